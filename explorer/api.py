@@ -1,0 +1,113 @@
+"""The explorer in a notebook: the same engine and the same store, without a browser or a worker.
+
+    from explorer.api import interpolate
+
+    line = interpolate("a.safetensors", "b.safetensors", problem="digits-mlp")
+    print(line.barrier("loss"))
+    line.figure().show()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from explorer import checkpoint, methods, problem as problems
+from explorer.errors import Refused
+from explorer.figures import line as line_figure
+from explorer.look import recognise
+from explorer.places import home as default_home
+from explorer.points import Points
+from explorer.run import keep
+from explorer.spec import Buffers, Field, Loaded, ProblemSpec, Run, SplitName
+from explorer.statistics import Barrier, barrier
+from explorer.store import RunStore
+
+
+@dataclass(frozen=True)
+class Line:
+    """A measured path: its points, and the numbers and pictures made of them."""
+
+    run: Run
+    points: Points
+
+    def barrier(self, metric: str = "loss") -> Barrier:
+        """The barrier of a metric ('loss' or 'error') with its 95 % interval. Refused when an end diverged."""
+        return require_barrier(self.run.field, self.points, metric)
+
+    def figure(self, metric: str = "loss") -> go.Figure:
+        """The curve with its band, chord and barrier."""
+        return line_figure.figure_of(self.run.field, self.points, metric)
+
+
+def interpolate(
+    a: str | Path,
+    b: str | Path,
+    *,
+    problem: str | Path | ProblemSpec | None = None,
+    split: SplitName = "test",
+    samples: int = 0,
+    buffers: Buffers = "recalibrate",
+    sampler: str = "adaptive",
+    options: Mapping[str, object] | None = None,
+    report: Callable[[int, int, int, str], bool] = lambda done, total, fresh, message: True,
+    home: Path | None = None,
+    device: str = "cpu",
+) -> Line:
+    """Measure the straight line between two checkpoint files.
+
+    `problem`: the name of a shipped problem, or a folder with a problem.toml; by default the one the first checkpoint fits.
+    Points that the store in `home` holds already are not measured again. Files and arguments are not changed.
+    """
+    home = home or default_home()
+    spec = problem if isinstance(problem, ProblemSpec) else find_problem(a, problem)
+    store = RunStore(home / "store.sqlite")
+    field = Field(
+        problem=spec,
+        corners=(loaded(a), loaded(b)),
+        chart=methods.method("chart", "line"),
+        split=split,
+        samples=samples,
+        buffers=buffers,
+    )
+    run = Run(field, methods.method("sample", sampler, options))
+    keep(run, store, home, report=report, device=device)
+    points, _ = store.points(field.id)
+    return Line(run, points.sorted())
+
+
+def loaded(path: str | Path) -> Loaded:
+    """The recipe of a checkpoint file."""
+    (file,) = checkpoint.files(Path(path)) if Path(path).is_file() else (_one(path),)
+    return Loaded(checkpoint.digest(file), path=str(file.resolve()), name=file.stem)
+
+
+def find_problem(checkpoint_path: str | Path, name: str | Path | None) -> ProblemSpec:
+    """The problem by name or folder; without one, that of the checkpoint's folder or the shipped one it fits."""
+    if name is not None:
+        return problems.find(name)
+    path = Path(checkpoint_path)
+    if (path.parent / "problem.toml").is_file():
+        return problems.read(path.parent)
+    read = checkpoint.read(path)
+    spec, why = recognise(read.weights, read.metadata, problems.shipped())
+    if spec is None:
+        raise Refused(f"{path.name}: {why} Name the problem, or put a problem.toml beside the file.")
+    return spec
+
+
+def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
+    """The barrier of a field's metric; Refused with the reason when there is none."""
+    if metric not in field.metrics:
+        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(field.metrics)}.")
+    found = barrier(points, field.metrics.index(metric), name=metric)
+    if found is None:
+        raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
+    return found
+
+
+def _one(path: str | Path) -> Path:
+    raise Refused(f"{path}: a checkpoint file was wanted (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}.")

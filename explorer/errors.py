@@ -1,0 +1,8 @@
+"""The one exception whose text is meant for the person at the screen."""
+
+
+class Refused(ValueError):
+    """What was wanted, what came, what to do: one or two sentences that a page or the command line shows as they are.
+
+    Raise it for anything the user can put right (a file, an option, a choice). Everything else is a bug and keeps its traceback.
+    """

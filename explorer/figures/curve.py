@@ -1,0 +1,233 @@
+"""Values along a path: measured points, their 95 % band, the straight line between the ends and the barrier above it."""
+
+# plotly ships no types
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from textwrap import wrap
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.points import Array
+
+# Okabe & Ito's colours, told apart with any common colour vision; the order keeps neighbours apart in lightness too.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+INK, RULE = "#31333F", "#DADCE3"
+CHORD_STEPS = 64  # a straight line is bent on a log axis
+
+
+class Peak(NamedTuple):
+    """A barrier: at x the curve stands at `top`, the straight line between the ends at `foot`; label says how high that is."""
+
+    x: float
+    foot: float
+    top: float
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One line of the picture: K measured points in any order.
+
+    y: a value that is not finite is a point that diverged: a gap, never a number. low, high: (K,) 95 % band, both or none.
+    chord: the values at the first and the last x, joined by a straight line. ghost: drawn dashed and pale, for comparison.
+    """
+
+    name: str
+    x: Array
+    y: Array
+    low: Array | None = None
+    high: Array | None = None
+    chord: tuple[float, float] | None = None
+    peak: Peak | None = None
+    ghost: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.low is None) != (self.high is None):
+            raise ValueError(f"Curve '{self.name}' has one edge of a band; give both low and high, or neither.")
+        for what, values in (("x", self.x), ("y", self.y), ("low", self.low), ("high", self.high)):
+            if values is not None and values.shape != (len(self.x),):
+                raise ValueError(f"Curve '{self.name}': expected {what} of shape {(len(self.x),)}, got {values.shape}.")
+        if not np.isfinite(self.x).all():
+            raise ValueError(f"Curve '{self.name}' has a point without a finite x; only y may be missing.")
+
+    def ordered(self) -> Curve:
+        """The same points by rising x."""
+        order = np.argsort(self.x, kind="stable")
+        low, high = (None if edge is None else edge[order] for edge in (self.low, self.high))
+        return replace(self, x=self.x[order], y=self.y[order], low=low, high=high)
+
+
+def figure(curves: Sequence[Curve], *, x_title: str, y_title: str, title: str, footnote: str, log: bool = False) -> go.Figure:
+    """The curves as a picture for a report: light, self-explaining, footnote underneath."""
+    fig = go.Figure()
+    for i, curve in enumerate(curves):
+        _draw(fig, curve.ordered(), i, log)
+    note = wrap(footnote, 105)
+    fig.update_layout(
+        template="plotly_white",
+        title={"text": escape(title, quote=False), "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 18}},
+        font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
+        margin={"l": 70, "r": 30, "t": 110, "b": 80 + 19 * len(note)},
+        legend={"orientation": "h", "x": 0, "y": 1.03, "yanchor": "bottom"},
+        hovermode="closest",
+        showlegend=True,
+        height=480 + 19 * len(note),
+    )
+    ends = [end for curve in curves if len(curve.x) for end in (curve.x.min(), curve.x.max())]
+    margin = 0.02 * (max(ends) - min(ends)) if ends else 0.0
+    fig.update_xaxes(
+        title_text=escape(x_title, quote=False),
+        gridcolor=RULE,
+        zeroline=False,
+        range=[min(ends) - margin, max(ends) + margin] if margin else None,
+    )
+    fig.update_yaxes(title_text=escape(y_title, quote=False), gridcolor=RULE, zeroline=False)
+    if log:
+        fig.update_yaxes(type="log", tickvals=_decades(curves))
+    if note:
+        fig.add_annotation(
+            text="<br>".join(escape(line, quote=False) for line in note),
+            xref="paper",
+            yref="paper",
+            x=0,
+            y=0,
+            yshift=-62,
+            xanchor="left",
+            yanchor="top",
+            align="left",
+            showarrow=False,
+            font={"size": 13},
+        )
+    return fig
+
+
+def html(figure: go.Figure) -> str:
+    """One page that needs no network: plotly.js is inside, and its button that uploads the chart is off."""
+    return figure.to_html(include_plotlyjs=True, config={"showSendToCloud": False, "displaylogo": False, "responsive": True})
+
+
+def _draw(fig: go.Figure, curve: Curve, index: int, log: bool) -> None:
+    colour, symbol = PALETTE[index % len(PALETTE)], SYMBOLS[index % len(SYMBOLS)]
+    group, name = f"curve {index}", escape(curve.name, quote=False)
+    y = np.where(np.isfinite(curve.y), curve.y, np.nan)
+    if curve.low is not None and curve.high is not None:
+        fig.add_scatter(
+            **_band(curve.x, curve.low, curve.high),
+            fill="toself",
+            fillcolor=_pale(colour),
+            line={"width": 0},
+            mode="lines",
+            legendgroup=group,
+            showlegend=False,
+            hoverinfo="skip",
+            name=f"{name}, 95 % band",
+        )
+    if curve.chord is not None and len(curve.x):
+        share = np.linspace(0.0, 1.0, CHORD_STEPS)
+        fig.add_scatter(
+            x=_f32(curve.x[0] + share * (curve.x[-1] - curve.x[0])),
+            y=_f32(curve.chord[0] + share * (curve.chord[1] - curve.chord[0])),
+            mode="lines",
+            line={"color": colour, "width": 1.5, "dash": "dot"},
+            hoverinfo="skip",
+            legendgroup=group,
+            showlegend=False,
+            name=f"{name}, straight line between the ends",
+        )
+    spread = None if curve.low is None or curve.high is None else np.stack([curve.low, curve.high], axis=1)
+    fig.add_scatter(
+        x=_f32(curve.x),
+        y=_f32(y),
+        customdata=None if spread is None else _f32(spread),
+        mode="lines+markers",
+        connectgaps=False,
+        name=name,
+        legendgroup=group,
+        opacity=0.6 if curve.ghost else 1.0,
+        line={"color": colour, "width": 2, "dash": "dash" if curve.ghost else "solid"},
+        marker={"color": colour, "size": 7, "symbol": symbol + ("-open" if curve.ghost else "")},
+        hovertemplate="%{x:.4g}: %{y:.4g}" + ("" if spread is None else " [%{customdata[0]:.4g}, %{customdata[1]:.4g}]"),
+    )
+    lost = curve.x[np.isnan(y)]
+    for at in lost:
+        fig.add_annotation(
+            text="× diverged" if at == lost[-1] else "×",
+            x=float(at),
+            yref="paper",
+            y=1,
+            yanchor="bottom",
+            xanchor="left",
+            xshift=-5,
+            showarrow=False,
+            font={"color": colour, "size": 14},
+            hovertext=f"{name} diverged at {at:.4g}",
+        )
+    if curve.peak is not None and (curve.peak.foot > 0 or not log):
+        _bracket(fig, curve.peak, curve, group, log)
+
+
+def _bracket(fig: go.Figure, peak: Peak, curve: Curve, group: str, log: bool) -> None:
+    fig.add_scatter(
+        x=_f32([peak.x, peak.x]),
+        y=_f32([peak.foot, peak.top]),
+        mode="lines+markers",
+        line={"color": INK, "width": 1.5},
+        hoverinfo="skip",
+        marker={"symbol": "line-ew", "size": 12, "line": {"color": INK, "width": 1.5}},
+        legendgroup=group,
+        showlegend=False,
+        name="barrier",
+    )
+    left = peak.x > (curve.x[0] + curve.x[-1]) / 2
+    middle = np.sqrt(peak.foot * peak.top) if log else (peak.foot + peak.top) / 2
+    fig.add_annotation(
+        text=escape(peak.label, quote=False),
+        x=peak.x,
+        y=float(np.log10(middle) if log else middle),
+        xanchor="right" if left else "left",
+        xshift=-8 if left else 8,
+        showarrow=False,
+        bgcolor="rgba(255,255,255,0.8)",
+        font={"size": 13},
+    )
+
+
+def _band(x: Array, low: Array, high: Array) -> dict[str, object]:
+    """One closed outline for each stretch of finite edges, NaN between them, so that a gap is not painted over."""
+    known = np.isfinite(low) & np.isfinite(high)
+    stretches = np.split(np.arange(len(x)), np.flatnonzero(np.diff(known.astype(np.int8))) + 1)
+    outline_x: list[Array] = []
+    outline_y: list[Array] = []
+    for stretch in stretches:
+        if len(stretch) and known[stretch[0]]:
+            there, gap = np.concatenate([stretch, stretch[::-1]]), np.array([np.nan])
+            outline_x += [x[there], gap]
+            outline_y += [high[stretch], low[stretch[::-1]], gap]
+    empty = [np.array([], dtype=np.float64)]
+    return {"x": _f32(np.concatenate(outline_x or empty)), "y": _f32(np.concatenate(outline_y or empty))}
+
+
+def _decades(curves: Sequence[Curve]) -> list[float]:
+    """1, 2, 5 in each decade, or 1 alone when there are many: whole numbers instead of Plotly's bare second digits."""
+    known = np.concatenate([curve.y[np.isfinite(curve.y) & (curve.y > 0)] for curve in curves] or [np.ones(1)])
+    if not len(known):
+        return [1.0]
+    low, high = int(np.floor(np.log10(known.min()))) - 1, int(np.ceil(np.log10(known.max()))) + 1
+    return [lead * 10.0**e for e in range(low, high + 1) for lead in ((1, 2, 5) if high - low <= 5 else (1,))]
+
+
+def _f32(values: Array | list[float]) -> np.ndarray:
+    return np.asarray(values, dtype=np.float32)
+
+
+def _pale(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"

@@ -1,0 +1,129 @@
+"""What a measured line between two models shows: its curves, its numbers and its story, from a field and its points."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures import curve as curve_figure
+from explorer.figures.curve import Curve, Peak
+from explorer.points import Array, Points
+from explorer.spec import Field
+from explorer.statistics import Barrier, band, barrier
+
+
+
+
+def names(field: Field) -> tuple[str, str]:
+    """What the two ends are called."""
+    a, b = field.corners
+    return a.name or a.id, b.name or b.id
+
+
+def curve(field: Field, points: Points, metric: str, *, ghost: bool = False, name: str = "") -> Curve:
+    """One metric along the line, with its band, its chord and its barrier as far as they are known. Errors are in percent."""
+    points = points.sorted()
+    index = field.metrics.index(metric)
+    scale = 100.0 if metric == "error" else 1.0
+    t = points.coords[:, 0]
+    mean = points.means()[:, index] * scale if len(points) else np.empty(0)
+    low, high = (edge * scale for edge in band(points, index)) if len(points) else (np.empty(0), np.empty(0))
+    found = barrier(points, index, name=metric) if len(points) else None
+    peak = None
+    if found and not ghost and found.height.value > 0:
+        top = found.peak * scale
+        peak = Peak(found.at, top - found.height.value * scale, top, f"barrier {shown(found, 'height')}")
+    chord = (found.ends[0] * scale, found.ends[1] * scale) if found and not ghost else None
+    a, b = names(field)
+    return Curve(name or f"{a} → {b}", t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
+
+
+def figure_of(field: Field, points: Points, metric: str, *, log: bool = False) -> go.Figure:
+    """The picture for a report."""
+    a, b = names(field)
+    return curve_figure.figure(
+        [curve(field, points, metric)],
+        x_title=x_title(field),
+        y_title=y_title(field, metric),
+        title=f"{a} → {b}: {metric} along the straight line",
+        footnote=footnote(field, points),
+        log=log,
+    )
+
+
+def x_title(field: Field) -> str:
+    """The horizontal axis, its ends named."""
+    a, b = names(field)
+    return f"t   (0 = {a}, 1 = {b})"
+
+
+def y_title(field: Field, metric: str) -> str:
+    """The vertical axis with its unit and the split it was measured on."""
+    unit = "nat" if metric == "loss" else "%"
+    return f"{field.split} {metric} ({unit})"
+
+
+def footnote(field: Field, points: Points) -> str:
+    """What a reader of the picture alone must know."""
+    buffers = {"recalibrate": "recalibrated at every interior point", "mix": "mixed like the weights", "first": "those of the first model"}
+    return (
+        f"{len(points)} measured points, straight segments between them; band: 95 % pointwise, bootstrap over blocks of {_samples(points)}"
+        f" {field.split} samples of {field.problem.title or field.problem.name}. Dotted: straight line between the ends."
+        f" Batch-norm statistics, where there are any: {buffers[field.buffers]}."
+    )
+
+
+def shown(found: Barrier, which: str = "height") -> str:
+    """An estimate of the barrier with its interval, in the metric's unit."""
+    estimate = getattr(found, which)
+    if found.metric == "error":
+        return f"{100 * estimate.value:.2f} points [{100 * estimate.low:.2f}, {100 * estimate.high:.2f}]"
+    return f"{estimate.value:.4g} nat [{estimate.low:.4g}, {estimate.high:.4g}]"
+
+
+def explain(field: Field, points: Points, metric: str) -> str:
+    """The picture in words: what the numbers say, and what they cannot say. Deterministic."""
+    found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
+    if found is None:
+        return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
+    a, b = names(field)
+    half = found.split_half
+    ends = f"**{a}** has {_value(found.ends[0], metric)}, **{b}** {_value(found.ends[1], metric)}."
+    if half.low > 0:
+        finding = (
+            f"Between them the {metric} rises above the straight line by **{shown(found)}** at t = {found.at:.3g}, where it is"
+            f" {_value(found.peak, metric)}. The rise is real for these samples: measured on samples that did not choose the place, it is"
+            f" {shown(found, 'split_half')}. These two models are *not* linearly connected."
+        )
+    else:
+        finding = (
+            f"The largest rise above the straight line is {shown(found)}. Measured on samples that did not choose the place it is"
+            f" {shown(found, 'split_half')}, which does not exclude zero: on {found.samples:,} samples there is **no barrier to be seen**;"
+            f" with 95 % confidence it is below {_value(found.upper, metric, difference=True)}."
+        )
+    gaps = f" {found.diverged} points have no finite {metric}; they are gaps in the picture and left out, so the true barrier is higher." if found.diverged else ""
+    limits = (
+        "The interval speaks of the choice of evaluation samples, not of the choice of training seeds, and only of the straight line:"
+        " a barrier here can vanish once hidden units are matched, or on a curved path."
+    )
+    return f"{ends} {finding}{gaps}\n\n{limits}"
+
+
+def _value(x: float, metric: str, *, difference: bool = False) -> str:
+    if metric == "error":
+        return f"{100 * x:.2f} points" if difference else f"{100 * x:.2f} % error"
+    return f"{x:.4g} nat"
+
+
+def _samples(points: Points) -> str:
+    return f"{int(points.counts.sum()):,}"
+
+
+def table(field: Field, points: Points) -> dict[str, Array]:
+    """The measured numbers by column, for a file: t, and for each metric its mean and its 95 % band."""
+    points = points.sorted()
+    columns: dict[str, Array] = {"t": points.coords[:, 0]}
+    for i, metric in enumerate(field.metrics):
+        low, high = band(points, i)
+        columns |= {metric: points.means()[:, i], f"{metric}_low": low, f"{metric}_high": high}
+    return columns

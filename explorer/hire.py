@@ -1,0 +1,29 @@
+"""Start a worker process when there is work and nobody to do it. Imports nothing heavy: pages call this."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from explorer.store import RunStore
+
+_started: dict[Path, float] = {}
+PATIENCE_S = 20.0  # how long a worker may take to import torch and say that it lives
+
+
+def hire(store: RunStore, home: Path) -> None:
+    """Make sure that somebody serves this store. The worker is a process of its own: it outlives this one and ends when idle."""
+    now = time.monotonic()
+    if store.workers() or now - _started.get(store.path, -PATIENCE_S) < PATIENCE_S:
+        return
+    _started[store.path] = now
+    with (home / "worker.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "explorer", "worker", "--store", str(store.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )

@@ -1,0 +1,182 @@
+"""Corners and mixing coefficients → metrics per block of samples: the one place where networks are evaluated.
+
+On a CPU this loops over points and over chunks of samples (stacking weights is slower there), with the data resident and the
+corners mixed straight into one network's tensors. Memory: corners + one network + one chunk's activations.
+
+Batch norm. The running statistics of a mixture are not the mixture of the running statistics. By default they are
+recalibrated at every interior point: reset, then the cumulative average over plain (not augmented) samples of the train
+split, in train mode for these layers alone. At a corner itself (one coefficient 1, the others 0) the checkpoint's own
+buffers stay, so that the ends of a picture are the checkpoints as they were saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
+
+from explorer.errors import Refused
+from explorer.points import Array
+from explorer.problem import Problem
+from explorer.spec import Buffers, SplitName
+from explorer.weights import mix
+
+CHUNK = 128
+RECALIBRATION_SAMPLES = 2048
+
+
+class Evaluate:
+    """Coefficients of the corners → values of one point, in the shape the field stores. Loads everything once.
+
+    `shape` of a value: (metrics, blocks) sums over each block; (classes, classes) for the metric `confusion`, rows true and
+    columns predicted. `counts`: (blocks,) items per block (samples, or tokens for a language model).
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        corners: Sequence[Mapping[str, Tensor]],
+        *,
+        split: SplitName = "test",
+        samples: int = 0,
+        blocks: int = 256,
+        buffers: Buffers = "recalibrate",
+        metrics: tuple[str, ...] = ("loss", "error"),
+        device: str = "cpu",
+    ) -> None:
+        self.corners = corners
+        self.buffers: Buffers = buffers
+        self.metrics = metrics
+        self.device = torch.device(device)
+        self.network = network_like(problem, corners[0], self.device)
+        self.tensors = self.network.state_dict(keep_vars=True)
+        self.problem = problem
+        batch = problem.split(split)
+        n = min(samples or len(batch.targets), len(batch.targets))
+        self.inputs, self.targets = batch.inputs[:n].to(self.device), batch.targets[:n].to(self.device)
+        self.train = problem.split("train").inputs[:RECALIBRATION_SAMPLES].to(self.device) if has_batch_norm(self.network) else None
+        blocks = min(blocks, n)
+        self.block = torch.arange(n) % blocks  # the split's order is random already
+        with torch.inference_mode():
+            items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
+        self.counts: Array = torch.bincount(self.block).numpy().astype(np.float64) * items
+        confusion = self.metrics == ("confusion",)
+        if not confusion and (unknown := set(self.metrics) - {"loss", "error"}):
+            raise Refused(f"There is no metric {sorted(unknown)[0]!r}. Metrics: loss, error; or confusion alone.")
+        classes = len(problem.classes)
+        self.shape = (classes, classes) if confusion else (len(self.metrics), blocks)
+
+    def __call__(self, coefficients: Array) -> Array:
+        """The values of the point Σ cᵢ·cornerᵢ."""
+        settle(self.network, self.corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors)
+        with torch.inference_mode():
+            return self._confusion() if self.metrics == ("confusion",) else self._sums()
+
+    @torch.no_grad()
+    def alone(self, corner: int, *, recalibrated: bool = False) -> Array:
+        """The values of one corner as a plain `load_state_dict` gives them, without mixing: what a point at the corner must equal.
+
+        `recalibrated`: with its batch-norm statistics measured anew, as at interior points.
+        """
+        self.network.load_state_dict(dict(self.corners[corner]))
+        if recalibrated and self.train is not None:
+            recalibrate(self.network, self.train)
+        return self._confusion() if self.metrics == ("confusion",) else self._sums()
+
+    def _sums(self) -> Array:
+        sums = torch.zeros(self.shape, dtype=torch.float64)
+        for rows, outputs in self._outputs():
+            targets = self.targets[rows]
+            for row, metric in enumerate(self.metrics):
+                if metric == "loss":
+                    items = self.problem.losses(outputs, targets).double()
+                else:
+                    items = self.problem.wrong(outputs, targets).double()
+                    # A network that answers NaN has not answered: neither right nor wrong.
+                    items[~torch.isfinite(outputs).flatten(1).all(dim=1)] = torch.nan
+                sums[row].index_add_(0, self.block[rows], items.sum(dim=1).cpu())
+        return sums.numpy()
+
+    def _confusion(self) -> Array:
+        classes = self.shape[0]
+        counts = torch.zeros(classes * classes, dtype=torch.float64)
+        for rows, outputs in self._outputs():
+            if not torch.isfinite(outputs).all():
+                return np.full(self.shape, np.nan)
+            predicted, true = outputs.argmax(dim=-1).reshape(-1), self.targets[rows].reshape(-1)
+            counts += torch.bincount((true * classes + predicted).cpu(), minlength=classes * classes)
+        return counts.reshape(self.shape).numpy()
+
+    def _outputs(self) -> Iterator[tuple[slice, Tensor]]:
+        for start in range(0, len(self.targets), CHUNK):
+            rows = slice(start, start + CHUNK)
+            yield rows, self.network(self.inputs[rows])
+
+
+def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.device) -> nn.Module:
+    """The problem's network on the device, in the precision its weights are computed in: float64 for float64, else float32."""
+    double = any(t.dtype == torch.float64 for t in weights.values())
+    return problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether some layer keeps running statistics."""
+    return any(isinstance(m, _BatchNorm) and m.track_running_stats for m in network.modules())
+
+
+@torch.no_grad()
+def settle(
+    network: nn.Module,
+    corners: Sequence[Mapping[str, Tensor]],
+    coefficients: Array,
+    *,
+    buffers: Buffers,
+    train: Tensor | None,
+    tensors: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write Σ cᵢ·cornerᵢ into a network and give its batch-norm layers their statistics, by one of three policies.
+
+    recalibrate: measured on `train` (n, …). mix: mixed like the weights; Refused outside the convex hull, because variances are
+    never extrapolated. first: those of the first corner. At a corner itself all three keep the corner's own.
+    """
+    mix(corners, coefficients.tolist(), out=tensors or network.state_dict(keep_vars=True))
+    if np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0 or not has_batch_norm(network):
+        return
+    if buffers == "first":
+        for name, buffer in network.named_buffers():
+            buffer.copy_(corners[0][name])
+    elif buffers == "mix":
+        if coefficients.min() < 0 or coefficients.max() > 1:
+            raise Refused("Running variances cannot be extrapolated: choose buffers='recalibrate' outside the span of the models.")
+    else:
+        assert train is not None
+        recalibrate(network, train)
+
+
+@torch.no_grad()
+def recalibrate(network: nn.Module, inputs: Tensor) -> None:
+    """Give every batch-norm layer the cumulative average of its batch statistics over the inputs; nothing else changes."""
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    with _averaging(norms):
+        # Batches of about equal size, none so small that its variance is meaningless.
+        for batch in torch.chunk(inputs, max(1, round(len(inputs) / (2 * CHUNK)))):
+            network(batch)
+
+
+@contextmanager
+def _averaging(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    momenta = [m.momentum for m in norms]
+    for m in norms:
+        m.reset_running_stats()
+        m.momentum = None
+        m.train()
+    try:
+        yield
+    finally:
+        for m, momentum in zip(norms, momenta, strict=True):
+            m.momentum = momentum
+            m.eval()

@@ -1,0 +1,183 @@
+"""The directory is the registry: a method is a module of `explorer/<kind>/`, or an entry point of the group `explorer.<kind>`.
+
+Its name is the file's name, its title the first line of its docstring, and its options are the keyword-only arguments of
+the function named after the kind's verb. All of that is read from the source text, without importing the module: a page
+can draw the form of a method that needs torch in a process that never loads torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from explorer.errors import Refused
+from explorer.spec import Method, Value
+
+VERBS: Mapping[str, str] = {
+    "align": "align",
+    "fuse": "fuse",
+    "connect": "connect",
+    "train": "train",
+    "chart": "place",
+    "sample": "ask",
+    "nets": "build",
+    "data": "load",
+}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Closed interval an option must lie in: `epochs: Annotated[int, Range(1, 500)] = 20`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only argument: enough to draw a form field, to make a flag, and to check a value."""
+
+    name: str
+    kind: str  # "int" | "float" | "str" | "bool" | "choice" | "tuple"
+    default: Value
+    choices: tuple[Value, ...] = ()
+    range: Range | None = None
+    item: str = ""  # of a tuple: the kind of its items
+
+    def check(self, value: object) -> Value:
+        """The value as the method takes it (JSON lists become tuples); Refused when it is not one."""
+        match self.kind:
+            case "choice" if value in self.choices:
+                return value  # pyright: ignore[reportReturnType]  (a member of choices is a Value)
+            case "bool" if isinstance(value, bool):
+                return value
+            case "int" if isinstance(value, int) and not isinstance(value, bool):
+                return self._ranged(value)
+            case "float" if isinstance(value, int | float) and not isinstance(value, bool):
+                return self._ranged(float(value))
+            case "str" if isinstance(value, str):
+                return value
+            case "tuple" if isinstance(value, list | tuple):
+                item = Option(f"{self.name}[…]", self.item, 0)
+                return tuple(item.check(v) for v in value)
+            case _:
+                pass
+        wanted = f"one of {list(self.choices)}" if self.choices else f"{self.kind}{f' of {self.item}' if self.item else ''}"
+        raise Refused(f"Option '{self.name}' wants {wanted}, got {value!r}.")
+
+    def _ranged(self, value: float) -> float:
+        if self.range and not self.range.low <= value <= self.range.high:
+            raise Refused(f"Option '{self.name}' must lie in {self.range.low:g} … {self.range.high:g}, got {value}.")
+        return value
+
+
+def names(kind: str) -> list[str]:
+    """Every method of a kind, the explorer's own first, each group in alphabetical order."""
+    package = Path(__file__).parent / kind
+    own = sorted(m.name for m in pkgutil.iter_modules([str(package)]) if not m.name.startswith("_"))
+    return own + sorted(_plugins(kind).keys() - set(own))
+
+
+def find(kind: str, name: str, *, function: str = "") -> Callable[..., object]:
+    """The method's function (the kind's verb, or another one of its module). Imports the module, and so whatever that needs."""
+    return getattr(importlib.import_module(_module(kind, name)), function or VERBS[kind])
+
+
+def title(kind: str, name: str) -> str:
+    """First line of the method's docstring, for someone choosing."""
+    return (ast.get_docstring(_source(kind, name)) or name).splitlines()[0]
+
+
+def reference(kind: str, name: str) -> str:
+    """The docstring below its first line: source, shapes, what stays fixed."""
+    return "\n".join((ast.get_docstring(_source(kind, name)) or "").splitlines()[1:]).strip()
+
+
+@cache
+def options(kind: str, name: str) -> tuple[Option, ...]:
+    """The method's keyword-only arguments, in order."""
+    verb = VERBS[kind]
+    for node in _source(kind, name).body:
+        if isinstance(node, ast.FunctionDef) and node.name == verb:
+            pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            return tuple(_option(arg, default, where=f"{kind}/{name}") for arg, default in pairs if not _is_wiring(arg))
+    raise TypeError(f"{_module(kind, name)} has no function '{verb}'.")
+
+
+def method(kind: str, name: str, given: Mapping[str, object] | None = None) -> Method:
+    """A method with complete, checked options: what is not given takes its default, so equal requests hash equally."""
+    known = {o.name: o for o in options(kind, name)}
+    given = dict(given or {})
+    if unknown := sorted(given.keys() - known.keys()):
+        raise Refused(f"{kind}/{name} has no option {unknown[0]!r}. Its options: {', '.join(known) or 'none'}.")
+    return Method(name, tuple((key, option.check(given.get(key, option.default))) for key, option in sorted(known.items())))
+
+
+# Arguments that the caller wires and nobody chooses; they are keyword-only, so that they cannot be mixed up, but no options.
+_WIRING = frozenset({"device", "report"})
+
+
+def _is_wiring(arg: ast.arg) -> bool:
+    return arg.arg in _WIRING
+
+
+def _plugins(kind: str) -> dict[str, str]:
+    return {e.name: e.value for e in entry_points(group=f"explorer.{kind}")}
+
+
+def _module(kind: str, name: str) -> str:
+    if kind not in VERBS:
+        raise Refused(f"There is no kind of method called {kind!r}. Kinds: {', '.join(VERBS)}.")
+    if name not in (known := names(kind)):
+        raise Refused(f"There is no {kind} method called {name!r}. There are: {', '.join(known)}.")
+    return _plugins(kind).get(name) or f"explorer.{kind}.{name}"
+
+
+@cache
+def _source(kind: str, name: str) -> ast.Module:
+    spec = importlib.util.find_spec(_module(kind, name))
+    if spec is None or spec.origin is None:
+        raise Refused(f"The {kind} method {name!r} is registered, but its module cannot be found. Reinstall the package it came with.")
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+
+
+def _option(arg: ast.arg, default: ast.expr | None, *, where: str) -> Option:
+    if default is None or arg.annotation is None:
+        raise TypeError(f"{where}: option '{arg.arg}' needs an annotation and a default.")
+    value: Value = ast.literal_eval(default)
+    annotation, span = arg.annotation, None
+    if isinstance(annotation, ast.Subscript) and _name(annotation.value) == "Annotated":
+        assert isinstance(annotation.slice, ast.Tuple)
+        annotation, *marks = annotation.slice.elts
+        for mark in marks:
+            if isinstance(mark, ast.Call) and _name(mark.func) == "Range":
+                low, high = (float(ast.literal_eval(a)) for a in mark.args)
+                span = Range(low, high)
+    if isinstance(annotation, ast.Subscript):
+        inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        if _name(annotation.value) == "Literal":
+            return Option(arg.arg, "choice", value, choices=tuple(ast.literal_eval(e) for e in inner))
+        if _name(annotation.value) == "tuple":
+            return Option(arg.arg, "tuple", value, item=_name(inner[0]), range=span)
+    if (kind := _name(annotation)) in {"int", "float", "str", "bool"}:
+        return Option(arg.arg, kind, value, range=span)
+    raise TypeError(f"{where}: option '{arg.arg}' has the type {ast.unparse(annotation)}; a form knows int, float, str, bool, Literal and tuple.")
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ast.unparse(node)
+
+
+def axes(chart: str) -> tuple[str, ...]:
+    """Names of a chart's coordinates, from its module's constant `AXES`."""
+    for node in _source("chart", chart).body:
+        if isinstance(node, ast.Assign) and _name(node.targets[0]) == "AXES":
+            return tuple(ast.literal_eval(node.value))
+    raise TypeError(f"chart/{chart} has no AXES.")

@@ -1,0 +1,33 @@
+"""Where things lie on this machine: what the explorer ships, and what it keeps for its user."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def root() -> Path:
+    """The folder with app.py, pages/ and sample_models/: the checkout, or their copy inside an installed package."""
+    package = Path(__file__).resolve().parent
+    shipped = package / "shipped"
+    return shipped if shipped.is_dir() else package.parent
+
+
+def home() -> Path:
+    """The user's folder for the store and for models made here; `LOSS_EXPLORER_HOME` overrides it. Created when missing."""
+    path = Path(os.environ.get("LOSS_EXPLORER_HOME") or platformdirs.user_data_dir("loss-explorer", appauthor=False))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def shorten(path: Path) -> str:
+    """A path as it is written down: relative to the root where it ships with the explorer, so that it holds on any machine."""
+    absolute = path.resolve()
+    return str(absolute.relative_to(root())) if absolute.is_relative_to(root() / "sample_models") else str(absolute)
+
+
+def expand(text: str) -> Path:
+    """The inverse of shorten."""
+    return root() / text

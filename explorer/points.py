@@ -1,0 +1,56 @@
+"""Evaluated points of a field as arrays: what the store hands out, and samplers, statistics and figures read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Points:
+    """K points in order of evaluation.
+
+    coords: (K, d). values: (K, M, B): for each of M metrics the *sum* over each of B blocks of samples; counts: (B,)
+    the items in each block. A metric's mean is sum of values / sum of counts, and NaN stays NaN. For metrics that are
+    not sums over blocks, such as a confusion matrix, values are (K, …) as measured and counts is empty.
+    """
+
+    coords: Array
+    values: Array
+    counts: Array
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+    def means(self) -> Array:
+        """(K, M) mean of each metric per item."""
+        return self.values.sum(axis=2) / self.counts.sum()
+
+    def sorted(self) -> Points:
+        """The same points by rising first coordinate (then the next)."""
+        order = np.lexsort(self.coords.T[::-1])
+        return replace(self, coords=self.coords[order], values=self.values[order])
+
+    def extended(self, coords: Array, values: Array) -> Points:
+        """These points and some more."""
+        return replace(self, coords=np.concatenate([self.coords, coords]), values=np.concatenate([self.values, values]))
+
+
+def rounded(coords: Array) -> Array:
+    """Coordinates as they are stored and compared: 12 decimals, no negative zero, so that 0.1 + 0.2 is 0.3."""
+    return np.round(np.asarray(coords, dtype=np.float64), 12) + 0.0
+
+
+def missing(wanted: Array, done: Array) -> Array:
+    """The rows of `wanted` that `done` does not hold, in order, each once."""
+    seen = {row.tobytes() for row in rounded(done)}
+    fresh: list[Array] = []
+    for row in rounded(wanted):
+        if (key := row.tobytes()) not in seen:
+            seen.add(key)
+            fresh.append(row)
+    return np.array(fresh).reshape(-1, wanted.shape[1])

@@ -1,0 +1,94 @@
+"""The loop: ask which points are missing, measure them, keep them.
+
+`ask` is a pure function of what is stored, so starting, resuming after a crash and refining are this one loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from explorer import checkpoint, methods
+from explorer.measure import Evaluate
+from explorer.points import Array, Points
+from explorer.problem import Problem
+from explorer.realise import realise
+from explorer.spec import Field, Json, Run
+from explorer.store import RunStore
+from explorer.weights import compatible, gram
+
+Report = Callable[[int, int, int, str], bool]
+
+
+def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str = "cpu") -> bool:
+    """Work a run off: every point its sampler asks for ends up in the store. False when it was told to leave off.
+
+    `report(done, total, fresh, message)` is called before each point and answers whether to go on.
+    """
+    field, options = run.field, run.sampler.kwargs()
+    ask = cast("Callable[..., Array]", methods.find("sample", run.sampler.name))
+    place = cast("Callable[..., Array]", methods.find("chart", field.chart.name))
+    total = left(run, Points(np.empty((0, len(methods.axes(field.chart.name)))), np.empty((0, 0, 0)), np.empty(0)))
+    evaluate: Evaluate | None = None
+    fresh = 0
+    if store.field(field.id) is None:
+        if not report(0, total, 0, "Loading the checkpoints"):
+            return False
+        evaluate = open_field(field, store, home, device=device)
+    known = store.field(field.id)
+    assert known is not None
+    while True:
+        points, _ = store.points(field.id)
+        if not report(total - left(run, points), total, fresh, ""):
+            return False
+        todo = ask(points, 1, **options)
+        if len(todo) == 0:
+            return True
+        evaluate = evaluate or open_field(field, store, home, device=device)
+        started = time.perf_counter()
+        values = np.stack([evaluate(c) for c in place(todo, known.gram, **field.chart.kwargs())])
+        store.append(field.id, todo, values, seconds=time.perf_counter() - started)
+        fresh += len(todo)
+
+
+def left(run: Run, points: Points) -> int:
+    """The most points a run may still ask for, given those that are there."""
+    count = cast("Callable[..., int]", methods.find("sample", run.sampler.name, function="left"))
+    return count(points, **run.sampler.kwargs())
+
+
+def open_field(field: Field, store: RunStore, home: Path, *, device: str = "cpu") -> Evaluate:
+    """Load a field's corners, check that they fit its problem, and make the field known to the store."""
+    problem = Problem(field.problem)
+    corners = [realise(recipe, store, home) for recipe in field.corners]
+    names = [recipe.name or recipe.id for recipe in field.corners]
+    compatible(corners, names)
+    checkpoint.check(corners[0], problem.shapes(), what=names[0])
+    evaluate = Evaluate(
+        problem,
+        corners,
+        split=field.split,
+        samples=field.samples,
+        blocks=field.blocks,
+        buffers=field.buffers,
+        metrics=field.metrics,
+        device=device,
+    )
+    parameters = [name for name, _ in evaluate.network.named_parameters()]
+    facts: dict[str, Json] = {
+        "parameters": sum(p.numel() for p in evaluate.network.parameters()),
+        "classes": list(problem.classes),
+        "batch_norm": evaluate.train is not None,
+        "device": device,
+    }
+    if field.metrics != ("confusion",):
+        total = evaluate.counts.sum()
+        facts["alone"] = [(evaluate.alone(i).sum(axis=1) / total).tolist() for i in range(len(corners))]
+        if evaluate.train is not None:
+            facts["recalibrated"] = [(evaluate.alone(i, recalibrated=True).sum(axis=1) / total).tolist() for i in range(len(corners))]
+    store.open_field(field, shape=evaluate.shape, counts=evaluate.counts, gram=gram(corners, parameters), facts=facts)
+    return evaluate

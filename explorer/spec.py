@@ -1,0 +1,186 @@
+"""What a person asks for: frozen, plain data that turns into JSON and back, named by the hash of its content.
+
+A hash covers what decides the value and nothing else: titles and places on a disk are marked `unhashed`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Literal, Self, TypeAlias, cast
+
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Buffers: TypeAlias = Literal["recalibrate", "mix", "first"]
+SplitName: TypeAlias = Literal["train", "val", "test"]
+Recipe: TypeAlias = "Loaded | Fused"
+Wish: TypeAlias = "Run | Look | Make"
+
+UNHASHED = MappingProxyType({"unhashed": True})
+
+
+class Spec:
+    """Base of every wish: JSON both ways, and an id that is the same wherever and whenever it is computed."""
+
+    def to_json(self) -> dict[str, Json]:
+        """`{"kind": class name, field: value, …}`, nested; tuples become lists."""
+        return {"kind": type(self).__name__, **{f.name: _plain(getattr(self, f.name)) for f in fields(cast("_DataclassInstance", self))}}
+
+    @classmethod
+    def from_json(cls, data: Json) -> Self:
+        """The inverse of to_json; TypeError when the data is of another class."""
+        spec = _revive(data)
+        if not isinstance(spec, cls):
+            raise TypeError(f"Expected a {cls.__name__}, got {data!r:.80}.")
+        return spec
+
+    @property
+    def id(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON, unhashed fields left out."""
+        text = json.dumps(_hashed(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Method(Spec):
+    """A method by name, with complete options sorted by name. Build it with `methods.method`, which checks and fills in."""
+
+    name: str
+    options: tuple[tuple[str, Value], ...] = ()
+
+    def __getitem__(self, option: str) -> Value:
+        return dict(self.options)[option]
+
+    def kwargs(self) -> dict[str, Value]:
+        """The options as keyword arguments."""
+        return dict(self.options)
+
+
+@dataclass(frozen=True)
+class ProblemSpec(Spec):
+    """A network, its data, a loss and fixed splits: all that is needed to put a number on a set of weights.
+
+    `val` and `test` are shares of the data (test is ignored where the source brings its own test set); `seed` draws the
+    splits and the blocks. `digest` is the SHA-256 of the source's files, empty for data that ship inside a package.
+    """
+
+    network: Method
+    data: Method
+    loss: str = "cross_entropy"
+    val: float = 0.2
+    test: float = 0.3
+    seed: int = 0
+    digest: str = ""
+    name: str = field(default="", metadata=UNHASHED)
+    title: str = field(default="", metadata=UNHASHED)
+    path: str = field(default="", metadata=UNHASHED)  # absolute; "" where the source needs none
+
+
+@dataclass(frozen=True)
+class Loaded(Spec):
+    """A checkpoint file as it is; `digest` is the SHA-256 of its bytes (for a folder, of its files in order)."""
+
+    digest: str
+    path: str = field(default="", metadata=UNHASHED)
+    name: str = field(default="", metadata=UNHASHED)
+
+
+@dataclass(frozen=True)
+class Fused(Spec):
+    """One model made of several; the buffers are settled as at a point of a picture, on the problem's train split."""
+
+    problem: ProblemSpec
+    models: tuple[Recipe, ...]
+    method: Method
+    buffers: Buffers = "recalibrate"
+    name: str = field(default="", metadata=UNHASHED)
+
+
+@dataclass(frozen=True)
+class Field(Spec):
+    """The function 'coordinates → metrics'. It owns the points: whoever wishes for one finds it here.
+
+    `samples` is how many samples of the split are used, 0 for all; they are cut into `blocks` fixed random blocks.
+    """
+
+    problem: ProblemSpec
+    corners: tuple[Recipe, ...]
+    chart: Method
+    split: SplitName = "test"
+    samples: int = 0
+    blocks: int = 256
+    buffers: Buffers = "recalibrate"
+    metrics: tuple[str, ...] = ("loss", "error")
+
+
+@dataclass(frozen=True)
+class Run(Spec):
+    """Somebody's wish for some points of a field: the sampler says which."""
+
+    field: Field
+    sampler: Method
+    story: str = field(default="", metadata=UNHASHED)  # title of a shipped run on the first page
+
+
+@dataclass(frozen=True)
+class Look(Spec):
+    """The wish to know what lies at a path: which problem each checkpoint fits, its size, its loss and accuracy.
+
+    `problems` are folders with a problem.toml to match against, besides the one the files lie in.
+    """
+
+    path: str
+    stamp: str = ""  # sizes and times of the files, so that a changed file is looked at again
+    problem: ProblemSpec | None = None
+
+
+@dataclass(frozen=True)
+class Make(Spec):
+    """The wish for a recipe's weights as a file."""
+
+    recipe: Recipe
+
+
+class _DataclassInstance:
+    __dataclass_fields__: dict[str, object]
+
+
+_KINDS: dict[str, type[Spec]] = {c.__name__: c for c in (Method, ProblemSpec, Loaded, Fused, Field, Run, Look, Make)}
+
+
+def _plain(value: object) -> Json:
+    match value:
+        case Spec():
+            return value.to_json()
+        case tuple():
+            return [_plain(v) for v in cast("tuple[object, ...]", value)]
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise TypeError(f"A spec holds numbers, text, tuples and specs, not {type(value).__name__}.")
+
+
+def _revive(data: Json) -> object:
+    match data:
+        case dict():
+            name = data.get("kind")
+            if not isinstance(name, str) or name not in _KINDS:
+                raise TypeError(f"Unknown kind of spec {name!r}. Known: {', '.join(_KINDS)}.")
+            return _KINDS[name](**{key: _revive(value) for key, value in data.items() if key != "kind"})
+        case list():
+            return tuple(_revive(v) for v in data)
+        case _:
+            return data
+
+
+def _hashed(value: object) -> Json:
+    match value:
+        case Spec():
+            kept = [f for f in fields(cast("_DataclassInstance", value)) if not f.metadata.get("unhashed")]
+            return {"kind": type(value).__name__, **{f.name: _hashed(getattr(value, f.name)) for f in kept}}
+        case tuple():
+            return [_hashed(v) for v in cast("tuple[object, ...]", value)]
+        case _:
+            return _plain(value)

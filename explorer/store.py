@@ -1,0 +1,417 @@
+"""RunStore: every evaluated point and every wish, in one SQLite file that is also the export format.
+
+Only the driver of a run writes points; anybody may read. A wish is done by the worker that claims it: one statement sets a
+lease, a heartbeat renews it, and when a worker dies its lease runs out (at once, if it died on this machine) and the next
+worker goes on where the points end. Runs of one field are never worked on at the same time, so no point is computed twice.
+
+The state of a wish is derived from what happened to it (lease, error, finish, stop) and stored nowhere. Arrays are float64
+blobs: SQLite turns a REAL NaN into NULL, and a diverged point must stay NaN.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, cast
+
+import numpy as np
+
+from explorer.points import Array, Points, rounded
+from explorer.spec import Field, Json, Run, Spec, Wish
+
+State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]
+LEASE_S = 15.0
+ATTEMPTS = 3  # a wish over which so many workers died in a row, without a single new point, is given up
+HOST = socket.gethostname()
+
+MIGRATIONS = (
+    """
+    CREATE TABLE field (
+        id TEXT PRIMARY KEY, spec TEXT NOT NULL, shape TEXT NOT NULL, counts BLOB NOT NULL, gram BLOB NOT NULL, facts TEXT NOT NULL, created REAL NOT NULL
+    );
+    CREATE TABLE point (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, field TEXT NOT NULL REFERENCES field(id), coords BLOB NOT NULL, value BLOB NOT NULL, seconds REAL NOT NULL,
+        UNIQUE (field, coords)
+    );
+    CREATE TABLE wish (
+        id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, urgent INTEGER NOT NULL, spec TEXT NOT NULL, created REAL NOT NULL,
+        worker TEXT, lease REAL NOT NULL DEFAULT 0, started REAL, finished REAL, error TEXT, stopped INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+        done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, fresh INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '', result TEXT
+    );
+    CREATE INDEX wish_subject ON wish (subject);
+    CREATE TABLE checkpoint (
+        path TEXT PRIMARY KEY, digest TEXT NOT NULL, facts TEXT NOT NULL, seen REAL NOT NULL
+    );
+    CREATE INDEX checkpoint_digest ON checkpoint (digest);
+    CREATE TABLE worker (id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, device TEXT NOT NULL, beat REAL NOT NULL);
+    """,
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """A wish and how it stands."""
+
+    id: str
+    wish: Wish
+    urgent: bool
+    state: State
+    done: int
+    total: int
+    fresh: int  # points computed in this attempt; the rest was there before
+    message: str
+    error: str
+    result: Json
+    created: float
+    started: float | None
+    finished: float | None
+    now: float
+
+    @property
+    def seconds(self) -> float:
+        """How long the present (or last) attempt has run."""
+        return 0.0 if self.started is None else (self.finished or self.now) - self.started
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to go at the pace so far; None while there is no pace."""
+        if self.state != "running" or not self.fresh:
+            return None
+        return self.seconds / self.fresh * max(self.total - self.done, 0)
+
+    @property
+    def active(self) -> bool:
+        """Whether something is still going to happen."""
+        return self.state in ("waiting", "running")
+
+
+@dataclass(frozen=True)
+class FieldFacts:
+    """What is known of a field once its corners are loaded: the shape of a value, the corners' Gram matrix, and more."""
+
+    field: Field
+    shape: tuple[int, ...]
+    counts: Array
+    gram: Array
+    facts: dict[str, Json]
+
+    def distances(self) -> Array:
+        """(C, C) Euclidean distances between the corners in weight space."""
+        square = np.diag(self.gram)
+        return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * self.gram, 0.0))
+
+    def cosines(self) -> Array:
+        """(C, C) cosines between the corners as vectors from zero."""
+        norm = np.sqrt(np.diag(self.gram))
+        return self.gram / np.outer(norm, norm)
+
+
+class RunStore:
+    """One SQLite file. Safe to use from several threads and processes at once."""
+
+    def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = Path(path)
+        self.clock = clock
+        self._local = threading.local()
+        with self._write() as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version > len(MIGRATIONS):
+                raise RuntimeError(f"{self.path} was written by a newer explorer (schema {version}, known {len(MIGRATIONS)}). Upgrade the explorer.")
+            for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+                for statement in script.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {number}")
+
+    # --- wishes -------------------------------------------------------------------------------------------------------
+
+    def want(self, wish: Wish, *, urgent: bool = False) -> str:
+        """Put a wish down and return its id. A wish that failed or was stopped is taken up again; one that is done stays done."""
+        subject = wish.field.id if isinstance(wish, Run) else wish.id
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO wish (id, kind, subject, urgent, spec, created) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, urgent = max(urgent, excluded.urgent) "
+                "WHERE error IS NOT NULL OR stopped = 1",
+                (wish.id, type(wish).__name__, subject, int(urgent), json.dumps(wish.to_json()), self.clock()),
+            )
+        return wish.id
+
+    def status(self, id: str) -> Status | None:
+        """How a wish stands; None when nobody has wished it here."""
+        row = self._db.execute("SELECT * FROM wish WHERE id = ?", (id,)).fetchone()
+        return None if row is None else self._status(row)
+
+    def statuses(self, kind: str = "Run", *, limit: int = 200) -> list[Status]:
+        """The latest wishes of a kind, newest first."""
+        rows = self._db.execute("SELECT * FROM wish WHERE kind = ? ORDER BY created DESC, rowid DESC LIMIT ?", (kind, limit))
+        return [self._status(row) for row in rows.fetchall()]
+
+    def stop(self, id: str) -> None:
+        """Ask for a wish to be given up; what it has computed stays."""
+        with self._write() as db:
+            db.execute("UPDATE wish SET stopped = 1 WHERE id = ? AND finished IS NULL", (id,))
+
+    def forget(self, id: str) -> None:
+        """Remove a wish from the list. The points stay: they belong to the field."""
+        with self._write() as db:
+            db.execute("DELETE FROM wish WHERE id = ? AND lease <= ?", (id, self.clock()))
+
+    def waiting(self) -> int:
+        """How many wishes nobody works on."""
+        (count,) = self._db.execute(
+            "SELECT count(*) FROM wish WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= ?", (self.clock(),)
+        ).fetchone()
+        return count
+
+    # --- workers ------------------------------------------------------------------------------------------------------
+
+    def beat(self, worker: str, *, pid: int, device: str) -> None:
+        """A worker says that it lives; whatever it holds stays its own for another lease."""
+        now = self.clock()
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO worker VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET beat = excluded.beat",
+                (worker, HOST, pid, device, now),
+            )
+            db.execute("UPDATE wish SET lease = ? WHERE worker = ? AND lease > 0 AND finished IS NULL", (now + LEASE_S, worker))
+
+    def retire(self, worker: str) -> None:
+        """A worker leaves."""
+        with self._write() as db:
+            db.execute("DELETE FROM worker WHERE id = ?", (worker,))
+
+    def workers(self) -> list[str]:
+        """Devices of the workers that are alive."""
+        self._bury()
+        rows = self._db.execute("SELECT device FROM worker WHERE beat > ?", (self.clock() - LEASE_S,))
+        return [device for (device,) in rows.fetchall()]
+
+    def claim(self, worker: str, *, urgent_only: bool = False) -> Status | None:
+        """Take the next wish that nobody works on, urgent ones first; None when there is none.
+
+        A wish whose field another worker is busy with has to wait, so that nothing is computed twice.
+        """
+        self._bury()
+        now = self.clock()
+        with self._write() as db:
+            db.execute(
+                "UPDATE wish SET error = ? WHERE attempts >= ? AND finished IS NULL AND error IS NULL AND lease <= ?",
+                (f"{ATTEMPTS} workers died over this, most likely for want of memory. Use fewer or smaller models, then try again.", ATTEMPTS, now),
+            )
+            row = db.execute(
+                "UPDATE wish SET attempts = attempts + 1, worker = :worker, lease = :until, started = :now, fresh = 0, message = '' WHERE id = ("
+                "  SELECT id FROM wish AS w WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= :now AND urgent >= :urgent"
+                "  AND NOT EXISTS (SELECT 1 FROM wish AS o WHERE o.subject = w.subject AND o.lease > :now AND o.worker <> :worker)"
+                "  ORDER BY urgent DESC, created, rowid LIMIT 1) RETURNING *",
+                {"worker": worker, "until": now + LEASE_S, "now": now, "urgent": int(urgent_only)},
+            ).fetchone()
+        return None if row is None else self._status(row)
+
+    def report(self, id: str, worker: str, *, done: int, total: int, fresh: int = 0, message: str = "") -> bool:
+        """Note progress. False when the wish was stopped or is no longer this worker's: then leave off."""
+        with self._write() as db:
+            cursor = db.execute(
+                "UPDATE wish SET done = ?, total = ?, fresh = ?, message = ?, attempts = iif(? > 0, 0, attempts) WHERE id = ? AND worker = ? AND stopped = 0",
+                (done, total, fresh, message, fresh, id, worker),
+            )
+        return cursor.rowcount == 1
+
+    def release(self, id: str, worker: str, *, finished: bool = False, error: str | None = None, result: Json = None) -> None:
+        """Lay a wish down: finished, failed with a sentence for its owner, or simply let go (it was stopped)."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE wish SET lease = 0, finished = ?, error = ?, result = ? WHERE id = ? AND worker = ?",
+                (self.clock() if finished else None, error, json.dumps(result), id, worker),
+            )
+
+    # --- fields and points --------------------------------------------------------------------------------------------
+
+    def open_field(self, field: Field, *, shape: Sequence[int], counts: Array, gram: Array, facts: Mapping[str, Json]) -> None:
+        """Make a field known, before its first point. Doing so again changes nothing."""
+        with self._write() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO field VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (field.id, json.dumps(field.to_json()), json.dumps(list(shape)), _blob(counts), _blob(gram), json.dumps(dict(facts)), self.clock()),
+            )
+
+    def field(self, id: str) -> FieldFacts | None:
+        """What is known of a field; None before a worker has opened it."""
+        row = self._db.execute("SELECT spec, shape, counts, gram, facts FROM field WHERE id = ?", (id,)).fetchone()
+        if row is None:
+            return None
+        spec, shape, counts, gram, facts = row
+        field = Field.from_json(json.loads(spec))
+        corners = len(field.corners)
+        return FieldFacts(field, tuple(json.loads(shape)), _array(counts), _array(gram).reshape(corners, corners), json.loads(facts))
+
+    def append(self, field_id: str, coords: Array, values: Array, *, seconds: float) -> None:
+        """Keep points: coords (K, d), values (K, *shape). A point that is there already stays as it was."""
+        rows = [(field_id, _blob(c), _blob(v), seconds / len(coords)) for c, v in zip(rounded(coords), values, strict=True)]
+        with self._write() as db:
+            db.executemany("INSERT OR IGNORE INTO point (field, coords, value, seconds) VALUES (?, ?, ?, ?)", rows)
+
+    def points(self, field_id: str, *, after: int = 0) -> tuple[Points, int]:
+        """The points of a field that came after a sequence number, and the last number seen."""
+        row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
+        if row is None:
+            return Points(np.empty((0, 1)), np.empty((0, 0, 0)), np.empty(0)), after
+        shape, counts = cast("list[int]", json.loads(row[0])), _array(row[1])
+        rows = self._db.execute("SELECT seq, coords, value FROM point WHERE field = ? AND seq > ? ORDER BY seq", (field_id, after)).fetchall()
+        if not rows:
+            spec = Field.from_json(json.loads(self._db.execute("SELECT spec FROM field WHERE id = ?", (field_id,)).fetchone()[0]))
+            return Points(np.empty((0, _dimension(spec))), np.empty((0, *shape)), counts), after
+        coords = np.stack([_array(c) for _, c, _ in rows])
+        values = np.stack([_array(v).reshape(shape) for _, _, v in rows])
+        return Points(coords, values, counts), rows[-1][0]
+
+    def cost(self, field_id: str) -> float:
+        """Seconds that all the points of a field took to compute."""
+        (seconds,) = self._db.execute("SELECT coalesce(sum(seconds), 0) FROM point WHERE field = ?", (field_id,)).fetchone()
+        return seconds
+
+    # --- checkpoints --------------------------------------------------------------------------------------------------
+
+    def register(self, path: str, digest: str, facts: Mapping[str, Json]) -> None:
+        """Remember where a checkpoint lies and what was recognised."""
+        with self._write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)",
+                (path, digest, json.dumps(dict(facts)), self.clock()),
+            )
+
+    def checkpoints(self) -> list[dict[str, Json]]:
+        """Facts of every registered checkpoint, in order of path, each with its `path` and `digest`."""
+        rows = self._db.execute("SELECT path, digest, facts FROM checkpoint ORDER BY path").fetchall()
+        return [{**json.loads(facts), "path": path, "digest": digest} for path, digest, facts in rows]
+
+    def unregister(self, path: str) -> None:
+        """Take a checkpoint off the list; the file is not touched."""
+        with self._write() as db:
+            db.execute("DELETE FROM checkpoint WHERE path = ?", (path,))
+
+    def whereabouts(self, digest: str) -> list[str]:
+        """Paths at which a checkpoint with this digest was last seen, the latest first."""
+        rows = self._db.execute("SELECT path FROM checkpoint WHERE digest = ? ORDER BY seen DESC", (digest,))
+        return [path for (path,) in rows.fetchall()]
+
+    # --- export -------------------------------------------------------------------------------------------------------
+
+    def absorb(self, other: Path) -> None:
+        """Take over what another store's file holds: fields, points, finished wishes, checkpoints. What is here already stays."""
+        uri = f"{other.absolute().as_uri()}?mode=ro&immutable=1"
+        self._db.execute("ATTACH ? AS other", (uri,))
+        try:
+            with self._write() as db:
+                db.execute("INSERT OR IGNORE INTO field SELECT * FROM other.field")
+                db.execute("INSERT OR IGNORE INTO point (field, coords, value, seconds) SELECT field, coords, value, seconds FROM other.point ORDER BY seq")
+                db.execute("INSERT OR IGNORE INTO wish SELECT * FROM other.wish WHERE finished IS NOT NULL")
+                db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint")
+        finally:
+            self._db.execute("DETACH other")
+
+    def close(self) -> None:
+        """Close this thread's connection; the file then holds everything. The store may go on being used."""
+        if (db := getattr(self._local, "db", None)) is not None:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.close()
+            self._local.db = None
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if (db := getattr(self._local, "db", None)) is None:
+            db = sqlite3.connect(self.path.absolute().as_uri(), uri=True, timeout=30.0, isolation_level=None)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            self._local.db = db
+        return cast("sqlite3.Connection", db)
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    def _bury(self) -> None:
+        """End the leases of workers that died on this machine, without waiting for them to run out."""
+        rows = self._db.execute("SELECT id, pid FROM worker WHERE host = ?", (HOST,)).fetchall()
+        if dead := [id for id, pid in rows if not _alive(pid)]:
+            with self._write() as db:
+                for id in dead:
+                    db.execute("UPDATE wish SET lease = 0 WHERE worker = ?", (id,))
+                    db.execute("DELETE FROM worker WHERE id = ?", (id,))
+
+    def _status(self, row: tuple[object, ...]) -> Status:
+        columns = "id kind subject urgent spec created worker lease started finished error stopped attempts done total fresh message result".split()
+        r = cast("dict[str, object]", dict(zip(columns, row, strict=True)))
+        now = self.clock()
+        if r["error"] is not None:
+            state: State = "failed"
+        elif r["finished"] is not None:
+            state = "done"
+        elif r["stopped"]:
+            state = "stopped"
+        else:
+            state = "running" if cast("float", r["lease"]) > now else "waiting"
+        return Status(
+            id=cast("str", r["id"]),
+            wish=cast("Wish", Spec.from_json(json.loads(cast("str", r["spec"])))),
+            urgent=bool(r["urgent"]),
+            state=state,
+            done=cast("int", r["done"]),
+            total=cast("int", r["total"]),
+            fresh=cast("int", r["fresh"]),
+            message=cast("str", r["message"]),
+            error=cast("str", r["error"] or ""),
+            result=cast("Json", json.loads(cast("str", r["result"]))) if r["result"] else None,
+            created=cast("float", r["created"]),
+            started=cast("float | None", r["started"]),
+            finished=cast("float | None", r["finished"]),
+            now=now,
+        )
+
+
+def _dimension(field: Field) -> int:
+    from explorer.methods import axes
+
+    return len(axes(field.chart.name))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not _zombie(pid)
+
+
+def _zombie(pid: int) -> bool:
+    """A killed child that its parent has not waited for answers signals but will never work again (Linux)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def _blob(array: Array) -> bytes:
+    return np.ascontiguousarray(array, dtype="<f8").tobytes()
+
+
+def _array(blob: bytes) -> Array:
+    return np.frombuffer(blob, dtype="<f8")

@@ -1,0 +1,46 @@
+"""Forms drawn from signatures: a method's options become its widgets, and the widgets' values a Method."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import streamlit as st
+
+from explorer import methods
+from explorer.methods import Option
+from explorer.spec import Method, Value
+
+
+def choose(kind: str, label: str, *, key: str, start: Method | None = None, only: tuple[str, ...] = ()) -> Method:
+    """Pick a method of a kind and set its options; `start` is what the form shows at first."""
+    names = [n for n in methods.names(kind) if not only or n in only]
+    first = names.index(start.name) if start and start.name in names else 0
+    name = st.selectbox(label, names, index=first, key=f"{key}-{kind}", format_func=lambda n: n.replace("_", " "), help=_help(kind, names))
+    given = start.kwargs() if start and start.name == name else {}
+    st.caption(methods.title(kind, name))
+    return methods.method(kind, name, {o.name: _field(o, given.get(o.name, o.default), key=f"{key}-{name}-{o.name}") for o in methods.options(kind, name)})
+
+
+def _help(kind: str, names: list[str]) -> str:
+    return "\n".join(f"- **{n.replace('_', ' ')}**: {methods.title(kind, n)}" for n in names)
+
+
+def _field(option: Option, value: Value, *, key: str) -> Value:
+    label, span = option.name.replace("_", " "), option.range
+    match option.kind:
+        case "bool":
+            return st.checkbox(label, value=bool(value), key=key)
+        case "choice":
+            return st.selectbox(label, option.choices, index=option.choices.index(value), key=key)
+        case "int":
+            low, high = (int(span.low), int(span.high)) if span else (None, None)
+            return st.number_input(label, value=cast("int", value), min_value=low, max_value=high, step=1, key=key)
+        case "float":
+            low, high = (span.low, span.high) if span else (None, None)
+            return st.number_input(label, value=float(cast("float", value)), min_value=low, max_value=high, format="%g", key=key)
+        case "tuple":
+            text = st.text_input(label, value=", ".join(map(str, cast("tuple[Value, ...]", value))), key=key)
+            convert = {"int": int, "float": float}.get(option.item, str)
+            return tuple(convert(part) for part in text.replace(",", " ").split())
+        case _:
+            return st.text_input(label, value=str(value), key=key)

@@ -1,0 +1,499 @@
+// Values along a path, in SVG: told new points, it redraws in place; hover, handle and focus stay.
+//
+// Streamlit calls the default export again on the same element whenever the data change. The element keeps its Plot; only
+// the drawing is made anew (a few hundred nodes). Hovering and dragging touch nothing but the small `live` group.
+// Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+const SNAP = 4; // px within which a click means the measured point
+const SYMBOLS = [
+  "M-1 0A1 1 0 1 0 1 0A1 1 0 1 0 -1 0Z",
+  "M-.9 -.9H.9V.9H-.9Z",
+  "M0 -1.2L1.1 .8H-1.1Z",
+  "M0 -1.3L1.2 0L0 1.3L-1.2 0Z",
+  "M-.4 -1.2H.4V-.4H1.2V.4H.4V1.2H-.4V.4H-1.2V-.4H-.4Z",
+  "M0 1.2L1.1 -.8H-1.1Z",
+];
+const plots = new WeakMap();
+
+export default function ({ data, parentElement, setStateValue }) {
+  let plot = plots.get(parentElement);
+  if (!plot) plots.set(parentElement, (plot = new Plot(parentElement, data.key)));
+  plot.send = (sent) => setStateValue("pick", sent);
+  plot.tell(data);
+  return () => plot.leave();
+}
+
+class Plot {
+  constructor(parent, key) {
+    const counters = (window.__explorer ??= {});
+    this.count = counters[key] ??= { mounts: 0, draws: 0, hovers: 0, lastMs: 0, hoverMs: 0 };
+    this.count.mounts++;
+    this.handle = this.shown = null; // where the handle is; where Python last heard it to be
+    this.sentAt = 0;
+    this.pointer = null; // px in the stage while hovering
+    this.drag = null; // the handle before the drag, in a box
+
+    this.title = element("span", "y-title");
+    this.legend = element("ul");
+    this.svg = shape("svg", { "aria-hidden": "true", focusable: "false" });
+    this.still = this.svg.appendChild(shape("g"));
+    this.live = this.svg.appendChild(shape("g"));
+    this.grip = element("div", "grip");
+    for (const [name, value] of [["role", "slider"], ["tabindex", "0"], ["aria-orientation", "horizontal"]]) this.grip.setAttribute(name, value);
+    this.readout = element("div", "readout");
+    this.readout.setAttribute("aria-hidden", "true");
+    this.stage = element("div", "stage", this.svg, this.grip, this.readout);
+    this.status = element("p", "status");
+    this.status.setAttribute("aria-live", "polite");
+    this.caption = element("p", "caption");
+    this.root = element("div", "curve", element("div", "head", this.title, this.legend), this.stage, this.status, this.caption);
+    this.root.setAttribute("role", "figure");
+    parent.appendChild(this.root);
+
+    this.grip.addEventListener("pointermove", (event) => this.move(event));
+    this.grip.addEventListener("pointerdown", (event) => this.press(event));
+    this.grip.addEventListener("pointerup", (event) => this.release(event));
+    this.grip.addEventListener("pointercancel", () => this.cancel());
+    this.grip.addEventListener("pointerleave", () => this.drag || this.hover(null));
+    this.grip.addEventListener("keydown", (event) => this.type(event));
+    this.watch = new ResizeObserver(() => this.stage.clientWidth !== this.width && this.draw());
+    this.watch.observe(this.stage);
+    parent.querySelector("link")?.addEventListener("load", () => this.draw(), { once: true });
+  }
+
+  leave() {
+    // Streamlit also calls this for a call that newer data overtook, while the element lives on.
+    if (!this.root.isConnected) this.watch.disconnect();
+  }
+
+  tell(data) {
+    // Data made before Python heard the last click must not take the handle back.
+    if (data.at >= this.sentAt && data.pick !== this.shown && !this.drag) this.handle = this.shown = data.pick;
+    this.data = data;
+    this.unit = data.xTitle.split(/\s*[(,]/)[0];
+    this.root.setAttribute("aria-label", data.alt);
+    this.grip.setAttribute("aria-label", data.xTitle);
+    put(this.title, data.yTitle);
+    put(this.caption, data.caption);
+    this.stage.style.height = `${data.height}px`;
+    this.draw();
+  }
+
+  // -- the still part ---------------------------------------------------------------------------------------------
+
+  draw() {
+    if (!this.data || !this.stage.clientWidth) return;
+    const start = performance.now();
+    const { curves, height, log } = this.data;
+    this.width = this.stage.clientWidth;
+    set(this.svg, { width: this.width, height });
+    this.frame();
+    const { x, y, left, right, top, bottom } = this;
+
+    const nodes = [];
+    for (const tick of this.yTicks) {
+      nodes.push(shape("line", { class: "rule", x1: left, x2: right, y1: y(tick.at), y2: y(tick.at) }));
+      nodes.push(text(tick.text, { class: "tick", x: left - 7, y: y(tick.at), dy: "0.35em", "text-anchor": "end" }));
+    }
+    for (const tick of this.xTicks) {
+      nodes.push(shape("line", { class: "rule", x1: x(tick.at), x2: x(tick.at), y1: top, y2: bottom }));
+      nodes.push(text(tick.text, { class: "tick", x: x(tick.at), y: bottom + 17, "text-anchor": "middle" }));
+    }
+    nodes.push(shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }));
+    nodes.push(text(this.data.xTitle, { x: (left + right) / 2, y: bottom + 36, "text-anchor": "middle" }));
+
+    curves.forEach((curve, i) => nodes.push(this.series(curve, i, log)));
+    if (!curves.some((curve) => curve.x.length)) {
+      nodes.push(text("Waiting for the first point", { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }));
+    }
+    this.still.replaceChildren(...nodes);
+    this.labels();
+    this.legend.replaceChildren(...curves.map((curve, i) => element("li", "", swatch(curve, i), document.createTextNode(curve.name))));
+    Object.assign(this.grip.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
+    this.mark();
+    this.count.draws++;
+    this.count.lastMs = performance.now() - start;
+  }
+
+  frame() {
+    const { curves, height, log, xRange } = this.data;
+    const xs = [...curves.flatMap((curve) => curve.x), ...(xRange ?? [])];
+    let [x0, x1] = xs.length ? [least(xs), most(xs)] : [0, 1];
+    if (x0 === x1) [x0, x1] = [x0 - 0.5, x1 + 0.5];
+    this.domain = [x0, x1];
+
+    const ys = curves
+      .flatMap((c) => [c.y, c.low ?? [], c.high ?? [], c.chord ?? [], c.peak ? [c.peak.foot, c.peak.top] : []].flat())
+      .filter((value) => value !== null && (!log || value > 0));
+    let [y0, y1] = ys.length ? [least(ys), most(ys)] : log ? [0.1, 1] : [0, 1];
+    this.top = curves.some((curve) => curve.y.includes(null)) ? 26 : 10;
+    this.bottom = height - 46;
+    const wanted = Math.max(3, Math.floor((this.bottom - this.top) / 48));
+    if (log) {
+      const pad = Math.max(0.02, 0.05 * Math.log10(y1 / y0));
+      [y0, y1] = [y0 * 10 ** -pad, y1 * 10 ** pad];
+      this.yTicks = logTicks(y0, y1, wanted);
+    } else {
+      if (y0 === y1) [y0, y1] = [y0 - Math.abs(y0 || 1) / 2, y1 + Math.abs(y1 || 1) / 2];
+      if (y0 > 0 && y0 < 0.4 * y1) y0 = 0; // near enough to zero to show it
+      const step = niceStep((y1 - y0) / wanted);
+      [y0, y1] = [Math.floor(y0 / step + 1e-9) * step, Math.ceil(y1 / step - 1e-9) * step];
+      this.yTicks = ticks(y0, y1, step);
+    }
+    this.left = 12 + 7.1 * most(this.yTicks.map((tick) => tick.text.length));
+    this.right = this.width - 14;
+    const span = this.right - this.left;
+    this.xTicks = ticks(x0, x1, niceStep((x1 - x0) / Math.max(2, Math.floor(span / 60))));
+    const up = log ? Math.log10 : (value) => value;
+    const [low, high] = [up(y0), up(y1)];
+    this.x = (value) => this.left + (span * (value - x0)) / (x1 - x0);
+    this.y = (value) => this.bottom - ((this.bottom - this.top) * (up(value) - low)) / (high - low);
+    this.drawable = (value) => value !== null && (!log || value > 0);
+  }
+
+  series(curve, i, log) {
+    const { x, y, drawable } = this;
+    const group = shape("g", { class: curve.ghost ? "series ghost" : "series" });
+    group.style.setProperty("--series", curve.colour);
+    const spot = (j, values) => `${round(x(curve.x[j]))} ${round(y(values[j]))}`;
+    if (curve.low) {
+      for (const run of runs(curve.x, (j) => drawable(curve.low[j]) && drawable(curve.high[j]))) {
+        const outline = [...run.map((j) => spot(j, curve.high)), ...run.reverse().map((j) => spot(j, curve.low))];
+        group.append(shape("path", { class: "band", d: `M${outline.join("L")}Z` }));
+      }
+    }
+    if (curve.chord && curve.x.length > 1) {
+      const [from, to] = [curve.x[0], curve.x.at(-1)];
+      const steps = Array.from({ length: log ? 65 : 2 }, (_, k, n = log ? 64 : 1) => k / n);
+      const at = (share) => curve.chord[0] + share * (curve.chord[1] - curve.chord[0]);
+      const line = steps.filter((s) => drawable(at(s))).map((s) => `${round(x(from + s * (to - from)))} ${round(y(at(s)))}`);
+      group.append(shape("path", { class: "chord", d: line.length ? `M${line.join("L")}` : "" }));
+    }
+    const known = runs(curve.x, (j) => drawable(curve.y[j]));
+    for (const run of known) {
+      if (run.length > 1) group.append(shape("path", { class: "line", d: `M${run.map((j) => spot(j, curve.y)).join("L")}` }));
+    }
+    const room = (this.right - this.left) / Math.max(1, curve.x.length - 1);
+    const size = room > 14 ? 4 : room > 7 ? 3 : 2;
+    for (const j of known.flat()) group.append(symbol(i, x(curve.x[j]), y(curve.y[j]), size, "dot"));
+    curve.y.forEach((value, j) => {
+      if (value !== null) return;
+      const at = round(x(curve.x[j]));
+      group.append(shape("path", { class: "gap", d: `M${at - 4} ${this.top - 8}l8 8m0 -8l-8 8` }));
+    });
+    return group;
+  }
+
+  labels() {
+    // Brackets and their labels lie above every curve; a label that would cover another one moves down.
+    const placed = [];
+    const fit = (label, wanted) => {
+      const box = { x: wanted.x, y: wanted.y, w: label.getComputedTextLength(), h: 16 };
+      box.x = Math.max(this.left + 2, Math.min(box.x, this.right - box.w - 2));
+      const hit = () => placed.find((other) => box.x < other.x + other.w && other.x < box.x + box.w && Math.abs(box.y - other.y) < box.h);
+      for (let other = hit(); other; other = hit()) box.y = other.y + box.h;
+      placed.push(box);
+      set(label, { x: round(box.x), y: round(box.y) });
+    };
+    for (const { peak, ghost } of this.data.curves) {
+      if (!peak || !this.drawable(peak.foot) || !this.drawable(peak.top)) continue;
+      const [at, foot, top] = [this.x(peak.x), this.y(peak.foot), this.y(peak.top)].map(round);
+      const caps = `M${at - 8} ${top}h16m-8 0V${foot}m-8 0h16`;
+      this.still.append(shape("path", { class: "bracket", d: caps, opacity: ghost ? 0.6 : 1 }));
+      const label = this.still.appendChild(text(peak.label, { class: "over", "font-weight": 600 }));
+      const width = label.getComputedTextLength();
+      const tall = Math.abs(foot - top) > 22;
+      const side = at + 10 + width < this.right ? at + 10 : at - 10 - width;
+      fit(label, tall ? { x: side, y: (foot + top) / 2 + 4 } : { x: at - width / 2, y: Math.max(this.top + 12, Math.min(foot, top) - 10) });
+    }
+    const lost = this.data.curves.flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
+    if (lost.length) {
+      const label = this.still.appendChild(text("diverged", { class: "over" }));
+      fit(label, { x: this.x(most(lost)) + 8, y: this.top - 1 });
+      if (label.x.baseVal[0].value < this.x(most(lost)) + 8) set(label, { x: round(this.x(least(lost)) - 8 - label.getComputedTextLength()) });
+    }
+  }
+
+  // -- the live part: crosshair, readout, handle ---------------------------------------------------------------------
+
+  mark() {
+    const start = performance.now();
+    const nodes = [];
+    if (this.handle !== null && this.handle >= this.domain[0] && this.handle <= this.domain[1]) {
+      const at = round(this.x(this.handle));
+      nodes.push(
+        shape("g", { class: this.handle === this.shown ? "handle" : "handle moved" },
+          shape("line", { x1: at, x2: at, y1: this.top, y2: this.bottom }),
+          shape("circle", { cx: at, cy: this.bottom, r: 6 })),
+        ...this.rings(this.handle),
+      );
+    }
+    if (this.pointer !== null && !this.drag) {
+      nodes.push(shape("line", { class: "hair", x1: this.pointer, x2: this.pointer, y1: this.top, y2: this.bottom }), ...this.rings(this.at(this.pointer)));
+    }
+    this.live.replaceChildren(...nodes);
+    this.tip();
+    this.say();
+    if (this.pointer !== null) {
+      this.count.hovers++;
+      this.count.hoverMs = performance.now() - start;
+    }
+  }
+
+  rings(x) {
+    return this.near(x).filter((spot) => this.drawable(spot.y)).map((spot) => {
+      const ring = symbol(spot.index, this.x(spot.x), this.y(spot.y), 6.5, "ring");
+      const group = shape("g", { class: "series" }, ring);
+      group.style.setProperty("--series", spot.curve.colour);
+      return group;
+    });
+  }
+
+  near(x) {
+    return this.data.curves.flatMap((curve, index) => {
+      if (!curve.x.length) return [];
+      let j = 0;
+      for (let k = 1; k < curve.x.length; k++) if (Math.abs(curve.x[k] - x) < Math.abs(curve.x[j] - x)) j = k;
+      return [{ curve, index, x: curve.x[j], y: curve.y[j], low: curve.low?.[j] ?? null, high: curve.high?.[j] ?? null }];
+    });
+  }
+
+  tip() {
+    if (this.pointer === null) {
+      this.readout.style.visibility = "hidden";
+      return;
+    }
+    const x = this.drag ? this.handle : this.at(this.pointer);
+    const spots = this.near(x);
+    const same = spots.every((spot) => spot.x === spots[0].x);
+    const head = element("div", "", element("b", "", `${this.unit} = ${this.show(x)}`));
+    if (same && spots.length) head.append(spots[0].x === x ? "measured here" : `measured at ${this.show(spots[0].x)}`);
+    this.readout.replaceChildren(head, ...spots.map((spot) =>
+      element("div", "", swatch(spot.curve, spot.index), element("span", "", spot.curve.name),
+        element("span", "value", values(spot) + (same ? "" : ` at ${this.show(spot.x)}`)))));
+    const { offsetWidth: w, offsetHeight: h } = this.readout;
+    const beside = this.pointer + 14 + w < this.width ? this.pointer + 14 : this.pointer - 14 - w;
+    const above = Math.min(Math.max(0, this.pointerY - h - 12), this.bottom - h);
+    this.readout.style.transform = `translate(${Math.max(0, beside)}px, ${above}px)`;
+    this.readout.style.visibility = "visible";
+  }
+
+  say() {
+    const [low, high] = this.domain;
+    set(this.grip, { "aria-valuemin": low, "aria-valuemax": high, "aria-valuenow": this.handle ?? low });
+    set(this.grip, { "aria-valuetext": this.handle === null ? "nothing picked" : `${this.unit} = ${this.show(this.handle)}` });
+    this.status.classList.toggle("idle", this.handle === null);
+    if (this.handle === null) {
+      put(this.status, "Click, or use the arrow keys, to pick a point.");
+      return;
+    }
+    const spots = this.near(this.handle).map((spot) =>
+      `${spot.curve.name} ${values(spot)}` + (spot.x === this.handle ? "" : ` (measured at ${this.show(spot.x)})`));
+    const pending = this.handle === this.shown || this.drag ? "" : " Enter picks it, Esc clears.";
+    put(this.status, `${this.unit} = ${this.show(this.handle)}: ${spots.join("; ")}.${pending}`);
+  }
+
+  // -- the person ------------------------------------------------------------------------------------------------------
+
+  /** A step of the arrow keys: a hundredth of the axis, of its leading power when the axis is not 1 long. */
+  step() {
+    return floorNice((this.domain[1] - this.domain[0]) * (1 + 1e-9)) / 100;
+  }
+
+  tidy(x) {
+    const grain = this.step() / 10;
+    return Math.min(this.domain[1], Math.max(this.domain[0], Number((Math.round(x / grain) * grain).toPrecision(12))));
+  }
+
+  at(px) {
+    const [low, high] = this.domain;
+    return this.tidy(low + ((high - low) * (px - this.left)) / (this.right - this.left));
+  }
+
+  /** The measured x under the pointer if one is within reach, else the tidy coordinate. */
+  aim(px) {
+    const x = this.at(px);
+    const spots = this.near(x).sort((a, b) => Math.abs(a.x - x) - Math.abs(b.x - x));
+    return spots.length && Math.abs(this.x(spots[0].x) - px) <= SNAP ? spots[0].x : x;
+  }
+
+  show(x) {
+    return plain(x, Math.max(0, 3 - Math.ceil(Math.log10(this.domain[1] - this.domain[0]) - 1e-9)));
+  }
+
+  hover(event) {
+    if (event) {
+      const box = this.stage.getBoundingClientRect();
+      this.pointer = Math.min(this.right, Math.max(this.left, event.clientX - box.left));
+      this.pointerY = event.clientY - box.top;
+    } else {
+      this.pointer = null;
+    }
+    if (this.drag && event) this.handle = this.aim(this.pointer);
+    if (this.data) this.mark();
+  }
+
+  move(event) {
+    this.hover(event);
+  }
+
+  press(event) {
+    if (event.button !== 0 || !this.data) return;
+    this.grip.setPointerCapture(event.pointerId);
+    this.drag = { handle: this.handle };
+    this.hover(event);
+  }
+
+  release(event) {
+    if (!this.drag) return;
+    this.drag = null;
+    this.commit(this.handle);
+    this.hover(event.pointerType === "mouse" ? event : null);
+  }
+
+  cancel() {
+    if (this.drag) this.handle = this.drag.handle;
+    this.drag = null;
+    this.hover(null);
+  }
+
+  type(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.data) return;
+    const [low, high] = this.domain;
+    const from = this.handle ?? this.shown ?? low;
+    const step = this.step();
+    const to = { ArrowLeft: from - step, ArrowDown: from - step, ArrowRight: from + step, ArrowUp: from + step,
+      PageDown: from - 10 * step, PageUp: from + 10 * step, Home: low, End: high }[event.key];
+    if (to !== undefined) this.handle = this.tidy(to);
+    else if (event.key === "Enter" && this.handle !== null) this.commit(this.handle);
+    else if (event.key === "Escape" && this.drag) this.cancel();
+    else if (event.key === "Escape") this.commit(null);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.mark();
+  }
+
+  commit(x) {
+    this.handle = x;
+    if (x === null && this.shown === null) return;
+    this.shown = x;
+    this.sentAt = Math.max(Date.now(), this.sentAt + 1, (this.data.at ?? 0) + 1);
+    this.mark();
+    this.send({ x, at: this.sentAt });
+  }
+}
+
+// -- numbers -----------------------------------------------------------------------------------------------------------
+
+function niceStep(rough) {
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const lead = rough / power;
+  return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * power;
+}
+
+function floorNice(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  const lead = value / power;
+  return (lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power;
+}
+
+function ticks(low, high, step) {
+  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const found = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) {
+    const at = Number((k * step).toPrecision(12));
+    found.push({ at, text: Math.max(Math.abs(low), Math.abs(high)) >= 1e5 || decimals > 5 ? short(at) : plain(at, decimals, false) });
+  }
+  return found;
+}
+
+function logTicks(low, high, wanted) {
+  const found = [];
+  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) {
+    for (const lead of [1, 2, 5]) {
+      const at = Number((lead * 10 ** e).toPrecision(12));
+      if (at >= low && at <= high) found.push({ at, lead, text: short(at) });
+    }
+  }
+  if (found.length < 2) return ticks(low, high, niceStep((high - low) / wanted)).filter((tick) => tick.at > 0);
+  const decades = found.filter((tick) => tick.lead === 1);
+  if (found.length <= wanted * 1.6 || decades.length < 2) return found;
+  const every = Math.ceil(decades.length / wanted);
+  return decades.filter((_, k) => k % every === 0);
+}
+
+/** Four significant digits, for values. */
+function short(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const digits = size >= 1e5 || size < 1e-4 ? value.toExponential(2).replace(/\.?0+e\+?/, "e").replace("e+", "e") : String(Number(value.toPrecision(4)));
+  return digits.replaceAll("-", "−");
+}
+
+function plain(value, decimals, trim = true) {
+  const digits = value.toFixed(decimals);
+  return (trim && decimals ? digits.replace(/\.?0+$/, "") : digits).replace("-", "−");
+}
+
+function values({ y, low, high }) {
+  if (y === null) return "diverged";
+  return short(y) + (low === null || high === null ? "" : ` [${short(low)}, ${short(high)}]`);
+}
+
+/** Stretches of indices for which `known` holds. */
+function runs(xs, known) {
+  const found = [];
+  let open = false;
+  xs.forEach((_, j) => {
+    if (!known(j)) open = false;
+    else if (open) found.at(-1).push(j);
+    else open = Boolean(found.push([j]));
+  });
+  return found;
+}
+
+const least = (list) => list.reduce((a, b) => Math.min(a, b), Infinity);
+const most = (list) => list.reduce((a, b) => Math.max(a, b), -Infinity);
+const round = (px) => Math.round(px * 10) / 10;
+
+// -- nodes -------------------------------------------------------------------------------------------------------------
+
+function element(tag, className = "", ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+function shape(tag, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  set(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+function text(content, attributes) {
+  return shape("text", attributes, document.createTextNode(content));
+}
+
+function symbol(i, x, y, size, className) {
+  const place = `translate(${round(x)} ${round(y)}) scale(${size})`;
+  return shape("path", { class: className, d: SYMBOLS[i % SYMBOLS.length], transform: place, "vector-effect": "non-scaling-stroke" });
+}
+
+function swatch(curve, i) {
+  const group = shape("g", { class: curve.ghost ? "series ghost" : "series" }, shape("path", { class: "line", d: "M0 7H26" }), symbol(i, 13, 7, 4, "dot"));
+  group.style.setProperty("--series", curve.colour);
+  return shape("svg", { width: 26, height: 14, "aria-hidden": "true" }, group);
+}
+
+function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+}
+
+/** Text that is the same is left alone, so that a screen reader does not say it again. */
+function put(node, content) {
+  if (node.textContent !== content) node.textContent = content;
+}

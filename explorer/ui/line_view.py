@@ -1,0 +1,240 @@
+"""A line as it is being measured, and as it stands: curve, numbers, words, and the model at the point one picks."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from explorer import methods
+from explorer.figures import curve as curve_figure
+from explorer.figures import line
+from explorer.points import Points, rounded
+from explorer.spec import Field, Run
+from explorer.statistics import Barrier, barrier
+from explorer.store import RunStore, Status
+from explorer.ui import shell, state
+from explorer.ui.curve import curve
+from explorer.ui.model_view import inspect, model_at, pick_active
+
+POLL_S = 0.5
+
+
+def show(store: RunStore, run_id: str) -> None:
+    """Everything about one run; while it or a picked model is being worked on, the page looks again every half second."""
+    status = store.status(run_id)
+    if status is None or not isinstance(status.wish, Run):
+        return
+    run = status.wish
+    top, right = st.columns([3, 2], vertical_alignment="bottom")
+    with top:
+        metric = st.segmented_control("Metric", list(run.field.metrics), default=run.field.metrics[0], key="metric", bind="query-params", label_visibility="collapsed") or run.field.metrics[0]
+    with right:
+        log = st.toggle("Logarithmic", key="log", bind="query-params")
+    others = _others(store, run)
+    with st.expander("Compare with other lines", icon=":material/compare_arrows:"):
+        chosen = st.multiselect("Runs drawn dashed in the same picture", list(others), format_func=lambda i: _name(others[i]), key=f"compare-{run_id}", max_selections=4)
+    t = _asked_t()
+    polling = status.active or pick_active(store, run.field, t)
+    st.fragment(_live, run_every=POLL_S if polling else None)(store, run_id, metric, log, [others[i] for i in chosen], polling)
+    _takeaway(store, run, metric, log)
+
+
+def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Status], was_polling: bool) -> None:
+    status = store.status(run_id)
+    assert status is not None and isinstance(status.wish, Run)
+    run, field = status.wish, status.wish.field
+    points, _ = store.points(field.id)
+    _progress(store, status)
+    curves = [line.curve(field, points, metric)]
+    for other in others:
+        assert isinstance(other.wish, Run)
+        theirs, _ = store.points(other.wish.field.id)
+        curves.append(line.curve(other.wish.field, theirs, metric, ghost=True, name=_name(other)))
+
+    def picked(x: float | None) -> None:
+        if x is None:
+            st.query_params.pop("t", None)
+            return
+        at = float(rounded_t(x))
+        st.query_params["t"] = f"{at:g}"
+        inspect(store, field, at)
+
+    left, right = st.columns([5, 3], gap="large")
+    with left:
+        curve(
+            curves,
+            key=f"curve-{run_id}",
+            x_title=line.x_title(field),
+            y_title=line.y_title(field, metric),
+            x_range=(0.0, 1.0),
+            pick=_asked_t(),
+            height=400,
+            log=log,
+            on_pick=picked,
+            caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band · click to inspect the model at a point",
+            alt=f"{metric} along the straight line. {line.explain(field, points, metric)}",
+        )
+    found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
+    with right:
+        _numbers(store, field, found, metric, points)
+    t = _asked_t()
+    if t is not None:
+        model_at(store, field, t, points)
+    if was_polling and not (status.active or pick_active(store, field, t)):
+        st.rerun()
+    if status.active:
+        shell.tend()
+
+
+def _progress(store: RunStore, status: Status) -> None:
+    if status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+        return
+    words, button = st.columns([5, 1], vertical_alignment="center")
+    with words:
+        if status.active:
+            st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=state.sentence(status))
+        else:
+            st.caption(state.sentence(status))
+    with button:
+        if status.active:
+            st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(status.id,), key=f"stop-{status.id}", width="stretch")
+        elif status.state == "stopped":
+            st.button("Resume", icon=":material/play_arrow:", on_click=shell.want, args=(status.wish,), key=f"resume-{status.id}", width="stretch")
+
+
+def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, points: Points) -> None:
+    if found is None:
+        st.metric("Barrier", "…", help="Both ends have to be measured first.")
+        if len(points) and not len(points.sorted().coords) < 2:
+            _diverged_end(field, points)
+        return
+    scale, unit = (100.0, "points of error") if metric == "error" else (1.0, "nat")
+    e = found.height
+    st.metric(
+        "Barrier",
+        f"{scale * e.value:.4g} {unit}",
+        help="max over t of L(t) − (1−t)·L(0) − t·L(1), over the measured points (Frankle et al. 2020; Entezari et al. 2022).",
+    )
+    st.markdown(f"95 % interval **[{scale * e.low:.4g}, {scale * e.high:.4g}]** at t = {found.at:.3g} · upper bound {scale * found.upper:.4g}")
+    with st.expander("Other definitions", icon=":material/function:"):
+        rows = [("max [L(t) − line], at a t chosen on other samples", found.split_half), *found.others]
+        st.dataframe(
+            pd.DataFrame([{"definition": n, "value": scale * x.value, "low": scale * x.low, "high": scale * x.high} for n, x in rows]),
+            hide_index=True,
+            column_config={c: st.column_config.NumberColumn(format="%.4g") for c in ("value", "low", "high")},
+        )
+    _ends(store, field, points, metric)
+    known = store.field(field.id)
+    if known is not None:
+        st.caption(
+            f"Distance between the ends in weight space: {known.distances()[0, 1]:.4g}, cosine {known.cosines()[0, 1]:.4f}"
+            f" ({known.facts['parameters']:,} parameters)."
+        )
+    st.markdown(line.explain(field, points, metric))
+
+
+def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
+    """Say whether the ends of the picture are the checkpoints: measured once as points, once by plainly loading the file."""
+    known = store.field(field.id)
+    alone = known.facts.get("alone") if known else None
+    if known is None or not isinstance(alone, list):
+        return
+    index, scale = field.metrics.index(metric), 100.0 if metric == "error" else 1.0
+    t, mean = points.coords[:, 0], points.means()[:, index]
+    for end, name, plain in zip((0.0, 1.0), line.names(field), alone, strict=True):
+        here = mean[t == end]
+        assert isinstance(plain, list)
+        if not len(here):
+            continue
+        direct = float(str(plain[index]))
+        same = abs(here[0] - direct) <= 1e-6 * max(1.0, abs(direct))
+        sign, icon = ("equals", ":material/check: ") if same else ("DIFFERS from", ":material/warning: ")
+        st.caption(f"{icon}t = {end:g} {sign} **{name}** loaded by itself: {scale * here[0]:.6g} and {scale * direct:.6g}.")
+    recalibrated = known.facts.get("recalibrated")
+    if isinstance(recalibrated, list) and field.buffers == "recalibrate":
+        values = ", ".join(f"{scale * float(str(row[index])):.4g}" for row in recalibrated if isinstance(row, list))
+        st.caption(f"The ends keep their own batch-norm statistics; recalibrated as the points between them are, they would have {values}.")
+
+
+def _diverged_end(field: Field, points: Points) -> None:
+    t = points.coords[:, 0]
+    if (t == 0).any() and (t == 1).any():
+        st.error("An end of the line has no finite loss, so there is no straight line to compare with. Check that checkpoint.", icon=":material/error:")
+
+
+def _takeaway(store: RunStore, run: Run, metric: str, log: bool) -> None:
+    """Data, picture, code and link."""
+    points, _ = store.points(run.field.id)
+    if not len(points):
+        return
+    a, b = line.names(run.field)
+    stem = f"{a}-to-{b}-{metric}".replace("/", "-")
+    data, picture, code, link = st.columns(4)
+    with data:
+        csv = pd.DataFrame(line.table(run.field, points)).to_csv(index=False)
+        st.download_button("Data (CSV)", csv, f"{stem}.csv", "text/csv", icon=":material/table:", width="stretch", key="csv")
+    with picture:
+        st.download_button(
+            "Picture (HTML)",
+            lambda: curve_figure.html(line.figure_of(run.field, points, metric, log=log)),
+            f"{stem}.html",
+            "text/html",
+            icon=":material/image:",
+            width="stretch",
+            key="html",
+        )
+    with code, st.popover("Code", icon=":material/code:", width="stretch"):
+        st.code(_code(run), language="python")
+    with link, st.popover("Link", icon=":material/link:", width="stretch"):
+        t = _asked_t()
+        st.code(f"/interpolate?run={run.id}&metric={metric}{f'&t={t:g}' if t is not None else ''}", language=None)
+        st.caption("This address brings this picture back, on any browser that reaches this explorer.")
+
+
+def _code(run: Run) -> str:
+    a, b = (c.path or c.name for c in run.field.corners)  # pyright: ignore[reportAttributeAccessIssue]
+    problem = run.field.problem.name
+    return (
+        "from explorer.api import interpolate\n\n"
+        f"line = interpolate(\n    {a!r},\n    {b!r},\n    problem={problem!r},\n    split={run.field.split!r},\n    samples={run.field.samples},\n"
+        f"    buffers={run.field.buffers!r},\n    sampler={run.sampler.name!r},\n    options={run.sampler.kwargs()!r},\n)\n"
+        'print(line.barrier("loss"))\nline.figure().show()'
+    )
+
+
+def _asked_t() -> float | None:
+    try:
+        return float(st.query_params["t"])
+    except (KeyError, ValueError):
+        return None
+
+
+def rounded_t(x: float) -> float:
+    """A picked place, fine enough for the eye and short enough for a link."""
+    return round(x, 3)
+
+
+def _others(store: RunStore, run: Run) -> dict[str, Status]:
+    """Runs that may stand in the same picture: lines on the same problem and split, of other fields."""
+    fields: dict[str, Status] = {}
+    for status in store.statuses("Run"):
+        wish = status.wish
+        if (
+            isinstance(wish, Run)
+            and wish.field.chart.name == "line"
+            and wish.sampler.name != "given"
+            and wish.field.problem.id == run.field.problem.id
+            and wish.field.split == run.field.split
+            and wish.field.metrics == run.field.metrics
+            and wish.field.id != run.field.id
+        ):
+            fields.setdefault(wish.field.id, status)
+    return {s.id: s for s in fields.values()}
+
+
+def _name(status: Status) -> str:
+    assert isinstance(status.wish, Run)
+    a, b = line.names(status.wish.field)
+    extra = "" if status.wish.field.buffers == "recalibrate" else f", buffers: {status.wish.field.buffers}"
+    return f"{a} → {b}{extra}"

@@ -1,0 +1,142 @@
+"""The model at a point of a picture: how good it is, what it confuses, and its weights as a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from explorer import methods, places
+from explorer.figures import confusion
+from explorer.points import Points
+from explorer.spec import Field, Fused, Make, Method, Run
+from explorer.statistics import band
+from explorer.store import RunStore, Status
+from explorer.ui import shell
+
+CLASSES_DRAWN = 40
+
+
+def inspect(store: RunStore, field: Field, t: float) -> None:
+    """Ask for the model at t: its metrics, and which classes it confuses."""
+    for wish in wishes(field, t):
+        shell.want(wish, urgent=True)
+
+
+def wishes(field: Field, t: float) -> tuple[Run, Run]:
+    """The two runs that a click asks for: the point of this very field, and its confusion matrix."""
+    at = methods.method("sample", "given", {"at": (t,)})
+    return Run(field, at), Run(replace(field, metrics=("confusion",)), at)
+
+
+def pick_active(store: RunStore, field: Field, t: float | None) -> bool:
+    """Whether something about the picked model is still on its way."""
+    if t is None:
+        return False
+    ids = [w.id for w in wishes(field, t)] + [Make(recipe(field, t)).id]
+    return any(s is not None and s.active for s in map(store.status, ids))
+
+
+def recipe(field: Field, t: float) -> Fused:
+    """The point as a recipe like any other."""
+    average = Method("average", (("normalise", False), ("weights", (1.0 - t, t))))
+    names = [c.name or c.id for c in field.corners]
+    return Fused(field.problem, field.corners, average, field.buffers, name=f"{1 - t:.3g} {names[0]} + {t:.3g} {names[1]}")
+
+
+def model_at(store: RunStore, field: Field, t: float, points: Points) -> None:
+    """The panel of the picked model."""
+    with st.container(border=True):
+        st.markdown(f"**The model at t = {t:g}**: {recipe(field, t).name}")
+        status = store.status(wishes(field, t)[0].id)
+        if status is not None and status.state == "failed":
+            st.error(status.error, icon=":material/error:")
+            return
+        here = np.flatnonzero(np.isclose(points.coords[:, 0], t, rtol=0, atol=1e-9)) if len(points) else np.empty(0, int)
+        left, right = st.columns([2, 3], gap="large")
+        with left:
+            if not len(here):
+                st.caption("Measuring…" if status else "Not measured yet.")
+                if status is None or not status.active:
+                    st.button("Measure it", on_click=inspect, args=(store, field, t), key=f"inspect-{t:g}")
+            else:
+                _quality(field, Points(points.coords[here], points.values[here], points.counts))
+            _save(store, field, t)
+        with right:
+            _confusion(store, field, t)
+
+
+def _quality(field: Field, point: Points) -> None:
+    mean = point.means()[0]
+    for i, metric in enumerate(field.metrics):
+        low, high = band(point, i)
+        if metric == "error":
+            st.metric(f"{field.split} accuracy", f"{100 * (1 - mean[i]):.2f} %")
+            st.caption(f"95 % interval [{100 * (1 - high[0]):.2f}, {100 * (1 - low[0]):.2f}] %")
+        else:
+            st.metric(f"{field.split} {metric}", f"{mean[i]:.4g} nat" if np.isfinite(mean[i]) else "diverged")
+            st.caption(f"95 % interval [{low[0]:.4g}, {high[0]:.4g}]" if np.isfinite(mean[i]) else "The loss here is not a finite number.")
+
+
+def _confusion(store: RunStore, field: Field, t: float) -> None:
+    wish = wishes(field, t)[1]
+    known = store.field(wish.field.id)
+    matrices, _ = store.points(wish.field.id)
+    here = np.flatnonzero(np.isclose(matrices.coords[:, 0], t, rtol=0, atol=1e-9)) if len(matrices) else np.empty(0, int)
+    if known is None or not len(here):
+        if _on_its_way(store.status(wish.id)):
+            st.caption("Counting which classes it confuses…")
+        return
+    counts = matrices.values[here[0]]
+    classes = [str(c) for c in known.facts["classes"]] if isinstance(known.facts["classes"], list) else []
+    if not np.isfinite(counts).all():
+        st.caption("The network's answers here are not finite numbers, so there is nothing to count.")
+    elif len(classes) > CLASSES_DRAWN:
+        st.caption(f"{len(classes)} classes are too many for a table here.")
+    else:
+        st.plotly_chart(
+            confusion.figure(counts.astype(np.int64), classes, title="What it takes for what"),
+            key=f"confusion-{wish.field.id}-{t:g}",
+            config={"displaylogo": False},
+        )
+
+
+def _save(store: RunStore, field: Field, t: float) -> None:
+    make = Make(recipe(field, t))
+    status = store.status(make.id)
+    made = _made(status)
+    if made is not None:
+        with made.open("rb") as file:
+            st.download_button("Download .safetensors", file, f"t{t:g}-{make.recipe.id}.safetensors", icon=":material/download:", key=f"save-{t:g}")
+        st.caption(f"Kept at `{made}`")
+    elif status is not None and status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    elif _on_its_way(status):
+        st.caption("Writing the checkpoint…")
+    else:
+        st.button(
+            "Save as checkpoint",
+            icon=":material/save:",
+            on_click=_want_file,
+            args=(make,),
+            key=f"make-{t:g}",
+            help="Mixes the weights, gives batch-norm layers their statistics as in the picture, and writes a .safetensors file.",
+        )
+
+
+def _want_file(make: Make) -> None:
+    shell.store().forget(make.id)  # it may have been made before, and the file removed since
+    shell.want(make, urgent=True)
+
+
+def _made(status: Status | None) -> Path | None:
+    if status is None or status.state != "done" or not isinstance(status.result, dict):
+        return None
+    path = Path(str(status.result["path"]))
+    return path if path.is_file() and path.is_relative_to(places.home()) else None
+
+
+def _on_its_way(status: Status | None) -> bool:
+    return status is not None and status.active

@@ -1,0 +1,79 @@
+"""The list of runs, live while one is being worked on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from explorer.figures import line
+from explorer.spec import Run
+from explorer.statistics import barrier
+from explorer.store import RunStore, Status
+from explorer.ui import shell, state
+
+PAGE = 20
+
+
+def show(store: RunStore) -> None:
+    """The newest runs first; clicks on a picture are points of a run, not runs of their own."""
+    runs = _runs(store)
+    if not runs:
+        st.info("Nothing has been measured here yet. Measure a first line.", icon=":material/history:")
+        shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
+        return
+    only = st.pills("Show", ["waiting", "running", "done", "failed", "stopped"], selection_mode="multi", key="states")
+    active = any(s.active for s in runs)
+    st.fragment(_list, run_every=1.0 if active else None)(store, tuple(only), active)
+
+
+def _runs(store: RunStore) -> list[Status]:
+    return [s for s in store.statuses("Run", limit=1000) if isinstance(s.wish, Run) and s.wish.sampler.name != "given"]
+
+
+def _list(store: RunStore, only: tuple[str, ...], was_active: bool) -> None:
+    runs = [s for s in _runs(store) if not only or s.state in only]
+    workers = store.workers()
+    st.caption(f"{len(runs)} runs · workers alive: {len(workers)}{' (' + ', '.join(workers) + ')' if workers else ''}")
+    for status in runs[:PAGE]:
+        _row(store, status)
+    if len(runs) > PAGE:
+        st.caption(f"{len(runs) - PAGE} older runs are not listed; narrow the list by state.")
+    if was_active and not any(s.active for s in runs):
+        st.rerun()
+    if any(s.active for s in runs):
+        shell.tend()
+
+
+def _row(store: RunStore, status: Status) -> None:
+    assert isinstance(status.wish, Run)
+    field = status.wish.field
+    with st.container(border=True):
+        what, how, go = st.columns([5, 4, 3], vertical_alignment="center")
+        with what:
+            a, b = line.names(field)
+            st.markdown(f"**{a} → {b}** · {field.problem.title or field.problem.name}")
+            asked = datetime.fromtimestamp(status.created).strftime("%Y-%m-%d %H:%M")
+            st.caption(f"{status.wish.sampler.name} · {field.split} split · buffers {field.buffers} · asked {asked} · {status.id}")
+        with how:
+            state.badge(status)
+            st.caption(_result(store, status))
+        with go:
+            shell.link("interpolate", "Open", icon=":material/open_in_new:", run=status.id)
+            if status.active:
+                st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(status.id,), key=f"stop-{status.id}")
+            else:
+                if status.state in ("stopped", "failed"):
+                    st.button("Resume", icon=":material/play_arrow:", on_click=shell.want, args=(status.wish,), key=f"resume-{status.id}")
+                st.button("Remove from the list", icon=":material/close:", on_click=store.forget, args=(status.id,), key=f"forget-{status.id}", help="The measured points stay in the store.")
+
+
+def _result(store: RunStore, status: Status) -> str:
+    assert isinstance(status.wish, Run)
+    if status.state != "done":
+        return state.sentence(status)
+    field = status.wish.field
+    points, _ = store.points(field.id)
+    found = barrier(points, 0, name=field.metrics[0]) if len(points) else None
+    spent = f"{len(points)} points, {state.duration(store.cost(field.id))} of computing"
+    return f"{spent} · barrier {line.shown(found)}" if found else spent

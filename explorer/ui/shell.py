@@ -1,0 +1,77 @@
+"""The frame around every page: navigation, the store, and the worker behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from explorer import places
+from explorer.hire import hire
+from explorer.spec import Wish
+from explorer.store import RunStore
+
+# (file, title, icon); a page's address is the name of its file.
+PAGES = (
+    ("home", "Home", ":material/explore:"),
+    ("checkpoints", "Checkpoints", ":material/inventory_2:"),
+    ("interpolate", "Interpolate", ":material/show_chart:"),
+    ("runs", "Runs", ":material/history:"),
+)
+
+
+def frame() -> None:
+    """All of app.py: frame the page that is asked for and run it."""
+    # An emoji here keeps Streamlit from asking a font server for the pages' icons.
+    st.set_page_config(page_title="Loss-landscape explorer", page_icon="🗺️", layout="wide")
+    navigation().run()
+
+
+def navigation() -> st.navigation:  # pyright: ignore[reportGeneralTypeIssues]  (the function's own return type is private)
+    """The pages, and from now on `st.navigation` instead of the pages directory."""
+    folder = places.root() / "pages"
+    return st.navigation(
+        [
+            st.Page(folder / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home")
+            for name, title, icon in PAGES
+        ]
+    )
+
+
+def require() -> None:
+    """Every page starts with this: a link straight to a page of a fresh server runs the page's file without app.py's frame."""
+    if getattr(PagesManager, "uses_pages_directory", False) is not False:
+        navigation()
+        st.rerun()
+
+
+def link(page: str, label: str, *, icon: str | None = None, **query: str) -> None:
+    """A link to another page, with its query parameters."""
+    st.page_link(places.root() / "pages" / f"{page}.py", label=label, icon=icon, query_params=query or None)
+
+
+def store() -> RunStore:
+    """The user's store, with the shipped samples in it."""
+    return _store(places.home())
+
+
+@st.cache_resource(show_spinner=False)
+def _store(home: Path) -> RunStore:
+    opened = RunStore(home / "store.sqlite")
+    if (shipped := places.root() / "sample_models" / "samples.sqlite").is_file():
+        opened.absorb(shipped)
+    return opened
+
+
+def want(wish: Wish, *, urgent: bool = False) -> str:
+    """Put a wish down and see to it that somebody takes it up."""
+    id = store().want(wish, urgent=urgent)
+    tend()
+    return id
+
+
+def tend() -> None:
+    """Hire a worker when something waits and nobody is there."""
+    if store().waiting():
+        hire(store(), places.home())

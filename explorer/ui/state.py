@@ -1,0 +1,48 @@
+"""Words and colours for how a wish stands, the same on every page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer.store import Status
+
+BADGES = {
+    "waiting": ("waiting", ":material/hourglass_empty:", "gray"),
+    "running": ("running", ":material/play_arrow:", "blue"),
+    "done": ("done", ":material/check:", "green"),
+    "failed": ("failed", ":material/error:", "red"),
+    "stopped": ("stopped", ":material/stop:", "orange"),
+}
+
+
+def badge(status: Status) -> None:
+    """The state as a coloured word with an icon."""
+    label, icon, colour = BADGES[status.state]
+    st.badge(label, icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
+
+
+def sentence(status: Status) -> str:
+    """The state in words: how far, how long still."""
+    match status.state:
+        case "waiting":
+            return "Waiting for a worker to take this up…"
+        case "running":
+            left = "" if status.left_s is None else f" · about {duration(status.left_s)} left"
+            return f"{status.message or 'Measuring'} · {status.done} of {status.total}{left}"
+        case "done":
+            return f"Done: {status.fresh} newly measured in {duration(status.seconds)}, the rest was there already." if status.fresh else "Done."
+        case "stopped":
+            return f"Stopped at {status.done} of {status.total}. What was measured is kept."
+        case "failed":
+            return status.error
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 1:
+        return "a second"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,107 @@
+"""A process that does what is wished: claims, works, reports, resumes. One per device; `loss-explorer worker` starts one anywhere.
+
+It outlives the app that started it and goes home after a quiet while.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from explorer.errors import Refused
+from explorer.look import look
+from explorer.realise import made_at, realise
+from explorer.run import Report, keep
+from explorer.spec import Json, Look, Make, Run
+from explorer.store import LEASE_S, RunStore, Status
+
+log = logging.getLogger(__name__)
+POLL_S = 0.1
+
+
+class Worker:
+    """Does one wish after another. Between two points of a long one it lets urgent ones (a click on a picture) go first."""
+
+    def __init__(self, store: RunStore, home: Path, *, device: str = "cpu") -> None:
+        self.store, self.home, self.device = store, home, device
+        self.id = uuid.uuid4().hex[:12]
+
+    def serve(self, *, idle_s: float) -> None:
+        """Work until nothing has been wished for `idle_s` seconds."""
+        with self._heartbeat():
+            last = time.monotonic()
+            while time.monotonic() - last < idle_s:
+                if self.work_one():
+                    last = time.monotonic()
+                else:
+                    time.sleep(POLL_S)
+
+    def work_off(self) -> int:
+        """Work until nothing is left to do; the number of wishes done."""
+        with self._heartbeat():
+            count = 0
+            while self.work_one():
+                count += 1
+            return count
+
+    def work_one(self, *, urgent_only: bool = False) -> bool:
+        """Claim one wish and see it through. False when there was none."""
+        claimed = self.store.claim(self.id, urgent_only=urgent_only)
+        if claimed is None:
+            return False
+        try:
+            done, result = self._do(claimed)
+            self.store.release(claimed.id, self.id, finished=done, result=result)
+        except Refused as refusal:
+            self.store.release(claimed.id, self.id, error=str(refusal))
+        except MemoryError:
+            self.store.release(claimed.id, self.id, error="There is not enough memory for this. Use fewer or smaller models.")
+        except Exception as bug:  # noqa: BLE001  the worker must live on; the wish says what happened, the log has the traceback
+            log.exception("Wish %s failed", claimed.id)
+            self.store.release(claimed.id, self.id, error=f"The explorer itself failed here ({type(bug).__name__}: {bug}). The worker's log has the details.")
+        return True
+
+    def _do(self, claimed: Status) -> tuple[bool, Json]:
+        report = self._reporter(claimed)
+        match claimed.wish:
+            case Run() as run:
+                return keep(run, self.store, self.home, report=report, device=self.device), None
+            case Look() as wish:
+                return True, look(wish, self.store, report=report, device=self.device)
+            case Make(recipe):
+                realise(recipe, self.store, self.home)
+                return True, {"path": str(made_at(recipe, self.home))}
+
+    def _reporter(self, claimed: Status) -> Report:
+        def report(done: int, total: int, fresh: int, message: str) -> bool:
+            if not claimed_is_urgent:
+                while self.work_one(urgent_only=True):
+                    pass
+            return self.store.report(claimed.id, self.id, done=done, total=total, fresh=fresh, message=message)
+
+        claimed_is_urgent = claimed.urgent
+        return report
+
+    @contextmanager
+    def _heartbeat(self) -> Iterator[None]:
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(LEASE_S / 5):
+                self.store.beat(self.id, pid=os.getpid(), device=self.device)
+
+        self.store.beat(self.id, pid=os.getpid(), device=self.device)
+        thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self.store.retire(self.id)

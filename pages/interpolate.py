@@ -1,0 +1,30 @@
+"""Interpolate: the straight line between two checkpoints, its barrier, and the model at any point of it."""
+
+import streamlit as st
+
+from explorer.spec import Run
+from explorer.ui import line_form, line_view, shell
+
+shell.require()
+store = shell.store()
+
+st.title("Interpolate")
+st.caption("Walk in a straight line from one checkpoint to another and measure the loss on the way. A rise above the line between the ends is a *barrier*.")
+
+asked = st.query_params.get("run")
+status = store.status(asked) if asked else line_form.shipped(store)
+if asked and (status is None or not isinstance(status.wish, Run)):
+    st.warning(
+        f"There is no run **{asked}** in this store. It may have been computed on another machine: choose the two checkpoints below and measure"
+        " the line again; the same choice gives the same link.",
+        icon=":material/link_off:",
+    )
+    status = None
+
+wish = line_form.form(store, status)
+if wish is not None:
+    st.query_params.from_dict({"run": shell.want(wish)})
+    st.rerun()
+
+if status is not None:
+    line_view.show(store, status.id)

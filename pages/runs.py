@@ -1,0 +1,12 @@
+"""Runs: everything that was wished here, how it stands, and the way back to it."""
+
+import streamlit as st
+
+from explorer.ui import run_list, shell
+
+shell.require()
+
+st.title("Runs")
+st.caption("Every line that was asked for on this computer. Points are kept for good: opening a run again costs nothing, and a stopped one goes on where it was.")
+
+run_list.show(shell.store())

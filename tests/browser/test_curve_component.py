@@ -1,0 +1,258 @@
+"""The live curve in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+Serve = Callable[..., str]  # the fixtures of conftest.py
+OpenPage = Callable[..., Page]
+
+SCRIPT = Path(__file__).with_name("curve_app.py")
+FRAME = 50  # ms a hover may take by the component's own clock; 1 to 5 ms are usual
+
+
+@pytest.fixture(scope="session")
+def url(serve: Serve) -> str:
+    return serve(SCRIPT)
+
+
+def opened(page: Page, url: str, show: str = "one") -> Locator:
+    page.goto(f"{url}/?show={show}")
+    handle = page.get_by_role("slider", name="t (0 = A, 1 = B)")
+    expect(handle).to_be_visible(timeout=30_000)
+    return handle
+
+
+def counters(page: Page) -> dict[str, Any]:
+    return page.evaluate("({...window.__explorer.c})")
+
+
+def point(handle: Locator, x: float, y: float = 0.5) -> tuple[float, float]:
+    """Pixels of the plot's point at shares x and y of its width and height."""
+    box = handle.bounding_box()
+    assert box is not None
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def readout(page: Page) -> Locator:
+    return page.locator(".readout")
+
+
+def test_twenty_updates_draw_into_one_mount(page: Page, url: str):
+    """New points reach the same element: no flicker, and what the person was doing there stays."""
+    handle = opened(page, url, "live")
+    page.mouse.move(*point(handle, 0.5))
+    expect(readout(page)).to_be_visible()
+    handle.focus()
+    handle.press("Home")
+    handle.press("PageUp")
+    page.evaluate("window.kept = document.activeElement")
+    before = counters(page)["draws"]
+    page.wait_for_function(f"window.__explorer.c.draws >= {before + 20}", timeout=30_000)
+    assert counters(page)["mounts"] == 1
+    expect(readout(page)).to_be_visible()
+    expect(readout(page)).to_contain_text("t = 0.5")
+    expect(handle).to_be_focused()
+    expect(handle).to_have_attribute("aria-valuetext", "t = 0.1")
+
+
+def test_click_marks_at_once_and_reaches_python(page: Page, url: str):
+    """A click near a measured point means that point; the callback and the returned value agree."""
+    handle = opened(page, url)
+    page.mouse.click(*point(handle, 0.251))
+    expect(handle).to_have_attribute("aria-valuetext", "t = 0.25")
+    expect(page.get_by_text("Python has 0.25")).to_be_visible()
+    expect(page.get_by_text("Told 0.25")).to_be_visible()
+
+
+def test_click_between_points_means_that_place(page: Page, url: str):
+    """Any coordinate can be picked; the text says at which measured point its values were taken."""
+    handle = opened(page, url)
+    page.mouse.click(*point(handle, 0.43))
+    expect(page.get_by_text("Python has 0.43")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^t = 0\.43: loss 2\.073 \[1\.918, 2\.227\] \(measured at 0\.45\)"))).to_be_visible()
+
+
+def test_click_while_points_arrive_is_kept(page: Page, url: str):
+    """An update that Python made before it heard of the click must not take the handle back."""
+    handle = opened(page, url, "live")
+    for share, t in ((0.3, "0.3"), (0.8, "0.8"), (0.555, r"0\.55\d?")):
+        page.mouse.click(*point(handle, share))
+        expect(page.get_by_text(re.compile(f"^Python has {t}$"))).to_be_visible()
+        expect(handle).to_have_attribute("aria-valuetext", re.compile(f"^t = {t}$"))
+    assert counters(page)["mounts"] == 1
+
+
+def test_drag_moves_the_handle_and_commits_on_release(page: Page, url: str):
+    """While the button is down nothing is sent; the place of release is."""
+    handle = opened(page, url)
+    page.mouse.move(*point(handle, 0.2))
+    page.mouse.down()
+    page.mouse.move(*point(handle, 0.6), steps=5)
+    expect(handle).to_have_attribute("aria-valuetext", "t = 0.6")
+    expect(page.get_by_text("Python has None")).to_be_visible()
+    page.mouse.up()
+    expect(page.get_by_text("Python has 0.6")).to_be_visible()
+
+
+def test_keyboard_alone_picks_and_clears(page: Page, url: str):
+    """Arrows go by 0.01, Page keys by 0.1; Enter picks, Esc clears. Focus can be seen."""
+    handle = opened(page, url)
+    page.get_by_role("button", name="Go to the peak").focus()
+    page.keyboard.press("Tab")
+    expect(handle).to_be_focused()
+    assert handle.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
+    for key in ("End", "PageDown", "PageDown", "ArrowLeft", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(handle).to_have_attribute("aria-valuenow", "0.79")
+    expect(page.get_by_text("Enter picks it")).to_be_visible()
+    expect(page.get_by_text("Python has None")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Python has 0.79")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Python has None")).to_be_visible()
+    expect(handle).to_have_attribute("aria-valuetext", "nothing picked")
+
+
+def test_page_moves_the_handle(page: Page, url: str):
+    """A new `pick` from Python wins over an older click, and a newer click over that."""
+    handle = opened(page, url)
+    page.mouse.click(*point(handle, 0.2))
+    expect(page.get_by_text("Python has 0.2")).to_be_visible()
+    page.get_by_role("button", name="Go to the peak").click()
+    expect(page.get_by_text("Python has 0.5")).to_be_visible()
+    expect(handle).to_have_attribute("aria-valuetext", "t = 0.5")
+    page.mouse.click(*point(handle, 0.7))
+    expect(page.get_by_text("Python has 0.7")).to_be_visible()
+    expect(handle).to_have_attribute("aria-valuetext", "t = 0.7")
+
+
+def test_touch_picks(open_page: OpenPage, url: str):
+    """A tap is a click."""
+    page = open_page(has_touch=True, is_mobile=True, viewport={"width": 420, "height": 800})
+    handle = opened(page, url)
+    page.touchscreen.tap(*point(handle, 0.7))
+    expect(page.get_by_text("Python has 0.7")).to_be_visible()
+
+
+def test_hover_stays_in_the_browser_and_within_a_frame(page: Page, url: str):
+    """Moving over the plot draws crosshair and values in milliseconds and sends nothing."""
+    handle = opened(page, url)
+    slowest = 0.0
+    for i in range(40):
+        page.mouse.move(*point(handle, (i + 0.5) / 40))
+        page.wait_for_function(f"window.__explorer.c.hovers > {i}")
+        slowest = max(slowest, counters(page)["hoverMs"])
+    assert slowest <= FRAME
+    assert counters(page)["draws"] == 1
+    expect(page.get_by_text("Update 1", exact=True)).to_be_visible()
+
+
+def test_readout_names_each_curve_and_where_it_was_measured(page: Page, url: str):
+    """Curves measured at different places each say theirs."""
+    handle = opened(page, url, "six")
+    page.mouse.move(*point(handle, 0.43))
+    expect(readout(page)).to_contain_text("method 0")
+    expect(readout(page)).to_contain_text("0.2875 at 0.45")
+    expect(readout(page)).to_contain_text("0.5614 at 0.4")
+
+
+def test_diverged_points_are_a_gap_with_marks(page: Page, url: str):
+    """Two separate lines, a mark for each lost point, and the readout says so."""
+    handle = opened(page, url, "nan")
+    assert page.locator(".stage path.line").count() == 2
+    assert page.locator("path.gap").count() == 4
+    page.mouse.move(*point(handle, 0.7))
+    expect(readout(page)).to_contain_text("diverged")
+
+
+def test_names_are_text_and_not_markup(page: Page, url: str):
+    """A checkpoint may be called anything; no element is made of it."""
+    handle = opened(page, url, "markup")
+    page.mouse.move(*point(handle, 0.5))
+    expect(readout(page)).to_contain_text("<img src=x")
+    assert page.locator(".curve img").count() == 0
+
+
+@pytest.mark.parametrize("base", ["light", "dark"])
+def test_text_and_lines_stand_out_in_both_themes(open_page: OpenPage, serve: Serve, base: str):
+    """Text has a contrast of 4.5 with the page, lines of 3 (WCAG 1.4.3, 1.4.11)."""
+    page = open_page(color_scheme=base)
+    opened(page, serve(SCRIPT, f"--theme.base={base}"), "six")
+    background = _rgb(page, ".stApp", "backgroundColor")
+    assert (_luminance(background) < 0.2) == (base == "dark")
+    for selector, style, least in ((".tick", "fill", 4.5), (".y-title", "color", 4.5), (".caption", "color", 4.5), ("li path.line", "stroke", 3.0)):
+        for colour in _rgbs(page, selector, style):
+            assert _contrast(colour, background) >= least, (selector, colour)
+
+
+@pytest.mark.parametrize("show", ["one", "pair", "nan", "six", "log", "empty"])
+def test_nothing_is_clipped_or_crossed_on_a_narrow_screen(open_page: OpenPage, url: str, show: str):
+    """At 420 px the page does not scroll sideways, texts stay inside, and no two tick labels of an axis meet."""
+    page = open_page(viewport={"width": 420, "height": 800})
+    handle = opened(page, url, show)
+    page.mouse.move(*point(handle, 0.9))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    boxes = page.locator(".curve text").evaluate_all("nodes => nodes.map(n => n.getBoundingClientRect().toJSON())")
+    assert boxes
+    assert all(box["left"] >= 0 and box["right"] <= 420 for box in boxes)
+    ticks = page.locator("text.tick").evaluate_all("nodes => nodes.map(n => n.getBoundingClientRect().toJSON())")
+    ink = 3  # px of a text's box at each side that the digits leave free
+    for i, a in enumerate(ticks):
+        for b in ticks[i + 1 :]:
+            beside = a["right"] - ink <= b["left"] or b["right"] - ink <= a["left"]
+            assert beside or a["bottom"] - ink <= b["top"] or b["bottom"] - ink <= a["top"]
+
+
+def test_drawing_follows_its_container(page: Page, url: str):
+    """A narrower window redraws the same mount."""
+    handle = opened(page, url)
+    wide = handle.bounding_box()
+    draws = counters(page)["draws"]
+    page.set_viewport_size({"width": 500, "height": 800})
+    page.wait_for_function(f"window.__explorer.c.draws > {draws}")
+    narrow = handle.bounding_box()
+    assert wide is not None
+    assert narrow is not None
+    assert narrow["width"] < wide["width"]
+    assert counters(page)["mounts"] == 1
+
+
+def test_figure_says_what_it_shows(page: Page, url: str):
+    """The finding is the accessible name, and the values under the handle are announced."""
+    opened(page, url)
+    expect(page.get_by_role("figure", name="The loss rises by 1.83 between A and B.")).to_be_visible()
+    expect(page.locator("[aria-live=polite]")).to_contain_text("arrow keys")
+
+
+def _rgbs(page: Page, selector: str, style: str) -> list[tuple[float, float, float]]:
+    """Computed colours as 0–255 sRGB, whatever notation they are in: painted on a canvas and read back."""
+    read = f"""nodes => nodes.map(node => {{
+        const context = new OffscreenCanvas(1, 1).getContext("2d");
+        context.fillStyle = getComputedStyle(node).{style};
+        context.fillRect(0, 0, 1, 1);
+        return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    }})"""
+    found = page.locator(selector).evaluate_all(read)
+    assert found, selector
+    return [tuple(colour) for colour in found]
+
+
+def _rgb(page: Page, selector: str, style: str) -> tuple[float, float, float]:
+    return _rgbs(page, selector, style)[0]
+
+
+def _luminance(colour: tuple[float, float, float]) -> float:
+    linear = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(a: tuple[float, float, float], b: tuple[float, float, float]) -> float:
+    bright, dim = sorted((_luminance(a), _luminance(b)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)

@@ -1,0 +1,63 @@
+"""The directory is the registry, and signatures are forms."""
+
+import subprocess
+import sys
+
+import pytest
+
+from explorer import methods
+from explorer.errors import Refused
+from explorer.methods import Range
+
+
+def test_every_file_of_a_kind_is_a_method_with_a_title_and_options():
+    """A new method is one new file: nothing else has to be told about it."""
+    for kind in methods.VERBS:
+        for name in methods.names(kind):
+            assert len(methods.title(kind, name)) > 10
+            assert isinstance(methods.options(kind, name), tuple)
+            assert callable(methods.find(kind, name))
+
+
+def test_options_are_read_from_the_signature():
+    """Kind, default and range of an option come from its annotation."""
+    (size,) = methods.options("sample", "grid")
+    assert (size.name, size.kind, size.default, size.range) == ("size", "int", 25, Range(2, 1001))
+
+
+def test_equal_requests_hash_equally_whether_defaults_are_written_out_or_not():
+    """Options are complete before they are hashed."""
+    assert methods.method("sample", "grid").id == methods.method("sample", "grid", {"size": 25}).id
+    assert methods.method("sample", "grid", {"size": 9}).id != methods.method("sample", "grid").id
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"size": 1}, "must lie in 2 … 1001, got 1"),
+        ({"size": "many"}, "wants int, got 'many'"),
+        ({"size": True}, "wants int, got True"),
+        ({"sizes": 5}, "no option 'sizes'. Its options: size"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_a_sentence(given, message):
+    """The error says what was wanted and what came."""
+    with pytest.raises(Refused, match=message):
+        methods.method("sample", "grid", given)
+
+
+def test_an_unknown_method_lists_the_known_ones():
+    """Nobody has to guess names."""
+    with pytest.raises(Refused, match="adaptive, given, grid"):
+        methods.method("sample", "spiral")
+
+
+def test_forms_do_not_load_torch():
+    """A page draws the form of every method, torch's included, in a process without torch."""
+    code = (
+        "import sys; from explorer import methods\n"
+        "for kind in methods.VERBS:\n"
+        "    for name in methods.names(kind): methods.options(kind, name); methods.title(kind, name)\n"
+        "assert methods.names('fuse'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
