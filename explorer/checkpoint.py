@@ -30,6 +30,7 @@ import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from errno import EINVAL
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -72,17 +73,18 @@ _DTYPES = frozenset(
         *("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"),
     )
 )
-# Functions that weights_only admits and that can turn a few bytes of pickle into any amount of memory, by their last name.
-_HUNGRY = frozenset(
-    {
-        "bytearray",
-        "encode",
-        "_rebuild_device_tensor_from_cpu_tensor",
-        "_rebuild_device_tensor_from_numpy",
-        "_rebuild_nested_tensor",
-        "_rebuild_wrapper_subclass",
-    }
-)
+# Functions that weights_only admits, by their last name, and what they make: not weights, but any amount of memory out of a few
+# bytes of pickle, or tensors whose insides torch does not check.
+_UNWANTED: Mapping[str, str] = {
+    "bytearray": "a bytearray",
+    "encode": "encoded bytes",
+    "_rebuild_device_tensor_from_cpu_tensor": "a tensor of a foreign device",
+    "_rebuild_device_tensor_from_numpy": "a tensor of a foreign device",
+    "_rebuild_nested_tensor": "a nested tensor",
+    "_rebuild_qtensor": "a quantised tensor",
+    "_rebuild_sparse_tensor": "a sparse tensor",
+    "_rebuild_wrapper_subclass": "a wrapped tensor",
+}
 # What safetensors, zipfile, pickletools and torch.load raise on damaged bytes. Fuzzed; wide, and therefore only around those calls.
 _MALFORMED = (
     SafetensorError,
@@ -158,9 +160,7 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
     if size == 0:
         raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
     if size > limit_bytes:
-        raise Refused(
-            f"{name} has {size:,} bytes, more than the {limit_bytes:,} that are read. Save the weights alone, or raise the limit."
-        )
+        raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that are read. Save the weights alone, or raise the limit.")
     if path.suffix.lower() == ".safetensors":
         tensors, metadata = _read_safetensors(path)
         notes: list[str] = []
@@ -303,9 +303,10 @@ def _malformed(path: Path, todo: str) -> Generator[None, None, None]:
         yield
     except Refused:
         raise
-    except _MALFORMED as error:
-        said = " ".join(str(error).split()) if isinstance(error, SafetensorError) else ""
-        reason = f": {said[:120]}" if said else ""
+    except (*_MALFORMED, OSError) as error:
+        if isinstance(error, OSError) and error.errno != EINVAL:  # the exception is a seek to where a damaged zip points
+            raise
+        reason = f": {_short(str(error))}" if isinstance(error, SafetensorError) else ""
         raise Refused(f"{_name(path)} is damaged or not what its ending says{reason}. {todo}") from error
 
 
@@ -339,7 +340,7 @@ def _restore_ties(weights: dict[str, Tensor], metadata: dict[str, str], name: st
         with suppress(ValueError, RecursionError):
             parsed: object = json.loads(metadata[TIED])
             tied = cast("dict[object, object]", parsed) if isinstance(parsed, dict) else {}
-        if not tied or any(alias in weights or target not in weights for alias, target in tied.items()):
+        if not tied or any(alias in weights or not isinstance(t, str) or t not in weights for alias, t in tied.items()):
             raise Refused(f"{name} lists tied weights under {TIED!r} that do not fit its tensors. Write the file again.")
         del metadata[TIED]
     else:
@@ -360,9 +361,7 @@ def _read_pickle(path: Path, size: int) -> tuple[dict[str, Tensor], list[str]]:
         _check_zip(path, size)
         unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         if unsafe:
-            raise Refused(
-                f"{name} wants to run or build {_list(sorted(unsafe))}, which weights do not need; nothing of it was run. {_SAVE_AGAIN}."
-            )
+            raise Refused(f"{name} wants to run or build {_list(sorted(unsafe))}, which weights do not need; nothing of it was run. {_SAVE_AGAIN}.")
         loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     return _find(loaded, name)
 
@@ -374,8 +373,7 @@ def _check_zip(path: Path, size: int) -> None:
         start = file.read(8)
     if start[:1] == b"\x80" or b"ustar" in start:
         raise Refused(
-            f"{name} is a pickle in the format before torch 1.6, which is not read."
-            " Load it where you trust it, and save the state dict again with torch.save."
+            f"{name} is a pickle in the format before torch 1.6, which is not read. Load it where you trust it, and save the state dict again with torch.save."
         )
     if start[:4] != b"PK\x03\x04":
         raise Refused(f"{name} is damaged or was not written by torch.save (it is no zip). {_SAVE_AGAIN}, or copy it again.")
@@ -404,7 +402,7 @@ def _check_member(member: zipfile.ZipInfo, root: str, name: str) -> None:
 
 
 def _check_opcodes(data: bytes, name: str) -> None:
-    """Refused when the pickle is of a protocol that torch reads with a warning, names a function that multiplies memory, or nests
+    """Refused when the pickle is of a protocol that torch reads with a warning, names an unwanted function, or nests
     tuples deeply: hashing such a tuple, as the key of a dict, overruns the interpreter's stack.
 
     The pickle is a program for a stack machine; it is run here with the nesting of every value in place of the value.
@@ -415,9 +413,8 @@ def _check_opcodes(data: bytes, name: str) -> None:
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name == "PROTO" and argument != 2:
             raise Refused(f"{name} was saved with pickle protocol {argument}; 2 is wanted, torch.save's own. {_SAVE_AGAIN}.")
-        if opcode.name == "GLOBAL" and str(argument).rpartition(" ")[2] in _HUNGRY:
-            called = str(argument).replace(" ", ".")
-            raise Refused(f"{name} builds {_short(called)} beside its tensors, which weights alone do not need. {_SAVE_AGAIN}.")
+        if opcode.name == "GLOBAL" and (what := _UNWANTED.get(str(argument).rpartition(" ")[2])):
+            raise Refused(f"{name} holds {what}, and dense tensors by name are wanted. {_SAVE_AGAIN}.")
         if opcode.name == "MARK":
             marks.append(len(stack))
         elif "PUT" in opcode.name:

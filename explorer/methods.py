@@ -128,6 +128,7 @@ def _is_wiring(arg: ast.arg) -> bool:
     return arg.arg in _WIRING
 
 
+@cache
 def _plugins(kind: str) -> dict[str, str]:
     return {e.name: e.value for e in entry_points(group=f"explorer.{kind}")}
 

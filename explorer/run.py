@@ -41,8 +41,8 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         evaluate = open_field(field, store, home, device=device)
     known = store.field(field.id)
     assert known is not None
+    points, seen = store.points(field.id)
     while True:
-        points, _ = store.points(field.id)
         if not report(total - left(run, points), total, fresh, ""):
             return False
         todo = ask(points, 1, **options)
@@ -53,6 +53,9 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         values = np.stack([evaluate(c) for c in place(todo, known.gram, **field.chart.kwargs())])
         store.append(field.id, todo, values, seconds=time.perf_counter() - started)
         fresh += len(todo)
+        # From the store, not from `values`: an urgent wish may have added points of this field in between.
+        new, seen = store.points(field.id, after=seen)
+        points = points.extended(new.coords, new.values)
 
 
 def left(run: Run, points: Points) -> int:

@@ -1,8 +1,5 @@
 """Which classes a model takes for which: true classes down, predicted classes across."""
 
-# plotly ships no types
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,8 +1,5 @@
 """Values along a path: measured points, their 95 % band, the straight line between the ends and the barrier above it."""
 
-# plotly ships no types
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -89,9 +86,9 @@ def figure(curves: Sequence[Curve], *, x_title: str, y_title: str, title: str, f
         zeroline=False,
         range=[min(ends) - margin, max(ends) + margin] if margin else None,
     )
-    fig.update_yaxes(title_text=escape(y_title, quote=False), gridcolor=RULE, zeroline=False)
+    fig.update_yaxes(title_text=escape(y_title, quote=False), gridcolor=RULE, zeroline=False, type="log" if log else "linear")
     if log:
-        fig.update_yaxes(type="log", tickvals=_decades(curves))
+        fig.update_yaxes(tickvals=_decades(curves))
     if note:
         fig.add_annotation(
             text="<br>".join(escape(line, quote=False) for line in note),

@@ -44,10 +44,11 @@ class Plot {
     this.readout = element("div", "readout");
     this.readout.setAttribute("aria-hidden", "true");
     this.stage = element("div", "stage", this.svg, this.grip, this.readout);
+    this.under = element("div", "x-title");
     this.status = element("p", "status");
     this.status.setAttribute("aria-live", "polite");
     this.caption = element("p", "caption");
-    this.root = element("div", "curve", element("div", "head", this.title, this.legend), this.stage, this.status, this.caption);
+    this.root = element("div", "curve", element("div", "head", this.title, this.legend), this.stage, this.under, this.status, this.caption);
     this.root.setAttribute("role", "figure");
     parent.appendChild(this.root);
 
@@ -75,6 +76,7 @@ class Plot {
     this.root.setAttribute("aria-label", data.alt);
     this.grip.setAttribute("aria-label", data.xTitle);
     put(this.title, data.yTitle);
+    put(this.under, data.xTitle);
     put(this.caption, data.caption);
     this.stage.style.height = `${data.height}px`;
     this.draw();
@@ -101,7 +103,6 @@ class Plot {
       nodes.push(text(tick.text, { class: "tick", x: x(tick.at), y: bottom + 17, "text-anchor": "middle" }));
     }
     nodes.push(shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }));
-    nodes.push(text(this.data.xTitle, { x: (left + right) / 2, y: bottom + 36, "text-anchor": "middle" }));
 
     curves.forEach((curve, i) => nodes.push(this.series(curve, i, log)));
     if (!curves.some((curve) => curve.x.length)) {
@@ -128,7 +129,7 @@ class Plot {
       .filter((value) => value !== null && (!log || value > 0));
     let [y0, y1] = ys.length ? [least(ys), most(ys)] : log ? [0.1, 1] : [0, 1];
     this.top = curves.some((curve) => curve.y.includes(null)) ? 26 : 10;
-    this.bottom = height - 46;
+    this.bottom = height - 26;
     const wanted = Math.max(3, Math.floor((this.bottom - this.top) / 48));
     if (log) {
       const pad = Math.max(0.02, 0.05 * Math.log10(y1 / y0));

@@ -1,0 +1,190 @@
+"""Runs and workers: resume, share, survive."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from explorer import checkpoint, methods
+from explorer.errors import Refused
+from explorer.measure import Evaluate
+from explorer.realise import made_at, realise
+from explorer.run import keep
+from explorer.spec import Fused, Loaded, Look, Make, Run
+from explorer.worker import Worker
+
+
+def go_on(done, total, fresh, message):
+    return True
+
+
+def test_a_run_keeps_every_point_its_sampler_asks_for(tiny, store, home):
+    """Values are those of the evaluator, the field knows its corners' distances."""
+    run = tiny.run(size=5)
+    assert keep(run, store, home, report=go_on)
+    points, _ = store.points(run.field.id)
+    assert sorted(points.coords[:, 0]) == [0, 0.25, 0.5, 0.75, 1]
+    corners = [checkpoint.read(p).weights for p in (tiny.a, tiny.b)]
+    evaluate = Evaluate(tiny.problem, corners)
+    for t, values in zip(points.coords[:, 0], points.values, strict=True):
+        assert np.array_equal(values, evaluate(np.array([1 - t, t])))
+    flat = [torch.cat([w.flatten() for w in c.values()]) for c in corners]
+    assert store.field(run.field.id).distances()[0, 1] == pytest.approx(float((flat[0] - flat[1]).norm()), rel=1e-5)
+
+
+def test_a_finer_run_computes_only_what_is_missing(tiny, store, home):
+    """5 points are there; 9 ask for 4 more."""
+    keep(tiny.run(size=5), store, home, report=go_on)
+    fresh = []
+    keep(tiny.run(size=9), store, home, report=lambda done, total, new, message: fresh.append(new) or True)
+    assert fresh[-1] == 4
+
+
+def test_stopping_keeps_what_is_there_and_resuming_finishes(tiny, store, home):
+    """No point is measured twice."""
+    run = tiny.run(size=9)
+    assert keep(run, store, home, report=lambda done, total, fresh, message: fresh < 3) is False
+    assert len(store.points(run.field.id)[0]) == 3
+    seen = []
+    assert keep(run, store, home, report=lambda done, total, fresh, message: seen.append((done, total, fresh)) or True)
+    assert seen[0] == (3, 9, 0)
+    assert seen[-1] == (9, 9, 6)
+
+
+def test_a_finished_run_needs_no_checkpoint_any_more(tiny, store, home, tmp_path):
+    """What was measured outlives the files."""
+    moved = tmp_path / "moved.safetensors"
+    moved.write_bytes(tiny.a.read_bytes())
+    run = tiny.run(corners=(Loaded(checkpoint.digest(moved), path=str(moved)), Loaded(checkpoint.digest(tiny.b), path=str(tiny.b))))
+    keep(run, store, home, report=go_on)
+    moved.unlink()
+    assert keep(run, store, home, report=go_on)
+    with pytest.raises(Refused, match="not where it was"):
+        keep(replace(run, sampler=methods.method("sample", "grid", {"size": 7})), store, home, report=go_on)
+
+
+def test_a_changed_file_is_not_taken_for_the_old_one(tiny, store, home, tmp_path):
+    """Digest first: a permalink never shows other weights than it was made for."""
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(tiny.a.read_bytes())
+    corner = Loaded(checkpoint.digest(path), path=str(path), name="w")
+    path.write_bytes(tiny.b.read_bytes())
+    with pytest.raises(Refused, match="has changed since"):
+        realise(corner, store, home)
+
+
+def test_worker_reports_a_refusal_as_the_wish_error_and_lives_on(tiny, store, home):
+    """One bad wish does not stop the next."""
+    bad = store.want(tiny.run(corners=(Loaded("00" * 32, name="gone"), Loaded("11" * 32))))
+    good = store.want(tiny.run())
+    assert Worker(store, home).work_off() == 2
+    assert "gone" in store.status(bad).error
+    assert store.status(good).state == "done"
+    assert store.workers() == []
+
+
+def test_an_urgent_click_is_served_in_the_middle_of_a_long_run(tiny, store, home):
+    """The picked point of the very field that is being computed comes before its end."""
+    long = tiny.run(size=65)
+    click = Run(long.field, methods.method("sample", "given", {"at": (0.123,)}))
+    store.want(long)
+    worker = Worker(store, home)
+
+    def watch():
+        while len(store.points(long.field.id)[0]) < 5:
+            time.sleep(0.002)
+        store.want(click, urgent=True)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    worker.work_off()
+    watcher.join()
+    points, _ = store.points(long.field.id)
+    assert len(points) == 66
+    assert 0.123 in points.coords[:60, 0]
+
+
+def test_a_recipe_becomes_a_file_that_is_the_mixture(tiny, store, home):
+    """What is saved is what was measured at that point."""
+    average = methods.method("fuse", "average", {"weights": (0.7, 0.3)})
+    corners = tiny.field().corners
+    make = Make(Fused(tiny.problem.spec, corners, average))
+    id = store.want(make)
+    Worker(store, home).work_off()
+    path = store.status(id).result["path"]
+    assert path == str(made_at(make.recipe, home))
+    saved = checkpoint.read(path).weights
+    models = [checkpoint.read(p).weights for p in (tiny.a, tiny.b)]
+    whole = Evaluate(tiny.problem, models)(np.array([0.7, 0.3]))
+    assert np.array_equal(Evaluate(tiny.problem, [saved])(np.ones(1)), whole)
+
+
+def test_a_look_recognises_measures_and_registers(tiny, store, home):
+    """Names, parameters, quality with interval, and distances within the folder."""
+    id = store.want(Look(str(tiny.folder)))
+    Worker(store, home).work_off()
+    result = store.status(id).result
+    assert [f["name"] for f in result["files"]] == ["a", "b"]
+    assert result["files"][0]["parameters"] == 64 * 12 + 12 + 12 * 10 + 10
+    value, low, high = result["files"][0]["test"]["error"]
+    assert low <= value <= high
+    assert np.array(result["gram"]).shape == (2, 2)
+    assert [c["name"] for c in store.checkpoints()] == ["a", "b"]
+
+
+def _worker(store):
+    return subprocess.Popen([sys.executable, "-m", "explorer", "worker", "--store", str(store.path), "--idle", "3"])
+
+
+def _wait(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_killed_workers_lose_nothing_and_double_nothing(tiny, store, home):
+    """kill -9 in the middle, twice; the third worker finishes with every point there once, all of them right."""
+    run = tiny.run(size=1001)
+    id = store.want(run)
+    for _ in range(2):
+        worker = _worker(store)
+        before = len(store.points(run.field.id)[0])
+        _wait(lambda before=before: len(store.points(run.field.id)[0]) > before + 20)
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+        assert store.status(id).state != "done"
+    last = _worker(store)
+    _wait(lambda: store.status(id).state == "done", 120)
+    last.terminate()
+    last.wait()
+    points, _ = store.points(run.field.id)
+    assert len(points) == 1001
+    assert len(np.unique(points.coords)) == 1001
+    assert 0 < store.status(id).fresh < 980
+    evaluate = Evaluate(tiny.problem, [checkpoint.read(p).weights for p in (tiny.a, tiny.b)])
+    for i in np.random.default_rng(0).integers(0, 1001, 20):
+        t = points.coords[i, 0]
+        assert points.values[i] == pytest.approx(evaluate(np.array([1 - t, t])), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_two_workers_share_the_work_and_never_repeat_it(tiny, store, home):
+    """Four overlapping runs of two fields: each point is computed by one of them only, so the fresh counts add up."""
+    wishes = [tiny.run(size=201), tiny.run(size=401), tiny.run(size=201, split="val"), tiny.run(size=401, split="val")]
+    ids = [store.want(w) for w in wishes]
+    workers = [_worker(store) for _ in range(2)]
+    _wait(lambda: all(store.status(i).state == "done" for i in ids), 120)
+    for w in workers:
+        w.terminate()
+        w.wait()
+    assert sum(store.status(i).fresh for i in ids) == 2 * 401
+    assert [len(store.points(w.field.id)[0]) for w in wishes] == [401] * 4
