@@ -5,9 +5,8 @@ A file may come from anyone, so nothing in it is executed and nothing it claims 
 - `.safetensors` is data by design; only its shapes of size zero are bounded here.
 - `.pt`, `.pth`, `.bin`, `.ckpt` are zips around a pickle. torch.load(weights_only=True) runs no foreign code, but a small
   file can still ask it for a lot of memory. So members must be stored uncompressed and fit into the file, and pickles that
-  name a function able to multiply memory are not loaded. Storages are mapped (`mmap=True`) and not read into memory: the
-  other path believes the length that the pickle claims for a storage, a mapping ends where the file ends. It also leaves
-  the optimizer's state, often two thirds of a file, on the disk.
+  name a function able to multiply memory are not loaded. Storages are mapped (`mmap=True`): a mapping ends where the file
+  ends, whatever the pickle claims, and the optimizer's state, often two thirds of a file, stays on the disk.
 - Tensors are copied out of the mapping once, after all of them together proved to be no larger than the file explains.
 
 Tied weights (two names, one memory) are one tensor object under both names. safetensors cannot hold that, so `write` stores

@@ -1,7 +1,11 @@
-"""Start a worker process when there is work and nobody to do it. Imports nothing heavy: pages call this."""
+"""Start a worker process when nobody serves the store. Imports nothing heavy: pages call this.
+
+`LOSS_EXPLORER_HIRE=no` leaves the work to workers started by hand, on another machine for instance.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +20,7 @@ PATIENCE_S = 20.0  # how long a worker may take to import torch and say that it 
 def hire(store: RunStore, home: Path) -> None:
     """Make sure that somebody serves this store. The worker is a process of its own: it outlives this one and ends when idle."""
     now = time.monotonic()
-    if store.workers() or now - _started.get(store.path, -PATIENCE_S) < PATIENCE_S:
+    if os.environ.get("LOSS_EXPLORER_HIRE") == "no" or store.workers() or now - _started.get(store.path, -PATIENCE_S) < PATIENCE_S:
         return
     _started[store.path] = now
     with (home / "worker.log").open("ab") as log:

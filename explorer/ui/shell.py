@@ -59,6 +59,7 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def _store(home: Path) -> RunStore:
     opened = RunStore(home / "store.sqlite")
+    hire(opened, home)  # it loads torch while the first page is being read
     if (shipped := places.root() / "sample_models" / "samples.sqlite").is_file():
         opened.absorb(shipped)
     return opened

@@ -1,0 +1,48 @@
+"""Pages without a browser: AppTest, with the worker in this process."""
+
+from __future__ import annotations
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer import places
+from explorer.spec import Look
+from explorer.worker import Worker
+
+
+@pytest.fixture
+def work(store, home):
+    """Do everything that has been wished."""
+    return lambda: Worker(store, home).work_off()
+
+
+@pytest.fixture
+def visit(home, monkeypatch):
+    """visit("runs", run=…): a fresh visitor's page, run once; nobody but the test works on wishes."""
+    monkeypatch.setenv("LOSS_EXPLORER_HIRE", "no")
+    st.cache_resource.clear()
+
+    def visit(page: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(places.root() / "app.py"), default_timeout=60)
+        app.run()
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.switch_page(str(places.root() / "pages" / f"{page}.py"))
+        return app.run()
+
+    return visit
+
+
+@pytest.fixture
+def registered(tiny, store, work):
+    """The two tiny checkpoints, looked at and registered."""
+    store.want(Look(str(tiny.folder)))
+    work()
+    return tiny
+
+
+def words(app: AppTest) -> str:
+    """Everything the page says, as one text."""
+    kinds = ("title", "markdown", "caption", "info", "warning", "error", "success", "metric")
+    return "\n".join(str(getattr(e, "value", "")) + str(getattr(e, "label", "")) for kind in kinds for e in getattr(app, kind))

@@ -1,0 +1,172 @@
+"""Every page in every state it can be in: empty, waiting, running, stopped, failed, done."""
+
+import pytest
+
+from explorer import methods, places
+from explorer.run import keep
+from explorer.spec import Loaded, Look, Run
+from tests.pages.conftest import words
+
+PAGES = ["home", "checkpoints", "interpolate", "runs"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_for_a_newcomer(visit, page):
+    """A fresh store and nothing registered by the user: no exception, a title, and something to do."""
+    app = visit(page)
+    assert not app.exception
+    assert app.title[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_of_the_folder_is_in_the_navigation(visit, page):
+    """A page file that nobody can reach would be a mistake."""
+    from explorer.ui.shell import PAGES as SHOWN
+
+    assert sorted(p.stem for p in (places.root() / "pages").glob("*.py")) == sorted(name for name, _, _ in SHOWN)
+    assert page in [name for name, _, _ in SHOWN]
+
+
+def test_runs_before_anything_was_wished(visit, store):
+    """The empty state says what to do first."""
+    for status in store.statuses("Run"):
+        store.forget(status.id)
+    app = visit("runs")
+    assert not app.exception
+
+
+def test_a_line_is_wished_measured_and_shown(visit, registered, store, work):
+    """Explore → waiting → the worker → barrier, interval, and ends that equal the checkpoints."""
+    field = registered.field()
+    app = visit("interpolate", a=field.corners[0].digest, b=field.corners[1].digest)
+    assert not app.exception
+    button(app, "Explore").click().run()
+    assert not app.exception
+    (run,) = [s for s in store.statuses("Run") if s.state == "waiting"]
+    assert run.wish.field.id == field.id
+    assert "Waiting for a worker" in app.get("progress")[0].proto.text
+    work()
+    app.run()
+    assert not app.exception
+    text = words(app)
+    assert "equals **a** loaded by itself" in text
+    assert "equals **b** loaded by itself" in text
+    assert "95 % interval" in text
+    assert "not* linearly connected" in text
+
+
+def test_a_permalink_shows_the_finished_run(visit, registered, store, home):
+    """The link alone brings everything back."""
+    run = registered.run()
+    id = store.want(run)
+    keep(run, store, home, report=lambda *_: True)
+    store.claim("w")
+    store.release(id, "w", finished=True)
+    app = visit("interpolate", run=id)
+    assert not app.exception
+    assert [m.label for m in app.metric] == ["Barrier"]
+
+
+def test_a_link_to_a_run_that_is_not_here_says_so(visit, registered):
+    """No blank page, no exception: what is missing, and how to get it."""
+    app = visit("interpolate", run="0123456789abcdef")
+    assert not app.exception
+    assert "There is no run" in app.warning[0].value
+
+
+@pytest.mark.parametrize("metric", ["loss", "error"])
+def test_a_picked_point_shows_that_model(visit, registered, store, work, metric):
+    """t in the link asks for the model there; once measured, accuracy, confusion and a file are offered."""
+    run = registered.run()
+    store.want(run)
+    work()
+    app = visit("interpolate", run=run.id, t="0.25", metric=metric)
+    assert not app.exception
+    assert "The model at t = 0.25" in words(app)
+    button(app, "Save as checkpoint").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert "Kept at" in words(app)
+    assert {"test accuracy", "test loss"} <= {m.label for m in app.metric}
+
+
+def test_a_running_line_can_be_stopped_and_resumed(visit, registered, store, home):
+    """Stop keeps what is there and offers to resume."""
+    run = registered.run(size=9)
+    id = store.want(run)
+    store.claim("w")
+    keep(run, store, home, report=lambda done, total, fresh, message: store.report(id, "w", done=done, total=total, fresh=fresh) and fresh < 3)
+    app = visit("interpolate", run=id)
+    assert "of 9" in app.get("progress")[0].proto.text
+    button(app, "Stop").click().run()
+    store.release(id, "w")
+    app.run()
+    assert store.status(id).state == "stopped"
+    assert "What was measured is kept" in words(app)
+    button(app, "Resume").click().run()
+    assert store.status(id).state == "waiting"
+
+
+def test_a_failed_line_says_why_in_one_sentence(visit, registered, store, work):
+    """The worker's refusal is what the page shows; no traceback."""
+    a, b = (Loaded("ab" * 32, name="gone"), registered.field().corners[1])
+    id = store.want(Run(registered.field(corners=(a, b)), methods.method("sample", "grid", {"size": 5})))
+    work()
+    app = visit("interpolate", run=id)
+    assert not app.exception
+    assert "gone is not where it was" in app.error[0].value
+
+
+def test_checkpoints_shows_a_family_with_accuracy_and_distances(visit, registered):
+    """Table, distances, cosines, and the way to the line."""
+    app = visit("checkpoints")
+    family = next(p for p in app.get("button_group") if p.key == "family")
+    assert not app.exception
+    assert family is not None
+    assert "Tick two to compare" in words(app)
+
+
+def test_a_path_that_is_not_there_is_said_at_once(visit):
+    """No worker is needed to see that there is nothing."""
+    app = visit("checkpoints")
+    app.text_input(key="path").set_value("/nowhere/at/all")
+    button(app, "Look").click().run()
+    assert "There is nothing at /nowhere/at/all" in app.error[0].value
+
+
+def test_a_broken_file_is_named_and_the_good_ones_beside_it_are_taken(visit, registered, store, work, tmp_path):
+    """One bad file in a folder does not hide the others."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "problem.toml").write_text((registered.folder / "problem.toml").read_text())
+    (folder / "good.safetensors").write_bytes(registered.a.read_bytes())
+    (folder / "cut.safetensors").write_bytes(registered.a.read_bytes()[:100])
+    app = visit("checkpoints")
+    app.text_input(key="path").set_value(str(folder))
+    button(app, "Look").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert any("cut.safetensors" in e.value for e in app.error)
+    assert any("**good** is a checkpoint" in s.value for s in app.success)
+
+
+def test_runs_lists_what_was_asked_with_its_barrier(visit, registered, store, work):
+    """Newest first, with the number, and every state has its word."""
+    run = registered.run()
+    store.want(run)
+    store.want(Look("/nowhere"))
+    work()
+    store.want(registered.run(size=7))
+    app = visit("runs")
+    assert not app.exception
+    text = words(app)
+    assert "**a → b** · Tiny digits" in text
+    assert "barrier" in text
+    assert "waiting" in text
+
+
+def button(app, label):
+    """The button with this label."""
+    return next(b for b in app.button if b.label == label)
