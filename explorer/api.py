@@ -1,10 +1,10 @@
 """The explorer in a notebook: the same engine and the same store, without a browser or a worker.
 
-    from explorer.api import interpolate
+from explorer.api import interpolate
 
-    line = interpolate("a.safetensors", "b.safetensors", problem="digits-mlp")
-    print(line.barrier("loss"))
-    line.figure().show()
+line = interpolate("a.safetensors", "b.safetensors", problem="digits-mlp")
+print(line.barrier("loss"))
+line.figure().show()
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from explorer import checkpoint, methods, problem as problems
+from explorer import checkpoint, methods, places
+from explorer import problem as problems
 from explorer.errors import Refused
 from explorer.figures import line as line_figure
+from explorer.files import checkpoints_at, digest
 from explorer.look import recognise
 from explorer.places import home as default_home
 from explorer.points import Points
@@ -81,8 +83,8 @@ def interpolate(
 
 def loaded(path: str | Path) -> Loaded:
     """The recipe of a checkpoint file."""
-    (file,) = checkpoint.files(Path(path)) if Path(path).is_file() else (_one(path),)
-    return Loaded(checkpoint.digest(file), path=str(file.resolve()), name=file.stem)
+    (file,) = checkpoints_at(Path(path)) if Path(path).is_file() else (_one(path),)
+    return Loaded(digest(file), path=places.shorten(file), name=file.stem)
 
 
 def find_problem(checkpoint_path: str | Path, name: str | Path | None) -> ProblemSpec:
@@ -110,4 +112,6 @@ def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
 
 
 def _one(path: str | Path) -> Path:
-    raise Refused(f"{path}: a checkpoint file was wanted (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}.")
+    raise Refused(
+        f"{path}: a checkpoint file was wanted (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
+    )

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from explorer import places
 from explorer.errors import Refused
+from explorer.files import stamp
 from explorer.store import RunStore
 
 if TYPE_CHECKING:
@@ -47,8 +48,12 @@ class Sampler(StrEnum):
     grid = "grid"
 
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of the store and of models made here [default: LOSS_EXPLORER_HOME, or the user's data folder].")]
-ProblemOption = Annotated[str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml [default: recognised].")]
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Folder of the store and of models made here [default: LOSS_EXPLORER_HOME, or the user's data folder].")
+]
+ProblemOption = Annotated[
+    str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml [default: recognised].")
+]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")]
 
 
@@ -106,7 +111,17 @@ def barrier(
         if html is not None:
             html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
         if as_json:
-            print(json.dumps({"run": line.run.id, "problem": line.run.field.problem.name, "split": split.value, "barriers": [dataclasses.asdict(f) for f in found]}, indent=2))
+            print(
+                json.dumps(
+                    {
+                        "run": line.run.id,
+                        "problem": line.run.field.problem.name,
+                        "split": split.value,
+                        "barriers": [dataclasses.asdict(f) for f in found],
+                    },
+                    indent=2,
+                )
+            )
         else:
             _print_barriers(found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split")
 
@@ -120,12 +135,12 @@ def look(
 ) -> None:
     """What a file or folder holds: which problem it fits, parameters, loss and error."""
     with _refusals():
-        from explorer import checkpoint, problem as problems
+        from explorer import problem as problems
         from explorer.look import look as look_at
         from explorer.spec import Look
 
         store = _store(home)
-        wish = Look(str(path.resolve()), checkpoint.stamp(path), problems.find(problem) if problem else None)
+        wish = Look(str(path.resolve()), stamp(path), problems.find(problem) if problem else None)
         with _progress("Looking") as report:
             found = look_at(wish, store, report=report, device=device)
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error")
@@ -185,9 +200,10 @@ def train_samples(
 ) -> None:
     """Train the sample models anew. Deterministic: the same bytes every time on the same versions."""
     with _refusals():
-        from explorer.samples import make
+        from explorer import samples
 
-        make(folder, report=lambda line: err.print(line))
+        samples.make(folder, report=err.print)
+        samples.measure(folder, report=err.print)
 
 
 def _store(home: Path | None) -> RunStore:
@@ -205,7 +221,14 @@ def _interval(numbers: object) -> str:
 def _print_barriers(found: list[Barrier], title: str) -> None:
     table = Table("", "barrier", "95 % interval", "at t", "ends", "peak", title=title, title_justify="left")
     for b in found:
-        table.add_row(b.metric, f"{b.height.value:.4f}", f"[{b.height.low:.4f}, {b.height.high:.4f}]", f"{b.at:.3f}", f"{b.ends[0]:.4f}, {b.ends[1]:.4f}", f"{b.peak:.4f}")
+        table.add_row(
+            b.metric,
+            f"{b.height.value:.4f}",
+            f"[{b.height.low:.4f}, {b.height.high:.4f}]",
+            f"{b.at:.3f}",
+            f"{b.ends[0]:.4f}, {b.ends[1]:.4f}",
+            f"{b.peak:.4f}",
+        )
     out.print(table)
     for b in found:
         others = [*b.others, ("rise at a t chosen on other samples", b.split_half)]
@@ -213,7 +236,10 @@ def _print_barriers(found: list[Barrier], title: str) -> None:
             out.print(f"  {b.metric}: {name} = {e.value:.4f} [{e.low:.4f}, {e.high:.4f}]", highlight=False)
         if b.diverged:
             out.print(f"  {b.metric}: {b.diverged} points are not finite and were left out: the true barrier is higher.", style="red")
-    out.print(f"barrier = max over t of L(t) − (1−t)·L(0) − t·L(1); {found[0].points} points, {found[0].samples} samples, paired bootstrap over blocks of samples.", style="dim")
+    out.print(
+        f"barrier = max over t of L(t) − (1−t)·L(0) − t·L(1); {found[0].points} points, {found[0].samples} samples, paired bootstrap over blocks of samples.",
+        style="dim",
+    )
 
 
 @contextmanager

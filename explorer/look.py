@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from explorer import checkpoint, places, problem as problems
+from explorer import checkpoint, places
+from explorer import problem as problems
 from explorer.errors import Refused
+from explorer.files import checkpoints_at, digest
 from explorer.measure import Evaluate
 from explorer.points import Points
 from explorer.problem import Problem
@@ -28,8 +30,9 @@ def look(wish: Look, store: RunStore, *, report: Report, device: str = "cpu") ->
     split `val` and `test` the mean `loss` and `error` with 95 % bounds and the number of `samples`.
     `gram`: inner products among the files that fit the first recognised problem; `group`: their indices.
     """
-    files = checkpoint.files(Path(wish.path))
-    known = _candidates(wish, Path(wish.path))
+    path = places.expand(wish.path)
+    files = checkpoints_at(path)
+    known = _candidates(wish, path)
     found: list[dict[str, Json]] = []
     loaded: dict[int, Weights] = {}
     for number, path in enumerate(files):
@@ -66,12 +69,12 @@ def _facts(path: Path, known: Sequence[ProblemSpec], device: str) -> tuple[dict[
     loaded = checkpoint.read(path)
     checkpoint.finite(loaded.weights, path.name)
     spec, why = recognise(loaded.weights, loaded.metadata, known)
-    digest = checkpoint.digest(path)
+    content = digest(path)
     floating = [t for t in loaded.weights.values() if t.is_floating_point()]
     facts: dict[str, Json] = {
         "path": places.shorten(path),
         "name": path.stem,
-        "digest": digest,
+        "digest": content,
         "problem": None if spec is None else spec.to_json(),
         "why": why,
         "tensors": len(loaded.weights),

@@ -1,8 +1,19 @@
-"""Problem: a network, its data, a loss and fixed splits, read from a folder's problem.toml."""
+"""Problem: a network, its data, a loss and fixed splits, read from a folder's problem.toml.
+
+    title = "…"                    # optional
+    loss = "cross_entropy"         # or "mse"
+    [network]                      # name, and the options of its `build`
+    [data]                         # name, path (relative to this file's folder), and the options of its `load`
+    [split]                        # val, test: shares of the data; seed
+
+The splits are cut from one random order of all samples, drawn from `seed` alone, so they are the same in every process and
+for every checkpoint. Each keeps that order: its first k samples are a fair draw of k. Where the source brings a test set,
+that is the test split, and `val` is a share of the rest.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,114 +27,263 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from explorer import methods, places
-from explorer.data import Dataset
+from explorer.data import Dataset, fingerprint
 from explorer.errors import Refused
-from explorer.spec import ProblemSpec, SplitName
+from explorer.nets import shapes_of
+from explorer.spec import Method, ProblemSpec, SplitName
+
+log = logging.getLogger(__name__)
 
 LOSSES = ("cross_entropy", "mse")
+_LIMIT_BYTES = 2**20  # of a problem.toml
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one split in its fixed order: inputs (n, …), targets (n, …)."""
+    """Samples of one split in its fixed order: inputs (n, …), targets (n,), (n, L) or (n, d), as in Dataset."""
 
     inputs: Tensor
     targets: Tensor
 
 
 class Problem:
-    """A ProblemSpec brought to life. Data are opened once per process."""
+    """A ProblemSpec brought to life. Making one costs nothing: data are opened at first use, once per process."""
 
     def __init__(self, spec: ProblemSpec) -> None:
         self.spec = spec
 
-    def network(self) -> nn.Module:
-        """A fresh network in eval mode, float32, on the CPU; the global random state is left as it was."""
-        build = cast("Callable[..., nn.Module]", methods.find("nets", self.spec.network.name))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return build(**self.spec.network.kwargs()).eval()
+    def network(self, *, seed: int = 0) -> nn.Module:
+        """A fresh network in eval mode, float32, on the CPU, its initial weights drawn from the seed alone."""
+        build = _builder(self.spec.network)
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.default_generator.manual_seed(seed)
+            return build().float().eval()
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the network's state dict."""
-        build = cast("Callable[..., nn.Module]", methods.find("nets", self.spec.network.name))
-        with torch.device("meta"):
-            return {name: tuple(t.shape) for name, t in build(**self.spec.network.kwargs()).state_dict().items()}
+        """Names and shapes of the network's state dict, without building it in memory."""
+        return dict(_shapes(self.spec.network))
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, or of the symbols of a language model."""
-        return _dataset(self.spec).classes
+        """Names of the classes, or the symbols of a language model; empty for a regression."""
+        return _dataset(_source(self.spec)).classes
 
     def split(self, name: SplitName) -> Batch:
-        """The samples of a split."""
-        dataset = _dataset(self.spec)
-        rows = _rows(self.spec, len(dataset.targets), dataset.test)[name]
+        """The samples of a split. Refused when it is empty, or when network, data and loss do not fit together."""
+        _fits(_essence(self.spec))
+        dataset = _dataset(_source(self.spec))
+        rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test)[name]
         if not len(rows):
-            raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. Give it a larger share in problem.toml.")
+            raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. Give it a larger share under [split] in problem.toml.")
         return Batch(dataset.inputs[rows], dataset.targets[rows])
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(n, m) loss of each item: m = 1 for classification and regression, L for language models."""
+        """(n, m) loss of each item, in float32 at least: m = 1 for classification and regression, L for language models.
+
+        cross_entropy: in nats. mse: the mean over the d outputs of the squared difference.
+        """
+        outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
         if self.spec.loss == "mse":
+            if outputs.shape != targets.shape:  # it would broadcast, to a number that means nothing
+                raise ValueError(f"Outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)} must have one shape.")
             return (outputs - targets).square().flatten(1).mean(dim=1, keepdim=True)
         return functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none").reshape(len(targets), -1)
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(n, m) whether the largest output is not the target; never, for a regression."""
+        """(n, m) whether the largest output is not the target's; all False under mse, where right and wrong have no meaning."""
         if self.spec.loss == "mse":
-            return torch.zeros(len(targets), 1, dtype=torch.bool)
+            return torch.zeros(len(targets), 1, dtype=torch.bool, device=targets.device)
         return (outputs.argmax(dim=-1) != targets).reshape(len(targets), -1)
 
 
 def read(path: str | Path) -> ProblemSpec:
     """The problem described in a folder's problem.toml, or in that file itself. Refused when something in it is not understood."""
     file = Path(path) / "problem.toml" if Path(path).is_dir() else Path(path)
-    table = cast("Mapping[str, object]", tomllib.loads(file.read_text(encoding="utf-8")))
-    network = dict(cast("Mapping[str, object]", table["network"]))
-    data = dict(cast("Mapping[str, object]", table["data"]))
-    split = cast("Mapping[str, float]", table.get("split", {}))
-    source = str(data.pop("path", ""))
-    where = (file.parent / source) if source else None
+    where = f"{file.parent.name}/{file.name}"
+    table = _toml(file)
+    _only(table, ("title", "loss", "network", "data", "split"), where)
+    split = _table(table, "split", where, required=False)
+    _only(split, ("val", "test", "seed"), f"{where}, [split]")
+    val, test = _share(split, "val", 0.2, where), _share(split, "test", 0.3, where)
+    if val + test >= 1:
+        raise Refused(f"{where}: val {val:g} and test {test:g} leave nothing to train on. Their sum must be below 1.")
+    seed = split.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise Refused(f"{where}: 'seed' under [split] wants a whole number from 0, got {seed!r}.")
+    if (loss := _text(table, "loss", where, "cross_entropy")) not in LOSSES:
+        raise Refused(f"{where}: there is no loss {loss!r}. There are: {', '.join(LOSSES)}.")
+    data = _table(table, "data", where)
+    source = _path(data, file, where)
     return ProblemSpec(
-        network=methods.method("nets", str(network.pop("name")), network),
-        data=methods.method("data", str(data.pop("name")), data),
-        loss=str(table.get("loss", "cross_entropy")),
-        val=float(split.get("val", 0.2)),
-        test=float(split.get("test", 0.3)),
-        seed=int(split.get("seed", 0)),
-        digest="" if where is None else hashlib.sha256(where.read_bytes()).hexdigest(),
+        network=_method("nets", _table(table, "network", where), f"{where}, [network]"),
+        data=_method("data", {k: v for k, v in data.items() if k != "path"}, f"{where}, [data]"),
+        loss=loss,
+        val=val,
+        test=test,
+        seed=seed,
+        digest=fingerprint(source),
         name=file.resolve().parent.name,
-        title=str(table.get("title", "")),
-        path="" if where is None else places.shorten(where),
+        title=_text(table, "title", where, ""),
+        path="" if source is None else places.shorten(source),
     )
 
 
 def shipped() -> list[ProblemSpec]:
-    """The problems of the sample models."""
-    return [read(toml.parent) for toml in sorted((places.root() / "sample_models").glob("*/problem.toml"))]
+    """The problems of the sample models, by name; a folder whose problem.toml is refused is left out and logged."""
+    found: list[ProblemSpec] = []
+    for file in sorted((places.root() / "sample_models").glob("*/problem.toml")):
+        try:
+            found.append(read(file))
+        except Refused as refusal:
+            log.warning("%s is left out: %s", file, refusal)
+    return found
 
 
 def find(name: str | Path) -> ProblemSpec:
-    """A shipped problem by name, or a folder's."""
-    for spec in shipped():
-        if spec.name == str(name):
-            return spec
+    """A shipped problem by name, or the one of a folder or a problem.toml."""
+    shipped_folder = places.root() / "sample_models" / name
+    if isinstance(name, str) and Path(name).name == name and (shipped_folder / "problem.toml").is_file():
+        return read(shipped_folder)
+    if not Path(name).exists():
+        known = sorted(p.parent.name for p in (places.root() / "sample_models").glob("*/problem.toml"))
+        raise Refused(f"There is no problem and no folder {str(name)!r}. Problems: {', '.join(known) or 'none'}; or give a folder with a problem.toml.")
     return read(name)
 
 
-@lru_cache(maxsize=8)
-def _dataset(spec: ProblemSpec) -> Dataset:
-    load = cast("Callable[..., Dataset]", methods.find("data", spec.data.name))
-    return load(places.expand(spec.path) if spec.path else None, **spec.data.kwargs())
+# --- problem.toml ---------------------------------------------------------------------------------------------------------
+
+
+def _toml(file: Path) -> dict[str, object]:
+    try:
+        if not file.is_file():
+            raise Refused(f"{file} is missing. A problem is a folder with a problem.toml, or that file.")
+        if file.stat().st_size > _LIMIT_BYTES:
+            raise Refused(f"{file} is too large for a problem.toml. Check that it is one.")
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror or error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(f"{file} is not valid TOML: {error}.") from error
+
+
+def _only(table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
+    if unknown := [key for key in table if key not in known]:
+        raise Refused(f"{where}: {unknown[0]!r} is not known here. Known: {', '.join(known)}.")
+
+
+def _table(table: Mapping[str, object], key: str, where: str, *, required: bool = True) -> Mapping[str, object]:
+    value = table.get(key, None if required else {})
+    if not isinstance(value, dict):
+        raise Refused(f"{where}: a table [{key}] is wanted{'' if value is None else f', got {value!r}'}.")
+    return cast("dict[str, object]", value)
+
+
+def _text(table: Mapping[str, object], key: str, where: str, default: str) -> str:
+    if not isinstance(value := table.get(key, default), str):
+        raise Refused(f"{where}: {key!r} wants a text, got {value!r}.")
+    return value
+
+
+def _share(split: Mapping[str, object], key: str, default: float, where: str) -> float:
+    value = split.get(key, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
+        raise Refused(f"{where}: {key!r} under [split] wants a share from 0 to below 1, got {value!r}.")
+    return float(value)
+
+
+def _path(data: Mapping[str, object], file: Path, where: str) -> Path | None:
+    text = _text(data, "path", where, "")
+    if "\0" in text:
+        raise Refused(f"{where}: 'path' cannot contain a zero character.")
+    return file.resolve().parent / Path(text).expanduser() if text else None
+
+
+def _method(kind: str, table: Mapping[str, object], where: str) -> Method:
+    options = dict(table)
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise Refused(f"{where}: 'name' is wanted, one of {', '.join(methods.names(kind))}.")
+    try:
+        return methods.method(kind, name, options)
+    except Refused as refusal:
+        raise Refused(f"{where}: {refusal}") from refusal
+
+
+# --- what is kept for the life of the process, under just what decides it ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Source:
+    data: Method
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Essence:
+    network: Method
+    source: _Source
+    loss: str
+
+
+def _source(spec: ProblemSpec) -> _Source:
+    return _Source(spec.data, spec.path, spec.digest)
+
+
+def _essence(spec: ProblemSpec) -> _Essence:
+    return _Essence(spec.network, _source(spec), spec.loss)
+
+
+def _builder(network: Method) -> Callable[[], nn.Module]:
+    build = cast("Callable[..., nn.Module]", methods.find("nets", network.name))
+    return lambda: build(**network.kwargs())
+
+
+@lru_cache(maxsize=64)
+def _shapes(network: Method) -> Mapping[str, tuple[int, ...]]:
+    return shapes_of(_builder(network))
 
 
 @lru_cache(maxsize=8)
-def _rows(spec: ProblemSpec, n: int, test: int | None) -> dict[str, Tensor]:
-    rng = np.random.default_rng(spec.seed)
-    order = rng.permutation(n if test is None else test)
-    cut_test = round(spec.test * n) if test is None else 0
-    cut_val = round(spec.val * len(order))
-    held = order[:cut_test] if test is None else test + rng.permutation(n - test)
-    rows = {"test": held, "val": order[cut_test : cut_test + cut_val], "train": order[cut_test + cut_val :]}
+def _dataset(source: _Source) -> Dataset:
+    load = cast("Callable[..., Dataset]", methods.find("data", source.data.name))
+    path = places.expand(source.path) if source.path else None
+    if path is not None and source.digest and fingerprint(path) != source.digest:
+        raise Refused(f"{path} has changed since this problem was read. Read its problem.toml again: with other data it is another problem.")
+    return load(path, **source.data.kwargs())
+
+
+@lru_cache(maxsize=64)
+def _rows(val: float, test: float, seed: int, n: int, fixed: int | None) -> dict[SplitName, Tensor]:
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n if fixed is None else fixed)
+    cut_test = round(test * n) if fixed is None else 0
+    cut_val = cut_test + round(val * len(order))
+    held = order[:cut_test] if fixed is None else fixed + rng.permutation(n - fixed)
+    rows: dict[SplitName, np.ndarray[tuple[int], np.dtype[np.int64]]] = {"test": held, "val": order[cut_test:cut_val], "train": order[cut_val:]}
     return {name: torch.from_numpy(r.astype(np.int64)) for name, r in rows.items()}
+
+
+@lru_cache(maxsize=64)
+def _fits(essence: _Essence) -> None:
+    """Refused, in a sentence, unless the network takes the data's inputs and gives what the loss compares with its targets."""
+    dataset, name = _dataset(essence.source), f"{essence.network.name} with {', '.join(f'{k}={v}' for k, v in essence.network.options)}"
+    inputs, targets = dataset.inputs[:1], dataset.targets[:1]
+    regression = targets.is_floating_point()
+    if regression != (essence.loss == "mse"):
+        wanted = "numbers of classes, and these data have real numbers as targets. Use mse" if regression else "real numbers as targets, and these data have classes. Use cross_entropy"
+        raise Refused(f"The loss {essence.loss} wants {wanted}.")
+    network = Problem(ProblemSpec(essence.network, essence.source.data)).network()
+    try:
+        with torch.inference_mode():
+            shape = tuple(network(inputs).shape)
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise Refused(f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {str(error).splitlines()[0][:160]}") from error
+    wanted_shape = tuple(targets.shape) if regression else (*targets.shape, len(dataset.classes))
+    if shape != wanted_shape:
+        what = "targets of the data are" if regression else f"data have {len(dataset.classes)} classes and so want"
+        raise Refused(f"The network {name} gives {_each(shape)} for each sample; the {what} {_each(wanted_shape)}. Change the network's options.")
+
+
+def _each(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape[1:])) or "a single number"

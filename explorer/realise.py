@@ -11,7 +11,8 @@ import torch
 
 from explorer import checkpoint, methods, places
 from explorer.errors import Refused
-from explorer.measure import has_batch_norm, network_like, recalibrate, RECALIBRATION_SAMPLES
+from explorer.files import digest
+from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like, recalibrate
 from explorer.problem import Problem
 from explorer.spec import Fused, Loaded, Recipe
 from explorer.store import RunStore
@@ -35,7 +36,7 @@ def realise(recipe: Recipe, store: RunStore, home: Path) -> Weights:
 def _load(recipe: Loaded, store: RunStore) -> Weights:
     candidates = [places.expand(p) for p in dict.fromkeys([*store.whereabouts(recipe.digest), recipe.path]) if p]
     for path in candidates:
-        if path.is_file() and checkpoint.digest(path) == recipe.digest:
+        if path.is_file() and digest(path) == recipe.digest:
             weights = checkpoint.read(path).weights
             checkpoint.finite(weights, path.name)
             return weights
@@ -79,5 +80,3 @@ def _memoised(recipe: Fused, home: Path, make: Callable[[], Weights]) -> Weights
         checkpoint.write(path, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=True)
         return weights
     return checkpoint.read(path).weights
-
-

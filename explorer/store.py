@@ -311,11 +311,17 @@ class RunStore:
         try:
             with self._write() as db:
                 db.execute("INSERT OR IGNORE INTO field SELECT * FROM other.field")
-                db.execute("INSERT OR IGNORE INTO point (field, coords, value, seconds) SELECT field, coords, value, seconds FROM other.point ORDER BY seq")
+                db.execute(
+                    "INSERT OR IGNORE INTO point (field, coords, value, seconds) SELECT field, coords, value, seconds FROM other.point ORDER BY seq"
+                )
                 db.execute("INSERT OR IGNORE INTO wish SELECT * FROM other.wish WHERE finished IS NOT NULL")
                 db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint")
         finally:
             self._db.execute("DETACH other")
+
+    def export(self, path: Path) -> None:
+        """Write everything into a new file at the path."""
+        self._db.execute("VACUUM INTO ?", (str(path),))
 
     def close(self) -> None:
         """Close this thread's connection; the file then holds everything. The store may go on being used."""

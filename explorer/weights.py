@@ -69,9 +69,7 @@ def compatible(models: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> 
             )
         for key, tensor in first.items():
             if tensor.shape != other[key].shape:
-                raise Refused(
-                    f"{key} is {_shape(tensor)} in {names[0]} and {_shape(other[key])} in {name}. Choose checkpoints of equal widths."
-                )
+                raise Refused(f"{key} is {_shape(tensor)} in {names[0]} and {_shape(other[key])} in {name}. Choose checkpoints of equal widths.")
 
 
 def _shape(tensor: Tensor) -> str:

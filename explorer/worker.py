@@ -62,9 +62,11 @@ class Worker:
             self.store.release(claimed.id, self.id, error=str(refusal))
         except MemoryError:
             self.store.release(claimed.id, self.id, error="There is not enough memory for this. Use fewer or smaller models.")
-        except Exception as bug:  # noqa: BLE001  the worker must live on; the wish says what happened, the log has the traceback
+        except Exception as bug:
             log.exception("Wish %s failed", claimed.id)
-            self.store.release(claimed.id, self.id, error=f"The explorer itself failed here ({type(bug).__name__}: {bug}). The worker's log has the details.")
+            self.store.release(
+                claimed.id, self.id, error=f"The explorer itself failed here ({type(bug).__name__}: {bug}). The worker's log has the details."
+            )
         return True
 
     def _do(self, claimed: Status) -> tuple[bool, Json]:

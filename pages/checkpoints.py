@@ -8,7 +8,9 @@ shell.require()
 store = shell.store()
 
 st.title("Checkpoints")
-st.caption("Choose among the shipped samples, or register your own: files are read where they lie, nothing in them is run, and nothing is written to them.")
+st.caption(
+    "Choose among the shipped samples, or register your own: files are read where they lie, nothing in them is run, and nothing is written to them."
+)
 
 checkpoint_list.add(store)
 checkpoint_list.show(store)

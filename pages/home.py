@@ -22,7 +22,14 @@ if not stories:
     st.stop()
 
 st.subheader("Walk from one network to another")
-picked = st.pills("Sample", list(stories), default=next(iter(stories)), key="story", bind="query-params", help="Trained beforehand and shipped with the explorer; every point was measured, none is drawn from imagination.")
+picked = st.pills(
+    "Sample",
+    list(stories),
+    default=next(iter(stories)),
+    key="story",
+    bind="query-params",
+    help="Trained beforehand and shipped with the explorer; every point was measured, none is drawn from imagination.",
+)
 status = stories[picked or next(iter(stories))]
 field = status.wish.field
 points, _ = store.points(field.id)
@@ -51,7 +58,9 @@ with first:
     st.markdown("**1 · Choose checkpoints**\n\nShipped samples, or your own files: `.safetensors`, or `.pt` read without running anything in it.")
     shell.link("checkpoints", "Checkpoints", icon=":material/inventory_2:")
 with second:
-    st.markdown("**2 · Measure the line**\n\nThe loss between two models with a 95 % band, live while it computes. Every point is a model: click it, inspect it, save it.")
+    st.markdown(
+        "**2 · Measure the line**\n\nThe loss between two models with a 95 % band, live while it computes. Every point is a model: click it, inspect it, save it."
+    )
     shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
 with third:
     st.markdown("**3 · Come back to it**\n\nEverything that was computed is kept, can be resumed, and has a link of its own.")

@@ -9,7 +9,9 @@ shell.require()
 store = shell.store()
 
 st.title("Interpolate")
-st.caption("Walk in a straight line from one checkpoint to another and measure the loss on the way. A rise above the line between the ends is a *barrier*.")
+st.caption(
+    "Walk in a straight line from one checkpoint to another and measure the loss on the way. A rise above the line between the ends is a *barrier*."
+)
 
 asked = st.query_params.get("run")
 status = store.status(asked) if asked else line_form.shipped(store)

@@ -7,6 +7,8 @@ from explorer.ui import run_list, shell
 shell.require()
 
 st.title("Runs")
-st.caption("Every line that was asked for on this computer. Points are kept for good: opening a run again costs nothing, and a stopped one goes on where it was.")
+st.caption(
+    "Every line that was asked for on this computer. Points are kept for good: opening a run again costs nothing, and a stopped one goes on where it was."
+)
 
 run_list.show(shell.store())

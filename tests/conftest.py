@@ -47,7 +47,9 @@ class Tiny:
 
     def field(self, **changes) -> Field:
         """The line between a and b."""
-        return Field(**{"problem": self.problem.spec, "corners": (loaded(self.a), loaded(self.b)), "chart": methods.method("chart", "line"), **changes})
+        return Field(
+            **{"problem": self.problem.spec, "corners": (loaded(self.a), loaded(self.b)), "chart": methods.method("chart", "line"), **changes}
+        )
 
     def run(self, size: int = 5, **changes) -> Run:
         """A grid on that line."""

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from explorer import checkpoint
 from explorer.errors import Refused
+from explorer.files import SUFFIXES, checkpoints_at, digest, stamp
 from tests import hostile
 
 
@@ -116,7 +117,7 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
     """The system's reason is in the sentence."""
     path = hostile.good_pt(tmp_path)
     path.chmod(0)
-    for function in (checkpoint.read, checkpoint.digest):
+    for function in (checkpoint.read, digest):
         with pytest.raises(Refused, match="permission"):
             function(path)
 
@@ -126,10 +127,12 @@ def test_a_file_that_fails_while_it_is_read_is_refused(tmp_path: Path) -> None:
     """An input error in the middle (a bad disk, a lost share) is the user's to know, not a traceback."""
     (tmp_path / "bad-disk.pt").symlink_to("/proc/self/mem")
     with pytest.raises(Refused, match=r"^bad-disk\.pt cannot be read"):
-        checkpoint.digest(tmp_path / "bad-disk.pt")
+        digest(tmp_path / "bad-disk.pt")
 
 
-@pytest.mark.parametrize("ties", ["", "[]", "{}", "3", "[" * 100_000, '{"a": ["layers.0.bias"]}', '{"a": null}', '{"layers.0.bias": "layers.0.weight"}'])
+@pytest.mark.parametrize(
+    "ties", ["", "[]", "{}", "3", "[" * 100_000, '{"a": ["layers.0.bias"]}', '{"a": null}', '{"layers.0.bias": "layers.0.weight"}']
+)
 def test_ties_that_make_no_sense_are_refused(ties: str, tmp_path: Path) -> None:
     """The list of ties is as foreign as the rest of the header."""
     save_file(hostile.good_weights(), tmp_path / "a.safetensors", {checkpoint.TIED: ties})
@@ -209,7 +212,7 @@ def test_a_damaged_pickle_in_a_sound_zip_is_read_or_refused(flips: list[tuple[in
 # --- what is read ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", checkpoint.SUFFIXES)
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_suffix_gives_the_same_weights(suffix: str, tmp_path: Path) -> None:
     """The format is of no consequence for the numbers."""
     path = tmp_path / f"a{suffix}"
@@ -225,10 +228,10 @@ def test_weights_are_memory_of_their_own(suffix: str, tmp_path: Path) -> None:
     """Writing to them changes no file, and a file that is cut short later does not change them."""
     path = tmp_path / f"a{suffix}"
     (save_file if suffix == ".safetensors" else torch.save)({"w": torch.ones(1000)}, path)
-    before = checkpoint.digest(path)
+    before = digest(path)
     weights = checkpoint.read(path).weights
     weights["w"].add_(1.0)
-    assert checkpoint.digest(path) == before
+    assert digest(path) == before
     os.truncate(path, 10)
     assert torch.equal(weights["w"], torch.full((1000,), 2.0))
 
@@ -279,7 +282,7 @@ def test_tied_weights_stay_one_tensor(tmp_path: Path) -> None:
         assert weights["first.bias"] is not weights["second.bias"]
     assert again.metadata == {}
     with safe_open(tmp_path / "a.safetensors", "pt") as file:
-        assert "second.weight" not in file.keys()  # noqa: SIM118  (no Mapping)
+        assert "second.weight" not in file.keys()
         assert file.metadata()[checkpoint.TIED] == '{"second.weight": "first.weight"}'
 
 
@@ -358,12 +361,12 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     """Whole or not at all."""
     path = tmp_path / "a.safetensors"
     checkpoint.write(path, {"w": torch.zeros(1)})
-    before = checkpoint.digest(path)
+    before = digest(path)
     with pytest.raises(TypeError):
         checkpoint.write(path, {"w": torch.ones(1)}, {"epoch": 3}, replace=True)  # pyright: ignore[reportArgumentType]  (the fault)
     with pytest.raises(Refused, match="complex64"):
         checkpoint.write(path, {"w": torch.ones(1, dtype=torch.complex64)}, replace=True)
-    assert checkpoint.digest(path) == before
+    assert digest(path) == before
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -403,12 +406,12 @@ def test_files_of_a_folder_in_natural_order(tmp_path: Path) -> None:
     (tmp_path / "folder.pt").mkdir()
     (tmp_path / "broken.pt").symlink_to(tmp_path / "gone.pt")
     (tmp_path / "link.pt").symlink_to(tmp_path / "best.ckpt")
-    assert [p.name for p in checkpoint.files(tmp_path)] == ["best.ckpt", "link.pt", "seed-1.safetensors", "seed-2.PT", "seed-10.pt"]
-    assert checkpoint.files(tmp_path / "seed-10.pt") == [tmp_path / "seed-10.pt"]
+    assert [p.name for p in checkpoints_at(tmp_path)] == ["best.ckpt", "link.pt", "seed-1.safetensors", "seed-2.PT", "seed-10.pt"]
+    assert checkpoints_at(tmp_path / "seed-10.pt") == [tmp_path / "seed-10.pt"]
 
 
 @pytest.mark.parametrize("build", [hostile.folder_without_checkpoints, hostile.missing, hostile.wrong_extension, hostile.pipe, hostile.null_in_path])
-@pytest.mark.parametrize("function", [checkpoint.files, checkpoint.stamp])
+@pytest.mark.parametrize("function", [checkpoints_at, stamp])
 def test_a_path_without_checkpoints_is_refused(function: Callable[[Path], object], build: Callable[[Path], Path], tmp_path: Path) -> None:
     """files and stamp refuse what read would refuse, as far as the names tell."""
     with pytest.raises(Refused):
@@ -419,30 +422,30 @@ def test_digest_is_the_hash_of_the_bytes(tmp_path: Path) -> None:
     """Known answer: SHA-256 as anybody computes it."""
     path = tmp_path / "a.pt"
     path.write_bytes(b"abc" * 1_000_000)
-    assert checkpoint.digest(path) == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
+    assert digest(path) == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
 
 
 def test_the_stamp_changes_with_the_files(tmp_path: Path) -> None:
     """A touched, renamed or added file gives another stamp; looking does not."""
     path = hostile.good_pt(tmp_path)
-    stamps = [checkpoint.stamp(tmp_path)]
-    assert checkpoint.stamp(tmp_path) == stamps[0]
+    stamps = [stamp(tmp_path)]
+    assert stamp(tmp_path) == stamps[0]
     os.utime(path, ns=(0, 1))
-    stamps.append(checkpoint.stamp(tmp_path))
+    stamps.append(stamp(tmp_path))
     path.rename(tmp_path / "other.pt")
-    stamps.append(checkpoint.stamp(tmp_path))
+    stamps.append(stamp(tmp_path))
     hostile.good_safetensors(tmp_path)
-    stamps.append(checkpoint.stamp(tmp_path))
+    stamps.append(stamp(tmp_path))
     assert len(set(stamps)) == 4
     assert all(re.fullmatch("[0-9a-f]{16}", s) for s in stamps)
 
 
 def test_a_page_can_list_files_without_torch(tmp_path: Path) -> None:
-    """files, digest and stamp do not load torch, which costs a page a second."""
+    """explorer.files does not load torch, which costs a page a second."""
     path = hostile.good_pt(tmp_path)
     script = (
-        f"import sys; from explorer import checkpoint as c; c.files({str(tmp_path)!r}); c.digest({str(path)!r});"
-        f" c.stamp({str(path)!r}); sys.exit('torch' in sys.modules)"
+        f"import sys; from explorer import files as f; f.checkpoints_at({str(tmp_path)!r}); f.digest({str(path)!r});"
+        f" f.stamp({str(path)!r}); sys.exit('torch' in sys.modules)"
     )
     root = Path(checkpoint.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0

@@ -14,6 +14,7 @@ import torch
 
 from explorer import checkpoint, methods
 from explorer.errors import Refused
+from explorer.files import digest
 from explorer.measure import Evaluate
 from explorer.realise import made_at, realise
 from explorer.run import keep
@@ -62,7 +63,7 @@ def test_a_finished_run_needs_no_checkpoint_any_more(tiny, store, home, tmp_path
     """What was measured outlives the files."""
     moved = tmp_path / "moved.safetensors"
     moved.write_bytes(tiny.a.read_bytes())
-    run = tiny.run(corners=(Loaded(checkpoint.digest(moved), path=str(moved)), Loaded(checkpoint.digest(tiny.b), path=str(tiny.b))))
+    run = tiny.run(corners=(Loaded(digest(moved), path=str(moved)), Loaded(digest(tiny.b), path=str(tiny.b))))
     keep(run, store, home, report=go_on)
     moved.unlink()
     assert keep(run, store, home, report=go_on)
@@ -74,7 +75,7 @@ def test_a_changed_file_is_not_taken_for_the_old_one(tiny, store, home, tmp_path
     """Digest first: a permalink never shows other weights than it was made for."""
     path = tmp_path / "w.safetensors"
     path.write_bytes(tiny.a.read_bytes())
-    corner = Loaded(checkpoint.digest(path), path=str(path), name="w")
+    corner = Loaded(digest(path), path=str(path), name="w")
     path.write_bytes(tiny.b.read_bytes())
     with pytest.raises(Refused, match="has changed since"):
         realise(corner, store, home)

@@ -30,7 +30,12 @@ def test_given_asks_for_what_was_named_once():
 
 @pytest.mark.parametrize(
     ("curve", "true"),
-    [(CURVES["barrier"], 1.0), (CURVES["two peaks"], None), (lambda t: np.sqrt(np.abs(t * (1 - t))) * (1 + t), None), (lambda t: t**3 * (1 - t) * 9, None)],
+    [
+        (CURVES["barrier"], 1.0),
+        (CURVES["two peaks"], None),
+        (lambda t: np.sqrt(np.abs(t * (1 - t))) * (1 + t), None),
+        (lambda t: t**3 * (1 - t) * 9, None),
+    ],
 )
 def test_adaptive_finds_the_barrier_of_101_points_in_at_most_15(curve, true):
     """The height it finds differs from that of a dense grid by less than the sampling error of the dense one."""

@@ -12,13 +12,18 @@ FIELD = Field(PROBLEM, (Loaded("aa", path="/x/a.safetensors", name="a"), Loaded(
 
 def test_a_nested_wish_survives_json():
     """to_json and from_json are inverse, tuples and nested recipes included."""
-    run = Run(replace(FIELD, corners=(Fused(PROBLEM, FIELD.corners, Method("average", (("weights", (0.5, 0.5)),))), Loaded("bb"))), Method("grid", (("size", 5),)))
+    run = Run(
+        replace(FIELD, corners=(Fused(PROBLEM, FIELD.corners, Method("average", (("weights", (0.5, 0.5)),))), Loaded("bb"))),
+        Method("grid", (("size", 5),)),
+    )
     assert Run.from_json(run.to_json()) == run
 
 
 def test_where_a_file_lies_and_what_it_is_called_do_not_change_the_id():
     """The hash covers what decides the value only."""
-    moved = replace(FIELD, corners=(Loaded("aa", path="/y/other.safetensors", name="z"), Loaded("bb")), problem=replace(PROBLEM, title="other", name="q"))
+    moved = replace(
+        FIELD, corners=(Loaded("aa", path="/y/other.safetensors", name="z"), Loaded("bb")), problem=replace(PROBLEM, title="other", name="q")
+    )
     assert moved.id == FIELD.id
 
 

@@ -1,15 +1,106 @@
-"""Data sources: each file loads one kind into tensors."""
+"""Data sources: each file turns one kind of source into tensors, `load(path, *, options) -> Dataset`.
 
+A source may come from anyone: what a header claims is compared with what the file holds before memory is taken, and a
+number that is not a number is refused, never repaired. Torch is imported by the files that need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from explorer.errors import Refused
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LIMIT_BYTES = 8 * 2**30  # of one source, unpacked: data stay in memory as a whole
+LIMIT_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Tensors of one source."""
+    """A whole source in memory, in the source's order. Refused when its parts contradict one another.
+
+    inputs: float32 (n, …), or tokens int64 (n, L). targets: class of each sample int64 (n,), or the next tokens int64
+    (n, L), or what a regression should give float32 (n, d). classes: their names, or the symbols of a language model; empty
+    for a regression. test: rows from here on are the test set that the source fixes; None where it fixes none.
+    """
 
     inputs: Tensor
     targets: Tensor
     classes: tuple[str, ...]
     test: int | None = None
+
+    def __post_init__(self) -> None:
+        inputs, targets, classes = self.inputs, self.targets, len(self.classes)
+        if len(inputs) != len(targets):
+            raise Refused(f"There are {len(inputs)} inputs and {len(targets)} targets; each input needs one target.")
+        if inputs.numel() == 0 or targets.numel() == 0:
+            raise Refused("The data set is empty. Give one with at least one sample.")
+        for name, values in (("inputs", inputs), ("targets", targets)):
+            if values.is_floating_point() and (bad := int((~values.isfinite()).flatten(1).any(dim=1).sum())):
+                raise Refused(f"{bad} of {len(values)} samples have {name} that are NaN or infinite. Remove these samples or correct them.")
+        if not targets.is_floating_point() and (low := int(targets.min())) < 0:
+            raise Refused(f"Targets are numbered from 0; the smallest here is {low}.")
+        if not targets.is_floating_point() and (high := int(targets.max())) >= classes:
+            raise Refused(f"A target is number {high}, and there are only {classes} classes (0 … {classes - 1}).")
+        if not inputs.is_floating_point() and not 0 <= int(inputs.min()) <= int(inputs.max()) < classes:
+            raise Refused(f"Tokens must lie in 0 … {classes - 1}; here they go from {int(inputs.min())} to {int(inputs.max())}.")
+        if self.test is not None and not 0 < self.test < len(inputs):
+            raise Refused("The source's training set or its test set is empty.")
+
+
+def class_names(targets: Tensor, given: tuple[str, ...]) -> tuple[str, ...]:
+    """The given names, or the numbers 0 … of the classes that occur. Refused when there are fewer names than classes."""
+    high = int(targets.max()) if targets.numel() else -1
+    if high >= LIMIT_CLASSES:
+        raise Refused(f"A label is {high}, and at most {LIMIT_CLASSES:,} classes are possible. Number the classes 0, 1, 2, ….")
+    if given and high >= len(given):
+        raise Refused(f"'classes' names {len(given)} classes, and the labels go up to {high}. Name all {high + 1}.")
+    return given or tuple(str(i) for i in range(high + 1))
+
+
+def fingerprint(path: Path | None) -> str:
+    """SHA-256 in hex over a source: of a file its bytes, of a folder the names and bytes of the files directly in it; "" for none."""
+    if path is None:
+        return ""
+    with reading(path):
+        mode = path.stat().st_mode
+        if not S_ISDIR(mode):
+            return _digest(path)
+        files = sorted(p for p in path.iterdir() if not p.name.startswith(".") and S_ISREG(p.stat().st_mode))
+        return hashlib.sha256("".join(f"{p.name}\0{_digest(p)}\n" for p in files).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What the system says against reading a path, as a sentence."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise Refused(f"There is no {path}. Correct the path of the data.") from None
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def regular(path: Path | None, what: str) -> Path:
+    """The path when a regular file lies there; Refused otherwise: a pipe or a device would block or never end."""
+    if path is None:
+        raise Refused(f"A path is wanted here: {what}. Give one in problem.toml, under [data].")
+    with reading(path):
+        if not S_ISREG(path.stat().st_mode):
+            raise Refused(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}, and {what} is wanted.")
+    return path
+
+
+def _digest(path: Path) -> str:
+    if not S_ISREG(path.stat().st_mode):
+        raise Refused(f"{path} is not a regular file. Copy the data into one.")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,8 +12,6 @@ from explorer.spec import Field
 from explorer.statistics import Barrier, band, barrier
 
 
-
-
 def names(field: Field) -> tuple[str, str]:
     """What the two ends are called."""
     a, b = field.corners
@@ -101,7 +99,11 @@ def explain(field: Field, points: Points, metric: str) -> str:
             f" {shown(found, 'split_half')}, which does not exclude zero: on {found.samples:,} samples there is **no barrier to be seen**;"
             f" with 95 % confidence it is below {_value(found.upper, metric, difference=True)}."
         )
-    gaps = f" {found.diverged} points have no finite {metric}; they are gaps in the picture and left out, so the true barrier is higher." if found.diverged else ""
+    gaps = (
+        f" {found.diverged} points have no finite {metric}; they are gaps in the picture and left out, so the true barrier is higher."
+        if found.diverged
+        else ""
+    )
     limits = (
         "The interval speaks of the choice of evaluation samples, not of the choice of training seeds, and only of the straight line:"
         " a barrier here can vanish once hidden units are matched, or on a curved path."

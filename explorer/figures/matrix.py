@@ -38,7 +38,9 @@ def figure(values: Array, names: Sequence[str], *, title: str, unit: str, signed
     )
     ticks = {"tickvals": places.tolist(), "ticktext": labels, "showgrid": False, "zeroline": False, "constrain": "domain", "automargin": True}
     fig.update_layout(
-        title={"text": escape(title, quote=False), "font": {"size": 15}}, height=max(300, min(640, 140 + 32 * len(names))), margin={"l": 10, "r": 10, "t": 50, "b": 10}
+        title={"text": escape(title, quote=False), "font": {"size": 15}},
+        height=max(300, min(640, 140 + 32 * len(names))),
+        margin={"l": 10, "r": 10, "t": 50, "b": 10},
     )
     fig.update_xaxes(**ticks)
     fig.update_yaxes(autorange="reversed", scaleanchor="x", **ticks)

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.errors import Refused
 from explorer.figures import matrix
+from explorer.files import SUFFIXES, stamp
 from explorer.spec import Json, Look, ProblemSpec
 from explorer.store import RunStore, Status
-from explorer.ui import shell, state, stamps
-from explorer.ui.stamps import EXTENSIONS
+from explorer.ui import shell, state, uploads
 
 UPLOAD_MB = 200
 
@@ -27,7 +28,9 @@ def add(store: RunStore) -> None:
             chosen = st.selectbox(
                 "Fits the problem",
                 list(problems),
-                format_func=lambda i: "recognise it (a problem.toml beside the files, or names and shapes)" if not i else problems[i].title or problems[i].name,
+                format_func=lambda i: (
+                    "recognise it (a problem.toml beside the files, or names and shapes)" if not i else problems[i].title or problems[i].name
+                ),
                 key="path-problem",
             )
             if st.form_submit_button("Look", icon=":material/search:") and text.strip():
@@ -35,14 +38,14 @@ def add(store: RunStore) -> None:
         with upload:
             files = st.file_uploader(
                 f"Or upload small files (up to {UPLOAD_MB} MB)",
-                type=[e.removeprefix(".") for e in EXTENSIONS],
+                type=[e.removeprefix(".") for e in SUFFIXES],
                 accept_multiple_files=True,
                 max_upload_size=UPLOAD_MB,
                 key="upload",
             )
             if files and st.button("Register the uploads", icon=":material/upload:"):
                 for file in files:
-                    _look(store, stamps.keep_upload(file.name, file.getvalue()), None)
+                    _look(store, uploads.keep(file.name, file.getvalue()), None)
     looks = st.session_state.get("looks", [])
     if looks:
         active = any((s := store.status(i)) is not None and s.active for i in looks)
@@ -50,12 +53,12 @@ def add(store: RunStore) -> None:
 
 
 def _look(store: RunStore, path: Path, problem: ProblemSpec | None) -> None:
-    """Put the wish down; a path that is not there is said at once."""
-    if not path.exists():
-        st.error(f"There is nothing at {path}. Give the path of a checkpoint file, or of a folder that holds some.", icon=":material/error:")
+    """Put the wish down; a path without a checkpoint is said at once."""
+    try:
+        id = shell.want(Look(str(path.resolve()), stamp(path), problem))
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
         return
-    wish = Look(str(path.resolve()), stamps.stamp(path), problem)
-    id = shell.want(wish)
     st.session_state["looks"] = [id, *(i for i in st.session_state.get("looks", []) if i != id)][:8]
 
 
@@ -87,7 +90,10 @@ def _outcome(status: Status) -> None:
             st.warning(f"**{name}**: {facts['parameters']:,} parameters in {facts['tensors']} tensors. {facts['why']}", icon=":material/help:")
         else:
             problem = ProblemSpec.from_json(facts["problem"])
-            st.success(f"**{name}** is a checkpoint of **{problem.title or problem.name}** ({facts['why']}; {facts['parameters']:,} parameters).", icon=":material/check:")
+            st.success(
+                f"**{name}** is a checkpoint of **{problem.title or problem.name}** ({facts['why']}; {facts['parameters']:,} parameters).",
+                icon=":material/check:",
+            )
 
 
 def _problems(store: RunStore) -> list[ProblemSpec]:
@@ -104,7 +110,9 @@ def show(store: RunStore) -> None:
         folder = str(Path(str(facts["path"])).parent)
         group = f"{problem.id} {folder}"
         families.setdefault(group, []).append(facts)
-        titles[group] = f"{problem.title or problem.name} · {Path(folder).name}" if not folder.startswith("sample_models") else problem.title or problem.name
+        titles[group] = (
+            f"{problem.title or problem.name} · {Path(folder).name}" if not folder.startswith("sample_models") else problem.title or problem.name
+        )
     if not families:
         st.info("Nothing is registered yet. Give the path of a file or a folder above.", icon=":material/inventory_2:")
         return
@@ -113,7 +121,9 @@ def show(store: RunStore) -> None:
     problem = ProblemSpec.from_json(facts[0]["problem"])
     split = "test"
     frame = pd.DataFrame([_row(f, split) for f in facts])
-    st.markdown(f"**{problem.title or problem.name}**: {problem.network.name} on {problem.data.name}, {len(facts)} checkpoints. Tick two to compare them.")
+    st.markdown(
+        f"**{problem.title or problem.name}**: {problem.network.name} on {problem.data.name}, {len(facts)} checkpoints. Tick two to compare them."
+    )
     event = st.dataframe(
         frame,
         hide_index=True,
@@ -168,9 +178,15 @@ def _distances(store: RunStore, key: str, facts: list[dict[str, Json]]) -> None:
     cosine = gram / np.sqrt(np.outer(square, square))
     left, right = st.columns(2, gap="large")
     with left:
-        st.plotly_chart(matrix.figure(distance, names, title="Euclidean distance in weight space", unit=""), key=f"distance-{key}", config={"displaylogo": False})
+        st.plotly_chart(
+            matrix.figure(distance, names, title="Euclidean distance in weight space", unit=""), key=f"distance-{key}", config={"displaylogo": False}
+        )
     with right:
-        st.plotly_chart(matrix.figure(cosine, names, title="Cosine between the weight vectors", unit="", signed=True), key=f"cosine-{key}", config={"displaylogo": False})
+        st.plotly_chart(
+            matrix.figure(cosine, names, title="Cosine between the weight vectors", unit="", signed=True),
+            key=f"cosine-{key}",
+            config={"displaylogo": False},
+        )
     st.caption(
         "Over trainable parameters only. Two networks can be far apart here and compute the same function: hidden units may simply be in another order."
     )

@@ -18,7 +18,9 @@ def choose(kind: str, label: str, *, key: str, start: Method | None = None, only
     name = st.selectbox(label, names, index=first, key=f"{key}-{kind}", format_func=lambda n: n.replace("_", " "), help=_help(kind, names))
     given = start.kwargs() if start and start.name == name else {}
     st.caption(methods.title(kind, name))
-    return methods.method(kind, name, {o.name: _field(o, given.get(o.name, o.default), key=f"{key}-{name}-{o.name}") for o in methods.options(kind, name)})
+    return methods.method(
+        kind, name, {o.name: _field(o, given.get(o.name, o.default), key=f"{key}-{name}-{o.name}") for o in methods.options(kind, name)}
+    )
 
 
 def _help(kind: str, names: list[str]) -> str:

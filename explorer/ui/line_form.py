@@ -33,7 +33,9 @@ def form(store: RunStore, status: Status | None) -> Run | None:
     key = f"line-{status.id if status else 'new'}"
     families = by_problem(store)
     if run:
-        families.setdefault(run.field.problem.id, (run.field.problem, {}))[1].update({c.digest: c for c in run.field.corners if isinstance(c, Loaded)})
+        families.setdefault(run.field.problem.id, (run.field.problem, {}))[1].update(
+            {c.digest: c for c in run.field.corners if isinstance(c, Loaded)}
+        )
     if not families:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
@@ -50,7 +52,9 @@ def form(store: RunStore, status: Status | None) -> Run | None:
         with second:
             a = st.selectbox("A, at t = 0", options, index=_index(options, start_a, 0), format_func=label.get, key=f"{key}-a-{chosen}")
         with third:
-            b = st.selectbox("B, at t = 1", options, index=_index(options, start_b, min(1, len(options) - 1)), format_func=label.get, key=f"{key}-b-{chosen}")
+            b = st.selectbox(
+                "B, at t = 1", options, index=_index(options, start_b, min(1, len(options) - 1)), format_func=label.get, key=f"{key}-b-{chosen}"
+            )
         with fourth:
             go = st.button("Explore", type="primary", icon=":material/play_arrow:", width="stretch", key=f"{key}-go")
         with st.expander("How it is measured", icon=":material/tune:"):
@@ -127,5 +131,3 @@ def _folder(path: str) -> str:
 
 def _index(options: list[str], wanted: str, default: int) -> int:
     return options.index(wanted) if wanted in options else default
-
-

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from explorer import methods
 from explorer.figures import curve as curve_figure
 from explorer.figures import line
-from explorer.points import Points, rounded
+from explorer.points import Points
 from explorer.spec import Field, Run
 from explorer.statistics import Barrier, barrier
 from explorer.store import RunStore, Status
@@ -27,12 +26,19 @@ def show(store: RunStore, run_id: str) -> None:
     run = status.wish
     top, right = st.columns([3, 2], vertical_alignment="bottom")
     with top:
-        metric = st.segmented_control("Metric", list(run.field.metrics), default=run.field.metrics[0], key="metric", bind="query-params", label_visibility="collapsed") or run.field.metrics[0]
+        metric = (
+            st.segmented_control(
+                "Metric", list(run.field.metrics), default=run.field.metrics[0], key="metric", bind="query-params", label_visibility="collapsed"
+            )
+            or run.field.metrics[0]
+        )
     with right:
         log = st.toggle("Logarithmic", key="log", bind="query-params")
     others = _others(store, run)
     with st.expander("Compare with other lines", icon=":material/compare_arrows:"):
-        chosen = st.multiselect("Runs drawn dashed in the same picture", list(others), format_func=lambda i: _name(others[i]), key=f"compare-{run_id}", max_selections=4)
+        chosen = st.multiselect(
+            "Runs drawn dashed in the same picture", list(others), format_func=lambda i: _name(others[i]), key=f"compare-{run_id}", max_selections=4
+        )
     t = _asked_t()
     polling = status.active or pick_active(store, run.field, t)
     st.fragment(_live, run_every=POLL_S if polling else None)(store, run_id, metric, log, [others[i] for i in chosen], polling)
@@ -42,7 +48,7 @@ def show(store: RunStore, run_id: str) -> None:
 def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Status], was_polling: bool) -> None:
     status = store.status(run_id)
     assert status is not None and isinstance(status.wish, Run)
-    run, field = status.wish, status.wish.field
+    field = status.wish.field
     points, _ = store.points(field.id)
     _progress(store, status)
     curves = [line.curve(field, points, metric)]
@@ -160,7 +166,9 @@ def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
 def _diverged_end(field: Field, points: Points) -> None:
     t = points.coords[:, 0]
     if (t == 0).any() and (t == 1).any():
-        st.error("An end of the line has no finite loss, so there is no straight line to compare with. Check that checkpoint.", icon=":material/error:")
+        st.error(
+            "An end of the line has no finite loss, so there is no straight line to compare with. Check that checkpoint.", icon=":material/error:"
+        )
 
 
 def _takeaway(store: RunStore, run: Run, metric: str, log: bool) -> None:

@@ -65,7 +65,14 @@ def _row(store: RunStore, status: Status) -> None:
             else:
                 if status.state in ("stopped", "failed"):
                     st.button("Resume", icon=":material/play_arrow:", on_click=shell.want, args=(status.wish,), key=f"resume-{status.id}")
-                st.button("Remove from the list", icon=":material/close:", on_click=store.forget, args=(status.id,), key=f"forget-{status.id}", help="The measured points stay in the store.")
+                st.button(
+                    "Remove from the list",
+                    icon=":material/close:",
+                    on_click=store.forget,
+                    args=(status.id,),
+                    key=f"forget-{status.id}",
+                    help="The measured points stay in the store.",
+                )
 
 
 def _result(store: RunStore, status: Status) -> str:

@@ -32,18 +32,15 @@ def navigation() -> st.navigation:  # pyright: ignore[reportGeneralTypeIssues]  
     """The pages, and from now on `st.navigation` instead of the pages directory."""
     folder = places.root() / "pages"
     return st.navigation(
-        [
-            st.Page(folder / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home")
-            for name, title, icon in PAGES
-        ]
+        [st.Page(folder / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home") for name, title, icon in PAGES]
     )
 
 
 def require() -> None:
     """Every page starts with this: a link straight to a page of a fresh server runs the page's file without app.py's frame."""
     if getattr(PagesManager, "uses_pages_directory", False) is not False:
-        navigation()
-        st.rerun()
+        frame()
+        st.stop()
 
 
 def link(page: str, label: str, *, icon: str | None = None, **query: str) -> None:

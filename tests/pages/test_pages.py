@@ -132,7 +132,7 @@ def test_a_path_that_is_not_there_is_said_at_once(visit):
     app = visit("checkpoints")
     app.text_input(key="path").set_value("/nowhere/at/all")
     button(app, "Look").click().run()
-    assert "There is nothing at /nowhere/at/all" in app.error[0].value
+    assert app.error[0].value == "all does not exist (in /nowhere/at). Check the path."
 
 
 def test_a_broken_file_is_named_and_the_good_ones_beside_it_are_taken(visit, registered, store, work, tmp_path):
