@@ -203,7 +203,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             if file.read(4) == b"PK\x03\x04":
                 raise Refused(f"{name_of(path)} is a zip, as torch.save writes it, under another name. Rename it to end in .pt.")
         with cast("_SafeOpen", safe_open(path, framework="pt", device="cpu")) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118  (no Mapping)
 
 
 def _restore_ties(weights: dict[str, Tensor], metadata: dict[str, str], name: str, notes: list[str]) -> None:

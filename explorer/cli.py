@@ -8,7 +8,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -144,17 +144,14 @@ def look(
         with _progress("Looking") as report:
             found = look_at(wish, store, report=report, device=device)
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error")
-        files = found["files"]
-        assert isinstance(files, list)
-        for file in files:
-            assert isinstance(file, dict)
-            if "error" in file:
-                table.add_row(str(file["name"]), f"[red]{file['error']}[/red]")
-                continue
-            spec, test = file["problem"], file.get("test")
-            known = isinstance(spec, dict) and isinstance(test, dict)
-            name = str(spec["name"]) if isinstance(spec, dict) else str(file["why"])
-            table.add_row(str(file["name"]), name, f"{file['parameters']:,}", *([_interval(test["loss"]), _interval(test["error"])] if known else []))
+        for file in found.files:
+            if file.error:
+                table.add_row(file.name, f"[red]{file.error}[/red]")
+            elif (test := file.on("test")) is None:
+                table.add_row(file.name, file.why, f"{file.parameters:,}")
+            else:
+                name = file.problem.name if file.problem else ""
+                table.add_row(file.name, name, f"{file.parameters:,}", _interval(test.loss), _interval(test.error))
         out.print(table)
 
 
@@ -212,9 +209,8 @@ def _store(home: Path | None) -> RunStore:
     return RunStore(folder / "store.sqlite")
 
 
-def _interval(numbers: object) -> str:
-    assert isinstance(numbers, list)
-    value, low, high = (float(str(n)) for n in numbers)
+def _interval(numbers: tuple[float, float, float]) -> str:
+    value, low, high = numbers
     return f"{value:.4f} [{low:.4f}, {high:.4f}]"
 
 
@@ -243,7 +239,7 @@ def _print_barriers(found: list[Barrier], title: str) -> None:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> Generator[None, None, None]:
     """A refusal is one sentence on standard error and exit code 2, never a traceback."""
     try:
         yield
@@ -253,7 +249,7 @@ def _refusals() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int, int, str], bool]]:
+def _progress(title: str, *, quiet: bool = False) -> Generator[Callable[[int, int, int, str], bool], None, None]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=quiet, transient=True) as progress:
         task = progress.add_task(title, total=None)

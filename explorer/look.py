@@ -6,54 +6,96 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from explorer import checkpoint, places
 from explorer import problem as problems
 from explorer.errors import Refused
+from explorer.facts import Facts, Quality, Seen
 from explorer.files import checkpoints_at, digest
 from explorer.measure import Evaluate
 from explorer.points import Points
 from explorer.problem import Problem
 from explorer.run import Report
-from explorer.spec import Json, Look, ProblemSpec, SplitName
+from explorer.spec import Look, ProblemSpec, SplitName
 from explorer.statistics import band
 from explorer.store import RunStore
 from explorer.weights import Weights, gram
 
+SPLITS: tuple[SplitName, ...] = ("val", "test")
 
-def look(wish: Look, store: RunStore, *, report: Report, device: str = "cpu") -> dict[str, Json]:
-    """Recognise, measure and register every checkpoint at a path.
 
-    Returns `files`: a list with, for each, `path`, `name`, and either `error` (one sentence) or `digest`, `problem` (its
-    ProblemSpec as JSON, null when none fits), `why` (what was compared), `parameters`, `dtype`, `tensors`, `notes`, and per
-    split `val` and `test` the mean `loss` and `error` with 95 % bounds and the number of `samples`.
-    `gram`: inner products among the files that fit the first recognised problem; `group`: their indices.
-    """
+def look(wish: Look, store: RunStore, *, report: Report, device: str = "cpu") -> Seen:
+    """Recognise and measure every checkpoint at a path, and register those that fit a problem. A bad file does not hide the others."""
     path = places.expand(wish.path)
-    files = checkpoints_at(path)
+    paths = checkpoints_at(path)
     known = _candidates(wish, path)
-    found: list[dict[str, Json]] = []
+    files: list[Facts] = []
     loaded: dict[int, Weights] = {}
-    for number, path in enumerate(files):
-        if not report(number, len(files), number, f"Looking at {path.name}"):
+    for number, file in enumerate(paths):
+        if not report(number, len(paths), number, f"Looking at {file.name}"):
             break
         try:
-            facts, weights = _facts(path, known, device)
+            weights, facts = examine(file, known, device)
         except Refused as refusal:
-            found.append({"path": places.shorten(path), "name": path.stem, "error": str(refusal)})
+            files.append(Facts(places.shorten(file), file.stem, error=str(refusal)))
             continue
-        found.append(facts)
-        if facts["problem"] is not None:
+        files.append(facts)
+        if facts.problem is not None:
             loaded[number] = weights
-            store.register(places.shorten(path), str(facts["digest"]), facts)
-    group = [i for i in loaded if found[i]["problem"] == found[next(iter(loaded))]["problem"]]
-    products: list[Json] = []
-    if group:
-        spec = ProblemSpec.from_json(found[group[0]]["problem"])
-        names = [name for name, _ in Problem(spec).network().named_parameters()]
-        products = gram([loaded[i] for i in group], names).tolist()
-    return {"files": list[Json](found), "group": list[Json](group), "gram": products}
+            store.register(facts)
+    first = next((files[i].problem for i in loaded), None)
+    if first is None:
+        return Seen(tuple(files))
+    group = tuple(i for i in loaded if files[i].problem == first)
+    names = [name for name, _ in Problem(first).network().named_parameters()]
+    products = gram([loaded[i] for i in group], names)
+    return Seen(tuple(files), group, tuple(tuple(map(float, row)) for row in products))
+
+
+def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tuple[Weights, Facts]:
+    """Read, recognise and measure one file."""
+    content = digest(path)
+    loaded = checkpoint.read(path)
+    checkpoint.finite(loaded.weights, path.name)
+    spec, why = recognise(loaded.weights, loaded.metadata, known)
+    floating = {str(t.dtype).removeprefix("torch.") for t in loaded.weights.values() if t.is_floating_point()}
+    return loaded.weights, Facts(
+        path=places.shorten(path),
+        name=path.stem,
+        digest=content,
+        problem=spec,
+        why=why,
+        parameters=_parameters(loaded.weights, spec),
+        tensors=len(loaded.weights),
+        dtype=", ".join(sorted(floating)),
+        notes=loaded.notes,
+        quality=() if spec is None else tuple(quality(spec, loaded.weights, split, device) for split in SPLITS),
+    )
+
+
+def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[ProblemSpec]) -> tuple[ProblemSpec | None, str]:
+    """The problem whose network has exactly these names and shapes (the one named in the metadata first), and how it was told."""
+    shapes = {name: tuple(t.shape) for name, t in weights.items()}
+    specs = sorted(known, key=lambda s: s.name != metadata.get("problem"))
+    for spec in specs:
+        if Problem(spec).shapes() == shapes:
+            named = metadata.get("problem") == spec.name
+            return spec, f"{spec.network.name}, by {'its metadata, names and shapes' if named else 'names and shapes'}"
+    if len(specs) == 1:
+        try:
+            checkpoint.check(weights, Problem(specs[0]).shapes(), what="It")
+        except Refused as refusal:
+            return None, str(refusal)
+    tried = ", ".join(s.name for s in specs) or "none"
+    return None, f"No known problem has a network with these names and shapes (tried: {tried}). Put a problem.toml beside the file."
+
+
+def quality(spec: ProblemSpec, weights: Weights, split: SplitName, device: str = "cpu") -> Quality:
+    """Mean loss and error of one model on a split, with 95 % bootstrap bounds over blocks of samples."""
+    evaluate = Evaluate(Problem(spec), [weights], split=split, device=device)
+    points = Points(np.zeros((1, 1)), evaluate(np.ones(1))[None], evaluate.counts)
+    loss, error = ((float(points.means()[0, i]), *(float(edge[0]) for edge in band(points, i))) for i in range(2))
+    return Quality(split, int(evaluate.counts.sum()), (loss[0], loss[1], loss[2]), (error[0], error[1], error[2]))
 
 
 def _candidates(wish: Look, path: Path) -> list[ProblemSpec]:
@@ -65,63 +107,9 @@ def _candidates(wish: Look, path: Path) -> list[ProblemSpec]:
     return own or problems.shipped()
 
 
-def _facts(path: Path, known: Sequence[ProblemSpec], device: str) -> tuple[dict[str, Json], Weights]:
-    loaded = checkpoint.read(path)
-    checkpoint.finite(loaded.weights, path.name)
-    spec, why = recognise(loaded.weights, loaded.metadata, known)
-    content = digest(path)
-    floating = [t for t in loaded.weights.values() if t.is_floating_point()]
-    facts: dict[str, Json] = {
-        "path": places.shorten(path),
-        "name": path.stem,
-        "digest": content,
-        "problem": None if spec is None else spec.to_json(),
-        "why": why,
-        "tensors": len(loaded.weights),
-        "parameters": _parameters(loaded.weights, spec),
-        "dtype": ", ".join(sorted({str(t.dtype).removeprefix("torch.") for t in floating})),
-        "notes": list[Json](loaded.notes),
-        "metadata": dict[str, Json](loaded.metadata),
-    }
-    if spec is not None:
-        splits: tuple[SplitName, ...] = ("val", "test")
-        for split in splits:
-            facts[split] = quality(spec, loaded.weights, split, device)
-    return facts, loaded.weights
-
-
-def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[ProblemSpec]) -> tuple[ProblemSpec | None, str]:
-    """The problem whose network has exactly these names and shapes (the one named in the metadata first), and how it was told."""
-    shapes = {name: tuple(t.shape) for name, t in weights.items()}
-    specs = sorted(known, key=lambda s: s.name != metadata.get("problem"))
-    differences: list[str] = []
-    for spec in specs:
-        wanted = Problem(spec).shapes()
-        if wanted == shapes:
-            named = metadata.get("problem") == spec.name
-            return spec, f"{spec.network.name}, by {'its metadata, names and shapes' if named else 'names and shapes'}"
-        try:
-            checkpoint.check(weights, wanted, what="this file")
-        except Refused as refusal:
-            differences.append(f"{spec.name}: {refusal}")
-    hint = f" Nearest: {differences[0]}" if len(differences) == 1 else ""
-    return None, f"No known problem has a network with these tensors (tried {', '.join(s.name for s in specs) or 'none'}).{hint}"
-
-
-def quality(spec: ProblemSpec, weights: Weights, split: SplitName, device: str) -> dict[str, Json]:
-    """Mean loss and error of one model on a split, with 95 % bootstrap bounds over blocks of samples."""
-    evaluate = Evaluate(Problem(spec), [weights], split=split, device=device)
-    points = Points(np.zeros((1, 1)), evaluate(np.ones(1))[None], evaluate.counts)
-    row: dict[str, Json] = {"samples": int(evaluate.counts.sum())}
-    for i, metric in enumerate(evaluate.metrics):
-        low, high = band(points, i)
-        row[metric] = [float(points.means()[0, i]), float(low[0]), float(high[0])]
-    return row
-
-
 def _parameters(weights: Weights, spec: ProblemSpec | None) -> int:
     """Trainable numbers when the network is known, else all floating ones; a tied tensor counts once."""
     if spec is not None:
         return sum(p.numel() for p in Problem(spec).network().parameters())
-    unique = {(t.data_ptr(), t.shape): t for t in weights.values() if t.is_floating_point() and t.dtype != torch.bool}
+    unique = {(t.data_ptr(), t.shape): t for t in weights.values() if t.is_floating_point()}
     return sum(t.numel() for t in unique.values())

@@ -11,7 +11,7 @@ buffers stay, so that the ends of a picture are the checkpoints as they were sav
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -144,7 +144,7 @@ def settle(
     never extrapolated. first: those of the first corner. At a corner itself all three keep the corner's own.
     """
     mix(corners, coefficients.tolist(), out=tensors or network.state_dict(keep_vars=True))
-    if np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0 or not has_batch_norm(network):
+    if (np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0) or not has_batch_norm(network):
         return
     if buffers == "first":
         for name, buffer in network.named_buffers():
@@ -168,7 +168,7 @@ def recalibrate(network: nn.Module, inputs: Tensor) -> None:
 
 
 @contextmanager
-def _averaging(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+def _averaging(norms: Sequence[_BatchNorm]) -> Generator[None, None, None]:
     momenta = [m.momentum for m in norms]
     for m in norms:
         m.reset_running_stats()

@@ -146,7 +146,9 @@ def find(name: str | Path) -> ProblemSpec:
         return read(shipped_folder)
     if not Path(name).exists():
         known = sorted(p.parent.name for p in (places.root() / "sample_models").glob("*/problem.toml"))
-        raise Refused(f"There is no problem and no folder {str(name)!r}. Problems: {', '.join(known) or 'none'}; or give a folder with a problem.toml.")
+        raise Refused(
+            f"There is no problem and no folder {str(name)!r}. Problems: {', '.join(known) or 'none'}; or give a folder with a problem.toml."
+        )
     return read(name)
 
 
@@ -271,14 +273,20 @@ def _fits(essence: _Essence) -> None:
     inputs, targets = dataset.inputs[:1], dataset.targets[:1]
     regression = targets.is_floating_point()
     if regression != (essence.loss == "mse"):
-        wanted = "numbers of classes, and these data have real numbers as targets. Use mse" if regression else "real numbers as targets, and these data have classes. Use cross_entropy"
+        wanted = (
+            "numbers of classes, and these data have real numbers as targets. Use mse"
+            if regression
+            else "real numbers as targets, and these data have classes. Use cross_entropy"
+        )
         raise Refused(f"The loss {essence.loss} wants {wanted}.")
     network = Problem(ProblemSpec(essence.network, essence.source.data)).network()
     try:
         with torch.inference_mode():
             shape = tuple(network(inputs).shape)
     except (RuntimeError, IndexError, ValueError) as error:
-        raise Refused(f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {str(error).splitlines()[0][:160]}") from error
+        raise Refused(
+            f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {str(error).splitlines()[0][:160]}"
+        ) from error
     wanted_shape = tuple(targets.shape) if regression else (*targets.shape, len(dataset.classes))
     if shape != wanted_shape:
         what = "targets of the data are" if regression else f"data have {len(dataset.classes)} classes and so want"

@@ -5,11 +5,15 @@ A hash covers what decides the value and nothing else: titles and places on a di
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -21,12 +25,18 @@ Wish: TypeAlias = "Run | Look | Make"
 UNHASHED = MappingProxyType({"unhashed": True})
 
 
+_KINDS: dict[str, type[Spec]] = {}
+
+
 class Spec:
     """Base of every wish: JSON both ways, and an id that is the same wherever and whenever it is computed."""
 
+    def __init_subclass__(cls) -> None:
+        _KINDS[cls.__name__] = cls
+
     def to_json(self) -> dict[str, Json]:
         """`{"kind": class name, field: value, …}`, nested; tuples become lists."""
-        return {"kind": type(self).__name__, **{f.name: _plain(getattr(self, f.name)) for f in fields(cast("_DataclassInstance", self))}}
+        return {"kind": type(self).__name__, **{f.name: _plain(getattr(self, f.name)) for f in fields(_instance(self))}}
 
     @classmethod
     def from_json(cls, data: Json) -> Self:
@@ -73,9 +83,9 @@ class ProblemSpec(Spec):
     test: float = 0.3
     seed: int = 0
     digest: str = ""
-    name: str = field(default="", metadata=UNHASHED)
-    title: str = field(default="", metadata=UNHASHED)
-    path: str = field(default="", metadata=UNHASHED)  # absolute; "" where the source needs none
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+    title: str = dataclasses.field(default="", metadata=UNHASHED)
+    path: str = dataclasses.field(default="", metadata=UNHASHED)  # absolute; "" where the source needs none
 
 
 @dataclass(frozen=True)
@@ -83,8 +93,8 @@ class Loaded(Spec):
     """A checkpoint file as it is; `digest` is the SHA-256 of its bytes (for a folder, of its files in order)."""
 
     digest: str
-    path: str = field(default="", metadata=UNHASHED)
-    name: str = field(default="", metadata=UNHASHED)
+    path: str = dataclasses.field(default="", metadata=UNHASHED)
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ class Fused(Spec):
     models: tuple[Recipe, ...]
     method: Method
     buffers: Buffers = "recalibrate"
-    name: str = field(default="", metadata=UNHASHED)
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,7 @@ class Run(Spec):
 
     field: Field
     sampler: Method
-    story: str = field(default="", metadata=UNHASHED)  # title of a shipped run on the first page
+    story: str = dataclasses.field(default="", metadata=UNHASHED)  # title of a shipped run on the first page
 
 
 @dataclass(frozen=True)
@@ -143,11 +153,8 @@ class Make(Spec):
     recipe: Recipe
 
 
-class _DataclassInstance:
-    __dataclass_fields__: dict[str, object]
-
-
-_KINDS: dict[str, type[Spec]] = {c.__name__: c for c in (Method, ProblemSpec, Loaded, Fused, Field, Run, Look, Make)}
+def _instance(spec: Spec) -> DataclassInstance:
+    return cast("DataclassInstance", spec)
 
 
 def _plain(value: object) -> Json:
@@ -178,7 +185,7 @@ def _revive(data: Json) -> object:
 def _hashed(value: object) -> Json:
     match value:
         case Spec():
-            kept = [f for f in fields(cast("_DataclassInstance", value)) if not f.metadata.get("unhashed")]
+            kept = [f for f in fields(_instance(value)) if not f.metadata.get("unhashed")]
             return {"kind": type(value).__name__, **{f.name: _hashed(getattr(value, f.name)) for f in kept}}
         case tuple():
             return [_hashed(v) for v in cast("tuple[object, ...]", value)]

@@ -16,7 +16,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Literal, TypeAlias, cast
 
 import numpy as np
 
+from explorer.facts import Facts
 from explorer.points import Array, Points, rounded
 from explorer.spec import Field, Json, Run, Spec, Wish
 
@@ -279,18 +280,18 @@ class RunStore:
 
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
-    def register(self, path: str, digest: str, facts: Mapping[str, Json]) -> None:
+    def register(self, facts: Facts) -> None:
         """Remember where a checkpoint lies and what was recognised."""
         with self._write() as db:
             db.execute(
                 "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)",
-                (path, digest, json.dumps(dict(facts)), self.clock()),
+                (facts.path, facts.digest, json.dumps(facts.to_json()), self.clock()),
             )
 
-    def checkpoints(self) -> list[dict[str, Json]]:
-        """Facts of every registered checkpoint, in order of path, each with its `path` and `digest`."""
-        rows = self._db.execute("SELECT path, digest, facts FROM checkpoint ORDER BY path").fetchall()
-        return [{**json.loads(facts), "path": path, "digest": digest} for path, digest, facts in rows]
+    def checkpoints(self) -> list[Facts]:
+        """Every registered checkpoint, in order of path."""
+        rows = self._db.execute("SELECT facts FROM checkpoint ORDER BY path").fetchall()
+        return [Facts.from_json(json.loads(facts)) for (facts,) in rows]
 
     def unregister(self, path: str) -> None:
         """Take a checkpoint off the list; the file is not touched."""
@@ -342,7 +343,7 @@ class RunStore:
         return cast("sqlite3.Connection", db)
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def _write(self) -> Generator[sqlite3.Connection, None, None]:
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -362,8 +363,27 @@ class RunStore:
                     db.execute("DELETE FROM worker WHERE id = ?", (id,))
 
     def _status(self, row: tuple[object, ...]) -> Status:
-        columns = "id kind subject urgent spec created worker lease started finished error stopped attempts done total fresh message result".split()
-        r = cast("dict[str, object]", dict(zip(columns, row, strict=True)))
+        columns = [
+            "id",
+            "kind",
+            "subject",
+            "urgent",
+            "spec",
+            "created",
+            "worker",
+            "lease",
+            "started",
+            "finished",
+            "error",
+            "stopped",
+            "attempts",
+            "done",
+            "total",
+            "fresh",
+            "message",
+            "result",
+        ]
+        r = dict(zip(columns, row, strict=True))
         now = self.clock()
         if r["error"] is not None:
             state: State = "failed"

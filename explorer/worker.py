@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,7 +75,7 @@ class Worker:
             case Run() as run:
                 return keep(run, self.store, self.home, report=report, device=self.device), None
             case Look() as wish:
-                return True, look(wish, self.store, report=report, device=self.device)
+                return True, look(wish, self.store, report=report, device=self.device).to_json()
             case Make(recipe):
                 realise(recipe, self.store, self.home)
                 return True, {"path": str(made_at(recipe, self.home))}
@@ -91,7 +91,7 @@ class Worker:
         return report
 
     @contextmanager
-    def _heartbeat(self) -> Iterator[None]:
+    def _heartbeat(self) -> Generator[None, None, None]:
         over = threading.Event()
 
         def beat() -> None:

@@ -14,6 +14,7 @@ import torch
 
 from explorer import checkpoint, methods
 from explorer.errors import Refused
+from explorer.facts import Seen
 from explorer.files import digest
 from explorer.measure import Evaluate
 from explorer.realise import made_at, realise
@@ -131,13 +132,13 @@ def test_a_look_recognises_measures_and_registers(tiny, store, home):
     """Names, parameters, quality with interval, and distances within the folder."""
     id = store.want(Look(str(tiny.folder)))
     Worker(store, home).work_off()
-    result = store.status(id).result
-    assert [f["name"] for f in result["files"]] == ["a", "b"]
-    assert result["files"][0]["parameters"] == 64 * 12 + 12 + 12 * 10 + 10
-    value, low, high = result["files"][0]["test"]["error"]
+    seen = Seen.from_json(store.status(id).result)
+    assert [f.name for f in seen.files] == ["a", "b"]
+    assert seen.files[0].parameters == 64 * 12 + 12 + 12 * 10 + 10
+    value, low, high = seen.files[0].on("test").error
     assert low <= value <= high
-    assert np.array(result["gram"]).shape == (2, 2)
-    assert [c["name"] for c in store.checkpoints()] == ["a", "b"]
+    assert np.array(seen.gram).shape == (2, 2)
+    assert store.checkpoints() == list(seen.files)
 
 
 def _worker(store):

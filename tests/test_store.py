@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from explorer.facts import Facts
 from explorer.spec import Field, Loaded, Look, Make, Method, ProblemSpec, Run
 from explorer.store import ATTEMPTS, LEASE_S, MIGRATIONS, RunStore
 
@@ -218,14 +219,14 @@ def test_another_store_is_absorbed_without_touching_it(store, tmp_path):
     id = other.want(run())
     other.claim("w")
     other.release(id, "w", finished=True)
-    other.register("sample_models/x/a.safetensors", "aa", {"name": "a"})
+    other.register(Facts("sample_models/x/a.safetensors", "a", digest="aa"))
     other.close()
     before = other.path.read_bytes()
     for _ in range(2):
         store.absorb(other.path)
     assert len(store.points(f.id)[0]) == 1
     assert store.status(id).state == "done"
-    assert store.checkpoints() == [{"name": "a", "path": "sample_models/x/a.safetensors", "digest": "aa"}]
+    assert store.checkpoints() == [Facts("sample_models/x/a.safetensors", "a", digest="aa")]
     assert other.path.read_bytes() == before
 
 
@@ -240,9 +241,9 @@ def test_a_store_of_a_newer_explorer_is_left_alone(tmp_path):
 
 def test_a_registered_checkpoint_is_found_by_what_it_holds(store):
     """One content, two places: the latest seen comes first."""
-    store.register("/old/a", "d1", {"name": "a"})
+    store.register(Facts("/old/a", "a", digest="d1"))
     store.clock.now += 1
-    store.register("/new/a", "d1", {"name": "a"})
+    store.register(Facts("/new/a", "a", digest="d1"))
     assert store.whereabouts("d1") == ["/new/a", "/old/a"]
     store.unregister("/old/a")
     assert store.whereabouts("d1") == ["/new/a"]

@@ -50,7 +50,9 @@ def load(
     targets = _targets(y, path.name)
     if targets.dim() == 2 and not targets.is_floating_point():
         if x.dtype.kind not in "iu" or x.shape != y.shape:
-            raise Refused(f"{path.name}: y {y.shape} is read as next tokens, so x must be whole numbers of the same shape; it is {x.dtype} {x.shape}.")
+            raise Refused(
+                f"{path.name}: y {y.shape} is read as next tokens, so x must be whole numbers of the same shape; it is {x.dtype} {x.shape}."
+            )
         tokens = torch.from_numpy(x.astype(np.int64))
         return Dataset(tokens, targets, class_names(torch.stack([tokens.max(), targets.max()]), classes), test)
     inputs = torch.from_numpy(x.astype(np.float32)).mul_(scale).sub_(mean).div_(std)

@@ -13,7 +13,7 @@ from explorer.points import Array
 MOST_TEXTS = 14
 
 
-def figure(values: Array, names: Sequence[str], *, title: str, unit: str, signed: bool = False) -> go.Figure:
+def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = False) -> go.Figure:
     """(n, n) values[i, j] between model i (row) and model j (column). signed: colours centred at zero, from −1 to 1."""
     if values.shape != (len(names), len(names)):
         raise ValueError(f"Expected values of shape {(len(names), len(names))}, got {values.shape}.")
@@ -27,7 +27,7 @@ def figure(values: Array, names: Sequence[str], *, title: str, unit: str, signed
             z=values.astype(np.float32),
             texttemplate="%{z:.2f}" if len(names) <= MOST_TEXTS else None,
             customdata=[[f"{a} – {b}" for b in labels] for a in labels],
-            hovertemplate="%{customdata}: %{z:.4g}" + f"{unit}<extra></extra>",
+            hovertemplate="%{customdata}: %{z:.4g}<extra></extra>",
             colorscale="RdBu" if signed else "Cividis",
             reversescale=signed,
             zmin=-1 if signed else 0,
@@ -36,12 +36,19 @@ def figure(values: Array, names: Sequence[str], *, title: str, unit: str, signed
             ygap=1,
         )
     )
-    ticks = {"tickvals": places.tolist(), "ticktext": labels, "showgrid": False, "zeroline": False, "constrain": "domain", "automargin": True}
+    ticks: dict[str, object] = {
+        "tickvals": places.tolist(),
+        "ticktext": labels,
+        "showgrid": False,
+        "zeroline": False,
+        "constrain": "domain",
+        "automargin": True,
+    }
     fig.update_layout(
         title={"text": escape(title, quote=False), "font": {"size": 15}},
         height=max(300, min(640, 140 + 32 * len(names))),
         margin={"l": 10, "r": 10, "t": 50, "b": 10},
     )
-    fig.update_xaxes(**ticks)
-    fig.update_yaxes(autorange="reversed", scaleanchor="x", **ticks)
+    fig.update_xaxes(ticks)
+    fig.update_yaxes({**ticks, "autorange": "reversed", "scaleanchor": "x"})
     return fig

@@ -6,6 +6,8 @@ The input is flattened. `widths` are those of the input, of every hidden layer a
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,7 +20,7 @@ class MLP(nn.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)])
+        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in pairwise(widths)])
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.flatten(1)

@@ -5,7 +5,7 @@ train split and yields the weights after each epoch, parameters and buffers. On 
 alone (and on the number of threads, which decides how sums are split): two runs give equal bits. The global random state
 is left as it was.
 
-`seed` draws the initial weights, `order_seed` the order of the batches and the noise on the labels: two children of one
+`seed` draws the initial weights, `order_seed` the order of the batches, the noise and the shifts: two children of one
 start that differ in nothing but `order_seed` tell whether the start had already settled their basin (Frankle et al. 2020).
 """
 
@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from explorer.errors import Refused
 from explorer.methods import Range
@@ -39,13 +40,16 @@ def train(
     schedule: Literal["cosine", "constant"] = "cosine",
     warmup: Annotated[int, Range(0, 1000000)] = 0,
     label_noise: Annotated[float, Range(0, 1)] = 0.0,
+    noise: Annotated[float, Range(0, 1000)] = 0.0,
+    shift: bool = False,
     device: str = "cpu",
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch.
 
     `start`: weights to begin from instead of initial ones; it is not written to. `momentum` is β₁ for AdamW. `cosine` lets
     the rate fall from `lr` to 0 over all epochs, after `warmup` steps in which it rises. `label_noise`: the share of train
-    samples whose target is replaced by a random class, drawn once. Raises Refused when the loss stops being finite.
+    samples whose target is replaced by a random class, drawn once. `noise`: standard deviation of Gaussian noise on the
+    inputs; `shift`: images (n, c, h, w) are moved by up to one pixel, a batch at a time; both do nothing to tokens. Raises Refused when the loss stops being finite.
     """
     split = problem.split("train")
     network = problem.network(seed=seed)
@@ -63,7 +67,7 @@ def train(
         for rows in torch.randperm(len(targets), generator=order).tensor_split(parts):
             for group in stepper.param_groups:
                 group["lr"] = lr * _rate(step, steps, warmup, schedule)
-            loss = problem.losses(network(inputs[rows]), targets[rows]).mean()
+            loss = problem.losses(network(_varied(inputs[rows], noise, shift, order)), targets[rows]).mean()
             stepper.zero_grad()
             loss.backward()
             stepper.step()
@@ -91,3 +95,15 @@ def _noisy(targets: Tensor, share: float, classes: int, generator: torch.Generat
         return targets
     chosen = torch.rand(targets.shape, generator=generator) < share
     return torch.where(chosen, torch.randint(classes, targets.shape, generator=generator), targets)
+
+
+def _varied(inputs: Tensor, noise: float, shift: bool, generator: torch.Generator) -> Tensor:
+    if not inputs.is_floating_point():
+        return inputs
+    if shift and inputs.dim() == 4:
+        down, right = (int(i) for i in torch.randint(3, (2,), generator=generator))
+        height, width = inputs.shape[2:]
+        inputs = functional.pad(inputs, (1, 1, 1, 1))[:, :, down : down + height, right : right + width]
+    if noise:
+        inputs = inputs + noise * torch.randn(inputs.shape, generator=generator).to(inputs.device)
+    return inputs

@@ -9,13 +9,16 @@ import pandas as pd
 import streamlit as st
 
 from explorer.errors import Refused
+from explorer.facts import Facts, Seen
 from explorer.figures import matrix
 from explorer.files import SUFFIXES, stamp
-from explorer.spec import Json, Look, ProblemSpec
+from explorer.points import Array
+from explorer.spec import Look, ProblemSpec
 from explorer.store import RunStore, Status
 from explorer.ui import shell, state, uploads
 
 UPLOAD_MB = 200
+RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
 
 
 def add(store: RunStore) -> None:
@@ -24,17 +27,11 @@ def add(store: RunStore) -> None:
         path_form, upload = st.columns([3, 2], gap="large")
         with path_form, st.form("by-path", border=False):
             text = st.text_input("File or folder on this computer", placeholder="/home/me/runs/seed-0.safetensors", key="path")
-            problems = {"": None, **{p.id: p for p in _problems(store)}}
-            chosen = st.selectbox(
-                "Fits the problem",
-                list(problems),
-                format_func=lambda i: (
-                    "recognise it (a problem.toml beside the files, or names and shapes)" if not i else problems[i].title or problems[i].name
-                ),
-                key="path-problem",
-            )
+            known = {p.id: p for f in store.checkpoints() if (p := f.problem) is not None}
+            names = {"": RECOGNISE, **{i: title(p) for i, p in known.items()}}
+            chosen = st.selectbox("Fits the problem", list(names), format_func=lambda i: names[str(i)], key="path-problem")
             if st.form_submit_button("Look", icon=":material/search:") and text.strip():
-                _look(store, Path(text.strip()).expanduser(), problems[chosen])
+                _look(store, Path(text.strip()).expanduser(), known.get(chosen))
         with upload:
             files = st.file_uploader(
                 f"Or upload small files (up to {UPLOAD_MB} MB)",
@@ -46,10 +43,15 @@ def add(store: RunStore) -> None:
             if files and st.button("Register the uploads", icon=":material/upload:"):
                 for file in files:
                     _look(store, uploads.keep(file.name, file.getvalue()), None)
-    looks = st.session_state.get("looks", [])
+    looks: list[str] = st.session_state.get("looks", [])
     if looks:
         active = any((s := store.status(i)) is not None and s.active for i in looks)
         st.fragment(_looks, run_every=0.5 if active else None)(store, looks, active)
+
+
+def title(problem: ProblemSpec) -> str:
+    """What a problem is called."""
+    return problem.title or problem.name
 
 
 def _look(store: RunStore, path: Path, problem: ProblemSpec | None) -> None:
@@ -72,134 +74,131 @@ def _looks(store: RunStore, ids: list[str], was_active: bool) -> None:
 
 
 def _outcome(status: Status) -> None:
-    assert isinstance(status.wish, Look)
     if status.state == "failed":
         st.error(status.error, icon=":material/error:")
         return
-    if status.active:
+    if status.state != "done":
         st.progress(status.done / status.total if status.total else 0.0, text=state.sentence(status))
         return
-    files = status.result["files"] if isinstance(status.result, dict) else []
-    assert isinstance(files, list)
-    for facts in files:
-        assert isinstance(facts, dict)
-        name = facts["name"]
-        if "error" in facts:
-            st.error(str(facts["error"]), icon=":material/error:")
-        elif facts["problem"] is None:
-            st.warning(f"**{name}**: {facts['parameters']:,} parameters in {facts['tensors']} tensors. {facts['why']}", icon=":material/help:")
+    for facts in Seen.from_json(status.result).files:
+        if facts.error:
+            st.error(facts.error, icon=":material/error:")
+        elif facts.problem is None:
+            st.warning(f"**{facts.name}**: {facts.parameters:,} parameters in {facts.tensors} tensors. {facts.why}", icon=":material/help:")
         else:
-            problem = ProblemSpec.from_json(facts["problem"])
             st.success(
-                f"**{name}** is a checkpoint of **{problem.title or problem.name}** ({facts['why']}; {facts['parameters']:,} parameters).",
+                f"**{facts.name}** is a checkpoint of **{title(facts.problem)}** ({facts.why}; {facts.parameters:,} parameters).",
                 icon=":material/check:",
             )
 
 
-def _problems(store: RunStore) -> list[ProblemSpec]:
-    seen = {p.id: p for p in (ProblemSpec.from_json(f["problem"]) for f in store.checkpoints())}
-    return list(seen.values())
-
-
 def show(store: RunStore) -> None:
-    """The registered checkpoints of one problem: table, distances, and the way to the line between two of them."""
-    families: dict[str, list[dict[str, Json]]] = {}
-    titles: dict[str, str] = {}
-    for facts in store.checkpoints():
-        problem = ProblemSpec.from_json(facts["problem"])
-        folder = str(Path(str(facts["path"])).parent)
-        group = f"{problem.id} {folder}"
-        families.setdefault(group, []).append(facts)
-        titles[group] = (
-            f"{problem.title or problem.name} · {Path(folder).name}" if not folder.startswith("sample_models") else problem.title or problem.name
-        )
+    """The registered checkpoints, family by family: table, distances, and the way to the line between two of them."""
+    families = _families(store)
     if not families:
         st.info("Nothing is registered yet. Give the path of a file or a folder above.", icon=":material/inventory_2:")
         return
-    chosen = st.pills("Family", list(families), default=next(iter(families)), format_func=titles.get, key="family") or next(iter(families))
+    names = {key: _family_name(key, facts) for key, facts in families.items()}
+    chosen = st.pills("Family", list(families), default=next(iter(families)), format_func=lambda k: names[str(k)], key="family")
+    chosen = chosen or next(iter(families))
     facts = families[chosen]
-    problem = ProblemSpec.from_json(facts[0]["problem"])
-    split = "test"
-    frame = pd.DataFrame([_row(f, split) for f in facts])
+    problem = facts[0].problem
+    assert problem is not None
     st.markdown(
-        f"**{problem.title or problem.name}**: {problem.network.name} on {problem.data.name}, {len(facts)} checkpoints. Tick two to compare them."
+        f"**{title(problem)}**: {problem.network.name} on {problem.data.name}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
+        f"{' Tick two to compare them.' if len(facts) > 1 else ''}"
     )
-    event = st.dataframe(
-        frame,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
-        key=f"table-{chosen}",
-        column_config={
-            "parameters": st.column_config.NumberColumn(format="localized"),
-            f"{split} accuracy": st.column_config.ProgressColumn(format="%.2f %%", min_value=0.0, max_value=100.0),
-            f"{split} loss": st.column_config.NumberColumn(format="%.4g"),
-            "val loss": st.column_config.NumberColumn(format="%.4g"),
-        },
-    )
-    rows: list[int] = list(event["selection"]["rows"])[:2] or [0, 1]
-    rows = rows if len(rows) == 2 else [rows[0], 0 if rows[0] else 1]
+    rows = _table(chosen, facts)
     if len(facts) < 2:
         st.caption("One checkpoint alone has no line. Register another of the same problem.")
         return
     a, b = (facts[i] for i in rows)
-    shell.link("interpolate", f"Interpolate {a['name']} → {b['name']}", icon=":material/show_chart:", a=str(a["digest"]), b=str(b["digest"]))
+    shell.link("interpolate", f"Interpolate {a.name} → {b.name}", icon=":material/show_chart:", a=a.digest, b=b.digest)
     _distances(store, chosen, facts)
 
 
-def _row(facts: dict[str, Json], split: str) -> dict[str, object]:
-    row: dict[str, object] = {"name": facts["name"]}
-    measured, val = facts.get(split), facts.get("val")
-    if isinstance(measured, dict):
-        loss, error = measured["loss"], measured["error"]
-        assert isinstance(loss, list) and isinstance(error, list)
-        value, low, high = (100 * (1 - float(str(error[i]))) for i in (0, 2, 1))
-        row |= {f"{split} accuracy": value, "95 %": f"{low:.1f} – {high:.1f}", f"{split} loss": loss[0]}
-    if isinstance(val, dict) and isinstance(val["loss"], list):
-        row["val loss"] = val["loss"][0]
-    notes = facts.get("notes")
+def _families(store: RunStore) -> dict[str, list[Facts]]:
+    """Checkpoints of one problem in one folder belong together; in order of path, names in natural order."""
+    families: dict[str, list[Facts]] = {}
+    for facts in store.checkpoints():
+        if facts.problem is not None:
+            families.setdefault(f"{facts.problem.id} {Path(facts.path).parent}", []).append(facts)
+    return families
+
+
+def _family_name(key: str, facts: list[Facts]) -> str:
+    problem = facts[0].problem
+    assert problem is not None
+    folder = Path(facts[0].path).parent
+    return title(problem) if facts[0].path.startswith("sample_models") else f"{title(problem)} · {folder.name}"
+
+
+def _table(key: str, facts: list[Facts]) -> list[int]:
+    """The family as a table; the two rows that are ticked, or the first two."""
+    event = st.dataframe(
+        pd.DataFrame([_row(f) for f in facts]),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"table-{key}",
+        column_config={
+            "parameters": st.column_config.NumberColumn(format="localized"),
+            "test accuracy": st.column_config.ProgressColumn(format="%.2f %%", min_value=0.0, max_value=100.0),
+            "test loss": st.column_config.NumberColumn(format="%.4g"),
+            "val loss": st.column_config.NumberColumn(format="%.4g"),
+        },
+    )
+    ticked: list[int] = list(event["selection"]["rows"])[:2]
+    return ticked if len(ticked) == 2 else [0, 1] if not ticked or ticked == [0] else [0, ticked[0]]
+
+
+def _row(facts: Facts) -> dict[str, object]:
+    row: dict[str, object] = {"name": facts.name}
+    if (test := facts.on("test")) is not None:
+        accuracy, high, low = (100 * (1 - e) for e in test.error)
+        row |= {"test accuracy": accuracy, "95 %": f"{low:.1f} – {high:.1f}", "test loss": test.loss[0]}
+    if (val := facts.on("val")) is not None:
+        row["val loss"] = val.loss[0]
     return row | {
-        "parameters": facts["parameters"],
-        "precision": facts["dtype"],
-        "recognised as": facts["why"],
-        "notes": "; ".join(map(str, notes)) if isinstance(notes, list) else "",
-        "path": facts["path"],
+        "parameters": facts.parameters,
+        "precision": facts.dtype,
+        "recognised as": facts.why,
+        "notes": "; ".join(facts.notes),
+        "path": facts.path,
     }
 
 
-def _distances(store: RunStore, key: str, facts: list[dict[str, Json]]) -> None:
+def _distances(store: RunStore, key: str, facts: list[Facts]) -> None:
     """How far the family's members lie apart, from the inner products that were taken when they were looked at."""
-    gram, names = _gram(store, facts)
+    gram = _gram(store, facts)
     if gram is None:
         st.caption("Distances within this family appear once its folder has been looked at as a whole.")
         return
+    names = [f.name for f in facts]
     square = np.diag(gram)
     distance = np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * gram, 0))
     cosine = gram / np.sqrt(np.outer(square, square))
     left, right = st.columns(2, gap="large")
     with left:
-        st.plotly_chart(
-            matrix.figure(distance, names, title="Euclidean distance in weight space", unit=""), key=f"distance-{key}", config={"displaylogo": False}
-        )
+        drawn = matrix.figure(distance, names, title="Euclidean distance in weight space")
+        st.plotly_chart(drawn, key=f"distance-{key}", config={"displaylogo": False})
     with right:
-        st.plotly_chart(
-            matrix.figure(cosine, names, title="Cosine between the weight vectors", unit="", signed=True),
-            key=f"cosine-{key}",
-            config={"displaylogo": False},
-        )
+        drawn = matrix.figure(cosine, names, title="Cosine between the weight vectors", signed=True)
+        st.plotly_chart(drawn, key=f"cosine-{key}", config={"displaylogo": False})
     st.caption(
         "Over trainable parameters only. Two networks can be far apart here and compute the same function: hidden units may simply be in another order."
     )
 
 
-def _gram(store: RunStore, facts: list[dict[str, Json]]) -> tuple[np.ndarray | None, list[str]]:
-    digests = [f["digest"] for f in facts]
+def _gram(store: RunStore, facts: list[Facts]) -> Array | None:
+    """Inner products of exactly these checkpoints, in this order, if some look has taken them."""
+    wanted = [f.digest for f in facts]
     for status in store.statuses("Look"):
-        if status.state != "done" or not isinstance(status.result, dict):
+        if status.state != "done":
             continue
-        files, group, gram = status.result["files"], status.result["group"], status.result["gram"]
-        assert isinstance(files, list) and isinstance(group, list)
-        members = [files[i] for i in group if isinstance(i, int)]
-        if [m["digest"] for m in members if isinstance(m, dict)] == digests:
-            return np.array(gram, dtype=np.float64), [str(m["name"]) for m in members if isinstance(m, dict)]
-    return None, []
+        seen = Seen.from_json(status.result)
+        members = [seen.files[i].digest for i in seen.group]
+        if set(wanted) <= set(members):
+            rows = [members.index(d) for d in wanted]
+            return np.array(seen.gram)[np.ix_(rows, rows)]
+    return None

@@ -50,10 +50,14 @@ def form(store: RunStore, status: Status | None) -> Run | None:
         options = list(models)
         label = _labels(list(models.values()))
         with second:
-            a = st.selectbox("A, at t = 0", options, index=_index(options, start_a, 0), format_func=label.get, key=f"{key}-a-{chosen}")
+            a = st.selectbox("A, at t = 0", options, index=_index(options, start_a, 0), format_func=label.__getitem__, key=f"{key}-a-{chosen}")
         with third:
             b = st.selectbox(
-                "B, at t = 1", options, index=_index(options, start_b, min(1, len(options) - 1)), format_func=label.get, key=f"{key}-b-{chosen}"
+                "B, at t = 1",
+                options,
+                index=_index(options, start_b, min(1, len(options) - 1)),
+                format_func=label.__getitem__,
+                key=f"{key}-b-{chosen}",
             )
         with fourth:
             go = st.button("Explore", type="primary", icon=":material/play_arrow:", width="stretch", key=f"{key}-go")
@@ -61,7 +65,9 @@ def form(store: RunStore, status: Status | None) -> Run | None:
             left, middle, right = st.columns(3, gap="medium")
             with left:
                 splits = list(SPLITS)
-                split = st.selectbox("Samples", splits, index=splits.index(run.field.split) if run else 0, format_func=SPLITS.get, key=f"{key}-split")
+                split = st.selectbox(
+                    "Samples", splits, index=splits.index(run.field.split) if run else 0, format_func=SPLITS.__getitem__, key=f"{key}-split"
+                )
                 count = st.number_input("How many (0: all)", min_value=0, value=run.field.samples if run else 0, step=256, key=f"{key}-samples")
             with middle:
                 policies = list(BUFFERS)
@@ -69,7 +75,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
                     "Batch-norm statistics",
                     policies,
                     index=policies.index(run.field.buffers) if run else 0,
-                    format_func=BUFFERS.get,
+                    format_func=BUFFERS.__getitem__,
                     key=f"{key}-buffers",
                     help="Running statistics of a mixture are not the mixture of running statistics. Networks without batch norm ignore this.",
                 )
@@ -99,10 +105,9 @@ def by_problem(store: RunStore) -> dict[str, tuple[ProblemSpec, dict[str, Loaded
     """Registered checkpoints that can be compared with each other: problem id → (problem, digest → checkpoint)."""
     families: dict[str, tuple[ProblemSpec, dict[str, Loaded]]] = {}
     for facts in store.checkpoints():
-        problem = ProblemSpec.from_json(facts["problem"])
-        family = families.setdefault(problem.id, (problem, {}))[1]
-        digest = str(facts["digest"])
-        family.setdefault(digest, Loaded(digest, path=str(facts["path"]), name=str(facts["name"])))
+        if facts.problem is not None:
+            family = families.setdefault(facts.problem.id, (facts.problem, {}))[1]
+            family.setdefault(facts.digest, Loaded(facts.digest, path=facts.path, name=facts.name))
     return families
 
 

@@ -106,7 +106,7 @@ def _progress(store: RunStore, status: Status) -> None:
         if status.active:
             st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(status.id,), key=f"stop-{status.id}", width="stretch")
         elif status.state == "stopped":
-            st.button("Resume", icon=":material/play_arrow:", on_click=shell.want, args=(status.wish,), key=f"resume-{status.id}", width="stretch")
+            st.button("Resume", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}", width="stretch")
 
 
 def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, points: Points) -> None:

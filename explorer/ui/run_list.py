@@ -64,7 +64,7 @@ def _row(store: RunStore, status: Status) -> None:
                 st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(status.id,), key=f"stop-{status.id}")
             else:
                 if status.state in ("stopped", "failed"):
-                    st.button("Resume", icon=":material/play_arrow:", on_click=shell.want, args=(status.wish,), key=f"resume-{status.id}")
+                    st.button("Resume", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}")
                 st.button(
                     "Remove from the list",
                     icon=":material/close:",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.pages_manager import PagesManager
 
 from explorer import places
@@ -28,7 +29,7 @@ def frame() -> None:
     navigation().run()
 
 
-def navigation() -> st.navigation:  # pyright: ignore[reportGeneralTypeIssues]  (the function's own return type is private)
+def navigation() -> StreamlitPage:
     """The pages, and from now on `st.navigation` instead of the pages directory."""
     folder = places.root() / "pages"
     return st.navigation(
@@ -67,6 +68,11 @@ def want(wish: Wish, *, urgent: bool = False) -> str:
     id = store().want(wish, urgent=urgent)
     tend()
     return id
+
+
+def resume(wish: Wish) -> None:
+    """Take a wish up again (a callback of buttons)."""
+    want(wish)
 
 
 def tend() -> None:

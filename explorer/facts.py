@@ -1,0 +1,47 @@
+"""What was found out about checkpoint files: plain data between the worker that looked and the page that shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from explorer.spec import ProblemSpec, Spec
+
+
+@dataclass(frozen=True)
+class Quality(Spec):
+    """Mean loss and error of one model on one split, each as (value, low, high) with 95 % bootstrap bounds."""
+
+    split: str
+    samples: int
+    loss: tuple[float, float, float]
+    error: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Facts(Spec):
+    """One checkpoint file. `error` is the sentence for which it was refused; `problem` is None when no known one fits, `why` says how it was told."""
+
+    path: str
+    name: str
+    error: str = ""
+    digest: str = ""
+    problem: ProblemSpec | None = None
+    why: str = ""
+    parameters: int = 0
+    tensors: int = 0
+    dtype: str = ""
+    notes: tuple[str, ...] = ()
+    quality: tuple[Quality, ...] = ()
+
+    def on(self, split: str) -> Quality | None:
+        """The quality on a split, where it was measured."""
+        return next((q for q in self.quality if q.split == split), None)
+
+
+@dataclass(frozen=True)
+class Seen(Spec):
+    """All checkpoints at a path. `group`: which of them fit the first recognised problem; `gram`: inner products among these, (G, G)."""
+
+    files: tuple[Facts, ...]
+    group: tuple[int, ...] = ()
+    gram: tuple[tuple[float, ...], ...] = ()
