@@ -181,7 +181,7 @@ def runs(home: HomeOption = None) -> None:
 def worker(
     store: Annotated[Path | None, typer.Option(help="The store's file [default: the one in the home folder].")] = None,
     device: DeviceOption = "cpu",
-    idle: Annotated[float, typer.Option(help="Go home after so many seconds without work.")] = 600.0,
+    idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Go home after so many seconds without work.")] = 600.0,
 ) -> None:
     """Do what is wished in the app: start one anywhere that sees the store's file."""
     from explorer.worker import Worker

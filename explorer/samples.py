@@ -7,7 +7,10 @@ user's own, so that the first page of the app is never blank.
 
 from __future__ import annotations
 
+import json
+import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,8 +25,9 @@ from explorer.weights import Weights
 from explorer.worker import Worker
 
 Say = Callable[[str], None]
+Made = tuple[str, Weights, dict[str, str]]  # the file's stem, its weights, and what its header says of them
+Family = Callable[[Problem], Iterator[Made]]
 TRUNK_EPOCHS = (0, 1, 2, 5, 10)
-MLP = {"epochs": 40, "lr": 0.05, "schedule": "cosine", "weight_decay": 1e-3}
 
 # family, A, B: what the line between them shows.
 STORIES = (
@@ -43,8 +47,10 @@ def make(folder: Path, *, report: Say) -> None:
         if not (folder / name / "problem.toml").is_file():
             continue
         problem = Problem(problems.read(folder / name))
-        for stem, weights in family(problem):
-            checkpoint.write(folder / name / f"{stem}.safetensors", weights, {"problem": name, "made_by": "explorer train-samples"}, replace=True)
+        for stem, weights, said in family(problem):
+            path = folder / name / f"{stem}.safetensors"
+            checkpoint.write(path, weights, {"problem": name, "made_by": "explorer train-samples", **said}, replace=True)
+            _sort_header(path)
             report(f"{name}/{stem}")
 
 
@@ -74,61 +80,89 @@ def measure(folder: Path, *, report: Say) -> Path:
     return path
 
 
+def _sort_header(path: Path) -> None:
+    """safetensors writes its metadata in a random order; equal weights should be equal bytes."""
+    data = path.read_bytes()
+    (size,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors stay aligned
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+
+
 def last(snapshots: Iterator[Weights]) -> Weights:
     """The weights at the end of training."""
     *_, final = snapshots
     return final
 
 
-def _seeds(count: int, **options: object) -> Callable[[Problem], Iterator[tuple[str, Weights]]]:
-    def family(problem: Problem) -> Iterator[tuple[str, Weights]]:
+def _seeds(count: int, run: Callable[[Problem, int], Iterator[Weights]]) -> Family:
+    def family(problem: Problem) -> Iterator[Made]:
         for seed in range(count):
-            yield f"seed-{seed}", last(train(problem, seed=seed, order=seed, **options))  # pyright: ignore[reportArgumentType]
+            yield f"seed-{seed}", last(run(problem, seed)), {"seed": str(seed)}
 
     return family
 
 
-def _branches(problem: Problem) -> Iterator[tuple[str, Weights]]:
+def _branches(problem: Problem) -> Iterator[Made]:
     """Two children of each of several epochs of one trunk, with other batches and noise from there on (Frankle et al. 2020)."""
-    trunk = list(train(problem, epochs=max(TRUNK_EPOCHS), lr=0.05, weight_decay=1e-3, seed=0, order=0))
+    trunk = list(train(problem, epochs=max(TRUNK_EPOCHS), lr=0.1, weight_decay=1e-3, noise=0.25, schedule="constant"))
     for epoch in TRUNK_EPOCHS:
         start = problem.network(seed=0).state_dict() if epoch == 0 else trunk[epoch - 1]
         for child, order in (("a", 101), ("b", 202)):
-            rest = train(problem, start, epochs=40 - epoch, lr=0.05, weight_decay=1e-3, schedule="cosine", noise=0.1, order=order + epoch)
-            yield f"epoch-{epoch}-{child}", last(rest)
+            rest = train(problem, start, epochs=40, lr=0.1, weight_decay=1e-3, noise=0.25, order_seed=order + epoch)
+            yield f"epoch-{epoch}-{child}", last(rest), {"seed": "0", "order_seed": str(order + epoch), "branched_at_epoch": str(epoch)}
 
 
-def _finetunes(problem: Problem) -> Iterator[tuple[str, Weights]]:
+def _finetunes(problem: Problem) -> Iterator[Made]:
     """One parent, and eight ways of training on from it (as for a model soup, Wortsman et al. 2022)."""
-    parent = last(train(problem, epochs=8, lr=0.05, seed=0, order=0))
-    yield "parent", parent
+    parent = last(train(problem, epochs=8, lr=0.05, noise=0.25))
+    yield "parent", parent, {"seed": "0"}
     ways = (
-        {"lr": 0.02},
-        {"lr": 0.05, "noise": 0.1},
-        {"lr": 0.02, "weight_decay": 3e-3},
-        {"lr": 0.05, "shift": True},
-        {"lr": 0.1, "noise": 0.05},
-        {"lr": 0.02, "shift": True, "noise": 0.05},
-        {"lr": 1e-3, "optimizer": "adamw", "weight_decay": 0.05},
-        {"lr": 0.3, "batch": 32},  # too hot: an ingredient that a good recipe leaves out
+        partial(train, lr=0.02),
+        partial(train, lr=0.05, noise=0.1),
+        partial(train, lr=0.02, weight_decay=3e-3),
+        partial(train, lr=0.05, label_noise=0.05),
+        partial(train, lr=0.1, noise=0.25),
+        partial(train, lr=0.02, noise=0.4),
+        partial(train, lr=1e-3, optimizer="adamw", weight_decay=0.05),
+        partial(train, lr=0.3, batch=32),  # too hot: an ingredient that a good recipe leaves out
     )
     for number, way in enumerate(ways, start=1):
-        yield f"tune-{number}", last(train(problem, parent, epochs=15, order=number, **({"schedule": "cosine"} | way)))  # pyright: ignore[reportArgumentType]
+        said = {name: str(value) for name, value in way.keywords.items()}
+        yield f"tune-{number}", last(way(problem, parent, epochs=15, order_seed=number)), {"seed": "0", "order_seed": str(number), **said}
 
 
-def _trajectory(problem: Problem) -> Iterator[tuple[str, Weights]]:
+def _trajectory(problem: Problem) -> Iterator[Made]:
     """Every second epoch of one run."""
-    for epoch, weights in enumerate(train(problem, epochs=24, lr=0.05, weight_decay=1e-3, seed=0, order=0), start=1):
+    for epoch, weights in enumerate(train(problem, epochs=24, lr=0.05, weight_decay=1e-3, noise=0.25), start=1):
         if epoch % 2 == 0:
-            yield f"epoch-{epoch:02}", weights
+            yield f"epoch-{epoch:02}", weights, {"seed": "0", "epoch": str(epoch)}
 
 
-FAMILIES: dict[str, Callable[[Problem], Iterator[tuple[str, Weights]]]] = {
-    "digits-mlp": _seeds(5, **MLP),
+def _mlp(problem: Problem, seed: int) -> Iterator[Weights]:
+    return train(problem, epochs=60, lr=0.1, weight_decay=1e-3, noise=0.25, seed=seed, order_seed=seed)
+
+
+def _resnet(problem: Problem, seed: int) -> Iterator[Weights]:
+    return train(problem, epochs=25, lr=0.05, weight_decay=1e-3, noise=0.1, seed=seed, order_seed=seed)
+
+
+def _vit(problem: Problem, seed: int) -> Iterator[Weights]:
+    return train(problem, optimizer="adamw", epochs=50, lr=3e-3, warmup=50, weight_decay=0.1, noise=0.15, seed=seed, order_seed=seed)
+
+
+def _gpt(problem: Problem, seed: int) -> Iterator[Weights]:
+    return train(problem, optimizer="adamw", epochs=11, lr=4e-3, warmup=50, weight_decay=0.1, batch=32, seed=seed, order_seed=seed)
+
+
+FAMILIES: dict[str, Family] = {
+    "digits-mlp": _seeds(5, _mlp),
     "digits-mlp-branches": _branches,
     "digits-mlp-finetunes": _finetunes,
     "digits-mlp-trajectory": _trajectory,
-    "digits-resnet": _seeds(3, epochs=25, lr=0.05, schedule="cosine", weight_decay=1e-3),
-    "digits-vit": _seeds(2, epochs=40, lr=2e-3, optimizer="adamw", schedule="cosine", weight_decay=0.05),
-    "char-gpt": _seeds(2, epochs=25, lr=3e-3, optimizer="adamw", schedule="cosine", weight_decay=0.05, batch=32),
+    "digits-resnet": _seeds(3, _resnet),
+    "digits-vit": _seeds(2, _vit),
+    "char-gpt": _seeds(2, _gpt),
 }

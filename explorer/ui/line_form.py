@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import streamlit as st
 
 from explorer import methods
 from explorer.errors import Refused
-from explorer.spec import Field, Loaded, ProblemSpec, Run
+from explorer.spec import Buffers, Field, Loaded, ProblemSpec, Run, SplitName
 from explorer.store import RunStore, Status
 from explorer.ui import forms, samples
 
-SPLITS = {
+SPLITS: dict[SplitName, str] = {
     "test": "test: what is reported",
     "val": "val: where selections are made",
     "train": "train: what the models were fitted to",
 }
-BUFFERS = {
+BUFFERS: dict[Buffers, str] = {
     "recalibrate": "recalibrate at every interior point",
     "mix": "mix like the weights",
     "first": "keep the first model's",
@@ -31,33 +34,33 @@ def form(store: RunStore, status: Status | None) -> Run | None:
     """Draw the form, filled in from a run; the new run when the person presses Explore."""
     run = status.wish if status and isinstance(status.wish, Run) and len(status.wish.field.corners) == 2 else None
     key = f"line-{status.id if status else 'new'}"
-    families = by_problem(store)
-    if run:
-        families.setdefault(run.field.problem.id, (run.field.problem, {}))[1].update(
-            {c.digest: c for c in run.field.corners if isinstance(c, Loaded)}
-        )
+    families = _families(store, run)
     if not families:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
-    start_a, start_b = _start(store, families, run)
-    ids = list(families)
+    start_a, start_b = _start(families, run)
     with st.container(border=True):
         first, second, third, fourth = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
         with first:
-            home = next((i for i, (_, f) in enumerate(families.values()) if start_a in f), 0)
-            chosen = st.selectbox("Problem", ids, index=home, format_func=lambda i: families[i][0].title or families[i][0].name, key=f"{key}-problem")
-        problem, models = families[chosen]
+            here = next((i for i, f in enumerate(families) if start_a in f.models), 0)
+            family = st.selectbox("Family", families, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+        models = _choices(family, families)
         options = list(models)
-        label = _labels(list(models.values()))
         with second:
-            a = st.selectbox("A, at t = 0", options, index=_index(options, start_a, 0), format_func=label.__getitem__, key=f"{key}-a-{chosen}")
+            a = st.selectbox(
+                "A, at t = 0",
+                options,
+                index=_index(options, start_a, 0),
+                format_func=lambda d: _label(d, family, models),
+                key=f"{key}-a-{family.key}",
+            )
         with third:
             b = st.selectbox(
                 "B, at t = 1",
                 options,
-                index=_index(options, start_b, min(1, len(options) - 1)),
-                format_func=label.__getitem__,
-                key=f"{key}-b-{chosen}",
+                index=_index(options, start_b, 1),
+                format_func=lambda d: _label(d, family, models),
+                key=f"{key}-b-{family.key}",
             )
         with fourth:
             go = st.button("Explore", type="primary", icon=":material/play_arrow:", width="stretch", key=f"{key}-go")
@@ -90,7 +93,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
         return None
     return Run(
         Field(
-            problem=problem,
+            problem=family.problem,
             corners=(models[a], models[b]),
             chart=methods.method("chart", "line"),
             split=split,
@@ -101,38 +104,59 @@ def form(store: RunStore, status: Status | None) -> Run | None:
     )
 
 
-def by_problem(store: RunStore) -> dict[str, tuple[ProblemSpec, dict[str, Loaded]]]:
-    """Registered checkpoints that can be compared with each other: problem id → (problem, digest → checkpoint)."""
-    families: dict[str, tuple[ProblemSpec, dict[str, Loaded]]] = {}
+@dataclass(frozen=True)
+class Family:
+    """Checkpoints of one problem that lie in one folder, by digest."""
+
+    key: str
+    title: str
+    problem: ProblemSpec
+    models: dict[str, Loaded]
+
+
+def _families(store: RunStore, run: Run | None) -> list[Family]:
+    """The registered checkpoints; those of the run shown, should they not be registered here, are a family of their own."""
+    families: dict[str, Family] = {}
     for facts in store.checkpoints():
-        if facts.problem is not None:
-            family = families.setdefault(facts.problem.id, (facts.problem, {}))[1]
-            family.setdefault(facts.digest, Loaded(facts.digest, path=facts.path, name=facts.name))
-    return families
+        if (problem := facts.problem) is None:
+            continue
+        folder = Path(facts.path).parent
+        title = problem.title or problem.name
+        title = title if facts.path.startswith("sample_models") else f"{title} ({folder.name})"
+        family = families.setdefault(f"{problem.id}-{folder}", Family(f"{problem.id}-{folder}", title, problem, {}))
+        family.models.setdefault(facts.digest, Loaded(facts.digest, path=facts.path, name=facts.name))
+    known = {d for f in families.values() for d in f.models}
+    if run:
+        strangers = {c.digest: c for c in run.field.corners if isinstance(c, Loaded) and c.digest not in known}
+        if strangers:
+            problem = run.field.problem
+            families["run"] = Family("run", f"{problem.title or problem.name} (of this run)", problem, strangers)
+    return list(families.values())
 
 
-def _start(store: RunStore, families: dict[str, tuple[ProblemSpec, dict[str, Loaded]]], run: Run | None) -> tuple[str, str]:
-    """Digests to begin with: those of the link (?a=…&b=…), of the run shown, or the first two there are."""
-    asked = (st.query_params.get("a"), st.query_params.get("b"))
-    known = {d for _, f in families.values() for d in f}
+def _choices(family: Family, families: list[Family]) -> dict[str, Loaded]:
+    """What can stand at an end: the family's own models first, then those of other folders that fit the same problem."""
+    others = [f for f in families if f.problem.id == family.problem.id and f.key != family.key]
+    return {d: m for f in (family, *others) for d, m in f.models.items()}
+
+
+def _label(digest: str, family: Family, models: dict[str, Loaded]) -> str:
+    """A model's name, with its folder when it is not of the family."""
+    model = models[digest]
+    return model.name if digest in family.models else f"{model.name} ({Path(model.path).parent.name})"
+
+
+def _start(families: list[Family], run: Run | None) -> tuple[str, str]:
+    """Digests to begin with: those of the link (?a=…&b=…), of the run shown, or none."""
+    asked = (st.query_params.get("a", ""), st.query_params.get("b", ""))
+    known = {d for f in families for d in f.models}
     if asked[0] in known and asked[1] in known:
-        return str(asked[0]), str(asked[1])
+        return asked
     if run:
         a, b = (c.digest if isinstance(c, Loaded) else "" for c in run.field.corners)
         return a, b
-    digests = list(next(iter(families.values()))[1])
-    return digests[0], digests[min(1, len(digests) - 1)]
-
-
-def _labels(models: list[Loaded]) -> dict[str, str]:
-    """Names to choose by, with the folder where a name alone would be ambiguous."""
-    names = [m.name for m in models]
-    return {m.digest: m.name if names.count(m.name) == 1 else f"{m.name} ({_folder(m.path)})" for m in models}
-
-
-def _folder(path: str) -> str:
-    return path.replace("\\", "/").rsplit("/", 2)[-2] if "/" in path else path
+    return "", ""
 
 
 def _index(options: list[str], wanted: str, default: int) -> int:
-    return options.index(wanted) if wanted in options else default
+    return options.index(wanted) if wanted in options else min(default, len(options) - 1)

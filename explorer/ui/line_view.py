@@ -86,8 +86,8 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     t = _asked_t()
     if t is not None:
         model_at(store, field, t, points)
-    if was_polling and not (status.active or pick_active(store, field, t)):
-        st.rerun()
+    if was_polling != (status.active or pick_active(store, field, t)):
+        st.rerun()  # the page as a whole decides whether to look again
     if status.active:
         shell.tend()
 

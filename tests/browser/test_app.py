@@ -1,0 +1,136 @@
+"""The app as people use it: a real server, a real worker, a real Chromium."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from explorer import places
+from explorer.spec import Look
+from explorer.store import RunStore
+from explorer.worker import Worker
+from tests import hostile
+
+APP = places.root() / "app.py"
+SLOW = 60_000  # ms: a worker loads torch first
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, tiny):
+    """A user's folder in which the two tiny checkpoints are registered."""
+    folder = tmp_path_factory.mktemp("home")
+    store = RunStore(folder / "store.sqlite")
+    store.want(Look(str(tiny.folder)))
+    Worker(store, folder).work_off()
+    return folder
+
+
+@pytest.fixture
+def url(serve, home):
+    """The app on that folder, with a worker that goes home soon after the tests."""
+    return serve(APP, env={"LOSS_EXPLORER_HOME": str(home), "LOSS_EXPLORER_IDLE": "30"})
+
+
+def line_between(page: Page, url: str, tiny) -> None:
+    """Open the form with the two tiny checkpoints chosen."""
+    field = tiny.field()
+    page.goto(f"{url}/interpolate?a={field.corners[0].digest}&b={field.corners[1].digest}")
+    expect(page.get_by_role("button", name="Explore")).to_be_visible(timeout=SLOW)
+
+
+def chart(page: Page):
+    """The curve component's drawing."""
+    return page.get_by_role("figure").first
+
+
+def test_a_deep_link_on_a_fresh_server_shows_the_page_in_its_frame(serve, home, page):
+    """The first request a server ever gets is for a page: title, navigation, no 'page not found'."""
+    fresh = serve(APP, "--client.toolbarMode=minimal", env={"LOSS_EXPLORER_HOME": str(home), "LOSS_EXPLORER_IDLE": "30"})
+    page.goto(f"{fresh}/runs?x=1")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("link", name="Checkpoints")).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("path", "heading"), [("", "Loss-landscape explorer"), ("checkpoints", "Checkpoints"), ("interpolate", "Interpolate"), ("runs", "Runs")])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 420)])
+def test_every_page_opens_clean_in_both_themes_and_on_a_phone(url, open_page, path, heading, scheme, width):
+    """No console error, no request elsewhere (the fixture checks both), nothing wider than the window."""
+    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.goto(f"{url}/{path}")
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_from_explore_to_the_saved_model(url, page, tiny):
+    """The whole journey: measure, watch without a remount, pick a point, read it, save it, come back by the link."""
+    line_between(page, url, tiny)
+    page.get_by_role("button", name="Explore").click()
+    expect(page).to_have_url(re.compile("run="))
+    expect(page.get_by_text(re.compile("^Done"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("nat", exact=False).first).to_be_visible()
+    expect(page.get_by_text("95 % interval")).to_be_visible()
+    expect(page.get_by_text("loaded by itself").first).to_be_visible()
+    expect(page.get_by_text("DIFFERS from")).to_have_count(0)
+    counters = page.evaluate("window.__explorer")
+    assert [c["mounts"] for c in counters.values()] == [1], "the live picture was mounted anew"
+
+    drawing = chart(page)
+    drawing.scroll_into_view_if_needed()
+    box = drawing.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 0.5 * box["height"])
+    expect(page.get_by_text(re.compile("The model at t = 0"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("What it takes for what")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Save as checkpoint").click()
+    expect(page.get_by_role("button", name="Download .safetensors")).to_be_visible(timeout=SLOW)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download .safetensors").click()
+    assert download.value.suggested_filename.endswith(".safetensors")
+
+
+def test_a_permalink_works_in_a_fresh_browser_while_the_run_goes_on(url, open_page, tiny):
+    """Two visitors see the same run; the second one never pressed anything."""
+    first = open_page()
+    line_between(first, url, tiny)
+    first.get_by_text("How it is measured").click()
+    first.get_by_role("combobox", name=re.compile("Which points")).click()
+    first.get_by_role("option", name="grid").click()
+    first.get_by_label("size", exact=True).fill("801")
+    first.get_by_label("size", exact=True).press("Enter")
+    expect(first.get_by_text("Evenly spaced points")).to_be_visible()
+    first.get_by_role("button", name="Explore").click()
+    expect(first).to_have_url(re.compile("run="))
+    second = open_page()
+    second.goto(first.url)
+    for visitor in (first, second):
+        expect(visitor.get_by_text(re.compile(r"Measuring · \d+ of 801")).first).to_be_visible(timeout=SLOW)
+    second.get_by_role("button", name="Stop").click()
+    for visitor in (first, second):
+        expect(visitor.get_by_text(re.compile("^Stopped at"))).to_be_visible(timeout=SLOW)
+    second.reload()
+    second.get_by_role("button", name="Resume").click()
+    expect(second.get_by_text(re.compile("^Done"))).to_be_visible(timeout=SLOW)
+
+
+def test_hostile_files_are_refused_in_sentences_and_the_server_lives_on(url, page, tmp_path, tiny):
+    """A folder of bombs beside one good checkpoint: the good one is taken, each bad one is named."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "problem.toml").write_text((tiny.folder / "problem.toml").read_text())
+    (folder / "good.safetensors").write_bytes(tiny.a.read_bytes())
+    for name in ("pickle_bomb", "compressed_bomb", "truncated_safetensors"):
+        hostile.HOSTILE[name](folder)
+    page.goto(f"{url}/checkpoints")
+    page.get_by_text("Add your own").click()
+    page.get_by_label("File or folder on this computer").fill(str(folder))
+    page.get_by_role("button", name="Look").click()
+    expect(page.get_by_text("is a checkpoint of")).to_be_visible(timeout=SLOW)
+    assert page.get_by_test_id("stAlert").count() == 4
+    assert not hostile.bomb_mark(folder).exists()
+    page.goto(f"{url}/runs")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)

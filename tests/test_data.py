@@ -1,0 +1,305 @@
+"""The data sources: known contents, and a sentence for every file that is damaged or lies."""
+
+import gzip
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from explorer.data import Dataset, digits, fingerprint, idx, npz, text
+from explorer.errors import Refused
+
+
+def test_digits_are_the_1797_images_scaled_to_one():
+    """Known size, range and first label."""
+    data = digits.load(None)
+    assert data.inputs.shape == (1797, 1, 8, 8)
+    assert (float(data.inputs.min()), float(data.inputs.max())) == (0.0, 1.0)
+    assert data.targets[:5].tolist() == [0, 1, 2, 3, 4]
+    assert data.classes == tuple("0123456789")
+    assert data.test is None
+
+
+def test_digits_take_no_path(tmp_path):
+    """A path that would be ignored is refused."""
+    with pytest.raises(Refused, match="take no path"):
+        digits.load(tmp_path)
+
+
+# --- IDX ------------------------------------------------------------------------------------------------------------------
+
+
+def idx_bytes(array):
+    """An IDX file of unsigned bytes."""
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def mnist(tmp_path):
+    """A folder with five train and two test images of 3 × 4 pixels, half of the files compressed."""
+    images = np.arange(7 * 12).reshape(7, 3, 4)
+    labels = np.array([0, 1, 2, 1, 0, 2, 1])
+    for part, rows in (("train", slice(0, 5)), ("t10k", slice(5, 7))):
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(images[rows])))
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels[rows]))
+    return tmp_path
+
+
+def test_idx_files_become_normalised_images_with_the_test_set_last(mnist):
+    """(x / 255 − mean) / std, train before t10k, plain and .gz alike."""
+    data = idx.load(mnist, mean=0.5, std=2.0)
+    assert data.inputs.shape == (7, 1, 3, 4)
+    assert data.inputs.flatten().numpy() == pytest.approx((np.arange(84) / 255 - 0.5) / 2, abs=1e-6)
+    assert data.targets.tolist() == [0, 1, 2, 1, 0, 2, 1]
+    assert (data.classes, data.test) == (("0", "1", "2"), 5)
+
+
+def test_idx_classes_can_be_named(mnist):
+    """Names are kept in order; too few are refused."""
+    assert idx.load(mnist, classes=("shirt", "shoe", "bag", "hat")).classes == ("shirt", "shoe", "bag", "hat")
+    with pytest.raises(Refused, match="names 2 classes, and the labels go up to 2"):
+        idx.load(mnist, classes=("shirt", "shoe"))
+
+
+IMAGES = "train-images-idx3-ubyte.gz"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (IMAGES, b"not gzip at all", "damaged or cut off"),
+        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 3, 4))))[:-12], "damaged or cut off"),
+        (IMAGES, gzip.compress(b"\x01\x00\x08\x03"), "no IDX file"),
+        (IMAGES, gzip.compress(b""), "no IDX file"),
+        (IMAGES, gzip.compress(b"\0\0\x0d\x03" + b"\0" * 40), "says type 13 in 3 dimensions"),
+        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 12)))), "says type 8 in 2 dimensions"),
+        (IMAGES, gzip.compress(b"\0\0\x08\x03\0\0"), "ends within its header"),
+        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 3, 4)))[:-1]), "there are fewer"),
+        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 3, 4))) + b"x"), "there are more"),
+        (IMAGES, gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12), "more than are read"),
+        (IMAGES, gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 2**28, 1, 1)), "there are fewer"),
+        (IMAGES, gzip.compress(idx_bytes(np.zeros((0, 3, 4)))), "holds no samples"),
+        (IMAGES, gzip.compress(idx_bytes(np.zeros((4, 3, 4)))), "4 train images and 5 train labels"),
+        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 4, 3)))), "4×3 and the test images 3×4|4×3 pixels and the test images 3×4"),
+        ("train-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x05\0", "there are fewer"),
+    ],
+)
+def test_a_damaged_or_lying_idx_file_is_refused_in_a_sentence(mnist, name, content, message):
+    """Nothing the header claims is believed."""
+    (mnist / name).write_bytes(content)
+    with pytest.raises(Refused, match=message):
+        idx.load(mnist)
+
+
+def test_a_missing_idx_file_or_folder_is_named(mnist):
+    """The sentence says which one is wanted."""
+    (mnist / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(Refused, match="lacks t10k-labels-idx1-ubyte"):
+        idx.load(mnist)
+    with pytest.raises(Refused, match="There is no"):
+        idx.load(mnist / "elsewhere")
+    with pytest.raises(Refused, match="A path is wanted"):
+        idx.load(None)
+    with pytest.raises(Refused, match="is no folder"):
+        idx.load(mnist / IMAGES)
+
+
+# --- npz ------------------------------------------------------------------------------------------------------------------
+
+
+def saved(folder, **arrays):
+    """An .npz file."""
+    np.savez(folder / "data.npz", **arrays)
+    return folder / "data.npz"
+
+
+X = np.arange(12.0).reshape(4, 3)
+Y = np.array([0, 2, 1, 0])
+
+
+def test_npz_arrays_become_inputs_and_labels(tmp_path):
+    """(x · scale − mean) / std, the same for the other name of the arrays."""
+    data = npz.load(saved(tmp_path, x=X, y=Y), scale=2.0, mean=1.0, std=4.0)
+    assert data.inputs.tolist() == ((X * 2 - 1) / 4).tolist()
+    assert (data.targets.tolist(), data.classes, data.test) == ([0, 2, 1, 0], ("0", "1", "2"), None)
+    assert torch.equal(npz.load(saved(tmp_path, x_train=X, y_train=Y)).targets, data.targets)
+
+
+def test_npz_in_fortran_order_and_compressed_is_the_same_data(tmp_path):
+    """The order in memory is not the order of the samples."""
+    np.savez_compressed(tmp_path / "f.npz", x=np.asfortranarray(X), y=Y.astype(">i2"))
+    data = npz.load(tmp_path / "f.npz")
+    assert data.inputs.tolist() == X.tolist()
+    assert data.targets.tolist() == Y.tolist()
+
+
+def test_npz_test_arrays_fix_the_test_set(tmp_path):
+    """They come last, and `test` says where they start."""
+    data = npz.load(saved(tmp_path, x=X, y=Y, x_test=X[:2] + 100, y_test=Y[:2]))
+    assert data.test == 4
+    assert data.inputs[4:].tolist() == (X[:2] + 100).tolist()
+
+
+def test_npz_float_targets_are_a_regression(tmp_path):
+    """(n,) becomes (n, 1); there are no classes."""
+    data = npz.load(saved(tmp_path, x=X, y=Y / 2))
+    assert (data.targets.shape, data.targets.dtype, data.classes) == ((4, 1), torch.float32, ())
+
+
+def test_npz_token_windows_stay_integers(tmp_path):
+    """int (n, L) beside int (n, L) is a language model's data."""
+    tokens = np.array([[0, 1, 2], [3, 1, 0]])
+    data = npz.load(saved(tmp_path, x=tokens, y=tokens[:, ::-1]))
+    assert data.inputs.dtype == torch.int64
+    assert (data.inputs.tolist(), data.classes) == (tokens.tolist(), ("0", "1", "2", "3"))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": X}, "no array 'y'; it has x"),
+        ({"a": X, "b": Y}, "holds a, b"),
+        ({"x": X, "y": Y[:3]}, "4 inputs and 3 targets"),
+        ({"x": X[:0], "y": Y[:0]}, "holds no samples"),
+        ({"x": Y, "y": Y}, "at least two dimensions"),
+        ({"x": X, "y": np.zeros((4, 2, 2))}, "shape \\(n,\\) or \\(n, d\\)"),
+        ({"x": X, "y": np.array(["a", "b", "c", "d"])}, "must be numbers"),
+        ({"x": X + 1j, "y": Y}, "must be numbers"),
+        ({"x": X, "y": Y - 1}, "the smallest here is -1"),
+        ({"x": np.where(X > 10, np.nan, X), "y": Y}, "1 of 4 samples have inputs that are NaN"),
+        ({"x": X, "y": np.array([0.5, np.inf, 1, 2])}, "1 of 4 samples have targets that are NaN"),
+        ({"x": X, "y": np.array([0, 1, 2, 10**12])}, "Number the classes"),
+        ({"x": X, "y": np.array([0, 1, 2, 2**64 - 1], dtype=np.uint64)}, "label is too large"),
+        ({"x": X, "y": Y[:, None]}, "read as next tokens"),
+        ({"x": X, "y": Y, "x_test": X}, "no array 'y_test'"),
+        ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, "must agree"),
+        ({"x": np.array([{}, 1, 2, 3], dtype=object), "y": Y}, "could run code"),
+    ],
+)
+def test_npz_arrays_that_make_no_data_set_are_refused_in_a_sentence(tmp_path, arrays, message):
+    """What was wanted and what came."""
+    with pytest.raises(Refused, match=message):
+        npz.load(saved(tmp_path, **arrays))
+
+
+def member(shape="(4, 3)", descr="'<f8'", body=b"\0" * 96):
+    """The bytes of x.npy with a header of one's choice."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}".encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + body
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (member(shape="(1000000000000, 3)"), "not the size of what is stored"),
+        (member(shape="(-4, -3)"), "not the size of what is stored|cannot be read"),
+        (member(body=b"\0" * 95), "not the size of what is stored"),
+        (member(descr="'|O'"), "could run code"),
+        (member(descr="__import__('os')"), "cannot be read"),
+        (b"\x93NUMPY\x07\x00", "version \\(7, 0\\)"),
+        (b"nonsense", "cannot be read"),
+        (b"", "cannot be read"),
+    ],
+)
+def test_an_npz_member_that_lies_about_itself_is_refused(tmp_path, content, message):
+    """Before memory is taken."""
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    with pytest.raises(Refused, match=message):
+        npz.load(tmp_path / "d.npz")
+
+
+def test_an_npz_that_unpacks_to_too_much_is_refused_unread(tmp_path, monkeypatch):
+    """The sizes that the zip declares are added up first."""
+    monkeypatch.setattr(npz, "LIMIT_BYTES", 200)
+    with pytest.raises(Refused, match="more than the 200 that are read"):
+        npz.load(saved(tmp_path, x=X, y=Y))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x80\x04N."])
+def test_a_file_that_is_no_zip_is_refused(tmp_path, content):
+    """A pickle or an empty file with the right ending."""
+    (tmp_path / "d.npz").write_bytes(content)
+    with pytest.raises(Refused, match="cannot be read as .npz"):
+        npz.load(tmp_path / "d.npz")
+
+
+# --- text -----------------------------------------------------------------------------------------------------------------
+
+
+def test_text_is_cut_into_windows_whose_targets_are_the_next_characters(tmp_path):
+    """'abcabca' in windows of 3: abc→bca twice; symbols sorted; nothing left over."""
+    (tmp_path / "t.txt").write_text("abcabca", encoding="utf-8")
+    data = text.load(tmp_path / "t.txt", context=3)
+    assert data.classes == ("a", "b", "c")
+    assert data.inputs.tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert data.targets.tolist() == [[1, 2, 0], [1, 2, 0]]
+
+
+def test_text_beyond_ascii_counts_characters_not_bytes(tmp_path):
+    """One symbol for a letter of two bytes and for one of four."""
+    (tmp_path / "t.txt").write_text("äb😀äb", encoding="utf-8")
+    assert text.load(tmp_path / "t.txt", context=2).classes == ("b", "ä", "😀")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "0 characters; one window needs 5"), (b"abcd", "4 characters; one window needs 5"), (b"good \xff bad text", "byte 5 cannot be read")],
+)
+def test_text_that_makes_no_window_is_refused(tmp_path, content, message):
+    """Too short, or not UTF-8."""
+    (tmp_path / "t.txt").write_bytes(content)
+    with pytest.raises(Refused, match=message):
+        text.load(tmp_path / "t.txt", context=4)
+
+
+@pytest.mark.parametrize("load", [text.load, npz.load])
+def test_a_path_that_is_missing_or_a_folder_is_refused(tmp_path, load):
+    """Each of the three says what is wanted instead."""
+    with pytest.raises(Refused, match="There is no"):
+        load(tmp_path / "none")
+    with pytest.raises(Refused, match="is a folder"):
+        load(tmp_path)
+    with pytest.raises(Refused, match="A path is wanted"):
+        load(None)
+
+
+# --- what all of them promise ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"targets": torch.zeros(2, dtype=torch.int64)}, "3 inputs and 2 targets"),
+        ({"targets": torch.tensor([0, 1, 5])}, "only 2 classes"),
+        ({"inputs": torch.full((3, 2), torch.inf)}, "3 of 3 samples"),
+        ({"inputs": torch.tensor([[0, 1], [1, 0], [2, 0]])}, "Tokens must lie in 0 … 1"),
+        ({"test": 3}, "test set is empty"),
+        ({"test": 0}, "test set is empty"),
+    ],
+)
+def test_a_data_set_that_contradicts_itself_cannot_be_made(changes, message):
+    """Checked once, for every source."""
+    with pytest.raises(Refused, match=message):
+        Dataset(**{"inputs": torch.zeros(3, 2), "targets": torch.tensor([0, 1, 1]), "classes": ("a", "b"), **changes})
+
+
+def test_a_fingerprint_changes_with_names_and_bytes_and_with_nothing_else(tmp_path):
+    """A file by its bytes alone; a folder by the names and bytes of its visible files; "" for no path."""
+    (tmp_path / "a").write_bytes(b"one")
+    (tmp_path / "b").write_bytes(b"two")
+    before = fingerprint(tmp_path)
+    (tmp_path / ".hidden").write_bytes(b"x")
+    assert fingerprint(tmp_path) == before
+    (tmp_path / "b").rename(tmp_path / "c")
+    assert fingerprint(tmp_path) != before
+    (tmp_path / "c").rename(tmp_path / "b")
+    assert fingerprint(tmp_path) == before
+    (tmp_path / "b").write_bytes(b"2wo")
+    assert fingerprint(tmp_path) != before
+    assert fingerprint(tmp_path / "a") == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
+    assert fingerprint(None) == ""
+    with pytest.raises(Refused, match="There is no"):
+        fingerprint(tmp_path / "none")
