@@ -11,6 +11,8 @@ import json
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
+from math import cos, pi
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -106,28 +108,32 @@ def _seeds(count: int, run: Callable[[Problem, int], Iterator[Weights]]) -> Fami
 
 
 def _branches(problem: Problem) -> Iterator[Made]:
-    """Two children of each of several epochs of one trunk, with other batches and noise from there on (Frankle et al. 2020)."""
-    trunk = list(train(problem, epochs=max(TRUNK_EPOCHS), lr=0.1, weight_decay=1e-3, noise=0.25, schedule="constant"))
+    """Two children of each of several epochs of one trunk, with other batches and noise from there on (Frankle et al. 2020).
+
+    All are trained for 20 epochs in all. A child starts at the rate that the trunk's cosine has reached where it branches off.
+    """
+    run = partial(train, problem, batch=16, weight_decay=1e-3, noise=0.25)
+    trunk = list(islice(run(epochs=20, lr=0.1), max(TRUNK_EPOCHS)))
     for epoch in TRUNK_EPOCHS:
         start = problem.network(seed=0).state_dict() if epoch == 0 else trunk[epoch - 1]
         for child, order in (("a", 101), ("b", 202)):
-            rest = train(problem, start, epochs=40, lr=0.1, weight_decay=1e-3, noise=0.25, order_seed=order + epoch)
+            rest = run(start, epochs=20 - epoch, lr=0.05 * (1 + cos(pi * epoch / 20)), order_seed=order + epoch)
             yield f"epoch-{epoch}-{child}", last(rest), {"seed": "0", "order_seed": str(order + epoch), "branched_at_epoch": str(epoch)}
 
 
 def _finetunes(problem: Problem) -> Iterator[Made]:
     """One parent, and eight ways of training on from it (as for a model soup, Wortsman et al. 2022)."""
-    parent = last(train(problem, epochs=8, lr=0.05, noise=0.25))
+    parent = last(train(problem, epochs=20, lr=0.1, weight_decay=1e-3, noise=0.25))
     yield "parent", parent, {"seed": "0"}
     ways = (
         partial(train, lr=0.02),
-        partial(train, lr=0.05, noise=0.1),
-        partial(train, lr=0.02, weight_decay=3e-3),
-        partial(train, lr=0.05, label_noise=0.05),
-        partial(train, lr=0.1, noise=0.25),
-        partial(train, lr=0.02, noise=0.4),
-        partial(train, lr=1e-3, optimizer="adamw", weight_decay=0.05),
-        partial(train, lr=0.3, batch=32),  # too hot: an ingredient that a good recipe leaves out
+        partial(train, lr=0.1, noise=0.1),
+        partial(train, lr=0.05, weight_decay=1e-2),
+        partial(train, lr=0.1, label_noise=0.05),
+        partial(train, lr=0.05, noise=0.4),
+        partial(train, lr=3e-3, optimizer="adamw", weight_decay=0.05),
+        partial(train, lr=0.2, batch=32),
+        partial(train, lr=0.15, batch=16),  # hot: it leaves the parent's basin, and a good soup leaves it out
     )
     for number, way in enumerate(ways, start=1):
         said = {name: str(value) for name, value in way.keywords.items()}
@@ -136,7 +142,7 @@ def _finetunes(problem: Problem) -> Iterator[Made]:
 
 def _trajectory(problem: Problem) -> Iterator[Made]:
     """Every second epoch of one run."""
-    for epoch, weights in enumerate(train(problem, epochs=24, lr=0.05, weight_decay=1e-3, noise=0.25), start=1):
+    for epoch, weights in enumerate(train(problem, epochs=24, lr=0.1, weight_decay=1e-3, noise=0.25), start=1):
         if epoch % 2 == 0:
             yield f"epoch-{epoch:02}", weights, {"seed": "0", "epoch": str(epoch)}
 
@@ -154,7 +160,7 @@ def _vit(problem: Problem, seed: int) -> Iterator[Weights]:
 
 
 def _gpt(problem: Problem, seed: int) -> Iterator[Weights]:
-    return train(problem, optimizer="adamw", epochs=11, lr=4e-3, warmup=50, weight_decay=0.1, batch=32, seed=seed, order_seed=seed)
+    return train(problem, optimizer="adamw", epochs=18, lr=4e-3, warmup=50, weight_decay=0.1, batch=32, seed=seed, order_seed=seed)
 
 
 FAMILIES: dict[str, Family] = {

@@ -7,7 +7,7 @@ number that is not a number is refused, never repaired. Torch is imported by the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ def fingerprint(path: Path | None) -> str:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Generator[None, None, None]:
     """What the system says against reading a path, as a sentence."""
     try:
         yield

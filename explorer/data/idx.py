@@ -66,11 +66,11 @@ def _read(folder: Path, name: str, dimensions: int) -> Tensor:
     if not found:
         raise Refused(f"{folder} lacks {name} (or {name}.gz). Wanted is {FOLDER}.")
     path = regular(found[0], "an IDX file")
-    try:
-        with reading(path), cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
+    with reading(path), cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
+        try:
             return _parse(file, path.name, dimensions)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Refused(f"{path.name} is damaged or cut off ({error}). Copy it again.") from error
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise Refused(f"{path.name} is damaged or cut off ({error}). Copy it again.") from error
 
 
 def _parse(file: IO[bytes], name: str, dimensions: int) -> Tensor:

@@ -1,0 +1,126 @@
+"""The command line: numbers with their interval, and one clear sentence for every bad input."""
+
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from explorer import checkpoint
+from explorer.api import interpolate
+from explorer.cli import app
+from explorer.errors import Refused
+from tests import hostile
+
+
+def run(*words, code=0):
+    """The output of `loss-explorer …`, all on one line of words."""
+    result = CliRunner().invoke(app, [str(w) for w in words], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return " ".join(result.output.split())
+
+
+def test_barrier_prints_the_number_with_its_interval(tiny, home):
+    """The same numbers as in Python."""
+    text = run("barrier", tiny.a, tiny.b, "--problem", tiny.folder)
+    found = interpolate(tiny.a, tiny.b, problem=tiny.folder).barrier("loss")
+    assert f"{found.height.value:.4f}" in text
+    assert f"[{found.height.low:.4f}, {found.height.high:.4f}]" in text
+    assert "max L(t) − worse end" in text
+
+
+def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):
+    """For scripts, and for a report; the picture needs no network."""
+    picture = tmp_path / "line.html"
+    result = CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), "--json", "--html", str(picture), "--sampler", "grid", "--points", "5"])
+    numbers = json.loads(result.stdout)
+    assert [b["metric"] for b in numbers["barriers"]] == ["loss", "error"]
+    assert numbers["barriers"][0]["points"] == 5
+    html = picture.read_text(encoding="utf-8")
+    assert "Plotly.newPlot" in html
+    assert '<script src=' not in html
+    assert "exists already" in run("barrier", tiny.a, tiny.b, "--html", picture, code=2)
+
+
+def test_the_problem_is_recognised_from_the_folder(tiny, home):
+    """A problem.toml beside the files is enough."""
+    assert "Tiny" in run("look", tiny.folder) or "tiny" in run("look", tiny.folder)
+    assert "barrier" in run("barrier", tiny.a, tiny.b)
+
+
+def test_runs_lists_what_was_computed(tiny, home, store):
+    """What the app wished shows up here too."""
+    store.want(tiny.run())
+    assert "a → b" in run("runs")
+
+
+@pytest.fixture
+def bad(tiny, tmp_path):
+    """Checkpoints beside a problem.toml that are wrong in one way each."""
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "problem.toml").write_text((tiny.folder / "problem.toml").read_text())
+    good = checkpoint.read(tiny.a).weights
+    checkpoint.write(folder / "good.safetensors", good)
+    checkpoint.write(folder / "wide.safetensors", {**good, "layers.0.weight": torch.zeros(20, 64)})
+    checkpoint.write(folder / "short.safetensors", {k: v for k, v in good.items() if k != "layers.1.bias"})
+    checkpoint.write(folder / "nan.safetensors", {**good, "layers.1.bias": torch.full((10,), torch.nan)})
+    checkpoint.write(folder / "other.safetensors", {"conv.weight": torch.zeros(3, 3)})
+    (folder / "cut.safetensors").write_bytes(tiny.a.read_bytes()[:200])
+    hostile.pickle_bomb(folder).rename(folder / "bomb.pt")
+    hostile.compressed_bomb(folder).rename(folder / "inflates.pt")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("wide.safetensors", "layers.0.weight is 12×64 in good and 20×64 in wide"),
+        ("short.safetensors", "different architectures: 'layers.1.bias' is in only one of them"),
+        ("nan.safetensors", "10 of 10 values that are NaN or infinite in layers.1.bias"),
+        ("other.safetensors", "different architectures"),
+        ("cut.safetensors", "cut.safetensors is damaged"),
+        ("bomb.pt", "nothing of it was run"),
+        ("inflates.pt", "compressed members"),
+        ("gone.safetensors", "no such file"),
+    ],
+)
+def test_a_bad_checkpoint_is_one_sentence_and_exit_code_2(bad, home, name, sentence):
+    """No traceback; what was wanted, what came, what to do."""
+    text = run("barrier", bad / "good.safetensors", bad / name, code=2)
+    assert sentence in text
+    assert "Traceback" not in text
+    assert not hostile.bomb_mark(bad).exists()
+
+
+def test_two_checkpoints_that_agree_but_fit_another_problem_are_refused(bad, tiny, home):
+    """The network of the problem decides, not their agreement."""
+    assert "does not fit the network" in run("barrier", bad / "other.safetensors", bad / "other.safetensors", "--problem", tiny.folder, code=2)
+
+
+def test_an_unknown_problem_lists_the_known_ones(tiny, home):
+    """Names need not be guessed."""
+    assert "digits-mlp" in run("barrier", tiny.a, tiny.b, "--problem", "digits-nlp", code=2)
+
+
+def test_an_empty_dataset_is_refused(tiny, home, tmp_path):
+    """A split without samples is no ground for a number."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    text = (tiny.folder / "problem.toml").read_text()
+    (folder / "problem.toml").write_text(text + "\n[split]\ntest = 0.0\n")
+    assert "test split of empty is empty" in run("barrier", tiny.a, tiny.b, "--problem", folder, code=2)
+
+
+def test_a_diverged_end_gives_no_number(tiny, home, tmp_path):
+    """Finite weights whose loss is not finite: refused, not reported as a barrier."""
+    weights = {k: v * 1e30 for k, v in checkpoint.read(tiny.a).weights.items()}
+    checkpoint.write(tmp_path / "huge.safetensors", weights)
+    assert "no finite loss" in run("barrier", tiny.a, tmp_path / "huge.safetensors", "--problem", tiny.folder, code=2)
+
+
+def test_metrics_that_were_not_measured_are_refused(tiny, home):
+    """In Python as in the app."""
+    with pytest.raises(Refused, match="no metric 'f1' here"):
+        interpolate(tiny.a, tiny.b).barrier("f1")

@@ -1,0 +1,259 @@
+"""The problem file, the splits, the losses: what is promised, and what is refused in a sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from explorer import methods, places
+from explorer import problem as problems
+from explorer.errors import Refused
+from explorer.problem import Problem
+from explorer.spec import ProblemSpec
+
+TOML = """
+title = "Mine"
+[network]
+name = "mlp"
+widths = [64, 8, 10]
+[data]
+name = "digits"
+[split]
+val = 0.1
+test = 0.25
+seed = 3
+"""
+
+
+def written(folder, text):
+    """A folder with this problem.toml."""
+    (folder / "problem.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def of(network="mlp", data="digits", loss="cross_entropy", **options):
+    """A problem without a file; `widths` go to the network."""
+    return Problem(ProblemSpec(methods.method("nets", network, options), methods.method("data", data), loss))
+
+
+def test_a_folder_and_its_file_are_the_same_problem(tmp_path):
+    """Options are filled in, names come from the folder, and neither name nor title enters the id."""
+    spec = problems.read(written(tmp_path, TOML))
+    assert spec == problems.read(tmp_path / "problem.toml")
+    assert (spec.name, spec.title, spec.val, spec.test, spec.seed, spec.loss) == (tmp_path.name, "Mine", 0.1, 0.25, 3, "cross_entropy")
+    assert spec.network["widths"] == (64, 8, 10)
+    assert spec.id == problems.read(written(tmp_path, TOML.replace("Mine", "Yours"))).id
+    assert spec.id != problems.read(written(tmp_path, TOML.replace("seed = 3", "seed = 4"))).id
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('title = "Mine"', 'titel = "Mine"', "'titel' is not known here. Known: title, loss, network, data, split"),
+        ('title = "Mine"', "title = 3", "'title' wants a text, got 3"),
+        ('title = "Mine"', 'loss = "hinge"', "no loss 'hinge'. There are: cross_entropy, mse"),
+        ('name = "mlp"', 'name = "mpl"', "no nets method called 'mpl'. There are: .*mlp"),
+        ('name = "mlp"', "", "'name' is wanted, one of .*mlp"),
+        ("widths = [64, 8, 10]", "width = 64", "no option 'width'. Its options: widths"),
+        ("widths = [64, 8, 10]", 'widths = "wide"', "'widths' wants tuple of int, got 'wide'"),
+        ('name = "digits"', 'name = "imagenet"', "no data method called 'imagenet'. There are: digits"),
+        ('name = "digits"', 'name = "digits"\npath = 3', "'path' wants a text"),
+        ('name = "digits"', 'name = "digits"\npath = "none.npz"', "There is no .*none.npz"),
+        ("val = 0.1", "val = 1.0", "wants a share from 0 to below 1, got 1.0"),
+        ("val = 0.1", "val = nan", "wants a share from 0 to below 1, got nan"),
+        ("val = 0.1", "val = true", "wants a share"),
+        ("val = 0.1", "val = 0.8", "leave nothing to train on"),
+        ("val = 0.1", "vla = 0.1", "'vla' is not known here. Known: val, test, seed"),
+        ("seed = 3", "seed = -1", "whole number from 0, got -1"),
+        ("seed = 3", "seed = 0.5", "whole number from 0, got 0.5"),
+        ("[split]", "[split", "not valid TOML"),
+        ("[network]", "[[network]]", "a table \\[network\\] is wanted"),
+        ('[data]\nname = "digits"', "", "a table \\[data\\] is wanted"),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_what_is_known(tmp_path, old, new, message):
+    """Nobody has to guess keys, and no key is passed over."""
+    assert old in TOML
+    with pytest.raises(Refused, match=message):
+        problems.read(written(tmp_path, TOML.replace(old, new)))
+
+
+def test_a_file_that_is_no_text_or_is_missing_is_refused(tmp_path):
+    """In a sentence, not a traceback."""
+    (tmp_path / "problem.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(Refused, match="not valid TOML"):
+        problems.read(tmp_path)
+    (tmp_path / "problem.toml").unlink()
+    with pytest.raises(Refused, match="is missing"):
+        problems.read(tmp_path)
+
+
+def test_an_unknown_problem_lists_the_shipped_ones():
+    """And says that a folder would do."""
+    with pytest.raises(Refused, match="'nope'. Problems: .*; or give a folder"):
+        problems.find("nope")
+
+
+def test_a_shipped_problem_is_found_by_name_and_by_path(tmp_path, monkeypatch):
+    """A broken neighbour is left out and does not take the others with it."""
+    monkeypatch.setattr(places, "root", lambda: tmp_path)
+    for name, text in (("good", TOML), ("broken", "nonsense")):
+        (tmp_path / "sample_models" / name).mkdir(parents=True)
+        written(tmp_path / "sample_models" / name, text)
+    assert [s.name for s in problems.shipped()] == ["good"]
+    assert problems.find("good") == problems.find(tmp_path / "sample_models" / "good")
+    with pytest.raises(Refused, match="not valid TOML"):
+        problems.find("broken")
+
+
+# --- splits ---------------------------------------------------------------------------------------------------------------
+
+
+def test_splits_are_disjoint_complete_and_of_the_wanted_size(tmp_path):
+    """Every sample is in exactly one split."""
+    (tmp_path / "t.txt").write_text("".join(map(chr, range(0x4E00, 0x4E00 + 1001))), encoding="utf-8")  # every character once
+    text = '[network]\nname="gpt"\nvocab=1001\ncontext=10\n[data]\nname="text"\npath="t.txt"\ncontext=10\n[split]\nval=0.2\ntest=0.3\n'
+    problem = Problem(problems.read(written(tmp_path, text)))
+    rows = {name: set(problem.split(name).inputs[:, 0].tolist()) for name in ("train", "val", "test")}
+    assert {name: len(r) for name, r in rows.items()} == {"train": 50, "val": 20, "test": 30}
+    assert set.union(*rows.values()) == set(range(0, 1000, 10))
+
+
+def test_splits_are_the_same_each_time_and_differ_with_the_seed():
+    """Drawn from the seed alone, in an order that is not the source's."""
+    first, again = (of(widths=(64, 10)).split("test") for _ in range(2))
+    other = Problem(ProblemSpec(first_spec().network, first_spec().data, seed=1)).split("test")
+    assert torch.equal(first.inputs, again.inputs) and torch.equal(first.targets, again.targets)
+    assert not torch.equal(first.targets, other.targets)
+    assert first.targets[:10].tolist() != sorted(first.targets[:10].tolist())
+
+
+def first_spec():
+    """A linear model of the digits."""
+    return of(widths=(64, 10)).spec
+
+
+def test_a_test_set_of_the_source_is_the_test_split(tmp_path):
+    """val is a share of the rest; the wanted test share is not used."""
+    x = np.arange(30, dtype=np.float32).reshape(30, 1)
+    np.savez(tmp_path / "d.npz", x=x[:20], y=np.arange(20) % 2, x_test=x[20:], y_test=np.arange(10) % 2)
+    text = '[network]\nname="mlp"\nwidths=[1,2]\n[data]\nname="npz"\npath="d.npz"\n[split]\nval=0.25\ntest=0.5\n'
+    problem = Problem(problems.read(written(tmp_path, text)))
+    rows = {name: set(problem.split(name).inputs[:, 0].tolist()) for name in ("train", "val", "test")}
+    assert rows["test"] == set(range(20, 30))
+    assert (len(rows["val"]), len(rows["train"])) == (5, 15)
+    assert rows["val"] | rows["train"] == set(range(20))
+
+
+def test_an_empty_split_is_refused():
+    """A share of 0 is allowed until somebody asks for the split."""
+    spec = first_spec()
+    problem = Problem(ProblemSpec(spec.network, spec.data, val=0.0))
+    assert len(problem.split("train").targets) == 1258
+    with pytest.raises(Refused, match="val split of this problem is empty"):
+        problem.split("val")
+
+
+def test_data_that_changed_after_the_problem_was_read_are_refused(tmp_path):
+    """A stored number belongs to the bytes it was measured on."""
+    (tmp_path / "t.txt").write_text("abab" * 10, encoding="utf-8")
+    spec = problems.read(written(tmp_path, '[network]\nname="gpt"\nvocab=2\ncontext=4\n[data]\nname="text"\npath="t.txt"\ncontext=4\n'))
+    (tmp_path / "t.txt").write_text("abba" * 10, encoding="utf-8")
+    with pytest.raises(Refused, match="has changed since this problem was read"):
+        Problem(spec).split("train")
+    assert problems.read(tmp_path).id != spec.id
+
+
+# --- network, data and loss fit ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"widths": (65, 10)}, "does not take inputs 1×8×8"),
+        ({"widths": (64, 12)}, "gives 12 for each sample; the data have 10 classes"),
+        ({"widths": (64, 10), "loss": "mse"}, "Use cross_entropy"),
+        ({"network": "gpt"}, "does not take inputs 1×8×8"),
+    ],
+)
+def test_a_network_that_does_not_fit_the_data_is_refused_in_a_sentence(options, message):
+    """Before anything is measured."""
+    with pytest.raises(Refused, match=message):
+        of(**options).split("train")
+
+
+def test_a_network_is_fresh_float32_on_the_cpu_in_eval_mode():
+    """The seed alone decides its weights; two calls share no memory."""
+    problem = of(widths=(64, 8, 10))
+    a, b, c = problem.network(seed=1), problem.network(seed=1), problem.network(seed=2)
+    first = [n.state_dict()["layers.0.weight"] for n in (a, b, c)]
+    assert torch.equal(first[0], first[1]) and first[0].data_ptr() != first[1].data_ptr()
+    assert not torch.equal(first[0], first[2])
+    assert not a.training and first[0].dtype == torch.float32 and first[0].device.type == "cpu"
+
+
+def test_nothing_here_touches_the_global_random_state():
+    """Neither a network, nor shapes, nor a split."""
+    state = torch.get_rng_state()
+    problem = of("resnet")
+    problem.network(), problem.shapes(), problem.split("val")
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_shapes_are_those_of_the_network_and_no_caller_can_change_them():
+    """Kept per process, handed out as a copy."""
+    problem = of("resnet")
+    wanted = {k: tuple(t.shape) for k, t in problem.network().state_dict().items()}
+    problem.shapes().clear()
+    assert problem.shapes() == wanted
+
+
+# --- losses ---------------------------------------------------------------------------------------------------------------
+
+
+def test_cross_entropy_of_equal_logits_is_log_classes():
+    """ln 10 for each sample, (n, 1)."""
+    problem = of(widths=(64, 10))
+    losses = problem.losses(torch.zeros(4, 10), torch.tensor([0, 3, 9, 5]))
+    assert losses.shape == (4, 1)
+    assert losses.numpy() == pytest.approx(np.log(10))
+
+
+def test_a_language_model_has_a_loss_for_each_token():
+    """(n, L), each held to logsumexp − logit."""
+    logits = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
+    targets = torch.tensor([[0, 4, 2], [1, 1, 3]])
+    problem = of(widths=(64, 10))
+    wanted = [[float(torch.logsumexp(logits[i, j], 0) - logits[i, j, targets[i, j]]) for j in range(3)] for i in range(2)]
+    assert problem.losses(logits, targets).numpy() == pytest.approx(np.array(wanted), abs=1e-6)
+    assert problem.wrong(logits, logits.argmax(-1)).tolist() == [[False] * 3] * 2
+    assert problem.wrong(logits, (logits.argmax(-1) + 1) % 5).tolist() == [[True] * 3] * 2
+
+
+def test_half_precision_outputs_are_compared_in_single():
+    """bfloat16 logits give a float32 loss."""
+    assert of(widths=(64, 10)).losses(torch.zeros(2, 10, dtype=torch.bfloat16), torch.tensor([0, 1])).dtype == torch.float32
+
+
+def test_mse_is_the_mean_square_over_the_outputs_and_knows_no_error():
+    """((1² + 3²) / 2); nothing is wrong; shapes that would broadcast are not compared."""
+    problem = of(loss="mse")
+    outputs, targets = torch.tensor([[1.0, 3.0], [0.0, 0.0]]), torch.zeros(2, 2)
+    assert problem.losses(outputs, targets).tolist() == [[5.0], [0.0]]
+    assert problem.wrong(outputs, targets).tolist() == [[False], [False]]
+    with pytest.raises(ValueError, match="must have one shape"):
+        problem.losses(torch.zeros(3, 1), torch.zeros(3))
+
+
+def test_fashion_mnist_as_debian_installs_it():
+    """60 000 and 10 000 images, where the package is installed."""
+    folder = Path("/usr/share/datasets/fashion-mnist")
+    if not folder.is_dir():
+        pytest.skip("dataset-fashion-mnist is not installed")
+    data = methods.method("data", "idx", {"mean": 0.286, "std": 0.353})
+    spec = ProblemSpec(methods.method("nets", "mlp", {"widths": (784, 10)}), data, path=str(folder), val=0.1)
+    problem = Problem(spec)
+    assert [len(problem.split(s).targets) for s in ("train", "val", "test")] == [54000, 6000, 10000]
+    assert problem.split("train").inputs.shape[1:] == (1, 28, 28)
+    assert abs(float(problem.split("train").inputs.mean())) < 0.01
