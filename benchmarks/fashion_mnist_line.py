@@ -62,7 +62,9 @@ def main() -> None:
     for metric in ("error", "loss"):
         found, full = line.barrier(metric), dense.barrier(metric)
         scale, unit = (100, "%") if metric == "error" else (1, "nat")
-        print(f"{metric}: ends {scale * found.ends[0]:.4g} and {scale * found.ends[1]:.4g} {unit}, worst on the segment {scale * found.peak:.4g} {unit}")
+        print(
+            f"{metric}: ends {scale * found.ends[0]:.4g} and {scale * found.ends[1]:.4g} {unit}, worst on the segment {scale * found.peak:.4g} {unit}"
+        )
         print(f"  barrier, adaptive, {found.points} points in {spent:.1f} s: {shown(found)} at t = {found.at:.3f}")
         print(f"  barrier, grid and adaptive together, {full.points} points: {shown(full)} at t = {full.at:.3f}")
 

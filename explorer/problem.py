@@ -29,6 +29,7 @@ from torch.nn import functional
 from explorer import methods, places
 from explorer.data import Dataset, fingerprint
 from explorer.errors import Refused
+from explorer.files import system
 from explorer.nets import shapes_of
 from explorer.spec import Method, ProblemSpec, SplitName
 
@@ -98,9 +99,10 @@ class Problem:
 
 def read(path: str | Path) -> ProblemSpec:
     """The problem described in a folder's problem.toml, or in that file itself. Refused when something in it is not understood."""
-    file = Path(path) / "problem.toml" if Path(path).is_dir() else Path(path)
-    where = f"{file.parent.name}/{file.name}"
+    with system(Path(path), "read"):
+        file = Path(path) / "problem.toml" if Path(path).is_dir() else Path(path)
     table = _toml(file)
+    where = f"{file.resolve().parent.name}/{file.name}"
     _only(table, ("title", "loss", "network", "data", "split"), where)
     split = _table(table, "split", where, required=False)
     _only(split, ("val", "test", "seed"), f"{where}, [split]")
@@ -113,7 +115,7 @@ def read(path: str | Path) -> ProblemSpec:
     if (loss := _text(table, "loss", where, "cross_entropy")) not in LOSSES:
         raise Refused(f"{where}: there is no loss {loss!r}. There are: {', '.join(LOSSES)}.")
     data = _table(table, "data", where)
-    source = _path(data, file, where)
+    source, digest = _source_at(data, file, where)
     return ProblemSpec(
         network=_method("nets", _table(table, "network", where), f"{where}, [network]"),
         data=_method("data", {k: v for k, v in data.items() if k != "path"}, f"{where}, [data]"),
@@ -121,7 +123,7 @@ def read(path: str | Path) -> ProblemSpec:
         val=val,
         test=test,
         seed=seed,
-        digest=fingerprint(source),
+        digest=digest,
         name=file.resolve().parent.name,
         title=_text(table, "title", where, ""),
         path="" if source is None else places.shorten(source),
@@ -140,32 +142,30 @@ def shipped() -> list[ProblemSpec]:
 
 
 def find(name: str | Path) -> ProblemSpec:
-    """A shipped problem by name, or the one of a folder or a problem.toml."""
-    shipped_folder = places.root() / "sample_models" / name
-    if isinstance(name, str) and Path(name).name == name and (shipped_folder / "problem.toml").is_file():
-        return read(shipped_folder)
-    if not Path(name).exists():
-        known = sorted(p.parent.name for p in (places.root() / "sample_models").glob("*/problem.toml"))
-        raise Refused(
-            f"There is no problem and no folder {str(name)!r}. Problems: {', '.join(known) or 'none'}; or give a folder with a problem.toml."
-        )
-    return read(name)
+    """A shipped problem by name, or the one of a folder or a problem.toml. Refused with the shipped names when there is neither."""
+    known = {file.parent.name: file for file in sorted((places.root() / "sample_models").glob("*/problem.toml"))}
+    if isinstance(name, str) and name in known:
+        return read(known[name])
+    with system(Path(name), "read"):
+        if name and Path(name).exists():
+            return read(name)
+    raise Refused(f"There is no problem and no folder {str(name)!r}. Problems: {', '.join(known) or 'none'}; or give a folder with a problem.toml.")
 
 
 # --- problem.toml ---------------------------------------------------------------------------------------------------------
 
 
 def _toml(file: Path) -> dict[str, object]:
-    try:
+    with system(file, "read"):
         if not file.is_file():
             raise Refused(f"{file} is missing. A problem is a folder with a problem.toml, or that file.")
         if file.stat().st_size > _LIMIT_BYTES:
             raise Refused(f"{file} is too large for a problem.toml. Check that it is one.")
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Refused(f"{file} cannot be read: {error.strerror or error}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(f"{file} is not valid TOML: {error}.") from error
+        data = file.read_bytes()
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))  # -sig: some editors begin a file with a byte-order mark
+    except (ValueError, RecursionError) as error:  # ValueError: also what is no UTF-8, or has too many digits for an int
+        raise Refused(f"{file} is not valid TOML: {error}. Correct it there.") from error
 
 
 def _only(table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
@@ -193,11 +193,19 @@ def _share(split: Mapping[str, object], key: str, default: float, where: str) ->
     return float(value)
 
 
-def _path(data: Mapping[str, object], file: Path, where: str) -> Path | None:
-    text = _text(data, "path", where, "")
+def _source_at(data: Mapping[str, object], file: Path, where: str) -> tuple[Path | None, str]:
+    """Where the data lie, and their fingerprint."""
+    if not (text := _text(data, "path", where, "")):
+        return None, ""
     if "\0" in text:
-        raise Refused(f"{where}: 'path' cannot contain a zero character.")
-    return file.resolve().parent / Path(text).expanduser() if text else None
+        raise Refused(f"{where}, [data]: 'path' cannot contain a zero character.")
+    try:
+        source = file.resolve().parent / Path(text).expanduser()
+        return source, fingerprint(source)
+    except RuntimeError as error:  # ~ of a user whom the system does not know
+        raise Refused(f"{where}, [data]: 'path' is {text!r}, and that user's folder is not known. Write the path in full.") from error
+    except Refused as refusal:
+        raise Refused(f"{where}, [data], path: {refusal}") from refusal
 
 
 def _method(kind: str, table: Mapping[str, object], where: str) -> Method:
@@ -269,7 +277,8 @@ def _rows(val: float, test: float, seed: int, n: int, fixed: int | None) -> dict
 @lru_cache(maxsize=64)
 def _fits(essence: _Essence) -> None:
     """Refused, in a sentence, unless the network takes the data's inputs and gives what the loss compares with its targets."""
-    dataset, name = _dataset(essence.source), f"{essence.network.name} with {', '.join(f'{k}={v}' for k, v in essence.network.options)}"
+    dataset, options = _dataset(essence.source), ", ".join(f"{k}={v}" for k, v in essence.network.options)
+    name = f"{essence.network.name} with {options}" if options else essence.network.name
     inputs, targets = dataset.inputs[:1], dataset.targets[:1]
     regression = targets.is_floating_point()
     if regression != (essence.loss == "mse"):

@@ -34,7 +34,8 @@ TRUNK_EPOCHS = (0, 1, 2, 5, 10)
 # family, A, B: what the line between them shows.
 STORIES = (
     ("digits-mlp", "seed-0", "seed-1", "Two seeds: a barrier"),
-    ("digits-mlp-branches", "epoch-5-a", "epoch-5-b", "Branched late: no barrier"),
+    ("digits-mlp-branches", "epoch-10-a", "epoch-10-b", "Branched late: no barrier"),
+    ("digits-mlp-branches", "epoch-1-a", "epoch-1-b", "Branched early: a lower one"),
     ("digits-mlp-finetunes", "tune-1", "tune-4", "Two fine-tunes of one parent"),
     ("digits-mlp-trajectory", "epoch-02", "epoch-24", "Early and late in one training run"),
     ("digits-resnet", "seed-0", "seed-1", "A ResNet with batch norm"),

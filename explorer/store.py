@@ -284,13 +284,14 @@ class RunStore:
         """Remember where a checkpoint lies and what was recognised."""
         with self._write() as db:
             db.execute(
-                "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)",
+                "INSERT INTO checkpoint VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (path) DO UPDATE SET digest = excluded.digest, facts = excluded.facts, seen = excluded.seen",
                 (facts.path, facts.digest, json.dumps(facts.to_json()), self.clock()),
             )
 
     def checkpoints(self) -> list[Facts]:
-        """Every registered checkpoint, in order of path."""
-        rows = self._db.execute("SELECT facts FROM checkpoint ORDER BY path").fetchall()
+        """Every registered checkpoint, in the order in which they were first registered."""
+        rows = self._db.execute("SELECT facts FROM checkpoint ORDER BY rowid").fetchall()
         return [Facts.from_json(json.loads(facts)) for (facts,) in rows]
 
     def unregister(self, path: str) -> None:
@@ -316,7 +317,7 @@ class RunStore:
                     "INSERT OR IGNORE INTO point (field, coords, value, seconds) SELECT field, coords, value, seconds FROM other.point ORDER BY seq"
                 )
                 db.execute("INSERT OR IGNORE INTO wish SELECT * FROM other.wish WHERE finished IS NOT NULL")
-                db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint")
+                db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint ORDER BY rowid")
         finally:
             self._db.execute("DETACH other")
 

@@ -36,7 +36,7 @@ points, _ = store.points(field.id)
 
 left, right = st.columns([3, 2], gap="large")
 with left:
-    curve(
+    t = curve(
         [line.curve(field, points, "loss")],
         key=f"home-{status.id}",
         x_title=line.x_title(field),
@@ -44,9 +44,11 @@ with left:
         x_range=(0.0, 1.0),
         pick=None,
         height=340,
-        caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.split} samples. Hover to read, click to inspect a model on Interpolate.",
+        caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.split} samples. Hover to read, click to inspect the model at a point.",
         alt=f"Loss along the straight line: {line.explain(field, points, 'loss')}",
     )
+if t is not None:
+    shell.go("interpolate", run=status.id, t=f"{t:g}")
 with right:
     st.markdown(f"**{field.problem.title or field.problem.name}**")
     st.markdown(line.explain(field, points, "loss"))

@@ -85,10 +85,13 @@ def test_recalibration_is_the_cumulative_average_over_train_samples(problem, cor
     for m in norms:
         m.train()
     seen = {m: ([], []) for m in norms}
+
+    def note(m, x):
+        seen[m][0].append(x[0].mean((0, 2, 3)))
+        seen[m][1].append(x[0].transpose(0, 1).flatten(1).var(1))
+
     for m in norms:
-        m.register_forward_pre_hook(
-            lambda m, x: (seen[m][0].append(x[0].mean((0, 2, 3))), seen[m][1].append(x[0].transpose(0, 1).flatten(1).var(1))) and None
-        )
+        m.register_forward_pre_hook(note)
     with torch.no_grad():
         for b in batches:
             network(b)

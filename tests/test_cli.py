@@ -39,7 +39,7 @@ def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):
     assert numbers["barriers"][0]["points"] == 5
     html = picture.read_text(encoding="utf-8")
     assert "Plotly.newPlot" in html
-    assert '<script src=' not in html
+    assert "<script src=" not in html
     assert "exists already" in run("barrier", tiny.a, tiny.b, "--html", picture, code=2)
 
 

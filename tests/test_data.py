@@ -36,13 +36,18 @@ def idx_bytes(array):
     return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.astype(np.uint8).tobytes()
 
 
+def packed(content):
+    """As a .gz without a time stamp: tests that hold it have the same name in every process."""
+    return gzip.compress(content, mtime=0)
+
+
 @pytest.fixture
 def mnist(tmp_path):
     """A folder with five train and two test images of 3 × 4 pixels, half of the files compressed."""
     images = np.arange(7 * 12).reshape(7, 3, 4)
     labels = np.array([0, 1, 2, 1, 0, 2, 1])
     for part, rows in (("train", slice(0, 5)), ("t10k", slice(5, 7))):
-        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(images[rows])))
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(packed(idx_bytes(images[rows])))
         (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels[rows]))
     return tmp_path
 
@@ -70,19 +75,19 @@ IMAGES = "train-images-idx3-ubyte.gz"
     ("name", "content", "message"),
     [
         (IMAGES, b"not gzip at all", "damaged or cut off"),
-        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 3, 4))))[:-12], "damaged or cut off"),
-        (IMAGES, gzip.compress(b"\x01\x00\x08\x03"), "no IDX file"),
-        (IMAGES, gzip.compress(b""), "no IDX file"),
-        (IMAGES, gzip.compress(b"\0\0\x0d\x03" + b"\0" * 40), "says type 13 in 3 dimensions"),
-        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 12)))), "says type 8 in 2 dimensions"),
-        (IMAGES, gzip.compress(b"\0\0\x08\x03\0\0"), "ends within its header"),
-        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 3, 4)))[:-1]), "there are fewer"),
-        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 3, 4))) + b"x"), "there are more"),
-        (IMAGES, gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12), "more than are read"),
-        (IMAGES, gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 2**28, 1, 1)), "there are fewer"),
-        (IMAGES, gzip.compress(idx_bytes(np.zeros((0, 3, 4)))), "holds no samples"),
-        (IMAGES, gzip.compress(idx_bytes(np.zeros((4, 3, 4)))), "4 train images and 5 train labels"),
-        (IMAGES, gzip.compress(idx_bytes(np.zeros((5, 4, 3)))), "4×3 and the test images 3×4|4×3 pixels and the test images 3×4"),
+        (IMAGES, packed(idx_bytes(np.zeros((5, 3, 4))))[:-12], "damaged or cut off"),
+        (IMAGES, packed(b"\x01\x00\x08\x03"), "no IDX file"),
+        (IMAGES, packed(b""), "no IDX file"),
+        (IMAGES, packed(b"\0\0\x0d\x03" + b"\0" * 40), "says type 13 in 3 dimensions"),
+        (IMAGES, packed(idx_bytes(np.zeros((5, 12)))), "says type 8 in 2 dimensions"),
+        (IMAGES, packed(b"\0\0\x08\x03\0\0"), "ends within its header"),
+        (IMAGES, packed(idx_bytes(np.zeros((5, 3, 4)))[:-1]), "there are fewer"),
+        (IMAGES, packed(idx_bytes(np.zeros((5, 3, 4))) + b"x"), "there are more"),
+        (IMAGES, packed(b"\0\0\x08\x03" + b"\xff" * 12), "more than are read"),
+        (IMAGES, packed(b"\0\0\x08\x03" + struct.pack(">3I", 2**28, 1, 1)), "there are fewer"),
+        (IMAGES, packed(idx_bytes(np.zeros((0, 3, 4)))), "holds no samples"),
+        (IMAGES, packed(idx_bytes(np.zeros((4, 3, 4)))), "4 train images and 5 train labels"),
+        (IMAGES, packed(idx_bytes(np.zeros((5, 4, 3)))), "4×3 and the test images 3×4|4×3 pixels and the test images 3×4"),
         ("train-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x05\0", "there are fewer"),
     ],
 )
@@ -174,7 +179,9 @@ def test_npz_token_windows_stay_integers(tmp_path):
         ({"x": X, "y": np.array([0, 1, 2, 2**64 - 1], dtype=np.uint64)}, "label is too large"),
         ({"x": X, "y": Y[:, None]}, "read as next tokens"),
         ({"x": X, "y": Y, "x_test": X}, "no array 'y_test'"),
-        ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, "must agree"),
+        ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, "must agree.*x_test float64 \\(4, 2\\)"),
+        ({"x": X, "y": Y, "x_train": X}, "has x and x_train, which mean the same"),
+        ({"x": np.where(X > 10, 1e300, X), "y": Y}, "1 of 4 samples have inputs that are .* beyond float32"),
         ({"x": np.array([{}, 1, 2, 3], dtype=object), "y": Y}, "could run code"),
     ],
 )
@@ -198,6 +205,9 @@ def member(shape="(4, 3)", descr="'<f8'", body=b"\0" * 96):
         (member(body=b"\0" * 95), "not the size of what is stored"),
         (member(descr="'|O'"), "could run code"),
         (member(descr="__import__('os')"), "cannot be read"),
+        (member(descr="(" * 5), "cannot be read"),
+        (member(descr="-" * 9000 + "1"), "cannot be read"),
+        (member(shape="(0, 1180591620717411303424)", body=b""), "cannot be read"),
         (b"\x93NUMPY\x07\x00", "version \\(7, 0\\)"),
         (b"nonsense", "cannot be read"),
         (b"", "cannot be read"),
@@ -216,6 +226,23 @@ def test_an_npz_that_unpacks_to_too_much_is_refused_unread(tmp_path, monkeypatch
     monkeypatch.setattr(npz, "LIMIT_BYTES", 200)
     with pytest.raises(Refused, match="more than the 200 that are read"):
         npz.load(saved(tmp_path, x=X, y=Y))
+
+
+def test_bytes_that_grow_when_they_become_numbers_are_counted_as_such(tmp_path, monkeypatch):
+    """100 bytes are read as 100 float32: 400 bytes."""
+    np.savez(tmp_path / "d.npz", x=np.zeros((50, 2), dtype=np.uint8))
+    monkeypatch.setattr(npz, "LIMIT_BYTES", 399)
+    with pytest.raises(Refused, match="100 numbers, more than are read"):
+        npz.load(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_npz_compressed_in_an_unusual_way_is_refused(tmp_path, method):
+    """NumPy stores or deflates, and only that is read."""
+    with zipfile.ZipFile(tmp_path / "d.npz", "w", method) as archive:
+        archive.writestr("x.npy", member())
+    with pytest.raises(Refused, match="a way that NumPy does not write"):
+        npz.load(tmp_path / "d.npz")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x80\x04N."])
@@ -276,6 +303,9 @@ def test_a_path_that_is_missing_or_a_folder_is_refused(tmp_path, load):
         ({"targets": torch.tensor([0, 1, 5])}, "only 2 classes"),
         ({"inputs": torch.full((3, 2), torch.inf)}, "3 of 3 samples"),
         ({"inputs": torch.tensor([[0, 1], [1, 0], [2, 0]])}, "Tokens must lie in 0 … 1"),
+        ({"inputs": torch.zeros(0, 2), "targets": torch.zeros(0, dtype=torch.int64)}, "data set is empty"),
+        ({"targets": torch.tensor([0, -1, 1])}, "the smallest here is -1"),
+        ({"targets": torch.zeros(3)}, "shape \\(n, d\\); these have \\(3,\\)"),
         ({"test": 3}, "test set is empty"),
         ({"test": 0}, "test set is empty"),
     ],
@@ -303,3 +333,22 @@ def test_a_fingerprint_changes_with_names_and_bytes_and_with_nothing_else(tmp_pa
     assert fingerprint(None) == ""
     with pytest.raises(Refused, match="There is no"):
         fingerprint(tmp_path / "none")
+
+
+def test_a_fingerprint_covers_folders_within_and_names_what_it_cannot_read(tmp_path):
+    """Where a file lies counts; a link to a folder could lead round in circles; a dead link is named."""
+    (tmp_path / "a").write_bytes(b"one")
+    before = fingerprint(tmp_path)
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a").write_bytes(b"one")
+    within = fingerprint(tmp_path)
+    assert within != before
+    (tmp_path / "inner").rename(tmp_path / "other")
+    assert fingerprint(tmp_path) not in (before, within)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    with pytest.raises(Refused, match="loop is a link to a folder"):
+        fingerprint(tmp_path)
+    (tmp_path / "loop").unlink()
+    (tmp_path / "dead").symlink_to("nowhere")
+    with pytest.raises(Refused, match="There is no .*dead"):
+        fingerprint(tmp_path)

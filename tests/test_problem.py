@@ -1,6 +1,7 @@
 """The problem file, the splits, the losses: what is promised, and what is refused in a sentence."""
 
-from pathlib import Path
+import hashlib
+import struct
 
 import numpy as np
 import pytest
@@ -59,7 +60,8 @@ def test_a_folder_and_its_file_are_the_same_problem(tmp_path):
         ("widths = [64, 8, 10]", 'widths = "wide"', "'widths' wants tuple of int, got 'wide'"),
         ('name = "digits"', 'name = "imagenet"', "no data method called 'imagenet'. There are: digits"),
         ('name = "digits"', 'name = "digits"\npath = 3', "'path' wants a text"),
-        ('name = "digits"', 'name = "digits"\npath = "none.npz"', "There is no .*none.npz"),
+        ('name = "digits"', 'name = "digits"\npath = "none.npz"', "/problem.toml, \\[data\\], path: There is no .*none.npz"),
+        ('name = "digits"', 'name = "npz"\npath = "~no such user/x"', "folder is not known"),
         ("val = 0.1", "val = 1.0", "wants a share from 0 to below 1, got 1.0"),
         ("val = 0.1", "val = nan", "wants a share from 0 to below 1, got nan"),
         ("val = 0.1", "val = true", "wants a share"),
@@ -67,6 +69,8 @@ def test_a_folder_and_its_file_are_the_same_problem(tmp_path):
         ("val = 0.1", "vla = 0.1", "'vla' is not known here. Known: val, test, seed"),
         ("seed = 3", "seed = -1", "whole number from 0, got -1"),
         ("seed = 3", "seed = 0.5", "whole number from 0, got 0.5"),
+        ("seed = 3", "seed = " + "9" * 5000, "not valid TOML"),
+        ("[split]", "[splits]", "'splits' is not known here"),
         ("[split]", "[split", "not valid TOML"),
         ("[network]", "[[network]]", "a table \\[network\\] is wanted"),
         ('[data]\nname = "digits"', "", "a table \\[data\\] is wanted"),
@@ -87,6 +91,20 @@ def test_a_file_that_is_no_text_or_is_missing_is_refused(tmp_path):
     (tmp_path / "problem.toml").unlink()
     with pytest.raises(Refused, match="is missing"):
         problems.read(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    """Some editors write one unasked."""
+    assert problems.read(written(tmp_path, "\ufeff" + TOML)).title == "Mine"
+
+
+def test_a_name_that_no_file_can_have_is_refused():
+    """What the system says, in a sentence, whether it is taken for a name or for a path."""
+    for ask in (problems.find, problems.read):
+        with pytest.raises(Refused, match="cannot be read"):
+            ask("x" * 5000)
+    with pytest.raises(Refused, match="no problem and no folder ''"):
+        problems.find("")
 
 
 def test_an_unknown_problem_lists_the_shipped_ones():
@@ -129,6 +147,29 @@ def test_splits_are_the_same_each_time_and_differ_with_the_seed():
     assert first.targets[:10].tolist() != sorted(first.targets[:10].tolist())
 
 
+@pytest.mark.parametrize(
+    ("test_rows", "first", "digest"),
+    [
+        (0, [816, 923, 151, 900], "481efd448b007899"),
+        (200, [889, 883, 892, 825], "cac9080ab2867c97"),
+    ],
+)
+def test_the_order_of_the_rows_never_changes(tmp_path, test_rows, first, digest):
+    """The same samples in the same places in every process and with every version of NumPy: stored numbers depend on it.
+
+    The digests are of `default_rng(7).permutation`, cut by hand: train, val, test as little-endian int32.
+    """
+    x = np.arange(1000, dtype=np.float32).reshape(-1, 1)
+    y = np.arange(1000) % 2
+    own = 1000 - test_rows
+    arrays = {"x": x[:own], "y": y[:own]} | ({"x_test": x[own:], "y_test": y[own:]} if test_rows else {})
+    np.savez(tmp_path / "d.npz", **arrays)
+    problem = Problem(problems.read(written(tmp_path, '[network]\nname="mlp"\nwidths=[1,2]\n[data]\nname="npz"\npath="d.npz"\n[split]\nseed=7\n')))
+    rows = {name: problem.split(name).inputs[:, 0].numpy().astype("<i4") for name in ("train", "val", "test")}
+    assert rows["test"][:4].tolist() == first
+    assert hashlib.sha256(b"".join(r.tobytes() for r in rows.values())).hexdigest()[:16] == digest
+
+
 def first_spec():
     """A linear model of the digits."""
     return of(widths=(64, 10)).spec
@@ -165,6 +206,22 @@ def test_data_that_changed_after_the_problem_was_read_are_refused(tmp_path):
     assert problems.read(tmp_path).id != spec.id
 
 
+def test_idx_files_make_a_problem_with_their_own_test_set(tmp_path):
+    """From the four files to the three splits, with the images as the network takes them."""
+    images, labels = np.arange(30 * 6).reshape(30, 2, 3) % 251, np.arange(30) % 3
+    for part, rows in (("train", slice(0, 20)), ("t10k", slice(20, 30))):
+        for name, array in ((f"{part}-images-idx3-ubyte", images[rows]), (f"{part}-labels-idx1-ubyte", labels[rows])):
+            header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+            (tmp_path / name).write_bytes(header + array.astype(np.uint8).tobytes())
+    text = '[network]\nname="mlp"\nwidths=[6,3]\n[data]\nname="idx"\npath="."\nmean=0.5\nstd=0.25\n[split]\nval=0.1\n'
+    problem = Problem(problems.read(written(tmp_path, text)))
+    assert [len(problem.split(s).targets) for s in ("train", "val", "test")] == [18, 2, 10]
+    test = problem.split("test")
+    wanted = {tuple(row) for row in np.round((images[20:].reshape(10, 6) / 255 - 0.5) / 0.25, 4).tolist()}
+    assert {tuple(row) for row in np.round(test.inputs.flatten(1).double().numpy(), 4).tolist()} == wanted
+    assert problem.network()(test.inputs).shape == (10, 3)
+
+
 # --- network, data and loss fit ------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +229,7 @@ def test_data_that_changed_after_the_problem_was_read_are_refused(tmp_path):
     ("options", "message"),
     [
         ({"widths": (65, 10)}, "does not take inputs 1×8×8"),
+        ({"widths": (64, 8)}, "gives 8 for each sample; the data have 10 classes"),
         ({"widths": (64, 12)}, "gives 12 for each sample; the data have 10 classes"),
         ({"widths": (64, 10), "loss": "mse"}, "Use cross_entropy"),
         ({"network": "gpt"}, "does not take inputs 1×8×8"),
@@ -244,16 +302,3 @@ def test_mse_is_the_mean_square_over_the_outputs_and_knows_no_error():
     assert problem.wrong(outputs, targets).tolist() == [[False], [False]]
     with pytest.raises(ValueError, match="must have one shape"):
         problem.losses(torch.zeros(3, 1), torch.zeros(3))
-
-
-def test_fashion_mnist_as_debian_installs_it():
-    """60 000 and 10 000 images, where the package is installed."""
-    folder = Path("/usr/share/datasets/fashion-mnist")
-    if not folder.is_dir():
-        pytest.skip("dataset-fashion-mnist is not installed")
-    data = methods.method("data", "idx", {"mean": 0.286, "std": 0.353})
-    spec = ProblemSpec(methods.method("nets", "mlp", {"widths": (784, 10)}), data, path=str(folder), val=0.1)
-    problem = Problem(spec)
-    assert [len(problem.split(s).targets) for s in ("train", "val", "test")] == [54000, 6000, 10000]
-    assert problem.split("train").inputs.shape[1:] == (1, 28, 28)
-    assert abs(float(problem.split("train").inputs.mean())) < 0.01

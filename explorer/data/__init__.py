@@ -43,9 +43,15 @@ class Dataset:
             raise Refused(f"There are {len(inputs)} inputs and {len(targets)} targets; each input needs one target.")
         if inputs.numel() == 0 or targets.numel() == 0:
             raise Refused("The data set is empty. Give one with at least one sample.")
+        if targets.is_floating_point() and targets.dim() != 2:
+            raise Refused(
+                f"Targets of a regression have the shape (n, d); these have {tuple(targets.shape)}. Make them so, with d = 1 for one number."
+            )
         for name, values in (("inputs", inputs), ("targets", targets)):
             if values.is_floating_point() and (bad := int((~values.isfinite()).flatten(1).any(dim=1).sum())):
-                raise Refused(f"{bad} of {len(values)} samples have {name} that are NaN or infinite. Remove these samples or correct them.")
+                raise Refused(
+                    f"{bad} of {len(values)} samples have {name} that are NaN, infinite or beyond float32. Remove these samples or correct them."
+                )
         if not targets.is_floating_point() and (low := int(targets.min())) < 0:
             raise Refused(f"Targets are numbered from 0; the smallest here is {low}.")
         if not targets.is_floating_point() and (high := int(targets.max())) >= classes:
@@ -67,15 +73,17 @@ def class_names(targets: Tensor, given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def fingerprint(path: Path | None) -> str:
-    """SHA-256 in hex over a source: of a file its bytes, of a folder the names and bytes of the files directly in it; "" for none."""
+    """SHA-256 in hex over a source: of a file its bytes, of a folder the names and bytes of all files in it, in order; "" for none.
+
+    Hidden files and folders, pipes and devices are passed over: no source reads them.
+    """
     if path is None:
         return ""
     with reading(path):
-        mode = path.stat().st_mode
-        if not S_ISDIR(mode):
+        if not S_ISDIR(path.stat().st_mode):
             return _digest(path)
-        files = sorted(p for p in path.iterdir() if not p.name.startswith(".") and S_ISREG(p.stat().st_mode))
-        return hashlib.sha256("".join(f"{p.name}\0{_digest(p)}\n" for p in files).encode("utf-8", "surrogateescape")).hexdigest()
+    files = sorted((p.relative_to(path).as_posix(), p) for p in _files(path))
+    return hashlib.sha256("".join(f"{name}\0{_digest(p)}\n" for name, p in files).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @contextmanager
@@ -99,8 +107,23 @@ def regular(path: Path | None, what: str) -> Path:
     return path
 
 
+def _files(folder: Path) -> Generator[Path, None, None]:
+    with reading(folder):
+        inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    for path in inside:
+        with reading(path):
+            mode, link = path.stat().st_mode, path.is_symlink()
+        if S_ISDIR(mode) and link:  # it may lead back to where it lies
+            raise Refused(f"{path} is a link to a folder, and those are not followed. Put the folder itself there, or take the link out.")
+        if S_ISDIR(mode):
+            yield from _files(path)
+        elif S_ISREG(mode):
+            yield path
+
+
 def _digest(path: Path) -> str:
-    if not S_ISREG(path.stat().st_mode):
-        raise Refused(f"{path} is not a regular file. Copy the data into one.")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with reading(path):
+        if not S_ISREG(path.stat().st_mode):
+            raise Refused(f"{path} is not a regular file. Copy the data into one.")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

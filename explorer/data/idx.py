@@ -62,7 +62,8 @@ def _size(images: Tensor) -> str:
 
 
 def _read(folder: Path, name: str, dimensions: int) -> Tensor:
-    found = [p for p in (folder / name, folder / f"{name}.gz") if p.exists()]
+    with reading(folder):
+        found = [p for p in (folder / name, folder / f"{name}.gz") if p.exists()]
     if not found:
         raise Refused(f"{folder} lacks {name} (or {name}.gz). Wanted is {FOLDER}.")
     path = regular(found[0], "an IDX file")

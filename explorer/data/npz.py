@@ -9,10 +9,12 @@ Nothing is unpickled. What an array's header claims is compared with the size of
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Annotated, cast
 
 import numpy as np
@@ -22,10 +24,27 @@ from torch import Tensor
 
 from explorer.data import LIMIT_BYTES, Dataset, class_names, reading, regular
 from explorer.errors import Refused
+from explorer.files import listed, short
 from explorer.methods import Range
 
 WANTED = "an .npz file with the arrays x and y"
 _Array = NDArray[np.generic]
+
+# What zipfile and NumPy's reader of headers raise on damaged bytes. Fuzzed; wide, and therefore only around those calls.
+_MALFORMED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    TokenError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    SyntaxError,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 def load(
@@ -44,7 +63,8 @@ def load(
     if "x_test" in arrays or "y_test" in arrays:
         x_test, y_test = _pair(arrays, path.name, ("x_test",), ("y_test",))
         if x.shape[1:] != x_test.shape[1:] or y.shape[1:] != y_test.shape[1:] or y.dtype.kind != y_test.dtype.kind:
-            raise Refused(f"{path.name}: x and x_test, y and y_test must agree in everything but their length.")
+            came = "; ".join(f"{n} {a.dtype} {a.shape}" for n, a in (("x", x), ("x_test", x_test), ("y", y), ("y_test", y_test)))
+            raise Refused(f"{path.name}: x and x_test, y and y_test must agree in everything but their length; they are {came}.")
         test = len(x)
         x, y = np.concatenate([x, x_test]), np.concatenate([y, y_test])
     targets = _targets(y, path.name)
@@ -55,11 +75,14 @@ def load(
             )
         tokens = torch.from_numpy(x.astype(np.int64))
         return Dataset(tokens, targets, class_names(torch.stack([tokens.max(), targets.max()]), classes), test)
-    inputs = torch.from_numpy(x.astype(np.float32)).mul_(scale).sub_(mean).div_(std)
+    inputs = torch.from_numpy(_single(x)).mul_(scale).sub_(mean).div_(std)
     return Dataset(inputs, targets, () if targets.is_floating_point() else class_names(targets, classes), test)
 
 
 def _pair(arrays: dict[str, _Array], name: str, xs: tuple[str, ...], ys: tuple[str, ...]) -> tuple[_Array, _Array]:
+    for names in (xs, ys):
+        if len(both := [n for n in names if n in arrays]) > 1:
+            raise Refused(f"{name} has {' and '.join(both)}, which mean the same. Keep one of them.")
     x, y = (next((arrays[n] for n in names if n in arrays), None) for names in (xs, ys))
     if x is None or y is None:
         raise Refused(f"{name} has no array {(xs if x is None else ys)[0]!r}; it has {', '.join(sorted(arrays)) or 'none'}. Wanted is {WANTED}.")
@@ -76,10 +99,15 @@ def _pair(arrays: dict[str, _Array], name: str, xs: tuple[str, ...], ys: tuple[s
 
 def _targets(y: _Array, name: str) -> Tensor:
     if y.dtype.kind == "f":
-        return torch.from_numpy(y.astype(np.float32).reshape(len(y), -1))
+        return torch.from_numpy(_single(y).reshape(len(y), -1))
     if y.dtype.kind == "u" and int(np.max(cast("NDArray[np.unsignedinteger]", y))) > np.iinfo(np.int64).max:
         raise Refused(f"{name}: a label is too large. Number the classes 0, 1, 2, ….")
     return torch.from_numpy(y.astype(np.int64))
+
+
+def _single(values: _Array) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and Dataset refuses that
+        return values.astype(np.float32)
 
 
 def _arrays(path: Path) -> dict[str, _Array]:
@@ -92,18 +120,21 @@ def _arrays(path: Path) -> dict[str, _Array]:
                 raise Refused(f"{path.name} unpacks to {total:,} bytes, more than the {LIMIT_BYTES:,} that are read. Use a smaller data set.")
             arrays: dict[str, _Array] = {}
             for member in members:
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise Refused(f"{path.name} is compressed in a way that NumPy does not write. Write it with numpy.savez_compressed.")
                 with archive.open(member) as file:
                     arrays[member.filename.removesuffix(".npy")] = _array(file, f"{path.name}: {member.filename}", member.file_size)
             return arrays or _empty(path, archive)
     except Refused:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, TypeError, LookupError, SyntaxError) as error:
-        raise Refused(f"{path.name} cannot be read as .npz ({str(error)[:120]}). Write it with numpy.savez({path.name!r}, x=…, y=…).") from error
+    except _MALFORMED as error:
+        why = short(str(error) or type(error).__name__)
+        raise Refused(f"{path.name} cannot be read as .npz ({why}). Write it with numpy.savez({path.name!r}, x=…, y=…).") from error
 
 
 def _empty(path: Path, archive: zipfile.ZipFile) -> dict[str, _Array]:
     names = [n.removesuffix(".npy") for n in archive.namelist()]
-    raise Refused(f"{path.name} holds {', '.join(names[:8]) or 'nothing'}. Wanted is {WANTED}.")
+    raise Refused(f"{path.name} holds {listed(names) or 'nothing'}. Wanted is {WANTED}.")
 
 
 def _array(file: IO[bytes], name: str, size: int) -> _Array:
@@ -116,5 +147,7 @@ def _array(file: IO[bytes], name: str, size: int) -> _Array:
         raise Refused(f"{name} holds Python objects, and reading those could run code. Save plain numbers.")
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != size - file.tell():
         raise Refused(f"{name} says that it is {dtype} {shape}, which is not the size of what is stored. Write the file again.")
+    if prod(shape) * 4 > LIMIT_BYTES:  # four bytes each, once they are float32
+        raise Refused(f"{name} has {prod(shape):,} numbers, more than are read. Use a smaller data set.")
     flat = np.frombuffer(file.read(), dtype=dtype)
     return flat.reshape(shape, order="F" if fortran else "C")

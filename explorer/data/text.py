@@ -18,7 +18,7 @@ from explorer.errors import Refused
 from explorer.methods import Range
 
 
-def load(path: Path | None, *, context: Annotated[int, Range(1, 65536)] = 64) -> Dataset:
+def load(path: Path | None, *, context: Annotated[int, Range(2, 4096)] = 64) -> Dataset:
     """Length of a window in characters."""
     path = regular(path, "a UTF-8 text file")
     with reading(path):

@@ -11,6 +11,8 @@ from explorer.points import Array, Points
 from explorer.spec import Field
 from explorer.statistics import Barrier, band, barrier
 
+SMALL = 0.25  # of the metric at the ends: a barrier below this share is called small
+
 
 def names(field: Field) -> tuple[str, str]:
     """What the two ends are called."""
@@ -87,17 +89,24 @@ def explain(field: Field, points: Points, metric: str) -> str:
     a, b = names(field)
     half = found.split_half
     ends = f"**{a}** has {_value(found.ends[0], metric)}, **{b}** {_value(found.ends[1], metric)}."
-    if half.low > 0:
-        finding = (
-            f"Between them the {metric} rises above the straight line by **{shown(found)}** at t = {found.at:.3g}, where it is"
-            f" {_value(found.peak, metric)}. The rise is real for these samples: measured on samples that did not choose the place, it is"
-            f" {shown(found, 'split_half')}. These two models are *not* linearly connected."
-        )
-    else:
+    share = found.height.value / max(sum(found.ends) / 2, 1e-12)
+    if found.height.value <= 0:
+        finding = f"Nowhere between them does the {metric} rise above the straight line: there is **no barrier**."
+    elif half.low <= 0:
         finding = (
             f"The largest rise above the straight line is {shown(found)}. Measured on samples that did not choose the place it is"
             f" {shown(found, 'split_half')}, which does not exclude zero: on {found.samples:,} samples there is **no barrier to be seen**;"
             f" with 95 % confidence it is below {_value(found.upper, metric, difference=True)}."
+        )
+    else:
+        finding = (
+            f"Between them the {metric} rises above the straight line by **{shown(found)}** at t = {found.at:.3g}, where it is"
+            f" {_value(found.peak, metric)}. Measured on samples that did not choose the place, the rise is {shown(found, 'split_half')}."
+        )
+        finding += (
+            f" So it is there, but it is **small**: {share:.0%} of the {metric} at the ends."
+            if share < SMALL
+            else " So these two models are **not linearly connected**."
         )
     gaps = (
         f" {found.diverged} points have no finite {metric}; they are gaps in the picture and left out, so the true barrier is higher."

@@ -13,7 +13,7 @@ from explorer.statistics import Barrier, barrier
 from explorer.store import RunStore, Status
 from explorer.ui import shell, state
 from explorer.ui.curve import curve
-from explorer.ui.model_view import inspect, model_at, pick_active
+from explorer.ui.model_view import inspect, model_at, pick_active, wishes
 
 POLL_S = 0.5
 
@@ -40,6 +40,8 @@ def show(store: RunStore, run_id: str) -> None:
             "Runs drawn dashed in the same picture", list(others), format_func=lambda i: _name(others[i]), key=f"compare-{run_id}", max_selections=4
         )
     t = _asked_t()
+    if t is not None and status.state == "done" and _unasked(store, run.field, t):
+        inspect(store, run.field, t)  # a link to a point asks for it, as a click does
     polling = status.active or pick_active(store, run.field, t)
     st.fragment(_live, run_every=POLL_S if polling else None)(store, run_id, metric, log, [others[i] for i in chosen], polling)
     _takeaway(store, run, metric, log)
@@ -180,8 +182,15 @@ def _takeaway(store: RunStore, run: Run, metric: str, log: bool) -> None:
     stem = f"{a}-to-{b}-{metric}".replace("/", "-")
     data, picture, code, link = st.columns(4)
     with data:
-        csv = pd.DataFrame(line.table(run.field, points)).to_csv(index=False)
-        st.download_button("Data (CSV)", csv, f"{stem}.csv", "text/csv", icon=":material/table:", width="stretch", key="csv")
+        st.download_button(
+            "Data (CSV)",
+            lambda: pd.DataFrame(line.table(run.field, points)).to_csv(index=False),
+            f"{stem}.csv",
+            "text/csv",
+            icon=":material/table:",
+            width="stretch",
+            key="csv",
+        )
     with picture:
         st.download_button(
             "Picture (HTML)",
@@ -216,6 +225,10 @@ def _asked_t() -> float | None:
         return float(st.query_params["t"])
     except (KeyError, ValueError):
         return None
+
+
+def _unasked(store: RunStore, field: Field, t: float) -> bool:
+    return all(store.status(w.id) is None for w in wishes(field, t))
 
 
 def rounded_t(x: float) -> float:

@@ -108,8 +108,8 @@ def _save(store: RunStore, field: Field, t: float) -> None:
     status = store.status(make.id)
     made = _made(status)
     if made is not None:
-        with made.open("rb") as file:
-            st.download_button("Download .safetensors", file, f"t{t:g}-{make.recipe.id}.safetensors", icon=":material/download:", key=f"save-{t:g}")
+        name = f"t{t:g}-{make.recipe.id}.safetensors"
+        st.download_button("Download .safetensors", made.read_bytes, name, icon=":material/download:", key=f"save-{t:g}")
         st.caption(f"Kept at `{made}`")
     elif status is not None and status.state == "failed":
         st.error(status.error, icon=":material/error:")

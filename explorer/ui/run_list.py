@@ -53,8 +53,8 @@ def _row(store: RunStore, status: Status) -> None:
         with what:
             a, b = line.names(field)
             st.markdown(f"**{a} → {b}** · {field.problem.title or field.problem.name}")
-            asked = datetime.fromtimestamp(status.created).strftime("%Y-%m-%d %H:%M")
-            st.caption(f"{status.wish.sampler.name} · {field.split} split · buffers {field.buffers} · asked {asked} · {status.id}")
+            asked = "shipped" if status.wish.story else f"asked {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
+            st.caption(f"{status.wish.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
         with how:
             state.badge(status)
             st.caption(_result(store, status))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -26,6 +27,7 @@ def frame() -> None:
     """All of app.py: frame the page that is asked for and run it."""
     # An emoji here keeps Streamlit from asking a font server for the pages' icons.
     st.set_page_config(page_title="Loss-landscape explorer", page_icon="🗺️", layout="wide")
+    st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 3rem }</style>")
     navigation().run()
 
 
@@ -47,6 +49,11 @@ def require() -> None:
 def link(page: str, label: str, *, icon: str | None = None, **query: str) -> None:
     """A link to another page, with its query parameters."""
     st.page_link(places.root() / "pages" / f"{page}.py", label=label, icon=icon, query_params=query or None)
+
+
+def go(page: str, **query: str) -> NoReturn:
+    """Turn to another page, with its query parameters."""
+    st.switch_page(places.root() / "pages" / f"{page}.py", query_params=query)
 
 
 def store() -> RunStore:

@@ -30,7 +30,8 @@ def sentence(status: Status) -> str:
             left = "" if status.left_s is None else f" · about {duration(status.left_s)} left"
             return f"{status.message or 'Measuring'} · {status.done} of {status.total}{left}"
         case "done":
-            return f"Done: {status.fresh} newly measured in {duration(status.seconds)}, the rest was there already." if status.fresh else "Done."
+            rest = ", the others were there already" if status.total > status.fresh else ""
+            return f"Done: {status.fresh} points measured in {duration(status.seconds)}{rest}." if status.fresh else "Done."
         case "stopped":
             return f"Stopped at {status.done} of {status.total}. What was measured is kept."
         case "failed":

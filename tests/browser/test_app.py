@@ -54,7 +54,9 @@ def test_a_deep_link_on_a_fresh_server_shows_the_page_in_its_frame(serve, home, 
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("path", "heading"), [("", "Loss-landscape explorer"), ("checkpoints", "Checkpoints"), ("interpolate", "Interpolate"), ("runs", "Runs")])
+@pytest.mark.parametrize(
+    ("path", "heading"), [("", "Loss-landscape explorer"), ("checkpoints", "Checkpoints"), ("interpolate", "Interpolate"), ("runs", "Runs")]
+)
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 420)])
 def test_every_page_opens_clean_in_both_themes_and_on_a_phone(url, open_page, path, heading, scheme, width):
     """No console error, no request elsewhere (the fixture checks both), nothing wider than the window."""
@@ -76,7 +78,7 @@ def test_from_explore_to_the_saved_model(url, page, tiny):
     expect(page.get_by_text("loaded by itself").first).to_be_visible()
     expect(page.get_by_text("DIFFERS from")).to_have_count(0)
     counters = page.evaluate("window.__explorer")
-    assert [c["mounts"] for c in counters.values()] == [1], "the live picture was mounted anew"
+    assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was mounted anew"
 
     drawing = chart(page)
     drawing.scroll_into_view_if_needed()
@@ -93,14 +95,17 @@ def test_from_explore_to_the_saved_model(url, page, tiny):
     assert download.value.suggested_filename.endswith(".safetensors")
 
 
-def test_a_permalink_works_in_a_fresh_browser_while_the_run_goes_on(url, open_page, tiny):
-    """Two visitors see the same run; the second one never pressed anything."""
+def test_a_permalink_works_in_a_fresh_browser_while_the_run_goes_on(url, open_page, home):
+    """Two visitors see the same long run; the second one, who never pressed Explore, stops and resumes it."""
     first = open_page()
-    line_between(first, url, tiny)
-    first.get_by_text("How it is measured").click()
+    first.goto(url)  # with the first visitor the shipped samples come into the store
+    expect(first.get_by_text("Walk from one network")).to_be_visible(timeout=SLOW)
+    gpt = [f for f in RunStore(home / "store.sqlite").checkpoints() if "char-gpt" in f.path]
+    first.goto(f"{url}/interpolate?a={gpt[0].digest}&b={gpt[1].digest}")
+    first.get_by_text("How it is measured").click(timeout=SLOW)
     first.get_by_role("combobox", name=re.compile("Which points")).click()
     first.get_by_role("option", name="grid").click()
-    first.get_by_label("size", exact=True).fill("801")
+    first.get_by_label("size", exact=True).fill("1001")
     first.get_by_label("size", exact=True).press("Enter")
     expect(first.get_by_text("Evenly spaced points")).to_be_visible()
     first.get_by_role("button", name="Explore").click()
@@ -108,13 +113,15 @@ def test_a_permalink_works_in_a_fresh_browser_while_the_run_goes_on(url, open_pa
     second = open_page()
     second.goto(first.url)
     for visitor in (first, second):
-        expect(visitor.get_by_text(re.compile(r"Measuring · \d+ of 801")).first).to_be_visible(timeout=SLOW)
+        expect(visitor.get_by_text(re.compile(r"Measuring · [1-9]\d* of 1001 · about")).first).to_be_visible(timeout=SLOW)
     second.get_by_role("button", name="Stop").click()
     for visitor in (first, second):
-        expect(visitor.get_by_text(re.compile("^Stopped at"))).to_be_visible(timeout=SLOW)
+        expect(visitor.get_by_text(re.compile("^Stopped at [1-9]"))).to_be_visible(timeout=SLOW)
     second.reload()
-    second.get_by_role("button", name="Resume").click()
-    expect(second.get_by_text(re.compile("^Done"))).to_be_visible(timeout=SLOW)
+    second.get_by_role("button", name="Resume").click(timeout=SLOW)
+    expect(second.get_by_text(re.compile(r"Measuring · [1-9]\d* of 1001"))).to_be_visible(timeout=SLOW)
+    second.get_by_role("button", name="Stop").click()
+    expect(second.get_by_text(re.compile("^Stopped at [1-9]"))).to_be_visible(timeout=SLOW)
 
 
 def test_hostile_files_are_refused_in_sentences_and_the_server_lives_on(url, page, tmp_path, tiny):

@@ -52,7 +52,7 @@ def test_a_line_is_wished_measured_and_shown(visit, registered, store, work):
     assert "equals **a** loaded by itself" in text
     assert "equals **b** loaded by itself" in text
     assert "95 % interval" in text
-    assert "not* linearly connected" in text
+    assert "not linearly connected" in text
 
 
 def test_a_permalink_shows_the_finished_run(visit, registered, store, home):

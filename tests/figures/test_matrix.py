@@ -1,0 +1,27 @@
+"""A table between models: rows down, columns across."""
+
+import numpy as np
+import pytest
+
+from explorer.figures import matrix
+
+
+def test_row_i_column_j_is_drawn_at_row_i_column_j():
+    """An asymmetric table is not transposed, and its first row is on top."""
+    values = np.array([[0.0, 1.0], [2.0, 0.0]])
+    fig = matrix.figure(values, ["a", "b"], title="t")
+    assert fig.data[0].z.tolist() == values.tolist()
+    assert fig.layout.yaxis.autorange == "reversed"
+    assert tuple(fig.layout.yaxis.ticktext) == tuple(fig.layout.xaxis.ticktext) == ("a", "b")
+
+
+def test_signed_colours_are_centred_at_zero():
+    """−1 and 1 are as far from the middle."""
+    scale = matrix.figure(np.eye(2), ["a", "b"], title="t", signed=True).data[0]
+    assert (scale.zmin, scale.zmax) == (-1, 1)
+
+
+def test_names_that_do_not_fit_are_refused():
+    """A table of three models needs three names."""
+    with pytest.raises(ValueError, match=r"shape \(2, 2\), got \(3, 3\)"):
+        matrix.figure(np.eye(3), ["a", "b"], title="t")

@@ -1,0 +1,47 @@
+"""What ships with the explorer is true here too."""
+
+import numpy as np
+import pytest
+
+from explorer import places
+from explorer.realise import realise
+from explorer.run import open_field
+from explorer.samples import STORIES
+from explorer.spec import Run
+from explorer.store import RunStore
+
+
+@pytest.fixture
+def shipped(store):
+    """The user's store with the samples in it."""
+    store.absorb(places.root() / "sample_models" / "samples.sqlite")
+    return store
+
+
+def test_every_story_is_there_and_finished(shipped):
+    """The first page shows all of them."""
+    told = {s.wish.story for s in shipped.statuses("Run") if isinstance(s.wish, Run) and s.state == "done"}
+    assert told == {story for *_, story in STORIES}
+
+
+def test_shipped_numbers_are_measured_again_here(shipped: RunStore, home):
+    """Three points of every story, recomputed from the shipped checkpoints, agree to what one machine differs from another."""
+    for status in shipped.statuses("Run"):
+        field = status.wish.field
+        points, _ = shipped.points(field.id)
+        evaluate = open_field(field, shipped, home)
+        for i in (0, 1, len(points) // 2):
+            t = points.coords[i, 0]
+            again = evaluate(np.array([1 - t, t]))
+            assert again[0].sum() == pytest.approx(points.values[i][0].sum(), rel=1e-3, abs=1e-3)
+
+
+def test_every_registered_sample_is_where_it_was(shipped, home):
+    """Digests fit the files, and the files' names are relative, so that they hold wherever the explorer is installed."""
+    samples = shipped.checkpoints()
+    assert len(samples) == len(list((places.root() / "sample_models").glob("*/*.safetensors"))) >= 40
+    for facts in samples:
+        assert facts.path.startswith("sample_models/")
+    for status in shipped.statuses("Run"):
+        for corner in status.wish.field.corners:
+            assert realise(corner, shipped, home)
