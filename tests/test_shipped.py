@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from explorer import places
+from explorer import methods, places
 from explorer.realise import realise
-from explorer.run import open_field
+from explorer.run import keep, open_field
 from explorer.samples import STORIES
 from explorer.spec import Run
+from explorer.statistics import barrier
 from explorer.store import RunStore
 
 
@@ -34,6 +35,20 @@ def test_shipped_numbers_are_measured_again_here(shipped: RunStore, home):
             t = points.coords[i, 0]
             again = evaluate(np.array([1 - t, t]))
             assert again[0].sum() == pytest.approx(points.values[i][0].sum(), rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["digits-mlp", "digits-mlp-branches", "digits-resnet", "digits-vit"])
+def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, family):
+    """At most 15 points, and the height differs from that of 101 by less than the half-width of its interval."""
+    status = next(s for s in shipped.statuses("Run") if s.wish.field.problem.name == family)
+    few = barrier(shipped.points(status.wish.field.id)[0])
+    assert few.points <= 15
+    grid = Run(status.wish.field, methods.method("sample", "grid", {"size": 101}))
+    keep(grid, shipped, home, report=lambda *_: True)
+    dense = barrier(shipped.points(grid.field.id)[0])
+    assert dense.points >= 101
+    assert dense.height.value - few.height.value <= max((few.height.high - few.height.low) / 2, 1e-3)
 
 
 def test_every_registered_sample_is_where_it_was(shipped, home):

@@ -1,10 +1,12 @@
 """Every page in every state it can be in: empty, waiting, running, stopped, failed, done."""
 
 import pytest
+import torch
 
-from explorer import methods, places
+from explorer import checkpoint, methods, places
 from explorer.run import keep
 from explorer.spec import Loaded, Look, Run
+from tests import hostile
 from tests.pages.conftest import words
 
 PAGES = ["home", "checkpoints", "interpolate", "runs"]
@@ -25,6 +27,73 @@ def test_every_page_of_the_folder_is_in_the_navigation(visit, page):
 
     assert sorted(p.stem for p in (places.root() / "pages").glob("*.py")) == sorted(name for name, _, _ in SHOWN)
     assert page in [name for name, _, _ in SHOWN]
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("state", ["waiting", "running", "stopped", "failed", "done"])
+def test_every_page_in_every_state_of_a_run(visit, registered, store, home, page, state):
+    """Whatever is going on behind it, a page shows something sensible and no exception."""
+    run = registered.run(size=9)
+    id = store.want(run)
+    if state != "waiting":
+        store.claim("w")
+        keep(run, store, home, report=lambda done, total, fresh, _: store.report(id, "w", done=done, total=total, fresh=fresh) and fresh < 4)
+    if state == "stopped":
+        store.stop(id)
+    if state in ("stopped", "failed", "done"):
+        store.release(id, "w", finished=state == "done", error="This file is gone. Register it again." if state == "failed" else None)
+    assert store.status(id).state == state
+    app = visit(page, run=id)
+    assert not app.exception
+    if page == "interpolate" and state == "failed":
+        assert app.error[0].value == "This file is gone. Register it again."
+    if page == "runs":
+        assert state in words(app) or any(state in b.value for b in app.get("markdown"))
+
+
+def bad_folder(tiny, folder, name):
+    """A folder whose one checkpoint, or whose problem, is wrong in one way."""
+    folder.mkdir()
+    toml = (tiny.folder / "problem.toml").read_text()
+    good = checkpoint.read(tiny.a).weights
+    other = {
+        "wide": {**good, "layers.0.weight": torch.zeros(20, 64)},
+        "missing key": {k: v for k, v in good.items() if k != "layers.1.bias"},
+        "NaN": {**good, "layers.1.bias": torch.full((10,), torch.nan)},
+    }
+    checkpoint.write(folder / "w.safetensors", other.get(name, good))
+    (folder / "problem.toml").write_text(toml + "\n[split]\ntest = 0.0\n" if name == "empty data" else toml)
+    if name in hostile.HOSTILE:
+        (folder / "w.safetensors").unlink()
+        hostile.HOSTILE[name](folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("wide", "layers.0.weight is 20×64, 12×64 wanted"),
+        ("missing key", "layers.1.bias is missing"),
+        ("NaN", "NaN or infinite in layers.1.bias"),
+        ("empty data", "test split of empty data is empty"),
+        ("truncated_safetensors", "is damaged"),
+        ("pickle_bomb", "nothing of it was run"),
+        ("compressed_bomb", "compressed members"),
+        ("expanded_tensor", "is expanded"),
+    ],
+)
+def test_every_bad_input_is_one_clear_sentence_in_the_app(visit, tiny, work, tmp_path, name, sentence):
+    """The same sentence as on the command line, and the page lives on."""
+    folder = bad_folder(tiny, tmp_path / name, name)
+    app = visit("checkpoints")
+    app.text_input(key="path").set_value(str(folder))
+    button(app, "Look").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert sentence in "\n".join(e.value for e in [*app.error, *app.warning])
+    assert "Traceback" not in words(app)
+    assert not hostile.bomb_mark(folder).exists()
 
 
 def test_runs_before_anything_was_wished(visit, store):
