@@ -19,27 +19,7 @@ from torch.nn import functional
 from explorer.errors import Refused
 from explorer.methods import Range
 from explorer.nets import Shapes, confirmed, count
-
-
-class Block(nn.Module):
-    """Causal attention and an MLP, each on the normed stream and added to it."""
-
-    def __init__(self, dim: int, heads: int, ratio: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm1 = nn.LayerNorm(dim)
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-        self.norm2 = nn.LayerNorm(dim)
-        self.up = nn.Linear(dim, ratio * dim)
-        self.down = nn.Linear(ratio * dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, length, dim = x.shape
-        q, k, v = self.qkv(self.norm1(x)).reshape(n, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.proj(mixed.transpose(1, 2).reshape(n, length, dim))
-        return x + self.down(functional.gelu(self.up(self.norm2(x))))
+from explorer.nets._transformer import Block
 
 
 class GPT(nn.Module):
@@ -49,7 +29,7 @@ class GPT(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(vocab, dim)
         self.positions = nn.Embedding(context, dim)
-        self.blocks = nn.ModuleList([Block(dim, heads, ratio) for _ in range(depth)])
+        self.blocks = nn.ModuleList([Block(dim, heads, ratio, causal=True) for _ in range(depth)])
         self.norm = nn.LayerNorm(dim)
         self.head = None if tied else nn.Linear(dim, vocab, bias=False)
         for name, parameter in self.named_parameters():

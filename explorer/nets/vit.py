@@ -13,32 +13,11 @@ from typing import Annotated
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from explorer.errors import Refused
 from explorer.methods import Range
 from explorer.nets import Shapes, confirmed, count
-
-
-class Block(nn.Module):
-    """Attention and an MLP, each on the normed stream and added to it."""
-
-    def __init__(self, dim: int, heads: int, ratio: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm1 = nn.LayerNorm(dim)
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-        self.norm2 = nn.LayerNorm(dim)
-        self.up = nn.Linear(dim, ratio * dim)
-        self.down = nn.Linear(ratio * dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, length, dim = x.shape
-        q, k, v = self.qkv(self.norm1(x)).reshape(n, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = functional.scaled_dot_product_attention(q, k, v)
-        x = x + self.proj(mixed.transpose(1, 2).reshape(n, length, dim))
-        return x + self.down(functional.gelu(self.up(self.norm2(x))))
+from explorer.nets._transformer import Block
 
 
 class ViT(nn.Module):
@@ -48,7 +27,7 @@ class ViT(nn.Module):
         super().__init__()
         self.embed = nn.Conv2d(channels, dim, patch, stride=patch)
         self.positions = nn.Parameter(torch.empty((image // patch) ** 2, dim))
-        self.blocks = nn.ModuleList([Block(dim, heads, ratio) for _ in range(depth)])
+        self.blocks = nn.ModuleList([Block(dim, heads, ratio, causal=False) for _ in range(depth)])
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, classes)
         nn.init.normal_(self.positions, std=0.02)
