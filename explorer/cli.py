@@ -54,7 +54,7 @@ HomeOption = Annotated[
 ProblemOption = Annotated[
     str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml [default: recognised].")
 ]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[str, typer.Option(help="auto: a GPU where there is one; or cpu, cuda, cuda:1, mps.")]
 
 
 @app.command("app")
@@ -83,7 +83,7 @@ def barrier(
     points: Annotated[int, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler.")] = 15,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
     html: Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")] = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     home: HomeOption = None,
 ) -> None:
     """The loss barrier on the straight line between two checkpoints, with its 95 % interval."""
@@ -92,6 +92,7 @@ def barrier(
             raise Refused(f"{html} exists already. Choose another name, or remove it.")
         from explorer import api
         from explorer.figures import curve as curve_figure
+        from explorer.measure import device_for
 
         with _progress("Measuring", quiet=as_json) as report:
             line = api.interpolate(
@@ -105,7 +106,7 @@ def barrier(
                 options={"budget" if sampler is Sampler.adaptive else "size": points},
                 report=report,
                 home=home,
-                device=device,
+                device=device_for(device),
             )
         found = [line.barrier(metric) for metric in line.run.field.metrics]
         if html is not None:
@@ -130,19 +131,20 @@ def barrier(
 def look(
     path: Annotated[Path, typer.Argument(help="A checkpoint file, or a folder of them.")],
     problem: ProblemOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     home: HomeOption = None,
 ) -> None:
     """What a file or folder holds: which problem it fits, parameters, loss and error."""
     with _refusals():
         from explorer import problem as problems
         from explorer.look import look as look_at
+        from explorer.measure import device_for
         from explorer.spec import Look
 
         store = _store(home)
         wish = Look(str(path.resolve()), stamp(path), problems.find(problem) if problem else None)
         with _progress("Looking") as report:
-            found = look_at(wish, store, report=report, device=device)
+            found = look_at(wish, store, report=report, device=device_for(device))
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error")
         for file in found.files:
             if file.error:
@@ -180,15 +182,17 @@ def runs(home: HomeOption = None) -> None:
 @app.command()
 def worker(
     store: Annotated[Path | None, typer.Option(help="The store's file [default: the one in the home folder].")] = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Go home after so many seconds without work.")] = 600.0,
 ) -> None:
     """Do what is wished in the app: start one anywhere that sees the store's file."""
+    from explorer.measure import device_for
     from explorer.worker import Worker
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     path = store or places.home() / "store.sqlite"
-    Worker(RunStore(path), path.parent, device=device).serve(idle_s=idle)
+    with _refusals():
+        Worker(RunStore(path), path.parent, device=device_for(device)).serve(idle_s=idle)
 
 
 @app.command("train-samples")

@@ -93,12 +93,12 @@ class Evaluate:
             targets = self.targets[rows]
             for row, metric in enumerate(self.metrics):
                 if metric == "loss":
-                    items = self.problem.losses(outputs, targets).double()
+                    items = self.problem.losses(outputs, targets).cpu().double()
                 else:
-                    items = self.problem.wrong(outputs, targets).double()
+                    items = self.problem.wrong(outputs, targets).cpu().double()
                     # A network that answers NaN has not answered: neither right nor wrong.
-                    items[~torch.isfinite(outputs).flatten(1).all(dim=1)] = torch.nan
-                sums[row].index_add_(0, self.block[rows], items.sum(dim=1).cpu())
+                    items[~torch.isfinite(outputs).flatten(1).all(dim=1).cpu()] = torch.nan
+                sums[row].index_add_(0, self.block[rows], items.sum(dim=1))
         return sums.numpy()
 
     def _confusion(self) -> Array:
@@ -115,6 +115,17 @@ class Evaluate:
         for start in range(0, len(self.targets), CHUNK):
             rows = slice(start, start + CHUNK)
             yield rows, self.network(self.inputs[rows])
+
+
+def device_for(wanted: str) -> str:
+    """`auto` is the first CUDA device where there is one, else the CPU; anything else must be there. Refused when it is not."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise Refused(f"There is no device {wanted!r} here. Use cpu, or auto for the first GPU there is.") from error
+    return wanted
 
 
 def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.device) -> nn.Module:

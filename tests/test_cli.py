@@ -120,6 +120,11 @@ def test_a_diverged_end_gives_no_number(tiny, home, tmp_path):
     assert "no finite loss" in run("barrier", tiny.a, tmp_path / "huge.safetensors", "--problem", tiny.folder, code=2)
 
 
+def test_a_device_that_is_not_there_is_refused(tiny, home):
+    """With the way out."""
+    assert "There is no device 'abacus' here" in run("barrier", tiny.a, tiny.b, "--device", "abacus", code=2)
+
+
 def test_metrics_that_were_not_measured_are_refused(tiny, home):
     """In Python as in the app."""
     with pytest.raises(Refused, match="no metric 'f1' here"):
