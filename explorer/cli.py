@@ -203,6 +203,7 @@ def train_samples(
     with _refusals():
         from explorer import samples
 
+        samples.lay_out(folder)
         samples.make(folder, report=err.print)
         samples.measure(folder, report=err.print)
 

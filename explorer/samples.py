@@ -8,6 +8,7 @@ user's own, so that the first page of the app is never blank.
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -55,6 +56,14 @@ def make(folder: Path, *, report: Say) -> None:
             checkpoint.write(path, weights, {"problem": name, "made_by": "explorer train-samples", **said}, replace=True)
             _sort_header(path)
             report(f"{name}/{stem}")
+
+
+def lay_out(folder: Path) -> None:
+    """Copy what the families are made from (problem.toml, text) into a folder that has none of it yet."""
+    for name in FAMILIES:
+        if not (folder / name).exists():
+            ignore = shutil.ignore_patterns("*.safetensors")
+            shutil.copytree(places.root() / "sample_models" / name, folder / name, ignore=ignore)
 
 
 def measure(folder: Path, *, report: Say) -> Path:

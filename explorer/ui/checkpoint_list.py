@@ -109,12 +109,26 @@ def show(store: RunStore) -> None:
         f"{' Tick two to compare them.' if len(facts) > 1 else ''}"
     )
     rows = _table(chosen, facts)
+    if not facts[0].path.startswith("sample_models"):
+        st.button(
+            "Remove this family from the list",
+            icon=":material/close:",
+            on_click=_remove,
+            args=(store, facts),
+            key=f"remove-{chosen}",
+            help="The files are not touched, and what was measured with them stays.",
+        )
     if len(facts) < 2:
         st.caption("One checkpoint alone has no line. Register another of the same problem.")
         return
     a, b = (facts[i] for i in rows)
     shell.link("interpolate", f"Interpolate {a.name} → {b.name}", icon=":material/show_chart:", a=a.digest, b=b.digest)
     _distances(store, chosen, facts)
+
+
+def _remove(store: RunStore, facts: list[Facts]) -> None:
+    for fact in facts:
+        store.unregister(fact.path)
 
 
 def _families(store: RunStore) -> dict[str, list[Facts]]:

@@ -196,6 +196,18 @@ def test_checkpoints_shows_a_family_with_accuracy_and_distances(visit, registere
     assert "Tick two to compare" in words(app)
 
 
+def test_a_family_of_ones_own_can_be_taken_off_the_list(visit, registered, store):
+    """The list shrinks; the files stay."""
+    app = visit("checkpoints")
+    own = next(f"{f.problem.id} {registered.folder}" for f in store.checkpoints() if f.name == "a")
+    app.session_state["family"] = own
+    app.run()
+    button(app, "Remove this family from the list").click().run()
+    assert not app.exception
+    assert not [f for f in store.checkpoints() if f.path == str(registered.a)]
+    assert registered.a.exists()
+
+
 def test_a_path_that_is_not_there_is_said_at_once(visit):
     """No worker is needed to see that there is nothing."""
     app = visit("checkpoints")
