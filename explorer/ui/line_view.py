@@ -82,6 +82,8 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band · click to inspect the model at a point",
             alt=f"{metric} along the straight line. {line.explain(field, points, metric)}",
         )
+        if len(points):
+            st.markdown(line.explain(field, points, metric))
     found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
     with right:
         _numbers(store, field, found, metric, points)
@@ -139,7 +141,6 @@ def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, 
             f"Distance between the ends in weight space: {known.distances()[0, 1]:.4g}, cosine {known.cosines()[0, 1]:.4f}"
             f" ({known.facts['parameters']:,} parameters)."
         )
-    st.markdown(line.explain(field, points, metric))
 
 
 def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
