@@ -1,10 +1,13 @@
-"""What was found out about checkpoint files: plain data between the worker that looked and the page that shows."""
+"""What was found out about checkpoint files and fields: plain data between the worker that looked and the page that shows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from explorer.spec import ProblemSpec, Spec
+import numpy as np
+
+from explorer.points import Array
+from explorer.spec import Field, Json, ProblemSpec, Spec
 
 
 @dataclass(frozen=True)
@@ -45,3 +48,24 @@ class Seen(Spec):
     files: tuple[Facts, ...]
     group: tuple[int, ...] = ()
     gram: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class FieldFacts:
+    """What is known of a field once its corners are loaded: the shape of a value, the corners' Gram matrix, and more."""
+
+    field: Field
+    shape: tuple[int, ...]
+    counts: Array
+    gram: Array
+    facts: dict[str, Json]
+
+    def distances(self) -> Array:
+        """(C, C) Euclidean distances between the corners in weight space."""
+        square = np.diag(self.gram)
+        return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * self.gram, 0.0))
+
+    def cosines(self) -> Array:
+        """(C, C) cosines between the corners as vectors from zero."""
+        norm = np.sqrt(np.diag(self.gram))
+        return self.gram / np.outer(norm, norm)

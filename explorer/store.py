@@ -18,17 +18,16 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import cast
 
 import numpy as np
 
-from explorer.facts import Facts
+from explorer.facts import Facts, FieldFacts
 from explorer.points import Array, Points, rounded
 from explorer.spec import Field, Json, Run, Spec, Wish
+from explorer.status import State, Status
 
-State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]
 LEASE_S = 15.0
 ATTEMPTS = 3  # a wish over which so many workers died in a row, without a single new point, is given up
 HOST = socket.gethostname()
@@ -55,64 +54,6 @@ MIGRATIONS = (
     CREATE TABLE worker (id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, device TEXT NOT NULL, beat REAL NOT NULL);
     """,
 )
-
-
-@dataclass(frozen=True)
-class Status:
-    """A wish and how it stands."""
-
-    id: str
-    wish: Wish
-    urgent: bool
-    state: State
-    done: int
-    total: int
-    fresh: int  # points computed in this attempt; the rest was there before
-    message: str
-    error: str
-    result: Json
-    created: float
-    started: float | None
-    finished: float | None
-    now: float
-
-    @property
-    def seconds(self) -> float:
-        """How long the present (or last) attempt has run."""
-        return 0.0 if self.started is None else (self.finished or self.now) - self.started
-
-    @property
-    def left_s(self) -> float | None:
-        """Seconds to go at the pace so far; None while there is no pace."""
-        if self.state != "running" or not self.fresh:
-            return None
-        return self.seconds / self.fresh * max(self.total - self.done, 0)
-
-    @property
-    def active(self) -> bool:
-        """Whether something is still going to happen."""
-        return self.state in ("waiting", "running")
-
-
-@dataclass(frozen=True)
-class FieldFacts:
-    """What is known of a field once its corners are loaded: the shape of a value, the corners' Gram matrix, and more."""
-
-    field: Field
-    shape: tuple[int, ...]
-    counts: Array
-    gram: Array
-    facts: dict[str, Json]
-
-    def distances(self) -> Array:
-        """(C, C) Euclidean distances between the corners in weight space."""
-        square = np.diag(self.gram)
-        return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * self.gram, 0.0))
-
-    def cosines(self) -> Array:
-        """(C, C) cosines between the corners as vectors from zero."""
-        norm = np.sqrt(np.diag(self.gram))
-        return self.gram / np.outer(norm, norm)
 
 
 class RunStore:

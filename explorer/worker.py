@@ -19,7 +19,8 @@ from explorer.look import look
 from explorer.realise import made_at, realise
 from explorer.run import Report, keep
 from explorer.spec import Json, Look, Make, Run
-from explorer.store import LEASE_S, RunStore, Status
+from explorer.status import Status
+from explorer.store import LEASE_S, RunStore
 
 log = logging.getLogger(__name__)
 POLL_S = 0.1

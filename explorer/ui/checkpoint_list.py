@@ -14,7 +14,8 @@ from explorer.figures import matrix
 from explorer.files import SUFFIXES, stamp
 from explorer.points import Array
 from explorer.spec import Look, ProblemSpec
-from explorer.store import RunStore, Status
+from explorer.status import Status
+from explorer.store import RunStore
 from explorer.ui import shell, state, uploads
 
 UPLOAD_MB = 200

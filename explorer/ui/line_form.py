@@ -10,7 +10,8 @@ import streamlit as st
 from explorer import methods
 from explorer.errors import Refused
 from explorer.spec import Buffers, Field, Loaded, ProblemSpec, Run, SplitName
-from explorer.store import RunStore, Status
+from explorer.status import Status
+from explorer.store import RunStore
 from explorer.ui import forms, samples
 
 SPLITS: dict[SplitName, str] = {

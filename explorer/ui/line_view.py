@@ -10,7 +10,8 @@ from explorer.figures import line
 from explorer.points import Points
 from explorer.spec import Field, Run
 from explorer.statistics import Barrier, barrier
-from explorer.store import RunStore, Status
+from explorer.status import Status
+from explorer.store import RunStore
 from explorer.ui import shell, state
 from explorer.ui.curve import curve
 from explorer.ui.model_view import inspect, model_at, pick_active, wishes

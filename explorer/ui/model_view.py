@@ -13,7 +13,8 @@ from explorer.figures import confusion
 from explorer.points import Points
 from explorer.spec import Field, Fused, Make, Method, Run
 from explorer.statistics import band
-from explorer.store import RunStore, Status
+from explorer.status import Status
+from explorer.store import RunStore
 from explorer.ui import shell
 
 CLASSES_DRAWN = 40

@@ -9,7 +9,8 @@ import streamlit as st
 from explorer.figures import line
 from explorer.spec import Run
 from explorer.statistics import barrier
-from explorer.store import RunStore, Status
+from explorer.status import Status
+from explorer.store import RunStore
 from explorer.ui import shell, state
 
 PAGE = 20

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from explorer.spec import Run
-from explorer.store import RunStore, Status
+from explorer.status import Status
+from explorer.store import RunStore
 
 
 def stories(store: RunStore) -> dict[str, Status]:

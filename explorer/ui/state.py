@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer.store import Status
+from explorer.status import Status
 
 BADGES = {
     "waiting": ("waiting", ":material/hourglass_empty:", "gray"),

@@ -1,0 +1,47 @@
+"""How a wish stands: derived from what happened to it, and the time it still takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from explorer.spec import Json, Wish
+
+State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """A wish and how it stands."""
+
+    id: str
+    wish: Wish
+    urgent: bool
+    state: State
+    done: int
+    total: int
+    fresh: int  # points computed in this attempt; the rest was there before
+    message: str
+    error: str
+    result: Json
+    created: float
+    started: float | None
+    finished: float | None
+    now: float
+
+    @property
+    def seconds(self) -> float:
+        """How long the present (or last) attempt has run."""
+        return 0.0 if self.started is None else (self.finished or self.now) - self.started
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to go at the pace so far; None while there is no pace."""
+        if self.state != "running" or not self.fresh:
+            return None
+        return self.seconds / self.fresh * max(self.total - self.done, 0)
+
+    @property
+    def active(self) -> bool:
+        """Whether something is still going to happen."""
+        return self.state in ("waiting", "running")
