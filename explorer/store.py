@@ -142,6 +142,8 @@ class RunStore:
         A wish whose field another worker is busy with has to wait, so that nothing is computed twice.
         """
         self._bury()
+        if not self.waiting():  # a read: an idle worker never takes the write lock
+            return None
         now = self.clock()
         with self._write() as db:
             db.execute(
