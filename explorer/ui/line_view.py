@@ -50,7 +50,8 @@ def show(store: RunStore, run_id: str) -> None:
 
 def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Status], was_polling: bool) -> None:
     status = store.status(run_id)
-    assert status is not None and isinstance(status.wish, Run)
+    if status is None or not isinstance(status.wish, Run):  # taken off the list in another window
+        st.rerun()
     field = status.wish.field
     points, _ = store.points(field.id)
     _progress(store, status)
@@ -224,9 +225,10 @@ def _code(run: Run) -> str:
 
 def _asked_t() -> float | None:
     try:
-        return float(st.query_params["t"])
+        t = float(st.query_params["t"])
     except (KeyError, ValueError):
         return None
+    return t if 0 <= t <= 1 else None  # a typed link may say anything, nan included
 
 
 def _unasked(store: RunStore, field: Field, t: float) -> bool:

@@ -143,6 +143,28 @@ def test_a_link_to_a_run_that_is_not_here_says_so(visit, registered):
     assert "There is no run" in app.warning[0].value
 
 
+@pytest.mark.parametrize("typed", [{"t": "nan"}, {"t": "inf"}, {"t": "-3"}, {"t": "x"}, {"metric": "f1"}, {"log": "maybe"}])
+def test_a_link_with_nonsense_in_it_shows_the_run_all_the_same(visit, registered, store, work, typed):
+    """What cannot be understood is left out; nothing is wished for it."""
+    run = registered.run()
+    store.want(run)
+    work()
+    app = visit("interpolate", run=run.id, **typed)
+    assert not app.exception
+    assert not store.waiting()
+    assert "95 % interval" in words(app)
+
+
+def test_a_link_to_something_else_than_a_line_is_not_taken_for_one(visit, registered, store):
+    """The id of a look, or of a confusion matrix, says that there is no such run."""
+    field = registered.field(metrics=("confusion",))
+    for wish in (Look(str(registered.folder)), Run(field, methods.method("sample", "given"))):
+        store.want(wish)
+        app = visit("interpolate", run=wish.id)
+        assert not app.exception
+        assert "There is no run" in app.warning[0].value
+
+
 @pytest.mark.parametrize("metric", ["loss", "error"])
 def test_a_picked_point_shows_that_model(visit, registered, store, work, metric):
     """t in the link asks for the model there; once measured, accuracy, confusion and a file are offered."""
