@@ -125,6 +125,21 @@ def test_a_device_that_is_not_there_is_refused(tiny, home):
     assert "There is no device 'abacus' here" in run("barrier", tiny.a, tiny.b, "--device", "abacus", code=2)
 
 
+def test_a_model_and_itself_have_no_barrier(tiny, home):
+    """B(w, w) = 0, up to the rounding of (1 − t)·w + t·w."""
+    line = interpolate(tiny.a, tiny.a)
+    assert line.barrier("loss").height.value == pytest.approx(0, abs=1e-6)
+    assert line.barrier("error").height.value == 0
+
+
+def test_there_and_back_again_is_the_same_barrier(tiny, home):
+    """B(a, b) = B(b, a), at the mirrored place."""
+    options = {"sampler": "grid", "options": {"size": 9}}
+    there, back = interpolate(tiny.a, tiny.b, **options).barrier(), interpolate(tiny.b, tiny.a, **options).barrier()
+    assert back.height.value == pytest.approx(there.height.value, rel=1e-5)
+    assert back.at == pytest.approx(1 - there.at)
+
+
 def test_metrics_that_were_not_measured_are_refused(tiny, home):
     """In Python as in the app."""
     with pytest.raises(Refused, match="no metric 'f1' here"):

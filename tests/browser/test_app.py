@@ -95,6 +95,17 @@ def test_from_explore_to_the_saved_model(url, page, tiny):
     assert download.value.suggested_filename.endswith(".safetensors")
 
 
+def test_a_click_on_the_first_page_opens_that_model(url, page):
+    """From the shipped picture to the model at the point, in one click."""
+    page.goto(url)
+    expect(chart(page)).to_be_visible(timeout=SLOW)
+    box = chart(page).bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."), timeout=SLOW)
+    expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
+
+
 def test_a_permalink_works_in_a_fresh_browser_while_the_run_goes_on(url, open_page, home):
     """Two visitors see the same long run; the second one, who never pressed Explore, stops and resumes it."""
     first = open_page()
