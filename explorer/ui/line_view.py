@@ -53,6 +53,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     if status is None or not isinstance(status.wish, Run):  # taken off the list in another window
         st.rerun()
     field = status.wish.field
+    active = status.active or pick_active(store, field, _asked_t())  # asked before the points are read: what ends in between is seen next time
     points, _ = store.points(field.id)
     _progress(store, status)
     curves = [line.curve(field, points, metric)]
@@ -92,7 +93,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     t = _asked_t()
     if t is not None:
         model_at(store, field, t, points)
-    if was_polling != (status.active or pick_active(store, field, t)):
+    if was_polling != active:
         st.rerun()  # the page as a whole decides whether to look again
     if status.active:
         shell.tend()

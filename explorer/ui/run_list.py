@@ -33,16 +33,18 @@ def _runs(store: RunStore) -> list[Status]:
 
 
 def _list(store: RunStore, only: tuple[str, ...], was_active: bool) -> None:
-    runs = [s for s in _runs(store) if not only or s.state in only]
+    every = _runs(store)
+    active = any(s.active for s in every)
+    runs = [s for s in every if not only or s.state in only]
     workers = store.workers()
     st.caption(f"{len(runs)} runs · workers alive: {len(workers)}{' (' + ', '.join(workers) + ')' if workers else ''}")
     for status in runs[:PAGE]:
         _row(store, status)
     if len(runs) > PAGE:
         st.caption(f"{len(runs) - PAGE} older runs are not listed; narrow the list by state.")
-    if was_active and not any(s.active for s in runs):
+    if was_active and not active:
         st.rerun()
-    if any(s.active for s in runs):
+    if active:
         shell.tend()
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 from explorer import checkpoint, methods, places
 from explorer.run import keep
 from explorer.spec import Loaded, Look, Run
+from explorer.store import RunStore
 from tests import hostile
 from tests.pages.conftest import words
 
@@ -182,6 +184,46 @@ def test_a_picked_point_shows_that_model(visit, registered, store, work, metric)
     assert {"test accuracy", "test loss"} <= {m.label for m in app.metric}
 
 
+def test_a_point_measured_while_the_page_is_drawn_is_looked_for_again(visit, registered, store, work, monkeypatch):
+    """The worker may finish between the reading of the points and the end of the drawing: the page must not rest on the old points."""
+    run = registered.run()
+    store.want(run)
+    work()
+
+    def clicked():
+        """What a click on the picture runs: the live part alone, on a page that was not polling."""
+        import streamlit as st
+
+        from explorer.ui import line_view, model_view, shell
+
+        run = shell.store().status(st.query_params["run"])
+        if "clicked" in st.session_state:
+            line_view.show(shell.store(), run.id)
+        else:
+            st.session_state["clicked"] = True
+            st.query_params["t"] = "0.3"
+            model_view.inspect(shell.store(), run.wish.field, 0.3)
+            line_view._live(shell.store(), run.id, "loss", False, [], False)
+
+    read = RunStore.points
+
+    def late(self, *args, **kwargs):
+        """The points as they were, while the worker ends everything just after."""
+        found = read(self, *args, **kwargs)
+        if store.waiting():
+            monkeypatch.setattr(RunStore, "points", read)
+            work()
+        return found
+
+    monkeypatch.setattr(RunStore, "points", late)
+    app = AppTest.from_function(clicked, default_timeout=60)
+    app.query_params["run"] = run.id
+    app.run()
+    assert not app.exception
+    assert "Measuring…" not in words(app)
+    assert {"test accuracy", "test loss"} <= {m.label for m in app.metric}
+
+
 def test_a_running_line_can_be_stopped_and_resumed(visit, registered, store, home):
     """Stop keeps what is there and offers to resume."""
     run = registered.run(size=9)
@@ -268,6 +310,18 @@ def test_runs_lists_what_was_asked_with_its_barrier(visit, registered, store, wo
     assert "**a → b** · Tiny digits" in text
     assert "barrier" in text
     assert "waiting" in text
+
+
+def test_a_list_narrowed_to_finished_runs_rests_while_another_runs(visit, registered, store, work):
+    """The page draws itself anew when the last run ends, not when the last run that is listed has ended."""
+    store.want(registered.run())
+    work()
+    store.want(registered.run(size=7))
+    app = visit("runs")
+    app.session_state["states"] = ["done"]
+    app.run()
+    assert not app.exception
+    assert "**a → b** · Tiny digits" in words(app)
 
 
 def button(app, label):
