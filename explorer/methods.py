@@ -121,7 +121,7 @@ def method(kind: str, name: str, given: Mapping[str, object] | None = None) -> M
 
 
 # Arguments that the caller wires and nobody chooses; they are keyword-only, so that they cannot be mixed up, but no options.
-_WIRING = frozenset({"device", "report"})
+_WIRING = frozenset({"device", "progress"})
 
 
 def _is_wiring(arg: ast.arg) -> bool:

@@ -1,0 +1,107 @@
+"""Weight matching: permute hidden units so that the weights come as close to the reference as they can.
+
+Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin: Merging Models modulo Permutation Symmetries", section 3.2: coordinate descent over the symmetry
+groups; the permutation of one group that maximises the inner product with the reference, all others held, is a linear assignment. It needs the
+checkpoints only.
+
+Every step raises the inner product, so it ends. The order in which groups are visited decides in which local optimum it ends, and the closest
+weights are not always the lowest barrier: with several restarts the one with the lowest loss at the midpoint, on samples of the train split, is
+taken. A group is visited again only after one that shares a weight with it has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import torch
+
+from explorer import symmetry
+from explorer.matching import Alignment, Progress, WeightScores, families, of_equal_widths, quiet
+from explorer.measure import Evaluate
+from explorer.methods import Range
+from explorer.problem import Problem
+from explorer.symmetry import Maps, Symmetry, permuted
+from explorer.weights import Weights
+
+SELECTION_SAMPLES = 512
+SWEEPS = 100
+NOISE = 1e-6  # of the score: what float32 sums may be off by
+
+
+def align(
+    models: Sequence[Weights],
+    problem: Problem,
+    *,
+    restarts: Annotated[int, Range(1, 100)] = 4,
+    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    device: str = "cpu",
+    progress: Progress = quiet,
+) -> Alignment:
+    """Every model matched to the first. `restarts`: descents to choose from, the first from where the units stand, the others from random orders."""
+    of_equal_widths(models, "weight_matching")
+    found = symmetry.of(problem)
+    parameters = [name for name, _ in problem.network().named_parameters()]
+    reference, *others = models
+    weights, maps, traces = [reference], [symmetry.identity(found)], list[tuple[float, ...]]()
+    total = restarts * len(others)
+    for k, model in enumerate(others):
+        scores = WeightScores(reference, model, found, parameters, device=device)
+        descents: list[tuple[Maps, list[float]]] = []
+        for i in range(restarts):
+            rng = np.random.default_rng((seed, k, i))
+            start = symmetry.identity(found) if i == 0 else symmetry.random(found, torch.Generator().manual_seed(int(rng.integers(2**62))))
+            progress(k * restarts + i, total, f"Descent {i + 1} of {restarts}")
+            descents.append(descend(scores, found, start, rng))
+        chosen, trace = descents[_lowest(problem, reference, [permuted(model, found, m) for m, _ in descents], device)]
+        weights.append(permuted(model, found, chosen))
+        maps.append(chosen)
+        traces.append(tuple(trace))
+    return Alignment(tuple(weights), tuple(maps), exact=True, objective="distance of the weights", trace=tuple(traces))
+
+
+def descend(scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.Generator) -> tuple[Maps, list[float]]:
+    """One coordinate descent: (maps, the distance after every step)."""
+    maps = dict(start)
+    squares, product = scores.squares(), scores.total(maps)
+    trace = [_distance(squares, product)]
+    around = {name: scores.neighbours(name) | ({name} if scores.twice(name) else set()) for name in families(found)}
+    dirty = set(around)
+    for _ in range(SWEEPS):
+        for name in rng.permutation(sorted(around)).tolist():
+            if name not in dirty:
+                continue
+            dirty.discard(name)
+            here = scores(name, maps)
+            before, best = here.value(found, name, maps), here.best(name)
+            rise = here.value(found, name, {**maps, **best}) - before
+            if rise <= NOISE * max(abs(before), abs(before + rise)):
+                continue
+            if name in around[name]:  # on several axes of one tensor the score is only a linear part: what counts is the distance itself
+                rise = scores.total({**maps, **best}) - product
+                if rise <= NOISE * abs(product):
+                    continue
+            maps |= best
+            product += rise
+            dirty |= around[name]
+            trace.append(_distance(squares, product))
+        if not dirty:
+            break
+    return maps, trace
+
+
+def _distance(squares: float, product: float) -> float:
+    return max(squares - 2 * product, 0.0) ** 0.5
+
+
+def _lowest(problem: Problem, reference: Weights, candidates: Sequence[Weights], device: str) -> int:
+    """The candidate with the lowest loss half-way to the reference."""
+    if len(candidates) == 1:
+        return 0
+    middle = np.array([0.5, 0.5])
+    losses = [
+        Evaluate(problem, [reference, c], split="train", samples=SELECTION_SAMPLES, metrics=("loss",), device=device)(middle)[0].sum()
+        for c in candidates
+    ]
+    return int(np.argmin(np.nan_to_num(losses, nan=np.inf)))

@@ -1,0 +1,215 @@
+"""What every alignment method returns, and the linear assignment problems that many of them solve.
+
+A method is told the models and the problem, and returns an `Alignment`: the models as they are after it, and for each group of the network's
+symmetry what was done to its units. models[0] is the reference, and stays as it is unless the method says otherwise.
+
+Groups are solved by *family*: an outer group together with the groups within it (attention heads, and what lies inside each). Given scores, the
+best permutation of a family is exact: an assignment within every pair of outer units, then one of the outer units on the values of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from explorer.errors import Refused
+from explorer.symmetry import Group, Maps, Site, Symmetry, reorder
+from explorer.symmetry.groups import Axis, leaves, order
+from explorer.weights import Weights, compatible
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""`progress(done, total, message)`: called at each step; raises when the work is to end."""
+
+
+def quiet(done: int, total: int, message: str) -> None:
+    """Progress that nobody looks at."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Models after an alignment, and how they came there.
+
+    weights: the models, in the order given; of the first one's shapes and dtypes.
+    maps: for each model and group what became of its units: a permutation as in `explorer.symmetry` (int64), or a transport matrix
+        (n of the first model, n of this model) float64 whose row i says which units make up unit i.
+    exact: whether every aligned model computes the very function it computed before.
+    objective, trace: what was improved, and its value step by step; one sequence for each model that was moved.
+    notes: sentences for the reader.
+    """
+
+    weights: tuple[Weights, ...]
+    maps: tuple[Maps, ...]
+    exact: bool
+    objective: str = ""
+    trace: tuple[tuple[float, ...], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def of_equal_widths(models: Sequence[Mapping[str, Tensor]], method: str) -> None:
+    """Refused unless all models have the same tensors of the same shapes."""
+    if len(models) < 2:
+        raise Refused(f"{method} aligns two models or more, got {len(models)}.")
+    try:
+        compatible(models, [f"model {i}" for i in range(len(models))])
+    except Refused as refusal:
+        raise Refused(f"{refusal} {method} permutes units, so it needs equal widths; optimal_transport does not.") from refusal
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well each unit of a model would stand in each place of the reference; larger is better.
+
+    outer: (n, n) float64, entry (i, j) for the model's unit j in place i. inner: for each group within, (n, n, k, k): entry (i, j, p, q) for
+    the inner unit q of the model's unit j in place p of the reference's unit i.
+    """
+
+    outer: Tensor
+    inner: dict[str, Tensor]
+
+    def value(self, symmetry: Symmetry, name: str, maps: Maps) -> float:
+        """The score of a permutation of this family."""
+        order = maps[name]
+        places = torch.arange(len(order))
+        total = float(self.outer[places, order].sum())
+        for inner, scores in self.inner.items():
+            chosen = scores[places, order]  # (n, k, k)
+            total += float(chosen.gather(2, maps[inner][:, :, None]).sum())
+        return total
+
+    def best(self, name: str) -> Maps:
+        """The permutation of this family with the largest score."""
+        outer, within = self.outer.clone(), dict[str, Tensor]()
+        for inner, scores in self.inner.items():
+            n, _, k, _ = scores.shape
+            orders = torch.empty(n, n, k, dtype=torch.int64)
+            for i in range(n):
+                for j in range(n):
+                    orders[i, j] = assign(scores[i, j])
+            within[inner] = orders
+            outer += scores.gather(3, orders[..., None]).sum(dim=(2, 3))
+        order = assign(outer)
+        places = torch.arange(len(order))
+        return {name: order, **{inner: orders[places, order] for inner, orders in within.items()}}
+
+
+def assign(scores: Tensor) -> Tensor:
+    """(n,) int64: for each row the column it gets, so that the sum of the chosen entries of a (n, n) matrix is largest.
+
+    Kuhn 1955; SciPy's solver is that of Crouse 2016. Entries that are not finite count as the worst.
+    """
+    matrix = torch.nan_to_num(scores.detach().double().cpu(), nan=-1e300, posinf=1e300, neginf=-1e300).numpy()
+    _, columns = linear_sum_assignment(matrix, maximize=True)
+    return torch.from_numpy(columns.astype("int64"))
+
+
+def families(symmetry: Symmetry) -> list[str]:
+    """The groups that stand alone or have others within them; together with those they are all groups."""
+    return [name for name, group in symmetry.groups.items() if group.within is None]
+
+
+def members(symmetry: Symmetry, name: str) -> list[Group]:
+    """A family: its outer group, then those within it."""
+    return [symmetry.groups[name], *symmetry.inner(name)]
+
+
+class WeightScores:
+    """Scores of a family by inner products of weights: Σ over its places of ⟨A, P B⟩, all other groups held as they are now.
+
+    Ainsworth, Hayase & Srinivasa 2023, section 3.2. Parameters alone count: running statistics move along. Half precision is computed
+    in float32. On `device` everything is kept once; only the score matrices leave it.
+    """
+
+    def __init__(
+        self,
+        reference: Mapping[str, Tensor],
+        model: Mapping[str, Tensor],
+        symmetry: Symmetry,
+        parameters: Sequence[str],
+        *,
+        device: str = "cpu",
+    ) -> None:
+        self.symmetry = symmetry
+        self.names = [n for n in _once(reference, parameters) if n in symmetry.axes]
+        self.a = {n: _work(reference[n], device) for n in self.names}
+        self.b = {n: _work(model[n], device) for n in self.names}
+        known = set(self.names)
+        self.sites: dict[str, list[Site]] = {g: [s for s in symmetry.sites(g) if s.tensor in known] for g in symmetry.groups}
+
+    def neighbours(self, name: str) -> set[str]:
+        """The families whose scores change when this one moves."""
+        mine = {s.tensor for member in members(self.symmetry, name) for s in self.sites[member.name]}
+        return {other for other in families(self.symmetry) if other != name and self._tensors(other) & mine}
+
+    def twice(self, name: str) -> bool:
+        """Whether the family stands on several axes of one tensor: its scores then depend on where it stands itself."""
+        seen = {(s.tensor, s.axis) for member in members(self.symmetry, name) for s in self.sites[member.name]}
+        return len({tensor for tensor, _ in seen}) < len(seen)
+
+    def _tensors(self, name: str) -> set[str]:
+        return {s.tensor for member in members(self.symmetry, name) for s in self.sites[member.name]}
+
+    def __call__(self, name: str, maps: Maps) -> Scores:
+        """The scores of one family, given the maps of all others."""
+        group, inner = self.symmetry.groups[name], self.symmetry.inner(name)
+        mine = {group.name, *(g.name for g in inner)}
+        outer = torch.zeros(group.size, group.size, dtype=torch.float64)
+        within = {g.name: torch.zeros(group.size, group.size, g.size, g.size, dtype=torch.float64) for g in inner}
+        covered: dict[tuple[str, int], Tensor] = {}
+        for member in inner:
+            for site in self.sites[member.name]:
+                a, b = self._unfolded(site, maps, mine)  # (n, k, m)
+                within[member.name] += torch.einsum("ipm,jqm->ijpq", a, b).cpu().double()
+                key = (site.tensor, site.axis)
+                covered[key] = torch.cat([covered.get(key, torch.empty(0, dtype=torch.int64)), site.rows.flatten()])
+        for site in self.sites[name]:
+            if (places := covered.get((site.tensor, site.axis))) is not None:
+                left = ~torch.isin(site.rows, places)
+                if not left.any():
+                    continue
+                site = Site(site.tensor, site.axis, site.rows[left].reshape(group.size, -1))
+            a, b = self._unfolded(site, maps, mine)
+            outer += (a @ b.T).cpu().double()
+        return Scores(outer, within)
+
+    def _unfolded(self, site: Site, maps: Maps, mine: set[str]) -> tuple[Tensor, Tensor]:
+        """Both models' tensors with a row per unit; the model's with every other axis as it stands now."""
+        axes = self.symmetry.axes[site.tensor]
+        moved = self.b[site.tensor]
+        for i, axis in enumerate(axes):
+            held = {g: p for g, p in maps.items() if i != site.axis or g not in mine}
+            moved = _along(moved, i, axis, held)
+        return site.unfold(self.a[site.tensor]), site.unfold(moved)
+
+    def total(self, maps: Maps) -> float:
+        """⟨A, π(B)⟩ over all movable parameters, in float64."""
+        return sum(float((self.a[n].double() * reorder(self.b[n], self.symmetry.axes[n], maps).double()).sum()) for n in self.names)
+
+    def squares(self) -> float:
+        """‖A‖² + ‖B‖² over all movable parameters."""
+        return sum(float(t.double().square().sum()) for side in (self.a, self.b) for t in side.values())
+
+    def distance(self, maps: Maps) -> float:
+        """‖A − π(B)‖ over all movable parameters."""
+        return max(self.squares() - 2 * self.total(maps), 0.0) ** 0.5
+
+
+def _along(tensor: Tensor, i: int, axis: Axis, maps: Mapping[str, Tensor]) -> Tensor:
+    if not any(leaf.group in maps for leaf in leaves(axis)):
+        return tensor
+    return tensor.index_select(i, order(axis, maps).to(tensor.device))
+
+
+def _once(weights: Mapping[str, Tensor], names: Sequence[str]) -> list[str]:
+    """Names of tensors, a tied one once."""
+    seen: set[int] = set()
+    return [n for n in names if n in weights and not (weights[n].data_ptr() in seen or seen.add(weights[n].data_ptr()))]
+
+
+def _work(tensor: Tensor, device: str) -> Tensor:
+    tensor = tensor.detach().to(device)
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

@@ -1,0 +1,26 @@
+"""Permutation symmetry: deduced from the network, applied to its weights."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from explorer.problem import Problem
+from explorer.spec import ProblemSpec
+from explorer.symmetry.discover import discover
+from explorer.symmetry.groups import Group, Maps, Site, Symmetry, compose, identity, inverse, permuted, random, reorder
+
+PROBES = 3  # samples the symmetry is found and tested on
+
+
+def of(problem: Problem) -> Symmetry:
+    """The symmetry of a problem's network, found once per process."""
+    return _of(problem.spec)
+
+
+@lru_cache(maxsize=32)
+def _of(spec: ProblemSpec) -> Symmetry:
+    problem = Problem(spec)
+    return discover(problem.network(), (problem.split("train").inputs[:PROBES],))
+
+
+__all__ = ["Group", "Maps", "Site", "Symmetry", "compose", "discover", "identity", "inverse", "of", "permuted", "random", "reorder"]
