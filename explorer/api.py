@@ -5,6 +5,11 @@ from explorer.api import interpolate
 line = interpolate("a.safetensors", "b.safetensors", problem="digits-mlp")
 print(line.barrier("loss"))
 line.figure().show()
+
+from explorer.api import align
+
+aligned = align("a.safetensors", "b.safetensors", method="weight_matching")
+print(aligned.before.barrier(), aligned.after.barrier(), aligned.reduction())
 """
 
 from __future__ import annotations
@@ -21,11 +26,13 @@ from explorer.errors import Refused
 from explorer.figures import line as line_figure
 from explorer.files import checkpoints_at, digest
 from explorer.look import recognise
+from explorer.matched import Matched
 from explorer.places import home as default_home
 from explorer.points import Points
+from explorer.realise import made_at, matched_at
 from explorer.run import keep
-from explorer.spec import Buffers, Field, Loaded, ProblemSpec, Run, SplitName
-from explorer.statistics import Barrier, barrier
+from explorer.spec import Aligned, Buffers, Field, Fused, Loaded, ProblemSpec, Recipe, Run, SplitName
+from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.store import RunStore
 
 
@@ -45,9 +52,42 @@ class Line:
         return line_figure.figure_of(self.run.field, self.points, metric)
 
 
+@dataclass(frozen=True)
+class Pair:
+    """The reference and one other model, before and after an alignment."""
+
+    before: Line
+    after: Line
+
+    def reduction(self, metric: str = "loss") -> Estimate:
+        """How much lower the barrier is after the alignment, with its paired 95 % interval. Refused when an end diverged."""
+        for line in (self.before, self.after):
+            line.barrier(metric)
+        found = reduction(self.before.points, self.after.points, self.before.run.field.metrics.index(metric))
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True)
+class AlignedModels:
+    """Models after an alignment: where their checkpoints lie, what became of their units, and a pair for each but the reference."""
+
+    recipes: tuple[Aligned, ...]
+    files: tuple[Path, ...]
+    matched: Matched
+    pairs: tuple[Pair, ...]
+
+
+Reporter = Callable[[int, int, int, str], bool]
+
+
+def _silent(done: int, total: int, fresh: int, message: str) -> bool:
+    return True
+
+
 def interpolate(
-    a: str | Path,
-    b: str | Path,
+    a: str | Path | Recipe,
+    b: str | Path | Recipe,
     *,
     problem: str | Path | ProblemSpec | None = None,
     split: SplitName = "test",
@@ -55,20 +95,19 @@ def interpolate(
     buffers: Buffers = "recalibrate",
     sampler: str = "adaptive",
     options: Mapping[str, object] | None = None,
-    report: Callable[[int, int, int, str], bool] = lambda done, total, fresh, message: True,
+    report: Reporter = _silent,
     home: Path | None = None,
     device: str = "cpu",
 ) -> Line:
-    """Measure the straight line between two checkpoint files.
+    """Measure the straight line between two checkpoint files, or between models that were made (recipes).
 
     `problem`: the name of a shipped problem, or a folder with a problem.toml; by default the one the first checkpoint fits.
     Points that the store in `home` holds already are not measured again. Files and arguments are not changed.
     """
     home = home or default_home()
-    spec = problem if isinstance(problem, ProblemSpec) else find_problem(a, problem)
     store = RunStore(home / "store.sqlite")
     field = Field(
-        problem=spec,
+        problem=problem if isinstance(problem, ProblemSpec) else _problem_of(a, problem),
         corners=(loaded(a), loaded(b)),
         chart=methods.method("chart", "line"),
         split=split,
@@ -81,8 +120,60 @@ def interpolate(
     return Line(run, points.sorted())
 
 
-def loaded(path: str | Path) -> Loaded:
-    """The recipe of a checkpoint file."""
+def align(
+    *models: str | Path | Recipe,
+    method: str = "weight_matching",
+    method_options: Mapping[str, object] | None = None,
+    problem: str | Path | ProblemSpec | None = None,
+    split: SplitName = "test",
+    samples: int = 0,
+    buffers: Buffers = "recalibrate",
+    sampler: str = "adaptive",
+    options: Mapping[str, object] | None = None,
+    report: Reporter = _silent,
+    home: Path | None = None,
+    device: str = "cpu",
+) -> AlignedModels:
+    """Align two or more models, and measure the line from the first to each other one before and after.
+
+    The first is the reference; most methods leave it as it is. Further arguments as in `interpolate`. The aligned checkpoints are kept in `home`.
+    """
+    home = home or default_home()
+    spec = problem if isinstance(problem, ProblemSpec) else _problem_of(models[0], problem)
+    recipes = tuple(map(loaded, models))
+    aligned = Aligned.every(spec, recipes, methods.method("align", method, method_options))
+
+    def line(a: Recipe, b: Recipe) -> Line:
+        return interpolate(
+            a,
+            b,
+            problem=spec,
+            split=split,
+            samples=samples,
+            buffers=buffers,
+            sampler=sampler,
+            options=options,
+            report=report,
+            home=home,
+            device=device,
+        )
+
+    pairs = tuple(Pair(line(recipes[0], r), line(aligned[0], a)) for r, a in zip(recipes[1:], aligned[1:], strict=True))
+    return AlignedModels(aligned, tuple(made_at(r, home) for r in aligned), Matched.read(matched_at(aligned[0], home)), pairs)
+
+
+def _problem_of(model: str | Path | Recipe, name: str | Path | None) -> ProblemSpec:
+    if isinstance(model, (Aligned, Fused)):
+        return model.problem
+    if isinstance(model, Loaded):
+        return find_problem(places.expand(model.path), name)
+    return find_problem(model, name)
+
+
+def loaded(path: str | Path | Recipe) -> Recipe:
+    """The recipe of a checkpoint file; a recipe is one already."""
+    if not isinstance(path, (str, Path)):
+        return path
     (file,) = checkpoints_at(Path(path)) if Path(path).is_file() else (_one(path),)
     return Loaded(digest(file), path=places.shorten(file), name=file.stem)
 

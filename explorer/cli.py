@@ -1,4 +1,4 @@
-"""The command line: `loss-explorer app | barrier | look | problems | runs | worker | train-samples`."""
+"""The command line: `loss-explorer app | barrier | align | look | problems | runs | worker | train-samples`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from explorer.files import stamp
 from explorer.store import RunStore
 
 if TYPE_CHECKING:
+    from explorer.api import AlignedModels
     from explorer.statistics import Barrier
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="How checkpoints lie to each other in weight space: measured, with intervals.")
@@ -125,6 +126,119 @@ def barrier(
             )
         else:
             _print_barriers(found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split")
+
+
+@app.command()
+def align(
+    models: Annotated[list[Path] | None, typer.Argument(help="Two checkpoints or more; the first is the reference.")] = None,
+    method: Annotated[str, typer.Option("--method", "-m", help="Which alignment; `--method list` shows them all.")] = "weight_matching",
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be given again.")] = None,
+    problem: ProblemOption = None,
+    split: Annotated[Split, typer.Option(help="Samples the loss is measured on.")] = Split.test,
+    samples: Annotated[int, typer.Option(min=0, help="How many of them, 0 for all.")] = 0,
+    buffers: Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")] = Policy.recalibrate,
+    save: Annotated[Path | None, typer.Option(help="Also write the aligned checkpoints into this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+) -> None:
+    """Permute hidden units so that checkpoints match, and measure the barrier before and after."""
+    with _refusals():
+        from explorer import methods
+
+        if method == "list":
+            table = Table("method", "what it does", "options")
+            for name in methods.names("align"):
+                table.add_row(name, methods.title("align", name), ", ".join(f"{o.name}={o.default}" for o in methods.options("align", name)))
+            out.print(table)
+            return
+        models = models or []
+        if len(models) < 2:
+            raise Refused("Two checkpoints or more are wanted, the first as the reference. Name another one.")
+        targets = [save / f"{m.stem}-{method}.safetensors" for m in models] if save else []
+        if len({*targets}) < len(targets) or any(t.exists() for t in targets):
+            raise Refused(f"{save} holds checkpoints of these names already, or two of the models share a name. Choose another folder.")
+        from explorer import api
+        from explorer.measure import device_for
+
+        with _progress("Aligning", quiet=as_json) as report:
+            done = api.align(
+                *models,
+                method=method,
+                method_options=_options("align", method, option or []),
+                problem=problem,
+                split=split.value,
+                samples=samples,
+                buffers=buffers.value,
+                report=report,
+                home=home,
+                device=device_for(device),
+            )
+        for source, target in zip(done.files, targets, strict=False):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+        if as_json:
+            print(json.dumps(_alignment_json(done), indent=2))
+        else:
+            _print_alignment(done, models)
+
+
+def _options(kind: str, name: str, given: list[str]) -> dict[str, object]:
+    """`name=value` texts as the options of a method; Refused when a text is not of that form or the value not of that type."""
+    from explorer import methods
+
+    known = {o.name: o for o in methods.options(kind, name)}
+    found: dict[str, object] = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not sign or key not in known:
+            raise Refused(f"--option wants name=value with one of {', '.join(known) or 'no options at all'}; got {text!r}.")
+        found[key] = known[key].parse(value)
+    return found
+
+
+def _alignment_json(done: AlignedModels) -> dict[str, object]:
+    return {
+        "method": done.matched.method,
+        "seconds": done.matched.seconds,
+        "movable": done.matched.movable,
+        "checkpoints": [str(f) for f in done.files],
+        "pairs": [
+            {
+                "models": [done.matched.names[0], name],
+                "before": [dataclasses.asdict(pair.before.barrier(m)) for m in pair.before.run.field.metrics],
+                "after": [dataclasses.asdict(pair.after.barrier(m)) for m in pair.after.run.field.metrics],
+                "reduction": [dataclasses.asdict(pair.reduction(m)) for m in pair.after.run.field.metrics],
+                "distance": [float(done.matched.before[0, i]), float(done.matched.after[0, i])],
+            }
+            for i, (name, pair) in enumerate(zip(done.matched.names[1:], done.pairs, strict=True), start=1)
+        ],
+    }
+
+
+def _print_alignment(done: AlignedModels, models: list[Path]) -> None:
+    found = done.matched
+    table = Table("to", "", "barrier before", "barrier after", "lower by", title_justify="left")
+    table.title = f"{models[0].name} as reference · {found.method} · {found.seconds:.1f} s · {100 * found.movable:.1f} % of the parameters can move"
+    for path, pair in zip(models[1:], done.pairs, strict=True):
+        for metric in pair.before.run.field.metrics:
+            before, after, lower = pair.before.barrier(metric), pair.after.barrier(metric), pair.reduction(metric)
+            table.add_row(
+                path.name,
+                metric,
+                _interval((before.height.value, before.height.low, before.height.high)),
+                _interval((after.height.value, after.height.low, after.height.high)),
+                _interval((lower.value, lower.low, lower.high)),
+            )
+    out.print(table)
+    for i, name in enumerate(found.names[1:], start=1):
+        out.print(f"  {name}: distance to the reference {found.before[0, i]:.4g} → {found.after[0, i]:.4g}", highlight=False)
+    if not found.exact:
+        out.print(f"  {found.method} changes what the models compute: the end of the line after it is not the checkpoint itself.", style="yellow")
+    for note in (*found.notes, *found.warnings, *(f"Operator without a rule, held fixed: {u}" for u in found.unknown)):
+        out.print(f"  {note}", style="yellow")
+    for file in done.files[1:]:
+        out.print(f"  kept at {file}", style="dim", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The one exception whose text is meant for the person at the screen."""
+"""Refused: the one exception whose text is meant for the person at the screen. Stopped: the one that is no mistake."""
 
 
 class Refused(ValueError):
@@ -6,3 +6,7 @@ class Refused(ValueError):
 
     Raise it for anything the user can put right (a file, an option, a choice). Everything else is a bug and keeps its traceback.
     """
+
+
+class Stopped(Exception):
+    """The person asked to leave off: work in progress unwinds, what is kept already stays."""

@@ -13,14 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from explorer.errors import Refused
-from explorer.symmetry import Group, Maps, Site, Symmetry, reorder
+from explorer.matched import Layer, Matched, UnitGroup
+from explorer.points import Array
+from explorer.symmetry import Group, Maps, Site, Symmetry, identity, reorder
 from explorer.symmetry.groups import Axis, leaves, order
-from explorer.weights import Weights, compatible
+from explorer.weights import Weights, compatible, gram
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """`progress(done, total, message)`: called at each step; raises when the work is to end."""
@@ -213,3 +216,83 @@ def _once(weights: Mapping[str, Tensor], names: Sequence[str]) -> list[str]:
 def _work(tensor: Tensor, device: str) -> Tensor:
     tensor = tensor.detach().to(device)
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+DRAWN = 512  # units of the largest group whose similarity matrix is kept
+
+
+def describe(
+    models: Sequence[Mapping[str, Tensor]],
+    alignment: Alignment,
+    found: Symmetry,
+    parameters: Sequence[str],
+    *,
+    names: Sequence[str],
+    method: str,
+    seconds: float,
+) -> Matched:
+    """An alignment as plain arrays, with what can be said of it from the weights alone."""
+    reference = alignment.weights[0]
+    same = [n for n in _once(reference, parameters) if all(m[n].shape == reference[n].shape for m in models)]
+    equal = len(same) == len(_once(reference, parameters))
+    layers = [
+        Layer(n, tuple(_cosine(models[0][n], m[n]) for m in models[1:]), tuple(_cosine(reference[n], m[n]) for m in alignment.weights[1:]))
+        for n in same
+        if reference[n].dim() > 1
+    ]
+    unit_groups = tuple(
+        UnitGroup(g.name, g.size, g.within or "", tuple(dict.fromkeys(s.tensor for s in found.sites(g.name)))) for g in found.groups.values()
+    )
+    nothing = np.full((len(models), len(models)), np.nan)
+    return Matched(
+        names=tuple(names),
+        method=method,
+        exact=alignment.exact,
+        objective=alignment.objective,
+        trace=alignment.trace,
+        notes=alignment.notes,
+        seconds=seconds,
+        movable=found.movable,
+        unknown=found.unknown,
+        warnings=found.warnings,
+        groups=unit_groups,
+        layers=tuple(layers),
+        before=_distances(models, parameters) if equal else nothing,
+        after=_distances(alignment.weights, parameters),
+        maps=tuple({n: p.cpu().numpy() for n, p in maps.items()} for maps in alignment.maps),
+        similarity=tuple(
+            _similarities(reference, m, found, parameters, maps) if equal and i else {}
+            for i, (m, maps) in enumerate(zip(models, alignment.maps, strict=True))
+        ),
+    )
+
+
+def _similarities(
+    reference: Mapping[str, Tensor], model: Mapping[str, Tensor], found: Symmetry, parameters: Sequence[str], maps: Maps
+) -> dict[str, Array]:
+    """(n, n) cosines of units, for the groups that are permuted as a whole."""
+    if any(p.is_floating_point() for p in maps.values()):
+        return {}
+    cross = WeightScores(reference, model, found, parameters)
+    own, other = WeightScores(reference, reference, found, parameters), WeightScores(model, model, found, parameters)
+    still = identity(found)
+    done: dict[str, Array] = {}
+    for name in families(found):
+        if found.groups[name].size > DRAWN or found.inner(name):
+            continue
+        scores = cross(name, maps).outer
+        norm = own(name, still).outer.diagonal().sqrt()[:, None] * other(name, still).outer.diagonal().sqrt()[None, :]
+        done[name] = torch.where(norm > 0, scores / norm, 0).float().numpy()
+    return done
+
+
+def _distances(models: Sequence[Mapping[str, Tensor]], parameters: Sequence[str]) -> Array:
+    inner = gram(models, parameters)
+    square = np.diag(inner)
+    return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * inner, 0.0))
+
+
+def _cosine(x: Tensor, y: Tensor) -> float:
+    x, y = x.double().flatten(), y.double().flatten()
+    norm = float(x.norm() * y.norm())
+    return float(x @ y) / norm if norm else 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -72,6 +73,24 @@ class Option:
         wanted = f"one of {list(self.choices)}" if self.choices else f"{self.kind}{f' of {self.item}' if self.item else ''}"
         raise Refused(f"Option '{self.name}' wants {wanted}, got {value!r}.")
 
+    def parse(self, text: str) -> Value:
+        """The value a person typed, checked."""
+        match self.kind:
+            case "bool" if text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+                return text.lower() in ("true", "yes", "on", "1")
+            case "choice":
+                return self.check(next((c for c in self.choices if str(c) == text), text))
+            case "tuple":
+                item = Option(f"{self.name}[…]", self.item, 0)
+                return tuple(item.parse(part) for part in text.replace(",", " ").split())
+            case "int" | "float":
+                try:
+                    return self.check(int(text) if self.kind == "int" else float(text))
+                except ValueError as error:
+                    raise error if isinstance(error, Refused) else Refused(f"Option '{self.name}' wants {self.kind}, got {text!r}.") from error
+            case _:
+                return self.check(text)
+
     def _ranged(self, value: float) -> float:
         if self.range and not self.range.low <= value <= self.range.high:
             raise Refused(f"Option '{self.name}' must lie in {self.range.low:g} … {self.range.high:g}, got {value}.")
@@ -122,6 +141,12 @@ def method(kind: str, name: str, given: Mapping[str, object] | None = None) -> M
 
 # Arguments that the caller wires and nobody chooses; they are keyword-only, so that they cannot be mixed up, but no options.
 _WIRING = frozenset({"device", "progress"})
+
+
+def wired(function: Callable[..., object], **wiring: object) -> dict[str, object]:
+    """Of the wiring at hand (device, progress), what a method's function takes."""
+    taken = inspect.signature(function).parameters
+    return {name: value for name, value in wiring.items() if name in taken}
 
 
 def _is_wiring(arg: ast.arg) -> bool:

@@ -5,6 +5,7 @@
     [network]                      # name, and the options of its `build`
     [data]                         # name, path (relative to this file's folder), and the options of its `load`
     [split]                        # val, test: shares of the data; seed
+    [symmetry]                     # only where it cannot be deduced: tensor = ["group", "-"], one text per axis (explorer.symmetry.groups)
 
 The splits are cut from one random order of all samples, drawn from `seed` alone, so they are the same in every process and
 for every checkpoint. Each keeps that order: its first k samples are a fair draw of k. Where the source brings a test set,
@@ -103,7 +104,7 @@ def read(path: str | Path) -> ProblemSpec:
         file = Path(path) / "problem.toml" if Path(path).is_dir() else Path(path)
     table = _toml(file)
     where = f"{file.resolve().parent.name}/{file.name}"
-    _only(table, ("title", "loss", "network", "data", "split"), where)
+    _only(table, ("title", "loss", "network", "data", "split", "symmetry"), where)
     split = _table(table, "split", where, required=False)
     _only(split, ("val", "test", "seed"), f"{where}, [split]")
     val, test = _share(split, "val", 0.2, where), _share(split, "test", 0.3, where)
@@ -124,6 +125,7 @@ def read(path: str | Path) -> ProblemSpec:
         test=test,
         seed=seed,
         digest=digest,
+        symmetry=_symmetry(table, where),
         name=file.resolve().parent.name,
         title=_text(table, "title", where, ""),
         path="" if source is None else places.shorten(source),
@@ -178,6 +180,15 @@ def _table(table: Mapping[str, object], key: str, where: str, *, required: bool 
     if not isinstance(value, dict):
         raise Refused(f"{where}: a table [{key}] is wanted{'' if value is None else f', got {value!r}'}.")
     return cast("dict[str, object]", value)
+
+
+def _symmetry(table: Mapping[str, object], where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for tensor, axes in sorted(_table(table, "symmetry", where, required=False).items()):
+        if not isinstance(axes, list) or not all(isinstance(a, str) for a in cast("list[object]", axes)):
+            raise Refused(f"{where}, [symmetry]: {tensor!r} wants a list of one text per axis, such as ['hidden', '-'], got {axes!r}.")
+        found.append((tensor, tuple(cast("list[str]", axes))))
+    return tuple(found)
 
 
 def _text(table: Mapping[str, object], key: str, where: str, default: str) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import torch
 
-from explorer import checkpoint, methods, places
+from explorer import checkpoint, methods, places, symmetry
 from explorer.errors import Refused
 from explorer.files import digest
+from explorer.matching import Alignment, Progress, describe, quiet
 from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like, recalibrate
 from explorer.problem import Problem
-from explorer.spec import Fused, Loaded, Recipe
+from explorer.spec import Aligned, Fused, Loaded, Recipe
 from explorer.store import RunStore
 from explorer.weights import Weights, compatible
 
@@ -24,13 +27,28 @@ def made_at(recipe: Recipe, home: Path) -> Path:
     return home / "models" / f"{recipe.id}.safetensors"
 
 
-def realise(recipe: Recipe, store: RunStore, home: Path) -> Weights:
-    """The weights a recipe stands for, on the CPU. Refused when a file is gone or has changed."""
+def matched_at(recipe: Aligned, home: Path) -> Path:
+    """Where what became of all the models of an alignment is kept (explorer.matched)."""
+    return home / "models" / f"{replace(recipe, which=0).id}.npz"
+
+
+def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Weights:
+    """The weights a recipe stands for, on the CPU. Refused when a file is gone or has changed.
+
+    `progress(done, total, message)` is told of long work, and may raise Stopped.
+    """
     match recipe:
         case Loaded():
             return _load(recipe, store)
+        case Aligned():
+            if not (made_at(recipe, home).exists() and matched_at(recipe, home).exists()):
+                _align(recipe, [realise(m, store, home, device=device, progress=progress) for m in recipe.models], home, device, progress)
+            return checkpoint.read(made_at(recipe, home)).weights
         case Fused():
-            return _memoised(recipe, home, lambda: _fuse(recipe, store, home))
+            if not made_at(recipe, home).exists():
+                models = [realise(m, store, home, device=device, progress=progress) for m in recipe.models]
+                _keep(recipe, _fuse(recipe, models, device, progress), home)
+            return checkpoint.read(made_at(recipe, home)).weights
 
 
 def _load(recipe: Loaded, store: RunStore) -> Weights:
@@ -46,12 +64,27 @@ def _load(recipe: Loaded, store: RunStore) -> Weights:
     raise Refused(f"The checkpoint {name} is not where it was ({', '.join(map(str, candidates)) or 'no path known'}). Register its folder again.")
 
 
-def _fuse(recipe: Fused, store: RunStore, home: Path) -> Weights:
-    models = [realise(m, store, home) for m in recipe.models]
+def _align(recipe: Aligned, models: list[Weights], home: Path, device: str, progress: Progress) -> None:
+    """Align all models at once, and keep every one of them and what became of its units."""
+    problem = Problem(recipe.problem)
+    names = [m.name or m.id for m in recipe.models]
+    align = cast("Callable[..., Alignment]", methods.find("align", recipe.method.name))
+    started = time.perf_counter()
+    done = align(models, problem, **recipe.method.kwargs(), **methods.wired(align, device=device, progress=progress))
+    seconds = time.perf_counter() - started
+    for i, weights in enumerate(done.weights):
+        checkpoint.check(weights, problem.shapes(), what=names[i])
+        _keep(replace(recipe, which=i), weights, home)
+    parameters = [name for name, _ in problem.network().named_parameters()]
+    found = describe(models, done, symmetry.of(problem), parameters, names=names, method=recipe.method.name, seconds=seconds)
+    found.write(matched_at(recipe, home))
+
+
+def _fuse(recipe: Fused, models: list[Weights], device: str, progress: Progress) -> Weights:
     compatible(models, [m.name or m.id for m in recipe.models])
     problem = Problem(recipe.problem)
     fuse = cast("Callable[..., Weights]", methods.find("fuse", recipe.method.name))
-    fused = fuse(models, problem, **recipe.method.kwargs())
+    fused = fuse(models, problem, **recipe.method.kwargs(), **methods.wired(fuse, device=device, progress=progress))
     return settled(fused, models, problem, recipe)
 
 
@@ -72,11 +105,7 @@ def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fus
     return {name: state[name].to(tensor.dtype) if name in buffers else tensor for name, tensor in fused.items()}
 
 
-def _memoised(recipe: Fused, home: Path, make: Callable[[], Weights]) -> Weights:
+def _keep(recipe: Aligned | Fused, weights: Weights, home: Path) -> None:
     path = made_at(recipe, home)
-    if not path.exists():
-        weights = make()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.write(path, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=True)
-        return weights
-    return checkpoint.read(path).weights
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.write(path, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=True)

@@ -13,6 +13,8 @@ from typing import cast
 import numpy as np
 
 from explorer import checkpoint, methods
+from explorer.errors import Stopped
+from explorer.matching import Progress, quiet
 from explorer.measure import Evaluate
 from explorer.points import Array, Points
 from explorer.problem import Problem
@@ -38,7 +40,10 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     if store.field(field.id) is None:
         if not report(0, total, 0, "Loading the checkpoints"):
             return False
-        evaluate = open_field(field, store, home, device=device)
+        try:
+            evaluate = open_field(field, store, home, device=device, progress=_told(report, total))
+        except Stopped:
+            return False
     known = store.field(field.id)
     assert known is not None
     points, seen = store.points(field.id)
@@ -58,16 +63,26 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         points = points.extended(new.coords, new.values)
 
 
+def _told(report: Report, total: int) -> Progress:
+    """The making of a run's corners, told as a message of the run."""
+
+    def progress(done: int, of: int, message: str) -> None:
+        if not report(0, total, 0, f"Preparing the models: {message} ({done} of {of})"):
+            raise Stopped
+
+    return progress
+
+
 def left(run: Run, points: Points) -> int:
     """The most points a run may still ask for, given those that are there."""
     count = cast("Callable[..., int]", methods.find("sample", run.sampler.name, function="left"))
     return count(points, **run.sampler.kwargs())
 
 
-def open_field(field: Field, store: RunStore, home: Path, *, device: str = "cpu") -> Evaluate:
+def open_field(field: Field, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Evaluate:
     """Load a field's corners, check that they fit its problem, and make the field known to the store."""
     problem = Problem(field.problem)
-    corners = [realise(recipe, store, home) for recipe in field.corners]
+    corners = [realise(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
     names = [recipe.name or recipe.id for recipe in field.corners]
     compatible(corners, names)
     checkpoint.check(corners[0], problem.shapes(), what=names[0])

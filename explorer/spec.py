@@ -19,10 +19,11 @@ Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Buffers: TypeAlias = Literal["recalibrate", "mix", "first"]
 SplitName: TypeAlias = Literal["train", "val", "test"]
-Recipe: TypeAlias = "Loaded | Fused"
+Recipe: TypeAlias = "Loaded | Aligned | Fused"
 Wish: TypeAlias = "Run | Look | Make"
 
 UNHASHED = MappingProxyType({"unhashed": True})
+UNLESS_GIVEN = MappingProxyType({"unless given": True})  # hashed only when it differs from its default: ids made before it existed stay
 
 
 _KINDS: dict[str, type[Spec]] = {}
@@ -74,6 +75,7 @@ class ProblemSpec(Spec):
 
     `val` and `test` are shares of the data (test is ignored where the source brings its own test set); `seed` draws the
     splits and the blocks. `digest` is the SHA-256 of the source's files, empty for data that ship inside a package.
+    `symmetry`: the network's permutation symmetry written by hand, (tensor, one text per axis); empty: deduced.
     """
 
     network: Method
@@ -83,6 +85,7 @@ class ProblemSpec(Spec):
     test: float = 0.3
     seed: int = 0
     digest: str = ""
+    symmetry: tuple[tuple[str, tuple[str, ...]], ...] = dataclasses.field(default=(), metadata=UNLESS_GIVEN)
     name: str = dataclasses.field(default="", metadata=UNHASHED)
     title: str = dataclasses.field(default="", metadata=UNHASHED)
     path: str = dataclasses.field(default="", metadata=UNHASHED)  # absolute; "" where the source needs none
@@ -95,6 +98,23 @@ class Loaded(Spec):
     digest: str
     path: str = dataclasses.field(default="", metadata=UNHASHED)
     name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+
+@dataclass(frozen=True)
+class Aligned(Spec):
+    """One of several models after all of them were aligned: models[which], usually to the order of models[0]."""
+
+    problem: ProblemSpec
+    models: tuple[Recipe, ...]
+    which: int
+    method: Method
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+    @classmethod
+    def every(cls, problem: ProblemSpec, models: tuple[Recipe, ...], method: Method) -> tuple[Aligned, ...]:
+        """All of the models after one alignment, in their order."""
+        title = method.name.replace("_", " ")
+        return tuple(cls(problem, models, i, method, name=f"{m.name or m.id} ({title})") for i, m in enumerate(models))
 
 
 @dataclass(frozen=True)
@@ -186,6 +206,7 @@ def _hashed(value: object) -> Json:
     match value:
         case Spec():
             kept = [f for f in fields(_instance(value)) if not f.metadata.get("unhashed")]
+            kept = [f for f in kept if not (f.metadata.get("unless given") and getattr(value, f.name) == f.default)]
             return {"kind": type(value).__name__, **{f.name: _hashed(getattr(value, f.name)) for f in kept}}
         case tuple():
             return [_hashed(v) for v in cast("tuple[object, ...]", value)]

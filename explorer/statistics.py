@@ -131,6 +131,30 @@ def difference(a: Points, b: Points, metric: int = 0) -> Estimate:
     return Estimate(float(delta.sum() / a.counts.sum()), float(low), float(high))
 
 
+def reduction(before: Points, after: Points, metric: int = 0) -> Estimate | None:
+    """How much lower the barrier of one path is than that of another, with its paired interval; None while a barrier is missing.
+
+    Both paths were measured on the same samples in the same blocks; each draw takes both maxima anew.
+    """
+    drawn = [_heights(p.sorted(), metric) for p in (before, after)]
+    if drawn[0] is None or drawn[1] is None:
+        return None
+    (height, draws), (height_after, draws_after) = drawn[0], drawn[1]
+    low, high = np.quantile(draws - draws_after, [0.025, 0.975])
+    return Estimate(height - height_after, float(low), float(high))
+
+
+def _heights(points: Points, metric: int) -> tuple[float, Array] | None:
+    found = barrier(points, metric)
+    if found is None:
+        return None
+    t = points.coords[:, 0]
+    kept = (t >= 0) & (t <= 1) & np.isfinite(points.values[:, metric]).all(axis=1)
+    rise = _rise(Points(points.coords[kept], points.values[kept], points.counts), metric)
+    draws = _draws(len(points.counts))
+    return found.height.value, ((rise @ draws.T) / (draws @ points.counts)).max(axis=0)
+
+
 def _rise(points: Points, metric: int) -> Array:
     """(K, B) block sums of the height above the straight line between the first and the last point."""
     t, value = points.coords[:, :1], points.values[:, metric]

@@ -14,7 +14,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from explorer.errors import Refused
+from explorer.errors import Refused, Stopped
+from explorer.matching import Progress
 from explorer.look import look
 from explorer.realise import made_at, realise
 from explorer.run import Report, keep
@@ -78,7 +79,10 @@ class Worker:
             case Look() as wish:
                 return True, look(wish, self.store, report=report, device=self.device).to_json()
             case Make(recipe):
-                realise(recipe, self.store, self.home)
+                try:
+                    realise(recipe, self.store, self.home, device=self.device, progress=_progress(report))
+                except Stopped:
+                    return False, None
                 return True, {"path": str(made_at(recipe, self.home))}
 
     def _reporter(self, claimed: Status) -> Report:
@@ -108,3 +112,11 @@ class Worker:
             over.set()
             thread.join()
             self.store.retire(self.id)
+
+
+def _progress(report: Report) -> Progress:
+    def progress(done: int, total: int, message: str) -> None:
+        if not report(done, total, done, message):
+            raise Stopped
+
+    return progress

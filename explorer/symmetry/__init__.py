@@ -6,21 +6,24 @@ from functools import lru_cache
 
 from explorer.problem import Problem
 from explorer.spec import ProblemSpec
-from explorer.symmetry.discover import discover
-from explorer.symmetry.groups import Group, Maps, Site, Symmetry, compose, identity, inverse, permuted, random, reorder
+from explorer.symmetry.discover import checked, discover
+from explorer.symmetry.groups import Group, Maps, Site, Symmetry, compose, identity, inverse, permuted, random, reorder, written_by_hand
 
 PROBES = 3  # samples the symmetry is found and tested on
 
 
 def of(problem: Problem) -> Symmetry:
-    """The symmetry of a problem's network, found once per process."""
+    """The symmetry of a problem's network, deduced or as its problem.toml writes it; found and tested once per process."""
     return _of(problem.spec)
 
 
 @lru_cache(maxsize=32)
 def _of(spec: ProblemSpec) -> Symmetry:
     problem = Problem(spec)
-    return discover(problem.network(), (problem.split("train").inputs[:PROBES],))
+    network, example = problem.network(), (problem.split("train").inputs[:PROBES],)
+    if spec.symmetry:
+        return checked(written_by_hand(dict(spec.symmetry), problem.shapes()), network, example)
+    return discover(network, example)
 
 
 __all__ = ["Group", "Maps", "Site", "Symmetry", "compose", "discover", "identity", "inverse", "of", "permuted", "random", "reorder"]

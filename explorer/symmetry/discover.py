@@ -49,6 +49,20 @@ def discover(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
     return _verified(fits, network, args, dict(kwargs or {}))
 
 
+def checked(symmetry: Symmetry, network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Symmetry:
+    """A symmetry written by hand, after the same test. Refused with the names of the groups that change what the network computes."""
+    probe = _Probe(copy.deepcopy(network).eval(), args, dict(kwargs or {}))
+    moved = g.random(symmetry, torch.Generator().manual_seed(0))
+    if not probe.passes(symmetry, moved):
+        still = g.identity(symmetry)
+        wrong = [name for name in symmetry.groups if not probe.passes(symmetry, {**still, name: moved[name]})]
+        raise Refused(
+            f"The symmetry written by hand is not one of this network: permuting {', '.join(wrong or symmetry.groups)} changes its output."
+            " Check that every tensor in which these units stand is listed, on the right axis."
+        )
+    return symmetry
+
+
 def _export(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ExportedProgram:
     try:
         with torch.no_grad():
