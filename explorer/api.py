@@ -28,8 +28,8 @@ from explorer.files import checkpoints_at, digest
 from explorer.look import recognise
 from explorer.matched import Matched
 from explorer.places import home as default_home
+from explorer.places import made_at, matched_at
 from explorer.points import Points
-from explorer.realise import made_at, matched_at
 from explorer.run import keep
 from explorer.spec import Aligned, Buffers, Field, Fused, Loaded, ProblemSpec, Recipe, Run, SplitName
 from explorer.statistics import Barrier, Estimate, barrier, reduction

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
+
+from explorer.spec import Aligned, Recipe
 
 
 def root() -> Path:
@@ -31,3 +34,13 @@ def shorten(path: Path) -> str:
 def expand(text: str) -> Path:
     """The inverse of shorten."""
     return root() / text
+
+
+def made_at(recipe: Recipe, home: Path) -> Path:
+    """Where the weights of a recipe are kept once they have been made."""
+    return home / "models" / f"{recipe.id}.safetensors"
+
+
+def matched_at(recipe: Aligned, home: Path) -> Path:
+    """Where what became of all the models of an alignment is kept (explorer.matched)."""
+    return home / "models" / f"{replace(recipe, which=0).id}.npz"

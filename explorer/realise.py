@@ -16,20 +16,11 @@ from explorer.errors import Refused
 from explorer.files import digest
 from explorer.matching import Alignment, Progress, describe, quiet
 from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like, recalibrate
+from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.spec import Aligned, Fused, Loaded, Recipe
 from explorer.store import RunStore
 from explorer.weights import Weights, compatible
-
-
-def made_at(recipe: Recipe, home: Path) -> Path:
-    """Where the weights of a recipe are kept once they have been made."""
-    return home / "models" / f"{recipe.id}.safetensors"
-
-
-def matched_at(recipe: Aligned, home: Path) -> Path:
-    """Where what became of all the models of an alignment is kept (explorer.matched)."""
-    return home / "models" / f"{replace(recipe, which=0).id}.npz"
 
 
 def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Weights:

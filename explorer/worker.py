@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from explorer.errors import Refused, Stopped
-from explorer.matching import Progress
 from explorer.look import look
-from explorer.realise import made_at, realise
+from explorer.matching import Progress
+from explorer.places import made_at
+from explorer.realise import realise
 from explorer.run import Report, keep
 from explorer.spec import Json, Look, Make, Run
 from explorer.status import Status

@@ -17,7 +17,8 @@ from explorer.errors import Refused
 from explorer.facts import Seen
 from explorer.files import digest
 from explorer.measure import Evaluate
-from explorer.realise import made_at, realise
+from explorer.places import made_at
+from explorer.realise import realise
 from explorer.run import keep
 from explorer.spec import Fused, Loaded, Look, Make, Run
 from explorer.worker import Worker

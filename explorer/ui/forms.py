@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from explorer import methods
 from explorer.methods import Option
 from explorer.spec import Method, Value
 
+COLUMNS = 3
 
-def choose(kind: str, label: str, *, key: str, start: Method | None = None, only: tuple[str, ...] = ()) -> Method:
-    """Pick a method of a kind and set its options; `start` is what the form shows at first."""
+
+def choose(
+    kind: str, label: str, *, key: str, start: Method | None = None, only: tuple[str, ...] = (), fields: DeltaGenerator | None = None
+) -> Method:
+    """Pick a method of a kind and set its options; `start` is what the form shows at first. `fields`: where the options go, side by side."""
     names = [n for n in methods.names(kind) if not only or n in only]
     first = names.index(start.name) if start and start.name in names else 0
     name = st.selectbox(label, names, index=first, key=f"{key}-{kind}", format_func=lambda n: n.replace("_", " "), help=_help(kind, names))
     given = start.kwargs() if start and start.name == name else {}
     st.caption(methods.title(kind, name))
-    return methods.method(
-        kind, name, {o.name: _field(o, given.get(o.name, o.default), key=f"{key}-{name}-{o.name}") for o in methods.options(kind, name)}
-    )
+    options = methods.options(kind, name)
+    values: dict[str, object] = {}
+    columns = fields.columns(COLUMNS, gap="medium") if fields is not None and options else []
+    for i, option in enumerate(options):
+        with columns[i % COLUMNS] if columns else nullcontext():
+            values[option.name] = _field(option, given.get(option.name, option.default), key=f"{key}-{name}-{option.name}")
+    return methods.method(kind, name, values)
 
 
 def _help(kind: str, names: list[str]) -> str:

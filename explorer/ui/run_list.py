@@ -12,6 +12,7 @@ from explorer.statistics import barrier
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import shell, state
+from explorer.ui.align_form import Comparison
 
 PAGE = 20
 
@@ -62,7 +63,7 @@ def _row(store: RunStore, status: Status) -> None:
             state.badge(status)
             st.caption(_result(store, status))
         with go:
-            shell.link("interpolate", "Open", icon=":material/open_in_new:", run=status.id)
+            shell.link("align" if Comparison.of(status.wish) else "interpolate", "Open", icon=":material/open_in_new:", run=status.id)
             if status.active:
                 st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(status.id,), key=f"stop-{status.id}")
             else:

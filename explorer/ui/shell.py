@@ -18,6 +18,7 @@ from explorer.store import RunStore
 PAGES = (
     ("home", "Home", ":material/explore:"),
     ("checkpoints", "Checkpoints", ":material/inventory_2:"),
+    ("align", "Align", ":material/join_inner:"),
     ("interpolate", "Interpolate", ":material/show_chart:"),
     ("runs", "Runs", ":material/history:"),
 )

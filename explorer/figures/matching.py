@@ -1,0 +1,111 @@
+"""Pictures of an alignment: how it converged, which layers came closer, which unit went where, and how alike units are."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures.curve import PALETTE, RULE
+from explorer.matched import Matched
+from explorer.points import Array
+
+
+def convergence(found: Matched) -> go.Figure:
+    """What the method improved, step by step; one line for each model that was moved."""
+    fig = go.Figure()
+    for i, trace in enumerate(found.trace):
+        name = found.names[i + 1] if i + 1 < len(found.names) else f"step {i}"
+        fig.add_scatter(
+            x=np.arange(len(trace)),
+            y=np.array(trace),
+            name=escape(name, quote=False),
+            mode="lines+markers" if len(trace) <= 60 else "lines",
+            line={"color": PALETTE[i % len(PALETTE)], "width": 2},
+            marker={"size": 6},
+            hovertemplate="step %{x}: %{y:.5g}<extra></extra>",
+        )
+    fig.update_layout(_layout(320), showlegend=len(found.trace) > 1)
+    fig.update_xaxes(title="step", zeroline=False)
+    fig.update_yaxes(title=escape(found.objective, quote=False), zeroline=False)
+    return fig
+
+
+def layers(found: Matched, model: int) -> go.Figure:
+    """Cosine of each weight with the reference's, before (open) and after (filled)."""
+    names = [escape(layer.tensor, quote=False) for layer in found.layers]
+    before = np.array([layer.before[model - 1] for layer in found.layers])
+    after = np.array([layer.after[model - 1] for layer in found.layers])
+    rows = np.arange(len(names))
+    fig = go.Figure()
+    for row, b, a in zip(rows, before, after, strict=True):
+        fig.add_shape(type="line", x0=b, x1=a, y0=row, y1=row, line={"color": RULE, "width": 3}, layer="below")
+    fig.add_scatter(
+        x=before,
+        y=rows,
+        mode="markers",
+        name="before",
+        marker={"size": 10, "color": "rgba(0,0,0,0)", "line": {"color": PALETTE[1], "width": 2}},
+        customdata=names,
+        hovertemplate="%{customdata} before: %{x:.3f}<extra></extra>",
+    )
+    fig.add_scatter(
+        x=after,
+        y=rows,
+        mode="markers",
+        name="after",
+        marker={"size": 10, "color": PALETTE[0]},
+        customdata=names,
+        hovertemplate="%{customdata} after: %{x:.3f}<extra></extra>",
+    )
+    fig.update_layout(_layout(max(220, 110 + 24 * len(names))), legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
+    fig.update_xaxes(title=f"cosine with {escape(found.names[0], quote=False)}", range=[min(-0.1, float(before.min(initial=0)) - 0.05), 1.05])
+    fig.update_yaxes(tickvals=rows.tolist(), ticktext=names, autorange="reversed", automargin=True, showgrid=False)
+    return fig
+
+
+def moves(p: Array, *, reference: str, other: str) -> go.Figure:
+    """(n, n) where each unit of the other model went: row = its place now, the reference's; column = its place before. Shares for a transport."""
+    matrix = shares(p)
+    fig = _heatmap(matrix, colours="Blues", low=0.0, high=max(float(matrix.max(initial=0)), 1e-12), value="share %{z:.3g}")
+    fig.update_xaxes(title=f"place in {escape(other, quote=False)} before")
+    fig.update_yaxes(title=f"unit of {escape(reference, quote=False)} it now stands for")
+    return fig
+
+
+def similarity(cosines: Array, *, reference: str, other: str) -> go.Figure:
+    """(n, n) cosine between the weights of the reference's units (rows) and the other's (columns, in the order given)."""
+    fig = _heatmap(cosines, colours="RdBu_r", low=-1.0, high=1.0, value="cosine %{z:.2f}")
+    fig.update_xaxes(title=f"units of {escape(other, quote=False)}")
+    fig.update_yaxes(title=f"units of {escape(reference, quote=False)}")
+    return fig
+
+
+def shares(p: Array) -> Array:
+    """A permutation as an (n, n) matrix of zeros and ones; a transport matrix as it is, its rows summing to one."""
+    if np.issubdtype(p.dtype, np.integer):
+        return np.eye(len(p))[p.astype(np.int64)]
+    total = p.sum(axis=1, keepdims=True)
+    return p / np.where(total > 0, total, 1)
+
+
+def _heatmap(values: Array, *, colours: str, low: float, high: float, value: str) -> go.Figure:
+    fig = go.Figure(
+        go.Heatmap(
+            z=values.astype(np.float32),
+            colorscale=colours,
+            zmin=low,
+            zmax=high,
+            hovertemplate=f"row %{{y}}, column %{{x}}: {value}<extra></extra>",
+            colorbar={"thickness": 10, "outlinewidth": 0},
+        )
+    )
+    fig.update_layout(_layout(420))
+    fig.update_xaxes(constrain="domain", showgrid=False, zeroline=False)
+    fig.update_yaxes(autorange="reversed", scaleanchor="x", constrain="domain", showgrid=False, zeroline=False)
+    return fig
+
+
+def _layout(height: int) -> dict[str, object]:
+    return {"height": height, "margin": {"l": 10, "r": 10, "t": 30, "b": 10}}

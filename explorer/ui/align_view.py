@@ -1,0 +1,353 @@
+"""An alignment as it is being made, and what came of it: the barrier before and after, and what became of every unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer import methods, places
+from explorer.errors import Refused
+from explorer.figures import line
+from explorer.figures import matching as pictures
+from explorer.matched import Matched
+from explorer.points import Points
+from explorer.spec import Run
+from explorer.statistics import Barrier, Estimate, barrier, reduction
+from explorer.status import Status
+from explorer.store import RunStore
+from explorer.ui import shell, state
+from explorer.ui.align_form import Comparison
+from explorer.ui.curve import curve
+
+POLL_S = 0.5
+QUIET = {"displaylogo": False}
+
+
+def want(comparison: Comparison) -> str:
+    """Wish for all of a comparison's lines; the id under which it is found again."""
+    for i in range(1, len(comparison.models)):
+        shell.want(comparison.before(i))
+        shell.want(comparison.after(i))
+    return comparison.after(1).id
+
+
+def show(store: RunStore, comparison: Comparison) -> None:
+    """Everything about one alignment; while it is being worked on, the page looks again every half second."""
+    names = [m.name or m.id for m in comparison.models]
+    first, second, third = st.columns([2, 2, 4], vertical_alignment="center")
+    with third:
+        i = 1
+        if len(names) > 2:
+            picked = st.segmented_control(
+                "Model", list(range(1, len(names))), default=1, format_func=names.__getitem__, key="align-model", label_visibility="collapsed"
+            )
+            i = picked or 1
+    with first:
+        metric = (
+            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
+            or "loss"
+        )
+    with second:
+        log = st.toggle("Logarithmic", key="log", bind="query-params")
+    active = _active(_statuses(store, comparison))
+    st.fragment(_live, run_every=POLL_S if active else None)(store, comparison, i, metric, log, active)
+    path = places.matched_at(comparison.aligned[0], places.home())
+    if not path.is_file():
+        if not active:
+            _again(store, comparison)
+        return
+    try:
+        found = Matched.read(path)
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return
+    _takeaway(store, comparison, i)
+    _details(comparison, found, i)
+
+
+def _statuses(store: RunStore, comparison: Comparison) -> list[Status]:
+    runs = [run for i in range(1, len(comparison.models)) for run in (comparison.before(i), comparison.after(i))]
+    return [s for s in map(store.status, (r.id for r in runs)) if s is not None]
+
+
+def _active(statuses: list[Status]) -> bool:
+    return any(s.active for s in statuses)
+
+
+def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: bool, was_active: bool) -> None:
+    statuses = _statuses(store, comparison)
+    active = _active(statuses)
+    before, after = comparison.before(i), comparison.after(i)
+    measured, _ = store.points(before.field.id)
+    matched, _ = store.points(after.field.id)
+    _progress(store, comparison, statuses)
+    title = comparison.method.name.replace("_", " ")
+    curves = [
+        line.curve(after.field, matched, metric, name=f"after {title}"),
+        line.curve(before.field, measured, metric, ghost=True, name="before"),
+    ]
+    names = [m.name or m.id for m in comparison.models]
+    left, right = st.columns([5, 3], gap="large")
+    with left:
+        t = curve(
+            curves,
+            key=f"align-{after.id}",
+            x_title=f"t   (0 = {names[0]}, 1 = {names[i]})",
+            y_title=line.y_title(after.field, metric),
+            x_range=(0.0, 1.0),
+            pick=None,
+            height=380,
+            log=log,
+            caption=f"{len(measured)} and {len(matched)} measured points · {int(matched.counts.sum()) if len(matched) else 0:,} {after.field.split} samples"
+            " · 95 % bands · click to inspect the model at a point",
+            alt=f"{metric} along the straight line before and after {title}.",
+        )
+    if t is not None and not active:
+        st.session_state.pop(f"align-{after.id}", None)
+        shell.go("interpolate", run=after.id, t=f"{t:g}")
+    with right:
+        _numbers(measured, matched, metric, after, names[i])
+    if was_active != active:
+        st.rerun()
+    if active:
+        shell.tend()
+
+
+def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -> None:
+    for status in statuses:
+        if status.state == "failed":
+            st.error(status.error, icon=":material/error:")
+            return
+    running = next((s for s in statuses if s.state == "running"), next((s for s in statuses if s.active), None))
+    words, button = st.columns([5, 1], vertical_alignment="center")
+    if running is not None:
+        done, total = sum(s.done for s in statuses), sum(s.total for s in statuses)
+        with words:
+            st.progress(min(done / total, 1.0) if total else 0.0, text=state.sentence(running))
+        with button:
+            st.button("Stop", icon=":material/stop:", on_click=_stop, args=(store, statuses), key="align-stop", width="stretch")
+    elif any(s.state == "stopped" for s in statuses) or len(statuses) < 2:
+        with words:
+            st.caption("Stopped. What was measured is kept." if statuses else "This was not computed here yet.")
+        with button:
+            st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(comparison,), key="align-resume", width="stretch")
+
+
+def _resume(comparison: Comparison) -> None:
+    want(comparison)
+
+
+def _stop(store: RunStore, statuses: list[Status]) -> None:
+    for status in statuses:
+        if status.active:
+            store.stop(status.id)
+
+
+def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) -> None:
+    index = run.field.metrics.index(metric)
+    first = barrier(before, index, name=metric) if len(before) else None
+    second = barrier(after, index, name=metric) if len(after) else None
+    if first is None or second is None:
+        st.metric("Barrier after", "…")
+        if len(before) and len(after):
+            st.caption("The ends of both lines have to be measured first, and to have a finite loss.")
+        return
+    lower = reduction(before, after, index)
+    assert lower is not None
+    scale, unit = (100.0, "points") if metric == "error" else (1.0, "nat")
+    one, two = st.columns(2)
+    with one:
+        st.metric(f"Barrier before ({unit})", f"{scale * first.height.value:.4g}")
+        st.caption(f"95 % interval [{scale * first.height.low:.4g}, {scale * first.height.high:.4g}]")
+    with two:
+        st.metric(f"Barrier after ({unit})", f"{scale * second.height.value:.4g}")
+        st.caption(f"95 % interval [{scale * second.height.low:.4g}, {scale * second.height.high:.4g}]")
+    st.markdown(_explain(first, second, lower, scale, unit))
+    moved = abs(first.ends[1] - second.ends[1]) > 1e-5 * max(1.0, abs(first.ends[1])) or abs(first.ends[0] - second.ends[0]) > 1e-5
+    if moved:
+        st.warning(
+            f"This method changes what the models compute: at the ends the {metric} was {scale * first.ends[0]:.4g} and {scale * first.ends[1]:.4g} {unit},"
+            f" and is {scale * second.ends[0]:.4g} and {scale * second.ends[1]:.4g} after it. Compare the curves, not only the barriers.",
+            icon=":material/warning:",
+        )
+    else:
+        st.caption(f":material/check: The aligned **{name}** computes what it computed before: the ends of both curves are equal.")
+
+
+def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, unit: str) -> str:
+    gained = f"**{scale * lower.value:.4g} {unit} [{scale * lower.low:.4g}, {scale * lower.high:.4g}]**"
+    if lower.low > 0:
+        share = lower.value / first.height.value
+        text = f"The alignment lowers the barrier by {gained}: {100 * share:.0f} % of it was only a matter of the order of the units."
+        if second.split_half.low > 0:
+            return text + " The rest is still there: these networks differ in more than the order of their units."
+        return text + f" What is left cannot be told from none; with 95 % confidence it is below {scale * second.upper:.4g} {unit}."
+    if lower.high < 0:
+        return f"The barrier is **higher** after this alignment, by {scale * -lower.value:.4g} {unit} [{scale * -lower.high:.4g}, {scale * -lower.low:.4g}]."
+    return f"The barrier changes by {gained}: on these samples that cannot be told from no change."
+
+
+def _again(store: RunStore, comparison: Comparison) -> None:
+    make = comparison.make()
+    status = store.status(make.id)
+    if status is not None and status.active:
+        st.progress(0.0, text=state.sentence(status))
+        st.fragment(_wait, run_every=POLL_S)(store, make.id)
+    elif status is not None and status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    else:
+        st.caption("The aligned checkpoints themselves are not on this machine any more.")
+        st.button("Align again", icon=":material/join_inner:", on_click=_make_again, args=(store, comparison), key="align-again")
+
+
+def _make_again(store: RunStore, comparison: Comparison) -> None:
+    store.forget(comparison.make().id)
+    shell.want(comparison.make(), urgent=True)
+
+
+def _wait(store: RunStore, id: str) -> None:
+    status = store.status(id)
+    if status is None or not status.active:
+        st.rerun()
+    shell.tend()
+
+
+def _details(comparison: Comparison, found: Matched, i: int) -> None:
+    names = found.names
+    units, layers, steps, symmetry, about = st.tabs(["Units", "Layers", "Convergence", "Symmetry", "About this method"])
+    with units:
+        _units(found, i)
+    with layers:
+        if found.layers:
+            st.plotly_chart(pictures.layers(found, i), key=f"layers-{i}", config=QUIET)
+        a, b = found.before[0, i], found.after[0, i]
+        if np.isfinite(a):
+            st.caption(f"Distance between {names[0]} and {names[i]} in weight space: {a:.4g} before, {b:.4g} after, over the trainable parameters.")
+    with steps:
+        if any(len(t) > 1 for t in found.trace):
+            st.plotly_chart(pictures.convergence(found), key="convergence", config=QUIET)
+        st.caption(f"The alignment took {state.duration(found.seconds)}{'' if found.trace else '; this method has no steps to show'}.")
+    with symmetry:
+        _symmetry(found, i)
+    with about:
+        st.markdown(f"**{methods.title('align', comparison.method.name)}**\n\n{methods.reference('align', comparison.method.name)}")
+    for note in found.notes:
+        st.info(note, icon=":material/info:")
+
+
+def _units(found: Matched, i: int) -> None:
+    groups = [g for g in found.groups if g.name in found.maps[i]]
+    if not groups:
+        st.caption("No group of this network's units can be permuted.")
+        return
+    name = st.selectbox("Group of units", [g.name for g in groups], key="align-group", format_func=lambda n: _group_label(found, n))
+    group = next(g for g in groups if g.name == name)
+    p = found.maps[i][name]
+    moved = found.moved(i, name)
+    if group.within:
+        outer = st.slider(f"Unit of {group.within}", 0, len(p) - 1, 0, key=f"outer-{name}") if len(p) > 1 else 0
+        p = p[outer]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Where each unit went**")
+        st.plotly_chart(pictures.moves(p, reference=found.names[0], other=found.names[i]), key=f"moves-{i}", config=QUIET)
+        st.caption(
+            f"{100 * moved:.0f} % of these units stand in another place than before. A row is a unit of the reference, its mark the unit that now stands for it."
+        )
+    cosines = found.similarity[i].get(name) if i < len(found.similarity) else None
+    with right:
+        if cosines is None:
+            st.caption("Similarities of units are drawn for groups of up to 512 units that are permuted as a whole.")
+            return
+        st.markdown("**How alike the units' weights are**")
+        as_now = st.session_state.get("matched-order", True)
+        drawn = cosines[:, p.astype(np.int64)] if as_now else cosines
+        st.plotly_chart(pictures.similarity(drawn, reference=found.names[0], other=found.names[i]), key=f"similarity-{i}", config=QUIET)
+        st.toggle("in the matched order", value=True, key="matched-order", help="Switch off to see the units as they came.")
+        own = np.diagonal(drawn)
+        st.caption(
+            f"Mean cosine on the diagonal: {own.mean():.3f}. The weights of a unit are all that come in and go out, the other groups as they were matched."
+        )
+
+
+def _group_label(found: Matched, name: str) -> str:
+    group = next(g for g in found.groups if g.name == name)
+    return f"{name}: {group.size} units" + (f" within each of {group.within}" if group.within else "")
+
+
+def _symmetry(found: Matched, i: int) -> None:
+    unknown = f"{len(found.unknown)} operators not understood ({', '.join(found.unknown)})" if found.unknown else "every operator understood"
+    st.markdown(
+        f"**{len(found.groups)} groups of interchangeable units, {100 * found.movable:.1f} % of the parameters can move, {unknown}.** Deduced from the"
+        " network's graph, and tested: permuting all of them at random leaves its output as it is."
+    )
+    for warning in found.warnings:
+        st.warning(warning, icon=":material/warning:")
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "group": g.name,
+                    "units": g.size,
+                    "within each of": g.within,
+                    "moved": 100 * found.moved(i, g.name) if g.name in found.maps[i] else None,
+                    "stands in": ", ".join(g.tensors),
+                }
+                for g in found.groups
+            ]
+        ),
+        hide_index=True,
+        column_config={"moved": st.column_config.ProgressColumn(format="%.0f %%", min_value=0.0, max_value=100.0)},
+    )
+
+
+def _takeaway(store: RunStore, comparison: Comparison, i: int) -> None:
+    after, model = comparison.after(i), comparison.aligned[i]
+    use, save, data, code = st.columns(4)
+    with use:
+        shell.link("interpolate", "Use the aligned models", icon=":material/show_chart:", run=after.id)
+    with save:
+        path = places.made_at(model, places.home())
+        if path.is_file():
+            st.download_button(
+                "Aligned checkpoint",
+                path.read_bytes,
+                f"{model.name}.safetensors".replace("/", "-"),
+                icon=":material/download:",
+                width="stretch",
+                key="aligned",
+            )
+    with data:
+        points, _ = store.points(after.field.id)
+        if len(points):
+            st.download_button(
+                "Data (CSV)",
+                lambda: _table(store, comparison, i).to_csv(index=False),
+                "alignment.csv",
+                "text/csv",
+                icon=":material/table:",
+                width="stretch",
+                key="align-csv",
+            )
+    with code, st.popover("Code", icon=":material/code:", width="stretch"):
+        st.code(_code(comparison), language="python")
+
+
+def _table(store: RunStore, comparison: Comparison, i: int) -> pd.DataFrame:
+    frames: list[pd.DataFrame] = []
+    for when, run in (("before", comparison.before(i)), ("after", comparison.after(i))):
+        points, _ = store.points(run.field.id)
+        if len(points):
+            frames.append(pd.DataFrame({"alignment": when, **line.table(run.field, points)}))
+    return pd.concat(frames)
+
+
+def _code(comparison: Comparison) -> str:
+    paths = ", ".join(repr(getattr(m, "path", "") or m.name) for m in comparison.models)
+    return (
+        "from explorer.api import align\n\n"
+        f"aligned = align(\n    {paths},\n    method={comparison.method.name!r},\n    method_options={comparison.method.kwargs()!r},\n"
+        f"    problem={comparison.problem.name!r},\n    split={comparison.split!r},\n    samples={comparison.samples},\n    buffers={comparison.buffers!r},\n)\n"
+        "print(aligned.pairs[0].reduction())"
+    )

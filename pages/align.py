@@ -1,0 +1,38 @@
+"""Align: put the hidden units of networks in one order, and see whether the barrier between them was only a matter of order."""
+
+import streamlit as st
+
+from explorer.spec import Run
+from explorer.ui import align_form, align_view, shell
+
+shell.require()
+store = shell.store()
+
+st.title("Align")
+st.caption(
+    "Two networks can compute almost the same and still be far apart: their hidden units stand in another order. An alignment permutes the units of one"
+    " network until they match those of the other. Its function stays, the *barrier* between the two may vanish."
+)
+
+asked = st.query_params.get("run")
+status = store.status(asked) if asked else None
+shown = align_form.Comparison.of(status.wish) if status is not None and isinstance(status.wish, Run) else None
+if asked and shown is None:
+    st.warning(
+        f"There is no alignment **{asked}** in this store. It may have been computed on another machine: choose the models below and align them again;"
+        " the same choice gives the same link.",
+        icon=":material/link_off:",
+    )
+
+wish = align_form.form(store, shown)
+if wish is not None:
+    st.query_params.from_dict({"run": align_view.want(wish)})
+    st.rerun()
+
+if shown is not None:
+    align_view.show(store, shown)
+else:
+    st.info(
+        "Press **Align**: the two networks above were trained from different seeds. On the sample models it takes a second or two.",
+        icon=":material/join_inner:",
+    )
