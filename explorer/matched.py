@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -110,5 +111,5 @@ class Matched:
                     maps=grouped("maps"),
                     similarity=grouped("similarity"),
                 )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise Refused(f"{path.name} holds no alignment that can be read ({type(error).__name__}). Align the models again.") from error

@@ -6,8 +6,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from explorer import checkpoint
-from explorer.api import interpolate
+from explorer import checkpoint, methods
+from explorer.api import align, interpolate
 from explorer.cli import app
 from explorer.errors import Refused
 from tests import hostile
@@ -41,6 +41,50 @@ def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):
     assert "Plotly.newPlot" in html
     assert "<script src=" not in html
     assert "exists already" in run("barrier", tiny.a, tiny.b, "--html", picture, code=2)
+
+
+def test_align_prints_the_barrier_before_and_after(tiny, home, tmp_path):
+    """The numbers of the Python interface, and the aligned checkpoints where they were asked for."""
+    text = run("align", tiny.a, tiny.b, "--option", "restarts=2", "--save", tmp_path / "out")
+    done = align(tiny.a, tiny.b, method_options={"restarts": 2})
+    (pair,) = done.pairs
+    for number in (pair.before.barrier().height.value, pair.after.barrier().height.value, pair.reduction().value, pair.reduction().low):
+        assert f"{number:.4f}" in text
+    saved = checkpoint.read(tmp_path / "out" / "b-weight_matching.safetensors").weights
+    made = checkpoint.read(done.files[1]).weights
+    assert all(torch.equal(saved[k], made[k]) for k in made)
+    assert "Choose another folder" in run("align", tiny.a, tiny.b, "--save", tmp_path / "out", code=2)
+
+
+def test_align_as_json(tiny, home):
+    """For scripts."""
+    result = CliRunner().invoke(app, ["align", str(tiny.a), str(tiny.b), "--json", "--method", "identity"])
+    numbers = json.loads(result.stdout)
+    assert numbers["pairs"][0]["reduction"][0]["value"] == 0
+    assert numbers["pairs"][0]["distance"][0] == numbers["pairs"][0]["distance"][1]
+
+
+def test_align_lists_its_methods(home):
+    """Each with what it does and its options."""
+    text = run("align", "--method", "list")
+    for name in methods.names("align"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "Two checkpoints or more"),
+        (("--option", "restarts"), "name=value"),
+        (("--option", "restarts=many"), "wants int"),
+        (("--option", "restarts=0"), "must lie in"),
+        (("--method", "magic"), "There is no align method"),
+    ],
+)
+def test_align_refuses_what_it_does_not_understand(tiny, home, words, sentence):
+    """One sentence, exit code 2."""
+    models = [tiny.a, tiny.b] if words else [tiny.a]
+    assert sentence in run("align", *models, *words, code=2)
 
 
 def test_the_problem_is_recognised_from_the_folder(tiny, home):

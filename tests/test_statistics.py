@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.points import Points
-from explorer.statistics import above_line, band, barrier, difference
+from explorer.statistics import above_line, band, barrier, difference, reduction
 
 
 def points_of(t, loss_per_sample, blocks=None):
@@ -131,3 +131,37 @@ def test_difference_of_a_point_with_itself_is_zero_without_doubt():
     p = points_of([0.0], np.random.default_rng(0).normal(size=(1, 50)))
     e = difference(p, p)
     assert (e.value, e.low, e.high) == (0, 0, 0)
+
+
+def test_the_reduction_of_a_barrier_is_paired():
+    """Two paths measured on the same samples: the common part of the noise cancels, and the interval holds the true difference."""
+    rng = np.random.default_rng(4)
+    t = np.linspace(0, 1, 5)
+    noise = rng.normal(size=(1, 64)) * np.array([0, 1, 2, 1, 0])[:, None] * 3.0
+
+    def path(height):
+        values = 10.0 + height * 10 * (4 * t * (1 - t))[:, None] + noise
+        return Points(t[:, None], values[:, None], np.full(64, 10.0))
+
+    found = reduction(path(2.0), path(0.5))
+    assert found.value == pytest.approx(1.5)
+    assert found.low == pytest.approx(1.5)
+    assert found.high == pytest.approx(1.5)
+    assert reduction(path(1.0), path(1.0)).value == 0
+    unfinished = path(1.0)
+    assert reduction(path(1.0), Points(unfinished.coords[:3], unfinished.values[:3], unfinished.counts)) is None
+
+
+def test_the_reduction_agrees_with_the_two_barriers():
+    """Its value is the difference of their heights, and its interval is about as wide as independent noise makes it."""
+    t = np.linspace(0, 1, 9)
+
+    def path(height, seed):
+        own = np.random.default_rng(seed).normal(size=(9, 128))
+        return Points(t[:, None], (20 + height * 20 * (4 * t * (1 - t))[:, None] + own)[:, None], np.full(128, 20.0))
+
+    before, after = path(1.0, 1), path(0.2, 2)
+    found = reduction(before, after)
+    assert found.value == pytest.approx(barrier(before).height.value - barrier(after).height.value)
+    assert found.low < found.value < found.high
+    assert found.value == pytest.approx(0.8, abs=0.05)

@@ -28,6 +28,7 @@ from explorer.weights import Weights
 SELECTION_SAMPLES = 512
 SWEEPS = 100
 NOISE = 1e-6  # of the score: what float32 sums may be off by
+EXACT = 1e-6  # of the models' norm: a distance that is nothing but rounding
 
 
 def align(
@@ -52,8 +53,14 @@ def align(
         for i in range(restarts):
             rng = np.random.default_rng((seed, k, i))
             start = symmetry.identity(found) if i == 0 else symmetry.random(found, torch.Generator().manual_seed(int(rng.integers(2**62))))
-            progress(k * restarts + i, total, f"Descent {i + 1} of {restarts}")
-            descents.append(descend(scores, found, start, rng))
+            progress(k * restarts + i, total, f"descent {i + 1} of {restarts}")
+            maps_here, trace_here = descend(scores, found, start, rng)
+            if not any(_equal(maps_here, m) for m, _ in descents):
+                descents.append((maps_here, trace_here))
+            if trace_here[-1] <= EXACT * scores.squares() ** 0.5:  # nothing can be nearer
+                descents = descents[-1:]
+                break
+        progress((k + 1) * restarts - 1, total, f"choosing among {len(descents)} descents")
         chosen, trace = descents[_lowest(problem, reference, [permuted(model, found, m) for m, _ in descents], device)]
         weights.append(permuted(model, found, chosen))
         maps.append(chosen)
@@ -88,11 +95,16 @@ def descend(scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.G
             trace.append(_distance(squares, product))
         if not dirty:
             break
+    trace[-1] = scores.distance(maps)  # the steps were summed in float32
     return maps, trace
 
 
 def _distance(squares: float, product: float) -> float:
     return max(squares - 2 * product, 0.0) ** 0.5
+
+
+def _equal(a: Maps, b: Maps) -> bool:
+    return all(torch.equal(a[g], b[g]) for g in a)
 
 
 def _lowest(problem: Problem, reference: Weights, candidates: Sequence[Weights], device: str) -> int:

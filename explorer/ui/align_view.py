@@ -344,7 +344,7 @@ def _table(store: RunStore, comparison: Comparison, i: int) -> pd.DataFrame:
 
 
 def _code(comparison: Comparison) -> str:
-    paths = ", ".join(repr(getattr(m, "path", "") or m.name) for m in comparison.models)
+    paths = ", ".join(repr(shell.file_of(m)) for m in comparison.models)
     return (
         "from explorer.api import align\n\n"
         f"aligned = align(\n    {paths},\n    method={comparison.method.name!r},\n    method_options={comparison.method.kwargs()!r},\n"

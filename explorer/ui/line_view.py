@@ -214,7 +214,7 @@ def _takeaway(store: RunStore, run: Run, metric: str, log: bool) -> None:
 
 
 def _code(run: Run) -> str:
-    a, b = (c.path or c.name for c in run.field.corners)  # pyright: ignore[reportAttributeAccessIssue]
+    a, b = map(shell.file_of, run.field.corners)
     problem = run.field.problem.name
     return (
         "from explorer.api import interpolate\n\n"

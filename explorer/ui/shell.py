@@ -11,7 +11,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from explorer import places
 from explorer.hire import hire
-from explorer.spec import Wish
+from explorer.spec import Loaded, Recipe, Wish
 from explorer.store import RunStore
 
 # (file, title, icon); a page's address is the name of its file.
@@ -87,3 +87,8 @@ def tend() -> None:
     """Hire a worker when something waits and nobody is there."""
     if store().waiting():
         hire(store(), places.home())
+
+
+def file_of(recipe: Recipe) -> str:
+    """Where a model's file lies, as one would write it in code."""
+    return (recipe.path or recipe.name) if isinstance(recipe, Loaded) else str(places.made_at(recipe, places.home()))
