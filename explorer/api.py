@@ -9,7 +9,7 @@ line.figure().show()
 from explorer.api import align
 
 aligned = align("a.safetensors", "b.safetensors", method="weight_matching")
-print(aligned.before.barrier(), aligned.after.barrier(), aligned.reduction())
+print(aligned.pairs[0].reduction())
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from explorer.matched import Matched
 from explorer.places import home as default_home
 from explorer.places import made_at, matched_at
 from explorer.points import Points
+from explorer.realise import realise
 from explorer.run import keep
 from explorer.spec import Aligned, Buffers, Field, Fused, Loaded, ProblemSpec, Recipe, Run, SplitName
 from explorer.statistics import Barrier, Estimate, barrier, reduction
@@ -54,13 +55,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Pair:
-    """The reference and one other model, before and after an alignment."""
+    """The reference and one other model, before and after an alignment.
 
-    before: Line
+    before: None for a model of other widths, from which no straight line leads to the reference.
+    """
+
+    before: Line | None
     after: Line
 
     def reduction(self, metric: str = "loss") -> Estimate:
-        """How much lower the barrier is after the alignment, with its paired 95 % interval. Refused when an end diverged."""
+        """How much lower the barrier is after the alignment, with its paired 95 % interval. Refused when an end diverged, or there was no line before."""
+        if self.before is None:
+            raise Refused(
+                "Models of different widths have no straight line between them before they are aligned, so there is no barrier to compare with."
+            )
         for line in (self.before, self.after):
             line.barrier(metric)
         found = reduction(self.before.points, self.after.points, self.before.run.field.metrics.index(metric))
@@ -158,7 +166,11 @@ def align(
             device=device,
         )
 
-    pairs = tuple(Pair(line(recipes[0], r), line(aligned[0], a)) for r, a in zip(recipes[1:], aligned[1:], strict=True))
+    shapes = [{k: v.shape for k, v in realise(r, RunStore(home / "store.sqlite"), home).items()} for r in recipes]
+    pairs = tuple(
+        Pair(line(recipes[0], r) if shape == shapes[0] else None, line(aligned[0], a))
+        for r, shape, a in zip(recipes[1:], shapes[1:], aligned[1:], strict=True)
+    )
     return AlignedModels(aligned, tuple(made_at(r, home) for r in aligned), Matched.read(matched_at(aligned[0], home)), pairs)
 
 

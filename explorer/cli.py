@@ -26,7 +26,7 @@ from explorer.store import RunStore
 
 if TYPE_CHECKING:
     from explorer.api import AlignedModels
-    from explorer.statistics import Barrier
+    from explorer.statistics import Barrier, Estimate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="How checkpoints lie to each other in weight space: measured, with intervals.")
 out, err = Console(), Console(stderr=True)
@@ -42,6 +42,7 @@ class Policy(StrEnum):
     recalibrate = "recalibrate"
     mix = "mix"
     first = "first"
+    repair = "repair"
 
 
 class Sampler(StrEnum):
@@ -206,10 +207,10 @@ def _alignment_json(done: AlignedModels) -> dict[str, object]:
         "pairs": [
             {
                 "models": [done.matched.names[0], name],
-                "before": [dataclasses.asdict(pair.before.barrier(m)) for m in pair.before.run.field.metrics],
+                "before": [dataclasses.asdict(pair.before.barrier(m)) for m in pair.before.run.field.metrics] if pair.before else None,
                 "after": [dataclasses.asdict(pair.after.barrier(m)) for m in pair.after.run.field.metrics],
-                "reduction": [dataclasses.asdict(pair.reduction(m)) for m in pair.after.run.field.metrics],
-                "distance": [float(done.matched.before[0, i]), float(done.matched.after[0, i])],
+                "reduction": [dataclasses.asdict(pair.reduction(m)) for m in pair.after.run.field.metrics] if pair.before else None,
+                "distance": [float(done.matched.before[0, i]) if pair.before else None, float(done.matched.after[0, i])],
             }
             for i, (name, pair) in enumerate(zip(done.matched.names[1:], done.pairs, strict=True), start=1)
         ],
@@ -221,18 +222,16 @@ def _print_alignment(done: AlignedModels, models: list[Path]) -> None:
     table = Table("to", "", "barrier before", "barrier after", "lower by", title_justify="left")
     table.title = f"{models[0].name} as reference · {found.method} · {found.seconds:.1f} s · {100 * found.movable:.1f} % of the parameters can move"
     for path, pair in zip(models[1:], done.pairs, strict=True):
-        for metric in pair.before.run.field.metrics:
-            before, after, lower = pair.before.barrier(metric), pair.after.barrier(metric), pair.reduction(metric)
-            table.add_row(
-                path.name,
-                metric,
-                _interval((before.height.value, before.height.low, before.height.high)),
-                _interval((after.height.value, after.height.low, after.height.high)),
-                _interval((lower.value, lower.low, lower.high)),
-            )
+        for metric in pair.after.run.field.metrics:
+            after = _estimate(pair.after.barrier(metric).height)
+            if pair.before is None:
+                table.add_row(path.name, metric, "other widths: no line", after, "")
+            else:
+                table.add_row(path.name, metric, _estimate(pair.before.barrier(metric).height), after, _estimate(pair.reduction(metric)))
     out.print(table)
     for i, name in enumerate(found.names[1:], start=1):
-        out.print(f"  {name}: distance to the reference {found.before[0, i]:.4g} → {found.after[0, i]:.4g}", highlight=False)
+        before = f"{found.before[0, i]:.4g}" if done.pairs[i - 1].before else "none"
+        out.print(f"  {name}: distance to the reference {before} → {found.after[0, i]:.4g}", highlight=False)
     if not found.exact:
         out.print(f"  {found.method} changes what the models compute: the end of the line after it is not the checkpoint itself.", style="yellow")
     for note in (*found.notes, *found.warnings, *(f"Operator without a rule, held fixed: {u}" for u in found.unknown)):
@@ -331,6 +330,10 @@ def _store(home: Path | None) -> RunStore:
 def _interval(numbers: tuple[float, float, float]) -> str:
     value, low, high = numbers
     return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _estimate(found: Estimate) -> str:
+    return _interval((found.value, found.low, found.high))
 
 
 def _print_barriers(found: list[Barrier], title: str) -> None:

@@ -5,8 +5,9 @@ corners mixed straight into one network's tensors. Memory: corners + one network
 
 Batch norm. The running statistics of a mixture are not the mixture of the running statistics. By default they are
 recalibrated at every interior point: reset, then the cumulative average over plain (not augmented) samples of the train
-split, in train mode for these layers alone. At a corner itself (one coefficient 1, the others 0) the checkpoint's own
-buffers stay, so that the ends of a picture are the checkpoints as they were saved.
+split, in train mode for these layers alone (that is the RESET of Jordan et al. 2023). With the policy `repair`, units that go
+through no batch norm are corrected as well, on the same samples (explorer.repair). At a corner itself (one coefficient 1,
+the others 0) the checkpoint's own weights and buffers stay, so that the ends of a picture are the checkpoints as they were saved.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from explorer.errors import Refused
 from explorer.points import Array
 from explorer.problem import Problem
+from explorer.repair import Repair
 from explorer.spec import Buffers, SplitName
 from explorer.weights import mix
 
@@ -58,7 +60,9 @@ class Evaluate:
         batch = problem.split(split)
         n = min(samples or len(batch.targets), len(batch.targets))
         self.inputs, self.targets = batch.inputs[:n].to(self.device), batch.targets[:n].to(self.device)
-        self.train = problem.split("train").inputs[:RECALIBRATION_SAMPLES].to(self.device) if has_batch_norm(self.network) else None
+        train = problem.split("train").inputs[:RECALIBRATION_SAMPLES].to(self.device) if has_batch_norm(self.network) or buffers == "repair" else None
+        self.train = train if has_batch_norm(self.network) else None
+        self.repair = repair_towards(self.network, corners, train) if buffers == "repair" and train is not None else None
         blocks = min(blocks, n)
         self.block = torch.arange(n) % blocks  # the split's order is random already
         with torch.inference_mode():
@@ -72,7 +76,7 @@ class Evaluate:
 
     def __call__(self, coefficients: Array) -> Array:
         """The values of the point Σ cᵢ·cornerᵢ."""
-        settle(self.network, self.corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors)
+        settle(self.network, self.corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors, repair=self.repair)
         with torch.inference_mode():
             return self._confusion() if self.metrics == ("confusion",) else self._sums()
 
@@ -148,14 +152,21 @@ def settle(
     buffers: Buffers,
     train: Tensor | None,
     tensors: Mapping[str, Tensor] | None = None,
+    repair: Repair | None = None,
 ) -> None:
-    """Write Σ cᵢ·cornerᵢ into a network and give its batch-norm layers their statistics, by one of three policies.
+    """Write Σ cᵢ·cornerᵢ into a network and give its batch-norm layers their statistics, by one of four policies.
 
     recalibrate: measured on `train` (n, …). mix: mixed like the weights; Refused outside the convex hull, because variances are
-    never extrapolated. first: those of the first corner. At a corner itself all three keep the corner's own.
+    never extrapolated. first: those of the first corner. repair: recalibrated, and units that no batch norm sees get the mixed mean and
+    standard deviation of the corners' (`repair`). At a corner itself all keep the corner's own.
     """
     mix(corners, coefficients.tolist(), out=tensors or network.state_dict(keep_vars=True))
-    if (np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0) or not has_batch_norm(network):
+    if np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0:
+        return
+    if buffers == "repair":
+        assert repair is not None
+        repaired(network, coefficients, repair)
+    if not has_batch_norm(network):
         return
     if buffers == "first":
         for name, buffer in network.named_buffers():
@@ -171,15 +182,30 @@ def settle(
 @torch.no_grad()
 def recalibrate(network: nn.Module, inputs: Tensor) -> None:
     """Give every batch-norm layer the cumulative average of its batch statistics over the inputs; nothing else changes."""
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    with _averaging(norms):
-        # Batches of about equal size, none so small that its variance is meaningless.
-        for batch in torch.chunk(inputs, max(1, round(len(inputs) / (2 * CHUNK)))):
+    with _averaging(network):
+        for batch in _batches(inputs):
             network(batch)
 
 
+def repair_towards(network: nn.Module, corners: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Repair:
+    """The corners' unit statistics on the inputs (n, …), as the policy `repair` needs them. The network then holds the last corner."""
+    return Repair(network, corners, _batches(inputs))
+
+
+def repaired(network: nn.Module, coefficients: Array, repair: Repair) -> None:
+    """Correct the units of a network that holds Σ cᵢ·cornerᵢ; its batch norms see their batches' statistics, as in recalibration, which must follow."""
+    with _averaging(network):
+        repair(network, coefficients)
+
+
+def _batches(inputs: Tensor) -> tuple[Tensor, ...]:
+    """Batches of about equal size, none so small that its variance is meaningless."""
+    return torch.chunk(inputs, max(1, round(len(inputs) / (2 * CHUNK))))
+
+
 @contextmanager
-def _averaging(norms: Sequence[_BatchNorm]) -> Generator[None, None, None]:
+def _averaging(network: nn.Module) -> Generator[None, None, None]:
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     momenta = [m.momentum for m in norms]
     for m in norms:
         m.reset_running_stats()

@@ -15,9 +15,10 @@ from explorer import checkpoint, methods, places, symmetry
 from explorer.errors import Refused
 from explorer.files import digest
 from explorer.matching import Alignment, Progress, describe, quiet
-from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like, recalibrate
+from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like, recalibrate, repair_towards, repaired
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
+from explorer.repair import nearest
 from explorer.spec import Aligned, Fused, Loaded, Recipe
 from explorer.store import RunStore
 from explorer.weights import Weights, compatible
@@ -81,19 +82,31 @@ def _fuse(recipe: Fused, models: list[Weights], device: str, progress: Progress)
 
 @torch.no_grad()
 def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fused) -> Weights:
-    """The fused weights with the buffers their policy asks for; a model that is one of the ingredients keeps its own."""
+    """The fused weights with the buffers their policy asks for; a model that is one of the ingredients keeps its own.
+
+    repair: towards the statistics of the nearest mixture of the ingredients; of a weighted mean, that is itself.
+    """
     if any(all(torch.equal(fused[k], m[k]) for k in fused) for m in models):
         return fused
     network = network_like(problem, fused, torch.device("cpu"))
-    if not has_batch_norm(network) or recipe.buffers == "mix":
+    if recipe.buffers == "mix" or not (has_batch_norm(network) or recipe.buffers == "repair"):
         return fused
     buffers = dict(network.named_buffers())
     if recipe.buffers == "first":
         return {**fused, **{name: models[0][name] for name in buffers if name in fused}}
-    network.load_state_dict(fused)
-    recalibrate(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES])
+    inputs = problem.split("train").inputs[:RECALIBRATION_SAMPLES]
+    changed = set(buffers)
+    if recipe.buffers == "repair":
+        repair = repair_towards(network, models, inputs)
+        network.load_state_dict(fused)
+        repaired(network, nearest(models, fused, [name for name, _ in network.named_parameters()]), repair)
+        changed |= repair.names
+    else:
+        network.load_state_dict(fused)
+    if has_batch_norm(network):
+        recalibrate(network, inputs)
     state = network.state_dict()
-    return {name: state[name].to(tensor.dtype) if name in buffers else tensor for name, tensor in fused.items()}
+    return {name: state[name].to(tensor.dtype) if name in changed else tensor for name, tensor in fused.items()}
 
 
 def _keep(recipe: Aligned | Fused, weights: Weights, home: Path) -> None:

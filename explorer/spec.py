@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-Buffers: TypeAlias = Literal["recalibrate", "mix", "first"]
+Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
 SplitName: TypeAlias = Literal["train", "val", "test"]
 Recipe: TypeAlias = "Loaded | Aligned | Fused"
 Wish: TypeAlias = "Run | Look | Make"

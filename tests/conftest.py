@@ -15,6 +15,8 @@ from explorer.problem import Problem
 from explorer.spec import Field, Run
 from explorer.store import RunStore
 
+torch.set_num_threads(1)  # the suite has a process on every core already
+
 TOML = """
 title = "Tiny digits"
 

@@ -65,7 +65,12 @@ def y_title(field: Field, metric: str) -> str:
 
 def footnote(field: Field, points: Points) -> str:
     """What a reader of the picture alone must know."""
-    buffers = {"recalibrate": "recalibrated at every interior point", "mix": "mixed like the weights", "first": "those of the first model"}
+    buffers = {
+        "recalibrate": "recalibrated at every interior point",
+        "mix": "mixed like the weights",
+        "first": "those of the first model",
+        "repair": "recalibrated; every other unit repaired to the mean and spread between the models' own (REPAIR)",
+    }
     return (
         f"{len(points)} measured points, straight segments between them; band: 95 % pointwise, bootstrap over blocks of {_samples(points)}"
         f" {field.split} samples of {field.problem.title or field.problem.name}. Dotted: straight line between the ends."

@@ -11,7 +11,7 @@ from explorer.errors import Refused
 from explorer.spec import Aligned, Buffers, Field, Make, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.store import RunStore
 from explorer.ui import forms
-from explorer.ui.families import choices, families, index_of, key_of
+from explorer.ui.families import choices, families, index_of, key_of, of_problem, related
 from explorer.ui.line_form import BUFFERS, SPLITS
 
 FIRST = "weight_matching"
@@ -51,6 +51,15 @@ class Comparison:
         """The same line after the alignment."""
         return self._line(self.aligned[0], self.aligned[i])
 
+    def straight(self, store: RunStore, i: int) -> bool:
+        """Whether a straight line leads from the reference to model i before the alignment: not to one of other widths."""
+        return of_problem(store, self.models[i], self.problem)
+
+    def runs(self, store: RunStore) -> list[Run]:
+        """All lines to be measured."""
+        numbers = range(1, len(self.models))
+        return [run for i in numbers for run in ([self.before(i)] if self.straight(store, i) else []) + [self.after(i)]]
+
     def make(self) -> Make:
         """The wish for the aligned checkpoints alone."""
         return Make(self.aligned[1])
@@ -75,6 +84,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
         names = list(models)
+        models = {**models, **related(family, every)}
         with middle:
             reference = st.selectbox(
                 "Reference (stays as it is)",
@@ -83,7 +93,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
                 format_func=lambda k: family.label(k, models),
                 key=f"{key}-a-{family.key}",
             )
-        rest = [SHUFFLED, *(k for k in names if k != reference)]
+        rest = [SHUFFLED, *(k for k in models if k != reference)]
         with right:
             wanted = [k for k in start[1:] if k in rest] or ([SHUFFLED] if shown and _shuffled(shown) else rest[1:2] or rest[:1])
             others = st.multiselect(
@@ -93,7 +103,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
                 format_func=lambda k: k if k == SHUFFLED else family.label(k, models),
                 key=f"{key}-b-{family.key}-{reference}",
                 help="One model or several. The shuffled copy computes the very same function with its hidden units in another order: a good method puts"
-                " every unit back.",
+                " every unit back. Models of other widths need optimal transport.",
             )
         pick, press = st.columns([8, 2], vertical_alignment="top")
         with st.expander("Options of the method, and how the barrier is measured", icon=":material/tune:"):

@@ -26,9 +26,8 @@ QUIET = {"displaylogo": False}
 
 def want(comparison: Comparison) -> str:
     """Wish for all of a comparison's lines; the id under which it is found again."""
-    for i in range(1, len(comparison.models)):
-        shell.want(comparison.before(i))
-        shell.want(comparison.after(i))
+    for run in comparison.runs(shell.store()):
+        shell.want(run)
     return comparison.after(1).id
 
 
@@ -67,8 +66,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
 
 
 def _statuses(store: RunStore, comparison: Comparison) -> list[Status]:
-    runs = [run for i in range(1, len(comparison.models)) for run in (comparison.before(i), comparison.after(i))]
-    return [s for s in map(store.status, (r.id for r in runs)) if s is not None]
+    return [s for s in map(store.status, (r.id for r in comparison.runs(store))) if s is not None]
 
 
 def _active(statuses: list[Status]) -> bool:
@@ -83,10 +81,10 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
     matched, _ = store.points(after.field.id)
     _progress(store, comparison, statuses)
     title = comparison.method.name.replace("_", " ")
-    curves = [
-        line.curve(after.field, matched, metric, name=f"after {title}"),
-        line.curve(before.field, measured, metric, ghost=True, name="before"),
-    ]
+    straight = comparison.straight(store, i)
+    curves = [line.curve(after.field, matched, metric, name=f"after {title}")]
+    if straight:
+        curves.append(line.curve(before.field, measured, metric, ghost=True, name="before"))
     names = [m.name or m.id for m in comparison.models]
     left, right = st.columns([5, 3], gap="large")
     with left:
@@ -107,7 +105,12 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
         st.session_state.pop(f"align-{after.id}", None)
         shell.go("interpolate", run=after.id, t=f"{t:g}")
     with right:
-        _numbers(measured, matched, metric, after, names[i])
+        if straight:
+            _numbers(measured, matched, metric, after, names[i])
+        elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
+            st.metric("Barrier after", line.shown(found).split(" [")[0])
+            st.markdown(line.explain(after.field, matched, metric))
+            st.caption(f"**{names[i]}** has other widths than **{names[0]}**: before the alignment no straight line leads from one to the other.")
     if was_active != active:
         st.rerun()
     if active:
@@ -127,7 +130,7 @@ def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -
             st.progress(min(done / total, 1.0) if total else 0.0, text=state.sentence(running))
         with button:
             st.button("Stop", icon=":material/stop:", on_click=_stop, args=(store, statuses), key="align-stop", width="stretch")
-    elif any(s.state == "stopped" for s in statuses) or len(statuses) < 2:
+    elif any(s.state == "stopped" for s in statuses) or len(statuses) < len(comparison.runs(store)):
         with words:
             st.caption("Stopped. What was measured is kept." if statuses else "This was not computed here yet.")
         with button:

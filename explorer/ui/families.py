@@ -56,6 +56,21 @@ def choices(store: RunStore, family: Family, every: list[Family]) -> dict[str, R
     return {**{k: m for f in (family, *others) for k, m in f.models.items()}, **made(store, family.problem)}
 
 
+def related(family: Family, every: list[Family]) -> dict[str, Recipe]:
+    """Models of the same kind of network on the same data, of other widths: those an optimal transport can bring to the family's."""
+    problem = family.problem
+    kin = [f for f in every if f.problem.id != problem.id and (f.problem.network.name, f.problem.data) == (problem.network.name, problem.data)]
+    return {k: m for f in kin for k, m in f.models.items()}
+
+
+def of_problem(store: RunStore, model: Recipe, problem: ProblemSpec) -> bool:
+    """Whether a model has the problem's own shapes, as far as is known here."""
+    if not isinstance(model, Loaded):
+        return model.problem.id == problem.id
+    known = {f.problem.id for f in store.checkpoints() if f.digest == model.digest and f.problem is not None}
+    return not known or problem.id in known
+
+
 def made(store: RunStore, problem: ProblemSpec) -> dict[str, Recipe]:
     """Models of a problem that were made here (aligned, fused), newest first."""
     found: dict[str, Recipe] = {}

@@ -21,6 +21,7 @@ BUFFERS: dict[Buffers, str] = {
     "recalibrate": "recalibrate at every interior point",
     "mix": "mix like the weights",
     "first": "keep the first model's",
+    "repair": "repair: each unit's mean and spread (any network)",
 }
 
 
@@ -74,12 +75,14 @@ def form(store: RunStore, status: Status | None) -> Run | None:
             with middle:
                 policies = list(BUFFERS)
                 buffers = st.selectbox(
-                    "Batch-norm statistics",
+                    "Statistics between the ends",
                     policies,
                     index=policies.index(run.field.buffers) if run else 0,
                     format_func=BUFFERS.__getitem__,
                     key=f"{key}-buffers",
-                    help="Running statistics of a mixture are not the mixture of running statistics. Networks without batch norm ignore this.",
+                    help="Running statistics of a mixture are not the mixture of running statistics. The first three are about batch norm: networks without"
+                    " it ignore them. REPAIR (Jordan et al. 2023) gives the units of a mixture, with or without batch norm, the mean and the spread that"
+                    " lie between those of the models.",
                 )
             with right:
                 try:

@@ -2,9 +2,12 @@
 
 import pytest
 
-from explorer import methods, places
+from explorer import checkpoint, methods, places
+from explorer import problem as problems
 from explorer.api import loaded
-from explorer.spec import Make
+from explorer.problem import Problem
+from explorer.spec import Look, Make
+from explorer.train.sgd import train
 from explorer.ui.align_form import Comparison, shuffled
 from tests.pages.conftest import words
 
@@ -150,3 +153,26 @@ def test_an_aligned_model_can_stand_at_an_end_of_any_other_line(visit, registere
     app.run()
     assert not app.exception
     assert "95 % interval" in words(app)
+
+
+def test_a_model_of_other_widths_is_transported(visit, registered, store, work, tmp_path):
+    """It is offered in the form, there is no line before, and the page says why."""
+    folder = tmp_path / "wide"
+    folder.mkdir()
+    (folder / "problem.toml").write_text((registered.folder / "problem.toml").read_text().replace("64, 12, 10", "64, 20, 10"))
+    wide = Problem(problems.read(folder))
+    checkpoint.write(folder / "wide.safetensors", list(train(wide, epochs=4))[-1], {})
+    store.want(Look(str(folder)))
+    work()
+    app = visit("align", a=loaded(registered.a).digest)
+    others = next(m for m in app.multiselect if m.label == "Align with it")
+    assert any("wide" in option for option in others.options)
+    models = (loaded(registered.a), loaded(folder / "wide.safetensors"))
+    found = Comparison(registered.problem.spec, models, methods.method("align", "optimal_transport"))
+    assert found.runs(store) == [found.after(1)]
+    store.want(found.after(1))
+    work()
+    app = visit("align", run=found.after(1).id)
+    assert not app.exception
+    assert not app.error
+    assert "has other widths than" in words(app)

@@ -1,0 +1,38 @@
+"""Layers that own a weight matrix, and where their units stand: on which axis of the weight, and of the data that pass through.
+
+Linear layers, convolutions and their transposes, and the Conv1D of Hugging Face's GPT-2, which is a linear layer stored the other way round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]  (the only common bases of the convolutions)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """`inputs`, `outputs`: the axis of the weight on which all units of that side stand; None where there is none (grouped convolutions).
+
+    `data`: the units' axis of what goes in and comes out, counted from the end.
+    """
+
+    inputs: int | None
+    outputs: int | None
+    data: int = -1
+
+
+def axes_of(module: nn.Module) -> Axes | None:
+    """Where a layer's units stand; None for modules without a weight matrix."""
+    match module:
+        case nn.Linear():
+            return Axes(1, 0)
+        case _ConvTransposeNd():
+            return Axes(0, 1 if module.groups == 1 else None, -1 - len(module.kernel_size))
+        case _ConvNd():
+            return Axes(1 if module.groups == 1 else None, 0, -1 - len(module.kernel_size))
+        case _ if type(module).__name__ == "Conv1D" and hasattr(module, "nf"):  # its library is not needed to recognise it
+            return Axes(0, 1)
+        case _:
+            return None
