@@ -7,7 +7,7 @@
 Trains two seeds each of an MLP 784-512-512-512-10 and of a ResNet-20 (widths 16, 32, 64) briefly on Fashion-MNIST, then aligns (1) a network with its
 own shuffled copy, running statistics of batch norm shuffled along, and (2) the two seeds. Every method starts from the same files; a peer runs in a
 process of its own with its folder first on the path (both call their package `rebasin`). Seconds are those of the alignment alone, what a method
-does to understand the network included. Midpoints are on the test split with batch-norm statistics recalibrated, whoever aligned.
+does to understand the network included; peers run on the CPU whatever --device says. Midpoints are on the test split with batch-norm statistics recalibrated, whoever aligned.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def compare(name: str, case: str, problem: Problem, folder: Path, a: Weights, b:
             str(folder / f"{case}-b.safetensors"),
         ]
         path = os.pathsep.join([str((peers / peer).resolve()), os.environ.get("PYTHONPATH", "")])
-        run = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+        hidden = {"CUDA_VISIBLE_DEVICES": ""}  # they trace on a GPU where there is one, whatever device the networks are on
+        run = subprocess.run(command, env={**os.environ, **hidden, "PYTHONPATH": path}, capture_output=True, text=True)
         if run.returncode:
             print(f"{peer:<32}   failed: {(run.stderr.strip().splitlines() or ['?'])[-1][:100]}")
             continue

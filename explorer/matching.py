@@ -25,6 +25,9 @@ from explorer.symmetry import Group, Maps, Site, Symmetry, identity, reorder
 from explorer.symmetry.groups import Axis, leaves, order
 from explorer.weights import Weights, compatible, gram
 
+SWEEPS = 100
+NOISE = 1e-6  # of a score: what float32 sums may be off by
+
 Progress: TypeAlias = Callable[[int, int, str], None]
 """`progress(done, total, message)`: called at each step; raises when the work is to end."""
 
@@ -199,6 +202,44 @@ class WeightScores:
     def distance(self, maps: Maps) -> float:
         """‖A − π(B)‖ over all movable parameters."""
         return max(self.squares() - 2 * self.total(maps), 0.0) ** 0.5
+
+
+def descend(scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.Generator) -> tuple[Maps, list[float]]:
+    """Coordinate descent on the distance, one family after the other in an order drawn from `rng`: (maps, the distance after every step).
+
+    Every step is an exact assignment and comes nearer, so it ends. A family is visited again only after one that shares a weight with it moved.
+    """
+    maps = dict(start)
+    squares, product = scores.squares(), scores.total(maps)
+    trace = [_distance(squares, product)]
+    around = {name: scores.neighbours(name) | ({name} if scores.twice(name) else set()) for name in families(found)}
+    dirty = set(around)
+    for _ in range(SWEEPS):
+        for name in rng.permutation(sorted(around)).tolist():
+            if name not in dirty:
+                continue
+            dirty.discard(name)
+            here = scores(name, maps)
+            before, best = here.value(found, name, maps), here.best(name)
+            rise = here.value(found, name, {**maps, **best}) - before
+            if rise <= NOISE * max(abs(before), abs(before + rise)):
+                continue
+            if name in around[name]:  # on several axes of one tensor the score is only a linear part: what counts is the distance itself
+                rise = scores.total({**maps, **best}) - product
+                if rise <= NOISE * abs(product):
+                    continue
+            maps |= best
+            product += rise
+            dirty |= around[name]
+            trace.append(_distance(squares, product))
+        if not dirty:
+            break
+    trace[-1] = scores.distance(maps)  # the steps were summed in float32
+    return maps, trace
+
+
+def _distance(squares: float, product: float) -> float:
+    return max(squares - 2 * product, 0.0) ** 0.5
 
 
 def _along(tensor: Tensor, i: int, axis: Axis, maps: Mapping[str, Tensor]) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 
 from explorer import symmetry
 from explorer.align import weight_matching
-from explorer.matching import Alignment, Progress, WeightScores, of_equal_widths, quiet
+from explorer.matching import Alignment, Progress, WeightScores, descend, of_equal_widths, quiet
 from explorer.methods import Range
 from explorer.midpoint import Between
 from explorer.problem import Problem
@@ -92,7 +92,7 @@ class _Descent:
             w.grad = g
         self.optimiser.step()
         self.scores.a = {n: self.free[n] for n in self.scores.names}  # what π(B) is to come near
-        maps, _ = weight_matching.descend(self.scores, self.found, self.maps, self.rng)
+        maps, _ = descend(self.scores, self.found, self.maps, self.rng)
         if all(torch.equal(maps[n], p) for n, p in self.maps.items()):
             return
         self.maps, self.tried = maps, self.tried + 1

@@ -18,16 +18,14 @@ import numpy as np
 import torch
 
 from explorer import symmetry
-from explorer.matching import Alignment, Progress, WeightScores, families, of_equal_widths, quiet
+from explorer.matching import Alignment, Progress, WeightScores, descend, of_equal_widths, quiet
 from explorer.measure import Evaluate
 from explorer.methods import Range
 from explorer.problem import Problem
-from explorer.symmetry import Maps, Symmetry, permuted
+from explorer.symmetry import Maps, permuted
 from explorer.weights import Weights
 
 SELECTION_SAMPLES = 512
-SWEEPS = 100
-NOISE = 1e-6  # of the score: what float32 sums may be off by
 EXACT = 1e-6  # of the models' norm: a distance that is nothing but rounding
 
 
@@ -66,41 +64,6 @@ def align(
         maps.append(chosen)
         traces.append(tuple(trace))
     return Alignment(tuple(weights), tuple(maps), exact=True, objective="distance of the weights", trace=tuple(traces))
-
-
-def descend(scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.Generator) -> tuple[Maps, list[float]]:
-    """One coordinate descent: (maps, the distance after every step)."""
-    maps = dict(start)
-    squares, product = scores.squares(), scores.total(maps)
-    trace = [_distance(squares, product)]
-    around = {name: scores.neighbours(name) | ({name} if scores.twice(name) else set()) for name in families(found)}
-    dirty = set(around)
-    for _ in range(SWEEPS):
-        for name in rng.permutation(sorted(around)).tolist():
-            if name not in dirty:
-                continue
-            dirty.discard(name)
-            here = scores(name, maps)
-            before, best = here.value(found, name, maps), here.best(name)
-            rise = here.value(found, name, {**maps, **best}) - before
-            if rise <= NOISE * max(abs(before), abs(before + rise)):
-                continue
-            if name in around[name]:  # on several axes of one tensor the score is only a linear part: what counts is the distance itself
-                rise = scores.total({**maps, **best}) - product
-                if rise <= NOISE * abs(product):
-                    continue
-            maps |= best
-            product += rise
-            dirty |= around[name]
-            trace.append(_distance(squares, product))
-        if not dirty:
-            break
-    trace[-1] = scores.distance(maps)  # the steps were summed in float32
-    return maps, trace
-
-
-def _distance(squares: float, product: float) -> float:
-    return max(squares - 2 * product, 0.0) ** 0.5
 
 
 def _equal(a: Maps, b: Maps) -> bool:

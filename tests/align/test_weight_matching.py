@@ -8,8 +8,8 @@ import torch
 
 from explorer import checkpoint, methods, places, symmetry
 from explorer import problem as problems
-from explorer.align.weight_matching import align, descend
-from explorer.matching import Scores, WeightScores
+from explorer.align.weight_matching import align
+from explorer.matching import Scores, WeightScores, descend
 from explorer.problem import Problem
 
 FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit", "char-gpt"]

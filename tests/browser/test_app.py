@@ -55,7 +55,8 @@ def test_a_deep_link_on_a_fresh_server_shows_the_page_in_its_frame(serve, home, 
 
 
 @pytest.mark.parametrize(
-    ("path", "heading"), [("", "Loss-landscape explorer"), ("checkpoints", "Checkpoints"), ("interpolate", "Interpolate"), ("runs", "Runs")]
+    ("path", "heading"),
+    [("", "Loss-landscape explorer"), ("checkpoints", "Checkpoints"), ("align", "Align"), ("interpolate", "Interpolate"), ("runs", "Runs")],
 )
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 420)])
 def test_every_page_opens_clean_in_both_themes_and_on_a_phone(url, open_page, path, heading, scheme, width):
@@ -93,6 +94,30 @@ def test_from_explore_to_the_saved_model(url, page, tiny):
     with page.expect_download() as download:
         page.get_by_role("button", name="Download .safetensors").click()
     assert download.value.suggested_filename.endswith(".safetensors")
+
+
+def test_from_align_to_a_point_between_aligned_models(url, page, tiny):
+    """Align two models, read the reduction, look at every tab, and click on the curve: the model there, between the aligned ones."""
+    field = tiny.field()
+    page.goto(f"{url}/align?a={field.corners[0].digest}&b={field.corners[1].digest}")
+    page.get_by_role("button", name="Align", exact=True).click()
+    expect(page).to_have_url(re.compile("run="), timeout=SLOW)
+    expect(page.get_by_text("The alignment lowers the barrier by")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("computes what it computed before")).to_be_visible()
+    expect(page.get_by_role("button", name="Aligned checkpoint")).to_be_visible(timeout=SLOW)
+    for tab in ("Layers", "Convergence", "Symmetry", "About this method", "Units"):
+        page.get_by_role("tab", name=tab).click()
+    expect(page.get_by_text("Where each unit went")).to_be_visible()
+    counters = page.evaluate("window.__explorer")
+    assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was mounted anew"
+    drawing = chart(page)
+    drawing.scroll_into_view_if_needed()
+    box = drawing.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."), timeout=SLOW)
+    expect(page.get_by_text("b (weight matching)").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
 
 
 def test_a_click_on_the_first_page_opens_that_model(url, page):
