@@ -152,6 +152,10 @@ def pieces(e: Expression, sizes: Sequence[int]) -> list[Expression]:
 
 def regroup(axes: Iterable[Expression], shape: Sequence[int]) -> list[Expression]:
     """The axes of the same places viewed in another shape: factors are dealt out from the left, atoms split where sizes divide."""
+    axes = list(axes)
+    if any(size(e) < 1 for e in axes) or any(n < 1 for n in shape):  # nothing there, or not known how much
+        pin(*axes)
+        return list(map(pinned, shape))
     factors = [f for e in axes for f in _factors(e)]
     found: list[Expression] = []
     for i, n in enumerate(shape):

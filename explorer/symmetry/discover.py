@@ -12,20 +12,25 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from math import prod
-from typing import Any, cast
+from time import perf_counter
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
-from torch.utils._pytree import tree_map
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from explorer.errors import Refused
 from explorer.symmetry import groups as g
-from explorer.symmetry.axes import Atom, Expression, Plus, Times, pin, pinned, resolve
+from explorer.symmetry.axes import Atom, Expression, Plus, Times, atoms, pin, pinned, resolve
 from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Group, Product, Symmetry, leaves, permuted
 from explorer.symmetry.rules import Graph, Type, infer, tensors
 from explorer.weights import Weights
@@ -34,38 +39,53 @@ log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-5  # of the output's scale, in float32
 TOLERANCE_DOUBLE = 1e-9
+GAINS = (2.0, 4.0)  # of the two tests: the first suits rectifiers, the second what lets less through
+MASK = 1e30  # larger numbers stand for infinity
+NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def discover(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Symmetry:
     """The permutation symmetry of a network, found on example inputs and verified on them. The network is not changed.
 
+    All that the network returns keeps its order: wrap one that hands out hidden states with its answer, and return the answer alone.
     Refused, with the reason, when torch.export cannot trace the network; a symmetry written by hand does not need it.
     """
     network = copy.deepcopy(network).eval()
-    program = _export(network, args, dict(kwargs or {}))
-    context = Graph()
-    types = _types(network, program, context)
-    fits = _Candidate(network, types, tuple(sorted(context.unknown)))
-    return _verified(fits, network, args, dict(kwargs or {}))
+    with torch.random.fork_rng(devices=_devices(network)):  # what a network draws while it is traced and tested
+        begin = perf_counter()
+        program = _export(network, args, dict(kwargs or {}))
+        exported = perf_counter()
+        context = Graph()
+        types, made = _types(network, program, context)
+        candidate = _Candidate(network, types, made, tuple(sorted(context.unknown)))
+        inferred = perf_counter()
+        found = _verified(candidate, _Probe(network, args, dict(kwargs or {})))
+    log.debug("export %.2f s, inference %.2f s, verification %.2f s", exported - begin, inferred - exported, perf_counter() - inferred)
+    return found
 
 
 def checked(symmetry: Symmetry, network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Symmetry:
     """A symmetry written by hand, after the same test. Refused with the names of the groups that change what the network computes."""
-    probe = _Probe(copy.deepcopy(network).eval(), args, dict(kwargs or {}))
-    moved = g.random(symmetry, torch.Generator().manual_seed(0))
-    if not probe.passes(symmetry, moved):
-        still = g.identity(symmetry)
-        wrong = [name for name in symmetry.groups if not probe.passes(symmetry, {**still, name: moved[name]})]
-        raise Refused(
-            f"The symmetry written by hand is not one of this network: permuting {', '.join(wrong or symmetry.groups)} changes its output."
-            " Check that every tensor in which these units stand is listed, on the right axis."
-        )
-    return symmetry
+    network = copy.deepcopy(network).eval()
+    with torch.random.fork_rng(devices=_devices(network)):
+        probe = _Probe(network, args, dict(kwargs or {}))
+        if wrong := probe.wrong(symmetry):
+            raise Refused(
+                f"The symmetry written by hand is not one of this network: permuting {', '.join(wrong)} changes its output."
+                " Check that every tensor in which these units stand is listed, on the right axis."
+            )
+    sizes = {name: p.numel() for name, p in network.named_parameters()}  # the table was counted with its buffers
+    return replace(symmetry, numel=(sum(sizes.values()), sum(n for name, n in sizes.items() if name in symmetry.axes)))
+
+
+def _devices(network: nn.Module) -> set[torch.device]:
+    return {t.device for t in network.state_dict().values() if isinstance(t, Tensor) and t.is_cuda}
 
 
 def _export(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ExportedProgram:
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.export's advice to whoever wrote the network
             return torch.export.export(network, args, kwargs, strict=False)
     except Exception as error:  # whatever the network's own code raises while it is traced
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
@@ -75,13 +95,14 @@ def _export(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         ) from error
 
 
-def _types(network: nn.Module, program: ExportedProgram, context: Graph) -> dict[str, Type]:
-    """The axes of every tensor of the state dict after all rules have spoken."""
-    state = dict(network.state_dict(keep_vars=True))
+def _types(network: nn.Module, program: ExportedProgram, context: Graph) -> tuple[dict[str, Type], list[Made]]:
+    """The axes of every tensor of the state dict after all rules have spoken, and those of them that a layer makes, in the order of the graph."""
+    state = {n: t for n, t in network.state_dict(keep_vars=True).items() if isinstance(t, Tensor)}
     types: dict[str, Type] = {}
     known: dict[int, Type] = {}
     for name, tensor in state.items():  # tied tensors are one
         types[name] = known.setdefault(id(tensor), [Atom(n) for n in tensor.shape])
+    origin = {id(e): (name, e) for name in reversed(types) for e in types[name]}
     given: dict[torch.fx.Node, Any] = {}
     nodes = {n.name: n for n in program.graph.nodes if n.op == "placeholder"}
     for spec in program.graph_signature.input_specs:
@@ -94,42 +115,40 @@ def _types(network: nn.Module, program: ExportedProgram, context: Graph) -> dict
     done = infer(program.graph, given, context, program.graph_module)
     for t in tensors(done):
         pin(*t)
-    return types
+    used = {a for t in context.used for e in t for a in atoms(e)}
+    pin(*(a for t in types.values() for e in t for a in atoms(e) if a not in used))
+    return types, [origin[id(e)] for e in context.made if id(e) in origin]
+
+
+Made: TypeAlias = tuple[str, Expression]
+"""An axis of a weight along which a layer makes its units: (tensor, axis)."""
 
 
 class _Candidate:
     """A symmetry as it stands: atoms can still be pinned, and lose their outer group."""
 
-    def __init__(self, network: nn.Module, types: Mapping[str, Type], unknown: tuple[str, ...]) -> None:
+    def __init__(self, network: nn.Module, types: Mapping[str, Type], made: Sequence[Made], unknown: tuple[str, ...]) -> None:
         self.types = types
+        self.made = made
         self.unknown = unknown
         self.warnings: list[str] = []
         self.loose: set[Atom] = set()  # atoms that must have one order for all outer units
         self.parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
-        self.shapes = {name: tuple(t.shape) for name, t in network.state_dict().items()}
-        self.tied = {id(p): name for name, p in network.named_parameters()}.values()
+        self.shapes = {name: tuple(p.shape) for name, p in network.named_parameters()}
 
     def symmetry(self) -> tuple[Symmetry, dict[str, Atom]]:
         """What is free now, and the atom of each group."""
         resolved = {name: [resolve(e) for e in t] for name, t in self.types.items()}
-        free = {a: None for name, t in resolved.items() if name in self.parameters for e in t for a in _atoms(e) if not a.pinned}
+        free = {a: None for name, t in resolved.items() if name in self.parameters for e in t for a in atoms(e) if not a.pinned}
         within = {a: w for a, w in _within(resolved, free).items() if a not in self.loose}
-        names = _names(resolved, free)
+        names = _names(resolved, self.made, self.shapes, free, within)
         groups = {names[a]: Group(names[a], a.size, names[w] if (w := within.get(a)) else None) for a in free}
         axes = {name: tuple(_axis(e, names, within) for e in t) for name, t in resolved.items()}
         axes = {name: t for name, t in axes.items() if any(True for a in t for _ in leaves(a))}
-        total = sum(prod(self.shapes[n]) for n in self.tied)
-        moving = sum(prod(self.shapes[n]) for n in self.tied if n in axes)
+        total = sum(map(prod, self.shapes.values()))
+        moving = sum(prod(shape) for n, shape in self.shapes.items() if n in axes)
         found = Symmetry(groups, axes, (total, moving), self.unknown, tuple(self.warnings))
         return found, {names[a]: a for a in free}
-
-
-def _atoms(e: Expression) -> list[Atom]:
-    match e:
-        case Atom():
-            return [e]
-        case Times(inner) | Plus(inner):
-            return [a for f in inner for a in _atoms(f)]
 
 
 def _axis(e: Expression, names: Mapping[Atom, str], within: Mapping[Atom, Atom]) -> Axis:
@@ -182,124 +201,204 @@ def _within(types: Mapping[str, Sequence[Expression]], free: Mapping[Atom, None]
     return {a: outer[-1] for a, outer in chosen.items() if outer}
 
 
-def _names(types: Mapping[str, Sequence[Expression]], free: Mapping[Atom, None]) -> dict[Atom, str]:
-    """Each group is called after the first tensor that makes its units: the output axis of a weight, else any axis."""
+def _names(
+    types: Mapping[str, Sequence[Expression]],
+    made: Sequence[Made],
+    shapes: Mapping[str, Sequence[int]],
+    free: Mapping[Atom, None],
+    within: Mapping[Atom, Atom],
+) -> dict[Atom, str]:
+    """Each group is called after the layer that first makes its units, in the order of the graph; else after the first tensor in which it stands.
+
+    conv1 · attn.qkv/heads (units with others within them; /groups of a convolution) · attn.qkv[0,1] (of the parts of a fused layer, queries and keys).
+    """
     names: dict[Atom, str] = {}
     taken: Counter[str] = Counter()
-    for axis_of_makers in (True, False):
-        for tensor, t in types.items():
-            for i, e in enumerate(t):
-                if axis_of_makers != (i == 0 and len(t) > 1 and not tensor.endswith("embeddings.weight")):
-                    continue
-                for a in _atoms(e):
-                    if a in free and a not in names:
-                        stem = tensor.removesuffix(".weight").removesuffix(".bias")
-                        taken[stem] += 1
-                        names[a] = stem if taken[stem] == 1 else f"{stem}#{taken[stem]}"
+    outer = set(within.values())
+    for tensor, e in [*made, *((tensor, e) for tensor, t in types.items() for e in t)]:
+        whole = resolve(e)
+        for a in atoms(whole):
+            if a not in free or a in names:
+                continue
+            layer = tensor.partition(".parametrizations.")[0]  # a reparametrised weight is called after its layer too
+            stem = (layer.rpartition(".")[0] if layer.endswith((".weight", ".bias")) else layer) + _part(a, whole, free)
+            if a in outer and a is not whole:
+                stem += "/heads" if len(shapes.get(tensor, ())) <= 2 else "/groups"
+            taken[stem] += 1
+            names[a] = stem if taken[stem] == 1 else f"{stem}#{taken[stem]}"
     return names
+
+
+def _part(a: Atom, e: Expression, free: Mapping[Atom, None]) -> str:
+    """In which parts of a concatenation an atom stands, as `[0,1]`; nothing where there is one part, or where it stands in all of them."""
+    match e:
+        case Atom():
+            return ""
+        case Times(factors):
+            return next(_part(a, f, free) for f in factors if a in atoms(f))
+        case Plus(parts):
+            joined: list[list[Atom]] = []  # what keeps its order counts as one part
+            for inside in map(atoms, parts):
+                if not joined or any(x in free for x in inside + joined[-1]):
+                    joined.append(inside)
+            at = [i for i, inside in enumerate(joined) if a in inside]
+            deeper = next(_part(a, p, free) for p in parts if a in atoms(p))
+            return (f"[{','.join(map(str, at))}]" if len(at) < len(joined) else "") + deeper
 
 
 # --- the test ---------------------------------------------------------------------------------------------------------------------------------
 
 
-def _verified(candidate: _Candidate, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Symmetry:
-    """The candidate, less every group that changes what the network computes."""
-    probe = _Probe(network, args, kwargs)
-    found, atoms = candidate.symmetry()
-    generator = torch.Generator().manual_seed(0)
-    if probe.passes(found, g.random(found, generator)):
-        return found
-    still = g.identity(found)
-    moved = g.random(found, generator)
-    for name, group in found.groups.items():
-        if probe.passes(found, {**still, name: moved[name]}):
-            continue
-        if group.within:
-            candidate.loose.add(atoms[name])
-        else:
-            atoms[name].pinned = True
-            candidate.warnings.append(f"Permuting {name} ({group.size} units) changed the output, so it is held fixed.")
-    found, atoms = candidate.symmetry()
-    while not probe.passes(found, g.random(found, generator)):
-        moved, still = g.random(found, generator), g.identity(found)
-        wrong = [n for n in found.groups if not probe.passes(found, {**still, n: moved[n]})] or list(found.groups)
+def _verified(candidate: _Candidate, probe: _Probe) -> Symmetry:
+    """The candidate, less every group that changes what the network computes: first the freedom of each outer unit goes, then the group."""
+    while True:
+        found, atom = candidate.symmetry()
+        wrong = probe.wrong(found)
         if not wrong:
-            raise Refused("This network gives different outputs for the same inputs, so no symmetry can be tested. Switch its randomness off.")
+            return found
+        if inner := [name for name in wrong if found.groups[name].within]:
+            candidate.loose.update(atom[name] for name in inner)
+            continue
         for name in wrong:
-            atoms[name].pinned = True
+            atom[name].pinned = True
             candidate.warnings.append(f"Permuting {name} ({found.groups[name].size} units) changed the output, so it is held fixed.")
-        found, atoms = candidate.symmetry()
-    return found
 
 
 class _Probe:
-    """A network with shaken weights, and what it gives for the example inputs."""
+    """A network with shaken weights at two scales, and what it gives for the example inputs: in float64 where it can."""
 
     def __init__(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.network, self.args, self.kwargs = network, args, kwargs
-        self.weights = shaken(network)
+        self.given = (args, kwargs)
+        self.parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+        self.dtype, self.network = torch.float64, network.double()
         try:
-            self._double()
-            self.expected = self._outputs(self.weights)
-            self.tolerance = TOLERANCE_DOUBLE
-        except (RuntimeError, TypeError, ValueError):  # a network that insists on float32
-            self.network, self.args, self.kwargs = copy.deepcopy(network).float(), args, kwargs
-            self.weights = {n: t.float() if t.is_floating_point() else t for n, t in self.weights.items()}
-            self.expected = self._outputs(self.weights)
-            self.tolerance = TOLERANCE
-        if any(not e.isfinite().all() for e in self.expected):
-            raise Refused("The network's outputs on the example inputs are not finite numbers, so its symmetry cannot be tested.")
+            self.cases = [self._case(gain) for gain in GAINS]
+        except Refused:
+            raise
+        except (AssertionError, RuntimeError, TypeError, ValueError):  # a network that insists on float32
+            self.dtype, self.network = torch.float32, network.float()
+            self.cases = [self._case(gain) for gain in GAINS]
+        self.tolerance = TOLERANCE_DOUBLE if self.dtype == torch.float64 else TOLERANCE
 
-    def _double(self) -> None:
-        self.network = copy.deepcopy(self.network).double()
-        self.weights = {n: t.double() if t.is_floating_point() else t for n, t in self.weights.items()}
-        self.args, self.kwargs = _as_double(self.args), _as_double(self.kwargs)
+    def _case(self, gain: float) -> tuple[Weights, list[Tensor]]:
+        """Weights and the outputs that they give; at the network's own scale where it cannot bear another."""
+        for scale in (gain, None):
+            weights = {n: t.to(self.dtype) if t.is_floating_point() else t for n, t in shaken(self.network, scale).items()}
+            expected = self._outputs(weights)
+            if not expected:
+                raise Refused("The network gives no tensor, so its symmetry cannot be tested. Let its forward pass return the outputs.")
+            if not any(e.isnan().any() for e in expected):
+                return weights, expected
+        raise Refused("The network's outputs on the example inputs are not all numbers, so its symmetry cannot be tested. Give other inputs.")
 
     @torch.no_grad()
     def _outputs(self, weights: Weights) -> list[Tensor]:
-        done = torch.func.functional_call(self.network, weights, self.args, self.kwargs, tie_weights=False)
-        return [t for t in _tensors(done) if t.is_floating_point()]
+        """The outputs, all tensors in them. What the network may write to is a copy: its buffers and inputs."""
 
-    def passes(self, symmetry: Symmetry, maps: g.Maps) -> bool:
-        """Whether the outputs stay, within rounding, when the groups are permuted."""
-        outputs = self._outputs(permuted(self.weights, symmetry, maps))
-        pairs = zip(outputs, self.expected, strict=True)
-        return all(
-            o.shape == e.shape and bool((o - e).abs().max() <= self.tolerance * max(float(e.abs().max()), 1e-30)) for o, e in pairs if e.numel()
-        )
+        def copied(value: Any) -> Any:
+            return (value.to(self.dtype, copy=True) if value.is_floating_point() else value.clone()) if isinstance(value, Tensor) else value
+
+        weights = {n: t if n in self.parameters else t.clone() for n, t in weights.items()}
+        args, kwargs = cast("tuple[tuple[Any, ...], dict[str, Any]]", tree_map(copied, self.given))
+        with _Double() if self.dtype == torch.float64 else nullcontext():
+            done = torch.func.functional_call(self.network, weights, args, kwargs, tie_weights=False)
+        return [t.clone() for t in tree_leaves(done) if isinstance(t, Tensor) and t.numel()]
+
+    def wrong(self, symmetry: Symmetry) -> list[str]:
+        """The groups that change the outputs when they are permuted, or that do so only with others: none when the symmetry is right.
+
+        A cycle through all units, and the same with two neighbours swapped: together they generate every order.
+        """
+        generator = torch.Generator().manual_seed(0)
+        for swap, (weights, expected) in zip((False, True), self.cases, strict=True):
+            maps = {name: _cycles(symmetry, group, generator, swap=swap) for name, group in symmetry.groups.items()}
+
+            def passes(some: g.Maps, weights: Weights = weights, expected: list[Tensor] = expected, symmetry: Symmetry = symmetry) -> bool:
+                outputs = self._outputs(permuted(weights, symmetry, some))
+                return all(_close(o, e, self.tolerance) for o, e in zip(outputs, expected, strict=True))
+
+            if passes(maps):
+                continue
+            still = g.identity(symmetry)
+            if not passes(still):
+                raise Refused("This network gives different outputs for the same inputs, so no symmetry can be tested. Switch its randomness off.")
+            if alone := [name for name in maps if not passes({**still, name: maps[name]})]:
+                return alone
+            together: list[str] = []
+            for name in maps:
+                if passes({**still, name: maps[name]}):
+                    still[name] = maps[name]
+                else:
+                    together.append(name)
+            return together
+        return []
 
 
-def shaken(network: nn.Module) -> Weights:
-    """The network's weights with every constant tensor (biases of zero, scales of one) made uneven, so that a wrong permutation shows."""
+def _close(output: Tensor, expected: Tensor, tolerance: float) -> bool:
+    """Equal within rounding, on the scale of the largest number; infinities and what stands for them in a mask must be the same."""
+    if output.shape != expected.shape:
+        return False
+    if not expected.is_floating_point() and not expected.is_complex():
+        return torch.equal(output, expected)
+    plain = expected.abs() < MASK
+    o, e = output[plain], expected[plain]
+    return torch.equal(output[~plain], expected[~plain]) and (not len(e) or bool((o - e).abs().max() <= tolerance * e.abs().max()))
+
+
+def _cycles(symmetry: Symmetry, group: Group, generator: torch.Generator, *, swap: bool) -> Tensor:
+    """A permutation that moves every unit of a group; another for each unit of an outer group."""
+    orders: list[Tensor] = []
+    for _ in range(symmetry.outer(group)):
+        ring = torch.randperm(group.size, generator=generator)
+        order = torch.empty(group.size, dtype=torch.int64)
+        order[ring] = ring.roll(1)
+        if swap and group.size > 2:
+            order[ring[:2]] = order[ring[:2].flip(0)]
+        orders.append(order)
+    return torch.stack(orders) if group.within else orders[0]
+
+
+class _Double(TorchFunctionMode):
+    """Every number in float64: a network that computes a part of itself in float32 would otherwise hide small errors in rounding."""
+
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        if func in (Tensor.float, Tensor.half, Tensor.bfloat16):
+            func = Tensor.double
+        args, kwargs = cast("tuple[tuple[Any, ...], dict[str, Any]]", tree_map(_wide, (args, kwargs or {})))
+        return tree_map(_wide, func(*args, **kwargs))
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.double() if value.dtype in NARROW else value
+    return torch.float64 if isinstance(value, torch.dtype) and value in NARROW else value
+
+
+def shaken(network: nn.Module, gain: float | None = None) -> Weights:
+    """The network's weights such that a wrong permutation shows.
+
+    Constant tensors (biases of zero, scales of one) are made uneven. With a gain, matrices and kernels get std² = gain / fan-in (He et al. 2015, where
+    it is 2): at the 0.02 that many networks begin with, attention is flat, and what went in is lost in the biases of twenty layers.
+    """
     generator = torch.Generator().manual_seed(1)
     done: dict[int, Tensor] = {}
     result: Weights = {}
     for name, tensor in network.state_dict(keep_vars=True).items():
+        if not isinstance(tensor, Tensor):
+            continue
         if id(tensor) not in done:
             value = tensor.detach().clone()
             if value.is_floating_point() and value.numel() > 1:
-                noise = torch.rand(value.shape, generator=generator).to(value.dtype)
-                if float(value.std()) <= 1e-3 * float(value.abs().mean()) or not value.any():
-                    value = (noise - 0.5) * 0.2 if not value.any() else (0.5 + noise) * value.sign()
+                noise = torch.rand(value.shape, generator=generator).to(value)
+                std = float(value.std())
+                if not value.any():
+                    value = (noise - 0.5) * 0.2
+                elif std <= 1e-3 * float(value.abs().mean()):
+                    value = (0.5 + noise) * value.sign()
                 else:
                     value = value * (0.8 + 0.4 * noise)
+                    if gain is not None and isinstance(tensor, nn.Parameter) and value.dim() > 1:
+                        value = value * ((gain / prod(value.shape[1:])) ** 0.5 / std)
             done[id(tensor)] = value
         result[name] = done[id(tensor)]
     return result
-
-
-def _as_double(value: Any) -> Any:
-    def one(v: Any) -> Any:
-        return v.double() if isinstance(v, Tensor) and v.is_floating_point() else v
-
-    return tree_map(one, value)
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, Mapping):
-        return [t for v in cast("Mapping[str, Any]", value).values() for t in _tensors(v)]
-    if isinstance(value, (list, tuple)):
-        return [t for v in cast("Sequence[Any]", value) for t in _tensors(v)]
-    return []

@@ -338,6 +338,24 @@ def parse(written: str, size: int) -> Axis:
     return axis
 
 
+def _strays(axis: Axis, left: tuple[str, ...]) -> Iterator[Free]:
+    """The groups in an axis that should lie within another and do not."""
+    match axis:
+        case Fixed():
+            return
+        case Free(_, _, within):
+            if within is not None and within not in left:
+                yield axis
+        case Concat(parts):
+            for part in parts:
+                yield from _strays(part, left)
+        case Product(factors):
+            for factor in factors:
+                yield from _strays(factor, left)
+                if isinstance(factor, Free):
+                    left = (*left, factor.group)
+
+
 def written_by_hand(table: Mapping[str, Sequence[str]], shapes: Mapping[str, tuple[int, ...]]) -> Symmetry:
     """A symmetry from a table `tensor = ["group", "-", …]`, one text per axis. Refused when a tensor, an axis or a size does not fit."""
     axes: dict[str, tuple[Axis, ...]] = {}
@@ -354,7 +372,18 @@ def written_by_hand(table: Mapping[str, Sequence[str]], shapes: Mapping[str, tup
                 raise Refused(
                     f"The symmetry gives group {leaf.group!r} {known.size} units at one place and {leaf.size} at another ({name}), or differs in '@'."
                 )
-    if lost := [g for g in groups.values() if g.within is not None and g.within not in groups]:
-        raise Refused(f"The symmetry puts {lost[0].name!r} within {lost[0].within!r}, which is no group. Groups: {', '.join(groups)}.")
-    moving = sum(prod(shapes[n]) for n, a in axes.items() if any(True for x in a for _ in leaves(x)))
-    return Symmetry(groups, axes, (sum(map(prod, shapes.values())), moving))
+    for group in groups.values():
+        if group.within is None:
+            continue
+        if group.within not in groups:
+            raise Refused(f"The symmetry puts {group.name!r} within {group.within!r}, which is no group. Groups: {', '.join(groups)}.")
+        if groups[group.within].within is not None:
+            raise Refused(f"The symmetry puts {group.name!r} within {group.within!r}, which itself lies within another group. One level is possible.")
+    for name, several in axes.items():
+        if stray := [leaf for axis in several for leaf in _strays(axis, ())]:
+            raise Refused(
+                f"The symmetry has {stray[0].group!r} in {name} without {stray[0].within!r} to its left in the same product, as in"
+                f" '{stray[0].within}:{groups[stray[0].within or ''].size}*{stray[0].group}:{stray[0].size}@{stray[0].within}'."
+            )
+    axes = {n: several for n, several in axes.items() if any(True for axis in several for _ in leaves(axis))}
+    return Symmetry(groups, axes, (sum(map(prod, shapes.values())), sum(prod(shapes[n]) for n in axes)))

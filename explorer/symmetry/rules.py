@@ -34,9 +34,13 @@ class Stacked:
 
 @dataclass
 class Graph:
-    """What a rule may ask about the graph it stands in."""
+    """What the rules leave behind. `unknown`: operators not understood. `made`: axes along which layers make units, in the order of the graph.
+    `used`: types that the network computes with; what is only cut off (the positions behind a short input) is not among them.
+    """
 
     unknown: set[str] = field(default_factory=set[str])
+    made: list[Expression] = field(default_factory=list[Expression])
+    used: list[Type] = field(default_factory=list[Type])
 
 
 Value: TypeAlias = Any  # a Type, a Stacked, a tuple of those, or any argument that is no tensor
@@ -69,6 +73,7 @@ def infer(graph: torch.fx.Graph, given: dict[Node, Value], context: Graph, modul
             types[node] = attribute if isinstance(attribute, GraphModule) else _pinned_like(node)
         else:
             types[node] = _apply(node, types, context)
+        context.used += tensors(types[node])
     return None
 
 
@@ -82,18 +87,36 @@ def _apply(node: Node, types: dict[Node, Value], context: Graph) -> Value:
     name = operator_name(node)
     arguments = _arguments(node, types)
     if name == "getitem":
-        whole, index = arguments["0"], arguments["1"]
-        return whole[index] if isinstance(whole, (tuple, list)) and not is_type(whole) else _unknown(node, arguments, context, name)
+        whole, at = arguments["0"], arguments["1"]
+        return whole[at] if isinstance(whole, (tuple, list)) and not is_type(whole) else _unknown(node, arguments, context, name)
     if not any(True for _ in tensors(arguments)):
         return factory(node, name)
-    known = RULES.get(name)
-    if known is None and torch.Tag.pointwise in getattr(node.target, "tags", ()):
+    known = RULES.get(name) if _native(node) else None
+    if known is None and _pointwise(node):
         known = elementwise
     if known is None:
         return _unknown(node, arguments, context, name)
+    if known not in (slice_, select, index, index_select):  # these cut off
+        context.used += tensors(arguments)
     if known not in _STACK_RULES:
         arguments = {k: _unstacked(v) for k, v in arguments.items()}
-    return known(node, arguments, context)
+    try:
+        return known(node, arguments, context)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # an overload that the rule was not written for
+        return _unknown(node, arguments, context, name)
+
+
+def _native(node: Node) -> bool:
+    """Whether an operator is PyTorch's own: a custom one may be called `linear` and be something else."""
+    schema = getattr(node.target, "_schema", None)
+    return schema is None or str(schema.name).startswith("aten::")
+
+
+def _pointwise(node: Node) -> bool:
+    """Whether an operator is tagged pointwise; of PyTorch's own, not every overload, and not every in-place variant, carries the tag of its kind."""
+    packet = getattr(torch.ops.aten, operator_name(node), None) if _native(node) else None
+    overloads = [getattr(packet, o) for o in packet.overloads()] if packet is not None else []
+    return any(torch.Tag.pointwise in getattr(o, "tags", ()) for o in [node.target, *overloads])
 
 
 def operator_name(node: Node) -> str:
@@ -167,13 +190,19 @@ def _unstacked(value: Value) -> Value:
 
 def shape(node: Node) -> tuple[int, ...]:
     """The shape of a node's tensor."""
-    return tuple(int(n) for n in node.meta["val"].shape)
+    return _shape(node.meta["val"])
+
+
+def _shape(value: Tensor) -> tuple[int, ...]:
+    return tuple(
+        n if isinstance(n, int) else -1 for n in cast("Iterable[Any]", value.shape)
+    )  # -1: known only once the data are; fits nothing, so it pins
 
 
 def _pinned_of(value: Any) -> Value:
     """A pinned type of the shape of a value, or of each of several."""
     if isinstance(value, Tensor):
-        return [pinned(int(n)) for n in value.shape]
+        return list(map(pinned, _shape(value)))
     if isinstance(value, (list, tuple)):
         return tuple(_pinned_of(v) for v in cast("Sequence[Any]", value))
     return None
@@ -224,28 +253,42 @@ def broadcast(types: Sequence[Type], rank: int) -> Type:
 # --- elementwise, normalisation, reductions -------------------------------------------------------------------------------------------------------
 
 
-@rule("clone", "contiguous", "detach", "alias", "lift_fresh_copy", "lift_fresh")
+@rule("clone", "contiguous", "detach", "alias", "lift_fresh_copy", "lift_fresh", "to", "type_as", "_to_copy", "fill", "zero", "requires_grad")
 def kept(_node: Node, a: Arguments, _: Graph) -> Value:
-    """The very same tensor."""
+    """The very same tensor, in another type perhaps; or overwritten with one number."""
     return a["self"]
 
 
-@rule("dropout", "to", "type_as", "relu6", "where", "square", "masked_fill", "_to_copy")
-@rule("feature_dropout", "alpha_dropout", "zeros_like", "ones_like", "full_like", "empty_like", "fill", "copy", "nan_to_num", "float_power")
-@rule(
-    "hardtanh", "leaky_relu", "elu", "selu", "celu", "silu", "gelu", "mish", "hardswish", "hardsigmoid", "softplus", "sigmoid", "log_sigmoid", "prelu"
-)
+@rule("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "copy", "float_power", "floor_divide", "and", "or")
+@rule("leaky_relu", "hardswish", "log_sigmoid", "subtract", "multiply", "divide", "complex", "polar")
 def elementwise(node: Node, a: Arguments, _: Graph) -> Value:
-    """Place by place: the same axes, broadcast."""
-    name = operator_name(node)
-    if name in ("zeros_like", "ones_like", "full_like", "empty_like", "fill"):
-        return [Atom(n) for n in shape(node)] if name != "fill" else a["self"]
-    if name == "prelu":
-        x, w = a["self"], a["weight"]
-        if w and size(w[0]) > 1:
-            unify(w[0], x[1 if len(x) > 1 else 0])
-        return x
+    """Place by place: the same axes, broadcast. Operators that PyTorch itself tags pointwise come here by that tag."""
     return broadcast(list(tensors(a)), len(shape(node)))
+
+
+@rule("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
+def constant(node: Node, _a: Arguments, _: Graph) -> Value:
+    """A constant fill is the same in any order."""
+    return [Atom(n) for n in shape(node)]
+
+
+@rule("prelu")
+def prelu(_node: Node, a: Arguments, _: Graph) -> Value:
+    """One slope for all, or one for each channel."""
+    x, w = a["self"], a["weight"]
+    if w and size(w[0]) > 1:
+        unify(w[0], x[1 if len(x) > 1 else 0])
+    return x
+
+
+@rule("glu")
+def glu(_node: Node, a: Arguments, _: Graph) -> Value:
+    """The first half of an axis times the sigmoid of the second: one order for both."""
+    x: Type = list(a["self"])
+    d = _norm(int(a.get("dim", -1)), len(x))
+    x[d], gate = pieces(x[d], [size(x[d]) // 2] * 2)
+    unify(x[d], gate)
+    return x
 
 
 @rule("softmax", "log_softmax", "_softmax", "_log_softmax", "softmin")
@@ -266,8 +309,8 @@ def ordered(node: Node, a: Arguments, _: Graph) -> Value:
     def like(value: Tensor) -> Type:
         if value.dim() != len(x):
             pin(*x)
-            return [pinned(int(n)) for n in value.shape]
-        return [pinned(int(n)) if d in along else x[d] for d, n in enumerate(value.shape)]
+            return list(map(pinned, _shape(value)))
+        return [pinned(n) if d in along else x[d] for d, n in enumerate(_shape(value))]
 
     value = node.meta["val"]
     return tuple(map(like, value)) if isinstance(value, (list, tuple)) else like(value)
@@ -319,56 +362,77 @@ def _first_of_several(node: Node, x: Type) -> Value:
 
 
 @rule("sum", "mean", "amax", "amin", "var", "std", "norm", "linalg_vector_norm", "logsumexp", "any", "all", "count_nonzero")
-def reduction(_node: Node, a: Arguments, _: Graph) -> Value:
+@rule("var_mean", "std_mean", "aminmax")
+def reduction(node: Node, a: Arguments, _: Graph) -> Value:
     """Takes axes away, whatever their order."""
     x: Type = a["self"]
     dims = _dims(a, len(x))
     keep = bool(a.get("keepdim", False))
-    return [Atom(1) if d in dims else e for d, e in enumerate(x) if keep or d not in dims]
+    left: Type = [Atom(1) if d in dims else e for d, e in enumerate(x) if keep or d not in dims]
+    return left if isinstance(node.meta["val"], Tensor) else tuple(left for _ in node.meta["val"])
+
+
+@rule("_weight_norm")
+def weight_norm(node: Node, a: Arguments, _: Graph) -> Value:
+    """g v / ‖v‖, the norm over all axes but that of g."""
+    return broadcast([a["v"], a["g"]], len(shape(node)))
 
 
 @rule("argmax", "argmin", "max", "min", "median", "prod", "mode")
 def choosing(node: Node, a: Arguments, _: Graph) -> Value:
-    """Also tells where: the axis is pinned. Without `dim`, and for max and min of two tensors, as elsewhere."""
+    """May also tell where: then the axis is pinned. Of two tensors: place by place."""
     if is_type(a.get("other")):
         return broadcast([a["self"], a["other"]], len(shape(node)))
     x: Type = a["self"]
     dims, keep = _dims(a, len(x)), bool(a.get("keepdim", False))
-    for d in dims:
-        pin(x[d])
+    if operator_name(node) in ("argmax", "argmin") or _used(node, 1):
+        pin(*(x[d] for d in dims))
     left: Type = [Atom(1) if d in dims else e for d, e in enumerate(x) if keep or d not in dims]
     return left if isinstance(node.meta["val"], Tensor) else tuple(left for _ in node.meta["val"])
+
+
+def _used(node: Node, result: int) -> bool:
+    """Whether anything is done with one of an operator's several results."""
+    several = not isinstance(node.meta["val"], Tensor)
+    return several and any(operator_name(user) != "getitem" or (user.args[1] == result and user.users) for user in node.users)
 
 
 # --- linear algebra -------------------------------------------------------------------------------------------------------------------------------
 
 
 @rule("linear")
-def linear(_node: Node, a: Arguments, _: Graph) -> Value:
-    """x Wᵀ + b: W is (out, in)."""
+def linear(_node: Node, a: Arguments, context: Graph) -> Value:
+    """x Wᵀ + b: W is (out, in), or (in) for a single output."""
     x, w, b = a["input"], a["weight"], a.get("bias")
-    unify(x[-1], w[1])
+    unify(x[-1], w[-1])
+    if len(w) == 1:
+        return x[:-1]
+    context.made.append(w[0])
     if is_type(b):
         unify(b[0], w[0])
     return [*x[:-1], w[0]]
 
 
 @rule("matmul", "mm", "bmm", "mv", "dot")
-def matmul(node: Node, a: Arguments, _: Graph) -> Value:
+def matmul(node: Node, a: Arguments, context: Graph) -> Value:
     """(…, i, k) × (…, k, j)."""
-    return _product(a["self"], a.get("other", a.get("mat2", a.get("vec", a.get("tensor")))), len(shape(node)))
+    return _product(a["self"], a.get("other", a.get("mat2", a.get("vec", a.get("tensor")))), len(shape(node)), context)
 
 
 @rule("addmm", "baddbmm", "addbmm", "addmv")
-def add_product(node: Node, a: Arguments, _: Graph) -> Value:
+def add_product(node: Node, a: Arguments, context: Graph) -> Value:
     """b + x y."""
     left = a.get("mat1", a.get("batch1", a.get("mat")))
     right = a.get("mat2", a.get("batch2", a.get("vec")))
+    if operator_name(node) == "addbmm":  # sums over the batch
+        unify(left[0], right[0])
+        left, right = left[1:], right[1:]
     rank = len(shape(node))
-    return broadcast([_product(left, right, rank), a["self"]], rank)
+    return broadcast([_product(left, right, rank, context), a["self"]], rank)
 
 
-def _product(x: Type, y: Type, rank: int) -> Type:
+def _product(x: Type, y: Type, rank: int, context: Graph) -> Type:
+    context.made += [y[-1], *x[-2:-1]]
     if len(y) == 1:
         unify(x[-1], y[0])
         return x[:-1]
@@ -381,21 +445,27 @@ def _product(x: Type, y: Type, rank: int) -> Type:
 
 @rule("einsum")
 def einsum(node: Node, a: Arguments, context: Graph) -> Value:
-    """Equal letters are equal axes."""
-    operands = [t for t in a["tensors"] if is_type(t)]
+    """Equal letters are equal axes; what an ellipsis stands for is broadcast."""
     equation = str(a["equation"]).replace(" ", "")
-    if "." in equation:
-        return _unknown(node, a, context, "einsum with …")
-    inputs, _, output = equation.partition("->")
+    inputs, arrow, output = equation.partition("->")
     letters: dict[str, Expression] = {}
-    for term, t in zip(inputs.split(","), operands, strict=True):
-        for letter, e in zip(term, t, strict=True):
-            if letter in letters:
-                unify(letters[letter], e)
-            letters[letter] = e
-    if not output and "->" not in equation:
-        output = "".join(sorted(x for x in letters if inputs.count(x) == 1))
-    return [letters[x] for x in output]
+    batches: list[Type] = []
+    for term, t in zip(inputs.split(","), tensors(a["tensors"]), strict=True):
+        first, dots, last = term.partition("...")
+        batch = t[len(first) : len(t) - len(last)] if dots else []
+        batches.append(batch)
+        for letter, e in zip(first + last, t[: len(first)] + t[len(first) + len(batch) :], strict=True):
+            known = letters.setdefault(letter, e)
+            if size(known) == 1:
+                letters[letter] = e
+            elif size(e) != 1:
+                unify(known, e)
+    context.made += letters.values()
+    if not arrow:
+        return _unknown(node, a, context, "einsum without ->")
+    batch = broadcast(batches, max(map(len, batches)))
+    first, dots, last = output.partition("...")
+    return [*(letters[x] for x in first), *(batch if dots else ()), *(letters[x] for x in last)]
 
 
 @rule("scaled_dot_product_attention")
@@ -420,13 +490,14 @@ def attention(node: Node, a: Arguments, _: Graph) -> Value:
 
 
 @rule("conv1d", "conv2d", "conv3d", "convolution")
-def convolution(node: Node, a: Arguments, _: Graph) -> Value:
+def convolution(node: Node, a: Arguments, context: Graph) -> Value:
     """W is (out, in / groups, …); channels are products groups × channels of a group; pixels keep their order."""
     if a.get("transposed"):
-        return transposed_convolution(node, a, _)
+        return transposed_convolution(node, a, context)
     x, w, b, groups = a["input"], a["weight"], a.get("bias"), int(a.get("groups", 1))
     channel = len(x) - (len(w) - 1)
     pin(*x[channel + 1 :], *w[2:])
+    context.made.append(w[0])
     if groups == 1:
         unify(x[channel], w[1])
     else:
@@ -439,12 +510,13 @@ def convolution(node: Node, a: Arguments, _: Graph) -> Value:
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def transposed_convolution(node: Node, a: Arguments, _: Graph) -> Value:
+def transposed_convolution(node: Node, a: Arguments, context: Graph) -> Value:
     """W is (in, out / groups, …)."""
     x, w, b, groups = a["input"], a["weight"], a.get("bias"), int(a.get("groups", 1))
     channel = len(x) - (len(w) - 1)
     pin(*x[channel + 1 :], *w[2:])
     out = w[1]
+    context.made.append(w[1])
     unify(x[channel], w[0])
     if groups > 1:
         g = Atom(groups)
@@ -466,7 +538,7 @@ def pooling(node: Node, a: Arguments, _: Graph) -> Value:
     pin(*x[-pixels:])
 
     def like(value: Tensor) -> Type:
-        return [*x[:-pixels], *(pinned(int(n)) for n in value.shape[-pixels:])]
+        return [*x[:-pixels], *map(pinned, _shape(value)[-pixels:])]
 
     value = node.meta["val"]
     return like(value) if isinstance(value, Tensor) else tuple(map(like, value))
@@ -491,26 +563,22 @@ def pixel_shuffle(node: Node, a: Arguments, _: Graph) -> Value:
 # --- shapes ---------------------------------------------------------------------------------------------------------------------------------------
 
 
-@rule("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "reshape_as")
+@rule("view", "reshape", "_unsafe_view", "flatten", "unflatten", "ravel", "view_as", "reshape_as")
 def view(node: Node, a: Arguments, _: Graph) -> Value:
     """The same places in another shape. An axis that is only ever taken apart slice by slice makes a stacked tensor."""
     x: Type = a["self"]
     out = shape(node)
     for axis, n in enumerate(out):
-        if 1 < n <= 16 and _taken_apart(node, axis) and (stacked := _stack(x, out, axis)) is not None:
-            return stacked
+        if 1 < n <= 16 and _taken_apart(node, axis):
+            return _stack(x, out, axis)
     return regroup(x, out)
 
 
-def _stack(x: Type, out: tuple[int, ...], axis: int) -> Stacked | None:
-    """x viewed as `out`, the slices along `axis` with types of their own; None where that axis does not begin one of x's."""
-    before = prod(out[:axis])
-    for i in range(len(x)):
-        if prod(map(size, x[:i])) == before and size(x[i]) % out[axis] == 0 and size(x[i]) > out[axis]:
-            parts = pieces(x[i], [size(x[i]) // out[axis]] * out[axis])
-            rest = (*out[:axis], *out[axis + 1 :])
-            return Stacked(axis, [regroup([*x[:i], part, *x[i + 1 :]], rest) for part in parts])
-    return None
+def _stack(x: Type, out: tuple[int, ...], axis: int) -> Stacked:
+    """x viewed as `out`, the slices along `axis` with types of their own: consecutive pieces of what is at and after that axis."""
+    *before, whole = regroup(x, (*out[:axis], prod(out[axis:])))
+    parts = pieces(whole, [prod(out[axis + 1 :])] * out[axis])
+    return Stacked(axis, [[*before, *regroup([part], out[axis + 1 :])] for part in parts])
 
 
 def _taken_apart(node: Node, axis: int) -> bool:
@@ -521,9 +589,9 @@ def _taken_apart(node: Node, axis: int) -> bool:
     for user in node.users:
         name, args = operator_name(user), list(user.args[1:])
         match name:
-            case "unbind" if _norm(int(cast("int", args[0])) if args else 0, rank) == axis:
+            case "unbind" if _norm(int(cast("int", user.kwargs.get("dim", args[0] if args else 0))), rank) == axis:
                 continue
-            case "select" if _norm(int(cast("int", args[0])), rank) == axis:
+            case "select" if args and _norm(int(cast("int", args[0])), rank) == axis:
                 continue
             case "permute" | "transpose" | "unsqueeze" | "squeeze" | "contiguous" | "clone" if user.args[0] is node:
                 moved = _moved(name, args, rank, axis, shape(node))
@@ -599,6 +667,16 @@ def flip_axes(node: Node, a: Arguments, _: Graph) -> Value:
     """All axes, or the last two, in reverse."""
     x: Type = a["self"]
     return x[::-1] if operator_name(node) in ("t", "numpy_T") else [*x[:-2], x[-1], x[-2]]
+
+
+@rule("view_as_complex", "view_as_real")
+def complex_numbers(node: Node, a: Arguments, _: Graph) -> Value:
+    """Real and imaginary parts stand on a last axis of two, in this order."""
+    x: Type = a["self"]
+    if operator_name(node) == "view_as_real":
+        return [*x, pinned(2)]
+    pin(x[-1])
+    return x[:-1]
 
 
 @rule("movedim", "moveaxis")
@@ -743,9 +821,10 @@ def select(_node: Node, a: Arguments, _: Graph) -> Value:
 
 
 @rule("embedding")
-def embedding(_node: Node, a: Arguments, _: Graph) -> Value:
+def embedding(_node: Node, a: Arguments, context: Graph) -> Value:
     """Rows of a table, by index: the rows are pinned."""
     pin(a["weight"][0], *a["indices"])
+    context.made.append(a["weight"][1])
     return [*a["indices"], a["weight"][1]]
 
 
@@ -759,12 +838,24 @@ def index(node: Node, a: Arguments, _: Graph) -> Value:
         pin(*t)
     pin(*(x[d] for d in at))
     out, rest = shape(node), [e for d, e in enumerate(x) if d not in at]
-    new = len(out) - len(rest)
-    if new < 0 or any(len(i) > 1 and len(at) == 1 and new == 1 for i in tensors(indices)):  # a mask
+    new = max((len(t) for t in tensors(indices)), default=0)
+    if len(out) != new + len(rest) or -1 in out:  # a mask, which takes as many axes as it has
         pin(*x)
         return list(map(pinned, out))
     first = at[0] if at == list(range(at[0], at[0] + len(at))) else 0
     return [*rest[:first], *map(pinned, out[first : first + new]), *rest[first:]]
+
+
+@rule("gather")
+def gather(_node: Node, a: Arguments, _: Graph) -> Value:
+    """out[i, k] = x[i, index[i, k]]: the axis that is looked up in is pinned, the others are one and the same."""
+    x, i = a["self"], a["index"]
+    d = _norm(int(a["dim"]), len(x))
+    pin(x[d])
+    for k in range(len(x)):
+        if k != d:
+            unify(x[k], i[k])  # where fewer places are gathered than there are, the sizes differ, and both are pinned
+    return list(i)
 
 
 @rule("index_select")
@@ -792,12 +883,6 @@ def pad(node: Node, a: Arguments, _: Graph) -> Value:
             pin(x[d])
             x[d] = pinned(shape(node)[d])
     return x
-
-
-@rule("new_zeros", "new_ones", "new_full", "new_empty")
-def new_constant(node: Node, _a: Arguments, _: Graph) -> Value:
-    """A constant fill is the same in any order."""
-    return [Atom(n) for n in shape(node)]
 
 
 @rule("_assert_tensor_metadata", "sym_size", "size", "_assert_async", "item", "is_nonzero", "_local_scalar_dense")
