@@ -36,3 +36,16 @@ def axes_of(module: nn.Module) -> Axes | None:
             return Axes(0, 1)
         case _:
             return None
+
+
+def uses(network: nn.Module) -> dict[str, int]:
+    """For each weight that uses units: along which of its axes."""
+    found: dict[str, int] = {}
+    for name, module in network.named_modules():
+        prefix = f"{name}." if name else ""
+        if (axes := axes_of(module)) is not None:  # a grouped convolution names one side at most: the other one uses, or the first if none is named
+            made = axes.outputs if axes.outputs is not None else 1
+            found[f"{prefix}weight"] = axes.inputs if axes.inputs is not None else 1 - made
+        elif isinstance(module, nn.MultiheadAttention):
+            found |= {f"{prefix}{w}": 1 for w in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")}
+    return found

@@ -40,7 +40,7 @@ class Matched:
     """An alignment of N models.
 
     maps[i][group]: what became of model i's units: (n,) or (outer, n) whole numbers, the old place of the unit now at each place; or
-    (n of the first model, n of this model) shares. similarity[i][group]: (n, n) cosine between the unit at each place of the reference (row) and each
+    (n of the first model, n of this model) shares, with the outer units in front where there are some. similarity[i][group]: (n, n) cosine between the unit at each place of the reference (row) and each
     unit of model i before the alignment (column), all other groups as they ended; only of groups small enough to draw.
     distances: (N, N) between the models as vectors, before and after. `movable`: share of the parameters that some permutation moves.
     """
@@ -66,9 +66,9 @@ class Matched:
         """Share of a group's units that stand elsewhere than before; for a transport, the share of weight that comes from elsewhere."""
         p = self.maps[model][group]
         if not np.issubdtype(p.dtype, np.integer):
-            rows = p.sum(axis=1, keepdims=True)
+            rows = p.sum(axis=-1, keepdims=True)
             shares = p / np.where(rows > 0, rows, 1)
-            return float(1 - np.diagonal(shares).mean()) if p.shape[0] == p.shape[1] else 1.0
+            return float(1 - np.diagonal(shares, axis1=-2, axis2=-1).mean()) if p.shape[-2] == p.shape[-1] else 1.0
         return float((p != np.arange(p.shape[-1])).mean())
 
     def write(self, path: Path) -> None:

@@ -139,7 +139,7 @@ class WeightScores:
         *,
         device: str = "cpu",
     ) -> None:
-        self.symmetry = symmetry
+        self.symmetry, self.device = symmetry, device
         self.names = [n for n in _once(reference, parameters) if n in symmetry.axes]
         self.a = {n: _work(reference[n], device) for n in self.names}
         self.b = {n: _work(model[n], device) for n in self.names}

@@ -31,12 +31,12 @@ from typing import Annotated, Literal, TypeAlias, cast
 import numpy as np
 import ot
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from explorer import methods, symmetry
 from explorer.activations import observe
 from explorer.errors import Refused
-from explorer.layers import axes_of
+from explorer.layers import uses
 from explorer.matching import Alignment, Progress, assign, families, members, quiet
 from explorer.methods import Range
 from explorer.points import Array
@@ -76,12 +76,12 @@ def align(
     weights, maps, traces, notes = [reference], [symmetry.identity(found)], list[tuple[float, ...]](), list[str]()
     exact, visits = True, sweeps * len(families(found))
     network = problem.network()
-    parameters, uses = [name for name, _ in network.named_parameters()], _uses(network)
+    parameters, using = [name for name, _ in network.named_parameters()], uses(network)
     seen = _responses(problem, reference, samples, device) if ground == "activations" else {}
     for k, model in enumerate(others):
         name = f"model {k + 1}"
         sizes = sizes_of(model, reference, found, name)
-        plans = _Plans(reference, model, found, sizes, parameters, uses, device, regularisation if solver == "entropic" else 0.0)
+        plans = _Plans(reference, model, found, sizes, parameters, using, device, regularisation if solver == "entropic" else 0.0)
         if ground == "activations":
             theirs = problem if sizes == own else _rebuilt(problem, model, sizes, name)
             plans.seen = seen, _responses(theirs, model, samples, device)
@@ -290,19 +290,6 @@ def sizes_of(model: Mapping[str, Tensor], reference: Mapping[str, Tensor], found
 def _solved(axis: Axis, sizes: Mapping[str, int], group: str, places: int) -> int:
     """The number of units that gives an axis so many places, or the next larger one where none does."""
     return 1 + bisect_left(range(1, places + 1), places, key=lambda n: length(resized(axis, {**sizes, group: n})))
-
-
-def _uses(network: nn.Module) -> dict[str, int]:
-    """For each weight that uses units: along which of its axes."""
-    found: dict[str, int] = {}
-    for name, module in network.named_modules():
-        prefix = f"{name}." if name else ""
-        if (axes := axes_of(module)) is not None:  # a grouped convolution names one side at most: the other one uses, or the first if none is named
-            made = axes.outputs if axes.outputs is not None else 1
-            found[f"{prefix}weight"] = axes.inputs if axes.inputs is not None else 1 - made
-        elif isinstance(module, nn.MultiheadAttention):
-            found |= {f"{prefix}{w}": 1 for w in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")}
-    return found
 
 
 def _responses(problem: Problem, weights: Weights, samples: int, device: str) -> Features:

@@ -1,0 +1,133 @@
+"""Zip: merge units that respond alike, also two of one model, so that networks that share little still fit into one.
+
+Stoica, Bolya, Bjorner, Ramesh, Hearn & Hoffman 2024, "ZipIt! Merging Models from Different Tasks without Training", sections 4.1 and 4.2. The N·n units of
+a group in all models are merged greedily, the most correlated pair first, until n are left. A merged unit is the average of its members; what reads
+it gets the sum of what read them: W* = Σᵢ Mᵢ Wᵢ Uᵢ, with Mᵢ the averaging and Uᵢ the copying back of model i's units. A merged unit is as like a third
+one as its least like member, times `alpha`. `budget` bounds the merges within one model to that share of n; with 0 every merged unit has one
+member of each model, and merging is matching. Unlabelled inputs decide; statistics of batch norm are to be measured anew.
+
+Told as one model for each input whose plain average is W*: N·Mᵢ Wᵢ Uᵢ. By themselves these compute nothing, so judge the middle, not the ends. The paper's
+partial zip, which leaves the last layers of every model apart, has several heads and is no checkpoint of this architecture; `share` is the nearest
+thing to it: groups after that share of the network are matched one to one. So are attention heads and what lies in them, whose orders hang together,
+units that never respond, and groups that cannot be read. A tied table, which makes units and reads them, is averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from explorer import symmetry
+from explorer.activations import observe
+from explorer.align import activation_matching
+from explorer.layers import uses
+from explorer.matching import Alignment, Progress, families, of_equal_widths, quiet
+from explorer.methods import Range
+from explorer.problem import Problem
+from explorer.symmetry import Symmetry
+from explorer.transport import Matrices, along, as_matrices
+from explorer.weights import Weights
+
+TIE = 1e-6  # of a correlation: what matched pairs have ahead of others that are just as alike
+
+
+def align(
+    models: Sequence[Weights],
+    problem: Problem,
+    *,
+    budget: Annotated[float, Range(0, 1)] = 1.0,
+    alpha: Annotated[float, Range(0, 1)] = 0.3,
+    share: Annotated[float, Range(0, 1)] = 1.0,
+    samples: Annotated[int, Range(2, 1048576)] = 1024,
+    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    device: str = "cpu",
+    progress: Progress = quiet,
+) -> Alignment:
+    """Parts whose average is the zipped model."""
+    of_equal_widths(models, "zip")
+    found = symmetry.of(problem)
+    matched = activation_matching.align(models, problem, samples=samples, seed=seed, device=device, progress=progress)
+    seen = observe(problem, models, found, samples=samples, seed=seed, device=device)
+    orders = [as_matrices(found, m) for m in matched.maps]
+    merges: list[Matrices] = [dict(o) for o in orders]
+    reads: list[Matrices] = [dict(o) for o in orders]
+    alone = [name for name in families(found) if not found.inner(name)]
+    for k, name in enumerate(alone):
+        progress(k, len(alone), f"zipping {name}")
+        if k >= share * len(alone) or not seen.features[0][name]:
+            continue
+        pairs = torch.stack([m[name] for m in matched.maps])
+        n = found.groups[name].size
+        labels = greedy(_likeness([torch.cat(f[name], dim=1) for f in seen.features], pairs), len(models), round(budget * n), alpha)
+        members = torch.nn.functional.one_hot(labels, n).double().T  # (n, N·n)
+        average = members / members.sum(dim=1, keepdim=True)
+        for i in range(len(models)):
+            own = slice(i * n, (i + 1) * n)
+            merges[i][name], reads[i][name] = len(models) * average[:, own], members[:, own]
+    using = uses(problem.network())
+    weights = tuple(_zipped(m, found, using, merge, read) for m, merge, read in zip(models, merges, reads, strict=True))
+    return Alignment(weights, tuple(merges), exact=False, notes=matched.notes)
+
+
+def greedy(likeness: Tensor, models: int, within: int, alpha: float) -> Tensor:
+    """(N·n,) the merged unit of every unit: the most alike pair first, until n are left; at most `within` merges inside one model."""
+    count = len(likeness)
+    n = count // models
+    scores = likeness.clone()
+    scores.fill_diagonal_(-torch.inf)
+    owners = torch.eye(models).repeat_interleave(n, dim=0)  # (N·n, N): how many units of each model a merged one has
+    labels = torch.arange(count)
+    if not within:
+        scores[owners @ owners.T > 0] = -torch.inf
+    for _ in range(count - n):
+        i, j = sorted(divmod(int(scores.argmax()), count))
+        if not torch.isfinite(scores[i, j]):  # of three models or more, what is left may fit together only inside one
+            i, j = labels.unique()[:2].tolist()
+        inside = bool(owners[i] @ owners[j] > 0)
+        labels[labels == j] = i
+        owners[i] += owners[j]
+        merged = torch.minimum(scores[i], scores[j])
+        merged = torch.where(merged > 0, alpha * merged, merged)
+        merged[i] = -torch.inf
+        scores[i], scores[:, i] = merged, merged
+        scores[j], scores[:, j] = -torch.inf, -torch.inf
+        if inside:
+            within -= 1
+            if not within:
+                scores[owners @ owners.T > 0] = -torch.inf
+        elif not within:
+            shared = owners @ owners[i] > 0
+            scores[i, shared], scores[shared, i] = -torch.inf, -torch.inf
+    return labels.unique(return_inverse=True)[1]
+
+
+def _likeness(features: list[Tensor], pairs: Tensor) -> Tensor:
+    """(N·n, N·n) correlations of all units of all models. A unit that never responds is like those it was matched with."""
+    models, n = pairs.shape
+    x = torch.cat(features).double()
+    x = x - x.mean(dim=1, keepdim=True)
+    norm = x.norm(dim=1, keepdim=True)
+    x = torch.where(norm > 0, x / norm, 0)
+    likeness = (x @ x.T).cpu()
+    silent = (norm[:, 0] == 0).cpu()
+    for i in range(models):
+        for j in range(models):
+            a, b = i * n + pairs[i], j * n + pairs[j]
+            likeness[a, b] += torch.where(silent[a] & silent[b], 1.0, TIE) if i != j else 0.0
+    return likeness
+
+
+def _zipped(model: Weights, found: Symmetry, using: dict[str, int], merge: Matrices, read: Matrices) -> Weights:
+    """N·M W U: averaged where units are made, summed where they are read."""
+    done: Weights = {}
+    for name, tensor in model.items():
+        moved = tensor
+        if name in found.axes and tensor.is_floating_point():
+            moved = tensor.double()
+            for i, axis in enumerate(found.axes[name]):
+                moved = along(moved, i, axis, read if using.get(name) == i else merge)
+        done[name] = moved.to(tensor.dtype)
+    return done
