@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods, places, symmetry
-from explorer import problem as problems
+from explorer import methods, symmetry
 from explorer.align.cycle_consistent import align, climb
-from explorer.problem import Problem
 from explorer.symmetry import compose, inverse
-
-
-def sample(name, count=3):
-    problem = Problem(problems.find(name))
-    files = sorted((places.root() / "sample_models" / name).glob("*.safetensors"))[:count]
-    return problem, [checkpoint.read(f).weights for f in files]
+from tests.align import sample
 
 
 def mean_distance(problem, weights):
@@ -26,7 +19,7 @@ def mean_distance(problem, weights):
 @pytest.mark.parametrize("name", ["digits-mlp", "digits-resnet"])
 def test_round_the_circle_is_the_identity_in_whole_numbers(name):
     """P_AC · P_CB · P_BA = I, exactly."""
-    problem, models = sample(name)
+    problem, models = sample(name, 3)
     found = symmetry.of(problem)
     a, b, c = align(models, problem).maps
 
@@ -43,7 +36,7 @@ def test_round_the_circle_is_the_identity_in_whole_numbers(name):
 @pytest.mark.parametrize("name", ["digits-mlp", "digits-vit"])
 def test_shuffled_copies_are_all_put_back(name):
     """Three copies of one network in three orders, heads and what lies in them included."""
-    problem, (a, *_) = sample(name)
+    problem, (a, *_) = sample(name, 3)
     found = symmetry.of(problem)
     generator = torch.Generator().manual_seed(9)
     copies = [symmetry.permuted(a, found, symmetry.random(found, generator)) for _ in range(2)]
@@ -62,7 +55,7 @@ def test_models_come_nearer_to_one_another_than_by_matching_each_with_the_first(
 
 def test_every_round_comes_nearer():
     """The climb never goes down, from any start."""
-    problem, models = sample("digits-resnet")
+    problem, models = sample("digits-resnet", 3)
     found = symmetry.of(problem)
     parameters = [n for n, _ in problem.network().named_parameters()]
     maps = [symmetry.random(found, torch.Generator().manual_seed(i)) for i in range(3)]
@@ -75,7 +68,7 @@ def test_every_round_comes_nearer():
 
 def test_the_order_of_the_models_does_not_decide_how_near_they_come():
     """Up to local optima: the same models the other way round end within one per cent."""
-    problem, models = sample("digits-mlp")
+    problem, models = sample("digits-mlp", 3)
     here, there = align(models, problem), align(models[::-1], problem)
     assert here.trace[0][-1] == pytest.approx(there.trace[0][-1], rel=0.01)
 

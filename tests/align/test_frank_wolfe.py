@@ -4,19 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods, places, symmetry
-from explorer import problem as problems
+from explorer import methods, symmetry
 from explorer.align.frank_wolfe import align, best_share, relaxed
 from explorer.matching import WeightScores
-from explorer.problem import Problem
+from tests.align import sample
 
 FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit"]
-
-
-def sample(name, count=2):
-    problem = Problem(problems.find(name))
-    files = sorted((places.root() / "sample_models" / name).glob("*.safetensors"))[:count]
-    return problem, [checkpoint.read(f).weights for f in files]
 
 
 @pytest.mark.parametrize("start", ["barycentre", "identity"])

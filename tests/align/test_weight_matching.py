@@ -6,19 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods, places, symmetry
-from explorer import problem as problems
+from explorer import checkpoint, methods, symmetry
 from explorer.align.weight_matching import align
 from explorer.matching import Scores, WeightScores, descend
-from explorer.problem import Problem
+from tests.align import sample
 
 FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit", "char-gpt"]
-
-
-def sample(name):
-    problem = Problem(problems.find(name))
-    files = sorted((places.root() / "sample_models" / name).glob("*.safetensors"))[:2]
-    return problem, [checkpoint.read(f).weights for f in files]
 
 
 def parameters(problem):

@@ -4,18 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods, places, symmetry
-from explorer import problem as problems
+from explorer import methods, symmetry
 from explorer.align.zip import align, greedy
-from explorer.problem import Problem
+from tests.align import sample
 
 FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit"]
-
-
-def sample(name, count=2):
-    problem = Problem(problems.find(name))
-    files = sorted((places.root() / "sample_models" / name).glob("*.safetensors"))[:count]
-    return problem, [checkpoint.read(f).weights for f in files]
 
 
 def average(done):
