@@ -32,7 +32,7 @@ from explorer.places import made_at, matched_at
 from explorer.points import Points
 from explorer.realise import realise
 from explorer.run import keep
-from explorer.spec import Aligned, Buffers, Field, Fused, Loaded, ProblemSpec, Recipe, Run, SplitName
+from explorer.spec import Aligned, Buffers, Connected, Field, Fused, Loaded, ProblemSpec, Recipe, Run, SplitName
 from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.store import RunStore
 
@@ -175,7 +175,7 @@ def align(
 
 
 def _problem_of(model: str | Path | Recipe, name: str | Path | None) -> ProblemSpec:
-    if isinstance(model, (Aligned, Fused)):
+    if isinstance(model, (Aligned, Connected, Fused)):
         return model.problem
     if isinstance(model, Loaded):
         return find_problem(places.expand(model.path), name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -12,6 +12,7 @@ from typing import cast
 import torch
 
 from explorer import checkpoint, methods, places, symmetry
+from explorer.curves import Trained
 from explorer.errors import Refused
 from explorer.files import digest
 from explorer.matching import Alignment, Progress, describe, quiet
@@ -19,9 +20,11 @@ from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.repair import nearest
-from explorer.spec import Aligned, Fused, Loaded, Recipe
+from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe
 from explorer.store import RunStore
 from explorer.weights import Weights, compatible
+
+STAGES = frozenset(2**k for k in range(20))  # epochs after which the corners of a path in training are kept
 
 
 def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Weights:
@@ -35,6 +38,10 @@ def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
         case Aligned():
             if not (made_at(recipe, home).exists() and matched_at(recipe, home).exists()):
                 _align(recipe, [realise(m, store, home, device=device, progress=progress) for m in recipe.models], home, device, progress)
+            return checkpoint.read(made_at(recipe, home)).weights
+        case Connected():
+            if not made_at(recipe, home).exists():
+                _connect(recipe, [realise(e, store, home, device=device, progress=progress) for e in recipe.ends], home, device, progress)
             return checkpoint.read(made_at(recipe, home)).weights
         case Fused():
             if not made_at(recipe, home).exists():
@@ -70,6 +77,23 @@ def _align(recipe: Aligned, models: list[Weights], home: Path, device: str, prog
     parameters = [name for name, _ in problem.network().named_parameters()]
     found = describe(models, done, symmetry.of(problem), parameters, names=names, method=recipe.method.name, seconds=seconds)
     found.write(matched_at(recipe, home))
+
+
+def _connect(recipe: Connected, ends: list[Weights], home: Path, device: str, progress: Progress) -> None:
+    """Train the path, and keep its corners as they stand now and then: a picture can be drawn of each stage while the training goes on."""
+    problem = Problem(recipe.problem)
+    compatible(ends, [e.name or e.id for e in recipe.ends])
+    connect = cast("Callable[..., Iterator[Trained]]", methods.find("connect", recipe.method.name))
+    last: Trained | None = None
+    for last in connect(ends, problem, **recipe.method.kwargs(), **methods.wired(connect, device=device, progress=progress)):
+        if last.epoch in STAGES:
+            for i, weights in enumerate(last.corners):
+                _keep(replace(recipe, which=i, at=last.epoch), weights, home)
+    assert last is not None
+    if not recipe.which < len(last.corners):
+        raise Refused(f"{recipe.method.name} makes {len(last.corners)} corners here; there is no number {recipe.which + 1}.")
+    for i, weights in enumerate(last.corners):
+        _keep(replace(recipe, which=i, at=0), weights, home)
 
 
 def _fuse(recipe: Fused, models: list[Weights], device: str, progress: Progress) -> Weights:
@@ -109,7 +133,7 @@ def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fus
     return {name: state[name].to(tensor.dtype) if name in changed else tensor for name, tensor in fused.items()}
 
 
-def _keep(recipe: Aligned | Fused, weights: Weights, home: Path) -> None:
+def _keep(recipe: Aligned | Connected | Fused, weights: Weights, home: Path) -> None:
     path = made_at(recipe, home)
     path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.write(path, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=True)

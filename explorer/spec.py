@@ -19,7 +19,7 @@ Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
 SplitName: TypeAlias = Literal["train", "val", "test"]
-Recipe: TypeAlias = "Loaded | Aligned | Fused"
+Recipe: TypeAlias = "Loaded | Aligned | Connected | Fused"
 Wish: TypeAlias = "Run | Look | Make"
 
 UNHASHED = MappingProxyType({"unhashed": True})
@@ -115,6 +115,24 @@ class Aligned(Spec):
         """All of the models after one alignment, in their order."""
         title = method.name.replace("_", " ")
         return tuple(cls(problem, models, i, method, name=f"{m.name or m.id} ({title})") for i, m in enumerate(models))
+
+
+@dataclass(frozen=True)
+class Connected(Spec):
+    """A corner that a connecting method makes between its ends: the `which`-th, after epoch `at` of its training (0: after the last)."""
+
+    problem: ProblemSpec
+    ends: tuple[Recipe, ...]
+    which: int
+    method: Method
+    at: int = dataclasses.field(default=0, metadata=UNLESS_GIVEN)
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+    @classmethod
+    def every(cls, problem: ProblemSpec, ends: tuple[Recipe, ...], method: Method, bends: int, *, at: int = 0) -> tuple[Recipe, ...]:
+        """All corners of a path: the first end, what lies between, the last end."""
+        title = method.name.replace("_", " ")
+        return (ends[0], *(cls(problem, ends, i, method, at, f"{title} bend {i + 1}") for i in range(bends)), ends[-1])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,169 @@
+"""Training a path between fixed ends: minimise E_t [L(φ(t))] over the corners between them.
+
+φ(t) = Σ cᵢ(t)·cornerᵢ with the coefficients of a chart, so any chart with t = 0 and t = 1 at its first and last corner can be trained. At every batch
+a t is drawn, the network is evaluated at φ(t), and the gradient g with respect to that point gives the corner i the gradient cᵢ·(g + λ·φ(t)): weight
+decay λ acts on the point, as it would on a network standing there. The ends are never written to. Layers are not replaced: any network works.
+
+Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", section 3 and appendix A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, cos, pi
+from typing import Literal, TypeAlias, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
+
+from explorer import methods
+from explorer.errors import Refused
+from explorer.matching import Progress, quiet
+from explorer.measure import network_like
+from explorer.points import Array
+from explorer.problem import Problem
+from explorer.weights import Weights, compatible, gram, mix
+
+Place: TypeAlias = Callable[[Array, Array], Array]
+"""(K, 1) values of t and the corners' Gram matrix → (K, C) coefficients: a chart."""
+
+Perturb: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+"""(loss of given inputs at the present point, inputs) → the inputs to train on."""
+
+LENGTH_STEPS = 256  # pieces a curve is cut into to draw t by arc length
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a path is trained: `sampling` uniform in t, or uniform along the path's length (the general form of the objective)."""
+
+    epochs: int
+    lr: float
+    momentum: float
+    weight_decay: float
+    batch: int
+    seed: int
+    sampling: Literal["uniform", "arc_length"] = "uniform"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The corners between the ends after some epochs, and the mean training loss of the last one."""
+
+    corners: tuple[Weights, ...]
+    epoch: int
+    loss: float
+
+
+def straight(ends: Sequence[Weights], bends: int) -> list[Weights]:
+    """`bends` corners evenly spaced on the segment: where a path begins that has not been trained."""
+    return [mix(ends, (1 - k / (bends + 1), k / (bends + 1))) for k in range(1, bends + 1)]
+
+
+def train_along(
+    chart: str,
+    ends: Sequence[Weights],
+    problem: Problem,
+    start: Sequence[Weights],
+    how: Training,
+    *,
+    perturb: Perturb | None = None,
+    device: str = "cpu",
+    progress: Progress = quiet,
+) -> Iterator[Trained]:
+    """train_path on a chart by its name."""
+    place = cast("Place", methods.find("chart", chart))
+    return train_path(ends, problem, place, start, how, perturb=perturb, device=device, progress=progress)
+
+
+def train_path(
+    ends: Sequence[Weights],
+    problem: Problem,
+    place: Place,
+    start: Sequence[Weights],
+    how: Training,
+    *,
+    perturb: Perturb | None = None,
+    device: str = "cpu",
+    progress: Progress = quiet,
+) -> Iterator[Trained]:
+    """The path after every epoch. Refused when the ends are of different shapes or the loss stops being finite."""
+    a, b = ends
+    compatible([a, b, *start], ["the first end", "the second end", *(f"bend {k + 1}" for k in range(len(start)))])
+    network = network_like(problem, a, torch.device(device))
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.train()  # a mixture's own statistics, those of the batch; what the running ones become is of no use to anybody
+    parameters = [name for name, _ in network.named_parameters()]
+    work = next(network.parameters()).dtype
+    corners = [{n: w[n].detach().to(device, work, copy=True) for n in parameters} for w in (a, *start, b)]
+    speed = [{n: torch.zeros_like(t) for n, t in c.items()} for c in corners[1:-1]]
+    train = problem.split("train")
+    inputs, targets = train.inputs.to(device), train.targets.to(device)
+    rng = np.random.default_rng(how.seed)
+    parts = ceil(len(targets) / how.batch)
+    steps, step = how.epochs * parts, 0
+    for epoch in range(how.epochs):
+        inner = gram(corners, parameters)
+        total = 0.0
+        for rows in np.array_split(rng.permutation(len(targets)), parts):
+            t = _draw(rng, place, inner, how.sampling)
+            coefficients = place(np.array([[t]]), inner)[0]
+            where = torch.from_numpy(rows).to(device)
+            loss, gradient, point = _at(network, problem, corners, coefficients, inputs[where], targets[where], perturb)
+            rate = how.lr * (1 + cos(pi * step / steps)) / 2
+            for c, corner, v in zip(coefficients[1:-1].tolist(), corners[1:-1], speed, strict=True):
+                for n in parameters:
+                    v[n].mul_(how.momentum).add_(gradient[n] + how.weight_decay * point[n], alpha=c)
+                    corner[n].sub_(v[n], alpha=rate)
+            total += loss * len(rows)
+            step += 1
+        mean = total / len(targets)
+        if not np.isfinite(mean):
+            raise Refused(f"The path diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {how.lr:g}.")
+        progress(epoch + 1, how.epochs, f"epoch {epoch + 1} of {how.epochs}: mean training loss on the path {mean:.4g}")
+        yield Trained(tuple(_whole(c, w) for c, w in zip(corners[1:-1], start, strict=True)), epoch + 1, mean)
+
+
+def _at(
+    network: torch.nn.Module,
+    problem: Problem,
+    corners: Sequence[Mapping[str, Tensor]],
+    coefficients: Array,
+    inputs: Tensor,
+    targets: Tensor,
+    perturb: Perturb | None,
+) -> tuple[float, dict[str, Tensor], Weights]:
+    """(loss at Σ cᵢ·cornerᵢ on a batch, its gradient there, the point itself)."""
+    point = {n: t.requires_grad_() for n, t in mix(corners, coefficients.tolist()).items()}
+
+    def loss_of(x: Tensor) -> Tensor:
+        return problem.losses(functional_call(network, point, (x,)), targets).mean()
+
+    loss = loss_of(inputs if perturb is None else perturb(loss_of, inputs))
+    gradient = torch.autograd.grad(loss, list(point.values()), materialize_grads=True)
+    return float(loss.detach()), dict(zip(point, gradient, strict=True)), {n: t.detach() for n, t in point.items()}
+
+
+def _draw(rng: np.random.Generator, place: Place, inner: Array, sampling: Literal["uniform", "arc_length"]) -> float:
+    u = float(rng.random())
+    if sampling == "uniform":
+        return u
+    t = np.linspace(0.0, 1.0, LENGTH_STEPS + 1)
+    length = lengths(place, inner, t)
+    return float(np.interp(u * length[-1], length, t)) if length[-1] > 0 else u
+
+
+def lengths(place: Place, inner: Array, t: Array) -> Array:
+    """(K,) Euclidean length of the path from t[0] to every t, along straight pieces between them; from the corners' Gram matrix alone."""
+    steps = np.diff(place(t[:, None], inner), axis=0)
+    return np.concatenate([[0.0], np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", steps, inner, steps), 0.0)).cumsum()])
+
+
+def _whole(corner: Mapping[str, Tensor], like: Weights) -> Weights:
+    """A trained corner with all that is not trained (buffers) as it was in the beginning, in the checkpoint's own dtype."""
+    return {n: corner[n].detach().to("cpu", t.dtype, copy=True) if n in corner else t for n, t in like.items()}
