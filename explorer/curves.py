@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
-from explorer import methods
+from explorer import arc, methods
+from explorer.arc import Place
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
 from explorer.measure import network_like
@@ -28,13 +29,8 @@ from explorer.points import Array
 from explorer.problem import Problem
 from explorer.weights import Weights, compatible, gram, mix
 
-Place: TypeAlias = Callable[[Array, Array], Array]
-"""(K, 1) values of t and the corners' Gram matrix → (K, C) coefficients: a chart."""
-
 Perturb: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 """(loss of given inputs at the present point, inputs) → the inputs to train on."""
-
-LENGTH_STEPS = 256  # pieces a curve is cut into to draw t by arc length
 
 
 @dataclass(frozen=True)
@@ -153,15 +149,9 @@ def _draw(rng: np.random.Generator, place: Place, inner: Array, sampling: Litera
     u = float(rng.random())
     if sampling == "uniform":
         return u
-    t = np.linspace(0.0, 1.0, LENGTH_STEPS + 1)
-    length = lengths(place, inner, t)
+    t = np.linspace(0.0, 1.0, arc.STEPS + 1)
+    length = arc.lengths(place, inner, t)
     return float(np.interp(u * length[-1], length, t)) if length[-1] > 0 else u
-
-
-def lengths(place: Place, inner: Array, t: Array) -> Array:
-    """(K,) Euclidean length of the path from t[0] to every t, along straight pieces between them; from the corners' Gram matrix alone."""
-    steps = np.diff(place(t[:, None], inner), axis=0)
-    return np.concatenate([[0.0], np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", steps, inner, steps), 0.0)).cumsum()])
 
 
 def _whole(corner: Mapping[str, Tensor], like: Weights) -> Weights:

@@ -131,6 +131,20 @@ def difference(a: Points, b: Points, metric: int = 0) -> Estimate:
     return Estimate(float(delta.sum() / a.counts.sum()), float(low), float(high))
 
 
+def path_mean(points: Points, length: Array, metric: int = 0) -> Estimate:
+    """The mean of a metric along a path, every piece by its length: trapezoids between measured points. length: (K,) at each point, in any order."""
+    order = np.argsort(length, kind="stable")
+    s, value = length[order], points.values[order, metric]
+    weight = np.zeros(len(s))
+    weight[:-1] += np.diff(s) / 2
+    weight[1:] += np.diff(s) / 2
+    weight = weight / weight.sum() if weight.sum() > 0 else np.full(len(s), 1 / len(s))
+    blocks = weight @ value
+    draws = _draws(len(points.counts))
+    low, high = np.quantile((draws @ blocks) / (draws @ points.counts), [0.025, 0.975])
+    return Estimate(float(blocks.sum() / points.counts.sum()), float(low), float(high))
+
+
 def reduction(before: Points, after: Points, metric: int = 0) -> Estimate | None:
     """How much lower the barrier of one path is than that of another, with its paired interval; None while a barrier is missing.
 
