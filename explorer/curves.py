@@ -56,7 +56,8 @@ class Trained:
 
 
 def straight(ends: Sequence[Weights], bends: int) -> list[Weights]:
-    """`bends` corners evenly spaced on the segment: where a path begins that has not been trained."""
+    """`bends` corners evenly spaced on the segment: where a path begins that has not been trained. Refused when the ends are of different shapes."""
+    compatible(ends, ["the first end", "the second end"])
     return [mix(ends, (1 - k / (bends + 1), k / (bends + 1))) for k in range(1, bends + 1)]
 
 

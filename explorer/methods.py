@@ -201,9 +201,18 @@ def _name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ast.unparse(node)
 
 
+def chart_of(connect: str) -> str:
+    """The chart on which a connecting method's corners lie, from its module's constant `CHART`."""
+    return str(_constant("connect", connect, "CHART"))
+
+
 def axes(chart: str) -> tuple[str, ...]:
     """Names of a chart's coordinates, from its module's constant `AXES`."""
-    for node in _source("chart", chart).body:
-        if isinstance(node, ast.Assign) and _name(node.targets[0]) == "AXES":
-            return tuple(ast.literal_eval(node.value))
-    raise TypeError(f"chart/{chart} has no AXES.")
+    return tuple(_constant("chart", chart, "AXES"))  # pyright: ignore[reportArgumentType]
+
+
+def _constant(kind: str, name: str, constant: str) -> object:
+    for node in _source(kind, name).body:
+        if isinstance(node, ast.Assign) and _name(node.targets[0]) == constant:
+            return ast.literal_eval(node.value)
+    raise TypeError(f"{kind}/{name} has no {constant}.")

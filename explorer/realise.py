@@ -88,12 +88,24 @@ def _connect(recipe: Connected, ends: list[Weights], home: Path, device: str, pr
     for last in connect(ends, problem, **recipe.method.kwargs(), **methods.wired(connect, device=device, progress=progress)):
         if last.epoch in STAGES:
             for i, weights in enumerate(last.corners):
-                _keep(replace(recipe, which=i, at=last.epoch), weights, home)
+                _keep(replace(recipe, which=i, at=last.epoch), with_own_statistics(weights, problem), home)
     assert last is not None
     if not recipe.which < len(last.corners):
         raise Refused(f"{recipe.method.name} makes {len(last.corners)} corners here; there is no number {recipe.which + 1}.")
     for i, weights in enumerate(last.corners):
-        _keep(replace(recipe, which=i, at=0), weights, home)
+        _keep(replace(recipe, which=i, at=0), with_own_statistics(weights, problem), home)
+
+
+@torch.no_grad()
+def with_own_statistics(weights: Weights, problem: Problem) -> Weights:
+    """A model that was made by other means than training, its batch-norm statistics measured: at a corner of a picture they are taken as they are."""
+    network = network_like(problem, weights, torch.device("cpu"))
+    if not has_batch_norm(network):
+        return weights
+    network.load_state_dict(weights)
+    recalibrate(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES])
+    state = network.state_dict()
+    return {name: state[name].to(tensor.dtype) if name in dict(network.named_buffers()) else tensor for name, tensor in weights.items()}
 
 
 def _fuse(recipe: Fused, models: list[Weights], device: str, progress: Progress) -> Weights:

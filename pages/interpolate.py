@@ -15,7 +15,9 @@ st.caption(
 
 asked = st.query_params.get("run")
 status = store.status(asked) if asked else line_form.shipped(store)
-if asked and (status is None or not isinstance(status.wish, Run) or "loss" not in status.wish.field.metrics):
+if asked and (
+    status is None or not isinstance(status.wish, Run) or "loss" not in status.wish.field.metrics or status.wish.field.chart.name != "line"
+):
     st.warning(
         f"There is no run **{asked}** in this store. It may have been computed on another machine: choose the two checkpoints below and measure"
         " the line again; the same choice gives the same link.",

@@ -24,7 +24,7 @@ def connect(
     problem: Problem,
     *,
     bends: Annotated[int, Range(1, 20)] = 1,
-    epochs: Annotated[int, Range(1, 10000)] = 20,
+    epochs: Annotated[int, Range(1, 10000)] = 60,
     lr: Annotated[float, Range(0, 100)] = 0.05,
     momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
     weight_decay: Annotated[float, Range(0, 100)] = 0.0,

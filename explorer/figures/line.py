@@ -16,7 +16,7 @@ SMALL = 0.25  # of the metric at the ends: a barrier below this share is called 
 
 def names(field: Field) -> tuple[str, str]:
     """What the two ends are called."""
-    a, b = field.corners
+    a, b = field.corners[0], field.corners[-1]
     return a.name or a.id, b.name or b.id
 
 

@@ -22,12 +22,17 @@ def choose(
     names = [n for n in methods.names(kind) if not only or n in only]
     first = names.index(start.name) if start and start.name in names else 0
     name = st.selectbox(label, names, index=first, key=f"{key}-{kind}", format_func=lambda n: n.replace("_", " "), help=_help(kind, names))
-    given = start.kwargs() if start and start.name == name else {}
     st.caption(methods.title(kind, name))
-    options = methods.options(kind, name)
+    return options(kind, name, key=key, start=start, fields=fields)
+
+
+def options(kind: str, name: str, *, key: str, start: Method | None = None, fields: DeltaGenerator | None = None) -> Method:
+    """Set the options of one method; `start`: what the form shows at first, where it is of this method."""
+    given = start.kwargs() if start and start.name == name else {}
+    known = methods.options(kind, name)
     values: dict[str, object] = {}
-    columns = fields.columns(COLUMNS, gap="medium") if fields is not None and options else []
-    for i, option in enumerate(options):
+    columns = fields.columns(COLUMNS, gap="medium") if fields is not None and known else []
+    for i, option in enumerate(known):
         with columns[i % COLUMNS] if columns else nullcontext():
             values[option.name] = _field(option, given.get(option.name, option.default), key=f"{key}-{name}-{option.name}")
     return methods.method(kind, name, values)

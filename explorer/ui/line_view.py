@@ -14,7 +14,7 @@ from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import shell, state
 from explorer.ui.curve import curve
-from explorer.ui.model_view import inspect, model_at, pick_active, wishes
+from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active
 
 POLL_S = 0.5
 
@@ -41,8 +41,8 @@ def show(store: RunStore, run_id: str) -> None:
             "Runs drawn dashed in the same picture", list(others), format_func=lambda i: _name(others[i]), key=f"compare-{run_id}", max_selections=4
         )
     t = _asked_t()
-    if t is not None and status.state == "done" and _unasked(store, run.field, t):
-        inspect(store, run.field, t)  # a link to a point asks for it, as a click does
+    if t is not None and status.state == "done":
+        inspect_once(store, run.field, t)
     polling = status.active or pick_active(store, run.field, t)
     st.fragment(_live, run_every=POLL_S if polling else None)(store, run_id, metric, log, [others[i] for i in chosen], polling)
     _takeaway(store, run, metric, log)
@@ -230,10 +230,6 @@ def _asked_t() -> float | None:
     except (KeyError, ValueError):
         return None
     return t if 0 <= t <= 1 else None  # a typed link may say anything, nan included
-
-
-def _unasked(store: RunStore, field: Field, t: float) -> bool:
-    return all(store.status(w.id) is None for w in wishes(field, t))
 
 
 def rounded_t(x: float) -> float:

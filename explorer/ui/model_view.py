@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import streamlit as st
 
 from explorer import methods, places
+from explorer.arc import Place
 from explorer.figures import confusion
 from explorer.points import Points
 from explorer.spec import Field, Fused, Make, Method, Run
@@ -26,6 +28,12 @@ def inspect(store: RunStore, field: Field, t: float) -> None:
         shell.want(wish, urgent=True)
 
 
+def inspect_once(store: RunStore, field: Field, t: float) -> None:
+    """What a link to a point asks for: the same as a click, unless somebody has asked before."""
+    if all(store.status(w.id) is None for w in wishes(field, t)):
+        inspect(store, field, t)
+
+
 def wishes(field: Field, t: float) -> tuple[Run, Run]:
     """The two runs that a click asks for: the point of this very field, and its confusion matrix."""
     at = methods.method("sample", "given", {"at": (t,)})
@@ -36,21 +44,25 @@ def pick_active(store: RunStore, field: Field, t: float | None) -> bool:
     """Whether something about the picked model is still on its way."""
     if t is None:
         return False
-    ids = [w.id for w in wishes(field, t)] + [Make(recipe(field, t)).id]
+    ids = [w.id for w in wishes(field, t)] + [Make(recipe(store, field, t)).id]
     return any(s is not None and s.active for s in map(store.status, ids))
 
 
-def recipe(field: Field, t: float) -> Fused:
+def recipe(store: RunStore, field: Field, t: float) -> Fused:
     """The point as a recipe like any other."""
-    average = Method("average", (("normalise", False), ("weights", (1.0 - t, t))))
-    names = [c.name or c.id for c in field.corners]
-    return Fused(field.problem, field.corners, average, field.buffers, name=f"{1 - t:.3g} {names[0]} + {t:.3g} {names[1]}")
+    known = store.field(field.id)
+    gram = known.gram if known is not None else np.eye(len(field.corners))
+    place = cast("Place", methods.find("chart", field.chart.name))
+    shares = [float(c) for c in place(np.array([[t]]), gram)[0]]
+    average = Method("average", (("normalise", False), ("weights", tuple(shares))))
+    name = " + ".join(f"{c:.3g} {corner.name or corner.id}" for c, corner in zip(shares, field.corners, strict=True) if c)
+    return Fused(field.problem, field.corners, average, field.buffers, name=name)
 
 
 def model_at(store: RunStore, field: Field, t: float, points: Points) -> None:
     """The panel of the picked model."""
     with st.container(border=True):
-        st.markdown(f"**The model at t = {t:g}**: {recipe(field, t).name}")
+        st.markdown(f"**The model at t = {t:g}**: {recipe(store, field, t).name}")
         status = store.status(wishes(field, t)[0].id)
         if status is not None and status.state == "failed":
             st.error(status.error, icon=":material/error:")
@@ -105,7 +117,7 @@ def _confusion(store: RunStore, field: Field, t: float) -> None:
 
 
 def _save(store: RunStore, field: Field, t: float) -> None:
-    make = Make(recipe(field, t))
+    make = Make(recipe(store, field, t))
     status = store.status(make.id)
     made = _made(status)
     if made is not None:

@@ -58,12 +58,15 @@ def _row(store: RunStore, status: Status) -> None:
             a, b = line.names(field)
             st.markdown(f"**{a} → {b}** · {field.problem.title or field.problem.name}")
             asked = "shipped" if status.wish.story else f"asked {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
-            st.caption(f"{status.wish.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
+            st.caption(f"{field.chart.name} · {status.wish.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
         with how:
             state.badge(status)
             st.caption(_result(store, status))
         with go:
-            shell.link("align" if Comparison.of(status.wish) else "interpolate", "Open", icon=":material/open_in_new:", run=status.id)
+            if field.chart.name == "line":
+                shell.link("align" if Comparison.of(status.wish) else "interpolate", "Open", icon=":material/open_in_new:", run=status.id)
+            else:
+                shell.link("paths", "Open", icon=":material/open_in_new:", runs=status.id)
             if status.active:
                 st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(status.id,), key=f"stop-{status.id}")
             else:

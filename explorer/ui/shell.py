@@ -20,6 +20,7 @@ PAGES = (
     ("checkpoints", "Checkpoints", ":material/inventory_2:"),
     ("align", "Align", ":material/join_inner:"),
     ("interpolate", "Interpolate", ":material/show_chart:"),
+    ("paths", "Paths", ":material/route:"),
     ("runs", "Runs", ":material/history:"),
 )
 

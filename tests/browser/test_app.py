@@ -56,7 +56,14 @@ def test_a_deep_link_on_a_fresh_server_shows_the_page_in_its_frame(serve, home, 
 
 @pytest.mark.parametrize(
     ("path", "heading"),
-    [("", "Loss-landscape explorer"), ("checkpoints", "Checkpoints"), ("align", "Align"), ("interpolate", "Interpolate"), ("runs", "Runs")],
+    [
+        ("", "Loss-landscape explorer"),
+        ("checkpoints", "Checkpoints"),
+        ("align", "Align"),
+        ("interpolate", "Interpolate"),
+        ("paths", "Paths"),
+        ("runs", "Runs"),
+    ],
 )
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 420)])
 def test_every_page_opens_clean_in_both_themes_and_on_a_phone(url, open_page, path, heading, scheme, width):
@@ -117,6 +124,26 @@ def test_from_align_to_a_point_between_aligned_models(url, page, tiny):
     page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
     expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."), timeout=SLOW)
     expect(page.get_by_text("b (weight matching)").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
+
+
+def test_a_curve_is_trained_live_and_a_point_of_it_opened(url, page, tiny):
+    """Compare the segment with a Bézier curve, and click on it: the model there. The picture is never mounted anew."""
+    field = tiny.field()
+    page.goto(f"{url}/paths?a={field.corners[0].digest}&b={field.corners[1].digest}")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page).to_have_url(re.compile("runs="), timeout=SLOW)
+    expect(page.get_by_role("button", name="Data (CSV)")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=SLOW)
+    counters = page.evaluate("window.__explorer")
+    assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was mounted anew"
+    drawing = chart(page)
+    drawing.scroll_into_view_if_needed()
+    box = drawing.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 0.5 * box["height"])
+    expect(page.get_by_text(re.compile("The model at t = 0"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("bezier bend 1").first).to_be_visible()
     expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
 
 

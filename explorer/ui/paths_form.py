@@ -1,0 +1,124 @@
+"""The form of the Paths page: two ends, and the ways between them that are to be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from explorer import methods
+from explorer.errors import Refused
+from explorer.spec import Aligned, Connected, Field, Method, ProblemSpec, Recipe, Run
+from explorer.store import RunStore
+from explorer.ui import forms
+from explorer.ui.families import choices, families, index_of, key_of
+
+STRAIGHT, ALIGNED = "straight line", "straight line after weight matching"
+FIRST = (STRAIGHT, "bezier")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way from A to B: what it is called, and the wish to measure it."""
+
+    name: str
+    run: Run
+
+
+def straight(problem: ProblemSpec, a: Recipe, b: Recipe) -> Way:
+    """The segment."""
+    return Way(STRAIGHT, _measured(Field(problem, (a, b), methods.method("chart", "line"))))
+
+
+def matched(problem: ProblemSpec, a: Recipe, b: Recipe) -> Way:
+    """The segment to B with its hidden units in A's order."""
+    reference, other = Aligned.every(problem, (a, b), methods.method("align", "weight_matching"))
+    return Way(ALIGNED, _measured(Field(problem, (reference, other), methods.method("chart", "line"))))
+
+
+def trained(problem: ProblemSpec, a: Recipe, b: Recipe, method: Method, *, at: int = 0) -> Way:
+    """A path that a connecting method trains, or how it stood after epoch `at`."""
+    corners = Connected.every(problem, (a, b), method, bends(method), at=at)
+    return Way(title(method), _measured(Field(problem, corners, methods.method("chart", methods.chart_of(method.name)))))
+
+
+def bends(method: Method) -> int:
+    """How many corners a method makes between the ends."""
+    found = method.kwargs().get("bends", 1)
+    return found if isinstance(found, int) else 1
+
+
+def title(method: Method) -> str:
+    """A method as people call it."""
+    return method.name.replace("_", " ")
+
+
+def name_of(run: Run) -> str:
+    """What a way in an address is called, from its corners alone."""
+    inner = [c for c in run.field.corners if isinstance(c, Connected)]
+    if inner:
+        return title(inner[0].method)
+    return ALIGNED if any(isinstance(c, Aligned) for c in run.field.corners) else STRAIGHT
+
+
+def _measured(field: Field) -> Run:
+    return Run(field, methods.method("sample", "adaptive"))
+
+
+def form(store: RunStore, shown: list[Way]) -> list[Way] | None:
+    """Draw the form; the ways when the person presses Compare."""
+    first = shown[0].run.field if shown else None
+    ends = (first.corners[0], first.corners[-1]) if first else ()
+    key = f"paths-{shown[0].run.id if shown else 'new'}"
+    every = families(store, first.problem, ends) if first else families(store)
+    if not every:
+        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
+        return None
+    start = [key_of(e) for e in ends] or [st.query_params.get("a", ""), st.query_params.get("b", "")]
+    known = {way.name: way.run for way in shown}
+    names = [m for m in methods.names("connect") if "bends" in {o.name for o in methods.options("connect", m)}]
+    with st.container(border=True):
+        one, two, three, go = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+        with one:
+            here = next((i for i, f in enumerate(every) if start[0] in choices(store, f, every)), 0)
+            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+        models = choices(store, family, every)
+        keys = list(models)
+        with two:
+            a = st.selectbox(
+                "A, at t = 0", keys, index=index_of(keys, start[0], 0), format_func=lambda k: family.label(k, models), key=f"{key}-a-{family.key}"
+            )
+        with three:
+            b = st.selectbox(
+                "B, at t = 1", keys, index=index_of(keys, start[1], 1), format_func=lambda k: family.label(k, models), key=f"{key}-b-{family.key}"
+            )
+        ways = st.multiselect(
+            "Ways from A to B",
+            [STRAIGHT, ALIGNED, *(n.replace("_", " ") for n in names)],
+            default=list(known) if known else list(FIRST),
+            key=f"{key}-ways",
+            help="A trained way has corners between the ends that are moved until the loss is low on all of it; the ends stay as they are.",
+        )
+        chosen: dict[str, Method] = {}
+        with st.expander("How the ways are trained", icon=":material/tune:"):
+            for name in names:
+                if name.replace("_", " ") not in ways:
+                    continue
+                st.markdown(f"**{methods.title('connect', name)}**")
+                before = next((c.method for r in known.values() for c in r.field.corners if isinstance(c, Connected) and c.method.name == name), None)
+                try:
+                    chosen[name] = forms.options("connect", name, key=key, start=before, fields=st.container())
+                except (Refused, ValueError) as refusal:
+                    st.error(str(refusal))
+                    return None
+            if not chosen:
+                st.caption("Straight lines are not trained.")
+        with go:
+            pressed = st.button("Compare", type="primary", icon=":material/route:", key=f"{key}-go", width="stretch", disabled=not ways)
+    if not pressed:
+        return None
+    problem, start_model, end_model = family.problem, models[a], models[b]
+    found = [straight(problem, start_model, end_model)] if STRAIGHT in ways else []
+    if ALIGNED in ways:
+        found.append(matched(problem, start_model, end_model))
+    return found + [trained(problem, start_model, end_model, m) for m in chosen.values()]

@@ -1,0 +1,254 @@
+"""Several ways between two models in one picture, live while they are trained and measured: loss, length, and the model at any point."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer import arc, methods, places
+from explorer.arc import Place
+from explorer.figures import line
+from explorer.figures.curve import Curve
+from explorer.points import Points
+from explorer.spec import Connected, Field, Run
+from explorer.statistics import Estimate, barrier, path_mean
+from explorer.status import Status
+from explorer.store import RunStore
+from explorer.ui import shell, state
+from explorer.ui.curve import curve
+from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active
+from explorer.ui.paths_form import Way, trained
+
+POLL_S = 0.5
+
+
+def want(ways: list[Way]) -> str:
+    """Wish for all ways; what brings them back in an address."""
+    for way in ways:
+        shell.want(way.run)
+    return ",".join(way.run.id for way in ways)
+
+
+def show(store: RunStore, ways: list[Way]) -> None:
+    """The picture, the table, and the model at the picked point of the picked way."""
+    first, second, third, fourth = st.columns([2, 2, 3, 3], vertical_alignment="center")
+    with first:
+        metric = (
+            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
+            or "loss"
+        )
+    with second:
+        log = st.toggle("Logarithmic", key="log", bind="query-params")
+    with third:
+        by_length = st.toggle(
+            "by length", key="length", bind="query-params", help="The horizontal axis is the share of the way's length instead of t."
+        )
+    with fourth:
+        names = [w.name for w in ways]
+        picked = st.selectbox("Click goes to", names, index=len(names) - 1, key=f"way-{ways[0].run.id}", label_visibility="collapsed")
+    chosen = next(w for w in ways if w.name == picked)
+    t = asked_t()
+    status = store.status(chosen.run.id)
+    if t is not None and status is not None and status.state == "done":
+        inspect_once(store, chosen.run.field, t)
+    active = _active(store, ways, chosen, t)
+    st.fragment(_live, run_every=POLL_S if active else None)(store, ways, chosen, metric, log, by_length, active)
+    _takeaway(store, ways, metric)
+
+
+def asked_t() -> float | None:
+    """The picked point, from the address."""
+    try:
+        t = float(st.query_params["t"])
+    except (KeyError, ValueError):
+        return None
+    return t if 0 <= t <= 1 else None
+
+
+def _active(store: RunStore, ways: list[Way], chosen: Way, t: float | None) -> bool:
+    statuses = [store.status(w.run.id) for w in ways]
+    return any(s is not None and s.active for s in statuses) or pick_active(store, chosen.run.field, t)
+
+
+def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool, by_length: bool, was_active: bool) -> None:
+    active = _active(store, ways, chosen, asked_t())
+    found: list[tuple[Way, Field, Points, bool]] = []
+    for way in ways:
+        points, _ = store.points(way.run.field.id)
+        field, stage = way.run.field, False
+        if not len(points) and (earlier := _stage(store, way)) is not None:
+            (field, points), stage = earlier, True
+        found.append((way, field, points, stage))
+    _progress(store, ways)
+    curves = [_curve(store, way, field, points, stage, metric, by_length) for way, field, points, stage in found]
+    ends = [c.name or c.id for c in (ways[0].run.field.corners[0], ways[0].run.field.corners[-1])]
+
+    def picked(x: float | None) -> None:
+        if x is None:
+            st.query_params.pop("t", None)
+            return
+        at = round(_t_of(store, chosen.run.field, x) if by_length else x, 3)
+        st.query_params["t"] = f"{at:g}"
+        inspect(store, chosen.run.field, at)
+
+    t = asked_t()
+    samples = next((int(p.counts.sum()) for _, _, p, _ in found if len(p)), 0)
+    curve(
+        curves,
+        key=f"paths-{ways[0].run.id}-{len(ways)}-{by_length}",
+        x_title=f"{'share of the length' if by_length else 't'}   (0 = {ends[0]}, 1 = {ends[1]})",
+        y_title=line.y_title(ways[0].run.field, metric),
+        x_range=(0.0, 1.0),
+        pick=_x_of(store, chosen.run.field, t) if by_length and t is not None else t,
+        height=400,
+        log=log,
+        on_pick=picked,
+        caption=f"{samples:,} {ways[0].run.field.split} samples, 95 % bands · click to inspect the model on: {chosen.name}",
+        alt=f"{metric} along {len(ways)} ways between {ends[0]} and {ends[1]}.",
+    )
+    rows = [row for way, field, points, stage in found if (row := _row(store, way, field, points, stage, metric)) is not None]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        st.caption(
+            "The maximum is the highest measured point; its interval takes the place of the highest point anew in every bootstrap draw. The mean counts every"
+            " piece of the way by its length. A way is trained on the train split and judged here on another one."
+        )
+    if t is not None:
+        points, _ = store.points(chosen.run.field.id)
+        model_at(store, chosen.run.field, t, points)
+    if was_active != active:
+        st.rerun()
+    if active:
+        shell.tend()
+
+
+def _stage(store: RunStore, way: Way) -> tuple[Field, Points] | None:
+    """How a way in training stood when it was last kept: measured in between, at a few points."""
+    inner = next((c for c in way.run.field.corners if isinstance(c, Connected)), None)
+    if inner is None:
+        return None
+    a, b = way.run.field.corners[0], way.run.field.corners[-1]
+    newest: tuple[Field, Points] | None = None
+    for k in range(20):
+        early = trained(inner.problem, a, b, inner.method, at=2**k).run.field
+        corners = [c for c in early.corners if isinstance(c, Connected)]
+        if not all(places.made_at(c, places.home()).is_file() for c in corners):
+            break
+        points, _ = store.points(early.id)
+        if len(points):
+            newest = early, points
+        elif store.status((wish := Run(early, methods.method("sample", "grid", {"size": 9}))).id) is None:
+            shell.want(wish, urgent=True)
+    return newest
+
+
+def _progress(store: RunStore, ways: list[Way]) -> None:
+    statuses = [(way, status) for way in ways if (status := store.status(way.run.id)) is not None]
+    for way, status in statuses:
+        if status.state == "failed":
+            st.error(f"**{way.name}**: {status.error}", icon=":material/error:")
+    busy = [(way, status) for way, status in statuses if status.active]
+    words, button = st.columns([5, 1], vertical_alignment="center")
+    if busy:
+        way, status = next(((w, s) for w, s in busy if s.state == "running"), busy[0])
+        with words:
+            st.progress(_share(status), text=f"{way.name}: {state.sentence(status)}" + (f" · {len(busy) - 1} more waiting" if len(busy) > 1 else ""))
+        with button:
+            st.button("Stop", icon=":material/stop:", on_click=_stop, args=(store, busy), key="paths-stop", width="stretch")
+    elif len(statuses) < len(ways) or any(s.state == "stopped" for _, s in statuses):
+        with words:
+            st.caption("Stopped. What was trained and measured is kept." if statuses else "This was not computed here yet.")
+        with button:
+            st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(ways,), key="paths-resume", width="stretch")
+
+
+def _share(status: Status) -> float:
+    return min(status.done / status.total, 1.0) if status.total else 0.0
+
+
+def _stop(store: RunStore, busy: list[tuple[Way, Status]]) -> None:
+    for _, status in busy:
+        store.stop(status.id)
+
+
+def _resume(ways: list[Way]) -> None:
+    want(ways)
+
+
+def _curve(store: RunStore, way: Way, field: Field, points: Points, stage: bool, metric: str, by_length: bool) -> Curve:
+    at = next((c.at for c in field.corners if isinstance(c, Connected)), 0)
+    drawn = line.curve(field, points, metric, ghost=stage, name=f"{way.name}, after epoch {at}" if stage else way.name)
+    if by_length and len(points):
+        drawn = Curve(drawn.name, np.array([_x_of(store, field, float(t)) for t in drawn.x]), drawn.y, drawn.low, drawn.high, ghost=drawn.ghost)
+    return Curve(drawn.name, drawn.x, drawn.y, drawn.low, drawn.high, ghost=drawn.ghost)  # chords and peaks of several ways would hide each other
+
+
+def _lengths(store: RunStore, field: Field, t: np.ndarray) -> np.ndarray:
+    known = store.field(field.id)
+    if known is None:
+        return t
+    return arc.at(cast("Place", methods.find("chart", field.chart.name)), known.gram, t)
+
+
+def _x_of(store: RunStore, field: Field, t: float) -> float:
+    here, whole = _lengths(store, field, np.array([t, 1.0]))
+    return float(here / whole) if whole else t
+
+
+def _t_of(store: RunStore, field: Field, x: float) -> float:
+    t = np.linspace(0, 1, arc.STEPS + 1)
+    length = _lengths(store, field, t)
+    return float(np.interp(x * length[-1], length, t)) if length[-1] else x
+
+
+def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, metric: str) -> dict[str, object] | None:
+    index = field.metrics.index(metric)
+    found = barrier(points, index, name=metric) if len(points) else None
+    if found is None:
+        return None
+    scale, unit = (100.0, "%") if metric == "error" else (1.0, "nat")
+    length = _lengths(store, field, points.coords[:, 0])
+    whole = float(_lengths(store, field, np.array([1.0]))[0])
+    direct = store.field(field.id)
+    straight = float(direct.distances()[0, -1]) if direct is not None else 0.0
+    mean = path_mean(points, length, index)
+    return {
+        "way": way.name + (" (in training)" if stage else ""),
+        f"ends ({unit})": f"{scale * found.ends[0]:.4g}, {scale * found.ends[1]:.4g}",
+        f"maximum ({unit})": f"{scale * found.peak:.4g}",
+        "barrier, 95 %": _text(found.height, scale),
+        f"mean along the way ({unit})": _text(mean, scale),
+        "length": f"{whole:.4g}",
+        "× the distance": f"{whole / straight:.3f}" if straight else "",
+        "points": len(points),
+    }
+
+
+def _text(e: Estimate, scale: float) -> str:
+    return f"{scale * e.value:.4g} [{scale * e.low:.4g}, {scale * e.high:.4g}]"
+
+
+def _takeaway(store: RunStore, ways: list[Way], metric: str) -> None:
+    frames: list[pd.DataFrame] = []
+    for way in ways:
+        points, _ = store.points(way.run.field.id)
+        if len(points):
+            frames.append(pd.DataFrame({"way": way.name, **line.table(way.run.field, points)}))
+    if not frames:
+        return
+    data, open_ = st.columns([1, 3])
+    with data:
+        st.download_button(
+            "Data (CSV)",
+            lambda: pd.concat(frames).to_csv(index=False),
+            "paths.csv",
+            "text/csv",
+            icon=":material/table:",
+            key="paths-csv",
+            width="stretch",
+        )
+    with open_:
+        st.caption("This address brings the comparison back, on any browser that reaches this explorer.")

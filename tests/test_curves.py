@@ -1,0 +1,166 @@
+"""Training a path: gradients, the segment it begins on, arc length, and a potential whose answer is known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from explorer import arc, checkpoint, methods
+from explorer.chart.bezier import place as bezier
+from explorer.chart.polychain import place as polychain
+from explorer.curves import Training, straight, train_path
+from explorer.points import Points
+from explorer.problem import Batch
+from explorer.statistics import path_mean
+
+
+class Hills:
+    """A problem whose loss is a potential of two weights (x, y), whatever the samples are: 20·(x² + y² − 1)² has a ring-shaped valley."""
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.at = nn.Parameter(torch.zeros(2, dtype=torch.float64))
+
+        def forward(self, inputs):
+            return (20 * (self.at.square().sum() - 1).square()).expand(len(inputs))
+
+    def network(self, *, seed=0):
+        return self.Network()
+
+    def split(self, name):
+        return Batch(torch.zeros(32, 1, dtype=torch.float64), torch.zeros(32, dtype=torch.int64))
+
+    def losses(self, outputs, targets):
+        return outputs[:, None]
+
+
+def corner(x, y):
+    return {"at": torch.tensor([x, y], dtype=torch.float64)}
+
+
+HOW = Training(epochs=300, lr=0.002, momentum=0.9, weight_decay=0.0, batch=8, seed=0)
+
+
+def test_a_bezier_curve_goes_round_the_hill():
+    """Between (−1, 0.05) and (1, 0.05) the segment climbs to 20; a curve in the ring-shaped valley stays far below."""
+    ends = [corner(-1.0, 0.05), corner(1.0, 0.05)]
+    *_, last = train_path(ends, Hills(), bezier, straight(ends, 2), HOW)
+    corners = torch.stack([ends[0]["at"], *(c["at"] for c in last.corners), ends[1]["at"]]).numpy()
+    points = bezier(np.linspace(0, 1, 101)[:, None], np.eye(4)) @ corners
+    height = 20 * ((points**2).sum(axis=1) - 1) ** 2
+    assert height.max() < 2.0
+    assert 20 * (0.05**2 - 1) ** 2 > 19.8, "the hill on the segment"
+
+
+@pytest.mark.parametrize(("place", "bends"), [(bezier, 1), (bezier, 3), (polychain, 1), (polychain, 3)])
+def test_before_training_the_path_is_the_segment(tiny, place, bends):
+    """Evenly spaced corners on the segment give the segment, point by point."""
+    ends = [checkpoint.read(p).weights for p in (tiny.a, tiny.b)]
+    corners = [ends[0], *straight(ends, bends), ends[1]]
+    for t in (0.0, 0.3, 0.5, 1.0):
+        (row,) = place(np.array([[t]]), np.eye(bends + 2))
+        for name, tensor in ends[0].items():
+            point = sum(c * w[name] for c, w in zip(row.tolist(), corners, strict=True))
+            assert torch.allclose(point, (1 - t) * tensor + t * ends[1][name], atol=1e-6)
+
+
+def test_the_gradient_of_a_bend_is_that_of_finite_differences():
+    """One step without momentum moves the bend by −rate · c(t) · ∇L(φ(t)), at the t that was drawn."""
+    ends = [corner(-1.0, 0.2), corner(0.8, -0.1)]
+    start = [corner(0.1, 0.4)]
+    how = Training(epochs=1, lr=0.01, momentum=0.0, weight_decay=0.3, batch=64, seed=5)
+    (last,) = train_path(ends, Hills(), bezier, start, how)
+    rng = np.random.default_rng(5)
+    rng.permutation(32)
+    t = float(rng.random())
+    a, b, theta = (c["at"].numpy() for c in (*ends, *start))
+
+    def value(bend):
+        w = (1 - t) ** 2 * a + 2 * t * (1 - t) * bend + t**2 * b
+        return 20 * ((w**2).sum() - 1) ** 2 + 0.3 / 2 * (w**2).sum()
+
+    step = 1e-6
+    gradient = np.array([(value(theta + step * e) - value(theta - step * e)) / (2 * step) for e in np.eye(2)])
+    assert last.corners[0]["at"].numpy() == pytest.approx(theta - 0.01 * gradient, rel=1e-6)
+
+
+def test_arc_length_counts_a_leg_by_its_length():
+    """A chain with legs 1 : 3 is drawn from as often: 25 and 75 per cent of the samples."""
+    from explorer.curves import _draw
+
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 3.0]])
+    inner = corners @ corners.T
+    rng = np.random.default_rng(0)
+    drawn = np.array([_draw(rng, polychain, inner, "arc_length") for _ in range(4000)])
+    share = (drawn < 0.5).mean()
+    assert abs(share - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 4000)
+    assert arc.lengths(polychain, inner, np.array([0.0, 0.5, 1.0])).tolist() == pytest.approx([0, 1, 4])
+
+
+def test_on_a_straight_path_both_samplings_are_uniform():
+    """The general form and the simple one are the same there."""
+    from explorer.curves import _draw
+
+    corners = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    inner = corners @ corners.T
+    one, two = np.random.default_rng(3), np.random.default_rng(3)
+    for _ in range(50):
+        assert _draw(one, polychain, inner, "arc_length") == pytest.approx(_draw(two, polychain, inner, "uniform"), abs=1e-9)
+
+
+def test_the_mean_along_a_path_counts_by_length():
+    """A long piece counts more than a short one with the same span of t."""
+    values = np.array([0.0, 0.0, 1.0])[:, None, None] * np.ones((3, 1, 16))
+    points = Points(np.array([[0.0], [0.5], [1.0]]), values, np.ones(16))
+    assert path_mean(points, np.array([0.0, 1.0, 4.0])).value == pytest.approx(3 * 0.5 / 4)
+    assert path_mean(points, np.array([0.0, 1.0, 2.0])).value == pytest.approx(0.25)
+
+
+def test_a_half_circle_is_as_long_as_pi():
+    """A fine chain on a circle of radius one."""
+    angles = np.linspace(0, np.pi, 41)
+    corners = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    t = np.linspace(0, 1, 401)
+    assert arc.lengths(polychain, corners @ corners.T, t)[-1] == pytest.approx(np.pi, rel=1e-3)
+
+
+def test_slerp_keeps_the_norm_and_its_ends():
+    """Two vectors of one norm: every point of the arc has it, the middle included; parallel ones give the straight line; opposite ones are refused."""
+    from explorer.chart.slerp import place
+    from explorer.errors import Refused
+
+    a, b = np.array([3.0, 0.0, 4.0]), np.array([0.0, 5.0, 0.0])
+    gram = np.array([[a @ a, a @ b], [b @ a, b @ b]])
+    t = np.linspace(0, 1, 11)[:, None]
+    points = place(t, gram) @ np.stack([a, b])
+    assert np.linalg.norm(points, axis=1) == pytest.approx(np.full(11, 5.0))
+    assert points[0].tolist() == a.tolist()
+    assert points[-1].tolist() == b.tolist()
+    parallel = np.array([[1.0, 2.0], [2.0, 4.0]])
+    assert place(t, parallel)[:, 1] == pytest.approx(t[:, 0])
+    for bad in (np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([[0.0, 0.0], [0.0, 1.0]])):
+        with pytest.raises(Refused, match="straight line"):
+            place(t, bad)
+
+
+def test_stages_of_a_path_with_batch_norm_carry_their_own_statistics(store, home):
+    """A trained corner of a network with batch norm is a network in its own right: its loss at the corner is no explosion."""
+    from explorer import places
+    from explorer import problem as problems
+    from explorer.api import loaded
+    from explorer.measure import Evaluate
+    from explorer.problem import Problem
+    from explorer.realise import realise
+    from explorer.spec import Connected
+
+    problem = Problem(problems.find("digits-resnet"))
+    files = sorted((places.root() / "sample_models" / "digits-resnet").glob("*.safetensors"))[:2]
+    method = methods.method("connect", "polychain", {"epochs": 4})
+    _, bend, _ = Connected.every(problem.spec, tuple(map(loaded, files)), method, 1)
+    weights = realise(bend, store, home)
+    evaluate = Evaluate(problem, [weights, weights])
+    own, anew = (evaluate.alone(0, recalibrated=r)[0].sum() / evaluate.counts.sum() for r in (False, True))
+    assert own == pytest.approx(anew, rel=1e-3)
+    for epoch in (1, 2, 4):
+        assert places.made_at(Connected(problem.spec, bend.ends, 0, method, at=epoch), home).is_file()
