@@ -12,8 +12,8 @@ orders of their own after. The result is never farther from the reference than c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -24,10 +24,11 @@ from explorer.matching import Alignment, Progress, WeightScores, assign, descend
 from explorer.methods import Range
 from explorer.problem import Problem
 from explorer.symmetry import Maps, Symmetry, permuted
-from explorer.symmetry.groups import leaves
+from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Product
 from explorer.transport import Matrices, blended
 from explorer.weights import Weights
 
+K = TypeVar("K")  # what the matrices go by
 GAP = 1e-4  # of |f|: how much a step could still gain, at most, when it ends
 
 
@@ -65,31 +66,70 @@ def align(
 
 def relaxed(scores: WeightScores, shared: Symmetry, start: str, steps: int, told: Callable[[int, float], None]) -> tuple[Matrices, list[float]]:
     """(a doubly stochastic matrix per group, ⟨A, P(B)⟩ after every step: it only rises)."""
-    a, b = ({n: side[n].double() for n in scores.names} for side in (scores.a, scores.b))
-    degree = max((sum(1 for axis in shared.axes[n] for _ in leaves(axis)) for n in scores.names), default=1)
 
-    def value(p: Matrices) -> Tensor:
-        return sum(((a[n] * blended(b[n], shared.axes[n], p)).sum() for n in scores.names), torch.zeros(()))
+    def parts(p: Mapping[str, Tensor]) -> Iterator[Tensor]:
+        for n in scores.names:
+            yield (scores.a[n].double() * blended(scores.b[n].double(), shared.axes[n], p)).sum()
 
     p: Matrices = {}
     for name, group in shared.groups.items():
         eye = torch.eye(group.size, dtype=torch.float64, device=scores.device)
         p[name] = eye if start == "identity" else torch.full_like(eye, 1 / group.size)
-    trace = [float(value(p))]
+    return ascend(parts, p, max((degree(shared.axes[n]) for n in scores.names), default=1), steps, told)
+
+
+def ascend(
+    parts: Callable[[Mapping[K, Tensor]], Iterator[Tensor]], start: Mapping[K, Tensor], degree: int, steps: int, told: Callable[[int, float], None]
+) -> tuple[dict[K, Tensor], list[float]]:
+    """Frank-Wolfe from given doubly stochastic matrices: (where it ends, the value after every step).
+
+    The value is the sum of `parts`, along any segment a polynomial of that degree at most. They are differentiated one by one, so that no more
+    than one of them is in memory with what its derivative needs.
+    """
+    p = dict(start)
+    trace = [_sum(parts(p))]
     for step in range(steps):
         told(step, trace[-1])
-        free = {name: matrix.clone().requires_grad_() for name, matrix in p.items()}
-        gradients = dict(zip(free, torch.autograd.grad(value(free), list(free.values()), materialize_grads=True), strict=True))
-        ends = {name: torch.eye(len(g), dtype=torch.float64, device=scores.device)[assign(g).to(scores.device)] for name, g in gradients.items()}
-        gap = sum(float((gradients[name] * (ends[name] - p[name])).sum()) for name in p)
+        gradients = _gradients(parts, p)
+        ends = {key: torch.eye(len(g), dtype=g.dtype, device=g.device)[assign(g).to(g.device)] for key, g in gradients.items()}
+        gap = sum(float((gradients[key] * (ends[key] - p[key])).sum()) for key in p)
         if gap <= GAP * abs(trace[-1]):
             break
-        share = best_share(lambda t, p=p, ends=ends: float(value({name: torch.lerp(p[name], ends[name], t) for name in p})), degree)
+        share = best_share(lambda t, p=p, ends=ends: _sum(parts({key: torch.lerp(p[key], ends[key], t) for key in p})), degree)
         if share <= 0:
             break
-        p = {name: torch.lerp(p[name], ends[name], share) for name in p}
-        trace.append(float(value(p)))
+        p = {key: torch.lerp(p[key], ends[key], share) for key in p}
+        trace.append(_sum(parts(p)))
     return p, trace
+
+
+def _sum(parts: Iterator[Tensor]) -> float:
+    return sum(map(float, parts))
+
+
+def _gradients(parts: Callable[[Mapping[K, Tensor]], Iterator[Tensor]], p: Mapping[K, Tensor]) -> dict[K, Tensor]:
+    free = {key: matrix.clone().requires_grad_() for key, matrix in p.items()}
+    for part in parts(free):
+        if part.requires_grad:
+            part.backward()
+    return {key: torch.zeros_like(matrix) if matrix.grad is None else matrix.grad for key, matrix in free.items()}
+
+
+def degree(axes: Sequence[Axis]) -> int:
+    """How many matrices are multiplied onto one and the same entry of a tensor, at most."""
+    return sum(map(_degree, axes))
+
+
+def _degree(axis: Axis) -> int:
+    match axis:
+        case Fixed():
+            return 0
+        case Free():
+            return 1
+        case Product(factors):
+            return sum(map(_degree, factors))
+        case Concat(parts):
+            return max(map(_degree, parts), default=0)
 
 
 def best_share(f: Callable[[float], float], degree: int) -> float:

@@ -3,7 +3,7 @@
 Stoica, Bolya, Bjorner, Ramesh, Hearn & Hoffman 2024, "ZipIt! Merging Models from Different Tasks without Training", sections 4.1 and 4.2. The N·n units of
 a group in all models are merged greedily, the most correlated pair first, until n are left. A merged unit is the average of its members; what reads
 it gets the sum of what read them: W* = Σᵢ Mᵢ Wᵢ Uᵢ, with Mᵢ the averaging and Uᵢ the copying back of model i's units. A merged unit is as like a third
-one as its least like member, times `alpha`. `budget` bounds the merges within one model to that share of n; with 0 every merged unit has one
+one as its least like member, times `alpha`. `budget` bounds the merges inside a model to that share of all (N − 1)·n; with 0 every merged unit has one
 member of each model, and merging is matching. Unlabelled inputs decide; statistics of batch norm are to be measured anew.
 
 Told as one model for each input whose plain average is W*: N·Mᵢ Wᵢ Uᵢ. By themselves these compute nothing, so judge the middle, not the ends. The paper's
@@ -61,7 +61,9 @@ def align(
             continue
         pairs = torch.stack([m[name] for m in matched.maps])
         n = found.groups[name].size
-        labels = greedy(_likeness([torch.cat(f[name], dim=1) for f in seen.features], pairs), len(models), round(budget * n), alpha)
+        labels = greedy(
+            _likeness([torch.cat(f[name], dim=1) for f in seen.features], pairs), len(models), round(budget * (len(models) - 1) * n), alpha
+        )
         members = torch.nn.functional.one_hot(labels, n).double().T  # (n, N·n)
         average = members / members.sum(dim=1, keepdim=True)
         for i in range(len(models)):
@@ -73,7 +75,12 @@ def align(
 
 
 def greedy(likeness: Tensor, models: int, within: int, alpha: float) -> Tensor:
-    """(N·n,) the merged unit of every unit: the most alike pair first, until n are left; at most `within` merges inside one model."""
+    """(N·n,) the merged unit of every unit: the most alike pair first, until n are left; at most `within` merges inside one model.
+
+    Of three models or more the most alike pairs may be such that in the end nothing fits: {a₁, b₁}, {a₂, c₁}, {b₂, c₂} cannot become two units without
+    a merge inside a model. It always goes on while there are at most n units of several members, and one more for each merge that may still be
+    inside; a pair that would break this has to wait. Of two models none ever does.
+    """
     count = len(likeness)
     n = count // models
     scores = likeness.clone()
@@ -82,18 +89,26 @@ def greedy(likeness: Tensor, models: int, within: int, alpha: float) -> Tensor:
     labels = torch.arange(count)
     if not within:
         scores[owners @ owners.T > 0] = -torch.inf
+    top = scores.amax(dim=1)
     for _ in range(count - n):
-        i, j = sorted(divmod(int(scores.argmax()), count))
-        if not torch.isfinite(scores[i, j]):  # of three models or more, what is left may fit together only inside one
-            i, j = labels.unique()[:2].tolist()
+        merged = owners.sum(dim=1) > 1
+        room = n + within - int(merged.sum())
+        if within and room < 2:  # no pair takes more
+            takes = 1 - merged[:, None].long() - merged[None, :].long() + (owners @ owners.T > 0).long()
+            i, j = sorted(divmod(int(torch.where(takes <= room, scores, -torch.inf).argmax()), count))
+        else:  # without merges inside, all that may have to wait is a pair of single units
+            rows = top if room else torch.where(merged, top, -torch.inf)
+            i, j = sorted(_largest(scores, rows))
+            top = rows if room else torch.where(merged, rows, top)
         inside = bool(owners[i] @ owners[j] > 0)
         labels[labels == j] = i
         owners[i] += owners[j]
-        merged = torch.minimum(scores[i], scores[j])
-        merged = torch.where(merged > 0, alpha * merged, merged)
-        merged[i] = -torch.inf
-        scores[i], scores[:, i] = merged, merged
-        scores[j], scores[:, j] = -torch.inf, -torch.inf
+        owners[j] = 0
+        likest = torch.minimum(scores[i], scores[j])
+        likest = torch.where(likest > 0, alpha * likest, likest)
+        likest[i] = -torch.inf
+        scores[i], scores[:, i] = likest, likest
+        scores[j], scores[:, j], top[j] = -torch.inf, -torch.inf, -torch.inf
         if inside:
             within -= 1
             if not within:
@@ -102,6 +117,16 @@ def greedy(likeness: Tensor, models: int, within: int, alpha: float) -> Tensor:
             shared = owners @ owners[i] > 0
             scores[i, shared], scores[shared, i] = -torch.inf, -torch.inf
     return labels.unique(return_inverse=True)[1]
+
+
+def _largest(scores: Tensor, top: Tensor) -> tuple[int, int]:
+    """Where the largest score is. `top`: of every row, no less than its largest; scores only fall, so a row is looked at anew only when it would win."""
+    while True:
+        i = int(top.argmax())
+        j = int(scores[i].argmax())
+        if not scores[i, j] < top[i]:
+            return i, j
+        top[i] = scores[i, j]
 
 
 def _likeness(features: list[Tensor], pairs: Tensor) -> Tensor:

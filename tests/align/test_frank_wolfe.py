@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from explorer import methods, symmetry
-from explorer.align.frank_wolfe import align, best_share, relaxed
+from explorer import problem as problems
+from explorer.align.frank_wolfe import align, best_share, degree, relaxed
 from explorer.matching import WeightScores
+from explorer.problem import Problem
+from explorer.transport import blended
 from tests.align import sample
 
 FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit"]
@@ -58,3 +61,33 @@ def test_the_result_is_no_farther_than_coordinate_descent_from_where_units_stand
 
     descent = methods.find("align", "weight_matching")(models, problem, restarts=1)
     assert distance(align(models, problem)) <= distance(descent) * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("name", ["digits-resnet", "digits-vit"])
+def test_the_value_along_a_segment_is_a_polynomial_of_the_stated_degree(name):
+    """What the line search rests on: tensor by tensor, degree + 1 points foretell all others, also where queries, keys and values are one tensor."""
+    problem, (a, b) = sample(name)
+    shared = symmetry.of(problem).shared()
+    generator = torch.Generator().manual_seed(3)
+    ends = [{g.name: torch.rand(g.size, g.size, generator=generator, dtype=torch.float64) for g in shared.groups.values()} for _ in range(2)]
+    for tensor, axes in shared.axes.items():
+        if not a[tensor].is_floating_point():
+            continue
+
+        def value(t, tensor=tensor, axes=axes):
+            return float((a[tensor].double() * blended(b[tensor].double(), axes, {g: torch.lerp(ends[0][g], ends[1][g], t) for g in ends[0]})).sum())
+
+        nodes = np.linspace(0, 1, degree(axes) + 1)
+        values = [value(t) for t in nodes]
+        foretold = np.polynomial.Polynomial.fit(nodes, values, degree(axes), domain=[0, 1])(0.37)
+        assert foretold == pytest.approx(value(0.37), rel=1e-9, abs=1e-9 * max(map(abs, values)))
+
+
+def test_a_network_without_hidden_units_stays_as_it_is(tmp_path):
+    """Nothing to permute is no error: there are no matrices to differentiate by."""
+    (tmp_path / "problem.toml").write_text('[network]\nname = "mlp"\nwidths = [64, 10]\n[data]\nname = "digits"\n', encoding="utf-8")
+    problem = Problem(problems.read(tmp_path))
+    models = [problem.network(seed=seed).state_dict() for seed in range(3)]
+    for method in ("frank_wolfe", "cycle_consistent", "zip"):
+        done = methods.find("align", method)(models, problem)
+        assert all(torch.equal(after[k], before[k]) for after, before in zip(done.weights, models, strict=True) for k in before)
