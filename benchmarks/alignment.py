@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=12000)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--methods", nargs="*", default=list(OURS), help="of ours; all by default")
     parser.add_argument("--as-peer", nargs=4, metavar=("NAME", "FOLDER", "A", "B"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.as_peer:
@@ -89,7 +90,7 @@ def main() -> None:
             for case, (a, b) in {"planted": (seeds[0], symmetry.permuted(seeds[0], found, maps)), "independent": (seeds[0], seeds[1])}.items():
                 for file, weights in (("a", a), ("b", b)):
                     checkpoint.write(folder / f"{case}-{file}.safetensors", weights)
-                compare(name, case, problem, folder, a, b, arguments.peers, arguments.device)
+                compare(name, case, problem, folder, a, b, arguments.peers, arguments.device, arguments.methods)
 
 
 def trained(problem: Problem, epochs: int, device: str) -> list[Weights]:
@@ -98,12 +99,12 @@ def trained(problem: Problem, epochs: int, device: str) -> list[Weights]:
     return [list(train(problem, epochs=epochs, lr=lr, batch=128, weight_decay=5e-4, seed=s, order_seed=s, device=device))[-1] for s in (0, 1)]
 
 
-def compare(name: str, case: str, problem: Problem, folder: Path, a: Weights, b: Weights, peers: Path, device: str) -> None:
+def compare(name: str, case: str, problem: Problem, folder: Path, a: Weights, b: Weights, peers: Path, device: str, chosen: list[str]) -> None:
     """One table."""
     print(f"\n{name}, {case}\n{'method':<32}{'seconds':>9}{'restored':>10}{'midpoint accuracy':>19}{'loss':>9}{'distance':>10}")
     for label, options in OURS.items():
         method = label.split(",")[0]
-        if method not in methods.names("align"):
+        if label not in chosen:
             continue
         align = methods.find("align", method)
         symmetry._of.cache_clear()  # every method pays for understanding the network, as the peers do

@@ -35,7 +35,8 @@ class Evaluate:
     """Coefficients of the corners → values of one point, in the shape the field stores. Loads everything once.
 
     `shape` of a value: (metrics, blocks) sums over each block; (classes, classes) for the metric `confusion`, rows true and
-    columns predicted. `counts`: (blocks,) items per block (samples, or tokens for a language model).
+    columns predicted. `counts`: (blocks,) items per block (samples, or tokens for a language model). `recalibration`: how many train samples
+    statistics are measured on.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Evaluate:
         blocks: int = 256,
         buffers: Buffers = "recalibrate",
         metrics: tuple[str, ...] = ("loss", "error"),
+        recalibration: int = RECALIBRATION_SAMPLES,
         device: str = "cpu",
     ) -> None:
         self.corners = corners
@@ -60,7 +62,7 @@ class Evaluate:
         batch = problem.split(split)
         n = min(samples or len(batch.targets), len(batch.targets))
         self.inputs, self.targets = batch.inputs[:n].to(self.device), batch.targets[:n].to(self.device)
-        train = problem.split("train").inputs[:RECALIBRATION_SAMPLES].to(self.device) if has_batch_norm(self.network) or buffers == "repair" else None
+        train = problem.split("train").inputs[:recalibration].to(self.device) if has_batch_norm(self.network) or buffers == "repair" else None
         self.train = train if has_batch_norm(self.network) else None
         self.repair = repair_towards(self.network, corners, train) if buffers == "repair" and train is not None else None
         blocks = min(blocks, n)

@@ -75,8 +75,9 @@ def _lowest(problem: Problem, reference: Weights, candidates: Sequence[Weights],
     if len(candidates) == 1:
         return 0
     middle = np.array([0.5, 0.5])
+    few = SELECTION_SAMPLES
     losses = [
-        Evaluate(problem, [reference, c], split="train", samples=SELECTION_SAMPLES, metrics=("loss",), device=device)(middle)[0].sum()
+        Evaluate(problem, [reference, c], split="train", samples=few, metrics=("loss",), recalibration=few, device=device)(middle)[0].sum()
         for c in candidates
     ]
     return int(np.argmin(np.nan_to_num(losses, nan=np.inf)))
