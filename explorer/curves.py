@@ -1,8 +1,9 @@
-"""Training a path between fixed ends: minimise E_t [L(φ(t))] over the corners between them.
+"""Training what lies between fixed ends, a path or a simplex: minimise E_c [L(Σ cᵢ·cornerᵢ)] over the corners between them.
 
-φ(t) = Σ cᵢ(t)·cornerᵢ with the coefficients of a chart, so any chart with t = 0 and t = 1 at its first and last corner can be trained. At every batch
-a t is drawn, the network is evaluated at φ(t), and the gradient g with respect to that point gives the corner i the gradient cᵢ·(g + λ·φ(t)): weight
-decay λ acts on the point, as it would on a network standing there. The ends are never written to. Layers are not replaced: any network works.
+At every batch coefficients c are drawn, the network is evaluated at the point Σ cᵢ·cornerᵢ, and the gradient g with respect to that point gives the
+corner i the gradient cᵢ·(g + λ·point): weight decay λ acts on the point, as it would on a network standing there. On a path a t is drawn and the
+coefficients are those of a chart, so any chart with t = 0 and t = 1 at its first and last corner can be trained. The ends are never written to. Layers
+are not replaced: any network works.
 
 Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", section 3 and appendix A.
 """
@@ -29,8 +30,14 @@ from explorer.points import Array
 from explorer.problem import Problem
 from explorer.weights import Weights, compatible, gram, mix
 
-Perturb: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
-"""(loss of given inputs at the present point, inputs) → the inputs to train on."""
+Perturb: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor], Sequence[Tensor]]
+"""(mean loss of given inputs at the present point, inputs) → the inputs to train on, once or several times over: the mean of their losses counts."""
+
+Draw: TypeAlias = Callable[[np.random.Generator, Array], Array]
+"""(generator, the corners' (C, C) Gram matrix at the beginning of the epoch) → (C,) coefficients of a point to train at."""
+
+Pull: TypeAlias = Callable[[Array], Array]
+"""The corners' present (C, C) Gram matrix → (C, C): row i holds, as coefficients of the corners, the gradient for corner i of a term added to the loss."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,26 @@ def train_path(
     progress: Progress = quiet,
 ) -> Iterator[Trained]:
     """The path after every epoch. Refused when the ends are of different shapes or the loss stops being finite."""
+
+    def draw(rng: np.random.Generator, inner: Array) -> Array:
+        return place(np.array([[_draw(rng, place, inner, how.sampling)]]), inner)[0]
+
+    return train_corners(ends, problem, draw, start, how, perturb=perturb, device=device, progress=progress)
+
+
+def train_corners(
+    ends: Sequence[Weights],
+    problem: Problem,
+    draw: Draw,
+    start: Sequence[Weights],
+    how: Training,
+    *,
+    perturb: Perturb | None = None,
+    pull: Pull | None = None,
+    device: str = "cpu",
+    progress: Progress = quiet,
+) -> Iterator[Trained]:
+    """The corners between the ends after every epoch, trained at points drawn by `draw`; `sampling` of the training is not used."""
     a, b = ends
     compatible([a, b, *start], ["the first end", "the second end", *(f"bend {k + 1}" for k in range(len(start)))])
     network = network_like(problem, a, torch.device(device))
@@ -108,14 +135,19 @@ def train_path(
         inner = gram(corners, parameters)
         total = 0.0
         for rows in np.array_split(rng.permutation(len(targets)), parts):
-            t = _draw(rng, place, inner, how.sampling)
-            coefficients = place(np.array([[t]]), inner)[0]
+            coefficients = draw(rng, inner)
             where = torch.from_numpy(rows).to(device)
             loss, gradient, point = _at(network, problem, corners, coefficients, inputs[where], targets[where], perturb)
             rate = how.lr * (1 + cos(pi * step / steps)) / 2
-            for c, corner, v in zip(coefficients[1:-1].tolist(), corners[1:-1], speed, strict=True):
+            pulls = pull(gram(corners, parameters))[1:-1].tolist() if pull else []
+            for c, v in zip(coefficients[1:-1].tolist(), speed, strict=True):
                 for n in parameters:
                     v[n].mul_(how.momentum).add_(gradient[n] + how.weight_decay * point[n], alpha=c)
+            for row, v in zip(pulls, speed, strict=bool(pull)):
+                for n, more in mix([{n: corner[n] for n in parameters} for corner in corners], row).items():
+                    v[n].add_(more)
+            for corner, v in zip(corners[1:-1], speed, strict=True):
+                for n in parameters:
                     corner[n].sub_(v[n], alpha=rate)
             total += loss * len(rows)
             step += 1
@@ -141,7 +173,8 @@ def _at(
     def loss_of(x: Tensor) -> Tensor:
         return problem.losses(functional_call(network, point, (x,)), targets).mean()
 
-    loss = loss_of(inputs if perturb is None else perturb(loss_of, inputs))
+    seen = [inputs] if perturb is None else perturb(loss_of, inputs)
+    loss = torch.stack([loss_of(x) for x in seen]).mean()
     gradient = torch.autograd.grad(loss, list(point.values()), materialize_grads=True)
     return float(loss.detach()), dict(zip(point, gradient, strict=True)), {n: t.detach() for n, t in point.items()}
 

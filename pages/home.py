@@ -55,7 +55,7 @@ with right:
     shell.link("interpolate", "Open this line", icon=":material/show_chart:", run=status.id)
 
 st.divider()
-first, second, third = st.columns(3, gap="large")
+first, second, third, fourth = st.columns(4, gap="large")
 with first:
     st.markdown("**1 · Choose checkpoints**\n\nShipped samples, or your own files: `.safetensors`, or `.pt` read without running anything in it.")
     shell.link("checkpoints", "Checkpoints", icon=":material/inventory_2:")
@@ -65,5 +65,11 @@ with second:
     )
     shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
 with third:
-    st.markdown("**3 · Come back to it**\n\nEverything that was computed is kept, can be resumed, and has a link of its own.")
+    st.markdown(
+        "**3 · Get rid of the barrier**\n\nPut the hidden units of both models in one order, or bend the way between them, and see what is left of it."
+    )
+    shell.link("align", "Align", icon=":material/join_inner:")
+    shell.link("paths", "Paths", icon=":material/route:")
+with fourth:
+    st.markdown("**4 · Come back to it**\n\nEverything that was computed is kept, can be resumed, and has a link of its own.")
     shell.link("runs", "Runs", icon=":material/history:")
