@@ -19,6 +19,7 @@ from explorer.store import RunStore
 from explorer.ui import shell, state
 from explorer.ui.align_form import Comparison
 from explorer.ui.curve import curve
+from explorer.ui.download import download
 
 POLL_S = 0.5
 QUIET = {"displaylogo": False}
@@ -313,24 +314,16 @@ def _takeaway(store: RunStore, comparison: Comparison, i: int) -> None:
     with save:
         path = places.made_at(model, places.home())
         if path.is_file():
-            st.download_button(
-                "Aligned checkpoint",
-                path.read_bytes,
-                f"{model.name}.safetensors".replace("/", "-"),
-                icon=":material/download:",
-                width="stretch",
-                key="aligned",
-            )
+            download("Aligned checkpoint", path, f"{model.name}.safetensors", icon=":material/download:", key="aligned")
     with data:
         points, _ = store.points(after.field.id)
         if len(points):
-            st.download_button(
+            download(
                 "Data (CSV)",
                 lambda: _table(store, comparison, i).to_csv(index=False),
                 "alignment.csv",
-                "text/csv",
+                mime="text/csv",
                 icon=":material/table:",
-                width="stretch",
                 key="align-csv",
             )
     with code, st.popover("Code", icon=":material/code:", width="stretch"):

@@ -14,6 +14,7 @@ from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import shell, state
 from explorer.ui.curve import curve
+from explorer.ui.download import download
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active
 
 POLL_S = 0.5
@@ -183,26 +184,24 @@ def _takeaway(store: RunStore, run: Run, metric: str, log: bool) -> None:
     if not len(points):
         return
     a, b = line.names(run.field)
-    stem = f"{a}-to-{b}-{metric}".replace("/", "-")
+    stem = f"{a}-to-{b}-{metric}"
     data, picture, code, link = st.columns(4)
     with data:
-        st.download_button(
+        download(
             "Data (CSV)",
             lambda: pd.DataFrame(line.table(run.field, points)).to_csv(index=False),
             f"{stem}.csv",
-            "text/csv",
+            mime="text/csv",
             icon=":material/table:",
-            width="stretch",
             key="csv",
         )
     with picture:
-        st.download_button(
+        download(
             "Picture (HTML)",
             lambda: curve_figure.html(line.figure_of(run.field, points, metric, log=log)),
             f"{stem}.html",
-            "text/html",
+            mime="text/html",
             icon=":material/image:",
-            width="stretch",
             key="html",
         )
     with code, st.popover("Code", icon=":material/code:", width="stretch"):

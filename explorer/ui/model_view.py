@@ -18,6 +18,7 @@ from explorer.statistics import band
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import shell
+from explorer.ui.download import download
 
 CLASSES_DRAWN = 40
 
@@ -122,7 +123,7 @@ def _save(store: RunStore, field: Field, t: float) -> None:
     made = _made(status)
     if made is not None:
         name = f"t{t:g}-{make.recipe.id}.safetensors"
-        st.download_button("Download .safetensors", made.read_bytes, name, icon=":material/download:", key=f"save-{t:g}")
+        download("Download .safetensors", made, name, icon=":material/download:", key=f"save-{t:g}")
         st.caption(f"Kept at `{made}`")
     elif status is not None and status.state == "failed":
         st.error(status.error, icon=":material/error:")

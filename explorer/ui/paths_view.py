@@ -19,6 +19,7 @@ from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import shell, state
 from explorer.ui.curve import curve
+from explorer.ui.download import download
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active
 from explorer.ui.paths_form import Way, trained
 
@@ -241,14 +242,13 @@ def _takeaway(store: RunStore, ways: list[Way], metric: str) -> None:
         return
     data, open_ = st.columns([1, 3])
     with data:
-        st.download_button(
+        download(
             "Data (CSV)",
             lambda: pd.concat(frames).to_csv(index=False),
             "paths.csv",
-            "text/csv",
+            mime="text/csv",
             icon=":material/table:",
             key="paths-csv",
-            width="stretch",
         )
     with open_:
         st.caption("This address brings the comparison back, on any browser that reaches this explorer.")

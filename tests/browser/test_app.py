@@ -100,7 +100,7 @@ def test_from_explore_to_the_saved_model(url, page, tiny):
     expect(page.get_by_text("What it takes for what")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Save as checkpoint").click()
     expect(page.get_by_role("button", name="Download .safetensors")).to_be_visible(timeout=SLOW)
-    with page.expect_download() as download:
+    with page.expect_download(timeout=SLOW) as download:
         page.get_by_role("button", name="Download .safetensors").click()
     assert download.value.suggested_filename.endswith(".safetensors")
 
