@@ -10,6 +10,8 @@ Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of D
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, cos, pi
@@ -30,8 +32,10 @@ from explorer.points import Array
 from explorer.problem import Problem
 from explorer.weights import Weights, compatible, gram, mix
 
+TELL_S = 0.5  # seconds between two tellings of progress within an epoch
+
 Perturb: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor], Sequence[Tensor]]
-"""(mean loss of given inputs at the present point, inputs) → the inputs to train on, once or several times over: the mean of their losses counts."""
+"""((n,) losses of given inputs at the present point, inputs) → the inputs to train on, once or several times over: the mean of their losses counts."""
 
 Draw: TypeAlias = Callable[[np.random.Generator, Array], Array]
 """(generator, the corners' (C, C) Gram matrix at the beginning of the epoch) → (C,) coefficients of a point to train at."""
@@ -54,12 +58,22 @@ class Training:
 
 
 @dataclass(frozen=True)
+class State:
+    """Where a training stands after an epoch: what it takes to go on as if it had never been left. `generator`: the random generator's state as JSON."""
+
+    epoch: int
+    tensors: Weights
+    generator: str
+
+
+@dataclass(frozen=True)
 class Trained:
-    """The corners between the ends after some epochs, and the mean training loss of the last one."""
+    """The corners between the ends after some epochs, the mean training loss of the last one, and the state to go on from where that can be done."""
 
     corners: tuple[Weights, ...]
     epoch: int
     loss: float
+    state: State | None = None
 
 
 def straight(ends: Sequence[Weights], bends: int) -> list[Weights]:
@@ -78,10 +92,11 @@ def train_along(
     perturb: Perturb | None = None,
     device: str = "cpu",
     progress: Progress = quiet,
+    resume: State | None = None,
 ) -> Iterator[Trained]:
     """train_path on a chart by its name."""
     place = cast("Place", methods.find("chart", chart))
-    return train_path(ends, problem, place, start, how, perturb=perturb, device=device, progress=progress)
+    return train_path(ends, problem, place, start, how, perturb=perturb, device=device, progress=progress, resume=resume)
 
 
 def train_path(
@@ -94,13 +109,14 @@ def train_path(
     perturb: Perturb | None = None,
     device: str = "cpu",
     progress: Progress = quiet,
+    resume: State | None = None,
 ) -> Iterator[Trained]:
     """The path after every epoch. Refused when the ends are of different shapes or the loss stops being finite."""
 
     def draw(rng: np.random.Generator, inner: Array) -> Array:
         return place(np.array([[_draw(rng, place, inner, how.sampling)]]), inner)[0]
 
-    return train_corners(ends, problem, draw, start, how, perturb=perturb, device=device, progress=progress)
+    return train_corners(ends, problem, draw, start, how, perturb=perturb, device=device, progress=progress, resume=resume)
 
 
 def train_corners(
@@ -114,8 +130,12 @@ def train_corners(
     pull: Pull | None = None,
     device: str = "cpu",
     progress: Progress = quiet,
+    resume: State | None = None,
 ) -> Iterator[Trained]:
-    """The corners between the ends after every epoch, trained at points drawn by `draw`; `sampling` of the training is not used."""
+    """The corners between the ends after every epoch, trained at points drawn by `draw`; `sampling` of the training is not used.
+
+    `resume`: the state of an earlier training with the same arguments; what follows is then, to the bit, what would have followed there.
+    """
     a, b = ends
     compatible([a, b, *start], ["the first end", "the second end", *(f"bend {k + 1}" for k in range(len(start)))])
     network = network_like(problem, a, torch.device(device))
@@ -129,9 +149,16 @@ def train_corners(
     train = problem.split("train")
     inputs, targets = train.inputs.to(device), train.targets.to(device)
     rng = np.random.default_rng(how.seed)
+    if resume is not None:
+        rng.bit_generator.state = json.loads(resume.generator)
+        for name, tensor in _named(corners[1:-1], speed).items():
+            tensor.copy_(resume.tensors[name])
     parts = ceil(len(targets) / how.batch)
-    steps, step = how.epochs * parts, 0
-    for epoch in range(how.epochs):
+    begin = resume.epoch if resume is not None else 0
+    steps, step, told = how.epochs * parts, begin * parts, time.monotonic()
+    if resume is not None and begin == how.epochs:  # it was left after its last epoch
+        yield Trained(tuple(_whole(c, w) for c, w in zip(corners[1:-1], start, strict=True)), begin, float("nan"), resume)
+    for epoch in range(begin, how.epochs):
         inner = gram(corners, parameters)
         total = 0.0
         for rows in np.array_split(rng.permutation(len(targets)), parts):
@@ -151,11 +178,21 @@ def train_corners(
                     corner[n].sub_(v[n], alpha=rate)
             total += loss * len(rows)
             step += 1
+            if time.monotonic() - told > TELL_S:
+                told = time.monotonic()
+                progress(step, steps, f"epoch {epoch + 1} of {how.epochs}")
         mean = total / len(targets)
         if not np.isfinite(mean):
             raise Refused(f"The path diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {how.lr:g}.")
-        progress(epoch + 1, how.epochs, f"epoch {epoch + 1} of {how.epochs}: mean training loss on the path {mean:.4g}")
-        yield Trained(tuple(_whole(c, w) for c, w in zip(corners[1:-1], start, strict=True)), epoch + 1, mean)
+        tensors = {n: t.to("cpu", copy=True) for n, t in _named(corners[1:-1], speed).items()}
+        state = State(epoch + 1, tensors, json.dumps(rng.bit_generator.state))
+        yield Trained(tuple(_whole(c, w) for c, w in zip(corners[1:-1], start, strict=True)), epoch + 1, mean, state)
+        progress(step, steps, f"epoch {epoch + 1} of {how.epochs}: mean training loss on the path {mean:.4g}")
+
+
+def _named(corners: Sequence[Weights], speeds: Sequence[Weights]) -> Weights:
+    """All tensors that training changes, under names of their own."""
+    return {f"{kind}.{i}.{n}": t for kind, many in (("corner", corners), ("speed", speeds)) for i, w in enumerate(many) for n, t in w.items()}
 
 
 def _at(
@@ -170,11 +207,11 @@ def _at(
     """(loss at Σ cᵢ·cornerᵢ on a batch, its gradient there, the point itself)."""
     point = {n: t.requires_grad_() for n, t in mix(corners, coefficients.tolist()).items()}
 
-    def loss_of(x: Tensor) -> Tensor:
-        return problem.losses(functional_call(network, point, (x,)), targets).mean()
+    def losses_of(x: Tensor) -> Tensor:
+        return problem.losses(functional_call(network, point, (x,)), targets).flatten(1).mean(dim=1)
 
-    seen = [inputs] if perturb is None else perturb(loss_of, inputs)
-    loss = torch.stack([loss_of(x) for x in seen]).mean()
+    seen = [inputs] if perturb is None else perturb(losses_of, inputs)
+    loss = torch.stack([losses_of(x).mean() for x in seen]).mean()
     gradient = torch.autograd.grad(loss, list(point.values()), materialize_grads=True)
     return float(loss.detach()), dict(zip(point, gradient, strict=True)), {n: t.detach() for n, t in point.items()}
 

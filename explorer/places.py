@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from explorer.spec import Aligned, Recipe
+from explorer.spec import Aligned, Connected, Recipe
 
 
 def root() -> Path:
@@ -44,3 +44,8 @@ def made_at(recipe: Recipe, home: Path) -> Path:
 def matched_at(recipe: Aligned, home: Path) -> Path:
     """Where what became of all the models of an alignment is kept (explorer.matched)."""
     return home / "models" / f"{replace(recipe, which=0).id}.npz"
+
+
+def unfinished_at(recipe: Connected, home: Path) -> Path:
+    """Where the training of a path is kept while it is not finished, so that it can go on."""
+    return home / "models" / f"{replace(recipe, which=0, at=0).id}.training.safetensors"

@@ -12,8 +12,8 @@ from typing import cast
 import torch
 
 from explorer import checkpoint, methods, places, symmetry
-from explorer.curves import Trained
-from explorer.errors import Refused
+from explorer.curves import State, Trained
+from explorer.errors import Refused, Stopped
 from explorer.files import digest
 from explorer.matching import Alignment, Progress, describe, quiet
 from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like, recalibrate, repair_towards, repaired
@@ -24,6 +24,7 @@ from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe
 from explorer.store import RunStore
 from explorer.weights import Weights, compatible
 
+KEEP_S = 20.0  # seconds of training that may be lost when a process dies
 STAGES = frozenset(2**k for k in range(20))  # epochs after which the corners of a path in training are kept
 
 
@@ -80,20 +81,51 @@ def _align(recipe: Aligned, models: list[Weights], home: Path, device: str, prog
 
 
 def _connect(recipe: Connected, ends: list[Weights], home: Path, device: str, progress: Progress) -> None:
-    """Train the path, and keep its corners as they stand now and then: a picture can be drawn of each stage while the training goes on."""
+    """Train the path, and keep its corners as they stand now and then: a picture can be drawn of each stage while the training goes on.
+
+    A training that is stopped, or dies, goes on from the last state that was kept.
+    """
     problem = Problem(recipe.problem)
     compatible(ends, [e.name or e.id for e in recipe.ends])
     connect = cast("Callable[..., Iterator[Trained]]", methods.find("connect", recipe.method.name))
+    unfinished = places.unfinished_at(recipe, home)
+    wiring = methods.wired(connect, device=device, progress=progress, resume=_left_off(unfinished))
     last: Trained | None = None
-    for last in connect(ends, problem, **recipe.method.kwargs(), **methods.wired(connect, device=device, progress=progress)):
-        if last.epoch in STAGES:
-            for i, weights in enumerate(last.corners):
-                _keep(replace(recipe, which=i, at=last.epoch), with_own_statistics(weights, problem), home)
+    kept = time.monotonic()
+    try:
+        for last in connect(ends, problem, **recipe.method.kwargs(), **wiring):
+            if last.epoch in STAGES:
+                _keep_corners(replace(recipe, at=last.epoch), last, problem, home)
+            if time.monotonic() - kept > KEEP_S:
+                _leave_off(last.state, unfinished)
+                kept = time.monotonic()
+    except Stopped:
+        if last is not None:
+            _leave_off(last.state, unfinished)
+        raise
     assert last is not None
     if not recipe.which < len(last.corners):
         raise Refused(f"{recipe.method.name} makes {len(last.corners)} corners here; there is no number {recipe.which + 1}.")
-    for i, weights in enumerate(last.corners):
-        _keep(replace(recipe, which=i, at=0), with_own_statistics(weights, problem), home)
+    _keep_corners(replace(recipe, at=0), last, problem, home)
+    unfinished.unlink(missing_ok=True)
+
+
+def _keep_corners(recipe: Connected, trained: Trained, problem: Problem, home: Path) -> None:
+    for i, weights in enumerate(trained.corners):
+        _keep(replace(recipe, which=i), with_own_statistics(weights, problem), home)
+
+
+def _leave_off(state: State | None, path: Path) -> None:
+    if state is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.write(path, state.tensors, {"epoch": str(state.epoch), "generator": state.generator}, replace=True)
+
+
+def _left_off(path: Path) -> State | None:
+    if not path.is_file():
+        return None
+    found = checkpoint.read(path)
+    return State(int(found.metadata["epoch"]), found.weights, found.metadata["generator"])
 
 
 @torch.no_grad()

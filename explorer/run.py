@@ -20,6 +20,7 @@ from explorer.points import Array, Points
 from explorer.problem import Problem
 from explorer.realise import realise
 from explorer.spec import Field, Json, Run
+from explorer.status import duration
 from explorer.store import RunStore
 from explorer.weights import compatible, gram
 
@@ -64,10 +65,17 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
 
 
 def _told(report: Report, total: int) -> Progress:
-    """The making of a run's corners, told as a message of the run."""
+    """The making of a run's corners, told as a message of the run, with the time that it still takes."""
+    begun, first, before = time.monotonic(), 0, -1
 
     def progress(done: int, of: int, message: str) -> None:
-        if not report(0, total, 0, f"Preparing the models: {message} ({done} of {of})"):
+        nonlocal begun, first, before
+        if done < before or before < 0:  # the next corner
+            begun, first = time.monotonic(), done
+        before = done
+        left = (time.monotonic() - begun) * (of - done) / (done - first) if done > first else None
+        rest = f", about {duration(left)} left" if left else ""
+        if not report(0, total, 0, f"Preparing the models: {message} ({100 * done / max(of, 1):.0f} %{rest})"):
             raise Stopped
 
     return progress

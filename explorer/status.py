@@ -45,3 +45,14 @@ class Status:
     def active(self) -> bool:
         """Whether something is still going to happen."""
         return self.state in ("waiting", "running")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 1:
+        return "a second"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

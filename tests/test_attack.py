@@ -10,8 +10,8 @@ from explorer.errors import Refused
 
 
 def logistic(weight, signs):
-    """Mean log(1 + exp(−y·w·x)) of a linear model."""
-    return lambda x: functional.softplus(-signs * (x.flatten(1) @ weight)).mean()
+    """log(1 + exp(−y·w·x)) of a linear model."""
+    return lambda x: functional.softplus(-signs * (x.flatten(1) @ weight))
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_no_sample_leaves_its_ball(norm, order, begin):
     """However wild the loss, the distance of each sample is at most the radius, and somewhere it is used up."""
     x = torch.randn(20, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     generator = None if begin is None else torch.Generator().manual_seed(begin)
-    found = attack(lambda z: (30 * z).sin().mean() + z.square().sum(), x, norm, 0.2, 7, generator=generator)
+    found = attack(lambda z: ((30 * z).sin() + 20 * z).sum(dim=1), x, norm, 0.2, 7, generator=generator)
     distances = torch.linalg.vector_norm(found - x, ord=order, dim=1)
     assert (distances <= 0.2 * (1 + 1e-12)).all()
     assert distances.max() > 0.199
@@ -52,8 +52,15 @@ def test_no_sample_leaves_its_ball(norm, order, begin):
 def test_the_loss_is_never_lower_than_that_of_the_inputs(norm):
     """Even where every step leads down: the inputs stand at the maximum, and the way back is theirs."""
     x = torch.zeros(3, 4)
-    peak = attack(lambda z: -z.square().sum() + 1e-3 * z.sum(), x, norm, 0.5, 1)
+    peak = attack(lambda z: (1e-3 * z - z.square()).sum(dim=1), x, norm, 0.5, 1)
     assert torch.equal(peak, x)
+
+
+def test_every_sample_keeps_its_own_best(norm="linf"):
+    """One whose loss has its peak half-way and one that rises to the border: each ends where its own loss was highest."""
+    peaks = torch.tensor([[0.1], [9.0]])
+    found = attack(lambda z: -(z - peaks).square().sum(dim=1), torch.zeros(2, 1), norm, 0.2, 5)
+    assert found.flatten().tolist() == pytest.approx([0.1, 0.2])
 
 
 def test_radius_zero_gives_the_inputs_themselves():
@@ -65,7 +72,7 @@ def test_radius_zero_gives_the_inputs_themselves():
 def test_samples_without_a_gradient_stay():
     """No direction is made up for them, and no NaN comes of it."""
     x = torch.ones(2, 3)
-    found = attack(lambda z: z[0].sum(), x, "l2", 0.1, 3)
+    found = attack(lambda z: z.sum(dim=1) * torch.tensor([1.0, 0.0]), x, "l2", 0.1, 3)
     assert torch.equal(found[1], x[1])
     assert found[0] == pytest.approx(np.full(3, 1 + 0.1 / 3**0.5), rel=1e-6)
 

@@ -164,3 +164,47 @@ def test_stages_of_a_path_with_batch_norm_carry_their_own_statistics(store, home
     assert own == pytest.approx(anew, rel=1e-3)
     for epoch in (1, 2, 4):
         assert places.made_at(Connected(problem.spec, bend.ends, 0, method, at=epoch), home).is_file()
+
+
+@pytest.mark.parametrize("method", ["bezier", "polychain", "robust", "subspace"])
+def test_a_training_goes_on_where_it_was_left(tiny, method):
+    """From the state after an epoch the rest is, to the bit, what it would have been."""
+    ends = [checkpoint.read(p).weights for p in (tiny.a, tiny.b)]
+    known = {o.name for o in methods.options("connect", method)}
+    given = {k: v for k, v in {"epochs": 4, "bends": 2, "sampling": "arc_length", "attack_steps": 2}.items() if k in known}
+    connect = methods.find("connect", method)
+    whole = list(connect(ends, tiny.problem, **given))
+    rest = list(connect(ends, tiny.problem, **given, resume=whole[1].state))
+    assert [r.epoch for r in rest] == [3, 4]
+    assert [r.loss for r in rest] == [w.loss for w in whole[2:]]
+    (end,) = connect(ends, tiny.problem, **given, resume=whole[-1].state)
+    for last in (rest[-1], end):
+        assert all(torch.equal(a[k], b[k]) for a, b in zip(whole[-1].corners, last.corners, strict=True) for k in a)
+
+
+def test_a_stopped_path_is_finished_as_if_it_had_not_been_stopped(tiny, store, home):
+    """Stopping keeps the training; taking it up again gives the bytes of an uninterrupted one, and leaves nothing behind."""
+    from explorer import places
+    from explorer.errors import Stopped
+    from explorer.realise import realise
+    from explorer.spec import Connected
+
+    ends = tiny.field().corners
+    method = methods.method("connect", "bezier", {"epochs": 5})
+    _, bend, _ = Connected.every(tiny.problem.spec, ends, method, 1)
+    told = []
+
+    def stop_in_the_third(done, total, message):
+        told.append(message)
+        if message.startswith("epoch 3") and "mean" in message:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        realise(bend, store, home, progress=stop_in_the_third)
+    assert places.unfinished_at(bend, home).is_file()
+    told.clear()
+    resumed = realise(bend, store, home, progress=lambda done, total, message: told.append(message))
+    assert [m for m in told if "mean" in m][0].startswith("epoch 4")
+    assert not places.unfinished_at(bend, home).exists()
+    whole = realise(bend, store, home / "another")
+    assert all(torch.equal(resumed[k], whole[k]) for k in whole)

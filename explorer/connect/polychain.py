@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from explorer.curves import Trained, Training, straight, train_along
+from explorer.curves import State, Trained, Training, straight, train_along
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.problem import Problem
@@ -33,7 +33,8 @@ def connect(
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
     progress: Progress = quiet,
+    resume: State | None = None,
 ) -> Iterator[Trained]:
     """The corners between the ends after every epoch."""
     how = Training(epochs, lr, momentum, weight_decay, batch, seed, sampling)
-    return train_along(CHART, ends, problem, straight(ends, bends), how, device=device, progress=progress)
+    return train_along(CHART, ends, problem, straight(ends, bends), how, device=device, progress=progress, resume=resume)

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from torch import Tensor
 
 from explorer.attack import Norm, attack
-from explorer.curves import Trained, Training, straight, train_along
+from explorer.curves import State, Trained, Training, straight, train_along
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.problem import Problem
@@ -45,14 +45,15 @@ def connect(
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
     progress: Progress = quiet,
+    resume: State | None = None,
 ) -> Iterator[Trained]:
     """The bends after every epoch; their loss is that of the attacked inputs."""
     radii: list[tuple[Norm, float]] = [("linf", linf), ("l2", l2)]
     threats: list[tuple[Norm, float]] = [(norm, radius) for norm, radius in radii if radius > 0]
 
-    def perturb(loss_of: Callable[[Tensor], Tensor], inputs: Tensor) -> list[Tensor]:
-        return [attack(loss_of, inputs, norm, radius, attack_steps) for norm, radius in threats]
+    def perturb(losses_of: Callable[[Tensor], Tensor], inputs: Tensor) -> list[Tensor]:
+        return [attack(losses_of, inputs, norm, radius, attack_steps) for norm, radius in threats]
 
     how = Training(epochs, lr, momentum, weight_decay, batch, seed, sampling)
     start = straight(ends, bends)
-    return train_along(CHART, ends, problem, start, how, perturb=perturb if threats else None, device=device, progress=progress)
+    return train_along(CHART, ends, problem, start, how, perturb=perturb if threats else None, device=device, progress=progress, resume=resume)

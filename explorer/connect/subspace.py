@@ -20,7 +20,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from explorer.curves import Trained, Training, straight, train_corners
+from explorer.curves import State, Trained, Training, straight, train_corners
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.points import Array
@@ -45,6 +45,7 @@ def connect(
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
     progress: Progress = quiet,
+    resume: State | None = None,
 ) -> Iterator[Trained]:
     """The corner between the ends after every epoch. With a positive reg, refused when the ends are the same model."""
 
@@ -56,7 +57,7 @@ def connect(
 
     how = Training(epochs, lr, momentum, weight_decay, batch, seed)
     start = above(ends, problem, height, seed)
-    return train_corners(ends, problem, draw, [start], how, pull=pull if reg else None, device=device, progress=progress)
+    return train_corners(ends, problem, draw, [start], how, pull=pull if reg else None, device=device, progress=progress, resume=resume)
 
 
 def above(ends: Sequence[Weights], problem: Problem, height: float, seed: int) -> Weights:

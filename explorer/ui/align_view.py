@@ -14,7 +14,7 @@ from explorer.matched import Matched
 from explorer.points import Points
 from explorer.spec import Run
 from explorer.statistics import Barrier, Estimate, barrier, reduction
-from explorer.status import Status
+from explorer.status import Status, duration
 from explorer.store import RunStore
 from explorer.ui import shell, state
 from explorer.ui.align_form import Comparison
@@ -231,7 +231,7 @@ def _details(comparison: Comparison, found: Matched, i: int) -> None:
     with steps:
         if any(len(t) > 1 for t in found.trace):
             st.plotly_chart(pictures.convergence(found), key="convergence", config=QUIET)
-        st.caption(f"The alignment took {state.duration(found.seconds)}{'' if found.trace else '; this method has no steps to show'}.")
+        st.caption(f"The alignment took {duration(found.seconds)}{'' if found.trace else '; this method has no steps to show'}.")
     with symmetry:
         _symmetry(found, i)
     with about:

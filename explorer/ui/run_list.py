@@ -9,7 +9,7 @@ import streamlit as st
 from explorer.figures import line
 from explorer.spec import Run
 from explorer.statistics import barrier
-from explorer.status import Status
+from explorer.status import Status, duration
 from explorer.store import RunStore
 from explorer.ui import shell, state
 from explorer.ui.align_form import Comparison
@@ -89,5 +89,5 @@ def _result(store: RunStore, status: Status) -> str:
     field = status.wish.field
     points, _ = store.points(field.id)
     found = barrier(points, 0, name=field.metrics[0]) if len(points) else None
-    spent = f"{len(points)} points, {state.duration(store.cost(field.id))} of computing"
+    spent = f"{len(points)} points, {duration(store.cost(field.id))} of computing"
     return f"{spent} · barrier {line.shown(found)}" if found else spent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer.status import Status
+from explorer.status import Status, duration
 
 BADGES = {
     "waiting": ("waiting", ":material/hourglass_empty:", "gray"),
@@ -36,14 +36,3 @@ def sentence(status: Status) -> str:
             return f"Stopped at {status.done} of {status.total}. What was measured is kept."
         case "failed":
             return status.error
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 1:
-        return "a second"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
