@@ -44,16 +44,18 @@ def attack(
         best, highest = origin, losses_of(origin)
     x = origin if generator is None else origin + _somewhere(origin, norm, radius, generator)
     for step in range(steps + 1):
-        x = x.detach().requires_grad_(step < steps)
-        with torch.set_grad_enabled(step < steps):
+        last = step == steps
+        with torch.set_grad_enabled(not last):
+            x = x.detach().requires_grad_(not last)
             losses = losses_of(x)
-        higher = losses.detach() > highest
-        best = torch.where(higher.reshape(-1, *[1] * (x.dim() - 1)), x.detach(), best)
-        highest = torch.where(higher, losses.detach(), highest)
-        if step < steps:
-            (gradient,) = torch.autograd.grad(losses.sum(), x)
+            gradient = None if last else torch.autograd.grad(losses.sum(), x)[0]
+        x, losses = x.detach(), losses.detach()
+        higher = losses > highest
+        best = torch.where(higher.reshape(-1, *[1] * (x.dim() - 1)), x, best)
+        highest = torch.where(higher, losses, highest)
+        if gradient is not None:
             direction = gradient.sign() if norm == "linf" else _scaled(gradient, 1.0)
-            x = origin + _projected(x.detach() + STRIDE * radius / steps * direction - origin, norm, radius)
+            x = origin + _projected(x + STRIDE * radius / steps * direction - origin, norm, radius)
     return best
 
 

@@ -20,11 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
+from explorer.attack import attack as attacked
 from explorer.errors import Refused
 from explorer.points import Array
 from explorer.problem import Problem
 from explorer.repair import Repair
-from explorer.spec import Buffers, SplitName
+from explorer.spec import Attack, Buffers, SplitName
 from explorer.weights import mix
 
 CHUNK = 128
@@ -36,7 +37,7 @@ class Evaluate:
 
     `shape` of a value: (metrics, blocks) sums over each block; (classes, classes) for the metric `confusion`, rows true and
     columns predicted. `counts`: (blocks,) items per block (samples, or tokens for a language model). `recalibration`: how many train samples
-    statistics are measured on.
+    statistics are measured on. `attack`: the inputs are moved before they are measured, at every point anew; statistics are still those of plain ones.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Evaluate:
         blocks: int = 256,
         buffers: Buffers = "recalibrate",
         metrics: tuple[str, ...] = ("loss", "error"),
+        attack: Attack | None = None,
         recalibration: int = RECALIBRATION_SAMPLES,
         device: str = "cpu",
     ) -> None:
         self.corners = corners
         self.buffers: Buffers = buffers
         self.metrics = metrics
+        self.attack = attack
         self.device = torch.device(device)
         self.network = network_like(problem, corners[0], self.device)
         self.tensors = self.network.state_dict(keep_vars=True)
@@ -79,7 +82,7 @@ class Evaluate:
     def __call__(self, coefficients: Array) -> Array:
         """The values of the point Σ cᵢ·cornerᵢ."""
         settle(self.network, self.corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors, repair=self.repair)
-        with torch.inference_mode():
+        with torch.no_grad() if self.attack else torch.inference_mode():  # what inference mode makes, no gradient can go through
             return self._confusion() if self.metrics == ("confusion",) else self._sums()
 
     @torch.no_grad()
@@ -120,7 +123,18 @@ class Evaluate:
     def _outputs(self) -> Iterator[tuple[slice, Tensor]]:
         for start in range(0, len(self.targets), CHUNK):
             rows = slice(start, start + CHUNK)
-            yield rows, self.network(self.inputs[rows])
+            yield rows, self.network(self._seen(rows))
+
+    def _seen(self, rows: slice) -> Tensor:
+        """The inputs as the network gets them: as they are, or moved by the adversary."""
+        inputs, targets = self.inputs[rows], self.targets[rows]
+        if self.attack is None:
+            return inputs
+
+        def losses_of(x: Tensor) -> Tensor:
+            return self.problem.losses(self.network(x), targets).flatten(1).mean(dim=1)
+
+        return attacked(losses_of, inputs, self.attack.norm, self.attack.radius, self.attack.steps)
 
 
 def device_for(wanted: str) -> str:

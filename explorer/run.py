@@ -102,6 +102,7 @@ def open_field(field: Field, store: RunStore, home: Path, *, device: str = "cpu"
         blocks=field.blocks,
         buffers=field.buffers,
         metrics=field.metrics,
+        attack=field.attack,
         device=device,
     )
     parameters = [name for name, _ in evaluate.network.named_parameters()]

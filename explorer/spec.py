@@ -147,10 +147,20 @@ class Fused(Spec):
 
 
 @dataclass(frozen=True)
+class Attack(Spec):
+    """An adversary that moves every sample by at most `radius` in the given norm, to raise its loss (explorer.attack)."""
+
+    norm: Literal["linf", "l2"]
+    radius: float
+    steps: int = 10
+
+
+@dataclass(frozen=True)
 class Field(Spec):
     """The function 'coordinates → metrics'. It owns the points: whoever wishes for one finds it here.
 
-    `samples` is how many samples of the split are used, 0 for all; they are cut into `blocks` fixed random blocks.
+    `samples` is how many samples of the split are used, 0 for all; they are cut into `blocks` fixed random blocks. `attack`: measured on inputs that an
+    adversary has moved, at every point anew.
     """
 
     problem: ProblemSpec
@@ -161,6 +171,7 @@ class Field(Spec):
     blocks: int = 256
     buffers: Buffers = "recalibrate"
     metrics: tuple[str, ...] = ("loss", "error")
+    attack: Attack | None = dataclasses.field(default=None, metadata=UNLESS_GIVEN)
 
 
 @dataclass(frozen=True)

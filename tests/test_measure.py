@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from explorer import checkpoint
+from explorer import problem as problems
 from explorer.errors import Refused
 from explorer.measure import Evaluate
+from explorer.problem import Problem
+from explorer.spec import Attack
 
 
 @pytest.fixture
@@ -105,3 +108,34 @@ def test_an_unknown_metric_names_the_known_ones(tiny, corners):
     """Nobody has to guess."""
     with pytest.raises(Refused, match="'f1'. Metrics: loss, error"):
         Evaluate(tiny.problem, corners, metrics=("loss", "f1"))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_an_adversary_raises_the_loss_of_every_block(tiny, corners, norm):
+    """At a mixture and at a corner; with radius 0 the values are those of the inputs as they are, and a larger radius hurts more."""
+    plain = Evaluate(tiny.problem, corners, blocks=9)
+    for coefficients in (np.array([0.5, 0.5]), np.array([1.0, 0.0])):
+        none, small, large = (
+            Evaluate(tiny.problem, corners, blocks=9, attack=Attack(norm, radius, steps=4))(coefficients) for radius in (0.0, 0.05, 0.2)
+        )
+        assert np.array_equal(none, plain(coefficients))
+        assert (small[0] > none[0]).all()
+        assert (large[0] > small[0]).all()
+        assert large[1].sum() > none[1].sum()
+
+
+def test_the_attack_of_a_linear_model_is_the_closed_form(tmp_path):
+    """Two classes, one layer: under l∞ the margin falls by radius · ‖w₁ − w₀‖₁ at every sample."""
+    (tmp_path / "problem.toml").write_text('[network]\nname = "mlp"\nwidths = [3, 2]\n[data]\nname = "npz"\npath = "data.npz"\n', encoding="utf-8")
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=rng.normal(size=(60, 3)).astype(np.float32), y=rng.integers(0, 2, 60))
+    problem = Problem(problems.read(tmp_path))
+    network = problem.network(seed=1)
+    weights = {k: v.clone() for k, v in network.state_dict().items()}
+    values = Evaluate(problem, [weights], blocks=1, attack=Attack("linf", 0.3, steps=5))(np.array([1.0]))
+    (weight, bias) = weights.values()
+    batch = problem.split("test")
+    sign = 2.0 * batch.targets - 1
+    margin = sign * (batch.inputs @ (weight[1] - weight[0]) + bias[1] - bias[0]) - 0.3 * (weight[1] - weight[0]).abs().sum()
+    assert values[0, 0] == pytest.approx(float(torch.nn.functional.softplus(-margin).sum()), rel=1e-5)
+    assert values[1, 0] == float((margin < 0).sum())
