@@ -131,6 +131,15 @@ def difference(a: Points, b: Points, metric: int = 0) -> Estimate:
     return Estimate(float(delta.sum() / a.counts.sum()), float(low), float(high))
 
 
+def highest(points: Points, metric: int = 0) -> Estimate:
+    """The largest mean of a metric over all points whose metric is finite; the interval takes the place of the largest anew in every draw."""
+    finite = np.isfinite(points.values[:, metric]).all(axis=1)
+    value = points.values[finite, metric]
+    draws = _draws(len(points.counts))
+    low, high = np.quantile(((value @ draws.T) / (draws @ points.counts)).max(axis=0), [0.025, 0.975])
+    return Estimate(float((value.sum(axis=1) / points.counts.sum()).max()), float(low), float(high))
+
+
 def path_mean(points: Points, length: Array, metric: int = 0) -> Estimate:
     """The mean of a metric along a path, every piece by its length: trapezoids between measured points. length: (K,) at each point, in any order."""
     order = np.argsort(length, kind="stable")

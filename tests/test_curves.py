@@ -204,7 +204,7 @@ def test_a_stopped_path_is_finished_as_if_it_had_not_been_stopped(tiny, store, h
     assert places.unfinished_at(bend, home).is_file()
     told.clear()
     resumed = realise(bend, store, home, progress=lambda done, total, message: told.append(message))
-    assert [m for m in told if "mean" in m][0].startswith("epoch 4")
+    assert next(m for m in told if "mean" in m).startswith("epoch 4")
     assert not places.unfinished_at(bend, home).exists()
     whole = realise(bend, store, home / "another")
     assert all(torch.equal(resumed[k], whole[k]) for k in whole)

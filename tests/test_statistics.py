@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.points import Points
-from explorer.statistics import above_line, band, barrier, difference, reduction
+from explorer.statistics import above_line, band, barrier, difference, highest, reduction
 
 
 def points_of(t, loss_per_sample, blocks=None):
@@ -165,3 +165,22 @@ def test_the_reduction_agrees_with_the_two_barriers():
     assert found.value == pytest.approx(barrier(before).height.value - barrier(after).height.value)
     assert found.low < found.value < found.high
     assert found.value == pytest.approx(0.8, abs=0.05)
+
+
+def test_the_highest_point_is_that_of_the_means_and_its_interval_takes_the_place_anew():
+    """Two points, one of them high on one half of the samples and the other on the other half: the interval reaches above both."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=64)
+    values = np.stack([1 + noise, 1 - noise])[:, None]
+    points = Points(np.array([[0.0], [1.0]]), values, np.ones(64))
+    found = highest(points)
+    assert found.value == pytest.approx(1 + abs(noise.mean()))
+    assert found.low >= 1.0
+    twin = [np.maximum(*(values[:, 0] @ d / d.sum())) for d in np.random.default_rng(1).multinomial(64, np.full(64, 1 / 64), 2000)]
+    assert found.high == pytest.approx(np.quantile(twin, 0.975), rel=0.05)
+
+
+def test_a_point_without_a_finite_value_is_not_the_highest():
+    """It is left out."""
+    points = Points(np.array([[0.0], [1.0]]), np.array([[[1.0, 2.0]], [[np.inf, 1.0]]]), np.ones(2))
+    assert highest(points).value == 1.5

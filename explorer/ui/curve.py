@@ -2,32 +2,21 @@
 
 `st.plotly_chart` mounts anew whenever its data change, which loses hover, zoom and clicks; this component is told the new points and
 keeps them. Hovering and dragging never leave the browser, a click reaches Python. The drawing itself is `frontend/curve.js`.
-
-The asset files are served from the installed distribution (the manifest is in pyproject.toml). Streamlit finds no manifest when
-the checkout is run without being installed; the files' text then travels with the page instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
-from streamlit.components.v2 import component
-from streamlit.errors import StreamlitAPIException
 
 from explorer.figures.curve import PALETTE, Curve, Peak
 from explorer.points import Array
-
-if TYPE_CHECKING:
-    from streamlit.components.v2.types import ComponentRenderer
+from explorer.ui.component import register
 
 __all__ = ["Curve", "Peak", "curve"]
-
-FRONTEND = Path(__file__).with_name("frontend")
 
 
 def curve(
@@ -43,11 +32,13 @@ def curve(
     x_range: tuple[float, float] | None = None,
     on_pick: Callable[[float | None], None] | None = None,
     caption: str = "",
+    group: str = "",
 ) -> float | None:
     """Draw the curves and return the x where the handle stands: where the person last put it, else `pick`.
 
     A `pick` that differs from the one of the run before moves the handle; so a page may keep the returned value, in the address
-    for instance, and hand it back. x_range: the part of the axis that is shown even while no point lies there yet.
+    for instance, and hand it back. x_range: the part of the axis that is shown even while no point lies there yet. group: pictures of
+    one group show where any of them is pointed at; their common axis is x.
     """
 
     def told() -> None:
@@ -59,6 +50,7 @@ def curve(
         key=key,
         data={
             "key": key,
+            "group": group,
             "curves": [_plain(one.ordered(), PALETTE[i % len(PALETTE)]) for i, one in enumerate(curves)],
             "xTitle": x_title,
             "yTitle": y_title,
@@ -115,12 +107,4 @@ def _numbers(values: Array) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def _register() -> ComponentRenderer:
-    try:
-        return component("explorer.curve", js="curve.js", css="curve.css")
-    except StreamlitAPIException:  # no manifest
-        js, css = ((FRONTEND / name).read_text(encoding="utf-8") for name in ("curve.js", "curve.css"))
-        return component("explorer.curve", js=js, css=css)
-
-
-_renderer = _register()
+_renderer = register("curve")

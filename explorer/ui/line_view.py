@@ -43,8 +43,8 @@ def show(store: RunStore, run_id: str) -> None:
         )
     t = _asked_t()
     if t is not None and status.state == "done":
-        inspect_once(store, run.field, t)
-    polling = status.active or pick_active(store, run.field, t)
+        inspect_once(store, run.field, (t,))
+    polling = status.active or pick_active(store, run.field, (t,) if t is not None else None)
     st.fragment(_live, run_every=POLL_S if polling else None)(store, run_id, metric, log, [others[i] for i in chosen], polling)
     _takeaway(store, run, metric, log)
 
@@ -54,7 +54,10 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     if status is None or not isinstance(status.wish, Run):  # taken off the list in another window
         st.rerun()
     field = status.wish.field
-    active = status.active or pick_active(store, field, _asked_t())  # asked before the points are read: what ends in between is seen next time
+    t = _asked_t()
+    active = status.active or pick_active(
+        store, field, (t,) if t is not None else None
+    )  # asked before the points are read: what ends in between is seen next time
     points, _ = store.points(field.id)
     _progress(store, status)
     curves = [line.curve(field, points, metric)]
@@ -69,7 +72,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             return
         at = float(rounded_t(x))
         st.query_params["t"] = f"{at:g}"
-        inspect(store, field, at)
+        inspect(store, field, (at,))
 
     left, right = st.columns([5, 3], gap="large")
     with left:
@@ -79,7 +82,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             x_title=line.x_title(field),
             y_title=line.y_title(field, metric),
             x_range=(0.0, 1.0),
-            pick=_asked_t(),
+            pick=t,
             height=400,
             log=log,
             on_pick=picked,
@@ -91,9 +94,8 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
     with right:
         _numbers(store, field, found, metric, points)
-    t = _asked_t()
     if t is not None:
-        model_at(store, field, t, points)
+        model_at(store, field, (t,), points)
     if was_polling != active:
         st.rerun()  # the page as a whole decides whether to look again
     if status.active:

@@ -1,18 +1,22 @@
-"""The model at a point of a picture: how good it is, what it confuses, and its weights as a file."""
+"""The model at a point of a picture: how good it is, what it confuses, and its weights as a file.
+
+A point is given by its coordinates on the field's chart: (t,) on a path, (u, v) in a plane.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from explorer import methods, places
-from explorer.arc import Place
 from explorer.figures import confusion
-from explorer.points import Points
+from explorer.points import Array, Points
 from explorer.spec import Field, Fused, Make, Method, Run
 from explorer.statistics import band
 from explorer.status import Status
@@ -22,64 +26,80 @@ from explorer.ui.download import download
 
 CLASSES_DRAWN = 40
 
+At: TypeAlias = tuple[float, ...]
 
-def inspect(store: RunStore, field: Field, t: float) -> None:
-    """Ask for the model at t: its metrics, and which classes it confuses."""
-    for wish in wishes(field, t):
+
+def inspect(store: RunStore, field: Field, at: At) -> None:
+    """Ask for the model at a point: its metrics, and which classes it confuses."""
+    for wish in wishes(field, at):
         shell.want(wish, urgent=True)
 
 
-def inspect_once(store: RunStore, field: Field, t: float) -> None:
+def inspect_once(store: RunStore, field: Field, at: At) -> None:
     """What a link to a point asks for: the same as a click, unless somebody has asked before."""
-    if all(store.status(w.id) is None for w in wishes(field, t)):
-        inspect(store, field, t)
+    if all(store.status(w.id) is None for w in wishes(field, at)):
+        inspect(store, field, at)
 
 
-def wishes(field: Field, t: float) -> tuple[Run, Run]:
+def wishes(field: Field, at: At) -> tuple[Run, Run]:
     """The two runs that a click asks for: the point of this very field, and its confusion matrix."""
-    at = methods.method("sample", "given", {"at": (t,)})
-    return Run(field, at), Run(replace(field, metrics=("confusion",)), at)
+    there = methods.method("sample", "given", {"at": at})
+    return Run(field, there), Run(replace(field, metrics=("confusion",)), there)
 
 
-def pick_active(store: RunStore, field: Field, t: float | None) -> bool:
+def pick_active(store: RunStore, field: Field, at: At | None) -> bool:
     """Whether something about the picked model is still on its way."""
-    if t is None:
+    if at is None:
         return False
-    ids = [w.id for w in wishes(field, t)] + [Make(recipe(store, field, t)).id]
+    ids = [w.id for w in wishes(field, at)] + [Make(recipe(store, field, at)).id]
     return any(s is not None and s.active for s in map(store.status, ids))
 
 
-def recipe(store: RunStore, field: Field, t: float) -> Fused:
+def recipe(store: RunStore, field: Field, at: At) -> Fused:
     """The point as a recipe like any other."""
     known = store.field(field.id)
     gram = known.gram if known is not None else np.eye(len(field.corners))
-    place = cast("Place", methods.find("chart", field.chart.name))
-    shares = [float(c) for c in place(np.array([[t]]), gram)[0]]
+    place = cast("Callable[..., Array]", methods.find("chart", field.chart.name))
+    shares = [float(c) for c in place(np.array([at]), gram, **field.chart.kwargs())[0]]
     average = Method("average", (("normalise", False), ("weights", tuple(shares))))
-    name = " + ".join(f"{c:.3g} {corner.name or corner.id}" for c, corner in zip(shares, field.corners, strict=True) if c)
+    name = " + ".join(f"{c:.3g} {corner.name or corner.id}" for c, corner in zip(shares, field.corners, strict=True) if c).replace("+ -", "− ")
     return Fused(field.problem, field.corners, average, field.buffers, name=name)
 
 
-def model_at(store: RunStore, field: Field, t: float, points: Points) -> None:
+def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
     """The panel of the picked model."""
     with st.container(border=True):
-        st.markdown(f"**The model at t = {t:g}**: {recipe(store, field, t).name}")
-        status = store.status(wishes(field, t)[0].id)
+        st.markdown(f"**The model at {where(field, at)}**: {recipe(store, field, at).name}")
+        status = store.status(wishes(field, at)[0].id)
         if status is not None and status.state == "failed":
             st.error(status.error, icon=":material/error:")
             return
-        here = np.flatnonzero(np.isclose(points.coords[:, 0], t, rtol=0, atol=1e-9)) if len(points) else np.empty(0, int)
+        here = _index(points, at)
         left, right = st.columns([2, 3], gap="large")
         with left:
             if not len(here):
                 st.caption("Measuring…" if status else "Not measured yet.")
                 if status is None or not status.active:
-                    st.button("Measure it", on_click=inspect, args=(store, field, t), key=f"inspect-{t:g}")
+                    st.button("Measure it", on_click=inspect, args=(store, field, at), key=f"inspect-{_key(at)}")
             else:
                 _quality(field, Points(points.coords[here], points.values[here], points.counts))
-            _save(store, field, t)
+            _save(store, field, at)
         with right:
-            _confusion(store, field, t)
+            _confusion(store, field, at)
+
+
+def where(field: Field, at: At) -> str:
+    """A point's coordinates as people read them."""
+    return ", ".join(f"{axis} = {value:.4g}" for axis, value in zip(methods.axes(field.chart.name), at, strict=True))
+
+
+def _index(points: Points, at: At) -> NDArray[np.intp]:
+    """Which of the points stands there, if any."""
+    return np.flatnonzero(np.isclose(points.coords, at, rtol=0, atol=1e-9).all(axis=1)) if len(points) else np.empty(0, np.intp)
+
+
+def _key(at: At) -> str:
+    return "-".join(f"{value:g}" for value in at)
 
 
 def _quality(field: Field, point: Points) -> None:
@@ -94,11 +114,11 @@ def _quality(field: Field, point: Points) -> None:
             st.caption(f"95 % interval [{low[0]:.4g}, {high[0]:.4g}]" if np.isfinite(mean[i]) else "The loss here is not a finite number.")
 
 
-def _confusion(store: RunStore, field: Field, t: float) -> None:
-    wish = wishes(field, t)[1]
+def _confusion(store: RunStore, field: Field, at: At) -> None:
+    wish = wishes(field, at)[1]
     known = store.field(wish.field.id)
     matrices, _ = store.points(wish.field.id)
-    here = np.flatnonzero(np.isclose(matrices.coords[:, 0], t, rtol=0, atol=1e-9)) if len(matrices) else np.empty(0, int)
+    here = _index(matrices, at)
     if known is None or not len(here):
         if _on_its_way(store.status(wish.id)):
             st.caption("Counting which classes it confuses…")
@@ -112,18 +132,18 @@ def _confusion(store: RunStore, field: Field, t: float) -> None:
     else:
         st.plotly_chart(
             confusion.figure(counts.astype(np.int64), classes, title="What it takes for what"),
-            key=f"confusion-{wish.field.id}-{t:g}",
+            key=f"confusion-{wish.field.id}-{_key(at)}",
             config={"displaylogo": False},
         )
 
 
-def _save(store: RunStore, field: Field, t: float) -> None:
-    make = Make(recipe(store, field, t))
+def _save(store: RunStore, field: Field, at: At) -> None:
+    make = Make(recipe(store, field, at))
     status = store.status(make.id)
     made = _made(status)
     if made is not None:
-        name = f"t{t:g}-{make.recipe.id}.safetensors"
-        download("Download .safetensors", made, name, icon=":material/download:", key=f"save-{t:g}")
+        name = f"at-{_key(at)}-{make.recipe.id}.safetensors"
+        download("Download .safetensors", made, name, icon=":material/download:", key=f"save-{_key(at)}")
         st.caption(f"Kept at `{made}`")
     elif status is not None and status.state == "failed":
         st.error(status.error, icon=":material/error:")
@@ -135,7 +155,7 @@ def _save(store: RunStore, field: Field, t: float) -> None:
             icon=":material/save:",
             on_click=_want_file,
             args=(make,),
-            key=f"make-{t:g}",
+            key=f"make-{_key(at)}",
             help="Mixes the weights, gives batch-norm layers their statistics as in the picture, and writes a .safetensors file.",
         )
 

@@ -12,18 +12,21 @@ from explorer import arc, methods, places
 from explorer.arc import Place
 from explorer.figures import line
 from explorer.figures.curve import Curve
+from explorer.frame import Frame
 from explorer.points import Points
 from explorer.spec import Connected, Field, Run
-from explorer.statistics import Estimate, barrier, path_mean
+from explorer.statistics import Estimate, barrier, highest, path_mean
 from explorer.status import Status
 from explorer.store import RunStore
-from explorer.ui import shell, state
+from explorer.ui import paths_plane, shell, state
 from explorer.ui.curve import curve
 from explorer.ui.download import download
-from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active
+from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.paths_form import Way, trained
+from explorer.ui.plane import Spot
 
 POLL_S = 0.5
+DENSE = 101  # points of the dense check
 
 
 def want(ways: list[Way]) -> str:
@@ -35,7 +38,7 @@ def want(ways: list[Way]) -> str:
 
 def show(store: RunStore, ways: list[Way]) -> None:
     """The picture, the table, and the model at the picked point of the picked way."""
-    first, second, third, fourth = st.columns([2, 2, 3, 3], vertical_alignment="center")
+    first, second, third, plane, fourth = st.columns([2, 2, 2, 2, 3], vertical_alignment="center")
     with first:
         metric = (
             st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
@@ -47,16 +50,22 @@ def show(store: RunStore, ways: list[Way]) -> None:
         by_length = st.toggle(
             "by length", key="length", bind="query-params", help="The horizontal axis is the share of the way's length instead of t."
         )
+    with plane:
+        with_plane = st.toggle(
+            "Plane", value=True, key="plane", bind="query-params", help="The plane that the chosen way lies in, beside the curves."
+        )
     with fourth:
         names = [w.name for w in ways]
         picked = st.selectbox("Click goes to", names, index=len(names) - 1, key=f"way-{ways[0].run.id}", label_visibility="collapsed")
     chosen = next(w for w in ways if w.name == picked)
-    t = asked_t()
     status = store.status(chosen.run.id)
-    if t is not None and status is not None and status.state == "done":
-        inspect_once(store, chosen.run.field, t)
-    active = _active(store, ways, chosen, t)
-    st.fragment(_live, run_every=POLL_S if active else None)(store, ways, chosen, metric, log, by_length, active)
+    if status is not None and status.state == "done":
+        if with_plane and (run := paths_plane.run_of(chosen)) is not None and store.status(run.id) is None:
+            shell.want(run)
+        if (asked := _asked(chosen)) is not None:
+            inspect_once(store, *asked)
+    active = _active(store, ways, chosen)
+    st.fragment(_live, run_every=POLL_S if active else None)(store, ways, chosen, metric, log, by_length, with_plane, active)
     _takeaway(store, ways, metric)
 
 
@@ -69,13 +78,31 @@ def asked_t() -> float | None:
     return t if 0 <= t <= 1 else None
 
 
-def _active(store: RunStore, ways: list[Way], chosen: Way, t: float | None) -> bool:
-    statuses = [store.status(w.run.id) for w in ways]
-    return any(s is not None and s.active for s in statuses) or pick_active(store, chosen.run.field, t)
+def asked_place() -> At | None:
+    """The picked place of the plane, from the address."""
+    try:
+        u, v = (float(part) for part in st.query_params["at"].split(","))
+    except (KeyError, ValueError):
+        return None
+    return (u, v) if np.isfinite([u, v]).all() else None
 
 
-def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool, by_length: bool, was_active: bool) -> None:
-    active = _active(store, ways, chosen, asked_t())
+def _asked(chosen: Way) -> tuple[Field, At] | None:
+    """The picked model: the field it is a point of, and its coordinates there."""
+    if (t := asked_t()) is not None:
+        return chosen.run.field, (t,)
+    run, at = paths_plane.run_of(chosen), asked_place()
+    return (run.field, at) if run is not None and at is not None else None
+
+
+def _active(store: RunStore, ways: list[Way], chosen: Way) -> bool:
+    ids = [run.id for way in ways for run in (way.run, _dense(way))] + [run.id for run in paths_plane.runs(chosen)]
+    asked = _asked(chosen)
+    return any(s is not None and s.active for s in map(store.status, ids)) or (asked is not None and pick_active(store, *asked))
+
+
+def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool, by_length: bool, with_plane: bool, was_active: bool) -> None:
+    active = _active(store, ways, chosen)
     found: list[tuple[Way, Field, Points, bool]] = []
     for way in ways:
         points, _ = store.points(way.run.field.id)
@@ -89,41 +116,72 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
 
     def picked(x: float | None) -> None:
         if x is None:
-            st.query_params.pop("t", None)
-            return
-        at = round(_t_of(store, chosen.run.field, x) if by_length else x, 3)
-        st.query_params["t"] = f"{at:g}"
-        inspect(store, chosen.run.field, at)
+            _pick()
+        else:
+            _pick(store, chosen.run.field, (round(_t_of(store, chosen.run.field, x) if by_length else x, 3),))
+
+    def spotted(spot: Spot, there: Frame) -> None:
+        if spot.s is not None and spot.path == chosen.name:
+            picked(spot.s)
+        else:
+            _pick(store, plane_run.field, paths_plane.coords_of(there, spot.x, spot.y)) if plane_run is not None else None
 
     t = asked_t()
+    plane_run = paths_plane.run_of(chosen)
     samples = next((int(p.counts.sum()) for _, _, p, _ in found if len(p)), 0)
-    curve(
-        curves,
-        key=f"paths-{ways[0].run.id}-{len(ways)}-{by_length}",
-        x_title=f"{'share of the length' if by_length else 't'}   (0 = {ends[0]}, 1 = {ends[1]})",
-        y_title=line.y_title(ways[0].run.field, metric),
-        x_range=(0.0, 1.0),
-        pick=_x_of(store, chosen.run.field, t) if by_length and t is not None else t,
-        height=400,
-        log=log,
-        on_pick=picked,
-        caption=f"{samples:,} {ways[0].run.field.split} samples, 95 % bands · click to inspect the model on: {chosen.name}",
-        alt=f"{metric} along {len(ways)} ways between {ends[0]} and {ends[1]}.",
-    )
+    group = f"paths-{ways[0].run.id}"
+    left, right = st.columns([5, 4], gap="medium") if with_plane and plane_run is not None else (st.container(), None)
+    with left:
+        curve(
+            curves,
+            key=f"paths-{ways[0].run.id}-{len(ways)}-{by_length}",
+            x_title=f"{'share of the length' if by_length else 't'}   (0 = {ends[0]}, 1 = {ends[1]})",
+            y_title=line.y_title(ways[0].run.field, metric),
+            x_range=(0.0, 1.0),
+            pick=_x_of(store, chosen.run.field, t) if by_length and t is not None else t,
+            height=400,
+            log=log,
+            on_pick=picked,
+            caption=f"{samples:,} {ways[0].run.field.split} samples, 95 % bands · click to inspect the model on: {chosen.name}",
+            alt=f"{metric} along {len(ways)} ways between {ends[0]} and {ends[1]}.",
+            group=group,
+        )
+    if right is not None:
+        with right:
+            paths_plane.draw(
+                store,
+                ways,
+                chosen,
+                metric,
+                group=group,
+                axis=lambda field, at: np.array([_x_of(store, field, float(x)) for x in at]) if by_length else at,
+                pick=cast("tuple[float, float] | None", asked_place()),
+                on_pick=spotted,
+            )
     rows = [row for way, field, points, stage in found if (row := _row(store, way, field, points, stage, metric)) is not None]
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
             "The maximum is the highest measured point; its interval takes the place of the highest point anew in every bootstrap draw. The mean counts every"
-            " piece of the way by its length. A way is trained on the train split and judged here on another one."
+            " piece of the way by its length. A way is trained on the train split and judged here on another one. Between two measured points a rise may hide as"
+            " narrow as the widest gap in t."
         )
-    if t is not None:
-        points, _ = store.points(chosen.run.field.id)
-        model_at(store, chosen.run.field, t, points)
+    if (asked := _asked(chosen)) is not None:
+        points, _ = store.points(asked[0].id)
+        model_at(store, *asked, points)
     if was_active != active:
         st.rerun()
     if active:
         shell.tend()
+
+
+def _pick(store: RunStore | None = None, field: Field | None = None, at: At = ()) -> None:
+    """Put the picked point into the address, or take it out, and ask for the model there."""
+    for name in ("t", "at"):
+        st.query_params.pop(name, None)
+    if store is not None and field is not None:
+        st.query_params["t" if len(at) == 1 else "at"] = ",".join(f"{value:g}" for value in at)
+        inspect(store, field, at)
 
 
 def _stage(store: RunStore, way: Way) -> tuple[Field, Points] | None:
@@ -219,12 +277,13 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
     return {
         "way": way.name + (" (in training)" if stage else ""),
         f"ends ({unit})": f"{scale * found.ends[0]:.4g}, {scale * found.ends[1]:.4g}",
-        f"maximum ({unit})": f"{scale * found.peak:.4g}",
+        f"maximum ({unit})": _text(highest(points, index), scale),
         "barrier, 95 %": _text(found.height, scale),
         f"mean along the way ({unit})": _text(mean, scale),
         "length": f"{whole:.4g}",
         "× the distance": f"{whole / straight:.3f}" if straight else "",
         "points": len(points),
+        "widest gap": f"{np.diff(np.sort(points.coords[:, 0])).max():.3g}",
     }
 
 
@@ -240,7 +299,7 @@ def _takeaway(store: RunStore, ways: list[Way], metric: str) -> None:
             frames.append(pd.DataFrame({"way": way.name, **line.table(way.run.field, points)}))
     if not frames:
         return
-    data, open_ = st.columns([1, 3])
+    data, dense, open_ = st.columns([1, 1, 3], vertical_alignment="center")
     with data:
         download(
             "Data (CSV)",
@@ -250,5 +309,25 @@ def _takeaway(store: RunStore, ways: list[Way], metric: str) -> None:
             icon=":material/table:",
             key="paths-csv",
         )
+    with dense:
+        st.button(
+            "Check densely",
+            icon=":material/more_horiz:",
+            on_click=_check_densely,
+            args=(ways,),
+            key="paths-dense",
+            width="stretch",
+            disabled=all(store.status(run.id) is not None for run in map(_dense, ways)),
+            help=f"Measures every way at {DENSE} points, so that no rise wider than {1 / (DENSE - 1):g} in t can hide between two of them.",
+        )
     with open_:
         st.caption("This address brings the comparison back, on any browser that reaches this explorer.")
+
+
+def _dense(way: Way) -> Run:
+    return Run(way.run.field, methods.method("sample", "grid", {"size": DENSE}))
+
+
+def _check_densely(ways: list[Way]) -> None:
+    for way in ways:
+        shell.want(_dense(way))

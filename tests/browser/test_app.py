@@ -206,3 +206,28 @@ def test_hostile_files_are_refused_in_sentences_and_the_server_lives_on(url, pag
     assert not hostile.bomb_mark(folder).exists()
     page.goto(f"{url}/runs")
     expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)
+
+
+def test_pointing_at_the_curve_shows_the_place_in_its_plane_and_back(url, page, tiny):
+    """Within 100 ms and without Python; a click beside the path gives the model there."""
+    field = tiny.field()
+    page.goto(f"{url}/paths?a={field.corners[0].digest}&b={field.corners[1].digest}")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_role("button", name="Finer")).to_be_visible()  # the coarse plane is measured
+    line, area = page.locator(".curve:not(.plane) .grip"), page.locator(".plane .grip")
+    line.scroll_into_view_if_needed()
+    line.hover(position={"x": 0.4 * line.bounding_box()["width"], "y": 60})
+    expect(page.locator(".plane .bead")).to_have_count(2)  # one on each way
+    place = page.locator(".plane .bead").first.bounding_box()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    expect(page.locator(".curve:not(.plane) .hair")).to_have_count(1)
+    expect(page.locator(".curve:not(.plane) .readout")).to_contain_text(re.compile(r"t = 0\.(39|4)"))
+    counters = page.evaluate("window.__explorer")
+    assert {c["mounts"] for c in counters.values()} == {1}
+    linked = [c for c in counters.values() if c.get("links")]
+    assert len(linked) == 2, "each picture heard the other"
+    assert max(c["linkMs"] for c in linked) < 100
+    area.click(position={"x": 20, "y": 20})
+    expect(page).to_have_url(re.compile("at="))
+    expect(page.get_by_text(re.compile("The model at u = "))).to_be_visible()
+    expect(page.get_by_text("test accuracy")).to_be_visible()

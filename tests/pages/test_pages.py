@@ -202,7 +202,7 @@ def test_a_point_measured_while_the_page_is_drawn_is_looked_for_again(visit, reg
         else:
             st.session_state["clicked"] = True
             st.query_params["t"] = "0.3"
-            model_view.inspect(shell.store(), run.wish.field, 0.3)
+            model_view.inspect(shell.store(), run.wish.field, (0.3,))
             line_view._live(shell.store(), run.id, "loss", False, [], False)
 
     read = RunStore.points

@@ -4,16 +4,9 @@
 // the drawing is made anew (a few hundred nodes). Hovering and dragging touch nothing but the small `live` group.
 // Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { element, floorNice, hear, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, short, swatch, symbol, tell, text, ticks, values } from "./drawing.js";
+
 const SNAP = 4; // px within which a click means the measured point
-const SYMBOLS = [
-  "M-1 0A1 1 0 1 0 1 0A1 1 0 1 0 -1 0Z",
-  "M-.9 -.9H.9V.9H-.9Z",
-  "M0 -1.2L1.1 .8H-1.1Z",
-  "M0 -1.3L1.2 0L0 1.3L-1.2 0Z",
-  "M-.4 -1.2H.4V-.4H1.2V.4H.4V1.2H-.4V.4H-1.2V-.4H-.4Z",
-  "M0 1.2L1.1 -.8H-1.1Z",
-];
 const plots = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -32,6 +25,7 @@ class Plot {
     this.handle = this.shown = null; // where the handle is; where Python last heard it to be
     this.sentAt = 0;
     this.pointer = null; // px in the stage while hovering
+    this.linked = null; // where a picture linked with this one is pointed at
     this.drag = null; // the handle before the drag, in a box
 
     this.title = element("span", "y-title");
@@ -60,12 +54,15 @@ class Plot {
     this.grip.addEventListener("keydown", (event) => this.type(event));
     this.watch = new ResizeObserver(() => this.stage.clientWidth !== this.width && this.draw());
     this.watch.observe(this.stage);
+    this.deafen = hear((word) => this.heard(word));
     parent.querySelector("link")?.addEventListener("load", () => this.draw(), { once: true });
   }
 
   leave() {
     // Streamlit also calls this for a call that newer data overtook, while the element lives on.
-    if (!this.root.isConnected) this.watch.disconnect();
+    if (this.root.isConnected) return;
+    this.watch.disconnect();
+    this.deafen();
   }
 
   tell(data) {
@@ -230,8 +227,9 @@ class Plot {
         ...this.rings(this.handle),
       );
     }
-    if (this.pointer !== null && !this.drag) {
-      nodes.push(shape("line", { class: "hair", x1: this.pointer, x2: this.pointer, y1: this.top, y2: this.bottom }), ...this.rings(this.at(this.pointer)));
+    const hair = this.hair();
+    if (hair !== null && !this.drag) {
+      nodes.push(shape("line", { class: "hair", x1: hair, x2: hair, y1: this.top, y2: this.bottom }), ...this.rings(this.at(hair)));
     }
     this.live.replaceChildren(...nodes);
     this.tip();
@@ -261,11 +259,12 @@ class Plot {
   }
 
   tip() {
-    if (this.pointer === null) {
+    const hair = this.hair();
+    if (hair === null) {
       this.readout.style.visibility = "hidden";
       return;
     }
-    const x = this.drag ? this.handle : this.at(this.pointer);
+    const x = this.drag ? this.handle : this.at(hair);
     const spots = this.near(x);
     const same = spots.every((spot) => spot.x === spots[0].x);
     const head = element("div", "", element("b", "", `${this.unit} = ${this.show(x)}`));
@@ -274,8 +273,8 @@ class Plot {
       element("div", "", swatch(spot.curve, spot.index), element("span", "", spot.curve.name),
         element("span", "value", values(spot) + (same ? "" : ` at ${this.show(spot.x)}`)))));
     const { offsetWidth: w, offsetHeight: h } = this.readout;
-    const beside = this.pointer + 14 + w < this.width ? this.pointer + 14 : this.pointer - 14 - w;
-    const above = Math.min(Math.max(0, this.pointerY - h - 12), this.bottom - h);
+    const beside = hair + 14 + w < this.width ? hair + 14 : hair - 14 - w;
+    const above = this.pointer === null ? this.top : Math.min(Math.max(0, this.pointerY - h - 12), this.bottom - h);
     this.readout.style.transform = `translate(${Math.max(0, beside)}px, ${above}px)`;
     this.readout.style.visibility = "visible";
   }
@@ -332,7 +331,24 @@ class Plot {
       this.pointer = null;
     }
     if (this.drag && event) this.handle = this.aim(this.pointer);
-    if (this.data) this.mark();
+    if (!this.data) return;
+    this.mark();
+    if (this.data.group) tell(this.data.group, this.data.key, this.pointer === null ? null : this.at(this.pointer));
+  }
+
+  /** Another picture of the group is pointed at where it says. */
+  heard({ group, from, s }) {
+    if (!this.data?.group || group !== this.data.group || from === this.data.key) return;
+    const start = performance.now();
+    this.linked = s === null || s < this.domain[0] || s > this.domain[1] ? null : s;
+    this.mark();
+    this.count.linkMs = performance.now() - start;
+    this.count.links = (this.count.links ?? 0) + 1;
+  }
+
+  /** Where the hairline stands in px: under the pointer, else where a linked picture is pointed at. */
+  hair() {
+    return this.pointer ?? (this.linked === null ? null : this.x(this.linked));
   }
 
   move(event) {
@@ -384,117 +400,4 @@ class Plot {
     this.mark();
     this.send({ x, at: this.sentAt });
   }
-}
-
-// -- numbers -----------------------------------------------------------------------------------------------------------
-
-function niceStep(rough) {
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const lead = rough / power;
-  return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * power;
-}
-
-function floorNice(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  const lead = value / power;
-  return (lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power;
-}
-
-function ticks(low, high, step) {
-  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) {
-    const at = Number((k * step).toPrecision(12));
-    found.push({ at, text: Math.max(Math.abs(low), Math.abs(high)) >= 1e5 || decimals > 5 ? short(at) : plain(at, decimals, false) });
-  }
-  return found;
-}
-
-function logTicks(low, high, wanted) {
-  const found = [];
-  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) {
-    for (const lead of [1, 2, 5]) {
-      const at = Number((lead * 10 ** e).toPrecision(12));
-      if (at >= low && at <= high) found.push({ at, lead, text: short(at) });
-    }
-  }
-  if (found.length < 2) return ticks(low, high, niceStep((high - low) / wanted)).filter((tick) => tick.at > 0);
-  const decades = found.filter((tick) => tick.lead === 1);
-  if (found.length <= wanted * 1.6 || decades.length < 2) return found;
-  const every = Math.ceil(decades.length / wanted);
-  return decades.filter((_, k) => k % every === 0);
-}
-
-/** Four significant digits, for values. */
-function short(value) {
-  if (value === 0) return "0";
-  const size = Math.abs(value);
-  const digits = size >= 1e5 || size < 1e-4 ? value.toExponential(2).replace(/\.?0+e\+?/, "e").replace("e+", "e") : String(Number(value.toPrecision(4)));
-  return digits.replaceAll("-", "−");
-}
-
-function plain(value, decimals, trim = true) {
-  const digits = value.toFixed(decimals);
-  return (trim && decimals ? digits.replace(/\.?0+$/, "") : digits).replace("-", "−");
-}
-
-function values({ y, low, high }) {
-  if (y === null) return "diverged";
-  return short(y) + (low === null || high === null ? "" : ` [${short(low)}, ${short(high)}]`);
-}
-
-/** Stretches of indices for which `known` holds. */
-function runs(xs, known) {
-  const found = [];
-  let open = false;
-  xs.forEach((_, j) => {
-    if (!known(j)) open = false;
-    else if (open) found.at(-1).push(j);
-    else open = Boolean(found.push([j]));
-  });
-  return found;
-}
-
-const least = (list) => list.reduce((a, b) => Math.min(a, b), Infinity);
-const most = (list) => list.reduce((a, b) => Math.max(a, b), -Infinity);
-const round = (px) => Math.round(px * 10) / 10;
-
-// -- nodes -------------------------------------------------------------------------------------------------------------
-
-function element(tag, className = "", ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.append(...children);
-  return node;
-}
-
-function shape(tag, attributes = {}, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  set(node, attributes);
-  node.append(...children);
-  return node;
-}
-
-function text(content, attributes) {
-  return shape("text", attributes, document.createTextNode(content));
-}
-
-function symbol(i, x, y, size, className) {
-  const place = `translate(${round(x)} ${round(y)}) scale(${size})`;
-  return shape("path", { class: className, d: SYMBOLS[i % SYMBOLS.length], transform: place, "vector-effect": "non-scaling-stroke" });
-}
-
-function swatch(curve, i) {
-  const group = shape("g", { class: curve.ghost ? "series ghost" : "series" }, shape("path", { class: "line", d: "M0 7H26" }), symbol(i, 13, 7, 4, "dot"));
-  group.style.setProperty("--series", curve.colour);
-  return shape("svg", { width: 26, height: 14, "aria-hidden": "true" }, group);
-}
-
-function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-}
-
-/** Text that is the same is left alone, so that a screen reader does not say it again. */
-function put(node, content) {
-  if (node.textContent !== content) node.textContent = content;
 }

@@ -1,0 +1,133 @@
+"""A plane through weight space: measured values on a grid, and the models and paths in it, at true distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from textwrap import wrap
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures.curve import INK
+from explorer.frame import Frame
+from explorer.points import Array, Points
+
+SCALE = "Cividis"  # light is high; the same to all common kinds of colour vision
+
+
+class Marker(NamedTuple):
+    """A model in the plane, or its projection when it lies `outside` of it by that distance."""
+
+    name: str
+    x: float
+    y: float
+    outside: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A path drawn in the plane: (K,) places x, y, and s, the path's own coordinate there, rising."""
+
+    name: str
+    colour: str
+    s: Array
+    x: Array
+    y: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """(nx,) and (ny,) distances, (ny, nx) values: NaN where nothing is measured yet; `lost`: (ny, nx) whether it was measured and is no finite number."""
+
+    x: Array
+    y: Array
+    z: Array
+    lost: Array
+
+    @property
+    def measured(self) -> int:
+        """How many cells are known."""
+        return int((np.isfinite(self.z) | self.lost).sum())
+
+
+def surface(points: Points, metric: int, plane: Frame, margin: float, size: int, *, scale: float = 1.0) -> Surface:
+    """The points of a size × size grid over the plane's window; others are left out."""
+    centre, sides = plane.window(margin)
+    axis = np.linspace(0.0, 1.0, size)
+    z, lost = np.full((size, size), np.nan), np.zeros((size, size), dtype=bool)
+    if len(points):
+        place = points.coords * (size - 1)
+        cell = np.rint(place).astype(int)
+        on_grid = (np.abs(place - cell) < 1e-6).all(axis=1) & (cell >= 0).all(axis=1) & (cell < size).all(axis=1)
+        mean = points.means()[:, metric] * scale
+        z[cell[on_grid, 1], cell[on_grid, 0]] = np.where(np.isfinite(mean), mean, np.nan)[on_grid]
+        lost[cell[on_grid, 1], cell[on_grid, 0]] = ~np.isfinite(mean)[on_grid]
+    return Surface(centre[0] + (axis - 0.5) * sides[0], centre[1] + (axis - 0.5) * sides[1], z, lost)
+
+
+def figure(
+    grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *, z_title: str, title: str, footnote: str, log: bool = False
+) -> go.Figure:
+    """The plane as a picture for a report: light, self-explaining, footnote underneath."""
+    z = np.where(grid.z > 0, np.log10(np.where(grid.z > 0, grid.z, 1.0)), np.nan) if log else grid.z
+    bar: dict[str, object] = {"title": {"text": escape(z_title, quote=False)}}
+    if log and np.isfinite(z).any():
+        low, high = np.nanmin(z), np.nanmax(z)
+        decades = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+        values = [m * 10.0**e for e in decades for m in (1, 2, 5) if low <= np.log10(m * 10.0**e) <= high]
+        bar |= {"tickvals": [float(np.log10(v)) for v in values], "ticktext": [f"{v:g}" for v in values]}
+    fig = go.Figure(
+        go.Heatmap(
+            x=grid.x,
+            y=grid.y,
+            z=z.astype(np.float32),
+            customdata=grid.z,
+            colorscale=SCALE,
+            colorbar=bar,
+            hovertemplate="(%{x:.4g}, %{y:.4g})<br>" + escape(z_title, quote=False) + " %{customdata:.4g}<extra></extra>",
+        )
+    )
+    fig.add_contour(
+        x=grid.x, y=grid.y, z=z, contours={"coloring": "none"}, line={"color": "rgba(0,0,0,0.4)", "width": 1}, showscale=False, hoverinfo="skip"
+    )
+    for trace in traces:
+        fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": "white", "width": 6}, hoverinfo="skip", showlegend=False)
+        fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": trace.colour, "width": 3}, name=escape(trace.name, quote=False))
+    if markers:
+        fig.add_scatter(
+            x=[m.x for m in markers],
+            y=[m.y for m in markers],
+            mode="markers+text",
+            text=[escape(m.name, quote=False) for m in markers],
+            textposition="top center",
+            marker={"size": 11, "color": "white", "line": {"color": INK, "width": 2}},
+            customdata=[m.outside for m in markers],
+            hovertemplate="%{text}<br>%{customdata:.4g} outside of this plane<extra></extra>",
+            showlegend=False,
+        )
+    note = wrap(footnote, 95)
+    fig.update_layout(
+        template="plotly_white",
+        title={"text": escape(title, quote=False), "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 18}},
+        font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
+        margin={"l": 70, "r": 30, "t": 100, "b": 80 + 19 * len(note)},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        height=620 + 19 * len(note),
+        xaxis={"title": "distance", "constrain": "domain", "zeroline": False},
+        yaxis={"title": "distance", "scaleanchor": "x", "constrain": "domain", "zeroline": False},
+    )
+    fig.add_annotation(
+        text="<br>".join(escape(n, quote=False) for n in note),
+        x=0,
+        y=0,
+        xref="paper",
+        yref="paper",
+        yshift=-60,
+        yanchor="top",
+        align="left",
+        showarrow=False,
+    )
+    return fig

@@ -1,0 +1,138 @@
+// What all pictures draw with: ticks and texts of numbers, symbols, nodes; and word between linked pictures.
+
+const SVG = "http://www.w3.org/2000/svg";
+export const SYMBOLS = [
+  "M-1 0A1 1 0 1 0 1 0A1 1 0 1 0 -1 0Z",
+  "M-.9 -.9H.9V.9H-.9Z",
+  "M0 -1.2L1.1 .8H-1.1Z",
+  "M0 -1.3L1.2 0L0 1.3L-1.2 0Z",
+  "M-.4 -1.2H.4V-.4H1.2V.4H.4V1.2H-.4V.4H-1.2V-.4H-.4Z",
+  "M0 1.2L1.1 -.8H-1.1Z",
+];
+
+// -- numbers -----------------------------------------------------------------------------------------------------------
+
+export function niceStep(rough) {
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const lead = rough / power;
+  return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * power;
+}
+
+export function floorNice(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  const lead = value / power;
+  return (lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power;
+}
+
+export function ticks(low, high, step) {
+  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const found = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) {
+    const at = Number((k * step).toPrecision(12));
+    found.push({ at, text: Math.max(Math.abs(low), Math.abs(high)) >= 1e5 || decimals > 5 ? short(at) : plain(at, decimals, false) });
+  }
+  return found;
+}
+
+export function logTicks(low, high, wanted) {
+  const found = [];
+  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) {
+    for (const lead of [1, 2, 5]) {
+      const at = Number((lead * 10 ** e).toPrecision(12));
+      if (at >= low && at <= high) found.push({ at, lead, text: short(at) });
+    }
+  }
+  if (found.length < 2) return ticks(low, high, niceStep((high - low) / wanted)).filter((tick) => tick.at > 0);
+  const decades = found.filter((tick) => tick.lead === 1);
+  if (found.length <= wanted * 1.6 || decades.length < 2) return found;
+  const every = Math.ceil(decades.length / wanted);
+  return decades.filter((_, k) => k % every === 0);
+}
+
+/** Four significant digits, for values. */
+export function short(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const digits = size >= 1e5 || size < 1e-4 ? value.toExponential(2).replace(/\.?0+e\+?/, "e").replace("e+", "e") : String(Number(value.toPrecision(4)));
+  return digits.replaceAll("-", "−");
+}
+
+export function plain(value, decimals, trim = true) {
+  const digits = value.toFixed(decimals);
+  return (trim && decimals ? digits.replace(/\.?0+$/, "") : digits).replace("-", "−");
+}
+
+export function values({ y, low, high }) {
+  if (y === null) return "diverged";
+  return short(y) + (low === null || high === null ? "" : ` [${short(low)}, ${short(high)}]`);
+}
+
+/** Stretches of indices for which `known` holds. */
+export function runs(xs, known) {
+  const found = [];
+  let open = false;
+  xs.forEach((_, j) => {
+    if (!known(j)) open = false;
+    else if (open) found.at(-1).push(j);
+    else open = Boolean(found.push([j]));
+  });
+  return found;
+}
+
+export const least = (list) => list.reduce((a, b) => Math.min(a, b), Infinity);
+export const most = (list) => list.reduce((a, b) => Math.max(a, b), -Infinity);
+export const round = (px) => Math.round(px * 10) / 10;
+
+// -- nodes -------------------------------------------------------------------------------------------------------------
+
+export function element(tag, className = "", ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+export function shape(tag, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  set(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+export function text(content, attributes) {
+  return shape("text", attributes, document.createTextNode(content));
+}
+
+export function symbol(i, x, y, size, className) {
+  const place = `translate(${round(x)} ${round(y)}) scale(${size})`;
+  return shape("path", { class: className, d: SYMBOLS[i % SYMBOLS.length], transform: place, "vector-effect": "non-scaling-stroke" });
+}
+
+export function swatch(curve, i) {
+  const group = shape("g", { class: curve.ghost ? "series ghost" : "series" }, shape("path", { class: "line", d: "M0 7H26" }), symbol(i, 13, 7, 4, "dot"));
+  group.style.setProperty("--series", curve.colour);
+  return shape("svg", { width: 26, height: 14, "aria-hidden": "true" }, group);
+}
+
+export function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+}
+
+/** Text that is the same is left alone, so that a screen reader does not say it again. */
+export function put(node, content) {
+  if (node.textContent !== content) node.textContent = content;
+}
+
+// -- linked pictures -----------------------------------------------------------------------------------------------------
+
+/** Tell the other pictures of a group where this one is pointed at: a place on their common axis, null for nowhere. */
+export function tell(group, from, s) {
+  window.dispatchEvent(new CustomEvent("explorer:hover", { detail: { group, from, s } }));
+}
+
+/** Listen to what pictures tell; the returned function ends it. */
+export function hear(listener) {
+  const on = (event) => listener(event.detail);
+  window.addEventListener("explorer:hover", on);
+  return () => window.removeEventListener("explorer:hover", on);
+}

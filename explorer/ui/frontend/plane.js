@@ -1,0 +1,422 @@
+// A plane through weight space: measured values as cells of colour with contour lines, and on top of them models and paths.
+//
+// The colours are painted once on a canvas; hovering touches only the small `live` group. Distances are true: one unit is as long to the right as it is
+// upwards. A cell that is not measured yet shows its nearest measured neighbour, paler; one that diverged is hatched. Names are untrusted: text nodes.
+
+import { element, hear, least, logTicks, most, niceStep, put, round, set, shape, short, symbol, tell, text, ticks } from "./drawing.js";
+
+const NEAR = 14; // px within which the pointer is on a path
+const BAR = 74; // px for the colour bar and its numbers
+const planes = new WeakMap();
+
+export default function ({ data, parentElement, setStateValue }) {
+  let plane = planes.get(parentElement);
+  if (!plane) planes.set(parentElement, (plane = new Plane(parentElement, data.key)));
+  plane.send = (sent) => setStateValue("pick", sent);
+  plane.tell(data);
+  return () => plane.leave();
+}
+
+class Plane {
+  constructor(parent, key) {
+    const counters = (window.__explorer ??= {});
+    this.count = counters[key] ??= { mounts: 0, draws: 0, hovers: 0, links: 0, lastMs: 0, hoverMs: 0, linkMs: 0 };
+    this.count.mounts++;
+    this.pick = null; // [x, y] that Python was told of last, or told us
+    this.cursor = null; // [x, y] of the keyboard
+    this.pointer = null; // [px, px] while hovering
+    this.linked = null; // where a linked picture is pointed at
+    this.sentAt = 0;
+
+    this.title = element("span", "y-title");
+    this.legend = element("ul");
+    this.canvas = element("canvas");
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.svg = shape("svg", { "aria-hidden": "true", focusable: "false" });
+    this.still = this.svg.appendChild(shape("g"));
+    this.live = this.svg.appendChild(shape("g"));
+    this.grip = element("div", "grip");
+    for (const [name, value] of [["role", "application"], ["tabindex", "0"]]) this.grip.setAttribute(name, value);
+    this.readout = element("div", "readout");
+    this.readout.setAttribute("aria-hidden", "true");
+    this.stage = element("div", "stage", this.canvas, this.svg, this.grip, this.readout);
+    this.status = element("p", "status");
+    this.status.setAttribute("aria-live", "polite");
+    this.caption = element("p", "caption");
+    this.root = element("div", "curve plane", element("div", "head", this.title, this.legend), this.stage, this.status, this.caption);
+    this.root.setAttribute("role", "figure");
+    parent.appendChild(this.root);
+
+    this.grip.addEventListener("pointermove", (event) => this.hover(event));
+    this.grip.addEventListener("pointerleave", () => this.hover(null));
+    this.grip.addEventListener("click", (event) => this.click(event));
+    this.grip.addEventListener("keydown", (event) => this.type(event));
+    this.watch = new ResizeObserver(() => this.stage.clientWidth !== this.width && this.draw());
+    this.watch.observe(this.stage);
+    this.deafen = hear((word) => this.heard(word));
+    parent.querySelector("link")?.addEventListener("load", () => this.draw(), { once: true });
+  }
+
+  leave() {
+    if (this.root.isConnected) return; // Streamlit also calls this for a call that newer data overtook
+    this.watch.disconnect();
+    this.deafen();
+  }
+
+  tell(data) {
+    if (data.at >= this.sentAt) this.pick = this.cursor = data.pick;
+    this.data = data;
+    this.root.setAttribute("aria-label", data.alt);
+    this.grip.setAttribute("aria-label", `${data.alt} Arrow keys move, Enter picks.`);
+    put(this.title, data.zTitle);
+    put(this.caption, data.caption);
+    this.draw();
+  }
+
+  // -- the still part ----------------------------------------------------------------------------------------------------
+
+  draw() {
+    if (!this.data || !this.stage.clientWidth) return;
+    const start = performance.now();
+    this.width = this.stage.clientWidth;
+    this.frame();
+    this.paint();
+    this.overlay();
+    this.mark();
+    this.count.draws++;
+    this.count.lastMs = performance.now() - start;
+  }
+
+  frame() {
+    const { x, y, height } = this.data;
+    const half = (axis) => (axis.length > 1 ? (axis.at(-1) - axis[0]) / (axis.length - 1) / 2 : 0.5);
+    const [hx, hy] = [half(x), half(y)];
+    const [x0, x1, y0, y1] = [x[0] - hx, x.at(-1) + hx, y[0] - hy, y.at(-1) + hy];
+    this.left = 52;
+    this.top = 8;
+    const room = Math.max(80, this.width - this.left - BAR);
+    const scale = Math.min(room / (x1 - x0), Math.max(80, height - this.top - 44) / (y1 - y0));
+    this.right = this.left + scale * (x1 - x0);
+    this.bottom = this.top + scale * (y1 - y0);
+    this.domain = [x0, x1, y0, y1];
+    this.px = (value) => this.left + scale * (value - x0);
+    this.py = (value) => this.bottom - scale * (value - y0);
+    this.ux = (px) => x0 + (px - this.left) / scale;
+    this.uy = (px) => y0 + (this.bottom - px) / scale;
+    this.total = this.bottom + 40;
+    this.stage.style.height = `${this.total}px`;
+    set(this.svg, { width: this.width, height: this.total });
+    Object.assign(this.grip.style, {
+      left: `${this.left}px`, top: `${this.top}px`, width: `${this.right - this.left}px`, height: `${this.bottom - this.top}px`,
+    });
+    const values = this.data.z.flat().filter((value) => value !== null && (!this.data.log || value > 0));
+    let [low, high] = values.length ? [least(values), Math.min(most(values), this.data.most ?? Infinity)] : [0, 1];
+    if (low === high) [low, high] = [low - Math.abs(low || 1) / 2, high + Math.abs(high || 1) / 2];
+    this.span = [low, high];
+    const up = this.data.log ? Math.log10 : (value) => value;
+    this.share = (value) => Math.min(1, Math.max(0, (up(value) - up(low)) / (up(high) - up(low))));
+    const wanted = Math.max(3, Math.floor((this.bottom - this.top) / 42));
+    this.levels = (this.data.log ? logTicks(low, high, wanted) : ticks(low, high, niceStep((high - low) / wanted))).filter((t) => t.at >= low && t.at <= high);
+  }
+
+  paint() {
+    const { x, y, z, lost, log } = this.data;
+    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    const [w, h] = [this.right - this.left, this.bottom - this.top];
+    Object.assign(this.canvas, { width: Math.max(1, Math.round(w * ratio)), height: Math.max(1, Math.round(h * ratio)) });
+    Object.assign(this.canvas.style, { left: `${this.left}px`, top: `${this.top}px`, width: `${w}px`, height: `${h}px` });
+    const paper = this.canvas.getContext("2d");
+    paper.scale(ratio, ratio);
+    const known = [];
+    z.forEach((row, j) => row.forEach((value, i) => value !== null && (!log || value > 0) && known.push([i, j, value])));
+    const gone = new Set(lost.map(([i, j]) => j * x.length + i));
+    const edge = (axis, k) => (k === 0 ? axis[0] - (axis[1] - axis[0]) / 2 : k === axis.length ? axis.at(-1) + (axis.at(-1) - axis.at(-2)) / 2 : (axis[k - 1] + axis[k]) / 2);
+    const xs = Array.from({ length: x.length + 1 }, (_, i) => this.px(edge(x, i)) - this.left);
+    const ys = Array.from({ length: y.length + 1 }, (_, j) => this.py(edge(y, j)) - this.top);
+    for (let j = 0; j < y.length; j++) {
+      for (let i = 0; i < x.length; i++) {
+        const box = [xs[i] - 0.3, ys[j + 1] - 0.3, xs[i + 1] - xs[i] + 0.6, ys[j] - ys[j + 1] + 0.6];
+        let value = z[j][i];
+        if (gone.has(j * x.length + i)) {
+          hatch(paper, box);
+          continue;
+        }
+        const measured = value !== null && (!log || value > 0);
+        if (!measured) {
+          if (!known.length) continue;
+          let best = Infinity;
+          for (const [a, b, v] of known) {
+            const far = (a - i) ** 2 + (b - j) ** 2;
+            if (far < best) [best, value] = [far, v];
+          }
+        }
+        paper.globalAlpha = measured ? 1 : 0.55;
+        paper.fillStyle = this.colour(value);
+        paper.fillRect(...box);
+      }
+    }
+    paper.globalAlpha = 1;
+    if (this.data.contours && known.length === x.length * y.length - lost.length) {
+      paper.lineWidth = 1;
+      for (const level of this.levels) {
+        paper.strokeStyle = this.share(level.at) > 0.55 ? "rgb(0 0 0 / 55%)" : "rgb(255 255 255 / 60%)";
+        paper.beginPath();
+        for (const [a, b] of contour(x, y, z, level.at, log)) {
+          paper.moveTo(this.px(a[0]) - this.left, this.py(a[1]) - this.top);
+          paper.lineTo(this.px(b[0]) - this.left, this.py(b[1]) - this.top);
+        }
+        paper.stroke();
+      }
+    }
+  }
+
+  colour(value) {
+    const { colours } = this.data;
+    return colours[Math.round(this.share(value) * (colours.length - 1))];
+  }
+
+  overlay() {
+    const { markers, paths, xTitle, yTitle, colours } = this.data;
+    const [x0, x1, y0, y1] = this.domain;
+    const nodes = [shape("rect", { class: "axis", fill: "none", x: this.left, y: this.top, width: this.right - this.left, height: this.bottom - this.top })];
+    const step = niceStep((x1 - x0) / Math.max(2, Math.floor((this.right - this.left) / 60)));
+    for (const tick of ticks(x0, x1, step)) {
+      nodes.push(shape("line", { class: "axis", x1: this.px(tick.at), x2: this.px(tick.at), y1: this.bottom, y2: this.bottom + 4 }));
+      nodes.push(text(tick.text, { class: "tick", x: this.px(tick.at), y: this.bottom + 17, "text-anchor": "middle" }));
+    }
+    for (const tick of ticks(y0, y1, step)) {
+      nodes.push(shape("line", { class: "axis", x1: this.left - 4, x2: this.left, y1: this.py(tick.at), y2: this.py(tick.at) }));
+      nodes.push(text(tick.text, { class: "tick", x: this.left - 7, y: this.py(tick.at), dy: "0.35em", "text-anchor": "end" }));
+    }
+    nodes.push(text(xTitle, { x: (this.left + this.right) / 2, y: this.bottom + 34, "text-anchor": "middle" }));
+    const middle = (this.top + this.bottom) / 2;
+    nodes.push(text(yTitle, { x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${round(middle)})` }));
+
+    const bar = this.right + 14;
+    const slices = 48;
+    const tall = this.bottom - this.top;
+    for (let k = 0; k < slices; k++) {
+      const shade = colours[Math.round(((k + 0.5) / slices) * (colours.length - 1))];
+      nodes.push(shape("rect", { x: bar, y: this.bottom - (tall * (k + 1)) / slices - 0.5, width: 12, height: tall / slices + 1, fill: shade }));
+    }
+    for (const level of this.levels) {
+      nodes.push(text(level.text, { class: "tick", x: bar + 17, y: this.bottom - tall * this.share(level.at), dy: "0.35em" }));
+    }
+
+    for (const path of paths) {
+      const d = `M${path.x.map((value, k) => `${round(this.px(value))} ${round(this.py(path.y[k]))}`).join("L")}`;
+      const group = shape("g", { class: "series" }, shape("path", { class: "halo", d }), shape("path", { class: "line", d }));
+      group.style.setProperty("--series", path.colour);
+      nodes.push(group);
+    }
+    const placed = [];
+    markers.forEach((marker, i) => {
+      const [cx, cy] = [this.px(marker.x), this.py(marker.y)];
+      nodes.push(symbol(i, cx, cy, 6, "corner"));
+      const label = { x: cx, y: cy - 11 };
+      if (placed.some((other) => Math.abs(other.x - label.x) < 90 && Math.abs(other.y - label.y) < 14)) label.y = cy + 20;
+      placed.push(label);
+      const anchor = cx > this.right - 60 ? "end" : cx < this.left + 60 ? "start" : "middle";
+      nodes.push(text(marker.name, { class: "over", x: round(label.x), y: round(label.y), "text-anchor": anchor }));
+    });
+    if (!this.data.z.some((row) => row.some((value) => value !== null))) {
+      nodes.push(text("Waiting for the first point", { x: (this.left + this.right) / 2, y: middle, "text-anchor": "middle" }));
+    }
+    this.still.replaceChildren(...nodes);
+    this.legend.replaceChildren(...paths.map((path) => element("li", "", line(path.colour), document.createTextNode(path.name))));
+  }
+
+  // -- the live part -----------------------------------------------------------------------------------------------------
+
+  mark() {
+    const start = performance.now();
+    const nodes = [];
+    if (this.pick) nodes.push(cross(this.px(this.pick[0]), this.py(this.pick[1]), "handle"));
+    if (this.cursor && this.cursor !== this.pick) nodes.push(cross(this.px(this.cursor[0]), this.py(this.cursor[1]), "handle moved"));
+    const s = this.onPath()?.s ?? (this.pointer ? null : this.linked);
+    if (s !== null) {
+      for (const path of this.data.paths) {
+        const [x, y] = along(path, s);
+        if (x === null) continue;
+        const dot = shape("circle", { class: "bead", cx: round(this.px(x)), cy: round(this.py(y)), r: 7 });
+        const group = shape("g", { class: "series" }, dot);
+        group.style.setProperty("--series", path.colour);
+        nodes.push(group);
+      }
+    }
+    this.live.replaceChildren(...nodes);
+    this.tip();
+    this.say();
+    if (this.pointer) {
+      this.count.hovers++;
+      this.count.hoverMs = performance.now() - start;
+    }
+  }
+
+  tip() {
+    if (!this.pointer) {
+      this.readout.style.visibility = "hidden";
+      return;
+    }
+    const [px, py] = this.pointer;
+    const on = this.onPath();
+    const [x, y] = [this.ux(px), this.uy(py)];
+    const [i, j] = this.cell(x, y);
+    const value = this.data.z[j][i];
+    const lost = this.data.lost.some(([a, b]) => a === i && b === j);
+    const lines = [element("div", "", element("b", "", `(${short(x)}, ${short(y)})`))];
+    lines.push(element("div", "", value === null ? (lost ? "diverged here" : "not measured here yet") : `${this.data.zTitle}: ${short(value)} in this cell`));
+    if (on) lines.push(element("div", "", line(on.path.colour), `${on.path.name}: ${this.data.unit} = ${short(Number(on.s.toFixed(3)))}`));
+    this.readout.replaceChildren(...lines);
+    const { offsetWidth: w, offsetHeight: h } = this.readout;
+    const beside = px + 14 + w < this.width ? px + 14 : px - 14 - w;
+    this.readout.style.transform = `translate(${Math.max(0, beside)}px, ${Math.min(Math.max(0, py - h - 12), this.total - h)}px)`;
+    this.readout.style.visibility = "visible";
+  }
+
+  say() {
+    const at = this.cursor ?? this.pick;
+    this.status.classList.toggle("idle", !at);
+    if (!at) {
+      put(this.status, "Click to see the model at a place of the plane.");
+      return;
+    }
+    const [i, j] = this.cell(...at);
+    const value = this.data.z[j][i];
+    put(this.status, `(${short(at[0])}, ${short(at[1])}): ${value === null ? "not measured" : `${short(value)} in this cell`}.${this.cursor === this.pick ? "" : " Enter picks it."}`);
+  }
+
+  /** The cell a place lies in. */
+  cell(x, y) {
+    const nearest = (axis, value) => axis.reduce((best, v, k) => (Math.abs(v - value) < Math.abs(axis[best] - value) ? k : best), 0);
+    return [nearest(this.data.x, x), nearest(this.data.y, y)];
+  }
+
+  /** The path under the pointer, and the nearest place on it. */
+  onPath() {
+    if (!this.pointer) return null;
+    let best = null;
+    for (const path of this.data.paths) {
+      for (let k = 1; k < path.x.length; k++) {
+        const [ax, ay, bx, by] = [this.px(path.x[k - 1]), this.py(path.y[k - 1]), this.px(path.x[k]), this.py(path.y[k])];
+        const [dx, dy] = [bx - ax, by - ay];
+        const u = Math.min(1, Math.max(0, ((this.pointer[0] - ax) * dx + (this.pointer[1] - ay) * dy) / (dx * dx + dy * dy || 1)));
+        const far = Math.hypot(ax + u * dx - this.pointer[0], ay + u * dy - this.pointer[1]);
+        if (far < (best?.far ?? NEAR)) best = { far, path, s: path.s[k - 1] + u * (path.s[k] - path.s[k - 1]) };
+      }
+    }
+    return best;
+  }
+
+  // -- the person --------------------------------------------------------------------------------------------------------
+
+  hover(event) {
+    if (event) {
+      const box = this.stage.getBoundingClientRect();
+      this.pointer = [event.clientX - box.left, event.clientY - box.top];
+    } else {
+      this.pointer = null;
+    }
+    if (!this.data) return;
+    this.mark();
+    if (this.data.group) tell(this.data.group, this.data.key, this.onPath()?.s ?? null);
+  }
+
+  heard({ group, from, s }) {
+    if (!this.data?.group || group !== this.data.group || from === this.data.key) return;
+    const start = performance.now();
+    this.linked = s;
+    this.mark();
+    this.count.links++;
+    this.count.linkMs = performance.now() - start;
+  }
+
+  click(event) {
+    this.hover(event);
+    const on = this.onPath();
+    this.commit([this.ux(this.pointer[0]), this.uy(this.pointer[1])], on ? { s: on.s, path: on.path.name } : null);
+  }
+
+  type(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.data) return;
+    const [x0, x1, y0, y1] = this.domain;
+    const step = (x1 - x0) / 50;
+    const [x, y] = this.cursor ?? [(x0 + x1) / 2, (y0 + y1) / 2];
+    const to = { ArrowLeft: [x - step, y], ArrowRight: [x + step, y], ArrowDown: [x, y - step], ArrowUp: [x, y + step] }[event.key];
+    if (to) this.cursor = [Math.min(x1, Math.max(x0, to[0])), Math.min(y1, Math.max(y0, to[1]))];
+    else if (event.key === "Enter" && this.cursor) this.commit(this.cursor, null);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.mark();
+  }
+
+  commit(place, on) {
+    this.pick = this.cursor = place;
+    this.sentAt = Math.max(Date.now(), this.sentAt + 1, (this.data.at ?? 0) + 1);
+    this.mark();
+    this.send({ x: place[0], y: place[1], on, at: this.sentAt });
+  }
+}
+
+/** Where a path is at s: [x, y], nulls beyond its ends. */
+function along(path, s) {
+  const { length } = path.s;
+  if (!length || s < path.s[0] - 1e-9 || s > path.s[length - 1] + 1e-9) return [null, null];
+  let k = 1;
+  while (k < length - 1 && path.s[k] < s) k++;
+  const span = path.s[k] - path.s[k - 1];
+  const u = span > 0 ? Math.min(1, Math.max(0, (s - path.s[k - 1]) / span)) : 0;
+  return [path.x[k - 1] + u * (path.x[k] - path.x[k - 1]), path.y[k - 1] + u * (path.y[k] - path.y[k - 1])];
+}
+
+/** Pieces of the line at a level, straight across each square between four measured values (marching squares). */
+function contour(x, y, z, level, log) {
+  const up = log ? Math.log10 : (value) => value;
+  const height = up(level);
+  const found = [];
+  for (let j = 0; j + 1 < y.length; j++) {
+    for (let i = 0; i + 1 < x.length; i++) {
+      const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]].map(([a, b]) => [x[a], y[b], z[b][a] === null ? NaN : up(z[b][a]) - height]);
+      if (corners.some((corner) => !Number.isFinite(corner[2]))) continue;
+      const crossings = [];
+      for (let k = 0; k < 4; k++) {
+        const [a, b] = [corners[k], corners[(k + 1) % 4]];
+        if (a[2] < 0 === b[2] < 0) continue;
+        const u = a[2] / (a[2] - b[2]);
+        crossings.push([a[0] + u * (b[0] - a[0]), a[1] + u * (b[1] - a[1])]);
+      }
+      if (crossings.length === 2) found.push(crossings);
+      if (crossings.length === 4) {
+        // A saddle: its middle decides which two sides belong together.
+        const turned = corners.reduce((sum, corner) => sum + corner[2], 0) < 0 === corners[0][2] < 0;
+        found.push(...(turned ? [[crossings[0], crossings[1]], [crossings[2], crossings[3]]] : [[crossings[3], crossings[0]], [crossings[1], crossings[2]]]));
+      }
+    }
+  }
+  return found;
+}
+
+function hatch(paper, [x, y, w, h]) {
+  paper.save();
+  paper.beginPath();
+  paper.rect(x, y, w, h);
+  paper.clip();
+  paper.strokeStyle = "rgb(128 128 128 / 80%)";
+  for (let k = -h; k < w; k += 6) {
+    paper.moveTo(x + k, y + h);
+    paper.lineTo(x + k + h, y);
+  }
+  paper.stroke();
+  paper.restore();
+}
+
+function cross(x, y, className) {
+  return shape("g", { class: className }, shape("path", { d: `M${round(x) - 9} ${round(y)}h18m-9 -9v18`, fill: "none" }), shape("circle", { cx: round(x), cy: round(y), r: 5 }));
+}
+
+function line(colour) {
+  const group = shape("g", { class: "series" }, shape("path", { class: "line", d: "M0 7H26" }));
+  group.style.setProperty("--series", colour);
+  return shape("svg", { width: 26, height: 14, "aria-hidden": "true" }, group);
+}

@@ -1,0 +1,139 @@
+"""The plane that a trained path lies in, beside its curve: where the ends and bends stand, and what the path goes round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import streamlit as st
+
+from explorer import arc, methods
+from explorer.arc import Place
+from explorer.errors import Refused
+from explorer.figures import line
+from explorer.figures.curve import PALETTE
+from explorer.figures.plane import Marker, Trace, surface
+from explorer.frame import Frame, frame
+from explorer.points import Array
+from explorer.spec import Field, Run
+from explorer.store import RunStore
+from explorer.ui import shell
+from explorer.ui.paths_form import Way
+from explorer.ui.plane import Spot, plane
+
+COARSE, FINE = 17, 33  # points along each side; every coarse one is a fine one too
+MARGIN = 0.25
+
+
+def run_of(way: Way, *, size: int = COARSE) -> Run | None:
+    """The wish for the plane of a way with corners between its ends; None for a straight line."""
+    if len(way.run.field.corners) < 3:
+        return None
+    field = replace(way.run.field, chart=methods.method("chart", "plane", {"margin": MARGIN}))
+    return Run(field, methods.method("sample", "grid", {"size": size}))
+
+
+def runs(way: Way) -> list[Run]:
+    """The coarse wish and the fine one."""
+    return [run for size in (COARSE, FINE) if (run := run_of(way, size=size)) is not None]
+
+
+def draw(
+    store: RunStore,
+    ways: list[Way],
+    chosen: Way,
+    metric: str,
+    *,
+    group: str,
+    axis: Callable[[Field, Array], Array],
+    pick: tuple[float, float] | None,
+    on_pick: Callable[[Spot, Frame], None],
+) -> None:
+    """The plane as far as it is measured, with every way that lies in it. axis: t of a path → its place on the common axis of the linked pictures."""
+    coarse = run_of(chosen)
+    if coarse is None:
+        st.caption("A straight line lies in many planes. Choose a way with a bend to see the plane that it goes through.")
+        return
+    status = store.status(coarse.id)
+    if status is not None and status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+        return
+    field = coarse.field
+    known = store.field(field.id)
+    if known is None:
+        st.caption("The plane comes as soon as the path is there.")
+        return
+    try:
+        there = frame(known.gram)
+    except Refused as refusal:
+        st.info(str(refusal), icon=":material/info:")
+        return
+    points, _ = store.points(field.id)
+    fine = store.status(runs(chosen)[1].id)
+    size = FINE if fine is not None else COARSE
+    grid = surface(points, field.metrics.index(metric), there, MARGIN, size, scale=100.0 if metric == "error" else 1.0)
+    markers = [
+        Marker(corner.name or corner.id, float(x), float(y), float(out))
+        for corner, (x, y), out in zip(field.corners, there.corners, there.outside, strict=True)
+    ]
+    traces = [
+        trace for i, way in enumerate(ways) if (trace := _trace(store, way, chosen.run.field, there, PALETTE[i % len(PALETTE)], axis)) is not None
+    ]
+    log = metric == "loss"  # far from the models it is hundreds of times as high as near them
+    outside = max(there.outside) if len(field.corners) > 3 else 0.0
+    plane(
+        grid,
+        markers,
+        traces,
+        key=f"plane-{coarse.id}-{size}",
+        z_title=line.y_title(field, metric) + (", colours logarithmic" if log else ""),
+        alt=f"{metric} in the plane of {chosen.name}.",
+        pick=there_of(there, pick) if pick else None,
+        on_pick=lambda spot: on_pick(spot, there),
+        log=log,
+        group=group,
+        caption=f"{grid.measured} of {size * size} cells measured · distances between weights are true"
+        + (f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.corners) else ""),
+    )
+    if fine is None and grid.measured == COARSE * COARSE:
+        st.button(
+            "Finer",
+            icon=":material/grid_4x4:",
+            on_click=_refine,
+            args=(chosen,),
+            key="plane-finer",
+            help=f"{FINE} × {FINE} points; those that are there stay.",
+        )
+
+
+def there_of(there: Frame, at: tuple[float, float]) -> tuple[float, float]:
+    """(u, v) of the chart → a place in distances."""
+    centre, sides = there.window(MARGIN)
+    x, y = centre + (np.array(at) - 0.5) * sides
+    return float(x), float(y)
+
+
+def coords_of(there: Frame, x: float, y: float) -> tuple[float, float]:
+    """The inverse of there_of, to three decimals."""
+    centre, sides = there.window(MARGIN)
+    u, v = (np.array([x, y]) - centre) / sides + 0.5
+    return round(float(u), 3), round(float(v), 3)
+
+
+def _refine(way: Way) -> None:
+    shell.want(runs(way)[1])
+
+
+def _trace(store: RunStore, way: Way, shown: Field, there: Frame, colour: str, axis: Callable[[Field, Array], Array]) -> Trace | None:
+    """A way as it lies in the plane of the shown one; None for one with other corners."""
+    corners = way.run.field.corners
+    if not set(corners) <= set(shown.corners):
+        return None
+    place = cast("Place", methods.find("chart", way.run.field.chart.name))
+    known = store.field(way.run.field.id)
+    t = np.linspace(0.0, 1.0, arc.STEPS // 2 + 1)
+    rows = place(t[:, None], known.gram if known is not None else np.eye(len(corners)))
+    at = there.places(rows @ np.eye(len(shown.corners))[[shown.corners.index(c) for c in corners]])
+    return Trace(way.name, colour, axis(way.run.field, t), at[:, 0], at[:, 1])
