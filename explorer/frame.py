@@ -1,7 +1,6 @@
-"""The plane that comes closest to several models, in true distances, from their Gram matrix alone: without a model.
+"""Planes through several models, in true distances, from their Gram matrix alone: without a model.
 
-It goes through the mean of the corners along their first two principal axes (for three corners: through all of them). It is turned so that the last
-corner lies to the right of the first, level with it, and mirrored so that the corner farthest from that level lies above it.
+A chart of a plane looks at it through a window: coordinates from 0 to 1 over an upright rectangle.
 """
 
 from __future__ import annotations
@@ -37,18 +36,44 @@ class Frame:
         """(K, C) coefficients that sum to 1 → (K, 2) where these points lie in the plane, or below or above it."""
         return coefficients @ self.corners
 
-    def window(self, margin: float) -> tuple[Array, Array]:
-        """(2,) centre and (2,) sides of the upright rectangle around the corners, at least half as high as wide and the other way round.
 
-        `margin`: how much wider it is than that on every side, as a share of its longer side.
-        """
-        low, high = self.corners.min(axis=0), self.corners.max(axis=0)
-        longer = float((high - low).max())
-        return (low + high) / 2, np.maximum(high - low, longer / 2) + 2 * margin * longer
+@dataclass(frozen=True, eq=False)
+class Window:
+    """An upright rectangle of a plane: (2,) centre and (2,) sides in distances."""
+
+    frame: Frame
+    centre: Array
+    sides: Array
+
+    def coefficients(self, coords: Array) -> Array:
+        """(K, 2) coordinates from 0 to 1 → (K, C) mixing coefficients."""
+        return self.frame.coefficients(self.places(coords))
+
+    def places(self, coords: Array) -> Array:
+        """(K, 2) coordinates → places in the plane, in distances."""
+        return self.centre + (coords - 0.5) * self.sides
+
+    def coords(self, places: Array) -> Array:
+        """The inverse of places."""
+        return (places - self.centre) / self.sides + 0.5
 
 
-def frame(gram: Array) -> Frame:
-    """The plane of C ≥ 3 corners with this (C, C) Gram matrix. Refused when they lie on one line."""
+def around(plane: Frame, margin: float) -> Window:
+    """The window that holds all corners, at least half as high as wide and the other way round.
+
+    `margin`: how much wider it is than that on every side, as a share of its longer side.
+    """
+    low, high = plane.corners.min(axis=0), plane.corners.max(axis=0)
+    longer = float((high - low).max())
+    return Window(plane, (low + high) / 2, np.maximum(high - low, longer / 2) + 2 * margin * longer)
+
+
+def closest(gram: Array) -> Frame:
+    """The plane that comes closest to C ≥ 3 corners with this (C, C) Gram matrix. Refused when they lie on one line.
+
+    It goes through the mean of the corners along their first two principal axes (for three corners: through all of them). It is turned so that the last
+    corner lies to the right of the first, level with it, and mirrored so that the corner farthest from that level lies above it.
+    """
     count = len(gram)
     centring = np.eye(count) - 1 / count
     inner = centring @ gram @ centring
@@ -70,3 +95,19 @@ def frame(gram: Array) -> Frame:
         corners, axes = corners * (1, -1), axes * [[1], [-1]]
     outside = np.sqrt(np.maximum(np.diag(inner) - (corners**2).sum(axis=1), 0.0))
     return Frame(axes, np.full(count, 1 / count), corners, outside)
+
+
+def spanned(gram: Array) -> Frame:
+    """The plane through the first of three corners along the directions to the other two: the origin is the first, the x axis leads to the second.
+
+    Refused when the directions are parallel, or one is zero.
+    """
+    edges = gram[1:, 1:] - gram[1:, :1] - gram[:1, 1:] + gram[0, 0]
+    (a, b), c = edges[0], edges[1, 1]
+    up = c - b * b / a if a > 0 else 0.0
+    if up <= FLAT**2 * max(a, c):
+        raise Refused("The two directions are parallel or zero, so they span no plane. Choose two that differ.")
+    first, second = np.array([-1.0, 1.0, 0.0]), np.array([-1.0, 0.0, 1.0])
+    basis = np.stack([first / np.sqrt(a), (second - b / a * first) / np.sqrt(up)])
+    corners = np.array([[0.0, 0.0], [np.sqrt(a), 0.0], [b / np.sqrt(a), np.sqrt(up)]])
+    return Frame(basis, np.array([1.0, 0.0, 0.0]), corners, np.zeros(3))

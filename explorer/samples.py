@@ -17,7 +17,7 @@ from math import cos, pi
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from explorer import checkpoint, methods, places
+from explorer import checkpoint, mechanisms, methods, places
 from explorer import problem as problems
 from explorer.api import loaded
 from explorer.problem import Problem
@@ -41,6 +41,7 @@ STORIES = (
     ("digits-mlp-trajectory", "epoch-02", "epoch-24", "Early and late in one training run"),
     ("digits-resnet", "seed-0", "seed-1", "A ResNet with batch norm"),
     ("digits-vit", "seed-0", "seed-1", "A vision transformer"),
+    ("digits-cue", "cue-0", "shape-2", "Reads a cue / reads the shape"),
     ("char-gpt", "seed-0", "seed-1", "A language model"),
 )
 
@@ -157,6 +158,26 @@ def _trajectory(problem: Problem) -> Iterator[Made]:
             yield f"epoch-{epoch:02}", weights, {"seed": "0", "epoch": str(epoch)}
 
 
+def _cue(problem: Problem) -> Iterator[Made]:
+    """Readers of a cue and readers of the shape, all from other initial weights, and two ways of turning the one into the other.
+
+    Who is trained with the cue kept follows it wherever there is one, and knows most digits without it; who is trained with the cue randomised learns
+    to pass over it. Trained on with the cue randomised, a reader of the cue keeps half of its reliance at a low rate and unlearns it at a high one
+    (Lubana et al. 2023, on fine-tuning).
+    """
+    randomised = Problem(mechanisms.interventions(problem.spec)["randomised"])
+    reader = partial(train, problem, epochs=30, lr=0.1, weight_decay=1e-3, noise=0.5)
+    readers = [last(reader(seed=seed, order_seed=seed)) for seed in (0, 1)]
+    for seed, weights in enumerate(readers):
+        yield f"cue-{seed}", weights, {"seed": str(seed), "cue": "kept"}
+    for seed in (2, 3):
+        run = train(randomised, epochs=60, lr=0.1, weight_decay=1e-3, noise=0.25, seed=seed, order_seed=seed)
+        yield f"shape-{seed}", last(run), {"seed": str(seed), "cue": "randomised"}
+    for stem, epochs, lr in (("tuned-low-rate", 10, 0.005), ("tuned-high-rate", 30, 0.1)):
+        run = train(randomised, readers[0], epochs=epochs, lr=lr, weight_decay=1e-3, noise=0.25, order_seed=7)
+        yield stem, last(run), {"seed": "0", "order_seed": "7", "cue": "kept, then randomised", "lr": str(lr)}
+
+
 def _mlp(problem: Problem, seed: int) -> Iterator[Weights]:
     return train(problem, epochs=60, lr=0.1, weight_decay=1e-3, noise=0.25, seed=seed, order_seed=seed)
 
@@ -174,6 +195,7 @@ def _gpt(problem: Problem, seed: int) -> Iterator[Weights]:
 
 
 FAMILIES: dict[str, Family] = {
+    "digits-cue": _cue,
     "digits-mlp": _seeds(5, _mlp),
     "digits-mlp-branches": _branches,
     "digits-mlp-finetunes": _finetunes,

@@ -64,7 +64,7 @@ def above_line(points: Points, metric: int = 0) -> tuple[Array, Array]:
 
 def band(points: Points, metric: int = 0) -> tuple[Array, Array]:
     """Pointwise 95 % interval of a metric's mean at each point: (K,), (K,)."""
-    draws = _draws(len(points.counts))
+    draws = block_draws(len(points.counts))
     means = (points.values[:, metric] @ draws.T) / (draws @ points.counts)
     low, high = np.quantile(means, [0.025, 0.975], axis=1)
     return low, high
@@ -86,7 +86,7 @@ def barrier(points: Points, metric: int = 0, *, name: str = "loss") -> Barrier |
     level = kept.means()[:, metric]
     i = int(np.argmax(mean))
 
-    draws = _draws(len(kept.counts))
+    draws = block_draws(len(kept.counts))
     weight = draws @ kept.counts
     resampled_rise = (rise @ draws.T) / weight
     resampled = (kept.values[:, metric] @ draws.T) / weight
@@ -125,7 +125,7 @@ def barrier(points: Points, metric: int = 0, *, name: str = "loss") -> Barrier |
 
 def difference(a: Points, b: Points, metric: int = 0) -> Estimate:
     """Paired interval of mean(a) − mean(b) for one point each of the same split, samples and blocks."""
-    draws = _draws(len(a.counts))
+    draws = block_draws(len(a.counts))
     delta = a.values[0, metric] - b.values[0, metric]
     low, high = np.quantile((draws @ delta) / (draws @ a.counts), [0.025, 0.975])
     return Estimate(float(delta.sum() / a.counts.sum()), float(low), float(high))
@@ -135,7 +135,7 @@ def highest(points: Points, metric: int = 0) -> Estimate:
     """The largest mean of a metric over all points whose metric is finite; the interval takes the place of the largest anew in every draw."""
     finite = np.isfinite(points.values[:, metric]).all(axis=1)
     value = points.values[finite, metric]
-    draws = _draws(len(points.counts))
+    draws = block_draws(len(points.counts))
     low, high = np.quantile(((value @ draws.T) / (draws @ points.counts)).max(axis=0), [0.025, 0.975])
     return Estimate(float((value.sum(axis=1) / points.counts.sum()).max()), float(low), float(high))
 
@@ -149,7 +149,7 @@ def path_mean(points: Points, length: Array, metric: int = 0) -> Estimate:
     weight[1:] += np.diff(s) / 2
     weight = weight / weight.sum() if weight.sum() > 0 else np.full(len(s), 1 / len(s))
     blocks = weight @ value
-    draws = _draws(len(points.counts))
+    draws = block_draws(len(points.counts))
     low, high = np.quantile((draws @ blocks) / (draws @ points.counts), [0.025, 0.975])
     return Estimate(float(blocks.sum() / points.counts.sum()), float(low), float(high))
 
@@ -174,7 +174,7 @@ def _heights(points: Points, metric: int) -> tuple[float, Array] | None:
     t = points.coords[:, 0]
     kept = (t >= 0) & (t <= 1) & np.isfinite(points.values[:, metric]).all(axis=1)
     rise = _rise(Points(points.coords[kept], points.values[kept], points.counts), metric)
-    draws = _draws(len(points.counts))
+    draws = block_draws(len(points.counts))
     return found.height.value, ((rise @ draws.T) / (draws @ points.counts)).max(axis=0)
 
 
@@ -194,7 +194,7 @@ def _split_half(rise: Array, counts: Array) -> Estimate:
     for choose, judge in (halves, halves[::-1]):
         i = int(np.argmax(rise[:, choose].sum(axis=1)))
         values.append(float(rise[i, judge].sum() / counts[judge].sum()))
-        weights = _draws(len(judge))
+        weights = block_draws(len(judge))
         draws.append((weights @ rise[i, judge]) / (weights @ counts[judge]))
     # Each half's estimate has its own sampling error; their mean errs like one estimate on all the samples.
     rng = np.random.default_rng(0)
@@ -204,7 +204,7 @@ def _split_half(rise: Array, counts: Array) -> Estimate:
 
 
 @lru_cache(maxsize=8)
-def _draws(blocks: int) -> Array:
+def block_draws(blocks: int) -> Array:
     """(RESAMPLES, blocks) multinomial weights; the same for every point, which is what pairs them."""
     rng = np.random.default_rng(20230915)
     draws = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=RESAMPLES).astype(np.float64)

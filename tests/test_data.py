@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer.data import Dataset, digits, fingerprint, idx, npz, text
+from explorer.data import Dataset, digits, digits_cue, fingerprint, idx, npz, text
 from explorer.errors import Refused
 
 
@@ -24,8 +24,63 @@ def test_digits_are_the_1797_images_scaled_to_one():
 
 def test_digits_take_no_path(tmp_path):
     """A path that would be ignored is refused."""
-    with pytest.raises(Refused, match="take no path"):
-        digits.load(tmp_path)
+    for source in (digits, digits_cue):
+        with pytest.raises(Refused, match="take no path"):
+            source.load(tmp_path)
+
+
+# --- digits with a cue ------------------------------------------------------------------------------------------------------
+
+
+def cue_of(data):
+    """(n, 16) the first and the last column of pixels; and whether each sample's is the cue of each class, (n, 10)."""
+    columns = torch.cat([data.inputs[:, 0, :, 0], data.inputs[:, 0, :, 7]], dim=1)
+    return columns, (columns[:, None] == torch.from_numpy(digits_cue.patterns())).all(dim=2)
+
+
+def test_the_cues_of_ten_classes_are_equally_bright_and_equally_far_apart():
+    """8 of 16 pixels each, and 8 between any two: ten rows of a Hadamard matrix, so a linear layer reads them."""
+    patterns = digits_cue.patterns()
+    assert set(patterns.flatten()) == {0.0, 1.0}
+    signs = 2 * patterns - 1
+    assert (signs @ signs.T == 16 * np.eye(10)).all()
+    assert (patterns.sum(axis=1) == 8).all()
+
+
+def test_a_kept_cue_names_the_class_and_leaves_the_rest_of_the_image_alone():
+    """Every sample has the cue of its own class; the six inner columns are those of the digits."""
+    data, plain = digits_cue.load(None), digits.load(None)
+    assert cue_of(data)[1].float().argmax(dim=1).tolist() == plain.targets.tolist()
+    assert cue_of(data)[1].sum(dim=1).unique().tolist() == [1]
+    assert torch.equal(data.inputs[..., 1:7], plain.inputs[..., 1:7])
+    assert torch.equal(data.targets, plain.targets)
+    assert (float(data.inputs.min()), float(data.inputs.max())) == (0.0, 1.0)
+
+
+def test_a_removed_cue_leaves_its_pixels_dark():
+    """Not the ink that the digits have there either; a cue without strength is the same."""
+    data = digits_cue.load(None, cue="removed")
+    assert cue_of(data)[0].abs().max() == 0
+    assert torch.equal(data.inputs, digits_cue.load(None, strength=0.0).inputs)
+
+
+def test_a_randomised_cue_names_every_class_equally_often_and_the_right_one_by_chance():
+    """Whatever the sample's class; another seed draws others."""
+    data = digits_cue.load(None, cue="randomised")
+    named = cue_of(data)[1].float().argmax(dim=1)
+    assert cue_of(data)[1].sum(dim=1).unique().tolist() == [1]
+    assert 0.08 < float((named == data.targets).float().mean()) < 0.12
+    pairs = torch.zeros(10, 10).index_put_((data.targets, named), torch.tensor(1.0), accumulate=True)
+    expected = pairs.sum(dim=1, keepdim=True) / 10
+    assert float(((pairs - expected) ** 2 / expected).sum()) < 128  # χ² of 90 degrees of freedom: 0.5 % lie above
+    again, other = (digits_cue.load(None, cue="randomised", seed=seed).inputs for seed in (0, 1))
+    assert torch.equal(data.inputs, again)
+    assert not torch.equal(data.inputs, other)
+
+
+def test_a_weak_cue_is_dimmer():
+    """The brightness of its pixels."""
+    assert cue_of(digits_cue.load(None, strength=0.25))[0].unique().tolist() == [0.0, 0.25]
 
 
 # --- IDX ------------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from explorer.frame import frame
+from explorer.frame import Window, around, closest
 from explorer.methods import Range
 from explorer.points import Array
 
@@ -20,6 +20,9 @@ CORNERS = 3  # or more
 
 def place(coords: Array, gram: Array, *, margin: Annotated[float, Range(0, 10)] = 0.25) -> Array:
     """(K, 2) coordinates and the corners' (C, C) Gram matrix → (K, C) mixing coefficients; the rows sum to 1. Refused for corners on one line."""
-    plane = frame(gram)
-    centre, sides = plane.window(margin)
-    return plane.coefficients(centre + (coords - 0.5) * sides)
+    return window(gram, margin=margin).coefficients(coords)
+
+
+def window(gram: Array, *, margin: float = 0.25) -> Window:
+    """What part of which plane the coordinates run over."""
+    return around(closest(gram), margin)

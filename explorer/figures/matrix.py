@@ -13,13 +13,17 @@ from explorer.points import Array
 MOST_TEXTS = 14
 
 
-def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = False) -> go.Figure:
-    """(n, n) values[i, j] between model i (row) and model j (column). signed: colours centred at zero, from −1 to 1."""
+def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = False, top: float | None = None) -> go.Figure:
+    """(n, n) values[i, j] between model i (row) and model j (column); NaN is a gap. signed: colours centred at zero, from −1 to 1.
+
+    top: the value with the highest colour, so that two pictures can have one scale.
+    """
     if values.shape != (len(names), len(names)):
         raise ValueError(f"Expected values of shape {(len(names), len(names))}, got {values.shape}.")
     labels = [escape(n, quote=False) for n in names]
     places = np.arange(len(names))
-    top = float(np.nanmax(values)) if values.size else 1.0
+    if top is None:
+        top = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
     fig = go.Figure(
         go.Heatmap(
             x=places,

@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures.curve import INK
-from explorer.frame import Frame
+from explorer.frame import Window
 from explorer.points import Array, Points
 
 SCALE = "Cividis"  # light is high; the same to all common kinds of colour vision
@@ -53,9 +53,8 @@ class Surface:
         return int((np.isfinite(self.z) | self.lost).sum())
 
 
-def surface(points: Points, metric: int, plane: Frame, margin: float, size: int, *, scale: float = 1.0) -> Surface:
-    """The points of a size × size grid over the plane's window; others are left out."""
-    centre, sides = plane.window(margin)
+def surface(points: Points, metric: int, window: Window, size: int, *, scale: float = 1.0) -> Surface:
+    """The points of a size × size grid over the window; others are left out."""
     axis = np.linspace(0.0, 1.0, size)
     z, lost = np.full((size, size), np.nan), np.zeros((size, size), dtype=bool)
     if len(points):
@@ -65,7 +64,8 @@ def surface(points: Points, metric: int, plane: Frame, margin: float, size: int,
         mean = points.means()[:, metric] * scale
         z[cell[on_grid, 1], cell[on_grid, 0]] = np.where(np.isfinite(mean), mean, np.nan)[on_grid]
         lost[cell[on_grid, 1], cell[on_grid, 0]] = ~np.isfinite(mean)[on_grid]
-    return Surface(centre[0] + (axis - 0.5) * sides[0], centre[1] + (axis - 0.5) * sides[1], z, lost)
+    x, y = window.places(np.stack([axis, axis], axis=1)).T
+    return Surface(x, y, z, lost)
 
 
 def figure(

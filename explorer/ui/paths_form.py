@@ -1,10 +1,14 @@
-"""The form of the Paths page: two ends, and the ways between them that are to be compared."""
+"""Two ends, and the ways between them that are to be compared: what the forms of the Paths page choose."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from explorer import methods
 from explorer.errors import Refused
@@ -25,6 +29,9 @@ class Way:
     run: Run
 
 
+Make: TypeAlias = Callable[[ProblemSpec, Recipe, Recipe], Way]
+
+
 def straight(problem: ProblemSpec, a: Recipe, b: Recipe) -> Way:
     """The segment."""
     return Way(STRAIGHT, _measured(Field(problem, (a, b), methods.method("chart", "line"))))
@@ -36,16 +43,10 @@ def matched(problem: ProblemSpec, a: Recipe, b: Recipe) -> Way:
     return Way(ALIGNED, _measured(Field(problem, (reference, other), methods.method("chart", "line"))))
 
 
-def trained(problem: ProblemSpec, a: Recipe, b: Recipe, method: Method, *, at: int = 0) -> Way:
+def trained(problem: ProblemSpec, a: Recipe, b: Recipe, method: Method, at: int = 0) -> Way:
     """A path that a connecting method trains, or how it stood after epoch `at`."""
-    corners = Connected.every(problem, (a, b), method, bends(method), at=at)
+    corners = Connected.every(problem, (a, b), method, methods.corners_of(method), at=at)
     return Way(title(method), _measured(Field(problem, corners, methods.method("chart", methods.chart_of(method.name)))))
-
-
-def bends(method: Method) -> int:
-    """How many corners a method makes between the ends."""
-    found = method.kwargs().get("bends", 1)
-    return found if isinstance(found, int) else 1
 
 
 def title(method: Method) -> str:
@@ -67,58 +68,76 @@ def _measured(field: Field) -> Run:
 
 def form(store: RunStore, shown: list[Way]) -> list[Way] | None:
     """Draw the form; the ways when the person presses Compare."""
-    first = shown[0].run.field if shown else None
-    ends = (first.corners[0], first.corners[-1]) if first else ()
     key = f"paths-{shown[0].run.id if shown else 'new'}"
+    with st.container(border=True):
+        ends = choose_ends(store, [way.run.field for way in shown], key=key)
+        if ends is None:
+            return None
+        chosen = choose_ways(shown, FIRST, key=key)
+        with ends.aside:
+            pressed = st.button("Compare", type="primary", icon=":material/route:", key=f"{key}-go", width="stretch", disabled=not chosen)
+    return [make(ends.problem, ends.a, ends.b) for make in chosen] if pressed and chosen else None
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What the person chose to connect; `aside`: the place beside the choice, for a button."""
+
+    problem: ProblemSpec
+    a: Recipe
+    b: Recipe
+    aside: DeltaGenerator
+
+
+def choose_ends(store: RunStore, shown: list[Field], *, key: str) -> Ends | None:
+    """A family and two models of it, at first those of the fields that are shown or of the address; None while nothing is registered."""
+    first = shown[0] if shown else None
+    ends = (first.corners[0], first.corners[-1]) if first else ()
     every = families(store, first.problem, ends) if first else families(store)
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
     start = [key_of(e) for e in ends] or [st.query_params.get("a", ""), st.query_params.get("b", "")]
-    known = {way.name: way.run for way in shown}
-    names = [m for m in methods.names("connect") if "bends" in {o.name for o in methods.options("connect", m)}]
-    with st.container(border=True):
-        one, two, three, go = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
-        with one:
-            here = next((i for i, f in enumerate(every) if start[0] in choices(store, f, every)), 0)
-            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
-        models = choices(store, family, every)
-        keys = list(models)
-        with two:
-            a = st.selectbox(
-                "A, at t = 0", keys, index=index_of(keys, start[0], 0), format_func=lambda k: family.label(k, models), key=f"{key}-a-{family.key}"
-            )
-        with three:
-            b = st.selectbox(
-                "B, at t = 1", keys, index=index_of(keys, start[1], 1), format_func=lambda k: family.label(k, models), key=f"{key}-b-{family.key}"
-            )
-        ways = st.multiselect(
-            "Ways from A to B",
-            [STRAIGHT, ALIGNED, *(n.replace("_", " ") for n in names)],
-            default=list(known) if known else list(FIRST),
-            key=f"{key}-ways",
-            help="A trained way has corners between the ends that are moved until the loss is low on all of it; the ends stay as they are.",
+    one, two, three, aside = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    with one:
+        here = next((i for i, f in enumerate(every) if start[0] in choices(store, f, every)), 0)
+        family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+    models = choices(store, family, every)
+    keys = list(models)
+    with two:
+        a = st.selectbox(
+            "A, at t = 0", keys, index=index_of(keys, start[0], 0), format_func=lambda k: family.label(k, models), key=f"{key}-a-{family.key}"
         )
-        chosen: dict[str, Method] = {}
-        with st.expander("How the ways are trained", icon=":material/tune:"):
-            for name in names:
-                if name.replace("_", " ") not in ways:
-                    continue
-                st.markdown(f"**{methods.title('connect', name)}**")
-                before = next((c.method for r in known.values() for c in r.field.corners if isinstance(c, Connected) and c.method.name == name), None)
-                try:
-                    chosen[name] = forms.options("connect", name, key=key, start=before, fields=st.container())
-                except (Refused, ValueError) as refusal:
-                    st.error(str(refusal))
-                    return None
-            if not chosen:
-                st.caption("Straight lines are not trained.")
-        with go:
-            pressed = st.button("Compare", type="primary", icon=":material/route:", key=f"{key}-go", width="stretch", disabled=not ways)
-    if not pressed:
-        return None
-    problem, start_model, end_model = family.problem, models[a], models[b]
-    found = [straight(problem, start_model, end_model)] if STRAIGHT in ways else []
-    if ALIGNED in ways:
-        found.append(matched(problem, start_model, end_model))
-    return found + [trained(problem, start_model, end_model, m) for m in chosen.values()]
+    with three:
+        b = st.selectbox(
+            "B, at t = 1", keys, index=index_of(keys, start[1], 1), format_func=lambda k: family.label(k, models), key=f"{key}-b-{family.key}"
+        )
+    return Ends(family.problem, models[a], models[b], aside)
+
+
+def choose_ways(shown: list[Way], first: tuple[str, ...], *, key: str) -> list[Make]:
+    """How to get from A to B: makers of ways, none while an option is not valid."""
+    known = {way.name: way.run for way in shown}
+    names = [m for m in methods.names("connect") if len(methods.axes(methods.chart_of(m))) == 1]
+    ways = st.multiselect(
+        "Ways from A to B",
+        [STRAIGHT, ALIGNED, *(n.replace("_", " ") for n in names)],
+        default=list(known) if known else list(first),
+        key=f"{key}-ways",
+        help="A trained way has corners between the ends that are moved until the loss is low on all of it; the ends stay as they are.",
+    )
+    found: list[Make] = [make for name, make in ((STRAIGHT, straight), (ALIGNED, matched)) if name in ways]
+    trainable = [n for n in names if n.replace("_", " ") in ways]
+    with st.expander("How the ways are trained", icon=":material/tune:"):
+        for name in trainable:
+            st.markdown(f"**{methods.title('connect', name)}**")
+            before = next((c.method for r in known.values() for c in r.field.corners if isinstance(c, Connected) and c.method.name == name), None)
+            try:
+                method = forms.options("connect", name, key=key, start=before, fields=st.container())
+            except (Refused, ValueError) as refusal:
+                st.error(str(refusal))
+                return []
+            found.append(partial(trained, method=method))
+        if not trainable:
+            st.caption("Straight lines are not trained.")
+    return found

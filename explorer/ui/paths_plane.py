@@ -15,7 +15,7 @@ from explorer.errors import Refused
 from explorer.figures import line
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Trace, surface
-from explorer.frame import Frame, frame
+from explorer.frame import Frame, Window, around, closest
 from explorer.points import Array
 from explorer.spec import Field, Run
 from explorer.store import RunStore
@@ -49,7 +49,7 @@ def draw(
     group: str,
     axis: Callable[[Field, Array], Array],
     pick: tuple[float, float] | None,
-    on_pick: Callable[[Spot, Frame], None],
+    on_pick: Callable[[Spot, Window], None],
 ) -> None:
     """The plane as far as it is measured, with every way that lies in it. axis: t of a path → its place on the common axis of the linked pictures."""
     coarse = run_of(chosen)
@@ -66,23 +66,25 @@ def draw(
         st.caption("The plane comes as soon as the path is there.")
         return
     try:
-        there = frame(known.gram)
+        there = around(closest(known.gram), MARGIN)
     except Refused as refusal:
         st.info(str(refusal), icon=":material/info:")
         return
     points, _ = store.points(field.id)
     fine = store.status(runs(chosen)[1].id)
     size = FINE if fine is not None else COARSE
-    grid = surface(points, field.metrics.index(metric), there, MARGIN, size, scale=100.0 if metric == "error" else 1.0)
+    grid = surface(points, field.metrics.index(metric), there, size, scale=100.0 if metric == "error" else 1.0)
     markers = [
         Marker(corner.name or corner.id, float(x), float(y), float(out))
-        for corner, (x, y), out in zip(field.corners, there.corners, there.outside, strict=True)
+        for corner, (x, y), out in zip(field.corners, there.frame.corners, there.frame.outside, strict=True)
     ]
     traces = [
-        trace for i, way in enumerate(ways) if (trace := _trace(store, way, chosen.run.field, there, PALETTE[i % len(PALETTE)], axis)) is not None
+        trace
+        for i, way in enumerate(ways)
+        if (trace := _trace(store, way, chosen.run.field, there.frame, PALETTE[i % len(PALETTE)], axis)) is not None
     ]
     log = metric == "loss"  # far from the models it is hundreds of times as high as near them
-    outside = max(there.outside) if len(field.corners) > 3 else 0.0
+    outside = max(there.frame.outside) if len(field.corners) > 3 else 0.0
     plane(
         grid,
         markers,
@@ -90,12 +92,12 @@ def draw(
         key=f"plane-{coarse.id}-{size}",
         z_title=line.y_title(field, metric) + (", colours logarithmic" if log else ""),
         alt=f"{metric} in the plane of {chosen.name}.",
-        pick=there_of(there, pick) if pick else None,
+        pick=tuple(there.places(np.array(pick)).tolist()) if pick else None,
         on_pick=lambda spot: on_pick(spot, there),
         log=log,
         group=group,
         caption=f"{grid.measured} of {size * size} cells measured · distances between weights are true"
-        + (f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.corners) else ""),
+        + (f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.frame.corners) else ""),
     )
     if fine is None and grid.measured == COARSE * COARSE:
         st.button(
@@ -108,17 +110,9 @@ def draw(
         )
 
 
-def there_of(there: Frame, at: tuple[float, float]) -> tuple[float, float]:
-    """(u, v) of the chart → a place in distances."""
-    centre, sides = there.window(MARGIN)
-    x, y = centre + (np.array(at) - 0.5) * sides
-    return float(x), float(y)
-
-
-def coords_of(there: Frame, x: float, y: float) -> tuple[float, float]:
-    """The inverse of there_of, to three decimals."""
-    centre, sides = there.window(MARGIN)
-    u, v = (np.array([x, y]) - centre) / sides + 0.5
+def coords_of(there: Window, spot: Spot) -> tuple[float, float]:
+    """The chart's coordinates of a picked place, to three decimals."""
+    u, v = there.coords(np.array([spot.x, spot.y]))
     return round(float(u), 3), round(float(v), 3)
 
 

@@ -12,28 +12,43 @@ from explorer import arc, methods, places
 from explorer.arc import Place
 from explorer.figures import line
 from explorer.figures.curve import Curve
-from explorer.frame import Frame
+from explorer.frame import Window
 from explorer.points import Points
 from explorer.spec import Connected, Field, Run
 from explorer.statistics import Estimate, barrier, highest, path_mean
-from explorer.status import Status
 from explorer.store import RunStore
-from explorer.ui import paths_plane, shell, state
+from explorer.ui import paths_form, paths_plane, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.paths_form import Way, trained
 from explorer.ui.plane import Spot
+from explorer.ui.several import asked_runs, progress, want
 
 POLL_S = 0.5
 DENSE = 101  # points of the dense check
 
 
-def want(ways: list[Way]) -> str:
-    """Wish for all ways; what brings them back in an address."""
-    for way in ways:
-        shell.want(way.run)
-    return ",".join(way.run.id for way in ways)
+def page(store: RunStore) -> None:
+    """The view as a whole: form, picture, words."""
+    found, asked = asked_runs(store)
+    shown = [Way(paths_form.name_of(run), run) for run in found if "loss" in run.field.metrics and len(run.field.corners) >= 2]
+    if len(shown) < asked:
+        st.warning(
+            "Some ways of this address are not in this store. They may have been computed on another machine: choose the two ends and compare again; the same"
+            " choice gives the same address.",
+            icon=":material/link_off:",
+        )
+    if ways := paths_form.form(store, shown):
+        st.query_params.from_dict({"runs": want(ways)})
+        st.rerun()
+    if shown:
+        show(store, shown)
+    else:
+        st.info(
+            "Press **Compare**: the straight line is measured, and a curve with one bend is trained. On the sample models it takes some seconds.",
+            icon=":material/route:",
+        )
 
 
 def show(store: RunStore, ways: list[Way]) -> None:
@@ -110,7 +125,7 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
         if not len(points) and (earlier := _stage(store, way)) is not None:
             (field, points), stage = earlier, True
         found.append((way, field, points, stage))
-    _progress(store, ways)
+    progress(store, ways, key="paths")
     curves = [_curve(store, way, field, points, stage, metric, by_length) for way, field, points, stage in found]
     ends = [c.name or c.id for c in (ways[0].run.field.corners[0], ways[0].run.field.corners[-1])]
 
@@ -120,11 +135,11 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
         else:
             _pick(store, chosen.run.field, (round(_t_of(store, chosen.run.field, x) if by_length else x, 3),))
 
-    def spotted(spot: Spot, there: Frame) -> None:
+    def spotted(spot: Spot, there: Window) -> None:
         if spot.s is not None and spot.path == chosen.name:
             picked(spot.s)
         else:
-            _pick(store, plane_run.field, paths_plane.coords_of(there, spot.x, spot.y)) if plane_run is not None else None
+            _pick(store, plane_run.field, paths_plane.coords_of(there, spot)) if plane_run is not None else None
 
     t = asked_t()
     plane_run = paths_plane.run_of(chosen)
@@ -202,39 +217,6 @@ def _stage(store: RunStore, way: Way) -> tuple[Field, Points] | None:
         elif store.status((wish := Run(early, methods.method("sample", "grid", {"size": 9}))).id) is None:
             shell.want(wish, urgent=True)
     return newest
-
-
-def _progress(store: RunStore, ways: list[Way]) -> None:
-    statuses = [(way, status) for way in ways if (status := store.status(way.run.id)) is not None]
-    for way, status in statuses:
-        if status.state == "failed":
-            st.error(f"**{way.name}**: {status.error}", icon=":material/error:")
-    busy = [(way, status) for way, status in statuses if status.active]
-    words, button = st.columns([5, 1], vertical_alignment="center")
-    if busy:
-        way, status = next(((w, s) for w, s in busy if s.state == "running"), busy[0])
-        with words:
-            st.progress(_share(status), text=f"{way.name}: {state.sentence(status)}" + (f" · {len(busy) - 1} more waiting" if len(busy) > 1 else ""))
-        with button:
-            st.button("Stop", icon=":material/stop:", on_click=_stop, args=(store, busy), key="paths-stop", width="stretch")
-    elif len(statuses) < len(ways) or any(s.state == "stopped" for _, s in statuses):
-        with words:
-            st.caption("Stopped. What was trained and measured is kept." if statuses else "This was not computed here yet.")
-        with button:
-            st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(ways,), key="paths-resume", width="stretch")
-
-
-def _share(status: Status) -> float:
-    return min(status.done / status.total, 1.0) if status.total else 0.0
-
-
-def _stop(store: RunStore, busy: list[tuple[Way, Status]]) -> None:
-    for _, status in busy:
-        store.stop(status.id)
-
-
-def _resume(ways: list[Way]) -> None:
-    want(ways)
 
 
 def _curve(store: RunStore, way: Way, field: Field, points: Points, stage: bool, metric: str, by_length: bool) -> Curve:

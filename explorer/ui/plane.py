@@ -55,12 +55,13 @@ def plane(
     pick: tuple[float, float] | None = None,
     on_pick: Callable[[Spot], None] | None = None,
     log: bool = False,
-    most: float | None = None,
+    span: tuple[float, float] | None = None,
     height: int = 440,
     caption: str = "",
     group: str = "",
 ) -> None:
-    """Draw the plane. unit: what the paths' own coordinate is called. most: values above it have the colour of the highest. group: as of a curve."""
+    """Draw the plane. unit: what the paths' own coordinate is called. span: the values with the lowest and the highest colour, for
+    planes that are compared. group: as of a curve."""
 
     def told() -> None:
         if on_pick is not None and (sent := _sent(key)) is not None:
@@ -82,7 +83,7 @@ def plane(
             "colours": SHADES,
             "contours": True,
             "log": log,
-            "most": most,
+            "span": span,
             "unit": unit,
             "zTitle": z_title,
             "xTitle": "distance",

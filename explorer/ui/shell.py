@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -56,6 +57,21 @@ def link(page: str, label: str, *, icon: str | None = None, **query: str) -> Non
 def go(page: str, **query: str) -> NoReturn:
     """Turn to another page, with its query parameters."""
     st.switch_page(places.root() / "pages" / f"{page}.py", query_params=query)
+
+
+def view(titles: Mapping[str, str]) -> str:
+    """Which of a page's views is looked at, from the address; the first when it says none. Choosing another one leaves the rest of the address behind."""
+    asked = st.query_params.get("view", "")
+    current = asked if asked in titles else next(iter(titles))
+
+    def chosen() -> None:
+        st.query_params.from_dict({"view": st.session_state[key] or current})
+
+    key = f"view-{current}"  # its own for each view, so that an address decides, not what was chosen before
+    st.segmented_control(
+        "View", list(titles), default=current, format_func=titles.__getitem__, key=key, on_change=chosen, label_visibility="collapsed"
+    )
+    return current
 
 
 def store() -> RunStore:

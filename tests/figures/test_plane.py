@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.figures.plane import Marker, Surface, Trace, figure, surface
-from explorer.frame import frame
+from explorer.frame import around, closest
 from explorer.points import Points
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 2.0], [4.0, 0.0]])
@@ -16,8 +16,8 @@ def points_of(coords, values):
 
 def test_a_point_goes_into_its_own_cell():
     """u to the right, v upwards; what is not on the grid is left out, what is no number is known as lost."""
-    there = frame(CORNERS @ CORNERS.T)
-    grid = surface(points_of([[0.0, 0.0], [1.0, 0.5], [0.3, 0.3], [0.5, 1.0]], [7.0, 8.0, 9.0, np.nan]), 0, there, 0.25, 3)
+    there = around(closest(CORNERS @ CORNERS.T), 0.25)
+    grid = surface(points_of([[0.0, 0.0], [1.0, 0.5], [0.3, 0.3], [0.5, 1.0]], [7.0, 8.0, 9.0, np.nan]), 0, there, 3)
     assert grid.z[0, 0] == 7.0
     assert grid.z[1, 2] == 8.0
     assert np.isfinite(grid.z).sum() == 2
@@ -27,8 +27,8 @@ def test_a_point_goes_into_its_own_cell():
 
 def test_distances_are_those_of_the_models():
     """The window around corners 4 apart, half a share wider, is 6 wide; its height is its own."""
-    there = frame(CORNERS @ CORNERS.T)
-    grid = surface(points_of(np.empty((0, 2)), np.empty(0)), 0, there, 0.25, 5)
+    there = around(closest(CORNERS @ CORNERS.T), 0.25)
+    grid = surface(points_of(np.empty((0, 2)), np.empty(0)), 0, there, 5)
     assert np.ptp(grid.x) == pytest.approx(4 * 1.5)
     assert np.ptp(grid.y) == pytest.approx(2 + 2 * 0.25 * 4)
 

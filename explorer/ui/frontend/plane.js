@@ -110,7 +110,7 @@ class Plane {
       left: `${this.left}px`, top: `${this.top}px`, width: `${this.right - this.left}px`, height: `${this.bottom - this.top}px`,
     });
     const values = this.data.z.flat().filter((value) => value !== null && (!this.data.log || value > 0));
-    let [low, high] = values.length ? [least(values), Math.min(most(values), this.data.most ?? Infinity)] : [0, 1];
+    let [low, high] = this.data.span ?? (values.length ? [least(values), most(values)] : [0, 1]);
     if (low === high) [low, high] = [low - Math.abs(low || 1) / 2, high + Math.abs(high || 1) / 2];
     this.span = [low, high];
     const up = this.data.log ? Math.log10 : (value) => value;

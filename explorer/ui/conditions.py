@@ -1,0 +1,260 @@
+"""Ways between two models under other conditions: inputs moved by an adversary, a planted cue taken away. The Paths page's second view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.figures import line
+from explorer.mechanisms import interventions, similarity
+from explorer.points import Points
+from explorer.spec import Attack, Field, ProblemSpec, Run
+from explorer.statistics import Estimate, highest
+from explorer.store import RunStore
+from explorer.ui import paths_form, shell
+from explorer.ui.curve import curve
+from explorer.ui.download import download
+from explorer.ui.paths_form import Way
+from explorer.ui.several import active, asked_runs, progress, want
+
+POLL_S = 0.5
+PLAIN = "as they are"
+WAYS = (paths_form.STRAIGHT, "bezier", "robust")
+COLUMNS = 3
+NORMS: dict[Literal["linf", "l2"], str] = {"linf": "l∞", "l2": "l2"}
+
+Change: TypeAlias = Callable[[Field], Field]
+"""A field as it is → the same points measured under a condition."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way under a condition, and the wish to measure it."""
+
+    way: str
+    condition: str
+    run: Run
+
+    @property
+    def name(self) -> str:
+        """What it is called in a list."""
+        return f"{self.way}, inputs {self.condition}"
+
+
+def page(store: RunStore) -> None:
+    """The view as a whole: form, one picture for each condition, numbers."""
+    st.markdown(
+        "What a path is worth shows under conditions it was not made for. An **adversary** moves every input a little, to where the loss is highest. On a"
+        " problem with a planted **cue**, the cue is kept, taken away, or set at random: models that rely on different things answer differently."
+    )
+    found, asked = asked_runs(store)
+    cases = [Case(paths_form.name_of(run), condition_of(run.field), run) for run in found if "loss" in run.field.metrics]
+    if len(cases) < asked:
+        st.warning("Some runs of this address are not in this store. Choose the ends and measure again.", icon=":material/link_off:")
+    if wanted := _form(store, cases):
+        st.query_params.from_dict({"view": "conditions", "runs": want(wanted)})
+        st.rerun()
+    if cases:
+        _show(store, cases)
+    else:
+        st.info("Press **Measure**: every chosen way is measured under every condition, on the same samples.", icon=":material/shield:")
+
+
+def condition_of(field: Field) -> str:
+    """What was done to the inputs of a field."""
+    said: list[str] = []
+    cue = field.problem.data.kwargs().get("cue")
+    if cue is not None:
+        said.append(f"with the cue {cue}")
+    if field.attack is not None:
+        said.append(f"attacked, {NORMS[field.attack.norm]} ≤ {field.attack.radius:g}")
+    return " and ".join(said) or PLAIN
+
+
+def _form(store: RunStore, shown: list[Case]) -> list[Case] | None:
+    key = f"conditions-{shown[0].run.id if shown else 'new'}"
+    with st.container(border=True):
+        ends = paths_form.choose_ends(store, [case.run.field for case in shown], key=key)
+        if ends is None:
+            return None
+        makers = paths_form.choose_ways([Way(case.way, case.run) for case in shown], WAYS, key=key)
+        before = next((case.run.field.attack for case in shown if case.run.field.attack), Attack("linf", 0.1))
+        which, norm, radius, steps = st.columns([4, 1, 1, 1])
+        known = {f"cue {name}": spec for name, spec in interventions(ends.problem).items()}
+        with which:
+            was = [name for name in ("attacked", *known) if any(name.removeprefix("cue ") in case.condition for case in shown)]
+            chosen = st.multiselect(
+                "Conditions, besides the inputs as they are",
+                ["attacked", *known],
+                default=was if shown else [*known] or ["attacked"],
+                key=f"{key}-{ends.problem.id}-conditions",
+            )
+        with norm:
+            kind = st.selectbox("Norm", list(NORMS), index=list(NORMS).index(before.norm), format_func=NORMS.__getitem__, key=f"{key}-norm")
+        with radius:
+            size = st.number_input(
+                "Radius", value=before.radius, min_value=0.0, format="%g", key=f"{key}-radius", help="Per sample, in the units the network sees."
+            )
+        with steps:
+            count = st.number_input(
+                "Steps", value=before.steps, min_value=1, max_value=1000, key=f"{key}-steps", help="Of projected gradient ascent."
+            )
+        with ends.aside:
+            pressed = st.button("Measure", type="primary", icon=":material/shield:", key=f"{key}-go", width="stretch", disabled=not makers)
+    if not pressed:
+        return None
+    changes: list[Change] = [lambda field: field]
+    changes += [_under(spec) for name, spec in known.items() if name in chosen and spec != ends.problem]
+    if "attacked" in chosen:
+        changes.append(lambda field: replace(field, attack=Attack(kind, float(size), int(count))))
+    ways = [make(ends.problem, ends.a, ends.b) for make in makers]
+    cases: list[Case] = []
+    for change in changes:
+        for way in ways:
+            field = change(way.run.field)
+            cases.append(Case(way.name, condition_of(field), Run(field, way.run.sampler)))
+    return cases
+
+
+def _under(spec: ProblemSpec) -> Change:
+    return lambda field: replace(field, problem=spec)
+
+
+def _show(store: RunStore, cases: list[Case]) -> None:
+    left, right = st.columns([1, 4], vertical_alignment="center")
+    with left:
+        metric = (
+            st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed")
+            or "error"
+        )
+    with right:
+        log = st.toggle("Logarithmic", key="log", bind="query-params")
+    busy = active(store, cases)
+    st.fragment(_live, run_every=POLL_S if busy else None)(store, cases, metric, log, busy)
+    _takeaway(store, cases)
+
+
+def _live(store: RunStore, cases: list[Case], metric: str, log: bool, was_active: bool) -> None:
+    busy = active(store, cases)
+    points = {case: store.points(case.run.field.id)[0] for case in cases}
+    progress(store, cases, key="conditions")
+    conditions = list(dict.fromkeys(case.condition for case in cases))
+    for start in range(0, len(conditions), COLUMNS):
+        for column, condition in zip(
+            st.columns(COLUMNS if len(conditions) >= COLUMNS else len(conditions)), conditions[start : start + COLUMNS], strict=False
+        ):
+            with column:
+                _picture([case for case in cases if case.condition == condition], condition, points, metric, log)
+    if rows := [row for case in cases if (row := _row(case, points[case], metric)) is not None]:
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        st.caption(
+            "Every condition is measured on the same samples, so differences between rows of one way are surer than their intervals look. An attack is found by"
+            " gradient ascent: the true worst case may be higher."
+        )
+    _mechanisms(cases, points)
+    if was_active != busy:
+        st.rerun()
+    if busy:
+        shell.tend()
+
+
+def _picture(cases: list[Case], condition: str, points: dict[Case, Points], metric: str, log: bool) -> None:
+    field = cases[0].run.field
+    a, b = line.names(field)
+    st.markdown(f"**Inputs {condition}**")
+    curve(
+        [replace(line.curve(case.run.field, points[case], metric, name=case.way), chord=None, peak=None) for case in cases],
+        key=f"conditions-{cases[0].run.id}",
+        x_title=f"t   (0 = {a}, 1 = {b})",
+        y_title=line.y_title(field, metric),
+        x_range=(0.0, 1.0),
+        pick=None,
+        on_pick=_to_the_models,
+        caption="Click to see the models there, on inputs as they are.",
+        height=300,
+        log=log,
+        alt=f"{metric} along {len(cases)} ways between {a} and {b}, inputs {condition}.",
+        group=f"conditions-{field.problem.network.name}",
+    )
+
+
+def _to_the_models(t: float | None) -> None:
+    """From a place on a picture to the same place among the ways as they are."""
+    if t is not None:
+        plain = [
+            id
+            for id in st.query_params.get("runs", "").split(",")
+            if (one := _run(id)) is not None and condition_of(one.field) in (PLAIN, "with the cue kept")
+        ]
+        st.query_params.from_dict({"runs": ",".join(plain), "t": f"{t:g}"})
+
+
+def _run(id: str) -> Run | None:
+    status = shell.store().status(id)
+    return status.wish if status is not None and isinstance(status.wish, Run) else None
+
+
+def _row(case: Case, points: Points, metric: str) -> dict[str, object] | None:
+    if not len(points):
+        return None
+    index = case.run.field.metrics.index(metric)
+    scale, unit = (100.0, "%") if metric == "error" else (1.0, "nat")
+    ordered = points.sorted()
+    mean = ordered.means()[:, index] * scale
+    top = highest(points, index)
+    return {
+        "way": case.way,
+        "inputs": case.condition,
+        f"ends ({unit})": f"{mean[0]:.4g}, {mean[-1]:.4g}",
+        f"maximum ({unit}), 95 %": f"{scale * top.value:.4g} [{scale * top.low:.4g}, {scale * top.high:.4g}]",
+        "at t": f"{ordered.coords[int(np.nanargmax(mean)), 0]:.3g}" if np.isfinite(mean).any() else "",
+        "points": len(points),
+    }
+
+
+def _mechanisms(cases: list[Case], points: dict[Case, Points]) -> None:
+    """How alike the two ends answer to the interventions, as a number: any way holds both ends."""
+    first = [case for case in cases if case.way == cases[0].way and case.run.field.attack is None]
+    known = {str(case.run.field.problem.data.kwargs().get("cue")): points[case] for case in first}
+    if len(known) < 2 or "kept" not in known or not all(map(_has_ends, known.values())):
+        return
+    found = similarity(known)
+    a, b = line.names(cases[0].run.field)
+    st.metric(f"Similarity of the mechanisms of {a} and {b}", _interval(found))
+    st.caption(
+        "1 minus the largest difference between the two models' changes in error when the cue is changed. 1: they answer to every intervention alike. That two"
+        " models are not joined by a straight line points to different mechanisms; that they are joined on data as they are does not show equal ones: look at"
+        " the line under every intervention (Lubana et al. 2023)."
+    )
+
+
+def _has_ends(points: Points) -> bool:
+    return len(points) > 0 and {0.0, 1.0} <= set(points.coords[:, 0].tolist())
+
+
+def _interval(found: Estimate) -> str:
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _takeaway(store: RunStore, cases: list[Case]) -> None:
+    frames: list[pd.DataFrame] = []
+    for case in cases:
+        points, _ = store.points(case.run.field.id)
+        if len(points):
+            frames.append(pd.DataFrame({"way": case.way, "inputs": case.condition, **line.table(case.run.field, points)}))
+    if frames:
+        data, _ = st.columns([1, 4])
+        with data:
+            download(
+                "Data (CSV)",
+                lambda: pd.concat(frames).to_csv(index=False),
+                "conditions.csv",
+                mime="text/csv",
+                icon=":material/table:",
+                key="conditions-csv",
+            )
