@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -20,9 +20,9 @@ from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.repair import nearest
-from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe
+from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe, Shifted
 from explorer.store import RunStore
-from explorer.weights import Weights, compatible
+from explorer.weights import Weights, compatible, mix
 
 KEEP_S = 20.0  # seconds of training that may be lost when a process dies
 STAGES = frozenset(2**k for k in range(20))  # epochs after which the corners of a path in training are kept
@@ -43,6 +43,10 @@ def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
         case Connected():
             if not made_at(recipe, home).exists():
                 _connect(recipe, [realise(e, store, home, device=device, progress=progress) for e in recipe.ends], home, device, progress)
+            return checkpoint.read(made_at(recipe, home)).weights
+        case Shifted():
+            if not made_at(recipe, home).exists():
+                _shift(recipe, realise(recipe.base, store, home, device=device, progress=progress), home, device, progress)
             return checkpoint.read(made_at(recipe, home)).weights
         case Fused():
             if not made_at(recipe, home).exists():
@@ -140,6 +144,15 @@ def with_own_statistics(weights: Weights, problem: Problem) -> Weights:
     return {name: state[name].to(tensor.dtype) if name in dict(network.named_buffers()) else tensor for name, tensor in weights.items()}
 
 
+def _shift(recipe: Shifted, base: Weights, home: Path, device: str, progress: Progress) -> None:
+    """Find both directions, and keep the model moved along either of them."""
+    problem = Problem(recipe.problem)
+    directions = cast("Callable[..., Sequence[Weights]]", methods.find("direct", recipe.method.name))
+    found = directions(base, problem, **recipe.method.kwargs(), **methods.wired(directions, device=device, progress=progress))
+    for i, direction in enumerate(found):
+        _keep(replace(recipe, which=i), {**base, **mix([{n: base[n] for n in direction}, direction], (1.0, 1.0))}, home)
+
+
 def _fuse(recipe: Fused, models: list[Weights], device: str, progress: Progress) -> Weights:
     compatible(models, [m.name or m.id for m in recipe.models])
     problem = Problem(recipe.problem)
@@ -177,7 +190,7 @@ def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fus
     return {name: state[name].to(tensor.dtype) if name in changed else tensor for name, tensor in fused.items()}
 
 
-def _keep(recipe: Aligned | Connected | Fused, weights: Weights, home: Path) -> None:
+def _keep(recipe: Aligned | Connected | Shifted | Fused, weights: Weights, home: Path) -> None:
     path = made_at(recipe, home)
     path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.write(path, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=True)

@@ -19,8 +19,8 @@ Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
 SplitName: TypeAlias = Literal["train", "val", "test"]
-Recipe: TypeAlias = "Loaded | Aligned | Connected | Fused"
-Wish: TypeAlias = "Run | Look | Make"
+Recipe: TypeAlias = "Loaded | Aligned | Connected | Shifted | Fused"
+Wish: TypeAlias = "Run | Look | Make | Study"
 
 UNHASHED = MappingProxyType({"unhashed": True})
 UNLESS_GIVEN = MappingProxyType({"unless given": True})  # hashed only when it differs from its default: ids made before it existed stay
@@ -136,6 +136,23 @@ class Connected(Spec):
 
 
 @dataclass(frozen=True)
+class Shifted(Spec):
+    """A model moved along the `which`-th of the two directions that a method of kind `direct` finds at it."""
+
+    problem: ProblemSpec
+    base: Recipe
+    which: int
+    method: Method
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+    @classmethod
+    def both(cls, problem: ProblemSpec, base: Recipe, method: Method) -> tuple[Recipe, ...]:
+        """The three corners of the plane around a model: itself, and itself moved along either direction."""
+        title = method.name.replace("_", " ")
+        return (base, *(cls(problem, base, i, method, f"{base.name or base.id} + {title} direction {i + 1}") for i in range(2)))
+
+
+@dataclass(frozen=True)
 class Fused(Spec):
     """One model made of several; the buffers are settled as at a point of a picture, on the problem's train split."""
 
@@ -200,6 +217,15 @@ class Make(Spec):
     """The wish for a recipe's weights as a file."""
 
     recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Study(Spec):
+    """The wish to know something about models that is no metric at a point: a method of kind `study` finds it out."""
+
+    problem: ProblemSpec
+    models: tuple[Recipe, ...]
+    method: Method
 
 
 def _instance(spec: Spec) -> DataclassInstance:

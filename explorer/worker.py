@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from explorer.errors import Refused, Stopped
+from explorer.examine import examine
 from explorer.look import look
 from explorer.matching import Progress
 from explorer.places import made_at
 from explorer.realise import realise
 from explorer.run import Report, keep
-from explorer.spec import Json, Look, Make, Run
+from explorer.spec import Json, Look, Make, Run, Study
 from explorer.status import Status
 from explorer.store import LEASE_S, RunStore
 
@@ -79,6 +80,11 @@ class Worker:
                 return keep(run, self.store, self.home, report=report, device=self.device), None
             case Look() as wish:
                 return True, look(wish, self.store, report=report, device=self.device).to_json()
+            case Study() as wish:
+                try:
+                    return True, examine(wish, self.store, self.home, device=self.device, progress=_progress(report))
+                except Stopped:
+                    return False, None
             case Make(recipe):
                 try:
                     realise(recipe, self.store, self.home, device=self.device, progress=_progress(report))
