@@ -41,9 +41,13 @@ STORIES = (
     ("digits-mlp-trajectory", "epoch-02", "epoch-24", "Early and late in one training run"),
     ("digits-resnet", "seed-0", "seed-1", "A ResNet with batch norm"),
     ("digits-vit", "seed-0", "seed-1", "A vision transformer"),
-    ("digits-cue", "cue-0", "shape-2", "Reads a cue / reads the shape"),
     ("char-gpt", "seed-0", "seed-1", "A language model"),
+    ("digits-cue", "cue-0", "shape-2", "Reads a cue / reads the shape"),
 )
+
+# family, models: the planes that can be looked at before anything has been computed.
+PLANES = (("digits-mlp", ("seed-0", "seed-1", "seed-2")),)
+PLANE_SIZE = 17  # points along each side
 
 
 def make(folder: Path, *, report: Say) -> None:
@@ -84,6 +88,12 @@ def measure(folder: Path, *, report: Say) -> Path:
             field = Field(problems.read(folder / name), corners, methods.method("chart", "line"))
             store.want(Run(field, methods.method("sample", "adaptive"), story=story))
             report(f"{name}: {story}")
+        for name, stems in PLANES:
+            if (folder / name / "problem.toml").is_file():
+                corners = tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems)
+                field = Field(problems.read(folder / name), corners, methods.method("chart", "plane"))
+                store.want(Run(field, methods.method("sample", "grid", {"size": PLANE_SIZE})))
+                report(f"{name}: the plane through {', '.join(stems)}")
         Worker(store, Path(scratch)).work_off()
         failed = [s.error for kind in ("Look", "Run") for s in store.statuses(kind) if s.state != "done"]
         if failed:
@@ -195,7 +205,6 @@ def _gpt(problem: Problem, seed: int) -> Iterator[Weights]:
 
 
 FAMILIES: dict[str, Family] = {
-    "digits-cue": _cue,
     "digits-mlp": _seeds(5, _mlp),
     "digits-mlp-branches": _branches,
     "digits-mlp-finetunes": _finetunes,
@@ -203,4 +212,5 @@ FAMILIES: dict[str, Family] = {
     "digits-resnet": _seeds(3, _resnet),
     "digits-vit": _seeds(2, _vit),
     "char-gpt": _seeds(2, _gpt),
+    "digits-cue": _cue,
 }

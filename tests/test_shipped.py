@@ -1,12 +1,11 @@
 """What ships with the explorer is true here too."""
 
-import numpy as np
 import pytest
 
 from explorer import methods, places
 from explorer.realise import realise
 from explorer.run import keep, open_field
-from explorer.samples import STORIES
+from explorer.samples import PLANE_SIZE, PLANES, STORIES
 from explorer.spec import Run
 from explorer.statistics import barrier
 from explorer.store import RunStore
@@ -21,19 +20,20 @@ def shipped(store):
 
 def test_every_story_is_there_and_finished(shipped):
     """The first page shows all of them."""
-    told = {s.wish.story for s in shipped.statuses("Run") if isinstance(s.wish, Run) and s.state == "done"}
+    told = {s.wish.story for s in shipped.statuses("Run") if s.wish.story and s.state == "done"}
     assert told == {story for *_, story in STORIES}
 
 
 def test_shipped_numbers_are_measured_again_here(shipped: RunStore, home):
-    """Three points of every story, recomputed from the shipped checkpoints, agree to what one machine differs from another."""
+    """Three points of every shipped line and plane, recomputed from the shipped checkpoints, agree to what one machine differs from another."""
     for status in shipped.statuses("Run"):
         field = status.wish.field
         points, _ = shipped.points(field.id)
         evaluate = open_field(field, shipped, home)
+        place = methods.find("chart", field.chart.name)
         for i in (0, 1, len(points) // 2):
-            t = points.coords[i, 0]
-            again = evaluate(np.array([1 - t, t]))
+            (row,) = place(points.coords[i : i + 1], shipped.field(field.id).gram, **field.chart.kwargs())
+            again = evaluate(row)
             assert again[0].sum() == pytest.approx(points.values[i][0].sum(), rel=1e-3, abs=1e-3)
 
 
@@ -41,7 +41,7 @@ def test_shipped_numbers_are_measured_again_here(shipped: RunStore, home):
 @pytest.mark.parametrize("family", ["digits-mlp", "digits-mlp-branches", "digits-resnet", "digits-vit"])
 def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, family):
     """At most 15 points, and the height differs from that of 101 by less than the half-width of its interval."""
-    status = next(s for s in shipped.statuses("Run") if s.wish.field.problem.name == family)
+    status = next(s for s in shipped.statuses("Run") if s.wish.story and s.wish.field.problem.name == family)
     few = barrier(shipped.points(status.wish.field.id)[0])
     assert few.points <= 15
     grid = Run(status.wish.field, methods.method("sample", "grid", {"size": 101}))
@@ -49,6 +49,15 @@ def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, famil
     dense = barrier(shipped.points(grid.field.id)[0])
     assert dense.points >= 101
     assert dense.height.value - few.height.value <= max((few.height.high - few.height.low) / 2, 1e-3)
+
+
+def test_the_planes_of_the_first_look_are_there(shipped):
+    """The Landscape page shows one before anything has been computed."""
+    planes = [s for s in shipped.statuses("Run") if s.wish.field.chart.name == "plane"]
+    assert len(planes) == len(PLANES)
+    for status in planes:
+        assert status.state == "done"
+        assert len(shipped.points(status.wish.field.id)[0]) == PLANE_SIZE**2
 
 
 def test_every_registered_sample_is_where_it_was(shipped, home):

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from explorer import methods, places
 from explorer.figures import confusion
 from explorer.points import Array, Points
-from explorer.spec import Field, Fused, Make, Method, Run
+from explorer.spec import Field, Fused, Make, Method, Run, Study
 from explorer.statistics import band
 from explorer.status import Status
 from explorer.store import RunStore
@@ -25,6 +26,8 @@ from explorer.ui import shell
 from explorer.ui.download import download
 
 CLASSES_DRAWN = 40
+DISTANCES_SHOWN = 6
+EXAMPLES_IN_A_ROW = 6
 
 At: TypeAlias = tuple[float, ...]
 
@@ -51,7 +54,9 @@ def pick_active(store: RunStore, field: Field, at: At | None) -> bool:
     """Whether something about the picked model is still on its way."""
     if at is None:
         return False
-    ids = [w.id for w in wishes(field, at)] + [Make(recipe(store, field, at)).id]
+    made = recipe(store, field, at)
+    mistakes = Study(field.problem, (made,), methods.method("study", "mistakes", {"split": field.split}))
+    ids = [w.id for w in (*wishes(field, at), Make(made), mistakes)]
     return any(s is not None and s.active for s in map(store.status, ids))
 
 
@@ -59,11 +64,15 @@ def recipe(store: RunStore, field: Field, at: At) -> Fused:
     """The point as a recipe like any other."""
     known = store.field(field.id)
     gram = known.gram if known is not None else np.eye(len(field.corners))
-    place = cast("Callable[..., Array]", methods.find("chart", field.chart.name))
-    shares = [float(c) for c in place(np.array([at]), gram, **field.chart.kwargs())[0]]
+    shares = [float(c) for c in _coefficients(field, gram, at)]
     average = Method("average", (("normalise", False), ("weights", tuple(shares))))
     name = " + ".join(f"{c:.3g} {corner.name or corner.id}" for c, corner in zip(shares, field.corners, strict=True) if c).replace("+ -", "− ")
     return Fused(field.problem, field.corners, average, field.buffers, name=name)
+
+
+def _coefficients(field: Field, gram: Array, at: At) -> Array:
+    place = cast("Callable[..., Array]", methods.find("chart", field.chart.name))
+    return place(np.array([at]), gram, **field.chart.kwargs())[0]
 
 
 def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
@@ -83,9 +92,11 @@ def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
                     st.button("Measure it", on_click=inspect, args=(store, field, at), key=f"inspect-{_key(at)}")
             else:
                 _quality(field, Points(points.coords[here], points.values[here], points.counts))
+            _distances(store, field, at)
             _save(store, field, at)
         with right:
             _confusion(store, field, at)
+        _mistakes(store, field, at)
 
 
 def where(field: Field, at: At) -> str:
@@ -112,6 +123,51 @@ def _quality(field: Field, point: Points) -> None:
         else:
             st.metric(f"{field.split} {metric}", f"{mean[i]:.4g} nat" if np.isfinite(mean[i]) else "diverged")
             st.caption(f"95 % interval [{low[0]:.4g}, {high[0]:.4g}]" if np.isfinite(mean[i]) else "The loss here is not a finite number.")
+
+
+def _distances(store: RunStore, field: Field, at: At) -> None:
+    """How far the model lies from each corner: √((c − e)ᵀ G (c − e))."""
+    known = store.field(field.id)
+    if known is None or len(field.corners) > DISTANCES_SHOWN:
+        return
+    apart = _coefficients(field, known.gram, at) - np.eye(len(field.corners))
+    lengths = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", apart, known.gram, apart), 0.0))
+    st.caption("Distance to " + ", ".join(f"{c.name or c.id} {d:.4g}" for c, d in zip(field.corners, lengths, strict=True)))
+
+
+def _mistakes(store: RunStore, field: Field, at: At) -> None:
+    """The samples it gets wrong with the highest loss, once somebody asks for them."""
+    if field.problem.loss != "cross_entropy":
+        return
+    wish = Study(field.problem, (recipe(store, field, at),), methods.method("study", "mistakes", {"split": field.split}))
+    status = store.status(wish.id)
+    if status is None:
+        st.button("Show what it gets wrong", icon=":material/error_outline:", on_click=_want_mistakes, args=(wish,), key=f"mistakes-{_key(at)}")
+    elif status.state == "failed":
+        st.caption(status.error)
+    elif status.state != "done" or not isinstance(status.result, dict):
+        st.caption("Looking for mistakes…")
+    else:
+        _examples(cast("dict[str, object]", status.result), field)
+
+
+def _examples(found: dict[str, object], field: Field) -> None:
+    examples = cast("list[dict[str, object]]", found["examples"])
+    st.markdown(f"**{found['wrong']} of {found['of']} {field.split} samples wrong**" + ("; with the highest loss:" if examples else ""))
+    drawn = [e for e in examples if e["image"] is not None]
+    for start in range(0, len(drawn), EXAMPLES_IN_A_ROW):
+        for column, example in zip(st.columns(EXAMPLES_IN_A_ROW), drawn[start : start + EXAMPLES_IN_A_ROW], strict=False):
+            with column:
+                pixels = np.array(example["image"])
+                times = max(1, 96 // pixels.shape[0])
+                st.image(np.kron(pixels, np.ones((times, times) if pixels.ndim == 2 else (times, times, 1))), width=96)
+                st.caption(f"{example['true']}, taken for {example['said']} ({100 * cast('float', example['share']):.0f} %)")
+    if examples and not drawn:
+        st.dataframe(pd.DataFrame([{k: e[k] for k in ("index", "true", "said", "share")} for e in examples]), hide_index=True)
+
+
+def _want_mistakes(wish: Study) -> None:
+    shell.want(wish, urgent=True)
 
 
 def _confusion(store: RunStore, field: Field, at: At) -> None:
@@ -144,7 +200,7 @@ def _save(store: RunStore, field: Field, at: At) -> None:
     if made is not None:
         name = f"at-{_key(at)}-{make.recipe.id}.safetensors"
         download("Download .safetensors", made, name, icon=":material/download:", key=f"save-{_key(at)}")
-        st.caption(f"Kept at `{made}`")
+        st.caption(f"Kept at `{made}`, and offered as a model on every page.")
     elif status is not None and status.state == "failed":
         st.error(status.error, icon=":material/error:")
     elif _on_its_way(status):

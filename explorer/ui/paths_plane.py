@@ -83,18 +83,17 @@ def draw(
         for i, way in enumerate(ways)
         if (trace := _trace(store, way, chosen.run.field, there.frame, PALETTE[i % len(PALETTE)], axis)) is not None
     ]
-    log = metric == "loss"  # far from the models it is hundreds of times as high as near them
     outside = max(there.frame.outside) if len(field.corners) > 3 else 0.0
     plane(
         grid,
         markers,
         traces,
         key=f"plane-{coarse.id}-{size}",
-        z_title=line.y_title(field, metric) + (", colours logarithmic" if log else ""),
+        z_title=line.y_title(field, metric),
         alt=f"{metric} in the plane of {chosen.name}.",
         pick=tuple(there.places(np.array(pick)).tolist()) if pick else None,
         on_pick=lambda spot: on_pick(spot, there),
-        log=log,
+        log=metric == "loss",  # far from the models it is hundreds of times as high as near them
         group=group,
         caption=f"{grid.measured} of {size * size} cells measured · distances between weights are true"
         + (f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.frame.corners) else ""),

@@ -11,8 +11,9 @@ from explorer.spec import Run
 from explorer.statistics import barrier
 from explorer.status import Status, duration
 from explorer.store import RunStore
-from explorer.ui import shell, state
+from explorer.ui import landscape_form, shell, state
 from explorer.ui.align_form import Comparison
+from explorer.ui.landscape_form import PLANES
 
 PAGE = 20
 
@@ -55,15 +56,16 @@ def _row(store: RunStore, status: Status) -> None:
     with st.container(border=True):
         what, how, go = st.columns([5, 4, 3], vertical_alignment="center")
         with what:
-            a, b = line.names(field)
-            st.markdown(f"**{a} → {b}** · {field.problem.title or field.problem.name}")
+            st.markdown(f"**{_title(status.wish)}** · {field.problem.title or field.problem.name}")
             asked = "shipped" if status.wish.story else f"asked {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
             st.caption(f"{field.chart.name} · {status.wish.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
         with how:
             state.badge(status)
             st.caption(_result(store, status))
         with go:
-            if field.chart.name == "line":
+            if field.chart.name in PLANES:
+                shell.link("landscape", "Open", icon=":material/open_in_new:", runs=status.id)
+            elif field.chart.name == "line" and field.attack is None:
                 shell.link("align" if Comparison.of(status.wish) else "interpolate", "Open", icon=":material/open_in_new:", run=status.id)
             else:
                 shell.link("paths", "Open", icon=":material/open_in_new:", runs=status.id)
@@ -82,12 +84,18 @@ def _row(store: RunStore, status: Status) -> None:
                 )
 
 
+def _title(run: Run) -> str:
+    if run.field.chart.name in PLANES:
+        return f"Plane of {landscape_form.name_of(run)}"
+    return " → ".join(line.names(run.field))
+
+
 def _result(store: RunStore, status: Status) -> str:
     assert isinstance(status.wish, Run)
     if status.state != "done":
         return state.sentence(status)
     field = status.wish.field
     points, _ = store.points(field.id)
-    found = barrier(points, 0, name=field.metrics[0]) if len(points) else None
+    found = barrier(points, 0, name=field.metrics[0]) if len(points) and field.chart.name not in PLANES else None
     spent = f"{len(points)} points, {duration(store.cost(field.id))} of computing"
     return f"{spent} · barrier {line.shown(found)}" if found else spent

@@ -22,6 +22,7 @@ PAGES = (
     ("align", "Align", ":material/join_inner:"),
     ("interpolate", "Interpolate", ":material/show_chart:"),
     ("paths", "Paths", ":material/route:"),
+    ("landscape", "Landscape", ":material/landscape:"),
     ("runs", "Runs", ":material/history:"),
 )
 

@@ -63,6 +63,7 @@ def test_a_deep_link_on_a_fresh_server_shows_the_page_in_its_frame(serve, home, 
         ("align", "Align"),
         ("interpolate", "Interpolate"),
         ("paths", "Paths"),
+        ("landscape", "Landscape"),
         ("runs", "Runs"),
     ],
 )
@@ -231,3 +232,16 @@ def test_pointing_at_the_curve_shows_the_place_in_its_plane_and_back(url, page, 
     expect(page).to_have_url(re.compile("at="))
     expect(page.get_by_text(re.compile("The model at u = "))).to_be_visible()
     expect(page.get_by_text("test accuracy")).to_be_visible()
+
+
+def test_a_place_of_the_landscape_is_a_model(url, page):
+    """The shipped plane is there at once; a click gives the model there, and what it gets wrong."""
+    page.goto(f"{url}/landscape")
+    expect(page.locator(".plane canvas")).to_be_visible()
+    expect(page.get_by_text("The lowest measured loss is")).to_be_visible()
+    page.locator(".plane .grip").click(position={"x": 100, "y": 60})
+    expect(page).to_have_url(re.compile("at="))
+    expect(page.get_by_text(re.compile("The model at u = "))).to_be_visible()
+    expect(page.get_by_text("test accuracy")).to_be_visible()
+    page.get_by_role("button", name="Show what it gets wrong").click()
+    expect(page.get_by_text("samples wrong")).to_be_visible()

@@ -7,6 +7,7 @@ import { element, hear, least, logTicks, most, niceStep, put, round, set, shape,
 
 const NEAR = 14; // px within which the pointer is on a path
 const BAR = 74; // px for the colour bar and its numbers
+const DECADES = 4; // of a logarithmic scale, from the highest value downwards; what is lower has the lowest colour
 const planes = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -109,12 +110,14 @@ class Plane {
     Object.assign(this.grip.style, {
       left: `${this.left}px`, top: `${this.top}px`, width: `${this.right - this.left}px`, height: `${this.bottom - this.top}px`,
     });
-    const values = this.data.z.flat().filter((value) => value !== null && (!this.data.log || value > 0));
+    const values = this.data.z.flat().filter((value) => value !== null);
     let [low, high] = this.data.span ?? (values.length ? [least(values), most(values)] : [0, 1]);
+    if (this.data.log) [low, high] = high > 0 ? [Math.max(low, high / 10 ** DECADES), high] : [0.1, 1];
     if (low === high) [low, high] = [low - Math.abs(low || 1) / 2, high + Math.abs(high || 1) / 2];
     this.span = [low, high];
-    const up = this.data.log ? Math.log10 : (value) => value;
+    const up = this.data.log ? (value) => Math.log10(Math.max(value, low)) : (value) => value;
     this.share = (value) => Math.min(1, Math.max(0, (up(value) - up(low)) / (up(high) - up(low))));
+    this.floor = values.some((value) => value < low);
     const wanted = Math.max(3, Math.floor((this.bottom - this.top) / 42));
     this.levels = (this.data.log ? logTicks(low, high, wanted) : ticks(low, high, niceStep((high - low) / wanted))).filter((t) => t.at >= low && t.at <= high);
   }
@@ -128,7 +131,7 @@ class Plane {
     const paper = this.canvas.getContext("2d");
     paper.scale(ratio, ratio);
     const known = [];
-    z.forEach((row, j) => row.forEach((value, i) => value !== null && (!log || value > 0) && known.push([i, j, value])));
+    z.forEach((row, j) => row.forEach((value, i) => value !== null && known.push([i, j, value])));
     const gone = new Set(lost.map(([i, j]) => j * x.length + i));
     const edge = (axis, k) => (k === 0 ? axis[0] - (axis[1] - axis[0]) / 2 : k === axis.length ? axis.at(-1) + (axis.at(-1) - axis.at(-2)) / 2 : (axis[k - 1] + axis[k]) / 2);
     const xs = Array.from({ length: x.length + 1 }, (_, i) => this.px(edge(x, i)) - this.left);
@@ -141,7 +144,7 @@ class Plane {
           hatch(paper, box);
           continue;
         }
-        const measured = value !== null && (!log || value > 0);
+        const measured = value !== null;
         if (!measured) {
           if (!known.length) continue;
           let best = Infinity;
@@ -161,7 +164,7 @@ class Plane {
       for (const level of this.levels) {
         paper.strokeStyle = this.share(level.at) > 0.55 ? "rgb(0 0 0 / 55%)" : "rgb(255 255 255 / 60%)";
         paper.beginPath();
-        for (const [a, b] of contour(x, y, z, level.at, log)) {
+        for (const [a, b] of contour(x, y, z, level.at, log, this.span[0])) {
           paper.moveTo(this.px(a[0]) - this.left, this.py(a[1]) - this.top);
           paper.lineTo(this.px(b[0]) - this.left, this.py(b[1]) - this.top);
         }
@@ -199,6 +202,7 @@ class Plane {
       const shade = colours[Math.round(((k + 0.5) / slices) * (colours.length - 1))];
       nodes.push(shape("rect", { x: bar, y: this.bottom - (tall * (k + 1)) / slices - 0.5, width: 12, height: tall / slices + 1, fill: shade }));
     }
+    if (this.floor) nodes.push(text("or less", { class: "tick", x: bar, y: this.bottom + 13 }));
     for (const level of this.levels) {
       nodes.push(text(level.text, { class: "tick", x: bar + 17, y: this.bottom - tall * this.share(level.at), dy: "0.35em" }));
     }
@@ -265,7 +269,7 @@ class Plane {
     const value = this.data.z[j][i];
     const lost = this.data.lost.some(([a, b]) => a === i && b === j);
     const lines = [element("div", "", element("b", "", `(${short(x)}, ${short(y)})`))];
-    lines.push(element("div", "", value === null ? (lost ? "diverged here" : "not measured here yet") : `${this.data.zTitle}: ${short(value)} in this cell`));
+    lines.push(element("div", "", value === null ? (lost ? "diverged here" : "not measured here yet") : `${this.data.zName}: ${short(value)} in this cell`));
     if (on) lines.push(element("div", "", line(on.path.colour), `${on.path.name}: ${this.data.unit} = ${short(Number(on.s.toFixed(3)))}`));
     this.readout.replaceChildren(...lines);
     const { offsetWidth: w, offsetHeight: h } = this.readout;
@@ -371,8 +375,8 @@ function along(path, s) {
 }
 
 /** Pieces of the line at a level, straight across each square between four measured values (marching squares). */
-function contour(x, y, z, level, log) {
-  const up = log ? Math.log10 : (value) => value;
+function contour(x, y, z, level, log, low) {
+  const up = log ? (value) => Math.log10(Math.max(value, low)) : (value) => value;
   const height = up(level);
   const found = [];
   for (let j = 0; j + 1 < y.length; j++) {

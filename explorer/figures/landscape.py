@@ -1,0 +1,123 @@
+"""What a measured plane shows: its cross-sections, its picture in three dimensions, and its story in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures.curve import INK, Curve
+from explorer.figures.plane import SCALE, Marker, Surface, Trace
+from explorer.points import Array
+
+
+def sections(grid: Surface, x: float, y: float) -> tuple[Curve, Curve]:
+    """The row and the column of cells that run through a place: values against the distance to the right, and against the distance upwards."""
+    row, column = int(np.abs(grid.y - y).argmin()), int(np.abs(grid.x - x).argmin())
+    across, up = np.isfinite(grid.z[row]) | grid.lost[row], np.isfinite(grid.z[:, column]) | grid.lost[:, column]
+    return (
+        Curve(f"to the right, at height {grid.y[row]:.3g}", grid.x[across], grid.z[row, across]),
+        Curve(f"upwards, at {grid.x[column]:.3g} to the right", grid.y[up], grid.z[up, column]),
+    )
+
+
+def height(grid: Surface, x: Array, y: Array) -> Array:
+    """The surface at places inside the grid, straight between measured cells; NaN where one of the four around is not known."""
+    i = np.clip(np.searchsorted(grid.x, x) - 1, 0, len(grid.x) - 2)
+    j = np.clip(np.searchsorted(grid.y, y) - 1, 0, len(grid.y) - 2)
+    u = (x - grid.x[i]) / (grid.x[i + 1] - grid.x[i])
+    v = (y - grid.y[j]) / (grid.y[j + 1] - grid.y[j])
+    lower = (1 - u) * grid.z[j, i] + u * grid.z[j, i + 1]
+    upper = (1 - u) * grid.z[j + 1, i] + u * grid.z[j + 1, i + 1]
+    return np.where((u >= 0) & (u <= 1) & (v >= 0) & (v <= 1), (1 - v) * lower + v * upper, np.nan)
+
+
+def relief(grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *, z_title: str, log: bool) -> go.Figure:
+    """The plane as a surface to turn around. Models and paths stand on it; where it is not measured it has holes."""
+    z = np.where(grid.z > 0, grid.z, np.nan) if log else grid.z
+    fig = go.Figure(
+        go.Surface(
+            x=grid.x,
+            y=grid.y,
+            z=z,
+            surfacecolor=np.log10(z) if log else z,
+            colorscale=SCALE,
+            showscale=False,
+            hovertemplate="(%{x:.4g}, %{y:.4g})<br>" + escape(z_title, quote=False) + " %{z:.4g}<extra></extra>",
+        )
+    )
+    for trace in traces:
+        fig.add_scatter3d(
+            x=trace.x,
+            y=trace.y,
+            z=height(grid, trace.x, trace.y),
+            mode="lines",
+            line={"color": trace.colour, "width": 6},
+            name=escape(trace.name, quote=False),
+        )
+    if markers:
+        x, y = np.array([m.x for m in markers]), np.array([m.y for m in markers])
+        fig.add_scatter3d(
+            x=x,
+            y=y,
+            z=height(grid, x, y),
+            mode="markers+text",
+            text=[escape(m.name, quote=False) for m in markers],
+            marker={"size": 5, "color": "white", "line": {"color": INK, "width": 2}},
+            hoverinfo="text",
+            showlegend=False,
+        )
+    fig.update_layout(
+        template="plotly_white",
+        margin={"l": 0, "r": 0, "t": 10, "b": 0},
+        height=560,
+        legend={"orientation": "h", "y": 1.02},
+        scene={
+            "xaxis": {"title": "distance"},
+            "yaxis": {"title": "distance"},
+            "zaxis": {"title": escape(z_title, quote=False), "type": "log" if log else "linear"},
+            "aspectmode": "manual",
+            "aspectratio": {"x": 1, "y": float(np.ptp(grid.y) / np.ptp(grid.x)), "z": 0.6},
+        },
+    )
+    return fig
+
+
+def explain(grid: Surface, markers: Sequence[Marker], *, metric: str, unit: str, around: bool, dimensions: int) -> str:
+    """The picture in words, from its numbers: where it is low and high, what lies between the models, and what it cannot show."""
+    known = np.isfinite(grid.z)
+    if not known.any():
+        return "Nothing is measured yet."
+    j, i = np.unravel_index(np.nanargmin(grid.z), grid.z.shape)
+    low, high = float(np.nanmin(grid.z)), float(np.nanmax(grid.z))
+    lowest = f"The lowest measured {metric} is **{low:.4g} {unit}** at ({grid.x[i]:.3g}, {grid.y[j]:.3g}), the highest {high:.4g} {unit}."
+    at = [(m, float(height(grid, np.array([m.x]), np.array([m.y]))[0])) for m in markers if m.outside <= 1e-6 * np.ptp(grid.x)]
+    at = [(m, value) for m, value in at if np.isfinite(value)]
+    nearest = min(at, key=lambda pair: np.hypot(pair[0].x - grid.x[i], pair[0].y - grid.y[j]), default=None)
+    if nearest is not None:
+        far = float(np.hypot(nearest[0].x - grid.x[i], nearest[0].y - grid.y[j]))
+        step = float(grid.x[1] - grid.x[0])
+        where = f"in the cell of {nearest[0].name}" if far <= step else f"{far:.3g} away from {nearest[0].name}, the nearest of the models"
+        lowest += f" The lowest place lies {where}."
+    between: list[str] = []
+    for k, (a, _) in enumerate(at):
+        for b, _ in at[k + 1 :]:
+            t = np.linspace(0, 1, 65)
+            line = height(grid, a.x + t * (b.x - a.x), a.y + t * (b.y - a.y))
+            if np.isfinite(line).all():
+                rise = float((line - ((1 - t) * line[0] + t * line[-1])).max())
+                between.append(f"{a.name} and {b.name} {max(rise, 0.0):.3g}")
+    ridges = f" Read off the cells, the rise above the straight line is, in {unit}: {'; '.join(between)}." if between and not around else ""
+    lost = f" In {int(grid.lost.sum())} cells the {metric} is no finite number." if grid.lost.any() else ""
+    limits = (
+        f"This is one plane of {dimensions:,} dimensions, its values those at the middle of each cell. "
+        + (
+            "Another pair of directions shows another picture; a minimum here is a minimum along these two directions only."
+            if around
+            else "Two valleys that look apart here may be joined through other dimensions: that two models lie in one basin is shown by a path, not by a plane."
+        )
+        + " Exact barriers with intervals are on the line between two models."
+    )
+    return f"{lowest}{ridges}{lost}\n\n{limits}"

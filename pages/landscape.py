@@ -1,0 +1,26 @@
+"""Landscape: what a plane through weight space looks like, and which model stands at each of its places."""
+
+import streamlit as st
+
+from explorer.ui import landscape_form, landscape_view, shell
+from explorer.ui.several import asked_runs
+
+shell.require()
+store = shell.store()
+
+st.title("Landscape")
+st.caption("The loss on a plane through three models, around one, or closest to many. Distances are true, every place is a model: click it.")
+
+runs, asked = asked_runs(store)
+shown = [run for run in runs if run.field.chart.name in landscape_form.PLANES]
+if len(shown) < asked:
+    st.warning("Some planes of this address are not in this store. Choose the models and draw again.", icon=":material/link_off:")
+if wanted := landscape_form.form(store, shown):
+    st.query_params.from_dict({"runs": landscape_view.want_all(wanted)})
+    st.rerun()
+if not shown and (first := landscape_form.default(store)) is not None:
+    if store.status(first.id) is None:
+        landscape_view.want_all([first])
+    shown = [first]
+if shown:
+    landscape_view.show(store, shown)

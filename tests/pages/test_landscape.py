@@ -1,0 +1,88 @@
+"""The Landscape page: a first picture at once, planes of every kind, the model at a place."""
+
+import numpy as np
+
+from explorer import checkpoint, methods
+from explorer.api import loaded
+from explorer.spec import Look, Run
+from explorer.ui import landscape_form
+from tests.pages.conftest import words
+
+
+def button(app, label):
+    """The button whose label begins so."""
+    return next(b for b in app.button if b.label.startswith(label))
+
+
+def three(tiny, store, work):
+    """The tiny checkpoints and a third one beside them, registered."""
+    c = tiny.folder / "c.safetensors"
+    if not c.exists():
+        a, b = (checkpoint.read(p).weights for p in (tiny.a, tiny.b))
+        checkpoint.write(c, {k: a[k].flip(0).contiguous() + 0.1 * b[k] for k in a})
+    store.want(Look(str(tiny.folder), stamp="three"))
+    work()
+    return tuple(loaded(p) for p in (tiny.a, tiny.b, c))
+
+
+def test_the_first_visit_shows_a_shipped_plane(visit):
+    """Measured beforehand: nobody works, and the picture is there."""
+    app = visit("landscape")
+    assert not app.exception
+    assert "The lowest measured loss is" in words(app)
+    assert "seed-0 and seed-1" in words(app)
+
+
+def test_a_plane_of_three_models_is_drawn_and_refined_by_itself(visit, store, work, tiny):
+    """Coarse, then fine without asking, because it is quick; nothing is measured twice."""
+    models = three(tiny, store, work)
+    run = landscape_form.through(tiny.problem.spec, models, size=5)
+    store.want(run)
+    work()
+    app = visit("landscape", runs=run.id)
+    assert not app.exception
+    asked = [s.wish for s in store.statuses("Run") if isinstance(s.wish, Run) and s.wish.field == run.field]
+    assert {r.sampler["size"] for r in asked} >= {5}
+    assert "dimensions" in words(app)
+
+
+def test_a_place_of_the_address_is_the_model_there(visit, store, work, tiny):
+    """Quality, distances to the corners, and its mistakes when somebody asks."""
+    models = three(tiny, store, work)
+    run = landscape_form.through(tiny.problem.spec, models)
+    store.want(run)
+    work()
+    app = visit("landscape", runs=run.id, at="0.5,0.5", of="0")
+    assert not app.exception
+    work()
+    app.run()
+    assert "The model at u = 0.5, v = 0.5" in words(app)
+    assert "Distance to a" in words(app)
+    button(app, "Show what it gets wrong").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert "samples wrong" in words(app)
+
+
+def test_random_directions_with_several_seeds_stand_side_by_side(visit, store, work, tiny):
+    """One picture for each, around the same model; the first is the model itself."""
+    three(tiny, store, work)
+    runs = [landscape_form.around(tiny.problem.spec, loaded(tiny.a), methods.method("direct", "random", {"seed": s}), 0.5) for s in (0, 1)]
+    for run in runs:
+        store.want(run)
+    work()
+    app = visit("landscape", runs=",".join(r.id for r in runs))
+    assert not app.exception
+    assert "seed 0" in words(app)
+    assert "seed 1" in words(app)
+    middle = [store.points(r.field.id)[0] for r in runs]
+    centre = [p.means()[np.flatnonzero((p.coords == 0.5).all(axis=1))[0], 0] for p in middle]
+    assert centre[0] == centre[1], "both planes go through the same model"
+
+
+def test_an_address_with_nonsense_leaves_a_page(visit, store, work, tiny):
+    """Unknown runs, a place that is no number, a plane that is not there."""
+    for query in ({"runs": "feed"}, {"at": "a,b"}, {"at": "0.5,0.5", "of": "7"}, {"at": "nan,inf"}):
+        app = visit("landscape", **query)
+        assert not app.exception
