@@ -26,6 +26,8 @@ VERBS: Mapping[str, str] = {
     "fuse": "fuse",
     "connect": "connect",
     "train": "train",
+    "direct": "directions",
+    "study": "study",
     "chart": "place",
     "sample": "ask",
     "nets": "build",
@@ -206,13 +208,25 @@ def chart_of(connect: str) -> str:
     return str(_constant("connect", connect, "CHART"))
 
 
+def corners_of(method: Method) -> int:
+    """How many corners a connecting method makes between its ends: its option `bends`, else its module's constant `BENDS`, else 1."""
+    given = method.kwargs().get("bends")
+    if isinstance(given, int):
+        return given
+    found = _constant("connect", method.name, "BENDS", missing=1)
+    assert isinstance(found, int)
+    return found
+
+
 def axes(chart: str) -> tuple[str, ...]:
     """Names of a chart's coordinates, from its module's constant `AXES`."""
     return tuple(_constant("chart", chart, "AXES"))  # pyright: ignore[reportArgumentType]
 
 
-def _constant(kind: str, name: str, constant: str) -> object:
+def _constant(kind: str, name: str, constant: str, *, missing: object = None) -> object:
     for node in _source(kind, name).body:
         if isinstance(node, ast.Assign) and _name(node.targets[0]) == constant:
             return ast.literal_eval(node.value)
-    raise TypeError(f"{kind}/{name} has no {constant}.")
+    if missing is None:
+        raise TypeError(f"{kind}/{name} has no {constant}.")
+    return missing

@@ -61,3 +61,10 @@ def test_forms_do_not_load_torch():
         "assert methods.names('fuse'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_number_of_trained_corners_is_an_option_or_a_constant():
+    """The option `bends`; a method that always makes as many says so in its module; otherwise there is one."""
+    assert methods.corners_of(methods.method("connect", "bezier", {"bends": 4})) == 4
+    assert methods.corners_of(methods.method("connect", "line_subspace")) == 2
+    assert methods.corners_of(methods.method("connect", "subspace")) == 1
