@@ -68,7 +68,10 @@ class State:
 
 @dataclass(frozen=True)
 class Trained:
-    """The corners between the ends after some epochs, the mean training loss of the last one, and the state to go on from where that can be done."""
+    """The corners between the ends after some epochs, the mean training loss of the last one, and the state to go on from where that can be done.
+
+    Running statistics of batch norm are those the corners began with: measure them anew before a corner is judged by itself.
+    """
 
     corners: tuple[Weights, ...]
     epoch: int

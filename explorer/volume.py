@@ -3,7 +3,7 @@
 With the edges eⱼ = cornerⱼ − corner₀ as the rows of E and G = E Eᵀ, the volume is √det G / k! for k + 1 corners, and the gradient of its logarithm
 with respect to the edges is G⁻¹E. Its row for a corner is the unit normal of the opposite face over the corner's height above it.
 
-Benton et al. 2021, "Loss Surface Simplexes for Mode Connecting Volumes and Fast Ensembling", section 4 (there by the Cayley–Menger determinant).
+Benton et al. 2021, "Loss Surface Simplexes for Mode Connecting Volumes and Fast Ensembling" (there by the Cayley–Menger determinant).
 """
 
 from __future__ import annotations

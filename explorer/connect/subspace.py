@@ -1,7 +1,7 @@
 """Subspace: train a third corner, so that every mixture in the triangle between it and the two models has a low loss.
 
-Wortsman et al. 2021, "Learning Neural Network Subspaces", section 3; Benton et al. 2021, "Loss Surface Simplexes for Mode Connecting Volumes and Fast
-Ensembling" (SPRO), section 4. With the two models θ₀, θ₂ as they are, the corner θ₁ minimises E_α L(Σ αᵢθᵢ) − reg·log Vol, α uniform in the triangle
+Wortsman et al. 2021, "Learning Neural Network Subspaces"; Benton et al. 2021, "Loss Surface Simplexes for Mode Connecting Volumes and Fast
+Ensembling" (SPRO). With the two models θ₀, θ₂ as they are, the corner θ₁ minimises E_α L(Σ αᵢθᵢ) − reg·log Vol, α uniform in the triangle
 (Dirichlet with all parameters 1) and Vol the triangle's area, √det G / 2 with G the Gram matrix of its edges. The gradient of log Vol is the unit
 normal of the segment over the corner's height above it (explorer.volume): small triangles are pushed apart strongly, large ones hardly.
 

@@ -17,7 +17,7 @@ from explorer.points import Points
 from explorer.spec import Connected, Field, Run
 from explorer.statistics import Estimate, barrier, highest, path_mean
 from explorer.store import RunStore
-from explorer.ui import paths_form, paths_plane, shell
+from explorer.ui import bridge_view, paths_form, paths_plane, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
@@ -82,6 +82,8 @@ def show(store: RunStore, ways: list[Way]) -> None:
     active = _active(store, ways, chosen)
     st.fragment(_live, run_every=POLL_S if active else None)(store, ways, chosen, metric, log, by_length, with_plane, active)
     _takeaway(store, ways, metric)
+    if status is not None and status.state == "done":
+        bridge_view.show(store, chosen.run.field)
 
 
 def asked_t() -> float | None:

@@ -35,10 +35,9 @@ def worst(tiny, ends, corners, chart):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_corners_go_with_the_method_s_chart(tiny, ends, name):
-    """As many as the option `bends` says, of the ends' names, shapes and dtypes."""
+    """As many as promised, of the ends' names, shapes and dtypes."""
     last = trained(tiny, ends, name)
-    bends = dict(methods.method("connect", name).options).get("bends", 1)
-    assert len(last.corners) == bends
+    assert len(last.corners) == methods.corners_of(methods.method("connect", name))
     assert methods.chart_of(name) in methods.names("chart")
     for corner in last.corners:
         assert {k: (v.shape, v.dtype) for k, v in corner.items()} == {k: (v.shape, v.dtype) for k, v in ends[0].items()}

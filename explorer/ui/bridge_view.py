@@ -1,0 +1,89 @@
+"""The bridge of a trained path: what a small head on the first model makes of the model half-way, beside the path's picture."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pandas as pd
+import streamlit as st
+
+from explorer.errors import Refused
+from explorer.spec import Field, Study
+from explorer.store import RunStore
+from explorer.ui import forms, model_view, shell, state
+
+ANSWERS = {
+    "alone": "A alone",
+    "target": "the model half-way",
+    "ensemble": "mean of both (two networks)",
+    "bridged": "mean of A and the bridge (one network and a head)",
+}
+
+
+def show(store: RunStore, field: Field) -> None:
+    """Ask for the bridge, and what came of it."""
+    if field.problem.loss != "cross_entropy" or len(field.corners) < 3:
+        return
+    with st.expander("Bridge: the answers of the model half-way, without that model", icon=":material/alt_route:"):
+        st.markdown(
+            "An ensemble of A and the middle of the curve asks two networks. A **bridge** is a small head that reads A's last features and predicts what the"
+            " middle would have said (Yun et al. 2023)."
+        )
+        try:
+            method = forms.options("study", "bridge", key=f"bridge-{field.id}", fields=st.container())
+        except (Refused, ValueError) as refusal:
+            st.error(str(refusal))
+            return
+        wish = Study(field.problem, (field.corners[0], model_view.recipe(store, field, (0.5,))), method)
+        st.button("Train the bridge", icon=":material/alt_route:", on_click=shell.resume, args=(wish,), key=f"bridge-go-{field.id}")
+        status = store.status(wish.id)
+        if status is not None:
+            st.fragment(_live, run_every=0.5 if status.active else None)(store, wish, status.active)
+
+
+def _live(store: RunStore, wish: Study, was_active: bool) -> None:
+    status = store.status(wish.id)
+    if status is None:
+        return
+    if status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    elif status.active:
+        st.progress(status.done / status.total if status.total else 0.0, text=state.sentence(status))
+    elif isinstance(status.result, dict):
+        _table(cast("dict[str, object]", status.result))
+    if was_active != status.active:
+        st.rerun()
+
+
+def _table(found: dict[str, object]) -> None:
+    answers = cast("dict[str, dict[str, list[float]]]", found["answers"])
+    rows = [
+        {
+            "answer": ANSWERS[who],
+            "test loss (nat)": _text(row["loss"]),
+            "minus A alone": _text(row["loss − alone"]) if "loss − alone" in row else "",
+            "test error (%)": _text(row["error"], 100),
+            "minus A alone (points)": _text(row["error − alone"], 100) if "error − alone" in row else "",
+        }
+        for who, row in answers.items()
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    apart = cast("dict[str, list[float]]", found["divergence"])
+    worse = answers["bridged"]["loss − alone"][1] > 0
+    better = answers["bridged"]["loss − alone"][2] < 0
+    verdict = (
+        "Here the bridge makes A **worse**: what it stands for is itself no better."
+        if worse
+        else "Here the bridge **improves** A."
+        if better
+        else "Here the bridge makes **no difference** that these samples can show."
+    )
+    st.markdown(
+        f"{verdict} Its answers diverge from those of the model half-way by {_text(apart['bridge'])} nat; a copy of A's by {_text(apart['copied'])}, A's at the"
+        f" best temperature by {_text(apart['tempered'])}. The head costs {100 * cast('float', found['cost']):.1f} % of a pass through the network."
+    )
+
+
+def _text(interval: list[float], scale: float = 1.0) -> str:
+    value, low, high = (scale * v for v in interval)
+    return f"{value:.4g} [{low:.4g}, {high:.4g}]"
