@@ -10,6 +10,13 @@ from explorer.api import align
 
 aligned = align("a.safetensors", "b.safetensors", method="weight_matching")
 print(aligned.pairs[0].reduction())
+
+from explorer.api import connect, landscape, landscape_around
+
+path = connect("a.safetensors", "b.safetensors", method="bezier", method_options={"epochs": 60})
+print(path.barrier("error"))
+landscape("a.safetensors", "b.safetensors", "c.safetensors").figure().show()
+landscape_around("a.safetensors", directions="random", extent=0.5).figure().show()
 """
 
 from __future__ import annotations
@@ -17,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import plotly.graph_objects as go
 
@@ -24,7 +32,10 @@ from explorer import checkpoint, methods, places
 from explorer import problem as problems
 from explorer.errors import Refused
 from explorer.figures import line as line_figure
+from explorer.figures import plane as plane_figure
+from explorer.figures.plane import Marker, Surface
 from explorer.files import checkpoints_at, digest
+from explorer.frame import Window
 from explorer.look import recognise
 from explorer.matched import Matched
 from explorer.places import home as default_home
@@ -32,7 +43,7 @@ from explorer.places import made_at, matched_at
 from explorer.points import Points
 from explorer.realise import realise
 from explorer.run import keep
-from explorer.spec import Aligned, Buffers, Connected, Field, Fused, Loaded, ProblemSpec, Recipe, Run, SplitName
+from explorer.spec import Aligned, Buffers, Connected, Field, Loaded, ProblemSpec, Recipe, Run, Shifted, SplitName
 from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.store import RunStore
 
@@ -86,6 +97,39 @@ class AlignedModels:
     pairs: tuple[Pair, ...]
 
 
+@dataclass(frozen=True)
+class Plane:
+    """A measured plane: its points, where they lie, and the picture made of them."""
+
+    run: Run
+    points: Points
+    window: Window
+
+    def surface(self, metric: str = "loss") -> Surface:
+        """The values by their distances along both axes; errors are in percent."""
+        size = self.run.sampler["size"]
+        assert isinstance(size, int)
+        scale = 100.0 if metric == "error" else 1.0
+        return plane_figure.surface(self.points, self.run.field.metrics.index(metric), self.window, size, scale=scale)
+
+    def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
+        """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
+        corners = self.run.field.corners if self.run.field.chart.name == "plane" else self.run.field.corners[:1]
+        frame = self.window.frame
+        markers = [
+            Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)
+        ]
+        return plane_figure.figure(
+            self.surface(metric),
+            markers,
+            [],
+            z_title=line_figure.y_title(self.run.field, metric),
+            title=f"{metric} in the plane of {', '.join(m.name for m in markers)}",
+            footnote=f"{len(self.points)} measured points, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances between weights are true.",
+            log=metric == "loss" if log is None else log,
+        )
+
+
 Reporter = Callable[[int, int, int, str], bool]
 
 
@@ -112,8 +156,6 @@ def interpolate(
     `problem`: the name of a shipped problem, or a folder with a problem.toml; by default the one the first checkpoint fits.
     Points that the store in `home` holds already are not measured again. Files and arguments are not changed.
     """
-    home = home or default_home()
-    store = RunStore(home / "store.sqlite")
     field = Field(
         problem=problem if isinstance(problem, ProblemSpec) else _problem_of(a, problem),
         corners=(loaded(a), loaded(b)),
@@ -122,10 +164,7 @@ def interpolate(
         samples=samples,
         buffers=buffers,
     )
-    run = Run(field, methods.method("sample", sampler, options))
-    keep(run, store, home, report=report, device=device)
-    points, _ = store.points(field.id)
-    return Line(run, points.sorted())
+    return Line(*_measured(Run(field, methods.method("sample", sampler, options)), report, home, device))
 
 
 def align(
@@ -174,12 +213,103 @@ def align(
     return AlignedModels(aligned, tuple(made_at(r, home) for r in aligned), Matched.read(matched_at(aligned[0], home)), pairs)
 
 
+def connect(
+    a: str | Path | Recipe,
+    b: str | Path | Recipe,
+    *,
+    method: str = "bezier",
+    method_options: Mapping[str, object] | None = None,
+    problem: str | Path | ProblemSpec | None = None,
+    split: SplitName = "test",
+    samples: int = 0,
+    buffers: Buffers = "recalibrate",
+    sampler: str = "adaptive",
+    options: Mapping[str, object] | None = None,
+    report: Reporter = _silent,
+    home: Path | None = None,
+    device: str = "cpu",
+) -> Line:
+    """Train a path between two models, which stay as they are, and measure it. Further arguments as in `interpolate`.
+
+    The corners it makes are kept in `home`; a training that was broken off goes on. Refused for methods that make no path (of one coordinate).
+    """
+    chart = methods.chart_of(method)
+    if len(methods.axes(chart)) != 1:
+        raise Refused(f"{method} makes no path but something of {len(methods.axes(chart))} dimensions. Paths are made by: {', '.join(_paths())}.")
+    spec = problem if isinstance(problem, ProblemSpec) else _problem_of(a, problem)
+    how = methods.method("connect", method, method_options)
+    corners = Connected.every(spec, (loaded(a), loaded(b)), how, methods.corners_of(how))
+    field = Field(problem=spec, corners=corners, chart=methods.method("chart", chart), split=split, samples=samples, buffers=buffers)
+    return Line(*_measured(Run(field, methods.method("sample", sampler, options)), report, home, device))
+
+
+def landscape(
+    *models: str | Path | Recipe,
+    size: int = 33,
+    margin: float = 0.25,
+    problem: str | Path | ProblemSpec | None = None,
+    split: SplitName = "test",
+    samples: int = 0,
+    buffers: Buffers = "recalibrate",
+    report: Reporter = _silent,
+    home: Path | None = None,
+    device: str = "cpu",
+) -> Plane:
+    """Measure the plane through three models, or the one closest to more, at size × size points. Further arguments as in `interpolate`.
+
+    `margin`: how far the picture reaches beyond the models on every side, as a share of its longer side.
+    """
+    spec = problem if isinstance(problem, ProblemSpec) else _problem_of(models[0], problem)
+    chart = methods.method("chart", "plane", {"margin": margin})
+    return _plane(Field(spec, tuple(map(loaded, models)), chart, split=split, samples=samples, buffers=buffers), size, report, home, device)
+
+
+def landscape_around(
+    model: str | Path | Recipe,
+    *,
+    directions: str = "random",
+    options: Mapping[str, object] | None = None,
+    extent: float = 1.0,
+    size: int = 33,
+    problem: str | Path | ProblemSpec | None = None,
+    split: SplitName = "test",
+    samples: int = 0,
+    buffers: Buffers = "recalibrate",
+    report: Reporter = _silent,
+    home: Path | None = None,
+    device: str = "cpu",
+) -> Plane:
+    """Measure the plane around a model along two directions, `extent` lengths of the first one to every side. Further arguments as in `landscape`."""
+    spec = problem if isinstance(problem, ProblemSpec) else _problem_of(model, problem)
+    corners = Shifted.both(spec, loaded(model), methods.method("direct", directions, options))
+    chart = methods.method("chart", "directions", {"extent": extent})
+    return _plane(Field(spec, corners, chart, split=split, samples=samples, buffers=buffers), size, report, home, device)
+
+
+def _plane(field: Field, size: int, report: Reporter, home: Path | None, device: str) -> Plane:
+    run, points = _measured(Run(field, methods.method("sample", "grid", {"size": size})), report, home, device)
+    known = RunStore((home or default_home()) / "store.sqlite").field(field.id)
+    assert known is not None
+    window = cast("Window", methods.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
+    return Plane(run, points, window)
+
+
+def _measured(run: Run, report: Reporter, home: Path | None, device: str) -> tuple[Run, Points]:
+    home = home or default_home()
+    store = RunStore(home / "store.sqlite")
+    keep(run, store, home, report=report, device=device)
+    points, _ = store.points(run.field.id)
+    return run, points.sorted()
+
+
+def _paths() -> list[str]:
+    return [m for m in methods.names("connect") if len(methods.axes(methods.chart_of(m))) == 1]
+
+
 def _problem_of(model: str | Path | Recipe, name: str | Path | None) -> ProblemSpec:
-    if isinstance(model, (Aligned, Connected, Fused)):
-        return model.problem
     if isinstance(model, Loaded):
         return find_problem(places.expand(model.path), name)
-    return find_problem(model, name)
+    return find_problem(model, name) if isinstance(model, (str, Path)) else model.problem
 
 
 def loaded(path: str | Path | Recipe) -> Recipe:
