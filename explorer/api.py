@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from explorer import checkpoint, methods, places
@@ -111,6 +112,12 @@ class Plane:
         assert isinstance(size, int)
         scale = 100.0 if metric == "error" else 1.0
         return plane_figure.surface(self.points, self.run.field.metrics.index(metric), self.window, size, scale=scale)
+
+    def table(self) -> pd.DataFrame:
+        """One row for each point: its distances x and y in the plane, and the mean of each metric."""
+        x, y = self.window.places(self.points.coords).T
+        means = self.points.means()
+        return pd.DataFrame({"x": x, "y": y, **{m: means[:, i] for i, m in enumerate(self.run.field.metrics)}})
 
     def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
         """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
@@ -235,7 +242,7 @@ def connect(
     """
     chart = methods.chart_of(method)
     if len(methods.axes(chart)) != 1:
-        raise Refused(f"{method} makes no path but something of {len(methods.axes(chart))} dimensions. Paths are made by: {', '.join(_paths())}.")
+        raise Refused(f"{method} makes no path but something of {len(methods.axes(chart))} dimensions. Paths are made by: {', '.join(paths())}.")
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(a, problem)
     how = methods.method("connect", method, method_options)
     corners = Connected.every(spec, (loaded(a), loaded(b)), how, methods.corners_of(how))
@@ -302,7 +309,8 @@ def _measured(run: Run, report: Reporter, home: Path | None, device: str) -> tup
     return run, points.sorted()
 
 
-def _paths() -> list[str]:
+def paths() -> list[str]:
+    """The methods that make a path between two models."""
     return [m for m in methods.names("connect") if len(methods.axes(methods.chart_of(m))) == 1]
 
 

@@ -1,4 +1,4 @@
-"""The command line: `loss-explorer app | barrier | align | look | problems | runs | worker | train-samples`."""
+"""The command line: `loss-explorer app | barrier | align | path | plane | look | problems | runs | worker | train-samples`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,7 @@ from explorer.files import stamp
 from explorer.store import RunStore
 
 if TYPE_CHECKING:
-    from explorer.api import AlignedModels
+    from explorer.api import AlignedModels, Line
     from explorer.statistics import Barrier, Estimate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="How checkpoints lie to each other in weight space: measured, with intervals.")
@@ -56,6 +57,12 @@ HomeOption = Annotated[
 ProblemOption = Annotated[
     str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml [default: recognised].")
 ]
+SplitOption = Annotated[Split, typer.Option(help="Samples the loss is measured on.")]
+SamplesOption = Annotated[int, typer.Option(min=0, help="How many of them, 0 for all.")]
+BuffersOption = Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")]
+MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be given again.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
+HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]
 DeviceOption = Annotated[str, typer.Option(help="auto: a GPU where there is one; or cpu, cuda, cuda:1, mps.")]
 
 
@@ -78,20 +85,19 @@ def barrier(
     a: Annotated[Path, typer.Argument(help="Checkpoint at t = 0.")],
     b: Annotated[Path, typer.Argument(help="Checkpoint at t = 1.")],
     problem: ProblemOption = None,
-    split: Annotated[Split, typer.Option(help="Samples the loss is measured on.")] = Split.test,
-    samples: Annotated[int, typer.Option(min=0, help="How many of them, 0 for all.")] = 0,
-    buffers: Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")] = Policy.recalibrate,
+    split: SplitOption = Split.test,
+    samples: SamplesOption = 0,
+    buffers: BuffersOption = Policy.recalibrate,
     sampler: Annotated[Sampler, typer.Option(help="adaptive: as few points as the barrier needs; grid: evenly spaced.")] = Sampler.adaptive,
     points: Annotated[int, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler.")] = 15,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")] = None,
+    as_json: JsonOption = False,
+    html: HtmlOption = None,
     device: DeviceOption = "auto",
     home: HomeOption = None,
 ) -> None:
     """The loss barrier on the straight line between two checkpoints, with its 95 % interval."""
     with _refusals():
-        if html is not None and html.exists():
-            raise Refused(f"{html} exists already. Choose another name, or remove it.")
+        _free(html)
         from explorer import api
         from explorer.figures import curve as curve_figure
         from explorer.measure import device_for
@@ -114,17 +120,7 @@ def barrier(
         if html is not None:
             html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
         if as_json:
-            print(
-                json.dumps(
-                    {
-                        "run": line.run.id,
-                        "problem": line.run.field.problem.name,
-                        "split": split.value,
-                        "barriers": [dataclasses.asdict(f) for f in found],
-                    },
-                    indent=2,
-                )
-            )
+            print(json.dumps(_line_json(line), indent=2))
         else:
             _print_barriers(found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split")
 
@@ -133,13 +129,13 @@ def barrier(
 def align(
     models: Annotated[list[Path] | None, typer.Argument(help="Two checkpoints or more; the first is the reference.")] = None,
     method: Annotated[str, typer.Option("--method", "-m", help="Which alignment; `--method list` shows them all.")] = "weight_matching",
-    option: Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be given again.")] = None,
+    option: MethodOptions = None,
     problem: ProblemOption = None,
-    split: Annotated[Split, typer.Option(help="Samples the loss is measured on.")] = Split.test,
-    samples: Annotated[int, typer.Option(min=0, help="How many of them, 0 for all.")] = 0,
-    buffers: Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")] = Policy.recalibrate,
+    split: SplitOption = Split.test,
+    samples: SamplesOption = 0,
+    buffers: BuffersOption = Policy.recalibrate,
     save: Annotated[Path | None, typer.Option(help="Also write the aligned checkpoints into this folder.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    as_json: JsonOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
 ) -> None:
@@ -148,10 +144,7 @@ def align(
         from explorer import methods
 
         if method == "list":
-            table = Table("method", "what it does", "options")
-            for name in methods.names("align"):
-                table.add_row(name, methods.title("align", name), ", ".join(f"{o.name}={o.default}" for o in methods.options("align", name)))
-            out.print(table)
+            _print_methods("align", methods.names("align"))
             return
         models = models or []
         if len(models) < 2:
@@ -182,6 +175,137 @@ def align(
             print(json.dumps(_alignment_json(done), indent=2))
         else:
             _print_alignment(done, models)
+
+
+@app.command()
+def path(
+    a: Annotated[Path | None, typer.Argument(help="Checkpoint at t = 0.")] = None,
+    b: Annotated[Path | None, typer.Argument(help="Checkpoint at t = 1.")] = None,
+    method: Annotated[str, typer.Option("--method", "-m", help="How the path is trained; `--method list` shows all ways.")] = "bezier",
+    option: MethodOptions = None,
+    problem: ProblemOption = None,
+    split: SplitOption = Split.test,
+    samples: SamplesOption = 0,
+    buffers: BuffersOption = Policy.recalibrate,
+    as_json: JsonOption = False,
+    html: HtmlOption = None,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+) -> None:
+    """Train a path between two checkpoints, and measure the barrier along it."""
+    with _refusals():
+        from explorer import api
+
+        if method == "list":
+            _print_methods("connect", api.paths())
+            return
+        _free(html)
+        if a is None or b is None:
+            raise Refused("Two checkpoints are wanted, for the ends of the path. Name another one.")
+        from explorer.figures import curve as curve_figure
+        from explorer.measure import device_for
+
+        with _progress("Training the path", quiet=as_json) as report:
+            line = api.connect(
+                a,
+                b,
+                method=method,
+                method_options=_options("connect", method, option or []),
+                problem=problem,
+                split=split.value,
+                samples=samples,
+                buffers=buffers.value,
+                report=report,
+                home=home,
+                device=device_for(device),
+            )
+        found = [line.barrier(metric) for metric in line.run.field.metrics]
+        if html is not None:
+            html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
+        if as_json:
+            print(json.dumps(_line_json(line), indent=2))
+        else:
+            _print_barriers(found, f"{a.name} → {b.name} · {method} · {line.run.field.problem.name} · {split.value} split")
+
+
+@app.command()
+def plane(
+    models: Annotated[list[Path], typer.Argument(help="Three checkpoints or more; or one, with --around.")],
+    around: Annotated[str, typer.Option(help="Directions around a single checkpoint, such as random; `--around list` shows all.")] = "",
+    option: MethodOptions = None,
+    extent: Annotated[float, typer.Option(help="With --around: how far, in lengths of the first direction.")] = 1.0,
+    size: Annotated[int, typer.Option(min=3, max=257, help="Points along each side.")] = 33,
+    problem: ProblemOption = None,
+    split: SplitOption = Split.test,
+    samples: SamplesOption = 0,
+    buffers: BuffersOption = Policy.recalibrate,
+    csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
+    html: HtmlOption = None,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+) -> None:
+    """Measure the plane through three checkpoints, closest to more of them, or around one."""
+    with _refusals():
+        from explorer import api, methods
+
+        if around == "list":
+            _print_methods("direct", methods.names("direct"))
+            return
+        for file in (html, csv):
+            _free(file)
+        if (around and len(models) != 1) or (not around and len(models) < 3):
+            raise Refused(f"A plane goes through three checkpoints or more, or around one with --around; got {len(models)}.")
+        from explorer.figures import curve as curve_figure
+        from explorer.measure import device_for
+
+        draw = (
+            partial(api.landscape_around, models[0], directions=around, options=_options("direct", around, option or []), extent=extent)
+            if around
+            else partial(api.landscape, *models)
+        )
+        with _progress("Measuring") as report:
+            done = draw(
+                size=size,
+                problem=problem,
+                split=split.value,
+                samples=samples,
+                buffers=buffers.value,
+                report=report,
+                home=home,
+                device=device_for(device),
+            )
+        if html is not None:
+            html.write_text(curve_figure.html(done.figure()), encoding="utf-8")
+        if csv is not None:
+            done.table().to_csv(csv, index=False)
+        grid = done.surface("loss")
+        lowest = done.table().sort_values("loss").iloc[0]
+        out.print(
+            f"{len(done.points)} points · {split.value} loss from {lowest['loss']:.4g} at ({lowest['x']:.4g}, {lowest['y']:.4g})"
+            f" to {done.table()['loss'].max():.4g} nat · {int(grid.lost.sum())} without a finite loss",
+            highlight=False,
+        )
+
+
+def _free(file: Path | None) -> None:
+    """Refused when a file that is to be written exists."""
+    if file is not None and file.exists():
+        raise Refused(f"{file} exists already. Choose another name, or remove it.")
+
+
+def _print_methods(kind: str, names: list[str]) -> None:
+    from explorer import methods
+
+    table = Table("method", "what it does", "options")
+    for name in names:
+        table.add_row(name, methods.title(kind, name), ", ".join(f"{o.name}={o.default}" for o in methods.options(kind, name)))
+    out.print(table)
+
+
+def _line_json(line: Line) -> dict[str, object]:
+    field = line.run.field
+    barriers = [dataclasses.asdict(line.barrier(metric)) for metric in field.metrics]
+    return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers}
 
 
 def _options(kind: str, name: str, given: list[str]) -> dict[str, object]:

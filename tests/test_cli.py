@@ -188,3 +188,27 @@ def test_metrics_that_were_not_measured_are_refused(tiny, home):
     """In Python as in the app."""
     with pytest.raises(Refused, match="no metric 'f1' here"):
         interpolate(tiny.a, tiny.b).barrier("f1")
+
+
+def test_path_prints_the_barrier_along_it(tiny, home, tmp_path):
+    """Lower than that of the line; as JSON and as a picture too."""
+    picture = tmp_path / "path.html"
+    result = CliRunner().invoke(app, ["path", str(tiny.a), str(tiny.b), "-o", "epochs=15", "--json", "--html", str(picture)])
+    found = json.loads(result.stdout)["barriers"][0]["height"]["value"]
+    assert found < interpolate(tiny.a, tiny.b).barrier("loss").height.value
+    assert "Plotly.newPlot" in picture.read_text(encoding="utf-8")
+    assert f"{found:.4f}" in run("path", tiny.a, tiny.b, "-o", "epochs=15")
+    assert "polychain" in run("path", "--method", "list")
+
+
+def test_plane_writes_its_values(tiny, home, tmp_path):
+    """Around one checkpoint: a row for each point, the lowest of them in the words."""
+    assert "9 points" in run("plane", tiny.a, "--around", "random", "--size", "3", "-o", "seed=3", "--csv", tmp_path / "p.csv")
+    rows = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "x,y,loss,error"
+    assert len(rows) == 10
+
+
+def test_two_checkpoints_make_no_plane(tiny, home):
+    """The sentence says what does."""
+    assert "three checkpoints or more" in run("plane", tiny.a, tiny.b, code=2)
