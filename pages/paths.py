@@ -2,9 +2,13 @@
 
 import streamlit as st
 
-from explorer.ui import conditions, paths_view, shell
+from explorer.ui import conditions, many, paths_view, shell
 
-VIEWS = {"ways": ("Ways between two models", paths_view.page), "conditions": ("Under conditions", conditions.page)}
+VIEWS = {
+    "ways": ("Ways between two models", paths_view.page),
+    "many": ("Many models", many.page),
+    "conditions": ("Under conditions", conditions.page),
+}
 
 shell.require()
 

@@ -1,0 +1,90 @@
+"""The spanning tree of several models: who is joined to whom by the lowest barriers, laid out by their distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import get_colorscale, sample_colorscale
+
+from explorer.figures.curve import INK, RULE
+from explorer.points import Array
+from explorer.tree import Edge
+
+SCALE = "Cividis"
+
+
+def layout(distances: Array) -> Array:
+    """(n, n) distances → (n, 2) places whose distances come closest to them: classical multidimensional scaling (Torgerson 1952)."""
+    n = len(distances)
+    centring = np.eye(n) - 1 / n
+    values, vectors = np.linalg.eigh(-centring @ distances**2 @ centring / 2)
+    order = np.argsort(values)[::-1][:2]
+    places = vectors[:, order] * np.sqrt(np.maximum(values[order], 0.0))
+    places = np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
+    for axis in range(2):  # eigenvectors have no sign of their own
+        if places[np.abs(places[:, axis]).argmax(), axis] < 0:
+            places[:, axis] *= -1
+    return places
+
+
+def figure(
+    distances: Array, heights: Array, tree: Sequence[Edge], names: Sequence[str], *, unit: str, title: str, top: float | None = None
+) -> go.Figure:
+    """(n, n) distances for the places, (n, n) barriers for the faint lines, the tree's edges bold with their barriers.
+
+    top: the barrier with the highest colour, so that two pictures can have one scale.
+    """
+    n = len(names)
+    if distances.shape != (n, n) or heights.shape != (n, n):
+        raise ValueError(f"Expected distances and barriers of shape {(n, n)}, got {distances.shape} and {heights.shape}.")
+    at = layout(distances)
+    labels = [escape(name, quote=False) for name in names]
+    known = heights[np.isfinite(heights)]
+    top = top or (float(known.max()) if known.size else 0.0) or 1.0
+    fig = go.Figure()
+    bold = {(e.i, e.j) for e in tree}
+    faint = [(i, j) for i in range(n) for j in range(i + 1, n) if (i, j) not in bold and np.isfinite(heights[i, j])]
+    if faint:
+        x, y = ([v for i, j in faint for v in (at[i, axis], at[j, axis], None)] for axis in range(2))
+        fig.add_scatter(x=x, y=y, mode="lines", line={"color": RULE, "width": 1}, hoverinfo="skip", name="other lines")
+    for edge in tree:
+        share = min(max(edge.height / top, 0.0), 1.0)
+        colour = str(sample_colorscale(get_colorscale(SCALE), [share])[0])
+        fig.add_scatter(
+            x=[at[edge.i, 0], at[edge.j, 0]], y=[at[edge.i, 1], at[edge.j, 1]], mode="lines", line={"color": colour, "width": 5}, hoverinfo="skip", showlegend=False
+        )  # fmt: skip
+    for edge in tree:
+        x, y = (at[edge.i] + at[edge.j]) / 2
+        fig.add_annotation(
+            x=x,
+            y=y,
+            text=f"{edge.height:.3g}",
+            hovertext=f"{labels[edge.i]} – {labels[edge.j]}: {edge.height:.4g} {unit}",
+            bgcolor="rgba(255,255,255,0.9)",
+            font={"color": INK, "size": 12},
+            showarrow=False,
+            borderpad=1,
+        )
+    fig.add_scatter(
+        x=at[:, 0],
+        y=at[:, 1],
+        mode="markers",
+        hovertext=labels,
+        marker={"size": 14, "color": "white", "line": {"color": INK, "width": 2}},
+        hoverinfo="text",
+        showlegend=False,
+    )
+    for (x, y), label in zip(at, labels, strict=True):
+        fig.add_annotation(x=x, y=y, text=f"<b>{label}</b>", yshift=-19, showarrow=False)
+    fig.update_layout(
+        title={"text": escape(f"{title} ({unit})", quote=False), "font": {"size": 15}},
+        height=420,
+        margin={"l": 30, "r": 30, "t": 50, "b": 30},
+        showlegend=False,
+        xaxis={"visible": False, "constrain": "domain"},
+        yaxis={"visible": False, "scaleanchor": "x", "constrain": "domain"},
+    )
+    return fig

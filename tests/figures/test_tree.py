@@ -1,0 +1,30 @@
+"""The tree as a picture: places, edges, words."""
+
+import numpy as np
+import pytest
+
+from explorer.figures.tree import figure, layout
+from explorer.tree import spanning_tree
+
+
+def test_points_of_a_plane_keep_their_distances():
+    """Four places, found again from their distances up to turning and mirroring."""
+    at = np.array([[0, 0], [3, 0], [3, 4], [-1, 2.0]])
+    apart = np.linalg.norm(at[:, None] - at[None], axis=2)
+    found = layout(apart)
+    assert np.linalg.norm(found[:, None] - found[None], axis=2) == pytest.approx(apart, abs=1e-9)
+
+
+def test_two_models_lie_on_a_line():
+    """There is one axis only."""
+    assert np.ptp(layout(np.array([[0, 5], [5, 0.0]])), axis=0) == pytest.approx([5, 0], abs=1e-6)
+
+
+def test_edges_have_their_barriers_and_names_are_text():
+    """Bold edges are those of the tree, the rest is faint."""
+    heights = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0.0]])
+    fig = figure(heights + 1 - np.eye(3), heights, spanning_tree(heights), ["<b>a</b>", "b", "c"], unit="nat", title="tree")
+    texts = [a.text for a in fig.layout.annotations]
+    assert texts[:2] == ["1", "2"]
+    assert "&lt;b&gt;a" in texts[2]
+    assert sum(t.mode == "lines" for t in fig.data) == 3, "two bold edges and the faint ones"
