@@ -218,9 +218,12 @@ def corners_of(method: Method) -> int:
     return found
 
 
-def axes(chart: str) -> tuple[str, ...]:
-    """Names of a chart's coordinates, from its module's constant `AXES`."""
-    return tuple(_constant("chart", chart, "AXES"))  # pyright: ignore[reportArgumentType]
+def axes(chart: str, corners: int = 0) -> tuple[str, ...]:
+    """Names of a chart's coordinates, from its module's constant `AXES`; "corners" there means one for each of the corners."""
+    found = _constant("chart", chart, "AXES")
+    if found == "corners":
+        return tuple(f"w{k + 1}" for k in range(corners))
+    return tuple(found)  # pyright: ignore[reportArgumentType]
 
 
 def _constant(kind: str, name: str, constant: str, *, missing: object = None) -> object:

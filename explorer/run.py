@@ -35,7 +35,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     field, options = run.field, run.sampler.kwargs()
     ask = cast("Callable[..., Array]", methods.find("sample", run.sampler.name))
     place = cast("Callable[..., Array]", methods.find("chart", field.chart.name))
-    total = left(run, Points(np.empty((0, len(methods.axes(field.chart.name)))), np.empty((0, 0, 0)), np.empty(0)))
+    total = left(run, Points(np.empty((0, len(methods.axes(field.chart.name, len(field.corners))))), np.empty((0, 0, 0)), np.empty(0)))
     evaluate: Evaluate | None = None
     fresh = 0
     if store.field(field.id) is None:

@@ -358,7 +358,7 @@ class RunStore:
 def _dimension(field: Field) -> int:
     from explorer.methods import axes
 
-    return len(axes(field.chart.name))
+    return len(axes(field.chart.name, len(field.corners)))
 
 
 def _alive(pid: int) -> bool:

@@ -101,7 +101,7 @@ def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
 
 def where(field: Field, at: At) -> str:
     """A point's coordinates as people read them."""
-    return ", ".join(f"{axis} = {value:.4g}" for axis, value in zip(methods.axes(field.chart.name), at, strict=True))
+    return ", ".join(f"{axis} = {value:.4g}" for axis, value in zip(methods.axes(field.chart.name, len(field.corners)), at, strict=True))
 
 
 def _index(points: Points, at: At) -> NDArray[np.intp]:
