@@ -11,7 +11,7 @@ from explorer.errors import Refused
 from explorer.spec import Aligned, Buffers, Field, Make, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.store import RunStore
 from explorer.ui import forms
-from explorer.ui.families import choices, families, index_of, key_of, of_problem, related
+from explorer.ui.families import choices, families, family_of, index_of, key_of, of_problem, related
 from explorer.ui.line_form import BUFFERS, SPLITS
 
 FIRST = "weight_matching"
@@ -80,7 +80,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
     with st.container(border=True):
         left, middle, right = st.columns([3, 3, 4], vertical_alignment="bottom")
         with left:
-            here = next((i for i, f in enumerate(every) if start and start[0] in choices(store, f, every)), 0)
+            here = family_of(store, every, start[0] if start else "")
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
         names = list(models)

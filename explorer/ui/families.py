@@ -87,6 +87,13 @@ def made(store: RunStore, problem: ProblemSpec) -> dict[str, Recipe]:
     return found
 
 
+def family_of(store: RunStore, every: list[Family], key: str, default: int = 0) -> int:
+    """Where a form's choice of family begins: with the one that a model is of, else one that offers it."""
+    own = (i for i, f in enumerate(every) if key in f.models)
+    offered = (i for i, f in enumerate(every) if key in choices(store, f, every))
+    return next(own, next(offered, default))
+
+
 def index_of(options: list[str], wanted: str, default: int) -> int:
     """Where a form's selection begins."""
     return options.index(wanted) if wanted in options else min(default, len(options) - 1)

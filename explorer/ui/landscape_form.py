@@ -9,7 +9,7 @@ from explorer.errors import Refused
 from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
 from explorer.store import RunStore
 from explorer.ui import forms
-from explorer.ui.families import Family, choices, families, index_of, key_of
+from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
 
 COARSE = 17  # points along each side of the first picture; each finer one is nested in the next
 PLANES = ("plane", "directions")  # the charts that this page draws
@@ -70,7 +70,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         one, two, go = st.columns([3, 6, 2], vertical_alignment="bottom")
         with one:
             start = [key_of(c) for c in corners] or [st.query_params.get("a", "")]
-            here = next((i for i, f in enumerate(every) if start[0] in choices(store, f, every)), 0)
+            here = family_of(store, every, start[0])
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
         kinds = [k for k, least in ((THREE, 3), (AROUND, 1), (MANY, 4)) if len(models) >= least]

@@ -10,7 +10,7 @@ from explorer.spec import Buffers, Field, Run, SplitName
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import forms, samples
-from explorer.ui.families import Family, choices, families, index_of, key_of
+from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
 
 SPLITS: dict[SplitName, str] = {
     "test": "test: what is reported",
@@ -42,7 +42,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
     with st.container(border=True):
         first, second, third, fourth = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
         with first:
-            here = next((i for i, f in enumerate(every) if start_a in f.models or start_a in choices(store, f, every)), 0)
+            here = family_of(store, every, start_a)
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
         options = list(models)

@@ -22,7 +22,7 @@ from explorer.statistics import Barrier, barrier, reduction
 from explorer.store import RunStore
 from explorer.ui import shell
 from explorer.ui.download import download
-from explorer.ui.families import choices, families, key_of
+from explorer.ui.families import choices, families, family_of, key_of
 from explorer.ui.several import active, asked_runs, progress, want
 
 POLL_S = 1.0
@@ -82,7 +82,7 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
         one, two, go = st.columns([3, 6, 2], vertical_alignment="bottom")
         with one:
             keys = [key_of(m) for m in before]
-            here = next((i for i, f in enumerate(every) if keys and keys[0] in choices(store, f, every)), 0)
+            here = family_of(store, every, keys[0] if keys else st.query_params.get("a", ""))
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
         with two:

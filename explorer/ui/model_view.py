@@ -78,7 +78,7 @@ def _coefficients(field: Field, gram: Array, at: At) -> Array:
 def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
     """The panel of the picked model."""
     with st.container(border=True):
-        st.markdown(f"**The model at {where(field, at)}**: {recipe(store, field, at).name}")
+        st.markdown(f"**The model{where(field, at)}**: {recipe(store, field, at).name}")
         status = store.status(wishes(field, at)[0].id)
         if status is not None and status.state == "failed":
             st.error(status.error, icon=":material/error:")
@@ -100,8 +100,10 @@ def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
 
 
 def where(field: Field, at: At) -> str:
-    """A point's coordinates as people read them."""
-    return ", ".join(f"{axis} = {value:.4g}" for axis, value in zip(methods.axes(field.chart.name, len(field.corners)), at, strict=True))
+    """A point's coordinates as people read them; those of a mixture are its name already."""
+    if field.chart.name == "mixture":
+        return ""
+    return " at " + ", ".join(f"{axis} = {value:.4g}" for axis, value in zip(methods.axes(field.chart.name), at, strict=True))
 
 
 def _index(points: Points, at: At) -> NDArray[np.intp]:

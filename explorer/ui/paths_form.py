@@ -15,7 +15,7 @@ from explorer.errors import Refused
 from explorer.spec import Aligned, Connected, Field, Method, ProblemSpec, Recipe, Run
 from explorer.store import RunStore
 from explorer.ui import forms
-from explorer.ui.families import choices, families, index_of, key_of
+from explorer.ui.families import choices, families, family_of, index_of, key_of
 
 STRAIGHT, ALIGNED = "straight line", "straight line after weight matching"
 FIRST = (STRAIGHT, "bezier")
@@ -100,7 +100,7 @@ def choose_ends(store: RunStore, shown: list[Field], *, key: str) -> Ends | None
     start = [key_of(e) for e in ends] or [st.query_params.get("a", ""), st.query_params.get("b", "")]
     one, two, three, aside = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
     with one:
-        here = next((i for i, f in enumerate(every) if start[0] in choices(store, f, every)), 0)
+        here = family_of(store, every, start[0])
         family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
     models = choices(store, family, every)
     keys = list(models)

@@ -23,6 +23,7 @@ PAGES = (
     ("interpolate", "Interpolate", ":material/show_chart:"),
     ("paths", "Paths", ":material/route:"),
     ("landscape", "Landscape", ":material/landscape:"),
+    ("soup", "Soup", ":material/soup_kitchen:"),
     ("runs", "Runs", ":material/history:"),
 )
 

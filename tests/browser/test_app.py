@@ -64,6 +64,7 @@ def test_a_deep_link_on_a_fresh_server_shows_the_page_in_its_frame(serve, home, 
         ("interpolate", "Interpolate"),
         ("paths", "Paths"),
         ("landscape", "Landscape"),
+        ("soup", "Soup"),
         ("runs", "Runs"),
     ],
 )
