@@ -141,10 +141,7 @@ def train_corners(
     """
     a, b = ends
     compatible([a, b, *start], ["the first end", "the second end", *(f"bend {k + 1}" for k in range(len(start)))])
-    network = network_like(problem, a, torch.device(device))
-    for module in network.modules():
-        if isinstance(module, _BatchNorm):
-            module.train()  # a mixture's own statistics, those of the batch; what the running ones become is of no use to anybody
+    network = batch_statistics(network_like(problem, a, torch.device(device)))
     parameters = [name for name, _ in network.named_parameters()]
     work = next(network.parameters()).dtype
     corners = [{n: w[n].detach().to(device, work, copy=True) for n in parameters} for w in (a, *start, b)]
@@ -196,6 +193,14 @@ def train_corners(
 def _named(corners: Sequence[Weights], speeds: Sequence[Weights]) -> Weights:
     """All tensors that training changes, under names of their own."""
     return {f"{kind}.{i}.{n}": t for kind, many in (("corner", corners), ("speed", speeds)) for i, w in enumerate(many) for n, t in w.items()}
+
+
+def batch_statistics(network: torch.nn.Module) -> torch.nn.Module:
+    """The network with batch norms that use the statistics of their batch, a mixture's own; what the running ones become is of no use to anybody."""
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.train()
+    return network
 
 
 def _at(
