@@ -12,7 +12,8 @@ from typing import cast
 import torch
 
 from explorer import checkpoint, methods, places, symmetry
-from explorer.curves import State, Trained
+from explorer.curves import State
+from explorer.curves import Trained as TrainedPath
 from explorer.errors import Refused, Stopped
 from explorer.files import digest
 from explorer.matching import Alignment, Progress, describe, quiet
@@ -20,11 +21,12 @@ from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.repair import nearest
-from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe, Shifted
+from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe, Shifted, Trained
 from explorer.store import RunStore
 from explorer.weights import Weights, compatible, mix
 
 KEEP_S = 20.0  # seconds of training that may be lost when a process dies
+KEPT_WHOLE = 2**24  # bytes of weights up to which every epoch of a training is kept
 STAGES = frozenset(2**k for k in range(20))  # epochs after which the corners of a path in training are kept
 
 
@@ -36,6 +38,11 @@ def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
     match recipe:
         case Loaded():
             return _load(recipe, store)
+        case Trained():
+            if not made_at(recipe, home).exists():
+                start = realise(recipe.start, store, home, device=device, progress=progress) if recipe.start is not None else None
+                _train(recipe, start, home, device, progress)
+            return checkpoint.read(made_at(recipe, home)).weights
         case Aligned():
             if not (made_at(recipe, home).exists() and matched_at(recipe, home).exists()):
                 _align(recipe, [realise(m, store, home, device=device, progress=progress) for m in recipe.models], home, device, progress)
@@ -68,6 +75,29 @@ def _load(recipe: Loaded, store: RunStore) -> Weights:
     raise Refused(f"The checkpoint {name} is not where it was ({', '.join(map(str, candidates)) or 'no path known'}). Register its folder again.")
 
 
+def _train(recipe: Trained, start: Weights | None, home: Path, device: str, progress: Progress) -> None:
+    """Train, and keep the snapshot that is wanted; of a small network those of all epochs, so that a trajectory is trained once."""
+    problem = Problem(recipe.problem)
+    train = cast("Callable[..., Iterator[Weights]]", methods.find("train", recipe.method.name))
+    epochs = recipe.method["epochs"]
+    assert isinstance(epochs, int)
+    if not 0 <= recipe.at <= epochs:
+        raise Refused(f"A training of {epochs} epochs has no epoch {recipe.at}. Ask for one from 1 to {epochs}, or for 0, the last.")
+    if epochs and recipe.at == 0 and (last := made_at(replace(recipe, at=epochs), home)).exists():
+        _keep(recipe, checkpoint.read(last).weights, home)
+        return
+    wanted = recipe.at or epochs
+    for epoch, weights in enumerate(train(problem, start, **recipe.method.kwargs(), **methods.wired(train, device=device)), start=1):
+        small = sum(t.nbytes for t in weights.values()) <= KEPT_WHOLE
+        if epoch == wanted or (small and recipe.at):
+            _keep(replace(recipe, at=epoch), weights, home)
+        if epoch == wanted and not recipe.at:
+            _keep(recipe, weights, home)
+        progress(epoch, epochs, f"training {recipe.name or recipe.id}: epoch {epoch} of {epochs}")
+        if epoch == wanted and not small:
+            return
+
+
 def _align(recipe: Aligned, models: list[Weights], home: Path, device: str, progress: Progress) -> None:
     """Align all models at once, and keep every one of them and what became of its units."""
     problem = Problem(recipe.problem)
@@ -91,10 +121,10 @@ def _connect(recipe: Connected, ends: list[Weights], home: Path, device: str, pr
     """
     problem = Problem(recipe.problem)
     compatible(ends, [e.name or e.id for e in recipe.ends])
-    connect = cast("Callable[..., Iterator[Trained]]", methods.find("connect", recipe.method.name))
+    connect = cast("Callable[..., Iterator[TrainedPath]]", methods.find("connect", recipe.method.name))
     unfinished = places.unfinished_at(recipe, home)
     wiring = methods.wired(connect, device=device, progress=progress, resume=_left_off(unfinished))
-    last: Trained | None = None
+    last: TrainedPath | None = None
     kept = time.monotonic()
     try:
         for last in connect(ends, problem, **recipe.method.kwargs(), **wiring):
@@ -114,7 +144,7 @@ def _connect(recipe: Connected, ends: list[Weights], home: Path, device: str, pr
     unfinished.unlink(missing_ok=True)
 
 
-def _keep_corners(recipe: Connected, trained: Trained, problem: Problem, home: Path) -> None:
+def _keep_corners(recipe: Connected, trained: TrainedPath, problem: Problem, home: Path) -> None:
     for i, weights in enumerate(trained.corners):
         _keep(replace(recipe, which=i), with_own_statistics(weights, problem), home)
 
@@ -190,7 +220,7 @@ def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fus
     return {name: state[name].to(tensor.dtype) if name in changed else tensor for name, tensor in fused.items()}
 
 
-def _keep(recipe: Aligned | Connected | Shifted | Fused, weights: Weights, home: Path) -> None:
+def _keep(recipe: Trained | Aligned | Connected | Shifted | Fused, weights: Weights, home: Path) -> None:
     path = made_at(recipe, home)
     path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.write(path, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=True)

@@ -19,7 +19,7 @@ Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
 SplitName: TypeAlias = Literal["train", "val", "test"]
-Recipe: TypeAlias = "Loaded | Aligned | Connected | Shifted | Fused"
+Recipe: TypeAlias = "Loaded | Trained | Aligned | Connected | Shifted | Fused"
 Wish: TypeAlias = "Run | Look | Make | Study"
 
 UNHASHED = MappingProxyType({"unhashed": True})
@@ -97,6 +97,17 @@ class Loaded(Spec):
 
     digest: str
     path: str = dataclasses.field(default="", metadata=UNHASHED)
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+
+@dataclass(frozen=True)
+class Trained(Spec):
+    """A network trained here: after epoch `at` (0: after the last), from `start`, or from initial weights of the method's seed."""
+
+    problem: ProblemSpec
+    method: Method
+    start: Recipe | None = None
+    at: int = 0
     name: str = dataclasses.field(default="", metadata=UNHASHED)
 
 

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from explorer.ui import conditions, many, paths_view, shell
+from explorer.ui import conditions, many, paths_view, shell, stability
 
 VIEWS = {
     "ways": ("Ways between two models", paths_view.page),
     "many": ("Many models", many.page),
     "conditions": ("Under conditions", conditions.page),
+    "stability": ("Stability", stability.page),
 }
 
 shell.require()

@@ -240,16 +240,17 @@ def _strangers(store: RunStore, field: Field, window: Window, others: list[Recip
 def _paths(store: RunStore, field: Field, window: Window) -> list[Trace]:
     """Measured ways that lie in this plane because their corners are corners of it."""
     found: list[Trace] = []
+    own = [c.id for c in field.corners]
     t = np.linspace(0.0, 1.0, arc.STEPS // 2 + 1)
     for status in store.statuses("Run", limit=200):
         run = status.wish
         if not isinstance(run, Run) or status.state != "done" or len(methods.axes(run.field.chart.name)) != 1 or len(found) >= len(PALETTE):
             continue
-        corners = run.field.corners
-        if len(corners) < 3 or not set(corners) <= set(field.corners):
+        corners = [c.id for c in run.field.corners]
+        if len(corners) < 3 or not set(corners) <= set(own):
             continue
         rows = cast("Place", methods.find("chart", run.field.chart.name))(t[:, None], np.eye(len(corners)))
-        x, y = window.frame.places(rows @ np.eye(len(field.corners))[[field.corners.index(c) for c in corners]]).T
+        x, y = window.frame.places(rows @ np.eye(len(own))[[own.index(c) for c in corners]]).T
         if (name := run.field.chart.name) not in {f.name for f in found}:
             found.append(Trace(name, PALETTE[len(found)], t, x, y))
     return found

@@ -121,12 +121,12 @@ def _refine(way: Way) -> None:
 
 def _trace(store: RunStore, way: Way, shown: Field, there: Frame, colour: str, axis: Callable[[Field, Array], Array]) -> Trace | None:
     """A way as it lies in the plane of the shown one; None for one with other corners."""
-    corners = way.run.field.corners
-    if not set(corners) <= set(shown.corners):
+    corners, of = [c.id for c in way.run.field.corners], [c.id for c in shown.corners]
+    if not set(corners) <= set(of):
         return None
     place = cast("Place", methods.find("chart", way.run.field.chart.name))
     known = store.field(way.run.field.id)
     t = np.linspace(0.0, 1.0, arc.STEPS // 2 + 1)
     rows = place(t[:, None], known.gram if known is not None else np.eye(len(corners)))
-    at = there.places(rows @ np.eye(len(shown.corners))[[shown.corners.index(c) for c in corners]])
+    at = there.places(rows @ np.eye(len(of))[[of.index(c) for c in corners]])
     return Trace(way.name, colour, axis(way.run.field, t), at[:, 0], at[:, 1])
