@@ -18,7 +18,7 @@ from explorer import methods
 from explorer.figures.curve import Curve
 from explorer.points import Array, Points
 from explorer.soups import Path, best_single, leave_one_out, row_of, sampled_shapley, shapley, singles, walk
-from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName
+from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.statistics import Estimate, band, difference
 from explorer.store import RunStore
 from explorer.ui import shell
@@ -68,6 +68,11 @@ class Kitchen:
         """The sampler of what each model is worth: exact for few of them."""
         return methods.method("sample", "subsets", {"which": "all"} if len(self.models) <= EXACT else {"which": "permutations", "count": ORDERS})
 
+    @property
+    def answers(self) -> Study:
+        """The wish to know where the models disagree."""
+        return Study(self.problem, self.models, methods.method("study", "answers"))
+
     def tasks(self) -> list[Task]:
         """All that is measured, in the order in which it is looked at."""
         val, test = self.field("val"), self.field("test")
@@ -95,6 +100,8 @@ def page(store: RunStore) -> None:
     shown = kitchens[0] if kitchens else None
     if (chosen := _form(store, shown)) is not None:
         want(chosen.tasks())
+        if chosen.problem.loss == "cross_entropy":
+            shell.want(chosen.answers)
         st.query_params.from_dict({"runs": chosen.tasks()[0].run.id})
         st.rerun()
     if shown is not None:
@@ -159,6 +166,7 @@ def _busy(store: RunStore, kitchen: Kitchen) -> bool:
     waiting = [store.status(_given(kitchen, split, soup).id) for soup in ([own] if own else []) for split in ("val", "test")]
     return (
         active(store, kitchen.tasks())
+        or ((looks := store.status(kitchen.answers.id)) is not None and looks.active)
         or any(s is not None and s.active for s in waiting)
         or pick_active(store, kitchen.field("test"), own if own else None)
     )
@@ -171,7 +179,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     models = len(kitchen.models)
     alone = len(val) > 0 and best_single(val) is not None
     path = walk(val, rule=kitchen.rule) if alone else None
-    own = _ingredients(kitchen, val, test, path)
+    own = _ingredients(store, kitchen, val, test, path)
     if own != _own(kitchen):
         _choose(store, kitchen, own)
         st.rerun()
@@ -189,7 +197,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
         _takeaway(kitchen, val, test)
 
 
-def _ingredients(kitchen: Kitchen, val: Points, test: Points, path: Path | None) -> tuple[float, ...] | None:
+def _ingredients(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: Path | None) -> tuple[float, ...] | None:
     """The table; the weights that the person has put in, None when none has."""
     models = len(kitchen.models)
     own = _own(kitchen) or (0.0,) * models
@@ -204,6 +212,8 @@ def _ingredients(kitchen: Kitchen, val: Points, test: Points, path: Path | None)
     rows["worth to the soup of all"] = [_text(e) for e in apart] if apart else [""] * models
     worth = _shapley(kitchen, val)
     rows["Shapley value"] = [_text(e) for e in worth] if worth else [""] * models
+    for name, column in _looks(store, kitchen).items():
+        rows[name] = column
     edited = st.data_editor(
         rows,
         hide_index=True,
@@ -220,6 +230,9 @@ def _ingredients(kitchen: Kitchen, val: Points, test: Points, path: Path | None)
             "Shapley value": st.column_config.TextColumn(
                 help="What it takes off the validation error, in points, on average over all orders of adding the models. The soup of none has the mean error of the models alone."
             ),
+            "right, by class": st.column_config.BarChartColumn(help="The share of each class that is right, on the validation split.", y_min=0.0, y_max=1.0),
+            "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it answers otherwise than the others, on average."),
+            "distance": st.column_config.NumberColumn(format="%.3g", help="To the soup of all, in weight space."),
         },
     )  # fmt: skip
     st.caption(
@@ -232,6 +245,21 @@ def _ingredients(kitchen: Kitchen, val: Points, test: Points, path: Path | None)
     )
     weights = tuple(float(w) for w in cast("Sequence[float]", edited["weight"].fillna(0.0).tolist()))
     return weights if any(weights) and abs(sum(weights)) > 1e-9 else None
+
+
+def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, object]:
+    """How each model answers and where it lies, as far as that is known: columns of the table."""
+    found: dict[str, object] = {}
+    status = store.status(kitchen.answers.id)
+    if status is not None and status.state == "done" and isinstance(status.result, dict):
+        apart = np.array(status.result["disagree"], dtype=np.float64)
+        found["disagrees (%)"] = 100 * apart.sum(axis=1) / max(len(apart) - 1, 1)
+        found["right, by class"] = cast("list[list[float]]", status.result["by_class"])
+    if (known := store.field(kitchen.field("val").id)) is not None:
+        n = len(known.gram)
+        away = np.eye(n) - 1 / n
+        found["distance"] = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", away, known.gram, away), 0.0))
+    return found
 
 
 def _shapley(kitchen: Kitchen, val: Points) -> list[Estimate] | None:

@@ -1,0 +1,47 @@
+"""Answers: on how many samples models disagree, and which classes each gets right.
+
+Classification only. Two models disagree on a sample when their largest outputs are of different classes, whoever is right. Models that disagree much and
+are equally good have more to give each other (Fort, Hu & Lakshminarayanan 2019, "Deep Ensembles: A Loss Landscape Perspective").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from explorer.errors import Refused
+from explorer.matching import Progress, quiet
+from explorer.measure import CHUNK, network_like
+from explorer.problem import Problem
+from explorer.spec import Json
+from explorer.weights import Weights
+
+
+def study(
+    models: Sequence[Weights],
+    problem: Problem,
+    *,
+    split: Literal["train", "val", "test"] = "val",
+    device: str = "cpu",
+    progress: Progress = quiet,
+) -> Json:
+    """{"disagree": n rows of n shares of samples, "by_class": n rows, the share of each class that is right (None for a class without samples)}."""
+    batch = problem.split(split)
+    if problem.spec.loss != "cross_entropy" or batch.targets.dim() != 1:
+        raise Refused("Answers are compared for classification, one class for each sample. This problem has another kind of target.")
+    network = network_like(problem, models[0], torch.device(device))
+    said: list[torch.Tensor] = []
+    for i, model in enumerate(models):
+        progress(i, len(models), f"asking model {i + 1} of {len(models)}")
+        network.load_state_dict(dict(model))
+        with torch.inference_mode():
+            said.append(torch.cat([network(part.to(device)).argmax(dim=-1).cpu() for part in batch.inputs.split(CHUNK)]))
+    answers = torch.stack(said)
+    disagree = (answers[:, None] != answers[None]).double().mean(dim=2)
+    by_class: list[Json] = []
+    for row in answers == batch.targets:
+        of = [row[batch.targets == c] for c in range(len(problem.classes))]
+        by_class.append([float(hits.double().mean()) if len(hits) else None for hits in of])
+    return {"disagree": disagree.tolist(), "by_class": by_class}
