@@ -58,7 +58,9 @@ def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
         case Fused():
             if not made_at(recipe, home).exists():
                 models = [realise(m, store, home, device=device, progress=progress) for m in recipe.models]
-                _keep(recipe, _fuse(recipe, models, device, progress), home)
+                fused = _fuse(recipe, models, device, progress)
+                checkpoint.finite(fused, recipe.name or recipe.method.name)
+                _keep(recipe, fused, home)
             return checkpoint.read(made_at(recipe, home)).weights
 
 

@@ -16,7 +16,7 @@ class Status:
 
     id: str
     wish: Wish
-    urgent: bool
+    rank: int  # 1: urgent, -1: idle, 0: everything else
     state: State
     done: int
     total: int
@@ -28,6 +28,11 @@ class Status:
     started: float | None
     finished: float | None
     now: float
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody waits for it at this moment."""
+        return self.rank > 0
 
     @property
     def seconds(self) -> float:

@@ -28,6 +28,7 @@ from explorer.points import Array, Points, rounded
 from explorer.spec import Field, Json, Run, Spec, Wish
 from explorer.status import State, Status
 
+URGENT, IDLE = 1, -1  # ranks of wishes; 0 is that of everything else
 LEASE_S = 15.0
 ATTEMPTS = 3  # a wish over which so many workers died in a row, without a single new point, is given up
 HOST = socket.gethostname()
@@ -74,16 +75,21 @@ class RunStore:
 
     # --- wishes -------------------------------------------------------------------------------------------------------
 
-    def want(self, wish: Wish, *, urgent: bool = False) -> str:
-        """Put a wish down and return its id. A wish that failed or was stopped is taken up again; one that is done stays done."""
+    def want(self, wish: Wish, *, urgent: bool = False, idle: bool = False) -> str:
+        """Put a wish down and return its id. A wish that failed or was stopped is taken up again; one that is done stays done.
+
+        urgent: somebody waits for it at this moment. idle: nobody asked for it, it may be there when somebody does; everything else goes first.
+        """
+        rank = URGENT if urgent else IDLE if idle else 0
         subject = wish.field.id if isinstance(wish, Run) else wish.id
         with self._write() as db:
             db.execute(
                 "INSERT INTO wish (id, kind, subject, urgent, spec, created) VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, urgent = max(urgent, excluded.urgent) "
+                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0 "
                 "WHERE error IS NOT NULL OR stopped = 1",
-                (wish.id, type(wish).__name__, subject, int(urgent), json.dumps(wish.to_json()), self.clock()),
+                (wish.id, type(wish).__name__, subject, rank, json.dumps(wish.to_json()), self.clock()),
             )
+            db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, wish.id, rank))
         return wish.id
 
     def status(self, id: str) -> Status | None:
@@ -136,8 +142,8 @@ class RunStore:
         rows = self._db.execute("SELECT device FROM worker WHERE beat > ?", (self.clock() - LEASE_S,))
         return [device for (device,) in rows.fetchall()]
 
-    def claim(self, worker: str, *, urgent_only: bool = False) -> Status | None:
-        """Take the next wish that nobody works on, urgent ones first; None when there is none.
+    def claim(self, worker: str, *, above: int = IDLE - 1) -> Status | None:
+        """Take the next wish that nobody works on and whose rank is above a given one, urgent ones first, idle ones last; None when there is none.
 
         A wish whose field another worker is busy with has to wait, so that nothing is computed twice.
         """
@@ -152,10 +158,10 @@ class RunStore:
             )
             row = db.execute(
                 "UPDATE wish SET attempts = attempts + 1, worker = :worker, lease = :until, started = :now, fresh = 0, message = '' WHERE id = ("
-                "  SELECT id FROM wish AS w WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= :now AND urgent >= :urgent"
+                "  SELECT id FROM wish AS w WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= :now AND urgent > :above"
                 "  AND NOT EXISTS (SELECT 1 FROM wish AS o WHERE o.subject = w.subject AND o.lease > :now AND o.worker <> :worker)"
                 "  ORDER BY urgent DESC, created, rowid LIMIT 1) RETURNING *",
-                {"worker": worker, "until": now + LEASE_S, "now": now, "urgent": int(urgent_only)},
+                {"worker": worker, "until": now + LEASE_S, "now": now, "above": above},
             ).fetchone()
         return None if row is None else self._status(row)
 
@@ -340,7 +346,7 @@ class RunStore:
         return Status(
             id=cast("str", r["id"]),
             wish=cast("Wish", Spec.from_json(json.loads(cast("str", r["spec"])))),
-            urgent=bool(r["urgent"]),
+            rank=cast("int", r["urgent"]),
             state=state,
             done=cast("int", r["done"]),
             total=cast("int", r["total"]),

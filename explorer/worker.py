@@ -23,14 +23,14 @@ from explorer.realise import realise
 from explorer.run import Report, keep
 from explorer.spec import Json, Look, Make, Run, Study
 from explorer.status import Status
-from explorer.store import LEASE_S, RunStore
+from explorer.store import IDLE, LEASE_S, RunStore
 
 log = logging.getLogger(__name__)
 POLL_S = 0.1
 
 
 class Worker:
-    """Does one wish after another. Between two points of a long one it lets urgent ones (a click on a picture) go first."""
+    """Does one wish after another. Between two points of a long one it lets those of a higher rank (a click on a picture) go first."""
 
     def __init__(self, store: RunStore, home: Path, *, device: str = "cpu") -> None:
         self.store, self.home, self.device = store, home, device
@@ -54,9 +54,9 @@ class Worker:
                 count += 1
             return count
 
-    def work_one(self, *, urgent_only: bool = False) -> bool:
-        """Claim one wish and see it through. False when there was none."""
-        claimed = self.store.claim(self.id, urgent_only=urgent_only)
+    def work_one(self, *, above: int = IDLE - 1) -> bool:
+        """Claim one wish of a rank above the given one and see it through. False when there was none."""
+        claimed = self.store.claim(self.id, above=above)
         if claimed is None:
             return False
         try:
@@ -94,12 +94,10 @@ class Worker:
 
     def _reporter(self, claimed: Status) -> Report:
         def report(done: int, total: int, fresh: int, message: str) -> bool:
-            if not claimed_is_urgent:
-                while self.work_one(urgent_only=True):
-                    pass
+            while self.work_one(above=claimed.rank):
+                pass
             return self.store.report(claimed.id, self.id, done=done, total=total, fresh=fresh, message=message)
 
-        claimed_is_urgent = claimed.urgent
         return report
 
     @contextmanager

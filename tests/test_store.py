@@ -173,8 +173,18 @@ def test_the_worker_of_a_field_may_take_its_urgent_wishes(store):
     click = Run(field(), Method("given", (("at", (0.3,)),)))
     store.claim("w1")
     store.want(click, urgent=True)
-    assert store.claim("w2", urgent_only=True) is None
-    assert store.claim("w1", urgent_only=True).wish == click
+    assert store.claim("w2", above=0) is None
+    assert store.claim("w1", above=0).wish == click
+
+
+def test_idle_wishes_go_last_until_somebody_asks(store):
+    """However early they were wished; asked for, they are like any other."""
+    store.want(Make(Loaded("idle")), idle=True)
+    store.want(Make(Loaded("first")))
+    store.want(Make(Loaded("later")))
+    store.want(Make(Loaded("idle too")), idle=True)
+    store.want(Make(Loaded("idle")))
+    assert [store.claim("w").wish.recipe.digest for _ in range(4)] == ["idle", "first", "later", "idle too"]
 
 
 def test_urgent_wishes_go_first(store):

@@ -138,7 +138,7 @@ def _refine_by_itself(store: RunStore, picture: Picture) -> None:
         return
     points = COARSE**2
     if store.cost(picture.run.field.id) / points * (SIZES[1] ** 2 - points) < PATIENCE_S:
-        shell.want(picture.at_size(SIZES[1]))
+        shell.want(picture.at_size(SIZES[1]), idle=True)
 
 
 def _busy(store: RunStore, pictures: list[Picture], runs: list[Run]) -> bool:

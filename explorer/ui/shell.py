@@ -24,6 +24,7 @@ PAGES = (
     ("paths", "Paths", ":material/route:"),
     ("landscape", "Landscape", ":material/landscape:"),
     ("soup", "Soup", ":material/soup_kitchen:"),
+    ("compare", "Compare", ":material/balance:"),
     ("runs", "Runs", ":material/history:"),
 )
 
@@ -90,9 +91,9 @@ def _store(home: Path) -> RunStore:
     return opened
 
 
-def want(wish: Wish, *, urgent: bool = False) -> str:
+def want(wish: Wish, *, urgent: bool = False, idle: bool = False) -> str:
     """Put a wish down and see to it that somebody takes it up."""
-    id = store().want(wish, urgent=urgent)
+    id = store().want(wish, urgent=urgent, idle=idle)
     tend()
     return id
 

@@ -65,6 +65,7 @@ def test_a_deep_link_on_a_fresh_server_shows_the_page_in_its_frame(serve, home, 
         ("paths", "Paths"),
         ("landscape", "Landscape"),
         ("soup", "Soup"),
+        ("compare", "Compare"),
         ("runs", "Runs"),
     ],
 )

@@ -1,5 +1,7 @@
 """The Landscape page: a first picture at once, planes of every kind, the model at a place."""
 
+import shutil
+
 import numpy as np
 
 from explorer import checkpoint, methods
@@ -15,14 +17,16 @@ def button(app, label):
 
 
 def three(tiny, store, work):
-    """The tiny checkpoints and a third one beside them, registered."""
-    c = tiny.folder / "c.safetensors"
-    if not c.exists():
-        a, b = (checkpoint.read(p).weights for p in (tiny.a, tiny.b))
-        checkpoint.write(c, {k: a[k].flip(0).contiguous() + 0.1 * b[k] for k in a})
-    store.want(Look(str(tiny.folder), stamp="three"))
+    """The tiny checkpoints and a third one, in a folder of their own, registered."""
+    folder = tiny.folder.parent / "three"
+    files = tuple(folder / f"{name}.safetensors" for name in "abc")
+    if not folder.exists():
+        shutil.copytree(tiny.folder, folder)
+        a, b = (checkpoint.read(p).weights for p in files[:2])
+        checkpoint.write(files[2], {k: a[k].flip(0).contiguous() + 0.1 * b[k] for k in a})
+    store.want(Look(str(folder)))
     work()
-    return tuple(loaded(p) for p in (tiny.a, tiny.b, c))
+    return tuple(map(loaded, files))
 
 
 def test_the_first_visit_shows_a_shipped_plane(visit):
