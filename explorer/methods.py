@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import cast
 
 from explorer.errors import Refused
 from explorer.spec import Method, Value
@@ -216,6 +217,17 @@ def corners_of(method: Method) -> int:
     found = _constant("connect", method.name, "BENDS", missing=1)
     assert isinstance(found, int)
     return found
+
+
+def has_base(fuse: str) -> bool:
+    """Whether a fusing method takes the first model for the base, from its module's constant `BASE`."""
+    return bool(_constant("fuse", fuse, "BASE", missing=False))
+
+
+def models_of(fuse: str) -> tuple[int, int | None]:
+    """The fewest and the most models that a fusing method takes, from its module's constant `MODELS`; None for any number."""
+    least, most = cast("tuple[int, int | None]", _constant("fuse", fuse, "MODELS", missing=(1, None)))
+    return least, most
 
 
 def axes(chart: str, corners: int = 0) -> tuple[str, ...]:

@@ -1,27 +1,78 @@
 """Laws of every fusion method."""
 
+import importlib
+
 import pytest
 import torch
 
 from explorer import checkpoint, methods
+from explorer.api import loaded
+from explorer.errors import Refused
+from explorer.realise import realise
+from explorer.spec import Fused
+
+NAMES = methods.names("fuse")
+
+
+def count(name):
+    """How many models a method is tried on: three, or the most it takes."""
+    _, most = getattr(importlib.import_module(f"explorer.fuse.{name}"), "MODELS", (1, None))
+    return min(3, most or 3)
 
 
 @pytest.fixture
 def models(tiny):
-    return [checkpoint.read(p).weights for p in (tiny.a, tiny.b)]
+    a, b = (checkpoint.read(p).weights for p in (tiny.a, tiny.b))
+    return [a, b, {k: v.roll(1, 0) for k, v in b.items()}]
 
 
-@pytest.mark.parametrize("name", methods.names("fuse"))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_model_with_itself_is_that_model(tiny, models, name):
-    """fuse([w, w]) == w, to rounding."""
-    fused = methods.find("fuse", name)([models[0], models[0]], tiny.problem)
-    assert all(torch.allclose(fused[k], models[0][k], rtol=1e-6, atol=1e-7) for k in fused)
+    """fuse([w, w, …]) == w, to rounding."""
+    fused = methods.find("fuse", name)([models[0]] * count(name), tiny.problem)
+    assert all(torch.allclose(fused[k], models[0][k], rtol=1e-6, atol=1e-7) for k in models[0])
 
 
-@pytest.mark.parametrize("name", methods.names("fuse"))
-def test_names_shapes_and_dtypes_stay_and_inputs_are_untouched(tiny, models, name):
-    """The result loads where the ingredients load."""
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("name", NAMES)
+def test_names_shapes_and_dtypes_stay_and_inputs_are_untouched(tiny, models, name, dtype):
+    """The result loads where the ingredients load, shares no memory with them, and is finite."""
+    models = [{k: v.to(dtype) for k, v in m.items()} for m in models[: count(name)]]
     before = [{k: v.clone() for k, v in m.items()} for m in models]
     fused = methods.find("fuse", name)(models, tiny.problem)
     assert {k: (v.shape, v.dtype) for k, v in fused.items()} == {k: (v.shape, v.dtype) for k, v in models[0].items()}
+    assert all(v.isfinite().all() for v in fused.values())
+    for tensor in fused.values():
+        tensor.fill_(7)
     assert all(torch.equal(m[k], b[k]) for m, b in zip(models, before, strict=True) for k in m)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_request_gives_the_same_model(tiny, models, name):
+    """Bit for bit, whatever the global generator holds, which is left as it was."""
+    fuse = methods.find("fuse", name)
+    first = fuse(models[: count(name)], tiny.problem)
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        state = torch.get_rng_state()
+        assert all(torch.equal(first[k], v) for k, v in fuse(models[: count(name)], tiny.problem).items())
+        assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if getattr(importlib.import_module(f"explorer.fuse.{n}"), "BASE", False)])
+def test_a_base_alone_is_refused(tiny, models, name):
+    """A method with a base says what it wants besides."""
+    with pytest.raises(Refused, match="a base, and .* got 1 model"):
+        methods.find("fuse", name)(models[:1], tiny.problem)
+    assert "first model is the base" in methods.title("fuse", name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_with_the_defaults_is_carried_out(tiny, store, home, name):
+    """The file that is kept loads into the network, and holds what the method gives."""
+    files = (tiny.a, tiny.b, tiny.a)[: count(name)]
+    recipe = Fused(tiny.problem.spec, tuple(map(loaded, files)), methods.method("fuse", name))
+    made = realise(recipe, store, home)
+    tiny.problem.network().load_state_dict(made)
+    expected = methods.find("fuse", name)([checkpoint.read(f).weights for f in files], tiny.problem)
+    assert all(torch.equal(made[k], expected[k]) for k in expected)
