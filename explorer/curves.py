@@ -27,10 +27,10 @@ from explorer import arc, methods
 from explorer.arc import Place
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
-from explorer.measure import network_like
+from explorer.measure import inputs_for, network_like
 from explorer.points import Array
 from explorer.problem import Problem
-from explorer.weights import Weights, compatible, gram, mix
+from explorer.weights import Weights, compatible, gram, mix, own_names
 
 TELL_S = 0.5  # seconds between two tellings of progress within an epoch
 
@@ -142,12 +142,12 @@ def train_corners(
     a, b = ends
     compatible([a, b, *start], ["the first end", "the second end", *(f"bend {k + 1}" for k in range(len(start)))])
     network = batch_statistics(network_like(problem, a, torch.device(device)))
-    parameters = [name for name, _ in network.named_parameters()]
+    parameters, own = [name for name, _ in network.named_parameters()], own_names(network)
     work = next(network.parameters()).dtype
     corners = [{n: w[n].detach().to(device, work, copy=True) for n in parameters} for w in (a, *start, b)]
     speed = [{n: torch.zeros_like(t) for n, t in c.items()} for c in corners[1:-1]]
     train = problem.split("train")
-    inputs, targets = train.inputs.to(device), train.targets.to(device)
+    inputs, targets = inputs_for(network, train.inputs, torch.device(device)), train.targets.to(device)
     rng = np.random.default_rng(how.seed)
     if resume is not None:
         rng.bit_generator.state = json.loads(resume.generator)
@@ -157,7 +157,7 @@ def train_corners(
     begin = resume.epoch if resume is not None else 0
     steps, step, told = how.epochs * parts, begin * parts, time.monotonic()
     if resume is not None and begin == how.epochs:  # it was left after its last epoch
-        yield Trained(tuple(_whole(c, w) for c, w in zip(corners[1:-1], start, strict=True)), begin, float("nan"), resume)
+        yield Trained(tuple(whole(c, w, own) for c, w in zip(corners[1:-1], start, strict=True)), begin, float("nan"), resume)
     for epoch in range(begin, how.epochs):
         inner = gram(corners, parameters)
         total = 0.0
@@ -186,7 +186,7 @@ def train_corners(
             raise Refused(f"The path diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {how.lr:g}.")
         tensors = {n: t.to("cpu", copy=True) for n, t in _named(corners[1:-1], speed).items()}
         state = State(epoch + 1, tensors, json.dumps(rng.bit_generator.state))
-        yield Trained(tuple(_whole(c, w) for c, w in zip(corners[1:-1], start, strict=True)), epoch + 1, mean, state)
+        yield Trained(tuple(whole(c, w, own) for c, w in zip(corners[1:-1], start, strict=True)), epoch + 1, mean, state)
         progress(step, steps, f"epoch {epoch + 1} of {how.epochs}: mean training loss on the path {mean:.4g}")
 
 
@@ -233,6 +233,7 @@ def _draw(rng: np.random.Generator, place: Place, inner: Array, sampling: Litera
     return float(np.interp(u * length[-1], length, t)) if length[-1] > 0 else u
 
 
-def _whole(corner: Mapping[str, Tensor], like: Weights) -> Weights:
-    """A trained corner with all that is not trained (buffers) as it was in the beginning, in the checkpoint's own dtype."""
-    return {n: corner[n].detach().to("cpu", t.dtype, copy=True) if n in corner else t for n, t in like.items()}
+def whole(corner: Mapping[str, Tensor], like: Weights, own: Mapping[str, str]) -> Weights:
+    """A trained corner under all names of its parameters (`own`: weights.own_names), with all that is not trained (buffers) as it was in the beginning,
+    in the checkpoint's own dtype."""
+    return {n: corner[own[n]].detach().to("cpu", t.dtype, copy=True) if n in own else t for n, t in like.items()}

@@ -64,8 +64,9 @@ class Evaluate:
         self.problem = problem
         batch = problem.split(split)
         n = min(samples or len(batch.targets), len(batch.targets))
-        self.inputs, self.targets = batch.inputs[:n].to(self.device), batch.targets[:n].to(self.device)
-        train = problem.split("train").inputs[:recalibration].to(self.device) if has_batch_norm(self.network) or buffers == "repair" else None
+        self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
+        wanted = has_batch_norm(self.network) or buffers == "repair"
+        train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
         self.train = train if has_batch_norm(self.network) else None
         self.repair = repair_towards(self.network, corners, train) if buffers == "repair" and train is not None else None
         blocks = min(blocks, n)
@@ -152,6 +153,12 @@ def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.
     """The problem's network on the device, in the precision its weights are computed in: float64 for float64, else float32."""
     double = any(t.dtype == torch.float64 for t in weights.values())
     return problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
+
+
+def inputs_for(network: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
+    """Inputs on the device, in the precision of the network where they are real numbers."""
+    work = next(network.parameters()).dtype
+    return inputs.to(device, work) if inputs.is_floating_point() else inputs.to(device)
 
 
 def has_batch_norm(network: nn.Module) -> bool:

@@ -17,7 +17,7 @@ from explorer.curves import Trained as TrainedPath
 from explorer.errors import Refused, Stopped
 from explorer.files import digest
 from explorer.matching import Alignment, Progress, describe, quiet
-from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, network_like, recalibrate, repair_towards, repaired
+from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, inputs_for, network_like, recalibrate, repair_towards, repaired
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.repair import nearest
@@ -171,7 +171,7 @@ def with_own_statistics(weights: Weights, problem: Problem) -> Weights:
     if not has_batch_norm(network):
         return weights
     network.load_state_dict(weights)
-    recalibrate(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES])
+    recalibrate(network, inputs_for(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES], torch.device("cpu")))
     state = network.state_dict()
     return {name: state[name].to(tensor.dtype) if name in dict(network.named_buffers()) else tensor for name, tensor in weights.items()}
 
@@ -179,6 +179,7 @@ def with_own_statistics(weights: Weights, problem: Problem) -> Weights:
 def _shift(recipe: Shifted, base: Weights, home: Path, device: str, progress: Progress) -> None:
     """Find both directions, and keep the model moved along either of them."""
     problem = Problem(recipe.problem)
+    checkpoint.check(base, problem.shapes(), what=recipe.base.name or recipe.base.id)
     directions = cast("Callable[..., Sequence[Weights]]", methods.find("direct", recipe.method.name))
     found = directions(base, problem, **recipe.method.kwargs(), **methods.wired(directions, device=device, progress=progress))
     for i, direction in enumerate(found):
@@ -207,7 +208,7 @@ def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fus
     buffers = dict(network.named_buffers())
     if recipe.buffers == "first":
         return {**fused, **{name: models[0][name] for name in buffers if name in fused}}
-    inputs = problem.split("train").inputs[:RECALIBRATION_SAMPLES]
+    inputs = inputs_for(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES], torch.device("cpu"))
     changed = set(buffers)
     if recipe.buffers == "repair":
         repair = repair_towards(network, models, inputs)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from explorer.errors import Refused
 from explorer.points import Array
@@ -42,6 +42,12 @@ def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], o
                 target.add_(model[name].to(target.device, target.dtype), alpha=c)
         result[name] = target if out is not None else target.to(like.dtype)
     return result
+
+
+def own_names(network: nn.Module) -> dict[str, str]:
+    """Every name under which a state dict holds a parameter → the name that named_parameters gives it: tied tensors have several names, one of its own."""
+    own = {id(p): name for name, p in network.named_parameters()}
+    return {name: own[id(p)] for name, p in network.state_dict(keep_vars=True).items() if id(p) in own}
 
 
 def gram(models: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> Array:

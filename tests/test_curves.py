@@ -208,3 +208,20 @@ def test_a_stopped_path_is_finished_as_if_it_had_not_been_stopped(tiny, store, h
     assert not places.unfinished_at(bend, home).exists()
     whole = realise(bend, store, home / "another")
     assert all(torch.equal(resumed[k], whole[k]) for k in whole)
+
+
+@pytest.mark.parametrize("method", ["bezier", "autoneb"])
+def test_a_tied_parameter_is_trained_under_all_its_names(method):
+    """The corner of a network with one tensor under two names holds the trained one twice."""
+
+    class Tied(Hills):
+        class Network(Hills.Network):
+            def __init__(self):
+                super().__init__()
+                self.also = self.at
+
+    ends = [{n: torch.tensor(v, dtype=torch.float64) for n in ("at", "also")} for v in ([-1.0, 0.05], [1.0, 0.05])]
+    *_, last = methods.find("connect", method)(ends, Tied(), bends=1, epochs=3, lr=0.001)
+    (corner,) = last.corners
+    assert torch.equal(corner["at"], corner["also"])
+    assert not torch.equal(corner["at"], torch.tensor([0.0, 0.05], dtype=torch.float64))

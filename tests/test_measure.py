@@ -139,3 +139,11 @@ def test_the_attack_of_a_linear_model_is_the_closed_form(tmp_path):
     margin = sign * (batch.inputs @ (weight[1] - weight[0]) + bias[1] - bias[0]) - 0.3 * (weight[1] - weight[0]).abs().sum()
     assert values[0, 0] == pytest.approx(float(torch.nn.functional.softplus(-margin).sum()), rel=1e-5)
     assert values[1, 0] == float((margin < 0).sum())
+
+
+def test_double_precision_is_measured_in_double(tiny, corners):
+    """The same losses as in single precision, to its rounding."""
+    doubles = [{k: v.double() for k, v in c.items()} for c in corners]
+    single, double = (Evaluate(tiny.problem, c)(np.array([0.3, 0.7])) for c in (corners, doubles))
+    assert double[0].sum() == pytest.approx(single[0].sum(), rel=1e-6)
+    assert double[1].tolist() == single[1].tolist()

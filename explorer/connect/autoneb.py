@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from explorer.band import filled, legs_to_split, middles, perpendicular, shares, spaced, split, tangents
-from explorer.curves import TELL_S, State, Trained, batch_statistics, straight
+from explorer.curves import TELL_S, State, Trained, batch_statistics, straight, whole
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
-from explorer.measure import network_like
+from explorer.measure import inputs_for, network_like
 from explorer.methods import Range
 from explorer.problem import Problem
-from explorer.weights import Weights
+from explorer.weights import Weights, own_names
 
 CHART = "polychain"
 FIRST = 3  # pivots to begin with
@@ -54,12 +54,12 @@ def connect(
     """The pivots after every epoch; while there are fewer than `bends`, the longest legs are split for the count. Refused when a loss diverges."""
     start = straight(ends, bends)
     network = batch_statistics(network_like(problem, ends[0], torch.device(device)))
-    names = [name for name, _ in network.named_parameters()]
+    names, own = [name for name, _ in network.named_parameters()], own_names(network)
     shapes = {n: p.shape for n, p in network.named_parameters()}
     work = next(network.parameters()).dtype
     flat = [torch.cat([w[n].detach().reshape(-1).to(device, work) for n in names]) for w in ends]
     train = problem.split("train")
-    inputs, targets = train.inputs.to(device), train.targets.to(device)
+    inputs, targets = inputs_for(network, train.inputs, torch.device(device)), train.targets.to(device)
     plan = cycles(bends, epochs)
     begin = resume.epoch if resume is not None else 0
     if resume is not None:
@@ -71,7 +71,7 @@ def connect(
 
     def trained(epoch: int, loss: float) -> Trained:
         pivots = filled(band, bends + 2)[1:-1]
-        corners = tuple(_whole(p, w, shapes) for p, w in zip(pivots, start, strict=True))
+        corners = tuple(whole(_named(p, shapes), w, own) for p, w in zip(pivots, start, strict=True))
         tensors = {"band": band, "speed": speed, "shares": at}
         return Trained(corners, epoch, loss, State(epoch, {n: t.to("cpu", copy=True) for n, t in tensors.items()}, ""))
 
@@ -149,9 +149,3 @@ def _named(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     """Views of a flat vector, by parameter."""
     parts = flat.split([shape.numel() for shape in shapes.values()])
     return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
-
-
-def _whole(flat: Tensor, like: Weights, shapes: Mapping[str, torch.Size]) -> Weights:
-    """A pivot as weights; what is not trained is as on the segment, and dtypes are the checkpoint's own."""
-    named = _named(flat, shapes)
-    return {n: named[n].detach().to("cpu", t.dtype, copy=True) if n in named else t for n, t in like.items()}

@@ -1,9 +1,10 @@
 """Random directions: how the loss rises around a model on average, without favouring any way.
 
-Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 4. Two Gaussian directions, each scaled to the model's own size, so that networks
-whose layers could be rescaled without changing what they compute get comparable pictures:
+Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 4. Two Gaussian directions, each scaled to the model's own size, so that
+networks whose layers could be rescaled without changing what they compute get comparable pictures:
 
-    filter   every filter of the direction is as long as the model's filter (a filter: the weights that lead to one unit, the first axis of a tensor)
+    filter   every filter of the direction is as long as the model's filter (a filter: the weights that lead to one unit, the first axis of
+             a tensor; of an embedding or a transposed convolution, those that lead away from one; a tensor with one axis is one filter)
     layer    every tensor is as long as the model's
     global   the whole direction is as long as the model
     none     as drawn, variance 1
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from explorer.methods import Range
 from explorer.problem import Problem
-from explorer.weights import Weights
+from explorer.weights import Weights, own_names
 
 SMALL = 1e-10
 
@@ -35,10 +36,14 @@ def directions(
     vectors: bool = False,
     seed: Annotated[int, Range(0, 2147483647)] = 0,
 ) -> list[Weights]:
-    """Two directions, for every parameter of the network a tensor of its shape and dtype. The same seed gives the same directions."""
+    """Two directions, for every parameter of the network a tensor of its shape and dtype. The same seed gives the same directions.
+
+    A tied parameter is drawn and counted once, and is there under each of its names, so that a moved model has moved under all of them.
+    """
     generator = torch.Generator().manual_seed(seed)
-    names = [name for name, _ in problem.network().named_parameters()]
-    return [_direction({n: weights[n] for n in names}, normalise, vectors, generator) for _ in range(2)]
+    every = own_names(problem.network())
+    drawn = [_direction({n: weights[n] for n in dict.fromkeys(every.values())}, normalise, vectors, generator) for _ in range(2)]
+    return [{name: direction[own] for name, own in every.items()} for direction in drawn]
 
 
 def _direction(weights: Weights, normalise: str, vectors: bool, generator: torch.Generator) -> Weights:

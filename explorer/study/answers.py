@@ -13,7 +13,7 @@ import torch
 
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
-from explorer.measure import CHUNK, network_like
+from explorer.measure import CHUNK, inputs_for, network_like
 from explorer.problem import Problem
 from explorer.spec import Json
 from explorer.weights import Weights
@@ -37,7 +37,9 @@ def study(
         progress(i, len(models), f"asking model {i + 1} of {len(models)}")
         network.load_state_dict(dict(model))
         with torch.inference_mode():
-            said.append(torch.cat([network(part.to(device)).argmax(dim=-1).cpu() for part in batch.inputs.split(CHUNK)]))
+            said.append(
+                torch.cat([network(inputs_for(network, part, torch.device(device))).argmax(dim=-1).cpu() for part in batch.inputs.split(CHUNK)])
+            )
     answers = torch.stack(said)
     disagree = (answers[:, None] != answers[None]).double().mean(dim=2)
     by_class: list[Json] = []

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
-from explorer.measure import CHUNK, network_like
+from explorer.measure import CHUNK, inputs_for, network_like
 from explorer.methods import Range
 from explorer.problem import Problem
 from explorer.spec import Json
@@ -41,7 +41,7 @@ def study(
     network = network_like(problem, models[0], torch.device(device))
     network.load_state_dict(dict(models[0]))
     with torch.inference_mode():
-        outputs = torch.cat([network(part.to(device)).cpu() for part in batch.inputs.split(CHUNK)])
+        outputs = torch.cat([network(inputs_for(network, part, torch.device(device))).cpu() for part in batch.inputs.split(CHUNK)])
         losses = problem.losses(outputs, batch.targets)[:, 0]
         wrong = problem.wrong(outputs, batch.targets)[:, 0]
         shares = outputs.softmax(dim=-1)

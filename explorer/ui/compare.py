@@ -202,13 +202,13 @@ def _live(store: RunStore, entries: list[Entry], tasks: list[Task], entry: Entry
             column_config={
                 "val error (%)": st.column_config.NumberColumn(format="%.2f", help="Where a choice is made."),
                 "as good as the best": st.column_config.CheckboxColumn(
-                    help="The paired 95 % interval of its test error minus that of the model with the lowest validation error holds 0."
+                    help="Its test error minus that of the model with the lowest validation error may be 0 or less: the paired 95 % interval says so."
                 ),
             },
         )
         st.caption(
             "The best is the one with the lowest **validation** error; what is reported is of the **test** split, paired sample by sample. Several methods are"
-            " compared with one: with twenty of them, one will be marked by chance."
+            " compared with one: of twenty that are as good, one will look worse by chance."
         )
         data, _ = st.columns([1, 4])
         with data:
@@ -245,7 +245,7 @@ def table(entries: Sequence[Entry], val: dict[str, Points], test: dict[str, Poin
             "val error (%)": 100 * chosen[entry.run.id],
             "test error (%), 95 %": f"{100 * mean[ERROR]:.2f} [{100 * low[0]:.2f}, {100 * high[0]:.2f}]",
             "test loss (nat), 95 %": f"{mean[0]:.4g} [{loss_low[0]:.4g}, {loss_high[0]:.4g}]",
-            "as good as the best": bool(apart.low <= 0 <= apart.high),
+            "as good as the best": bool(apart.low <= 0),
         }
         if single is not None:
             gain = difference(points, single, ERROR)
@@ -280,8 +280,8 @@ def _mergeable(store: RunStore, entries: Sequence[Entry]) -> None:
         gram = np.array(status.result["gram"], dtype=np.float64)
         st.dataframe(pd.DataFrame(check(gram, [m.name or m.id for m in models])), hide_index=True)
         st.caption(
-            f"Differences are from the first model, {models[0].name or models[0].id}. Fine-tunes of one parent are close to it and nearly perpendicular to each"
-            " other; independently trained models are as far from each other as from zero, and want to be aligned first."
+            f"Differences are from the first model, {models[0].name or models[0].id}. Fine-tunes of one parent lie close to it;"
+            " independently trained models lie about as far from each other as from zero, and want to be aligned first."
         )
         shell.link("paths", "Measure the barrier between every two", icon=":material/hub:", view="many", a=key_of(models[0]))
 

@@ -22,7 +22,7 @@ from explorer.frame import Window
 from explorer.points import Array, Points
 from explorer.spec import Field, Recipe, Run, Study
 from explorer.store import FieldFacts, RunStore
-from explorer.ui import landscape_form, shell
+from explorer.ui import landscape_form, shape, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.families import choices, families, key_of
@@ -99,6 +99,12 @@ def show(store: RunStore, runs: list[Run]) -> None:
     busy = _busy(store, pictures, runs)
     st.fragment(_live, run_every=POLL_S if busy else None)(store, runs, pictures, metric, log, kind, others, busy)
     _takeaway(store, pictures, metric, log)
+    if len(pictures) == 1 and (there := _look(store, pictures[0], metric, [])) is not None:
+        scale, unit = (100.0, "%") if metric == "error" else (1.0, "nat")
+        shape.topology(there.whole, there.points, there.field.metrics.index(metric), scale=scale, unit=unit)
+        corners = first.corners[:1] if landscape_form.is_around(first) else first.corners
+        shape.sharpness(store, first, corners)
+        shape.spectrum(store, first, corners)
 
 
 def _finest(store: RunStore, run: Run) -> int:

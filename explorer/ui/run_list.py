@@ -6,6 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from explorer import methods
 from explorer.figures import line
 from explorer.spec import Run
 from explorer.statistics import barrier
@@ -65,6 +66,8 @@ def _row(store: RunStore, status: Status) -> None:
         with go:
             if field.chart.name in PLANES:
                 shell.link("landscape", "Open", icon=":material/open_in_new:", runs=status.id)
+            elif field.chart.name == "mixture":
+                shell.link("soup" if len(field.corners) > 1 else "compare", "Open", icon=":material/open_in_new:", runs=status.id)
             elif field.chart.name == "line" and field.attack is None:
                 shell.link("align" if Comparison.of(status.wish) else "interpolate", "Open", icon=":material/open_in_new:", run=status.id)
             else:
@@ -87,6 +90,9 @@ def _row(store: RunStore, status: Status) -> None:
 def _title(run: Run) -> str:
     if run.field.chart.name in PLANES:
         return f"Plane of {landscape_form.name_of(run)}"
+    if run.field.chart.name == "mixture":
+        names = [c.name or c.id for c in run.field.corners]
+        return names[0] if len(names) == 1 else f"Soups of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
     return " → ".join(line.names(run.field))
 
 
@@ -96,6 +102,6 @@ def _result(store: RunStore, status: Status) -> str:
         return state.sentence(status)
     field = status.wish.field
     points, _ = store.points(field.id)
-    found = barrier(points, 0, name=field.metrics[0]) if len(points) and field.chart.name not in PLANES else None
+    found = barrier(points, 0, name=field.metrics[0]) if len(points) and len(methods.axes(field.chart.name)) == 1 else None
     spent = f"{len(points)} points, {duration(store.cost(field.id))} of computing"
     return f"{spent} · barrier {line.shown(found)}" if found else spent

@@ -1,0 +1,138 @@
+"""Beside a plane: its minima and passes, how sharp the models in it are, and the spectrum of their Hessian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer import methods
+from explorer.errors import Refused
+from explorer.figures import spectrum as spectrum_figure
+from explorer.figures import topology as topology_figure
+from explorer.figures.plane import Surface
+from explorer.points import Points
+from explorer.spec import Field, Json, Recipe, Study
+from explorer.statistics import band
+from explorer.store import RunStore
+from explorer.topology import minima
+from explorer.ui import forms, shell, state
+
+MOST = 6  # models whose sharpness is shown side by side
+SCALES = {
+    "element": "each weight by its size (adaptive; the same for networks that compute the same)",
+    "filter": "each filter by its size",
+    "global": "all weights alike",
+}
+
+
+def topology(grid: Surface, points: Points, metric: int, *, scale: float, unit: str) -> None:
+    """The minima of the measured surface, the passes between them, and which of them may be none."""
+    with st.expander("Minima and passes", icon=":material/terrain:"):
+        if grid.measured < grid.z.size:
+            st.caption("The minima are counted once the picture is measured throughout.")
+            return
+        low, high = band(points, metric)
+        half = (high - low)[np.isfinite(high - low)] * scale / 2
+        noise = float(np.median(half)) if half.size else 0.0
+        found = minima(grid.z)
+        st.markdown(topology_figure.words(found, grid, unit=unit, noise=noise))
+        left, right = st.columns(2)
+        with left:
+            st.plotly_chart(topology_figure.diagram(found, grid, unit=unit, noise=noise), key="topology-diagram", config={"displaylogo": False})
+        with right:
+            st.plotly_chart(topology_figure.tree(found, grid, unit=unit, noise=noise), key="topology-tree", config={"displaylogo": False})
+        st.caption(
+            "The error of a value is half its 95 % interval, the median over the picture. Two neighbours share most of it, so this is on the safe side."
+        )
+
+
+def sharpness(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
+    """How much the loss rises around each model, by several measures."""
+    _study(store, field, models, "sharpness", "How sharp are these models?", ":material/show_chart:", _sharpness)
+
+
+def spectrum(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
+    """The eigenvalues of the Hessian at each model."""
+    _study(store, field, models, "spectrum", "Spectrum of the Hessian", ":material/equalizer:", _spectrum)
+
+
+def _study(
+    store: RunStore, field: Field, models: Sequence[Recipe], name: str, title: str, icon: str, draw: Callable[[Json, list[str]], None]
+) -> None:
+    chosen = tuple(models[:MOST])
+    with st.expander(title, icon=icon):
+        st.caption(methods.title("study", name))
+        try:
+            method = forms.options("study", name, key=f"{name}-{field.id}", fields=st.container())
+        except (Refused, ValueError) as refusal:
+            st.error(str(refusal))
+            return
+        wish = Study(field.problem, chosen, method)
+        status = store.status(wish.id)
+        st.button(
+            "Measure",
+            icon=icon,
+            on_click=shell.resume,
+            args=(wish,),
+            key=f"{name}-go-{field.id}",
+            disabled=status is not None and status.state == "done",
+        )
+        if status is not None:
+            names = [m.name or m.id for m in chosen]
+            st.fragment(_live, run_every=0.5 if status.active else None)(store, wish, names, draw, status.active)
+
+
+def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, list[str]], None], was_active: bool) -> None:
+    status = store.status(wish.id)
+    if status is None:
+        return
+    if status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    elif status.active:
+        words, button = st.columns([5, 1], vertical_alignment="center")
+        with words:
+            st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=state.sentence(status))
+        with button:
+            st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(wish.id,), key=f"stop-{wish.id}", width="stretch")
+    elif status.result is not None:
+        draw(status.result, names)
+    if was_active != status.active:
+        st.rerun()
+
+
+def _sharpness(found: Json, names: list[str]) -> None:
+    result = cast("dict[str, list[object]]", found)
+    radii, balls = cast("list[float]", result["radii"]), cast("list[float]", result["balls"])
+    rows: list[dict[str, object]] = []
+    for name, model in zip(names, cast("list[dict[str, dict[str, list[list[float | None]]]]]", result["models"]), strict=True):
+        for scale, title in SCALES.items():
+            row: dict[str, object] = {"model": name, "a step is measured by": title}
+            row |= {f"mean rise, ρ = {r:g}": _text(i) for r, i in zip(radii, model[scale]["average"], strict=True)}
+            row |= {f"worst rise, r = {r:g}": _text(i) for r, i in zip(balls, model[scale]["worst"], strict=True)}
+            rows.append(row)
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.caption(
+        f"Rise of the train loss in nat on {result['samples']} samples, with 95 % intervals: of the mean, over directions and samples; of the worst, over samples"
+        " with the step held. The worst is a lower bound, found by ascent. Only the first measure is the same for networks that compute the same."
+    )
+
+
+def _spectrum(found: Json, names: list[str]) -> None:
+    shown = spectrum_figure.spectra(found, names)
+    left, right = st.columns(2)
+    with left:
+        st.plotly_chart(spectrum_figure.eigenvalues(shown), key="spectrum-eigenvalues", config={"displaylogo": False})
+    with right:
+        st.plotly_chart(spectrum_figure.density(shown), key="spectrum-density", config={"displaylogo": False})
+    st.markdown(spectrum_figure.words(found, names))
+
+
+def _text(interval: list[float | None]) -> str:
+    if any(v is None for v in interval):
+        return "not finite"
+    value, low, high = (v for v in interval if v is not None)
+    return f"{value:.3g} [{low:.3g}, {high:.3g}]"
