@@ -26,6 +26,7 @@ MOST = 12
 FIRST_MODELS = 3
 FIRST = ("uniform_soup", "fisher", "regmean", "karcher", "task_arithmetic", "ties", "model_stock")
 ERROR = 1  # its column among the metrics
+INGREDIENT, REFERENCE = "ingredient", "reference, several models"
 SPLITS: tuple[SplitName, ...] = ("val", "test")
 
 
@@ -60,6 +61,16 @@ class Entry:
         return self.on("test")
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A measured model, or several that answer together: one point on each split."""
+
+    name: str
+    kind: str
+    val: Points
+    test: Points
+
+
 @dataclass(frozen=True)
 class Task:
     """An entry on a split, for the progress."""
@@ -76,6 +87,9 @@ def page(store: RunStore) -> None:
         st.warning("Some models of this address are not in this store. Choose the models and compare again.", icon=":material/link_off:")
     if wanted := _form(store, entries):
         want(_tasks(wanted))
+        if wanted[0].problem.loss == "cross_entropy":
+            for split in SPLITS:
+                shell.want(_ensemble(wanted, split))
         st.query_params.from_dict({"runs": ",".join(e.run.id for e in wanted)})
         st.rerun()
     if entries:
@@ -182,19 +196,19 @@ def _show(store: RunStore, entries: list[Entry]) -> None:
 
 
 def _busy(store: RunStore, entries: list[Entry], entry: Entry | None) -> bool:
-    check = store.status(_check(entries).id)
+    studies = [store.status(wish.id) for wish in (_check(entries), *(_ensemble(entries, split) for split in SPLITS))]
     return (
         active(store, _tasks(entries))
-        or (check is not None and check.active)
+        or any(s is not None and s.active for s in studies)
         or (entry is not None and pick_active(store, entry.field("test"), (1.0,)))
     )
 
 
 def _live(store: RunStore, entries: list[Entry], tasks: list[Task], entry: Entry | None, was_busy: bool) -> None:
     busy = _busy(store, entries, entry)
-    val, test = ({e.run.id: store.points(e.field(split).id)[0] for e in entries} for split in SPLITS)
+    seen = _seen(store, entries)
     progress(store, tasks, key="compare")
-    rows = table(entries, val, test)
+    rows = table(seen)
     if len(rows):
         st.dataframe(
             rows,
@@ -215,7 +229,7 @@ def _live(store: RunStore, entries: list[Entry], tasks: list[Task], entry: Entry
             download("Data (CSV)", lambda: rows.to_csv(index=False), "compare.csv", mime="text/csv", icon=":material/table:", key="compare-csv")
     _mergeable(store, entries)
     if entry is not None:
-        points = test[entry.run.id]
+        points, _ = store.points(entry.field("test").id)
         model_at(store, entry.field("test"), (1.0,), points)
     if was_busy != busy:
         st.rerun()
@@ -223,37 +237,65 @@ def _live(store: RunStore, entries: list[Entry], tasks: list[Task], entry: Entry
         shell.tend()
 
 
-def table(entries: Sequence[Entry], val: dict[str, Points], test: dict[str, Points]) -> pd.DataFrame:
-    """One row for each model that is measured on both splits, from the lowest validation error to the highest."""
-    known = [e for e in entries if len(val[e.run.id]) and len(test[e.run.id])]
-    if not known:
+def table(seen: Sequence[Seen]) -> pd.DataFrame:
+    """One row for each model, from the lowest validation error to the highest; the best is the lowest of those that are one model."""
+    if not any(one.kind != REFERENCE for one in seen):
         return pd.DataFrame()
-    chosen = {e.run.id: float(val[e.run.id].means()[0, ERROR]) for e in known}
-    known.sort(key=lambda e: chosen[e.run.id] if np.isfinite(chosen[e.run.id]) else np.inf)
-    best = test[known[0].run.id]
-    single = next((test[e.run.id] for e in known if e.method is None), None)
+
+    def chosen(one: Seen) -> float:
+        error = float(one.val.means()[0, ERROR])
+        return error if np.isfinite(error) else np.inf
+
+    ordered = sorted(seen, key=chosen)
+    best = next(one for one in ordered if one.kind != REFERENCE)
+    single = next((one for one in ordered if one.kind == INGREDIENT), None)
     rows: list[dict[str, object]] = []
-    for entry in known:
-        points = test[entry.run.id]
-        low, high = band(points, ERROR)
-        loss_low, loss_high = band(points, 0)
-        mean = points.means()[0]
-        apart = difference(points, best, ERROR)
+    for one in ordered:
+        low, high = band(one.test, ERROR)
+        loss_low, loss_high = band(one.test, 0)
+        mean = one.test.means()[0]
+        apart = difference(one.test, best.test, ERROR)
         row: dict[str, object] = {
-            "model": entry.name,
-            "": "" if entry.method else "ingredient",
-            "val error (%)": 100 * chosen[entry.run.id],
+            "model": one.name,
+            "": one.kind,
+            "val error (%)": 100 * chosen(one),
             "test error (%), 95 %": f"{100 * mean[ERROR]:.2f} [{100 * low[0]:.2f}, {100 * high[0]:.2f}]",
             "test loss (nat), 95 %": f"{mean[0]:.4g} [{loss_low[0]:.4g}, {loss_high[0]:.4g}]",
             "as good as the best": bool(apart.low <= 0),
         }
         if single is not None:
-            gain = difference(points, single, ERROR)
+            gain = difference(one.test, single.test, ERROR)
             row["minus the best ingredient (points)"] = (
-                f"{100 * gain.value:+.2f} [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]" if entry.method else ""
+                "" if one is single else f"{100 * gain.value:+.2f} [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]"
             )
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _seen(store: RunStore, entries: Sequence[Entry]) -> list[Seen]:
+    """What is measured on both splits, the ensemble of the ingredients with it."""
+    found: list[Seen] = []
+    for entry in entries:
+        val, test = (store.points(entry.field(split).id)[0] for split in SPLITS)
+        if len(val) and len(test):
+            found.append(Seen(entry.name, "" if entry.method else INGREDIENT, val, test))
+    together = [_answered(store, entries, split) for split in SPLITS]
+    if together[0] is not None and together[1] is not None:
+        found.append(Seen("ensemble of the ingredients", REFERENCE, together[0], together[1]))
+    return found
+
+
+def _ensemble(entries: Sequence[Entry], split: SplitName) -> Study:
+    models = tuple(e.model for e in entries if e.method is None)
+    return Study(entries[0].problem, models, methods.method("study", "ensemble", {"split": split}))
+
+
+def _answered(store: RunStore, entries: Sequence[Entry], split: SplitName) -> Points | None:
+    status = store.status(_ensemble(entries, split).id)
+    if status is None or status.state != "done" or not isinstance(status.result, dict):
+        return None
+    sums, counts = (np.array(status.result[name], dtype=np.float64) for name in ("ensemble", "counts"))
+    return Points(np.ones((1, 1)), sums[None], counts)
 
 
 def _check(entries: Sequence[Entry]) -> Study:
