@@ -76,7 +76,7 @@ def show(store: RunStore, ways: list[Way]) -> None:
     status = store.status(chosen.run.id)
     if status is not None and status.state == "done":
         if with_plane and (run := paths_plane.run_of(chosen)) is not None and store.status(run.id) is None:
-            shell.want(run, idle=True)
+            shell.want(run)
         if (asked := _asked(chosen)) is not None:
             inspect_once(store, *asked)
     active = _active(store, ways, chosen)
