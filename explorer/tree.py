@@ -60,9 +60,11 @@ def passes(tree: list[Edge], n: int) -> Array:
 
 def basins(tree: list[Edge], n: int, threshold: float) -> list[list[int]]:
     """Groups of models that are joined by edges no higher than the threshold, each in order, by their first model."""
-    joined = passes(tree, n) <= threshold
+    highest = passes(tree, n)
+    joined = (highest <= threshold) & np.isfinite(highest)
+    np.fill_diagonal(joined, True)
     found: list[list[int]] = []
     for k in range(n):
         if not any(k in group for group in found):
-            found.append([int(j) for j in np.flatnonzero(joined[k])] if joined[k].any() else [k])
+            found.append([int(j) for j in np.flatnonzero(joined[k])])
     return found

@@ -37,9 +37,9 @@ def muller_brown(points):
 
 
 def wells(points):
-    """Two wells at x = ±1 of depth 0, joined by two passes: at (0, 0) of height 4, and of height 1 around it near (0, 1)."""
+    """Two wells at x = ±1, nearly of depth 0, and a hill of height 4 between them; far from the hill the pass at x = 0 has height 1."""
     x, y = points[:, 0], points[:, 1]
-    return (x**2 - 1) ** 2 + 3 * torch.exp(-4 * (x**2 + y**2)) + 0 * y
+    return (x**2 - 1) ** 2 + 3 * torch.exp(-4 * (x**2 + y**2))
 
 
 def test_the_saddle_of_muller_and_brown_is_found():

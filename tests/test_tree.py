@@ -56,3 +56,10 @@ def test_one_model_and_none():
     assert spanning_tree(np.zeros((1, 1))) == []
     assert passes([], 1).tolist() == [[0.0]]
     assert basins([], 0, 1.0) == []
+
+
+def test_every_model_is_in_a_group():
+    """Also where a barrier is negative, and where no line is known: no threshold joins what nothing joins."""
+    assert basins([Edge(0, 1, -1.0)], 2, -0.5) == [[0, 1]]
+    assert basins([Edge(0, 1, -0.2)], 2, -0.5) == [[0], [1]]
+    assert basins([], 2, np.inf) == [[0], [1]]

@@ -90,9 +90,10 @@ def connect(
         rng = np.random.default_rng((seed, epoch))
         for step, rows in enumerate(np.array_split(rng.permutation(len(targets)), parts)):
             where = torch.from_numpy(rows).to(device)
-            found = [_at(network, problem, p, shapes, inputs[where], targets[where]) for p in band]
-            losses = torch.stack([loss for loss, _ in found])
-            downhill = -torch.stack([gradient for _, gradient in found[1:-1]]) - weight_decay * band[1:-1]
+            first_end, last_end = _heights(network, problem, band[[0, -1]], shapes, inputs[where], targets[where])
+            found = [_at(network, problem, p, shapes, inputs[where], targets[where]) for p in band[1:-1]]
+            losses = torch.stack([band.new_tensor(first_end), *(loss for loss, _ in found), band.new_tensor(last_end)])
+            downhill = -torch.stack([gradient for _, gradient in found]) - weight_decay * band[1:-1]
             force = perpendicular(downhill, tangents(band, losses))
             rate = lr * (1 + cos(pi * ((epoch - first) * parts + step) / (length * parts))) / 2
             speed = momentum * speed + force

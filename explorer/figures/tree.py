@@ -40,11 +40,13 @@ def figure(
     n = len(names)
     if distances.shape != (n, n) or heights.shape != (n, n):
         raise ValueError(f"Expected distances and barriers of shape {(n, n)}, got {distances.shape} and {heights.shape}.")
-    at = layout(distances)
     labels = [escape(name, quote=False) for name in names]
     known = heights[np.isfinite(heights)]
     top = top or (float(known.max()) if known.size else 0.0) or 1.0
     fig = go.Figure()
+    if not np.isfinite(distances).all():
+        raise ValueError("Every distance between two models has to be known before they can be placed.")
+    at = layout(distances)
     bold = {(e.i, e.j) for e in tree}
     faint = [(i, j) for i in range(n) for j in range(i + 1, n) if (i, j) not in bold and np.isfinite(heights[i, j])]
     if faint:
@@ -79,6 +81,21 @@ def figure(
     )
     for (x, y), label in zip(at, labels, strict=True):
         fig.add_annotation(x=x, y=y, text=f"<b>{label}</b>", yshift=-19, showarrow=False)
+    fig.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker={
+            "color": [0.0, top],
+            "colorscale": SCALE,
+            "cmin": 0.0,
+            "cmax": top,
+            "showscale": True,
+            "colorbar": {"title": {"text": "barrier"}, "len": 0.8},
+        },
+        hoverinfo="skip",
+        showlegend=False,
+    )
     fig.update_layout(
         title={"text": escape(f"{title} ({unit})", quote=False), "font": {"size": 15}},
         height=420,
