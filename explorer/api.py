@@ -35,7 +35,6 @@ from explorer.errors import Refused
 from explorer.figures import line as line_figure
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Marker, Surface
-from explorer.files import checkpoints_at, digest
 from explorer.frame import Window
 from explorer.look import recognise
 from explorer.matched import Matched
@@ -44,6 +43,7 @@ from explorer.places import made_at, matched_at
 from explorer.points import Points
 from explorer.realise import realise
 from explorer.run import keep
+from explorer.shards import checkpoints_at, digest, name_for
 from explorer.spec import Aligned, Buffers, Connected, Field, Loaded, ProblemSpec, Recipe, Run, Shifted, SplitName
 from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.store import RunStore
@@ -321,11 +321,12 @@ def _problem_of(model: str | Path | Recipe, name: str | Path | None) -> ProblemS
 
 
 def loaded(path: str | Path | Recipe) -> Recipe:
-    """The recipe of a checkpoint file; a recipe is one already."""
+    """The recipe of a checkpoint: of a file, of a folder of shards, or of the only file in a folder; a recipe is one already."""
     if not isinstance(path, (str, Path)):
         return path
-    (file,) = checkpoints_at(Path(path)) if Path(path).is_file() else (_one(path),)
-    return Loaded(digest(file), path=places.shorten(file), name=file.stem)
+    found = checkpoints_at(path) if Path(path).exists() else []
+    file = found[0] if len(found) == 1 else _one(path)
+    return Loaded(digest(file), path=places.shorten(file), name=name_for(file))
 
 
 def find_problem(checkpoint_path: str | Path, name: str | Path | None) -> ProblemSpec:
@@ -333,8 +334,8 @@ def find_problem(checkpoint_path: str | Path, name: str | Path | None) -> Proble
     if name is not None:
         return problems.find(name)
     path = Path(checkpoint_path)
-    if (path.parent / "problem.toml").is_file():
-        return problems.read(path.parent)
+    if (own := problems.beside(path)) is not None:
+        return own
     read = checkpoint.read(path)
     spec, why = recognise(read.weights, read.metadata, problems.shipped())
     if spec is None:

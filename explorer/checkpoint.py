@@ -4,6 +4,7 @@ A file may come from anyone, so nothing in it is executed and nothing it claims 
 
 - `.safetensors` is data by design; only its shapes of size zero are bounded here.
 - `.pt`, `.pth`, `.bin`, `.ckpt` are zips around a pickle: see pickled.py.
+- A folder of shards is assembled as its index says: see shards.py.
 - Tensors are copied out of the mapping once, after all of them together proved to be no larger than the file explains.
 
 Tied weights (two names, one memory) are one tensor object under both names. safetensors cannot hold that, so `write` stores
@@ -25,7 +26,7 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 
-from explorer import pickled
+from explorer import pickled, shards
 from explorer.errors import Refused
 from explorer.files import listed, malformed, name_of, short, size_of, system
 from explorer.pickled import SAVE_AGAIN
@@ -46,9 +47,15 @@ if TYPE_CHECKING:
 TIED = "explorer.tied"
 EXACT = "explorer.names"  # present in files that `write` made: their names are meant as they stand, no prefix is stripped
 
+_COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
+
 LIMIT_BYTES = 32 * 2**30
 _EMPTY_LIMIT = 2**31  # product of the other dimensions of a tensor that has no elements
-_PREFIXES = ("module.", "model.", "_orig_mod.", "net.")
+_WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
+_WITHIN = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # put into the middle of names, by wrapping a part of the network
+# A LightningModule's attribute; but all names of a tied Llama begin with `model.` too. So they stay where transformers wrote the file: "format": "pt"
+# in its header, or a config.json beside it.
+_PREFIXES = (*_WRAPPERS, "model.", "net.", "network.")
 _DTYPES = frozenset(
     f"torch.{d}"
     for d in (
@@ -60,7 +67,7 @@ _DTYPES = frozenset(
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of one file, and what the file said besides.
+    """The weights of one file, or of one folder of shards, and what the file said besides.
 
     `weights` by state_dict name, on the CPU, contiguous, in memory of their own; `metadata` is the header of a .safetensors;
     `notes` say what was stripped, restored or ignored.
@@ -73,28 +80,23 @@ class Checkpoint:
 
 
 def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Checkpoint:
-    """The weights in a checkpoint file; Refused when it is damaged, unsafe, larger than the limit, or holds none.
+    """The weights in a checkpoint file, or in a folder of shards; Refused when it is damaged, unsafe, larger than the limit, or holds none.
 
     The file is mapped while it is read: whoever replaces it meanwhile should write a new file and rename it, as `write` does.
     """
     path = Path(path)
-    name, size = name_of(path), size_of(path)
-    if size == 0:
-        raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
+    name, index = name_of(path), shards.index_of(path)
+    size = size_of(path) if index is None else shards.sizes(index)
     if size > limit_bytes:
         raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that are read. Save the weights alone, or raise the limit.")
-    if path.suffix.lower() == ".safetensors":
-        tensors, metadata = _read_safetensors(path)
-        notes: list[str] = []
+    if index is None:
+        weights, metadata, notes = _read_file(path)
     else:
-        tensors, notes = pickled.read(path, size)
-        metadata = {}
-    if not tensors:
-        raise Refused(f"{name} holds no tensors. {SAVE_AGAIN}.")
-    weights = _own(tensors, name, allowed=2 * size)
-    _restore_ties(weights, metadata, name, notes)
+        weights, metadata, notes = _read_shards(index)
     if metadata.pop(EXACT, None) is None:
-        weights = _strip(weights, notes)
+        names = _called(path, weights, notes)
+        weights = _strip(weights, notes, _WRAPPERS if names or metadata.get("format") == "pt" else _PREFIXES)
+        weights = _renamed(weights, names, notes)
     return Checkpoint(weights, metadata, path, tuple(notes))
 
 
@@ -186,6 +188,81 @@ def finite(weights: Mapping[str, Tensor], what: str) -> None:
             )
 
 
+def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
+    """The weights, header and notes of one file, under the names that it gives."""
+    name, size = name_of(path), size_of(path)
+    if size == 0:
+        raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
+    if path.suffix.lower() == ".safetensors":
+        tensors, metadata = _read_safetensors(path)
+        notes: list[str] = []
+    else:
+        tensors, notes = pickled.read(path, size)
+        metadata = {}
+    if not tensors:
+        raise Refused(f"{name} holds no tensors. {SAVE_AGAIN}.")
+    weights = _own(tensors, name, allowed=2 * size)
+    _restore_ties(weights, metadata, name, notes)
+    return weights, metadata, notes
+
+
+def _read_shards(index: shards.Index) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
+    """All shards together; Refused when a tensor is in two of them, or one that the index lists in none."""
+    weights: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    notes = [f"assembled from {len(index.shards)} files"]
+    for shard in index.shards:
+        found, header, said = _read_file(shard)
+        if twice := sorted(found.keys() & weights.keys()):
+            raise Refused(f"{short(twice[0])} is in {name_of(shard)} and in another shard as well. Save the model again.")
+        weights |= found
+        metadata |= header
+        notes += [f"{shard.name}: {n}" for n in said]
+    if missing := sorted(index.names - weights.keys()):
+        raise Refused(f"The shards do not hold {listed(missing)}, which {index.path.name} lists. Copy the folder again, whole.")
+    if beside := sorted(weights.keys() - index.names):
+        notes.append(f"not in the index: {listed(beside)}")
+    return weights, metadata, notes
+
+
+def _called(path: Path, weights: dict[str, Tensor], notes: list[str]) -> dict[str, str]:
+    """What transformers calls the tensors of a file that lies beside a config.json of its own; nothing where there is none, or it cannot be used."""
+    folder = path if path.is_dir() else path.parent
+    with system(path, "read"):
+        if not (folder / "config.json").is_file():
+            return {}
+    from explorer.nets import hugging_face  # brings torch, which who reads no such file may not need yet
+
+    try:
+        return hugging_face.called([*_strip(weights, [], _WRAPPERS)], folder)
+    except Refused as refusal:
+        notes.append(f"the config.json beside it was not used: {refusal}")
+        return {}
+
+
+def _renamed(weights: dict[str, Tensor], names: Mapping[str, str], notes: list[str]) -> dict[str, Tensor]:
+    """Under other names; Refused when two tensors that differ would have the same one."""
+    import torch
+
+    found: dict[str, Tensor] = {}
+    twice: list[str] = []
+    for name, tensor in weights.items():
+        if not (new := names.get(name, name)):
+            continue
+        if new in found and (found[new].shape != tensor.shape or not torch.equal(found[new], tensor)):
+            raise Refused(f"{short(name)} and {short(new)} are one weight by the config.json, and differ in the file. Set tie_word_embeddings there.")
+        if new in found:
+            twice.append(name)
+        found[new] = tensor
+    if changed := [f"{n} (now {names[n]})" for n in weights if names.get(n, n) not in (n, "") and n not in twice]:
+        notes.append(f"renamed as transformers does: {listed(changed)}")
+    if twice:
+        notes.append(f"kept once, tied by the config.json: {listed(twice)}")
+    if ignored := [n for n in weights if names.get(n) == ""]:
+        notes.append(f"ignored, as transformers does: {listed(ignored)}")
+    return found
+
+
 def _sync(path: Path) -> None:
     """Bytes (or a folder's entries) to the disk, so that a crash leaves the old file or the new one."""
     if os.name == "nt" and path.is_dir():  # Windows opens no folders
@@ -275,11 +352,19 @@ def _place(tensor: Tensor) -> object | None:
     return tensor.device, tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.is_neg()
 
 
-def _strip(weights: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
-    """Without the prefixes that wrappers put before every name."""
-    while prefix := next((p for p in _PREFIXES if all(n.startswith(p) and n != p for n in weights)), None):
+def _strip(weights: dict[str, Tensor], notes: list[str], prefixes: Sequence[str]) -> dict[str, Tensor]:
+    """Without what wrappers put before every name, or into the middle of some."""
+    if (counter := weights.get(_COUNTER)) is not None and counter.numel() == 1 and len(weights) > 1:
+        weights = {name: tensor for name, tensor in weights.items() if name != _COUNTER}
+        notes.append(f"ignored, the counter of an AveragedModel: {_COUNTER}")
+    while prefix := next((p for p in prefixes if all(n.startswith(p) and n != p for n in weights)), None):
         weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
         notes.append(f"stripped the prefix '{prefix}'")
+    for part in _WITHIN:
+        shorter = {name.replace(f".{part}", ".").removeprefix(part): tensor for name, tensor in weights.items()}
+        if len(shorter) == len(weights) and "" not in shorter and shorter.keys() != weights.keys():
+            weights = shorter
+            notes.append(f"stripped '{part}' within names")
     return weights
 
 

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from explorer import places
 from explorer.errors import Refused
-from explorer.files import stamp
+from explorer.shards import stamp
 from explorer.store import RunStore
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from explorer import checkpoint, places
 from explorer import problem as problems
 from explorer.errors import Refused
 from explorer.facts import Facts, Quality, Seen
-from explorer.files import checkpoints_at, digest
 from explorer.measure import Evaluate
 from explorer.points import Points
 from explorer.problem import Problem
 from explorer.run import Report
+from explorer.shards import checkpoints_at, digest, name_for
 from explorer.spec import Look, ProblemSpec, SplitName
 from explorer.statistics import band
 from explorer.store import RunStore
@@ -32,12 +32,12 @@ def look(wish: Look, store: RunStore, *, report: Report, device: str = "cpu") ->
     files: list[Facts] = []
     loaded: dict[int, Weights] = {}
     for number, file in enumerate(paths):
-        if not report(number, len(paths), number, f"Looking at {file.name}"):
+        if not report(number, len(paths), number, f"Looking at {name_for(file)}"):
             break
         try:
             weights, facts = examine(file, known, device)
         except Refused as refusal:
-            files.append(Facts(places.shorten(file), file.stem, error=str(refusal)))
+            files.append(Facts(places.shorten(file), name_for(file), error=str(refusal)))
             continue
         files.append(facts)
         if facts.problem is not None:
@@ -58,10 +58,12 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tu
     loaded = checkpoint.read(path)
     checkpoint.finite(loaded.weights, path.name)
     spec, why = recognise(loaded.weights, loaded.metadata, known)
+    if spec is None and (hint := _of_transformers(path)):
+        why = f"{why} {hint}"
     floating = {str(t.dtype).removeprefix("torch.") for t in loaded.weights.values() if t.is_floating_point()}
     return loaded.weights, Facts(
         path=places.shorten(path),
-        name=path.stem,
+        name=name_for(path),
         digest=content,
         problem=spec,
         why=why,
@@ -102,9 +104,16 @@ def _candidates(wish: Look, path: Path) -> list[ProblemSpec]:
     """The problem named in the wish; else that of the folder; else every problem the explorer ships."""
     if wish.problem is not None:
         return [wish.problem]
+    own = problems.beside(path)
+    return problems.shipped() if own is None else [own]
+
+
+def _of_transformers(path: Path) -> str:
+    """What to write into a problem.toml for a model that transformers saved; "" for any other."""
     folder = path if path.is_dir() else path.parent
-    own = [problems.read(folder)] if (folder / "problem.toml").is_file() else []
-    return own or problems.shipped()
+    if not (folder / "config.json").is_file():
+        return ""
+    return "The config.json there describes it: under [network] write name = 'hugging_face' and config = 'config.json', under [data] what it is tried on."
 
 
 def _parameters(weights: Weights, spec: ProblemSpec | None) -> int:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 _PICKLE_LIMIT = 64 * 2**20  # of data.pkl; that of a network of 10 000 tensors has 2 MB
 _DEPTH_LIMIT = 100  # of tuples within tuples; a tensor has 2
-_NESTED = ("state_dict", "model_state_dict", "model", "module", "net", "weights", "params")
+_NESTED = (  # where training scripts put the weights; the first that is there is taken, a moving average of them only where there is nothing else
+    *("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params", "model_state", "network_state_dict"),
+    *("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "params_ema", "ema"),
+)
 # Functions that weights_only admits, by their last name, and what they make: not weights, but any amount of memory out of a few
 # bytes of pickle, or tensors whose insides torch does not check.
 _UNWANTED: Mapping[str, str] = {

@@ -15,6 +15,7 @@ that is the test split, and `val` is a share of the rest.
 from __future__ import annotations
 
 import logging
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from torch.nn import functional
 from explorer import methods, places
 from explorer.data import Dataset, fingerprint
 from explorer.errors import Refused
-from explorer.files import system
+from explorer.files import short, system
 from explorer.nets import shapes_of
 from explorer.spec import Method, ProblemSpec, SplitName
 
@@ -118,7 +119,7 @@ def read(path: str | Path) -> ProblemSpec:
     data = _table(table, "data", where)
     source, digest = _source_at(data, file, where)
     return ProblemSpec(
-        network=_method("nets", _table(table, "network", where), f"{where}, [network]"),
+        network=_network(_method("nets", _table(table, "network", where), f"{where}, [network]"), file, where),
         data=_method("data", {k: v for k, v in data.items() if k != "path"}, f"{where}, [data]"),
         loss=loss,
         val=val,
@@ -152,6 +153,15 @@ def find(name: str | Path) -> ProblemSpec:
         if name and Path(name).exists():
             return read(name)
     raise Refused(f"There is no problem and no folder {str(name)!r}. Problems: {', '.join(known) or 'none'}; or give a folder with a problem.toml.")
+
+
+def beside(checkpoint: Path) -> ProblemSpec | None:
+    """The problem in a checkpoint's folder, or one folder up where transformers saved the folder as a whole; None where there is no problem.toml."""
+    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    with system(folder, "read"):
+        folders = (folder, folder.parent) if (folder / "config.json").is_file() else (folder,)
+        found = next((f for f in folders if (f / "problem.toml").is_file()), None)
+    return None if found is None else read(found)
 
 
 # --- problem.toml ---------------------------------------------------------------------------------------------------------
@@ -230,6 +240,18 @@ def _method(kind: str, table: Mapping[str, object], where: str) -> Method:
         raise Refused(f"{where}: {refusal}") from refusal
 
 
+def _network(method: Method, file: Path, where: str) -> Method:
+    """The network; where it is described by a file, the content of that file takes the place of its name (the module's `settle`)."""
+    module = sys.modules[methods.find("nets", method.name).__module__]
+    settle = cast("Callable[[Mapping[str, object], Path], Mapping[str, object]] | None", getattr(module, "settle", None))
+    if settle is None:
+        return method
+    try:
+        return methods.method("nets", method.name, settle(method.kwargs(), file.resolve().parent))
+    except Refused as refusal:
+        raise Refused(f"{where}, [network]: {refusal}") from refusal
+
+
 # --- what is kept for the life of the process, under just what decides it ------------------------------------------------------
 
 
@@ -288,7 +310,7 @@ def _rows(val: float, test: float, seed: int, n: int, fixed: int | None) -> dict
 @lru_cache(maxsize=64)
 def _fits(essence: _Essence) -> None:
     """Refused, in a sentence, unless the network takes the data's inputs and gives what the loss compares with its targets."""
-    dataset, options = _dataset(essence.source), ", ".join(f"{k}={v}" for k, v in essence.network.options)
+    dataset, options = _dataset(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
     name = f"{essence.network.name} with {options}" if options else essence.network.name
     inputs, targets = dataset.inputs[:1], dataset.targets[:1]
     regression = targets.is_floating_point()
@@ -302,11 +324,13 @@ def _fits(essence: _Essence) -> None:
     network = Problem(ProblemSpec(essence.network, essence.source.data)).network()
     try:
         with torch.inference_mode():
-            shape = tuple(network(inputs).shape)
-    except (RuntimeError, IndexError, ValueError) as error:
-        raise Refused(
-            f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {str(error).splitlines()[0][:160]}"
-        ) from error
+            outputs: object = network(inputs)
+    except Exception as error:  # whatever somebody's network raises at inputs that are not its own
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+        raise Refused(f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {said}") from error
+    if not isinstance(outputs, Tensor):
+        raise Refused(f"The network {name} answers with a {type(outputs).__name__}, and one tensor is wanted.")
+    shape = tuple(outputs.shape)
     wanted_shape = tuple(targets.shape) if regression else (*targets.shape, len(dataset.classes))
     if shape != wanted_shape:
         what = "targets of the data are" if regression else f"data have {len(dataset.classes)} classes and so want"

@@ -15,12 +15,12 @@ from explorer import checkpoint, methods, places, symmetry
 from explorer.curves import State
 from explorer.curves import Trained as TrainedPath
 from explorer.errors import Refused, Stopped
-from explorer.files import digest
 from explorer.matching import Alignment, Progress, describe, quiet
 from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, inputs_for, network_like, recalibrate, repair_towards, repaired
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.repair import nearest
+from explorer.shards import digest
 from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe, Shifted, Trained
 from explorer.store import RunStore
 from explorer.weights import Weights, compatible, mix
@@ -67,12 +67,12 @@ def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
 def _load(recipe: Loaded, store: RunStore) -> Weights:
     candidates = [places.expand(p) for p in dict.fromkeys([*store.whereabouts(recipe.digest), recipe.path]) if p]
     for path in candidates:
-        if path.is_file() and digest(path) == recipe.digest:
+        if path.exists() and digest(path) == recipe.digest:
             weights = checkpoint.read(path).weights
             checkpoint.finite(weights, path.name)
             return weights
     name = recipe.name or recipe.path or recipe.digest
-    if changed := [p for p in candidates if p.is_file()]:
+    if changed := [p for p in candidates if p.exists()]:
         raise Refused(f"{changed[0]} has changed since it was registered as {name}. Register it again to use its present content.")
     raise Refused(f"The checkpoint {name} is not where it was ({', '.join(map(str, candidates)) or 'no path known'}). Register its folder again.")
 

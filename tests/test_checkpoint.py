@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -24,7 +25,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file, save_model
 from torch import Tensor
 
-from explorer import checkpoint
+from explorer import checkpoint, shards
 from explorer.errors import Refused
 from explorer.files import SUFFIXES, checkpoints_at, digest, stamp
 from tests import hostile
@@ -269,6 +270,45 @@ def test_a_prefix_of_all_names_is_stripped(tmp_path: Path) -> None:
     assert result.notes == ("stripped the prefix 'module.'", "stripped the prefix '_orig_mod.'")
 
 
+def test_names_within_which_a_wrapper_stands_lose_it(tmp_path: Path) -> None:
+    """A compiled, sharded or checkpointed part of a network; also at the beginning of some names."""
+    names = ("body._orig_mod.w", "body._fsdp_wrapped_module._checkpoint_wrapped_module.b", "_orig_mod.head")
+    torch.save({n: torch.ones(2) for n in names}, tmp_path / "a.pt")
+    result = checkpoint.read(tmp_path / "a.pt")
+    assert list(result.weights) == ["body.w", "body.b", "head"]
+    assert result.notes == (
+        "stripped '_orig_mod.' within names",
+        "stripped '_fsdp_wrapped_module.' within names",
+        "stripped '_checkpoint_wrapped_module.' within names",
+    )
+
+
+def test_names_that_would_fall_together_stay(tmp_path: Path) -> None:
+    """No tensor is lost."""
+    weights = {"a._orig_mod.w": torch.ones(2), "a.w": torch.zeros(2)}
+    torch.save(weights, tmp_path / "a.pt")
+    assert same(checkpoint.read(tmp_path / "a.pt").weights, weights)
+
+
+def test_a_moving_average_of_weights_is_read_without_its_counter(tmp_path: Path) -> None:
+    """As AveragedModel saves it."""
+    averaged = torch.optim.swa_utils.AveragedModel(Twins())
+    torch.save(averaged.state_dict(), tmp_path / "a.pt")
+    result = checkpoint.read(tmp_path / "a.pt")
+    assert same(result.weights, dict(averaged.module.state_dict()))
+    assert result.notes == ("ignored, the counter of an AveragedModel: n_averaged", "stripped the prefix 'module.'")
+
+
+def test_the_weights_go_before_their_moving_average(tmp_path: Path) -> None:
+    """Where a file has both, and where it has the average alone, the notes say which was read."""
+    weights, average = {"w": torch.ones(2)}, {"w": torch.zeros(2)}
+    torch.save({"ema": average, "model": weights}, tmp_path / "both.pt")
+    torch.save({"ema": average, "epoch": 3}, tmp_path / "one.pt")
+    both, one = checkpoint.read(tmp_path / "both.pt"), checkpoint.read(tmp_path / "one.pt")
+    assert same(both.weights, weights) and both.notes == ("ignored beside 'model': ema",)
+    assert same(one.weights, average) and one.notes == ("ignored beside 'ema': epoch",)
+
+
 def test_a_prefix_of_some_names_stays(tmp_path: Path) -> None:
     """A prefix that not all names share is part of the name."""
     weights = {"model.w": torch.ones(2), "head.w": torch.ones(2)}
@@ -456,6 +496,140 @@ def test_a_page_can_list_files_without_torch(tmp_path: Path) -> None:
     )
     root = Path(checkpoint.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
+
+
+# --- folders of shards ----------------------------------------------------------------------------------------------------
+
+A, B = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+
+
+def sharded(folder: Path, index: object = None) -> Path:
+    """Two shards of one tensor each, and the index that lists them, or another one."""
+    (folder / "m").mkdir()
+    for shard, (name, tensor) in zip((A, B), hostile.good_weights().items(), strict=True):
+        save_file({name: tensor}, folder / "m" / shard)
+    weight_map = dict(zip(hostile.good_weights(), (A, B), strict=True))
+    text = json.dumps({"weight_map": weight_map} if index is None else index)
+    (folder / "m" / shards.INDEXES[0]).write_text(text, encoding="utf-8")
+    return folder / "m"
+
+
+def test_shards_are_one_checkpoint(tmp_path: Path) -> None:
+    """The folder is listed as one, alone and beside files; its weights are those of all shards."""
+    folder = sharded(tmp_path)
+    assert same(checkpoint.read(folder).weights, hostile.good_weights())
+    assert shards.checkpoints_at(folder) == [folder]
+    single = hostile.good_safetensors(tmp_path)
+    assert shards.checkpoints_at(tmp_path) == [single, folder]
+    assert [shards.name_for(p) for p in (single, folder)] == ["good", "m"]
+    with pytest.raises(Refused, match=r"^m has .* bytes, more than the 100"):
+        checkpoint.read(folder, limit_bytes=100)
+
+
+def test_what_is_no_folder_of_shards_is_listed_hashed_and_stamped_as_before(tmp_path: Path) -> None:
+    """Files, and folders of files."""
+    path = hostile.good_pt(tmp_path)
+    assert shards.digest(path) == digest(path)
+    for at in (path, tmp_path):
+        assert shards.stamp(at) == stamp(at)
+        assert shards.checkpoints_at(at) == checkpoints_at(at)
+    with pytest.raises(Refused, match="is a folder"):
+        checkpoint.read(tmp_path)
+
+
+def test_the_digest_and_the_stamp_of_a_folder_change_with_any_of_its_files(tmp_path: Path) -> None:
+    """A shard's bytes, a shard's time, the index; not what lies beside them."""
+    folder = sharded(tmp_path)
+    (folder / "notes.txt").write_text("x")
+    before = shards.digest(folder), shards.stamp(folder)
+    (folder / "notes.txt").write_text("y")
+    assert (shards.digest(folder), shards.stamp(folder)) == before
+    os.utime(folder / B, ns=(0, 1))
+    assert shards.digest(folder) == before[0]
+    assert shards.stamp(folder) != before[1]
+    save_file({"layers.0.bias": torch.zeros(3)}, folder / B)
+    assert shards.digest(folder) != before[0]
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ({"weight_map": {"w": "../good.safetensors"}}, "names ../good.safetensors, which is no .safetensors file beside it"),
+        ({"weight_map": {"w": "/etc/x.safetensors"}}, "which is no .safetensors file beside it"),
+        ({"weight_map": {"w": "a\\..\\b.safetensors"}}, "which is no .safetensors file beside it"),
+        ({"weight_map": {"w": "a\0.safetensors"}}, "which is no .safetensors file beside it"),
+        ({"weight_map": {"w": "9" * 5000 + ".safetensors"}}, "which is no .safetensors file beside it"),
+        ({"weight_map": {"w": "pickle.bin"}}, "which is no .safetensors file beside it"),
+        ({"weight_map": {"w": ".."}}, "which is no .safetensors file beside it"),
+        ({"weight_map": {"w": "gone.safetensors", "v": A}}, "m lacks gone.safetensors, of 2 files"),
+        ({"weight_map": {f"w{i}": f"{i}.safetensors" for i in range(2000)}}, "names 2,000 files, and at most 1,000"),
+        ({"weight_map": {"w": 3}}, "no 'weight_map'"),
+        ({"weight_map": {}}, "no 'weight_map'"),
+        ({"weight_map": ["a"]}, "no 'weight_map'"),
+        ([], "no 'weight_map'"),
+        ({"weight_map": {"layers.0.weight": A, "layers.0.bias": A}}, "do not hold layers.0.bias"),
+    ],
+)
+def test_an_index_that_lies_is_refused_in_a_sentence(index: object, message: str, tmp_path: Path) -> None:
+    """Nothing outside the folder is opened, and nothing is left out."""
+    hostile.good_safetensors(tmp_path)
+    with pytest.raises(Refused, match=message):
+        checkpoint.read(sharded(tmp_path, index))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 200_000, "\ufeff\ud7ff", "{" + '"a":{' * 100_000])
+def test_an_index_that_is_no_json_is_refused(text: str, tmp_path: Path) -> None:
+    """Cut off, or nested without end."""
+    folder = sharded(tmp_path)
+    (folder / shards.INDEXES[0]).write_text(text, encoding="utf-8")
+    with pytest.raises(Refused, match=r"index\.json is no JSON"):
+        checkpoint.read(folder)
+
+
+def test_an_index_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    """A sparse file costs the sender nothing."""
+    folder = sharded(tmp_path)
+    with (folder / shards.INDEXES[0]).open("r+b") as file:
+        file.truncate(shards.LIMIT_BYTES + 1)
+    with pytest.raises(Refused, match="more than 67,108,864 bytes"):
+        checkpoint.read(folder)
+
+
+def test_a_tensor_in_two_shards_is_refused_and_one_that_the_index_leaves_out_is_noted(tmp_path: Path) -> None:
+    """Which of two would be meant is not guessed."""
+    folder = sharded(tmp_path)
+    save_file({"layers.0.bias": torch.zeros(3), "extra": torch.zeros(1)}, folder / B)
+    assert checkpoint.read(folder).notes == ("assembled from 2 files", "not in the index: extra")
+    save_file(hostile.good_weights(), folder / B)
+    with pytest.raises(Refused, match=r"layers.0.weight is in model-00002-of-00002.safetensors and in another shard"):
+        checkpoint.read(folder)
+
+
+@pytest.mark.parametrize(
+    "build", [hostile.bad_offsets, hostile.overlapping_offsets, hostile.header_bomb, hostile.deep_header, hostile.vast_zero_dims]
+)
+def test_a_hostile_shard_is_refused_like_any_file(build: Callable[[Path], Path], tmp_path: Path) -> None:
+    """By the name of the shard."""
+    folder = sharded(tmp_path)
+    build(tmp_path).replace(folder / B)
+    with pytest.raises(Refused, match=B):
+        checkpoint.read(folder)
+
+
+@settings(max_examples=50, deadline=timedelta(seconds=5))
+@given(
+    data=st.binary(max_size=200)
+    | st.recursive(st.none() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)).map(
+        lambda v: json.dumps({"weight_map": v}).encode()
+    )
+)
+def test_any_index_is_read_or_refused(data: bytes) -> None:
+    """Nothing but a Refused comes out, whatever is in it."""
+    with TemporaryDirectory() as name:
+        folder = sharded(Path(name))
+        (folder / shards.INDEXES[0]).write_bytes(data)
+        with pytest.raises(Refused):
+            checkpoint.read(folder)
 
 
 # --- check and finite -----------------------------------------------------------------------------------------------------

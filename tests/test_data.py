@@ -1,14 +1,25 @@
 """The data sources: known contents, and a sentence for every file that is damaged or lies."""
 
+import contextlib
 import gzip
+import io
+import shutil
 import struct
 import zipfile
+import zlib
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
-from explorer.data import Dataset, digits, digits_cue, fingerprint, idx, npz, text
+from explorer.data import Dataset, digits, digits_cue, fingerprint, idx, image_folder, npz, table, text, tokens
 from explorer.errors import Refused
 
 
@@ -337,7 +348,7 @@ def test_text_that_makes_no_window_is_refused(tmp_path, content, message):
         text.load(tmp_path / "t.txt", context=4)
 
 
-@pytest.mark.parametrize("load", [text.load, npz.load])
+@pytest.mark.parametrize("load", [text.load, npz.load, table.load])
 def test_a_path_that_is_missing_or_a_folder_is_refused(tmp_path, load):
     """Each of the three says what is wanted instead."""
     with pytest.raises(Refused, match="There is no"):
@@ -346,6 +357,344 @@ def test_a_path_that_is_missing_or_a_folder_is_refused(tmp_path, load):
         load(tmp_path)
     with pytest.raises(Refused, match="A path is wanted"):
         load(None)
+
+
+# --- images in folders ----------------------------------------------------------------------------------------------------
+
+
+def image(path, pixels):
+    """A picture of these pixels (height, width) or (height, width, 3)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, dtype=np.uint8)).save(path)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two classes with three images in all, 4 × 4 pixels each, and a file that is none."""
+    image(tmp_path / "cat" / "seed-10.png", np.full((4, 4), 255))
+    image(tmp_path / "cat" / "seed-2.png", np.zeros((4, 4)))
+    image(tmp_path / "ant" / "x.bmp", np.full((4, 4), 51))
+    (tmp_path / "ant" / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+def test_images_come_by_class_and_name_scaled_and_normalised(pictures):
+    """ant before cat, 2 before 10; (x / 255 − mean) / std."""
+    data = image_folder.load(pictures, size=4, channels=1, mean=(0.5,), std=(2.0,))
+    assert (data.inputs.shape, data.classes, data.test) == ((3, 1, 4, 4), ("ant", "cat"), None)
+    assert data.targets.tolist() == [0, 1, 1]
+    assert data.inputs[:, 0, 0, 0].tolist() == pytest.approx([(0.2 - 0.5) / 2, -0.25, 0.25])
+    assert image_folder.load(pictures, size=4).inputs.shape == (3, 3, 4, 4)
+
+
+def test_colours_stay_in_their_channels_and_each_has_its_own_normalisation(tmp_path):
+    """Red, green, blue; the pixel of row 0 and column 1 stays there."""
+    pixels = np.zeros((2, 2, 3))
+    pixels[0, 1] = 255, 51, 0
+    image(tmp_path / "a" / "x.png", pixels)
+    data = image_folder.load(tmp_path, size=2, mean=(1.0, 0.2, 0.0), std=(1.0, 2.0, 4.0))
+    assert data.inputs[0, :, 0, 1].tolist() == pytest.approx([0, 0, 0])
+    assert data.inputs[0, :, 1, 0].tolist() == pytest.approx([-1, -0.1, 0])
+
+
+def test_an_image_that_is_no_square_is_squeezed_or_cut(tmp_path):
+    """The middle third white, the others black: squeezed, all three are there; cut to the middle, white alone."""
+    pixels = np.zeros((8, 24))
+    pixels[:, 8:16] = 255
+    image(tmp_path / "a" / "x.png", pixels)
+    squeezed, cut = (image_folder.load(tmp_path, size=8, channels=1, fit=fit).inputs[0, 0] for fit in ("squeeze", "crop"))
+    assert float(squeezed[:, [0, -1]].max()) == 0 and float(squeezed[:, 3:5].min()) == 1
+    assert float(cut.min()) == 1
+
+
+@pytest.mark.parametrize("held", ["test", "val"])
+def test_folders_train_and_test_fix_the_test_set(pictures, held, tmp_path_factory):
+    """They come last, with the same classes."""
+    folder = tmp_path_factory.mktemp("parts")
+    for part in ("train", held):
+        shutil.copytree(pictures, folder / part)
+    image(folder / "train" / "ant" / "more.png", np.zeros((4, 4)))
+    data = image_folder.load(folder, size=4)
+    assert (data.test, len(data.targets), data.classes) == (4, 7, ("ant", "cat"))
+    image(folder / held / "bee" / "x.png", np.zeros((4, 4)))
+    with pytest.raises(Refused, match="different classes: bee is in one"):
+        image_folder.load(folder)
+
+
+def png_of(width, height):
+    """The beginning of a PNG that claims a size."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\x09IDAT"
+
+
+def sixteen_bits():
+    """A PNG with 16 bits for each pixel."""
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 4), 40000, dtype=np.uint16)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "damaged or no image"),
+        (b"not an image", "damaged or no image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "damaged or no image"),
+        (png_of(4, 4), "damaged or no image"),
+        (png_of(10**6, 10**6), "has too many pixels"),
+        (png_of(10**4, 10**4), "has too many pixels"),
+        (png_of(9000, 8000), "9,000×8,000 pixels, and at most 67,108,864 are read"),
+        (sixteen_bits(), "I;16, and eight bits"),
+    ],
+)
+def test_an_image_that_is_damaged_or_too_large_is_refused_by_name(pictures, content, message):
+    """Before it is unpacked."""
+    (pictures / "cat" / "bad.png").write_bytes(content)
+    with pytest.raises(Refused, match=f"^cat/bad.png .*{message}"):
+        image_folder.load(pictures)
+
+
+@settings(max_examples=150, deadline=timedelta(seconds=5))
+@given(data=st.data())
+def test_damage_anywhere_in_an_image_is_read_or_refused(data):
+    """Nothing but a Refused comes out, whichever byte is changed."""
+    kind = data.draw(st.sampled_from(["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM"]))
+    file = io.BytesIO()
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(file, kind)
+    content = bytearray(file.getvalue())
+    for _ in range(data.draw(st.integers(1, 6))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with TemporaryDirectory() as name:
+        (Path(name) / "a").mkdir()
+        (Path(name) / "a" / "x.png").write_bytes(content[: data.draw(st.integers(1, len(content)))])
+        with contextlib.suppress(Refused):
+            assert image_folder.load(Path(name), size=4).inputs.shape == (1, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mean": (0.0, 1.0)}, "'mean' wants one number, or 3"),
+        ({"std": (0.0,)}, "'std' wants"),
+        ({"std": (), "channels": 1}, "'std' wants one number"),
+        ({"size": 4096}, "Choose a smaller 'size'"),
+    ],
+)
+def test_options_of_images_that_cannot_be_are_refused(pictures, monkeypatch, options, message):
+    """The sentence says which."""
+    monkeypatch.setattr(image_folder, "LIMIT_BYTES", 2**20)
+    with pytest.raises(Refused, match=message):
+        image_folder.load(pictures, **options)
+
+
+def test_a_folder_without_classes_or_images_is_refused(pictures):
+    """What is missing is named."""
+    (pictures / "empty").mkdir()
+    with pytest.raises(Refused, match="class empty has no images"):
+        image_folder.load(pictures)
+    with pytest.raises(Refused, match="holds no folders"):
+        image_folder.load(pictures / "empty")
+    with pytest.raises(Refused, match="is no folder"):
+        image_folder.load(pictures / "ant" / "x.bmp")
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------------
+
+ROWS = "a,b,flag,label\n1,10,true,x\n2,10,false,y\n3,10,true,x\n"
+
+
+def written(folder, content, name="t.csv"):
+    """A table's file."""
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder / name
+
+
+def test_a_table_becomes_standardised_inputs_and_classes(tmp_path):
+    """1, 2, 3 have mean 2 and standard deviation √(2/3); a constant column is 0; truth values are numbers; the last column is the target."""
+    data = table.load(written(tmp_path, ROWS))
+    z = (3 / 2) ** 0.5
+    assert data.inputs[:, 0].tolist() == pytest.approx([-z, 0, z])
+    assert data.inputs[:, 1].tolist() == [0, 0, 0]
+    assert data.inputs[:, 2].tolist() == pytest.approx([0.5**0.5, -(2**0.5), 0.5**0.5])
+    assert (data.targets.tolist(), data.classes, data.test) == ([0, 1, 0], ("x", "y"), None)
+
+
+def test_a_constant_column_is_zero_whatever_its_mean_is_rounded_to(tmp_path):
+    """The mean of a thousand times 0.1 is not 0.1."""
+    data = table.load(written(tmp_path, "x,y\n" + "0.1,0\n" * 1000))
+    assert not data.inputs.any()
+
+
+def test_row_numbers_that_pandas_adds_to_a_parquet_are_no_column(tmp_path):
+    """Of a table whose rows were selected."""
+    pd.DataFrame({"x": [1, 2, 3], "y": [0, 1, 0]}).iloc[[2, 0]].to_parquet(tmp_path / "t.parquet")
+    data = table.load(tmp_path / "t.parquet", standardise=False)
+    assert (data.inputs.tolist(), data.targets.tolist()) == ([[3], [1]], [0, 0])
+
+
+def test_columns_and_target_can_be_named_and_numbers_left_as_they_are(tmp_path):
+    """In the order that is asked for."""
+    data = table.load(written(tmp_path, ROWS), target="flag", columns=("b", "a"), standardise=False)
+    assert data.inputs.tolist() == [[10, 1], [10, 2], [10, 3]]
+    assert (data.targets.tolist(), data.classes) == ([1, 0, 1], ("False", "True"))
+
+
+def test_a_regression_keeps_its_targets(tmp_path):
+    """(n, 1), not standardised."""
+    data = table.load(written(tmp_path, ROWS), target="a", columns=("b",), task="regression")
+    assert (data.targets.tolist(), data.classes) == ([[1], [2], [3]], ())
+
+
+@pytest.mark.parametrize("values", ["0\n10\n2\n10\n", "0.0\n10.0\n2.0\n10.0\n"])
+def test_classes_that_are_whole_numbers_are_sorted_as_numbers(tmp_path, values):
+    """2 before 10, also where the file writes 2.0."""
+    data = table.load(written(tmp_path, "x,y\n" + "".join(f"{i},{v}\n" for i, v in enumerate(values.split()))))
+    assert (data.classes, data.targets.tolist()) == (("0", "2", "10"), [0, 2, 1, 2])
+
+
+def test_csv_tsv_and_parquet_are_the_same_table(tmp_path):
+    """The format is told by the ending."""
+    csv = written(tmp_path, ROWS)
+    tsv = written(tmp_path, ROWS.replace(",", "\t"), "t.tsv")
+    pd.read_csv(csv).to_parquet(tmp_path / "t.parquet")
+    first, *others = (table.load(p) for p in (csv, tsv, tmp_path / "t.parquet"))
+    for other in others:
+        assert torch.equal(first.inputs, other.inputs) and torch.equal(first.targets, other.targets)
+        assert other.classes == first.classes
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (ROWS, {"target": "c"}, "no column 'c'. It has: a, b, flag and 1 more"),
+        (ROWS, {"columns": ("a", "c")}, "no column 'c'"),
+        (ROWS, {"columns": ("a", "label")}, "the target 'label' is none of them"),
+        (ROWS, {"columns": ("a", "a")}, "named once"),
+        (ROWS, {"target": "a"}, "'label' holds no numbers"),
+        (ROWS, {"task": "regression"}, "'label' holds no numbers"),
+        (ROWS.replace("2,10", ",10"), {}, "'a' is empty or no number in 1 of 3 rows"),
+        (ROWS.replace(",y", ","), {}, "target 'label' is missing in 1 of 3"),
+        (ROWS.replace("2,10", "1e300,10"), {"standardise": False}, "1 of 3 samples have inputs that are NaN, infinite or beyond float32"),
+        ("x,y\n1,0.5\n2,1.5\n", {}, "not whole, and classes are wanted"),
+        ("x,y\n1,0.0\n2,inf\n", {}, "not whole, and classes are wanted"),
+        ("x,y\n1e300,0\n-1e300,1\n", {}, "2 of 2 samples have inputs that are NaN"),
+        ("x,y\ninf,0\n1,1\n", {}, "2 of 2 samples have inputs that are NaN"),
+        ("x,y\ninf,0\ninf,1\n", {}, "2 of 2 samples have inputs that are NaN"),
+        ("x,y\n" + "".join(f"{i},{i}\n" for i in range(50)), {}, "50 values in 50 rows, too many for classes"),
+        ("a,a\n1,2\n", {}, "each needs a name of its own"),
+        ("a,,b\n1,2,3\n", {}, "each needs a name of its own"),
+        ("a\n1\n", {}, "no column beside its target"),
+        ("a,b\n", {}, "no rows below its names"),
+        ("", {}, "0 columns"),
+        ("a,b\n1,2\n1,2,3\n1,2,3,4\n", {}, "cannot be read as a table"),
+        (b"a,b\n\xff\xfe,2\n", {}, "cannot be read as a table"),
+        (",".join(f"c{i}" for i in range(70_000)) + "\n", {}, "70,000 columns"),
+        ('"' * 100_001, {}, "no column beside its target"),
+        ("a,b\n1,2,3\n1,2,3\n", {}, "cannot be read as a table"),
+    ],
+)
+def test_a_table_that_makes_no_data_set_is_refused_in_a_sentence(tmp_path, content, options, message):
+    """What was wanted and what came."""
+    with pytest.raises(Refused, match=message):
+        table.load(written(tmp_path, content), **options)
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.csv.gz", "t"])
+def test_a_table_of_another_format_is_refused(tmp_path, name):
+    """A compressed one as well: it could unpack to anything."""
+    with pytest.raises(Refused, match="does not end in .csv, .tsv or .parquet"):
+        table.load(written(tmp_path, ROWS, name))
+
+
+def test_a_parquet_that_unpacks_to_too_much_is_refused_unread(tmp_path, monkeypatch):
+    """A hundred thousand equal numbers are a few hundred bytes in the file."""
+    pd.DataFrame({"x": np.zeros(100_000), "y": np.zeros(100_000, dtype=int)}).to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr(table, "LIMIT_BYTES", 2**20)
+    assert (tmp_path / "t.parquet").stat().st_size < 2**20 // 16
+    with pytest.raises(Refused, match="unpacks to 100,000 rows of 2 columns"):
+        table.load(tmp_path / "t.parquet")
+
+
+@settings(max_examples=100, deadline=timedelta(seconds=5))
+@given(data=st.data())
+def test_damage_anywhere_in_a_table_is_read_or_refused(data):
+    """Nothing but a Refused comes out of Parquet or CSV, whichever byte is changed."""
+    with TemporaryDirectory() as name:
+        path = Path(name) / data.draw(st.sampled_from(["t.parquet", "t.csv"]))
+        frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": ["a", "b", "a"]})
+        frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_csv(path, index=False)
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+        with contextlib.suppress(Refused):
+            assert len(table.load(path).targets)
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def words(tmp_path):
+    """A tokenizer of four words, with a start token around texts, that would cut and fill up by itself."""
+    tokenizers = pytest.importorskip("tokenizers")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[unk]": 0, "[start]": 1, "a": 2, "b": 3}, unk_token="[unk]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.post_processor = tokenizers.processors.TemplateProcessing(single="[start] $0", special_tokens=[("[start]", 1)])
+    made.enable_truncation(2)
+    made.enable_padding(length=9)
+    made.save(str(tmp_path / "tokenizer.json"))
+    return tmp_path
+
+
+def test_a_text_is_cut_into_windows_of_tokens(words):
+    """a b a b / b c in windows of 2: the targets are the next tokens, across lines; nothing is cut, filled up or put around."""
+    (words / "text.txt").write_text("a b a b\nb c\n", encoding="utf-8")
+    data = tokens.load(words, context=2)
+    assert data.inputs.tolist() == [[2, 3], [2, 3]]
+    assert data.targets.tolist() == [[3, 2], [3, 3]]
+    assert data.classes == ("[unk]", "[start]", "a", "b")
+    assert tokens.load(words, context=5).targets.tolist() == [[3, 2, 3, 3, 0]]
+
+
+def test_a_larger_vocabulary_has_names_for_all_its_tokens(words):
+    """The network's output is then as wide; a smaller one is refused."""
+    (words / "text.txt").write_text("a b a b", encoding="utf-8")
+    assert tokens.load(words, context=2, vocab=6).classes[3:] == ("b", "token 4", "token 5")
+    with pytest.raises(Refused, match="'vocab' is 3, and the tokenizer has 4"):
+        tokens.load(words, context=2, vocab=3)
+
+
+def test_texts_with_labels_are_tokens_with_classes(words):
+    """With the special tokens, cut and filled up to the context; labels sorted; a text may have commas and lines."""
+    (words / "texts.csv").write_text('label,text\ngood,a b\nbad,"b, a\na a"\n', encoding="utf-8")
+    data = tokens.load(words, context=4, pad=9)
+    assert data.inputs.tolist() == [[1, 2, 3, 9], [1, 3, 0, 2]]
+    assert (data.targets.tolist(), data.classes) == ([1, 0], ("bad", "good"))
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "neither text.txt nor texts.csv"),
+        ({"text.txt": b"a", "texts.csv": b"x"}, "both text.txt and texts.csv"),
+        ({"text.txt": b"a b"}, "2 tokens; one window needs 3"),
+        ({"text.txt": b""}, "0 tokens"),
+        ({"text.txt": b"a \xff"}, "byte 2 cannot be read"),
+        ({"texts.csv": b"text,label\n"}, "data set is empty"),
+        ({"texts.csv": b"text\na\n"}, "no text or no label in record 2"),
+        ({"texts.csv": b"text,label\na,x\nb\n"}, "no text or no label in record 3"),
+        ({"texts.csv": b'text,label\n"a,x\n'}, "cannot be read: unexpected end"),
+        ({"text.txt": b"a b a", "tokenizer.json": b"{}"}, "no tokenizer that is understood"),
+        ({"text.txt": b"a b a", "tokenizer.json": b"[" * 100_000}, "no tokenizer that is understood"),
+    ],
+)
+def test_texts_that_make_no_data_set_are_refused_in_a_sentence(words, files, message):
+    """What was wanted and what came."""
+    for name, content in files.items():
+        (words / name).write_bytes(content)
+    with pytest.raises(Refused, match=message):
+        tokens.load(words, context=2)
 
 
 # --- what all of them promise ------------------------------------------------------------------------------------------------
@@ -357,7 +706,8 @@ def test_a_path_that_is_missing_or_a_folder_is_refused(tmp_path, load):
         ({"targets": torch.zeros(2, dtype=torch.int64)}, "3 inputs and 2 targets"),
         ({"targets": torch.tensor([0, 1, 5])}, "only 2 classes"),
         ({"inputs": torch.full((3, 2), torch.inf)}, "3 of 3 samples"),
-        ({"inputs": torch.tensor([[0, 1], [1, 0], [2, 0]])}, "Tokens must lie in 0 … 1"),
+        ({"inputs": torch.tensor([[0, 1], [1, 0], [2, 0]]), "targets": torch.zeros(3, 2, dtype=torch.int64)}, "Tokens must lie in 0 … 1"),
+        ({"inputs": torch.tensor([[0, 1], [1, 0], [-2, 0]])}, "Tokens are numbered from 0; the smallest here is -2"),
         ({"inputs": torch.zeros(0, 2), "targets": torch.zeros(0, dtype=torch.int64)}, "data set is empty"),
         ({"targets": torch.tensor([0, -1, 1])}, "the smallest here is -1"),
         ({"targets": torch.zeros(3)}, "shape \\(n, d\\); these have \\(3,\\)"),

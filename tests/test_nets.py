@@ -1,11 +1,21 @@
 """The shipped architectures: names, shapes, known outputs, and the way back from a checkpoint to its options."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from explorer import methods
+from explorer import problem as problems
 from explorer.errors import Refused
-from explorer.nets import gpt, mlp, resnet, shapes_of, vgg, vit
+from explorer.nets import _trust, factory, gpt, mlp, program, resnet, shapes_of, timm, torchvision, vgg, vit
+from explorer.problem import Problem
+from explorer.spec import ProblemSpec
+from explorer.symmetry import discover
 
 NETS = {"mlp": mlp, "vgg": vgg, "resnet": resnet, "vit": vit, "gpt": gpt}
 
@@ -131,4 +141,200 @@ def test_impossible_options_are_refused_in_a_sentence(name, options, message):
 
 def test_every_shipped_network_is_a_method():
     """The directory is the registry."""
-    assert methods.names("nets")[:5] == ["gpt", "mlp", "resnet", "vgg", "vit"]
+    assert {"factory", "gpt", "hugging_face", "mlp", "program", "resnet", "timm", "torchvision", "vgg", "vit"} <= set(methods.names("nets"))
+
+
+# --- networks of others -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "library"), [("torchvision", "torchvision.models"), ("timm", "timm")])
+def test_a_library_that_cannot_be_imported_is_named(name, library, monkeypatch):
+    """The sentence says what to install."""
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(Refused, match=f"{name} cannot be imported"):
+        methods.find("nets", name)()
+
+
+def test_a_classifier_of_torchvision_is_built_by_name():
+    """Classes as wanted, nothing downloaded; an unknown name is answered with the nearest."""
+    pytest.importorskip("torchvision.models", exc_type=ImportError)
+    network = torchvision.build(model="resnet18", classes=3).eval()
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+    with pytest.raises(Refused, match="no classifier 'resnet19'. Near it: .*resnet18"):
+        torchvision.build(model="resnet19")
+
+
+def test_a_classifier_of_timm_is_built_by_name():
+    """Classes and channels as wanted; a name that would have to be asked for on the network is no name."""
+    pytest.importorskip("timm", exc_type=ImportError)
+    assert timm.build(model="resnet18", classes=3, channels=1).eval()(torch.zeros(1, 1, 32, 32)).shape == (1, 3)
+    with pytest.raises(Refused, match="no model 'hf-hub:a/b'"):
+        timm.build(model="hf-hub:a/b")
+
+
+def test_a_library_is_asked_for_the_classifier_and_for_no_weights(monkeypatch):
+    """With stand-ins for both, which are not installed everywhere: what they are called with."""
+    asked = []
+
+    def make(name, **options):
+        asked.append((name, options))
+        return torch.nn.Linear(2, 2)
+
+    stand_in = SimpleNamespace(list_models=lambda module=None: ["resnet18", "vgg11"], get_model=make, create_model=make)
+    monkeypatch.setitem(sys.modules, "torchvision.models", stand_in)
+    monkeypatch.setitem(sys.modules, "timm", stand_in)
+    torchvision.build(model="resnet18", classes=3)
+    timm.build(model="vgg11", classes=3, channels=1)
+    assert asked == [
+        ("resnet18", {"weights": None, "num_classes": 3}),
+        ("vgg11", {"pretrained": False, "num_classes": 3, "in_chans": 1}),
+    ]
+    for build in (torchvision.build, timm.build):
+        with pytest.raises(Refused, match="'resnet19'. Near it: resnet18"):
+            build(model="resnet19")
+
+
+def trusting(names):
+    """What a program that was started with this list makes of torch.nn:Linear, and of a function that would leave a mark."""
+    script = (
+        "from explorer.errors import Refused\nfrom explorer.nets import factory\nimport os\n"
+        "try: print(factory.build(call='torch.nn:Linear', arguments=('in_features=2', 'out_features=3', 'bias=false')))\n"
+        "except Refused as refusal: print(refusal)\n"
+        "os.environ['LOSS_EXPLORER_TRUST'] = 'os:getcwd'\n"
+        "try: factory.build(call='os:getcwd')\n"
+        "except Refused as refusal: print(refusal)\n"
+    )
+    environment = {**os.environ, _trust.TRUST: names}
+    root = Path(factory.__file__).parents[2]
+    return subprocess.run([sys.executable, "-c", script], cwd=root, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def test_a_factory_is_called_only_with_leave_given_at_the_start():
+    """The exact name in the list; what is put there later does not count."""
+    refused = "is code of somebody's, and this program was started without leave to run it"
+    allowed, later = trusting("a:b, torch.nn:Linear")
+    assert allowed == "Linear(in_features=2, out_features=3, bias=False)"
+    assert refused in later
+
+
+@pytest.mark.parametrize("trusted", ["", "torch.nn", "torch.nn:Linea", "torch.nn:Linear2", "1", "*"])
+def test_leave_is_given_by_the_whole_name_alone(trusted, monkeypatch):
+    """No part of it, no pattern, no yes."""
+    monkeypatch.setattr(_trust, "GIVEN", frozenset({trusted}))
+    with pytest.raises(Refused, match="without leave to run it"):
+        factory.build(call="torch.nn:Linear")
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "message"),
+    [
+        ("", (), "wants module:callable, got ''"),
+        ("torch.nn", (), "wants module:callable"),
+        ("torch.nn:Linear", ("2",), "name=value, got '2'"),
+        ("torch.nn:Linear", ("__import__('os')=2",), "name=value"),
+        ("torch.nn:Linear", ("in_features=two",), "Linear failed: TypeError"),
+        ("torch.nn:Missing", (), "cannot be found: .*Missing"),
+        ("no_such_module:x", (), "cannot be found: No module"),
+        ("torch.nn:__name__", (), "is a str and cannot be called"),
+        ("builtins:dict", (), "returned a dict, and a torch.nn.Module is wanted"),
+    ],
+)
+def test_a_factory_that_makes_no_network_is_refused_in_a_sentence(call, arguments, message, monkeypatch):
+    """What was wanted, what came, what to do."""
+    monkeypatch.setattr(_trust, "GIVEN", frozenset({call}))
+    with pytest.raises(Refused, match=message):
+        factory.build(call=call, arguments=arguments)
+
+
+def test_arguments_of_a_factory_are_json_or_text(monkeypatch):
+    """Numbers, lists and truth values as such; what is no JSON is a text; a class within a class can be named."""
+    monkeypatch.setattr(_trust, "GIVEN", frozenset({"torch.nn:Conv2d"}))
+    network = factory.build(call="torch.nn:Conv2d", arguments=("in_channels=1", "out_channels=2", "kernel_size=[1,2]", "padding_mode=circular"))
+    assert (network.kernel_size, network.padding_mode) == ((1, 2), "circular")
+
+
+def test_a_network_that_answers_with_no_tensor_is_refused(monkeypatch):
+    """Before anything is measured."""
+    monkeypatch.setattr(_trust, "GIVEN", frozenset({"torch.nn:MaxPool2d"}))
+    options = {"call": "torch.nn:MaxPool2d", "arguments": ["kernel_size=2", "return_indices=true"]}
+    spec = ProblemSpec(methods.method("nets", "factory", options), methods.method("data", "digits"))
+    with pytest.raises(Refused, match="answers with a tuple, and one tensor is wanted"):
+        Problem(spec).split("test")
+
+
+# --- programs -------------------------------------------------------------------------------------------------------------
+
+
+def exported(path, network, example):
+    """A network as torch.export saves it, for any number of samples."""
+    saved = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("n")},), strict=False)
+    torch.export.save(saved, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """A problem of digits whose network is a program, and the network that was exported."""
+    folder = tmp_path_factory.mktemp("program")
+    network = vit.build(depth=1, dim=8, heads=2).eval()
+    exported(folder / "net.pt2", network, torch.zeros(3, 1, 8, 8))
+    (folder / "problem.toml").write_text('[network]\nname = "program"\nfile = "net.pt2"\n[data]\nname = "digits"\n', encoding="utf-8")
+    return SimpleNamespace(file=folder / "net.pt2", network=network, spec=problems.read(folder))
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # torch about itself, when a program is copied
+def test_a_program_that_is_trusted_is_the_network_that_was_exported(exports, monkeypatch):
+    """Names, shapes, answers to any number of samples, other weights, and the symmetry."""
+    monkeypatch.setattr(_trust, "GIVEN", frozenset({"a:b", str(exports.file)}))
+    problem = Problem(exports.spec)
+    network = problem.network()
+    assert problem.shapes() == {k: tuple(t.shape) for k, t in exports.network.state_dict().items()}
+    other = vit.build(depth=1, dim=8, heads=2).eval()
+    x = problem.split("test").inputs[:5]
+    with torch.inference_mode():
+        for twin in (exports.network, other):
+            network.load_state_dict(twin.state_dict())
+            assert all(torch.allclose(network(x[:k]), twin(x[:k]), atol=1e-6) for k in (1, 5))
+    assert set(discover(network, (x[:3],)).groups) == set(discover(exports.network, (x[:3],)).groups)
+
+
+def test_a_program_without_leave_is_not_loaded(exports, monkeypatch, tmp_path):
+    """Not by another file's leave, nor after the file behind the path has changed."""
+    assert exports.spec.network["file"].startswith("sha256:")
+    changed = tmp_path / "net.pt2"
+    changed.write_bytes(exports.file.read_bytes() + b"x")
+    for given in (set(), {"1"}, {str(exports.file.parent)}, {str(changed)}, {str(tmp_path / "gone.pt2")}):
+        monkeypatch.setattr(_trust, "GIVEN", frozenset(given))
+        with pytest.raises(Refused, match="can run anything, and this program was started without leave"):
+            program.build(file=exports.spec.network["file"])
+
+
+def test_a_problem_holds_the_content_of_a_program_and_not_its_place(exports, tmp_path):
+    """Elsewhere it is the same problem; a missing one is refused; nothing is loaded to read it."""
+    (tmp_path / "other.pt2").write_bytes(exports.file.read_bytes())
+    assert program.settle({"file": "other.pt2"}, tmp_path)["file"] == exports.spec.network["file"]
+    (tmp_path / "other.pt2").write_bytes(b"no program at all")
+    assert program.settle({"file": "other.pt2"}, tmp_path)["file"] != exports.spec.network["file"]
+    for name in ("gone.pt2", "", ".", "a\0.pt2"):
+        with pytest.raises(Refused):
+            program.settle({"file": name}, tmp_path)
+    with pytest.raises(Refused, match="has not been read"):
+        program.build(file="net.pt2")
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)).eval(), "has batch norm"),
+        (torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Dropout(0.5)).train(), "exported in train mode"),
+        (None, "cannot be loaded by torch"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_program_that_cannot_be_measured_is_refused(network, message, tmp_path, monkeypatch):
+    """Statistics that could not be measured anew, dropout that is on, bytes that are no program."""
+    path = tmp_path / "net.pt2"
+    path.write_bytes(b"no program at all") if network is None else exported(path, network, torch.zeros(3, 1, 8, 8))
+    monkeypatch.setattr(_trust, "GIVEN", frozenset({str(path)}))
+    with pytest.raises(Refused, match=message):
+        program.build(**program.settle({"file": "net.pt2"}, tmp_path))

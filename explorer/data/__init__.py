@@ -29,7 +29,7 @@ class Dataset:
 
     inputs: float32 (n, …), or tokens int64 (n, L). targets: class of each sample int64 (n,), or the next tokens int64
     (n, L), or what a regression should give float32 (n, d). classes: their names, or the symbols of a language model; empty
-    for a regression. test: rows from here on are the test set that the source fixes; None where it fixes none.
+    for a regression. Tokens with the class of each text, (n, L) and (n,), may be any numbers from 0: only the network knows how many there are. test: rows from here on are the test set that the source fixes; None where it fixes none.
     """
 
     inputs: Tensor
@@ -56,7 +56,9 @@ class Dataset:
             raise Refused(f"Targets are numbered from 0; the smallest here is {low}.")
         if not targets.is_floating_point() and (high := int(targets.max())) >= classes:
             raise Refused(f"A target is number {high}, and there are only {classes} classes (0 … {classes - 1}).")
-        if not inputs.is_floating_point() and not 0 <= int(inputs.min()) <= int(inputs.max()) < classes:
+        if not inputs.is_floating_point() and targets.dim() == 1 and (low := int(inputs.min())) < 0:
+            raise Refused(f"Tokens are numbered from 0; the smallest here is {low}.")
+        if not inputs.is_floating_point() and targets.dim() == 2 and not 0 <= int(inputs.min()) <= int(inputs.max()) < classes:
             raise Refused(f"Tokens must lie in 0 … {classes - 1}; here they go from {int(inputs.min())} to {int(inputs.max())}.")
         if self.test is not None and not 0 < self.test < len(inputs):
             raise Refused("The source's training set or its test set is empty.")

@@ -1,7 +1,8 @@
 """Architectures the explorer ships: one file, one architecture.
 
 `build(*, options) -> nn.Module` makes a network; `recognise(shapes)` goes back from a checkpoint's names and shapes to the
-options that give exactly these, or None. Torch is imported by the files that need it: a form is drawn without it.
+options that give exactly these, or None. A network that is described by a file has `settle(options, folder) -> options` instead: called when a problem
+is read, it puts what the file says in place of its name, so that the problem does not depend on where the file lies. Torch is imported by the files that need it: a form is drawn without it.
 """
 
 from __future__ import annotations

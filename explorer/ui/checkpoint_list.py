@@ -11,8 +11,9 @@ import streamlit as st
 from explorer.errors import Refused
 from explorer.facts import Facts, Seen
 from explorer.figures import matrix
-from explorer.files import SUFFIXES, stamp
+from explorer.files import SUFFIXES
 from explorer.points import Array
+from explorer.shards import stamp
 from explorer.spec import Look, ProblemSpec
 from explorer.status import Status
 from explorer.store import RunStore
