@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, P
 
 ROOT = Path(__file__).resolve().parents[2]
 START = 60.0  # seconds a server may take to answer
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # of the servers' workers: the suite has a process on every core, and threads that wait crawl
 LOCAL = {"127.0.0.1", "localhost", ""}
 
 # A deep link makes Streamlit's frontend look for the server below the page's path first.
@@ -47,7 +48,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "streamlit", "run", str(script), *flags, *args],
                     cwd=ROOT,
-                    env=os.environ | dict(env or {}),
+                    env=os.environ | ONE_THREAD | dict(env or {}),
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.STDOUT,
