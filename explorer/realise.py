@@ -92,7 +92,7 @@ def _train(recipe: Trained, start: Weights | None, home: Path, device: str, prog
     for epoch, weights in enumerate(train(problem, start, **recipe.method.kwargs(), **methods.wired(train, device=device)), start=1):
         small = sum(t.nbytes for t in weights.values()) <= KEPT_WHOLE
         if epoch == wanted or (small and recipe.at):
-            _keep(replace(recipe, at=epoch), weights, home)
+            _keep(replace(recipe, at=epoch, name=recipe.name if epoch == recipe.at else ""), weights, home)
         if epoch == wanted and not recipe.at:
             _keep(recipe, weights, home)
         progress(epoch, epochs, f"training {recipe.name or recipe.id}: epoch {epoch} of {epochs}")

@@ -3,6 +3,9 @@
 Frankle, Dziugaite, Roy & Carbin 2020, "Linear Mode Connectivity and the Lottery Ticket Hypothesis", section 2. A network is trained to epoch k; two copies
 of it are trained to the end with other noise of SGD (order of the batches, noise and shifts of the inputs). The barrier on the line between them, against
 k, falls to zero where training is stable to that noise.
+
+A copy takes over the weights alone: momentum begins at zero, a cosine falls from the rate reached to 0 over the epochs that are left, a warmup is over after
+epoch 1, and label noise, where there is any, is drawn anew. There is one pair for each k: an interval speaks of the samples, not of other pairs.
 """
 
 from __future__ import annotations
@@ -27,8 +30,9 @@ class Branch(NamedTuple):
 def branches(problem: ProblemSpec, trunk: Method, epochs: Sequence[int], seeds: tuple[int, int] = (101, 202), **changes: object) -> list[Branch]:
     """The pairs to compare; `trunk`: the options of train/sgd, whose epochs are those of trunk and copy together; `changes`: options of the copies.
 
-    A copy begins at the rate that the trunk's schedule has reached. From the last epoch on nothing is left to train: both copies are the trunk, and their
-    barrier is exactly 0. Refused for an epoch that the training does not have.
+    A copy begins at the rate that the trunk's schedule has reached, and draws its order from its seed + k, as the shipped branches do; equal seeds give equal
+    copies. From the last epoch on nothing is left to train: both copies are the trunk, and their barrier is exactly 0. Refused for an epoch that the training
+    does not have.
     """
     total = trunk["epochs"]
     assert isinstance(total, int)
@@ -48,6 +52,7 @@ def _copy(problem: ProblemSpec, trunk: Method, k: int, total: int, seed: int, ch
     lr = trunk["lr"]
     assert isinstance(lr, float)
     reached = lr * (1 + cos(pi * k / total)) / 2 if trunk["schedule"] == "cosine" else lr
-    method = methods.method("train", trunk.name, {**trunk.kwargs(), "epochs": total - k, "lr": reached, "order_seed": seed, "warmup": 0, **changes})
+    rest: dict[str, object] = {"epochs": total - k, "lr": reached, "order_seed": seed + k, "warmup": trunk["warmup"] if k == 0 else 0}
+    method = methods.method("train", trunk.name, {**trunk.kwargs(), **rest, **changes})
     start = Trained(problem, trunk, at=k, name=f"trunk, epoch {k}") if k else None
-    return Trained(problem, method, start, name=f"from epoch {k}, seed {seed}")
+    return Trained(problem, method, start, name=f"from epoch {k}, seed {seed + k}")

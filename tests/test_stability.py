@@ -1,12 +1,18 @@
 """Branching a training: what must be identical, and what is trained once."""
 
+import json
+from itertools import islice
+
 import pytest
 import torch
 
-from explorer import methods, places
+from explorer import checkpoint, methods, places
+from explorer import problem as problems
 from explorer.errors import Refused, Stopped
+from explorer.problem import Problem
 from explorer.realise import realise
 from explorer.run import keep
+from explorer.samples import FAMILIES
 from explorer.spec import Spec, Trained
 from explorer.stability import branches, line
 from explorer.statistics import barrier
@@ -91,3 +97,28 @@ def test_an_epoch_that_is_not_there_is_refused(tiny, k):
     """With the range."""
     with pytest.raises(Refused, match="0 to 4"):
         branches(tiny.problem.spec, TRUNK, [k])
+
+
+def test_the_shipped_branches_are_trained_the_same_way(store, home):
+    """The family's own maker is the twin: equal bits, at epoch 0 and at a later one."""
+    spec = problems.find("digits-mlp-branches")
+    trunk = methods.method("train", "sgd", {"epochs": 20, "lr": 0.1, "batch": 16, "weight_decay": 1e-3, "noise": 0.25})
+    shipped = {stem: weights for stem, weights, _ in islice(FAMILIES["digits-mlp-branches"](Problem(spec)), 3)}
+    initial, later = branches(spec, trunk, [0, 1])
+    assert same(realise(initial.b, store, home), shipped["epoch-0-b"])
+    assert same(realise(later.a, store, home), shipped["epoch-1-a"])
+
+
+def test_a_copy_warms_up_where_the_trunk_would(tiny):
+    """At the initial weights, and not after an epoch."""
+    trunk = methods.method("train", "sgd", {"epochs": 4, "warmup": 30})
+    assert [b.a.method["warmup"] for b in branches(tiny.problem.spec, trunk, [0, 2])] == [30, 0]
+
+
+def test_a_snapshot_that_was_not_asked_for_is_not_called_like_the_one_that_was(tiny, store, home):
+    """The file of epoch 2 does not say that it is epoch 1."""
+    asked = Trained(tiny.problem.spec, TRUNK, at=1, name="trunk, epoch 1")
+    realise(asked, store, home)
+    named = {k: checkpoint.read(places.made_at(Trained(tiny.problem.spec, TRUNK, at=k), home)).metadata["recipe"] for k in (1, 2)}
+    assert Spec.from_json(json.loads(named[1])) == asked
+    assert Spec.from_json(json.loads(named[2])) == Trained(tiny.problem.spec, TRUNK, at=2)

@@ -5,148 +5,75 @@ The Paths page's fourth view: of checkpoints that are there, or trained anew.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import methods
-from explorer import stability as analysis
-from explorer.errors import Refused
 from explorer.figures.curve import Curve
 from explorer.points import Points
-from explorer.spec import Loaded, Method, Run, Trained
-from explorer.stability import Branch
-from explorer.statistics import Barrier, barrier
+from explorer.statistics import Barrier, Estimate, barrier
 from explorer.store import RunStore
-from explorer.ui import forms, shell
+from explorer.ui import shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.families import Family, families
 from explorer.ui.several import active, asked_runs, progress, want
+from explorer.ui.stability_form import Pair, epoch_of, form, lines_of
 
 POLL_S = 0.5
-NAMED = re.compile(r"(?:^|\D)(\d+)[-_]([ab])$")  # epoch-10-a, k5_b
-THERE, ANEW = "of checkpoints that are there", "train anew"
 SETTLED = 0.005  # of error: a pair whose barrier may be lower than this is called connected
+UNITS = {"error": (100.0, "points of error"), "loss": (1.0, "nat")}
 
 
 @dataclass(frozen=True)
-class Pair:
-    """The line between two copies that branched at epoch k."""
+class Found:
+    """What is known of a pair by now; `done`: nothing more is going to be measured of it."""
 
-    k: int
-    run: Run
+    pair: Pair
+    error: Barrier
+    loss: Barrier
+    done: bool
 
-    @property
-    def name(self) -> str:
-        """What it is called in a list."""
-        return f"branched at epoch {self.k}"
+    def of(self, metric: str) -> Barrier:
+        """The barrier in one of the metrics."""
+        return self.error if metric == "error" else self.loss
 
 
 def page(store: RunStore) -> None:
-    """The view as a whole: form, curve, table."""
+    """The view as a whole: form, curve, words, table."""
     st.markdown(
         "Two copies of a network are trained on from **epoch k** with other noise of SGD: another order of the batches, other noise on the inputs. Where the"
         " barrier between them is gone, the training had settled its basin by epoch k (Frankle et al. 2020)."
     )
+    every = families(store)
     found, asked = asked_runs(store)
-    pairs = sorted((Pair(k, run) for run in found if (k := epoch_of(run)) is not None), key=lambda p: p.k)
-    if len(pairs) < asked:
-        st.warning("Some pairs of this address are not in this store. Measure again.", icon=":material/link_off:")
-    if wanted := _form(store, pairs):
+    pairs = sorted({Pair(k, run) for run in found if (k := epoch_of(run)) is not None}, key=lambda p: p.k)
+    if len({run.id for run in found}) > len(pairs) or len(found) < asked:
+        st.warning("Some pairs of this address are not in this store, or are no copies of one training. Measure again.", icon=":material/link_off:")
+    if not asked:
+        pairs = _first(store, every)
+    if not every:
+        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
+    elif wanted := form(every, pairs):
         st.query_params.from_dict({"view": "stability", "runs": want(wanted)})
         st.rerun()
     if pairs:
         _show(store, pairs)
-    else:
+    elif every:
         st.info("Press **Measure**: one line for every epoch at which copies branched off.", icon=":material/call_split:")
 
 
-def epoch_of(run: Run) -> int | None:
-    """The epoch at which a run's two models branched; None for models that did not."""
-    first = run.field.corners[0]
-    match first:
-        case Trained(at=k) if k:
-            return k
-        case Trained(start=Trained(at=k)):
-            return k
-        case Trained(start=None):
-            return 0
-        case Loaded() if found := NAMED.search(first.name):
-            return int(found[1])
-        case _:
-            return None
-
-
-def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
-    every = families(store)
-    if not every:
-        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
-        return None
-    key = f"stability-{shown[0].run.id if shown else 'new'}"
-    trained = bool(shown) and isinstance(shown[0].run.field.corners[0], Trained)
-    branched = [family for family in every if pairs_of(family)]
-    with st.container(border=True):
-        kinds = [THERE, ANEW] if branched else [ANEW]
-        left, right, go = st.columns([4, 5, 2], vertical_alignment="bottom")
-        with left:
-            kind = st.segmented_control("Copies", kinds, default=ANEW if trained or not branched else THERE, key=f"{key}-kind", required=True)
-        with right:
-            offered = branched if kind == THERE else every
-            family = st.selectbox("Family" if kind == THERE else "Problem of", offered, format_func=lambda f: f.title, key=f"{key}-family-{kind}")
-        branches = pairs_of(family) if kind == THERE else _anew(family, shown if trained else [], key)
-        with go:
-            pressed = st.button("Measure", type="primary", icon=":material/call_split:", key=f"{key}-go", width="stretch", disabled=not branches)
-    return [Pair(b.k, analysis.line(family.problem, b)) for b in branches] if pressed else None
-
-
-def pairs_of(family: Family) -> list[Branch]:
-    """The pairs of a family, told by the names of the files: a number, then a or b."""
-    found: dict[int, dict[str, Loaded]] = {}
-    for model in family.models.values():
-        if isinstance(model, Loaded) and (name := NAMED.search(model.name)):
-            found.setdefault(int(name[1]), {})[name[2]] = model
-    return [Branch(k, both["a"], both["b"]) for k, both in sorted(found.items()) if len(both) == 2]
-
-
-def _anew(family: Family, shown: list[Pair], key: str) -> list[Branch]:
-    """What is trained: the trunk's options, the epochs to branch at, and what the copies do in another way."""
-    before = _trunk(shown)
-    st.caption(methods.title("train", "sgd"))
-    try:
-        with st.expander("How the trunk is trained", icon=":material/tune:"):
-            trunk = forms.options(
-                "train", "sgd", key=key, start=before or methods.method("train", "sgd", {"noise": 0.25, "batch": 16}), fields=st.container()
-            )
-        epochs, noise, shift = st.columns([4, 2, 2], vertical_alignment="bottom")
-        total = trunk["epochs"]
-        assert isinstance(total, int)
-        with epochs:
-            start = " ".join(str(p.k) for p in shown) or " ".join(str(k) for k in (0, 1, 2, 5, 10, 20) if k <= total)
-            text = st.text_input("Branch at epochs", value=start, key=f"{key}-epochs")
-        with noise:
-            level = st.number_input("Noise of the copies' inputs", value=0.25, min_value=0.0, format="%g", key=f"{key}-noise")
-        with shift:
-            moved = st.checkbox("Shift the copies' images", key=f"{key}-shift", help="By up to one pixel, a batch at a time.")
-        return analysis.branches(family.problem, trunk, [int(k) for k in text.replace(",", " ").split()], noise=level, shift=moved)
-    except (Refused, ValueError) as refusal:
-        st.error(str(refusal))
-        return []
-
-
-def _trunk(shown: list[Pair]) -> Method | None:
-    for pair in shown:
-        for model in pair.run.field.corners:
-            if isinstance(model, Trained):
-                if model.at:
-                    return model.method
-                if isinstance(model.start, Trained):
-                    return model.start.method
-    return None
+def _first(store: RunStore, every: Sequence[Family]) -> list[Pair]:
+    """What is shown before anything is asked: the first family that has pairs, measured when nothing else is to do."""
+    pairs = next((lines for family in every if (lines := lines_of(family))), [])
+    for pair in pairs:
+        if store.status(pair.run.id) is None:
+            shell.want(pair.run, idle=True)
+    return pairs
 
 
 def _show(store: RunStore, pairs: list[Pair]) -> None:
@@ -159,71 +86,149 @@ def _show(store: RunStore, pairs: list[Pair]) -> None:
 
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> None:
     busy = active(store, pairs)
-    points = {pair: store.points(pair.run.field.id)[0] for pair in pairs}
+    found = [f for pair in pairs if (f := _found(store, pair)) is not None]
     progress(store, pairs, key="stability")
-    found = [(pair, height) for pair in pairs if (height := _barrier(pair, points[pair], metric)) is not None]
-    scale, unit = (100.0, "points of error") if metric == "error" else (1.0, "nat")
-    drawn = np.array([[p.k, h.height.value * scale, h.height.low * scale, h.height.high * scale] for p, h in found]).reshape(-1, 4).T
+    _, unit = UNITS[metric]
+    chosen = _chosen(pairs)
+
+    def picked(k: float | None) -> None:
+        st.query_params.pop("k", None)
+        if k is not None:
+            st.query_params["k"] = str(min(pairs, key=lambda p: abs(p.k - k)).k)
+
     field = pairs[0].run.field
     curve(
-        [_curve(drawn)],
+        curves(found, metric),
         key=f"stability-{pairs[0].run.id}-{len(pairs)}",
         x_title="epoch k at which the copies branched",
         y_title=f"{field.split} barrier ({unit})",
         x_range=(0.0, float(max(p.k for p in pairs) or 1)),
-        pick=None,
+        pick=float(chosen.k) if chosen is not None else None,
         height=360,
+        on_pick=picked,
         alt=f"Barrier against the epoch of branching, {len(found)} of {len(pairs)} pairs.",
-        caption=f"{len(found)} of {len(pairs)} pairs · 95 % bands, of the samples; one pair of copies for each epoch",
+        caption=f"{len(found)} of {len(pairs)} pairs · 95 % bands, of the samples; one pair of copies for each epoch · click to choose a pair",
     )
+    if chosen is not None:
+        shell.link("interpolate", f"The line between the copies that branched at epoch {chosen.k}", icon=":material/show_chart:", run=chosen.run.id)
     if found:
-        st.markdown(words(found) if metric == "error" else "")
-        _table(found, scale, unit)
+        st.markdown(words(found, len(pairs)))
+        _table(found)
     if was_busy != busy:
         st.rerun()
     if busy:
         shell.tend()
 
 
-def _curve(drawn: np.ndarray) -> Curve:
-    k, value, low, high = drawn
-    return Curve("barrier between the copies", k, value, low, high)
-
-
-def words(found: Sequence[tuple[Pair, Barrier]]) -> str:
-    """From which epoch on every pair may be connected, by the rule that is said."""
-    settled = [pair.k for pair, height in found if height.split_half.low <= SETTLED]
-    unsettled = [pair.k for pair, height in found if height.split_half.low > SETTLED]
-    first = min((k for k in settled if all(u < k for u in unsettled)), default=None)
-    rule = f"Called connected: the barrier, at a place chosen on other samples, may be as low as {100 * SETTLED:g} points of error (its 95 % interval begins there or lower)."
-    if first is None:
-        return f"At none of the measured epochs had the training settled its basin. {rule}"
-    if not unsettled:
-        return f"The copies are connected from the first measured epoch, **{first}**, on. {rule}"
-    return f"From epoch **{first}** on the copies are connected; those that branched at epoch {max(unsettled)} or earlier are not all. {rule}"
-
-
-def _table(found: Sequence[tuple[Pair, Barrier]], scale: float, unit: str) -> None:
-    rows = [
-        {
-            "k": pair.k,
-            f"barrier ({unit}), 95 %": _text(h.height.value, h.height.low, h.height.high, scale),
-            "at a place chosen on other samples": _text(h.split_half.value, h.split_half.low, h.split_half.high, scale),
-            "ends": f"{scale * h.ends[0]:.4g}, {scale * h.ends[1]:.4g}",
-            "line": f"/interpolate?run={pair.run.id}",
-        }
-        for pair, h in found
-    ]
-    table = pd.DataFrame(rows)
-    st.dataframe(table, hide_index=True, column_config={"line": st.column_config.LinkColumn(display_text="look")})
-    data, _ = st.columns([1, 4])
-    with data:
-        download("Data (CSV)", lambda: table.to_csv(index=False), "stability.csv", mime="text/csv", icon=":material/table:", key="stability-csv")
-
-
-def _text(value: float, low: float, high: float, scale: float) -> str:
-    return f"{scale * value:.4g} [{scale * low:.4g}, {scale * high:.4g}]"
+def _found(store: RunStore, pair: Pair) -> Found | None:
+    status = store.status(pair.run.id)  # before the points: what is measured in between is seen next time
+    points, _ = store.points(pair.run.field.id)
+    error, loss = (_barrier(pair, points, metric) for metric in ("error", "loss"))
+    if error is None or loss is None:
+        return None
+    return Found(pair, error, loss, status is not None and status.state == "done")
 
 
 def _barrier(pair: Pair, points: Points, metric: str) -> Barrier | None:
     return barrier(points, pair.run.field.metrics.index(metric), name=metric) if len(points) else None
+
+
+def _chosen(pairs: Sequence[Pair]) -> Pair | None:
+    """The pair that was picked, from the address."""
+    return next((p for p in pairs if str(p.k) == st.query_params.get("k")), None)
+
+
+def curves(found: Sequence[Found], metric: str) -> list[Curve]:
+    """The barrier against k, and dashed what the rule judges by: the rise at a place chosen on other samples."""
+    scale, _ = UNITS[metric]
+    k = np.array([float(f.pair.k) for f in found])
+
+    def drawn(name: str, estimates: list[Estimate], ghost: bool = False) -> Curve:
+        value, low, high = (scale * np.array([getattr(e, part) for e in estimates]) for part in ("value", "low", "high"))
+        return Curve(name, k, value, low, high, ghost=ghost)
+
+    return [
+        drawn("highest rise", [f.of(metric).height for f in found]),
+        drawn("rise at a place chosen on other samples", [f.of(metric).split_half for f in found], ghost=True),
+    ]
+
+
+def words(found: Sequence[Found], asked: int) -> str:
+    """From which epoch on every measured pair may be connected, by the rule that is said; pairs still in work have no say."""
+    rule = (
+        f"Called connected: the rise of the error, at a place chosen on other samples, may be as low as {100 * SETTLED:g} points (its 95 % interval begins there"
+        " or lower); with few samples that interval is wide, and the verdict lenient."
+    )
+    judged = sorted((f for f in found if f.done), key=lambda f: f.pair.k)
+    if not judged:
+        return f"No pair is measured to the end yet. {rule}"
+    so_far = f"So far, {len(judged)} of {asked} pairs: " if len(judged) < asked else ""
+    unsettled = [f.pair.k for f in judged if not f.pair.same and not f.error.split_half.low <= SETTLED]
+    settled = [f for f in judged if all(f.pair.k > k for k in unsettled)]
+    if not settled:
+        said = f"even the copies that branched at epoch **{max(unsettled)}**, the latest measured, are not connected."
+    elif settled[0].pair.same:
+        before = f"those of epoch **{max(unsettled)}** are not connected yet" if unsettled else "no others are measured, so this says nothing"
+        said = f"the copies of epoch {settled[0].pair.k} are one model, because nothing was left to train; {before}."
+    elif unsettled:
+        said = f"from epoch **{settled[0].pair.k}** on the copies are connected; those that branched at epoch {max(unsettled)} are not."
+    else:
+        said = f"the copies are connected from the first measured epoch, **{settled[0].pair.k}**, on."
+    uphill = [f.pair.k for f in judged if f.loss.split_half.low > 0]
+    loss = f" The finer measure, the loss, still rises for sure between the copies of epoch {max(uphill)}." if uphill else ""
+    lost = [str(f.pair.k) for f in found if f.error.diverged or f.loss.diverged]
+    gaps = f" The loss is not finite at some points of the lines of k = {', '.join(lost)}: their barriers are at least what is shown." if lost else ""
+    return f"{so_far + said if so_far else said[0].upper() + said[1:]}{loss}{gaps} {rule}"
+
+
+def _table(found: Sequence[Found]) -> None:
+    table = pd.DataFrame([_row(f) for f in found])
+    st.dataframe(table, hide_index=True, column_config={"line": st.column_config.LinkColumn(display_text="look")})
+    st.caption(
+        "The highest rise cannot be negative, so read the upper end of its interval as a bound; the rise at a place chosen on other samples can be."
+    )
+    data, _ = st.columns([1, 4])
+    with data:
+        download(
+            "Data (CSV)", lambda: numbers(found).to_csv(index=False), "stability.csv", mime="text/csv", icon=":material/table:", key="stability-csv"
+        )
+
+
+def _row(f: Found) -> dict[str, object]:
+    row: dict[str, object] = {"k": f.pair.k, "line": f"/interpolate?run={f.pair.run.id}"}
+    for metric, (scale, unit) in UNITS.items():
+        row[f"barrier ({unit}), 95 %"] = _text(f.of(metric).height, scale)
+        row[f"chosen on other samples ({unit})"] = _text(f.of(metric).split_half, scale)
+    row["errors of the copies (%)"] = ", ".join(f"{100 * e:.4g}" for e in f.error.ends)
+    return row
+
+
+def numbers(found: Sequence[Found]) -> pd.DataFrame:
+    """One row for each pair and metric; errors are shares, losses nats."""
+    return pd.DataFrame(
+        [
+            {
+                "k": f.pair.k,
+                "metric": metric,
+                **_columns("barrier", f.of(metric).height),
+                **_columns("split_half", f.of(metric).split_half),
+                "at_t": f.of(metric).at,
+                "end_a": f.of(metric).ends[0],
+                "end_b": f.of(metric).ends[1],
+                "points": f.of(metric).points,
+                "samples": f.of(metric).samples,
+                "complete": f.done,
+                "run": f.pair.run.id,
+            }
+            for f in found
+            for metric in UNITS
+        ]
+    )
+
+
+def _columns(name: str, e: Estimate) -> dict[str, float]:
+    return {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
+
+
+def _text(e: Estimate, scale: float) -> str:
+    return f"{scale * e.value:.4g} [{scale * e.low:.4g}, {scale * e.high:.4g}]" if isfinite(e.value) else "unknown"
