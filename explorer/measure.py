@@ -1,7 +1,9 @@
 """Corners and mixing coefficients → metrics per block of samples: the one place where networks are evaluated.
 
 On a CPU this loops over points and over chunks of samples (stacking weights is slower there), with the data resident and the
-corners mixed straight into one network's tensors. Memory: corners + one network + one chunk's activations.
+corners mixed straight into one network's tensors. Between the corners it takes the shortcuts of explorer.shortcuts, which change a loss by float
+rounding only (less than 1e-6 of it). Memory, however many points: corners + one network + one chunk's activations + at most
+256 MiB of what the first layer answers to the corners.
 
 Batch norm. The running statistics of a mixture are not the mixture of the running statistics. By default they are
 recalibrated at every interior point: reset, then the cumulative average over plain (not augmented) samples of the train
@@ -25,6 +27,7 @@ from explorer.errors import Refused
 from explorer.points import Array
 from explorer.problem import Problem
 from explorer.repair import Repair
+from explorer.shortcuts import Shortcuts, channels_go_last
 from explorer.spec import Attack, Buffers, SplitName
 from explorer.weights import mix
 
@@ -38,6 +41,7 @@ class Evaluate:
     `shape` of a value: (metrics, blocks) sums over each block; (classes, classes) for the metric `confusion`, rows true and
     columns predicted. `counts`: (blocks,) items per block (samples, or tokens for a language model). `recalibration`: how many train samples
     statistics are measured on. `attack`: the inputs are moved before they are measured, at every point anew; statistics are still those of plain ones.
+    `prepare`: work that all points share is done first; leave it out when only one or two points are wanted.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Evaluate:
         metrics: tuple[str, ...] = ("loss", "error"),
         attack: Attack | None = None,
         recalibration: int = RECALIBRATION_SAMPLES,
+        prepare: bool = True,
         device: str = "cpu",
     ) -> None:
         self.corners = corners
@@ -60,13 +65,19 @@ class Evaluate:
         self.attack = attack
         self.device = torch.device(device)
         self.network = network_like(problem, corners[0], self.device)
-        self.tensors = self.network.state_dict(keep_vars=True)
         self.problem = problem
         batch = problem.split(split)
         n = min(samples or len(batch.targets), len(batch.targets))
         self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
+        images_last = attack is None and channels_go_last(self.network, self.inputs)
+        if images_last:
+            self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
+            self.inputs = self.inputs.contiguous(memory_format=torch.channels_last)
+        self.tensors = self.network.state_dict(keep_vars=True)
         wanted = has_batch_norm(self.network) or buffers == "repair"
         train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
+        if train is not None and images_last:
+            train = train.contiguous(memory_format=torch.channels_last)
         self.train = train if has_batch_norm(self.network) else None
         self.repair = repair_towards(self.network, corners, train) if buffers == "repair" and train is not None else None
         blocks = min(blocks, n)
@@ -79,12 +90,21 @@ class Evaluate:
             raise Refused(f"There is no metric {sorted(unknown)[0]!r}. Metrics: loss, error; or confusion alone.")
         classes = len(problem.classes)
         self.shape = (classes, classes) if confusion else (len(self.metrics), blocks)
+        # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
+        self.shortcuts = None if attack else Shortcuts(self.network, corners, self.inputs, shared=prepare and buffers != "repair")
+        self.chunk = self.shortcuts.chunk if self.shortcuts else CHUNK
 
     def __call__(self, coefficients: Array) -> Array:
         """The values of the point Σ cᵢ·cornerᵢ."""
         settle(self.network, self.corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors, repair=self.repair)
-        with torch.no_grad() if self.attack else torch.inference_mode():  # what inference mode makes, no gradient can go through
-            return self._confusion() if self.metrics == ("confusion",) else self._sums()
+        if self.attack:  # what inference mode makes, no gradient can go through
+            with torch.no_grad():
+                return self._values()
+        with torch.inference_mode():
+            if self.shortcuts is None or at_corner(coefficients):
+                return self._values()
+            with self.shortcuts.taken(coefficients):
+                return self._values()
 
     @torch.no_grad()
     def alone(self, corner: int, *, recalibrated: bool = False) -> Array:
@@ -95,21 +115,24 @@ class Evaluate:
         self.network.load_state_dict(dict(self.corners[corner]))
         if recalibrated and self.train is not None:
             recalibrate(self.network, self.train)
+        return self._values()
+
+    def _values(self) -> Array:
         return self._confusion() if self.metrics == ("confusion",) else self._sums()
 
     def _sums(self) -> Array:
-        sums = torch.zeros(self.shape, dtype=torch.float64)
+        each = torch.empty((len(self.metrics), len(self.targets)), dtype=torch.float64, device=self.device)
         for rows, outputs in self._outputs():
             targets = self.targets[rows]
             for row, metric in enumerate(self.metrics):
                 if metric == "loss":
-                    items = self.problem.losses(outputs, targets).cpu().double()
+                    items = self.problem.losses(outputs, targets).double()
                 else:
-                    items = self.problem.wrong(outputs, targets).cpu().double()
+                    items = self.problem.wrong(outputs, targets).double()
                     # A network that answers NaN has not answered: neither right nor wrong.
-                    items[~torch.isfinite(outputs).flatten(1).all(dim=1).cpu()] = torch.nan
-                sums[row].index_add_(0, self.block[rows], items.sum(dim=1))
-        return sums.numpy()
+                    items[~torch.isfinite(outputs).flatten(1).all(dim=1)] = torch.nan
+                each[row, rows] = items.sum(dim=1)
+        return torch.zeros(self.shape, dtype=torch.float64).index_add_(1, self.block, each.cpu()).numpy()
 
     def _confusion(self) -> Array:
         classes = self.shape[0]
@@ -122,8 +145,10 @@ class Evaluate:
         return counts.reshape(self.shape).numpy()
 
     def _outputs(self) -> Iterator[tuple[slice, Tensor]]:
-        for start in range(0, len(self.targets), CHUNK):
-            rows = slice(start, start + CHUNK)
+        for start in range(0, len(self.targets), self.chunk):
+            rows = slice(start, start + self.chunk)
+            if self.shortcuts is not None:
+                self.shortcuts.rows = rows
             yield rows, self.network(self._seen(rows))
 
     def _seen(self, rows: slice) -> Tensor:
@@ -136,6 +161,11 @@ class Evaluate:
             return self.problem.losses(self.network(x), targets).flatten(1).mean(dim=1)
 
         return attacked(losses_of, inputs, self.attack.norm, self.attack.radius, self.attack.steps)
+
+
+def at_corner(coefficients: Array) -> bool:
+    """One coefficient 1, all others 0."""
+    return np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0
 
 
 def device_for(wanted: str) -> str:
@@ -184,7 +214,7 @@ def settle(
     standard deviation of the corners' (`repair`). At a corner itself all keep the corner's own.
     """
     mix(corners, coefficients.tolist(), out=tensors or network.state_dict(keep_vars=True))
-    if np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0:
+    if at_corner(coefficients):
         return
     if buffers == "repair":
         assert repair is not None

@@ -54,6 +54,8 @@ class Between:
 
     def held(self, model: Weights) -> float:
         """Mean loss at the midpoint on the held samples; infinite where it is no number."""
-        evaluate = Evaluate(self.problem, [self.weights, model], split="train", samples=self.held_samples, metrics=("loss",), device=self.device)
+        evaluate = Evaluate(
+            self.problem, [self.weights, model], split="train", samples=self.held_samples, metrics=("loss",), prepare=False, device=self.device
+        )
         loss = float(evaluate(np.array([0.5, 0.5]))[0].sum() / evaluate.counts.sum())
         return loss if np.isfinite(loss) else float("inf")

@@ -77,7 +77,9 @@ def _lowest(problem: Problem, reference: Weights, candidates: Sequence[Weights],
     middle = np.array([0.5, 0.5])
     few = SELECTION_SAMPLES
     losses = [
-        Evaluate(problem, [reference, c], split="train", samples=few, metrics=("loss",), recalibration=few, device=device)(middle)[0].sum()
+        Evaluate(problem, [reference, c], split="train", samples=few, metrics=("loss",), recalibration=few, prepare=False, device=device)(middle)[
+            0
+        ].sum()
         for c in candidates
     ]
     return int(np.argmin(np.nan_to_num(losses, nan=np.inf)))
