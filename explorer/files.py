@@ -66,6 +66,10 @@ def size_of(path: Path) -> int:
         raise Refused(f"{name} is a folder, a checkpoint file is wanted. Choose a file inside.")
     if not S_ISREG(status.st_mode):
         raise Refused(f"{name} is not a regular file. Copy its content into one.")
+    if path.suffix.lower() == ".pt2":
+        raise Refused(
+            f"{name} is an exported program, which can run code when it is opened; it was not. Save the state dict with torch.save, as .pt."
+        )
     if not known(path):
         raise Refused(f"{name} does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}. Choose a checkpoint, or rename it.")
     return status.st_size

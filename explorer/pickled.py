@@ -68,14 +68,16 @@ def _check_zip(path: Path, size: int) -> None:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         root = members[0].orig_filename.partition("/")[0] if members else ""
+        inside = {m.orig_filename.removeprefix(f"{root}/") for m in members}
+        if found := inside & {"constants.pkl", "archive_format"}:  # said first: torch.jit.save compresses its source
+            kind = "a TorchScript program" if "constants.pkl" in found else "an exported program (.pt2)"
+            raise Refused(f"{name} is {kind}, and weights are wanted; nothing of it was run. {SAVE_AGAIN}.")
         for member in members:
             _check_member(member, root, name)
         if len({m.orig_filename.casefold() for m in members}) < len(members):
             raise Refused(f"{name} holds two members of one name, which torch.save never writes. {SAVE_AGAIN}.")
         if (declared := sum(m.file_size for m in members)) > size:
             raise Refused(f"{name} has {size:,} bytes and declares {declared:,} inside: it is damaged or made to deceive. {SAVE_AGAIN}.")
-        if f"{root}/constants.pkl" in archive.namelist():
-            raise Refused(f"{name} is a TorchScript program, and weights are wanted. {SAVE_AGAIN}.")
         if archive.getinfo(f"{root}/data.pkl").file_size > _PICKLE_LIMIT:
             raise Refused(f"{name} holds more than {_PICKLE_LIMIT:,} bytes beside its tensors. {SAVE_AGAIN}.")
         _check_opcodes(archive.read(f"{root}/data.pkl"), name)

@@ -328,6 +328,72 @@ def overflowing_dims(folder: Path) -> Path:
     return raw_safetensors(folder, "overflow.safetensors", header)
 
 
+def doubled_name(folder: Path) -> Path:
+    """One name for two tensors: readers differ on which of them it is."""
+    entry = '{"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}'
+    text = f'{{"w": {entry}, "w": {entry}}}'.encode()
+    (folder / "doubled-name.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
+    return folder / "doubled-name.safetensors"
+
+
+def long_header(folder: Path) -> Path:
+    """A third of a million tensors of nothing: seconds of work and a gigabyte of Python objects out of 20 MB."""
+    empty = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    return raw_safetensors(folder, "long.safetensors", {f"w{i}": empty for i in range(330_000)})
+
+
+def uncovered_bytes(folder: Path) -> Path:
+    """Room for another file behind the tensors."""
+    header = {"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+    return raw_safetensors(folder, "uncovered.safetensors", header, bytes(400))
+
+
+def sparse_giant(folder: Path) -> Path:
+    """20 GB of holes, which take no room on the disk."""
+    with (folder / "giant.pt").open("wb") as file:
+        file.truncate(20 * 2**30)
+    return folder / "giant.pt"
+
+
+def sparse_giant_safetensors(folder: Path) -> Path:
+    """Likewise, claiming a header of no bytes."""
+    with (folder / "giant.safetensors").open("wb") as file:
+        file.truncate(20 * 2**30)
+    return folder / "giant.safetensors"
+
+
+def exported_program(folder: Path) -> Path:
+    """What torch.export.save writes; torch.export.load would run code from it."""
+    with zipfile.ZipFile(folder / "program.pt2", "w") as archive:
+        archive.writestr("program/archive_format", "pt2")
+        archive.writestr("program/models/model.json", "{}")
+    return folder / "program.pt2"
+
+
+def exported_program_called_pt(folder: Path) -> Path:
+    return exported_program(folder).rename(folder / "program.pt")
+
+
+def torchscript(folder: Path) -> Path:
+    """What torch.jit.save writes: source code, compressed."""
+    with zipfile.ZipFile(folder / "script.pt", "w") as archive:
+        archive.writestr("script/data.pkl", b"\x80\x02}.")
+        archive.writestr("script/code/__torch__/a.py", "class A: pass\n" * 100, zipfile.ZIP_DEFLATED)
+        archive.writestr("script/constants.pkl", b"\x80\x02).")
+    return folder / "script.pt"
+
+
+def linked_device(folder: Path) -> Path:
+    """A link to what never ends."""
+    (folder / "endless.pt").symlink_to("/dev/zero")
+    return folder / "endless.pt"
+
+
+def linked_folder(folder: Path) -> Path:
+    (folder / "above.pt").symlink_to(folder.parent)
+    return folder / "above.pt"
+
+
 def no_tensors_safetensors(folder: Path) -> Path:
     return raw_safetensors(folder, "none.safetensors", {"__metadata__": {"a": "b"}})
 
@@ -367,6 +433,8 @@ HOSTILE: Mapping[str, Callable[[Path], Path]] = {
             self_nested,
         ),
         *(bad_offsets, overlapping_offsets, header_bomb, deep_header, vast_zero_dims, overflowing_dims, no_tensors_safetensors, bad_ties),
+        *(doubled_name, long_header, uncovered_bytes, sparse_giant, sparse_giant_safetensors),
+        *(exported_program, exported_program_called_pt, torchscript, linked_device, linked_folder),
     )
 } | {
     "empty_dict": _saved({}, "empty-dict.pt"),

@@ -15,6 +15,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from explorer.errors import Refused
+from explorer.files import short
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,6 +82,8 @@ def fingerprint(path: Path | None) -> str:
     """
     if path is None:
         return ""
+    if "\0" in str(path):
+        raise Refused(f"{short(path.name)} cannot be the name of a file: it contains a zero character. Correct the path of the data.")
     with reading(path):
         if not S_ISDIR(path.stat().st_mode):
             return _digest(path)
@@ -96,7 +99,7 @@ def reading(path: Path) -> Generator[None, None, None]:
     except FileNotFoundError:
         raise Refused(f"There is no {path}. Correct the path of the data.") from None
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise Refused(f"{short(path.name)} cannot be read: {error.strerror or error}.") from error
 
 
 def regular(path: Path | None, what: str) -> Path:
