@@ -51,6 +51,22 @@ class Seen(Spec):
 
 
 @dataclass(frozen=True)
+class Made(Spec):
+    """What fusing a model took: without loading its ingredients and without measuring its batch norm anew.
+
+    memory: bytes beyond the ingredients, None where the system does not tell. counters: names of integer tensors, which are the first model's;
+    `differ`: those of them in which the ingredients are not alike.
+    """
+
+    seconds: float
+    memory: int | None
+    device: str
+    threads: int
+    counters: tuple[str, ...] = ()
+    differ: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FieldFacts:
     """What is known of a field once its corners are loaded: the shape of a value, the corners' Gram matrix, and more."""
 

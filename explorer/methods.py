@@ -224,6 +224,11 @@ def has_base(fuse: str) -> bool:
     return bool(_constant("fuse", fuse, "BASE", missing=False))
 
 
+def data_of(fuse: str) -> str:
+    """What a fusing method needs besides checkpoints, from its module's constant `DATA`: a split and "inputs" or "labels"; "" for nothing."""
+    return str(_constant("fuse", fuse, "DATA", missing=""))
+
+
 def models_of(fuse: str) -> tuple[int, int | None]:
     """The fewest and the most models that a fusing method takes, from its module's constant `MODELS`; None for any number."""
     least, most = cast("tuple[int, int | None]", _constant("fuse", fuse, "MODELS", missing=(1, None)))

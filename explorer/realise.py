@@ -12,16 +12,18 @@ from typing import cast
 import torch
 
 from explorer import checkpoint, methods, places, symmetry
+from explorer.cost import Cost, measured
 from explorer.curves import State
 from explorer.curves import Trained as TrainedPath
 from explorer.errors import Refused, Stopped
+from explorer.facts import Made
 from explorer.matching import Alignment, Progress, describe, quiet
 from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, inputs_for, network_like, recalibrate, repair_towards, repaired
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.repair import nearest
 from explorer.shards import digest
-from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe, Shifted, Trained
+from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe, Shifted, SplitName, Trained
 from explorer.store import RunStore
 from explorer.weights import Weights, compatible, mix
 
@@ -58,7 +60,7 @@ def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
         case Fused():
             if not made_at(recipe, home).exists():
                 models = [realise(m, store, home, device=device, progress=progress) for m in recipe.models]
-                fused = _fuse(recipe, models, device, progress)
+                fused = _fuse(recipe, models, store, device, progress)
                 checkpoint.finite(fused, recipe.name or recipe.method.name)
                 _keep(recipe, fused, home)
             return checkpoint.read(made_at(recipe, home)).weights
@@ -186,12 +188,22 @@ def _shift(recipe: Shifted, base: Weights, home: Path, device: str, progress: Pr
         _keep(replace(recipe, which=i), {**base, **mix([{n: base[n] for n in direction}, direction], (1.0, 1.0))}, home)
 
 
-def _fuse(recipe: Fused, models: list[Weights], device: str, progress: Progress) -> Weights:
+def _fuse(recipe: Fused, models: list[Weights], store: RunStore, device: str, progress: Progress) -> Weights:
     compatible(models, [m.name or m.id for m in recipe.models])
     problem = Problem(recipe.problem)
     fuse = cast("Callable[..., Weights]", methods.find("fuse", recipe.method.name))
-    fused = fuse(models, problem, **recipe.method.kwargs(), **methods.wired(fuse, device=device, progress=progress))
+    if needed := methods.data_of(recipe.method.name):  # loaded before the clock starts: once per process, by whichever method comes first
+        problem.split(cast("SplitName", needed.split()[0]))
+    with measured(device) as cost:
+        fused = fuse(models, problem, **recipe.method.kwargs(), **methods.wired(fuse, device=device, progress=progress))
+    store.note(recipe.id, _made(cost, models, device).to_json())
     return settled(fused, models, problem, recipe)
+
+
+def _made(cost: Cost, models: list[Weights], device: str) -> Made:
+    counters = tuple(name for name, tensor in models[0].items() if not tensor.is_floating_point())
+    differ = tuple(name for name in counters if any(not torch.equal(models[0][name], m[name]) for m in models[1:]))
+    return Made(cost.seconds, cost.memory, device, torch.get_num_threads(), counters, differ)
 
 
 @torch.no_grad()

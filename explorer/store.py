@@ -54,6 +54,7 @@ MIGRATIONS = (
     CREATE INDEX checkpoint_digest ON checkpoint (digest);
     CREATE TABLE worker (id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, device TEXT NOT NULL, beat REAL NOT NULL);
     """,
+    "CREATE TABLE made (recipe TEXT PRIMARY KEY, facts TEXT NOT NULL, created REAL NOT NULL)",
 )
 
 
@@ -253,6 +254,18 @@ class RunStore:
         rows = self._db.execute("SELECT path FROM checkpoint WHERE digest = ? ORDER BY seen DESC", (digest,))
         return [path for (path,) in rows.fetchall()]
 
+    # --- models made here ---------------------------------------------------------------------------------------------
+
+    def note(self, recipe_id: str, facts: Mapping[str, Json]) -> None:
+        """Remember what making a recipe's model took and found; made again, the latest counts."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO made VALUES (?, ?, ?)", (recipe_id, json.dumps(dict(facts)), self.clock()))
+
+    def noted(self, recipe_id: str) -> dict[str, Json] | None:
+        """What making the recipe's model took and found; None where it was not made here."""
+        row = self._db.execute("SELECT facts FROM made WHERE recipe = ?", (recipe_id,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
     # --- export -------------------------------------------------------------------------------------------------------
 
     def absorb(self, other: Path) -> None:
@@ -267,6 +280,8 @@ class RunStore:
                 )
                 db.execute("INSERT OR IGNORE INTO wish SELECT * FROM other.wish WHERE finished IS NOT NULL")
                 db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint ORDER BY rowid")
+                if db.execute("SELECT 1 FROM other.sqlite_schema WHERE name = 'made'").fetchone():
+                    db.execute("INSERT OR IGNORE INTO made SELECT * FROM other.made")
         finally:
             self._db.execute("DETACH other")
 

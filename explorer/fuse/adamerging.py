@@ -31,6 +31,7 @@ from explorer.weights import Weights
 
 BASE = True
 MODELS = (2, None)
+DATA = "val inputs"  # what it needs besides the models
 
 
 def fuse(

@@ -30,6 +30,8 @@ from explorer.methods import Range
 from explorer.problem import Problem
 from explorer.weights import Weights
 
+DATA = "train inputs"  # what it needs besides the models; labels too with labels="given"
+
 
 def fuse(
     models: Sequence[Weights],

@@ -27,6 +27,8 @@ from explorer.problem import Problem
 from explorer.soups import Path, singles, walk
 from explorer.weights import Weights
 
+DATA = "val labels"  # what it needs besides the models
+
 
 def fuse(
     models: Sequence[Weights],

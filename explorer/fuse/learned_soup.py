@@ -28,6 +28,8 @@ from explorer.methods import Range
 from explorer.problem import Problem
 from explorer.weights import Weights
 
+DATA = "val labels"  # what it needs besides the models
+
 
 def fuse(
     models: Sequence[Weights],

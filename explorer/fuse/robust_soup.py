@@ -37,6 +37,7 @@ from explorer.problem import Problem
 from explorer.spec import Attack
 from explorer.weights import Weights
 
+DATA = "val labels"  # what it needs besides the models
 MOST = 10000  # points of a grid
 
 

@@ -1,6 +1,7 @@
 """Laws of every fusion method."""
 
 import importlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ import torch
 from explorer import checkpoint, methods
 from explorer.api import loaded
 from explorer.errors import Refused
+from explorer.facts import Made
+from explorer.problem import Problem
 from explorer.realise import realise
 from explorer.spec import Fused
 
@@ -68,6 +71,19 @@ def test_a_base_alone_is_refused(tiny, models, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_a_method_needs_is_what_it_says(tiny, models, name):
+    """Where there are no data, a method that needs none works, and one that needs some says that they are missing."""
+    nowhere = Problem(replace(tiny.problem.spec, data=methods.method("data", "npz"), path="/nowhere/data.npz"))
+    fuse = methods.find("fuse", name)
+    if methods.data_of(name):
+        with pytest.raises(Refused):
+            fuse(models[: count(name)], nowhere)
+    else:
+        fuse(models[: count(name)], nowhere)
+    assert methods.data_of(name) in ("", *(f"{split} {what}" for split in ("train", "val") for what in ("inputs", "labels")))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_with_the_defaults_is_carried_out(tiny, store, home, name):
     """The file that is kept loads into the network, and holds what the method gives."""
     files = (tiny.a, tiny.b, tiny.a)[: count(name)]
@@ -76,3 +92,6 @@ def test_a_recipe_with_the_defaults_is_carried_out(tiny, store, home, name):
     tiny.problem.network().load_state_dict(made)
     expected = methods.find("fuse", name)([checkpoint.read(f).weights for f in files], tiny.problem)
     assert all(torch.equal(made[k], expected[k]) for k in expected)
+    took = Made.from_json(store.noted(recipe.id))
+    assert took.seconds > 0
+    assert took.counters == ()

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from explorer import fusing
+from explorer import checkpoint, fusing
 from explorer.errors import Refused
 from explorer.fuse import average, interpolate, task_arithmetic, temperature, uniform_soup
 from tests.align import sample
@@ -91,6 +91,26 @@ def test_hot_is_the_soup_and_cold_the_best_model(tiny):
 def test_a_score_of_zero_leaves_a_model_out():
     """No NaN from the logarithm."""
     assert temperature.shares((0.0, 1.0, 3.0), 3, 1.0, "logarithms") == pytest.approx((0, 0.25, 0.75))
+
+
+def test_scores_that_are_not_given_are_measured_on_the_validation_split(tiny):
+    """Accuracy, or the likelihood; a model whose loss is not finite is left out."""
+    a, b = (checkpoint.read(p).weights for p in (tiny.a, tiny.b))
+    networks = [tiny.problem.network(), tiny.problem.network()]
+    batch = tiny.problem.split("val")
+    right, likely = [], []
+    for network, weights in zip(networks, (a, b), strict=True):
+        network.load_state_dict(weights)
+        with torch.no_grad():
+            outputs = network(batch.inputs)
+        right.append(float((outputs.argmax(1) == batch.targets).double().mean()))
+        likely.append(math.exp(-float(tiny.problem.losses(outputs, batch.targets).double().mean())))
+    assert temperature.measured([a, b], tiny.problem, "auto") == pytest.approx(right)
+    assert temperature.measured([a, b], tiny.problem, "likelihood") == pytest.approx(likely, rel=1e-6)
+    share = right[0] / sum(right)
+    assert near(temperature.fuse([a, b], tiny.problem), average.fuse([a, b], tiny.problem, weights=(share, 1 - share)), 1e-6)
+    broken = {k: torch.full_like(v, torch.nan) for k, v in a.items()}
+    assert equal(temperature.fuse([broken, b], tiny.problem), b)
 
 
 def test_a_softmax_of_the_scores_themselves_takes_negative_ones():
