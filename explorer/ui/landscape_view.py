@@ -22,7 +22,7 @@ from explorer.frame import Window
 from explorer.points import Array, Points
 from explorer.spec import Field, Recipe, Run, Study
 from explorer.store import FieldFacts, RunStore
-from explorer.ui import landscape_form, shape, shell
+from explorer.ui import address, landscape_form, shape, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.families import choices, families, key_of
@@ -130,10 +130,10 @@ def _others(store: RunStore, field: Field, runs: list[Run]) -> list[Recipe]:
 def _asked(runs: list[Run]) -> tuple[Field, At] | None:
     """The picked place: of which plane, and where."""
     try:
-        which = int(st.query_params.get("of", "0"))
-        u, v = (float(part) for part in st.query_params["at"].split(","))
+        which = int(address.get("of") or "0")
+        u, v = (float(part) for part in (address.get("at") or "").split(","))
         return (runs[which].field, (u, v)) if np.isfinite([u, v]).all() else None
-    except (KeyError, ValueError, IndexError):
+    except (ValueError, IndexError):
         return None
 
 
@@ -279,7 +279,7 @@ def _map(
 
     def picked(spot: Spot) -> None:
         u, v = (round(float(c), 4) for c in there.window.coords(np.array([spot.x, spot.y])))
-        st.query_params["at"], st.query_params["of"] = f"{u:g},{v:g}", str(which)
+        address.put(at=f"{u:g},{v:g}", of=str(which))
         inspect(store, there.field, (u, v))
 
     plane(

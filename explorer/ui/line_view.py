@@ -12,7 +12,7 @@ from explorer.spec import Field, Run
 from explorer.statistics import Barrier, barrier
 from explorer.status import Status
 from explorer.store import RunStore
-from explorer.ui import shell, state
+from explorer.ui import address, shell, state
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active
@@ -68,10 +68,10 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
 
     def picked(x: float | None) -> None:
         if x is None:
-            st.query_params.pop("t", None)
+            address.put(t=None)
             return
         at = float(rounded_t(x))
-        st.query_params["t"] = f"{at:g}"
+        address.put(t=f"{at:g}")
         inspect(store, field, (at,))
 
     left, right = st.columns([5, 3], gap="large")
@@ -227,8 +227,8 @@ def _code(run: Run) -> str:
 
 def _asked_t() -> float | None:
     try:
-        t = float(st.query_params["t"])
-    except (KeyError, ValueError):
+        t = float(address.get("t") or "")
+    except ValueError:
         return None
     return t if 0 <= t <= 1 else None  # a typed link may say anything, nan included
 

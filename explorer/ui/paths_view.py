@@ -17,7 +17,7 @@ from explorer.points import Points
 from explorer.spec import Connected, Field, Run
 from explorer.statistics import Estimate, barrier, highest, path_mean
 from explorer.store import RunStore
-from explorer.ui import bridge_view, paths_form, paths_plane, shell
+from explorer.ui import address, bridge_view, paths_form, paths_plane, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
@@ -89,8 +89,8 @@ def show(store: RunStore, ways: list[Way]) -> None:
 def asked_t() -> float | None:
     """The picked point, from the address."""
     try:
-        t = float(st.query_params["t"])
-    except (KeyError, ValueError):
+        t = float(address.get("t") or "")
+    except ValueError:
         return None
     return t if 0 <= t <= 1 else None
 
@@ -98,8 +98,8 @@ def asked_t() -> float | None:
 def asked_place() -> At | None:
     """The picked place of the plane, from the address."""
     try:
-        u, v = (float(part) for part in st.query_params["at"].split(","))
-    except (KeyError, ValueError):
+        u, v = (float(part) for part in (address.get("at") or "").split(","))
+    except ValueError:
         return None
     return (u, v) if np.isfinite([u, v]).all() else None
 
@@ -194,10 +194,9 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
 
 def _pick(store: RunStore | None = None, field: Field | None = None, at: At = ()) -> None:
     """Put the picked point into the address, or take it out, and ask for the model there."""
-    for name in ("t", "at"):
-        st.query_params.pop(name, None)
+    there = ",".join(f"{value:g}" for value in at) or None
+    address.put(t=there if len(at) == 1 else None, at=there if len(at) > 1 else None)
     if store is not None and field is not None:
-        st.query_params["t" if len(at) == 1 else "at"] = ",".join(f"{value:g}" for value in at)
         inspect(store, field, at)
 
 

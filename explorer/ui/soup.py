@@ -21,7 +21,7 @@ from explorer.soups import Path, best_single, leave_one_out, row_of, sampled_sha
 from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.statistics import Estimate, band, difference
 from explorer.store import RunStore
-from explorer.ui import shell
+from explorer.ui import address, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.families import choices, families, family_of, key_of
@@ -378,8 +378,8 @@ def _given(kitchen: Kitchen, split: SplitName, coords: tuple[float, ...]) -> Run
 def _own(kitchen: Kitchen) -> tuple[float, ...] | None:
     """The person's own soup, from the address."""
     try:
-        weights = tuple(float(part) for part in st.query_params["soup"].split(","))
-    except (KeyError, ValueError):
+        weights = tuple(float(part) for part in (address.get("soup") or "").split(","))
+    except ValueError:
         return None
     return weights if len(weights) == len(kitchen.models) and np.isfinite(weights).all() and abs(sum(weights)) > 1e-9 else None
 
@@ -387,9 +387,9 @@ def _own(kitchen: Kitchen) -> tuple[float, ...] | None:
 def _choose(store: RunStore, kitchen: Kitchen, own: tuple[float, ...] | None) -> None:
     """Put the person's soup into the address, and ask for it on both splits."""
     if own is None:
-        st.query_params.pop("soup", None)
+        address.put(soup=None)
         return
-    st.query_params["soup"] = ",".join(f"{w:g}" for w in own)
+    address.put(soup=",".join(f"{w:g}" for w in own))
     shell.want(_given(kitchen, "val", own), urgent=True)
     inspect(store, kitchen.field("test"), own)
 

@@ -17,7 +17,7 @@ from explorer.figures.curve import Curve
 from explorer.points import Points
 from explorer.statistics import Barrier, Estimate, barrier
 from explorer.store import RunStore
-from explorer.ui import shell
+from explorer.ui import address, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.families import Family, families
@@ -92,9 +92,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> No
     chosen = _chosen(pairs)
 
     def picked(k: float | None) -> None:
-        st.query_params.pop("k", None)
-        if k is not None:
-            st.query_params["k"] = str(min(pairs, key=lambda p: abs(p.k - k)).k)
+        address.put(k=None if k is None else str(min(pairs, key=lambda p: abs(p.k - k)).k))
 
     field = pairs[0].run.field
     curve(
@@ -135,7 +133,7 @@ def _barrier(pair: Pair, points: Points, metric: str) -> Barrier | None:
 
 def _chosen(pairs: Sequence[Pair]) -> Pair | None:
     """The pair that was picked, from the address."""
-    return next((p for p in pairs if str(p.k) == st.query_params.get("k")), None)
+    return next((p for p in pairs if str(p.k) == address.get("k")), None)
 
 
 def curves(found: Sequence[Found], metric: str) -> list[Curve]:
