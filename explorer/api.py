@@ -22,7 +22,7 @@ landscape_around("a.safetensors", directions="random", extent=0.5).figure().show
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -152,6 +152,7 @@ def interpolate(
     split: SplitName = "test",
     samples: int = 0,
     buffers: Buffers = "recalibrate",
+    loss: str = "",
     sampler: str = "adaptive",
     options: Mapping[str, object] | None = None,
     report: Reporter = _silent,
@@ -160,11 +161,12 @@ def interpolate(
 ) -> Line:
     """Measure the straight line between two checkpoint files, or between models that were made (recipes).
 
-    `problem`: the name of a shipped problem, or a folder with a problem.toml; by default the one the first checkpoint fits.
+    `problem`: the name of a shipped problem, or a folder with a problem.toml; by default the one the first checkpoint fits. `loss`: another one than
+    the problem's to measure; `divergence` and `squared_distance` compare with the first model and need no labels.
     Points that the store in `home` holds already are not measured again. Files and arguments are not changed.
     """
     field = Field(
-        problem=problem if isinstance(problem, ProblemSpec) else _problem_of(a, problem),
+        problem=under(problem if isinstance(problem, ProblemSpec) else _problem_of(a, problem), loss),
         corners=(loaded(a), loaded(b)),
         chart=methods.method("chart", "line"),
         split=split,
@@ -182,6 +184,7 @@ def align(
     split: SplitName = "test",
     samples: int = 0,
     buffers: Buffers = "recalibrate",
+    loss: str = "",
     sampler: str = "adaptive",
     options: Mapping[str, object] | None = None,
     report: Reporter = _silent,
@@ -205,6 +208,7 @@ def align(
             split=split,
             samples=samples,
             buffers=buffers,
+            loss=loss,
             sampler=sampler,
             options=options,
             report=report,
@@ -230,6 +234,7 @@ def connect(
     split: SplitName = "test",
     samples: int = 0,
     buffers: Buffers = "recalibrate",
+    loss: str = "",
     sampler: str = "adaptive",
     options: Mapping[str, object] | None = None,
     report: Reporter = _silent,
@@ -246,7 +251,8 @@ def connect(
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(a, problem)
     how = methods.method("connect", method, method_options)
     corners = Connected.every(spec, (loaded(a), loaded(b)), how, methods.corners_of(how))
-    field = Field(problem=spec, corners=corners, chart=methods.method("chart", chart), split=split, samples=samples, buffers=buffers)
+    chosen = methods.method("chart", chart)
+    field = Field(problem=under(spec, loss), corners=corners, chart=chosen, split=split, samples=samples, buffers=buffers)
     return Line(*_measured(Run(field, methods.method("sample", sampler, options)), report, home, device))
 
 
@@ -258,6 +264,7 @@ def landscape(
     split: SplitName = "test",
     samples: int = 0,
     buffers: Buffers = "recalibrate",
+    loss: str = "",
     report: Reporter = _silent,
     home: Path | None = None,
     device: str = "cpu",
@@ -268,7 +275,8 @@ def landscape(
     """
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(models[0], problem)
     chart = methods.method("chart", "plane", {"margin": margin})
-    return _plane(Field(spec, tuple(map(loaded, models)), chart, split=split, samples=samples, buffers=buffers), size, report, home, device)
+    field = Field(under(spec, loss), tuple(map(loaded, models)), chart, split=split, samples=samples, buffers=buffers)
+    return _plane(field, size, report, home, device)
 
 
 def landscape_around(
@@ -282,6 +290,7 @@ def landscape_around(
     split: SplitName = "test",
     samples: int = 0,
     buffers: Buffers = "recalibrate",
+    loss: str = "",
     report: Reporter = _silent,
     home: Path | None = None,
     device: str = "cpu",
@@ -290,7 +299,7 @@ def landscape_around(
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(model, problem)
     corners = Shifted.both(spec, loaded(model), methods.method("direct", directions, options))
     chart = methods.method("chart", "directions", {"extent": extent})
-    return _plane(Field(spec, corners, chart, split=split, samples=samples, buffers=buffers), size, report, home, device)
+    return _plane(Field(under(spec, loss), corners, chart, split=split, samples=samples, buffers=buffers), size, report, home, device)
 
 
 def _plane(field: Field, size: int, report: Reporter, home: Path | None, device: str) -> Plane:
@@ -307,6 +316,13 @@ def _measured(run: Run, report: Reporter, home: Path | None, device: str) -> tup
     keep(run, store, home, report=report, device=device)
     points, _ = store.points(run.field.id)
     return run, points.sorted()
+
+
+def under(problem: ProblemSpec, loss: str) -> ProblemSpec:
+    """The problem measured by another loss; "" for its own. Refused when there is no such loss."""
+    if loss and loss not in methods.names("loss"):
+        raise Refused(f"There is no loss {loss!r}. There are: {', '.join(methods.names('loss'))}.")
+    return replace(problem, loss=loss) if loss else problem
 
 
 def paths() -> list[str]:

@@ -60,6 +60,9 @@ ProblemOption = Annotated[
 SplitOption = Annotated[Split, typer.Option(help="Samples the loss is measured on.")]
 SamplesOption = Annotated[int, typer.Option(min=0, help="How many of them, 0 for all.")]
 BuffersOption = Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")]
+LossOption = Annotated[
+    str, typer.Option("--loss", help="Measure another loss than the problem's; divergence compares with the first model and needs no labels.")
+]
 MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be given again.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]
@@ -88,6 +91,7 @@ def barrier(
     split: SplitOption = Split.test,
     samples: SamplesOption = 0,
     buffers: BuffersOption = Policy.recalibrate,
+    loss: LossOption = "",
     sampler: Annotated[Sampler, typer.Option(help="adaptive: as few points as the barrier needs; grid: evenly spaced.")] = Sampler.adaptive,
     points: Annotated[int, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler.")] = 15,
     as_json: JsonOption = False,
@@ -110,6 +114,7 @@ def barrier(
                 split=split.value,
                 samples=samples,
                 buffers=buffers.value,
+                loss=loss,
                 sampler=sampler.value,
                 options={"budget" if sampler is Sampler.adaptive else "size": points},
                 report=report,
@@ -134,6 +139,7 @@ def align(
     split: SplitOption = Split.test,
     samples: SamplesOption = 0,
     buffers: BuffersOption = Policy.recalibrate,
+    loss: LossOption = "",
     save: Annotated[Path | None, typer.Option(help="Also write the aligned checkpoints into this folder.")] = None,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
@@ -164,6 +170,7 @@ def align(
                 split=split.value,
                 samples=samples,
                 buffers=buffers.value,
+                loss=loss,
                 report=report,
                 home=home,
                 device=device_for(device),
@@ -187,6 +194,7 @@ def path(
     split: SplitOption = Split.test,
     samples: SamplesOption = 0,
     buffers: BuffersOption = Policy.recalibrate,
+    loss: LossOption = "",
     as_json: JsonOption = False,
     html: HtmlOption = None,
     device: DeviceOption = "auto",
@@ -215,6 +223,7 @@ def path(
                 split=split.value,
                 samples=samples,
                 buffers=buffers.value,
+                loss=loss,
                 report=report,
                 home=home,
                 device=device_for(device),
@@ -239,6 +248,7 @@ def plane(
     split: SplitOption = Split.test,
     samples: SamplesOption = 0,
     buffers: BuffersOption = Policy.recalibrate,
+    loss: LossOption = "",
     csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
     html: HtmlOption = None,
     device: DeviceOption = "auto",
@@ -270,6 +280,7 @@ def plane(
                 split=split.value,
                 samples=samples,
                 buffers=buffers.value,
+                loss=loss,
                 report=report,
                 home=home,
                 device=device_for(device),

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from explorer import methods
 from explorer.matching import Progress, quiet
 from explorer.measure import CHUNK, network_like
 from explorer.points import Array, Points
@@ -74,7 +75,7 @@ def ensemble(
         inputs, targets = batch.inputs[rows].to(device), batch.targets[rows].to(device)
         inputs = inputs.to(work) if inputs.is_floating_point() else inputs
         answers = [functional_call(network, state, (inputs,)) for state in states]
-        for row, answer in enumerate([together(answers, "logits" if problem.spec.loss == "mse" else of), *answers]):
+        for row, answer in enumerate([together(answers, of if methods.classifies(problem.spec.loss) else "logits"), *answers]):
             losses = problem.losses(answer, targets).cpu().double()
             wrong = problem.wrong(answer, targets).cpu().double()
             wrong[~torch.isfinite(answer).flatten(1).all(dim=1).cpu()] = torch.nan  # as in Evaluate: no answer is neither right nor wrong

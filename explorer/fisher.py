@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from explorer import methods
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
 from explorer.measure import network_like
@@ -69,9 +70,12 @@ def fisher(
     outputs = shape.numel()
     if labels == "exact" and outputs > MANY:
         raise Refused(f"A sample has {outputs} outputs here, too many to take every label in turn. Use labels='sampled'.")
+    if labels == "given" and methods.targets_of(problem.spec.loss) not in ("classes", "numbers"):
+        raise Refused(f"There are no labels for every output under the loss {problem.spec.loss}. Use another choice of labels than 'given'.")
     exact = labels == "exact" or (labels == "auto" and outputs <= FEW)
-    draws = torch.rand if problem.spec.loss == "cross_entropy" else torch.randn
-    drawn = draws(n, *(shape[:-1] if problem.spec.loss == "cross_entropy" else shape), generator=torch.Generator().manual_seed(seed)).to(device)
+    classifies = methods.classifies(problem.spec.loss)
+    draws = torch.rand if classifies else torch.randn
+    drawn = draws(n, *(shape[:-1] if classifies else shape), generator=torch.Generator().manual_seed(seed)).to(device)
 
     size = sum(p.numel() for p in parameters.values())
     vectors = outputs if exact else 1
@@ -107,7 +111,7 @@ def fisher(
 def _vectors(problem: Problem, outputs: Tensor, targets: Tensor, drawn: Tensor, *, exact: bool, given: bool) -> Tensor:
     """(n, k, *shape of an output) gradients of the log-likelihood with respect to the outputs, weighted so that their squares sum to F."""
     n, shape = len(outputs), outputs.shape[1:]
-    if problem.spec.loss == "mse":
+    if not methods.classifies(problem.spec.loss):
         if exact:
             identity = torch.eye(shape.numel()).to(outputs)
             return identity.reshape(1, -1, *shape).expand(n, -1, *shape)

@@ -71,7 +71,7 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tu
         tensors=len(loaded.weights),
         dtype=", ".join(sorted(floating)),
         notes=loaded.notes,
-        quality=() if spec is None else tuple(quality(spec, loaded.weights, split, device) for split in SPLITS),
+        quality=() if spec is None or Problem(spec).against_reference else tuple(quality(spec, loaded.weights, split, device) for split in SPLITS),
     )
 
 

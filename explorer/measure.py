@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
+from explorer import methods
 from explorer.attack import attack as attacked
 from explorer.errors import Refused
 from explorer.points import Array
@@ -33,6 +34,7 @@ from explorer.weights import mix
 
 CHUNK = 128
 RECALIBRATION_SAMPLES = 2048
+KEPT_BYTES = 2**31  # of a reference model's answers
 
 
 class Evaluate:
@@ -41,7 +43,7 @@ class Evaluate:
     `shape` of a value: (metrics, blocks) sums over each block; (classes, classes) for the metric `confusion`, rows true and
     columns predicted. `counts`: (blocks,) items per block (samples, or tokens for a language model). `recalibration`: how many train samples
     statistics are measured on. `attack`: the inputs are moved before they are measured, at every point anew; statistics are still those of plain ones.
-    `prepare`: work that all points share is done first; leave it out when only one or two points are wanted.
+    Under a loss that compares with a reference model, that is the first corner. `prepare`: work that all points share is done first; leave it out when only one or two points are wanted.
     """
 
     def __init__(
@@ -82,10 +84,11 @@ class Evaluate:
         self.repair = repair_towards(self.network, corners, train) if buffers == "repair" and train is not None else None
         blocks = min(blocks, n)
         self.block = torch.arange(n) % blocks  # the split's order is random already
-        with torch.inference_mode():
-            items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
-        self.counts: Array = torch.bincount(self.block).numpy().astype(np.float64) * items
         confusion = self.metrics == ("confusion",)
+        if confusion and methods.targets_of(problem.spec.loss) != "classes":
+            raise Refused(
+                f"What is taken for what can be told of classes alone, and the loss here is {problem.spec.loss}. Choose the metrics loss, error."
+            )
         if not confusion and (unknown := set(self.metrics) - {"loss", "error"}):
             raise Refused(f"There is no metric {sorted(unknown)[0]!r}. Metrics: loss, error; or confusion alone.")
         classes = len(problem.classes)
@@ -93,6 +96,11 @@ class Evaluate:
         # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
         self.shortcuts = None if attack else Shortcuts(self.network, corners, self.inputs, shared=prepare and buffers != "repair")
         self.chunk = self.shortcuts.chunk if self.shortcuts else CHUNK
+        if problem.against_reference:
+            self.targets = self._reference()
+        with torch.inference_mode():
+            items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
+        self.counts: Array = torch.bincount(self.block).numpy().astype(np.float64) * items
 
     def __call__(self, coefficients: Array) -> Array:
         """The values of the point Σ cᵢ·cornerᵢ."""
@@ -116,6 +124,22 @@ class Evaluate:
         if recalibrated and self.train is not None:
             recalibrate(self.network, self.train)
         return self._values()
+
+    @torch.inference_mode()
+    def _reference(self) -> Tensor:
+        """(n, …) what the first corner answers to the plain inputs, as it is evaluated at its own place. Refused when it is more than may be kept."""
+        self.network.load_state_dict(dict(self.corners[0]))
+        found: list[Tensor] = []
+        for rows in self._rows():
+            if self.shortcuts is not None:
+                self.shortcuts.rows = rows
+            found.append(self.network(self.inputs[rows]))
+            if (size := found[0][0].nbytes * len(self.inputs)) > KEPT_BYTES:
+                raise Refused(
+                    f"The reference model's answers to {len(self.inputs):,} samples take {size:,} bytes, more than the {KEPT_BYTES:,} that are kept."
+                    f" Use at most {KEPT_BYTES // found[0][0].nbytes:,} samples."
+                )
+        return torch.cat(found)
 
     def _values(self) -> Array:
         return self._confusion() if self.metrics == ("confusion",) else self._sums()
@@ -145,11 +169,13 @@ class Evaluate:
         return counts.reshape(self.shape).numpy()
 
     def _outputs(self) -> Iterator[tuple[slice, Tensor]]:
-        for start in range(0, len(self.targets), self.chunk):
-            rows = slice(start, start + self.chunk)
+        for rows in self._rows():
             if self.shortcuts is not None:
                 self.shortcuts.rows = rows
             yield rows, self.network(self._seen(rows))
+
+    def _rows(self) -> Iterator[slice]:
+        return (slice(start, start + self.chunk) for start in range(0, len(self.inputs), self.chunk))
 
     def _seen(self, rows: slice) -> Tensor:
         """The inputs as the network gets them: as they are, or moved by the adversary."""

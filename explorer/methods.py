@@ -33,6 +33,7 @@ VERBS: Mapping[str, str] = {
     "sample": "ask",
     "nets": "build",
     "data": "load",
+    "loss": "losses",
 }
 
 
@@ -233,6 +234,26 @@ def models_of(fuse: str) -> tuple[int, int | None]:
     """The fewest and the most models that a fusing method takes, from its module's constant `MODELS`; None for any number."""
     least, most = cast("tuple[int, int | None]", _constant("fuse", fuse, "MODELS", missing=(1, None)))
     return least, most
+
+
+def targets_of(loss: str) -> str:
+    """What a loss compares outputs with: "classes", "masked", "numbers" or "reference"; from its module's constant `TARGETS`."""
+    return str(_constant("loss", loss, "TARGETS", missing="classes"))
+
+
+def classifies(loss: str) -> bool:
+    """Whether the outputs under a loss are logits of classes: its module's constant `ANSWERS`, else what follows from its targets."""
+    return _constant("loss", loss, "ANSWERS", missing="numbers" if targets_of(loss) == "numbers" else "classes") == "classes"
+
+
+def unit_of(loss: str) -> str:
+    """The unit of a loss, from its module's constant `UNIT`; "" where it has none."""
+    return str(_constant("loss", loss, "UNIT", missing=""))
+
+
+def without_targets(loss: str) -> str:
+    """The loss that compares with the first model instead of with targets, for outputs of the same sort."""
+    return "divergence" if classifies(loss) else "squared_distance"
 
 
 def axes(chart: str, corners: int = 0) -> tuple[str, ...]:

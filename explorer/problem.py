@@ -1,7 +1,7 @@
 """Problem: a network, its data, a loss and fixed splits, read from a folder's problem.toml.
 
     title = "…"                    # optional
-    loss = "cross_entropy"         # or "mse"
+    loss = "cross_entropy"         # one of explorer/loss/
     [network]                      # name, and the options of its `build`
     [data]                         # name, path (relative to this file's folder), and the options of its `load`
     [split]                        # val, test: shares of the data; seed
@@ -21,12 +21,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from explorer import methods, places
 from explorer.data import Dataset, fingerprint
@@ -37,13 +36,12 @@ from explorer.spec import Method, ProblemSpec, SplitName
 
 log = logging.getLogger(__name__)
 
-LOSSES = ("cross_entropy", "mse")
 _LIMIT_BYTES = 2**20  # of a problem.toml
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one split in its fixed order: inputs (n, …), targets (n,), (n, L) or (n, d), as in Dataset."""
+    """Samples of one split in its fixed order: inputs (n, …), targets (n,), (n, L) or (n, d), as in Dataset; (n, 0) under a loss that takes none."""
 
     inputs: Tensor
     targets: Tensor
@@ -78,23 +76,32 @@ class Problem:
         rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test)[name]
         if not len(rows):
             raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. Give it a larger share under [split] in problem.toml.")
-        return Batch(dataset.inputs[rows], dataset.targets[rows])
+        targets = torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows]
+        return Batch(dataset.inputs[rows], targets)
+
+    @property
+    def against_reference(self) -> bool:
+        """Whether the loss compares with the outputs of a reference model, and not with targets."""
+        return methods.targets_of(self.spec.loss) == "reference"
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(n, m) loss of each item, in float32 at least: m = 1 for classification and regression, L for language models.
 
-        cross_entropy: in nats. mse: the mean over the d outputs of the squared difference.
+        Under a loss that compares with a reference model the targets are its outputs; Refused when those of the data are given.
         """
+        if self.against_reference and targets.shape != outputs.shape:
+            raise Refused(
+                f"This needs targets, and the loss {self.spec.loss} has none: it compares with a reference model. Choose what needs inputs"
+                " alone, or another loss."
+            )
         outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
-        if self.spec.loss == "mse":
-            if outputs.shape != targets.shape:  # it would broadcast, to a number that means nothing
-                raise ValueError(f"Outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)} must have one shape.")
-            return (outputs - targets).square().flatten(1).mean(dim=1, keepdim=True)
-        return functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none").reshape(len(targets), -1)
+        return _loss(self.spec.loss)(outputs, targets)
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(n, m) whether the largest output is not the target's; all False under mse, where right and wrong have no meaning."""
-        if self.spec.loss == "mse":
+        """(n, m) whether the largest output is not the target's; all False where outputs are numbers, and right and wrong have no meaning."""
+        if (own := _wrong(self.spec.loss)) is not None:
+            return own(outputs, targets)
+        if not methods.classifies(self.spec.loss):
             return torch.zeros(len(targets), 1, dtype=torch.bool, device=targets.device)
         return (outputs.argmax(dim=-1) != targets).reshape(len(targets), -1)
 
@@ -114,8 +121,8 @@ def read(path: str | Path) -> ProblemSpec:
     seed = split.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise Refused(f"{where}: 'seed' under [split] wants a whole number from 0, got {seed!r}.")
-    if (loss := _text(table, "loss", where, "cross_entropy")) not in LOSSES:
-        raise Refused(f"{where}: there is no loss {loss!r}. There are: {', '.join(LOSSES)}.")
+    if (loss := _text(table, "loss", where, "cross_entropy")) not in methods.names("loss"):
+        raise Refused(f"{where}: there is no loss {loss!r}. There are: {', '.join(methods.names('loss'))}.")
     data = _table(table, "data", where)
     source, digest = _source_at(data, file, where)
     return ProblemSpec(
@@ -277,6 +284,19 @@ def _essence(spec: ProblemSpec) -> _Essence:
     return _Essence(spec.network, _source(spec), spec.loss)
 
 
+_Compare: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+
+
+@lru_cache(maxsize=64)
+def _loss(name: str) -> _Compare:
+    return cast("_Compare", methods.find("loss", name))
+
+
+@lru_cache(maxsize=64)
+def _wrong(name: str) -> _Compare | None:
+    return cast("_Compare | None", getattr(sys.modules[_loss(name).__module__], "wrong", None))
+
+
 def _builder(network: Method) -> Callable[[], nn.Module]:
     build = cast("Callable[..., nn.Module]", methods.find("nets", network.name))
     return lambda: build(**network.kwargs())
@@ -313,14 +333,11 @@ def _fits(essence: _Essence) -> None:
     dataset, options = _dataset(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
     name = f"{essence.network.name} with {options}" if options else essence.network.name
     inputs, targets = dataset.inputs[:1], dataset.targets[:1]
-    regression = targets.is_floating_point()
-    if regression != (essence.loss == "mse"):
-        wanted = (
-            "numbers of classes, and these data have real numbers as targets. Use mse"
-            if regression
-            else "real numbers as targets, and these data have classes. Use cross_entropy"
-        )
-        raise Refused(f"The loss {essence.loss} wants {wanted}.")
+    regression = dataset.sort == "numbers"
+    wanted = "classes" if essence.loss == "divergence" and regression else methods.targets_of(essence.loss)
+    if wanted not in (dataset.sort, "reference"):
+        fitting = [n for n in methods.names("loss") if methods.targets_of(n) in (dataset.sort, "reference") and methods.classifies(n) != regression]
+        raise Refused(f"The loss {essence.loss} wants {_TARGETS[wanted]}, and these data have {_TARGETS[dataset.sort]}. Use {' or '.join(fitting)}.")
     network = Problem(ProblemSpec(essence.network, essence.source.data)).network()
     try:
         with torch.inference_mode():
@@ -331,10 +348,26 @@ def _fits(essence: _Essence) -> None:
     if not isinstance(outputs, Tensor):
         raise Refused(f"The network {name} answers with a {type(outputs).__name__}, and one tensor is wanted.")
     shape = tuple(outputs.shape)
-    wanted_shape = tuple(targets.shape) if regression else (*targets.shape, len(dataset.classes))
-    if shape != wanted_shape:
-        what = "targets of the data are" if regression else f"data have {len(dataset.classes)} classes and so want"
-        raise Refused(f"The network {name} gives {_each(shape)} for each sample; the {what} {_each(wanted_shape)}. Change the network's options.")
+    if wanted in ("classes", "masked") and shape != (wanted_shape := (*targets.shape, len(dataset.classes))):
+        raise Refused(
+            f"The network {name} gives {_each(shape)} for each sample; the data have {len(dataset.classes)} classes and so want {_each(wanted_shape)}."
+            " Change the network's options."
+        )
+    if essence.loss == "mse" and shape != tuple(targets.shape):
+        raise Refused(
+            f"The network {name} gives {_each(shape)} for each sample; the targets of the data are {_each(tuple(targets.shape))}."
+            " Change the network's options."
+        )
+    if len(shape) < 2:
+        raise Refused(f"The network {name} gives a tensor {shape} for one sample, and (n, …) is wanted. Change it.")
+
+
+_TARGETS = {
+    "classes": "numbers of classes",
+    "numbers": "real numbers as targets",
+    "masked": "masked tokens",
+    "none": "no targets",
+}
 
 
 def _each(shape: tuple[int, ...]) -> str:

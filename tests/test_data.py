@@ -219,6 +219,13 @@ def test_npz_float_targets_are_a_regression(tmp_path):
     assert (data.targets.shape, data.targets.dtype, data.classes) == ((4, 1), torch.float32, ())
 
 
+def test_npz_without_y_has_inputs_alone(tmp_path):
+    """For a loss that needs no targets: bytes become numbers, whole numbers of 64 bits (n, L) are tokens."""
+    pictures, texts = npz.load(saved(tmp_path, x=X.astype(np.uint8)), scale=0.5), npz.load(saved(tmp_path, x=np.arange(12).reshape(4, 3)))
+    assert (pictures.sort, pictures.inputs.dtype, texts.inputs.dtype) == ("none", torch.float32, torch.int64)
+    assert pictures.inputs.tolist() == (X.astype(np.uint8) * 0.5).tolist()
+
+
 def test_npz_token_windows_stay_integers(tmp_path):
     """int (n, L) beside int (n, L) is a language model's data."""
     tokens = np.array([[0, 1, 2], [3, 1, 0]])
@@ -230,7 +237,7 @@ def test_npz_token_windows_stay_integers(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": X}, "no array 'y'; it has x"),
+        ({"x": X, "x_test": X}, "no array 'y'; it has x, x_test"),
         ({"a": X, "b": Y}, "holds a, b"),
         ({"x": X, "y": Y[:3]}, "4 inputs and 3 targets"),
         ({"x": X[:0], "y": Y[:0]}, "holds no samples"),

@@ -53,7 +53,7 @@ def test_a_folder_and_its_file_are_the_same_problem(tmp_path):
     [
         ('title = "Mine"', 'titel = "Mine"', "'titel' is not known here. Known: title, loss, network, data, split"),
         ('title = "Mine"', "title = 3", "'title' wants a text, got 3"),
-        ('title = "Mine"', 'loss = "hinge"', "no loss 'hinge'. There are: cross_entropy, mse"),
+        ('title = "Mine"', 'loss = "hinge"', "no loss 'hinge'. There are: cross_entropy, divergence, masked_cross_entropy, mse"),
         ('name = "mlp"', 'name = "mpl"', "no nets method called 'mpl'. There are: .*mlp"),
         ('name = "mlp"', "", "'name' is wanted, one of .*mlp"),
         ("widths = [64, 8, 10]", "width = 64", "no option 'width'. Its options: widths"),

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from explorer.errors import Refused
 from explorer.files import short
@@ -29,7 +29,7 @@ class Dataset:
     """A whole source in memory, in the source's order. Refused when its parts contradict one another.
 
     inputs: float32 (n, …), or tokens int64 (n, L). targets: class of each sample int64 (n,), or the next tokens int64
-    (n, L), or what a regression should give float32 (n, d). classes: their names, or the symbols of a language model; empty
+    (n, L), or what a regression should give float32 (n, d); −1 where a masked text asks for nothing; (n, 0) where there are none. classes: their names, or the symbols of a language model; empty
     for a regression. Tokens with the class of each text, (n, L) and (n,), may be any numbers from 0: only the network knows how many there are. test: rows from here on are the test set that the source fixes; None where it fixes none.
     """
 
@@ -42,7 +42,7 @@ class Dataset:
         inputs, targets, classes = self.inputs, self.targets, len(self.classes)
         if len(inputs) != len(targets):
             raise Refused(f"There are {len(inputs)} inputs and {len(targets)} targets; each input needs one target.")
-        if inputs.numel() == 0 or targets.numel() == 0:
+        if inputs.numel() == 0 or (targets.numel() == 0 and self.sort != "none"):
             raise Refused("The data set is empty. Give one with at least one sample.")
         if targets.is_floating_point() and targets.dim() != 2:
             raise Refused(
@@ -53,16 +53,32 @@ class Dataset:
                 raise Refused(
                     f"{bad} of {len(values)} samples have {name} that are NaN, infinite or beyond float32. Remove these samples or correct them."
                 )
-        if not targets.is_floating_point() and (low := int(targets.min())) < 0:
+        if self.sort == "masked":
+            asked = (targets >= 0).sum(dim=1)
+            if int(targets.min()) < -1 or not 0 < int(asked.min()) == int(asked.max()):
+                raise Refused("A masked text has the target −1 where nothing is asked, and every text asks for equally many tokens, at least one.")
+        elif not targets.is_floating_point() and (low := int(targets.min())) < 0:
             raise Refused(f"Targets are numbered from 0; the smallest here is {low}.")
         if not targets.is_floating_point() and (high := int(targets.max())) >= classes:
             raise Refused(f"A target is number {high}, and there are only {classes} classes (0 … {classes - 1}).")
-        if not inputs.is_floating_point() and targets.dim() == 1 and (low := int(inputs.min())) < 0:
+        if not inputs.is_floating_point() and (targets.dim() == 1 or self.sort == "none") and (low := int(inputs.min())) < 0:
             raise Refused(f"Tokens are numbered from 0; the smallest here is {low}.")
-        if not inputs.is_floating_point() and targets.dim() == 2 and not 0 <= int(inputs.min()) <= int(inputs.max()) < classes:
+        if (
+            not inputs.is_floating_point()
+            and targets.dim() == 2
+            and self.sort != "none"
+            and not 0 <= int(inputs.min()) <= int(inputs.max()) < classes
+        ):
             raise Refused(f"Tokens must lie in 0 … {classes - 1}; here they go from {int(inputs.min())} to {int(inputs.max())}.")
         if self.test is not None and not 0 < self.test < len(inputs):
             raise Refused("The source's training set or its test set is empty.")
+
+    @property
+    def sort(self) -> Literal["classes", "numbers", "masked", "none"]:
+        """What the targets are: classes or next tokens, numbers, tokens where they were masked, or nothing."""
+        if self.targets.is_floating_point():
+            return "none" if self.targets.dim() == 2 and self.targets.shape[1] == 0 else "numbers"
+        return "masked" if self.targets.dim() == 2 and int(self.targets.min()) < 0 else "classes"
 
 
 def class_names(targets: Tensor, given: tuple[str, ...]) -> tuple[str, ...]:

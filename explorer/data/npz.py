@@ -1,8 +1,8 @@
-"""Arrays of your own: a NumPy .npz file with `x` and `y`.
+"""Arrays of your own: a NumPy .npz file with `x` and `y`, or with `x` alone for a loss that needs no targets.
 
 `x` (n, …) and `y`: labels int (n,), or next tokens int (n, L) beside tokens int (n, L), or targets of a regression float
 (n,) or (n, d). `x_test` and `y_test` beside them fix the test set; `x_train` and `y_train` are taken for `x` and `y`.
-Inputs that are not tokens become float32 and then (x · scale − mean) / std: scale = 0.00392156862745098 for bytes.
+Without `y`, whole numbers (n, L) of 32 or 64 bits are tokens. Inputs that are not tokens become float32 and then (x · scale − mean) / std: scale = 0.00392156862745098 for bytes.
 
 Nothing is unpickled. What an array's header claims is compared with the size of its zip member before it is read.
 """
@@ -58,6 +58,8 @@ def load(
     """What inputs are multiplied with, then their mean and standard deviation; names of the classes."""
     path = regular(path, WANTED)
     arrays = _arrays(path)
+    if arrays.keys() == {"x"}:
+        return _unlabelled(arrays["x"], path.name, scale, mean, std)
     x, y = _pair(arrays, path.name, ("x", "x_train"), ("y", "y_train"))
     test = None
     if "x_test" in arrays or "y_test" in arrays:
@@ -86,8 +88,7 @@ def _pair(arrays: dict[str, _Array], name: str, xs: tuple[str, ...], ys: tuple[s
     x, y = (next((arrays[n] for n in names if n in arrays), None) for names in (xs, ys))
     if x is None or y is None:
         raise Refused(f"{name} has no array {(xs if x is None else ys)[0]!r}; it has {', '.join(sorted(arrays)) or 'none'}. Wanted is {WANTED}.")
-    if x.ndim < 2 or x.dtype.kind not in "fiub":
-        raise Refused(f"{name}: inputs must be numbers of shape (n, …) with at least two dimensions; they are {x.dtype} {x.shape}.")
+    _admit(x, name)
     if y.ndim not in (1, 2) or y.dtype.kind not in "fiub":
         raise Refused(f"{name}: targets must be numbers of shape (n,) or (n, d); they are {y.dtype} {y.shape}.")
     if len(x) != len(y):
@@ -95,6 +96,20 @@ def _pair(arrays: dict[str, _Array], name: str, xs: tuple[str, ...], ys: tuple[s
     if x.size == 0 or y.size == 0:
         raise Refused(f"{name} holds no samples: inputs {x.shape}, targets {y.shape}.")
     return x, y
+
+
+def _admit(x: _Array, name: str) -> None:
+    if x.ndim < 2 or x.dtype.kind not in "fiub":
+        raise Refused(f"{name}: inputs must be numbers of shape (n, …) with at least two dimensions; they are {x.dtype} {x.shape}.")
+
+
+def _unlabelled(x: _Array, name: str, scale: float, mean: float, std: float) -> Dataset:
+    _admit(x, name)
+    if x.dtype.kind in "iu" and x.dtype.itemsize >= 4 and x.ndim == 2:
+        inputs = torch.from_numpy(x.astype(np.int64))
+    else:
+        inputs = torch.from_numpy(_single(x)).mul_(scale).sub_(mean).div_(std)
+    return Dataset(inputs, torch.empty(len(x), 0), ())
 
 
 def _targets(y: _Array, name: str) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer import methods
 from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve, Peak
 from explorer.points import Array, Points
@@ -32,7 +33,7 @@ def curve(field: Field, points: Points, metric: str, *, ghost: bool = False, nam
     peak = None
     if found and not ghost and found.height.value > 0:
         top = found.peak * scale
-        peak = Peak(found.at, top - found.height.value * scale, top, f"barrier {shown(found, 'height')}")
+        peak = Peak(found.at, top - found.height.value * scale, top, f"barrier {shown(found, unit=unit_of(field, metric))}")
     chord = (found.ends[0] * scale, found.ends[1] * scale) if found and not ghost else None
     a, b = names(field)
     return Curve(name or f"{a} → {b}", t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
@@ -59,8 +60,20 @@ def x_title(field: Field) -> str:
 
 def y_title(field: Field, metric: str) -> str:
     """The vertical axis with its unit and the split it was measured on."""
-    unit = "nat" if metric == "loss" else "%"
-    return f"{field.split} {metric} ({unit})"
+    unit = unit_of(field, metric) if metric == "loss" else "%"
+    return f"{field.split} {called(field, metric)}{f' ({unit})' if unit else ''}"
+
+
+def unit_of(field: Field, metric: str) -> str:
+    """The unit of a difference in a metric; "" where a loss has none."""
+    return "points of error" if metric == "error" else methods.unit_of(field.problem.loss)
+
+
+def called(field: Field, metric: str) -> str:
+    """What a metric is under the field's loss: without targets, how far the first model's answers are, and how often its choice is not taken."""
+    if methods.targets_of(field.problem.loss) != "reference":
+        return metric
+    return f"{field.problem.loss.replace('_', ' ') if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
 
 
 def footnote(field: Field, points: Points) -> str:
@@ -78,12 +91,12 @@ def footnote(field: Field, points: Points) -> str:
     )
 
 
-def shown(found: Barrier, which: str = "height") -> str:
-    """An estimate of the barrier with its interval, in the metric's unit."""
+def shown(found: Barrier, which: str = "height", *, unit: str = "nat") -> str:
+    """An estimate of the barrier with its interval; `unit` is the loss's, an error is in points."""
     estimate = getattr(found, which)
     if found.metric == "error":
         return f"{100 * estimate.value:.2f} points [{100 * estimate.low:.2f}, {100 * estimate.high:.2f}]"
-    return f"{estimate.value:.4g} nat [{estimate.low:.4g}, {estimate.high:.4g}]"
+    return f"{f'{estimate.value:.4g} {unit}'.rstrip()} [{estimate.low:.4g}, {estimate.high:.4g}]"
 
 
 def explain(field: Field, points: Points, metric: str) -> str:
@@ -92,24 +105,25 @@ def explain(field: Field, points: Points, metric: str) -> str:
     if found is None:
         return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
     a, b = names(field)
+    unit, what = unit_of(field, metric), called(field, metric)
     half = found.split_half
-    ends = f"**{a}** has {_value(found.ends[0], metric)}, **{b}** {_value(found.ends[1], metric)}."
+    ends = f"**{a}** has {_value(found.ends[0], metric, unit)}, **{b}** {_value(found.ends[1], metric, unit)}."
     share = found.height.value / max(sum(found.ends) / 2, 1e-12)
     if found.height.value <= 0:
-        finding = f"Nowhere between them does the {metric} rise above the straight line: there is **no barrier**."
+        finding = f"Nowhere between them does the {what} rise above the straight line: there is **no barrier**."
     elif half.low <= 0:
         finding = (
-            f"The largest rise above the straight line is {shown(found)}. Measured on samples that did not choose the place it is"
-            f" {shown(found, 'split_half')}, which does not exclude zero: on {found.samples:,} samples there is **no barrier to be seen**;"
-            f" with 95 % confidence it is below {_value(found.upper, metric, difference=True)}."
+            f"The largest rise above the straight line is {shown(found, unit=unit)}. Measured on samples that did not choose the place it is"
+            f" {shown(found, 'split_half', unit=unit)}, which does not exclude zero: on {found.samples:,} samples there is **no barrier to be seen**;"
+            f" with 95 % confidence it is below {_value(found.upper, metric, unit, difference=True)}."
         )
     else:
         finding = (
-            f"Between them the {metric} rises above the straight line by **{shown(found)}** at t = {found.at:.3g}, where it is"
-            f" {_value(found.peak, metric)}. Measured on samples that did not choose the place, the rise is {shown(found, 'split_half')}."
+            f"Between them the {what} rises above the straight line by **{shown(found, unit=unit)}** at t = {found.at:.3g}, where it is"
+            f" {_value(found.peak, metric, unit)}. Measured on samples that did not choose the place, the rise is {shown(found, 'split_half', unit=unit)}."
         )
         finding += (
-            f" So it is there, but it is **small**: {share:.0%} of the {metric} at the ends."
+            f" So it is there, but it is **small**: {share:.0%} of the {what} at the ends."
             if share < SMALL
             else " So these two models are **not linearly connected**."
         )
@@ -125,10 +139,10 @@ def explain(field: Field, points: Points, metric: str) -> str:
     return f"{ends} {finding}{gaps}\n\n{limits}"
 
 
-def _value(x: float, metric: str, *, difference: bool = False) -> str:
+def _value(x: float, metric: str, unit: str, *, difference: bool = False) -> str:
     if metric == "error":
         return f"{100 * x:.2f} points" if difference else f"{100 * x:.2f} % error"
-    return f"{x:.4g} nat"
+    return f"{x:.4g} {unit}".rstrip()
 
 
 def _samples(points: Points) -> str:

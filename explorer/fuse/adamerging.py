@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from explorer import methods
 from explorer.coefficients import Descent, learned, mixed
 from explorer.errors import Refused
 from explorer.fusing import of_number
@@ -52,7 +53,7 @@ def fuse(
 ) -> Weights:
     """One model of the models' shapes. `samples`: of the split, 0 for all; 0 epochs: task arithmetic with the coefficient `start`."""
     of_number(models, MODELS, "adamerging", WANTED)
-    if problem.spec.loss != "cross_entropy":
+    if not methods.classifies(problem.spec.loss):
         raise Refused("adamerging makes answers surer, and the answers of a regression are not sure or unsure. Use learned_soup, or fisher.")
 
     def entropy(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from explorer import methods
 from explorer.errors import Refused
 from explorer.fusing import linear
 from explorer.matching import Progress, quiet
@@ -57,7 +58,7 @@ def path(
     progress: Progress = quiet,
 ) -> Path:
     """The whole of the greedy path, measured on the validation split. Refused when not even one model has a finite value."""
-    if metric == "error" and problem.spec.loss == "mse":
+    if metric == "error" and not methods.classifies(problem.spec.loss):
         raise Refused("In a regression nothing is right or wrong, so there is no error to choose by. Use metric='loss'.")
     corners = [{k: m[k] for k in problem.shapes()} for m in models]
     evaluate = Evaluate(problem, corners, split="val", samples=samples, metrics=("loss", "error"), device=device)

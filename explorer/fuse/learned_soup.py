@@ -22,6 +22,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from explorer import methods
 from explorer.coefficients import Descent, learned, mixed, softmax
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
@@ -61,7 +62,7 @@ def fuse(
         per=per,
         split="val",
         how=Descent(epochs, lr, batch, samples, seed),
-        scale=scale and problem.spec.loss == "cross_entropy",  # the outputs of a regression have a scale of their own
+        scale=scale and methods.classifies(problem.spec.loss),  # the outputs of a regression have a scale of their own
         device=device,
         progress=progress,
     )

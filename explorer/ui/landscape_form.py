@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from explorer import methods
 from explorer.errors import Refused
 from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
 from explorer.store import RunStore
-from explorer.ui import forms
+from explorer.ui import forms, losses
 from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
 
 COARSE = 17  # points along each side of the first picture; each finer one is nested in the next
@@ -83,6 +85,8 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
             asked = _around(family.problem, wanted[0], first, key)
         elif kind and len(wanted) >= 3:
             asked = [through(family.problem, tuple(wanted))]
+        problem = losses.choose(family.problem, first.field.problem if first else None, key=key)
+        asked = [replace(run, field=replace(run.field, problem=problem)) for run in asked]
         beside = False
         if shown:
             beside = st.checkbox("Beside the present picture, with the same colours", key=f"{key}-beside", disabled=len(shown) > 2)

@@ -9,7 +9,7 @@ from explorer.errors import Refused
 from explorer.spec import Buffers, Field, Run, SplitName
 from explorer.status import Status
 from explorer.store import RunStore
-from explorer.ui import forms, samples
+from explorer.ui import forms, losses, samples
 from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
 
 SPLITS: dict[SplitName, str] = {
@@ -71,6 +71,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
                 split = st.selectbox(
                     "Samples", splits, index=splits.index(run.field.split) if run else 0, format_func=SPLITS.__getitem__, key=f"{key}-split"
                 )
+                problem = losses.choose(family.problem, run.field.problem if run else None, key=key)
                 count = st.number_input("How many (0: all)", min_value=0, value=run.field.samples if run else 0, step=256, key=f"{key}-samples")
             with middle:
                 policies = list(BUFFERS)
@@ -95,7 +96,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
         return None
     return Run(
         Field(
-            problem=family.problem,
+            problem=problem,
             corners=(models[a], models[b]),
             chart=methods.method("chart", "line"),
             split=split,

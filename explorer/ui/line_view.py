@@ -125,7 +125,7 @@ def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, 
         if len(points) and not len(points.sorted().coords) < 2:
             _diverged_end(field, points)
         return
-    scale, unit = (100.0, "points of error") if metric == "error" else (1.0, "nat")
+    scale, unit = 100.0 if metric == "error" else 1.0, line.unit_of(field, metric)
     e = found.height
     st.metric(
         "Barrier",

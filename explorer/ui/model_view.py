@@ -117,13 +117,15 @@ def _key(at: At) -> str:
 
 def _quality(field: Field, point: Points) -> None:
     mean = point.means()[0]
+    free = methods.targets_of(field.problem.loss) == "reference"
     for i, metric in enumerate(field.metrics):
         low, high = band(point, i)
         if metric == "error":
-            st.metric(f"{field.split} accuracy", f"{100 * (1 - mean[i]):.2f} %")
+            st.metric(f"{field.split} {'agreement' if free else 'accuracy'}", f"{100 * (1 - mean[i]):.2f} %")
             st.caption(f"95 % interval [{100 * (1 - high[0]):.2f}, {100 * (1 - low[0]):.2f}] %")
         else:
-            st.metric(f"{field.split} {metric}", f"{mean[i]:.4g} nat" if np.isfinite(mean[i]) else "diverged")
+            value = f"{mean[i]:.4g} {methods.unit_of(field.problem.loss)}".rstrip()
+            st.metric(f"{field.split} {field.problem.loss.replace('_', ' ') if free else metric}", value if np.isfinite(mean[i]) else "diverged")
             st.caption(f"95 % interval [{low[0]:.4g}, {high[0]:.4g}]" if np.isfinite(mean[i]) else "The loss here is not a finite number.")
 
 
