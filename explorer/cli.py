@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from explorer import places
+from explorer import methods, places, plugins, trust
 from explorer.errors import Refused
 from explorer.shards import stamp
 from explorer.store import RunStore
@@ -66,6 +66,30 @@ LossOption = Annotated[
 MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be given again.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]
+
+
+def _trusted(names: list[str]) -> list[str]:
+    with _refusals():
+        trust.trust(names or [])
+    return names
+
+
+def _plugged(names: list[str]) -> list[str]:
+    with _refusals():
+        plugins.add(names or [])
+        methods.check_plugins()
+    return names
+
+
+# Both act while the command line is read, before any command looks at a method; a worker that is hired inherits them.
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option("--trust", callback=_trusted, help="Let this code be run: module:callable, or the path of a .pt2 file; may be given again."),
+]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", callback=_plugged, help="A Python file or module of yours with data, a loss, a network or methods; may be given again."),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto: a GPU where there is one; or cpu, cuda, cuda:1, mps.")]
 
 
@@ -74,8 +98,12 @@ def run_app(
     port: Annotated[int, typer.Option(help="Port on the loopback address.")] = 8501,
     headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Open the explorer in a browser, on this machine only."""
+    if (trust or plugin) and (count := len(_store(home).workers())):
+        err.print(f"{count} worker{'s' if count > 1 else ''} started earlier will not run the code named here; they go home after ten quiet minutes.")
     root = places.root()
     environment = {**os.environ, **({"LOSS_EXPLORER_HOME": str(home.resolve())} if home else {})}
     command = [sys.executable, "-m", "streamlit", "run", str(root / "app.py"), "--server.port", str(port)]
@@ -98,6 +126,8 @@ def barrier(
     html: HtmlOption = None,
     device: DeviceOption = "auto",
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """The loss barrier on the straight line between two checkpoints, with its 95 % interval."""
     with _refusals():
@@ -144,11 +174,11 @@ def align(
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Permute hidden units so that checkpoints match, and measure the barrier before and after."""
     with _refusals():
-        from explorer import methods
-
         if method == "list":
             _print_methods("align", methods.names("align"))
             return
@@ -199,6 +229,8 @@ def path(
     html: HtmlOption = None,
     device: DeviceOption = "auto",
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Train a path between two checkpoints, and measure the barrier along it."""
     with _refusals():
@@ -253,10 +285,12 @@ def plane(
     html: HtmlOption = None,
     device: DeviceOption = "auto",
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Measure the plane through three checkpoints, closest to more of them, or around one."""
     with _refusals():
-        from explorer import api, methods
+        from explorer import api
 
         if around == "list":
             _print_methods("direct", methods.names("direct"))
@@ -305,8 +339,6 @@ def _free(file: Path | None) -> None:
 
 
 def _print_methods(kind: str, names: list[str]) -> None:
-    from explorer import methods
-
     table = Table("method", "what it does", "options")
     for name in names:
         table.add_row(name, methods.title(kind, name), ", ".join(f"{o.name}={o.default}" for o in methods.options(kind, name)))
@@ -321,8 +353,6 @@ def _line_json(line: Line) -> dict[str, object]:
 
 def _options(kind: str, name: str, given: list[str]) -> dict[str, object]:
     """`name=value` texts as the options of a method; Refused when a text is not of that form or the value not of that type."""
-    from explorer import methods
-
     known = {o.name: o for o in methods.options(kind, name)}
     found: dict[str, object] = {}
     for text in given:
@@ -381,6 +411,8 @@ def look(
     problem: ProblemOption = None,
     device: DeviceOption = "auto",
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """What a file or folder holds: which problem it fits, parameters, loss and error."""
     with _refusals():
@@ -432,6 +464,8 @@ def worker(
     store: Annotated[Path | None, typer.Option(help="The store's file [default: the one in the home folder].")] = None,
     device: DeviceOption = "auto",
     idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Go home after so many seconds without work.")] = 600.0,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Do what is wished in the app: start one anywhere that sees the store's file."""
     from explorer.measure import device_for

@@ -1,4 +1,5 @@
-"""The directory is the registry: a method is a module of `explorer/<kind>/`, or an entry point of the group `explorer.<kind>`.
+"""The directory is the registry: a method is a module of `explorer/<kind>/`, an entry point of the group `explorer.<kind>`, or a module that was named
+on the command line (explorer.plugins).
 
 Its name is the file's name, its title the first line of its docstring, and its options are the keyword-only arguments of
 the function named after the kind's verb. All of that is read from the source text, without importing the module: a page
@@ -8,8 +9,6 @@ can draw the form of a method that needs torch in a process that never loads tor
 from __future__ import annotations
 
 import ast
-import importlib
-import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
+from explorer import plugins
 from explorer.errors import Refused
 from explorer.spec import Method, Value
 
@@ -103,14 +103,13 @@ class Option:
 
 def names(kind: str) -> list[str]:
     """Every method of a kind, the explorer's own first, each group in alphabetical order."""
-    package = Path(__file__).parent / kind
-    own = sorted(m.name for m in pkgutil.iter_modules([str(package)]) if not m.name.startswith("_"))
+    own = _own(kind)
     return own + sorted(_plugins(kind).keys() - set(own))
 
 
 def find(kind: str, name: str, *, function: str = "") -> Callable[..., object]:
     """The method's function (the kind's verb, or another one of its module). Imports the module, and so whatever that needs."""
-    return getattr(importlib.import_module(_module(kind, name)), function or VERBS[kind])
+    return getattr(plugins.imported(_module(kind, name)), function or VERBS[kind])
 
 
 def title(kind: str, name: str) -> str:
@@ -157,9 +156,47 @@ def _is_wiring(arg: ast.arg) -> bool:
     return arg.arg in _WIRING
 
 
-@cache
+def check_plugins() -> None:
+    """Refused when a module that was named on the command line cannot be read, hides a method of the explorer's, or is no method at all."""
+    for name, where in plugins.given().items():
+        if not any(name in _plugins(kind) for kind in VERBS):
+            raise Refused(f"{where} holds none of the functions {', '.join(VERBS.values())}, so it is no method. Define one at its top level.")
+
+
+def code_of(kind: str, name: str) -> str:
+    """SHA-256 of the text of a method that was named on the command line; "" for any other, which comes with a version."""
+    where = plugins.given().get(name, "")
+    return plugins.digest(where) if where and name not in _own(kind) and _defines(where, VERBS[kind]) else ""
+
+
+def _own(kind: str) -> list[str]:
+    package = Path(__file__).parent / kind
+    return sorted(m.name for m in pkgutil.iter_modules([str(package)]) if not m.name.startswith("_"))
+
+
 def _plugins(kind: str) -> dict[str, str]:
+    named = {name: where for name, where in plugins.given().items() if _defines(where, VERBS.get(kind, ""))}
+    if taken := sorted(named.keys() & set(_own(kind))):
+        raise Refused(f"{named[taken[0]]} would hide the explorer's own {kind} method {taken[0]!r}. Rename the module.")
+    return {**_installed(kind), **named}
+
+
+@cache
+def _installed(kind: str) -> dict[str, str]:
     return {e.name: e.value for e in entry_points(group=f"explorer.{kind}")}
+
+
+def _defines(where: str, function: str) -> bool:
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in _text(where).body)
+
+
+@cache
+def _text(where: str) -> ast.Module:
+    path = plugins.origin(where)
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        raise Refused(f"{path.name} is no Python that can be read: {error}. Correct it.") from error
 
 
 def _module(kind: str, name: str) -> str:
@@ -170,12 +207,8 @@ def _module(kind: str, name: str) -> str:
     return _plugins(kind).get(name) or f"explorer.{kind}.{name}"
 
 
-@cache
 def _source(kind: str, name: str) -> ast.Module:
-    spec = importlib.util.find_spec(_module(kind, name))
-    if spec is None or spec.origin is None:
-        raise Refused(f"The {kind} method {name!r} is registered, but its module cannot be found. Reinstall the package it came with.")
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return _text(_module(kind, name))
 
 
 def _option(arg: ast.arg, default: ast.expr | None, *, where: str) -> Option:

@@ -52,6 +52,11 @@ class Problem:
 
     def __init__(self, spec: ProblemSpec) -> None:
         self.spec = spec
+        if spec.code and spec.code != _code(spec.network.name, spec.data.name, spec.loss):
+            raise Refused(
+                f"The problem {spec.name} runs code that was named on the command line, and this program has not been given it, or another version of it."
+                " Start with --plugin, and read the problem again; a worker that runs already goes on with what it was started with."
+            )
 
     def network(self, *, seed: int = 0) -> nn.Module:
         """A fresh network in eval mode, float32, on the CPU, its initial weights drawn from the seed alone."""
@@ -125,10 +130,13 @@ def read(path: str | Path) -> ProblemSpec:
         raise Refused(f"{where}: there is no loss {loss!r}. There are: {', '.join(methods.names('loss'))}.")
     data = _table(table, "data", where)
     source, digest = _source_at(data, file, where)
+    network = _network(_method("nets", _table(table, "network", where), f"{where}, [network]"), file, where)
+    method = _method("data", {k: v for k, v in data.items() if k != "path"}, f"{where}, [data]")
     return ProblemSpec(
-        network=_network(_method("nets", _table(table, "network", where), f"{where}, [network]"), file, where),
-        data=_method("data", {k: v for k, v in data.items() if k != "path"}, f"{where}, [data]"),
+        network=network,
+        data=method,
         loss=loss,
+        code=_code(network.name, method.name, loss),
         val=val,
         test=test,
         seed=seed,
@@ -190,6 +198,12 @@ def _toml(file: Path) -> dict[str, object]:
 def _only(table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
     if unknown := [key for key in table if key not in known]:
         raise Refused(f"{where}: {unknown[0]!r} is not known here. Known: {', '.join(known)}.")
+
+
+def _code(network: str, data: str, loss: str) -> tuple[tuple[str, str], ...]:
+    """(kind, SHA-256 of the text) of what was named on the command line."""
+    named = ((kind, methods.code_of(kind, name)) for kind, name in (("nets", network), ("data", data), ("loss", loss)))
+    return tuple((kind, digest) for kind, digest in named if digest)
 
 
 def _table(table: Mapping[str, object], key: str, where: str, *, required: bool = True) -> Mapping[str, object]:
@@ -360,6 +374,14 @@ def _fits(essence: _Essence) -> None:
         )
     if len(shape) < 2:
         raise Refused(f"The network {name} gives a tensor {shape} for one sample, and (n, …) is wanted. Change it.")
+    try:
+        items = cast("object", _loss(essence.loss)(outputs, outputs if wanted == "reference" else targets))
+    except Exception as error:  # whatever somebody's loss raises
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+        raise Refused(f"The loss {essence.loss} does not take the outputs {_each(shape)} of {name}: {said}") from error
+    if not isinstance(items, Tensor) or items.dim() != 2 or len(items) != 1:
+        came = f"a tensor {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(items).__name__}"
+        raise Refused(f"The loss {essence.loss} gives {came} for one sample, and (n, m) is wanted: the loss of each item of each sample.")
 
 
 _TARGETS = {

@@ -75,7 +75,8 @@ class ProblemSpec(Spec):
 
     `val` and `test` are shares of the data (test is ignored where the source brings its own test set); `seed` draws the
     splits and the blocks. `digest` is the SHA-256 of the source's files, empty for data that ship inside a package.
-    `symmetry`: the network's permutation symmetry written by hand, (tensor, one text per axis); empty: deduced.
+    `symmetry`: the network's permutation symmetry written by hand, (tensor, one text per axis); empty: deduced. `code`: (kind, SHA-256) of the modules
+    among network, data and loss that were named on the command line.
     """
 
     network: Method
@@ -86,6 +87,7 @@ class ProblemSpec(Spec):
     seed: int = 0
     digest: str = ""
     symmetry: tuple[tuple[str, tuple[str, ...]], ...] = dataclasses.field(default=(), metadata=UNLESS_GIVEN)
+    code: tuple[tuple[str, str], ...] = dataclasses.field(default=(), metadata=UNLESS_GIVEN)
     name: str = dataclasses.field(default="", metadata=UNHASHED)
     title: str = dataclasses.field(default="", metadata=UNHASHED)
     path: str = dataclasses.field(default="", metadata=UNHASHED)  # absolute; "" where the source needs none

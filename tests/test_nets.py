@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from explorer import methods
+from explorer import methods, trust
 from explorer import problem as problems
 from explorer.errors import Refused
-from explorer.nets import _trust, factory, gpt, mlp, program, resnet, shapes_of, timm, torchvision, vgg, vit
+from explorer.nets import factory, gpt, mlp, program, resnet, shapes_of, timm, torchvision, vgg, vit
 from explorer.problem import Problem
 from explorer.spec import ProblemSpec
 from explorer.symmetry import discover
@@ -204,7 +204,7 @@ def trusting(names):
         "try: factory.build(call='os:getcwd')\n"
         "except Refused as refusal: print(refusal)\n"
     )
-    environment = {**os.environ, _trust.TRUST: names}
+    environment = {**os.environ, trust.TRUST: names}
     root = Path(factory.__file__).parents[2]
     return subprocess.run([sys.executable, "-c", script], cwd=root, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
 
@@ -220,7 +220,7 @@ def test_a_factory_is_called_only_with_leave_given_at_the_start():
 @pytest.mark.parametrize("trusted", ["", "torch.nn", "torch.nn:Linea", "torch.nn:Linear2", "1", "*"])
 def test_leave_is_given_by_the_whole_name_alone(trusted, monkeypatch):
     """No part of it, no pattern, no yes."""
-    monkeypatch.setattr(_trust, "GIVEN", frozenset({trusted}))
+    monkeypatch.setattr(trust, "given", frozenset({trusted}))
     with pytest.raises(Refused, match="without leave to run it"):
         factory.build(call="torch.nn:Linear")
 
@@ -241,21 +241,21 @@ def test_leave_is_given_by_the_whole_name_alone(trusted, monkeypatch):
 )
 def test_a_factory_that_makes_no_network_is_refused_in_a_sentence(call, arguments, message, monkeypatch):
     """What was wanted, what came, what to do."""
-    monkeypatch.setattr(_trust, "GIVEN", frozenset({call}))
+    monkeypatch.setattr(trust, "given", frozenset({call}))
     with pytest.raises(Refused, match=message):
         factory.build(call=call, arguments=arguments)
 
 
 def test_arguments_of_a_factory_are_json_or_text(monkeypatch):
     """Numbers, lists and truth values as such; what is no JSON is a text; a class within a class can be named."""
-    monkeypatch.setattr(_trust, "GIVEN", frozenset({"torch.nn:Conv2d"}))
+    monkeypatch.setattr(trust, "given", frozenset({"torch.nn:Conv2d"}))
     network = factory.build(call="torch.nn:Conv2d", arguments=("in_channels=1", "out_channels=2", "kernel_size=[1,2]", "padding_mode=circular"))
     assert (network.kernel_size, network.padding_mode) == ((1, 2), "circular")
 
 
 def test_a_network_that_answers_with_no_tensor_is_refused(monkeypatch):
     """Before anything is measured."""
-    monkeypatch.setattr(_trust, "GIVEN", frozenset({"torch.nn:MaxPool2d"}))
+    monkeypatch.setattr(trust, "given", frozenset({"torch.nn:MaxPool2d"}))
     options = {"call": "torch.nn:MaxPool2d", "arguments": ["kernel_size=2", "return_indices=true"]}
     spec = ProblemSpec(methods.method("nets", "factory", options), methods.method("data", "digits"))
     with pytest.raises(Refused, match="answers with a tuple, and one tensor is wanted"):
@@ -283,9 +283,9 @@ def exports(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # torch about itself, when a program is copied
-def test_a_program_that_is_trusted_is_the_network_that_was_exported(exports, monkeypatch):
+def test_a_program_that_istrusted_is_the_network_that_was_exported(exports, monkeypatch):
     """Names, shapes, answers to any number of samples, other weights, and the symmetry."""
-    monkeypatch.setattr(_trust, "GIVEN", frozenset({"a:b", str(exports.file)}))
+    monkeypatch.setattr(trust, "given", frozenset({"a:b", str(exports.file)}))
     problem = Problem(exports.spec)
     network = problem.network()
     assert problem.shapes() == {k: tuple(t.shape) for k, t in exports.network.state_dict().items()}
@@ -304,7 +304,7 @@ def test_a_program_without_leave_is_not_loaded(exports, monkeypatch, tmp_path):
     changed = tmp_path / "net.pt2"
     changed.write_bytes(exports.file.read_bytes() + b"x")
     for given in (set(), {"1"}, {str(exports.file.parent)}, {str(changed)}, {str(tmp_path / "gone.pt2")}):
-        monkeypatch.setattr(_trust, "GIVEN", frozenset(given))
+        monkeypatch.setattr(trust, "given", frozenset(given))
         with pytest.raises(Refused, match="can run anything, and this program was started without leave"):
             program.build(file=exports.spec.network["file"])
 
@@ -335,6 +335,6 @@ def test_a_program_that_cannot_be_measured_is_refused(network, message, tmp_path
     """Statistics that could not be measured anew, dropout that is on, bytes that are no program."""
     path = tmp_path / "net.pt2"
     path.write_bytes(b"no program at all") if network is None else exported(path, network, torch.zeros(3, 1, 8, 8))
-    monkeypatch.setattr(_trust, "GIVEN", frozenset({str(path)}))
+    monkeypatch.setattr(trust, "given", frozenset({str(path)}))
     with pytest.raises(Refused, match=message):
         program.build(**program.settle({"file": "net.pt2"}, tmp_path))

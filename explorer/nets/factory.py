@@ -8,8 +8,8 @@
 The callable is imported from where Python finds modules, and called with the arguments; it returns a torch module that takes the data's inputs as one
 tensor and answers with one. Each argument is name=value, the value in JSON, or else the text as it stands.
 
-Importing and calling runs code, and a problem.toml may come from anyone: so the name must stand, just as it is written here, in the list that the
-environment variable LOSS_EXPLORER_TRUST held when the program was started ("a.b:c,d:e"). Nothing in a file or a browser adds to it.
+Importing and calling runs code, and a problem.toml may come from anyone: so whoever starts the program must name it, just as it is written here, with
+`--trust` (explorer.trust). Nothing in a file or a browser adds to it.
 
 Pitfall: a problem is known by this name and the arguments; when the code behind it changes, what was measured before is taken to be of the same network.
 """
@@ -24,8 +24,8 @@ from typing import cast
 
 from torch import nn
 
+from explorer import trust
 from explorer.errors import Refused
-from explorer.nets import _trust
 
 
 def build(*, call: str = "", arguments: tuple[str, ...] = ()) -> nn.Module:
@@ -34,9 +34,9 @@ def build(*, call: str = "", arguments: tuple[str, ...] = ()) -> nn.Module:
     if not (colon and module and name):
         raise Refused(f"The option 'call' wants module:callable, got {call!r}.")
     given = dict(map(_argument, arguments))
-    if call not in _trust.GIVEN:
+    if call not in trust.given:
         raise Refused(
-            f"{call} is code of somebody's, and this program was started without leave to run it. If you trust it, start with {_trust.TRUST}={call}."
+            f"{call} is code of somebody's, and this program was started without leave to run it. If you trust it, start with --trust {call}."
         )
     make = _found(module, name)
     try:

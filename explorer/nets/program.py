@@ -7,9 +7,9 @@
 Made by `torch.export.save(torch.export.export(net.eval(), (inputs,), dynamic_shapes=({0: torch.export.Dim("n")},)), "net.pt2")`: in eval mode, for
 any number of samples, one tensor in and one out. The names of its state dict are those of the network that was exported.
 
-Loading a .pt2 can run code that is hidden in it, and one may come from anyone: so its path must stand in the list that the environment variable
-LOSS_EXPLORER_TRUST held when the program was started ("a.b:c,/home/me/net.pt2"). A problem holds the SHA-256 of the file and not its path; the trusted
-files are compared with that, and the bytes that were compared are the ones that are loaded.
+Loading a .pt2 can run code that is hidden in it, and one may come from anyone: so whoever starts the program must name its path with `--trust`
+(explorer.trust). A problem holds the SHA-256 of the file and not its path; the trusted files are compared with that, and the bytes that were compared
+are the ones that are loaded.
 
 Pitfalls: batch norm is refused, because a program cannot measure its statistics anew, as every point between two models needs. Layers can neither be
 told apart nor tapped, so what works on activations finds nothing. Initial weights are those in the file, whatever the seed. Use `factory` where you can.
@@ -26,9 +26,9 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from explorer import trust
 from explorer.errors import Refused
 from explorer.files import short, system
-from explorer.nets import _trust
 
 _HASHED = "sha256:"
 
@@ -37,7 +37,7 @@ def build(*, file: str = "") -> nn.Module:
     """The exported program; in a problem, the SHA-256 of its content."""
     if not file.startswith(_HASHED):
         raise Refused(f"The network program is a .pt2 file, and {file!r} has not been read. Read the problem.toml that names it.")
-    for name in sorted(n for n in _trust.GIVEN if n.endswith(".pt2")):
+    for name in sorted(n for n in trust.given if n.endswith(".pt2")):
         path = Path(name).expanduser()
         with system(path, "read"):
             content = path.read_bytes() if path.is_file() else b""
@@ -45,7 +45,7 @@ def build(*, file: str = "") -> nn.Module:
             return _loaded(content, path.name)
     raise Refused(
         f"A .pt2 file can run anything, and this program was started without leave to load the one of this problem ({file[:15]}…)."
-        f" If you trust it, start with {_trust.TRUST}=/its/path.pt2."
+        f" If you trust it, start with --trust /its/path.pt2."
     )
 
 
