@@ -38,13 +38,15 @@ Form: TypeAlias = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Descent:
-    """How coefficients are learned: AdamW without weight decay (Loshchilov & Hutter 2019), its rate falling to 0 along half a cosine."""
+    """How coefficients are learned: AdamW without weight decay (Loshchilov & Hutter 2019), or SGD, the rate falling to 0 along half a cosine."""
 
     epochs: int
     lr: float
     batch: int
     samples: int  # 0: all of the split
     seed: int
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: float = 0.9  # of SGD
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,10 @@ def learned(
     inputs, targets = batch.inputs[:n].to(device), batch.targets[:n].to(device)
     inputs = inputs.to(work) if inputs.is_floating_point() else inputs
     leaves = [numbers, sharpness] if scale else [numbers]
-    optimizer = torch.optim.AdamW(leaves, lr=how.lr, weight_decay=0.0)
+    if how.optimizer == "sgd":
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(leaves, lr=how.lr, momentum=how.momentum)
+    else:
+        optimizer = torch.optim.AdamW(leaves, lr=how.lr, weight_decay=0.0)
     parts = ceil(n / how.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, how.epochs * parts))
     rng = np.random.default_rng(how.seed)

@@ -30,7 +30,7 @@ from explorer.problem import Problem
 from explorer.repair import Repair
 from explorer.shortcuts import Shortcuts, channels_go_last
 from explorer.spec import Attack, Buffers, SplitName
-from explorer.weights import mix
+from explorer.weights import Weights, mix
 
 CHUNK = 128
 RECALIBRATION_SAMPLES = 2048
@@ -264,6 +264,18 @@ def recalibrate(network: nn.Module, inputs: Tensor) -> None:
     with _averaging(network):
         for batch in _batches(inputs):
             network(batch)
+
+
+@torch.no_grad()
+def with_own_statistics(weights: Weights, problem: Problem) -> Weights:
+    """A model that was made by other means than training, its batch-norm statistics measured: at a corner of a picture they are taken as they are."""
+    network = network_like(problem, weights, torch.device("cpu"))
+    if not has_batch_norm(network):
+        return weights
+    network.load_state_dict(weights)
+    recalibrate(network, inputs_for(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES], torch.device("cpu")))
+    state = network.state_dict()
+    return {name: state[name].to(tensor.dtype) if name in dict(network.named_buffers()) else tensor for name, tensor in weights.items()}
 
 
 def repair_towards(network: nn.Module, corners: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Repair:

@@ -253,6 +253,22 @@ def corners_of(method: Method) -> int:
     return found
 
 
+def snapshots_of(train: Method) -> int:
+    """How many snapshots a training has: its option `epochs`, times its option `per_epoch` where it has one."""
+    options = train.kwargs()
+    epochs, each = options.get("epochs"), options.get("per_epoch", 1)
+    if not isinstance(epochs, int) or not isinstance(each, int):
+        raise TypeError(f"train/{train.name} needs a whole-number option 'epochs'.")
+    return epochs * each
+
+
+def members_of(train: Method) -> int:
+    """How many networks are trained together: the training's option `members`, else 1."""
+    given = train.kwargs().get("members", 1)
+    assert isinstance(given, int)
+    return given
+
+
 def has_base(fuse: str) -> bool:
     """Whether a fusing method takes the first model for the base, from its module's constant `BASE`."""
     return bool(_constant("fuse", fuse, "BASE", missing=False))

@@ -18,7 +18,16 @@ from explorer.curves import Trained as TrainedPath
 from explorer.errors import Refused, Stopped
 from explorer.facts import Made
 from explorer.matching import Alignment, Progress, describe, quiet
-from explorer.measure import RECALIBRATION_SAMPLES, has_batch_norm, inputs_for, network_like, recalibrate, repair_towards, repaired
+from explorer.measure import (
+    RECALIBRATION_SAMPLES,
+    has_batch_norm,
+    inputs_for,
+    network_like,
+    recalibrate,
+    repair_towards,
+    repaired,
+    with_own_statistics,
+)
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.repair import nearest
@@ -80,25 +89,30 @@ def _load(recipe: Loaded, store: RunStore) -> Weights:
 
 
 def _train(recipe: Trained, start: Weights | None, home: Path, device: str, progress: Progress) -> None:
-    """Train, and keep the snapshot that is wanted; of a small network those of all epochs, so that a trajectory is trained once."""
+    """Train, and keep the snapshot that is wanted, of all networks trained together; of small networks all snapshots: a trajectory is trained once."""
     problem = Problem(recipe.problem)
-    train = cast("Callable[..., Iterator[Weights]]", methods.find("train", recipe.method.name))
-    epochs = recipe.method["epochs"]
-    assert isinstance(epochs, int)
-    if not 0 <= recipe.at <= epochs:
-        raise Refused(f"A training of {epochs} epochs has no epoch {recipe.at}. Ask for one from 1 to {epochs}, or for 0, the last.")
-    if epochs and recipe.at == 0 and (last := made_at(replace(recipe, at=epochs), home)).exists():
+    train = cast("Callable[..., Iterator[Weights | Sequence[Weights]]]", methods.find("train", recipe.method.name))
+    total, members = methods.snapshots_of(recipe.method), methods.members_of(recipe.method)
+    if not 0 <= recipe.at <= total:
+        raise Refused(f"A training of {total} epochs has no epoch {recipe.at}. Ask for one from 1 to {total}, or for 0, the last.")
+    if not 0 <= recipe.member < members:
+        raise Refused(f"{recipe.method.name} trains {members} networks together here; there is no number {recipe.member + 1}.")
+    if total and recipe.at == 0 and (last := made_at(replace(recipe, at=total), home)).exists():
         _keep(recipe, checkpoint.read(last).weights, home)
         return
-    wanted = recipe.at or epochs
-    for epoch, weights in enumerate(train(problem, start, **recipe.method.kwargs(), **methods.wired(train, device=device)), start=1):
-        small = sum(t.nbytes for t in weights.values()) <= KEPT_WHOLE
-        if epoch == wanted or (small and recipe.at):
-            _keep(replace(recipe, at=epoch, name=recipe.name if epoch == recipe.at else ""), weights, home)
-        if epoch == wanted and not recipe.at:
-            _keep(recipe, weights, home)
-        progress(epoch, epochs, f"training {recipe.name or recipe.id}: epoch {epoch} of {epochs}")
-        if epoch == wanted and not small:
+    wanted = recipe.at or total
+    name = recipe.name or recipe.id
+    for at, made in enumerate(train(problem, start, **recipe.method.kwargs(), **methods.wired(train, device=device)), start=1):
+        together = (made,) if isinstance(made, dict) else tuple(made)
+        small = sum(t.nbytes for weights in together for t in weights.values()) <= KEPT_WHOLE
+        for member, weights in enumerate(together):
+            own = replace(recipe, member=member, name=recipe.name if member == recipe.member else "")
+            if at == wanted or (small and recipe.at):
+                _keep(replace(own, at=at, name=own.name if at == recipe.at else ""), weights, home)
+            if at == wanted and not recipe.at:
+                _keep(own, weights, home)
+        progress(at, total, f"training {name}: {'epoch' if total == recipe.method['epochs'] else 'snapshot'} {at} of {total}")
+        if at == wanted and not small:
             return
 
 
@@ -164,18 +178,6 @@ def _left_off(path: Path) -> State | None:
         return None
     found = checkpoint.read(path)
     return State(int(found.metadata["epoch"]), found.weights, found.metadata["generator"])
-
-
-@torch.no_grad()
-def with_own_statistics(weights: Weights, problem: Problem) -> Weights:
-    """A model that was made by other means than training, its batch-norm statistics measured: at a corner of a picture they are taken as they are."""
-    network = network_like(problem, weights, torch.device("cpu"))
-    if not has_batch_norm(network):
-        return weights
-    network.load_state_dict(weights)
-    recalibrate(network, inputs_for(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES], torch.device("cpu")))
-    state = network.state_dict()
-    return {name: state[name].to(tensor.dtype) if name in dict(network.named_buffers()) else tensor for name, tensor in weights.items()}
 
 
 def _shift(recipe: Shifted, base: Weights, home: Path, device: str, progress: Progress) -> None:

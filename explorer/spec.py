@@ -104,12 +104,16 @@ class Loaded(Spec):
 
 @dataclass(frozen=True)
 class Trained(Spec):
-    """A network trained here: after epoch `at` (0: after the last), from `start`, or from initial weights of the method's seed."""
+    """A network trained here, from `start`, or from initial weights of the method's seed: its snapshot number `at` (0: the last).
+
+    Most trainings have one snapshot for each epoch. `member`: which network of those that are trained together.
+    """
 
     problem: ProblemSpec
     method: Method
     start: Recipe | None = None
     at: int = 0
+    member: int = dataclasses.field(default=0, metadata=UNLESS_GIVEN)
     name: str = dataclasses.field(default="", metadata=UNHASHED)
 
 

@@ -1,0 +1,71 @@
+"""SWAG's Bayesian average, against a plain loop over its draws; and the calibration error, by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from explorer import checkpoint, methods, places
+from explorer.calibration import BINS, calibration, difference
+from explorer.fuse import swag
+from explorer.measure import Evaluate, with_own_statistics
+from explorer.problem import Problem
+from explorer.study.swag import gaps
+from explorer.train.sgd import train
+from tests.test_train import problem as small
+
+study = methods.find("study", "swag")
+
+
+@pytest.fixture(scope="module")
+def trajectory():
+    """The late snapshots of the shipped training."""
+    from explorer import problem as problems
+
+    files = sorted((places.root() / "sample_models" / "digits-mlp-trajectory").glob("*.safetensors"))[-5:]
+    return Problem(problems.find("digits-mlp-trajectory")), [checkpoint.read(f).weights for f in files]
+
+
+def test_it_is_the_mean_of_the_draws_probabilities(trajectory):
+    """By a plain loop; the mean and the last snapshot are what any picture of them says."""
+    problem, models = trajectory
+    found = study(models, problem, draws=3, rank=2)
+    batch = problem.split("test")
+    total = 0
+    for k in range(3):
+        network = problem.network().eval()
+        network.load_state_dict(swag.fuse(models, problem, sample=k + 1, rank=2))
+        with torch.no_grad():
+            total = total + network(batch.inputs).double().softmax(dim=1) / 3
+    losses = -total[torch.arange(len(total)), batch.targets].log()
+    assert np.sum(found["values"][0][0]) == pytest.approx(float(losses.sum()), rel=1e-5)
+    assert np.sum(found["values"][0][1]) == float((total.argmax(dim=1) != batch.targets).sum())
+    evaluate = Evaluate(problem, [swag.fuse(models, problem, sample=0), models[-1]])
+    for row, corner in ((1, 0), (2, 1)):
+        assert np.array(found["values"][row]) == pytest.approx(evaluate.alone(corner), rel=1e-4, abs=1e-4)
+    assert found["counts"] == evaluate.counts.tolist()
+
+
+def test_every_draw_has_its_own_batch_norm_statistics():
+    """One draw of width zero is the mean, with statistics measured anew."""
+    problem = small("resnet", widths=(4,))
+    models = list(train(problem, epochs=2, lr=0.02))
+    found = study(models, problem, draws=1, scale=0.0)
+    assert np.array(found["values"][0]) == pytest.approx(np.array(found["values"][1]), rel=1e-6)
+    mean = with_own_statistics(swag.fuse(models, problem, sample=0), problem)
+    evaluate = Evaluate(problem, [mean])
+    assert np.array(found["values"][1]) == pytest.approx(evaluate.alone(0), rel=1e-4, abs=1e-4)
+
+
+def test_the_calibration_error_by_hand():
+    """Four samples, confidences 0.9 and 0.6: |0.9 + 0.9 − 1| + |0.6 + 0.6 − 2| over 4; who is sure and right errs by nothing."""
+    p = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]], dtype=torch.float64)
+    targets, block = torch.tensor([0, 1, 0, 0]), torch.tensor([0, 1, 0, 1])
+    found = gaps(p, targets, block, 2)
+    assert found.shape == (BINS, 2)
+    counts = np.array([2.0, 2.0])
+    error = calibration(found.numpy(), counts)
+    assert error.value == pytest.approx((0.8 + 0.8) / 4) and error.low <= error.value <= error.high
+    sure = gaps(torch.eye(2, dtype=torch.float64)[targets], targets, block, 2).numpy()
+    assert calibration(sure, counts).value == 0
+    assert difference(found.numpy(), sure, counts).value == pytest.approx(0.4)
+    assert difference(sure, sure, counts) == difference(found.numpy(), found.numpy(), counts)
