@@ -6,15 +6,22 @@ from explorer.errors import Refused
 from explorer.problem import Problem
 
 
-def head_of(problem: Problem) -> frozenset[str]:
-    """Names of the head's parameters. Refused when the last layer has not one output for each class, or shares its weights with another layer."""
+def last_layer(problem: Problem) -> frozenset[str]:
+    """Names of the parameters of the last layer that has weights of its own. Refused when it is not linear."""
     named = [name for name, _ in problem.network().named_parameters()]
     layer = named[-1].rpartition(".")[0]
     shapes = problem.shapes()
     found = frozenset(name for name in named if name.rpartition(".")[0] == layer)
-    if any(shapes[name][0] != len(problem.classes) for name in found) or not any(len(shapes[name]) == 2 for name in found):
+    if not any(len(shapes[name]) == 2 for name in found):
+        raise Refused(f"The last layer with weights of its own here is {layer!r}, which is not linear. Choose a network that ends in a linear layer.")
+    return found
+
+
+def head_of(problem: Problem) -> frozenset[str]:
+    """The last layer where it is the head of the problem's classes. Refused when it has not one output for each class."""
+    found, classes, shapes = last_layer(problem), len(problem.classes), problem.shapes()
+    if any(shapes[name][0] != classes for name in found):
         raise Refused(
-            f"The last layer with weights of its own here is {layer!r}, and it is no linear layer with one output for each of the"
-            f" {len(problem.classes)} classes. Choose a network that ends in such a layer."
+            f"The last layer here has not one output for each of the {classes} classes. Choose a problem with classes, and a network for it."
         )
     return found

@@ -21,6 +21,8 @@ from explorer.problem import Problem
 from explorer.trajectory import averaged
 from explorer.weights import Weights
 
+DATA = "val labels"  # what it needs besides the models
+
 
 def fuse(
     models: Sequence[Weights],

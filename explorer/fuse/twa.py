@@ -32,6 +32,7 @@ from explorer.trajectory import averaged
 from explorer.weights import Weights, gram
 
 ROUNDING = 1e-12  # of the largest squared length: directions shorter than that are none
+DATA = "train labels"  # what it needs besides the models
 
 
 def fuse(

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from explorer import methods
 from explorer.calibration import BINS
 from explorer.matching import Progress, quiet
 from explorer.measure import CHUNK, inputs_for, network_like, with_own_statistics
@@ -54,7 +55,7 @@ def study(
         with torch.inference_mode():
             return torch.cat([network(part).cpu().double() for part in inputs.split(CHUNK)])
 
-    regression = problem.spec.loss == "mse"
+    regression = not methods.classifies(problem.spec.loss)
     total: Tensor | None = None
     for k in range(draws):
         progress(k, draws, f"asking draw {k + 1} of {draws}")
