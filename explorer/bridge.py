@@ -35,8 +35,9 @@ from explorer.arc import Place
 from explorer.errors import Refused
 from explorer.layers import axes_of
 from explorer.matching import Progress, quiet
-from explorer.measure import CHUNK, RECALIBRATION_SAMPLES, has_batch_norm, network_like, settle
+from explorer.measure import CHUNK, RECALIBRATION_SAMPLES, network_like, settle
 from explorer.methods import Range
+from explorer.norms import has_batch_norm
 from explorer.points import Array, Points
 from explorer.problem import Problem
 from explorer.spec import SplitName

@@ -133,8 +133,8 @@ def barrier(
     with _refusals():
         _free(html)
         from explorer import api
+        from explorer.devices import device_for
         from explorer.figures import curve as curve_figure
-        from explorer.measure import device_for
 
         with _progress("Measuring", quiet=as_json) as report:
             line = api.interpolate(
@@ -189,7 +189,7 @@ def align(
         if len({*targets}) < len(targets) or any(t.exists() for t in targets):
             raise Refused(f"{save} holds checkpoints of these names already, or two of the models share a name. Choose another folder.")
         from explorer import api
-        from explorer.measure import device_for
+        from explorer.devices import device_for
 
         with _progress("Aligning", quiet=as_json) as report:
             done = api.align(
@@ -242,8 +242,8 @@ def path(
         _free(html)
         if a is None or b is None:
             raise Refused("Two checkpoints are wanted, for the ends of the path. Name another one.")
+        from explorer.devices import device_for
         from explorer.figures import curve as curve_figure
-        from explorer.measure import device_for
 
         with _progress("Training the path", quiet=as_json) as report:
             line = api.connect(
@@ -299,8 +299,8 @@ def plane(
             _free(file)
         if (around and len(models) != 1) or (not around and len(models) < 3):
             raise Refused(f"A plane goes through three checkpoints or more, or around one with --around; got {len(models)}.")
+        from explorer.devices import device_for
         from explorer.figures import curve as curve_figure
-        from explorer.measure import device_for
 
         draw = (
             partial(api.landscape_around, models[0], directions=around, options=_options("direct", around, option or []), extent=extent)
@@ -417,8 +417,8 @@ def look(
     """What a file or folder holds: which problem it fits, parameters, loss and error."""
     with _refusals():
         from explorer import problem as problems
+        from explorer.devices import device_for
         from explorer.look import look as look_at
-        from explorer.measure import device_for
         from explorer.spec import Look
 
         store = _store(home)
@@ -468,7 +468,7 @@ def worker(
     plugin: PluginOption = None,
 ) -> None:
     """Do what is wished in the app: start one anywhere that sees the store's file."""
-    from explorer.measure import device_for
+    from explorer.devices import device_for
     from explorer.worker import Worker
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")

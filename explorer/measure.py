@@ -5,6 +5,11 @@ corners mixed straight into one network's tensors. Between the corners it takes 
 rounding only (less than 1e-6 of it). Memory, however many points: corners + one network + one chunk's activations + at most
 256 MiB of what the first layer answers to the corners.
 
+On a GPU the corners lie in one block (explorer.bank), and points between them go through by one of three engines: `plain` as on a CPU, `graphs` (one
+CUDA graph a point) or `batched` (the weights of many points stacked). Which is fastest for a network is found by trying, so two processes may choose
+differently; they agree with each other and with the CPU to 1e-5 of a mean loss, and in errors but for samples whose two largest outputs are that close.
+The host waits once for a batch of points, never for a chunk of samples. Where memory runs out, the chunk is halved.
+
 Batch norm. The running statistics of a mixture are not the mixture of the running statistics. By default they are
 recalibrated at every interior point: reset, then the cumulative average over plain (not augmented) samples of the train
 split, in train mode for these layers alone (that is the RESET of Jordan et al. 2023). With the policy `repair`, units that go
@@ -14,36 +19,50 @@ the others 0) the checkpoint's own weights and buffers stay, so that the ends of
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
+from torch.nn import functional
 
 from explorer import methods
 from explorer.attack import attack as attacked
+from explorer.bank import Bank
+from explorer.batched import Batched
+from explorer.devices import clocked, halved, in_memory, precisely
 from explorer.errors import Refused
+from explorer.graphs import Replayed
+from explorer.norms import has_batch_norm, recalibrate, repair_towards, repaired, within_hull
 from explorer.points import Array
 from explorer.problem import Problem
 from explorer.repair import Repair
 from explorer.shortcuts import Shortcuts, channels_go_last
-from explorer.spec import Attack, Buffers, SplitName
+from explorer.spec import Attack, Buffers, Precision, SplitName
 from explorer.weights import Weights, mix
 
+log = logging.getLogger(__name__)
+
+Engine: TypeAlias = Literal["auto", "plain", "graphs", "batched"]
+
 CHUNK = 128
+QUEUE = 16  # points whose graphs are launched before the host waits for them
 RECALIBRATION_SAMPLES = 2048
 KEPT_BYTES = 2**31  # of a reference model's answers
 
 
 class Evaluate:
-    """Coefficients of the corners → values of one point, in the shape the field stores. Loads everything once.
+    """Coefficients of the corners → values of points, in the shape the field stores. Loads everything once.
 
     `shape` of a value: (metrics, blocks) sums over each block; (classes, classes) for the metric `confusion`, rows true and
     columns predicted. `counts`: (blocks,) items per block (samples, or tokens for a language model). `recalibration`: how many train samples
     statistics are measured on. `attack`: the inputs are moved before they are measured, at every point anew; statistics are still those of plain ones.
-    Under a loss that compares with a reference model, that is the first corner. `prepare`: work that all points share is done first; leave it out when only one or two points are wanted.
+    Under a loss that compares with a reference model, that is the first corner. `prepare`: work that all points share is done first; leave it out when
+    only one or two points are wanted. `engine`: how points go through the device (see the top of this file); `auto` tries them on a GPU and is plain
+    elsewhere. `width`: how many points at once it likes to be asked for.
     """
 
     def __init__(
@@ -57,33 +76,36 @@ class Evaluate:
         buffers: Buffers = "recalibrate",
         metrics: tuple[str, ...] = ("loss", "error"),
         attack: Attack | None = None,
+        precision: Precision = "float32",
         recalibration: int = RECALIBRATION_SAMPLES,
         prepare: bool = True,
         device: str = "cpu",
+        engine: Engine = "auto",
     ) -> None:
-        self.corners = corners
         self.buffers: Buffers = buffers
         self.metrics = metrics
         self.attack = attack
+        self.precision: Precision = precision
         self.device = torch.device(device)
+        self._work = torch.float32 if self.device.type == "mps" else torch.float64  # of what is added up; Metal has no float64
         self.network = network_like(problem, corners[0], self.device)
         self.problem = problem
         batch = problem.split(split)
         n = min(samples or len(batch.targets), len(batch.targets))
         self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
-        images_last = attack is None and channels_go_last(self.network, self.inputs)
+        with precisely("float32", self.device):
+            images_last = attack is None and channels_go_last(self.network, self.inputs)
         if images_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
             self.inputs = self.inputs.contiguous(memory_format=torch.channels_last)
+        bank = Bank.of(self.network, corners) if self.device.type == "cuda" or engine in ("graphs", "batched") else None
+        self.corners = corners if bank is None else bank.corners
         self.tensors = self.network.state_dict(keep_vars=True)
         wanted = has_batch_norm(self.network) or buffers == "repair"
         train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
         if train is not None and images_last:
             train = train.contiguous(memory_format=torch.channels_last)
         self.train = train if has_batch_norm(self.network) else None
-        self.repair = repair_towards(self.network, corners, train) if buffers == "repair" and train is not None else None
-        blocks = min(blocks, n)
-        self.block = torch.arange(n) % blocks  # the split's order is random already
         confusion = self.metrics == ("confusion",)
         if confusion and methods.targets_of(problem.spec.loss) != "classes":
             raise Refused(
@@ -91,28 +113,38 @@ class Evaluate:
             )
         if not confusion and (unknown := set(self.metrics) - {"loss", "error"}):
             raise Refused(f"There is no metric {sorted(unknown)[0]!r}. Metrics: loss, error; or confusion alone.")
+        blocks = min(blocks, n)
+        self.block = torch.arange(n) % blocks  # the split's order is random already
         classes = len(problem.classes)
         self.shape = (classes, classes) if confusion else (len(self.metrics), blocks)
-        # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
-        self.shortcuts = None if attack else Shortcuts(self.network, corners, self.inputs, shared=prepare and buffers != "repair")
+        with precisely("float32", self.device):
+            self.repair = repair_towards(self.network, self.corners, train) if buffers == "repair" and train is not None else None
+            # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
+            self.shortcuts = None if attack else Shortcuts(self.network, self.corners, self.inputs, shared=prepare and buffers != "repair")
         self.chunk = self.shortcuts.chunk if self.shortcuts else CHUNK
         if problem.against_reference:
             self.targets = self._reference()
-        with torch.inference_mode():
+        with precisely("float32", self.device), torch.inference_mode():
             items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
         self.counts: Array = torch.bincount(self.block).numpy().astype(np.float64) * items
+        self.bank, self.batched, self.graph, self.width = bank, None, None, 1
+        self.engine: Engine = "plain"
+        if bank is not None and bank.finite and not confusion and self.shortcuts and not self.repair and (buffers != "first" or self.train is None):
+            self._choose(engine if prepare or engine != "auto" else "plain")
 
     def __call__(self, coefficients: Array) -> Array:
         """The values of the point Σ cᵢ·cornerᵢ."""
-        settle(self.network, self.corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors, repair=self.repair)
-        if self.attack:  # what inference mode makes, no gradient can go through
-            with torch.no_grad():
-                return self._values()
-        with torch.inference_mode():
-            if self.shortcuts is None or at_corner(coefficients):
-                return self._values()
-            with self.shortcuts.taken(coefficients):
-                return self._values()
+        return self.many(np.asarray(coefficients, dtype=np.float64)[None])[0]
+
+    def many(self, coefficients: Array) -> Array:
+        """The values of several points: coefficients (K, C) → (K, *shape)."""
+        if self.buffers == "mix":
+            within_hull(self.network, coefficients)
+        with precisely(self.precision, self.device):
+            inner = [i for i, c in enumerate(coefficients) if self.engine != "plain" and not at_corner(c)]
+            done = dict(zip(inner, self._together(coefficients[inner]), strict=True)) if inner else {}
+            each = [done[i] if i in done else self._alone(c) for i, c in enumerate(coefficients)]
+            return torch.stack(each).cpu().numpy()  # the only place where the host waits for the device
 
     @torch.no_grad()
     def alone(self, corner: int, *, recalibrated: bool = False) -> Array:
@@ -120,17 +152,18 @@ class Evaluate:
 
         `recalibrated`: with its batch-norm statistics measured anew, as at interior points.
         """
-        self.network.load_state_dict(dict(self.corners[corner]))
-        if recalibrated and self.train is not None:
-            recalibrate(self.network, self.train)
-        return self._values()
+        with precisely("float32", self.device):
+            self.network.load_state_dict(dict(self.corners[corner]))
+            if recalibrated and self.train is not None:
+                recalibrate(self.network, self.train)
+            return self._in_memory(self._values).cpu().numpy()
 
     @torch.inference_mode()
     def _reference(self) -> Tensor:
         """(n, …) what the first corner answers to the plain inputs, as it is evaluated at its own place. Refused when it is more than may be kept."""
         self.network.load_state_dict(dict(self.corners[0]))
         found: list[Tensor] = []
-        for rows in self._rows():
+        for rows in self._rows(self.chunk):
             if self.shortcuts is not None:
                 self.shortcuts.rows = rows
             found.append(self.network(self.inputs[rows]))
@@ -141,41 +174,135 @@ class Evaluate:
                 )
         return torch.cat(found)
 
-    def _values(self) -> Array:
+    def _alone(self, coefficients: Array) -> Tensor:
+        """One point, the network's tensors mixed one by one."""
+        settle(self.network, self.corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors, repair=self.repair)
+        if self.attack:  # what inference mode makes, no gradient can go through
+            with torch.no_grad():
+                return self._in_memory(self._values)
+        with torch.inference_mode():
+            if self.shortcuts is None or at_corner(coefficients):
+                return self._in_memory(self._values)
+            with self.shortcuts.taken(coefficients):
+                return self._in_memory(self._values)
+
+    @torch.inference_mode()
+    def _together(self, coefficients: Array) -> Tensor:
+        """Points between the corners by the engine that was chosen: (K, metrics, blocks), on the device."""
+        shares = torch.from_numpy(np.ascontiguousarray(coefficients)).to(self.device, next(self.network.parameters()).dtype)
+        engine, halve = (self._replayed, self._halve) if self.batched is None or self.engine != "batched" else (self._stacked, self.batched.halve)
+        return torch.cat([in_memory(partial(engine, part), halve, self.device) for part in shares.split(self.width)])
+
+    def _replayed(self, shares: Tensor) -> Tensor:
+        if self.graph is None:
+            self.graph = Replayed(self._point, shares[0])
+        return torch.stack([self.graph(c).clone() for c in shares])
+
+    def _point(self, shares: Tensor) -> Tensor:
+        """All that a point takes, from its coefficients (C,) to its sums over blocks, without a look at what the device works out."""
+        assert self.bank is not None and self.shortcuts is not None
+        self.bank.mix(shares)
+        if self.train is not None and self.buffers == "recalibrate":
+            recalibrate(self.network, self.train)
+        with self.shortcuts.taken(shares):
+            return self._sums()
+
+    def _stacked(self, shares: Tensor) -> Tensor:
+        assert self.bank is not None and self.batched is not None
+        stacked = self.bank.stacked(shares)
+        each = torch.empty((len(self.metrics), len(shares), len(self.targets)), dtype=torch.float64, device=self.device)
+        for rows in self._rows(self.batched.chunk):
+            outputs, targets = self.batched(stacked, shares, rows), self.targets[rows]
+            many = targets.expand(len(shares), *targets.shape).flatten(0, 1)
+            each[:, :, rows] = self._items(outputs.flatten(0, 1), many).unflatten(1, (len(shares), -1))
+        return self._summed(each).transpose(0, 1)
+
+    def _choose(self, wanted: Engine) -> None:
+        """Set up the engine that is wanted, or on a GPU the one that takes the least time for a point."""
+        assert self.bank is not None and self.shortcuts is not None
+        if wanted in ("auto", "batched"):
+            self.batched = Batched.of(self.network, self.bank, self.shortcuts, self.inputs)
+        tried: list[tuple[Engine, int]] = []
+        if wanted in ("auto", "graphs"):
+            tried.append(("graphs", QUEUE))
+        if self.batched is not None:
+            tried.append(("batched", self.batched.width))
+        if wanted == "auto":
+            tried.append(("plain", 1))
+            tried.sort(key=lambda t: self._seconds(*t))
+        if tried:
+            self.engine, self.width = tried[0]
+
+    def _values(self) -> Tensor:
         return self._confusion() if self.metrics == ("confusion",) else self._sums()
 
-    def _sums(self) -> Array:
-        each = torch.empty((len(self.metrics), len(self.targets)), dtype=torch.float64, device=self.device)
+    def _sums(self) -> Tensor:
+        """(metrics, blocks) of what the network holds."""
+        each = torch.empty((len(self.metrics), len(self.targets)), dtype=self._work, device=self.device)
         for rows, outputs in self._outputs():
-            targets = self.targets[rows]
-            for row, metric in enumerate(self.metrics):
-                if metric == "loss":
-                    items = self.problem.losses(outputs, targets).double()
-                else:
-                    items = self.problem.wrong(outputs, targets).double()
-                    # A network that answers NaN has not answered: neither right nor wrong.
-                    items[~torch.isfinite(outputs).flatten(1).all(dim=1)] = torch.nan
-                each[row, rows] = items.sum(dim=1)
-        return torch.zeros(self.shape, dtype=torch.float64).index_add_(1, self.block, each.cpu()).numpy()
+            each[:, rows] = self._items(outputs, self.targets[rows])
+        return self._summed(each)
 
-    def _confusion(self) -> Array:
+    def _items(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(metrics, n) of each sample, summed over its items."""
+        found: list[Tensor] = []
+        for metric in self.metrics:
+            if metric == "loss":
+                items = self.problem.losses(outputs, targets).to(self._work)
+            else:
+                # A network that answers NaN has not answered: neither right nor wrong.
+                lost = ~torch.isfinite(outputs).flatten(1).all(dim=1)
+                items = self.problem.wrong(outputs, targets).to(self._work).masked_fill(lost[:, None], torch.nan)
+            found.append(items.sum(dim=1))
+        return torch.stack(found)
+
+    def _summed(self, each: Tensor) -> Tensor:
+        """Samples (…, n) → sums over blocks (…, blocks), in float64 and always in the same order."""
+        blocks = self.shape[-1]
+        if each.device.type == "cuda":
+            return functional.pad(each, (0, -each.shape[-1] % blocks)).unflatten(-1, (-1, blocks)).sum(dim=-2)
+        return torch.zeros((*each.shape[:-1], blocks), dtype=torch.float64).index_add_(-1, self.block, each.cpu().double())
+
+    def _confusion(self) -> Tensor:
         classes = self.shape[0]
-        counts = torch.zeros(classes * classes, dtype=torch.float64)
+        counts = torch.zeros(classes * classes, dtype=torch.int64, device=self.device)
+        finite = torch.ones((), dtype=torch.bool, device=self.device)
         for rows, outputs in self._outputs():
-            if not torch.isfinite(outputs).all():
-                return np.full(self.shape, np.nan)
-            predicted, true = outputs.argmax(dim=-1).reshape(-1), self.targets[rows].reshape(-1)
-            counts += torch.bincount((true * classes + predicted).cpu(), minlength=classes * classes)
-        return counts.reshape(self.shape).numpy()
+            finite &= torch.isfinite(outputs).all()
+            where = self.targets[rows].reshape(-1) * classes + outputs.argmax(dim=-1).reshape(-1)
+            counts.index_add_(0, where, torch.ones_like(where))
+        return counts.to(self._work).masked_fill(~finite, torch.nan).reshape(self.shape)
 
     def _outputs(self) -> Iterator[tuple[slice, Tensor]]:
-        for rows in self._rows():
+        for rows in self._rows(self.chunk):
             if self.shortcuts is not None:
                 self.shortcuts.rows = rows
             yield rows, self.network(self._seen(rows))
 
-    def _rows(self) -> Iterator[slice]:
-        return (slice(start, start + self.chunk) for start in range(0, len(self.inputs), self.chunk))
+    def _rows(self, chunk: int) -> Iterator[slice]:
+        return (slice(start, start + chunk) for start in range(0, len(self.inputs), chunk))
+
+    def _in_memory(self, function: Callable[[], Tensor]) -> Tensor:
+        return in_memory(function, self._halve, self.device)
+
+    def _halve(self) -> int:
+        self.graph = None
+        left = halved(self.chunk)
+        self.chunk = left or 1
+        return left
+
+    def _seconds(self, engine: Engine, width: int) -> float:
+        """How long a point takes by an engine; endless when the network does something that the engine cannot."""
+        shares = torch.rand(width, len(self.corners), generator=torch.Generator().manual_seed(2), dtype=torch.float64) + 0.1
+        points: Array = (shares / shares.sum(dim=1, keepdim=True)).numpy()
+        self.engine, self.width = engine, width
+        try:
+            return clocked(lambda: self.many(points), self.device) / width
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            log.info("No %s for this network: %s", engine, error)
+            return float("inf")
 
     def _seen(self, rows: slice) -> Tensor:
         """The inputs as the network gets them: as they are, or moved by the adversary."""
@@ -194,17 +321,6 @@ def at_corner(coefficients: Array) -> bool:
     return np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0
 
 
-def device_for(wanted: str) -> str:
-    """`auto` is the first CUDA device where there is one, else the CPU; anything else must be there. Refused when it is not."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        raise Refused(f"There is no device {wanted!r} here. Use cpu, or auto for the first GPU there is.") from error
-    return wanted
-
-
 def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.device) -> nn.Module:
     """The problem's network on the device, in the precision its weights are computed in: float64 for float64, else float32."""
     double = any(t.dtype == torch.float64 for t in weights.values())
@@ -215,11 +331,6 @@ def inputs_for(network: nn.Module, inputs: Tensor, device: torch.device) -> Tens
     """Inputs on the device, in the precision of the network where they are real numbers."""
     work = next(network.parameters()).dtype
     return inputs.to(device, work) if inputs.is_floating_point() else inputs.to(device)
-
-
-def has_batch_norm(network: nn.Module) -> bool:
-    """Whether some layer keeps running statistics."""
-    return any(isinstance(m, _BatchNorm) and m.track_running_stats for m in network.modules())
 
 
 @torch.no_grad()
@@ -251,19 +362,10 @@ def settle(
         for name, buffer in network.named_buffers():
             buffer.copy_(corners[0][name])
     elif buffers == "mix":
-        if coefficients.min() < 0 or coefficients.max() > 1:
-            raise Refused("Running variances cannot be extrapolated: choose buffers='recalibrate' outside the span of the models.")
+        within_hull(network, coefficients)
     else:
         assert train is not None
         recalibrate(network, train)
-
-
-@torch.no_grad()
-def recalibrate(network: nn.Module, inputs: Tensor) -> None:
-    """Give every batch-norm layer the cumulative average of its batch statistics over the inputs; nothing else changes."""
-    with _averaging(network):
-        for batch in _batches(inputs):
-            network(batch)
 
 
 @torch.no_grad()
@@ -276,35 +378,3 @@ def with_own_statistics(weights: Weights, problem: Problem) -> Weights:
     recalibrate(network, inputs_for(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES], torch.device("cpu")))
     state = network.state_dict()
     return {name: state[name].to(tensor.dtype) if name in dict(network.named_buffers()) else tensor for name, tensor in weights.items()}
-
-
-def repair_towards(network: nn.Module, corners: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Repair:
-    """The corners' unit statistics on the inputs (n, …), as the policy `repair` needs them. The network then holds the last corner."""
-    return Repair(network, corners, _batches(inputs))
-
-
-def repaired(network: nn.Module, coefficients: Array, repair: Repair) -> None:
-    """Correct the units of a network that holds Σ cᵢ·cornerᵢ; its batch norms see their batches' statistics, as in recalibration, which must follow."""
-    with _averaging(network):
-        repair(network, coefficients)
-
-
-def _batches(inputs: Tensor) -> tuple[Tensor, ...]:
-    """Batches of about equal size, none so small that its variance is meaningless."""
-    return torch.chunk(inputs, max(1, round(len(inputs) / (2 * CHUNK))))
-
-
-@contextmanager
-def _averaging(network: nn.Module) -> Generator[None, None, None]:
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    momenta = [m.momentum for m in norms]
-    for m in norms:
-        m.reset_running_stats()
-        m.momentum = None
-        m.train()
-    try:
-        yield
-    finally:
-        for m, momentum in zip(norms, momenta, strict=True):
-            m.momentum = momentum
-            m.eval()

@@ -18,16 +18,8 @@ from explorer.curves import Trained as TrainedPath
 from explorer.errors import Refused, Stopped
 from explorer.facts import Made
 from explorer.matching import Alignment, Progress, describe, quiet
-from explorer.measure import (
-    RECALIBRATION_SAMPLES,
-    has_batch_norm,
-    inputs_for,
-    network_like,
-    recalibrate,
-    repair_towards,
-    repaired,
-    with_own_statistics,
-)
+from explorer.measure import RECALIBRATION_SAMPLES, inputs_for, network_like, with_own_statistics
+from explorer.norms import has_batch_norm, recalibrate, repair_towards, repaired
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.repair import nearest

@@ -25,19 +25,20 @@ from explorer.store import RunStore
 from explorer.weights import compatible, gram
 
 Report = Callable[[int, int, int, str], bool]
+BATCH_S = 0.25  # seconds of points that are measured at once: whoever stops the run, or clicks, waits so long at most
 
 
 def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str = "cpu") -> bool:
     """Work a run off: every point its sampler asks for ends up in the store. False when it was told to leave off.
 
-    `report(done, total, fresh, message)` is called before each point and answers whether to go on.
+    `report(done, total, fresh, message)` is called before each point, or batch of points that go through the device together, and answers whether to go on.
     """
     field, options = run.field, run.sampler.kwargs()
     ask = cast("Callable[..., Array]", methods.find("sample", run.sampler.name))
     place = cast("Callable[..., Array]", methods.find("chart", field.chart.name))
     total = left(run, Points(np.empty((0, len(methods.axes(field.chart.name, len(field.corners))))), np.empty((0, 0, 0)), np.empty(0)))
     evaluate: Evaluate | None = None
-    fresh = 0
+    fresh, width = 0, 1
     if store.field(field.id) is None:
         if not report(0, total, 0, "Loading the checkpoints"):
             return False
@@ -51,14 +52,16 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     while True:
         if not report(total - left(run, points), total, fresh, ""):
             return False
-        todo = ask(points, 1, **options)
+        todo = ask(points, width, **options)
         if len(todo) == 0:
             return True
         evaluate = evaluate or open_field(field, store, home, device=device)
         started = time.perf_counter()
-        values = np.stack([evaluate(c) for c in place(todo, known.gram, **field.chart.kwargs())])
-        store.append(field.id, todo, values, seconds=time.perf_counter() - started)
+        values = evaluate.many(place(todo, known.gram, **field.chart.kwargs()))
+        seconds = time.perf_counter() - started
+        store.append(field.id, todo, values, seconds=seconds)
         fresh += len(todo)
+        width = max(1, min(evaluate.width, int(BATCH_S * len(todo) / max(seconds, 1e-9))))
         # From the store, not from `values`: an urgent wish may have added points of this field in between.
         new, seen = store.points(field.id, after=seen)
         points = points.extended(new.coords, new.values)
@@ -103,6 +106,7 @@ def open_field(field: Field, store: RunStore, home: Path, *, device: str = "cpu"
         buffers=field.buffers,
         metrics=field.metrics,
         attack=field.attack,
+        precision=field.precision,
         device=device,
     )
     parameters = [name for name, _ in evaluate.network.named_parameters()]

@@ -2,13 +2,13 @@
 
 Four savings, each exact in real arithmetic:
 
-- Chunks of samples whose largest activation is at most 4 MiB (`LARGEST`), so that it stays in the cache.
-- Where activations are that large, images lie in memory with their channels last.
+- Chunks of samples whose largest activation is at most 4 MiB (`LARGEST`), so that it stays in the cache; on a GPU as many as fill it.
+- Where activations are that large, images lie in memory with their channels last; on a GPU where a trial shows it to be faster.
 - A batch norm in eval mode right behind a convolution or a linear layer is folded into it: W′ = W·γ/√(σ²+ε), b′ = β + (b − μ)·γ/√(σ²+ε).
 - The first layer with weights, when it is affine, is linear in its weights: W(c)x + b(c) = Σ cᵢ·(Wᵢx + bᵢ). What it answers is worked out once
   for every corner, if that takes at most 256 MiB (`SHARED`) and multiplies clearly more than adding up the answers does.
 
-Which of them are used follows from shapes alone, never from a clock, so that a point has the same value in whichever process it is measured. They are
+Which of them are used on a CPU follows from shapes alone, never from a clock, so that a point has the same value in whichever process it is measured. They are
 tried against the plain network at one random mixture, and left out where the two differ by more than float rounding (networks whose layers see
 each other in ways that are not found here, reparametrised weights, corners that are not finite).
 """
@@ -23,12 +23,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
+from explorer.devices import clocked, halved, in_memory
 from explorer.points import Array
 from explorer.weights import mix
 
 CHUNKS = (512, 256, 128, 64)
 LARGEST = 4 * 2**20  # bytes of one activation of a chunk
+GPU_CHUNKS = (8192, 4096, 2048, 1024, *CHUNKS)
+GPU_LARGEST = 256 * 2**20
 BIG = LARGEST // 128  # bytes of one sample's largest activation from which on channels go last
+TRIED = 256  # samples on which a GPU tries both
 SHARED = 256 * 2**20  # bytes of all corners' first answers
 WORTH = 16  # multiplications saved for each addition that is made instead
 ROUNDING = 1e-5  # of the outputs' norm: by so much may two orders of the same float32 operations differ
@@ -70,10 +74,11 @@ def largest_activation(made: Iterable[Call], samples: int) -> float:
     return max((c.answer.nbytes for c in made if isinstance(c.answer, Tensor)), default=1) / samples
 
 
-def chunk_for(made: Iterable[Call], samples: int) -> int:
+def chunk_for(made: Iterable[Call], samples: int, *, gpu: bool = False) -> int:
     """How many samples go through the network at once."""
     each = largest_activation(made, samples)
-    return next((chunk for chunk in CHUNKS if chunk * each <= LARGEST), CHUNKS[-1])
+    chunks, largest = (GPU_CHUNKS, GPU_LARGEST) if gpu else (CHUNKS, LARGEST)
+    return next((chunk for chunk in chunks if chunk * each <= largest), chunks[-1])
 
 
 @torch.no_grad()
@@ -81,13 +86,15 @@ def channels_go_last(network: nn.Module, inputs: Tensor) -> bool:
     """Whether this network's images are large enough for it to pay, and its layers can take them so. The network is left as it was."""
     if inputs.dim() != 4 or not any(isinstance(m, nn.Conv2d) for m in network.modules()):
         return False
-    few = inputs[:2]
-    if largest_activation(calls(network, few), len(few)) < BIG:
+    few = inputs[:TRIED] if inputs.is_cuda else inputs[:2]
+    if not inputs.is_cuda and largest_activation(calls(network, few), len(few)) < BIG:
         return False
     before = network(few)
+    seconds = clocked(lambda: network(few), few.device) if few.is_cuda else 0.0
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
     try:
-        return close(network(few.contiguous(memory_format=torch.channels_last)), before)
+        last = few.contiguous(memory_format=torch.channels_last)
+        return close(network(last), before) and not (few.is_cuda and clocked(lambda: network(last), few.device) > seconds)
     except RuntimeError:  # such as a view that needs the channels first
         return False
     finally:
@@ -110,21 +117,37 @@ class Shortcuts:
         self.network = network
         self.folded: list[tuple[nn.Module, _BatchNorm]] = []
         self.first: nn.Module | None = None
-        self.answers: list[Tensor] = []
+        self.answers = torch.empty(0)  # (C, n, …)
         self.rows = slice(0, 0)
         made = calls(network, inputs[:2])
-        self.chunk = chunk_for(made, len(inputs[:2]))
-        first = _first(network, made, len(corners)) if shared and len(corners) > 1 else None
+        self.each = largest_activation(made, len(inputs[:2]))
+        self.chunk = chunk_for(made, len(inputs[:2]), gpu=inputs.is_cuda)
+        in_memory(lambda: self._set_up(made, corners, inputs, shared), self._halve, inputs.device)
+
+    def _halve(self) -> int:
+        left = halved(self.chunk)
+        self.chunk = left or 1
+        return left
+
+    def _set_up(self, made: Sequence[Call], corners: Sequence[Mapping[str, Tensor]], inputs: Tensor, shared: bool) -> None:
+        first = _first(self.network, made, len(corners)) if shared and len(corners) > 1 else None
         if first is not None and _bytes(made, first, len(inputs)) * len(corners) <= SHARED:
             self.first = first
             self.answers = self._answers(corners, inputs)
         self.folded = _pairs(made, self.first)
         if (self.first is not None or self.folded) and not self._right(corners, inputs[: self.chunk]):
-            self.first, self.answers, self.folded = None, [], []
+            self.first, self.answers, self.folded = None, torch.empty(0), []
+
+    def mixtures(self, shares: Tensor, rows: slice) -> Tensor:
+        """The first layer's answers at many mixtures, (K, n, …), for some of the inputs. shares: (K, C) on the device."""
+        return torch.tensordot(shares, self.answers[:, rows], dims=1)
 
     @contextmanager
-    def taken(self, coefficients: Array) -> Generator[None, None, None]:
-        """Within: the network, which holds Σ cᵢ·cornerᵢ and its settled statistics, answers for the inputs' `rows` only."""
+    def taken(self, coefficients: Array | Tensor) -> Generator[None, None, None]:
+        """Within: the network, which holds Σ cᵢ·cornerᵢ and its settled statistics, answers for the inputs' `rows` only.
+
+        Coefficients that lie on the device are never looked at from here.
+        """
         changed: list[nn.Module] = []
         try:
             for layer, norm in self.folded:
@@ -138,7 +161,9 @@ class Shortcuts:
             for layer in changed:
                 layer.__dict__.pop("forward", None)
 
-    def _mixed(self, coefficients: Array) -> Callable[[Tensor], Tensor]:
+    def _mixed(self, coefficients: Array | Tensor) -> Callable[[Tensor], Tensor]:
+        if isinstance(coefficients, Tensor):
+            return lambda _: self.mixtures(coefficients[None], self.rows)[0]
         parts = [(float(c), answers) for c, answers in zip(coefficients, self.answers, strict=True) if c != 0.0]
 
         def forward(_: Tensor) -> Tensor:
@@ -152,8 +177,8 @@ class Shortcuts:
 
         return forward
 
-    def _answers(self, corners: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> list[Tensor]:
-        """What the first layer answers to all inputs, for every corner."""
+    def _answers(self, corners: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Tensor:
+        """What the first layer answers to all inputs, for every corner: (C, n, …)."""
         assert self.first is not None
         reached: list[Tensor] = []
 
@@ -176,7 +201,7 @@ class Shortcuts:
                 found.append(torch.cat(reached))
         finally:
             handle.remove()
-        return found
+        return torch.stack(found)
 
     @torch.inference_mode()
     def _right(self, corners: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> bool:

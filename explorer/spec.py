@@ -19,6 +19,7 @@ Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
 SplitName: TypeAlias = Literal["train", "val", "test"]
+Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
 Recipe: TypeAlias = "Loaded | Trained | Aligned | Connected | Shifted | Fused"
 Wish: TypeAlias = "Run | Look | Make | Study"
 
@@ -194,7 +195,7 @@ class Field(Spec):
     """The function 'coordinates → metrics'. It owns the points: whoever wishes for one finds it here.
 
     `samples` is how many samples of the split are used, 0 for all; they are cut into `blocks` fixed random blocks. `attack`: measured on inputs that an
-    adversary has moved, at every point anew.
+    adversary has moved, at every point anew. `precision`: anything but float32 is a preview (explorer.devices), and so a field of its own.
     """
 
     problem: ProblemSpec
@@ -206,6 +207,7 @@ class Field(Spec):
     buffers: Buffers = "recalibrate"
     metrics: tuple[str, ...] = ("loss", "error")
     attack: Attack | None = dataclasses.field(default=None, metadata=UNLESS_GIVEN)
+    precision: Precision = dataclasses.field(default="float32", metadata=UNLESS_GIVEN)
 
 
 @dataclass(frozen=True)

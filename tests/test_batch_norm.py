@@ -11,7 +11,8 @@ from explorer import checkpoint, methods
 from explorer import problem as problems
 from explorer.api import loaded
 from explorer.errors import Refused
-from explorer.measure import Evaluate, has_batch_norm
+from explorer.measure import Evaluate
+from explorer.norms import has_batch_norm
 from explorer.problem import Problem
 from explorer.realise import realise
 from explorer.spec import Fused
