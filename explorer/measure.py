@@ -122,9 +122,9 @@ class Evaluate:
             # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
             self.shortcuts = None if attack else Shortcuts(self.network, self.corners, self.inputs, shared=prepare and buffers != "repair")
         self.chunk = self.shortcuts.chunk if self.shortcuts else CHUNK
-        if problem.against_reference:
-            self.targets = self._reference()
         with precisely("float32", self.device), torch.inference_mode():
+            if problem.against_reference:
+                self.targets = self._reference()
             items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
         self.counts: Array = torch.bincount(self.block).numpy().astype(np.float64) * items
         self.bank, self.batched, self.graph, self.width = bank, None, None, 1
