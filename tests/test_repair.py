@@ -9,7 +9,8 @@ from explorer import checkpoint, methods, places
 from explorer import problem as problems
 from explorer.api import loaded
 from explorer.layers import axes_of
-from explorer.measure import RECALIBRATION_SAMPLES, Evaluate, recalibrate
+from explorer.measure import RECALIBRATION_SAMPLES, Evaluate
+from explorer.norms import recalibrate
 from explorer.problem import Problem
 from explorer.realise import realise
 from explorer.repair import Moments, Repair, fold, layers, moments, nearest
