@@ -22,6 +22,7 @@ from stat import S_ISDIR, S_ISREG
 from safetensors import SafetensorError
 
 from explorer.errors import Refused
+from explorer.roots import admit
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
@@ -77,8 +78,10 @@ def size_of(path: Path) -> int:
 
 @contextmanager
 def system(path: Path, done: str) -> Generator[None, None, None]:
-    """What the operating system says about a path, as Refused."""
+    """What the operating system says about a path, as Refused; and whether it may be read at all (explorer.roots)."""
     try:
+        if done == "read":
+            admit(path)
         yield
     except FileNotFoundError as error:
         raise Refused(f"{name_of(path)} does not exist (in {path.parent}). Check the path.") from error

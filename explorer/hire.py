@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from explorer.files import system
 from explorer.store import RunStore
 
 _started: dict[Path, float] = {}
@@ -23,7 +24,8 @@ def hire(store: RunStore, home: Path) -> None:
     if os.environ.get("LOSS_EXPLORER_HIRE") == "no" or store.workers() or now - _started.get(store.path, -PATIENCE_S) < PATIENCE_S:
         return
     _started[store.path] = now
-    with (home / "worker.log").open("ab") as log:
+    file = home / "worker.log"
+    with system(file, "written"), file.open("ab") as log:
         subprocess.Popen(
             [sys.executable, "-m", "explorer", "worker", "--store", str(store.path)],
             stdin=subprocess.DEVNULL,

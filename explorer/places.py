@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
+from explorer.errors import Refused
 from explorer.spec import Aligned, Connected, Recipe
 
 
@@ -21,8 +22,16 @@ def root() -> Path:
 def home() -> Path:
     """The user's folder for the store and for models made here; `LOSS_EXPLORER_HOME` overrides it. Created when missing."""
     path = Path(os.environ.get("LOSS_EXPLORER_HOME") or platformdirs.user_data_dir("loss-explorer", appauthor=False))
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"The explorer's folder {path} cannot be made: {error.strerror}. Choose another one with LOSS_EXPLORER_HOME.") from error
     return path
+
+
+def own(home: Path) -> tuple[Path, ...]:
+    """The folders in which the explorer keeps checkpoints itself: those it ships, those that were uploaded, and those made here."""
+    return root() / "sample_models", home / "uploads", home / "models"
 
 
 def shorten(path: Path) -> str:

@@ -32,6 +32,7 @@ from explorer.data import Dataset, fingerprint
 from explorer.errors import Refused
 from explorer.files import short, system
 from explorer.nets import shapes_of
+from explorer.roots import admit
 from explorer.spec import Method, ProblemSpec, SplitName
 
 log = logging.getLogger(__name__)
@@ -72,12 +73,12 @@ class Problem:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, or the symbols of a language model; empty for a regression."""
-        return _dataset(_source(self.spec)).classes
+        return _data(_source(self.spec)).classes
 
     def split(self, name: SplitName) -> Batch:
         """The samples of a split. Refused when it is empty, or when network, data and loss do not fit together."""
         _fits(_essence(self.spec))
-        dataset = _dataset(_source(self.spec))
+        dataset = _data(_source(self.spec))
         rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test)[name]
         if not len(rows):
             raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. Give it a larger share under [split] in problem.toml.")
@@ -321,6 +322,12 @@ def _shapes(network: Method) -> Mapping[str, tuple[int, ...]]:
     return shapes_of(_builder(network))
 
 
+def _data(source: _Source) -> Dataset:
+    if source.path:
+        admit(places.expand(source.path))  # here too: somebody who may read it may have had it opened before
+    return _dataset(source)
+
+
 @lru_cache(maxsize=8)
 def _dataset(source: _Source) -> Dataset:
     load = cast("Callable[..., Dataset]", methods.find("data", source.data.name))
@@ -344,7 +351,7 @@ def _rows(val: float, test: float, seed: int, n: int, fixed: int | None) -> dict
 @lru_cache(maxsize=64)
 def _fits(essence: _Essence) -> None:
     """Refused, in a sentence, unless the network takes the data's inputs and gives what the loss compares with its targets."""
-    dataset, options = _dataset(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
+    dataset, options = _data(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
     name = f"{essence.network.name} with {options}" if options else essence.network.name
     inputs, targets = dataset.inputs[:1], dataset.targets[:1]
     regression = dataset.sort == "numbers"

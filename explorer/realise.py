@@ -23,6 +23,7 @@ from explorer.norms import has_batch_norm, recalibrate, repair_towards, repaired
 from explorer.places import made_at, matched_at
 from explorer.problem import Problem
 from explorer.repair import nearest
+from explorer.roots import admit, admits
 from explorer.shards import digest
 from explorer.spec import Aligned, Connected, Fused, Loaded, Recipe, Shifted, SplitName, Trained
 from explorer.store import RunStore
@@ -68,7 +69,10 @@ def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
 
 
 def _load(recipe: Loaded, store: RunStore) -> Weights:
-    candidates = [places.expand(p) for p in dict.fromkeys([*store.whereabouts(recipe.digest), recipe.path]) if p]
+    known = [places.expand(p) for p in dict.fromkeys([*store.whereabouts(recipe.digest), recipe.path]) if p]
+    candidates = [p for p in known if admits(p)]
+    if known and not candidates:
+        admit(known[0])
     for path in candidates:
         if path.exists() and digest(path) == recipe.digest:
             weights = checkpoint.read(path).weights

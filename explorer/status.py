@@ -28,6 +28,7 @@ class Status:
     started: float | None
     finished: float | None
     now: float
+    roots: tuple[str, ...] | None = None  # the folders it may read, None for all (explorer.roots)
 
     @property
     def urgent(self) -> bool:

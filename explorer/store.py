@@ -16,13 +16,14 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
+from explorer.errors import Refused
 from explorer.facts import Facts, FieldFacts
 from explorer.points import Array, Points, rounded
 from explorer.spec import Field, Json, Run, Spec, Wish
@@ -32,6 +33,21 @@ URGENT, IDLE = 1, -1  # ranks of wishes; 0 is that of everything else
 LEASE_S = 15.0
 ATTEMPTS = 3  # a wish over which so many workers died in a row, without a single new point, is given up
 HOST = socket.gethostname()
+WISH = "id, kind, subject, urgent, spec, created, worker, lease, started, finished, error, stopped, attempts, done, total, fresh, message, result"
+TROUBLE: Mapping[int, str] = {  # what SQLite says, by the low byte of its code, and what to do
+    sqlite3.SQLITE_FULL: "there is no room left on its disk. Free some; everything that was kept before is still there",
+    sqlite3.SQLITE_IOERR: "its disk does not take or give what it should. Look whether it is full or failing; what was kept before is still there",
+    sqlite3.SQLITE_READONLY: "it may not be written to. Change its rights, or choose another folder with LOSS_EXPLORER_HOME",
+    sqlite3.SQLITE_CANTOPEN: "its folder is missing or may not be written to. Change its rights, or choose another folder with LOSS_EXPLORER_HOME",
+    sqlite3.SQLITE_BUSY: "others have kept it busy for half a minute. Try again",
+    sqlite3.SQLITE_CORRUPT: "its file is damaged. Move it away and put a copy in its place; without one, a new store begins empty",
+    sqlite3.SQLITE_NOTADB: "its file is no store. Move it away and put a copy in its place; without one, a new store begins empty",
+}
+
+
+class Unavailable(Refused):
+    """The store cannot be read or written for now; nothing that was kept is lost, and nothing was half kept."""
+
 
 MIGRATIONS = (
     """
@@ -55,20 +71,25 @@ MIGRATIONS = (
     CREATE TABLE worker (id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, device TEXT NOT NULL, beat REAL NOT NULL);
     """,
     "CREATE TABLE made (recipe TEXT PRIMARY KEY, facts TEXT NOT NULL, created REAL NOT NULL)",
+    "ALTER TABLE wish ADD COLUMN roots TEXT",  # JSON list of the folders it may read; NULL: all of them
 )
 
 
 class RunStore:
-    """One SQLite file. Safe to use from several threads and processes at once."""
+    """One SQLite file. Safe to use from several threads and processes at once.
 
-    def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time) -> None:
+    `roots`: the folders that a wish put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
+    """
+
+    def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
         self.path = Path(path)
         self.clock = clock
+        self.roots = roots
         self._local = threading.local()
         with self._write() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > len(MIGRATIONS):
-                raise RuntimeError(f"{self.path} was written by a newer explorer (schema {version}, known {len(MIGRATIONS)}). Upgrade the explorer.")
+                raise Unavailable(f"{self.path} was written by a newer explorer (schema {version}, known {len(MIGRATIONS)}). Upgrade the explorer.")
             for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
                 for statement in script.split(";"):
                     db.execute(statement)
@@ -85,10 +106,10 @@ class RunStore:
         subject = wish.field.id if isinstance(wish, Run) else wish.id
         with self._write() as db:
             db.execute(
-                "INSERT INTO wish (id, kind, subject, urgent, spec, created) VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0 "
+                "INSERT INTO wish (id, kind, subject, urgent, spec, created, roots) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, roots = excluded.roots "
                 "WHERE error IS NOT NULL OR stopped = 1",
-                (wish.id, type(wish).__name__, subject, rank, json.dumps(wish.to_json()), self.clock()),
+                (wish.id, type(wish).__name__, subject, rank, json.dumps(wish.to_json()), self.clock(), _listed(self.roots)),
             )
             db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, wish.id, rank))
         return wish.id
@@ -278,7 +299,7 @@ class RunStore:
                 db.execute(
                     "INSERT OR IGNORE INTO point (field, coords, value, seconds) SELECT field, coords, value, seconds FROM other.point ORDER BY seq"
                 )
-                db.execute("INSERT OR IGNORE INTO wish SELECT * FROM other.wish WHERE finished IS NOT NULL")
+                db.execute(f"INSERT OR IGNORE INTO wish ({WISH}) SELECT {WISH} FROM other.wish WHERE finished IS NOT NULL")
                 db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint ORDER BY rowid")
                 if db.execute("SELECT 1 FROM other.sqlite_schema WHERE name = 'made'").fetchone():
                     db.execute("INSERT OR IGNORE INTO made SELECT * FROM other.made")
@@ -301,7 +322,9 @@ class RunStore:
     @property
     def _db(self) -> sqlite3.Connection:
         if (db := getattr(self._local, "db", None)) is None:
-            db = sqlite3.connect(self.path.absolute().as_uri(), uri=True, timeout=30.0, isolation_level=None)
+            with _told(self.path):
+                db = sqlite3.connect(self.path.absolute().as_uri(), uri=True, timeout=30.0, isolation_level=None, factory=_Connection)
+            db.file = self.path
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             self._local.db = db
@@ -313,10 +336,11 @@ class RunStore:
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
+            db.execute("COMMIT")
         except BaseException:
-            db.execute("ROLLBACK")
+            if db.in_transaction:  # SQLite has rolled back itself when the disk is full
+                db.execute("ROLLBACK")
             raise
-        db.execute("COMMIT")
 
     def _bury(self) -> None:
         """End the leases of workers that died on this machine, without waiting for them to run out."""
@@ -328,27 +352,7 @@ class RunStore:
                     db.execute("DELETE FROM worker WHERE id = ?", (id,))
 
     def _status(self, row: tuple[object, ...]) -> Status:
-        columns = [
-            "id",
-            "kind",
-            "subject",
-            "urgent",
-            "spec",
-            "created",
-            "worker",
-            "lease",
-            "started",
-            "finished",
-            "error",
-            "stopped",
-            "attempts",
-            "done",
-            "total",
-            "fresh",
-            "message",
-            "result",
-        ]
-        r = dict(zip(columns, row, strict=True))
+        r = dict(zip((*WISH.split(", "), "roots"), row, strict=True))
         now = self.clock()
         if r["error"] is not None:
             state: State = "failed"
@@ -373,7 +377,37 @@ class RunStore:
             started=cast("float | None", r["started"]),
             finished=cast("float | None", r["finished"]),
             now=now,
+            roots=tuple(cast("list[str]", json.loads(cast("str", r["roots"])))) if r["roots"] is not None else None,
         )
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose statements say in a sentence what is wrong with the file."""
+
+    file = Path()
+
+    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> sqlite3.Cursor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        with _told(self.file):
+            return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        with _told(self.file):
+            return super().executemany(sql, parameters)
+
+
+@contextmanager
+def _told(path: Path) -> Generator[None, None, None]:
+    """What SQLite says about the file, as Unavailable; a mistake in a statement stays what it is."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if (trouble := TROUBLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)) is None:
+            raise
+        raise Unavailable(f"The store {path} is not available: {trouble} ({error}).") from error
+
+
+def _listed(roots: Sequence[str] | None) -> str | None:
+    return None if roots is None else json.dumps(list(roots))
 
 
 def _dimension(field: Field) -> int:

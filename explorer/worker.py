@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from explorer.errors import Refused, Stopped
@@ -20,13 +20,16 @@ from explorer.look import look
 from explorer.matching import Progress
 from explorer.places import made_at
 from explorer.realise import realise
+from explorer.roots import within
 from explorer.run import Report, keep
 from explorer.spec import Json, Look, Make, Run, Study
 from explorer.status import Status
-from explorer.store import IDLE, LEASE_S, RunStore
+from explorer.store import IDLE, LEASE_S, RunStore, Unavailable
 
 log = logging.getLogger(__name__)
 POLL_S = 0.1
+RETRY_S = 2.0  # between two attempts to write to a store that takes nothing
+RETRIES = 300
 
 
 class Worker:
@@ -41,7 +44,13 @@ class Worker:
         with self._heartbeat():
             last = time.monotonic()
             while time.monotonic() - last < idle_s:
-                if self.work_one():
+                try:
+                    busy = self.work_one()
+                except Unavailable as trouble:
+                    log.warning("%s", trouble)
+                    time.sleep(RETRY_S)
+                    continue
+                if busy:
                     last = time.monotonic()
                 else:
                     time.sleep(POLL_S)
@@ -59,19 +68,29 @@ class Worker:
         claimed = self.store.claim(self.id, above=above)
         if claimed is None:
             return False
+        done, result, error = False, None, None
         try:
-            done, result = self._do(claimed)
-            self.store.release(claimed.id, self.id, finished=done, result=result)
+            with within(claimed.roots, self.home):
+                done, result = self._do(claimed)
         except Refused as refusal:
-            self.store.release(claimed.id, self.id, error=str(refusal))
+            error = str(refusal)
         except MemoryError:
-            self.store.release(claimed.id, self.id, error="There is not enough memory for this. Use fewer or smaller models.")
+            error = "There is not enough memory for this. Use fewer or smaller models."
         except Exception as bug:
             log.exception("Wish %s failed", claimed.id)
-            self.store.release(
-                claimed.id, self.id, error=f"The explorer itself failed here ({type(bug).__name__}: {bug}). The worker's log has the details."
-            )
+            error = f"The explorer itself failed here ({type(bug).__name__}: {bug}). The worker's log has the details."
+        self._lay_down(claimed, done, result, error)
         return True
+
+    def _lay_down(self, claimed: Status, done: bool, result: Json, error: str | None) -> None:
+        """Release a wish. While the store takes nothing (a full disk), wait: what was found out is not thrown away, and nobody else could write it either."""
+        for _ in range(RETRIES):
+            try:
+                return self.store.release(claimed.id, self.id, finished=done, error=error, result=result)
+            except Unavailable as trouble:
+                log.warning("%s", trouble)
+                time.sleep(RETRY_S)
+        raise Unavailable(f"The store {self.store.path} has taken nothing for too long.")
 
     def _do(self, claimed: Status) -> tuple[bool, Json]:
         report = self._reporter(claimed)
@@ -106,7 +125,8 @@ class Worker:
 
         def beat() -> None:
             while not over.wait(LEASE_S / 5):
-                self.store.beat(self.id, pid=os.getpid(), device=self.device)
+                with suppress(Unavailable):  # it may be available again at the next beat
+                    self.store.beat(self.id, pid=os.getpid(), device=self.device)
 
         self.store.beat(self.id, pid=os.getpid(), device=self.device)
         thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
@@ -116,7 +136,8 @@ class Worker:
         finally:
             over.set()
             thread.join()
-            self.store.retire(self.id)
+            with suppress(Unavailable):  # then the others notice by themselves that it is gone
+                self.store.retire(self.id)
 
 
 def _progress(report: Report) -> Progress:

@@ -10,7 +10,7 @@ import pytest
 
 from explorer.facts import Facts
 from explorer.spec import Field, Loaded, Look, Make, Method, ProblemSpec, Run
-from explorer.store import ATTEMPTS, LEASE_S, MIGRATIONS, RunStore
+from explorer.store import ATTEMPTS, LEASE_S, MIGRATIONS, RunStore, Unavailable
 
 PROBLEM = ProblemSpec(Method("mlp"), Method("digits"))
 
@@ -245,7 +245,7 @@ def test_a_store_of_a_newer_explorer_is_left_alone(tmp_path):
     path = tmp_path / "store.sqlite"
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-    with pytest.raises(RuntimeError, match="newer explorer"):
+    with pytest.raises(Unavailable, match="newer explorer"):
         RunStore(path)
 
 

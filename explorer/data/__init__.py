@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from explorer.errors import Refused
 from explorer.files import short
+from explorer.roots import admit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,7 +110,8 @@ def fingerprint(path: Path | None) -> str:
 
 @contextmanager
 def reading(path: Path) -> Generator[None, None, None]:
-    """What the system says against reading a path, as a sentence."""
+    """What the system says against reading a path, as a sentence; and whether it may be read at all (explorer.roots)."""
+    admit(path)
     try:
         yield
     except FileNotFoundError:

@@ -130,7 +130,9 @@ def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -
         with words:
             st.progress(min(done / total, 1.0) if total else 0.0, text=state.sentence(running))
         with button:
-            st.button("Stop", icon=":material/stop:", on_click=_stop, args=(store, statuses), key="align-stop", width="stretch")
+            st.button(
+                "Stop", icon=":material/stop:", on_click=shell.stop, args=tuple(s.id for s in statuses if s.active), key="align-stop", width="stretch"
+            )
     elif any(s.state == "stopped" for s in statuses) or len(statuses) < len(comparison.runs(store)):
         with words:
             st.caption("Stopped. What was measured is kept." if statuses else "This was not computed here yet.")
@@ -140,12 +142,6 @@ def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -
 
 def _resume(comparison: Comparison) -> None:
     want(comparison)
-
-
-def _stop(store: RunStore, statuses: list[Status]) -> None:
-    for status in statuses:
-        if status.active:
-            store.stop(status.id)
 
 
 def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) -> None:
@@ -206,7 +202,7 @@ def _again(store: RunStore, comparison: Comparison) -> None:
 
 
 def _make_again(store: RunStore, comparison: Comparison) -> None:
-    store.forget(comparison.make().id)
+    shell.forget(comparison.make().id)
     shell.want(comparison.make(), urgent=True)
 
 

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer import roots
 from explorer.errors import Refused
 from explorer.facts import Facts, Seen
 from explorer.figures import matrix
 from explorer.files import SUFFIXES
 from explorer.points import Array
+from explorer.roots import admit
 from explorer.shards import stamp
 from explorer.spec import Look, ProblemSpec
 from explorer.status import Status
@@ -28,12 +30,18 @@ def add(store: RunStore) -> None:
     with st.expander("Add your own", icon=":material/add:", expanded=not store.checkpoints()):
         path_form, upload = st.columns([3, 2], gap="large")
         with path_form, st.form("by-path", border=False):
-            text = st.text_input("File or folder on this computer", placeholder="/home/me/runs/seed-0.safetensors", key="path")
+            open_to = roots.named()
+            text = st.text_input(
+                "File or folder on this computer" if open_to is None else "File or folder on the server",
+                placeholder="/home/me/runs/seed-0.safetensors" if open_to is None else f"{open_to[0]}/…",
+                key="path",
+                help=None if open_to is None else f"Open to you are: {', '.join(open_to)}.",
+            )
             known = {p.id: p for f in store.checkpoints() if (p := f.problem) is not None}
             names = {"": RECOGNISE, **{i: title(p) for i, p in known.items()}}
             chosen = st.selectbox("Fits the problem", list(names), format_func=lambda i: names[str(i)], key="path-problem")
             if st.form_submit_button("Look", icon=":material/search:") and text.strip():
-                _look(store, Path(text.strip()).expanduser(), known.get(chosen))
+                _look(_typed(text.strip()), known.get(chosen))
         with upload:
             files = st.file_uploader(
                 f"Or upload small files (up to {UPLOAD_MB} MB)",
@@ -44,7 +52,7 @@ def add(store: RunStore) -> None:
             )
             if files and st.button("Register the uploads", icon=":material/upload:"):
                 for file in files:
-                    _look(store, uploads.keep(file.name, file.getvalue()), None)
+                    _upload(file.name, file.getvalue())
     looks: list[str] = st.session_state.get("looks", [])
     if looks:
         active = any((s := store.status(i)) is not None and s.active for i in looks)
@@ -56,14 +64,32 @@ def title(problem: ProblemSpec) -> str:
     return problem.title or problem.name
 
 
-def _look(store: RunStore, path: Path, problem: ProblemSpec | None) -> None:
-    """Put the wish down; a path without a checkpoint is said at once."""
+def _typed(text: str) -> Path:
     try:
-        id = shell.want(Look(str(path.resolve()), stamp(path), problem))
+        return Path(text).expanduser()
+    except RuntimeError:  # ~ of a user whom the system does not know
+        return Path(text)
+
+
+def _look(path: Path, problem: ProblemSpec | None) -> None:
+    """Put the wish down; a path without a checkpoint, or outside the folders that are open here, is said at once."""
+    try:
+        admit(path)
+        mark = stamp(path)  # first: it refuses what is no path at all
+        id = shell.want(Look(str(path.resolve()), mark, problem))
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
     st.session_state["looks"] = [id, *(i for i in st.session_state.get("looks", []) if i != id)][:8]
+
+
+def _upload(name: str, content: bytes) -> None:
+    try:
+        path = uploads.keep(name, content)
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return
+    _look(path, None)
 
 
 def _looks(store: RunStore, ids: list[str], was_active: bool) -> None:
@@ -116,7 +142,7 @@ def show(store: RunStore) -> None:
             "Remove this family from the list",
             icon=":material/close:",
             on_click=_remove,
-            args=(store, facts),
+            args=(facts,),
             key=f"remove-{chosen}",
             help="The files are not touched, and what was measured with them stays.",
         )
@@ -128,9 +154,8 @@ def show(store: RunStore) -> None:
     _distances(store, chosen, facts)
 
 
-def _remove(store: RunStore, facts: list[Facts]) -> None:
-    for fact in facts:
-        store.unregister(fact.path)
+def _remove(facts: list[Facts]) -> None:
+    shell.unregister(*(fact.path for fact in facts))
 
 
 def _families(store: RunStore) -> dict[str, list[Facts]]:

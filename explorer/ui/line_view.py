@@ -114,7 +114,7 @@ def _progress(store: RunStore, status: Status) -> None:
             st.caption(state.sentence(status))
     with button:
         if status.active:
-            st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(status.id,), key=f"stop-{status.id}", width="stretch")
+            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}", width="stretch")
         elif status.state == "stopped":
             st.button("Resume", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}", width="stretch")
 

@@ -73,14 +73,14 @@ def _row(store: RunStore, status: Status) -> None:
             else:
                 shell.link("paths", "Open", icon=":material/open_in_new:", runs=status.id)
             if status.active:
-                st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(status.id,), key=f"stop-{status.id}")
+                st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}")
             else:
                 if status.state in ("stopped", "failed"):
                     st.button("Resume", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}")
                 st.button(
                     "Remove from the list",
                     icon=":material/close:",
-                    on_click=store.forget,
+                    on_click=shell.forget,
                     args=(status.id,),
                     key=f"forget-{status.id}",
                     help="The measured points stay in the store.",

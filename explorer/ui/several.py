@@ -53,7 +53,7 @@ def progress(store: RunStore, several: Sequence[Named], *, key: str) -> None:
         with words:
             st.progress(_share(status), text=f"{one.name}: {state.sentence(status)}" + (f" · {len(busy) - 1} more waiting" if len(busy) > 1 else ""))
         with button:
-            st.button("Stop", icon=":material/stop:", on_click=_stop, args=(store, busy), key=f"{key}-stop", width="stretch")
+            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=tuple(s.id for _, s in busy), key=f"{key}-stop", width="stretch")
     elif len(statuses) < len(several) or any(s.state == "stopped" for _, s in statuses):
         with words:
             st.caption("Stopped. What was trained and measured is kept." if statuses else "This was not computed here yet.")
@@ -63,11 +63,6 @@ def progress(store: RunStore, several: Sequence[Named], *, key: str) -> None:
 
 def _share(status: Status) -> float:
     return min(status.done / status.total, 1.0) if status.total else 0.0
-
-
-def _stop(store: RunStore, busy: Sequence[tuple[Named, Status]]) -> None:
-    for _, status in busy:
-        store.stop(status.id)
 
 
 def _resume(several: Sequence[Named]) -> None:

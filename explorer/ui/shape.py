@@ -97,7 +97,7 @@ def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, 
         with words:
             st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=state.sentence(status))
         with button:
-            st.button("Stop", icon=":material/stop:", on_click=store.stop, args=(wish.id,), key=f"stop-{wish.id}", width="stretch")
+            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(wish.id,), key=f"stop-{wish.id}", width="stretch")
     elif status.result is not None:
         draw(status.result, names)
     if was_active != status.active:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,10 +11,12 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.pages_manager import PagesManager
 
-from explorer import places
+from explorer import places, roots
+from explorer.errors import Refused
 from explorer.hire import hire
 from explorer.spec import Loaded, Recipe, Wish
 from explorer.store import RunStore
+from explorer.ui import gate
 
 # (file, title, icon); a page's address is the name of its file.
 PAGES = (
@@ -34,7 +37,15 @@ def frame() -> None:
     # An emoji here keeps Streamlit from asking a font server for the pages' icons.
     st.set_page_config(page_title="Loss-landscape explorer", page_icon="🗺️", layout="wide")
     st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 3rem }</style>")
-    navigation().run()
+    gate.require()
+    page = navigation()
+    gate.leave()
+    if trouble := st.session_state.pop("trouble", ""):
+        st.error(trouble, icon=":material/error:")
+    try:
+        page.run()
+    except Refused as refusal:  # that of a store which is not available, for one
+        st.error(str(refusal), icon=":material/error:")
 
 
 def navigation() -> StreamlitPage:
@@ -78,13 +89,13 @@ def view(titles: Mapping[str, str]) -> str:
 
 
 def store() -> RunStore:
-    """The user's store, with the shipped samples in it."""
+    """The user's store, with the shipped samples in it. Refused when it is not available."""
     return _store(places.home())
 
 
 @st.cache_resource(show_spinner=False)
 def _store(home: Path) -> RunStore:
-    opened = RunStore(home / "store.sqlite")
+    opened = RunStore(home / "store.sqlite", roots=roots.named())
     hire(opened, home)  # it loads torch while the first page is being read
     if (shipped := places.root() / "sample_models" / "samples.sqlite").is_file():
         opened.absorb(shipped)
@@ -92,10 +103,11 @@ def _store(home: Path) -> RunStore:
 
 
 def want(wish: Wish, *, urgent: bool = False, idle: bool = False) -> str:
-    """Put a wish down and see to it that somebody takes it up."""
-    id = store().want(wish, urgent=urgent, idle=idle)
-    tend()
-    return id
+    """Put a wish down and see to it that somebody takes it up. What the store has against it is said at the head of the page."""
+    with _excused():
+        store().want(wish, urgent=urgent, idle=idle)
+        tend()
+    return wish.id
 
 
 def resume(wish: Wish) -> None:
@@ -103,10 +115,41 @@ def resume(wish: Wish) -> None:
     want(wish)
 
 
+def stop(*ids: str) -> None:
+    """Give wishes up (a callback of buttons)."""
+    with _excused():
+        for id in ids:
+            store().stop(id)
+
+
+def forget(id: str) -> None:
+    """Take a wish off the list (a callback of buttons)."""
+    with _excused():
+        store().forget(id)
+
+
+def unregister(*paths: str) -> None:
+    """Take checkpoints off the list (a callback of buttons)."""
+    with _excused():
+        for path in paths:
+            store().unregister(path)
+
+
 def tend() -> None:
     """Hire a worker when something waits and nobody is there."""
-    if store().waiting():
-        hire(store(), places.home())
+    with _excused():
+        if store().waiting():
+            hire(store(), places.home())
+
+
+@contextmanager
+def _excused() -> Generator[None, None, None]:
+    """A callback or a fragment has no page to speak on: what is refused in it is said beside the page now, and at its head when it runs again."""
+    try:
+        yield
+    except Refused as refusal:
+        st.toast(str(refusal), icon=":material/error:")
+        st.session_state["trouble"] = str(refusal)
 
 
 def file_of(recipe: Recipe) -> str:
