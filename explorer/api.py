@@ -34,6 +34,7 @@ from explorer import problem as problems
 from explorer.errors import Refused
 from explorer.figures import line as line_figure
 from explorer.figures import plane as plane_figure
+from explorer.figures.certificate import certified
 from explorer.figures.plane import Marker, Surface
 from explorer.frame import Window
 from explorer.look import recognise
@@ -41,6 +42,7 @@ from explorer.matched import Matched
 from explorer.places import home as default_home
 from explorer.places import made_at, matched_at
 from explorer.points import Points
+from explorer.preview import Certificate
 from explorer.realise import realise
 from explorer.run import keep
 from explorer.shards import checkpoints_at, digest, name_for
@@ -108,10 +110,20 @@ class Plane:
 
     def surface(self, metric: str = "loss") -> Surface:
         """The values by their distances along both axes; errors are in percent."""
-        size = self.run.sampler["size"]
-        assert isinstance(size, int)
-        scale = 100.0 if metric == "error" else 1.0
-        return plane_figure.surface(self.points, self.run.field.metrics.index(metric), self.window, size, scale=scale)
+        return self._seen(metric)[0]
+
+    def certificate(self, metric: str = "loss") -> Certificate | None:
+        """How wrong a refined picture may be between its measured points; None for an even grid."""
+        return self._seen(metric)[1]
+
+    def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
+        index, scale = self.run.field.metrics.index(metric), 100.0 if metric == "error" else 1.0
+        options = self.run.sampler.kwargs()
+        if isinstance(size := options.get("size"), int):
+            return plane_figure.surface(self.points, index, self.window, size, scale=scale), None
+        finest = options["finest"]
+        assert isinstance(finest, int)
+        return plane_figure.smooth(self.points, index, self.window, finest, scale=scale, relative=metric == "loss")
 
     def table(self) -> pd.DataFrame:
         """One row for each point: its distances x and y in the plane, and the mean of each metric."""
@@ -121,18 +133,20 @@ class Plane:
 
     def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
         """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
-        corners = self.run.field.corners if self.run.field.chart.name == "plane" else self.run.field.corners[:1]
+        corners = [c for c in self.run.field.corners if self.run.field.chart.name == "plane" or not isinstance(c, Shifted)]
         frame = self.window.frame
         markers = [
             Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)
         ]
+        drawn, certificate = self._seen(metric)
+        made = f"{len(self.points)} measured points" if drawn.guess is None else certified(certificate, drawn.measured, unit="%").rstrip(".")
         return plane_figure.figure(
-            self.surface(metric),
+            drawn,
             markers,
             [],
             z_title=line_figure.y_title(self.run.field, metric),
             title=f"{metric} in the plane of {', '.join(m.name for m in markers)}",
-            footnote=f"{len(self.points)} measured points, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances between weights are true.",
+            footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances between weights are true.",
             log=metric == "loss" if log is None else log,
         )
 
@@ -259,6 +273,7 @@ def connect(
 def landscape(
     *models: str | Path | Recipe,
     size: int = 33,
+    refine: bool = False,
     margin: float = 0.25,
     problem: str | Path | ProblemSpec | None = None,
     split: SplitName = "test",
@@ -271,12 +286,13 @@ def landscape(
 ) -> Plane:
     """Measure the plane through three models, or the one closest to more, at size × size points. Further arguments as in `interpolate`.
 
+    `refine`: only where the picture needs it (sample/surface), with a certificate; `size` does not count then.
     `margin`: how far the picture reaches beyond the models on every side, as a share of its longer side.
     """
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(models[0], problem)
     chart = methods.method("chart", "plane", {"margin": margin})
     field = Field(under(spec, loss), tuple(map(loaded, models)), chart, split=split, samples=samples, buffers=buffers)
-    return _plane(field, size, report, home, device)
+    return _plane(field, size, refine, report, home, device)
 
 
 def landscape_around(
@@ -284,8 +300,10 @@ def landscape_around(
     *,
     directions: str = "random",
     options: Mapping[str, object] | None = None,
+    towards: tuple[str | Path | Recipe, str | Path | Recipe] | None = None,
     extent: float = 1.0,
     size: int = 33,
+    refine: bool = False,
     problem: str | Path | ProblemSpec | None = None,
     split: SplitName = "test",
     samples: int = 0,
@@ -295,15 +313,22 @@ def landscape_around(
     home: Path | None = None,
     device: str = "cpu",
 ) -> Plane:
-    """Measure the plane around a model along two directions, `extent` lengths of the first one to every side. Further arguments as in `landscape`."""
+    """Measure the plane around a model along two directions, `extent` lengths of the first one to every side. Further arguments as in `landscape`.
+
+    `directions`: a method that finds them, with its `options`; or `towards`: the two models that they lead to.
+    """
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(model, problem)
-    corners = Shifted.both(spec, loaded(model), methods.method("direct", directions, options))
+    if towards is None:
+        corners = Shifted.both(spec, loaded(model), methods.method("direct", directions, options))
+    else:
+        corners = (loaded(model), *map(loaded, towards))
     chart = methods.method("chart", "directions", {"extent": extent})
-    return _plane(Field(under(spec, loss), corners, chart, split=split, samples=samples, buffers=buffers), size, report, home, device)
+    return _plane(Field(under(spec, loss), corners, chart, split=split, samples=samples, buffers=buffers), size, refine, report, home, device)
 
 
-def _plane(field: Field, size: int, report: Reporter, home: Path | None, device: str) -> Plane:
-    run, points = _measured(Run(field, methods.method("sample", "grid", {"size": size})), report, home, device)
+def _plane(field: Field, size: int, refine: bool, report: Reporter, home: Path | None, device: str) -> Plane:
+    sampler = methods.method("sample", "surface") if refine else methods.method("sample", "grid", {"size": size})
+    run, points = _measured(Run(field, sampler), report, home, device)
     known = RunStore((home or default_home()) / "store.sqlite").field(field.id)
     assert known is not None
     window = cast("Window", methods.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))

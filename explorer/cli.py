@@ -300,6 +300,9 @@ def plane(
     option: MethodOptions = None,
     extent: Annotated[float, typer.Option(help="With --around: how far, in lengths of the first direction.")] = 1.0,
     size: Annotated[int, typer.Option(min=3, max=257, help="Points along each side.")] = 33,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Points only where the picture needs them, and how wrong it may be; instead of --size.")
+    ] = False,
     problem: ProblemOption = None,
     split: SplitOption = Split.test,
     samples: SamplesOption = 0,
@@ -325,6 +328,7 @@ def plane(
             raise Refused(f"A plane goes through three checkpoints or more, or around one with --around; got {len(models)}.")
         from explorer.devices import device_for
         from explorer.figures import curve as curve_figure
+        from explorer.figures.certificate import certified
 
         draw = (
             partial(api.landscape_around, models[0], directions=around, options=_options("direct", around, option or []), extent=extent)
@@ -334,6 +338,7 @@ def plane(
         with _progress("Measuring") as report:
             done = draw(
                 size=size,
+                refine=refine,
                 problem=problem,
                 split=split.value,
                 samples=samples,
@@ -354,6 +359,8 @@ def plane(
             f" to {done.table()['loss'].max():.4g} nat · {int(grid.lost.sum())} without a finite loss",
             highlight=False,
         )
+        if refine:
+            out.print(certified(done.certificate(), grid.measured), highlight=False)
 
 
 def _free(file: Path | None) -> None:

@@ -51,3 +51,20 @@ def test_the_middle_of_a_plane_around_a_model_is_the_model(tiny, home):
     assert np.array_equal(planes[0].surface().z, planes[1].surface().z)
     assert not np.array_equal(planes[0].surface().z, planes[2].surface().z)
     assert planes[2].surface().z[1, 1] == middle
+
+
+def test_a_plane_towards_two_models_holds_them_at_their_distances(tiny, home, tmp_path):
+    """From the first, along any two directions; refined, it says how wrong it may be."""
+    a, b = (checkpoint.read(p).weights for p in (tiny.a, tiny.b))
+    c = tmp_path / "c.safetensors"
+    checkpoint.write(c, {k: v.flip(0).contiguous() for k, v in b.items()})
+    plane = landscape_around(tiny.a, towards=(tiny.b, c), refine=True, samples=64, problem=tiny.folder, home=home)
+    apart = sum(float((a[k].double() - b[k].double()).square().sum()) for k in a) ** 0.5
+    assert plane.window.frame.corners[:2] == pytest.approx(np.array([[0, 0], [apart, 0]]), rel=1e-6)
+    certificate = plane.certificate()
+    assert certificate is not None
+    assert certificate.source == "jury"
+    figure = plane.figure()
+    assert "a, b, c" in figure.layout.title.text
+    assert "held-out" in figure.layout.annotations[-1].text
+    assert landscape(tiny.a, tiny.b, c, size=3, problem=tiny.folder, home=home).certificate() is None

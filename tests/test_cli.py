@@ -1,6 +1,7 @@
 """The command line: numbers with their interval, and one clear sentence for every bad input."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -212,3 +213,9 @@ def test_plane_writes_its_values(tiny, home, tmp_path):
 def test_two_checkpoints_make_no_plane(tiny, home):
     """The sentence says what does."""
     assert "three checkpoints or more" in run("plane", tiny.a, tiny.b, code=2)
+
+
+def test_a_refined_plane_is_certified(tiny, home):
+    """How wrong the picture may be stands under the numbers."""
+    said = run("plane", tiny.a, "--around", "random", "--refine", "--samples", "64")
+    assert re.search(r"certified by \d+ held-out random ones", " ".join(said.split()))

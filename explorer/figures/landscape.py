@@ -12,6 +12,8 @@ from explorer.figures.curve import INK, Curve
 from explorer.figures.plane import SCALE, Marker, Surface, Trace
 from explorer.points import Array
 
+WALL = {"showbackground": False, "gridcolor": "rgba(128,128,128,0.4)"}  # of a relief: seen on light and on dark pages
+
 
 def sections(grid: Surface, x: float, y: float) -> tuple[Curve, Curve]:
     """The row and the column of cells that run through a place: values against the distance to the right, and against the distance upwards."""
@@ -34,9 +36,15 @@ def height(grid: Surface, x: Array, y: Array) -> Array:
     return np.where((u >= 0) & (u <= 1) & (v >= 0) & (v <= 1), (1 - v) * lower + v * upper, np.nan)
 
 
-def relief(grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *, z_title: str, log: bool) -> go.Figure:
-    """The plane as a surface to turn around. Models and paths stand on it; where it is not measured it has holes."""
+def relief(
+    grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *, z_title: str, log: bool, span: tuple[float, float] | None = None
+) -> go.Figure:
+    """The plane as a surface to turn around. Models and paths stand on it; where it is not measured it has holes.
+
+    span: the values with the lowest and the highest colour, and the ends of the axis upwards, for planes that are compared.
+    """
     z = np.where(grid.z > 0, grid.z, np.nan) if log else grid.z
+    ends = None if span is None else np.log10(span).tolist() if log else list(span)
     fig = go.Figure(
         go.Surface(
             x=grid.x,
@@ -44,6 +52,8 @@ def relief(grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *,
             z=z,
             surfacecolor=np.log10(z) if log else z,
             colorscale=SCALE,
+            cmin=ends[0] if ends else None,
+            cmax=ends[1] if ends else None,
             showscale=False,
             hovertemplate="(%{x:.4g}, %{y:.4g})<br>" + escape(z_title, quote=False) + " %{z:.4g}<extra></extra>",
         )
@@ -75,9 +85,9 @@ def relief(grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *,
         height=560,
         legend={"orientation": "h", "y": 1.02},
         scene={
-            "xaxis": {"title": "distance"},
-            "yaxis": {"title": "distance"},
-            "zaxis": {"title": escape(z_title, quote=False), "type": "log" if log else "linear"},
+            "xaxis": WALL | {"title": "distance"},
+            "yaxis": WALL | {"title": "distance"},
+            "zaxis": WALL | {"title": escape(z_title, quote=False), "type": "log" if log else "linear", "range": ends},
             "aspectmode": "manual",
             "aspectratio": {"x": 1, "y": float(np.ptp(grid.y) / np.ptp(grid.x)), "z": 0.6},
         },

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from explorer.figures.curve import INK
 from explorer.frame import Window
 from explorer.points import Array, Points
+from explorer.preview import Certificate, Mask, preview
 
 SCALE = "Cividis"  # light is high; the same to all common kinds of colour vision
 
@@ -40,17 +41,22 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """(nx,) and (ny,) distances, (ny, nx) values: NaN where nothing is measured yet; `lost`: (ny, nx) whether it was measured and is no finite number."""
+    """(nx,) and (ny,) distances, (ny, nx) values: NaN where nothing is measured yet; `lost`: (ny, nx) whether it was measured and is no finite number.
+
+    guess: (ny, nx) which of the values are no measurements, but predicted between such. None: not one.
+    """
 
     x: Array
     y: Array
     z: Array
-    lost: Array
+    lost: Mask
+    guess: Mask | None = None
 
     @property
     def measured(self) -> int:
         """How many cells are known."""
-        return int((np.isfinite(self.z) | self.lost).sum())
+        known = np.isfinite(self.z) | self.lost
+        return int((known if self.guess is None else known & ~self.guess).sum())
 
 
 def surface(points: Points, metric: int, window: Window, size: int, *, scale: float = 1.0) -> Surface:
@@ -66,6 +72,18 @@ def surface(points: Points, metric: int, window: Window, size: int, *, scale: fl
         lost[cell[on_grid, 1], cell[on_grid, 0]] = ~np.isfinite(mean)[on_grid]
     x, y = window.places(np.stack([axis, axis], axis=1)).T
     return Surface(x, y, z, lost)
+
+
+def smooth(
+    points: Points, metric: int, window: Window, size: int, *, scale: float = 1.0, relative: bool = True
+) -> tuple[Surface, Certificate | None]:
+    """A preview on size × size nodes, and how wrong it may be: explorer.preview. `relative`: on the logarithm, for a loss. Where it says nothing it is lost."""
+    found = preview(points, size, metric=metric, relative=relative)
+    axis = np.linspace(0.0, 1.0, size)
+    x, y = window.places(np.stack([axis, axis], axis=1)).T
+    z, measured = scale * found.values.T, found.measured.T
+    begun = bool(np.isfinite(z[~measured]).any()) or bool(measured.all())
+    return Surface(x, y, z, np.isnan(z) & (measured | begun), ~measured), found.certificate
 
 
 def figure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from explorer import methods
 from explorer.errors import Refused
@@ -14,19 +15,37 @@ from explorer.ui import forms, losses
 from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
 
 COARSE = 17  # points along each side of the first picture; each finer one is nested in the next
+FINEST = 65  # nodes along each side of a smooth preview, and of a refinement
+BUDGET = 1700  # points of a refinement, those of a 33 × 33 grid that may be there already among them
+SAMPLES = (0, 64, 128, 256, 512, 1024, 2048)
 PLANES = ("plane", "directions")  # the charts that this page draws
-THREE, AROUND, MANY = "through three models", "around one model", "closest to many models"
+THREE, AROUND, TOWARDS, MANY = "through three", "around one", "from one to two", "closest to many"
 
 
-def through(problem: ProblemSpec, models: tuple[Recipe, ...], *, size: int = COARSE) -> Run:
+def through(problem: ProblemSpec, models: tuple[Recipe, ...], *, size: int = COARSE, samples: int = 0) -> Run:
     """The plane of three models, or the one closest to more of them."""
-    return _grid(Field(problem, models, methods.method("chart", "plane")), size)
+    return _grid(Field(problem, models, methods.method("chart", "plane"), samples=samples), size)
 
 
-def around(problem: ProblemSpec, model: Recipe, directions: Method, extent: float, *, size: int = COARSE) -> Run:
+def around(problem: ProblemSpec, model: Recipe, directions: Method, extent: float, *, size: int = COARSE, samples: int = 0) -> Run:
     """The plane around a model along two directions."""
+    return towards(problem, Shifted.both(problem, model, directions), extent, size=size, samples=samples)
+
+
+def towards(problem: ProblemSpec, corners: tuple[Recipe, ...], extent: float, *, size: int = COARSE, samples: int = 0) -> Run:
+    """The plane around the first of three models along the directions to the two others."""
     chart = methods.method("chart", "directions", {"extent": extent})
-    return _grid(Field(problem, Shifted.both(problem, model, directions), chart), size)
+    return _grid(Field(problem, corners, chart, samples=samples), size)
+
+
+def with_samples(run: Run, samples: int) -> Run:
+    """The same plane measured on other samples of the split; 0: on all."""
+    return replace(run, field=replace(run.field, samples=samples))
+
+
+def refined(run: Run) -> Run:
+    """More points where the picture needs them, and some that say how wrong it still is."""
+    return Run(run.field, methods.method("sample", "surface", {"start": COARSE, "finest": FINEST, "budget": BUDGET}))
 
 
 def finer(run: Run, size: int) -> Run:
@@ -39,16 +58,21 @@ def is_around(field: Field) -> bool:
     return field.chart.name == "directions"
 
 
+def models_of(field: Field) -> tuple[Recipe, ...]:
+    """The corners that are models; the others only stand for a direction."""
+    return tuple(c for c in field.corners if not isinstance(c, Shifted)) if is_around(field) else field.corners
+
+
 def name_of(run: Run) -> str:
     """What a plane is called."""
     corners = run.field.corners
-    if is_around(run.field):
-        direction = corners[1]
-        assert isinstance(direction, Shifted)
-        seed = direction.method.kwargs().get("seed")
-        return f"{corners[0].name or corners[0].id}, {direction.method.name} directions" + (f", seed {seed}" if seed is not None else "")
     names = [c.name or c.id for c in corners]
-    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]} ({len(names)} models)"
+    if not is_around(run.field):
+        return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]} ({len(names)} models)"
+    if not isinstance(direction := corners[1], Shifted):
+        return f"{names[0]}, towards {names[1]} and {names[2]}"
+    seed = direction.method.kwargs().get("seed")
+    return f"{names[0]}, {direction.method.name} directions" + (f", seed {seed}" if seed is not None else "")
 
 
 def default(store: RunStore) -> Run | None:
@@ -61,35 +85,49 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
     """Draw the form; the planes when the person presses Draw."""
     first = shown[0] if shown else None
     key = f"landscape-{first.id if first else 'new'}"
-    corners = first.field.corners if first else ()
-    if first and is_around(first.field):
-        corners = corners[:1]
+    corners = models_of(first.field) if first else ()
     every = families(store, first.field.problem, corners) if first else families(store)
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
     with st.container(border=True):
-        one, two, go = st.columns([3, 6, 2], vertical_alignment="bottom")
+        one, two, go = st.columns([4, 8, 3], vertical_alignment="bottom")
         with one:
             start = [key_of(c) for c in corners] or [st.query_params.get("a", "")]
             here = family_of(store, every, start[0])
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
-        kinds = [k for k, least in ((THREE, 3), (AROUND, 1), (MANY, 4)) if len(models) >= least]
-        was = AROUND if first and is_around(first.field) else MANY if len(corners) > 3 else THREE
+        kinds = [k for k, least in ((THREE, 3), (AROUND, 1), (TOWARDS, 3), (MANY, 4)) if len(models) >= least]
+        was = MANY if len(corners) > 3 else THREE
+        if first and is_around(first.field):
+            was = AROUND if len(corners) == 1 else TOWARDS
         with two:
             kind = st.segmented_control("Plane", kinds, default=was if was in kinds else kinds[0], key=f"{key}-kind-{family.key}", required=True)
         wanted = _models(family, models, kind or kinds[0], [k for k in start if k in models], key)
         asked: list[Run] = []
         if kind == AROUND and wanted:
             asked = _around(family.problem, wanted[0], first, key)
+        elif kind == TOWARDS and wanted:
+            asked = [towards(family.problem, tuple(wanted), _extent(first, key, st.container()))]
         elif kind and len(wanted) >= 3:
             asked = [through(family.problem, tuple(wanted))]
         problem = losses.choose(family.problem, first.field.problem if first else None, key=key)
         asked = [replace(run, field=replace(run.field, problem=problem)) for run in asked]
         beside = False
-        if shown:
-            beside = st.checkbox("Beside the present picture, with the same colours", key=f"{key}-beside", disabled=len(shown) > 2)
+        left, right = st.columns([1, 3], vertical_alignment="bottom")
+        with left:
+            samples = st.selectbox(
+                "Samples",
+                SAMPLES,
+                index=SAMPLES.index(first.field.samples) if first and first.field.samples in SAMPLES else 0,
+                format_func=lambda n: f"the first {n}" if n else "all of the test split",
+                key=f"{key}-samples",
+                help="Fewer are quicker and less sure: the picture of a large network in a minute, the final one over night.",
+            )
+        asked = [with_samples(run, samples) for run in asked]
+        with right:
+            if shown:
+                beside = st.checkbox("Beside the present picture, with the same colours", key=f"{key}-beside", disabled=len(shown) > 2)
         with go:
             pressed = st.button("Draw", type="primary", icon=":material/landscape:", key=f"{key}-go", width="stretch", disabled=not asked)
     return ([*shown, *asked] if beside else asked) if pressed else None
@@ -109,7 +147,7 @@ def _models(family: Family, models: dict[str, Recipe], kind: str, start: list[st
         )
         return [models[k] for k in chosen]
     wanted: list[Recipe] = []
-    names = ("A", "B", "C") if kind == THREE else ("Model",)
+    names = {AROUND: ("Model",), TOWARDS: ("From", "Towards", "And towards")}.get(kind, ("A", "B", "C"))
     for i, (column, label) in enumerate(zip(st.columns(len(names)), names, strict=True)):
         with column:
             first = index_of(keys, start[i] if i < len(start) else "", i)
@@ -125,15 +163,8 @@ def _around(problem: ProblemSpec, model: Recipe, shown: Run | None, key: str) ->
     try:
         with left:
             method = forms.choose("direct", "Directions", key=key, start=start, fields=st.container())
+        extent = _extent(shown, key, right)
         with right:
-            given = shown.field.chart.kwargs().get("extent", 1.0) if shown and is_around(shown.field) else 1.0
-            extent = st.number_input(
-                "How far, in lengths of the first direction",
-                value=float(given) if isinstance(given, float | int) else 1.0,
-                min_value=0.001,
-                format="%g",
-                key=f"{key}-extent",
-            )
             seeds = ""
             if "seed" in method.kwargs():
                 seeds = st.text_input("Several seeds side by side", placeholder="0 1 2", key=f"{key}-seeds", help="One picture for each, up to four.")
@@ -143,6 +174,17 @@ def _around(problem: ProblemSpec, model: Recipe, shown: Run | None, key: str) ->
         st.error(str(refusal))
         return []
     return [around(problem, model, m, extent) for m in chosen]
+
+
+def _extent(shown: Run | None, key: str, place: DeltaGenerator) -> float:
+    given = shown.field.chart["extent"] if shown and is_around(shown.field) else 1.0
+    return place.number_input(
+        "How far, in lengths of the first direction",
+        value=float(given) if isinstance(given, float | int) else 1.0,
+        min_value=0.001,
+        format="%g",
+        key=f"{key}-extent",
+    )
 
 
 def _grid(field: Field, size: int) -> Run:

@@ -78,6 +78,7 @@ def plane(
             "y": grid.y.tolist(),
             "z": _rows(grid.z),
             "lost": np.argwhere(grid.lost)[:, ::-1].tolist(),
+            "dots": None if grid.guess is None else np.argwhere(~grid.guess)[:, ::-1].tolist(),
             "markers": [{"name": m.name, "x": m.x, "y": m.y} for m in markers],
             "paths": [{"name": t.name, "colour": t.colour, "s": t.s.tolist(), "x": t.x.tolist(), "y": t.y.tolist()} for t in traces],
             "colours": SHADES,

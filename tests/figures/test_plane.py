@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explorer.figures.plane import Marker, Surface, Trace, figure, surface
+from explorer.figures.plane import Marker, Surface, Trace, figure, smooth, surface
 from explorer.frame import around, closest
 from explorer.points import Points
 
@@ -51,3 +51,32 @@ def test_the_picture_keeps_the_aspect_and_names_as_text():
     assert fig.data[0].z[0, 0] != fig.data[0].z[0, 0], "a gap"
     assert fig.data[0].z[3, 3] == pytest.approx(np.log10(1.01), rel=1e-5)
     assert "&lt;b&gt;" in fig.data[-1].text[0]
+
+
+def test_a_preview_has_every_node_and_tells_measured_from_predicted():
+    """x + 10 y comes back at every node, u to the right and v upwards, from an even grid of it; what is measured is not called a guess."""
+    there = around(closest(CORNERS @ CORNERS.T), 0.25)
+    axis = np.linspace(0, 1, 5)
+    coords = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    grid, certificate = smooth(points_of(coords, coords @ (1.0, 10.0)), 0, there, 9, scale=100.0, relative=False)
+    fine = np.linspace(0, 1, 9)
+    assert grid.z == pytest.approx(100 * (fine[None, :] + 10 * fine[:, None]))
+    assert grid.measured == 25
+    assert not grid.guess[::2, ::2].any()
+    assert not grid.lost.any()
+    assert certificate is not None
+    nothing, unknown = smooth(points_of(np.empty((0, 2)), np.empty(0)), 0, there, 9)
+    assert (nothing.measured, nothing.lost.any(), unknown) == (0, False, None)
+
+
+def test_a_preview_is_lost_where_it_says_nothing():
+    """A diverged point, and the nodes of its cells; where the picture has not begun, nothing is lost."""
+    there = around(closest(CORNERS @ CORNERS.T), 0.25)
+    axis = np.linspace(0, 1, 5)
+    coords = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    values = np.where((coords == (1.0, 1.0)).all(axis=1), np.nan, 1.0)
+    grid, _ = smooth(points_of(coords, values), 0, there, 9)
+    assert grid.lost[8, 8]
+    assert np.argwhere(grid.lost).min() >= 6
+    begun, _ = smooth(points_of([[0.0, 0.0]], [1.0]), 0, there, 9)
+    assert not begun.lost.any()

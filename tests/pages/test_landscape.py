@@ -1,12 +1,14 @@
 """The Landscape page: a first picture at once, planes of every kind, the model at a place."""
 
+import re
 import shutil
 
 import numpy as np
+import pytest
 
 from explorer import checkpoint, methods
 from explorer.api import loaded
-from explorer.spec import Look, Run
+from explorer.spec import Look
 from explorer.ui import landscape_form
 from tests.pages.conftest import words
 
@@ -38,16 +40,50 @@ def test_the_first_visit_shows_a_shipped_plane(visit):
 
 
 def test_a_plane_of_three_models_is_drawn_and_refined_by_itself(visit, store, work, tiny):
-    """Coarse, then fine without asking, because it is quick; nothing is measured twice."""
+    """Coarse, then more points where they are needed, then a finer grid, without asking because it is quick."""
     models = three(tiny, store, work)
-    run = landscape_form.through(tiny.problem.spec, models, size=5)
+    run = landscape_form.through(tiny.problem.spec, models)
     store.want(run)
     work()
     app = visit("landscape", runs=run.id)
     assert not app.exception
-    asked = [s.wish for s in store.statuses("Run") if isinstance(s.wish, Run) and s.wish.field == run.field]
-    assert {r.sampler["size"] for r in asked} >= {5}
+    assert store.status(landscape_form.refined(run).id).state == "waiting"
+    assert store.status(landscape_form.finer(run, 33).id) is None
+    work()
+    app.run()
+    assert not app.exception
+    assert store.status(landscape_form.finer(run, 33).id).state == "waiting"
     assert "dimensions" in words(app)
+
+
+def test_a_refined_plane_says_how_wrong_it_may_be_and_cells_say_nothing_of_it(visit, store, work, tiny):
+    """The certificate stands under the relief (the map's caption is drawn in the browser), as long as a preview is what is shown."""
+    run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
+    store.want(landscape_form.refined(run))
+    store.want(run)
+    work()
+    app = visit("landscape", runs=run.id, picture="relief")
+    assert not app.exception
+    assert re.search(r"certified by \d+ held-out random ones: .* rms, 95 % interval", words(app))
+    app = visit("landscape", runs=run.id, picture="relief", values="measured cells")
+    assert not app.exception
+    assert "cells measured on" in words(app)
+    assert "certified" not in words(app)
+
+
+def test_a_plane_from_one_model_towards_two_has_the_first_in_its_middle(visit, store, work, tiny):
+    """Any two models give the directions; all three stand in the picture, and the code makes it again."""
+    models = three(tiny, store, work)
+    run = landscape_form.towards(tiny.problem.spec, models, 1.5)
+    store.want(run)
+    work()
+    app = visit("landscape", runs=run.id)
+    assert not app.exception
+    assert landscape_form.name_of(run) == "a, towards b and c"
+    assert "towards=(" in app.code[0].value
+    points, _ = store.points(run.field.id)
+    a = next(s for s in store.field(run.field.id).facts["alone"])
+    assert points.means()[np.flatnonzero((points.coords == 0.5).all(axis=1))[0]] == pytest.approx(a)
 
 
 def test_a_place_of_the_address_is_the_model_there(visit, store, work, tiny):

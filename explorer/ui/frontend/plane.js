@@ -1,7 +1,8 @@
 // A plane through weight space: measured values as cells of colour with contour lines, and on top of them models and paths.
 //
 // The colours are painted once on a canvas; hovering touches only the small `live` group. Distances are true: one unit is as long to the right as it is
-// upwards. A cell that is not measured yet shows its nearest measured neighbour, paler; one that diverged is hatched. Names are untrusted: text nodes.
+// upwards. A cell that is not measured yet shows its nearest measured neighbour, paler; one that diverged is hatched. In a smooth preview colours run into
+// one another, and a dot marks each measured place. Names are untrusted: text nodes.
 
 import { element, hear, least, logTicks, most, niceStep, put, round, set, shape, short, symbol, tell, text, ticks } from "./drawing.js";
 
@@ -136,6 +137,8 @@ class Plane {
     const edge = (axis, k) => (k === 0 ? axis[0] - (axis[1] - axis[0]) / 2 : k === axis.length ? axis.at(-1) + (axis.at(-1) - axis.at(-2)) / 2 : (axis[k - 1] + axis[k]) / 2);
     const xs = Array.from({ length: x.length + 1 }, (_, i) => this.px(edge(x, i)) - this.left);
     const ys = Array.from({ length: y.length + 1 }, (_, j) => this.py(edge(y, j)) - this.top);
+    const preview = this.data.dots && known.length > this.data.dots.length;
+    if (preview) this.blend(paper, w, h);
     for (let j = 0; j < y.length; j++) {
       for (let i = 0; i < x.length; i++) {
         const box = [xs[i] - 0.3, ys[j + 1] - 0.3, xs[i + 1] - xs[i] + 0.6, ys[j] - ys[j + 1] + 0.6];
@@ -144,6 +147,7 @@ class Plane {
           hatch(paper, box);
           continue;
         }
+        if (preview) continue;
         const measured = value !== null;
         if (!measured) {
           if (!known.length) continue;
@@ -171,6 +175,39 @@ class Plane {
         paper.stroke();
       }
     }
+    if (preview) {
+      for (const [i, j] of this.data.dots) {
+        if (z[j][i] === null) continue;
+        paper.fillStyle = this.share(z[j][i]) > 0.55 ? "rgb(0 0 0 / 35%)" : "rgb(255 255 255 / 45%)";
+        paper.fillRect((xs[i] + xs[i + 1]) / 2 - 0.75, (ys[j] + ys[j + 1]) / 2 - 0.75, 1.5, 1.5);
+      }
+    }
+  }
+
+  /** Colours that run from the middle of one cell to that of the next. */
+  blend(paper, w, h) {
+    const { x, y, z } = this.data;
+    const small = element("canvas");
+    Object.assign(small, { width: x.length, height: y.length });
+    const dab = small.getContext("2d");
+    z.forEach((row, j) => row.forEach((value, i) => {
+      if (value === null) return;
+      dab.fillStyle = this.colour(value);
+      dab.fillRect(i, y.length - 1 - j, 1, 1);
+    }));
+    paper.imageSmoothingQuality = "high";
+    paper.drawImage(small, 0, 0, w, h);
+  }
+
+  /** Whether the value of a cell is predicted and not measured. */
+  guessed(i, j) {
+    return Boolean(this.data.dots) && this.data.z[j][i] !== null && !this.data.dots.some(([a, b]) => a === i && b === j);
+  }
+
+  /** A cell's value in words. */
+  told(i, j) {
+    const value = short(this.data.z[j][i]);
+    return this.guessed(i, j) ? `about ${value}, predicted between measured points` : `${value} in this cell`;
   }
 
   colour(value) {
@@ -269,7 +306,7 @@ class Plane {
     const value = this.data.z[j][i];
     const lost = this.data.lost.some(([a, b]) => a === i && b === j);
     const lines = [element("div", "", element("b", "", `(${short(x)}, ${short(y)})`))];
-    lines.push(element("div", "", value === null ? (lost ? "diverged here" : "not measured here yet") : `${this.data.zName}: ${short(value)} in this cell`));
+    lines.push(element("div", "", value === null ? (lost ? (this.data.dots ? "diverged here or close by" : "diverged here") : "not measured here yet") : `${this.data.zName}: ${this.told(i, j)}`));
     if (on) lines.push(element("div", "", line(on.path.colour), `${on.path.name}: ${this.data.unit} = ${short(Number(on.s.toFixed(3)))}`));
     this.readout.replaceChildren(...lines);
     const { offsetWidth: w, offsetHeight: h } = this.readout;
@@ -287,7 +324,7 @@ class Plane {
     }
     const [i, j] = this.cell(...at);
     const value = this.data.z[j][i];
-    put(this.status, `(${short(at[0])}, ${short(at[1])}): ${value === null ? "not measured" : `${short(value)} in this cell`}.${this.cursor === this.pick ? "" : " Enter picks it."}`);
+    put(this.status, `(${short(at[0])}, ${short(at[1])}): ${value === null ? "not measured" : this.told(i, j)}.${this.cursor === this.pick ? "" : " Enter picks it."}`);
   }
 
   /** The cell a place lies in. */

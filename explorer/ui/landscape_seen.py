@@ -1,0 +1,200 @@
+"""What is known of a plane at this moment: its points, as cells or as a smooth preview, and the models and paths that stand in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import streamlit as st
+
+from explorer import arc, methods
+from explorer.arc import Place
+from explorer.errors import Refused
+from explorer.figures.certificate import certified
+from explorer.figures.curve import PALETTE
+from explorer.figures.plane import Marker, Surface, Trace, smooth, surface
+from explorer.frame import Window
+from explorer.points import Points
+from explorer.preview import Certificate
+from explorer.spec import Field, Recipe, Run, Study
+from explorer.status import Status
+from explorer.store import FieldFacts, RunStore
+from explorer.ui import landscape_form, shell
+from explorer.ui.landscape_form import COARSE, FINEST
+
+SIZES = (COARSE, 33, FINEST)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plane by its coarsest wish, and the finest size that somebody has wished for."""
+
+    run: Run
+    size: int
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return landscape_form.name_of(self.run)
+
+    @property
+    def refined(self) -> Run:
+        """The wish for more points where the picture needs them, and for its certificate."""
+        return landscape_form.refined(self.run)
+
+    def at_size(self, size: int) -> Run:
+        """The wish for the same plane with `size` points along each side."""
+        return landscape_form.finer(self.run, size)
+
+    def wished(self, store: RunStore) -> list[tuple[Run, Status]]:
+        """All that was wished for this plane."""
+        runs = [*(self.at_size(size) for size in SIZES), self.refined]
+        return [(run, status) for run in runs if (status := store.status(run.id)) is not None]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a person wants to see a plane."""
+
+    metric: str
+    log: bool
+    relief: bool
+    smooth: bool
+
+    @property
+    def scale(self) -> float:
+        """What values are multiplied by; errors are shown in percent."""
+        return 100.0 if self.metric == "error" else 1.0
+
+    @property
+    def unit(self) -> str:
+        """Of the values as they are shown."""
+        return "%" if self.metric == "error" else "nat"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of a plane at this moment.
+
+    drawn: what is to be drawn. whole: the finest grid that is measured everywhere, or what there is of the coarsest. certificate: of the preview, if one is drawn.
+    """
+
+    field: Field
+    facts: FieldFacts
+    window: Window
+    points: Points
+    drawn: Surface
+    whole: Surface
+    certificate: Certificate | None
+    markers: list[Marker]
+    traces: list[Trace]
+
+    def caption(self, style: Style) -> str:
+        """What must be known to read the picture."""
+        samples = int(self.points.counts.sum()) if len(self.points) else 0
+        if self.drawn.guess is not None:
+            said = [f"{certified(self.certificate, self.drawn.measured, scale=style.scale, unit=style.unit)} {samples:,} {self.field.split} samples"]
+        else:
+            said = [f"{self.drawn.measured} of {self.drawn.z.size} cells measured on {samples:,} {self.field.split} samples"]
+        far = [m for m in self.markers if m.outside > 1e-6 * np.ptp(self.drawn.x)]
+        if far:
+            names = ", ".join(f"{m.name} {m.outside:.3g}" for m in far[:8]) + (" …" if len(far) > 8 else "")
+            said.append(f"not in this plane but this far from it: {names}")
+        return " · ".join(said)
+
+
+def finest(store: RunStore, run: Run) -> int:
+    """The finest grid that was wished for."""
+    wished = [size for size in SIZES if store.status(landscape_form.finer(run, size).id) is not None]
+    return max(wished, default=COARSE)
+
+
+def look(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) -> Seen | None:
+    """The plane as far as it is known; None while nothing is."""
+    field = picture.run.field
+    facts = store.field(field.id)
+    if facts is None:
+        return None
+    try:
+        window = cast("Window", methods.find("chart", field.chart.name, function="window")(facts.gram, **field.chart.kwargs()))
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return None
+    points, _ = store.points(field.id)
+    metric = field.metrics.index(style.metric)
+    sizes = [size for size in SIZES if size <= picture.size]
+    grids = [surface(points, metric, window, size, scale=style.scale) for size in sizes]
+    whole = next((g for g in reversed(grids) if g.measured == g.z.size), grids[0])
+    drawn, certificate = grids[-1], None
+    if style.smooth:
+        drawn, certificate = smooth(points, metric, window, FINEST, scale=style.scale, relative=style.metric == "loss")
+    return Seen(
+        field,
+        facts,
+        window,
+        points,
+        drawn,
+        whole,
+        certificate,
+        [*_corners(field, window), *_strangers(store, field, window, others)],
+        _ways(store, field, window),
+    )
+
+
+def span(grids: list[Surface], log: bool) -> tuple[float, float] | None:
+    """The lowest and the highest value of all, for one scale of colours."""
+    values = np.concatenate([g.z[np.isfinite(g.z)] for g in grids]) if grids else np.empty(0)
+    values = values[values > 0] if log else values
+    return (float(values.min()), float(values.max())) if values.size and values.min() < values.max() else None
+
+
+def _corners(field: Field, window: Window) -> list[Marker]:
+    corners = landscape_form.models_of(field)
+    frame = window.frame
+    return [Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)]
+
+
+def _strangers(store: RunStore, field: Field, window: Window, others: list[Recipe]) -> list[Marker]:
+    """Other models, where they stand over the plane; asked for when that is not known."""
+    if not others:
+        return []
+    wish = Study(field.problem, (*field.corners, *others), methods.method("study", "gram"))
+    status = store.status(wish.id)
+    if status is None:
+        shell.want(wish, urgent=True)
+    elif status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    if status is None or status.state != "done" or not isinstance(status.result, dict):
+        return []
+    gram = np.array(status.result["gram"], dtype=np.float64)
+    c, frame = len(field.corners), window.frame
+    found: list[Marker] = []
+    for k, other in enumerate(others, start=c):
+        # ⟨other − origin, axis⟩ and |other − origin|², from inner products alone
+        along = frame.basis @ gram[:c, k] - frame.basis @ gram[:c, :c] @ frame.origin
+        square = gram[k, k] - 2 * frame.origin @ gram[:c, k] + frame.origin @ gram[:c, :c] @ frame.origin
+        found.append(Marker(other.name or other.id, float(along[0]), float(along[1]), float(np.sqrt(max(square - along @ along, 0.0)))))
+    return found
+
+
+def _ways(store: RunStore, field: Field, window: Window) -> list[Trace]:
+    """Measured ways that lie in this plane because their corners are corners of it; and of many models, the order they come in."""
+    found: list[Trace] = []
+    own = [c.id for c in field.corners]
+    t = np.linspace(0.0, 1.0, arc.STEPS // 2 + 1)
+    for status in store.statuses("Run", limit=200):
+        run = status.wish
+        if not isinstance(run, Run) or status.state != "done" or len(methods.axes(run.field.chart.name)) != 1 or len(found) >= len(PALETTE):
+            continue
+        corners = [c.id for c in run.field.corners]
+        if len(corners) < 3 or not set(corners) <= set(own):
+            continue
+        rows = cast("Place", methods.find("chart", run.field.chart.name))(t[:, None], np.eye(len(corners)))
+        x, y = window.frame.places(rows @ np.eye(len(own))[[own.index(c) for c in corners]]).T
+        if (name := run.field.chart.name) not in {f.name for f in found}:
+            found.append(Trace(name, PALETTE[len(found)], t, x, y))
+    if len(own) > 3:
+        order, places = np.linspace(0.0, 1.0, len(own)), window.frame.corners
+        found.append(Trace("in their order", PALETTE[1], order, places[:, 0], places[:, 1]))
+    return found
