@@ -19,7 +19,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -85,7 +85,7 @@ class Problem:
         targets = torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows]
         return Batch(dataset.inputs[rows], targets)
 
-    @property
+    @cached_property  # asked for at every chunk of samples
     def against_reference(self) -> bool:
         """Whether the loss compares with the outputs of a reference model, and not with targets."""
         return methods.targets_of(self.spec.loss) == "reference"
