@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from explorer import methods, places, plugins, trust
+from explorer import methods, perplexity, places, plugins, trust
 from explorer.errors import Refused
 from explorer.shards import stamp
 from explorer.store import RunStore
@@ -181,7 +181,9 @@ def barrier(
         if as_json:
             print(json.dumps(_line_json(line), indent=2))
         else:
-            _print_barriers(found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split")
+            _print_barriers(
+                found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split", tokens=perplexity.applies(line.run.field.problem)
+            )
 
 
 @app.command()
@@ -290,7 +292,11 @@ def path(
         if as_json:
             print(json.dumps(_line_json(line), indent=2))
         else:
-            _print_barriers(found, f"{a.name} → {b.name} · {method} · {line.run.field.problem.name} · {split.value} split")
+            _print_barriers(
+                found,
+                f"{a.name} → {b.name} · {method} · {line.run.field.problem.name} · {split.value} split",
+                tokens=perplexity.applies(line.run.field.problem),
+            )
 
 
 @app.command()
@@ -461,10 +467,14 @@ def look(
             if file.error:
                 table.add_row(file.name, f"[red]{file.error}[/red]")
             elif (test := file.on("test")) is None:
-                table.add_row(file.name, file.why, f"{file.parameters:,}")
+                free = f"{file.problem.name}: its loss compares two models, and says nothing of one" if file.problem else file.why
+                table.add_row(file.name, free, f"{file.parameters:,}")
             else:
                 name = file.problem.name if file.problem else ""
-                table.add_row(file.name, name, f"{file.parameters:,}", _interval(test.loss), _interval(test.error))
+                loss = _interval(test.loss)
+                if file.problem and perplexity.applies(file.problem):
+                    loss += f"\nperplexity {perplexity.of(test.loss[0]):.4g} [{perplexity.of(test.loss[1]):.4g}, {perplexity.of(test.loss[2]):.4g}]"
+                table.add_row(file.name, name, f"{file.parameters:,}", loss, _interval(test.error))
         out.print(table)
 
 
@@ -536,7 +546,7 @@ def _estimate(found: Estimate) -> str:
     return _interval((found.value, found.low, found.high))
 
 
-def _print_barriers(found: list[Barrier], title: str) -> None:
+def _print_barriers(found: list[Barrier], title: str, *, tokens: bool) -> None:
     table = Table("", "barrier", "95 % interval", "at t", "ends", "peak", title=title, title_justify="left")
     for b in found:
         table.add_row(
@@ -552,6 +562,9 @@ def _print_barriers(found: list[Barrier], title: str) -> None:
         others = [*b.others, ("rise at a t chosen on other samples", b.split_half)]
         for name, e in others:
             out.print(f"  {b.metric}: {name} = {e.value:.4f} [{e.low:.4f}, {e.high:.4f}]", highlight=False)
+        if b.metric == "loss" and tokens:
+            first, last = map(perplexity.of, b.ends)
+            out.print(f"  perplexity: ends {first:.4g}, {last:.4g}; peak {perplexity.of(b.peak):.4g}", highlight=False)
         if b.diverged:
             out.print(f"  {b.metric}: {b.diverged} points are not finite and were left out: the true barrier is higher.", style="red")
     out.print(

@@ -305,6 +305,11 @@ def without_targets(loss: str) -> str:
     return "divergence" if classifies(loss) else "squared_distance"
 
 
+def of_tokens(data: str) -> bool:
+    """Whether data ask for tokens and for nothing else, from their module's constant `TOKENS`."""
+    return bool(_constant("data", data, "TOKENS", missing=False))
+
+
 def axes(chart: str, corners: int = 0) -> tuple[str, ...]:
     """Names of a chart's coordinates, from its module's constant `AXES`; "corners" there means one for each of the corners."""
     found = _constant("chart", chart, "AXES")

@@ -17,6 +17,8 @@ from explorer.data import LIMIT_BYTES, Dataset, reading, regular
 from explorer.errors import Refused
 from explorer.methods import Range
 
+TOKENS = True  # each target is one
+
 
 def load(path: Path | None, *, context: Annotated[int, Range(2, 4096)] = 64) -> Dataset:
     """Length of a window in characters."""

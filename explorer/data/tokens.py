@@ -40,19 +40,23 @@ def load(
     pad: Annotated[int, Range(0, 1000000)] = 0,
 ) -> Dataset:
     """Length of a window or a text in tokens; size of the model's vocabulary, 0 for the tokenizer's own; number of the token that fills up texts."""
+    tokenizer, name, text = source(path, ("text.txt", "texts.csv"), WANTED)
+    return _windows(tokenizer, text, context, vocab) if name == "text.txt" else _texts(tokenizer, text, context, pad)
+
+
+def source(path: Path | None, names: tuple[str, ...], wanted: str) -> tuple[Any, str, str]:
+    """The tokenizer of a folder, which one of the names lies beside it, and the text of that. Refused when there is none, or more than one."""
     if path is None:
-        raise Refused(f"A path is wanted here: {WANTED}. Give one in problem.toml, under [data].")
+        raise Refused(f"A path is wanted here: {wanted}. Give one in problem.toml, under [data].")
     with reading(path):
         if not path.is_dir():
-            raise Refused(f"{path} is no folder, and {WANTED} is wanted." if path.exists() else f"There is no {path}. Correct the path of the data.")
-        found = [n for n in ("text.txt", "texts.csv") if (path / n).exists()]
+            raise Refused(f"{path} is no folder, and {wanted} is wanted." if path.exists() else f"There is no {path}. Correct the path of the data.")
+        found = [n for n in names if (path / n).exists()]
     if len(found) != 1:
-        raise Refused(
-            f"{path} has {'both text.txt and texts.csv' if found else 'neither text.txt nor texts.csv'}; {WANTED} is wanted. Put one there."
-        )
+        has = f"both {' and '.join(found)}" if found else f"neither {' nor '.join(names)}" if len(names) > 1 else f"no {' '.join(names)}"
+        raise Refused(f"{path} has {has}; {wanted} is wanted. Put one there.")
     tokenizer = _tokenizer(regular(path / "tokenizer.json", "a tokenizer.json"))
-    text = _text(regular(path / found[0], f"a UTF-8 {found[0]}"))
-    return _windows(tokenizer, text, context, vocab) if found == ["text.txt"] else _texts(tokenizer, text, context, pad)
+    return tokenizer, found[0], _text(regular(path / found[0], f"a UTF-8 {found[0]}"))
 
 
 def _tokenizer(path: Path) -> Any:
@@ -84,17 +88,23 @@ def _text(path: Path) -> str:
         raise Refused(f"{path.name} is not UTF-8: byte {error.start} cannot be read. Convert it to UTF-8.") from error
 
 
-def _windows(tokenizer: Any, text: str, context: int, vocab: int) -> Dataset:
+def stream_of(tokenizer: Any, text: str) -> torch.Tensor:
+    """(tokens,) of a whole text, line by line, without special tokens."""
     ids = [np.asarray(row, dtype=np.int64) for row in _encoded(tokenizer, text.splitlines(keepends=True), special=False)]
-    stream = torch.from_numpy(np.concatenate(ids) if ids else np.empty(0, dtype=np.int64))
+    return torch.from_numpy(np.concatenate(ids) if ids else np.empty(0, dtype=np.int64))
+
+
+def _windows(tokenizer: Any, text: str, context: int, vocab: int) -> Dataset:
+    stream = stream_of(tokenizer, text)
     if len(stream) <= context:
         raise Refused(f"text.txt has {len(stream)} tokens; one window needs {context + 1}. Use a longer text or a smaller context.")
     windows = (len(stream) - 1) // context
     inputs, targets = (stream[start : start + windows * context].reshape(windows, context) for start in (0, 1))
-    return Dataset(inputs.clone(), targets.clone(), _symbols(tokenizer, vocab))
+    return Dataset(inputs.clone(), targets.clone(), symbols(tokenizer, vocab))
 
 
-def _symbols(tokenizer: Any, vocab: int) -> tuple[str, ...]:
+def symbols(tokenizer: Any, vocab: int) -> tuple[str, ...]:
+    """The tokens by number, filled up to the size of the model's vocabulary. Refused when that is smaller, or the tokenizer numbers too high."""
     names = {number: symbol for symbol, number in cast("dict[str, int]", tokenizer.get_vocab(with_added_tokens=True)).items()}
     size = max(names, default=-1) + 1
     if vocab and vocab < size:

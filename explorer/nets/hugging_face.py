@@ -15,7 +15,7 @@ name: the layer that shares it reads it where it is stored.
 Needs the extra `hf`. Nothing is downloaded, and no code that comes with a model is run: only what the library itself knows is built. A configuration
 may come from anyone, so its numbers are bounded before anything is built, and the network is built without memory before it is built with.
 
-Pitfalls: padding is whatever equals the configuration's `pad_token_id` in a text classifier's input, and a language model has none. The vocabulary
+Pitfalls: padding is whatever equals the configuration's `pad_token_id` in a text classifier's input, and a language model, causal or masked, has none. The vocabulary
 must be that of the data. Quantised models are not built. Files whose tensors the library computes anew while it loads (the experts of some mixtures) do
 not fit.
 """
@@ -55,6 +55,7 @@ _CONSTANTS = (r"\.masked_bias$", r"rotary_emb\.inv_freq$", r"position_ids$")  # 
 
 _HEADS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "causal_lm": ("AutoModelForCausalLM", ("ForCausalLM", "LMHeadModel")),
+    "masked_lm": ("AutoModelForMaskedLM", ("ForMaskedLM",)),
     "sequence_classification": ("AutoModelForSequenceClassification", ("ForSequenceClassification",)),
     "image_classification": ("AutoModelForImageClassification", ("ForImageClassification", "ForImageClassificationWithTeacher")),
 }
@@ -63,7 +64,7 @@ _DROPPED = ("transformers_version", "torch_dtype", "dtype", "auto_map", "task_sp
 
 
 def build(
-    *, config: str = "config.json", head: Literal["auto", "causal_lm", "sequence_classification", "image_classification"] = "auto"
+    *, config: str = "config.json", head: Literal["auto", "causal_lm", "masked_lm", "sequence_classification", "image_classification"] = "auto"
 ) -> nn.Module:
     """The file that describes the model; what it answers with, by default what the file says."""
     if not config.lstrip().startswith("{"):
@@ -95,7 +96,7 @@ def settle(options: Mapping[str, object], folder: Path) -> dict[str, str]:
     if head == "auto":
         head = _head(config.get("architectures"))
     kept = {key: value for key, value in config.items() if key not in ("architectures", "id2label", "label2id")}
-    if isinstance(labels := config.get("id2label"), dict) and head != "causal_lm":
+    if isinstance(labels := config.get("id2label"), dict) and head not in ("causal_lm", "masked_lm"):
         kept.setdefault("num_labels", len(cast("dict[str, object]", labels)))
     try:
         return {"config": json.dumps(_plain(kept, ""), sort_keys=True, separators=(",", ":"), ensure_ascii=False), "head": head}

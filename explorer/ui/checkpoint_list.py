@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import roots
+from explorer import methods, perplexity, roots
 from explorer.errors import Refused
 from explorer.facts import Facts, Seen
 from explorer.figures import matrix
@@ -186,6 +186,7 @@ def _table(key: str, facts: list[Facts]) -> list[int]:
             "parameters": st.column_config.NumberColumn(format="localized"),
             "test accuracy": st.column_config.ProgressColumn(format="%.2f %%", min_value=0.0, max_value=100.0),
             "test loss": st.column_config.NumberColumn(format="%.4g"),
+            "test perplexity": st.column_config.NumberColumn(format="%.4g"),
             "val loss": st.column_config.NumberColumn(format="%.4g"),
         },
     )
@@ -198,6 +199,10 @@ def _row(facts: Facts) -> dict[str, object]:
     if (test := facts.on("test")) is not None:
         accuracy, high, low = (100 * (1 - e) for e in test.error)
         row |= {"test accuracy": accuracy, "95 %": f"{low:.1f} – {high:.1f}", "test loss": test.loss[0]}
+        if facts.problem is not None and not methods.classifies(facts.problem.loss):
+            row = {"name": facts.name, "test loss": test.loss[0], "95 %": f"{test.loss[1]:.4g} – {test.loss[2]:.4g}"}
+        elif facts.problem is not None and perplexity.applies(facts.problem):
+            row["test perplexity"] = perplexity.of(test.loss[0])
     if (val := facts.on("val")) is not None:
         row["val loss"] = val.loss[0]
     return row | {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from explorer import perplexity
 from explorer.figures import curve as curve_figure
 from explorer.figures import line
 from explorer.points import Points
@@ -133,6 +134,9 @@ def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, 
         help="max over t of L(t) − (1−t)·L(0) − t·L(1), over the measured points (Frankle et al. 2020; Entezari et al. 2022).",
     )
     st.markdown(f"95 % interval **[{scale * e.low:.4g}, {scale * e.high:.4g}]** at t = {found.at:.3g} · upper bound {scale * found.upper:.4g}")
+    if metric == "loss" and perplexity.applies(field.problem):
+        a, b, top = map(perplexity.of, (*found.ends, found.peak))
+        st.markdown(f"Perplexity **{a:.4g}** and **{b:.4g}** at the ends, **{top:.4g}** at the highest point")
     with st.expander("Other definitions", icon=":material/function:"):
         rows = [("max [L(t) − line], at a t chosen on other samples", found.split_half), *found.others]
         st.dataframe(

@@ -15,7 +15,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer import methods, places
+from explorer import methods, perplexity, places
 from explorer.figures import confusion
 from explorer.points import Array, Points
 from explorer.spec import Field, Fused, Make, Method, Run, Study
@@ -119,6 +119,8 @@ def _quality(field: Field, point: Points) -> None:
     mean = point.means()[0]
     free = methods.targets_of(field.problem.loss) == "reference"
     for i, metric in enumerate(field.metrics):
+        if metric == "error" and not methods.classifies(field.problem.loss):
+            continue
         low, high = band(point, i)
         if metric == "error":
             st.metric(f"{field.split} {'agreement' if free else 'accuracy'}", f"{100 * (1 - mean[i]):.2f} %")
@@ -127,6 +129,8 @@ def _quality(field: Field, point: Points) -> None:
             value = f"{mean[i]:.4g} {methods.unit_of(field.problem.loss)}".rstrip()
             st.metric(f"{field.split} {field.problem.loss.replace('_', ' ') if free else metric}", value if np.isfinite(mean[i]) else "diverged")
             st.caption(f"95 % interval [{low[0]:.4g}, {high[0]:.4g}]" if np.isfinite(mean[i]) else "The loss here is not a finite number.")
+            if perplexity.applies(field.problem) and np.isfinite(mean[i]):
+                st.caption(f"Perplexity **{perplexity.of(mean[i]):.4g}** [{perplexity.of(low[0]):.4g}, {perplexity.of(high[0]):.4g}]")
 
 
 def _distances(store: RunStore, field: Field, at: At) -> None:
