@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from explorer.errors import Refused
 from explorer.roots import admit
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".pth.tar", ".bin", ".ckpt")
 
 
 def checkpoints_at(path: str | os.PathLike[str]) -> list[Path]:
@@ -94,7 +94,7 @@ def system(path: Path, done: str) -> Generator[None, None, None]:
 
 
 def known(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    return path.name.lower().endswith(SUFFIXES)
 
 
 def name_of(path: Path) -> str:

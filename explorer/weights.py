@@ -29,7 +29,7 @@ def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], o
     for name, like in models[0].items():
         work = torch.float32 if like.dtype in (torch.float16, torch.bfloat16) else like.dtype
         target = out[name] if out is not None else torch.empty_like(like, dtype=work)
-        if not like.is_floating_point():
+        if not (like.is_floating_point() and target.is_floating_point()):  # a counter, also one that a file holds as a float
             target.copy_(like)
         elif not parts:
             target.zero_()

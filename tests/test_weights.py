@@ -59,3 +59,11 @@ def test_different_architectures_and_widths_are_told_apart_in_a_sentence():
         compatible([a, model(2, extra=torch.zeros(1))], ["a", "b"])
     with pytest.raises(Refused, match=r"w is 3×4 in a and 5×4 in b"):
         compatible([a, {**a, "w": torch.zeros(5, 4)}], ["a", "b"])
+
+
+def test_a_counter_that_a_file_holds_as_a_float_is_copied():
+    """Files of torch before 0.4.1 do; a network of today has an integer there, into which nothing can be mixed."""
+    models = [{"bn.num_batches_tracked": torch.tensor(float(n))} for n in (3, 8)]
+    out = {"bn.num_batches_tracked": torch.tensor(0)}
+    mix(models, [0.5, 0.5], out)
+    assert out["bn.num_batches_tracked"].item() == 3
