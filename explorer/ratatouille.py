@@ -14,7 +14,6 @@ Without auxiliary epochs φᵢ = φ: a plain soup of fine-tunings that begin at 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from explorer import methods
@@ -55,18 +54,15 @@ def recipes(
     groups: int = 2,
     auxiliary_epochs: int = 5,
     probe_epochs: int = 5,
-    options: Mapping[str, object] | None = None,
 ) -> Ratatouille:
     """The stages for n = `tasks`. `base`: None for initial weights trained as `tuning` says; `tuning`: the sgd training of stage 4, whose order_seed is
-    raised by i; `options`: further ones of the auxiliary trainings."""
+    raised by i."""
     if tasks < 2:
         raise Refused(f"A ratatouille is a soup of at least 2 trainings, got {tasks} tasks. Ask for 2 or more.")
     base = base or Trained(problem, tuning, name="base")
     aux: tuple[Trained, ...] = ()
     if auxiliary_epochs:
-        every = [
-            methods.method("train", "auxiliary", {**(options or {}), "task": i, "groups": groups, "epochs": auxiliary_epochs}) for i in range(tasks)
-        ]
+        every = [methods.method("train", "auxiliary", {"task": i, "groups": groups, "epochs": auxiliary_epochs}) for i in range(tasks)]
         aux = tuple(Trained(problem, how, base, name=f"auxiliary {i}") for i, how in enumerate(every))
     probe = Trained(problem, methods.method("train", "probe", {"epochs": probe_epochs}), base, name="probe")
     graft = methods.method("fuse", "graft")

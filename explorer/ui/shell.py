@@ -26,6 +26,7 @@ PAGES = (
     ("interpolate", "Interpolate", ":material/show_chart:"),
     ("paths", "Paths", ":material/route:"),
     ("landscape", "Landscape", ":material/landscape:"),
+    ("train", "Train", ":material/fitness_center:"),
     ("soup", "Soup", ":material/soup_kitchen:"),
     ("compare", "Compare", ":material/balance:"),
     ("runs", "Runs", ":material/history:"),

@@ -1,0 +1,125 @@
+"""What takes longer than an average: the best mixture in the snapshots' span, and the answers of many models drawn from their scatter."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer import methods
+from explorer.calibration import calibration
+from explorer.calibration import difference as calibration_difference
+from explorer.points import Points
+from explorer.spec import Field, Fused, Method, Run, Study
+from explorer.statistics import Estimate, difference
+from explorer.status import Status
+from explorer.store import RunStore
+from explorer.ui import forms, shell, state
+from explorer.ui.trajectories import Trajectory, values_at
+
+ENDS = np.eye(2)
+
+
+def wishes(whole: Trajectory) -> list[str]:
+    """Ids of what may be on its way here."""
+    return [r.id for r in (_asked(whole, "twa"), _asked(whole, "swag")) if r is not None]
+
+
+def show(store: RunStore, whole: Trajectory) -> None:
+    """Both, once somebody asks."""
+    left, right = st.columns(2, gap="large")
+    with left, st.container(border=True):
+        st.markdown("**TWA**: the best mixture, searched by gradient descent in the few dimensions that the snapshots span (Li et al. 2023)")
+        _part(store, whole, "twa")
+    with right, st.container(border=True):
+        st.markdown("**SWAG**: the mean answer of models drawn from how the snapshots scatter (Maddox et al. 2019)")
+        _part(store, whole, "swag")
+
+
+def _part(store: RunStore, whole: Trajectory, name: str) -> None:
+    kind = "fuse" if name == "twa" else "study"
+    key = f"more-{name}-{whole.tasks()[0].run.id}"
+    wish = _asked(whole, name)
+    status = store.status(wish.id) if wish is not None else None
+    with st.popover("Options", icon=":material/tune:"):
+        how = forms.options(kind, name, key=key, start=_default(whole, kind, name))
+    st.button(
+        "Search" if name == "twa" else "Draw", key=f"{key}-go", on_click=_want, args=(whole, name, how), disabled=status is not None and status.active
+    )
+    if wish is None or status is None:
+        return
+    if status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    elif status.state != "done":
+        st.caption(state.sentence(status))
+    elif isinstance(wish, Run):
+        _twa(store, whole, wish)
+    else:
+        _swag(whole, status)
+
+
+def _default(whole: Trajectory, kind: str, name: str) -> Method:
+    return methods.method(kind, name)
+
+
+def _memory(whole: Trajectory, name: str) -> str:
+    return f"more-{name}-how-{whole.tasks()[0].run.id}"
+
+
+def _asked(whole: Trajectory, name: str) -> Run | Study | None:
+    """The wish with the options that the person asked for last; with the defaults where nobody did."""
+    how = cast("Method | None", st.session_state.get(_memory(whole, name))) or _default(whole, "fuse" if name == "twa" else "study", name)
+    return _wish(whole, name, how)
+
+
+def _wish(whole: Trajectory, name: str, how: Method) -> Run | Study:
+    if name == "swag":
+        return Study(whole.problem, whole.models, how)
+    last = whole.models[-whole.members]
+    made = Fused(whole.problem, whole.models, how, name=f"TWA of {whole.name}")
+    field = Field(whole.problem, (last, made), methods.method("chart", "mixture"), split="test")
+    return Run(field, methods.method("sample", "given", {"at": (1.0, 0.0, 0.0, 1.0)}))
+
+
+def _want(whole: Trajectory, name: str, how: Method) -> None:
+    st.session_state[_memory(whole, name)] = how
+    shell.want(_wish(whole, name, how), urgent=True)
+
+
+def _twa(store: RunStore, whole: Trajectory, run: Run) -> None:
+    points, _ = store.points(run.field.id)
+    last, made = (values_at(points, row[None]) for row in ENDS)
+    if last is None or made is None:
+        return
+    loss, error = difference(made, last, 0), difference(made, last, 1)
+    unit = methods.unit_of(whole.problem.loss)
+    st.markdown(
+        f"Test loss **{made.means()[0, 0]:.4g} {unit}**, error {100 * made.means()[0, 1]:.2f} %. Less the last snapshot's: {_said(loss, '+.3g')} {unit},"
+        f" {_said(error, '+.2f', 100)} points of error."
+    )
+
+
+def _swag(whole: Trajectory, status: Status) -> None:
+    found = cast("dict[str, object]", status.result)
+    counts = np.array(found["counts"])
+    points = [Points(np.zeros((1, 1)), np.array(v, dtype=float)[None], counts) for v in cast("list[object]", found["values"])]
+    gaps = [np.array(g, dtype=float) for g in cast("list[object]", found["gaps"])] if found["gaps"] else []
+    unit = methods.unit_of(whole.problem.loss)
+    rows: list[dict[str, object]] = []
+    for i, name in enumerate(("average of the draws", "mean of the snapshots", "last snapshot")):
+        row: dict[str, object] = {"model": name, f"test loss ({unit})": points[i].means()[0, 0], "error (%)": 100 * points[i].means()[0, 1]}
+        row["loss less the mean's, 95 %"] = "" if i == 1 else _said(difference(points[i], points[1], 0), "+.3g")
+        if gaps:
+            row["calibration error (%)"] = 100 * calibration(gaps[i], counts).value
+            row["its difference (points), 95 %"] = "" if i == 1 else _said(calibration_difference(gaps[i], gaps[1], counts), "+.2f", 100)
+        rows.append(row)
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    gap = difference(points[0], points[1], 0)
+    verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "not told apart from"
+    st.caption(f"The loss of the average of the answers is {verdict} that of the average of the weights; it costs as many passes as there are draws.")
+
+
+def _said(e: Estimate, form: str, scale: float = 1.0) -> str:
+    return f"{scale * e.value:{form}} [{scale * e.low:{form}}, {scale * e.high:{form}}]"

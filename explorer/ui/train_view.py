@@ -1,0 +1,390 @@
+"""A training and the averages along it, live: the loss over the epochs, the way through a plane, words, and what can be kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer import methods, places
+from explorer.errors import Refused
+from explorer.figures import landscape, line
+from explorer.figures.curve import PALETTE
+from explorer.figures.plane import Marker, Trace, surface
+from explorer.frame import Window
+from explorer.points import Array, Points
+from explorer.spec import Make, Method, Recipe, Trained
+from explorer.statistics import Estimate, band, difference
+from explorer.store import RunStore
+from explorer.ui import shell, train_more
+from explorer.ui.curve import Curve, curve
+from explorer.ui.download import download
+from explorer.ui.landscape_form import COARSE
+from explorer.ui.plane import plane
+from explorer.ui.several import active, progress
+from explorer.ui.trajectories import Task, Trajectory, values_at
+
+POLL_S = 0.5
+STAGES = 8  # pictures of a training that is not finished
+SHOWN = 20  # models that the Soup page takes
+
+
+@dataclass(frozen=True)
+class Average:
+    """What is known of one average: its rows after each snapshot, and its values there on the validation split."""
+
+    name: str
+    way: Method
+    rows: Array
+    values: Points | None
+
+
+def show(store: RunStore, whole: Trajectory) -> None:
+    """All below the form."""
+    metric = (
+        st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed") or "loss"
+    )
+    busy = _busy(store, whole)
+    st.fragment(_live, run_every=POLL_S if busy else None)(store, whole, metric, busy)
+    with st.expander("What these averages are", icon=":material/menu_book:"):
+        first = whole.models[0]
+        known = [("train", first.method.name)] if isinstance(first, Trained) else []
+        for kind, name in (*known, *(("fuse", cast("str", way["average"])) for way in whole.ways)):
+            st.markdown(f"**{methods.title(kind, name)}**")
+            st.text(methods.reference(kind, name))
+
+
+def _busy(store: RunStore, whole: Trajectory) -> bool:
+    wishes = [whole.plane().id, *(Make(whole.fused(way)).id for way in whole.ways), *train_more.wishes(whole)]
+    if (report := _report(store, whole)) is not None:
+        wishes.append(report.run.id)
+    return active(store, whole.tasks()) or any(s is not None and s.active for s in map(store.status, wishes))
+
+
+def _report(store: RunStore, whole: Trajectory) -> Task | None:
+    points, _ = store.points(whole.field("val").id)
+    return whole.report(points) if len(points) else None
+
+
+def _live(store: RunStore, whole: Trajectory, metric: str, was_busy: bool) -> None:
+    busy = _busy(store, whole)
+    measuring = active(store, whole.tasks())
+    progress(store, whole.tasks(), key="train")
+    there = whole if store.field(whole.field("val").id) is not None else _stage(store, whole)
+    if there is not None:
+        _curves(store, there, whole, metric)
+    elif measuring:
+        st.caption("Waiting for the first snapshots…")
+    if not measuring and all((s := store.status(t.run.id)) is not None and s.state == "done" for t in whole.tasks()):
+        _finished(store, whole, metric)
+    elif there is not None and there is not whole:
+        _plane(store, there, metric, live=True)
+    if was_busy != busy or busy != _busy(store, whole):
+        st.rerun()
+    if busy:
+        shell.tend()
+
+
+def _stage(store: RunStore, whole: Trajectory) -> Trajectory | None:
+    """The longest part of a training in progress that is measured; the next one is asked for as soon as its snapshots are there."""
+    times = len(whole.epochs)
+    home, ready = places.home(), 0
+    while ready < times and all(
+        isinstance(m, Trained) and places.made_at(m, home).is_file() for m in whole.models[ready * whole.members : (ready + 1) * whole.members]
+    ):
+        ready += 1
+    sizes = [k for k in range(2, times) if k <= ready and (k == 2 or k % max(1, times // STAGES) == 0)]
+    if not sizes:
+        return None
+    if active(store, whole.tasks()):
+        for task in whole.begun(sizes[-1]).tasks():
+            if store.status(task.run.id) is None:
+                shell.want(task.run, urgent=True)
+    return next((t for k in reversed(sizes) if store.field((t := whole.begun(k)).field("val").id) is not None), None)
+
+
+def _averages(there: Trajectory, points: Points) -> list[Average]:
+    found: list[Average] = []
+    for way in there.ways:
+        rows = there.rows(way, points)
+        found.append(Average(cast("str", way["average"]).upper(), way, rows, values_at(points, rows) if len(rows) else None))
+    return found
+
+
+def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) -> None:
+    field = there.field("val")
+    points, _ = store.points(field.id)
+    index, scale = field.metrics.index(metric), 100.0 if metric == "error" else 1.0
+    drawn: list[Curve] = []
+    for member in range(there.members):
+        rows = np.eye(len(there.models))[member :: there.members]
+        x, own = _known(points, rows, there.epochs)
+        if own is not None:
+            drawn.append(_curve("the iterates" if there.members == 1 else f"network {member + 1}", x, own, index, scale, ghost=member > 0))
+    for average in _averages(there, points):
+        x, own = _known(points, average.rows, there.epochs)
+        if own is not None:
+            drawn.append(_curve(average.name, x, own, index, scale))
+    if not drawn:
+        return
+    last = float(whole.epochs[-1])
+    part = "" if there is whole else f" · the first {len(there.epochs)} of {len(whole.epochs)} snapshots"
+    curve(
+        drawn,
+        key=f"train-curve-{whole.tasks()[0].run.id}-{metric}",
+        x_title="epoch" if not _dense(whole) else "snapshot",
+        y_title=line.y_title(field, metric),
+        x_range=(min(float(whole.epochs[0]), 1.0), last),
+        pick=None,
+        height=340,
+        alt=f"Validation {metric} of the snapshots and of their averages over the training.",
+        caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, bands 95 %{part}",
+    )
+
+
+def _dense(whole: Trajectory) -> bool:
+    first = whole.models[0]
+    return isinstance(first, Trained) and methods.snapshots_of(first.method) != first.method["epochs"]
+
+
+def _known(points: Points, rows: Array, x: Array) -> tuple[Array, Points | None]:
+    """Those of the rows that are measured already."""
+    found = [(e, p) for e, row in zip(x, rows, strict=False) if (p := values_at(points, row[None])) is not None] if len(points) else []
+    if not found:
+        return x[:0], None
+    parts = [p for _, p in found]
+    joined = Points(np.concatenate([p.coords for p in parts]), np.concatenate([p.values for p in parts]), parts[0].counts)
+    return np.array([e for e, _ in found]), joined
+
+
+def _curve(name: str, x: Array, own: Points, index: int, scale: float, *, ghost: bool = False) -> Curve:
+    low, high = band(own, index)
+    return Curve(name, x, scale * own.means()[:, index], scale * low, scale * high, ghost=ghost)
+
+
+def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
+    report = _report(store, whole)
+    if report is None:
+        st.warning("No snapshot has a finite loss, so there is no valley for SWAD.", icon=":material/warning:")
+        return
+    if store.status(report.run.id) is None:
+        shell.want(report.run)
+    if store.status(whole.plane().id) is None and len(whole.models) > 2:
+        shell.want(whole.plane())
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _plane(store, whole, metric, live=False)
+    val, _ = store.points(whole.field("val").id)
+    test, _ = store.points(report.run.field.id)
+    found = _averages(whole, val)
+    with right:
+        if (words := _words(whole, found, val, test)) is not None:
+            st.markdown(words)
+        else:
+            st.caption("Measuring on the test split…")
+        _links(store, whole)
+    _table(whole, found, val, test)
+    _keep(store, whole)
+    train_more.show(store, whole)
+    with st.expander("Every snapshot: its own loss, and how far from the plane", icon=":material/timeline:"):
+        _snapshots(store, whole, val, metric)
+
+
+def _last(whole: Trajectory) -> Array:
+    return np.eye(len(whole.models))[-whole.members][None]
+
+
+def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -> str | None:
+    """Two or three sentences: who is best on the validation split, what that is worth on the test split, and where the averages lie."""
+    last = values_at(test, _last(whole)) if len(test) else None
+    rows = {a.name: a.rows[-1:] for a in found}
+    mine = {name: (values_at(val, row), values_at(test, row)) for name, row in rows.items()}
+    if last is None or any(v is None or t is None for v, t in mine.values()):
+        return None
+    known = {name: (cast("Points", v), cast("Points", t)) for name, (v, t) in mine.items()}
+    finite = {name: v.means()[0, 0] for name, (v, _) in known.items() if np.isfinite(v.means()[0, 0])}
+    if not finite:
+        return "None of the averages has a finite validation loss."
+    best = min(finite, key=lambda name: finite[name])
+    gap = difference(known[best][1], last, 0)
+    unit = methods.unit_of(whole.problem.loss)
+    iterate = "the last snapshot" if whole.members == 1 else "the first network's last snapshot"
+    verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "not told apart from"
+    singles = [values_at(val, row[None]) for row in np.eye(len(whole.models))]
+    losses = [float(p.means()[0, 0]) for p in singles if p is not None]
+    beaten = sum(loss > finite[best] for loss in losses)
+    return (
+        f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.4g} {unit}; {beaten} of the {len(losses)} snapshots"
+        f" are worse than it. On the test split its loss is **{verdict}** that of {iterate}: the difference is"
+        f" {_interval(gap, '+.3g')} {unit}, paired sample by sample. " + _where(whole, rows[best][0], best)
+    )
+
+
+def _where(whole: Trajectory, row: Array, name: str) -> str:
+    used = int(np.count_nonzero(row))
+    return f"{name} mixes {used} of {len(row)} models here, the weightiest with {row.max():.2g}; it is one network, as fast as any of them."
+
+
+def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -> None:
+    unit = methods.unit_of(whole.problem.loss)
+    last = values_at(test, _last(whole)) if len(test) else None
+    rows: list[dict[str, object]] = []
+    for name, row in (("last snapshot", _last(whole)), *((a.name, a.rows[-1:]) for a in found)):
+        v, t = values_at(val, row), values_at(test, row) if len(test) else None
+        if v is None or t is None or last is None:
+            continue
+        said: dict[str, object] = {"model": name, f"val loss ({unit})": float(v.means()[0, 0]), f"test loss ({unit})": float(t.means()[0, 0])}
+        said["test error (%)"] = 100 * float(t.means()[0, 1])
+        same = name == "last snapshot"
+        said["loss less the last's, 95 %"] = "" if same else _interval(difference(t, last, 0), "+.3g")
+        said["error less the last's (points), 95 %"] = "" if same else _interval(difference(t, last, 1), "+.2f", 100)
+        rows.append(said)
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        st.caption(
+            "Chosen on the validation split, reported on the test split; differences are paired sample by sample, batch-norm statistics measured anew."
+        )
+
+
+def _interval(e: Estimate, form: str, scale: float = 1.0) -> str:
+    return f"{scale * e.value:{form}} [{scale * e.low:{form}}, {scale * e.high:{form}}]"
+
+
+def _plane(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None:
+    """The way through the plane that is closest to the snapshots; while the training goes on, without colours."""
+    run = there.plane()
+    facts = store.field(there.field("val").id)
+    if facts is None or len(there.models) < 3:
+        return
+    try:
+        window = cast("Window", methods.find("chart", "plane", function="window")(facts.gram, **run.field.chart.kwargs()))
+    except Refused:
+        st.caption("The snapshots lie on one line, so there is no plane of theirs to draw.")
+        return
+    points, _ = store.points(run.field.id)
+    if live and not len(points):
+        points = Points(np.empty((0, 2)), np.empty((0, 2, len(facts.counts))), facts.counts)
+    scale = 100.0 if metric == "error" else 1.0
+    grid = surface(points, run.field.metrics.index(metric), window, COARSE, scale=scale)
+    val, _ = store.points(there.field("val").id)
+    markers, traces = _drawn(there, window, facts.gram, val)
+    plane(
+        grid,
+        markers,
+        traces,
+        key=f"train-plane-{run.id}",
+        z_title=line.y_title(run.field, metric),
+        alt=f"The snapshots and their averages in the plane closest to them, over the test {metric}.",
+        unit="epoch",
+        log=metric == "loss",
+        height=460,
+        caption="Everything lies beside this plane; how far, the table of snapshots says. "
+        + "; ".join(f"{m.name} {m.outside:.3g} away" for m in markers if m.outside > 0),
+    )
+
+
+def _drawn(there: Trajectory, window: Window, gram: Array, val: Points) -> tuple[list[Marker], list[Trace]]:
+    frame, p = window.frame, there.members
+    traces = [
+        Trace("iterates" if p == 1 else f"network {k + 1}", PALETTE[k % len(PALETTE)], there.epochs, *frame.corners[k::p].T)
+        for k in range(min(p, len(PALETTE)))
+    ]
+    markers = [
+        Marker(
+            "last snapshot" if p == 1 else f"network {k + 1}",
+            float(frame.corners[k - p, 0]),
+            float(frame.corners[k - p, 1]),
+            float(frame.outside[k - p]),
+        )
+        for k in range(p)
+    ]
+    for i, average in enumerate(_averages(there, val)):
+        if len(average.rows):
+            x, y = frame.places(average.rows).T
+            traces.append(Trace(average.name, PALETTE[(p + i) % len(PALETTE)], there.epochs, x, y))
+            markers.append(
+                Marker(average.name, float(x[-1]), float(y[-1]), float(outside(gram, average.rows[-1:], frame.places(average.rows[-1:]))[0]))
+            )
+    return markers, traces
+
+
+def outside(gram: Array, rows: Array, at: Array) -> Array:
+    """How far mixtures lie from a plane through the corners' mean, from their places in it: (K,)."""
+    away = rows - 1 / len(gram)
+    square = np.einsum("ki,ij,kj->k", away, gram, away) - (at**2).sum(axis=1)
+    return np.sqrt(np.maximum(square, 0.0))
+
+
+def _snapshots(store: RunStore, whole: Trajectory, val: Points, metric: str) -> None:
+    run = whole.plane()
+    facts, plane_points = store.field(whole.field("val").id), store.points(run.field.id)[0]
+    if facts is None or len(whole.models) < 3 or not len(plane_points):
+        st.caption("The plane is not measured yet.")
+        return
+    try:
+        window = cast("Window", methods.find("chart", "plane", function="window")(facts.gram, **run.field.chart.kwargs()))
+    except Refused:
+        return
+    index, scale = run.field.metrics.index(metric), 100.0 if metric == "error" else 1.0
+    grid = surface(plane_points, index, window, COARSE, scale=scale)
+    names = [m.name or m.id for m in whole.models]
+    rows = np.eye(len(names))
+    found = [a for a in _averages(whole, val) if len(a.rows)]
+    rows = np.concatenate([rows, *(a.rows[-1:] for a in found)])
+    at = window.frame.places(rows)
+    own = [float("nan") if (v := values_at(val, row[None])) is None else scale * float(v.means()[0, index]) for row in rows]
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "model": names + [a.name for a in found],
+                f"its own val {metric}": own,
+                f"test {metric} at its place in the plane": landscape.height(grid, at[:, 0], at[:, 1]),
+                "distance from the plane": outside(facts.gram, rows, at),
+            }
+        ),
+        hide_index=True,
+        column_config={"distance from the plane": st.column_config.NumberColumn(format="%.4g")},
+    )
+
+
+def _links(store: RunStore, whole: Trajectory) -> None:
+    if len(whole.models) > 2:
+        shell.link("landscape", "This plane in Landscape", icon=":material/landscape:", runs=whole.plane().id)
+    if len(whole.models) <= SHOWN:
+        shell.link("soup", "These snapshots in Soup", icon=":material/soup_kitchen:", runs=whole.tasks()[0].run.id)
+
+
+def _keep(store: RunStore, whole: Trajectory) -> None:
+    """Each average as a file; kept ones are offered on every page."""
+    wanted: list[tuple[str, Recipe]] = [(cast("str", way["average"]).upper(), whole.fused(way)) for way in whole.ways]
+    if isinstance(whole.models[-1], Trained):
+        wanted.append(("the last snapshot", whole.models[-whole.members]))
+    for column, (name, recipe) in zip(st.columns(len(wanted)), wanted, strict=True):
+        with column:
+            make = Make(recipe)
+            status = store.status(make.id)
+            if status is not None and status.state == "failed":
+                st.error(status.error, icon=":material/error:")
+            elif status is not None and status.state == "done" and places.made_at(recipe, places.home()).is_file():
+                path = places.made_at(recipe, places.home())
+                download(f"Download {name}", path, f"{name}.safetensors", icon=":material/download:", key=f"train-file-{recipe.id}")
+                shell.link("compare", "Open in Compare", icon=":material/balance:", a=recipe.id)
+            else:
+                st.button(
+                    f"Save {name}",
+                    icon=":material/save:",
+                    on_click=_want,
+                    args=(make,),
+                    key=f"train-save-{recipe.id}",
+                    width="stretch",
+                    disabled=status is not None and status.active,
+                    help="Writes a .safetensors file whose header says how it was made, and offers it on every page.",
+                )
+
+
+def _want(make: Make) -> None:
+    shell.store().forget(make.id)
+    shell.want(make, urgent=True)

@@ -1,0 +1,30 @@
+"""Train: the way that a training takes through weight space, and the averages along it."""
+
+import streamlit as st
+
+from explorer.ui import shell, train_form, train_view
+from explorer.ui.several import asked_runs, want
+from explorer.ui.trajectories import Trajectory
+
+shell.require()
+store = shell.store()
+
+st.title("Train")
+st.caption(
+    "A training does not come to rest at the best place it passes, but wanders around it. The *average* of its snapshots often lies lower than each of them."
+)
+
+runs, asked = asked_runs(store)
+shown = Trajectory.of(runs)
+if asked and shown is None:
+    st.warning(
+        "This training is not in this store. Choose the snapshots, or train, below; the same choice gives the same link.", icon=":material/link_off:"
+    )
+if not asked and (shown := train_form.default(store)) is not None and any(store.status(t.run.id) is None for t in shown.tasks()):
+    want(shown.tasks())
+wished = train_form.form(store, shown)
+if wished is not None:
+    st.query_params.from_dict({"runs": want(wished.tasks())})
+    st.rerun()
+if shown is not None:
+    train_view.show(store, shown)
