@@ -66,6 +66,8 @@ def _row(store: RunStore, status: Status) -> None:
         with go:
             if field.chart.name in PLANES:
                 shell.link("landscape", "Open", icon=":material/open_in_new:", runs=status.id)
+            elif status.wish.sampler.name == "trajectory":
+                shell.link("train", "Open", icon=":material/open_in_new:", runs=status.id)
             elif field.chart.name == "mixture":
                 shell.link("soup" if len(field.corners) > 1 else "compare", "Open", icon=":material/open_in_new:", runs=status.id)
             elif field.chart.name == "line" and field.attack is None:
@@ -92,6 +94,8 @@ def _title(run: Run) -> str:
         return f"Plane of {landscape_form.name_of(run)}"
     if run.field.chart.name == "mixture":
         names = [c.name or c.id for c in run.field.corners]
+        if run.sampler.name == "trajectory":
+            return f"{str(run.sampler['average']).upper()} along {names[0]} … {names[-1]}"
         return names[0] if len(names) == 1 else f"Soups of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
     return " → ".join(line.names(run.field))
 

@@ -19,11 +19,12 @@ from explorer.points import Array, Points
 from explorer.spec import Make, Method, Recipe, Trained
 from explorer.statistics import Estimate, band, difference
 from explorer.store import RunStore
-from explorer.ui import shell, train_more
+from explorer.ui import address, shell, train_more
 from explorer.ui.curve import Curve, curve
 from explorer.ui.download import download
 from explorer.ui.landscape_form import COARSE
-from explorer.ui.plane import plane
+from explorer.ui.model_view import inspect, model_at, pick_active
+from explorer.ui.plane import Spot, plane
 from explorer.ui.several import active, progress
 from explorer.ui.trajectories import Task, Trajectory, values_at
 
@@ -58,10 +59,21 @@ def show(store: RunStore, whole: Trajectory) -> None:
 
 
 def _busy(store: RunStore, whole: Trajectory) -> bool:
+    if (at := _asked()) is not None and pick_active(store, whole.plane().field, at):
+        return True
     wishes = [whole.plane().id, *(Make(whole.fused(way)).id for way in whole.ways), *train_more.wishes(whole)]
     if (report := _report(store, whole)) is not None:
         wishes.append(report.run.id)
     return active(store, whole.tasks()) or any(s is not None and s.active for s in map(store.status, wishes))
+
+
+def _asked() -> tuple[float, float] | None:
+    """The picked place of the plane, from the address."""
+    try:
+        u, v = (float(part) for part in (address.get("at") or "").split(","))
+    except ValueError:
+        return None
+    return (u, v) if np.isfinite([u, v]).all() else None
 
 
 def _report(store: RunStore, whole: Trajectory) -> Task | None:
@@ -140,6 +152,7 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
         x_range=(min(float(whole.epochs[0]), 1.0), last),
         pick=None,
         height=340,
+        log=metric == "loss",
         alt=f"Validation {metric} of the snapshots and of their averages over the training.",
         caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, bands 95 %{part}",
     )
@@ -186,6 +199,8 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
         else:
             st.caption("Measuring on the test split…")
         _links(store, whole)
+    if (at := _asked()) is not None and store.field(whole.plane().field.id) is not None:
+        model_at(store, whole.plane().field, at, store.points(whole.plane().field.id)[0])
     _table(whole, found, val, test)
     _keep(store, whole)
     train_more.show(store, whole)
@@ -271,6 +286,14 @@ def _plane(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> No
     grid = surface(points, run.field.metrics.index(metric), window, COARSE, scale=scale)
     val, _ = store.points(there.field("val").id)
     markers, traces = _drawn(there, window, facts.gram, val)
+
+    def picked(spot: Spot) -> None:
+        u, v = (round(float(c), 4) for c in window.coords(np.array([spot.x, spot.y])))
+        address.put(at=f"{u:g},{v:g}")
+        inspect(store, run.field, (u, v))
+
+    at = _asked()
+    x, y = window.places(np.array(at)) if at is not None else (0.0, 0.0)
     plane(
         grid,
         markers,
@@ -279,6 +302,8 @@ def _plane(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> No
         z_title=line.y_title(run.field, metric),
         alt=f"The snapshots and their averages in the plane closest to them, over the test {metric}.",
         unit="epoch",
+        pick=(float(x), float(y)) if at is not None else None,
+        on_pick=None if live else picked,
         log=metric == "loss",
         height=460,
         caption="Everything lies beside this plane; how far, the table of snapshots says. "
