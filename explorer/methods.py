@@ -318,6 +318,11 @@ def axes(chart: str, corners: int = 0) -> tuple[str, ...]:
     return tuple(found)  # pyright: ignore[reportArgumentType]
 
 
+def is_blind(sampler: str) -> bool:
+    """Whether a sampler asks by coordinates alone, from its module's constant `BLIND`: it is then handed points without values."""
+    return bool(_constant("sample", sampler, "BLIND", missing=False))
+
+
 def _constant(kind: str, name: str, constant: str, *, missing: object = None) -> object:
     for node in _source(kind, name).body:
         if isinstance(node, ast.Assign) and _name(node.targets[0]) == constant:

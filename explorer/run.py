@@ -24,6 +24,8 @@ from explorer.status import duration
 from explorer.store import RunStore
 from explorer.weights import compatible, gram
 
+AHEAD = 256  # points that a sampler without eyes is asked for at once
+
 Report = Callable[[int, int, int, str], bool]
 BATCH_S = 0.25  # seconds of points that are measured at once: whoever stops the run, or clicks, waits so long at most
 
@@ -48,13 +50,18 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
             return False
     known = store.field(field.id)
     assert known is not None
-    points, seen = store.points(field.id)
+    # A sampler that looks at no values is asked for many points at once, and their values are left in the store: then memory does not grow with the run.
+    blind = methods.is_blind(run.sampler.name)
+    points, seen = store.points(field.id, bare=blind)
+    ahead, rest = np.empty((0, points.coords.shape[1])), 0
     while True:
-        if not report(total - left(run, points), total, fresh, ""):
+        if not len(ahead):
+            ahead, rest = ask(points, AHEAD if blind else width, **options), left(run, points)
+        if not report(total - rest, total, fresh, ""):
             return False
-        todo = ask(points, width, **options)
-        if len(todo) == 0:
+        if not len(ahead):
             return True
+        todo, ahead = ahead[:width], ahead[width:]
         evaluate = evaluate or open_field(field, store, home, device=device)
         started = time.perf_counter()
         values = evaluate.many(place(todo, known.gram, **field.chart.kwargs()))
@@ -63,8 +70,10 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         fresh += len(todo)
         width = max(1, min(evaluate.width, int(BATCH_S * len(todo) / max(seconds, 1e-9))))
         # From the store, not from `values`: an urgent wish may have added points of this field in between.
-        new, seen = store.points(field.id, after=seen)
-        points = points.extended(new.coords, new.values)
+        new, seen = store.points(field.id, after=seen, bare=blind)
+        points, rest = points.extended(new.coords, new.values), rest - len(todo)
+        if len(new) != len(todo):
+            ahead = ahead[:0]
 
 
 def _told(report: Report, total: int) -> Progress:

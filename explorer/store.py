@@ -230,18 +230,21 @@ class RunStore:
         with self._write() as db:
             db.executemany("INSERT OR IGNORE INTO point (field, coords, value, seconds) VALUES (?, ?, ?, ?)", rows)
 
-    def points(self, field_id: str, *, after: int = 0) -> tuple[Points, int]:
-        """The points of a field that came after a sequence number, and the last number seen."""
+    def points(self, field_id: str, *, after: int = 0, bare: bool = False) -> tuple[Points, int]:
+        """The points of a field that came after a sequence number, and the last number seen. `bare`: without values, which then are (K, 0, 0)."""
         row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
         if row is None:
             return Points(np.empty((0, 1)), np.empty((0, 0, 0)), np.empty(0)), after
         shape, counts = cast("list[int]", json.loads(row[0])), _array(row[1])
-        rows = self._db.execute("SELECT seq, coords, value FROM point WHERE field = ? AND seq > ? ORDER BY seq", (field_id, after)).fetchall()
+        if bare:
+            shape = [0, 0]
+        value = "NULL" if bare else "value"
+        rows = self._db.execute(f"SELECT seq, coords, {value} FROM point WHERE field = ? AND seq > ? ORDER BY seq", (field_id, after)).fetchall()
         if not rows:
             spec = Field.from_json(json.loads(self._db.execute("SELECT spec FROM field WHERE id = ?", (field_id,)).fetchone()[0]))
             return Points(np.empty((0, _dimension(spec))), np.empty((0, *shape)), counts), after
         coords = np.stack([_array(c) for _, c, _ in rows])
-        values = np.stack([_array(v).reshape(shape) for _, _, v in rows])
+        values = np.empty((len(rows), 0, 0)) if bare else np.stack([_array(v).reshape(shape) for _, _, v in rows])
         return Points(coords, values, counts), rows[-1][0]
 
     def cost(self, field_id: str) -> float:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,41 @@ def test_stopping_keeps_what_is_there_and_resuming_finishes(tiny, store, home):
     assert keep(run, store, home, report=lambda done, total, fresh, message: seen.append((done, total, fresh)) or True)
     assert seen[0] == (3, 9, 0)
     assert seen[-1] == (9, 9, 6)
+
+
+def test_memory_does_not_grow_with_the_grid(tiny, store, home):
+    """The values of 1001 points take 4 MB in the store, and a run of many of them, fresh or resumed, has the peak of one of few."""
+
+    def peak(run):
+        tracemalloc.start()
+        try:
+            assert keep(run, store, home, report=go_on)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    keep(tiny.run(size=3, split="val"), store, home, report=go_on)  # whatever is loaded once
+    small = peak(tiny.run(size=51))
+    assert abs(peak(tiny.run(size=501, split="val")) - small) < 0.4e6
+    assert abs(peak(tiny.run(size=1001, split="val")) - small) < 0.4e6
+    assert store.points(tiny.run(split="val").field.id)[0].values.nbytes > 4e6
+
+
+def test_a_click_that_measures_a_point_of_the_grid_is_not_measured_again(tiny, store, home):
+    """Points are asked for many at once; one that somebody else has brought in the meantime is left out."""
+    run = tiny.run(size=33)
+    click = Run(run.field, methods.method("sample", "given", {"at": (0.03125,)}))
+
+    def report(done, total, fresh, message):
+        if fresh == 2:
+            keep(click, store, home, report=go_on)
+        last.append((done, total, fresh))
+        return True
+
+    last = []
+    assert keep(run, store, home, report=report)
+    assert last[-1] == (33, 33, 32)
+    assert len(store.points(run.field.id)[0]) == 33
 
 
 def test_a_finished_run_needs_no_checkpoint_any_more(tiny, store, home, tmp_path):

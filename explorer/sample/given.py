@@ -9,6 +9,8 @@ import numpy as np
 
 from explorer.points import Array, Points, missing
 
+BLIND = True  # no value is looked at
+
 
 def ask(points: Points, n: int, *, at: tuple[float, ...] = (0.5,)) -> Array:
     """Those of the named points that are not done; `at` is the list of coordinates, point after point. (≤ n, d)."""

@@ -67,3 +67,14 @@ def test_a_finer_wish_uses_what_a_coarser_one_left(name):
     done = measured(np.array([[0.0], [0.5], [1.0]]), CURVES["barrier"])
     asked = ask(done, 100)[:, 0]
     assert not set(asked) & {0.0, 0.5, 1.0}
+
+
+@pytest.mark.parametrize("name", [n for n in methods.names("sample") if methods.is_blind(n)])
+def test_what_looks_at_no_values_needs_none(name):
+    """A sampler that says so asks the same without them, and as many points at once as one by one."""
+    ask = methods.find("sample", name)
+    done, _ = walk(name, CURVES["barrier"], 1)
+    half = done[: len(done) // 2]
+    bare = Points(half, np.empty((len(half), 0, 0)), np.ones(64))
+    assert np.array_equal(ask(bare, 1000), ask(measured(half, CURVES["barrier"]), 1000))
+    assert np.array_equal(ask(bare, 1000), done[len(half) :])
