@@ -2,7 +2,7 @@
 
     python benchmarks/soak.py [--clients 50] [--runs 200] [--seconds 240]
 
-Starts the app on the loopback address with a home of its own, and queues lines between the shipped digits models. The visitors speak Streamlit's own
+Starts the app on the loopback address with a home of its own, and wishes for lines between the shipped digits models. The visitors speak Streamlit's own
 protocol over websockets: each opens pages with addresses of these runs, so that the server runs the pages' scripts for it as for a browser. Meanwhile a
 worker is killed every few seconds (SIGKILL), others take over, and one works under a limit on the size of files (RLIMIT_FSIZE), beyond which every write
 fails as on a full disk. In the end each run must be done, and its points must equal, bit for bit, those of the same run alone in a quiet process.
@@ -43,7 +43,9 @@ from explorer.spec import Field, Run
 from explorer.store import RunStore
 
 PAGES = ("home", "checkpoints", "interpolate", "align", "runs", "paths", "landscape", "soup", "compare")
-KILL_S, TIGHT_S = 7.0, 30.0
+KILL_S, TIGHT_S = 7.0, 15.0  # between two kills, on average; when the worker without room begins
+COME_S, READ_S = 60.0, 10.0  # until the last visitor has come; how long a page is read at most
+QUEUE = 0.6  # share of the time over which the runs are wished for
 
 
 @dataclass
@@ -67,14 +69,15 @@ def wanted(count: int) -> list[Run]:
 
 
 async def visit(port: int, ids: list[str], seen: Seen, until: float, seed: int) -> None:
-    """One visitor: opens a session, reads some pages in it, leaves, and comes again."""
+    """One visitor: opens a session, reads some pages in it, leaves, and comes again. All arrive within COME_S seconds."""
     rng = random.Random(seed)
+    await asyncio.sleep(rng.random() * COME_S)
     while time.monotonic() < until:
         try:
-            async with connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, subprotocols=["streamlit"]) as session:  # pyright: ignore[reportArgumentType]
+            async with connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, ping_interval=None, subprotocols=["streamlit"]) as session:  # pyright: ignore[reportArgumentType]
                 for _ in range(rng.randint(1, 4)):
                     await _page(session, rng.choice(PAGES), rng.choice(ids), seen, until)
-                    await asyncio.sleep(rng.random() * 2)
+                    await asyncio.sleep(rng.random() * READ_S)
         except (WebSocketException, OSError, TimeoutError) as error:
             if time.monotonic() < until:
                 seen.broken.append(f"{type(error).__name__}: {error}")
@@ -122,7 +125,7 @@ async def trouble(home: Path, store: RunStore, runs: list[Run], until: float, me
     mine: list[subprocess.Popen[bytes]] = []
     tight: subprocess.Popen[bytes] | None = None
     killed = again = 0
-    next_kill = started + KILL_S
+    next_kill, queued = started + KILL_S, list(runs)
     try:
         while time.monotonic() < until:
             mine = [p for p in mine if p.poll() is None]
@@ -134,14 +137,14 @@ async def trouble(home: Path, store: RunStore, runs: list[Run], until: float, me
                 victim.kill()
                 victim.wait()
                 killed, next_kill = killed + 1, time.monotonic() + KILL_S * (0.5 + rng.random())
+            while queued and time.monotonic() - started > (len(runs) - len(queued)) / len(runs) * QUEUE * (until - started):
+                store.want(queued.pop(0))
             states = [s for s in (store.status(r.id) for r in runs) if s is not None]
             for status in states:
                 if status.state == "failed":
                     store.want(status.wish)
                     again += 1
             memories.append(memory(server))
-            if all(s.state == "done" for s in states):
-                break
             await asyncio.sleep(1)
     finally:
         for process in [*mine, *([tight] if tight else [])]:
@@ -153,16 +156,12 @@ async def trouble(home: Path, store: RunStore, runs: list[Run], until: float, me
 async def soak(home: Path, port: int, server: int, clients: int, runs: list[Run], seconds: float) -> None:
     """All of it at once, then the figures."""
     store = RunStore(home / "store.sqlite")
-    ids = [store.want(r) for r in runs]
+    ids = [r.id for r in runs]
     seen, memories, begun = Seen(), list[float](), time.monotonic()
     until = begun + seconds
     visitors = [asyncio.create_task(visit(port, ids, seen, until, i)) for i in range(clients)]
     killed, again = await trouble(home, store, runs, until, memories, server)
     spent = time.monotonic() - begun
-    remaining = min(until, time.monotonic() + seconds / 4)  # the visitors stay a while, so that there is some memory to look at
-    while time.monotonic() < remaining:
-        memories.append(memory(server))
-        await asyncio.sleep(1)
     for visitor in visitors:
         visitor.cancel()
     await asyncio.gather(*visitors, return_exceptions=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import NoReturn
 
 import streamlit as st
 
 from explorer.serve import LOGIN
 
 
-def require() -> None:
-    """Stop here unless somebody has logged in, or nobody has to."""
-    if os.environ.get(LOGIN) != "required" or st.user.get("is_logged_in") is True:
-        return
+def known() -> bool:
+    """Whether the visitor has logged in, or nobody has to."""
+    return os.environ.get(LOGIN) != "required" or st.user.get("is_logged_in") is True
+
+
+def door() -> NoReturn:
+    """The way in, and nothing else."""
     st.title("Loss-landscape explorer")
     st.info("This explorer is open to those who log in.", icon=":material/lock:")
     for provider in _providers():

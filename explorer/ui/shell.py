@@ -38,8 +38,10 @@ def frame() -> None:
     # An emoji here keeps Streamlit from asking a font server for the pages' icons.
     st.set_page_config(page_title="Loss-landscape explorer", page_icon="🗺️", layout="wide")
     st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 3rem }</style>")
-    gate.require()
-    page = navigation()
+    known = gate.known()
+    page = navigation(hidden=not known)
+    if not known:
+        gate.door()
     gate.leave()
     if trouble := st.session_state.pop("trouble", ""):
         st.error(trouble, icon=":material/error:")
@@ -49,11 +51,12 @@ def frame() -> None:
         st.error(str(refusal), icon=":material/error:")
 
 
-def navigation() -> StreamlitPage:
-    """The pages, and from now on `st.navigation` instead of the pages directory."""
+def navigation(*, hidden: bool = False) -> StreamlitPage:
+    """The pages, and from now on `st.navigation` instead of the pages directory; `hidden`: without a list of them."""
     folder = places.root() / "pages"
     return st.navigation(
-        [st.Page(folder / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home") for name, title, icon in PAGES]
+        [st.Page(folder / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home") for name, title, icon in PAGES],
+        position="hidden" if hidden else "sidebar",
     )
 
 
