@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from explorer.points import Array
-from explorer.spec import Field, Json, ProblemSpec, Spec
+from explorer.spec import Field, Json, Method, ProblemSpec, Spec
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,10 @@ class Quality(Spec):
 
 @dataclass(frozen=True)
 class Facts(Spec):
-    """One checkpoint file. `error` is the sentence for which it was refused; `problem` is None when no known one fits, `why` says how it was told."""
+    """One checkpoint file. `error` is the sentence for which it was refused; `problem` is None when no known one fits, `why` says how it was told.
+
+    `network`: of what none fits, a network that has just these tensors, where one is known; files it names are written in full.
+    """
 
     path: str
     name: str
@@ -35,6 +38,7 @@ class Facts(Spec):
     dtype: str = ""
     notes: tuple[str, ...] = ()
     quality: tuple[Quality, ...] = ()
+    network: Method | None = None
 
     def on(self, split: str) -> Quality | None:
         """The quality on a split, where it was measured."""

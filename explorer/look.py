@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from explorer import checkpoint, places
+from explorer import checkpoint, methods, places
 from explorer import problem as problems
 from explorer.errors import Refused
 from explorer.facts import Facts, Quality, Seen
 from explorer.measure import Evaluate
+from explorer.nets import Shapes
 from explorer.points import Points
 from explorer.problem import Problem
 from explorer.run import Report
 from explorer.shards import checkpoints_at, digest, name_for
-from explorer.spec import Look, ProblemSpec, SplitName
+from explorer.spec import Look, Method, ProblemSpec, SplitName
 from explorer.statistics import band
 from explorer.store import RunStore
 from explorer.weights import Weights, gram
@@ -71,6 +74,7 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tu
         tensors=len(loaded.weights),
         dtype=", ".join(sorted(floating)),
         notes=loaded.notes,
+        network=None if spec is not None else _network_of(loaded.weights, path),
         quality=() if spec is None or Problem(spec).against_reference else tuple(quality(spec, loaded.weights, split, device) for split in SPLITS),
     )
 
@@ -106,6 +110,20 @@ def _candidates(wish: Look, path: Path) -> list[ProblemSpec]:
         return [wish.problem]
     own = problems.beside(path)
     return problems.shipped() if own is None else [own]
+
+
+def _network_of(weights: Weights, path: Path) -> Method | None:
+    """A network with exactly these names and shapes: the one that a config.json beside them describes, or the first that recognises itself."""
+    folder = path if path.is_dir() else path.parent
+    if (folder / "config.json").is_file():
+        return methods.method("nets", "hugging_face", {"config": str(folder.resolve() / "config.json")})
+    shapes = {name: tuple(t.shape) for name, t in weights.items()}
+    for name in methods.names("nets"):
+        module = sys.modules[methods.find("nets", name).__module__]
+        recognise = cast("Callable[[Shapes], Mapping[str, object] | None] | None", getattr(module, "recognise", None))
+        if recognise is not None and (options := recognise(shapes)) is not None:
+            return methods.method("nets", name, options)
+    return None
 
 
 def _of_transformers(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -58,3 +59,11 @@ def matched_at(recipe: Aligned, home: Path) -> Path:
 def unfinished_at(recipe: Connected, home: Path) -> Path:
     """Where the training of a path is kept while it is not finished, so that it can go on."""
     return home / "models" / f"{replace(recipe, which=0, at=0).id}.training.safetensors"
+
+
+def described_at(folder: Path, home: Path) -> Path:
+    """Where the problem.toml for checkpoints in a folder lies that cannot be written to."""
+    real = str(folder.resolve())
+    return (
+        home / "problems" / f"{Path(real).name or 'root'}-{hashlib.sha256(real.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}" / "problem.toml"
+    )

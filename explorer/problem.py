@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from explorer import methods, places
 from explorer.data import Dataset, fingerprint
+from explorer.describe import found as described
 from explorer.errors import Refused
 from explorer.files import short, system
 from explorer.nets import shapes_of
@@ -172,11 +173,12 @@ def find(name: str | Path) -> ProblemSpec:
 
 
 def beside(checkpoint: Path) -> ProblemSpec | None:
-    """The problem in a checkpoint's folder, or one folder up where transformers saved the folder as a whole; None where there is no problem.toml."""
+    """The problem in a checkpoint's folder, or one folder up where transformers saved the folder as a whole; else the one that was
+    written in the app for that folder (explorer.describe). None where there is none."""
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     with system(folder, "read"):
         folders = (folder, folder.parent) if (folder / "config.json").is_file() else (folder,)
-        found = next((f for f in folders if (f / "problem.toml").is_file()), None)
+    found = next((file for f in folders if (file := described(f)) is not None), None)
     return None if found is None else read(found)
 
 

@@ -8,18 +8,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import methods, perplexity, roots
+from explorer import describe, methods, perplexity, roots
 from explorer.errors import Refused
 from explorer.facts import Facts, Seen
 from explorer.figures import matrix
 from explorer.files import SUFFIXES
 from explorer.points import Array
 from explorer.roots import admit
-from explorer.shards import stamp
 from explorer.spec import Look, ProblemSpec
 from explorer.status import Status
 from explorer.store import RunStore
-from explorer.ui import shell, state, uploads
+from explorer.ui import problem_form, shell, state, uploads
 
 UPLOAD_MB = 200
 RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
@@ -57,6 +56,8 @@ def add(store: RunStore) -> None:
     if looks:
         active = any((s := store.status(i)) is not None and s.active for i in looks)
         st.fragment(_looks, run_every=0.5 if active else None)(store, looks, active)
+        if not active and (latest := store.status(looks[0])) is not None:
+            problem_form.show(latest, again=lambda path: _look(path, None))
 
 
 def title(problem: ProblemSpec) -> str:
@@ -75,12 +76,13 @@ def _look(path: Path, problem: ProblemSpec | None) -> None:
     """Put the wish down; a path without a checkpoint, or outside the folders that are open here, is said at once."""
     try:
         admit(path)
-        mark = stamp(path)  # first: it refuses what is no path at all
+        mark = describe.mark(path)  # first: it refuses what is no path at all
         id = shell.want(Look(str(path.resolve()), mark, problem))
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
-    st.session_state["looks"] = [id, *(i for i in st.session_state.get("looks", []) if i != id)][:8]
+    kept = [s for i in st.session_state.get("looks", []) if (s := shell.store().status(i)) is not None]
+    st.session_state["looks"] = [id, *(s.id for s in kept if not isinstance(s.wish, Look) or s.wish.path != str(path.resolve()))][:8]
 
 
 def _upload(name: str, content: bytes) -> None:
