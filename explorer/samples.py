@@ -48,6 +48,11 @@ STORIES = (
 # family, models: the planes that can be looked at before anything has been computed.
 PLANES = (("digits-mlp", ("seed-0", "seed-1", "seed-2")),)
 PLANE_SIZE = 17  # points along each side
+REFINED = {
+    "start": PLANE_SIZE,
+    "finest": 65,
+    "budget": 1700,
+}  # more points where a plane needs them, and its jury, as the Landscape page asks for them
 
 
 def make(folder: Path, *, report: Say) -> None:
@@ -92,7 +97,8 @@ def measure(folder: Path, *, report: Say) -> Path:
             if (folder / name / "problem.toml").is_file():
                 corners = tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems)
                 field = Field(problems.read(folder / name), corners, methods.method("chart", "plane"))
-                store.want(Run(field, methods.method("sample", "grid", {"size": PLANE_SIZE})))
+                for sampler in (methods.method("sample", "grid", {"size": PLANE_SIZE}), methods.method("sample", "surface", REFINED)):
+                    store.want(Run(field, sampler))
                 report(f"{name}: the plane through {', '.join(stems)}")
         Worker(store, Path(scratch)).work_off()
         failed = [s.error for kind in ("Look", "Run") for s in store.statuses(kind) if s.state != "done"]

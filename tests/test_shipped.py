@@ -3,12 +3,14 @@
 import pytest
 
 from explorer import methods, places
+from explorer.preview import preview
 from explorer.realise import realise
 from explorer.run import keep, open_field
 from explorer.samples import PLANE_SIZE, PLANES, STORIES
 from explorer.spec import Run
 from explorer.statistics import barrier
 from explorer.store import RunStore
+from explorer.ui import landscape_form
 
 
 @pytest.fixture
@@ -52,12 +54,16 @@ def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, famil
 
 
 def test_the_planes_of_the_first_look_are_there(shipped):
-    """The Landscape page shows one before anything has been computed."""
-    planes = [s for s in shipped.statuses("Run") if s.wish.field.chart.name == "plane"]
+    """The Landscape page shows one before anything has been computed, with the certificate of its preview: within 1 % of what would be measured."""
+    planes = {s.wish.field.id for s in shipped.statuses("Run") if s.wish.field.chart.name == "plane"}
     assert len(planes) == len(PLANES)
-    for status in planes:
-        assert status.state == "done"
-        assert len(shipped.points(status.wish.field.id)[0]) == PLANE_SIZE**2
+    for status in shipped.statuses("Run"):
+        if status.wish.field.id in planes:
+            assert status.state == "done"
+            points, _ = shipped.points(status.wish.field.id)
+            assert status.wish in (landscape_form.refined(status.wish), landscape_form.finer(status.wish, PLANE_SIZE))
+            assert preview(points, landscape_form.FINEST).certificate.source == "jury"
+            assert preview(points, landscape_form.FINEST).certificate.rms.high < 0.01
 
 
 def test_every_registered_sample_is_where_it_was(shipped, home):

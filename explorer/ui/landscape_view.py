@@ -193,7 +193,7 @@ def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: 
         there.drawn,
         there.markers,
         there.traces,
-        key=f"landscape-{picture.run.id}-{len(there.drawn.x)}-{there.drawn.guess is None}",
+        key=f"landscape-{picture.run.id}",
         z_title=line.y_title(there.field, style.metric),
         alt=f"{style.metric} in the plane {picture.name}.",
         pick=pick,

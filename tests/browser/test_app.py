@@ -237,9 +237,13 @@ def test_pointing_at_the_curve_shows_the_place_in_its_plane_and_back(url, page, 
 
 
 def test_a_place_of_the_landscape_is_a_model(url, page):
-    """The shipped plane is there at once; a click gives the model there, and what it gets wrong."""
+    """The shipped plane is there at once, with how wrong its preview may be; a click gives the model there, and what it gets wrong."""
     page.goto(f"{url}/landscape")
     expect(page.locator(".plane canvas")).to_be_visible()
+    expect(page.locator(".plane .caption")).to_contain_text(re.compile(r"certified by 64 held-out random ones.* rms"))
+    page.get_by_role("radio", name="measured cells").click()
+    expect(page.locator(".plane .caption")).to_contain_text("cells measured")
+    page.get_by_role("radio", name="smooth preview").click()
     expect(page.get_by_text("The lowest measured loss is")).to_be_visible()
     page.locator(".plane .grip").click(position={"x": 100, "y": 60})
     expect(page).to_have_url(re.compile("at="))
