@@ -11,11 +11,12 @@ from explorer.api import align
 aligned = align("a.safetensors", "b.safetensors", method="weight_matching")
 print(aligned.pairs[0].reduction())
 
-from explorer.api import connect, landscape, landscape_around
+from explorer.api import connect, landscape, landscape_around, train
 
 path = connect("a.safetensors", "b.safetensors", method="bezier", method_options={"epochs": 60})
 print(path.barrier("error"))
 landscape("a.safetensors", "b.safetensors", "c.safetensors").figure().show()
+snapshots = train("digits-mlp", method="swa", method_options={"epochs": 24})
 landscape_around("a.safetensors", directions="random", extent=0.5).figure().show()
 """
 
@@ -39,6 +40,7 @@ from explorer.figures.plane import Marker, Surface
 from explorer.frame import Window
 from explorer.look import recognise
 from explorer.matched import Matched
+from explorer.matching import Progress, quiet
 from explorer.places import home as default_home
 from explorer.places import made_at, matched_at
 from explorer.points import Points
@@ -46,7 +48,7 @@ from explorer.preview import Certificate
 from explorer.realise import realise
 from explorer.run import keep
 from explorer.shards import checkpoints_at, digest, name_for
-from explorer.spec import Aligned, Buffers, Connected, Field, Loaded, ProblemSpec, Recipe, Run, Shifted, SplitName
+from explorer.spec import Aligned, Buffers, Connected, Field, Loaded, ProblemSpec, Recipe, Run, Shifted, SplitName, Trained
 from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.store import RunStore
 
@@ -268,6 +270,40 @@ def connect(
     chosen = methods.method("chart", chart)
     field = Field(problem=under(spec, loss), corners=corners, chart=chosen, split=split, samples=samples, buffers=buffers)
     return Line(*_measured(Run(field, methods.method("sample", sampler, options)), report, home, device))
+
+
+def train(
+    problem: str | Path | ProblemSpec,
+    *,
+    method: str = "sgd",
+    method_options: Mapping[str, object] | None = None,
+    start: str | Path | Recipe | None = None,
+    every: int = 1,
+    progress: Progress = quiet,
+    home: Path | None = None,
+    device: str = "cpu",
+) -> tuple[Trained, ...]:
+    """Train a problem's network, and return the recipes of its snapshots in order; of a population all members of one snapshot after another.
+
+    `start`: a checkpoint to begin at instead of initial weights. `every`: take every so many snapshots. They are kept in `home`; an average of them is
+    a `Fused` recipe, and goes wherever a checkpoint does. What was trained there before is not trained again.
+    """
+    spec = problem if isinstance(problem, ProblemSpec) else problems.find(problem)
+    how = methods.method("train", method, method_options)
+    total, members = methods.snapshots_of(how), methods.members_of(how)
+    if not 1 <= every <= total:
+        raise Refused(f"This training has {total} snapshots, so every {every} of them is none. Choose from 1 to {total}.")
+    begun = loaded(start) if start is not None else None
+    made = tuple(
+        Trained(spec, how, begun, at, member, f"{method} {at}" + (f" network {member + 1}" if members > 1 else ""))
+        for at in range(every, total + 1, every)
+        for member in range(members)
+    )
+    folder = home or default_home()
+    store = RunStore(folder / "store.sqlite")
+    for recipe in made:
+        realise(recipe, store, folder, device=device, progress=progress)
+    return made
 
 
 def landscape(

@@ -211,3 +211,16 @@ def test_without_auxiliary_epochs_it_is_a_soup_of_fine_tunes_with_one_head(tiny,
     assert all(torch.allclose(soup[k], (wanted[0][k] + wanted[1][k]) / 2, atol=1e-6) for k in soup)
     with pytest.raises(Refused, match="at least 2"):
         recipes(tiny.problem.spec, None, tuning, tasks=1)
+
+
+def test_the_api_returns_recipes_that_are_averaged_like_checkpoints(tiny, home):
+    """Every second snapshot; of a population, all members of each."""
+    from explorer.api import train
+
+    got = train(tiny.folder, method="papa", method_options={"members": 2, "epochs": 4}, every=2, home=home)
+    assert [(r.at, r.member) for r in got] == [(2, 0), (2, 1), (4, 0), (4, 1)]
+    assert all(made_at(r, home).is_file() for r in got)
+    again = train(tiny.folder, start=tiny.a, method_options={"epochs": 1, "lr": 0.0}, home=home)
+    assert same(checkpoint.read(made_at(again[0], home)).weights, checkpoint.read(tiny.a).weights)
+    with pytest.raises(Refused, match="Choose from 1 to 4"):
+        train(tiny.folder, method_options={"epochs": 4}, every=9, home=home)

@@ -56,13 +56,19 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
             family = st.selectbox("Family", every, index=at, format_func=lambda f: f.title, key=f"{key}-family")
         with right:
             kind = st.segmented_control("Snapshots", [THERE, ANEW], default=ANEW if trained else THERE, key=f"{key}-kind", required=True)
-        members, models = 1, ()
+        members, models, first = 1, (), {}
         try:
             if kind == ANEW:
-                models, members, begin = _anew(store, family, every, shown if trained else None, key)
+                models, members, first = _anew(store, family, every, shown if trained else None, key)
             else:
-                models, begin = _there(store, family, every, shown, key), 0
-            chosen = _averages(shown, len(models) // members, members, begin, key) if models else ()
+                models = _there(store, family, every, shown, key)
+            chosen = (
+                _averages(
+                    shown if shown and [m.id for m in shown.models] == [m.id for m in models] else None, len(models) // members, members, first, key
+                )
+                if models
+                else ()
+            )
         except (Refused, ValueError) as refusal:
             st.error(str(refusal))
             chosen = ()
@@ -92,8 +98,10 @@ def _there(store: RunStore, family: Family, every: list[Family], shown: Trajecto
     return tuple(models[k] for k in keys)
 
 
-def _anew(store: RunStore, family: Family, every: list[Family], shown: Trajectory | None, key: str) -> tuple[tuple[Recipe, ...], int, int]:
-    """(snapshots, networks trained together, the snapshot after which averaging begins)."""
+def _anew(
+    store: RunStore, family: Family, every: list[Family], shown: Trajectory | None, key: str
+) -> tuple[tuple[Recipe, ...], int, dict[str, object]]:
+    """(snapshots, networks trained together, options of averages that follow from the training)."""
     first = cast("Trained", shown.models[0]) if shown else None
     staged = first is not None and _is_staged(first)
     models = choices(store, family, every)
@@ -115,7 +123,7 @@ def _anew(store: RunStore, family: Family, every: list[Family], shown: Trajector
         )
     start = models[begin_at] if begin_at else None
     if name == STAGED:
-        return _staged(family.problem, start, first if staged else None, key)
+        return _staged(family.problem, start, shown if staged else None, key)
     with st.expander("How it is trained", icon=":material/tune:"):
         known = {o.name for o in methods.options("train", name)}
         before = (
@@ -141,30 +149,51 @@ def _anew(store: RunStore, family: Family, every: list[Family], shown: Trajector
     )
     if len(made) < 2 * members:
         raise Refused("An average wants at least two snapshots. Train for longer, or take more of them.")
-    begin = how.kwargs().get("begin", 0)
-    return made, members, int(cast("int", begin)) // each
+    return made, members, _first_of(how, each)
+
+
+def _first_of(how: Method, each: int) -> dict[str, object]:
+    """How SWA begins for a training that says so: after the snapshots of its first part, one at the end of each cycle."""
+    options = how.kwargs()
+    if "begin" not in options:
+        return {}
+    per_epoch = methods.snapshots_of(how) // cast("int", options["epochs"])
+    cycle = cast("int", options["cycle"]) * per_epoch // each if options.get("schedule") == "cyclic" else 1
+    return {"skip": cast("int", options["begin"]) * per_epoch // each, "every": max(1, cycle)}
 
 
 def _called(name: str, at: int, member: int, members: int) -> str:
     return f"{name} {at}" + (f" network {member + 1}" if members > 1 else "")
 
 
-def _staged(problem: ProblemSpec, start: Recipe | None, first: Trained | None, key: str) -> tuple[tuple[Recipe, ...], int, int]:
+def _staged(problem: ProblemSpec, start: Recipe | None, first: Trajectory | None, key: str) -> tuple[tuple[Recipe, ...], int, dict[str, object]]:
     with st.expander("Its stages", icon=":material/tune:"):
         columns = st.columns(4)
-        labels = {"tasks": (3, 2, 12), "groups": (2, 2, 1000), "auxiliary_epochs": (5, 0, 1000), "probe_epochs": (5, 1, 1000)}
+        tasks, groups, auxiliary, probed = _stages_of(first)
+        labels = {"tasks": (tasks, 2, 12), "groups": (groups, 2, 1000), "auxiliary_epochs": (auxiliary, 0, 1000), "probe_epochs": (probed, 1, 1000)}
         given = {
             name: int(column.number_input(name.replace("_", " "), low, high, value, key=f"{key}-{name}"))
             for column, (name, (value, low, high)) in zip(columns, labels.items(), strict=True)
         }
-        before = methods.method("train", "sgd", {**first.method.kwargs(), "order_seed": 0} if first else TUNING)
+        before = methods.method("train", "sgd", cast("Trained", first.models[0]).method.kwargs() if first else TUNING)
         tuning = forms.options("train", "sgd", key=f"{key}-tuning", start=before, fields=st.container())
     made = ratatouille.recipes(problem, start, tuning, **given)
     total, tasks = methods.snapshots_of(tuning), given["tasks"]
     each = max(1, -(-total * tasks // MOST))
     models = [Trained(problem, t.method, t.start, at, 0, f"{t.name} epoch {at}") for at in range(each, total + 1, each) for t in made.tuned]
     st.caption(" → ".join(f"**{i}** {words}" for i, (words, _) in enumerate(made.stages(), start=1)) + " → **5** their soup")
-    return tuple(models), tasks, 0
+    return tuple(models), tasks, {}
+
+
+def _stages_of(shown: Trajectory | None) -> tuple[int, int, int, int]:
+    """Tasks, groups, epochs of the auxiliary tasks and of the probe, of a ratatouille that is shown."""
+    start = cast("Trained", shown.models[0]).start if shown else None
+    if shown is None or start is None:
+        return 3, 2, 5, 5
+    if isinstance(start, Fused):
+        aux, probe = (cast("Trained", m).method for m in start.models)
+        return shown.members, cast("int", aux["groups"]), cast("int", aux["epochs"]), cast("int", probe["epochs"])
+    return shown.members, 2, 0, cast("int", cast("Trained", start).method["epochs"])
 
 
 def _is_staged(model: Trained) -> bool:
@@ -184,7 +213,7 @@ def _title(name: str) -> str:
     return "Ratatouille: fine-tunes one model by way of auxiliary tasks, and averages." if name == STAGED else methods.title("train", name)
 
 
-def _averages(shown: Trajectory | None, times: int, members: int, begin: int, key: str) -> tuple[Method, ...]:
+def _averages(shown: Trajectory | None, times: int, members: int, first: dict[str, object], key: str) -> tuple[Method, ...]:
     before = {cast("str", way["average"]): way.kwargs() for way in shown.ways} if shown else {}
     one, two = st.columns([3, 5], vertical_alignment="bottom")
     with one:
@@ -193,15 +222,15 @@ def _averages(shown: Trajectory | None, times: int, members: int, begin: int, ke
         )
     if not kinds:
         raise Refused("No average is chosen. Choose one or more.")
-    given: dict[str, object] = {"skip": begin or (times // 2 if members == 1 else times - 1)}
+    given: dict[str, object] = {"skip": times // 2 if members == 1 else times - 1, **first}
     for kind, options in before.items():
-        given |= {name: options[name] for name in OPTIONS[kind] if not (name == "skip" and begin)}
+        given |= {name: options[name] for name in OPTIONS[kind]}
     fields = [(kind, o) for kind in kinds for o in methods.options("sample", "trajectory") if o.name in OPTIONS[kind]]
     with two:
         for column, (kind, option) in zip(st.columns(max(len(fields), 1)), fields, strict=False):
             value = cast("float", given.get(option.name, option.default))
             label = f"{kind.upper()}: {option.name}"
-            own = f"{key}-{kind}-{option.name}-{times}-{begin}"
+            own = f"{key}-{kind}-{option.name}-{times}-{value}"
             with column:
                 if option.kind == "int":
                     given[option.name] = int(st.number_input(label, 0 if option.name == "skip" else 1, max(times, int(value)), int(value), key=own))

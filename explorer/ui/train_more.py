@@ -24,17 +24,17 @@ ENDS = np.eye(2)
 
 def wishes(whole: Trajectory) -> list[str]:
     """Ids of what may be on its way here."""
-    return [r.id for r in (_asked(whole, "twa"), _asked(whole, "swag")) if r is not None]
+    return [_asked(whole, name).id for name in ("twa", "swag")]
 
 
 def show(store: RunStore, whole: Trajectory) -> None:
     """Both, once somebody asks."""
-    left, right = st.columns(2, gap="large")
-    with left, st.container(border=True):
-        st.markdown("**TWA**: the best mixture, searched by gradient descent in the few dimensions that the snapshots span (Li et al. 2023)")
+    used = f"Of the {len(whole.late())} late snapshots."
+    with st.container(border=True):
+        st.markdown(f"**TWA**: the best mixture, searched by gradient descent in the few dimensions that the snapshots span (Li et al. 2023). {used}")
         _part(store, whole, "twa")
-    with right, st.container(border=True):
-        st.markdown("**SWAG**: the mean answer of models drawn from how the snapshots scatter (Maddox et al. 2019)")
+    with st.container(border=True):
+        st.markdown(f"**SWAG**: the mean answer of models drawn from how the snapshots scatter (Maddox et al. 2019). {used}")
         _part(store, whole, "swag")
 
 
@@ -42,13 +42,14 @@ def _part(store: RunStore, whole: Trajectory, name: str) -> None:
     kind = "fuse" if name == "twa" else "study"
     key = f"more-{name}-{whole.tasks()[0].run.id}"
     wish = _asked(whole, name)
-    status = store.status(wish.id) if wish is not None else None
-    with st.popover("Options", icon=":material/tune:"):
-        how = forms.options(kind, name, key=key, start=_default(whole, kind, name))
-    st.button(
-        "Search" if name == "twa" else "Draw", key=f"{key}-go", on_click=_want, args=(whole, name, how), disabled=status is not None and status.active
-    )
-    if wish is None or status is None:
+    status = store.status(wish.id)
+    options, go, _ = st.columns([2, 2, 6])
+    with options, st.popover("Options", icon=":material/tune:", width="stretch"):
+        how = forms.options(kind, name, key=key)
+    with go:
+        busy = status is not None and status.active
+        st.button("Search" if name == "twa" else "Draw", key=f"{key}-go", on_click=_want, args=(whole, name, how), disabled=busy, width="stretch")
+    if status is None:
         return
     if status.state == "failed":
         st.error(status.error, icon=":material/error:")
@@ -60,25 +61,21 @@ def _part(store: RunStore, whole: Trajectory, name: str) -> None:
         _swag(whole, status)
 
 
-def _default(whole: Trajectory, kind: str, name: str) -> Method:
-    return methods.method(kind, name)
-
-
 def _memory(whole: Trajectory, name: str) -> str:
     return f"more-{name}-how-{whole.tasks()[0].run.id}"
 
 
-def _asked(whole: Trajectory, name: str) -> Run | Study | None:
+def _asked(whole: Trajectory, name: str) -> Run | Study:
     """The wish with the options that the person asked for last; with the defaults where nobody did."""
-    how = cast("Method | None", st.session_state.get(_memory(whole, name))) or _default(whole, "fuse" if name == "twa" else "study", name)
+    how = cast("Method | None", st.session_state.get(_memory(whole, name))) or methods.method("fuse" if name == "twa" else "study", name)
     return _wish(whole, name, how)
 
 
 def _wish(whole: Trajectory, name: str, how: Method) -> Run | Study:
     if name == "swag":
-        return Study(whole.problem, whole.models, how)
+        return Study(whole.problem, whole.late(), how)
     last = whole.models[-whole.members]
-    made = Fused(whole.problem, whole.models, how, name=f"TWA of {whole.name}")
+    made = Fused(whole.problem, whole.late(), how, name=f"TWA of {whole.name}")
     field = Field(whole.problem, (last, made), methods.method("chart", "mixture"), split="test")
     return Run(field, methods.method("sample", "given", {"at": (1.0, 0.0, 0.0, 1.0)}))
 

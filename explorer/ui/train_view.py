@@ -135,7 +135,9 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
         rows = np.eye(len(there.models))[member :: there.members]
         x, own = _known(points, rows, there.epochs)
         if own is not None:
-            drawn.append(_curve("the iterates" if there.members == 1 else f"network {member + 1}", x, own, index, scale, ghost=member > 0))
+            drawn.append(
+                _curve("the iterates" if there.members == 1 else f"network {member + 1}", x, own, index, scale, ghost=member > 0, banded=member == 0)
+            )
     for average in _averages(there, points):
         x, own = _known(points, average.rows, there.epochs)
         if own is not None:
@@ -154,7 +156,7 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
         height=340,
         log=metric == "loss",
         alt=f"Validation {metric} of the snapshots and of their averages over the training.",
-        caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, bands 95 %{part}",
+        caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, band 95 %{part}",
     )
 
 
@@ -173,9 +175,9 @@ def _known(points: Points, rows: Array, x: Array) -> tuple[Array, Points | None]
     return np.array([e for e, _ in found]), joined
 
 
-def _curve(name: str, x: Array, own: Points, index: int, scale: float, *, ghost: bool = False) -> Curve:
-    low, high = band(own, index)
-    return Curve(name, x, scale * own.means()[:, index], scale * low, scale * high, ghost=ghost)
+def _curve(name: str, x: Array, own: Points, index: int, scale: float, *, ghost: bool = False, banded: bool = False) -> Curve:
+    low, high = band(own, index) if banded else (None, None)
+    return Curve(name, x, scale * own.means()[:, index], None if low is None else scale * low, None if high is None else scale * high, ghost=ghost)
 
 
 def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:

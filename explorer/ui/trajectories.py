@@ -13,6 +13,7 @@ import numpy as np
 from explorer import methods
 from explorer.points import Array, Points, rounded
 from explorer.sample.trajectory import averages
+from explorer.snapshots import swa
 from explorer.spec import Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, SplitName, Trained
 from explorer.ui import landscape_form
 
@@ -98,6 +99,13 @@ class Trajectory:
             return None
         at = tuple(float(c) for c in np.concatenate([last[None], *rows]).ravel())
         return Task("test split", Run(self.field("test"), methods.method("sample", "given", {"at": at})))
+
+    def late(self) -> tuple[Recipe, ...]:
+        """The snapshots that SWA averages, or the later half where it is not among the averages: those that scatter around one place."""
+        found = next((way.kwargs() for way in self.ways if way["average"] == "swa"), None)
+        skip, every = (cast("int", found["skip"]), cast("int", found["every"])) if found else (len(self.epochs) // 2, 1)
+        used = np.repeat(swa(len(self.epochs), skip=skip, every=every), self.members) > 0
+        return tuple(m for m, kept in zip(self.models, used, strict=True) if kept)
 
     def plane(self) -> Run:
         """The plane closest to the snapshots."""
