@@ -140,6 +140,7 @@ class WeightScores:
         device: str = "cpu",
     ) -> None:
         self.symmetry, self.device = symmetry, device
+        self.sums = "cpu" if torch.device(device).type == "mps" else device  # Metal has no float64
         self.names = [n for n in _once(reference, parameters) if n in symmetry.axes]
         self.a = {n: _work(reference[n], device) for n in self.names}
         self.b = {n: _work(model[n], device) for n in self.names}
@@ -163,13 +164,13 @@ class WeightScores:
         """The scores of one family, given the maps of all others."""
         group, inner = self.symmetry.groups[name], self.symmetry.inner(name)
         mine = {group.name, *(g.name for g in inner)}
-        outer = torch.zeros(group.size, group.size, dtype=torch.float64)
-        within = {g.name: torch.zeros(group.size, group.size, g.size, g.size, dtype=torch.float64) for g in inner}
+        outer = torch.zeros(group.size, group.size, dtype=torch.float64, device=self.sums)
+        within = {g.name: torch.zeros(group.size, group.size, g.size, g.size, dtype=torch.float64, device=self.sums) for g in inner}
         covered: dict[tuple[str, int], Tensor] = {}
         for member in inner:
             for site in self.sites[member.name]:
                 a, b = self._unfolded(site, maps, mine)  # (n, k, m)
-                within[member.name] += torch.einsum("ipm,jqm->ijpq", a, b).cpu().double()
+                within[member.name] += torch.einsum("ipm,jqm->ijpq", a, b).to(self.sums).double()
                 key = (site.tensor, site.axis)
                 covered[key] = torch.cat([covered.get(key, torch.empty(0, dtype=torch.int64)), site.rows.flatten()])
         for site in self.sites[name]:
@@ -179,8 +180,8 @@ class WeightScores:
                     continue
                 site = Site(site.tensor, site.axis, site.rows[left].reshape(group.size, -1))
             a, b = self._unfolded(site, maps, mine)
-            outer += (a @ b.T).cpu().double()
-        return Scores(outer, within)
+            outer += (a @ b.T).to(self.sums).double()
+        return Scores(outer.cpu(), {g: scores.cpu() for g, scores in within.items()})
 
     def _unfolded(self, site: Site, maps: Maps, mine: set[str]) -> tuple[Tensor, Tensor]:
         """Both models' tensors with a row per unit; the model's with every other axis as it stands now."""

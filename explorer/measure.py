@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -34,6 +35,7 @@ from explorer.attack import attack as attacked
 from explorer.bank import Bank
 from explorer.batched import Batched
 from explorer.devices import clocked, halved, in_memory, precisely
+from explorer.epilogues import joined, joins
 from explorer.errors import Refused
 from explorer.graphs import Replayed
 from explorer.norms import has_batch_norm, recalibrate, repair_towards, repaired, within_hull
@@ -127,7 +129,7 @@ class Evaluate:
                 self.targets = self._reference()
             items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
         self.counts: Array = torch.bincount(self.block).numpy().astype(np.float64) * items
-        self.bank, self.batched, self.graph, self.width = bank, None, None, 1
+        self.bank, self.batched, self.graph, self.width, self.joins = bank, None, None, 1, False
         self.engine: Engine = "plain"
         if bank is not None and bank.finite and not confusion and self.shortcuts and not self.repair and (buffers != "first" or self.train is None):
             self._choose(engine if prepare or engine != "auto" else "plain")
@@ -204,7 +206,7 @@ class Evaluate:
         self.bank.mix(shares)
         if self.train is not None and self.buffers == "recalibrate":
             recalibrate(self.network, self.train)
-        with self.shortcuts.taken(shares):
+        with joined(self.network) if self.joins else nullcontext(), self.shortcuts.taken(shares):
             return self._sums()
 
     def _stacked(self, shares: Tensor) -> Tensor:
@@ -224,6 +226,8 @@ class Evaluate:
             self.batched = Batched.of(self.network, self.bank, self.shortcuts, self.inputs)
         tried: list[tuple[Engine, int]] = []
         if wanted in ("auto", "graphs"):
+            with precisely("float32", self.device):
+                self.joins = self.precision != "bfloat16" and joins(self.network, self.inputs[: self.chunk])
             tried.append(("graphs", QUEUE))
         if self.batched is not None:
             tried.append(("batched", self.batched.width))

@@ -172,7 +172,13 @@ class _Plans:
 
     def distance(self) -> float:
         """‖A − B‖ over all parameters, once all transports are known."""
-        return sum(float((self.reference[n].to(self.device, torch.float64) - self.transported(n)).square().sum()) for n in self.parameters) ** 0.5
+        return (
+            sum(
+                float((self.reference[n].to(self.device, torch.float64) - self.transported(n).to(self.device, torch.float64)).square().sum())
+                for n in self.parameters
+            )
+            ** 0.5
+        )
 
     def _plan(self, name: str, cost: Tensor) -> Tensor:
         """(n, m) row-stochastic n·T of the cheapest transport between equal masses."""
