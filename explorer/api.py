@@ -371,6 +371,11 @@ def _plane(field: Field, size: int, refine: bool, report: Reporter, home: Path |
     return Plane(run, points, window)
 
 
+def points(run: Run, *, report: Reporter = _silent, home: Path | None = None, device: str = "cpu") -> Points:
+    """Measure any run, for instance one that a page gives as code; its points by rising coordinates."""
+    return _measured(run, report, home, device)[1]
+
+
 def _measured(run: Run, report: Reporter, home: Path | None, device: str) -> tuple[Run, Points]:
     home = home or default_home()
     store = RunStore(home / "store.sqlite")

@@ -7,7 +7,7 @@ import pytest
 from explorer.ui.component import FRONTEND, script, style
 
 
-@pytest.mark.parametrize("file", ["curve.js", "plane.js"])
+@pytest.mark.parametrize("file", ["curve.js", "plane.js", "neurons.js"])
 def test_a_script_carries_all_that_it_imports(file):
     """No import is left, every imported name is defined, and there is one default export."""
     wanted = re.findall(r"^import \{(.*)\} from", (FRONTEND / file).read_text(encoding="utf-8"), flags=re.M)[0].replace(" ", "").split(",")

@@ -23,8 +23,14 @@ def names(field: Field) -> tuple[str, str]:
 
 def curve(field: Field, points: Points, metric: str, *, ghost: bool = False, name: str = "") -> Curve:
     """One metric along the line, with its band, its chord and its barrier as far as they are known. Errors are in percent."""
+    a, b = names(field)
+    return curve_of(points, metric, ghost=ghost, name=name or f"{a} → {b}", metrics=field.metrics)
+
+
+def curve_of(points: Points, metric: str, *, name: str, ghost: bool = False, metrics: tuple[str, ...] = ("loss", "error")) -> Curve:
+    """The same of points alone."""
     points = points.sorted()
-    index = field.metrics.index(metric)
+    index = metrics.index(metric)
     scale = 100.0 if metric == "error" else 1.0
     t = points.coords[:, 0]
     mean = points.means()[:, index] * scale if len(points) else np.empty(0)
@@ -35,8 +41,7 @@ def curve(field: Field, points: Points, metric: str, *, ghost: bool = False, nam
         top = found.peak * scale
         peak = Peak(found.at, top - found.height.value * scale, top, f"barrier {shown(found, unit=unit_of(field, metric))}")
     chord = (found.ends[0] * scale, found.ends[1] * scale) if found and not ghost else None
-    a, b = names(field)
-    return Curve(name or f"{a} → {b}", t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
+    return Curve(name, t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
 
 
 def figure_of(field: Field, points: Points, metric: str, *, log: bool = False) -> go.Figure:

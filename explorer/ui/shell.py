@@ -21,6 +21,7 @@ from explorer.ui import gate
 # (file, title, icon); a page's address is the name of its file.
 PAGES = (
     ("home", "Home", ":material/explore:"),
+    ("learn", "Learn", ":material/school:"),
     ("checkpoints", "Checkpoints", ":material/inventory_2:"),
     ("align", "Align", ":material/join_inner:"),
     ("interpolate", "Interpolate", ":material/show_chart:"),
@@ -65,6 +66,9 @@ def require() -> None:
     if getattr(PagesManager, "uses_pages_directory", False) is not False:
         frame()
         st.stop()
+    from explorer.ui import tour  # it turns to pages by this module
+
+    tour.strip()
 
 
 def link(page: str, label: str, *, icon: str | None = None, **query: str) -> None:

@@ -59,6 +59,7 @@ def test_a_deep_link_on_a_fresh_server_shows_the_page_in_its_frame(serve, home, 
     ("path", "heading"),
     [
         ("", "Loss-landscape explorer"),
+        ("learn", "Learn"),
         ("checkpoints", "Checkpoints"),
         ("align", "Align"),
         ("interpolate", "Interpolate"),

@@ -11,7 +11,7 @@ from explorer.store import RunStore
 from tests import hostile
 from tests.pages.conftest import words
 
-PAGES = ["home", "checkpoints", "align", "interpolate", "paths", "runs"]
+PAGES = ["home", "learn", "checkpoints", "align", "interpolate", "paths", "runs"]
 
 
 @pytest.mark.parametrize("page", PAGES)

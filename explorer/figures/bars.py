@@ -1,0 +1,73 @@
+"""Single values with their 95 % intervals, one row each, from the top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from textwrap import wrap
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures.curve import INK, PALETTE, RULE
+
+ROW = 44  # px
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A value and its interval; NaN is written as diverged. `strong`: the row that the sentence is about."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    strong: bool = False
+
+
+def figure(rows: Sequence[Bar], *, x_title: str, title: str = "", footnote: str = "") -> go.Figure:
+    """Bars from zero, which is part of the axis, with the interval as a whisker and the numbers beside it."""
+    fig = go.Figure()
+    names = [escape(row.name, quote=False) for row in rows]
+    fig.add_bar(
+        x=[row.value for row in rows],
+        y=names,
+        orientation="h",
+        marker={"color": [PALETTE[1] if row.strong else PALETTE[0] for row in rows]},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [row.high - row.value for row in rows],
+            "arrayminus": [row.value - row.low for row in rows],
+            "color": "#808495",
+        },
+        text=[shown(row) for row in rows],
+        textposition="none",
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    ends = [end for row in rows for end in (row.high, row.low, 0.0) if np.isfinite(end)]
+    room = 0.05 * (max(ends, default=1.0) - min(ends, default=0.0) or 1.0)
+    for name, row in zip(names, rows, strict=True):
+        at = row.high if np.isfinite(row.high) else 0.0
+        fig.add_annotation(text=shown(row), x=max(at, 0.0), y=name, xanchor="left", xshift=8, showarrow=False)
+    fig.update_xaxes(title_text=escape(x_title, quote=False), range=[min(0.0, min(ends, default=0.0)) - room, max(ends, default=1.0) + 9 * room])
+    fig.update_yaxes(autorange="reversed", automargin=True)
+    fig.update_layout(showlegend=False, bargap=0.35, height=110 + ROW * len(rows), margin={"l": 10, "r": 10, "t": 20, "b": 50})
+    if title or footnote:
+        note = wrap(footnote, 105)
+        fig.update_layout(
+            template="plotly_white",
+            title={"text": escape(title, quote=False), "x": 0, "xref": "paper"},
+            font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
+            margin={"t": 70, "b": 70 + 19 * len(note)},
+            height=160 + ROW * len(rows) + 19 * len(note),
+        )
+        fig.update_xaxes(gridcolor=RULE)
+        fig.add_annotation(text="<br>".join(escape(n, quote=False) for n in note), xref="paper", yref="paper", x=0, y=0, yshift=-60, yanchor="top", xanchor="left", align="left", showarrow=False)  # fmt: skip
+    return fig
+
+
+def shown(row: Bar) -> str:
+    """The number with its interval."""
+    return f"{row.value:.4g} [{row.low:.4g}, {row.high:.4g}]" if np.isfinite(row.value) else "diverged"

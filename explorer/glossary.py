@@ -1,0 +1,62 @@
+"""The words of the field as the app uses them: one definition each, shown wherever the word stands. Imports nothing.
+
+In texts a term is written [[barrier]], or [[flat|barrier]] where the sentence needs another form of it.
+"""
+
+from __future__ import annotations
+
+import re
+
+TERMS: dict[str, str] = {
+    "activation": "The output of a hidden unit for one input.",
+    "adversary": "Somebody who moves every input within a small radius to raise the loss as much as possible.",
+    "alignment": "Putting the hidden units of networks in one order, so that unit k of one does what unit k of the other does.",
+    "barrier": "How far the loss on a path rises above the straight line between the losses of its ends; 0 where it does not rise.",
+    "basin": "A region of weight space in which any two models are joined by a straight line of low loss.",
+    "batch norm": "A layer that centres and scales each unit by running means and variances; a mixture of models needs its own, measured anew.",
+    "bend": "A corner between the ends of a curve; training moves it until the loss along the curve is low.",
+    "chord": "The straight line between the values at both ends of a path; a barrier is measured from it.",
+    "Fisher information": "How strongly the outputs react to a weight: the mean squared gradient of the log-likelihood. It weighs weights in Fisher merging.",
+    "greedy soup": "Models from best to worst, each kept when the average does not get worse on the validation split by it.",
+    "interval": "95 %, by resampling the 256 blocks of evaluation samples; differences are paired. It does not speak of the choice of training seeds.",
+    "linear mode connectivity": "Two models are linearly connected when the straight line between them has no barrier.",
+    "loss landscape": "The loss as a function of the weights; every point of it is a model.",
+    "merging": "Making one model of several by computing with their weights, without training.",
+    "mode": "A set of weights that training ends in; a low place of the landscape.",
+    "mode connectivity": "Two modes are connected when some path between them, straight or not, has a low loss all along.",
+    "model soup": "The average of the weights of several models that were fine-tuned from one.",
+    "nat": "The unit of the cross-entropy loss with natural logarithms; 0.69 nat is the loss of a fair coin's guess.",
+    "optimal transport": "The cheapest way to carry one set of units onto another. Units may be split, so the widths may differ.",
+    "permutation symmetry": "The hidden units of a layer can be put in any order, with their weights, and the network computes what it did.",
+    "plane": "A two-dimensional slice of weight space: all mixtures of three models, or of a model and two directions.",
+    "re-basin": "To permute the units of a network until it lies in another one's basin.",
+    "RegMean": "Merging every linear layer so that its outputs stay as close as possible to those of all models on their own inputs.",
+    "REPAIR": "Rescaling the units of a merged network so that their means and spreads are those of the models.",
+    "SGD": "Stochastic gradient descent: a step along the gradient of one batch after another, in an order drawn at random.",
+    "soft permutation": "A matrix with rows and columns that sum to one: units are blended, not only reordered.",
+    "split": "A share of the data with one job: train fits and recalibrates, validation chooses, test reports.",
+    "subspace": "A line, a triangle or a larger simplex of models all of which have a low loss.",
+    "SWA": "Stochastic weight averaging: the mean of the weights along the end of a training at a high rate.",
+    "task vector": "What a fine-tuning changed: the fine-tuned weights minus those it started from.",
+    "variance collapse": "Averaged units that do not match cancel each other; their outputs vary less than those of the models.",
+    "weight matching": "The permutation that brings the weights of two networks as close together as it can.",
+    "weight space": "The space of all weights of a network, one dimension for each of them.",
+}
+
+_MARK = re.compile(r"\[\[([^\]|]+)(?:\|([^\]]+))?\]\]")
+
+
+def define(term: str) -> str:
+    """What a term means."""
+    return TERMS[term]
+
+
+def notes(*terms: str) -> str:
+    """Definitions as a list, for a hover note."""
+    return "\n".join(f"- **{term}**: {TERMS[term]}" for term in terms)
+
+
+def marked(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text with its terms in bold, and the terms."""
+    terms = tuple(dict.fromkeys(b or a for a, b in _MARK.findall(text)))
+    return _MARK.sub(r"**\1**", text), terms

@@ -1,0 +1,140 @@
+"""The lessons of the Learn page: predict, run, see. The directory is the registry: one file, one lesson, found by its `LESSON`.
+
+A lesson asks a question, wishes for runs on the shipped models, and reads the answer from what was measured: which of its choices is right, and every
+number of its sentences, come from the points. Nothing here loads torch or draws in a browser.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from explorer.errors import Refused
+from explorer.facts import Facts
+from explorer.figures.bars import Bar
+from explorer.figures.curve import Curve
+from explorer.figures.plane import Marker, Surface
+from explorer.points import Points
+from explorer.spec import Loaded, ProblemSpec, Run
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """A picture of values along a path."""
+
+    curves: tuple[Curve, ...]
+    x_title: str
+    y_title: str
+    log: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """A picture of single values with their intervals."""
+
+    rows: tuple[Bar, ...]
+    x_title: str
+
+
+@dataclass(frozen=True, eq=False)
+class Relief:
+    """A picture of values on a plane: the landscape of two neurons."""
+
+    surface: Surface
+    markers: tuple[Marker, ...]
+    x_title: str
+    y_title: str
+    z_title: str
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was measured shows: which choice is right, the finding in words, and the picture."""
+
+    answer: int
+    sentence: str
+    picture: Lines | Bars | Relief
+
+
+@dataclass(frozen=True)
+class Target:
+    """A page of the app, filled in."""
+
+    page: str
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Runs by name, and where to go on with one's own models."""
+
+    runs: Mapping[str, Run]
+    target: Target
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The shipped models, by family and name."""
+
+    facts: Mapping[tuple[str, str], Facts]
+
+    @classmethod
+    def of(cls, checkpoints: Iterable[Facts]) -> Shelf:
+        """Of all registered checkpoints, those that ship with the explorer."""
+        shipped = [f for f in checkpoints if f.path.startswith("sample_models/")]
+        return cls({(Path(f.path).parent.name, f.name): f for f in shipped})
+
+    def model(self, family: str, name: str) -> Loaded:
+        """A shipped checkpoint. Refused when the samples are not installed."""
+        found = self._found(family, name)
+        return Loaded(found.digest, path=found.path, name=found.name)
+
+    def problem(self, family: str) -> ProblemSpec:
+        """What a family was trained for."""
+        name = next((n for f, n in self.facts if f == family), "")
+        problem = self._found(family, name).problem
+        assert problem is not None
+        return problem
+
+    def _found(self, family: str, name: str) -> Facts:
+        if (found := self.facts.get((family, name))) is None or found.problem is None:
+            raise Refused(
+                f"This lesson needs the sample model {name} of {family}, which is not installed. Install the explorer with its sample models."
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson.
+
+    claim: what it is about, one sentence. question, choices: what is predicted. variants: the models it can be run on, by name. formula: LaTeX.
+    text: two or three sentences, terms of the glossary in [[…]]. hands: a thing to try by hand, by its name in explorer.ui.hands; "" for none.
+    """
+
+    order: int
+    title: str
+    claim: str
+    question: str
+    choices: tuple[str, ...]
+    experiment: Callable[[Shelf, int], Experiment]
+    see: Callable[[Mapping[str, Points]], Seen]
+    formula: str
+    text: str
+    paper: str
+    variants: tuple[str, ...] = ("the shipped models",)
+    hands: str = ""
+
+
+@cache
+def every() -> Mapping[str, Lesson]:
+    """All lessons by name, in the order in which they are taught."""
+    found: dict[str, Lesson] = {}
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if not module.name.startswith("_"):
+            found[module.name] = importlib.import_module(f"{__name__}.{module.name}").LESSON
+    return dict(sorted(found.items(), key=lambda pair: pair[1].order))

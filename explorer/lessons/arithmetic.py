@@ -1,0 +1,70 @@
+"""Model arithmetic: what a fine-tuning changed, as a vector to be added in any amount."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from explorer import mechanisms, methods
+from explorer.figures.curve import Curve
+from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons._read import ERROR, at
+from explorer.points import Points
+from explorer.spec import Field, Run
+from explorer.statistics import band, difference
+
+FAMILY = "digits-cue"
+AMOUNTS = tuple(round(float(t), 12) for t in np.linspace(-0.5, 1.5, 17))
+CUES = {"kept": "the cue tells the truth", "randomised": "the cue is random"}
+
+
+def experiment(shelf: Shelf, variant: int) -> Experiment:
+    """A reader of the cue plus λ times what unlearning it changed, with the cue kept and with a random cue."""
+    problem = shelf.problem(FAMILY)
+    models = (shelf.model(FAMILY, "cue-0"), shelf.model(FAMILY, "tuned-high-rate"))
+    given = mechanisms.interventions(problem)
+    sampler = methods.method("sample", "given", {"at": AMOUNTS})
+    runs = {cue: Run(Field(given[cue], models, methods.method("chart", "line")), sampler) for cue in CUES}
+    return Experiment(runs, Target("interpolate", {"a": models[0].digest, "b": models[1].digest}))
+
+
+def see(measured: Mapping[str, Points]) -> Seen:
+    """The error under a random cue at half the amount, against none and all of it."""
+    none, half, whole = (at(measured["randomised"], t) for t in (0.0, 0.5, 1.0))
+    errors = [100 * float(p.means()[0, ERROR]) for p in (none, half, whole)]
+    less = difference(none, half, ERROR)
+    share = (errors[0] - errors[1]) / (errors[0] - errors[2]) if errors[0] != errors[2] else float("nan")
+    minus = {cue: 100 * float(at(measured[cue], -0.5).means()[0, ERROR]) for cue in CUES}
+    return Seen(
+        answer=0 if share < 0.4 else 1 if share <= 0.6 else 2,
+        sentence=(
+            f"With a random cue {errors[0]:.3g} % are wrong at λ = 0, **{errors[1]:.3g} %** at λ = ½ and {errors[2]:.3g} % at λ = 1: half of the vector brings"
+            f" **{share:.0%}** of the gain ({100 * less.value:.3g} points [{100 * less.low:.3g}, {100 * less.high:.3g}]). At λ = −½ it is {minus['randomised']:.3g} %,"
+            f" and {minus['kept']:.3g} % where the cue tells the truth."
+        ),
+        picture=Lines(tuple(_curve(measured[cue], name) for cue, name in CUES.items()), "λ (0 = reads the cue, 1 = unlearned it)", "test error (%)"),
+    )
+
+
+def _curve(points: Points, name: str) -> Curve:
+    points = points.sorted()
+    low, high = band(points, ERROR)
+    return Curve(name, points.coords[:, 0], 100 * points.means()[:, ERROR], 100 * low, 100 * high)
+
+
+LESSON = Lesson(
+    order=13,
+    title="Model arithmetic",
+    claim="A network read a planted cue instead of the digits; training on taught it not to. The difference of the two is a vector.",
+    question="Half of that difference is added to the network that reads the cue. How much of the gain on digits with a random cue does half of it bring?",
+    choices=("less than two fifths", "about half", "more than three fifths"),
+    experiment=experiment,
+    see=see,
+    formula=r"\tau=\theta_{\text{tuned}}-\theta_{\text{base}},\qquad\theta(\lambda)=\theta_{\text{base}}+\lambda\,\tau,\qquad\theta_{\text{merged}}=\theta_{\text{base}}+\sum_i\lambda_i\tau_i",
+    text=(
+        "A [[task vector]] can be scaled, added to others and subtracted. It works where the network is nearly linear in its weights, between models of one"
+        " [[basin]]; TIES, DARE and their kin deal with vectors that disagree."
+    ),
+    paper="Ilharco et al. 2023, “Editing Models with Task Arithmetic”; Lubana et al. 2023, “Mechanistic Mode Connectivity” (the cue)",
+)

@@ -1,0 +1,54 @@
+"""Curves: where the straight line has a mountain, a bent way leads round it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from explorer import methods
+from explorer.figures import line
+from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons._read import PAIRS, connected, found, nat, pair, path, rank
+from explorer.points import Points
+from explorer.statistics import reduction
+
+
+def experiment(shelf: Shelf, variant: int) -> Experiment:
+    """The straight line, and a Bézier curve with one bend."""
+    problem, models = pair(shelf, variant)
+    runs = {"straight line": path(problem, models), "Bézier curve": connected(problem, models, methods.method("connect", "bezier"))}
+    return Experiment(runs, Target("paths", {"runs": ",".join(r.id for r in runs.values())}))
+
+
+def see(measured: Mapping[str, Points]) -> Seen:
+    """What share of the barrier is left on the curve."""
+    straight, curved = measured["straight line"], measured["Bézier curve"]
+    before, after = found(straight), found(curved)
+    less = reduction(straight, curved)
+    assert less is not None  # both barriers are there
+    left = after.height.value / before.height.value if before.height.value > 0 else float("nan")
+    return Seen(
+        answer=2 - rank(left, (0.25, 0.75)),
+        sentence=(
+            f"On the straight line the barrier is **{nat(before)}**, on the trained curve **{nat(after)}**: {left:.0%} of it is left. The curve is lower by"
+            f" {less.value:.3g} nat [{less.low:.3g}, {less.high:.3g}], sample by sample."
+        ),
+        picture=Lines(tuple(line.curve_of(p, "loss", name=n) for n, p in measured.items()), "t (0 = one seed, 1 = the other)", "test loss (nat)"),
+    )
+
+
+LESSON = Lesson(
+    order=6,
+    title="Curves",
+    claim="A barrier on the straight line does not mean that two valleys are apart. There may be a way round.",
+    question="One corner between two networks is trained until the loss along the curve is low. How much of the straight line's barrier is left on the curve?",
+    choices=("more than three quarters", "between a quarter and three quarters", "less than a quarter"),
+    experiment=experiment,
+    see=see,
+    formula=r"\varphi_\theta(t)=(1-t)^2\,\theta_A+2t(1-t)\,\theta+t^2\,\theta_B,\qquad\min_\theta\;\mathbb E_{t\sim U[0,1]}\,L\bigl(\varphi_\theta(t)\bigr)",
+    text=(
+        "The ends stay as they are; only the [[bend]] θ is trained, at a random t for every batch. That such curves are found for most pairs is called"
+        " [[mode connectivity]]: the low places of the [[loss landscape]] hang together."
+    ),
+    paper="Garipov, Izmailov, Podoprikhin, Vetrov & Wilson 2018, “Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs”",
+    variants=PAIRS,
+)

@@ -1,0 +1,62 @@
+"""Fisher and RegMean: averages that know which weights matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from explorer import methods
+from explorer.lessons import Bars, Experiment, Lesson, Seen, Shelf, Target
+from explorer.lessons._read import LOSS, PAIRS, mixtures, pair, row
+from explorer.points import Points
+from explorer.spec import Fused, ProblemSpec, Recipe, Run, SplitName
+from explorer.statistics import difference
+
+METHODS = {"average": "uniform_soup", "Fisher": "fisher", "RegMean": "regmean"}
+
+
+def experiment(shelf: Shelf, variant: int) -> Experiment:
+    """Two networks from different seeds, not aligned, merged in three ways; each model alone on both splits, as the Compare page shows them."""
+    problem, models = pair(shelf, variant)
+    fused = {name: Fused(problem, models, methods.method("fuse", method)) for name, method in METHODS.items()}
+    everyone: dict[str, Recipe] = {"network A": models[0], "network B": models[1], **fused}
+    runs = {f"{name}, {split}": _alone(problem, model, split) for name, model in everyone.items() for split in ("test", "val")}
+    return Experiment(runs, Target("compare", {"runs": ",".join(runs[f"{name}, test"].id for name in everyone)}))
+
+
+def _alone(problem: ProblemSpec, model: Recipe, split: SplitName) -> Run:
+    return mixtures(problem, (model,), [[1.0]], split=split)
+
+
+def see(measured: Mapping[str, Points]) -> Seen:
+    """Which of the three has the lowest loss on the validation split, and by how much on the test split."""
+    order = sorted(METHODS, key=lambda name: float(measured[f"{name}, val"].means()[0, LOSS]))
+    test = {name: measured[f"{name}, test"] for name in ("network A", "network B", *METHODS)}
+    first, last = test[order[0]], test["average"]
+    gain = difference(last, first, LOSS)
+    losses = ", ".join(f"{name} {float(test[name].means()[0, LOSS]):.3g}" for name in test)
+    return Seen(
+        answer=list(METHODS).index(order[0]),
+        sentence=(
+            f"On the validation split **{order[0]}** is best. Test losses in nat: {losses}. {order[0]} is lower than the plain average by"
+            f" **{gain.value:.3g} nat** [{gain.low:.3g}, {gain.high:.3g}], sample by sample."
+        ),
+        picture=Bars(tuple(row(name, point, LOSS, strong=name in METHODS) for name, point in test.items()), "test loss (nat)"),
+    )
+
+
+LESSON = Lesson(
+    order=11,
+    title="Fisher and RegMean",
+    claim="The plain average treats all weights alike. A little data tells which of them matter, and to whom.",
+    question="Two networks from different seeds, their units in different orders, are merged in three ways. Which merged network has the lowest loss?",
+    choices=("the plain average", "the Fisher-weighted average", "RegMean"),
+    experiment=experiment,
+    see=see,
+    formula=r"\theta_{\text{Fisher}}=\frac{\sum_iF_i\,\theta_i}{\sum_iF_i}\;,\qquad W_{\text{RegMean}}=\Bigl(\sum_iG_i\Bigr)^{-1}\sum_iG_iW_i,\quad G_i=X_i^{\top}X_i",
+    text=(
+        "[[Fisher information]] weighs every weight by itself. [[RegMean]] solves each layer for the outputs that both networks give on their own inputs, so it"
+        " also sees how the inputs of a layer go together. Neither permutes units; each is a way of [[merging]] in closed form."
+    ),
+    paper="Matena & Raffel 2022, “Merging Models with Fisher-Weighted Averaging”; Jin et al. 2023, “Dataless Knowledge Fusion”",
+    variants=PAIRS,
+)

@@ -1,0 +1,62 @@
+"""Permutation symmetry: a network and a copy of it with its hidden units shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from explorer import methods
+from explorer.figures import line
+from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons._read import MLPS, found, matched, nat, path
+from explorer.points import Points
+from explorer.spec import Aligned
+
+
+def experiment(shelf: Shelf, variant: int) -> Experiment:
+    """The line to the shuffled copy, as it is and after weight matching."""
+    problem, model = shelf.problem(MLPS), shelf.model(MLPS, f"seed-{variant}")
+    shuffled = Aligned(problem, (model, model), 1, methods.method("align", "shuffle"), name=f"{model.name} (shuffled)")
+    runs = {"shuffled": path(problem, (model, shuffled)), "matched": matched(problem, (model, shuffled), "weight_matching")}
+    return Experiment(runs, Target("align", {"run": runs["matched"].id}))
+
+
+def see(measured: Mapping[str, Points]) -> Seen:
+    """The loss of the copy against that of the network, and both barriers."""
+    before, after = found(measured["shuffled"]), found(measured["matched"])
+    own, copy = before.ends
+    change = copy - own
+    same = abs(change) <= 1e-6 * max(own, 1.0)
+    return Seen(
+        answer=1 if same else 0 if change < 0 else 2,
+        sentence=(
+            f"The network has a loss of **{own:.4g} nat**, its shuffled copy **{copy:.4g} nat**: {'the same function' if same else 'not the same'}. And yet"
+            f" half-way there is a barrier of **{nat(before)}**. After weight matching it is **{nat(after)}**."
+        ),
+        picture=Lines(
+            (
+                line.curve_of(measured["shuffled"], "loss", name="to the shuffled copy"),
+                line.curve_of(measured["matched"], "loss", name="to the copy, its units matched"),
+            ),
+            "t (0 = the network, 1 = its copy)",
+            "test loss (nat)",
+        ),
+    )
+
+
+LESSON = Lesson(
+    order=3,
+    title="Permutation symmetry",
+    claim="The hidden units of a layer have no order. Writing them in another one changes every weight and nothing else.",
+    question="All hidden units of a trained network are put in a random order, their incoming and outgoing weights with them. What happens to its loss?",
+    choices=("it falls", "it stays exactly as it is", "it rises"),
+    experiment=experiment,
+    see=see,
+    formula=r"f(x)=W_2\,\sigma(W_1x+b)=\bigl(W_2P^{\top}\bigr)\,\sigma\bigl(PW_1x+Pb\bigr)\quad\text{for every permutation }P",
+    text=(
+        "σ acts on every unit alone, so a [[permutation|permutation symmetry]] P and its inverse cancel. The function stays, the place in weight space does"
+        " not: between two places of one function there may be a mountain. To [[re-basin]] is to look for the P that brings a network into another one's valley."
+    ),
+    paper="Entezari, Sedghi, Saukh & Neyshabur 2022, “The Role of Permutation Invariance in Linear Mode Connectivity of Neural Networks”",
+    variants=tuple(f"digits MLP, seed {i}" for i in range(3)),
+    hands="units",
+)

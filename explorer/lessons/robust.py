@@ -1,0 +1,69 @@
+"""Robust connectivity: a curve that is low on the data as they are, and an adversary who moves every input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from explorer import methods
+from explorer.figures import line
+from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons._read import ERROR, PAIRS, at, connected, pair
+from explorer.points import Points
+from explorer.spec import Attack
+from explorer.statistics import difference
+
+RADIUS = 0.1
+THREAT = Attack("linf", RADIUS)
+TITLES = {"plain": "curve, inputs as they are", "attacked": "the same curve, attacked", "robust": "curve trained under attack, attacked"}
+
+
+def experiment(shelf: Shelf, variant: int) -> Experiment:
+    """A Bézier curve with and without an adversary, and one trained against him."""
+    problem, models = pair(shelf, variant)
+    bezier, robust = methods.method("connect", "bezier"), methods.method("connect", "robust", {"linf": RADIUS})
+    runs = {
+        "plain": connected(problem, models, bezier),
+        "attacked": connected(problem, models, bezier, attack=THREAT),
+        "robust": connected(problem, models, robust, attack=THREAT),
+    }
+    return Experiment(runs, Target("paths", {"runs": runs["plain"].id}))
+
+
+def see(measured: Mapping[str, Points]) -> Seen:
+    """Errors in the middle of the curves, paired."""
+    plain, attacked, robust = (at(measured[name], 0.5) for name in TITLES)
+    more = difference(attacked, plain, ERROR)
+    gain = difference(attacked, robust, ERROR)
+    errors = [100 * float(p.means()[0, ERROR]) for p in (plain, attacked, robust)]
+    times = errors[1] / errors[0] if errors[0] > 0 else float("inf")
+    return Seen(
+        answer=0 if more.low <= 0 else 1 if times < 5 else 2,
+        sentence=(
+            f"In the middle of the curve {errors[0]:.3g} % of the digits are wrong, under attack **{errors[1]:.3g} %**: {100 * more.value:.3g} points more"
+            f" [{100 * more.low:.3g}, {100 * more.high:.3g}]. In the middle of the curve that was trained under attack it is **{errors[2]:.3g} %**,"
+            f" {100 * gain.value:.3g} points less [{100 * gain.low:.3g}, {100 * gain.high:.3g}]. The ends are the same networks."
+        ),
+        picture=Lines(
+            tuple(line.curve_of(measured[name], "error", name=title) for name, title in TITLES.items()),
+            "t (0 = one seed, 1 = the other)",
+            "test error (%)",
+        ),
+    )
+
+
+LESSON = Lesson(
+    order=8,
+    title="Robust connectivity",
+    claim="A way of low loss is low for the inputs it was made for. Move every input a little, on purpose.",
+    question=f"An adversary may change every pixel by {RADIUS} (0 to 1). What becomes of the error in the middle of the curve?",
+    choices=("no change to be told", "up to five times as high", "more than five times as high"),
+    experiment=experiment,
+    see=see,
+    formula=r"\min_\theta\;\mathbb E_{t}\,\mathbb E_{(x,y)}\max_{\lVert\delta\rVert_\infty\le\varepsilon}\;\ell\bigl(\varphi_\theta(t);\,x+\delta,\,y\bigr)",
+    text=(
+        "The [[adversary]] climbs the loss by gradient ascent at every point anew. Training the [[bend]] on attacked inputs makes the way between two"
+        " networks robust though its ends are not: robustness is a matter of where on the way one stops."
+    ),
+    paper="Zhao et al. 2020, “Bridging Mode Connectivity in Loss Landscapes and Adversarial Robustness”; Wang et al. 2023",
+    variants=PAIRS,
+)

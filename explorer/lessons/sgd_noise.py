@@ -1,0 +1,57 @@
+"""SGD noise and barriers: two children of one training, which differ in the order of their batches alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from explorer.figures import line
+from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons._read import ERROR, found, path
+from explorer.points import Points
+
+FAMILY = "digits-mlp-branches"
+EPOCHS = (0, 1, 2, 5, 10)
+
+
+def experiment(shelf: Shelf, variant: int) -> Experiment:
+    """The line between the two children of every epoch."""
+    problem = shelf.problem(FAMILY)
+    runs = {str(e): path(problem, [shelf.model(FAMILY, f"epoch-{e}-{child}") for child in "ab"]) for e in EPOCHS}
+    return Experiment(runs, Target("interpolate", {"run": runs["1"].id}))
+
+
+def see(measured: Mapping[str, Points]) -> Seen:
+    """The first epoch from which on the children are connected: the barrier of the error measured on other samples than chose its place may be zero."""
+    heights = {e: found(measured[str(e)]) for e in EPOCHS}
+    errors = {e: found(measured[str(e)], ERROR) for e in EPOCHS}
+    apart = [i for i, e in enumerate(EPOCHS) if errors[e].split_half.low > 0]
+    first = max(apart, default=-1) + 1
+    told = "; ".join(f"epoch {e}: {heights[e].height.value:.3g} nat, {100 * errors[e].height.value:.2g} points of error" for e in EPOCHS)
+    verdict = (
+        f"From **epoch {EPOCHS[first]}** on no barrier of the error can be told from zero on these samples."
+        if first < len(EPOCHS)
+        else "All of them have a barrier of the error."
+    )
+    curves = tuple(line.curve_of(measured[str(e)], "loss", name=f"branched after epoch {e}") for e in EPOCHS)
+    return Seen(
+        (0, 1, 1, 2, 2, 3)[first],
+        f"The barrier by the epoch of branching: {told}. {verdict}",
+        Lines(curves, "t (0 = child a, 1 = child b)", "test loss (nat)"),
+    )
+
+
+LESSON = Lesson(
+    order=2,
+    title="SGD noise and barriers",
+    claim="From one network train two, with the same data in another order of batches. Do they end in one valley?",
+    question="Two copies of a network go on training from epoch k, with their batches in another order. From which k on is the straight line between them flat?",
+    choices=("from the start (k = 0)", "very early (k = 1 or 2)", "late (k = 5 or 10)", "never within 10 epochs"),
+    experiment=experiment,
+    see=see,
+    formula=r"B=\max_{t\in[0,1]}\;L\bigl((1-t)\,\theta_a+t\,\theta_b\bigr)-(1-t)\,L(\theta_a)-t\,L(\theta_b)",
+    text=(
+        "Early in training the noise of [[SGD]] decides which valley is entered; later it does not lead out of it. The height of the [[barrier]] between the"
+        " two children tells which it was. They are [[linearly connected|linear mode connectivity]] when it cannot be told from zero."
+    ),
+    paper="Frankle, Dziugaite, Roy & Carbin 2020, “Linear Mode Connectivity and the Lottery Ticket Hypothesis”",
+)

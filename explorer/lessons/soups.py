@@ -1,0 +1,69 @@
+"""Soups: eight fine-tunes of one network; all of them in the pot, or only those that do it good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from explorer import methods
+from explorer.lessons import Bars, Experiment, Lesson, Seen, Shelf, Target
+from explorer.lessons._read import ERROR, at, row
+from explorer.points import Points
+from explorer.soups import walk
+from explorer.spec import Field, Run
+from explorer.statistics import difference
+
+FAMILY = "digits-mlp-finetunes"
+TUNES = tuple(f"tune-{i}" for i in range(1, 9))
+
+
+def experiment(shelf: Shelf, variant: int) -> Experiment:
+    """The greedy path on the validation split; every subset's soup on the test split, so that whichever is chosen can be reported."""
+    problem, models = shelf.problem(FAMILY), tuple(shelf.model(FAMILY, t) for t in TUNES)
+    chart = methods.method("chart", "mixture")
+    runs = {
+        "greedy, validation": Run(Field(problem, models, chart, split="val"), methods.method("sample", "greedy")),
+        "soups, test": Run(Field(problem, models, chart), methods.method("sample", "subsets", {"which": "all"})),
+    }
+    return Experiment(runs, Target("soup", {"runs": runs["greedy, validation"].id}))
+
+
+def see(measured: Mapping[str, Points]) -> Seen:
+    """Best model, uniform soup, greedy soup: chosen on the validation split, compared on the test split."""
+    val, test = measured["greedy, validation"], measured["soups, test"]
+    n = len(TUNES)
+    kept = {step.model for step in walk(val, "error", "at_least").steps if step.accepted}
+    chosen = tuple(float(k in kept) for k in range(n))
+    alone = [at(val, *one) for one in np.eye(n).tolist()]
+    best = int(np.argmin([p.means()[0, ERROR] for p in alone]))
+    single, uniform, greedy = at(test, *np.eye(n)[best].tolist()), at(test, *[1.0] * n), at(test, *chosen)
+    apart, gain = difference(uniform, single, ERROR), difference(greedy, single, ERROR)
+    names = ", ".join(t for t, k in zip(TUNES, chosen, strict=True) if k)
+    each = tuple(row(t, at(test, *one)) for t, one in zip(TUNES, np.eye(n).tolist(), strict=True))
+    return Seen(
+        answer=0 if apart.high < 0 else 2 if apart.low > 0 else 1,
+        sentence=(
+            f"The soup of all eight minus the best model ({TUNES[best]}, by validation): **{100 * apart.value:+.2f} points** of error"
+            f" [{100 * apart.low:+.2f}, {100 * apart.high:+.2f}]. The greedy soup took {names}: {100 * gain.value:+.2f} points"
+            f" [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]."
+        ),
+        picture=Bars((*each, row("soup of all", uniform, strong=True), row("greedy soup", greedy, strong=True)), "test error (%)"),
+    )
+
+
+LESSON = Lesson(
+    order=10,
+    title="Soups",
+    claim="Eight networks were fine-tuned from one parent, in eight ways. Their average costs no more to run than one of them.",
+    question="All eight are averaged. How good is that soup, against the single model that the validation split says is best?",
+    choices=("better", "no difference to be told", "worse"),
+    experiment=experiment,
+    see=see,
+    formula=r"\theta_{\text{soup}}=\frac1{|S|}\sum_{i\in S}\theta_i,\qquad S\leftarrow S\cup\{i\}\;\text{ if the validation error does not rise}",
+    text=(
+        "A [[model soup]] works inside one [[basin]]. One of these eight was trained so hot that it left the parent's, and the average pays for it; the"
+        " [[greedy soup]] tries models from best to worst and leaves such a one out. Chosen on the validation [[split]], reported on test."
+    ),
+    paper="Wortsman et al. 2022, “Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time”",
+)

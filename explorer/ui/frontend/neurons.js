@@ -1,0 +1,200 @@
+// A network of two neurons to play with: its whole landscape on the left, what it computes on the right, and one point to drag.
+//
+// Nothing goes to Python: the loss of every point is computed here, by the formula that explorer/lessons/two_neurons.py gives.
+
+import { element, niceStep, put, round, set, shape, short, text, ticks } from "./drawing.js";
+
+const CELLS = 61; // along each side
+const EDGE = 40; // px for the axes' numbers
+const toys = new WeakMap();
+
+export default function ({ data, parentElement }) {
+  let toy = toys.get(parentElement);
+  if (!toy) toys.set(parentElement, (toy = new Toy(parentElement, data)));
+  toy.data = data;
+  toy.draw();
+  return () => toy.leave();
+}
+
+class Toy {
+  constructor(parent, data) {
+    const counters = (window.__explorer ??= {});
+    this.count = counters[data.key] ??= { mounts: 0, draws: 0, moves: 0, moveMs: 0 };
+    this.count.mounts++;
+    this.data = data;
+    this.at = [...data.start];
+    this.trail = [];
+
+    this.canvas = element("canvas");
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.map = shape("svg", { "aria-hidden": "true", focusable: "false" });
+    this.still = this.map.appendChild(shape("g"));
+    this.live = this.map.appendChild(shape("g"));
+    this.grip = element("div", "grip");
+    set(this.grip, { role: "application", tabindex: "0", "aria-label": data.alt });
+    this.stage = element("div", "stage", this.canvas, this.map, this.grip);
+    this.graph = shape("svg", { "aria-hidden": "true", focusable: "false" });
+    this.status = element("p", "status");
+    this.status.setAttribute("aria-live", "polite");
+    const button = (label, act) => {
+      const made = element("button", "", label);
+      made.type = "button";
+      made.addEventListener("click", () => this.act(act));
+      return made;
+    };
+    this.buttons = element("div", "buttons",
+      button("Swap the neurons", () => this.at.reverse()),
+      button("One step downhill", () => this.descend(1)),
+      button("Roll downhill", () => this.descend(400)),
+      button("Start again", () => ((this.at = [...this.data.start]), (this.trail = []))));
+    const side = element("div", "side", element("div", "y-title", "What the network computes"), this.graph);
+    this.root = element("div", "curve neurons", element("div", "both", element("div", "main", element("div", "y-title", "loss"), this.stage), side), this.buttons, this.status);
+    this.root.setAttribute("role", "figure");
+    this.root.setAttribute("aria-label", data.alt);
+    parent.appendChild(this.root);
+
+    this.grip.addEventListener("pointerdown", (event) => this.press(event));
+    this.grip.addEventListener("pointermove", (event) => this.held && this.drag(event));
+    for (const end of ["pointerup", "pointercancel"]) this.grip.addEventListener(end, () => (this.held = false));
+    this.grip.addEventListener("keydown", (event) => this.type(event));
+    this.watch = new ResizeObserver(() => this.root.clientWidth !== this.wide && this.draw());
+    this.watch.observe(this.root);
+    parent.querySelector("link")?.addEventListener("load", () => this.draw(), { once: true });
+  }
+
+  leave() {
+    if (!this.root.isConnected) this.watch.disconnect(); // Streamlit also calls this for a call that newer data overtook
+  }
+
+  // -- the network -----------------------------------------------------------------------------------------------------
+
+  net([a, b], x) {
+    return Math.tanh(a * x) + Math.tanh(b * x);
+  }
+
+  loss(at) {
+    const { inputs, teacher } = this.data;
+    return inputs.reduce((sum, x) => sum + (this.net(at, x) - this.net(teacher, x)) ** 2, 0) / inputs.length;
+  }
+
+  slope(at) {
+    const { inputs, teacher } = this.data;
+    return at.map((w) => inputs.reduce((sum, x) => sum + 2 * (this.net(at, x) - this.net(teacher, x)) * (1 - Math.tanh(w * x) ** 2) * x, 0) / inputs.length);
+  }
+
+  descend(steps) {
+    this.trail = [[...this.at]];
+    for (let k = 0; k < steps; k++) {
+      const [da, db] = this.slope(this.at);
+      this.at = this.tidy([this.at[0] - this.data.rate * da, this.at[1] - this.data.rate * db], false);
+      this.trail.push([...this.at]);
+    }
+  }
+
+  // -- the still part --------------------------------------------------------------------------------------------------
+
+  draw() {
+    if (!this.root.clientWidth) return;
+    this.wide = this.root.clientWidth;
+    const { low, high, colours } = this.data;
+    const side = Math.max(180, Math.min(400, this.stage.clientWidth - EDGE - 8));
+    this.side = side;
+    this.px = (value) => EDGE + (side * (value - low)) / (high - low);
+    this.py = (value) => 6 + side - (side * (value - low)) / (high - low);
+    this.stage.style.height = `${side + 44}px`;
+    set(this.map, { width: this.stage.clientWidth, height: side + 44 });
+    Object.assign(this.canvas, { width: CELLS, height: CELLS });
+    for (const node of [this.canvas, this.grip]) Object.assign(node.style, { left: `${EDGE}px`, top: "6px", width: `${side}px`, height: `${side}px` });
+    const paper = this.canvas.getContext("2d");
+    const middle = (k) => low + ((k + 0.5) * (high - low)) / CELLS;
+    const values = Array.from({ length: CELLS }, (_, j) => Array.from({ length: CELLS }, (_, i) => this.loss([middle(i), middle(j)])));
+    const most = Math.max(...values.flat());
+    values.forEach((row, j) => row.forEach((value, i) => {
+      paper.fillStyle = colours[Math.round(Math.sqrt(value / most) * (colours.length - 1))]; // a root, so that the valleys have colours of their own
+      paper.fillRect(i, CELLS - 1 - j, 1, 1);
+    }));
+    const nodes = [shape("rect", { class: "axis", fill: "none", x: EDGE, y: 6, width: side, height: side })];
+    for (const tick of ticks(low, high, niceStep((high - low) / 5))) {
+      nodes.push(text(tick.text, { class: "tick", x: this.px(tick.at), y: side + 22, "text-anchor": "middle" }));
+      nodes.push(text(tick.text, { class: "tick", x: EDGE - 6, y: this.py(tick.at), dy: "0.35em", "text-anchor": "end" }));
+    }
+    nodes.push(text("w₁", { x: EDGE + side / 2, y: side + 38, "text-anchor": "middle" }), text("w₂", { x: 8, y: 6 + side / 2 }));
+    nodes.push(shape("line", { class: "mirror", x1: this.px(low), y1: this.py(low), x2: this.px(high), y2: this.py(high) }));
+    for (const [a, b] of [this.data.teacher, [...this.data.teacher].reverse()]) {
+      nodes.push(shape("circle", { class: "corner", cx: this.px(a), cy: this.py(b), r: 6 }));
+      nodes.push(text(`(${short(a)}, ${short(b)})`, { class: "over", x: this.px(a), y: this.py(b) - 11, "text-anchor": "middle" }));
+    }
+    this.still.replaceChildren(...nodes);
+    this.mark();
+    this.count.draws++;
+  }
+
+  // -- the live part ---------------------------------------------------------------------------------------------------
+
+  mark() {
+    const start = performance.now();
+    const [a, b] = this.at;
+    const nodes = [];
+    if (this.trail.length) nodes.push(shape("path", { class: "trail", d: `M${this.trail.map(([u, v]) => `${round(this.px(u))} ${round(this.py(v))}`).join("L")}` }));
+    nodes.push(
+      shape("line", { class: "twins", x1: this.px(a), y1: this.py(b), x2: this.px(b), y2: this.py(a) }),
+      shape("circle", { class: "twin", cx: this.px(b), cy: this.py(a), r: 7 }),
+      shape("circle", { class: "point", cx: this.px(a), cy: this.py(b), r: 9 }));
+    this.live.replaceChildren(...nodes);
+    this.plot();
+    put(this.status, `w = (${short(a)}, ${short(b)}): loss ${short(this.loss([a, b]))}. Its mirror image (${short(b)}, ${short(a)}): loss ${short(this.loss([b, a]))}. Drag the point, or use the arrow keys.`);
+    this.count.moves++;
+    this.count.moveMs = performance.now() - start;
+  }
+
+  plot() {
+    const { inputs } = this.data;
+    const wide = Math.max(160, this.graph.parentElement.clientWidth);
+    const tall = Math.min(300, this.side);
+    set(this.graph, { width: wide, height: tall + 24 });
+    const x = (value) => 24 + ((wide - 32) * (value - inputs[0])) / (inputs.at(-1) - inputs[0]);
+    const y = (value) => 6 + (tall * (2.1 - value)) / 4.2;
+    const line = (at, name) => shape("path", { class: name, d: `M${inputs.map((v) => `${round(x(v))} ${round(y(this.net(at, v)))}`).join("L")}` });
+    const nodes = [shape("line", { class: "axis", x1: 24, x2: wide - 8, y1: y(0), y2: y(0) })];
+    for (const v of [-2, 0, 2]) nodes.push(text(short(v), { class: "tick", x: 20, y: y(v), dy: "0.35em", "text-anchor": "end" }), text(short(v), { class: "tick", x: x(v), y: tall + 20, "text-anchor": "middle" }));
+    nodes.push(line(this.data.teacher, "wanted"), line(this.at, "given"));
+    nodes.push(text("wanted (dashed)", { x: 30, y: 20 }), text("the network", { class: "named", x: 30, y: 38 }));
+    this.graph.replaceChildren(...nodes);
+  }
+
+  // -- the person ------------------------------------------------------------------------------------------------------
+
+  tidy(at, grain = true) {
+    const { low, high } = this.data;
+    return at.map((w) => Math.min(high, Math.max(low, grain ? Math.round(w * 100) / 100 : w)));
+  }
+
+  act(change) {
+    change();
+    this.mark();
+  }
+
+  press(event) {
+    if (event.button !== 0) return;
+    this.held = true;
+    this.grip.setPointerCapture(event.pointerId);
+    this.drag(event);
+  }
+
+  drag(event) {
+    const box = this.grip.getBoundingClientRect();
+    const { low, high } = this.data;
+    const share = [(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height];
+    this.act(() => ((this.at = this.tidy(share.map((s) => low + s * (high - low)))), (this.trail = [])));
+  }
+
+  type(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = event.shiftKey ? 0.25 : 0.05;
+    const by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowDown: [0, -step], ArrowUp: [0, step] }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.act(() => ((this.at = this.tidy([this.at[0] + by[0], this.at[1] + by[1]])), (this.trail = [])));
+  }
+}

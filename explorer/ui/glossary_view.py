@@ -1,0 +1,18 @@
+"""The words of the field, one definition each."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer import glossary
+from explorer.store import RunStore
+
+
+def page(store: RunStore) -> None:
+    """All terms in alphabetical order, or those in which a word occurs."""
+    wanted = st.text_input("Search", key="glossary-search", placeholder="barrier").strip().lower()
+    found = {t: d for t, d in sorted(glossary.TERMS.items(), key=lambda pair: pair[0].lower()) if wanted in f"{t} {d}".lower()}
+    if not found:
+        st.info("No term contains this. The field's papers are named at the end of every lesson.", icon=":material/search_off:")
+    for term, definition in found.items():
+        st.markdown(f"**{term}**  \n{definition}")

@@ -1,0 +1,124 @@
+"""Every lesson of the folder, run on the shipped models: its wishes are valid, and its sentence says what the points say."""
+
+import re
+
+import numpy as np
+import pytest
+
+from explorer import glossary, places
+from explorer.lessons import Bars, Lines, Relief, Shelf, _units, every, two_neurons
+from explorer.spec import Run
+from explorer.store import RunStore
+from explorer.worker import Worker
+
+NAMES = list(every())
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A store with the samples in it, and the shelf of them."""
+    home = tmp_path_factory.mktemp("lessons")
+    store = RunStore(home / "store.sqlite")
+    store.absorb(places.root() / "sample_models" / "samples.sqlite")
+    return store, Worker(store, home), Shelf.of(store.checkpoints())
+
+
+def measured(shop, name, variant=0):
+    """What a lesson's runs come to."""
+    store, worker, shelf = shop
+    runs = every()[name].experiment(shelf, variant).runs
+    for run in runs.values():
+        store.want(run)
+    worker.work_off()
+    assert [store.status(r.id).error for r in runs.values() if store.status(r.id).state != "done"] == []
+    return {key: store.points(run.field.id)[0] for key, run in runs.items()}
+
+
+def numbers(text):
+    """Every number in a text."""
+    return [float(n.replace("−", "-")) for n in re.findall(r"[-−+]?\d+(?:\.\d+)?", text)]
+
+
+def test_there_are_at_least_ten_lessons_in_one_order():
+    """No two share a place."""
+    assert len(NAMES) >= 10
+    assert sorted(lesson.order for lesson in every().values()) == list(range(1, len(NAMES) + 1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lesson_runs_and_answers_its_own_question(shop, name):
+    """The answer is one of the choices, the picture holds measured points only, and the words use terms that the glossary knows."""
+    lesson = every()[name]
+    seen = lesson.see(measured(shop, name))
+    assert 0 <= seen.answer < len(lesson.choices)
+    assert "nan" not in seen.sentence
+    text, terms = glossary.marked(lesson.text)
+    assert terms and "[[" not in text
+    assert all(term in glossary.TERMS for term in terms)
+    match seen.picture:
+        case Lines(curves):
+            assert all(len(c.x) and np.isfinite(c.y).all() for c in curves)
+        case Bars(rows):
+            assert all(np.isfinite(r.value) and r.low <= r.value <= r.high for r in rows)
+        case Relief(surface):
+            assert np.isfinite(surface.z).all()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if len(every()[n].variants) > 1])
+def test_a_lesson_can_be_run_on_other_models(shop, name):
+    """Every variant has wishes of its own that survive JSON."""
+    lesson, (_, _, shelf) = every()[name], shop
+    found = [lesson.experiment(shelf, v).runs for v in range(len(lesson.variants))]
+    ids = [tuple(r.id for r in runs.values()) for runs in found]
+    assert len(set(ids)) == len(ids)
+    for runs in found:
+        assert all(Run.from_json(r.to_json()) == r for r in runs.values())
+
+
+def test_the_same_points_twice_give_the_same_words(shop):
+    """A sentence is a function of the points."""
+    points = measured(shop, "curves")
+    lesson = every()["curves"]
+    assert lesson.see(points).sentence == lesson.see(points).sentence
+
+
+def test_an_answer_follows_the_points(shop):
+    """With the two curves exchanged the share that is left is another one, and so is the answer: nothing is written down beforehand."""
+    points = measured(shop, "curves")
+    changed = {"straight line": points["Bézier curve"], "Bézier curve": points["straight line"]}
+    lesson = every()["curves"]
+    assert lesson.see(points).answer != lesson.see(changed).answer
+
+
+def test_branches_that_are_all_apart_have_the_last_answer(shop):
+    """The barrier of epoch 0 at every epoch: never connected."""
+    points = measured(shop, "sgd_noise")
+    assert every()["sgd_noise"].see(dict.fromkeys(points, points["0"])).answer == 3
+
+
+def test_the_shuffled_copy_is_the_same_function(shop):
+    """To the last digit that is shown, with a barrier between."""
+    seen = every()["permutations"].see(measured(shop, "permutations"))
+    own, copy = numbers(seen.sentence)[:2]
+    assert own == copy
+    assert seen.picture.curves[0].peak is not None
+
+
+def test_the_landscape_of_two_neurons_is_its_own_mirror_image():
+    """L(w₁, w₂) = L(w₂, w₁), zero at the teacher and its mirror image and nowhere else on the grid."""
+    z = two_neurons.landscape().z
+    assert np.array_equal(z, z.T)
+    assert two_neurons.minima() == [(0.5, 2.0), (2.0, 0.5)]
+    assert two_neurons.loss(np.array(0.5), np.array(2.0)) == 0
+    assert (z < 1e-12).sum() == 2
+
+
+def test_swapping_units_of_the_small_network_changes_nothing_but_its_place():
+    """The loss of every order is that of the network; the distance is not."""
+    order = _units.shuffled(1)
+    line = _units.along(order)
+    assert line[0] == pytest.approx(line[-1], rel=1e-9)
+    assert line[0] < 0.05  # it has learned the wave
+    assert _units.distance(order) > 0.5
+    assert line.max() > 2 * line[0]
+    assert _units.distance(tuple(range(_units.UNITS))) == 0
