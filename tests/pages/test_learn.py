@@ -86,7 +86,7 @@ def test_next_goes_through_the_steps_and_on_to_the_next_lesson(visit):
     for _ in range(3):
         button(app, "Next").click().run()
     assert not app.exception
-    assert app.query_params["lesson"] == [NAMES[1]]
+    assert app.query_params["lesson"] == NAMES[1]
     button(app, "Start again").click().run()
     assert "lesson" not in app.query_params
     assert app.subheader[0].value.startswith("1 · ")
