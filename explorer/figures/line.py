@@ -24,11 +24,13 @@ def names(field: Field) -> tuple[str, str]:
 def curve(field: Field, points: Points, metric: str, *, ghost: bool = False, name: str = "") -> Curve:
     """One metric along the line, with its band, its chord and its barrier as far as they are known. Errors are in percent."""
     a, b = names(field)
-    return curve_of(points, metric, ghost=ghost, name=name or f"{a} → {b}", metrics=field.metrics)
+    return curve_of(points, metric, ghost=ghost, name=name or f"{a} → {b}", metrics=field.metrics, unit=unit_of(field, metric))
 
 
-def curve_of(points: Points, metric: str, *, name: str, ghost: bool = False, metrics: tuple[str, ...] = ("loss", "error")) -> Curve:
-    """The same of points alone."""
+def curve_of(
+    points: Points, metric: str, *, name: str, ghost: bool = False, metrics: tuple[str, ...] = ("loss", "error"), unit: str = "nat"
+) -> Curve:
+    """The same of points alone; unit: that of the loss."""
     points = points.sorted()
     index = metrics.index(metric)
     scale = 100.0 if metric == "error" else 1.0
@@ -39,7 +41,7 @@ def curve_of(points: Points, metric: str, *, name: str, ghost: bool = False, met
     peak = None
     if found and not ghost and found.height.value > 0:
         top = found.peak * scale
-        peak = Peak(found.at, top - found.height.value * scale, top, f"barrier {shown(found, unit=unit_of(field, metric))}")
+        peak = Peak(found.at, top - found.height.value * scale, top, f"barrier {shown(found, unit=unit)}")
     chord = (found.ends[0] * scale, found.ends[1] * scale) if found and not ghost else None
     return Curve(name, t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
 

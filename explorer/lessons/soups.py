@@ -39,6 +39,9 @@ def see(measured: Mapping[str, Points]) -> Seen:
     best = int(np.argmin([p.means()[0, ERROR] for p in alone]))
     single, uniform, greedy = at(test, *np.eye(n)[best].tolist()), at(test, *[1.0] * n), at(test, *chosen)
     apart, gain = difference(uniform, single, ERROR), difference(greedy, single, ERROR)
+    without = [at(test, *(1.0 - np.eye(n)[k]).tolist()) for k in range(n)]
+    worst = int(np.argmin([p.means()[0, ERROR] for p in without]))
+    spared = difference(uniform, without[worst], ERROR)
     names = ", ".join(t for t, k in zip(TUNES, chosen, strict=True) if k)
     each = tuple(row(t, at(test, *one)) for t, one in zip(TUNES, np.eye(n).tolist(), strict=True))
     return Seen(
@@ -46,7 +49,8 @@ def see(measured: Mapping[str, Points]) -> Seen:
         sentence=(
             f"The soup of all eight minus the best model ({TUNES[best]}, by validation): **{100 * apart.value:+.2f} points** of error"
             f" [{100 * apart.low:+.2f}, {100 * apart.high:+.2f}]. The greedy soup took {names}: {100 * gain.value:+.2f} points"
-            f" [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]."
+            f" [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]. {TUNES[worst]} spoils the pot most: without it the soup of seven has"
+            f" {100 * spared.value:.2f} points less [{100 * spared.low:.2f}, {100 * spared.high:.2f}]."
         ),
         picture=Bars((*each, row("soup of all", uniform, strong=True), row("greedy soup", greedy, strong=True)), "test error (%)"),
     )
@@ -62,8 +66,8 @@ LESSON = Lesson(
     see=see,
     formula=r"\theta_{\text{soup}}=\frac1{|S|}\sum_{i\in S}\theta_i,\qquad S\leftarrow S\cup\{i\}\;\text{ if the validation error does not rise}",
     text=(
-        "A [[model soup]] works inside one [[basin]]. One of these eight was trained so hot that it left the parent's, and the average pays for it; the"
-        " [[greedy soup]] tries models from best to worst and leaves such a one out. Chosen on the validation [[split]], reported on test."
+        "A [[model soup]] works inside one [[basin]]: a model that has left it spoils the average of all. The [[greedy soup]] tries models from best to worst and"
+        " leaves such a one out. Chosen on the validation [[split]], reported on test."
     ),
     paper="Wortsman et al. 2022, “Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time”",
 )

@@ -45,7 +45,7 @@ def units() -> None:
         rise = float((values - ((1 - toy.LINE) * values[0] + toy.LINE * values[-1])).max())
         table = pd.DataFrame(
             {
-                "": ["loss of the network", "loss of its copy", "distance between them", "barrier half-way"],
+                "": ["loss of the network", "loss of its copy", "distance between them", "barrier between them"],
                 "value": [f"{values[0]:.6f}", f"{values[-1]:.6f}", f"{toy.distance(order):.3f}", f"{max(rise, 0.0):.3f}"],
             }
         )
