@@ -159,6 +159,7 @@ def barrier(
         from explorer import api
         from explorer.devices import device_for
         from explorer.figures import curve as curve_figure
+        from explorer.figures.line import told
 
         with _progress("Measuring", quiet=as_json) as report:
             line = api.interpolate(
@@ -175,7 +176,7 @@ def barrier(
                 home=home,
                 device=device_for(device),
             )
-        found = [line.barrier(metric) for metric in line.run.field.metrics]
+        found = [line.barrier(metric) for metric in told(line.run.field)]
         if html is not None:
             html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
         if as_json:
@@ -270,6 +271,7 @@ def path(
             raise Refused("Two checkpoints are wanted, for the ends of the path. Name another one.")
         from explorer.devices import device_for
         from explorer.figures import curve as curve_figure
+        from explorer.figures.line import told
 
         with _progress("Training the path", quiet=as_json) as report:
             line = api.connect(
@@ -286,7 +288,7 @@ def path(
                 home=home,
                 device=device_for(device),
             )
-        found = [line.barrier(metric) for metric in line.run.field.metrics]
+        found = [line.barrier(metric) for metric in told(line.run.field)]
         if html is not None:
             html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
         if as_json:
@@ -420,11 +422,13 @@ def _alignment_json(done: AlignedModels) -> dict[str, object]:
 
 
 def _print_alignment(done: AlignedModels, models: list[Path]) -> None:
+    from explorer.figures.line import told
+
     found = done.matched
     table = Table("to", "", "barrier before", "barrier after", "lower by", title_justify="left")
     table.title = f"{models[0].name} as reference · {found.method} · {found.seconds:.1f} s · {100 * found.movable:.1f} % of the parameters can move"
     for path, pair in zip(models[1:], done.pairs, strict=True):
-        for metric in pair.after.run.field.metrics:
+        for metric in told(pair.after.run.field):
             after = _estimate(pair.after.barrier(metric).height)
             if pair.before is None:
                 table.add_row(path.name, metric, "other widths: no line", after, "")
@@ -474,7 +478,8 @@ def look(
                 loss = _interval(test.loss)
                 if file.problem and perplexity.applies(file.problem):
                     loss += f"\nperplexity {perplexity.of(test.loss[0]):.4g} [{perplexity.of(test.loss[1]):.4g}, {perplexity.of(test.loss[2]):.4g}]"
-                table.add_row(file.name, name, f"{file.parameters:,}", loss, _interval(test.error))
+                right = file.problem is None or methods.classifies(file.problem.loss)
+                table.add_row(file.name, name, f"{file.parameters:,}", loss, _interval(test.error) if right else "")
         out.print(table)
 
 

@@ -81,6 +81,7 @@ def test_a_module_of_ones_own_is_data_and_a_loss(mine, home):
     spec = problems.read(mine)
     x = Problem(spec).split("test").inputs.abs().mean()
     assert f"{2 * float(x):.4f}, {2 * float(x):.4f}" in text
+    assert "error" not in text, "where answers are numbers, nothing is right or wrong"
     assert (methods.targets_of("mine"), [o.name for o in methods.options("data", "mine")]) == ("numbers", ["count"])
 
 

@@ -76,6 +76,11 @@ def unit_of(field: Field, metric: str) -> str:
     return "points of error" if metric == "error" else methods.unit_of(field.problem.loss)
 
 
+def told(field: Field) -> tuple[str, ...]:
+    """The metrics that mean something: where outputs are numbers, nothing is right or wrong."""
+    return field.metrics if methods.classifies(field.problem.loss) else tuple(m for m in field.metrics if m != "error")
+
+
 def called(field: Field, metric: str) -> str:
     """What a metric is under the field's loss: without targets, how far the first model's answers are, and how often its choice is not taken."""
     if methods.targets_of(field.problem.loss) != "reference":

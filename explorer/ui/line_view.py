@@ -31,7 +31,7 @@ def show(store: RunStore, run_id: str) -> None:
     with top:
         metric = (
             st.segmented_control(
-                "Metric", list(run.field.metrics), default=run.field.metrics[0], key="metric", bind="query-params", label_visibility="collapsed"
+                "Metric", list(line.told(run.field)), default=run.field.metrics[0], key="metric", bind="query-params", label_visibility="collapsed"
             )
             or run.field.metrics[0]
         )

@@ -17,7 +17,7 @@ def choose(problem: ProblemSpec, shown: ProblemSpec | None, *, key: str) -> Prob
         return problem
     titles = {
         problem.loss: f"{problem.loss.replace('_', ' ')}, the problem's own",
-        other: f"{other.replace('_', ' ')} from the first model, no labels",
+        other: f"{other.replace('_', ' ')} from A, no labels",
     }
     chosen = st.selectbox(
         "Loss",
