@@ -1,6 +1,6 @@
 """Many visitors, many runs, workers that are killed and one whose disk is full: is anything lost, is any number wrong, does memory grow?
 
-    python benchmarks/soak.py [--clients 50] [--runs 200] [--seconds 240]
+    python benchmarks/soak.py [--clients 50] [--runs 200] [--seconds 300]
 
 Starts the app on the loopback address with a home of its own, and wishes for lines between the shipped digits models. The visitors speak Streamlit's own
 protocol over websockets: each opens pages with addresses of these runs, so that the server runs the pages' scripts for it as for a browser. Meanwhile a
@@ -74,7 +74,9 @@ async def visit(port: int, ids: list[str], seen: Seen, until: float, seed: int) 
     await asyncio.sleep(rng.random() * COME_S)
     while time.monotonic() < until:
         try:
-            async with connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, ping_interval=None, subprotocols=["streamlit"]) as session:  # pyright: ignore[reportArgumentType]
+            async with connect(
+                f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, ping_interval=None, open_timeout=60, subprotocols=["streamlit"]
+            ) as session:  # pyright: ignore[reportArgumentType]
                 for _ in range(rng.randint(1, 4)):
                     await _page(session, rng.choice(PAGES), rng.choice(ids), seen, until)
                     await asyncio.sleep(rng.random() * READ_S)
@@ -200,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=240, help="at most, then what is done is compared")
+    parser.add_argument("--seconds", type=float, default=300, help="at most, then what is done is compared")
     arguments = parser.parse_args()
     runs = wanted(arguments.runs)
     with socket.socket() as free:

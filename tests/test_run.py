@@ -22,6 +22,7 @@ from explorer.places import made_at
 from explorer.realise import realise
 from explorer.run import keep
 from explorer.spec import Fused, Loaded, Look, Make, Run
+from explorer.store import RunStore
 from explorer.worker import Worker
 
 
@@ -179,6 +180,33 @@ def test_a_look_recognises_measures_and_registers(tiny, store, home):
     assert low <= value <= high
     assert np.array(seen.gram).shape == (2, 2)
     assert store.checkpoints() == list(seen.files)
+
+
+@pytest.mark.slow
+def test_two_workers_share_a_store_and_one_dies(tiny, store, home):
+    """The other one takes over; no point is lost or there twice, and all are those of a quiet run."""
+    runs = [tiny.run(size=150, samples=n) for n in (100, 200, 300, 400)]
+    for run in runs:
+        store.want(run)
+    victim, other = _worker(store), _worker(store)
+    try:
+        until = time.monotonic() + 120
+        while time.monotonic() < until and not all(len(store.points(r.field.id)[0]) for r in runs[:2]):
+            time.sleep(0.05)
+        victim.kill()
+        victim.wait()
+        while time.monotonic() < until and any(store.status(r.id).active for r in runs):
+            time.sleep(0.1)
+    finally:
+        other.kill()
+        other.wait()
+    quiet = RunStore(home / "quiet.sqlite")
+    for run in runs:
+        assert store.status(run.id).state == "done"
+        keep(run, quiet, home, report=lambda *_: True)
+        found, alone = store.points(run.field.id)[0].sorted(), quiet.points(run.field.id)[0].sorted()
+        assert len(found) == 150
+        assert np.array_equal(found.coords, alone.coords) and np.array_equal(found.values, alone.values)
 
 
 def _worker(store):
