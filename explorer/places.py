@@ -31,8 +31,8 @@ def home() -> Path:
 
 
 def own(home: Path) -> tuple[Path, ...]:
-    """The folders in which the explorer keeps checkpoints itself: those it ships, those that were uploaded, and those made here."""
-    return root() / "sample_models", home / "uploads", home / "models"
+    """The folders in which the explorer keeps checkpoints and what describes them: those it ships, those that were uploaded, and those made here."""
+    return root() / "sample_models", home / "uploads", home / "models", home / "problems"
 
 
 def shorten(path: Path) -> str:

@@ -172,8 +172,9 @@ def test_an_open_folder_may_itself_be_a_link(grounds, home):
 
 
 def test_what_the_explorer_keeps_itself_is_open(home):
-    """Samples and uploads; not the store beside them."""
+    """Samples, uploads and descriptions; not the store beside them."""
     with within([], home):
+        admit(places.described_at(home, home))
         assert checkpoint.read(places.root() / "sample_models" / "digits-mlp" / "seed-0.safetensors").weights
         assert problem.shipped()
         with pytest.raises(Refused):
