@@ -11,9 +11,9 @@ from typing import Literal
 
 import torch
 
+from explorer.answers import outputs
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
-from explorer.measure import CHUNK, inputs_for, network_like
 from explorer.problem import Problem
 from explorer.spec import Json
 from explorer.weights import Weights
@@ -31,15 +31,10 @@ def study(
     batch = problem.split(split)
     if problem.spec.loss != "cross_entropy" or batch.targets.dim() != 1:
         raise Refused("Answers are compared for classification, one class for each sample. This problem has another kind of target.")
-    network = network_like(problem, models[0], torch.device(device))
     said: list[torch.Tensor] = []
     for i, model in enumerate(models):
         progress(i, len(models), f"asking model {i + 1} of {len(models)}")
-        network.load_state_dict(dict(model))
-        with torch.inference_mode():
-            said.append(
-                torch.cat([network(inputs_for(network, part, torch.device(device))).argmax(dim=-1).cpu() for part in batch.inputs.split(CHUNK)])
-            )
+        said.append(outputs(problem, model, split, device=device).argmax(dim=-1))
     answers = torch.stack(said)
     disagree = (answers[:, None] != answers[None]).double().mean(dim=2)
     by_class: list[Json] = []

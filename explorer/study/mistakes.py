@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from explorer.answers import outputs
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
-from explorer.measure import CHUNK, inputs_for, network_like
 from explorer.methods import Range
 from explorer.problem import Problem
 from explorer.spec import Json
@@ -38,14 +38,10 @@ def study(
     if problem.spec.loss != "cross_entropy" or (batch := problem.split(split)).targets.dim() != 1:
         raise Refused("Mistakes are shown for classification, one class for each sample. This problem has another kind of target.")
     progress(0, 1, "Looking for mistakes")
-    network = network_like(problem, models[0], torch.device(device))
-    network.load_state_dict(dict(models[0]))
-    with torch.inference_mode():
-        outputs = torch.cat([network(inputs_for(network, part, torch.device(device))).cpu() for part in batch.inputs.split(CHUNK)])
-        losses = problem.losses(outputs, batch.targets)[:, 0]
-        wrong = problem.wrong(outputs, batch.targets)[:, 0]
-        shares = outputs.softmax(dim=-1)
-    said = outputs.argmax(dim=-1)
+    answers = outputs(problem, models[0], split, device=device)
+    losses = problem.losses(answers, batch.targets)[:, 0]
+    wrong = problem.wrong(answers, batch.targets)[:, 0]
+    shares, said = answers.softmax(dim=-1), answers.argmax(dim=-1)
     order = torch.argsort(losses.masked_fill(~wrong, -torch.inf), descending=True, stable=True)
     worst = [int(i) for i in order[: min(count, int(wrong.sum()))]]
     examples: list[Json] = [

@@ -1,0 +1,48 @@
+"""Reliability and the expected calibration error, where the truth is known."""
+
+import numpy as np
+import pytest
+
+from explorer.reliability import BINS, reliability
+
+
+def drawn(n, gap, seed):
+    """Predictions with confidences between ½ and 1 that are right `gap` less often than they are sure."""
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.5 + gap, 1, n)
+    return confidence, rng.random(n) < confidence - gap, np.arange(n) % 256
+
+
+def test_of_two_bins_by_hand():
+    """Four predictions of 0.9, two right; one of 0.1, wrong: (4·0.4 + 0.1)/5."""
+    found = reliability(np.array([0.9, 0.9, 0.9, 0.9, 0.1]), np.array([True, True, False, False, False]), np.arange(5))
+    assert found.ece.value == pytest.approx(1.7 / 5)
+    assert found.over == pytest.approx(1.7 / 5)
+    assert found.count.sum() == 5
+    known = found.count > 0
+    assert found.confidence[known] == pytest.approx([0.1, 0.9])
+    assert found.accuracy[known].tolist() == [0.0, 0.5]
+    assert np.isnan(found.accuracy[~known]).all()
+    assert len(found.count) == BINS
+
+
+def test_the_interval_holds_the_true_error_and_the_plain_number_is_too_high_by_chance():
+    """Two hundred samples of a model that is too sure by 0.1: covered as often as the module says, where the uncorrected mean is above 0.1."""
+    found = [reliability(*drawn(500, 0.1, seed)) for seed in range(200)]
+    covered = np.mean([f.ece.low <= 0.1 <= f.ece.high for f in found])
+    assert covered >= 0.85
+    assert np.mean([f.ece.value for f in found]) > 0.1
+
+
+def test_a_calibrated_model_shows_what_chance_says():
+    """Its error stays below the bound in about 95 of 100 samples, and has the mean that chance has."""
+    found = [reliability(*drawn(400, 0.0, seed)) for seed in range(100)]
+    assert 0.88 <= np.mean([f.ece.value <= f.chance[1] for f in found]) <= 1.0
+    assert np.mean([f.ece.value for f in found]) == pytest.approx(np.mean([f.chance[0] for f in found]), rel=0.05)
+
+
+def test_wilsons_interval_by_hand():
+    """All ten of ten: from 10/(10 + z²) to 1."""
+    found = reliability(np.full(10, 0.97), np.ones(10, dtype=bool), np.arange(10))
+    assert found.low[-1] == pytest.approx(10 / (10 + 1.959964**2))
+    assert found.high[-1] == pytest.approx(1.0)
