@@ -22,6 +22,7 @@ landscape_around("a.safetensors", directions="random", extent=0.5).figure().show
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ from explorer.figures import line as line_figure
 from explorer.figures import plane as plane_figure
 from explorer.figures.certificate import certified
 from explorer.figures.plane import Marker, Surface
+from explorer.files import system
 from explorer.frame import Window
 from explorer.look import recognise
 from explorer.matched import Matched
@@ -48,7 +50,7 @@ from explorer.preview import Certificate
 from explorer.realise import realise
 from explorer.run import keep
 from explorer.shards import checkpoints_at, digest, name_for
-from explorer.spec import Aligned, Buffers, Connected, Field, Loaded, ProblemSpec, Recipe, Run, Shifted, SplitName, Trained
+from explorer.spec import Aligned, Buffers, Connected, Field, Fused, Loaded, ProblemSpec, Recipe, Run, Shifted, Spec, SplitName, Trained
 from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.store import RunStore
 
@@ -304,6 +306,44 @@ def train(
     for recipe in made:
         realise(recipe, store, folder, device=device, progress=progress)
     return made
+
+
+def fuse(
+    *models: str | Path | Recipe,
+    method: str = "uniform_soup",
+    method_options: Mapping[str, object] | None = None,
+    problem: str | Path | ProblemSpec | None = None,
+    buffers: Buffers = "recalibrate",
+    home: Path | None = None,
+    device: str = "cpu",
+) -> Path:
+    """Merge models into one, and return where its checkpoint lies, in `home`. Methods with a base take the first model for it."""
+    spec = problem if isinstance(problem, ProblemSpec) else _problem_of(models[0], problem)
+    name = method.replace("_", " ")
+    return make(Fused(spec, tuple(map(loaded, models)), methods.method("fuse", method, method_options), buffers, name), home=home, device=device)
+
+
+def make(recipe: Recipe | str | Path, *, home: Path | None = None, device: str = "cpu") -> Path:
+    """Carry a recipe out, or the one in a JSON file as the pages give it; where the checkpoint lies. Refused when a checkpoint it names is missing."""
+    wanted = read_recipe(recipe) if isinstance(recipe, (str, Path)) else recipe
+    if isinstance(wanted, Loaded):
+        raise Refused("This recipe is a checkpoint as it is; there is nothing to make.")
+    home = home or default_home()
+    realise(wanted, RunStore(home / "store.sqlite"), home, device=device)
+    return made_at(wanted, home)
+
+
+def read_recipe(file: str | Path) -> Recipe:
+    """The recipe in a JSON file. Refused when it is none."""
+    with system(Path(file), "read"):
+        text = Path(file).read_text(encoding="utf-8")
+    try:
+        found = Spec.from_json(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise Refused(f"{file} holds no recipe: {error}. Take the JSON that the Soup or the Compare page gives.") from error
+    if not isinstance(found, Loaded | Trained | Aligned | Connected | Shifted | Fused):
+        raise Refused(f"{file} holds a {type(found).__name__}, which is no recipe for a model.")
+    return found
 
 
 def landscape(

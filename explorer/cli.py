@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -481,6 +482,23 @@ def look(
                 right = file.problem is None or methods.classifies(file.problem.loss)
                 table.add_row(file.name, name, f"{file.parameters:,}", loss, _interval(test.error) if right else "")
         out.print(table)
+
+
+@app.command()
+def make(
+    recipe: Annotated[Path, typer.Argument(help="A recipe as JSON: the Soup and the Compare page give it.")],
+    out_file: Annotated[Path, typer.Option("--out", help="Where the checkpoint goes (.safetensors).")],
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+) -> None:
+    """Carry a recipe out: merge, align or train as it says, and write the checkpoint."""
+    with _refusals():
+        _free(out_file)
+        from explorer import api
+        from explorer.devices import device_for
+
+        shutil.copyfile(api.make(recipe, home=home, device=device_for(device)), out_file)
+        out.print(f"Written: {out_file}")
 
 
 @app.command()

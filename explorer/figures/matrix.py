@@ -56,3 +56,29 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
     fig.update_xaxes(ticks)
     fig.update_yaxes({**ticks, "autorange": "reversed", "scaleanchor": "x"})
     return fig
+
+
+def grid(values: Array, rows: Sequence[str], columns: Sequence[str], *, title: str) -> go.Figure:
+    """(r, c) differences, colours centred at zero; NaN is a gap."""
+    if values.shape != (len(rows), len(columns)):
+        raise ValueError(f"Expected values of shape {(len(rows), len(columns))}, got {values.shape}.")
+    top = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
+    fig = go.Figure(
+        go.Heatmap(
+            x=[escape(c, quote=False) for c in columns],
+            y=np.arange(len(rows)),
+            z=values.astype(np.float32),
+            texttemplate="%{z:+.1f}" if len(columns) <= MOST_TEXTS else None,
+            hovertemplate="%{x}: %{z:+.3g}<extra></extra>",
+            colorscale="RdBu",
+            zmin=-top or -1.0,
+            zmax=top or 1.0,
+            xgap=1,
+            ygap=1,
+        )
+    )
+    height = max(260, min(640, 130 + 30 * len(rows)))
+    fig.update_layout(title={"text": escape(title, quote=False), "font": {"size": 15}}, height=height, margin={"l": 10, "r": 10, "t": 50, "b": 10})
+    fig.update_xaxes(type="category")
+    fig.update_yaxes(tickvals=np.arange(len(rows)).tolist(), ticktext=[escape(r, quote=False) for r in rows], autorange="reversed", automargin=True)
+    return fig

@@ -88,7 +88,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             met.append(f"console: {message.text} ({message.location.get('url', '')})")
 
     def on_request(url: str) -> None:
-        if urlsplit(url).scheme not in ("data", "blob", "about") and urlsplit(url).hostname not in LOCAL:
+        if urlsplit(url).scheme not in ("data", "blob", "about", "file") and urlsplit(url).hostname not in LOCAL:
             met.append(f"request to another host: {url}")
 
     def visit(**options: object) -> Page:

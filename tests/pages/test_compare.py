@@ -1,12 +1,19 @@
 """The Compare page: many ways of merging, one table."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 
 from explorer import methods
 from explorer.points import Points
-from explorer.spec import Fused
-from explorer.ui.compare import Entry, Seen, check, table
+from explorer.spec import Fused, Loaded, Method, ProblemSpec, Trained
+from explorer.ui import compare, compare_studies
+from explorer.ui.compare_form import Comparison, Entry
+from explorer.ui.compare_report import report
+from explorer.ui.compare_table import Seen, table
+from explorer.ui.mergeable import ancestor, cosines
 from tests.pages.conftest import words
 from tests.pages.test_landscape import button, three
 
@@ -23,16 +30,57 @@ def test_methods_are_compared_on_the_same_samples(visit, store, work, tiny):
     app.run()
     assert not app.exception
     rows = app.dataframe[0].value
-    assert set(rows["model"]) == {"a", "b", "c", "average", "uniform soup", "ensemble of the ingredients"}
+    assert set(rows["model"]) == {"a", "b", "c", "average", "uniform soup", "ensemble (mean of probabilities)"}
     assert list(rows["val error (%)"]) == sorted(rows["val error (%)"])
-    assert rows[rows[""] != "reference, several models"]["as good as the best"].iloc[0]
+    assert rows[rows[""] != "reference, several models"]["indistinguishable from the best"].iloc[0]
     both = rows[rows["model"].isin(["average", "uniform soup"])]["test error (%), 95 %"]
     assert len(set(both)) == 1, "two names for one mean"
+    made = rows[rows["model"] == "uniform soup"].iloc[0]
+    assert made["made in (s)"] > 0
+    assert made["needs"] == "checkpoints only"
+    work()  # classes, once the best ingredient is known
+    app.run()
+    assert {"Calibration", "Class by class"} <= {h.value for h in app.subheader}
     button(app, "Check").click().run()
     work()
     app.run()
     assert not app.exception
-    assert "Differences are from the first model" in words(app)
+    assert "have a barrier, the highest" in words(app)
+    assert "trained from different starts" in words(app) or "cannot be told" in words(app)
+
+
+def test_a_merged_model_says_why_it_fails_and_can_be_taken_away(visit, store, work, tiny):
+    """Interference layer by layer, recipe and code; and the report holds all of it and asks nobody for anything."""
+    models = three(tiny, store, work)[:2]
+    fused = Fused(tiny.problem.spec, models, methods.method("fuse", "uniform_soup"), name="uniform soup")
+    comparison = Comparison(tuple(Entry(m, tiny.problem.spec) for m in (*models, fused)))
+    for wish in (
+        *(t.run for t in comparison.tasks()),
+        *(comparison.ensemble(s) for s in ("val", "test")),
+        compare_studies.calibration_of(comparison),
+    ):
+        store.want(wish)
+    work()
+    app = visit("compare", runs=",".join(e.run.id for e in comparison.entries), look=comparison.entries[2].run.id)
+    work()
+    app.run()
+    work()
+    app.run()
+    assert not app.exception
+    assert "Why uniform soup fails, or does not" in {h.value for h in app.subheader}
+    assert "Activations spread least in" in words(app)
+    code = "\n".join(c.value for c in app.code)
+    assert "method='uniform_soup'" in code
+    assert "loss-explorer make" in code
+    known = compare.seen(store, comparison)
+    text = report(store, comparison, known, table(known), compare.best_ingredient(known, comparison), comparison.entries[2])
+    for part in ("Which is best", "Calibration", "Class by class", "Why uniform soup", "Recipe: uniform soup"):
+        assert part in text
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S)[1])
+    assert Fused.from_json(data["recipes"][2]) == fused
+    assert sum(data["models"][0]["test"]["counts"]) == len(tiny.problem.split("test").targets)
+    assert text.count("plotly.js v") == 1
+    assert "default-src 'none'" in text
 
 
 def test_an_address_brings_methods_and_models_back(visit, store, work, tiny):
@@ -65,15 +113,20 @@ def test_a_model_is_as_good_as_the_best_when_the_paired_interval_says_so():
     ]
     rows = table(seen)
     assert list(rows["model"]) == ["-0.1", "0.0", "0.0", "0.05"]
-    assert list(rows["as good as the best"]) == [True, True, True, False]
+    assert list(rows["indistinguishable from the best"]) == [True, True, True, False]
 
 
-def test_the_check_gives_distances_and_cosines_of_differences():
-    """Two models at right angles seen from the first."""
-    models = np.array([[1.0, 0.0], [1.0, 2.0], [4.0, 0.0]])
-    found = check(models @ models.T, ["p", "a", "b"])
-    assert found["distance from the first"] == ["0", "2", "3"]
-    assert found["cosines of its difference with those of the others"] == ["", "0.00", "0.00"]
+def test_cosines_and_ancestors():
+    """Two models at right angles seen from the first; a parent among its children; strangers; and a recipe that tells."""
+    models = np.array([[10.0, 0.0, 0.0], [10.0, 2.0, 0.0], [10.0, 0.0, 3.0]])
+    assert cosines(models @ models.T, based=True) == pytest.approx(np.eye(2))
+    assert "nearest to all is p" in ancestor([Loaded("1"), Loaded("2"), Loaded("3")], models @ models.T, ["p", "a", "b"])
+    assert "different starts" in ancestor([Loaded("1"), Loaded("2")], np.eye(2), ["a", "b"])
+    assert "cannot be told" in ancestor([Loaded("1"), Loaded("2")], np.array([[1.0, 0.3], [0.3, 1.0]]), ["a", "b"])
+    start = Loaded("0", name="parent")
+    problem = ProblemSpec(Method("mlp"), Method("digits"))
+    tuned = [Trained(problem, Method("sgd", (("seed", i),)), start) for i in range(2)]
+    assert ancestor(tuned, np.eye(2), ["a", "b"]) == "By their recipes all come from parent."
 
 
 @pytest.mark.parametrize("runs", ["abc", ""])

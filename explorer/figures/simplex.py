@@ -1,0 +1,60 @@
+"""Soups of three models on the triangle between them, at true distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.points import Array
+
+
+def corners(gram: Array) -> Array:
+    """(3, 2) places of three models in their plane, the first at the origin and the second to the right of it, from their (3, 3) inner products."""
+    square = np.diag(gram)[:, None] + np.diag(gram)[None] - 2 * gram
+    far = np.sqrt(max(square[0, 1], 0.0))
+    x = (square[0, 2] + far**2 - square[1, 2]) / (2 * far) if far > 0 else 0.0
+    return np.array([[0.0, 0.0], [far, 0.0], [x, np.sqrt(max(square[0, 2] - x**2, 0.0))]])
+
+
+def figure(
+    shares: Array, values: Array, gram: Array, names: Sequence[str], *, value_title: str, title: str, picked: Sequence[float] | None = None
+) -> go.Figure:
+    """(K, 3) shares that sum to 1, and the (K,) value of each soup; every mark is a measured soup, and nothing is drawn between them. NaN: diverged."""
+    places = corners(gram)
+    xy = shares @ places
+    finite = np.isfinite(values)
+    side = max(1.0, np.sqrt(len(values) * 2))
+    fig = go.Figure()
+    hover = [" + ".join(f"{s:.3g} {escape(n, quote=False)}" for s, n in zip(row, names, strict=True) if s) for row in shares]
+    fig.add_scatter(
+        x=xy[finite, 0].astype(np.float32),
+        y=xy[finite, 1].astype(np.float32),
+        mode="markers",
+        customdata=shares[finite],
+        text=[h for h, f in zip(hover, finite, strict=True) if f],
+        hovertemplate="%{text}<br>" + escape(value_title, quote=False) + " %{marker.color:.4g}<extra></extra>",
+        marker={
+            "size": float(np.clip(300 / side, 10, 44)),
+            "symbol": "hexagon",
+            "color": values[finite].astype(np.float32),
+            "colorscale": "Cividis",
+            "colorbar": {"title": {"text": escape(value_title, quote=False)}},
+        },
+        showlegend=False,
+    )
+    if not finite.all():
+        fig.add_scatter(x=xy[~finite, 0], y=xy[~finite, 1], mode="markers", marker={"symbol": "x", "color": "gray"}, name="diverged")
+    for (x, y), name, where in zip(places, names, ("bottom center", "bottom center", "top center"), strict=True):
+        fig.add_scatter(x=[x], y=[y], mode="text", text=[escape(name, quote=False)], textposition=where, hoverinfo="skip", showlegend=False)
+    if picked is not None:
+        at = np.asarray(picked) / np.sum(picked) @ places
+        mark = {"symbol": "circle-open", "size": 18, "color": "#D55E00", "line": {"width": 3}}
+        fig.add_scatter(x=[at[0]], y=[at[1]], mode="markers", marker=mark, hoverinfo="skip", showlegend=False)
+    pad = 0.12 * float(np.ptp(places)) or 1.0
+    fig.update_xaxes(visible=False, range=[places[:, 0].min() - pad, places[:, 0].max() + pad])
+    fig.update_yaxes(visible=False, scaleanchor="x", range=[-pad, places[:, 1].max() + pad])
+    fig.update_layout(title={"text": escape(title, quote=False), "font": {"size": 15}}, height=460, margin={"l": 10, "r": 10, "t": 50, "b": 10})
+    return fig

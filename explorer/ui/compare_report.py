@@ -1,0 +1,71 @@
+"""The comparison in words, and as one HTML file to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from explorer.figures.report import Section, page
+from explorer.spec import Json
+from explorer.store import RunStore
+from explorer.ui import compare_studies, mergeable
+from explorer.ui.compare_form import Comparison, Entry
+from explorer.ui.compare_table import REFERENCE, Seen
+from explorer.ui.recipe_view import as_json, as_python
+
+
+def says(rows: pd.DataFrame) -> str:
+    """The table in two sentences."""
+    models = rows[rows[""] != REFERENCE]
+    best = models.iloc[0]
+    alike = [str(m) for m in models[models["indistinguishable from the best"]]["model"] if m != best["model"]]
+    others = f"Indistinguishable from it: {', '.join(alike)}." if alike else "All others are worse by more than sampling error."
+    return f"**{best['model']}** has the lowest validation error; its test error is {best['test error (%), 95 %']} %. {others}"
+
+
+def report(store: RunStore, comparison: Comparison, known: Sequence[Seen], rows: pd.DataFrame, best: int | None, entry: Entry | None) -> str:
+    """Everything that is known of the comparison by now, the looked-at model among it."""
+    parts = [
+        Section(
+            "Which is best",
+            says(rows).replace("**", "") + " Chosen on the validation split, reported on the test split, paired sample by sample.",
+            rows,
+        ),
+        mergeable.section(store, comparison),
+        compare_studies.calibration(store, comparison),
+        compare_studies.classes(store, comparison, best) if best is not None else None,
+        compare_studies.interference(store, comparison, entry) if entry is not None and entry.method is not None else None,
+        *(
+            Section(f"Recipe: {e.name}", code=as_python(e.model, f"{e.name}.json") + "\n\n" + as_json(e.model))
+            for e in comparison.entries
+            if e.method is not None
+        ),
+    ]
+    title = f"Merging {', '.join(m.name or m.id for m in comparison.ingredients)}"
+    return page(title, [p for p in parts if p is not None], _data(comparison, known))
+
+
+def _data(comparison: Comparison, known: Sequence[Seen]) -> Json:
+    """Recipes and numbers; sums over blocks are there, so that every interval can be taken again."""
+    return {
+        "problem": comparison.problem.to_json(),
+        "recipes": [e.model.to_json() for e in comparison.entries],
+        "models": [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "took": one.took.to_json() if one.took is not None else None,
+                **{
+                    split: {"counts": points.counts.tolist(), "loss": _plain(points.values[0, 0]), "error": _plain(points.values[0, 1])}
+                    for split, points in (("val", one.val), ("test", one.test))
+                },
+            }
+            for one in known
+        ],
+    }
+
+
+def _plain(values: np.ndarray) -> list[Json]:
+    return [float(v) if np.isfinite(v) else None for v in values]

@@ -1,0 +1,187 @@
+"""Beyond the error: calibration, classes, and why a merged model fails. Each is a section of the Compare page and of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from explorer import methods
+from explorer.figures import layers as layers_figure
+from explorer.figures import matrix, reliability
+from explorer.figures.report import Section
+from explorer.points import Array
+from explorer.spec import Fused, Study
+from explorer.store import RunStore
+from explorer.ui.compare_form import Comparison, Entry
+from explorer.ui.section import found
+
+CURVES = 6  # models whose reliability is drawn; the table has all
+CLASSES_DRAWN = 40
+TOGETHER = "ensemble (mean of probabilities)"
+
+
+def calibration_of(comparison: Comparison) -> Study:
+    """The wish to know whether all models are right as often as they are sure, their ensemble with them."""
+    count = len(comparison.ingredients)
+    return Study(comparison.problem, comparison.models, methods.method("study", "calibration", {"ensemble": count if count > 1 else 0}))
+
+
+def classes_of(comparison: Comparison, best: int) -> Study:
+    """The wish to know which classes each model gets right, beside the best ingredient."""
+    return Study(comparison.problem, comparison.models, methods.method("study", "classes", {"against": best}))
+
+
+def interference_of(comparison: Comparison, entry: Entry) -> Study:
+    """The wish to know in which layers a merged model fails."""
+    based = isinstance(entry.model, Fused) and methods.has_base(entry.model.method.name) and len(comparison.ingredients) > 2
+    return Study(comparison.problem, (entry.model, *comparison.ingredients), methods.method("study", "interference", {"base": based}))
+
+
+def calibration(store: RunStore, comparison: Comparison) -> Section | None:
+    """Reliability by bins, and the expected calibration error of each."""
+    result = found(store, calibration_of(comparison))
+    if result is None:
+        return None
+    names = [e.name for e in comparison.entries]
+    models = cast("list[dict[str, object] | None]", result["models"])
+    names += [TOGETHER] * (len(models) - len(names))
+    rows: list[dict[str, object]] = []
+    bins: list[reliability.Bins] = []
+    for name, one in zip(names, models, strict=True):
+        if one is None:
+            rows.append({"model": name, "calibration error (%), 95 %": "diverged"})
+            continue
+        value, low, high = cast("list[float]", one["ece"])
+        mean, bound = cast("list[float]", one["chance"])
+        over = cast("float", one["over"])
+        rows.append(
+            {
+                "model": name,
+                "calibration error (%), 95 %": f"{100 * value:.2f} [{100 * low:.2f}, {100 * high:.2f}]",
+                "by chance alone (%)": f"{100 * mean:.2f}, up to {100 * bound:.2f}",
+                "more than chance": value > bound,
+                "confidence minus accuracy (points)": round(100 * over, 2),
+            }
+        )
+        bins.append(reliability.Bins(name, *(_array(cast("list[float | None]", one[k])) for k in ("count", "confidence", "accuracy", "low", "high"))))
+    table = pd.DataFrame(rows)
+    off = [str(r["model"]) for r in rows if r.get("more than chance")]
+    says = (
+        f"More than chance explains: {', '.join(off)}. "
+        if off
+        else "No model is further from being calibrated than chance explains on so many samples. "
+    )
+    words = (
+        says
+        + "The calibration error is the mean distance between confidence and accuracy over 15 bins (Guo et al. 2017), on the test split. A perfectly"
+        " calibrated model shows some, too, on a finite sample: that is the column *by chance alone*. Bars are 95 % Wilson intervals of a bin."
+    )
+    return Section("Calibration", words, table, reliability.figure(bins[-CURVES:], title="Right how often, at which confidence") if bins else None)
+
+
+def classes(store: RunStore, comparison: Comparison, best: int) -> Section | None:
+    """The share of each class that is right, less that of the best ingredient."""
+    result = found(store, classes_of(comparison, best))
+    if result is None:
+        return None
+    names = [e.name for e in comparison.entries]
+    labels, right, minus = (cast("list[object]", result[k]) for k in ("classes", "right", "minus"))
+    rows: list[dict[str, object]] = []
+    clear: list[tuple[float, str]] = []
+    for name, shares, apart in zip(names, cast("list[list[float | None]]", right), cast("list[list[list[float | None]]]", minus), strict=True):
+        for label, share, (value, low, high) in zip(labels, shares, apart, strict=True):
+            text = (
+                ""
+                if value is None or low is None or high is None or name == names[best]
+                else f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+            )
+            rows.append(
+                {
+                    "model": name,
+                    "class": str(label),
+                    "right (%)": None if share is None else round(100 * share, 1),
+                    f"minus {names[best]} (points)": text,
+                }
+            )
+            if text and low is not None and high is not None and value is not None and (low > 0 or high < 0):
+                clear.append((value, f"{name} {100 * value:+.1f} points on class {label}"))
+    clear.sort(key=lambda pair: -abs(pair[0]))
+    told = "; ".join(text for _, text in clear[:4])
+    words = (
+        (
+            f"Beyond sampling error: {told}{'; and more' * (len(clear) > 4)}. "
+            if clear
+            else f"No class differs from {names[best]} by more than sampling error. "
+        )
+        + f"Shares of each class that are right, test split; differences from the best ingredient, {names[best]}, are paired sample by sample."
+        f" There are {len(rows) - len(labels)} such intervals: about one in twenty excludes 0 by chance."
+    )
+    table = pd.DataFrame(rows)
+    figure = None
+    if len(labels) <= CLASSES_DRAWN:
+        values = np.array([[np.nan if a[0] is None else 100 * a[0] for a in row] for row in cast("list[list[list[float | None]]]", minus)])
+        figure = matrix.grid(values, names, [str(c) for c in labels], title=f"Right by class, minus {names[best]} (points)")
+    return Section("Class by class", words, table, figure)
+
+
+def interference(store: RunStore, comparison: Comparison, entry: Entry) -> Section | None:
+    """Layer by layer: spread of activations, conflicts of sign, and the rise when this layer alone is replaced."""
+    result = found(store, interference_of(comparison, entry))
+    if result is None:
+        return None
+    layers = cast("list[dict[str, object]]", result["layers"])
+    names = [str(r["name"]) for r in layers]
+    spread, clash = (_array([cast("float | None", r[k]) for r in layers]) for k in ("spread", "cancelled"))
+    loss = np.array([[np.nan if v is None else v for v in cast("list[float | None]", r["loss"])] for r in layers])
+    measures = [
+        layers_figure.Measure("spread of activations, merged / ingredients", spread, 1.0),
+        layers_figure.Measure("cancelled by opposite signs", clash, 0.0),
+        layers_figure.Measure("rise of the loss, this layer alone (nat)", loss[:, 0], 0.0, loss[:, 1], loss[:, 2]),
+    ]
+    table = pd.DataFrame(
+        {
+            "layer": names,
+            "parameters": [cast("int", r["parameters"]) for r in layers],
+            "spread": spread.round(3),
+            "conflicts": _array([cast("float | None", r["conflicts"]) for r in layers]).round(3),
+            "cancelled": clash.round(3),
+            "rise of the loss (nat), 95 %": [_interval(row) for row in loss],
+        }
+    )
+    whole = [np.nan if v is None else v for v in cast("list[float | None]", cast("dict[str, object]", result["whole"])["loss"])]
+    return Section(
+        f"Why {entry.name} fails, or does not", _why(entry.name, names, spread, clash, loss, whole), table, layers_figure.figure(names, measures)
+    )
+
+
+def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Array, whole: Sequence[float]) -> str:
+    parts = [f"The validation loss of {name} is {whole[0]:+.3g} nat [{whole[1]:+.3g}, {whole[2]:+.3g}] against the mean of its ingredients."]
+    if np.isfinite(spread).any():
+        low = int(np.nanargmin(spread))
+        text = f"Activations spread least in {layers[low]}: {spread[low]:.2f} of the ingredients'"
+        parts.append(
+            text + (", a collapse that matching units (Align) or REPAIR undoes." if spread[low] < 0.8 else ", so variance does not collapse.")
+        )
+    if np.isfinite(clash).any():
+        most = int(np.nanargmax(clash))
+        parts.append(f"Opposite signs cancel most in {layers[most]}: {100 * clash[most]:.0f} % of the magnitude.")
+    if np.isfinite(loss[:, 0]).any():
+        worst = int(np.nanargmax(loss[:, 0]))
+        clear = loss[worst, 1] > 0
+        parts.append(
+            f"Replacing {layers[worst]} alone costs most, {_interval(loss[worst])} nat."
+            if clear
+            else "No layer's replacement alone raises the loss beyond sampling error."
+        )
+    return " ".join(parts) + " Rises of single layers do not add up to that of the whole."
+
+
+def _interval(row: Array) -> str:
+    return "diverged" if not np.isfinite(row).all() else f"{row[0]:+.3g} [{row[1]:+.3g}, {row[2]:+.3g}]"
+
+
+def _array(values: Sequence[float | None]) -> Array:
+    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)

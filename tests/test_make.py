@@ -1,0 +1,46 @@
+"""Models from recipes, in Python and on the command line: the same bytes."""
+
+import json
+
+import pytest
+import torch
+
+from explorer import checkpoint, methods
+from explorer.api import fuse, loaded, make
+from explorer.errors import Refused
+from explorer.spec import Fused
+from explorer.ui.recipe_view import as_json, as_python
+from tests.test_cli import run
+
+
+def test_a_recipe_is_carried_out_in_python_and_on_the_command_line(tiny, home, tmp_path):
+    """From the JSON of the page, from its code, and by the method itself."""
+    recipe = Fused(tiny.problem.spec, (loaded(tiny.a), loaded(tiny.b)), methods.method("fuse", "interpolate", {"t": 0.25}), name="a quarter")
+    file = tmp_path / "recipe.json"
+    file.write_text(as_json(recipe), encoding="utf-8")
+    expected = methods.find("fuse", "interpolate")([checkpoint.read(p).weights for p in (tiny.a, tiny.b)], tiny.problem, t=0.25)
+    made = make(file)
+    assert all(torch.equal(expected[k], v) for k, v in checkpoint.read(made).weights.items())
+    assert fuse(tiny.a, tiny.b, method="interpolate", method_options={"t": 0.25}, problem=tiny.folder) == made
+    run("make", file, "--out", tmp_path / "made.safetensors")
+    assert (tmp_path / "made.safetensors").read_bytes() == made.read_bytes()
+    assert "exists already" in run("make", file, "--out", tmp_path / "made.safetensors", code=2)
+    code = as_python(recipe, "recipe.json")
+    assert "method='interpolate'" in code
+    assert repr(str(tiny.a)) in code
+    compile(code, "code", "exec")
+
+
+def test_what_is_no_recipe_is_refused(tiny, home, tmp_path):
+    """No JSON, another kind of thing, and a checkpoint as it is."""
+    file = tmp_path / "x.json"
+    for text, message in (
+        ("{", "holds no recipe"),
+        (json.dumps(tiny.run().to_json()), "which is no recipe"),
+        (as_json(loaded(tiny.a)), "nothing to make"),
+    ):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(Refused, match=message):
+            make(file)
+    with pytest.raises(Refused, match="does not exist"):
+        make(tmp_path / "nowhere.json")
