@@ -16,7 +16,7 @@ from explorer.points import Array
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """(layers,) values with their interval, both or none; NaN is a layer that has no such value. neutral: where nothing is lost."""
+    """(layers,) values with their interval, both or none; NaN is a layer that has no such value. title: may hold <br>. neutral: where nothing is lost."""
 
     title: str
     values: Array
@@ -28,7 +28,7 @@ class Measure:
 def figure(layers: Sequence[str], measures: Sequence[Measure]) -> go.Figure:
     """Layers from the input down; a dotted line at each measure's neutral value."""
     names = [escape(layer, quote=False) for layer in layers]
-    fig = make_subplots(rows=1, cols=len(measures), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[escape(m.title) for m in measures])
+    fig = make_subplots(rows=1, cols=len(measures), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[m.title for m in measures])
     places = np.arange(len(names))
     for column, measure in enumerate(measures, start=1):
         spread = None
@@ -53,5 +53,5 @@ def figure(layers: Sequence[str], measures: Sequence[Measure]) -> go.Figure:
         )
         fig.add_vline(x=measure.neutral, line={"dash": "dot", "color": "gray", "width": 1}, row=1, col=column)  # pyright: ignore[reportArgumentType]  (documented as int)
     fig.update_yaxes(tickvals=places.tolist(), ticktext=names, autorange="reversed", automargin=True)
-    fig.update_layout(height=max(260, 120 + 24 * len(names)), margin={"l": 10, "r": 10, "t": 50, "b": 30})
+    fig.update_layout(height=max(260, 120 + 24 * len(names)), margin={"l": 10, "r": 10, "t": 70, "b": 30})
     return fig

@@ -137,9 +137,9 @@ def interference(store: RunStore, comparison: Comparison, entry: Entry) -> Secti
     spread, clash = (_array([cast("float | None", r[k]) for r in layers]) for k in ("spread", "cancelled"))
     loss = np.array([[np.nan if v is None else v for v in cast("list[float | None]", r["loss"])] for r in layers])
     measures = [
-        layers_figure.Measure("spread of activations, merged / ingredients", spread, 1.0),
-        layers_figure.Measure("cancelled by opposite signs", clash, 0.0),
-        layers_figure.Measure("rise of the loss, this layer alone (nat)", loss[:, 0], 0.0, loss[:, 1], loss[:, 2]),
+        layers_figure.Measure("spread,<br>merged / own", spread, 1.0),
+        layers_figure.Measure("cancelled by<br>opposite signs", clash, 0.0),
+        layers_figure.Measure("rise of loss,<br>this alone (nat)", loss[:, 0], 0.0, loss[:, 1], loss[:, 2]),
     ]
     table = pd.DataFrame(
         {
@@ -176,7 +176,10 @@ def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Ar
             if clear
             else "No layer's replacement alone raises the loss beyond sampling error."
         )
-    return " ".join(parts) + " Rises of single layers do not add up to that of the whole."
+    return (
+        " ".join(parts)
+        + " Left: standard deviation of what a layer gives, merged model by ingredients; middle: magnitude lost to opposite signs; right: rise of the loss when this layer alone is replaced. Rises of single layers do not add up to that of the whole."
+    )
 
 
 def _interval(row: Array) -> str:

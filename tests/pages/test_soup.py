@@ -1,5 +1,8 @@
 """The Soup page: cook, read what every ingredient is worth, and taste a soup of one's own."""
 
+import pytest
+
+from explorer.ui.soup_kitchen import Kitchen, to_the_soup
 from tests.pages.conftest import words
 from tests.pages.test_landscape import button, three
 
@@ -21,15 +24,63 @@ def test_every_ingredient_has_its_worth(visit, store, work, tiny):
     soups = app.dataframe[-1].value
     assert soups["soup"][0].startswith("best alone")
     assert "…" not in "".join(soups["test error (%)"])
-    assert len(store.points(next(s for s in store.statuses("Run") if s.wish.field.split == "val").wish.field.id)[0]) == 7, (
-        "all subsets of three models"
+    assert list(soups["soup"])[-1].startswith("ensemble of all")
+    assert "the best model alone" in words(app)
+    points, _ = store.points(next(s for s in store.statuses("Run") if s.wish.field.split == "val").wish.field.id)
+    assert len(points) == 7 + 9, "all subsets of three models, and three places on each one's way to the soup of all"
+    table = app.dataframe[0].value if "in" in app.dataframe[0].value else None
+    assert table is not None
+    assert all("[" in text for text in table["barrier to the soup (nat)"])
+    assert table["cosine"].between(-1, 1).all()
+    assert table["opposite signs (%)"].between(0, 100).all()
+
+
+def test_the_triangle_of_three_ingredients_is_measured_when_asked_for(visit, store, work, tiny):
+    """All 45 soups of eighths, drawn at true distances; the corners are the models alone."""
+    from explorer.ui.soup_simplex import grid, soups
+
+    models = three(tiny, store, work)
+    kitchen = Kitchen(tiny.problem.spec, models)
+    for task in kitchen.tasks():
+        store.want(task.run)
+    work()
+    app = visit("soup", runs=kitchen.tasks()[0].run.id)
+    button(app, "Measure the triangle").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert "The lowest validation error is" in words(app)
+    assert len(grid()) == 45
+    assert (grid().sum(axis=1) == 1).all()
+    assert (soups(kitchen, [2, 0, 1])[:, 2] == grid()[:, 0]).all()
+
+
+def test_the_barrier_to_the_soup_is_that_of_the_line(tiny, store, work):
+    """The same points as on a line from the model to the average, by another road."""
+    from explorer import methods
+    from explorer.spec import Field, Fused, Run
+    from explorer.statistics import barrier
+
+    models = three(tiny, store, work)
+    kitchen = Kitchen(tiny.problem.spec, models)
+    for task in kitchen.tasks():
+        store.want(task.run)
+    mean = Fused(tiny.problem.spec, models, methods.method("fuse", "uniform_soup"))
+    line = Run(
+        Field(tiny.problem.spec, (models[1], mean), methods.method("chart", "line"), split="val"), methods.method("sample", "grid", {"size": 5})
     )
+    store.want(line)
+    work()
+    points, _ = store.points(line.field.id)
+    found = to_the_soup(kitchen, store.points(kitchen.field("val").id)[0], 1)
+    twin = barrier(points)
+    assert [e.value for _, e in found.others] == pytest.approx([e.value for _, e in twin.others], rel=1e-4)
+    assert found.height.value == pytest.approx(twin.height.value, abs=1e-6)
 
 
 def test_a_link_brings_the_own_soup_and_its_model_back(visit, store, work, tiny):
     """Weights, values on both splits, and the model with its distances to the ingredients."""
     models = three(tiny, store, work)
-    from explorer.ui.soup import Kitchen
 
     kitchen = Kitchen(tiny.problem.spec, models)
     for task in kitchen.tasks():
@@ -48,7 +99,6 @@ def test_a_link_brings_the_own_soup_and_its_model_back(visit, store, work, tiny)
 def test_weights_that_are_no_soup_are_not_asked_for(visit, store, work, tiny):
     """All zero, too few, or no numbers: the page stands without them."""
     models = three(tiny, store, work)
-    from explorer.ui.soup import Kitchen
 
     kitchen = Kitchen(tiny.problem.spec, models)
     for task in kitchen.tasks():

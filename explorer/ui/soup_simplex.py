@@ -1,0 +1,125 @@
+"""Three ingredients on a triangle: every mark is a soup that was measured, and can be picked."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import streamlit as st
+
+from explorer.figures import simplex
+from explorer.points import Array, Points
+from explorer.soups import row_of
+from explorer.spec import Run
+from explorer.store import RunStore
+from explorer.ui import address, shell
+from explorer.ui.soup_kitchen import ERROR, Kitchen, given
+from explorer.ui.soup_table import SERVED
+
+STEPS = 8  # 45 soups
+
+
+def choose(kitchen: Kitchen) -> None:
+    """Which three, in the address; nothing is measured before somebody asks."""
+    if len(kitchen.models) < 3:
+        return
+    names = [m.name or m.id for m in kitchen.models]
+    picked = st.multiselect(
+        "Three ingredients on a triangle",
+        range(len(names)),
+        default=three(kitchen) or [0, 1, 2],
+        format_func=names.__getitem__,
+        max_selections=3,
+        key=f"soup-three-{kitchen.field('val').id}",
+    )
+    if len(picked) == 3:
+        st.button("Measure the triangle", icon=":material/change_history:", key="soup-simplex", on_click=_ask, args=(kitchen, tuple(picked)))
+
+
+def _ask(kitchen: Kitchen, picked: tuple[int, ...]) -> None:
+    address.put(three=",".join(map(str, picked)))
+    shell.want(_run(kitchen, list(picked)))
+
+
+def three(kitchen: Kitchen) -> list[int]:
+    """The three of the address; empty where it names none."""
+    try:
+        found = [int(part) for part in (address.get("three") or "").split(",")]
+    except ValueError:
+        return []
+    return found if len(set(found)) == 3 and all(0 <= k < len(kitchen.models) for k in found) else []
+
+
+def grid() -> Array:
+    """(45, 3) shares in eighths."""
+    rows = [(a, b, STEPS - a - b) for a in range(STEPS + 1) for b in range(STEPS + 1 - a)]
+    return np.array(rows, dtype=np.float64) / STEPS
+
+
+def soups(kitchen: Kitchen, picked: list[int]) -> Array:
+    """(45, n) the same as soups of all the models."""
+    full = np.zeros((len(grid()), len(kitchen.models)))
+    full[:, picked] = grid()
+    return full
+
+
+def _run(kitchen: Kitchen, picked: list[int]) -> Run:
+    return given(kitchen, "val", tuple(float(v) for v in soups(kitchen, picked).ravel()))
+
+
+def busy(store: RunStore, kitchen: Kitchen) -> bool:
+    """Whether the triangle is under way."""
+    status = store.status(_run(kitchen, picked).id) if (picked := three(kitchen)) else None
+    return status is not None and status.active
+
+
+def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] | None) -> None:
+    """The triangle, what it says, and the soup that is clicked as the person's own."""
+    known = store.field(kitchen.field("val").id)
+    if not (picked := three(kitchen)) or known is None:
+        return
+    rows = [row_of(val, soup.tolist()) for soup in soups(kitchen, picked)]
+    there = [(i, r) for i, r in enumerate(rows) if r is not None]
+    if len(there) < len(rows):
+        st.caption(f"The triangle: {len(there)} of {len(rows)} soups are measured.")
+        return
+    shares = grid()
+    values = 100 * val.means()[[r for _, r in there], ERROR]
+    names = [kitchen.models[k].name or kitchen.models[k].id for k in picked]
+    mine = np.array(own)[picked] if own is not None and abs(sum(own) - sum(np.array(own)[picked])) < 1e-12 and sum(own) > 0 else None
+    figure = simplex.figure(
+        shares,
+        values,
+        known.gram[np.ix_(picked, picked)],
+        names,
+        value_title="val error (%)",
+        title=f"Soups of {', '.join(names)}",
+        picked=None if mine is None else mine.tolist(),
+    )
+    key = f"soup-triangle-{kitchen.field('val').id}-{'-'.join(map(str, picked))}"
+    event = st.plotly_chart(
+        figure, key=key, on_select="rerun", selection_mode="points", config={"displaylogo": False}, alt=says(shares, values, names)
+    )
+    st.markdown(says(shares, values, names) + " Every mark is a measured soup at its true place; click one to make it your own.")
+    clicked = cast("list[dict[str, object]]", cast("dict[str, dict[str, object]]", event)["selection"]["points"])
+    if clicked and "customdata" in clicked[0]:
+        at = [float(v) for v in cast("list[float]", clicked[0]["customdata"])]
+        if st.session_state.get(f"{key}-seen") != at:
+            st.session_state[f"{key}-seen"] = at
+            st.session_state[SERVED] = st.session_state.get(SERVED, 0) + 1
+            full = np.zeros(len(kitchen.models))
+            full[picked] = at
+            address.put(soup=",".join(f"{w:.12g}" for w in full))
+            soup = tuple(float(w) for w in full)
+            shell.want(given(kitchen, "test", soup), urgent=True)
+            st.rerun()
+
+
+def says(shares: Array, values: Array, names: list[str]) -> str:
+    """Where the lowest soup lies, and what the corners are."""
+    if not np.isfinite(values).any():
+        return "No soup of these three has a finite error."
+    low = int(np.nanargmin(values))
+    mix = " + ".join(f"{s:.3g} {n}" for s, n in zip(shares[low], names, strict=True) if s)
+    alone = [float(values[int(np.flatnonzero(shares[:, k] == 1)[0])]) for k in range(3)]
+    return f"The lowest validation error is {values[low]:.2f} %, at {mix}; alone they have {', '.join(f'{a:.2f} %' for a in alone)}."
