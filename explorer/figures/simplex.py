@@ -47,8 +47,8 @@ def figure(
     )
     if not finite.all():
         fig.add_scatter(x=xy[~finite, 0], y=xy[~finite, 1], mode="markers", marker={"symbol": "x", "color": "gray"}, name="diverged")
-    for (x, y), name, where in zip(places, names, ("bottom center", "bottom center", "top center"), strict=True):
-        fig.add_scatter(x=[x], y=[y], mode="text", text=[escape(name, quote=False)], textposition=where, hoverinfo="skip", showlegend=False)
+    for (x, y), name, below in zip(places, names, (True, True, False), strict=True):
+        fig.add_annotation(x=x, y=y, text=escape(name, quote=False), showarrow=False, yshift=-24 if below else 24)
     if picked is not None:
         at = np.asarray(picked) / np.sum(picked) @ places
         mark = {"symbol": "circle-open", "size": 18, "color": "#D55E00", "line": {"width": 3}}

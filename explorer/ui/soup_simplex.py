@@ -13,6 +13,7 @@ from explorer.soups import row_of
 from explorer.spec import Run
 from explorer.store import RunStore
 from explorer.ui import address, shell
+from explorer.ui.model_view import inspect
 from explorer.ui.soup_kitchen import ERROR, Kitchen, given
 from explorer.ui.soup_table import SERVED
 
@@ -102,8 +103,8 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
     )
     st.markdown(says(shares, values, names) + " Every mark is a measured soup at its true place; click one to make it your own.")
     clicked = cast("list[dict[str, object]]", cast("dict[str, dict[str, object]]", event)["selection"]["points"])
-    if clicked and "customdata" in clicked[0]:
-        at = [float(v) for v in cast("list[float]", clicked[0]["customdata"])]
+    if clicked and clicked[0]["curve_number"] == 0:  # the soups; by their place, as numbers that travel with a mark come back as text
+        at = shares[np.isfinite(values)][cast("int", clicked[0]["point_index"])].tolist()
         if st.session_state.get(f"{key}-seen") != at:
             st.session_state[f"{key}-seen"] = at
             st.session_state[SERVED] = st.session_state.get(SERVED, 0) + 1
@@ -111,7 +112,7 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
             full[picked] = at
             address.put(soup=",".join(f"{w:.12g}" for w in full))
             soup = tuple(float(w) for w in full)
-            shell.want(given(kitchen, "test", soup), urgent=True)
+            inspect(store, kitchen.field("test"), soup)
             st.rerun()
 
 

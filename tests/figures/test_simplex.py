@@ -25,5 +25,5 @@ def test_marks_stand_where_their_shares_say_and_carry_them():
     assert np.allclose(marks.x + 10 * np.asarray(marks.y), marks.marker.color)
     assert np.allclose(marks.customdata, shares[1:])
     assert (fig.data[1].x[0], fig.data[1].y[0]) == (0, 0)
-    assert any(t.text and "&lt;b&gt;" in t.text[0] for t in fig.data[2:5])
+    assert [a.text for a in fig.layout.annotations] == ["a", "&lt;b&gt;", "c"]
     assert (fig.data[-1].x[0], fig.data[-1].y[0]) == (1, 0)
