@@ -123,6 +123,9 @@ class Evaluate:
             self.repair = repair_towards(self.network, self.corners, train) if buffers == "repair" and train is not None else None
             # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
             self.shortcuts = None if attack else Shortcuts(self.network, self.corners, self.inputs, shared=prepare and buffers != "repair")
+        # Between the corners the first layer's answers are mixed; its weight then only counts where statistics are measured through the network.
+        spared = self.shortcuts.spared if self.shortcuts and self.train is None else ""
+        self.between = [{name: t for name, t in w.items() if name != spared} for w in self.corners]
         self.chunk = self.shortcuts.chunk if self.shortcuts else CHUNK
         with precisely("float32", self.device), torch.inference_mode():
             if problem.against_reference:
@@ -178,7 +181,8 @@ class Evaluate:
 
     def _alone(self, coefficients: Array) -> Tensor:
         """One point, the network's tensors mixed one by one."""
-        settle(self.network, self.corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors, repair=self.repair)
+        corners = self.corners if at_corner(coefficients) else self.between
+        settle(self.network, corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors, repair=self.repair)
         if self.attack:  # what inference mode makes, no gradient can go through
             with torch.no_grad():
                 return self._in_memory(self._values)

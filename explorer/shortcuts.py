@@ -142,6 +142,13 @@ class Shortcuts:
         """The first layer's answers at many mixtures, (K, n, …), for some of the inputs. shares: (K, C) on the device."""
         return torch.tensordot(shares, self.answers[:, rows], dims=1)
 
+    @property
+    def spared(self) -> str:
+        """The name of the weight that the network does not use while these are taken; empty where it uses all."""
+        if self.first is None:
+            return ""
+        return next(name for name, p in self.network.state_dict(keep_vars=True).items() if p is self.first.weight)
+
     @contextmanager
     def taken(self, coefficients: Array | Tensor) -> Generator[None, None, None]:
         """Within: the network, which holds Σ cᵢ·cornerᵢ and its settled statistics, answers for the inputs' `rows` only.

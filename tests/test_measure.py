@@ -147,3 +147,12 @@ def test_double_precision_is_measured_in_double(tiny, corners):
     single, double = (Evaluate(tiny.problem, c)(np.array([0.3, 0.7])) for c in (corners, doubles))
     assert double[0].sum() == pytest.approx(single[0].sum(), rel=1e-6)
     assert double[1].tolist() == single[1].tolist()
+
+
+def test_a_corner_after_a_point_between_is_still_the_checkpoint(tiny, corners):
+    """Between the corners not every weight is mixed; nothing of that is left over at a corner, or the other way round."""
+    evaluate = Evaluate(tiny.problem, corners)
+    between = evaluate(np.array([0.4, 0.6]))
+    assert np.array_equal(evaluate(np.array([0.0, 1.0])), evaluate.alone(1))
+    assert np.array_equal(evaluate(np.array([0.4, 0.6])), between)
+    assert np.array_equal(evaluate(np.array([1.0, 0.0])), evaluate.alone(0))
