@@ -83,11 +83,12 @@ def take_back(place: Path, text: str) -> None:
 
 def mark(path: Path) -> str:
     """Changes when a checkpoint at the path does (explorer.shards.stamp), or the problem.toml that describes it."""
+    files = stamp(path)  # first: it refuses what is no path at all
     described = found(path if path.is_dir() else path.parent)
     if described is None:
-        return stamp(path)
+        return files
     with system(described, "read"):
-        return f"{stamp(path)}-{hashlib.sha256(described.read_bytes()).hexdigest()[:8]}"
+        return f"{files}-{hashlib.sha256(described.read_bytes()).hexdigest()[:8]}"
 
 
 def _given(kind: str, method: Method) -> dict[str, Value]:
