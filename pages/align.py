@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from explorer import glossary
 from explorer.spec import Run
 from explorer.ui import align_form, align_view, shell
 
@@ -11,7 +12,8 @@ store = shell.store()
 st.title("Align")
 st.caption(
     "Two networks can compute almost the same and still be far apart: their hidden units stand in another order. An alignment permutes the units of one"
-    " network until they match those of the other. Its function stays, the *barrier* between the two may vanish."
+    " network until they match those of the other. Its function stays, the *barrier* between the two may vanish.",
+    help=glossary.notes("alignment", "permutation symmetry", "re-basin", "barrier"),
 )
 
 asked = st.query_params.get("run")

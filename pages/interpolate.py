@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from explorer import glossary
 from explorer.spec import Run
 from explorer.ui import line_form, line_view, shell
 
@@ -10,7 +11,8 @@ store = shell.store()
 
 st.title("Interpolate")
 st.caption(
-    "Walk in a straight line from one checkpoint to another and measure the loss on the way. A rise above the line between the ends is a *barrier*."
+    "Walk in a straight line from one checkpoint to another and measure the loss on the way. A rise above the line between the ends is a *barrier*.",
+    help=glossary.notes("barrier", "chord", "linear mode connectivity", "interval"),
 )
 
 asked = st.query_params.get("run")

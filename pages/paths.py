@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from explorer import glossary
 from explorer.ui import conditions, many, paths_view, shell, stability
 
 VIEWS = {
@@ -16,7 +17,8 @@ shell.require()
 st.title("Paths")
 st.caption(
     "Two networks with a barrier on the straight line between them can still lie in one connected valley: a curved way leads round the mountain. Bend a curve"
-    " until the loss is low all along it, and compare."
+    " until the loss is low all along it, and compare.",
+    help=glossary.notes("mode connectivity", "bend", "barrier"),
 )
 view = shell.view({name: title for name, (title, _) in VIEWS.items()})
 VIEWS[view][1](shell.store())

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from explorer import glossary
 from explorer.ui import shell, soup
 
 shell.require()
 
 st.title("Soup")
 st.caption(
-    "The average of several fine-tuned models can be better than each of them. Taste ingredients: what every one is worth, and which to leave out."
+    "The average of several fine-tuned models can be better than each of them. Taste ingredients: what every one is worth, and which to leave out.",
+    help=glossary.notes("model soup", "greedy soup", "basin", "split"),
 )
 soup.page(shell.store())

@@ -206,7 +206,8 @@ def _wished(store: RunStore, parts: list[Part]) -> bool:
 def _follow(store: RunStore, here: Place, parts: list[Part]) -> None:
     """The button to run, then how far it is, then the way on."""
     busy = active(store, parts)
-    st.fragment(_progress, run_every=POLL_S if busy else None)(store, here, parts, busy)
+    # A button in a fragment would redraw the fragment alone; what is not going to change needs none.
+    (st.fragment(_progress, run_every=POLL_S) if busy else _progress)(store, here, parts, busy)
 
 
 def _progress(store: RunStore, here: Place, parts: list[Part], was_busy: bool) -> None:

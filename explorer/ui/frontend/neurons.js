@@ -45,7 +45,7 @@ class Toy {
     this.buttons = element("div", "buttons",
       button("Swap the neurons", () => this.at.reverse()),
       button("One step downhill", () => this.descend(1)),
-      button("Roll downhill", () => this.descend(400)),
+      button("Roll downhill", () => this.descend(2000)),
       button("Start again", () => ((this.at = [...this.data.start]), (this.trail = []))));
     const side = element("div", "side", element("div", "y-title", "What the network computes"), this.graph);
     this.root = element("div", "curve neurons", element("div", "both", element("div", "main", element("div", "y-title", "loss"), this.stage), side), this.buttons, this.status);

@@ -1,0 +1,82 @@
+"""The Learn page in a real browser: a lesson from prediction to its way on, by mouse and by keyboard, and what axe-core says of it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from explorer import places
+
+APP = places.root() / "app.py"
+expect.set_options(timeout=60_000)
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"]}
+
+
+@pytest.fixture(scope="module")
+def url(serve, tmp_path_factory):
+    """The app of a newcomer, with a worker."""
+    return serve(APP, env={"LOSS_EXPLORER_HOME": str(tmp_path_factory.mktemp("school")), "LOSS_EXPLORER_IDLE": "30"})
+
+
+def test_predict_run_see_and_try_it(url, page):
+    """The whole of a lesson, to the page that it leads to, with this very experiment in it."""
+    page.goto(f"{url}/learn?lesson=matching")
+    page.get_by_text("more than half").click()
+    page.get_by_role("button", name="That is my prediction").click()
+    page.get_by_role("button", name="Run the experiment").click()
+    page.get_by_role("button", name="See what happened").click()
+    expect(page.get_by_text(re.compile("You predicted more than half. Measured: less than a tenth"))).to_be_visible()
+    expect(page.get_by_role("figure").first).to_be_visible()
+    counters = page.evaluate("window.__explorer")
+    assert {c["mounts"] for c in counters.values()} == {1}
+    page.get_by_role("link", name="Try it on your models").click()
+    expect(page).to_have_url(re.compile(r"/align\?run="))
+    expect(page.get_by_text("The alignment lowers the barrier by")).to_be_visible()
+
+
+def test_the_neurons_answer_to_keys_and_buttons_without_python(url, page):
+    """An arrow key moves the point, Swap mirrors it at the same loss, Roll downhill ends at a minimum; each within 100 ms."""
+    page.goto(f"{url}/learn?lesson=two_neurons&step=run")
+    grip = page.locator(".neurons .grip")
+    status = page.locator(".neurons .status")
+    grip.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(status).to_contain_text("w = (2.55, 2.2)")
+    page.get_by_role("button", name="Swap the neurons").click()
+    expect(status).to_contain_text("w = (2.2, 2.55)")
+    page.get_by_role("button", name="Roll downhill").click()
+    expect(status).to_contain_text("w = (0.5, 2): loss")
+    counter = next(c for c in page.evaluate("window.__explorer").values() if "moveMs" in c)
+    assert counter["mounts"] == 1
+    assert counter["moveMs"] < 100
+
+
+def test_a_lesson_goes_on_by_the_keyboard(url, page):
+    """N and P turn the steps, F presents, all without a mouse."""
+    page.goto(f"{url}/learn?lesson=two_neurons")
+    expect(page.get_by_role("button", name=re.compile("Next"))).to_be_visible()
+    page.keyboard.press("n")
+    expect(page).to_have_url(re.compile("step=run"))
+    page.keyboard.press("p")
+    expect(page).to_have_url(re.compile("step=predict"))
+    page.keyboard.press("f")
+    expect(page.get_by_role("button", name=re.compile("Leave presentation"))).to_be_visible()
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["", "learn", "learn?lesson=two_neurons&step=run", "learn?view=glossary", "learn?view=tour"])
+def test_axe_finds_nothing_to_mend(url, open_page, path, scheme):
+    """Contrast, names and roles by WCAG 2.1 A and AA, on a wide window and on a phone: nothing sticks out, nothing is excepted."""
+    page = open_page(color_scheme=scheme, viewport={"width": 420, "height": 900})
+    page.goto(f"{url}/{path}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+    for width in (420, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        found = Axe().run(page, options=RULES).response["violations"]
+        assert [(v["id"], [n["target"] for n in v["nodes"]]) for v in found] == []
