@@ -27,7 +27,8 @@ def test_predict_run_see_and_try_it(url, page):
     page.get_by_text("more than half").click()
     page.get_by_role("button", name="That is my prediction").click()
     page.get_by_role("button", name="Run the experiment").click()
-    page.get_by_role("button", name="See what happened").click()
+    page.get_by_role("button", name="See what happened").click(timeout=60_000)  # a worker loads torch first
+    expect(page).to_have_url(re.compile("step=see"))
     expect(page.get_by_text(re.compile("You predicted more than half. Measured: less than a tenth"))).to_be_visible()
     expect(page.get_by_role("figure").first).to_be_visible()
     counters = page.evaluate("window.__explorer")
