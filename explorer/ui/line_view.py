@@ -14,9 +14,8 @@ from explorer.statistics import Barrier, barrier
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import address, shell, state
-from explorer.ui.actions import actions
 from explorer.ui.curve import curve
-from explorer.ui.families import key_of
+from explorer.ui.download import download
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active
 
 POLL_S = 0.5
@@ -186,32 +185,37 @@ def _diverged_end(field: Field, points: Points) -> None:
 
 
 def _takeaway(store: RunStore, run: Run, metric: str, log: bool) -> None:
-    """What one can do with the picture."""
+    """Data, picture, code and link."""
     points, _ = store.points(run.field.id)
     if not len(points):
         return
     a, b = line.names(run.field)
     stem = f"{a}-to-{b}-{metric}"
-    t = _asked_t()
-
-    def compare() -> None:
-        st.caption(
-            "Other measured lines are drawn into this picture under **Compare with other lines** above it. Other ways between these two models:"
+    data, picture, code, link = st.columns(4)
+    with data:
+        download(
+            "Data (CSV)",
+            lambda: pd.DataFrame(line.table(run.field, points)).to_csv(index=False),
+            f"{stem}.csv",
+            mime="text/csv",
+            icon=":material/table:",
+            key="csv",
         )
-        ends = dict(zip("ab", map(key_of, run.field.corners), strict=True))
-        shell.link("align", "Their units in one order", icon=":material/join_inner:", **ends)
-        shell.link("paths", "A curve between them", icon=":material/route:", **ends)
-
-    actions(
-        key="line",
-        stem=stem,
-        explain=line.explain(run.field, points, metric),
-        compare=compare,
-        data=lambda: pd.DataFrame(line.table(run.field, points)).to_csv(index=False),
-        picture=lambda: curve_figure.html(line.figure_of(run.field, points, metric, log=log)),
-        code=_code(run),
-        link=f"/interpolate?run={run.id}&metric={metric}{f'&t={t:g}' if t is not None else ''}",
-    )
+    with picture:
+        download(
+            "Picture (HTML)",
+            lambda: curve_figure.html(line.figure_of(run.field, points, metric, log=log)),
+            f"{stem}.html",
+            mime="text/html",
+            icon=":material/image:",
+            key="html",
+        )
+    with code, st.popover("Code", icon=":material/code:", width="stretch"):
+        st.code(_code(run), language="python")
+    with link, st.popover("Link", icon=":material/link:", width="stretch"):
+        t = _asked_t()
+        st.code(f"/interpolate?run={run.id}&metric={metric}{f'&t={t:g}' if t is not None else ''}", language=None)
+        st.caption("This address brings this picture back, on any browser that reaches this explorer.")
 
 
 def _code(run: Run) -> str:
