@@ -26,7 +26,7 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 
-from explorer import pickled, shards
+from explorer import headers, pickled, shards
 from explorer.errors import Refused
 from explorer.files import listed, malformed, name_of, short, size_of, system
 from explorer.pickled import SAVE_AGAIN
@@ -50,7 +50,6 @@ EXACT = "explorer.names"  # present in files that `write` made: their names are 
 _COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
 
 LIMIT_BYTES = 32 * 2**30
-_HEADER_LIMIT = 2**24  # bytes of a .safetensors header; that of a network of 100 000 tensors has 10 MB
 _EMPTY_LIMIT = 2**31  # product of the other dimensions of a tensor that has no elements
 _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
 _WITHIN = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # put into the middle of names, by wrapping a part of the network
@@ -277,33 +276,9 @@ def _sync(path: Path) -> None:
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with system(path, "read"), malformed(path, "Copy or save it again."):
-        with path.open("rb") as file:
-            start = file.read(8)
-            if start[:4] == b"PK\x03\x04":
-                raise Refused(f"{name_of(path)} is a zip, as torch.save writes it, under another name. Rename it to end in .pt.")
-            _check_header(file.read(min(int.from_bytes(start, "little"), _HEADER_LIMIT + 1)), name_of(path))
+        headers.start(path)
         with cast("_SafeOpen", safe_open(path, framework="pt", device="cpu")) as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118  (no Mapping)
-
-
-def _check_header(text: bytes, name: str) -> None:
-    """Refused when one name stands for two tensors, where safetensors takes the last and another reader may take the first; or when it is vast."""
-    twice: list[str] = []
-
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found: dict[str, object] = {}
-        for key, value in pairs:
-            if key in found:
-                twice.append(key)
-            found[key] = value
-        return found
-
-    if len(text) > _HEADER_LIMIT:
-        raise Refused(f"{name} claims a header of more than {_HEADER_LIMIT:,} bytes; it is damaged or made to deceive. Copy or save it again.")
-    with suppress(ValueError, RecursionError):  # what is no JSON, safetensors refuses in its own words
-        json.loads(text, object_pairs_hook=once)
-    if twice:
-        raise Refused(f"{name} has {short(twice[0])!r} twice in its header, and only one can be meant. Write the file again.")
 
 
 def _restore_ties(weights: dict[str, Tensor], metadata: dict[str, str], name: str, notes: list[str]) -> None:

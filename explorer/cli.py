@@ -1,4 +1,4 @@
-"""The command line: `loss-explorer app | barrier | align | path | plane | look | problems | runs | worker | train-samples`."""
+"""The command line: `loss-explorer app | barrier | align | path | plane | fuse | look | problems | runs | worker | train-samples`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,16 +19,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
 from explorer import methods, perplexity, places, plugins, trust
 from explorer.errors import Refused
+from explorer.files import system
 from explorer.shards import stamp
 from explorer.store import RunStore
 
 if TYPE_CHECKING:
     from explorer.api import AlignedModels, Line
+    from explorer.merge.plan import Plan
+    from explorer.spec import Method
     from explorer.statistics import Barrier, Estimate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="How checkpoints lie to each other in weight space: measured, with intervals.")
@@ -370,6 +375,109 @@ def plane(
         )
         if refine:
             out.print(certified(done.certificate(), grid.measured), highlight=False)
+
+
+@app.command()
+def fuse(
+    ingredients: Annotated[
+        list[str], typer.Argument(metavar="(RECIPE.yaml | MODELS…) OUT", help="A recipe of mergekit's form, or models; and the result.")
+    ],
+    method: Annotated[str, typer.Option("--method", "-m", help="Without a recipe: how; `--method list OUT` shows all ways.")] = "uniform_soup",
+    option: MethodOptions = None,
+    problem: ProblemOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what holds for each tensor and what it will take, and write nothing.")] = False,
+    shard_size: Annotated[str, typer.Option(help="Bytes of a file at most, such as 500MB or 5GB.")] = "5GB",
+    force: Annotated[bool, typer.Option("--force", help="Replace a model that is there already.")] = False,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+) -> None:
+    """Merge checkpoints of any size, block by block; a model may be `model+adapter` (LoRA). OUT is a folder to be, or a .safetensors.
+
+    With --problem the models are merged in memory, as in the app: for methods that need samples.
+    """
+    with _refusals():
+        if method == "list":
+            _print_methods("fuse", methods.names("fuse"))
+            return
+        *models, target = ingredients
+        if not models:
+            raise Refused("Models or a recipe are wanted, and after them where the result goes. Name both.")
+        out_path, recipe = Path(target), Path(models[0])
+        given = methods.method("fuse", method, _options("fuse", method, option or []))
+        if problem is not None:
+            _fuse_in_memory(models, out_path, given, problem, device, home, force)
+            return
+        from explorer.merge import engine, plan
+
+        if recipe.suffix.lower() in (".yaml", ".yml"):
+            if len(models) > 1 or option:
+                raise Refused("A recipe names its models and options itself. Give the recipe and OUT alone.")
+            with system(recipe, "read"):
+                made = plan.of_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
+        else:
+            made = plan.of_method(given, models)
+        for note in made.notes:
+            err.print(f"[yellow]![/yellow] {note}", highlight=False, soft_wrap=True)
+        if dry_run:
+            _print_plan(made)
+            return
+        columns = (TextColumn("Merging"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err, transient=True) as progress:
+            task = progress.add_task("", total=made.bytes_written)
+            done = engine.merge(made, out_path, shard_bytes=_bytes(shard_size), force=force, report=lambda n, _: progress.update(task, completed=n))
+        out.print(f"{done.path}: {len(made.jobs):,} tensors, {_sized(done.bytes_written)} in {done.seconds:.1f} s", highlight=False, soft_wrap=True)
+
+
+def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: str, device: str, home: Path | None, force: bool) -> None:
+    """As the app does it: loaded, fused, its running statistics settled, kept in the home folder and copied."""
+    from explorer import api, checkpoint
+    from explorer import problem as problems
+    from explorer.devices import device_for
+    from explorer.realise import realise
+    from explorer.spec import Fused
+
+    if target.suffix.lower() != ".safetensors":
+        raise Refused(f"With --problem the result is one file. Let {target.name} end in .safetensors.")
+    if not force:
+        _free(target)
+    recipe = Fused(problems.find(problem), tuple(api.loaded(m) for m in models), method)
+    with _progress("Fusing") as report:
+
+        def progress(done: int, total: int, message: str) -> None:
+            report(done, total, 0, message)
+
+        weights = realise(recipe, _store(home), home or places.home(), device=device_for(device), progress=progress)
+    checkpoint.write(target, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=force)
+    out.print(f"{target}: {len(weights):,} tensors", highlight=False, soft_wrap=True)
+
+
+def _print_plan(made: Plan) -> None:
+    from explorer.merge import engine
+
+    table = Table("tensor", "shape", "dtype", "what holds for it")
+    for job in made.jobs:
+        table.add_row(escape(job.name), "×".join(map(str, job.shape)) or "scalar", job.dtype, escape(job.said))
+    out.print(table)
+    out.print(
+        f"{len(made.jobs):,} tensors of {len(made.ingredients)} models · {_sized(made.bytes_read)} to read in a pass, {_sized(made.bytes_written)} to write"
+        f" · {_sized(engine.memory(made))} of blocks in memory · about {engine.seconds(made):.0f} s of work",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _bytes(text: str) -> int:
+    """500MB, 5GB, 2GiB or a plain number, in bytes."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([kKMGT]?)(i?)B?)\s*", text)
+    if found is None or not (size := int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2].upper() or " "))):
+        raise Refused(f"--shard-size wants a size such as 500MB or 5GB, got {text!r}.")
+    return size
+
+
+def _sized(count: int) -> str:
+    return next(
+        f"{count / unit:.3g} {name}" for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes")) if count >= unit or unit == 1
+    )
 
 
 def _free(file: Path | None) -> None:

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from explorer.arithmetic import combined
 from explorer.curves import batch_statistics
 from explorer.errors import Refused
-from explorer.fusing import by_tensor, combined
+from explorer.fusing import by_tensor
 from explorer.matching import Progress, quiet
 from explorer.measure import network_like
 from explorer.problem import Problem

@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-import torch
 from torch import Tensor
 
+from explorer.arithmetic import combined
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
 from explorer.problem import Problem
@@ -50,23 +50,6 @@ def by_tensor(models: Sequence[Weights], problem: Problem, kernel: Kernel, *, bu
 def linear(models: Sequence[Weights], problem: Problem, coefficients: Sequence[float], *, progress: Progress = quiet) -> Weights:
     """Σ cᵢ·Wᵢ. One coefficient of 1 and zeros elsewhere give that model bit for bit."""
     return by_tensor(models, problem, lambda _, tensors: combined(tensors, coefficients), buffers=coefficients, progress=progress)
-
-
-def combined(tensors: Sequence[Tensor], coefficients: Sequence[float]) -> Tensor:
-    """Σ cᵢ·tensorᵢ as a new tensor in wide precision. What has the coefficient 0 is not touched."""
-    parts = [(c, t) for c, t in zip(coefficients, tensors, strict=True) if c]
-    if not parts:
-        return torch.zeros_like(wide(tensors[0]))
-    (c, first), *rest = parts
-    total = wide(first) * c
-    for c, tensor in rest:
-        total.add_(wide(tensor), alpha=c)
-    return total
-
-
-def wide(tensor: Tensor) -> Tensor:
-    """The tensor in the precision that is computed in: float32 for half and less, float64 for the others."""
-    return tensor.detach().to(torch.float32 if tensor.element_size() < 4 else torch.float64)
 
 
 def parameters_of(model: Mapping[str, Tensor], problem: Problem) -> list[str]:

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explorer.fusing import by_tensor, wide
+from explorer.arithmetic import wide
+from explorer.fusing import by_tensor
 from explorer.matching import Progress, quiet
 from explorer.points import Array
 from explorer.problem import Problem

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from explorer.fusing import by_tensor, wide
+from explorer.arithmetic import wide
+from explorer.fusing import by_tensor
 from explorer.matching import Progress, quiet
 from explorer.points import Array
 from explorer.problem import Problem

@@ -219,3 +219,21 @@ def test_a_refined_plane_is_certified(tiny, home):
     """How wrong the picture may be stands under the numbers."""
     said = run("plane", tiny.a, "--around", "random", "--refine", "--samples", "64")
     assert re.search(r"certified by \d+ held-out random ones", " ".join(said.split()))
+
+
+def test_fuse_merges_block_by_block_or_on_samples(tiny, home, tmp_path):
+    """Without a problem from file to file; with one in memory, for methods that need samples; a recipe's silent mistakes are said."""
+    out = tmp_path / "out.safetensors"
+    assert "parameters" not in run("fuse", tiny.a, tiny.b, out, "--method", "average", "--option", "weights=1,0")
+    found, first = (checkpoint.read(p).weights for p in (out, tiny.a))
+    assert all(torch.equal(found[k], first[k]) for k in first)
+    assert "exists already" in run("fuse", tiny.a, tiny.b, out, code=2)
+    assert "Add --problem" in run("fuse", tiny.a, tiny.b, tmp_path / "f.safetensors", "-m", "fisher", code=2)
+    run("fuse", tiny.a, tiny.b, tmp_path / "f.safetensors", "-m", "fisher", "--problem", tiny.folder)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"merge_method: slerp\nbase_model: {tiny.a}\nmodels: [{{model: {tiny.b}}}]\nparameters: {{t: [0.2, 0.8]}}\nnormalize: true\n")
+    text = run("fuse", recipe, tmp_path / "s", "--dry-run")
+    assert "'normalize' in the recipe has no meaning" in text and "t=0.2" in text and "t=0.8" in text
+    assert not (tmp_path / "s").exists()
+    assert "size such as" in run("fuse", tiny.a, tiny.b, tmp_path / "s", "--shard-size", "big", code=2)
+    assert "breadcrumbs" in run("fuse", "--method", "list", "x")

@@ -14,11 +14,12 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
+from explorer.arithmetic import magnitude, threshold, trimmed
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.problem import Problem
-from explorer.task_vectors import magnitude, merged, threshold
+from explorer.task_vectors import merged
 from explorer.weights import Weights
 
 BASE = True  # the first model is the base
@@ -46,6 +47,6 @@ def fuse(
         if low + high >= vector.numel():
             return vector.zero_()
         least, most = threshold(lambda: [sizes], vector.numel() - low), threshold(lambda: [sizes], high + 1)
-        return vector.masked_fill_((sizes < least) | (sizes > most), 0)
+        return trimmed(vector, least, most)
 
     return merged(models, problem, thin, method="breadcrumbs", weights=weights, elect=elect, scale=scale, progress=progress)

@@ -5,7 +5,7 @@ task vector τᵢ = Wᵢ − W₀ is dropped with the probability `drop` = p, an
 election of signs the expectation of the result is W₀ + scale · mean τᵢ. With an election (`elect`, as in ties) the mean is over the entries that
 stayed and agree, so changes come out about 1/(1 − p) times as large: take a `scale` of about 1 − p.
 
-The draws depend on the seed alone. The variance grows as p/(1 − p): a p of 0.9 wants changes that are small, as after short fine-tuning.
+The draws depend on the seed, the model's place and the tensor's name alone. The variance grows as p/(1 − p): a p of 0.9 wants changes that are small, as after short fine-tuning.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-import torch
 from torch import Tensor
 
+from explorer.arithmetic import draws, dropped
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.problem import Problem
@@ -38,10 +38,8 @@ def fuse(
     progress: Progress = quiet,
 ) -> Weights:
     """One model of the models' shapes. `weights`: how much each model after the base counts, empty for equally."""
-    generator = torch.Generator().manual_seed(seed)
 
-    def thin(_: int, name: str, vector: Tensor) -> Tensor:
-        dropped = torch.rand(vector.shape, generator=generator) < drop
-        return vector.masked_fill_(dropped, 0).div_(1 - drop)
+    def thin(model: int, name: str, vector: Tensor) -> Tensor:
+        return dropped(vector, drop, draws(seed, model, name))
 
     return merged(models, problem, thin, method="dare", weights=weights, elect=elect, scale=scale, progress=progress)

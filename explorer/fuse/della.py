@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from explorer.arithmetic import draws, dropped
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
@@ -47,12 +48,9 @@ def fuse(
         raise Refused(
             f"della's probabilities would run from {drop - spread / 2:g} to {drop + spread / 2:g}; they must lie between 0 and 1. Take a smaller spread."
         )
-    generator = torch.Generator().manual_seed(seed)
 
-    def thin(_: int, name: str, vector: Tensor) -> Tensor:
-        p = probabilities(vector, drop, spread)
-        dropped = torch.rand(vector.shape, generator=generator) < p
-        return vector.masked_fill_(dropped, 0).div_(1 - p)
+    def thin(model: int, name: str, vector: Tensor) -> Tensor:
+        return dropped(vector, probabilities(vector, drop, spread), draws(seed, model, name))
 
     return merged(models, problem, thin, method="della", weights=weights, elect=elect, scale=scale, progress=progress)
 

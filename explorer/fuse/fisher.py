@@ -23,8 +23,9 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from explorer.arithmetic import wide
 from explorer.fisher import fisher
-from explorer.fusing import by_tensor, shares_of, wide
+from explorer.fusing import by_tensor, shares_of
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.problem import Problem

@@ -18,8 +18,9 @@ from typing import Annotated, Literal
 import numpy as np
 from torch import Tensor
 
+from explorer.arithmetic import combined
 from explorer.errors import Refused
-from explorer.fusing import by_tensor, combined, parameters_of, shares_of
+from explorer.fusing import by_tensor, parameters_of, shares_of
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.points import Array

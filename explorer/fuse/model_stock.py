@@ -13,17 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 from torch import Tensor
 
-from explorer.fusing import by_tensor, of_number, wide
+from explorer.arithmetic import products, vectors, wide
+from explorer.fusing import by_tensor, of_number
 from explorer.matching import Progress, quiet
+from explorer.points import Array
 from explorer.problem import Problem
-from explorer.task_vectors import vectors
 from explorer.weights import Weights
 
 BASE = True  # the first model is the base
 MODELS = (3, None)  # fewest and most models
+BLOCK = 2**18  # entries of a tensor whose inner products are taken at once
 
 
 def fuse(models: Sequence[Weights], problem: Problem, *, progress: Progress = quiet) -> Weights:
@@ -39,24 +41,23 @@ def ratio(cosine: float, count: int) -> float:
     return min(count * cosine / (1 + (count - 1) * cosine), 1.0)
 
 
-def cosine_between(tensors: Sequence[Tensor]) -> float:
-    """The mean cosine over all pairs of task vectors; one that is zero is at right angles to all.
+def mean_cosine(products: Array) -> float:
+    """The mean cosine over all pairs of task vectors, from their (N, N) inner products; one that is zero is at right angles to all."""
+    lengths = np.sqrt(np.diag(products))
+    cosines = products / np.outer(lengths, lengths).clip(min=np.finfo(np.float64).tiny)
+    pairs = np.triu_indices(len(products), k=1)
+    return float(cosines[pairs].mean())
 
-    Of unit vectors u, Σ over pairs of ⟨uᵢ, uⱼ⟩ = (‖Σ u‖² − Σ ‖u‖²)/2: one vector is held at a time.
-    """
-    count, nonzero = len(tensors) - 1, 0
-    total = torch.zeros_like(wide(tensors[0]))
-    for vector in vectors(tensors):
-        if norm := float(vector.norm()):
-            total.add_(vector, alpha=1 / norm)
-            nonzero += 1
-    return (float(total.square().sum()) - nonzero) / (count * (count - 1))
+
+def drawn_back(tensors: Sequence[Tensor], t: float) -> Tensor:
+    """The base tensors[0], gone by t towards the mean of the others; all in the precision that is computed in."""
+    result = tensors[0].clone()
+    for tensor in tensors[1:]:
+        result.add_(tensor - tensors[0], alpha=t / (len(tensors) - 1))
+    return result
 
 
 def _stock(tensors: Sequence[Tensor]) -> Tensor:
-    count = len(tensors) - 1
-    t = ratio(cosine_between(tensors), count)
-    result = wide(tensors[0]).clone()
-    for vector in vectors(tensors):
-        result.add_(vector, alpha=t / count)
-    return result
+    parts = zip(*(t.reshape(-1).split(BLOCK) for t in tensors), strict=True)
+    t = ratio(mean_cosine(products(list(vectors(p)) for p in parts)), len(tensors) - 1)
+    return drawn_back([wide(x) for x in tensors], t)

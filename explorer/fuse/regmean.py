@@ -22,7 +22,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from explorer.fusing import by_tensor, combined
+from explorer.arithmetic import combined
+from explorer.fusing import by_tensor
 from explorer.gram_inputs import as_matrix, as_weight, input_grams, layers_of
 from explorer.matching import Progress, quiet
 from explorer.methods import Range

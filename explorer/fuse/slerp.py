@@ -16,8 +16,9 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
+from explorer.arithmetic import combined
 from explorer.errors import Refused
-from explorer.fusing import by_tensor, combined, of_number, parameters_of
+from explorer.fusing import by_tensor, of_number, parameters_of
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.points import Array

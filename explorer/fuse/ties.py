@@ -18,12 +18,13 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
+from explorer.arithmetic import magnitude, threshold, trimmed, wide
 from explorer.errors import Refused
-from explorer.fusing import of_number, parameters_of, wide
+from explorer.fusing import of_number, parameters_of
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.problem import Problem
-from explorer.task_vectors import WANTED, magnitude, merged, threshold
+from explorer.task_vectors import WANTED, merged
 from explorer.weights import Weights
 
 BASE = True  # the first model is the base
@@ -57,9 +58,8 @@ def fuse(
         return threshold(magnitudes, kept(sum(models[0][n].numel() for n in names), density))
 
     def thin(model: int, name: str, vector: Tensor) -> Tensor:
-        sizes = magnitude(vector)
-        least = smallest(model) if trim == "model" else threshold(lambda: [sizes], kept(vector.numel(), density))
-        return vector.masked_fill_(sizes < least, 0)
+        least = smallest(model) if trim == "model" else threshold(lambda: [magnitude(vector)], kept(vector.numel(), density))
+        return trimmed(vector, least)
 
     return merged(models, problem, thin, method="ties", weights=weights, elect=elect, scale=scale, progress=progress)
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from explorer.fusing import by_tensor, combined
+from explorer.arithmetic import combined
+from explorer.fusing import by_tensor
 from explorer.matching import Progress, quiet
 from explorer.problem import Problem
 from explorer.weights import Weights

@@ -6,6 +6,7 @@ from itertools import combinations
 import pytest
 import torch
 
+from explorer.arithmetic import products, vectors
 from explorer.errors import Refused
 from explorer.fuse import breadcrumbs, dare, della, model_stock, task_arithmetic, ties, uniform_soup
 from tests.align import sample
@@ -178,12 +179,12 @@ def test_model_stock_at_sixty_degrees_by_hand(tiny):
 
 
 def test_model_stocks_angle_is_the_mean_over_all_pairs():
-    """One vector at a time against pair by pair; a model equal to the base is at right angles to all."""
+    """All at once against pair by pair; a model equal to the base is at right angles to all."""
     tensors = [drawn(k)["conv"] + 1 for k in range(5)]
     v = [(t - tensors[0]).double().flatten() for t in tensors[1:]]
     plain = [float(a @ b / (a.norm() * b.norm())) for a, b in combinations(v, 2)]
-    assert model_stock.cosine_between(tensors) == pytest.approx(sum(plain) / 6, rel=1e-6)
-    assert model_stock.cosine_between([*tensors, tensors[0]]) == pytest.approx(sum(plain) / 10, rel=1e-6)
+    assert model_stock.mean_cosine(products([list(vectors(tensors))])) == pytest.approx(sum(plain) / 6, rel=1e-6)
+    assert model_stock.mean_cosine(products([list(vectors([*tensors, tensors[0]]))])) == pytest.approx(sum(plain) / 10, rel=1e-6)
 
 
 def test_model_stock_finds_the_centre_when_its_assumption_holds(tiny):

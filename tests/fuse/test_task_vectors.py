@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from explorer.task_vectors import disjoint_mean, magnitude, threshold
+from explorer.arithmetic import disjoint_mean, magnitude, threshold
 
 
 def vectors(count, size=200, seed=0, dtype=torch.float64):

@@ -1,0 +1,176 @@
+"""Merging three checkpoints of half a gigabyte, beside mergekit 0.1.5: wall time and peak memory, each in a process of its own.
+
+    python benchmarks/merge.py --mergekit FOLDER [--scratch FOLDER] [--repeat 3]
+
+FOLDER is where `pip install --no-deps --target FOLDER mergekit==0.1.5 accelerate immutables peft sentencepiece psutil` put it; what else it needs is in the
+extra [hf]. Without --mergekit only this program is measured. Both read the same recipes and write bfloat16; ties is computed in float32 by both. Beside
+them: the floor, which is reading all bytes of the models and writing those of the result, and cp of one model.
+
+The linear result is compared bit by bit with a float32 loop, and with mergekit's own. Contenders take turns, and the median counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+HIDDEN, INNER, LAYERS, VOCABULARY = 1024, 2816, 18, 16384  # 265 million parameters
+WEIGHTS = (0.5, 0.3, 0.2)
+FLOOR = """
+import sys
+out = open(sys.argv[1], "wb")
+for path in sys.argv[2:]:
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(2**20):
+            if path == sys.argv[2]:
+                out.write(block)
+"""
+
+
+def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Of a network like Llama's."""
+    yield "model.embed_tokens.weight", (VOCABULARY, HIDDEN)
+    for i in range(LAYERS):
+        at = f"model.layers.{i}"
+        yield from ((f"{at}.self_attn.{q}_proj.weight", (HIDDEN, HIDDEN)) for q in "qkvo")
+        yield from ((f"{at}.mlp.{m}_proj.weight", (INNER, HIDDEN)) for m in ("gate", "up"))
+        yield f"{at}.mlp.down_proj.weight", (HIDDEN, INNER)
+        yield from ((f"{at}.{n}_layernorm.weight", (HIDDEN,)) for n in ("input", "post_attention"))
+    yield "model.norm.weight", (HIDDEN,)
+    yield "lm_head.weight", (VOCABULARY, HIDDEN)
+
+
+def build(folder: Path) -> list[Path]:
+    """A base and two models near it, in bfloat16."""
+    import torch
+    from safetensors.torch import save_file
+
+    config = {
+        **{
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "hidden_size": HIDDEN,
+            "intermediate_size": INNER,
+            "num_hidden_layers": LAYERS,
+        },
+        **{"num_attention_heads": 16, "num_key_value_heads": 16, "vocab_size": VOCABULARY, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5},
+        **{"tie_word_embeddings": False, "torch_dtype": "bfloat16", "hidden_act": "silu"},
+    }
+    made = [folder / name for name in ("base", "tune-1", "tune-2")]
+    for which, path in enumerate(made):
+        base, own = torch.Generator().manual_seed(0), torch.Generator().manual_seed(which)
+        tensors: dict[str, torch.Tensor] = {}
+        for name, shape in shapes():
+            value = torch.randn(shape, generator=base) * 0.02
+            tensors[name] = (value + (torch.randn(shape, generator=own) * 0.002 if which else 0)).bfloat16()
+        path.mkdir()
+        save_file(tensors, path / "model.safetensors", {"format": "pt"})
+        (path / "config.json").write_text(json.dumps(config))
+    return made
+
+
+def recipes(folder: Path, models: list[Path]) -> dict[str, Path]:
+    """The same text for both."""
+    base, a, b = models
+    plain = "\n".join(f"  - {{model: {m}, parameters: {{weight: {w}}}}}" for m, w in zip(models, WEIGHTS, strict=True))
+    tasks = "\n".join(f"  - {{model: {m}, parameters: {{weight: 0.5, density: 0.5}}}}" for m in (a, b))
+    texts = {
+        "linear": f"merge_method: linear\nmodels:\n{plain}\ndtype: bfloat16\n",
+        "ties": f"merge_method: ties\nbase_model: {base}\nmodels:\n{tasks}\ndtype: float32\nout_dtype: bfloat16\n",
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return {name: folder / f"{name}.yaml" for name in texts}
+
+
+def measured(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Seconds and peak megabytes of a command."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command[:4])} … failed:\n{said[-2000:]}")
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def same_as_a_loop(result: Path, models: list[Path]) -> bool:
+    """Whether the linear result has the bits of float32 sums in the order of the models, rounded to bfloat16 once."""
+    from contextlib import ExitStack
+
+    import torch
+    from safetensors import safe_open
+
+    with ExitStack() as stack:
+        found, *parts = (stack.enter_context(safe_open(p / "model.safetensors", "pt")) for p in (result, *models))
+        for name, _ in shapes():
+            total = parts[0].get_tensor(name).float() * WEIGHTS[0]
+            for part, weight in zip(parts[1:], WEIGHTS[1:], strict=True):
+                total = total + part.get_tensor(name).float() * weight
+            if not torch.equal(found.get_tensor(name).view(torch.int16), total.bfloat16().view(torch.int16)):
+                return False
+    return True
+
+
+def differing(a: Path, b: Path) -> float:
+    """The share of entries whose bits differ."""
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(a / "model.safetensors", "pt") as x, safe_open(b / "model.safetensors", "pt") as y:
+        counts = [(x.get_tensor(n).view(torch.int16) != y.get_tensor(n).view(torch.int16)).sum().item() for n, _ in shapes()]
+    return sum(counts) / sum(torch.Size(s).numel() for _, s in shapes())
+
+
+def main() -> None:
+    """Build, run in turns, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mergekit", type=Path, help="where mergekit 0.1.5 was installed with pip --target")
+    parser.add_argument("--scratch", type=Path, help="where 4 GB may be written for the time of the run")
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
+        folder = Path(scratch)
+        models = build(folder)
+        files = [str(m / "model.safetensors") for m in models]
+        contenders: dict[str, tuple[list[str], dict[str, str]]] = {
+            "floor": ([sys.executable, "-c", FLOOR, str(folder / "floor.out"), *files], dict(os.environ)),
+            "cp": (["cp", files[0], str(folder / "cp.out")], dict(os.environ)),
+        }
+        for name, recipe in recipes(folder, models).items():
+            ours = [sys.executable, "-m", "explorer", "fuse", str(recipe), str(folder / f"ours-{name}")]
+            contenders[f"{name}, ours"] = (ours, dict(os.environ))
+            if arguments.mergekit:
+                theirs = [sys.executable, "-m", "mergekit.scripts.run_yaml", str(recipe), str(folder / f"theirs-{name}"), "--no-copy-tokenizer"]
+                path = os.pathsep.join(filter(None, [str(arguments.mergekit), os.environ.get("PYTHONPATH", "")]))
+                contenders[f"{name}, mergekit"] = (theirs, dict(os.environ) | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1"})
+        runs: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+        for _ in range(arguments.repeat):
+            for name, (command, environment) in contenders.items():
+                shutil.rmtree(folder / f"ours-{name.partition(',')[0]}", ignore_errors=True) if "ours" in name else None
+                runs[name].append(measured(command, environment))
+                print(f"{name:18s} {runs[name][-1][0]:7.2f} s {runs[name][-1][1]:7.0f} MB", flush=True)
+        print(f"\n{'median of ' + str(arguments.repeat):18s} {'wall':>9s} {'peak':>10s}")
+        middle = {name: (statistics.median(s for s, _ in r), max(m for _, m in r)) for name, r in runs.items()}
+        for name, (seconds, peak) in middle.items():
+            print(f"{name:18s} {seconds:7.2f} s {peak:7.0f} MB")
+        print(f"\nlinear has the bits of a float32 loop: {same_as_a_loop(folder / 'ours-linear', models)}")
+        for name in ("linear", "ties") if arguments.mergekit else ():
+            (ours, small), (theirs, large) = middle[f"{name}, ours"], middle[f"{name}, mergekit"]
+            share = differing(folder / f"ours-{name}", folder / f"theirs-{name}")
+            print(f"{name}: {theirs / ours:.1f} times as fast as mergekit, in 1/{large / small:.1f} of its memory; {share:.2%} of the entries differ")
+
+
+if __name__ == "__main__":
+    main()
