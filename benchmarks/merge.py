@@ -49,7 +49,10 @@ def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
     yield "lm_head.weight", (VOCABULARY, HIDDEN)
 
 
-def build(folder: Path) -> list[Path]:
+NAMES = ("base", "tune-1", "tune-2")
+
+
+def build(folder: Path) -> None:
     """A base and two models near it, in bfloat16."""
     import torch
     from safetensors.torch import save_file
@@ -65,8 +68,7 @@ def build(folder: Path) -> list[Path]:
         **{"num_attention_heads": 16, "num_key_value_heads": 16, "vocab_size": VOCABULARY, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5},
         **{"tie_word_embeddings": False, "torch_dtype": "bfloat16", "hidden_act": "silu"},
     }
-    made = [folder / name for name in ("base", "tune-1", "tune-2")]
-    for which, path in enumerate(made):
+    for which, path in enumerate(folder / name for name in NAMES):
         base, own = torch.Generator().manual_seed(0), torch.Generator().manual_seed(which)
         tensors: dict[str, torch.Tensor] = {}
         for name, shape in shapes():
@@ -75,7 +77,6 @@ def build(folder: Path) -> list[Path]:
         path.mkdir()
         save_file(tensors, path / "model.safetensors", {"format": "pt"})
         (path / "config.json").write_text(json.dumps(config))
-    return made
 
 
 def recipes(folder: Path, models: list[Path]) -> dict[str, Path]:
@@ -139,10 +140,16 @@ def main() -> None:
     parser.add_argument("--mergekit", type=Path, help="where mergekit 0.1.5 was installed with pip --target")
     parser.add_argument("--scratch", type=Path, help="where 4 GB may be written for the time of the run")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.build:
+        build(arguments.build)
+        return
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
         folder = Path(scratch)
-        models = build(folder)
+        # Apart, so that this process stays small: a child's peak is at least what its parent held when it was started.
+        subprocess.run([sys.executable, __file__, "--build", folder], check=True)
+        models = [folder / name for name in NAMES]
         files = [str(m / "model.safetensors") for m in models]
         contenders: dict[str, tuple[list[str], dict[str, str]]] = {
             "floor": ([sys.executable, "-c", FLOOR, str(folder / "floor.out"), *files], dict(os.environ)),
