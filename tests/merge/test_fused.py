@@ -43,7 +43,7 @@ def test_a_method_and_its_recipe_make_the_same_model(three, name, options):
     for other in results[1:]:
         for key, tensor in results[0].items():
             differs = int((tensor != other[key]).sum())
-            assert differs <= 3 + 0.02 * tensor.numel(), key  # shares are rounded once more, counts of entries down instead of to the nearest
+            assert differs <= 8 + 0.02 * tensor.numel(), key  # counts of entries differ by one at either end, and shares are rounded once more
 
 
 @pytest.mark.parametrize(
