@@ -59,7 +59,10 @@ class Training:
 
 @dataclass(frozen=True)
 class State:
-    """Where a training stands after an epoch: what it takes to go on as if it had never been left. `generator`: the random generator's state as JSON."""
+    """Where a training stands after an epoch: what it takes to go on as if it had never been left. `generator`: the random generator's state as JSON.
+
+    Of the training of networks (explorer.course) `epoch` counts the snapshots.
+    """
 
     epoch: int
     tensors: Weights

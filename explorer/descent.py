@@ -74,32 +74,62 @@ class Learner:
             parameter.requires_grad_(not only or name in only)
         self.stepper = _optimizer(self.network, how)
         self.parts = ceil(len(targets) / how.batch)
+        self.step = 0
+        self.rows = torch.empty(0, dtype=torch.int64)  # of this epoch, in the order they are seen
+        self.total = torch.zeros((), device=device)  # of this epoch's losses
 
     def steps(self) -> Iterator[int]:
         """Take one step after another; the number of those taken, from 1 on. Refused at the end of an epoch whose loss is not finite."""
-        how, step = self.how, 0
-        for epoch in range(how.epochs):
-            total = torch.zeros((), device=self.targets.device)
-            # Parts of nearly equal size: a rest of one sample would have no variance for batch norm.
-            for rows in torch.randperm(len(self.targets), generator=self.order).tensor_split(self.parts):
-                for group in self.stepper.param_groups:
-                    group["lr"] = how.lr * self.rate(step, self.parts)
-                outputs = self.network(_varied(self.inputs[rows], how.noise, how.shift, self.order))
-                loss = self.problem.losses(outputs, self.targets[rows]).mean()
-                self.stepper.zero_grad()
-                loss.backward()
-                self.stepper.step()
-                total += loss.detach()
-                step += 1
-                if step % self.parts == 0 and not torch.isfinite(total):
-                    raise Refused(
-                        f"Training diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {how.lr:g}, or a warmup."
-                    )
-                yield step
+        how = self.how
+        batches = self.rows.tensor_split(self.parts)
+        while self.step < how.epochs * self.parts:
+            if self.step % self.parts == 0:
+                self.rows, self.total = torch.randperm(len(self.targets), generator=self.order), torch.zeros_like(self.total)
+                # Parts of nearly equal size: a rest of one sample would have no variance for batch norm.
+                batches = self.rows.tensor_split(self.parts)
+            rows = batches[self.step % self.parts]
+            for group in self.stepper.param_groups:
+                group["lr"] = how.lr * self.rate(self.step, self.parts)
+            outputs = self.network(_varied(self.inputs[rows], how.noise, how.shift, self.order))
+            loss = self.problem.losses(outputs, self.targets[rows]).mean()
+            self.stepper.zero_grad()
+            loss.backward()
+            self.stepper.step()
+            self.total += loss.detach()
+            self.step += 1
+            if self.step % self.parts == 0 and not torch.isfinite(self.total):
+                raise Refused(
+                    f"Training diverged in epoch {self.step // self.parts}: its loss is no longer finite. "
+                    f"Use a smaller lr than {how.lr:g}, or a warmup."
+                )
+            yield self.step
 
     def weights(self) -> Weights:
         """Parameters and buffers as they stand, copied to the CPU."""
         return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.network.state_dict().items()}
+
+    def standing(self) -> Weights:
+        """Besides the number of steps taken, all that the next ones depend on, copied to the CPU."""
+        optimizer = {f"optimizer.{i}.{key}": t for i, kept in self._kept().items() for key, t in kept.items() if isinstance(t, Tensor)}
+        network = {f"network.{name}": t for name, t in self.network.state_dict().items()}
+        own = {"rows": self.rows, "total": self.total, "order": self.order.get_state()}
+        return {name: t.detach().to("cpu", copy=True) for name, t in {**network, **optimizer, **own}.items()}
+
+    def stand(self, step: int, standing: Mapping[str, Tensor]) -> None:
+        """Go back to where `standing` was taken, after so many steps."""
+        self.step = step
+        self.rows, self.total = standing["rows"], standing["total"].to(self.total.device)
+        self.order.set_state(standing["order"])
+        self.network.load_state_dict({name.removeprefix("network."): t for name, t in standing.items() if name.startswith("network.")})
+        kept: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in standing.items():
+            if name.startswith("optimizer."):
+                _, i, key = name.split(".")
+                kept.setdefault(int(i), {})[key] = tensor
+        self.stepper.load_state_dict({**self.stepper.state_dict(), "state": kept})
+
+    def _kept(self) -> dict[int, dict[str, object]]:
+        return self.stepper.state_dict()["state"]
 
 
 def falling(step: int, steps: int) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from explorer.errors import Refused
-from explorer.spec import Aligned, Connected, Recipe
+from explorer.spec import Aligned, Connected, Recipe, Trained
 
 
 def root() -> Path:
@@ -56,9 +56,10 @@ def matched_at(recipe: Aligned, home: Path) -> Path:
     return home / "models" / f"{replace(recipe, which=0).id}.npz"
 
 
-def unfinished_at(recipe: Connected, home: Path) -> Path:
-    """Where the training of a path is kept while it is not finished, so that it can go on."""
-    return home / "models" / f"{replace(recipe, which=0, at=0).id}.training.safetensors"
+def unfinished_at(recipe: Connected | Trained, home: Path) -> Path:
+    """Where a training, of a path or of networks, is kept while it is not finished, so that it can go on."""
+    whole = replace(recipe, which=0, at=0) if isinstance(recipe, Connected) else replace(recipe, member=0, at=0)
+    return home / "models" / f"{whole.id}.training.safetensors"
 
 
 def described_at(folder: Path, home: Path) -> Path:

@@ -13,6 +13,7 @@ import torch
 
 from explorer import checkpoint, methods, places, symmetry
 from explorer.cost import Cost, measured
+from explorer.course import Course
 from explorer.curves import State
 from explorer.curves import Trained as TrainedPath
 from explorer.errors import Refused, Stopped
@@ -85,7 +86,10 @@ def _load(recipe: Loaded, store: RunStore) -> Weights:
 
 
 def _train(recipe: Trained, start: Weights | None, home: Path, device: str, progress: Progress) -> None:
-    """Train, and keep the snapshot that is wanted, of all networks trained together; of small networks all snapshots: a trajectory is trained once."""
+    """Train, and keep the snapshot that is wanted, of all networks trained together; of small networks all snapshots: a trajectory is trained once.
+
+    A training that is stopped, or dies, goes on from the last state that was kept.
+    """
     problem = Problem(recipe.problem)
     train = cast("Callable[..., Iterator[Weights | Sequence[Weights]]]", methods.find("train", recipe.method.name))
     total, members = methods.snapshots_of(recipe.method), methods.members_of(recipe.method)
@@ -98,7 +102,21 @@ def _train(recipe: Trained, start: Weights | None, home: Path, device: str, prog
         return
     wanted = recipe.at or total
     name = recipe.name or recipe.id
-    for at, made in enumerate(train(problem, start, **recipe.method.kwargs(), **methods.wired(train, device=device)), start=1):
+    unfinished = places.unfinished_at(recipe, home)
+    left = _left_off(unfinished)
+    reached = left.epoch if left is not None else 0
+    course = Course(left if reached < wanted else None)
+    begin = reached if reached < wanted else 0
+    kept = time.monotonic()
+
+    def leave(at: int) -> None:
+        if at == total:
+            unfinished.unlink(missing_ok=True)
+        elif at > reached:
+            _leave_off(course.state(at), unfinished)
+
+    snapshots = train(problem, start, **recipe.method.kwargs(), **methods.wired(train, device=device, course=course))
+    for at, made in enumerate(snapshots, start=begin + 1):
         together = (made,) if isinstance(made, dict) else tuple(made)
         small = sum(t.nbytes for weights in together for t in weights.values()) <= KEPT_WHOLE
         for member, weights in enumerate(together):
@@ -107,8 +125,16 @@ def _train(recipe: Trained, start: Weights | None, home: Path, device: str, prog
                 _keep(replace(own, at=at, name=own.name if at == recipe.at else ""), weights, home)
             if at == wanted and not recipe.at:
                 _keep(own, weights, home)
-        progress(at, total, f"training {name}: {'epoch' if total == recipe.method['epochs'] else 'snapshot'} {at} of {total}")
-        if at == wanted and not small:
+        enough = at == wanted and not small
+        try:
+            progress(at, total, f"training {name}: {'epoch' if total == recipe.method['epochs'] else 'snapshot'} {at} of {total}")
+        except Stopped:
+            leave(at)
+            raise
+        if enough or at == total or time.monotonic() - kept > KEEP_S:
+            leave(at)
+            kept = time.monotonic()
+        if enough:
             return
 
 

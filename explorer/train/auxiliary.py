@@ -14,6 +14,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from explorer.course import Course
 from explorer.descent import How, Learner, falling
 from explorer.errors import Refused
 from explorer.head import head_of
@@ -36,6 +37,7 @@ def train(
     noise: Annotated[float, Range(0, 1000)] = 0.0,
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
+    course: Course | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch. `task`: which grouping of the classes, and the order of the batches. Refused for other than classes."""
     split = problem.split("train")
@@ -58,7 +60,7 @@ def train(
         targets=grouping(classes, groups, task)[split.targets],
         device=device,
     )
-    for step in learner.steps():
+    for step in (course or Course()).steps(learner):
         if step % learner.parts == 0:
             yield learner.weights()
 

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
+from explorer.course import Course
 from explorer.descent import How, Learner, falling, snapshot_steps
 from explorer.measure import with_own_statistics
 from explorer.methods import Range
@@ -40,6 +41,7 @@ def train(
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     order_seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
+    course: Course | None = None,
 ) -> Iterator[Weights]:
     """The means on the CPU, `per_epoch` in each epoch. Replica k sees the batches of `order_seed` + k."""
     how = How(epochs, lr, momentum, weight_decay, batch, noise=noise, shift=shift)
@@ -50,7 +52,7 @@ def train(
     many = [Learner(problem, start, how, rate, seed=seed, order_seed=order_seed + k, device=device) for k in range(replicas)]
     parts = many[0].parts
     due = {s % parts for s in snapshot_steps(parts, per_epoch)}
-    for step, *_ in zip(*(learner.steps() for learner in many), strict=True):
+    for step in (course or Course()).steps(*many):
         if step % parts in due:
             become_mean([learner.parameters for learner in many])
             weights = many[0].weights()

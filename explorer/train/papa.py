@@ -22,6 +22,7 @@ from typing import Annotated, Literal
 import numpy as np
 from torch import Tensor
 
+from explorer.course import Course
 from explorer.descent import How, Learner, falling
 from explorer.methods import Range
 from explorer.population import become_mean, pull
@@ -50,6 +51,7 @@ def train(
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     order_seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
+    course: Course | None = None,
 ) -> Iterator[tuple[Weights, ...]]:
     """The networks on the CPU, all of them after each epoch. `alpha`, `every` and `anneal` are the pull's, `pause` the others'."""
     how = How(epochs, lr, momentum, weight_decay, batch, noise=noise, shift=shift)
@@ -60,7 +62,7 @@ def train(
     many = [Learner(problem, start, how, rate, seed=seed, order_seed=order_seed + i, device=device) for i in range(members)]
     networks, parts = [learner.parameters for learner in many], many[0].parts
     rng = np.random.default_rng(order_seed)
-    for step, *_ in zip(*(learner.steps() for learner in many), strict=True):
+    for step in (course or Course()).steps(*many, dice=rng):
         if way == "pull" and step % every == 0:
             pull(networks, 1 - (1 - alpha) * (rate(step - 1, parts) if anneal else 1.0))
         elif way != "pull" and step % (pause * parts) == 0 and step < epochs * parts:

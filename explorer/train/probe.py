@@ -13,6 +13,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from explorer.course import Course
 from explorer.descent import How, Learner, falling
 from explorer.head import head_of
 from explorer.methods import Range
@@ -32,6 +33,7 @@ def train(
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     order_seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
+    course: Course | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch."""
     head = head_of(problem)
@@ -46,6 +48,6 @@ def train(
         only=head,
         device=device,
     )
-    for step in learner.steps():
+    for step in (course or Course()).steps(learner):
         if step % learner.parts == 0:
             yield learner.weights()

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
+from explorer.course import Course
 from explorer.descent import How, Learner, falling
 from explorer.methods import Range
 from explorer.problem import Problem
@@ -40,6 +41,7 @@ def train(
     noise: Annotated[float, Range(0, 1000)] = 0.0,
     shift: bool = False,
     device: str = "cpu",
+    course: Course | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch.
 
@@ -55,6 +57,6 @@ def train(
         return rise if schedule == "constant" else rise * falling(step, epochs * parts)
 
     learner = Learner(problem, start, how, rate, seed=seed, order_seed=order_seed, device=device)
-    for step in learner.steps():
+    for step in (course or Course()).steps(learner):
         if step % learner.parts == 0:
             yield learner.weights()

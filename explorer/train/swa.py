@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
+from explorer.course import Course
 from explorer.descent import How, Learner, falling, snapshot_steps
 from explorer.methods import Range
 from explorer.problem import Problem
@@ -43,6 +44,7 @@ def train(
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     order_seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
+    course: Course | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, `per_epoch` in each epoch. `cycle`: epochs; `low` and `cycle` matter to the cyclic rate alone. `begin` = 0: from the start on."""
     how = How(epochs, 1.0, momentum, weight_decay, batch, noise=noise, shift=shift)
@@ -57,6 +59,6 @@ def train(
 
     learner = Learner(problem, start, how, rate, seed=seed, order_seed=order_seed, device=device)
     due = {s % learner.parts for s in snapshot_steps(learner.parts, per_epoch)}
-    for step in learner.steps():
+    for step in (course or Course()).steps(learner):
         if step % learner.parts in due:
             yield learner.weights()

@@ -18,6 +18,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from explorer.course import Course
 from explorer.descent import How, Learner, falling
 from explorer.methods import Range
 from explorer.problem import Problem
@@ -42,6 +43,7 @@ def train(
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     order_seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
+    course: Course | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch, whose parameters lie on the grid. The rest as in `sgd`."""
     how = How(epochs, 1.0, momentum, weight_decay, batch, noise=noise, shift=shift)
@@ -52,7 +54,7 @@ def train(
     learner = Learner(problem, start, how, rate, seed=seed, order_seed=order_seed, device=device)
     dice = torch.Generator().manual_seed(order_seed + 1)
     _round_all(learner, bits, fraction, dice)
-    for step in learner.steps():
+    for step in (course or Course()).steps(learner, dice=dice):
         _round_all(learner, bits, fraction, dice)
         if step % learner.parts == 0:
             yield learner.weights()
