@@ -3,7 +3,7 @@
 Half precision is computed in float32, the rest in float64. `explorer.fusing` and `explorer.task_vectors` apply this to models in memory,
 `explorer.merge` to files that are larger than the memory. Imports torch and nothing else that is large.
 
-Ilharco et al. 2023, "Editing Models with Task Arithmetic" (task vectors); Yadav et al. 2023, "TIES-Merging", section 4 (election and disjoint mean);
+Ilharco et al. 2023, "Editing Models with Task Arithmetic" (task vectors); Yadav et al. 2023, "TIES-Merging" (election and disjoint mean);
 Yu et al. 2024, "Language Models are Super Mario" (dropping).
 """
 

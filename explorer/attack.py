@@ -1,6 +1,6 @@
 """Adversarial inputs by projected gradient ascent: for each sample, a neighbour x' of x with a high loss, within ‖x' − x‖ ≤ radius.
 
-Madry et al. 2018, "Towards Deep Learning Models Resistant to Adversarial Attacks", section 2.1. Each step goes up the gradient (l∞: along its sign,
+Madry et al. 2018, "Towards Deep Learning Models Resistant to Adversarial Attacks". Each step goes up the gradient (l∞: along its sign,
 the steepest direction in that norm; l2: along its direction) and is projected back on the ball of each sample. A step is 2.5·radius/steps long, so
 that the border is reached from everywhere and can still be followed. The norm is that of one sample, over all of its numbers, in the units in which
 the network sees them. Nothing keeps x' in the range of the data (grey values from 0 to 1, say): that range is not known here.

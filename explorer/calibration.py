@@ -1,6 +1,6 @@
 """Expected calibration error with a paired interval: how far a classifier's confidence is from how often it is right. Plain numpy.
 
-Guo, Pleiss, Sun & Weinberger 2017, "On Calibration of Modern Neural Networks" (ICML), equation 3, with bins of equal width:
+Guo, Pleiss, Sun & Weinberger 2017, "On Calibration of Modern Neural Networks" (ICML), with bins of equal width:
 
     ECE = Σ over bins |Σ over its samples (confidence − right)| / n
 

@@ -5,7 +5,7 @@ corner i the gradient cᵢ·(g + λ·point): weight decay λ acts on the point, 
 coefficients are those of a chart, so any chart with t = 0 and t = 1 at its first and last corner can be trained. The ends are never written to. Layers
 are not replaced: any network works.
 
-Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", section 3 and appendix A.
+Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs".
 """
 
 from __future__ import annotations

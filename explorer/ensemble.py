@@ -1,6 +1,6 @@
 """Ensemble of outputs: what all models say together, the reference that a fused model is held against.
 
-Lakshminarayanan, Pritzel & Blundell 2017, "Simple and Scalable Predictive Uncertainty Estimation Using Deep Ensembles", equation 3: the mean of the
+Lakshminarayanan, Pritzel & Blundell 2017, "Simple and Scalable Predictive Uncertainty Estimation Using Deep Ensembles": the mean of the
 models' probabilities. Or the mean of their logits, which is the probabilities' geometric mean, normalised; for linear models that is what the
 average of their weights says. By Jensen's inequality the loss of mean probabilities, and that of mean logits, is at most the mean of the models'
 losses.

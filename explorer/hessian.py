@@ -211,7 +211,7 @@ def quadrature(matvec: MatVec, start: Array, steps: int) -> tuple[Array, Array]:
         ahead = matvec(basis[-1])
         size = float(np.linalg.norm(ahead))
         diagonal.append(float(ahead @ basis[-1]))
-        for _ in range(2):  # once is not enough in floating point, twice is (Parlett 1998, section 6.9)
+        for _ in range(2):  # once is not enough in floating point, twice is (Parlett 1998)
             for known in basis:
                 ahead = ahead - (known @ ahead) * known
         left = float(np.linalg.norm(ahead))

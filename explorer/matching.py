@@ -126,7 +126,7 @@ def members(symmetry: Symmetry, name: str) -> list[Group]:
 class WeightScores:
     """Scores of a family by inner products of weights: Σ over its places of ⟨A, P B⟩, all other groups held as they are now.
 
-    Ainsworth, Hayase & Srinivasa 2023, section 3.2. Parameters alone count: running statistics move along. Half precision is computed
+    Ainsworth, Hayase & Srinivasa 2023. Parameters alone count: running statistics move along. Half precision is computed
     in float32. On `device` everything is kept once; only the score matrices leave it.
     """
 

@@ -1,6 +1,6 @@
 """REPAIR: give the units of a mixed network the statistics that the networks it is mixed of would lead one to expect.
 
-Jordan, Sedghi, Saukh, Entezari & Neyshabur 2023, "REPAIR: REnormalizing Permuted Activations for Interpolation Repair", section 4. Between two networks
+Jordan, Sedghi, Saukh, Entezari & Neyshabur 2023, "REPAIR: REnormalizing Permuted Activations for Interpolation Repair". Between two networks
 the variance of hidden units collapses, layer upon layer, however well they are aligned. For Σ cᵢ·modelᵢ every unit's output y is rescaled and shifted,
 
     y ← (y − μ) · σ' / σ + μ',     μ' = Σ cᵢ μᵢ,     σ' = max(Σ cᵢ σᵢ, 0),

@@ -39,7 +39,7 @@ def lawa(n: int, *, latest: int) -> Array:
 
 
 def valley(losses: Sequence[float], *, converged: int = 3, tolerance: int = 6, ratio: float = 1.3) -> tuple[int, int]:
-    """First and last snapshot that SWAD averages, from the validation losses of all, in order (Cha et al. 2021, Algorithm 1).
+    """First and last snapshot that SWAD averages, from the validation losses of all, in order (Cha et al. 2021).
 
     It begins at the first loss that none of the next N_s = `converged` goes below (itself counted among them), and ends before the first from which on
     all of N_e = `tolerance` losses lie above r = `ratio` times the mean of the N_s that it began with. A loss that is not finite counts as infinite. The

@@ -1,6 +1,6 @@
 """Instability analysis: from which epoch of a training on has it settled which basin it ends in?
 
-Frankle, Dziugaite, Roy & Carbin 2020, "Linear Mode Connectivity and the Lottery Ticket Hypothesis", section 2. A network is trained to epoch k; two copies
+Frankle, Dziugaite, Roy & Carbin 2020, "Linear Mode Connectivity and the Lottery Ticket Hypothesis". A network is trained to epoch k; two copies
 of it are trained to the end with other noise of SGD (order of the batches, noise and shifts of the inputs). The barrier on the line between them, against
 k, falls to zero where training is stable to that noise.
 

@@ -1,6 +1,6 @@
 """SWAG: a Gaussian around the mean of a training's snapshots, as wide as they scatter; models are drawn from it.
 
-Maddox, Garipov, Izmailov, Vetrov & Wilson 2019, "A Simple Baseline for Bayesian Uncertainty in Deep Learning" (NeurIPS), Algorithm 1. With the mean θ̄ of n
+Maddox, Garipov, Izmailov, Vetrov & Wilson 2019, "A Simple Baseline for Bayesian Uncertainty in Deep Learning" (NeurIPS). With the mean θ̄ of n
 snapshots, their variance Σ_d by number, and the last K deviations D̂ of a snapshot from the mean so far,
 
     θ = θ̄ + √s Σ_d^½ z₁ + √s D̂ z₂ / √(K − 1)        z₁ ~ N(0, I_d), z₂ ~ N(0, I_K)

@@ -1,6 +1,6 @@
 """Task vectors τᵢ = Wᵢ − W₀: what fine-tuning added to a base, thinned out, and merged with or without an election of signs.
 
-Ilharco et al. 2023, "Editing Models with Task Arithmetic" (the vectors); Yadav et al. 2023, "TIES-Merging", section 4 (election and disjoint mean). A
+Ilharco et al. 2023, "Editing Models with Task Arithmetic" (the vectors); Yadav et al. 2023, "TIES-Merging" (election and disjoint mean). A
 method says which entries of a vector stay; the rest is the same for all of them:
 
     W₀ + scale · mean(τ̂₁ … τ̂ₙ)                          without election

@@ -1,6 +1,6 @@
 """Many models and the barriers between them: the spanning tree of lowest barriers, and what has to be climbed on the way from one to another.
 
-Draxler et al. 2018, "Essentially No Barriers in Neural Network Energy Landscape", section 3: of all connections between minima, those of the minimum
+Draxler et al. 2018, "Essentially No Barriers in Neural Network Energy Landscape": of all connections between minima, those of the minimum
 spanning tree are enough to go from each to each by the lowest passes. The highest edge on the tree's way between two models is the lowest maximum that
 any way along measured lines has (the minimax property of a minimum spanning tree).
 """

@@ -1,7 +1,7 @@
 """Activation matching: permute hidden units so that they respond to data as the reference's units do.
 
 Li, Yosinski, Clune, Lipson & Hopcroft 2015, "Convergent Learning" (correlation and mutual information of pairs of units); Tatro et al. 2020,
-"Optimizing Mode Connectivity via Neuron Alignment" (the assignment before a path); Ainsworth, Hayase & Srinivasa 2023, section 3.1 (least squares).
+"Optimizing Mode Connectivity via Neuron Alignment" (the assignment before a path); Ainsworth, Hayase & Srinivasa 2023 (least squares).
 
 Both models see the same samples of the train split. For units i and j, with features a and b, a pair is worth, summed over the places where the group is
 read (explorer.activations):

@@ -1,6 +1,6 @@
 """Frank-Wolfe: match the weights of all groups at once, over soft permutations, so that no order of groups decides.
 
-Crisostomi, Fumero, Baieri, Bernard & Rodolà 2024, "C²M³: Cycle-Consistent Multi-Model Merging", section 3. Weight matching as one problem: maximise
+Crisostomi, Fumero, Baieri, Bernard & Rodolà 2024, "C²M³: Cycle-Consistent Multi-Model Merging". Weight matching as one problem: maximise
 f(P) = ⟨A, P(B)⟩ over a doubly stochastic matrix per group (Frank & Wolfe 1956). Each step goes from P towards the permutations that are best for the
 gradient, one linear assignment per group, by an exact line search: along a segment f is a polynomial whose degree is the number of groups on one tensor.
 Needs the checkpoints only, and no random numbers.

@@ -1,6 +1,6 @@
 """Optimal transport: blend the units of a network into those of another, whose widths may differ.
 
-Singh & Jaggi 2020, "Model Fusion via Optimal Transport", NeurIPS, section 4 and algorithm 1. Group after group, from the inputs on: the units of
+Singh & Jaggi 2020, "Model Fusion via Optimal Transport", NeurIPS. Group after group, from the inputs on: the units of
 both models are two clouds of points with equal masses; the ground cost is the squared distance of their incoming weights (those of the model after
 the groups before were transported) or of their activations on samples of the train split; and the cheapest transport T between the clouds says of
 which units of the model every unit of the reference shall be made. With equal widths and the exact solver T is a permutation, and the model still

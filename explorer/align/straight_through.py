@@ -1,6 +1,6 @@
 """Straight-through: learn which weights to match, so that the loss half-way, not the distance, decides the permutation.
 
-Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin: Merging Models modulo Permutation Symmetries", section 3.3. Free weights Ŵ of the reference's
+Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin: Merging Models modulo Permutation Symmetries". Free weights Ŵ of the reference's
 shapes are kept. At every step the permutation π of the model that brings it nearest to Ŵ is found by weight matching (coordinate descent from the
 last π, so usually little is left to do); the network half-way, (A + π(B)) / 2, has a loss on a batch of the train split; and its gradient with
 respect to π(B) is applied to Ŵ as if the projection were not there (the straight-through estimator of Bengio, Léonard & Courville 2013). Ŵ starts

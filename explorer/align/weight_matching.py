@@ -1,6 +1,6 @@
 """Weight matching: permute hidden units so that the weights come as close to the reference as they can.
 
-Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin: Merging Models modulo Permutation Symmetries", section 3.2: coordinate descent over the symmetry
+Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin: Merging Models modulo Permutation Symmetries": coordinate descent over the symmetry
 groups; the permutation of one group that maximises the inner product with the reference, all others held, is a linear assignment. It needs the
 checkpoints only.
 

@@ -1,6 +1,6 @@
 """Bézier curve: from A to B, bent towards the corners between them. Σ C(n, i) (1 − t)ⁿ⁻ⁱ tⁱ · cornerᵢ.
 
-Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", equation (3), for any number of bends: the corners are A, the
+Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", for any number of bends: the corners are A, the
 bends in order, B. t = 0 is A and t = 1 is B, exactly; with the bends on the segment, evenly spaced, the curve is the segment.
 """
 

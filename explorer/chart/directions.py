@@ -1,7 +1,7 @@
 """Plane around one model along two directions: what the neighbourhood of a checkpoint looks like.
 
 Goodfellow, Vinyals & Saxe 2015, "Qualitatively characterizing neural network optimization problems"; Li et al. 2018, "Visualizing the Loss Landscape of
-Neural Nets", section 3. Corners: the model θ, θ + d₁, θ + d₂. The axes are orthonormal (d₂ is freed of its part along d₁), so that distances are true
+Neural Nets". Corners: the model θ, θ + d₁, θ + d₂. The axes are orthonormal (d₂ is freed of its part along d₁), so that distances are true
 and the picture does not depend on the angle between the directions. Coordinates run from 0 to 1 over a square with θ in the middle; `extent`: how far
 it reaches on every side, in lengths of d₁.
 """

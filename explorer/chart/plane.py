@@ -1,7 +1,7 @@
 """Plane through three models, or the one that comes closest to more of them. Distances are true, along both axes.
 
-Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", section 3 (three models, orthonormal axes); for more corners the
-plane of their first two principal axes (Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 7, for a trajectory). Coordinates run
+Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs" (three models, orthonormal axes); for more corners the
+plane of their first two principal axes (Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", for a trajectory). Coordinates run
 from 0 to 1 over an upright rectangle around the corners; `margin` is how much wider it is on every side, as a share of its longer side. The first corner
 lies to the left of the last one, level with it. explorer.frame turns coordinates into distances.
 """

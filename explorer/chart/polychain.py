@@ -1,6 +1,6 @@
 """Polygonal chain: straight from corner to corner, equal times on each leg.
 
-Garipov et al. 2018, equation (2), for any number of bends. The corners are A, the bends in order, B; each stands at its own multiple of 1/(C − 1).
+Garipov et al. 2018, for any number of bends. The corners are A, the bends in order, B; each stands at its own multiple of 1/(C − 1).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random directions: how the loss rises around a model on average, without favouring any way.
 
-Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 4. Two Gaussian directions, each scaled to the model's own size, so that
+Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets". Two Gaussian directions, each scaled to the model's own size, so that
 networks whose layers could be rescaled without changing what they compute get comparable pictures:
 
     filter   every filter of the direction is as long as the model's filter (a filter: the weights that lead to one unit, the first axis of

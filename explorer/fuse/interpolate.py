@@ -1,6 +1,6 @@
 """Interpolation: a point on the line from the first model through the second, or beyond either.
 
-Wortsman, Ilharco et al. 2022, "Robust fine-tuning of zero-shot models" (WiSE-FT), equation 1: (1 − t)·A + t·B. With A the pre-trained and B the
+Wortsman, Ilharco et al. 2022, "Robust fine-tuning of zero-shot models" (WiSE-FT): (1 − t)·A + t·B. With A the pre-trained and B the
 fine-tuned model, t between 0 and 1 often does better on shifted data than either. t above 1 goes further the way that fine-tuning went (Zheng et al.
 2024, "Weak-to-Strong Extrapolation"); t below 0 goes back from it.
 

@@ -1,7 +1,7 @@
 """Karcher mean: the mean of any number of models on the sphere, slerp's counterpart for more than two.
 
 Karcher 1977, "Riemannian center of mass and mollifier smoothing"; Buss & Fillmore 2001, "Spherical averages and applications to spherical splines and
-interpolation", algorithm A1. The models' directions uᵢ = Wᵢ/‖Wᵢ‖ have as their mean the point p of the unit sphere with the least Σ λᵢ·angle(p, uᵢ)².
+interpolation". The models' directions uᵢ = Wᵢ/‖Wᵢ‖ have as their mean the point p of the unit sphere with the least Σ λᵢ·angle(p, uᵢ)².
 From the normalised linear mean on, p moves along Σ λᵢ·log_p(uᵢ) until that step is shorter than `tolerance` (radians). The result is p times the mean
 length. For every tensor by itself, or for the whole model as one vector.
 

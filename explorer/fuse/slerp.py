@@ -1,6 +1,6 @@
 """Slerp: from the first model to the second along an arc, so that the weights do not shrink half-way.
 
-Shoemake 1985, "Animating rotation with quaternion curves", section 3.3: sin((1 − t)θ)/sin θ · A + sin(tθ)/sin θ · B, θ being the angle between A and
+Shoemake 1985, "Animating rotation with quaternion curves": sin((1 − t)θ)/sin θ · A + sin(tθ)/sin θ · B, θ being the angle between A and
 B as seen from the origin, for every tensor by itself or for the whole model as one vector. Where A and B are equally long, so is every point between.
 
 Directions nearer than a ten-thousandth of a radian are mixed linearly, where arc and line agree to nine digits; so is what has no direction: a tensor

@@ -1,6 +1,6 @@
 """SWA: the plain mean of a training's snapshots, one at the end of each cycle.
 
-Izmailov, Podoprikhin, Garipov, Vetrov & Wilson 2018, "Averaging Weights Leads to Wider Optima and Better Generalization" (UAI), Algorithm 1:
+Izmailov, Podoprikhin, Garipov, Vetrov & Wilson 2018, "Averaging Weights Leads to Wider Optima and Better Generalization" (UAI):
 
     W̄ ← (k W̄ + W)/(k + 1)
 

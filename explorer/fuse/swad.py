@@ -1,8 +1,8 @@
 """SWAD: the mean of the snapshots in the valley of the validation loss, from where it stops falling to where it rises for good.
 
-Cha, Chun, Lee, Cho, Park, Lee & Park 2021, "SWAD: Domain Generalization by Seeking Flat Minima" (NeurIPS), Algorithm 1. The valley begins at the first
+Cha, Chun, Lee, Cho, Park, Lee & Park 2021, "SWAD: Domain Generalization by Seeking Flat Minima" (NeurIPS). The valley begins at the first
 snapshot whose loss is the lowest of the next N_s = `converged`, and ends before the first from which on N_e = `tolerance` losses all lie above r =
-`ratio` times the mean of the N_s it began with. The paper averages every iteration between; here it is every snapshot given, so take them densely
+`ratio` times the mean of the N_s it began with. Those three numbers are as we chose them. The paper averages every iteration between; here it is every snapshot given, so take them densely
 (`train/swa` with `per_epoch`). While the loss still falls, it is the last snapshot.
 
 The models are snapshots in the order of the training. Needs labels of the validation split, which must not be the one that is reported on.

@@ -1,6 +1,6 @@
 """SWAG: a model drawn from the Gaussian that a training's snapshots scatter in.
 
-Maddox, Garipov, Izmailov, Vetrov & Wilson 2019, "A Simple Baseline for Bayesian Uncertainty in Deep Learning" (NeurIPS), Algorithm 1, with the mean θ̄, the
+Maddox, Garipov, Izmailov, Vetrov & Wilson 2019, "A Simple Baseline for Bayesian Uncertainty in Deep Learning" (NeurIPS), with the mean θ̄, the
 variance Σ_d by number, and the last K = `rank` deviations D̂:
 
     θ = θ̄ + √s Σ_d^½ z₁ + √s D̂ z₂ / √(K − 1)        s = `scale`

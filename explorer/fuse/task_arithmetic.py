@@ -1,6 +1,6 @@
 """Task arithmetic: a base, plus or minus what fine-tuning added to it. The first model is the base.
 
-Ilharco et al. 2023, "Editing Models with Task Arithmetic", section 2: τᵢ = Wᵢ − W₀ and W₀ + Σ λᵢ·τᵢ.
+Ilharco et al. 2023, "Editing Models with Task Arithmetic": τᵢ = Wᵢ − W₀ and W₀ + Σ λᵢ·τᵢ.
 
     learn several tasks   λ above 0 for each; the paper takes one λ for all, chosen on held-out samples
     forget a task         λ = −1 (or part of it)

@@ -1,6 +1,6 @@
 """TIES: keep the largest changes, elect a sign for each weight, and average what agrees. The first model is the base.
 
-Yadav, Tam, Choshen, Raffel & Bansal 2023, "TIES-Merging: Resolving Interference When Merging Models", algorithm 1. Of every task vector τᵢ = Wᵢ − W₀
+Yadav, Tam, Choshen, Raffel & Bansal 2023, "TIES-Merging: Resolving Interference When Merging Models". Of every task vector τᵢ = Wᵢ − W₀
 
     trim     the share `density` of largest magnitude stays, over the whole model as in the authors' code, or of each tensor
     elect    the sign with the larger sum of magnitudes, or with more models

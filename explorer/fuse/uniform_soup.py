@@ -1,6 +1,6 @@
 """Uniform soup: the plain mean of all models.
 
-Wortsman et al. 2022, "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time", section 2:
+Wortsman et al. 2022, "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time":
 1/N · Σ Wᵢ, summed first and divided last: the mean is rounded once, so the order of the models does not matter, and copies of one model give it back
 bit for bit (of float64 models, to rounding).
 

@@ -1,6 +1,6 @@
 """LoRA adapters as changes of a base: W + scale · B·A, worked out for the rows of W that are wanted.
 
-Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1: scale = α/r. Kalajdzievski 2023 ("rslora"): scale = α/√r.
+Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models": scale = α/r. Kalajdzievski 2023 ("rslora"): scale = α/√r.
 A folder as PEFT saves it: adapter_config.json, and adapter_model.safetensors whose tensors are `base_model.model.NAME.lora_A.weight`, or, for what was
 trained whole, `base_model.model.NAME.weight`.
 """

@@ -1,6 +1,6 @@
 """Decoder-only language model (GPT), pre-norm, learned positions.
 
-Radford et al. 2019 (GPT-2), section 2.3, without dropout. Input: int64 tokens (n, L), L ≤ context; output: logits
+Radford et al. 2019 (GPT-2), without dropout. Input: int64 tokens (n, L), L ≤ context; output: logits
 (n, L, vocab) of the next token at each place.
 Parameters: `tokens.weight` (vocab, dim), `positions.weight` (context, dim), `blocks.i.{norm1,qkv,proj,norm2,up,down}.*`,
 `norm.*`, and `head.weight` unless `tied`: then the output uses `tokens.weight`, which is stored once. The rows of `qkv` are

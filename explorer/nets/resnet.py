@@ -1,6 +1,6 @@
 """Residual network with batch norm, for small images.
 
-He et al. 2016, section 4.2 (the CIFAR networks): a 3×3 stem, stages of basic blocks (two 3×3 convolutions with batch norm),
+He et al. 2016 (the CIFAR networks): a 3×3 stem, stages of basic blocks (two 3×3 convolutions with batch norm),
 the mean over the image, one linear layer. Every stage but the first halves the image. A shortcut whose shape changes is
 projected by a 1×1 convolution with batch norm (option B of the paper).
 Parameters: `stem.*`, `stem_norm.*`, `stages.s.b.{conv1,norm1,conv2,norm2}.*`, `stages.s.b.{project,project_norm}.*`, `head.*`.

@@ -1,6 +1,6 @@
 """Vision transformer (ViT), pre-norm, mean over the patches.
 
-Dosovitskiy et al. 2021, section 3.1, with the mean of the patches in place of a class token (appendix D.3 there finds the
+Dosovitskiy et al. 2021, with the mean of the patches in place of a class token (an appendix there finds the
 two equal). Patches are embedded by a strided convolution; positions are learned.
 Parameters: `embed.*`, `positions` (patches, dim), `blocks.i.{norm1,qkv,proj,norm2,up,down}.*`, `norm.*`, `head.*`. The rows
 of `qkv` are all queries, then all keys, then all values; within each, head after head.

@@ -1,7 +1,7 @@
 """As few points as a picture needs: a coarse grid, then only where it is wrong, then a jury that says how wrong it still is.
 
 For planes. Local refinement by hierarchical surplus (Griebel 1998, "Adaptive sparse grid multilevel methods for elliptic PDEs based on finite
-differences", section 4; Bungartz & Griebel 2004, "Sparse grids", section 3) on the splines of explorer.preview:
+differences"; Bungartz & Griebel 2004, "Sparse grids") on the splines of explorer.preview:
 
 1. A coarse grid, start × start, coarse to fine, and 64 scouts, one at random in each part of the square.
 2. A cell is halved when a measured point in it or on its border differs from the prediction that does not use it, or when the last halving brought

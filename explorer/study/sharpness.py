@@ -1,13 +1,13 @@
 """Sharpness: how much the loss rises when the weights move a little, on average and at worst.
 
 δ = c⊙u. Average: the mean rise E L(θ + δ) − L(θ) over random u whose numbers are ρ in root mean square, ‖u‖ = ρ√n for n weights that move. Worst:
-the maximum over the ball ‖u‖ ≤ r. So Andriushchenko et al. 2023, "A Modern Look at the Relationship between Sharpness and Generalization", section
-3. What c is decides what is compared:
+the maximum over the ball ‖u‖ ≤ r. So Andriushchenko et al. 2023, "A Modern Look at the Relationship between Sharpness and Generalization".
+What c is decides what is compared:
 
-    element  c = |w|, every weight by its own size: adaptive sharpness (Kwon et al. 2021, "ASAM: Adaptive Sharpness-Aware Minimization",
-             section 3, p = 2). A ReLU unit whose incoming weights are doubled and outgoing halved computes the same, and is as sharp.
+    element  c = |w|, every weight by its own size: adaptive sharpness (Kwon et al. 2021, "ASAM: Adaptive Sharpness-Aware Minimization"; p = 2).
+             A ReLU unit whose incoming weights are doubled and outgoing halved computes the same, and is as sharp.
     filter   c = √mean w² of the filter, the weights that lead to one unit. Only tensors with two axes and more move; at random every filter of δ
-             is ρ times as long as the model's (Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 4). Unchanged when whole
+             is ρ times as long as the model's (Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets"). Unchanged when whole
              layers are rescaled against each other, not when single units are.
     global   c = √mean w² of all weights: the plain ball. Networks that compute the same can differ by any factor (Dinh et al. 2017, "Sharp
              Minima Can Generalize For Deep Nets"): compare models that were trained alike.

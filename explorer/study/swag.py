@@ -1,6 +1,6 @@
 """SWAG's Bayesian average: the mean answer of models drawn from the Gaussian of a training's snapshots, beside their mean and the last of them.
 
-Maddox, Garipov, Izmailov, Vetrov & Wilson 2019, "A Simple Baseline for Bayesian Uncertainty in Deep Learning" (NeurIPS), Algorithm 1: the mean of the
+Maddox, Garipov, Izmailov, Vetrov & Wilson 2019, "A Simple Baseline for Bayesian Uncertainty in Deep Learning" (NeurIPS): the mean of the
 probabilities of `draws` models θ_s ~ N(θ̄, Σ), each with its batch-norm statistics measured anew. The models are the snapshots in the order of the training.
 Sums of loss and error come in the blocks in which every other point of the problem is measured, so that differences can be paired sample by sample; so
 do the parts of the calibration error (explorer.calibration). As many passes as there are draws. Under mse the outputs are averaged.

@@ -5,7 +5,7 @@ and the same (rules.py), inputs, outputs and constants keep their order, and wha
 is permuted at random, on weights shaken so that nothing is hidden behind a zero or a one, and the outputs are compared: a group
 that does not pass is given up and named.
 
-Hecht-Nielsen 1990; Ainsworth, Hayase & Srinivasa 2023, appendix A (permutation specifications, there written by hand).
+Hecht-Nielsen 1990; Ainsworth, Hayase & Srinivasa 2023 (permutation specifications, there written by hand).
 """
 
 from __future__ import annotations

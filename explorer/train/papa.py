@@ -8,6 +8,7 @@ Jolicoeur-Martineau, Gervais, Fatras, Zhang & Lacoste-Julien 2024, "PopulAtion P
 
 After an average in the ways `all` and `pairs` the last networks stay apart: none is made in the last epoch. What is wanted in the end is their soup
 (uniform or greedy). α = 1 gives independent trainings. `anneal`: α comes closer to 1 as the rate falls, 1 − (1 − α) · rate / lr.
+α, `every` and `pause` are as we chose them.
 
 All networks begin at the same weights; network i sees the batches and the noise of `order_seed` + i. Pulled and averaged are parameters; every network
 keeps its own momentum and its own batch-norm statistics, which go on with training. Pairs are drawn anew each time; they are disjoint, and of an odd

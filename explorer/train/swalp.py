@@ -1,6 +1,6 @@
 """SWALP's trajectory: weights on a coarse grid, rounded at random after every step. Their average lies between the grid's points.
 
-Yang, Zhang, Kirichenko, Bai, Wilson & De Sa 2019, "SWALP: Stochastic Weight Averaging in Low-Precision Training" (ICML), Algorithm 1:
+Yang, Zhang, Kirichenko, Bai, Wilson & De Sa 2019, "SWALP: Stochastic Weight Averaging in Low-Precision Training" (ICML):
 
     w ← Q(w − α g)        Q(x) = δ⌊x/δ + u⌋, u uniform on [0, 1)        δ = 2^−`fraction`
 
