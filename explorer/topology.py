@@ -4,8 +4,8 @@ A surface is flooded from below. At the value of a local minimum a lake is born;
 deep dies and goes on as part of the other (the elder rule). Persistence = death − birth is how far one has to climb to leave a minimum for a deeper
 one. What the lakes are, and into which each goes, is the merge tree.
 
-Edelsbrunner, Letscher & Zomorodian 2002, "Topological Persistence and Simplification"; Edelsbrunner & Harer 2010, "Computational Topology", section
-VII.1. Cells in order of their value, joined by union-find: O(K log K) for K cells.
+Edelsbrunner, Letscher & Zomorodian 2002, "Topological Persistence and Simplification"; Edelsbrunner & Harer 2010, "Computational Topology".
+Cells in order of their value, joined by union-find: O(K log K) for K cells.
 
 Cohen-Steiner, Edelsbrunner & Harer 2007, "Stability of Persistence Diagrams": where every value is off by at most e, a birth or a death is off by
 at most e, and minima with a persistence above 2e are real. A grid knows nothing of what lies between its cells, and a surface is a section of

@@ -1,6 +1,6 @@
 """Calibration: whether models are right as often as they are sure.
 
-Expected calibration error and reliability by bins of confidence (explorer.reliability; Guo et al. 2017), of every model on the same samples, and of
+Expected calibration error and reliability by bins of confidence (explorer.calibration; Guo et al. 2017), of every model on the same samples, and of
 what the first `ensemble` of them say together. Problems with classes only.
 """
 
@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 import numpy as np
 
 from explorer.answers import asked, blocks_of
+from explorer.calibration import reliability
 from explorer.matching import Progress, quiet
 from explorer.methods import Range
 from explorer.points import Array
 from explorer.problem import Problem
-from explorer.reliability import reliability
 from explorer.spec import Json
 from explorer.weights import Weights
 

@@ -14,8 +14,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from explorer import methods
-from explorer.calibration import BINS
+from explorer import calibration, methods
 from explorer.matching import Progress, quiet
 from explorer.measure import CHUNK, inputs_for, network_like, with_own_statistics
 from explorer.methods import Range
@@ -77,15 +76,14 @@ def study(
         "counts": count.tolist(),
         "names": ["average", "mean", "last"],
         "values": [[_plain(row) for row in pair] for pair in values],
-        "gaps": [[_plain(row) for row in gaps(a.softmax(dim=-1), targets, block, len(count))] for a in all_of] if classes else None,
+        "gaps": [[_plain(row) for row in _gaps(a.softmax(dim=-1), targets, block, len(count))] for a in all_of] if classes else None,
     }
 
 
-def gaps(probabilities: Tensor, targets: Tensor, block: Tensor, blocks: int) -> Tensor:
-    """(bins, blocks) sums of confidence − right over the samples of each bin of confidence and each block. probabilities: (n, classes)."""
+def _gaps(probabilities: Tensor, targets: Tensor, block: Tensor, blocks: int) -> Tensor:
+    """(bins, blocks) what the calibration error is made of. probabilities: (n, classes)."""
     confidence, said = probabilities.max(dim=-1)
-    which = (confidence * BINS).long().clamp(0, BINS - 1)
-    return _by_block(confidence - (said == targets).double(), which * blocks + block, BINS * blocks).reshape(BINS, blocks)
+    return torch.from_numpy(calibration.gaps(confidence.numpy(), (said == targets).numpy(), block.numpy(), blocks))
 
 
 def _by_block(values: Tensor, block: Tensor, blocks: int) -> Tensor:

@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import methods
-from explorer.calibration import calibration
-from explorer.calibration import difference as calibration_difference
+from explorer import calibration, methods
 from explorer.points import Points
 from explorer.spec import Field, Fused, Method, Run, Study
 from explorer.statistics import Estimate, difference
@@ -109,8 +107,8 @@ def _swag(whole: Trajectory, status: Status) -> None:
         row: dict[str, object] = {"model": name, f"test loss ({unit})": points[i].means()[0, 0], "error (%)": 100 * points[i].means()[0, 1]}
         row["loss less the mean's, 95 %"] = "" if i == 1 else _said(difference(points[i], points[1], 0), "+.3g")
         if gaps:
-            row["calibration error (%)"] = 100 * calibration(gaps[i], counts).value
-            row["its difference (points), 95 %"] = "" if i == 1 else _said(calibration_difference(gaps[i], gaps[1], counts), "+.2f", 100)
+            row["calibration error (%)"] = 100 * calibration.error(gaps[i], counts).value
+            row["its difference (points), 95 %"] = "" if i == 1 else _said(calibration.difference(gaps[i], gaps[1], counts), "+.2f", 100)
         rows.append(row)
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     gap = difference(points[0], points[1], 0)

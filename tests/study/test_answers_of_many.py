@@ -9,10 +9,10 @@ import torch
 from explorer import checkpoint, methods
 from explorer import problem as problems
 from explorer.answers import outputs
+from explorer.calibration import reliability
 from explorer.errors import Refused
 from explorer.fuse import uniform_soup
 from explorer.problem import Problem
-from explorer.reliability import reliability
 from explorer.weights import gram
 from tests.align import sample
 

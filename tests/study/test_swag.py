@@ -1,15 +1,13 @@
-"""SWAG's Bayesian average, against a plain loop over its draws; and the calibration error, by hand."""
+"""SWAG's Bayesian average, against a plain loop over its draws."""
 
 import numpy as np
 import pytest
 import torch
 
 from explorer import checkpoint, methods, places
-from explorer.calibration import BINS, calibration, difference
 from explorer.fuse import swag
 from explorer.measure import Evaluate, with_own_statistics
 from explorer.problem import Problem
-from explorer.study.swag import gaps
 from explorer.train.sgd import train
 from tests.test_train import problem as small
 
@@ -54,18 +52,3 @@ def test_every_draw_has_its_own_batch_norm_statistics():
     mean = with_own_statistics(swag.fuse(models, problem, sample=0), problem)
     evaluate = Evaluate(problem, [mean])
     assert np.array(found["values"][1]) == pytest.approx(evaluate.alone(0), rel=1e-4, abs=1e-4)
-
-
-def test_the_calibration_error_by_hand():
-    """Four samples, confidences 0.9 and 0.6: |0.9 + 0.9 − 1| + |0.6 + 0.6 − 2| over 4; who is sure and right errs by nothing."""
-    p = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]], dtype=torch.float64)
-    targets, block = torch.tensor([0, 1, 0, 0]), torch.tensor([0, 1, 0, 1])
-    found = gaps(p, targets, block, 2)
-    assert found.shape == (BINS, 2)
-    counts = np.array([2.0, 2.0])
-    error = calibration(found.numpy(), counts)
-    assert error.value == pytest.approx((0.8 + 0.8) / 4) and error.low <= error.value <= error.high
-    sure = gaps(torch.eye(2, dtype=torch.float64)[targets], targets, block, 2).numpy()
-    assert calibration(sure, counts).value == 0
-    assert difference(found.numpy(), sure, counts).value == pytest.approx(0.4)
-    assert difference(sure, sure, counts) == difference(found.numpy(), found.numpy(), counts)
