@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from explorer import glossary
 from explorer.ui import checkpoint_list, shell
 
 shell.require()
@@ -9,7 +10,8 @@ store = shell.store()
 
 st.title("Checkpoints")
 st.caption(
-    "Choose among the shipped samples, or register your own: files are read where they lie, nothing in them is run, and nothing is written to them."
+    "Choose among the shipped samples, or register your own: files are read where they lie, nothing in them is run, and nothing is written to them.",
+    help=glossary.notes("checkpoint", "weight space", "split", "permutation symmetry"),
 )
 
 checkpoint_list.add(store)

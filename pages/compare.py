@@ -2,10 +2,14 @@
 
 import streamlit as st
 
+from explorer import glossary
 from explorer.ui import compare, shell
 
 shell.require()
 
 st.title("Compare")
-st.caption("Which way of merging serves these models best, what does it cost against the best of them, and is the difference more than chance?")
+st.caption(
+    "Which way of merging serves these models best, what does it cost against the best of them, and is the difference more than chance?",
+    help=glossary.notes("merging", "model soup", "task vector", "Fisher information", "RegMean", "calibration", "interval"),
+)
 compare.page(shell.store())

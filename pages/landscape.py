@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from explorer import glossary
 from explorer.ui import landscape_form, landscape_view, shell
 from explorer.ui.several import asked_runs
 
@@ -9,7 +10,10 @@ shell.require()
 store = shell.store()
 
 st.title("Landscape")
-st.caption("The loss on a plane through three models, around one, or closest to many. Distances are true, every place is a model: click it.")
+st.caption(
+    "The loss on a plane through three models, around one, or closest to many. Distances are true, every place is a model: click it.",
+    help=glossary.notes("loss landscape", "plane", "weight space", "basin", "sharpness"),
+)
 
 runs, asked = asked_runs(store)
 shown = [run for run in runs if run.field.chart.name in landscape_form.PLANES]

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from explorer import glossary
 from explorer.ui import shell, train_form, train_view
 from explorer.ui.several import asked_runs, want
 from explorer.ui.trajectories import Trajectory
@@ -11,7 +12,8 @@ store = shell.store()
 
 st.title("Train")
 st.caption(
-    "A training does not come to rest at the best place it passes, but wanders around it. The *average* of its snapshots often lies lower than each of them."
+    "A training does not come to rest at the best place it passes, but wanders around it. The *average* of its snapshots often lies lower than each of them.",
+    help=glossary.notes("SGD", "snapshot", "SWA", "EMA", "LAWA", "split"),
 )
 
 runs, asked = asked_runs(store)

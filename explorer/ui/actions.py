@@ -19,9 +19,10 @@ def actions(
     picture: Callable[[], str],
     code: str,
     link: str = "",
+    more: Callable[[], None] | None = None,
 ) -> None:
     """A row that wraps on a narrow window. explain: the picture in words. compare: draws what it can be set beside. data: CSV; picture: HTML; stem: what
-    both files are called. link: the address that brings the picture back."""
+    both files are called. link: the address that brings the picture back. more: draws what only this picture offers, behind the five."""
     with st.container(horizontal=True, gap="small", key=f"{key}-actions"):
         with st.popover("Explain", icon=":material/notes:"):
             st.markdown(explain)
@@ -34,3 +35,5 @@ def actions(
             if link:
                 st.caption("This address brings the picture back:")
                 st.code(link, language=None)
+        if more is not None:
+            more()

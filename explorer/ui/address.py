@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from typing import TypedDict, cast
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -32,13 +33,29 @@ def put(**values: str | None) -> None:
 
 def get(name: str) -> str | None:
     """A parameter of the address, as it was last written here or typed by the person."""
+    _settle()
+    return st.query_params.get(name)
+
+
+def whole() -> dict[str, str]:
+    """All parameters of the address."""
+    _settle()
+    return st.query_params.to_dict()
+
+
+def link(page: str, **values: str) -> str:
+    """What brings the page back as it is, with these values in it."""
+    return f"/{page}?{urlencode(whole() | values, safe=',')}"
+
+
+def _settle() -> None:
+    """Write once more what an answer to an older question has taken out."""
     written = cast("_Written | None", st.session_state.get(MEMORY))
     if written is not None:
         if written["page"] != _page() or _went_back() or time.monotonic() - written["at"] > HOLDS_S:
             del st.session_state[MEMORY]
         elif st.query_params.to_dict() == written["before"]:
             _write(written["values"])
-    return st.query_params.get(name)
 
 
 def _write(values: dict[str, str | None]) -> None:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from explorer import methods, places
 from explorer.errors import Refused
+from explorer.figures import curve as curve_figure
 from explorer.figures import line
 from explorer.figures import matching as pictures
+from explorer.figures.curve import Curve
 from explorer.matched import Matched
 from explorer.points import Points
 from explorer.spec import Run
 from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.status import Status, duration
 from explorer.store import RunStore
-from explorer.ui import shell, state
+from explorer.ui import address, code, shell, state
+from explorer.ui.actions import actions
 from explorer.ui.align_form import Comparison
 from explorer.ui.curve import curve
 from explorer.ui.download import download
+from explorer.ui.families import key_of
+from explorer.ui.live import live
 
 POLL_S = 0.5
 QUIET = {"displaylogo": False}
@@ -51,7 +57,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
     with second:
         log = st.toggle("Logarithmic", key="log", bind="query-params")
     active = _active(_statuses(store, comparison))
-    st.fragment(_live, run_every=POLL_S if active else None)(store, comparison, i, metric, log, active)
+    live(_live, every=POLL_S, busy=active)(store, comparison, i, metric, log, active)
     path = places.matched_at(comparison.aligned[0], places.home())
     if not path.is_file():
         if not active:
@@ -62,7 +68,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
-    _takeaway(store, comparison, i)
+    _actions(store, comparison, i, metric, log)
     _details(comparison, found, i)
 
 
@@ -82,10 +88,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
     matched, _ = store.points(after.field.id)
     _progress(store, comparison, statuses)
     title = comparison.method.name.replace("_", " ")
-    straight = comparison.straight(store, i)
-    curves = [line.curve(after.field, matched, metric, name=f"after {title}")]
-    if straight:
-        curves.append(line.curve(before.field, measured, metric, ghost=True, name="before"))
+    curves = _curves(store, comparison, i, metric)
     names = [m.name or m.id for m in comparison.models]
     left, right = st.columns([5, 3], gap="large")
     with left:
@@ -106,7 +109,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
         st.session_state.pop(f"align-{after.id}", None)
         shell.go("interpolate", run=after.id, t=f"{t:g}")
     with right:
-        if straight:
+        if len(curves) > 1:
             _numbers(measured, matched, metric, after, names[i])
         elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
             st.metric("Barrier after", line.shown(found).split(" [")[0])
@@ -153,9 +156,7 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
         if len(before) and len(after):
             st.caption("The ends of both lines have to be measured first, and to have a finite loss.")
         return
-    lower = reduction(before, after, index)
-    assert lower is not None
-    scale, unit = (100.0, "points") if metric == "error" else (1.0, "nat")
+    scale, unit = _unit(metric)
     one, two = st.columns(2)
     with one:
         st.metric(f"Barrier before ({unit})", f"{scale * first.height.value:.4g}")
@@ -163,7 +164,7 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
     with two:
         st.metric(f"Barrier after ({unit})", f"{scale * second.height.value:.4g}")
         st.caption(f"95 % interval [{scale * second.height.low:.4g}, {scale * second.height.high:.4g}]")
-    st.markdown(_explain(first, second, lower, scale, unit))
+    st.markdown(_words(before, after, metric, run))
     moved = abs(first.ends[1] - second.ends[1]) > 1e-5 * max(1.0, abs(first.ends[1])) or abs(first.ends[0] - second.ends[0]) > 1e-5
     if moved:
         st.warning(
@@ -173,6 +174,20 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
         )
     else:
         st.caption(f":material/check: The aligned **{name}** computes what it computed before: the ends of both curves are equal.")
+
+
+def _unit(metric: str) -> tuple[float, str]:
+    return (100.0, "points") if metric == "error" else (1.0, "nat")
+
+
+def _words(before: Points, after: Points, metric: str, run: Run) -> str:
+    """What the alignment did to the barrier; of models of other widths, what the line after it is like."""
+    index = run.field.metrics.index(metric)
+    first, second = (barrier(points, index, name=metric) if len(points) else None for points in (before, after))
+    lower = reduction(before, after, index) if first is not None and second is not None else None
+    if first is None or second is None or lower is None:
+        return line.explain(run.field, after, metric)
+    return _explain(first, second, lower, *_unit(metric))
 
 
 def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, unit: str) -> str:
@@ -193,7 +208,7 @@ def _again(store: RunStore, comparison: Comparison) -> None:
     status = store.status(make.id)
     if status is not None and status.active:
         st.progress(0.0, text=state.sentence(status))
-        st.fragment(_wait, run_every=POLL_S)(store, make.id)
+        live(_wait, every=POLL_S, busy=True)(store, make.id)
     elif status is not None and status.state == "failed":
         st.error(status.error, icon=":material/error:")
     else:
@@ -302,28 +317,58 @@ def _symmetry(found: Matched, i: int) -> None:
     )
 
 
-def _takeaway(store: RunStore, comparison: Comparison, i: int) -> None:
+def _actions(store: RunStore, comparison: Comparison, i: int, metric: str, log: bool) -> None:
     after, model = comparison.after(i), comparison.aligned[i]
-    use, save, data, code = st.columns(4)
-    with use:
-        shell.link("interpolate", "Use the aligned models", icon=":material/show_chart:", run=after.id)
-    with save:
+    before_points, after_points = (store.points(run.field.id)[0] for run in (comparison.before(i), after))
+    if not len(after_points):
+        return
+
+    def compare() -> None:
+        st.caption(
+            "The line before the alignment is dashed in this picture. Another method is chosen in the form above; other ways between these two:"
+        )
+        shell.link("interpolate", "The line between the aligned models", icon=":material/show_chart:", run=after.id)
+        ends = {"a": key_of(comparison.models[0]), "b": key_of(comparison.models[i])}
+        shell.link("paths", "A curve between them", icon=":material/route:", **ends)
+
+    def save() -> None:
         path = places.made_at(model, places.home())
         if path.is_file():
-            download("Aligned checkpoint", path, f"{model.name}.safetensors", icon=":material/download:", key="aligned")
-    with data:
-        points, _ = store.points(after.field.id)
-        if len(points):
-            download(
-                "Data (CSV)",
-                lambda: _table(store, comparison, i).to_csv(index=False),
-                "alignment.csv",
-                mime="text/csv",
-                icon=":material/table:",
-                key="align-csv",
-            )
-    with code, st.popover("Code", icon=":material/code:", width="stretch"):
-        st.code(_code(comparison), language="python")
+            download("Aligned checkpoint", path, f"{model.name}.safetensors", icon=":material/download:", key="aligned", width="content")
+
+    actions(
+        key="align",
+        stem="alignment",
+        explain=_words(before_points, after_points, metric, after),
+        compare=compare,
+        data=lambda: _table(store, comparison, i).to_csv(index=False),
+        picture=lambda: curve_figure.html(_figure(store, comparison, i, metric, log)),
+        code=program(comparison),
+        link=address.link("align", run=comparison.after(1).id),
+        more=save,
+    )
+
+
+def _curves(store: RunStore, comparison: Comparison, i: int, metric: str) -> list[Curve]:
+    """After the alignment, and dashed before it, where a straight line led from one to the other."""
+    before, after = comparison.before(i), comparison.after(i)
+    curves = [line.curve(after.field, store.points(after.field.id)[0], metric, name=f"after {comparison.method.name.replace('_', ' ')}")]
+    if comparison.straight(store, i):
+        curves.append(line.curve(before.field, store.points(before.field.id)[0], metric, ghost=True, name="before"))
+    return curves
+
+
+def _figure(store: RunStore, comparison: Comparison, i: int, metric: str, log: bool) -> go.Figure:
+    field = comparison.after(i).field
+    names = [m.name or m.id for m in comparison.models]
+    return curve_figure.figure(
+        _curves(store, comparison, i, metric),
+        x_title=f"t   (0 = {names[0]}, 1 = {names[i]})",
+        y_title=line.y_title(field, metric),
+        title=f"{names[0]} → {names[i]}: {metric} before and after {comparison.method.name.replace('_', ' ')}",
+        footnote=line.footnote(field, store.points(field.id)[0]),
+        log=log,
+    )
 
 
 def _table(store: RunStore, comparison: Comparison, i: int) -> pd.DataFrame:
@@ -335,11 +380,11 @@ def _table(store: RunStore, comparison: Comparison, i: int) -> pd.DataFrame:
     return pd.concat(frames)
 
 
-def _code(comparison: Comparison) -> str:
-    paths = ", ".join(repr(shell.file_of(m)) for m in comparison.models)
-    return (
-        "from explorer.api import align\n\n"
-        f"aligned = align(\n    {paths},\n    method={comparison.method.name!r},\n    method_options={comparison.method.kwargs()!r},\n"
-        f"    problem={comparison.problem.name!r},\n    split={comparison.split!r},\n    samples={comparison.samples},\n    buffers={comparison.buffers!r},\n)\n"
-        "print(aligned.pairs[0].reduction())"
+def program(comparison: Comparison) -> str:
+    """Python that aligns and measures again."""
+    models = "".join(f"    {code.model(m)},\n" for m in comparison.models)
+    return code.program(
+        f"aligned = align(\n{models}    method={comparison.method.name!r},\n    method_options={comparison.method.kwargs()!r},\n"
+        f"    problem={code.problem(comparison.problem)},\n    split={comparison.split!r},\n    samples={comparison.samples},\n"
+        f"    buffers={comparison.buffers!r},\n)\nprint(aligned.pairs[0].reduction())"
     )

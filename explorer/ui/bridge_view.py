@@ -11,6 +11,7 @@ from explorer.errors import Refused
 from explorer.spec import Field, Study
 from explorer.store import RunStore
 from explorer.ui import forms, model_view, shell, state
+from explorer.ui.live import live
 
 ANSWERS = {
     "alone": "A alone",
@@ -38,7 +39,7 @@ def show(store: RunStore, field: Field) -> None:
         st.button("Train the bridge", icon=":material/alt_route:", on_click=shell.resume, args=(wish,), key=f"bridge-go-{field.id}")
         status = store.status(wish.id)
         if status is not None:
-            st.fragment(_live, run_every=0.5 if status.active else None)(store, wish, status.active)
+            live(_live, every=0.5, busy=status.active)(store, wish, status.active)
 
 
 def _live(store: RunStore, wish: Study, was_active: bool) -> None:

@@ -19,6 +19,7 @@ from explorer.spec import Look, ProblemSpec
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import problem_form, shell, state, uploads
+from explorer.ui.live import live
 
 UPLOAD_MB = 200
 RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
@@ -55,7 +56,7 @@ def add(store: RunStore) -> None:
     looks: list[str] = st.session_state.get("looks", [])
     if looks:
         active = any((s := store.status(i)) is not None and s.active for i in looks)
-        st.fragment(_looks, run_every=0.5 if active else None)(store, looks, active)
+        live(_looks, every=0.5, busy=active)(store, looks, active)
         if not active and (latest := store.status(looks[0])) is not None:
             problem_form.show(latest, again=lambda path: _look(path, None))
 

@@ -13,6 +13,7 @@ from explorer.ui import compare_report, compare_studies, mergeable, shell
 from explorer.ui.compare_form import OF, SPLITS, Comparison, Entry, form, needs
 from explorer.ui.compare_table import ERROR, INGREDIENT, REFERENCE, Seen, copied, table
 from explorer.ui.download import download
+from explorer.ui.live import live
 from explorer.ui.model_view import inspect_once, model_at, pick_active
 from explorer.ui.recipe_view import take, taking
 from explorer.ui.section import draw, stands
@@ -72,7 +73,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
         ):
             shell.want(why)
     busy = _busy(store, comparison, entry)
-    st.fragment(_live, run_every=POLL_S if busy else None)(store, comparison, entry, busy)
+    live(_live, every=POLL_S, busy=busy)(store, comparison, entry, busy)
 
 
 def _studies(store: RunStore, comparison: Comparison, entry: Entry | None) -> list[Study]:

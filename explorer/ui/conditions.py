@@ -16,9 +16,10 @@ from explorer.points import Points
 from explorer.spec import Attack, Field, ProblemSpec, Run
 from explorer.statistics import Estimate, highest
 from explorer.store import RunStore
-from explorer.ui import paths_form, shell
+from explorer.ui import address, paths_form, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
+from explorer.ui.live import live
 from explorer.ui.paths_form import Way
 from explorer.ui.several import active, asked_runs, progress, want
 
@@ -135,7 +136,7 @@ def _show(store: RunStore, cases: list[Case]) -> None:
     with right:
         log = st.toggle("Logarithmic", key="log", bind="query-params")
     busy = active(store, cases)
-    st.fragment(_live, run_every=POLL_S if busy else None)(store, cases, metric, log, busy)
+    live(_live, every=POLL_S, busy=busy)(store, cases, metric, log, busy)
     _takeaway(store, cases)
 
 
@@ -191,7 +192,7 @@ def _to_the_models(t: float | None) -> None:
             for id in st.query_params.get("runs", "").split(",")
             if (one := _run(id)) is not None and condition_of(one.field) in (PLAIN, "with the cue kept")
         ]
-        st.query_params.from_dict({"runs": ",".join(plain), "t": f"{t:g}"})
+        address.put(view=None, runs=",".join(plain), t=f"{t:g}")
 
 
 def _run(id: str) -> Run | None:

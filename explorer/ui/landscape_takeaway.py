@@ -8,34 +8,63 @@ import pandas as pd
 import streamlit as st
 
 from explorer.figures import curve as curve_figure
-from explorer.figures import line
+from explorer.figures import landscape, line
 from explorer.figures import plane as plane_figure
 from explorer.points import Array
 from explorer.spec import Run, Shifted
 from explorer.store import RunStore
-from explorer.ui import landscape_form, shell
+from explorer.ui import address, code, landscape_form, shell
+from explorer.ui.actions import actions
 from explorer.ui.download import download
+from explorer.ui.families import key_of
 from explorer.ui.landscape_seen import Picture, Seen, Style, look
 
 
 def takeaway(store: RunStore, pictures: list[Picture], style: Style) -> None:
-    """The row of buttons under the pictures."""
+    """The row under the pictures."""
     ready = [(p, s) for p in pictures if (s := look(store, p, style, [])) is not None and len(s.points)]
     if not ready:
         return
-    data, parquet, picture, code, link = st.columns(5)
-    with data:
-        download("Data (CSV)", lambda: _table(ready).to_csv(index=False), "plane.csv", mime="text/csv", icon=":material/table:", key="plane-csv")
-    with parquet:
-        download("Data (Parquet)", lambda: _parquet(_table(ready)), "plane.parquet", icon=":material/table:", key="plane-parquet")
-    with picture:
-        shown, there = ready[0]
-        download("Picture (HTML)", lambda: _html(shown, there, style), "plane.html", mime="text/html", icon=":material/image:", key="plane-html")
-    with code, st.popover("Code", icon=":material/code:", width="stretch"):
-        st.code(_code(pictures[0].run), language="python")
-    with link, st.popover("Link", icon=":material/link:", width="stretch"):
-        st.code("/landscape?" + "&".join(f"{k}={v}" for k, v in st.query_params.to_dict().items()), language=None)
-        st.caption("This address brings this picture back, on any browser that reaches this explorer.")
+    shown, there = ready[0]
+
+    def compare() -> None:
+        st.caption(
+            "Up to four planes are drawn side by side, on one scale of colours: choose several in the form above. Exact barriers with intervals:"
+        )
+        models = landscape_form.models_of(shown.run.field)
+        if len(models) > 1:
+            ends = dict(zip("ab", map(key_of, models), strict=False))
+            shell.link(
+                "interpolate", f"The line {models[0].name or models[0].id} → {models[1].name or models[1].id}", icon=":material/show_chart:", **ends
+            )
+        shell.link("paths", "Ways between two models", icon=":material/route:")
+
+    actions(
+        key="landscape",
+        stem="plane",
+        explain="\n\n".join((f"**{p.name}**: " if len(ready) > 1 else "") + words(s, style) for p, s in ready),
+        compare=compare,
+        data=lambda: _table(ready).to_csv(index=False),
+        picture=lambda: _html(shown, there, style),
+        code="\n\n".join(program(p.run) for p in pictures),
+        link=address.link("landscape", runs=",".join(p.run.id for p in pictures)),
+        more=lambda: download(
+            "Parquet", lambda: _parquet(_table(ready)), "plane.parquet", icon=":material/table:", key="plane-parquet", width="content"
+        ),
+    )
+
+
+def words(there: Seen, style: Style) -> str:
+    """A plane in words."""
+    count = there.facts.facts.get("parameters", 0)
+    return landscape.explain(
+        there.whole,
+        there.markers,
+        metric=style.metric,
+        unit=style.unit,
+        around=landscape_form.is_around(there.field),
+        dimensions=int(count) if isinstance(count, int) else 0,
+    )
 
 
 def _table(ready: list[tuple[Picture, Seen]]) -> pd.DataFrame:
@@ -67,21 +96,18 @@ def _html(picture: Picture, there: Seen, style: Style) -> str:
     return curve_figure.html(figure)
 
 
-def _code(run: Run) -> str:
+def program(run: Run) -> str:
+    """Python that measures the plane again, and looks closer where the picture needs it."""
     field = run.field
-    samples = f", samples={field.samples}" if field.samples else ""
+    how = f"    problem={code.problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n    refine=True,\n)"
     if landscape_form.is_around(field):
         first, second = field.corners[1:]
-        extent = f"extent={field.chart['extent']}, refine=True{samples}"
-        model = repr(shell.file_of(field.corners[0]))
         if isinstance(first, Shifted):
-            given = ", ".join(f"{k}={v!r}" for k, v in first.method.options)
-            how = f"directions={first.method.name!r}, options=dict({given})"
+            there = f"directions={first.method.name!r},\n    options={first.method.kwargs()!r}"
         else:
-            how = f"towards=({shell.file_of(first)!r}, {shell.file_of(second)!r})"
-        call = f"landscape_around(\n    {model},\n    {how},\n    {extent},\n)"
+            there = f"towards=({code.model(first)}, {code.model(second)})"
+        call = f"landscape_around(\n    {code.model(field.corners[0])},\n    {there},\n    extent={field.chart['extent']},\n{how}"
     else:
-        files = "".join(f"    {shell.file_of(c)!r},\n" for c in field.corners)
-        call = f"landscape(\n{files}    refine=True{samples},\n)"
-    name = call.partition("(")[0]
-    return f"from explorer.api import {name}\n\nplane = {call}\nprint(plane.certificate())\nplane.figure().show()\n"
+        corners = "".join(f"    {code.model(c)},\n" for c in field.corners)
+        call = f"landscape(\n{corners}    margin={field.chart['margin']},\n{how}"
+    return code.program(f"plane = {call}\nprint(plane.certificate())\nplane.figure().show()")

@@ -19,7 +19,8 @@ from explorer.ui.curve import curve
 from explorer.ui.families import choices, families, key_of
 from explorer.ui.landscape_form import COARSE
 from explorer.ui.landscape_seen import SIZES, Picture, Seen, Style, finest, look, span
-from explorer.ui.landscape_takeaway import takeaway
+from explorer.ui.landscape_takeaway import takeaway, words
+from explorer.ui.live import live
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.plane import Spot, plane
 from explorer.ui.several import active, progress, want
@@ -42,7 +43,7 @@ def show(store: RunStore, runs: list[Run]) -> None:
     for picture in pictures:
         _refine_by_itself(store, picture)
     busy = _busy(store, pictures, runs)
-    st.fragment(_live, run_every=POLL_S if busy else None)(store, runs, pictures, style, others, busy)
+    live(_live, every=POLL_S, busy=busy)(store, runs, pictures, style, others, busy)
     takeaway(store, pictures, style)
     if len(pictures) == 1 and (there := look(store, pictures[0], style, [])) is not None:
         shape.topology(there.whole, there.points, first.metrics.index(style.metric), scale=style.scale, unit=style.unit)
@@ -143,7 +144,7 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
                 _finer(store, picture, there)
     if len(pictures) == 1 and seen[0] is not None:
         with columns[1]:
-            _words(seen[0], style)
+            st.markdown(words(seen[0], style))
             _sections(seen[0], runs, style)
     if len(pictures) == 1 and seen[0] is not None and len(seen[0].field.corners) > 3:
         _snapshots(seen[0], style)
@@ -222,20 +223,6 @@ def _finer(store: RunStore, picture: Picture, there: Seen) -> None:
 def _more(label: str, icon: str, run: Run, seconds: float, picture: Picture) -> None:
     help = f"About {duration(seconds)} of computing; what is measured stays."
     st.button(label, icon=icon, on_click=shell.resume, args=(run,), key=f"{label[:5]}-{picture.run.id}", help=help)
-
-
-def _words(there: Seen, style: Style) -> None:
-    count = there.facts.facts.get("parameters", 0)
-    st.markdown(
-        landscape.explain(
-            there.whole,
-            there.markers,
-            metric=style.metric,
-            unit=style.unit,
-            around=landscape_form.is_around(there.field),
-            dimensions=int(count) if isinstance(count, int) else 0,
-        )
-    )
 
 
 def _sections(there: Seen, runs: list[Run], style: Style) -> None:

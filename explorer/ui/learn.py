@@ -18,6 +18,7 @@ from explorer.store import RunStore
 from explorer.ui import lesson_picture, shell
 from explorer.ui.actions import actions
 from explorer.ui.hands import HANDS
+from explorer.ui.live import live
 from explorer.ui.several import active, progress, want
 
 POLL_S = 0.3
@@ -206,8 +207,7 @@ def _wished(store: RunStore, parts: list[Part]) -> bool:
 def _follow(store: RunStore, here: Place, parts: list[Part]) -> None:
     """The button to run, then how far it is, then the way on."""
     busy = active(store, parts)
-    # A button in a fragment would redraw the fragment alone; what is not going to change needs none.
-    (st.fragment(_progress, run_every=POLL_S) if busy else _progress)(store, here, parts, busy)
+    live(_progress, every=POLL_S, busy=busy)(store, here, parts, busy)
 
 
 def _progress(store: RunStore, here: Place, parts: list[Part], was_busy: bool) -> None:

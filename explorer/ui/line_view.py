@@ -13,9 +13,11 @@ from explorer.spec import Field, Run
 from explorer.statistics import Barrier, barrier
 from explorer.status import Status
 from explorer.store import RunStore
-from explorer.ui import address, shell, state
+from explorer.ui import address, code, shell, state
+from explorer.ui.actions import actions
 from explorer.ui.curve import curve
-from explorer.ui.download import download
+from explorer.ui.families import key_of
+from explorer.ui.live import live
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active
 
 POLL_S = 0.5
@@ -46,8 +48,8 @@ def show(store: RunStore, run_id: str) -> None:
     if t is not None and status.state == "done":
         inspect_once(store, run.field, (t,))
     polling = status.active or pick_active(store, run.field, (t,) if t is not None else None)
-    st.fragment(_live, run_every=POLL_S if polling else None)(store, run_id, metric, log, [others[i] for i in chosen], polling)
-    _takeaway(store, run, metric, log)
+    live(_live, every=POLL_S, busy=polling)(store, run_id, metric, log, [others[i] for i in chosen], polling)
+    _actions(store, run, metric, log)
 
 
 def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Status], was_polling: bool) -> None:
@@ -184,47 +186,38 @@ def _diverged_end(field: Field, points: Points) -> None:
         )
 
 
-def _takeaway(store: RunStore, run: Run, metric: str, log: bool) -> None:
-    """Data, picture, code and link."""
+def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
+    """What one can do with the picture."""
     points, _ = store.points(run.field.id)
     if not len(points):
         return
     a, b = line.names(run.field)
-    stem = f"{a}-to-{b}-{metric}"
-    data, picture, code, link = st.columns(4)
-    with data:
-        download(
-            "Data (CSV)",
-            lambda: pd.DataFrame(line.table(run.field, points)).to_csv(index=False),
-            f"{stem}.csv",
-            mime="text/csv",
-            icon=":material/table:",
-            key="csv",
-        )
-    with picture:
-        download(
-            "Picture (HTML)",
-            lambda: curve_figure.html(line.figure_of(run.field, points, metric, log=log)),
-            f"{stem}.html",
-            mime="text/html",
-            icon=":material/image:",
-            key="html",
-        )
-    with code, st.popover("Code", icon=":material/code:", width="stretch"):
-        st.code(_code(run), language="python")
-    with link, st.popover("Link", icon=":material/link:", width="stretch"):
-        t = _asked_t()
-        st.code(f"/interpolate?run={run.id}&metric={metric}{f'&t={t:g}' if t is not None else ''}", language=None)
-        st.caption("This address brings this picture back, on any browser that reaches this explorer.")
+
+    def compare() -> None:
+        st.caption("**Compare with other lines**, above, draws other measured lines into this picture. Other ways between these two models:")
+        ends = dict(zip("ab", map(key_of, run.field.corners), strict=True))
+        shell.link("align", "Their units in one order", icon=":material/join_inner:", **ends)
+        shell.link("paths", "A curve between them", icon=":material/route:", **ends)
+
+    actions(
+        key="line",
+        stem=f"{a}-to-{b}-{metric}",
+        explain=line.explain(run.field, points, metric),
+        compare=compare,
+        data=lambda: pd.DataFrame(line.table(run.field, points)).to_csv(index=False),
+        picture=lambda: curve_figure.html(line.figure_of(run.field, points, metric, log=log)),
+        code=program(run),
+        link=address.link("interpolate", run=run.id),
+    )
 
 
-def _code(run: Run) -> str:
-    a, b = map(shell.file_of, run.field.corners)
-    problem = run.field.problem.name
-    return (
-        "from explorer.api import interpolate\n\n"
-        f"line = interpolate(\n    {a!r},\n    {b!r},\n    problem={problem!r},\n    split={run.field.split!r},\n    samples={run.field.samples},\n"
-        f"    buffers={run.field.buffers!r},\n    sampler={run.sampler.name!r},\n    options={run.sampler.kwargs()!r},\n)\n"
+def program(run: Run) -> str:
+    """Python that measures the line again."""
+    a, b = map(code.model, run.field.corners)
+    return code.program(
+        f"line = interpolate(\n    {a},\n    {b},\n    problem={code.problem(run.field.problem)},\n    split={run.field.split!r},\n"
+        f"    samples={run.field.samples},\n    buffers={run.field.buffers!r},\n    sampler={run.sampler.name!r},\n"
+        f"    options={run.sampler.kwargs()!r},\n)\n"
         'print(line.barrier("loss"))\nline.figure().show()'
     )
 

@@ -23,6 +23,7 @@ from explorer.store import RunStore
 from explorer.ui import shell
 from explorer.ui.download import download
 from explorer.ui.families import choices, families, family_of, key_of
+from explorer.ui.live import live
 from explorer.ui.several import active, asked_runs, progress, want
 
 POLL_S = 1.0
@@ -123,7 +124,7 @@ def _show(store: RunStore, pairs: list[Pair]) -> None:
         st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed") or "error"
     )
     busy = active(store, pairs)
-    st.fragment(_live, run_every=POLL_S if busy else None)(store, pairs, metric, busy)
+    live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
 
 
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> None:

@@ -20,6 +20,7 @@ from explorer.store import RunStore
 from explorer.ui import address, bridge_view, paths_form, paths_plane, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
+from explorer.ui.live import live
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.paths_form import Way, trained
 from explorer.ui.plane import Spot
@@ -80,7 +81,7 @@ def show(store: RunStore, ways: list[Way]) -> None:
         if (asked := _asked(chosen)) is not None:
             inspect_once(store, *asked)
     active = _active(store, ways, chosen)
-    st.fragment(_live, run_every=POLL_S if active else None)(store, ways, chosen, metric, log, by_length, with_plane, active)
+    live(_live, every=POLL_S, busy=active)(store, ways, chosen, metric, log, by_length, with_plane, active)
     _takeaway(store, ways, metric)
     if status is not None and status.state == "done":
         bridge_view.show(store, chosen.run.field)

@@ -9,7 +9,7 @@ import streamlit as st
 from explorer import places
 from explorer.spec import Fused, Loaded, Make, Recipe
 from explorer.store import RunStore
-from explorer.ui import shell
+from explorer.ui import code, shell
 from explorer.ui.download import download
 
 
@@ -62,9 +62,9 @@ def as_json(recipe: Recipe) -> str:
 def as_python(recipe: Recipe, file: str) -> str:
     """Code that makes the model: by its ingredients where these are files, else from the recipe's file."""
     if not isinstance(recipe, Fused) or not all(isinstance(m, Loaded) for m in recipe.models):
-        return f"from explorer.api import make\n\nprint(make({file!r}))  # where the checkpoint lies"
-    models = ",\n    ".join(repr(shell.file_of(m)) for m in recipe.models)
-    lines = [f"method={recipe.method.name!r}", f"method_options={recipe.method.kwargs()!r}", f"buffers={recipe.buffers!r}"]
-    if recipe.problem.name:
-        lines.append(f"problem={recipe.problem.name!r}")
-    return f"from explorer.api import fuse\n\nprint(fuse(\n    {models},\n    " + ",\n    ".join(lines) + ",\n))  # where the checkpoint lies"
+        return code.program(f"print(make({file!r}))  # where the checkpoint lies")
+    models = "".join(f"    {code.model(m)},\n" for m in recipe.models)
+    return code.program(
+        f"merged = fuse(\n{models}    method={recipe.method.name!r},\n    method_options={recipe.method.kwargs()!r},\n    buffers={recipe.buffers!r},\n"
+        f"    problem={code.problem(recipe.problem)},\n)\nprint(merged)  # where the checkpoint lies"
+    )

@@ -15,6 +15,7 @@ from explorer.store import RunStore
 from explorer.ui import landscape_form, shell, state
 from explorer.ui.align_form import Comparison
 from explorer.ui.landscape_form import PLANES
+from explorer.ui.live import live
 
 PAGE = 20
 
@@ -28,7 +29,7 @@ def show(store: RunStore) -> None:
         return
     only = st.pills("Show", ["waiting", "running", "done", "failed", "stopped"], selection_mode="multi", key="states")
     active = any(s.active for s in runs)
-    st.fragment(_list, run_every=1.0 if active else None)(store, tuple(only), active)
+    live(_list, every=1.0, busy=active)(store, tuple(only), active)
 
 
 def _runs(store: RunStore) -> list[Status]:

@@ -20,6 +20,7 @@ from explorer.statistics import band
 from explorer.store import RunStore
 from explorer.topology import minima
 from explorer.ui import forms, shell, state
+from explorer.ui.live import live
 
 MOST = 6  # models whose sharpness is shown side by side
 SCALES = {
@@ -83,7 +84,7 @@ def _study(
         )
         if status is not None:
             names = [m.name or m.id for m in chosen]
-            st.fragment(_live, run_every=0.5 if status.active else None)(store, wish, names, draw, status.active)
+            live(_live, every=0.5, busy=status.active)(store, wish, names, draw, status.active)
 
 
 def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, list[str]], None], was_active: bool) -> None:

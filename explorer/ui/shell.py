@@ -14,7 +14,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from explorer import places, roots
 from explorer.errors import Refused
 from explorer.hire import hire
-from explorer.spec import Loaded, Recipe, Wish
+from explorer.spec import Wish
 from explorer.store import RunStore
 from explorer.ui import gate
 
@@ -165,8 +165,3 @@ def _excused() -> Generator[None, None, None]:
     except Refused as refusal:
         st.toast(str(refusal), icon=":material/error:")
         st.session_state["trouble"] = str(refusal)
-
-
-def file_of(recipe: Recipe) -> str:
-    """Where a model's file lies, as one would write it in code."""
-    return (recipe.path or recipe.name) if isinstance(recipe, Loaded) else str(places.made_at(recipe, places.home()))

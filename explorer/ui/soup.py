@@ -22,6 +22,7 @@ from explorer.ui import soup_simplex as simplex
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.families import choices, families, family_of, key_of
+from explorer.ui.live import live
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.recipe_view import take
 from explorer.ui.several import active, asked_runs, progress, want
@@ -101,7 +102,7 @@ def _show(store: RunStore, kitchen: Kitchen) -> None:
             shell.want(wish, urgent=True)
     simplex.choose(kitchen)
     busy = _busy(store, kitchen)
-    st.fragment(_live, run_every=POLL_S if busy else None)(store, kitchen, tasks, busy)
+    live(_live, every=POLL_S, busy=busy)(store, kitchen, tasks, busy)
 
 
 def _busy(store: RunStore, kitchen: Kitchen) -> bool:

@@ -21,6 +21,7 @@ from explorer.ui import address, shell
 from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.families import Family, families
+from explorer.ui.live import live
 from explorer.ui.several import active, asked_runs, progress, want
 from explorer.ui.stability_form import Pair, epoch_of, form, lines_of
 
@@ -81,7 +82,7 @@ def _show(store: RunStore, pairs: list[Pair]) -> None:
         st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed") or "error"
     )
     busy = active(store, pairs)
-    st.fragment(_live, run_every=POLL_S if busy else None)(store, pairs, metric, busy)
+    live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
 
 
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> None:

@@ -23,6 +23,7 @@ from explorer.ui import address, shell, train_more
 from explorer.ui.curve import Curve, curve
 from explorer.ui.download import download
 from explorer.ui.landscape_form import COARSE
+from explorer.ui.live import live
 from explorer.ui.model_view import inspect, model_at, pick_active
 from explorer.ui.plane import Spot, plane
 from explorer.ui.several import active, progress
@@ -49,7 +50,7 @@ def show(store: RunStore, whole: Trajectory) -> None:
         st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed") or "loss"
     )
     busy = _busy(store, whole)
-    st.fragment(_live, run_every=POLL_S if busy else None)(store, whole, metric, busy)
+    live(_live, every=POLL_S, busy=busy)(store, whole, metric, busy)
     with st.expander("What these averages are", icon=":material/menu_book:"):
         first = whole.models[0]
         known = [("train", first.method.name)] if isinstance(first, Trained) else []

@@ -196,6 +196,7 @@ def test_a_point_measured_while_the_page_is_drawn_is_looked_for_again(visit, reg
 
         from explorer.ui import line_view, model_view, shell
 
+        shell.navigation(hidden=True)  # links lead to pages that are known
         run = shell.store().status(st.query_params["run"])
         if "clicked" in st.session_state:
             line_view.show(shell.store(), run.id)

@@ -1,0 +1,56 @@
+"""What a page shows, as Python that makes it again in a notebook: the sources of single values, and the imports of the whole."""
+
+from __future__ import annotations
+
+import ast
+from pprint import pformat
+
+from explorer import places
+from explorer.spec import Loaded, Method, ProblemSpec, Recipe, Run, Spec
+
+ROOMS = {
+    "explorer": ("methods",),
+    "explorer.api": ("align", "connect", "fuse", "interpolate", "landscape", "landscape_around", "loaded", "make", "points", "train"),
+    "explorer.soups": ("walk",),
+    "explorer.spec": ("Field", "Fused", "Run", "Spec"),
+    "explorer.statistics": ("barrier", "highest"),
+    "itertools": ("combinations",),
+}
+
+
+def program(body: str) -> str:
+    """The body under the imports of the names that it uses."""
+    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    found = {room: [name for name in names if name in used] for room, names in ROOMS.items()}
+    return "\n".join(f"from {room} import {', '.join(names)}" for room, names in found.items() if names) + f"\n\n{body}"
+
+
+def problem(spec: ProblemSpec) -> str:
+    """A shipped problem by its name, any other one in full."""
+    shipped = bool(spec.name) and (places.root() / "sample_models" / spec.name / "problem.toml").is_file() and not spec.code
+    return repr(spec.name) if shipped else whole(spec)
+
+
+def model(recipe: Recipe) -> str:
+    """A checkpoint by its file, any other model by its recipe."""
+    return repr(str(places.expand(recipe.path))) if isinstance(recipe, Loaded) and recipe.path else whole(recipe)
+
+
+def models(recipes: tuple[Recipe, ...]) -> str:
+    """Several of them, one a line, as recipes."""
+    return "(\n" + "".join(f"    loaded({model(r)}),\n" for r in recipes) + ")"
+
+
+def method(kind: str, how: Method) -> str:
+    """A method with its options."""
+    return f"methods.method({kind!r}, {how.name!r}, {how.kwargs()!r})"
+
+
+def run(wish: Run) -> str:
+    """A run by its field and its sampler, whole."""
+    return whole(wish)
+
+
+def whole(spec: Spec) -> str:
+    """Anything that can be asked for, with all that is in it."""
+    return f"Spec.from_json({pformat(spec.to_json(), width=140, compact=True, sort_dicts=False)})"
