@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from pprint import pformat
 
 from explorer import places
@@ -11,6 +12,7 @@ from explorer.spec import Loaded, Method, ProblemSpec, Recipe, Run, Spec
 ROOMS = {
     "explorer": ("methods",),
     "explorer.api": ("align", "connect", "fuse", "interpolate", "landscape", "landscape_around", "loaded", "make", "points", "train"),
+    "explorer.problem": ("find",),
     "explorer.soups": ("walk",),
     "explorer.spec": ("Field", "Fused", "Run", "Spec"),
     "explorer.statistics": ("barrier", "highest"),
@@ -31,6 +33,12 @@ def problem(spec: ProblemSpec) -> str:
     return repr(spec.name) if shipped else whole(spec)
 
 
+def spec_of(spec: ProblemSpec) -> str:
+    """The same where a problem itself is wanted, not its name."""
+    by_name = problem(spec)
+    return by_name if by_name.startswith("Spec.") else f"find({by_name})"
+
+
 def model(recipe: Recipe) -> str:
     """A checkpoint by its file, any other model by its recipe."""
     return repr(str(places.expand(recipe.path))) if isinstance(recipe, Loaded) and recipe.path else whole(recipe)
@@ -46,9 +54,19 @@ def method(kind: str, how: Method) -> str:
     return f"methods.method({kind!r}, {how.name!r}, {how.kwargs()!r})"
 
 
-def run(wish: Run) -> str:
-    """A run by its field and its sampler, whole."""
-    return whole(wish)
+def how(run: Run) -> str:
+    """What a line is measured on, as arguments that `interpolate`, `align` and `connect` share."""
+    field = run.field
+    return (
+        f"how = dict(\n    problem={problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n"
+        f"    sampler={run.sampler.name!r},\n    options={run.sampler.kwargs()!r},\n)\n"
+    )
+
+
+def runs(named: Mapping[str, Run]) -> str:
+    """Several runs, whole, and their points by the same names."""
+    wishes = "".join(f"    {name!r}: {whole(run)},\n" for name, run in named.items())
+    return f"runs = {{\n{wishes}}}\nmeasured = {{name: points(run) for name, run in runs.items()}}\n"
 
 
 def whole(spec: Spec) -> str:

@@ -7,12 +7,13 @@ import streamlit as st
 
 from explorer.facts import Made
 from explorer.points import Points
-from explorer.spec import SplitName, Study
+from explorer.spec import Fused, SplitName, Study
 from explorer.store import RunStore
-from explorer.ui import compare_report, compare_studies, mergeable, shell
+from explorer.ui import address, code, compare_report, compare_studies, mergeable, shell
+from explorer.ui.actions import actions
 from explorer.ui.compare_form import OF, SPLITS, Comparison, Entry, form, needs
 from explorer.ui.compare_table import ERROR, INGREDIENT, REFERENCE, Seen, copied, table
-from explorer.ui.download import download
+from explorer.ui.families import key_of
 from explorer.ui.live import live
 from explorer.ui.model_view import inspect_once, model_at, pick_active
 from explorer.ui.recipe_view import take, taking
@@ -20,6 +21,11 @@ from explorer.ui.section import draw, stands
 from explorer.ui.several import active, asked_runs, progress, want
 
 POLL_S = 0.5
+FUSE = "fuse"
+LIMITS = (
+    "The best is the one with the lowest **validation** error; what is reported is of the **test** split, paired sample by sample. Several methods are"
+    " compared with one: of twenty that are as good, one will look worse by chance."
+)
 
 
 def page(store: RunStore) -> None:
@@ -74,6 +80,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
             shell.want(why)
     busy = _busy(store, comparison, entry)
     live(_live, every=POLL_S, busy=busy)(store, comparison, entry, busy)
+    _actions(store, comparison, entry)
 
 
 def _studies(store: RunStore, comparison: Comparison, entry: Entry | None) -> list[Study]:
@@ -108,7 +115,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         shell.want(wish)
     busy = _busy(store, comparison, entry)
     progress(store, comparison.tasks(), key="compare")
-    _table(store, comparison, known, best, entry)
+    _table(known)
     mergeable.show(store, comparison)
     for wish in _studies(store, comparison, entry):
         stands(store, wish, wish.method.name.replace("_", " ").capitalize())
@@ -130,7 +137,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         shell.tend()
 
 
-def _table(store: RunStore, comparison: Comparison, known: list[Seen], best: int | None, entry: Entry | None) -> None:
+def _table(known: list[Seen]) -> None:
     rows = table(known)
     if not len(rows):
         return
@@ -151,22 +158,49 @@ def _table(store: RunStore, comparison: Comparison, known: list[Seen], best: int
         },
     )
     st.markdown(compare_report.says(rows))
-    st.caption(
-        "The best is the one with the lowest **validation** error; what is reported is of the **test** split, paired sample by sample. Several methods are"
-        f" compared with one: of twenty that are as good, one will look worse by chance. {copied(known)}"
+    st.caption(f"{LIMITS} {copied(known)}")
+
+
+def _actions(store: RunStore, comparison: Comparison, entry: Entry | None) -> None:
+    known = seen(store, comparison)
+    rows = table(known)
+    if not len(rows):
+        return
+    best = best_ingredient(known, comparison)
+
+    def compare() -> None:
+        st.caption("More methods are chosen in the form above. The models themselves, elsewhere:")
+        first = key_of(comparison.ingredients[0])
+        shell.link("soup", "What each is worth in an average", icon=":material/soup_kitchen:", a=first)
+        shell.link("paths", "The barriers between them", icon=":material/hub:", view="many", a=first)
+
+    actions(
+        key="compare",
+        stem="comparison",
+        explain=f"{compare_report.says(rows)}\n\n{LIMITS} {copied(known)}",
+        compare=compare,
+        data=lambda: rows.to_csv(index=False),
+        picture=lambda: compare_report.report(store, comparison, known, rows, best, entry),
+        code=program(comparison),
+        link=address.link("compare"),
     )
-    data, report, _ = st.columns([1, 1, 3])
-    with data:
-        download("Data (CSV)", lambda: rows.to_csv(index=False), "compare.csv", mime="text/csv", icon=":material/table:", key="compare-csv")
-    with report:
-        download(
-            "Report (HTML)",
-            lambda: compare_report.report(store, comparison, known, rows, best, entry),
-            "comparison.html",
-            mime="text/html",
-            icon=":material/description:",
-            key="compare-report",
-        )
+
+
+def program(comparison: Comparison) -> str:
+    """Python that merges and measures again."""
+    merged = {e.name: e.model for e in comparison.entries if isinstance(e.model, Fused)}
+    given = next((m.models for m in merged.values()), comparison.ingredients)
+    calls = "".join(
+        f"    {name!r}: {f'Fused(problem, models, {code.method(FUSE, m.method)}, {m.buffers!r})' if m.models == given else code.whole(m)},\n"
+        for name, m in merged.items()
+    )
+    return code.program(
+        f"models = {code.models(given)}\nproblem = {code.spec_of(comparison.problem)}\nmerged = {{\n{calls}}}\n"
+        "for name, model in [*((m.name, m) for m in models), *merged.items()]:\n"
+        '    field = Field(problem, (model,), methods.method("chart", "mixture"), split="test")\n'
+        '    found = points(Run(field, methods.method("sample", "given", {"at": (1.0,)})))\n'
+        "    print(name, dict(zip(field.metrics, found.means()[0])))"
+    )
 
 
 def best_ingredient(known: list[Seen], comparison: Comparison) -> int | None:

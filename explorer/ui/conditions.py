@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -10,15 +10,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer.figures import line
+from explorer.figures import curve as curve_figure
+from explorer.figures import line, report
+from explorer.figures.curve import Curve
 from explorer.mechanisms import interventions, similarity
 from explorer.points import Points
 from explorer.spec import Attack, Field, ProblemSpec, Run
 from explorer.statistics import Estimate, highest
 from explorer.store import RunStore
-from explorer.ui import address, paths_form, shell
+from explorer.ui import address, code, paths_form, shell
+from explorer.ui.actions import actions
 from explorer.ui.curve import curve
-from explorer.ui.download import download
 from explorer.ui.live import live
 from explorer.ui.paths_form import Way
 from explorer.ui.several import active, asked_runs, progress, want
@@ -137,7 +139,7 @@ def _show(store: RunStore, cases: list[Case]) -> None:
         log = st.toggle("Logarithmic", key="log", bind="query-params")
     busy = active(store, cases)
     live(_live, every=POLL_S, busy=busy)(store, cases, metric, log, busy)
-    _takeaway(store, cases)
+    _actions(store, cases, metric, log)
 
 
 def _live(store: RunStore, cases: list[Case], metric: str, log: bool, was_active: bool) -> None:
@@ -169,7 +171,7 @@ def _picture(cases: list[Case], condition: str, points: dict[Case, Points], metr
     a, b = line.names(field)
     st.markdown(f"**Inputs {condition}**")
     curve(
-        [replace(line.curve(case.run.field, points[case], metric, name=case.way), chord=None, peak=None) for case in cases],
+        [_curve(case, points[case], metric) for case in cases],
         key=f"conditions-{cases[0].run.id}",
         x_title=f"t   (0 = {a}, 1 = {b})",
         y_title=line.y_title(field, metric),
@@ -184,15 +186,20 @@ def _picture(cases: list[Case], condition: str, points: dict[Case, Points], metr
     )
 
 
+def _curve(case: Case, points: Points, metric: str) -> Curve:
+    return replace(line.curve(case.run.field, points, metric, name=case.way), chord=None, peak=None)
+
+
 def _to_the_models(t: float | None) -> None:
     """From a place on a picture to the same place among the ways as they are."""
     if t is not None:
-        plain = [
-            id
-            for id in st.query_params.get("runs", "").split(",")
-            if (one := _run(id)) is not None and condition_of(one.field) in (PLAIN, "with the cue kept")
-        ]
-        address.put(view=None, runs=",".join(plain), t=f"{t:g}")
+        address.put(view=None, runs=_plain(), t=f"{t:g}")
+
+
+def _plain() -> str:
+    """Those of the address's runs that are on inputs as they are, as an address has them."""
+    known = [(id, one) for id in st.query_params.get("runs", "").split(",") if (one := _run(id)) is not None]
+    return ",".join(id for id, one in known if condition_of(one.field) in (PLAIN, "with the cue kept"))
 
 
 def _run(id: str) -> Run | None:
@@ -242,20 +249,65 @@ def _interval(found: Estimate) -> str:
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-def _takeaway(store: RunStore, cases: list[Case]) -> None:
-    frames: list[pd.DataFrame] = []
-    for case in cases:
-        points, _ = store.points(case.run.field.id)
-        if len(points):
-            frames.append(pd.DataFrame({"way": case.way, "inputs": case.condition, **line.table(case.run.field, points)}))
-    if frames:
-        data, _ = st.columns([1, 4])
-        with data:
-            download(
-                "Data (CSV)",
-                lambda: pd.concat(frames).to_csv(index=False),
-                "conditions.csv",
-                mime="text/csv",
-                icon=":material/table:",
-                key="conditions-csv",
-            )
+def _actions(store: RunStore, cases: list[Case], metric: str, log: bool) -> None:
+    points = {case: found for case in cases if len(found := store.points(case.run.field.id)[0])}
+    if not points:
+        return
+
+    def compare() -> None:
+        st.caption("Other ways and other conditions are chosen in the form above; a picture for each stands beside the others.")
+        if runs := _plain():
+            shell.link("paths", "The models on these ways, inputs as they are", icon=":material/route:", runs=runs)
+
+    actions(
+        key="conditions",
+        stem="conditions",
+        explain=words(points, metric),
+        compare=compare,
+        data=lambda: pd.concat(
+            [pd.DataFrame({"way": c.way, "inputs": c.condition, **line.table(c.run.field, found)}) for c, found in points.items()]
+        ).to_csv(index=False),
+        picture=lambda: report.page("Ways between two models under conditions", _pictures(points, metric, log), None),
+        code=program(cases),
+        link=address.link("paths"),
+    )
+
+
+def words(points: Mapping[Case, Points], metric: str) -> str:
+    """How high each way gets under each condition."""
+    scale, unit = (100.0, "%") if metric == "error" else (1.0, "nat")
+    tops = {case: highest(found, case.run.field.metrics.index(metric)) for case, found in points.items()}
+    said = [f"- **{c.name}**: at most {scale * t.value:.4g} [{scale * t.low:.4g}, {scale * t.high:.4g}] {unit}" for c, t in tops.items()]
+    return (
+        f"The highest measured {metric} on each way:\n"
+        + "\n".join(said)
+        + (
+            "\n\nEvery condition is measured on the same samples. An attack is found by gradient ascent: the true worst case may be higher. Intervals are 95 %, of"
+            " the samples, not of training seeds."
+        )
+    )
+
+
+def _pictures(points: Mapping[Case, Points], metric: str, log: bool) -> list[report.Section]:
+    """One picture for each condition."""
+    made: list[report.Section] = []
+    for condition in dict.fromkeys(case.condition for case in points):
+        those = {case: found for case, found in points.items() if case.condition == condition}
+        field = next(iter(those)).run.field
+        figure = curve_figure.figure(
+            [_curve(case, found, metric) for case, found in those.items()],
+            x_title=line.x_title(field),
+            y_title=line.y_title(field, metric),
+            title=f"Inputs {condition}",
+            footnote=line.footnote(field, next(iter(those.values()))),
+            log=log,
+        )
+        made.append(report.Section(f"Inputs {condition}", figure=figure))
+    return made
+
+
+def program(cases: Sequence[Case]) -> str:
+    """Python that measures the ways under the conditions again."""
+    error = cases[0].run.field.metrics.index("error")
+    body = f"for name, found in measured.items():\n    print(name, highest(found, {error}))"
+    return code.program(code.runs({case.name: case.run for case in cases}) + body)

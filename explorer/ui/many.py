@@ -11,17 +11,18 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from explorer import methods, tree
-from explorer.figures import matrix
+from explorer.figures import matrix, report
 from explorer.figures import tree as tree_figure
 from explorer.points import Array, Points
 from explorer.spec import Aligned, Field, ProblemSpec, Recipe, Run
-from explorer.statistics import Barrier, barrier, reduction
+from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.store import RunStore
-from explorer.ui import shell
-from explorer.ui.download import download
+from explorer.ui import address, code, shell
+from explorer.ui.actions import actions
 from explorer.ui.families import choices, families, family_of, key_of
 from explorer.ui.live import live
 from explorer.ui.several import active, asked_runs, progress, want
@@ -119,69 +120,112 @@ def _line(problem: ProblemSpec, a: Recipe, b: Recipe, align: str | None) -> Pair
     return Pair(a, b, bool(align), Run(Field(problem, corners, methods.method("chart", "line")), methods.method("sample", "adaptive")))
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is known of the pairs in one metric; heights: (n, n) by whether the pairs are aligned."""
+
+    pairs: list[Pair]
+    points: dict[Pair, Points]
+    found: dict[Pair, Barrier | None]
+    models: list[Recipe]
+    heights: dict[bool, Array]
+    metric: str
+
+    @property
+    def names(self) -> list[str]:
+        """What the models are called."""
+        return [_name(m) for m in self.models]
+
+    @property
+    def unit(self) -> tuple[float, str]:
+        """What heights are multiplied by, and what they are then."""
+        return (100.0, "points of error") if self.metric == "error" else (1.0, "nat")
+
+    @property
+    def top(self) -> float:
+        """The highest of all, for one scale of colours."""
+        return max((float(np.nanmax(h)) for h in self.heights.values() if np.isfinite(h).any()), default=1.0) or 1.0
+
+
+def _seen(store: RunStore, pairs: list[Pair], metric: str) -> Seen:
+    points = {pair: store.points(pair.run.field.id)[0] for pair in pairs}
+    models = list(dict.fromkeys(m for pair in pairs for m in (pair.a, pair.b)))
+    found = {pair: _barrier(pair, points[pair], metric) for pair in pairs}
+    scale = 100.0 if metric == "error" else 1.0
+    kinds = [kind for kind in (False, True) if any(pair.aligned == kind for pair in pairs)]
+    heights = {kind: _matrix([p for p in pairs if p.aligned == kind], found, models) * scale for kind in kinds}
+    return Seen(pairs, points, found, models, heights, metric)
+
+
 def _show(store: RunStore, pairs: list[Pair]) -> None:
     metric = (
         st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed") or "error"
     )
     busy = active(store, pairs)
     live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
+    _actions(store, _seen(store, pairs, metric))
 
 
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> None:
     busy = active(store, pairs)
-    points = {pair: store.points(pair.run.field.id)[0] for pair in pairs}
+    seen = _seen(store, pairs, metric)
     progress(store, pairs, key="many")
-    models = list(dict.fromkeys(m for pair in pairs for m in (pair.a, pair.b)))
-    names = [_name(m) for m in models]
-    scale, unit = (100.0, "points of error") if metric == "error" else (1.0, "nat")
-    found = {pair: _barrier(pair, points[pair], metric) for pair in pairs}
-    shown = [kind for kind in (False, True) if any(pair.aligned == kind for pair in pairs)]
-    heights = {kind: _matrix([p for p in pairs if p.aligned == kind], found, models) * scale for kind in shown}
-    finite = [float(np.nanmax(h)) for h in heights.values() if np.isfinite(h).any()]
-    top = max(finite, default=1.0) or 1.0
-    for column, kind in zip(st.columns(len(shown)), shown, strict=True):
+    for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
         with column:
-            title = f"Barrier ({unit}), {'each pair aligned' if kind else 'as they are'}"
-            st.plotly_chart(matrix.figure(heights[kind], names, title=title, top=top), key=f"many-matrix-{kind}", config={"displaylogo": False})
-    for column, kind in zip(st.columns(len(shown)), shown, strict=True):
+            st.plotly_chart(_squares(seen, kind), key=f"many-matrix-{kind}", config={"displaylogo": False})
+    for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
         with column:
-            _tree(store, [p for p in pairs if p.aligned == kind], heights[kind], models, names, unit, top, kind)
-    _table(store, pairs, found, points, metric, scale, unit)
+            if (drawn := _tree(store, seen, kind)) is not None:
+                st.plotly_chart(drawn, key=f"many-tree-{kind}", config={"displaylogo": False})
+    if len(table := _table(seen)):
+        unit = seen.unit[1]
+        st.dataframe(
+            table,
+            hide_index=True,
+            column_config={
+                f"barrier ({unit})": st.column_config.NumberColumn(format="%.4g"),
+                "aligned": st.column_config.NumberColumn(format="%.4g"),
+                "line": st.column_config.LinkColumn(display_text="look"),
+            },
+        )
+        st.caption(
+            "Each barrier is the highest of about a dozen points of the line; every interval is of that pair alone, not of the largest of them all."
+        )
     if was_active != busy:
         st.rerun()
     if busy:
         shell.tend()
 
 
-def _tree(
-    store: RunStore, pairs: list[Pair], heights: Array, models: Sequence[Recipe], names: Sequence[str], unit: str, top: float, aligned: bool
-) -> None:
+def _squares(seen: Seen, kind: bool) -> go.Figure:
+    title = f"Barrier ({seen.unit[1]}), {'each pair aligned' if kind else 'as they are'}"
+    return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top)
+
+
+def _tree(store: RunStore, seen: Seen, kind: bool) -> go.Figure | None:
+    """The spanning tree; None while barriers or distances are missing."""
+    heights, models = seen.heights[kind], seen.models
     if len(models) < 3 or not np.isfinite(heights[~np.eye(len(models), dtype=bool)]).any():
-        return
+        return None
     distances = np.zeros_like(heights)
-    for pair in pairs:
+    for pair in (p for p in seen.pairs if p.aligned == kind):
         known = store.field(pair.run.field.id)
         i, j = models.index(pair.a), models.index(pair.b)
         distances[i, j] = distances[j, i] = known.distances()[0, -1] if known is not None else np.nan
     if not np.isfinite(distances).all():
-        return
+        return None
     edges = tree.spanning_tree(heights)
-    st.plotly_chart(
-        tree_figure.figure(
-            distances, heights, edges, names, unit=unit, top=top, title=f"Spanning tree, {'each pair aligned' if aligned else 'as they are'}"
-        ),
-        key=f"many-tree-{aligned}",
-        config={"displaylogo": False},
-    )
+    title = f"Spanning tree, {'each pair aligned' if kind else 'as they are'}"
+    return tree_figure.figure(distances, heights, edges, seen.names, unit=seen.unit[1], top=seen.top, title=title)
 
 
-def _table(
-    store: RunStore, pairs: list[Pair], found: dict[Pair, Barrier | None], points: dict[Pair, Points], metric: str, scale: float, unit: str
-) -> None:
-    after = {(p.a, p.b): p for p in pairs if p.aligned}
+def _table(seen: Seen) -> pd.DataFrame:
+    """A row for each pair."""
+    scale, unit = seen.unit
+    after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
     rows: list[dict[str, object]] = []
-    for pair in pairs:
-        height = found[pair]
+    for pair in seen.pairs:
+        height = seen.found[pair]
         if pair.aligned or height is None:
             continue
         row: dict[str, object] = {
@@ -191,33 +235,86 @@ def _table(
             "95 %": f"[{scale * height.height.low:.3g}, {scale * height.height.high:.3g}]",
         }
         other = after.get((pair.a, pair.b))
-        if other is not None and (aligned := found[other]) is not None:
+        if other is not None and (aligned := seen.found[other]) is not None:
             row |= {
                 "aligned": scale * aligned.height.value,
                 "aligned, 95 %": f"[{scale * aligned.height.low:.3g}, {scale * aligned.height.high:.3g}]",
             }
-            less = reduction(points[pair], points[other], pair.run.field.metrics.index(metric))
+            less = _reduction(seen, pair, other)
             row["lower by, 95 %"] = f"{scale * less.value:.3g} [{scale * less.low:.3g}, {scale * less.high:.3g}]" if less is not None else ""
         rows.append({**row, "line": f"/interpolate?run={pair.run.id}"})
-    if not rows:
+    return pd.DataFrame(rows)
+
+
+def _reduction(seen: Seen, before: Pair, after: Pair) -> Estimate | None:
+    return reduction(seen.points[before], seen.points[after], before.run.field.metrics.index(seen.metric))
+
+
+def _actions(store: RunStore, seen: Seen) -> None:
+    if not any(seen.found.values()):
         return
-    table = pd.DataFrame(rows)
-    st.dataframe(
-        table,
-        hide_index=True,
-        column_config={
-            f"barrier ({unit})": st.column_config.NumberColumn(format="%.4g"),
-            "aligned": st.column_config.NumberColumn(format="%.4g"),
-            "line": st.column_config.LinkColumn(display_text="look"),
-        },
+
+    def compare() -> None:
+        st.caption("Two of these models, their line and the ways between them:")
+        for pair in [p for p in seen.pairs if not p.aligned][:FIRST]:
+            ends = {"a": key_of(pair.a), "b": key_of(pair.b)}
+            shell.link("paths", pair.name, icon=":material/route:", **ends)
+        shell.link("soup", "The models as ingredients", icon=":material/soup_kitchen:", a=key_of(seen.models[0]))
+
+    def picture() -> str:
+        drawn = [(f"{what}, {'each pair aligned' if kind else 'as they are'}", figure) for kind in seen.heights
+                 for what, figure in (("Barriers", _squares(seen, kind)), ("Spanning tree", _tree(store, seen, kind))) if figure is not None]  # fmt: skip
+        return report.page(f"Barriers between {len(seen.models)} models", [report.Section(title, figure=figure) for title, figure in drawn], None)
+
+    actions(
+        key="many",
+        stem="barriers",
+        explain=words(seen),
+        compare=compare,
+        data=lambda: _table(seen).to_csv(index=False),
+        picture=picture,
+        code=program(seen.pairs, seen.metric),
+        link=address.link("paths"),
     )
-    data, words = st.columns([1, 4], vertical_alignment="center")
-    with data:
-        download("Data (CSV)", lambda: table.to_csv(index=False), "barriers.csv", mime="text/csv", icon=":material/table:", key="many-csv")
-    with words:
-        st.caption(
-            "Each barrier is the highest of about a dozen points of the line; every interval is of that pair alone, not of the largest of them all."
+
+
+def words(seen: Seen) -> str:
+    """How many pairs have a barrier, the highest, and what aligning does to them."""
+    scale, unit = seen.unit
+    said: list[str] = []
+    for kind in seen.heights:
+        known = {p: b for p in seen.pairs if p.aligned == kind and (b := seen.found[p]) is not None}
+        if not known:
+            continue
+        there = sum(b.split_half.low > 0 for b in known.values())
+        pair = max(known, key=lambda p: known[p].height.value)
+        top = known[pair].height
+        said.append(
+            f"{'Each pair aligned' if kind else 'As they are'}, **{there} of {len(known)} pairs** have a barrier that is there for sure; the highest is that"
+            f" of {_name(pair.a)} and {_name(pair.b)}: {scale * top.value:.3g} [{scale * top.low:.3g}, {scale * top.high:.3g}] {unit}."
         )
+    after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
+    less = [r for p in seen.pairs if not p.aligned and (p.a, p.b) in after and (r := _reduction_known(seen, p, after[p.a, p.b])) is not None]
+    if less:
+        said.append(f"Aligning lowers the barrier for sure in {sum(r.low > 0 for r in less)} of {len(less)} pairs.")
+    limits = "Every interval is of its pair alone: of twenty pairs without a barrier one may seem to have one. Two models may be joined by a curve all the same."
+    return " ".join(said) + f"\n\n{limits}"
+
+
+def _reduction_known(seen: Seen, before: Pair, after: Pair) -> Estimate | None:
+    return None if seen.found[before] is None or seen.found[after] is None else _reduction(seen, before, after)
+
+
+def program(pairs: Sequence[Pair], metric: str) -> str:
+    """Python that measures every pair again."""
+    listed = list(dict.fromkeys(m for pair in pairs for m in (pair.a, pair.b)))
+    models = "".join(f"    {code.model(m)},\n" for m in listed)
+    aligned = next((c for p in pairs for c in p.run.field.corners if isinstance(c, Aligned)), None)
+    calls = ["interpolate(a, b, **how)"] if any(not p.aligned for p in pairs) else []
+    if aligned is not None:
+        calls.append(f"align(a, b, method={aligned.method.name!r}, method_options={aligned.method.kwargs()!r}, **how).pairs[0].after")
+    shown = "".join(f"    print({call}.barrier({metric!r}))\n" for call in calls)
+    return code.program(f"models = [\n{models}]\n{code.how(pairs[0].run)}for a, b in combinations(models, 2):\n{shown}".rstrip())
 
 
 def _matrix(pairs: list[Pair], found: dict[Pair, Barrier | None], models: Sequence[Recipe]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -10,16 +11,18 @@ import streamlit as st
 
 from explorer import arc, methods, places
 from explorer.arc import Place
+from explorer.figures import curve as curve_figure
 from explorer.figures import line
 from explorer.figures.curve import Curve
 from explorer.frame import Window
 from explorer.points import Points
-from explorer.spec import Connected, Field, Run
+from explorer.spec import Aligned, Connected, Field, Recipe, Run
 from explorer.statistics import Estimate, barrier, highest, path_mean
 from explorer.store import RunStore
-from explorer.ui import address, bridge_view, paths_form, paths_plane, shell
+from explorer.ui import address, bridge_view, code, paths_form, paths_plane, shell
+from explorer.ui.actions import actions
 from explorer.ui.curve import curve
-from explorer.ui.download import download
+from explorer.ui.families import key_of
 from explorer.ui.live import live
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.paths_form import Way, trained
@@ -82,7 +85,7 @@ def show(store: RunStore, ways: list[Way]) -> None:
             inspect_once(store, *asked)
     active = _active(store, ways, chosen)
     live(_live, every=POLL_S, busy=active)(store, ways, chosen, metric, log, by_length, with_plane, active)
-    _takeaway(store, ways, metric)
+    _actions(store, ways, metric, log, by_length)
     if status is not None and status.state == "done":
         bridge_view.show(store, chosen.run.field)
 
@@ -275,37 +278,103 @@ def _text(e: Estimate, scale: float) -> str:
     return f"{scale * e.value:.4g} [{scale * e.low:.4g}, {scale * e.high:.4g}]"
 
 
-def _takeaway(store: RunStore, ways: list[Way], metric: str) -> None:
-    frames: list[pd.DataFrame] = []
-    for way in ways:
-        points, _ = store.points(way.run.field.id)
-        if len(points):
-            frames.append(pd.DataFrame({"way": way.name, **line.table(way.run.field, points)}))
-    if not frames:
+def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length: bool) -> None:
+    measured = [(way, points) for way in ways if len(points := store.points(way.run.field.id)[0])]
+    if not measured:
         return
-    data, dense, open_ = st.columns([1, 1, 3], vertical_alignment="center")
-    with data:
-        download(
-            "Data (CSV)",
-            lambda: pd.concat(frames).to_csv(index=False),
-            "paths.csv",
-            mime="text/csv",
-            icon=":material/table:",
-            key="paths-csv",
+    field = ways[0].run.field
+    a, b = field.corners[0], field.corners[-1]
+    names = [m.name or m.id for m in (a, b)]
+
+    def compare() -> None:
+        st.caption("Every way that is chosen in the form above is drawn in this picture. The two models elsewhere:")
+        ends = {"a": key_of(a), "b": key_of(b)}
+        shell.link("interpolate", "The straight line, alone", icon=":material/show_chart:", **ends)
+        shell.link("align", "Their units in one order", icon=":material/join_inner:", **ends)
+
+    def picture() -> str:
+        drawn = [_curve(store, way, way.run.field, points, False, metric, by_length) for way, points in measured]
+        x = "share of the length" if by_length else "t"
+        title = f"{names[0]} → {names[1]}: {metric} along {len(drawn)} ways"
+        return curve_figure.html(
+            curve_figure.figure(
+                drawn,
+                x_title=f"{x}   (0 = {names[0]}, 1 = {names[1]})",
+                y_title=line.y_title(field, metric),
+                title=title,
+                footnote=line.footnote(field, measured[0][1]),
+                log=log,
+            )
         )
-    with dense:
+
+    def dense() -> None:
         st.button(
             "Check densely",
             icon=":material/more_horiz:",
             on_click=_check_densely,
             args=(ways,),
             key="paths-dense",
-            width="stretch",
             disabled=all(store.status(run.id) is not None for run in map(_dense, ways)),
             help=f"Measures every way at {DENSE} points, so that no rise wider than {1 / (DENSE - 1):g} in t can hide between two of them.",
         )
-    with open_:
-        st.caption("This address brings the comparison back, on any browser that reaches this explorer.")
+
+    actions(
+        key="paths",
+        stem="paths",
+        explain=words(measured, metric),
+        compare=compare,
+        data=lambda: pd.concat([pd.DataFrame({"way": w.name, **line.table(w.run.field, p)}) for w, p in measured]).to_csv(index=False),
+        picture=picture,
+        code=program(ways),
+        link=address.link("paths"),
+        more=dense,
+    )
+
+
+def words(measured: Sequence[tuple[Way, Points]], metric: str) -> str:
+    """Each way in a sentence, and what none of them can show."""
+    scale, unit = (100.0, "%") if metric == "error" else (1.0, "nat")
+    said: list[str] = []
+    for way, points in measured:
+        index = way.run.field.metrics.index(metric)
+        top, found = highest(points, index), barrier(points, index, name=metric)
+        climbs = "" if found is None else "; above the straight line between the ends it rises by " + _text(found.height, scale)
+        none = "" if found is None or found.split_half.low > 0 else ", which does not exclude none"
+        said.append(f"- **{way.name}**: the highest {metric} is {_text(top, scale)} {unit}{climbs}{none}.")
+    return "\n".join(said) + (
+        "\n\nA trained way was bent on the train split and is judged here on another one. Intervals are 95 %, of the evaluation samples, not of training seeds;"
+        " between two measured points a rise may hide. That no low way was found does not show that there is none."
+    )
+
+
+def program(ways: Sequence[Way]) -> str:
+    """Python that trains and measures the ways again."""
+    first = ways[0].run
+    asked = {(w.run.field.problem, w.run.field.split, w.run.field.samples, w.run.field.buffers, w.run.field.attack, w.run.sampler) for w in ways}
+    if len(asked) > 1 or first.field.attack is not None:
+        return code.program(code.runs({w.name: w.run for w in ways}) + "for name, found in measured.items():\n    print(name, barrier(found))")
+    a, b = (_end(first.field, k) for k in (0, -1))
+    calls = "".join(f"    {w.name!r}: {_call(w.run.field)},\n" for w in ways)
+    return code.program(
+        f"a, b = {code.model(a)}, {code.model(b)}\n{code.how(first)}"
+        f'ways = {{\n{calls}}}\nfor name, way in ways.items():\n    print(name, way.barrier("loss"))'
+    )
+
+
+def _end(field: Field, k: int) -> Recipe:
+    """A model as it was before it was aligned."""
+    corner = field.corners[k]
+    return corner.models[corner.which] if isinstance(corner, Aligned) else corner
+
+
+def _call(field: Field) -> str:
+    made = next((c for c in field.corners if isinstance(c, Connected)), None)
+    if made is not None:
+        return f"connect(a, b, method={made.method.name!r}, method_options={made.method.kwargs()!r}, **how)"
+    aligned = next((c for c in field.corners if isinstance(c, Aligned)), None)
+    if aligned is None:
+        return "interpolate(a, b, **how)"
+    return f"align(a, b, method={aligned.method.name!r}, method_options={aligned.method.kwargs()!r}, **how).pairs[0].after"
 
 
 def _dense(way: Way) -> Run:

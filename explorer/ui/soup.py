@@ -12,25 +12,32 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.points import Array, Points
 from explorer.soups import Path, best_single, row_of, singles, walk
 from explorer.statistics import band, difference
 from explorer.store import RunStore
-from explorer.ui import address, shell
+from explorer.ui import address, code, shell
 from explorer.ui import soup_simplex as simplex
+from explorer.ui.actions import actions
 from explorer.ui.curve import curve
-from explorer.ui.download import download
 from explorer.ui.families import choices, families, family_of, key_of
 from explorer.ui.live import live
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active, recipe
-from explorer.ui.recipe_view import take
+from explorer.ui.recipe_view import take, taking
 from explorer.ui.several import active, asked_runs, progress, want
 from explorer.ui.soup_kitchen import ERROR, EXACT, Kitchen, Rule, Task, given, interval, known_together, one, text
 from explorer.ui.soup_table import ingredients
 
 POLL_S = 0.5
 MOST = 20
+X_TITLE, Y_TITLE = "models that have had their turn", "error (%)"
+READ = "In the order of their validation error; a turn that does not lower the line was not kept, or changed nothing."
+LIMITS = (
+    "The best model was chosen on the validation split as well. Differences are paired sample by sample on the test split; an interval that holds 0 shows no"
+    " difference."
+)
 FIRST = "finetunes"  # the sample family that a soup is made of at first
 
 
@@ -103,10 +110,17 @@ def _show(store: RunStore, kitchen: Kitchen) -> None:
     simplex.choose(kitchen)
     busy = _busy(store, kitchen)
     live(_live, every=POLL_S, busy=busy)(store, kitchen, tasks, busy)
+    _actions(store, kitchen)
+
+
+def _walked(kitchen: Kitchen, val: Points) -> Path | None:
+    """The greedy path as far as it is known."""
+    return walk(val, rule=kitchen.rule) if len(val) and best_single(val) is not None else None
 
 
 def _busy(store: RunStore, kitchen: Kitchen) -> bool:
     own = _own(kitchen)
+    soup = own or _greedy(kitchen, _walked(kitchen, store.points(kitchen.field("val").id)[0]))
     waiting = [store.status(given(kitchen, split, soup).id) for soup in ([own] if own else []) for split in ("val", "test")]
     return (
         active(store, kitchen.tasks())
@@ -114,6 +128,7 @@ def _busy(store: RunStore, kitchen: Kitchen) -> bool:
         or simplex.busy(store, kitchen)
         or any(s is not None and s.active for s in waiting)
         or pick_active(store, kitchen.field("test"), own if own else None)
+        or (soup is not None and taking(store, recipe(store, kitchen.field("test"), soup)))
     )
 
 
@@ -121,9 +136,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     busy = _busy(store, kitchen)
     progress(store, tasks, key="soup")
     val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
-    models = len(kitchen.models)
-    alone = len(val) > 0 and best_single(val) is not None
-    path = walk(val, rule=kitchen.rule) if alone else None
+    path = _walked(kitchen, val)
     own = ingredients(store, kitchen, val, test, path, _own(kitchen))
     if own != _own(kitchen):
         _choose(store, kitchen, own)
@@ -131,7 +144,10 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     if path is not None:
         _ensure_on_test(store, kitchen, path)
         _path(kitchen, val, test, path)
-        _soups(store, kitchen, val, test, path, own)
+        rows = _soups(store, kitchen, val, test, path, own)
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        st.markdown(_verdict(rows))
+        st.caption(LIMITS)
         simplex.show(store, kitchen, val, own)
     if own is not None:
         model_at(store, kitchen.field("test"), own, test)
@@ -141,11 +157,9 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
         st.rerun()
     if busy:
         shell.tend()
-    if models and len(val):
-        _takeaway(kitchen, val, test)
 
 
-def _path(kitchen: Kitchen, val: Points, test: Points, path: Path) -> None:
+def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Curve]:
     """The error of the greedy soup as models have their turn."""
     soup = np.zeros(len(kitchen.models))
     seen: dict[str, list[tuple[float, float, float, float]]] = {"validation": [], "test": []}
@@ -162,21 +176,25 @@ def _path(kitchen: Kitchen, val: Points, test: Points, path: Path) -> None:
         if rows:
             turn, mean, low, high = (np.array(column) for column in zip(*rows, strict=True))
             curves.append(Curve(f"greedy soup, {name} split", turn, mean, low, high))
-    if not curves:
+    return curves
+
+
+def _path(kitchen: Kitchen, val: Points, test: Points, path: Path) -> None:
+    if not (curves := _curves(kitchen, val, test, path)):
         return
     curve(
         curves,
         key=f"soup-path-{kitchen.field('val').id}-{kitchen.rule}",
-        x_title="models that have had their turn",
-        y_title="error (%)",
+        x_title=X_TITLE,
+        y_title=Y_TITLE,
         pick=None,
         height=260,
         alt="Error of the greedy soup as models have their turn.",
-        caption="In the order of their validation error; a turn that does not lower the line was not kept, or changed nothing. 95 % bands.",
+        caption=f"{READ} 95 % bands.",
     )
 
 
-def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: Path, own: tuple[float, ...] | None) -> None:
+def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: Path, own: tuple[float, ...] | None) -> list[dict[str, object]]:
     """The soups worth comparing, against the best model alone, on the test split."""
     models = len(kitchen.models)
     best = best_single(val)
@@ -213,11 +231,7 @@ def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: P
                 if split == "test" and reference is not None:
                     row["test error minus that of the best alone (points)"] = text(difference(points, one(test, reference), ERROR))
         rows.append(row)
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
-    st.markdown(_verdict(rows))
-    st.caption(
-        "The best model was chosen on the validation split as well. Differences are paired sample by sample on the test split; an interval that holds 0 shows no difference."
-    )
+    return rows
 
 
 def _verdict(rows: list[dict[str, object]]) -> str:
@@ -236,17 +250,45 @@ def _greedy(kitchen: Kitchen, path: Path | None) -> tuple[float, ...] | None:
     return None if path is None or path.wanted is not None else tuple(float(k in path.members) for k in range(len(kitchen.models)))
 
 
-def _takeaway(kitchen: Kitchen, val: Points, test: Points) -> None:
-    data, _ = st.columns([1, 4])
-    with data:
-        download(
-            "Data (CSV)",
-            lambda: _table(kitchen, val, test).to_csv(index=False),
-            "soups.csv",
-            mime="text/csv",
-            icon=":material/table:",
-            key="soup-csv",
-        )
+def _actions(store: RunStore, kitchen: Kitchen) -> None:
+    val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
+    if (path := _walked(kitchen, val)) is None:
+        return
+
+    def compare() -> None:
+        st.caption("Tick models in the table: your own soup stands beside these. Other ways of making one model of them:")
+        first = key_of(kitchen.models[0])
+        shell.link("compare", "Other ways of merging them", icon=":material/balance:", a=first)
+        shell.link("paths", "The barriers between them", icon=":material/hub:", view="many", a=first)
+
+    actions(
+        key="soup",
+        stem="soups",
+        explain=f"{_verdict(_soups(store, kitchen, val, test, path, _own(kitchen)))} {LIMITS}",
+        compare=compare,
+        data=lambda: _table(kitchen, val, test).to_csv(index=False),
+        picture=lambda: curve_figure.html(
+            curve_figure.figure(
+                _curves(kitchen, val, test, path),
+                x_title=X_TITLE,
+                y_title=Y_TITLE,
+                title=f"The greedy soup of {len(kitchen.models)} models",
+                footnote=f"{READ} Bands: 95 %, bootstrap over blocks of samples.",
+            )
+        ),
+        code=program(kitchen),
+        link=address.link("soup", runs=kitchen.tasks()[0].run.id),
+    )
+
+
+def program(kitchen: Kitchen) -> str:
+    """Python that finds the greedy soup again."""
+    return code.program(
+        f"models = {code.models(kitchen.models)}\nproblem = {code.spec_of(kitchen.problem)}\n"
+        'soups = Field(problem, models, methods.method("chart", "mixture"), split="val")\n'
+        f"path = walk(points(Run(soups, {code.method('sample', kitchen.greedy)})), rule={kitchen.rule!r})\n"
+        "print([models[k].name for k in path.members])"
+    )
 
 
 def _table(kitchen: Kitchen, val: Points, test: Points) -> pd.DataFrame:

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.points import Points
 from explorer.statistics import Barrier, Estimate, barrier
 from explorer.store import RunStore
-from explorer.ui import address, shell
+from explorer.ui import address, code, shell
+from explorer.ui.actions import actions
 from explorer.ui.curve import curve
-from explorer.ui.download import download
 from explorer.ui.families import Family, families
 from explorer.ui.live import live
 from explorer.ui.several import active, asked_runs, progress, want
@@ -83,6 +84,46 @@ def _show(store: RunStore, pairs: list[Pair]) -> None:
     )
     busy = active(store, pairs)
     live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
+    if found := [f for pair in pairs if (f := _found(store, pair)) is not None]:
+        _actions(pairs, found, metric)
+
+
+def _actions(pairs: list[Pair], found: list[Found], metric: str) -> None:
+    def compare() -> None:
+        st.caption("The line between the copies that branched at an epoch:")
+        for pair in pairs:
+            shell.link("interpolate", f"Epoch {pair.k}", icon=":material/show_chart:", run=pair.run.id)
+
+    def picture() -> str:
+        field, (_, unit) = pairs[0].run.field, UNITS[metric]
+        return curve_figure.html(
+            curve_figure.figure(
+                curves(found, metric),
+                x_title="epoch k at which the copies branched",
+                y_title=f"{field.split} barrier ({unit})",
+                title=f"Barrier between copies that branched at epoch k: {field.problem.title or field.problem.name}",
+                footnote=f"One pair of copies for each epoch; bands: 95 %, bootstrap over blocks of {found[0].error.samples:,} samples.",
+            )
+        )
+
+    actions(
+        key="stability",
+        stem="stability",
+        explain=words(found, len(pairs)),
+        compare=compare,
+        data=lambda: numbers(found).to_csv(index=False),
+        picture=picture,
+        code=program(pairs),
+        link=address.link("paths", view="stability", runs=",".join(p.run.id for p in pairs)),
+    )
+
+
+def program(pairs: Sequence[Pair]) -> str:
+    """Python that trains the copies where they are trained here, and measures the lines again."""
+    error = pairs[0].run.field.metrics.index("error")
+    return code.program(
+        code.runs({p.name: p.run for p in pairs}) + f'for name, found in measured.items():\n    print(name, barrier(found, {error}, name="error"))'
+    )
 
 
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> None:
@@ -186,11 +227,6 @@ def _table(found: Sequence[Found]) -> None:
     st.caption(
         "The highest rise cannot be negative, so read the upper end of its interval as a bound; the rise at a place chosen on other samples can be."
     )
-    data, _ = st.columns([1, 4])
-    with data:
-        download(
-            "Data (CSV)", lambda: numbers(found).to_csv(index=False), "stability.csv", mime="text/csv", icon=":material/table:", key="stability-csv"
-        )
 
 
 def _row(f: Found) -> dict[str, object]:
