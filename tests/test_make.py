@@ -9,7 +9,7 @@ from explorer import checkpoint, methods
 from explorer.api import fuse, loaded, make
 from explorer.errors import Refused
 from explorer.spec import Fused
-from explorer.ui.recipe_view import as_json, as_python
+from explorer.ui.recipe_view import as_json, as_python, as_yaml
 from tests.test_cli import run
 
 
@@ -44,3 +44,26 @@ def test_what_is_no_recipe_is_refused(tiny, home, tmp_path):
             make(file)
     with pytest.raises(Refused, match="does not exist"):
         make(tmp_path / "nowhere.json")
+
+
+def test_the_pages_yaml_makes_the_same_model(tiny, home, tmp_path):
+    """What the page gives for mergekit is what `loss-explorer fuse` reads; a method that no recipe can say has a reason instead."""
+    models = (loaded(tiny.a), loaded(tiny.b))
+    recipe = Fused(tiny.problem.spec, models, methods.method("fuse", "average", {"weights": (0.25, 0.75)}))
+    text, why_not = as_yaml(recipe)
+    assert not why_not
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text, encoding="utf-8")
+    run("fuse", file, tmp_path / "out")
+    merged = checkpoint.read(tmp_path / "out" / "model.safetensors").weights
+    for name, tensor in checkpoint.read(make_of(recipe, tmp_path)).weights.items():
+        torch.testing.assert_close(merged[name], tensor, rtol=1e-6, atol=1e-7)
+    text, why_not = as_yaml(Fused(tiny.problem.spec, models, methods.method("fuse", "fisher")))
+    assert not text
+    assert "fisher" in why_not
+
+
+def make_of(recipe, folder):
+    file = folder / "recipe.json"
+    file.write_text(as_json(recipe), encoding="utf-8")
+    return make(file)

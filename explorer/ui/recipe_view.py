@@ -1,4 +1,4 @@
-"""A model to take away: its weights as a file, and its recipe as JSON, Python and a command."""
+"""A model to take away: its weights as a file, and its recipe as JSON, YAML, Python and a command."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import streamlit as st
 
 from explorer import places
+from explorer.errors import Refused
+from explorer.recipe.fused import recipe_of
 from explorer.spec import Fused, Loaded, Make, Recipe
 from explorer.store import RunStore
 from explorer.ui import code, shell
@@ -17,13 +19,21 @@ def take(store: RunStore, recipe: Recipe, *, key: str) -> None:
     """Buttons for the checkpoint and the recipe, and the code that makes the model again."""
     name = (recipe.name or recipe.id).replace(" ", "-")
     with st.expander("Take this model away: checkpoint, recipe, code", icon=":material/download:"):
-        file, plain = st.columns(2)
+        file, plain, other = st.columns(3)
         with file:
             _file(store, recipe, name, key)
         with plain:
             download(
                 "Recipe (JSON)", lambda: as_json(recipe), f"{name}.json", mime="application/json", icon=":material/data_object:", key=f"{key}-json"
             )
+        yaml, why_not = as_yaml(recipe)
+        with other:
+            if yaml:
+                download(
+                    "Recipe (mergekit's YAML)", lambda: yaml, f"{name}.yaml", mime="application/yaml", icon=":material/blender:", key=f"{key}-yaml"
+                )
+            else:
+                st.caption(f"No recipe for mergekit: {why_not}")
         st.code(as_python(recipe, f"{name}.json"), language="python")
         st.code(f"loss-explorer make '{name}.json' --out '{name}.safetensors'", language="bash")
         st.caption("The recipe names every checkpoint by the digest of its bytes; carried out anywhere with the same files it gives the same model.")
@@ -57,6 +67,16 @@ def taking(store: RunStore, recipe: Recipe) -> bool:
 def as_json(recipe: Recipe) -> str:
     """The recipe as a file's text."""
     return json.dumps(recipe.to_json(), indent=1, ensure_ascii=False)
+
+
+def as_yaml(recipe: Recipe) -> tuple[str, str]:
+    """The recipe in mergekit's form, which `loss-explorer fuse` reads for checkpoints of any size; or nothing, and the reason."""
+    if not isinstance(recipe, Fused):
+        return "", "this is no merged model."
+    try:
+        return recipe_of(recipe), ""
+    except Refused as refusal:
+        return "", str(refusal)
 
 
 def as_python(recipe: Recipe, file: str) -> str:
