@@ -1,4 +1,4 @@
-"""The command line: `loss-explorer app | barrier | align | path | plane | fuse | look | problems | runs | worker | train-samples`."""
+"""The command line: `loss-explorer app | barrier | align | path | train | plane | fuse | look | problems | runs | worker | train-samples`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 from explorer import methods, perplexity, places, plugins, trust
-from explorer.errors import Refused
+from explorer.errors import Refused, Stopped
 from explorer.files import system
 from explorer.shards import stamp
 from explorer.store import RunStore
@@ -308,11 +308,58 @@ def path(
 
 
 @app.command()
-def plane(
-    models: Annotated[list[Path], typer.Argument(help="Three checkpoints or more; or one, with --around.")],
-    around: Annotated[str, typer.Option(help="Directions around a single checkpoint, such as random; `--around list` shows all.")] = "",
+def train(
+    problem: Annotated[str, typer.Argument(help="A shipped problem's name, or a folder with a problem.toml.")] = "",
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Where the checkpoints go; made when missing.")] = None,
+    method: Annotated[str, typer.Option("--method", "-m", help="How it is trained; `--method list` shows all ways.")] = "sgd",
     option: MethodOptions = None,
-    extent: Annotated[float, typer.Option(help="With --around: how far, in lengths of the first direction.")] = 1.0,
+    start: Annotated[Path | None, typer.Option(help="A checkpoint to begin at, instead of initial weights.")] = None,
+    every: Annotated[int, typer.Option(min=0, help="Write every so many snapshots, 0 for the last alone.")] = 0,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Train a problem's network, and write its checkpoints. Ctrl-C leaves it so that the same command goes on from there."""
+    with _refusals():
+        if method == "list":
+            _print_methods("train", methods.names("train"))
+            return
+        if not problem or out_folder is None:
+            raise Refused(
+                "A problem and --out are wanted: `loss-explorer train digits-mlp --out my-models`. `loss-explorer problems` lists what ships."
+            )
+        from explorer.cli_train import train_into
+        from explorer.devices import device_for
+
+        try:
+            with _progress("Training") as report:
+                files = train_into(
+                    out_folder,
+                    problem,
+                    method=method,
+                    options=_options("train", method, option or []),
+                    start=start,
+                    every=every,
+                    home=home,
+                    device=device_for(device),
+                    progress=lambda done, total, message: report(done, total, 0, message),
+                    warn=partial(err.print, style="yellow"),
+                )
+        except Stopped as stop:
+            err.print(str(stop), highlight=False, soft_wrap=True)
+            raise typer.Exit(130) from None
+        for file in files:
+            out.print(f"{file}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def plane(
+    models: Annotated[list[Path], typer.Argument(help="Three checkpoints or more; or one, with --around or --towards.")],
+    around: Annotated[str, typer.Option(help="Directions around a single checkpoint, such as random; `--around list` shows all.")] = "",
+    towards: Annotated[tuple[Path, Path] | None, typer.Option(help="Two checkpoints that the directions around a single one lead to.")] = None,
+    option: MethodOptions = None,
+    extent: Annotated[float, typer.Option(help="With --around and --towards: how far, in lengths of the first direction.")] = 1.0,
     size: Annotated[int, typer.Option(min=3, max=257, help="Points along each side.")] = 33,
     refine: Annotated[
         bool, typer.Option("--refine", help="Points only where the picture needs them, and how wrong it may be; instead of --size.")
@@ -338,17 +385,19 @@ def plane(
             return
         for file in (html, csv):
             _free(file)
-        if (around and len(models) != 1) or (not around and len(models) < 3):
-            raise Refused(f"A plane goes through three checkpoints or more, or around one with --around; got {len(models)}.")
+        single = bool(around or towards)
+        if (around and towards) or (len(models) != 1 if single else len(models) < 3):
+            raise Refused(f"A plane goes through three checkpoints or more, or around one with either --around or --towards; got {len(models)}.")
         from explorer.devices import device_for
         from explorer.figures import curve as curve_figure
         from explorer.figures.certificate import certified
 
-        draw = (
-            partial(api.landscape_around, models[0], directions=around, options=_options("direct", around, option or []), extent=extent)
-            if around
-            else partial(api.landscape, *models)
-        )
+        if towards:
+            draw = partial(api.landscape_around, models[0], towards=towards, extent=extent)
+        elif around:
+            draw = partial(api.landscape_around, models[0], directions=around, options=_options("direct", around, option or []), extent=extent)
+        else:
+            draw = partial(api.landscape, *models)
         with _progress("Measuring") as report:
             done = draw(
                 size=size,

@@ -2,15 +2,18 @@
 
 import json
 import re
+import signal
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from explorer import checkpoint, methods
-from explorer.api import align, interpolate
+from explorer.api import align, interpolate, landscape_around
 from explorer.cli import app
-from explorer.errors import Refused
+from explorer.cli_train import train_into
+from explorer.errors import Refused, Stopped
+from explorer.train import sgd
 from tests import hostile
 
 
@@ -210,6 +213,17 @@ def test_plane_writes_its_values(tiny, home, tmp_path):
     assert len(rows) == 10
 
 
+def test_plane_goes_from_one_checkpoint_towards_two(tiny, home, tmp_path):
+    """The plane of the Python interface; the directions are those of two checkpoints or a method's, not both."""
+    other = tmp_path / "c.safetensors"
+    checkpoint.write(other, tiny.problem.network(seed=5).state_dict())
+    words = ("--problem", tiny.folder, "--size", "3", "--csv", tmp_path / "p.csv")
+    assert "9 points" in run("plane", tiny.a, "--towards", tiny.b, other, *words)
+    towards = landscape_around(tiny.a, towards=(tiny.b, other), size=3, problem=tiny.folder)
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8") == towards.table().to_csv(index=False)
+    assert "either --around or --towards" in run("plane", tiny.a, "--around", "random", "--towards", tiny.b, tiny.a, code=2)
+
+
 def test_two_checkpoints_make_no_plane(tiny, home):
     """The sentence says what does."""
     assert "three checkpoints or more" in run("plane", tiny.a, tiny.b, code=2)
@@ -237,3 +251,52 @@ def test_fuse_merges_block_by_block_or_on_samples(tiny, home, tmp_path):
     assert not (tmp_path / "s").exists()
     assert "size such as" in run("fuse", tiny.a, tiny.b, tmp_path / "s", "--shard-size", "big", code=2)
     assert "breadcrumbs" in run("fuse", "--method", "list", "x")
+
+
+def test_train_writes_its_snapshots(tiny, home, tmp_path):
+    """The weights of the Python interface, from a start too; of a population one file for each network; nothing is overwritten."""
+    folder = tmp_path / "new" / "models"
+    run("train", tiny.folder, "--out", folder, "-o", "epochs=4", "--every", "2", "--start", tiny.a)
+    start = checkpoint.read(tiny.a).weights
+    _, second, _, last = sgd.train(tiny.problem, start, epochs=4)
+    assert sorted(f.name for f in folder.iterdir()) == ["sgd-2.safetensors", "sgd-4.safetensors"]
+    for name, wanted in (("sgd-2", second), ("sgd-4", last)):
+        got = checkpoint.read(folder / f"{name}.safetensors").weights
+        assert all(torch.equal(got[k], wanted[k]) for k in wanted)
+    assert "exists already" in run("train", tiny.folder, "--out", folder, "-o", "epochs=2", code=2)
+    run("train", tiny.folder, "--out", folder, "-m", "papa", "-o", "epochs=1", "-o", "members=2")
+    assert (folder / "papa-1-network-1.safetensors").is_file() and (folder / "papa-1-network-2.safetensors").is_file()
+
+
+def test_train_says_what_it_wants(tiny, home, tmp_path):
+    """Its methods with their options; a sentence where the problem, the folder or an option is missing or wrong."""
+    text = run("train", "--method", "list")
+    assert all(name in text for name in methods.names("train"))
+    assert "A problem and --out are wanted" in run("train", tiny.folder, code=2)
+    assert "name=value with one of" in run("train", tiny.folder, "--out", tmp_path / "x", "-o", "rate=1", code=2)
+    assert "every 9 of them is none" in run("train", tiny.folder, "--out", tmp_path / "x", "-o", "epochs=3", "--every", "9", code=2)
+
+
+def test_an_interrupted_training_goes_on_with_the_same_words(tiny, home, tmp_path):
+    """Ctrl-C once stops it at the next epoch; the second call trains the rest, and writes the bytes of a training that was left alone."""
+    told, warned = [], []
+    before = signal.getsignal(signal.SIGINT)
+
+    def train_on(interrupt):
+        def progress(done, total, message):
+            told.append(done)
+            if done == interrupt:
+                signal.raise_signal(signal.SIGINT)
+
+        given = {"method": "sgd", "options": {"epochs": 5}, "start": None, "every": 0, "home": home, "device": "cpu"}
+        return train_into(tmp_path / "out", str(tiny.folder), **given, progress=progress, warn=warned.append)
+
+    with pytest.raises(Stopped, match="Stopped at 2 of 5. The same command"):
+        train_on(2)
+    assert "Ctrl-C once more" in warned[0] and not (tmp_path / "out").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+    (file,) = train_on(0)
+    assert told == [1, 2, 3, 4, 5]
+    *_, wanted = sgd.train(tiny.problem, epochs=5)
+    got = checkpoint.read(file).weights
+    assert all(torch.equal(got[k], wanted[k]) for k in wanted)

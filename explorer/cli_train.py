@@ -1,0 +1,74 @@
+"""What `loss-explorer train` does: train, copy the snapshots into a folder, and leave off where the next call with the same words goes on."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from explorer import api, methods, places
+from explorer.errors import Refused, Stopped
+from explorer.files import system
+from explorer.matching import Progress
+
+
+def train_into(
+    folder: Path,
+    problem: str,
+    *,
+    method: str,
+    options: dict[str, object],
+    start: Path | None,
+    every: int,
+    home: Path | None,
+    device: str,
+    progress: Progress,
+    warn: Callable[[str], None],
+) -> list[Path]:
+    """The files of the snapshots, every so many, or (`every` = 0) of the last one; of a population one file for each network.
+
+    Refused when one of them is there already. Stopped after the snapshot in which an interrupt came (Ctrl-C, once): what was trained is kept in `home`.
+    """
+    how = methods.method("train", method, options)
+    total, members = methods.snapshots_of(how), methods.members_of(how)
+    every = every or total
+    files = [
+        folder / f"{method}-{at}{f'-network-{member + 1}' if members > 1 else ''}.safetensors"
+        for at in range(every, total + 1, every)
+        for member in range(members)
+    ]
+    if there := next((f for f in files if f.exists()), None):
+        raise Refused(f"{there} exists already. Choose another folder, or remove it.")
+    with _interruptible(progress, warn) as stoppable:
+        made = api.train(problem, method=method, method_options=options, start=start, every=every, progress=stoppable, home=home, device=device)
+    with system(folder, "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for recipe, file in zip(made, files, strict=True):
+            shutil.copyfile(places.made_at(recipe, home or places.home()), file)
+    return files
+
+
+@contextmanager
+def _interruptible(progress: Progress, warn: Callable[[str], None]) -> Generator[Progress, None, None]:
+    """Progress that stops the work when an interrupt came since it was last told; a second interrupt stops it at once, as it always does."""
+    came = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.signal(signal.SIGINT, before)
+        warn("Stopping at the next snapshot. Ctrl-C once more stops at once.")
+
+    def stoppable(done: int, total: int, message: str) -> None:
+        progress(done, total, message)
+        if came and done < total:
+            raise Stopped(f"Stopped at {done} of {total}. The same command goes on from there.")
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield stoppable
+    finally:
+        signal.signal(signal.SIGINT, before)
