@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from explorer import checkpoint, methods
+from explorer.api import loaded
 from explorer.errors import Refused
 from explorer.facts import Seen
 from explorer.files import digest
@@ -221,14 +222,18 @@ def _wait(condition, seconds=60):
 
 
 @pytest.mark.slow
-def test_killed_workers_lose_nothing_and_double_nothing(tiny, store, home):
-    """kill -9 in the middle, twice; the third worker finishes with every point there once, all of them right."""
-    run = tiny.run(size=1001)
+def test_killed_workers_lose_nothing_and_double_nothing(tiny, store, home, tmp_path):
+    """kill -9 in the middle of a plane, four times; the fifth worker finishes with every point there once, all of them right."""
+    third = tmp_path / "c.safetensors"
+    checkpoint.write(third, tiny.problem.network(seed=5).state_dict())
+    files = (tiny.a, tiny.b, third)
+    field = tiny.field(corners=tuple(map(loaded, files)), chart=methods.method("chart", "plane"))
+    run = Run(field, methods.method("sample", "grid", {"size": 33}))
     id = store.want(run)
-    for _ in range(2):
+    for _ in range(4):
         worker = _worker(store)
-        before = len(store.points(run.field.id)[0])
-        _wait(lambda before=before: len(store.points(run.field.id)[0]) > before + 20)
+        before = len(store.points(field.id)[0])
+        _wait(lambda before=before: len(store.points(field.id)[0]) > before + 20)
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
         assert store.status(id).state != "done"
@@ -236,14 +241,16 @@ def test_killed_workers_lose_nothing_and_double_nothing(tiny, store, home):
     _wait(lambda: store.status(id).state == "done", 120)
     last.terminate()
     last.wait()
-    points, _ = store.points(run.field.id)
-    assert len(points) == 1001
-    assert len(np.unique(points.coords)) == 1001
-    assert 0 < store.status(id).fresh < 980
-    evaluate = Evaluate(tiny.problem, [checkpoint.read(p).weights for p in (tiny.a, tiny.b)])
-    for i in np.random.default_rng(0).integers(0, 1001, 20):
-        t = points.coords[i, 0]
-        assert points.values[i] == pytest.approx(evaluate(np.array([1 - t, t])), rel=1e-6)
+    points, _ = store.points(field.id)
+    assert len(points) == len(np.unique(points.coords, axis=0)) == 33**2
+    axis = np.unique(points.coords)
+    assert len(axis) == 33 and np.array_equal(axis, np.linspace(axis[0], axis[-1], 33).round(9))
+    assert 0 < store.status(id).fresh < 33**2 - 80
+    place = methods.find("chart", "plane")
+    gram = store.field(field.id).gram
+    evaluate = Evaluate(tiny.problem, [checkpoint.read(p).weights for p in files])
+    for i in np.random.default_rng(0).integers(0, 33**2, 20):
+        assert points.values[i] == pytest.approx(evaluate(place(points.coords[i : i + 1], gram)[0]), rel=1e-6)
 
 
 @pytest.mark.slow

@@ -1,9 +1,13 @@
 """What ships with the explorer is true here too."""
 
+import numpy as np
 import pytest
 
-from explorer import methods, places
+from explorer import api, checkpoint, methods, places
+from explorer import problem as problems
+from explorer.measure import Evaluate
 from explorer.preview import preview
+from explorer.problem import Problem
 from explorer.realise import realise
 from explorer.run import keep, open_field
 from explorer.samples import PLANE_SIZE, PLANES, STORIES
@@ -75,3 +79,34 @@ def test_every_registered_sample_is_where_it_was(shipped, home):
     for status in shipped.statuses("Run"):
         for corner in status.wish.field.corners:
             assert realise(corner, shipped, home)
+
+
+@pytest.mark.slow
+def test_the_character_gpt_goes_through_everything(home):
+    """Barrier, alignment, plane, soup and merge of the shipped language model, on few samples: each agrees with the others where they meet."""
+    few, three = 8, {"sampler": "grid", "options": {"size": 3}}
+    a, b = (places.root() / "sample_models" / "char-gpt" / f"seed-{i}.safetensors" for i in (0, 1))
+    problem = Problem(problems.find("char-gpt"))
+    line = api.interpolate(a, b, samples=few, **three).barrier("loss")
+    assert line.height.low > 0.1
+    done = api.align(a, b, method_options={"restarts": 1}, samples=few, **three)
+    (pair,) = done.pairs
+    assert pair.before.barrier("loss").ends == pytest.approx(line.ends, rel=1e-6)
+    assert pair.after.barrier("loss").ends == pytest.approx(line.ends, rel=1e-4), "the function is unchanged"
+    assert done.matched.after[0, 1] < done.matched.before[0, 1]
+    plane = api.landscape(a, b, done.files[1], size=3, samples=few)
+    known = RunStore(home / "store.sqlite").field(plane.run.field.id).facts["alone"]
+    assert [row[0] for row in known[:2]] == pytest.approx(line.ends, rel=1e-6)
+    assert known[2][0] == pytest.approx(known[1][0], rel=1e-4)
+    assert len(plane.table()) == 9 and np.isfinite(plane.table()["loss"]).all()
+    models = [checkpoint.read(f).weights for f in (a, b, done.files[1])]
+    evaluate = Evaluate(problem, models, split="val", samples=few)
+    alone = [evaluate(row)[0].sum() / evaluate.counts.sum() for row in np.eye(3)]
+    soup = methods.find("fuse", "greedy_soup")(models, problem, metric="loss", samples=few)
+    mine = Evaluate(problem, [soup], split="val", samples=few)
+    assert mine(np.ones(1))[0].sum() / mine.counts.sum() <= min(alone) + 1e-6
+    merged = checkpoint.read(api.fuse(a, done.files[1], method="average", problem="char-gpt")).weights
+    assert merged.keys() == models[0].keys()
+    half = Evaluate(problem, [merged], samples=few)
+    middle = Evaluate(problem, [models[0], models[2]], samples=few)
+    assert half(np.ones(1))[0] == pytest.approx(middle(np.array([0.5, 0.5]))[0], rel=1e-4)

@@ -252,3 +252,28 @@ def test_a_place_of_the_landscape_is_a_model(url, page):
     expect(page.get_by_text("test accuracy")).to_be_visible()
     page.get_by_role("button", name="Show what it gets wrong").click()
     expect(page.get_by_text("samples wrong")).to_be_visible()
+
+
+def test_a_training_is_chosen_watched_and_its_plane_opened(url, page, home):
+    """Train now → a method → its curve grows while it trains → what the averages are worth → the plane in Landscape."""
+    page.goto(f"{url}/train")
+    page.get_by_role("radio", name="train now").click()
+    page.get_by_role("combobox", name=re.compile("Training")).click()
+    page.get_by_role("option", name="swa", exact=True).click()
+    page.get_by_text("How it is trained").click()
+    page.get_by_label("epochs", exact=True).fill("8")
+    page.get_by_label("epochs", exact=True).press("Enter")
+    page.get_by_label("begin", exact=True).fill("4")
+    page.get_by_label("begin", exact=True).press("Enter")
+    expect(page.get_by_label("SWA: skip")).to_have_value("4")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page).to_have_url(re.compile("runs="))
+    expect(chart(page)).to_be_visible()
+    expect(page.get_by_text(re.compile("is the best of these averages"))).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    counters = page.evaluate("window.__explorer")
+    assert all(c["mounts"] <= 2 for c in counters.values()), "the live picture was mounted anew"
+    page.get_by_role("link", name="This plane in Landscape").click()
+    expect(page.get_by_role("heading", name="Landscape")).to_be_visible()
+    expect(page.locator(".plane canvas")).to_be_visible()
+    expect(page.get_by_text("The lowest measured loss is")).to_be_visible()

@@ -126,3 +126,22 @@ def test_an_address_with_nonsense_leaves_a_page(visit, store, work, tiny):
     for query in ({"runs": "feed"}, {"at": "a,b"}, {"at": "0.5,0.5", "of": "7"}, {"at": "nan,inf"}):
         app = visit("landscape", **query)
         assert not app.exception
+
+
+def test_a_plane_without_labels_is_asked_for_in_the_form(visit, store, work, tiny):
+    """Loss → divergence → Explore: the plane of distances from the first model, which is 0 there; the form remembers the choice."""
+    models = three(tiny, store, work)
+    app = visit("landscape", a=models[0].digest)
+    loss = next(s for s in app.selectbox if s.label == "Loss")
+    assert loss.value == "cross_entropy"
+    loss.select("divergence").run()
+    button(app, "Draw").click().run()
+    assert not app.exception
+    (run,) = (s.wish for s in store.statuses("Run") if s.wish.field.problem.loss == "divergence")
+    assert run.field.problem.data == tiny.problem.spec.data
+    work()
+    app = visit("landscape", runs=run.id)
+    assert not app.exception
+    assert next(s for s in app.selectbox if s.label == "Loss").value == "divergence"
+    alone = store.field(run.field.id).facts["alone"]
+    assert alone[0][0] == pytest.approx(0, abs=1e-6) and min(row[0] for row in alone[1:]) > 0.01

@@ -328,3 +328,21 @@ def test_a_list_narrowed_to_finished_runs_rests_while_another_runs(visit, regist
 def button(app, label):
     """The button with this label."""
     return next(b for b in app.button if b.label == label)
+
+
+def test_a_line_without_labels_is_asked_for_in_the_form(visit, registered, store, work):
+    """Loss → divergence → Explore: how far the answers go from A's, 0 at A; the form remembers the choice."""
+    a, b = registered.field().corners
+    app = visit("interpolate", a=a.digest, b=b.digest)
+    next(s for s in app.selectbox if s.label == "Loss").select("divergence").run()
+    next(b for b in app.button if b.label == "Explore").click().run()
+    assert not app.exception
+    (run,) = (s.wish for s in store.statuses("Run") if s.wish.field.problem.loss == "divergence")
+    assert [c.digest for c in run.field.corners] == [a.digest, b.digest]
+    work()
+    app = visit("interpolate", run=run.id)
+    assert not app.exception
+    assert next(s for s in app.selectbox if s.label == "Loss").value == "divergence"
+    points, _ = store.points(run.field.id)
+    loss = points.sorted().means()[:, 0]
+    assert loss[0] == pytest.approx(0, abs=1e-6) and loss[-1] > 0.01

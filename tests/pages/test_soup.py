@@ -1,7 +1,11 @@
 """The Soup page: cook, read what every ingredient is worth, and taste a soup of one's own."""
 
-import pytest
+import json
 
+import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+from explorer.soups import row_of
 from explorer.ui.soup_kitchen import Kitchen, to_the_soup
 from tests.pages.conftest import words
 from tests.pages.test_landscape import button, three
@@ -53,6 +57,40 @@ def test_the_triangle_of_three_ingredients_is_measured_when_asked_for(visit, sto
     assert len(grid()) == 45
     assert (grid().sum(axis=1) == 1).all()
     assert (soups(kitchen, [2, 0, 1])[:, 2] == grid()[:, 0]).all()
+
+
+def test_a_click_in_the_triangle_makes_that_soup_ones_own(visit, store, work, tiny):
+    """It stands in the address, is measured on both splits, and looked at."""
+    from explorer.ui.soup_simplex import grid
+
+    kitchen = Kitchen(tiny.problem.spec, three(tiny, store, work))
+    for task in kitchen.tasks():
+        store.want(task.run)
+    work()
+    app = visit("soup", runs=kitchen.tasks()[0].run.id)
+    button(app, "Measure the triangle").click().run()
+    work()
+    app.run()
+    mark = next(i for i, soup in enumerate(grid().tolist()) if soup == [0.5, 0.125, 0.375])
+    click(app, "plotly_chart", [{"curve_number": 0, "point_index": mark, "x": 0.0, "y": 0.0}])
+    assert not app.exception
+    assert app.query_params["soup"] == "0.5,0.125,0.375"
+    work()
+    app.run()
+    assert not app.exception
+    assert "your soup" in list(app.dataframe[-1].value["soup"])
+    for split in ("val", "test"):
+        points, _ = store.points(kitchen.field(split).id)
+        assert row_of(points, (0.5, 0.125, 0.375)) is not None
+    assert "0.5 a + 0.125 b + 0.375 c" in words(app)
+
+
+def click(app, kind, points):
+    """Run the page as if the points of its one picture of this kind had been clicked."""
+    (picture,) = app.get(kind)
+    states = app._tree.get_widget_states()  # AppTest has no hand for pictures
+    states.widgets.append(WidgetState(id=picture.proto.id, string_value=json.dumps({"selection": {"points": points}})))
+    app._run(states)
 
 
 def test_the_barrier_to_the_soup_is_that_of_the_line(tiny, store, work):
