@@ -343,7 +343,7 @@ def train(
                     every=every,
                     home=home,
                     device=device_for(device),
-                    progress=lambda done, total, message: report(done, total, 0, message),
+                    report=report,
                     warn=partial(err.print, style="yellow"),
                 )
         except Stopped as stop:

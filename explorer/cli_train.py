@@ -25,7 +25,7 @@ def train_into(
     every: int,
     home: Path | None,
     device: str,
-    progress: Progress,
+    report: api.Reporter,
     warn: Callable[[str], None],
 ) -> list[Path]:
     """The files of the snapshots, every so many, or (`every` = 0) of the last one; of a population one file for each network.
@@ -42,7 +42,7 @@ def train_into(
     ]
     if there := next((f for f in files if f.exists()), None):
         raise Refused(f"{there} exists already. Choose another folder, or remove it.")
-    with _interruptible(progress, warn) as stoppable:
+    with _interruptible(report, warn) as stoppable:
         made = api.train(problem, method=method, method_options=options, start=start, every=every, progress=stoppable, home=home, device=device)
     with system(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,8 +52,8 @@ def train_into(
 
 
 @contextmanager
-def _interruptible(progress: Progress, warn: Callable[[str], None]) -> Generator[Progress, None, None]:
-    """Progress that stops the work when an interrupt came since it was last told; a second interrupt stops it at once, as it always does."""
+def _interruptible(report: api.Reporter, warn: Callable[[str], None]) -> Generator[Progress, None, None]:
+    """A report as progress that stops the work when an interrupt came since it was last told; a second interrupt stops it at once, as it always does."""
     came = False
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -63,7 +63,7 @@ def _interruptible(progress: Progress, warn: Callable[[str], None]) -> Generator
         warn("Stopping at the next snapshot. Ctrl-C once more stops at once.")
 
     def stoppable(done: int, total: int, message: str) -> None:
-        progress(done, total, message)
+        report(done, total, 0, message)
         if came and done < total:
             raise Stopped(f"Stopped at {done} of {total}. The same command goes on from there.")
 

@@ -283,13 +283,14 @@ def test_an_interrupted_training_goes_on_with_the_same_words(tiny, home, tmp_pat
     before = signal.getsignal(signal.SIGINT)
 
     def train_on(interrupt):
-        def progress(done, total, message):
+        def report(done, total, fresh, message):
             told.append(done)
             if done == interrupt:
                 signal.raise_signal(signal.SIGINT)
+            return True
 
         given = {"method": "sgd", "options": {"epochs": 5}, "start": None, "every": 0, "home": home, "device": "cpu"}
-        return train_into(tmp_path / "out", str(tiny.folder), **given, progress=progress, warn=warned.append)
+        return train_into(tmp_path / "out", str(tiny.folder), **given, report=report, warn=warned.append)
 
     with pytest.raises(Stopped, match="Stopped at 2 of 5. The same command"):
         train_on(2)

@@ -14,7 +14,7 @@ from explorer.figures import landscape, line
 from explorer.spec import Field, Recipe, Run
 from explorer.status import duration
 from explorer.store import RunStore
-from explorer.ui import address, landscape_form, shape, shell
+from explorer.ui import address, landscape_form, patience, shape, shell
 from explorer.ui.curve import curve
 from explorer.ui.families import choices, families, key_of
 from explorer.ui.landscape_form import COARSE
@@ -26,7 +26,6 @@ from explorer.ui.plane import Spot, plane
 from explorer.ui.several import active, progress, want
 
 POLL_S = 0.5
-PATIENCE_S = 20.0  # a finer picture that takes longer is asked for, not begun by itself
 EXPECTED = 300  # points a refinement takes, more or less: scouts, jury, and as many again where it is needed
 MOST_SHOWN = 4
 SMOOTH = "smooth preview"
@@ -103,14 +102,14 @@ def _asked(runs: list[Run]) -> tuple[Field, At] | None:
 
 def _refine_by_itself(store: RunStore, picture: Picture) -> None:
     """Once the coarse picture stands, more points come where it needs them, then an even finer grid, as long as neither takes long."""
-    points, _ = store.points(picture.run.field.id)
+    field = picture.run.field
+    more = SIZES[1] ** 2 - len(store.points(field.id)[0])
     coarse, refined = store.status(picture.run.id), store.status(picture.refined.id)
-    if coarse is None or coarse.state != "done" or not len(points):
+    if coarse is None or coarse.state != "done":
         return
-    each = store.cost(picture.run.field.id) / len(points)
-    if refined is None and each * EXPECTED < PATIENCE_S:
+    if refined is None and patience.quick(store, field, EXPECTED):
         shell.want(picture.refined, idle=True)
-    elif refined is not None and refined.state == "done" and picture.size == COARSE and each * (SIZES[1] ** 2 - len(points)) < PATIENCE_S:
+    elif refined is not None and refined.state == "done" and picture.size == COARSE and patience.quick(store, field, more):
         shell.want(picture.at_size(SIZES[1]), idle=True)
 
 

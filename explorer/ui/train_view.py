@@ -18,8 +18,9 @@ from explorer.frame import Window
 from explorer.points import Array, Points
 from explorer.spec import Make, Method, Recipe, Trained
 from explorer.statistics import Estimate, band, difference
+from explorer.status import duration
 from explorer.store import RunStore
-from explorer.ui import address, shell, train_more
+from explorer.ui import address, patience, shell, train_more
 from explorer.ui.curve import Curve, curve
 from explorer.ui.download import download
 from explorer.ui.landscape_form import COARSE
@@ -188,10 +189,9 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
         return
     if store.status(report.run.id) is None:
         shell.want(report.run)
-    if store.status(whole.plane().id) is None and len(whole.models) > 2:
-        shell.want(whole.plane())
     left, right = st.columns([3, 2], gap="large")
     with left:
+        _ask_plane(store, whole)
         _plane(store, whole, metric, live=False)
     val, _ = store.points(whole.field("val").id)
     test, _ = store.points(report.run.field.id)
@@ -209,6 +209,18 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
     train_more.show(store, whole)
     with st.expander("Every snapshot: its own loss, and how far from the plane", icon=":material/timeline:"):
         _snapshots(store, whole, val, metric)
+
+
+def _ask_plane(store: RunStore, whole: Trajectory) -> None:
+    """The plane comes by itself where that is quick; each of its points is a mixture of all snapshots, as those of the averages are."""
+    if len(whole.models) < 3 or store.status(whole.plane().id) is not None:
+        return
+    needed = patience.seconds(store, whole.field("val"), COARSE**2)
+    if needed is not None and needed < patience.PATIENCE_S:
+        shell.want(whole.plane())
+    elif needed is not None:
+        help = f"About {duration(needed)} of computing."
+        st.button("Measure this plane", icon=":material/grid_4x4:", on_click=shell.resume, args=(whole.plane(),), key="train-plane-go", help=help)
 
 
 def _last(whole: Trajectory) -> Array:

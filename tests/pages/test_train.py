@@ -6,7 +6,7 @@ import pytest
 from explorer import methods
 from explorer.places import made_at
 from explorer.spec import Make, Trained
-from explorer.ui import train_form, train_view
+from explorer.ui import patience, train_form, train_view
 from explorer.ui.trajectories import Trajectory, values_at
 from tests.pages.conftest import words
 from tests.pages.test_landscape import button
@@ -191,3 +191,19 @@ def test_values_are_found_by_their_coordinates(store, work, tasks):
     found = values_at(points, np.eye(4)[[2, 0]])
     assert np.array_equal(found.coords, np.eye(4)[[2, 0]])
     assert values_at(points, np.full((1, 4), 0.123)) is None
+
+
+def test_a_slow_plane_is_asked_for_and_not_begun(visit, store, work, tasks):
+    """As on the Landscape page: with points that took long, a button says how long the plane would take."""
+    trajectory = tasks()
+    work()
+    points, _ = store.points(trajectory.field("val").id)
+    assert patience.quick(store, trajectory.field("val"), 289)
+    store.append(trajectory.field("val").id, np.full((1, 4), 0.3), points.values[:1], seconds=3600.0)
+    app = visit("train", runs=address(trajectory))
+    assert not app.exception
+    assert store.status(trajectory.plane().id) is None
+    ask = button(app, "Measure this plane")
+    assert "About" in ask.help
+    ask.click().run()
+    assert store.status(trajectory.plane().id).state == "waiting"
