@@ -16,23 +16,22 @@ from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Trace, surface
 from explorer.frame import Window
 from explorer.points import Array, Points
-from explorer.spec import Make, Method, Recipe, Trained
+from explorer.spec import Make, Method, Trained
 from explorer.statistics import Estimate, band, difference
 from explorer.status import duration
 from explorer.store import RunStore
 from explorer.ui import address, patience, shell, train_more
 from explorer.ui.curve import Curve, curve
-from explorer.ui.download import download
 from explorer.ui.landscape_form import COARSE
 from explorer.ui.live import live
 from explorer.ui.model_view import inspect, model_at, pick_active
 from explorer.ui.plane import Spot, plane
 from explorer.ui.several import active, progress
+from explorer.ui.train_takeaway import keep, links, takeaway
 from explorer.ui.trajectories import Task, Trajectory, values_at
 
 POLL_S = 0.5
 STAGES = 8  # pictures of a training that is not finished
-SHOWN = 20  # models that the Soup page takes
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,10 @@ def show(store: RunStore, whole: Trajectory) -> None:
     )
     busy = _busy(store, whole)
     live(_live, every=POLL_S, busy=busy)(store, whole, metric, busy)
+    val, test = (store.points(whole.field(split).id)[0] for split in ("val", "test"))
+    if len(val) and (drawn := _drawn_curves(whole, val, metric)):
+        words = _words(whole, _averages(whole, val), val, test) or "The averages are not measured on the test split yet."
+        takeaway(whole, drawn, metric, x_title=_x_title(whole), words=words)
     with st.expander("What these averages are", icon=":material/menu_book:"):
         first = whole.models[0]
         known = [("train", first.method.name)] if isinstance(first, Trained) else []
@@ -128,9 +131,9 @@ def _averages(there: Trajectory, points: Points) -> list[Average]:
     return found
 
 
-def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) -> None:
+def _drawn_curves(there: Trajectory, points: Points, metric: str) -> list[Curve]:
+    """The snapshots and their averages over the training, as far as they are measured."""
     field = there.field("val")
-    points, _ = store.points(field.id)
     index, scale = field.metrics.index(metric), 100.0 if metric == "error" else 1.0
     drawn: list[Curve] = []
     for member in range(there.members):
@@ -144,14 +147,20 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
         x, own = _known(points, average.rows, there.epochs)
         if own is not None:
             drawn.append(_curve(average.name, x, own, index, scale))
-    if not drawn:
+    return drawn
+
+
+def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) -> None:
+    field = there.field("val")
+    points, _ = store.points(field.id)
+    if not (drawn := _drawn_curves(there, points, metric)):
         return
     last = float(whole.epochs[-1])
     part = "" if there is whole else f" · the first {len(there.epochs)} of {len(whole.epochs)} snapshots"
     curve(
         drawn,
         key=f"train-curve-{whole.tasks()[0].run.id}-{metric}",
-        x_title="epoch" if not _dense(whole) else "snapshot",
+        x_title=_x_title(whole),
         y_title=line.y_title(field, metric),
         x_range=(min(float(whole.epochs[0]), 1.0), last),
         pick=None,
@@ -162,9 +171,9 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
     )
 
 
-def _dense(whole: Trajectory) -> bool:
+def _x_title(whole: Trajectory) -> str:
     first = whole.models[0]
-    return isinstance(first, Trained) and methods.snapshots_of(first.method) != first.method["epochs"]
+    return "snapshot" if isinstance(first, Trained) and methods.snapshots_of(first.method) != first.method["epochs"] else "epoch"
 
 
 def _known(points: Points, rows: Array, x: Array) -> tuple[Array, Points | None]:
@@ -201,11 +210,11 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
             st.markdown(words)
         else:
             st.caption("Measuring on the test split…")
-        _links(store, whole)
+        links(whole)
     if (at := _asked()) is not None and store.field(whole.plane().field.id) is not None:
         model_at(store, whole.plane().field, at, store.points(whole.plane().field.id)[0])
     _table(whole, found, val, test)
-    _keep(store, whole)
+    keep(store, whole)
     train_more.show(store, whole)
     with st.expander("Every snapshot: its own loss, and how far from the plane", icon=":material/timeline:"):
         _snapshots(store, whole, val, metric)
@@ -388,43 +397,3 @@ def _snapshots(store: RunStore, whole: Trajectory, val: Points, metric: str) -> 
         hide_index=True,
         column_config={"distance from the plane": st.column_config.NumberColumn(format="%.4g")},
     )
-
-
-def _links(store: RunStore, whole: Trajectory) -> None:
-    if len(whole.models) > 2:
-        shell.link("landscape", "This plane in Landscape", icon=":material/landscape:", runs=whole.plane().id)
-    if len(whole.models) <= SHOWN:
-        shell.link("soup", "These snapshots in Soup", icon=":material/soup_kitchen:", runs=whole.tasks()[0].run.id)
-
-
-def _keep(store: RunStore, whole: Trajectory) -> None:
-    """Each average as a file; kept ones are offered on every page."""
-    wanted: list[tuple[str, Recipe]] = [(cast("str", way["average"]).upper(), whole.fused(way)) for way in whole.ways]
-    if isinstance(whole.models[-1], Trained):
-        wanted.append(("the last snapshot", whole.models[-whole.members]))
-    for column, (name, recipe) in zip(st.columns(len(wanted)), wanted, strict=True):
-        with column:
-            make = Make(recipe)
-            status = store.status(make.id)
-            if status is not None and status.state == "failed":
-                st.error(status.error, icon=":material/error:")
-            elif status is not None and status.state == "done" and places.made_at(recipe, places.home()).is_file():
-                path = places.made_at(recipe, places.home())
-                download(f"Download {name}", path, f"{name}.safetensors", icon=":material/download:", key=f"train-file-{recipe.id}")
-                shell.link("compare", "Open in Compare", icon=":material/balance:", a=recipe.id)
-            else:
-                st.button(
-                    f"Save {name}",
-                    icon=":material/save:",
-                    on_click=_want,
-                    args=(make,),
-                    key=f"train-save-{recipe.id}",
-                    width="stretch",
-                    disabled=status is not None and status.active,
-                    help="Writes a .safetensors file whose header says how it was made, and offers it on every page.",
-                )
-
-
-def _want(make: Make) -> None:
-    shell.store().forget(make.id)
-    shell.want(make, urgent=True)

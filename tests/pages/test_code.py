@@ -5,12 +5,26 @@ import pytest
 
 from explorer import methods, stability
 from explorer.api import loaded
-from explorer.spec import Attack, Fused, Run
-from explorer.ui import align_form, align_view, compare, conditions, landscape_form, landscape_takeaway, line_view, many, paths_form, paths_view, soup
+from explorer.spec import Attack, Fused, Run, Trained
+from explorer.ui import (
+    align_form,
+    align_view,
+    compare,
+    conditions,
+    landscape_form,
+    landscape_takeaway,
+    line_view,
+    many,
+    paths_form,
+    paths_view,
+    soup,
+    train_takeaway,
+)
 from explorer.ui import stability as stability_view
 from explorer.ui.compare_form import Comparison, Entry
 from explorer.ui.soup_kitchen import Kitchen
 from explorer.ui.stability_form import Pair
+from explorer.ui.trajectories import Trajectory
 
 
 def _line(tiny):
@@ -64,7 +78,15 @@ def _compare(tiny):
     return compare.program(Comparison(entries)), [Run(e.field("test"), methods.method("sample", "given", {"at": (1.0,)})) for e in entries]
 
 
-@pytest.mark.parametrize("page", [_line, _align, _plane, _ways, _many, _conditions, _stability, _soup, _compare])
+def _train(tiny):
+    how = methods.method("train", "sgd", {"epochs": 4})
+    models = tuple(Trained(tiny.problem.spec, how, at=k) for k in (2, 4))
+    ways = tuple(methods.method("sample", "trajectory", {"average": average}) for average in ("swa", "ema"))
+    whole = Trajectory(tiny.problem.spec, models, ways)
+    return train_takeaway.program(whole), [task.run for task in whole.tasks()]
+
+
+@pytest.mark.parametrize("page", [_line, _align, _plane, _ways, _many, _conditions, _stability, _soup, _compare, _train])
 def test_the_code_measures_what_the_picture_shows(tiny, store, home, monkeypatch, capsys, page):
     """In an empty store of its own it fills the very fields of the picture, and says something."""
     monkeypatch.setattr(plotly.io.renderers, "default", "")  # .show() opens no browser
