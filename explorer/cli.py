@@ -390,6 +390,7 @@ def plane(
             raise Refused(f"A plane goes through three checkpoints or more, or around one with either --around or --towards; got {len(models)}.")
         from explorer.devices import device_for
         from explorer.figures import curve as curve_figure
+        from explorer.figures import units
         from explorer.figures.certificate import certified
 
         if towards:
@@ -419,7 +420,7 @@ def plane(
         lowest = done.table().sort_values("loss").iloc[0]
         out.print(
             f"{len(done.points)} points · {split.value} loss from {lowest['loss']:.4g} at ({lowest['x']:.4g}, {lowest['y']:.4g})"
-            f" to {done.table()['loss'].max():.4g} nat · {int(grid.lost.sum())} without a finite loss",
+            f" to {done.table()['loss'].max():.4g}{units.after(units.of_level(done.run.field.problem, 'loss'))} · {int(grid.lost.sum())} without a finite loss",
             highlight=False,
         )
         if refine:

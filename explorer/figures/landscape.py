@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.figures import units
 from explorer.figures.curve import INK, Curve
 from explorer.figures.plane import SCALE, Marker, Surface, Trace
 from explorer.points import Array
@@ -102,7 +103,7 @@ def explain(grid: Surface, markers: Sequence[Marker], *, metric: str, unit: str,
         return "Nothing is measured yet."
     j, i = np.unravel_index(np.nanargmin(grid.z), grid.z.shape)
     low, high = float(np.nanmin(grid.z)), float(np.nanmax(grid.z))
-    lowest = f"The lowest measured {metric} is **{low:.4g} {unit}** at ({grid.x[i]:.3g}, {grid.y[j]:.3g}), the highest {high:.4g} {unit}."
+    lowest = f"The lowest measured {metric} is **{low:.4g}{units.after(unit)}** at ({grid.x[i]:.3g}, {grid.y[j]:.3g}), the highest {high:.4g}{units.after(unit)}."
     at = [(m, float(height(grid, np.array([m.x]), np.array([m.y]))[0])) for m in markers if m.outside <= 1e-6 * np.ptp(grid.x)]
     at = [(m, value) for m, value in at if np.isfinite(value)]
     nearest = min(at, key=lambda pair: np.hypot(pair[0].x - grid.x[i], pair[0].y - grid.y[j]), default=None)
@@ -119,7 +120,11 @@ def explain(grid: Surface, markers: Sequence[Marker], *, metric: str, unit: str,
             if np.isfinite(line).all():
                 rise = float((line - ((1 - t) * line[0] + t * line[-1])).max())
                 between.append(f"{a.name} and {b.name} {max(rise, 0.0):.3g}")
-    ridges = f" Read off the cells, the rise above the straight line is, in {unit}: {'; '.join(between)}." if between and not around else ""
+    ridges = (
+        f" Read off the cells, the rise above the straight line is{f', in {unit}' if unit else ''}: {'; '.join(between)}."
+        if between and not around
+        else ""
+    )
     lost = f" In {int(grid.lost.sum())} cells the {metric} is no finite number." if grid.lost.any() else ""
     limits = (
         f"This is one plane of {dimensions:,} dimensions, its values those at the middle of each cell. "

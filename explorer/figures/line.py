@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from explorer import methods
 from explorer.figures import curve as curve_figure
+from explorer.figures import units
 from explorer.figures.curve import Curve, Peak
 from explorer.points import Array, Points
 from explorer.spec import Field
@@ -24,7 +25,7 @@ def names(field: Field) -> tuple[str, str]:
 def curve(field: Field, points: Points, metric: str, *, ghost: bool = False, name: str = "") -> Curve:
     """One metric along the line, with its band, its chord and its barrier as far as they are known. Errors are in percent."""
     a, b = names(field)
-    return curve_of(points, metric, ghost=ghost, name=name or f"{a} → {b}", metrics=field.metrics, unit=unit_of(field, metric))
+    return curve_of(points, metric, ghost=ghost, name=name or f"{a} → {b}", metrics=field.metrics, unit=units.of_gap(field.problem, metric))
 
 
 def curve_of(
@@ -33,7 +34,7 @@ def curve_of(
     """The same of points alone; unit: that of the loss."""
     points = points.sorted()
     index = metrics.index(metric)
-    scale = 100.0 if metric == "error" else 1.0
+    scale = units.scale(metric)
     t = points.coords[:, 0]
     mean = points.means()[:, index] * scale if len(points) else np.empty(0)
     low, high = (edge * scale for edge in band(points, index)) if len(points) else (np.empty(0), np.empty(0))
@@ -67,13 +68,7 @@ def x_title(field: Field) -> str:
 
 def y_title(field: Field, metric: str) -> str:
     """The vertical axis with its unit and the split it was measured on."""
-    unit = unit_of(field, metric) if metric == "loss" else "%"
-    return f"{field.split} {called(field, metric)}{f' ({unit})' if unit else ''}"
-
-
-def unit_of(field: Field, metric: str) -> str:
-    """The unit of a difference in a metric; "" where a loss has none."""
-    return "points of error" if metric == "error" else methods.unit_of(field.problem.loss)
+    return units.titled(f"{field.split} {called(field, metric)}", units.of_level(field.problem, metric))
 
 
 def told(field: Field) -> tuple[str, ...]:
@@ -103,12 +98,12 @@ def footnote(field: Field, points: Points) -> str:
     )
 
 
-def shown(found: Barrier, which: str = "height", *, unit: str = "nat") -> str:
+def shown(found: Barrier, which: str = "height", *, unit: str) -> str:
     """An estimate of the barrier with its interval; `unit` is the loss's, an error is in points."""
     estimate = getattr(found, which)
     if found.metric == "error":
         return f"{100 * estimate.value:.2f} points [{100 * estimate.low:.2f}, {100 * estimate.high:.2f}]"
-    return f"{f'{estimate.value:.4g} {unit}'.rstrip()} [{estimate.low:.4g}, {estimate.high:.4g}]"
+    return f"{estimate.value:.4g}{units.after(unit)} [{estimate.low:.4g}, {estimate.high:.4g}]"
 
 
 def explain(field: Field, points: Points, metric: str) -> str:
@@ -117,7 +112,7 @@ def explain(field: Field, points: Points, metric: str) -> str:
     if found is None:
         return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
     a, b = names(field)
-    unit, what = unit_of(field, metric), called(field, metric)
+    unit, what = units.of_gap(field.problem, metric), called(field, metric)
     half = found.split_half
     ends = f"**{a}** has {_value(found.ends[0], metric, unit)}, **{b}** {_value(found.ends[1], metric, unit)}."
     share = found.height.value / max(sum(found.ends) / 2, 1e-12)
@@ -154,7 +149,7 @@ def explain(field: Field, points: Points, metric: str) -> str:
 def _value(x: float, metric: str, unit: str, *, difference: bool = False) -> str:
     if metric == "error":
         return f"{100 * x:.2f} points" if difference else f"{100 * x:.2f} % error"
-    return f"{x:.4g} {unit}".rstrip()
+    return f"{x:.4g}{units.after(unit)}"
 
 
 def _samples(points: Points) -> str:

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.figures import units
 from explorer.figures.curve import INK, PALETTE, RULE
 from explorer.figures.plane import Surface
 from explorer.topology import Minimum, simplified
@@ -59,9 +60,12 @@ def diagram(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float 
                 hoverinfo="text",
             )
     fig.update_layout(_layout(), showlegend=noise > 0)
-    fig.update_xaxes(title=f"value at the minimum ({escape(unit, quote=False)})", range=[low, high], gridcolor=RULE, zeroline=False)
+    fig.update_xaxes(title=units.titled("value at the minimum", escape(unit, quote=False)), range=[low, high], gridcolor=RULE, zeroline=False)
     fig.update_yaxes(
-        title=f"value at the pass to a deeper one ({escape(unit, quote=False)})", range=[low, never + margin], gridcolor=RULE, zeroline=False
+        title=units.titled("value at the pass to a deeper one", escape(unit, quote=False)),
+        range=[low, never + margin],
+        gridcolor=RULE,
+        zeroline=False,
     )
     return fig
 
@@ -116,20 +120,21 @@ def words(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float = 
     """The minima in sentences (Markdown), and what a grid cannot tell."""
     if not found:
         return "Nothing is measured here, so there is no minimum."
+    unit = units.after(unit)
     real = simplified(found, 2 * noise)
     parts = sum(m.into is None for m in found)
     count = "one minimum" if len(real) == 1 else f"{len(real)} minima"
-    first = f"The surface has **{count}**{f' whose depth is more than the error of its values, {noise:.3g} {unit} either way' if noise > 0 else ''}."
+    first = f"The surface has **{count}**{f' whose depth is more than the error of its values, {noise:.3g}{unit} either way' if noise > 0 else ''}."
     if parts > 1:
         first += f" It is in {parts} parts that nothing measured joins, and each part has a deepest one."
     listed: list[str] = []
     for m in real[:NAMED]:
         where = f"({grid.x[m.cell[1]]:.3g}, {grid.y[m.cell[0]]:.3g})"
         if m.into is None:
-            listed.append(f"- {m.birth:.4g} {unit} at {where}: no deeper one can be reached.")
+            listed.append(f"- {m.birth:.4g}{unit} at {where}: no deeper one can be reached.")
         else:
             listed.append(
-                f"- {m.birth:.4g} {unit} at {where}: to a deeper one one climbs {m.persistence:.3g} {unit}, over a pass of {m.death:.4g} {unit}."
+                f"- {m.birth:.4g}{unit} at {where}: to a deeper one one climbs {m.persistence:.3g}{unit}, over a pass of {m.death:.4g}{unit}."
             )
     rest: list[str] = []
     if len(real) > NAMED:
@@ -144,12 +149,12 @@ def words(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float = 
 
 
 def _label(m: Minimum, grid: Surface, unit: str) -> str:
-    unit = escape(unit, quote=False)
-    at = f"minimum {m.birth:.4g} {unit} at ({grid.x[m.cell[1]]:.3g}, {grid.y[m.cell[0]]:.3g})"
+    unit = units.after(escape(unit, quote=False))
+    at = f"minimum {m.birth:.4g}{unit} at ({grid.x[m.cell[1]]:.3g}, {grid.y[m.cell[0]]:.3g})"
     if m.saddle is None:
         return f"{at}<br>no deeper one can be reached"
     over = f"({grid.x[m.saddle[1]]:.3g}, {grid.y[m.saddle[0]]:.3g})"
-    return f"{at}<br>pass {m.death:.4g} {unit} at {over}<br>persistence {m.persistence:.3g} {unit}"
+    return f"{at}<br>pass {m.death:.4g}{unit} at {over}<br>persistence {m.persistence:.3g}{unit}"
 
 
 def _layout() -> dict[str, object]:

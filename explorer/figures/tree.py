@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import get_colorscale, sample_colorscale
 
+from explorer.figures import units
 from explorer.figures.curve import INK, RULE
 from explorer.points import Array
 from explorer.tree import Edge
@@ -64,7 +65,7 @@ def figure(
             x=x,
             y=y,
             text=f"{edge.height:.3g}",
-            hovertext=f"{labels[edge.i]} – {labels[edge.j]}: {edge.height:.4g} {unit}",
+            hovertext=f"{labels[edge.i]} – {labels[edge.j]}: {edge.height:.4g}{units.after(unit)}",
             bgcolor="rgba(255,255,255,0.9)",
             font={"color": INK, "size": 12},
             showarrow=False,
@@ -97,7 +98,7 @@ def figure(
         showlegend=False,
     )
     fig.update_layout(
-        title={"text": escape(f"{title} ({unit})", quote=False), "font": {"size": 15}},
+        title={"text": escape(units.titled(title, unit), quote=False), "font": {"size": 15}},
         height=420,
         margin={"l": 30, "r": 30, "t": 50, "b": 30},
         showlegend=False,

@@ -10,7 +10,7 @@ import streamlit as st
 from explorer import methods, places
 from explorer.errors import Refused
 from explorer.figures import curve as curve_figure
-from explorer.figures import line
+from explorer.figures import line, units
 from explorer.figures import matching as pictures
 from explorer.figures.curve import Curve
 from explorer.matched import Matched
@@ -112,7 +112,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
         if len(curves) > 1:
             _numbers(measured, matched, metric, after, names[i])
         elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
-            st.metric("Barrier after", line.shown(found).split(" [")[0])
+            st.metric("Barrier after", line.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])
             st.markdown(line.explain(after.field, matched, metric))
             st.caption(f"**{names[i]}** has other widths than **{names[0]}**: before the alignment no straight line leads from one to the other.")
     if was_active != active:
@@ -156,28 +156,24 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
         if len(before) and len(after):
             st.caption("The ends of both lines have to be measured first, and to have a finite loss.")
         return
-    scale, unit = _unit(metric)
+    scale, unit = units.scale(metric), units.of_gap(run.field.problem, metric)
     one, two = st.columns(2)
     with one:
-        st.metric(f"Barrier before ({unit})", f"{scale * first.height.value:.4g}")
+        st.metric(units.titled("Barrier before", unit), f"{scale * first.height.value:.4g}")
         st.caption(f"95 % interval [{scale * first.height.low:.4g}, {scale * first.height.high:.4g}]")
     with two:
-        st.metric(f"Barrier after ({unit})", f"{scale * second.height.value:.4g}")
+        st.metric(units.titled("Barrier after", unit), f"{scale * second.height.value:.4g}")
         st.caption(f"95 % interval [{scale * second.height.low:.4g}, {scale * second.height.high:.4g}]")
     st.markdown(_words(before, after, metric, run))
     moved = abs(first.ends[1] - second.ends[1]) > 1e-5 * max(1.0, abs(first.ends[1])) or abs(first.ends[0] - second.ends[0]) > 1e-5
     if moved:
         st.warning(
-            f"This method changes what the models compute: at the ends the {metric} was {scale * first.ends[0]:.4g} and {scale * first.ends[1]:.4g} {unit},"
+            f"This method changes what the models compute: at the ends the {metric} was {scale * first.ends[0]:.4g} and {scale * first.ends[1]:.4g}{units.after(unit)},"
             f" and is {scale * second.ends[0]:.4g} and {scale * second.ends[1]:.4g} after it. Compare the curves, not only the barriers.",
             icon=":material/warning:",
         )
     else:
         st.caption(f":material/check: The aligned **{name}** computes what it computed before: the ends of both curves are equal.")
-
-
-def _unit(metric: str) -> tuple[float, str]:
-    return (100.0, "points") if metric == "error" else (1.0, "nat")
 
 
 def _words(before: Points, after: Points, metric: str, run: Run) -> str:
@@ -187,19 +183,20 @@ def _words(before: Points, after: Points, metric: str, run: Run) -> str:
     lower = reduction(before, after, index) if first is not None and second is not None else None
     if first is None or second is None or lower is None:
         return line.explain(run.field, after, metric)
-    return _explain(first, second, lower, *_unit(metric))
+    return _explain(first, second, lower, units.scale(metric), units.of_gap(run.field.problem, metric))
 
 
 def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, unit: str) -> str:
-    gained = f"**{scale * lower.value:.4g} {unit} [{scale * lower.low:.4g}, {scale * lower.high:.4g}]**"
+    unit = units.after(unit)
+    gained = f"**{scale * lower.value:.4g}{unit} [{scale * lower.low:.4g}, {scale * lower.high:.4g}]**"
     if lower.low > 0:
         share = lower.value / first.height.value
         text = f"The alignment lowers the barrier by {gained}: {100 * share:.0f} % of it was only a matter of the order of the units."
         if second.split_half.low > 0:
             return text + " The rest is still there: these networks differ in more than the order of their units."
-        return text + f" What is left cannot be told from none; with 95 % confidence it is below {scale * second.upper:.4g} {unit}."
+        return text + f" What is left cannot be told from none; with 95 % confidence it is below {scale * second.upper:.4g}{unit}."
     if lower.high < 0:
-        return f"The barrier is **higher** after this alignment, by {scale * -lower.value:.4g} {unit} [{scale * -lower.high:.4g}, {scale * -lower.low:.4g}]."
+        return f"The barrier is **higher** after this alignment, by {scale * -lower.value:.4g}{unit} [{scale * -lower.high:.4g}, {scale * -lower.low:.4g}]."
     return f"The barrier changes by {gained}: on these samples that cannot be told from no change."
 
 
@@ -230,8 +227,8 @@ def _wait(store: RunStore, id: str) -> None:
 
 def _details(comparison: Comparison, found: Matched, i: int) -> None:
     names = found.names
-    units, layers, steps, symmetry, about = st.tabs(["Units", "Layers", "Convergence", "Symmetry", "About this method"])
-    with units:
+    matches, layers, steps, symmetry, about = st.tabs(["Units", "Layers", "Convergence", "Symmetry", "About this method"])
+    with matches:
         _units(found, i)
     with layers:
         if found.layers:

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.facts import Made
+from explorer.figures import units
 from explorer.points import Points
 from explorer.spec import Fused, SplitName, Study
 from explorer.store import RunStore
@@ -115,7 +116,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         shell.want(wish)
     busy = _busy(store, comparison, entry)
     progress(store, comparison.tasks(), key="compare")
-    _table(known)
+    _table(comparison, known)
     mergeable.show(store, comparison)
     for wish in _studies(store, comparison, entry):
         stands(store, wish, wish.method.name.replace("_", " ").capitalize())
@@ -137,8 +138,8 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         shell.tend()
 
 
-def _table(known: list[Seen]) -> None:
-    rows = table(known)
+def _table(comparison: Comparison, known: list[Seen]) -> None:
+    rows = table(known, units.of_level(comparison.problem, "loss"))
     if not len(rows):
         return
     st.dataframe(
@@ -163,7 +164,7 @@ def _table(known: list[Seen]) -> None:
 
 def _actions(store: RunStore, comparison: Comparison, entry: Entry | None) -> None:
     known = seen(store, comparison)
-    rows = table(known)
+    rows = table(known, units.of_level(comparison.problem, "loss"))
     if not len(rows):
         return
     best = best_ingredient(known, comparison)

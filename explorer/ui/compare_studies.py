@@ -10,7 +10,7 @@ import pandas as pd
 
 from explorer import methods
 from explorer.figures import layers as layers_figure
-from explorer.figures import matrix, reliability
+from explorer.figures import matrix, reliability, units
 from explorer.figures.report import Section
 from explorer.points import Array
 from explorer.spec import Fused, Study
@@ -136,10 +136,11 @@ def interference(store: RunStore, comparison: Comparison, entry: Entry) -> Secti
     names = [str(r["name"]) for r in layers]
     spread, clash = (_array([cast("float | None", r[k]) for r in layers]) for k in ("spread", "cancelled"))
     loss = np.array([[np.nan if v is None else v for v in cast("list[float | None]", r["loss"])] for r in layers])
+    unit = units.of_gap(comparison.problem, "loss")
     measures = [
         layers_figure.Measure("spread,<br>merged / own", spread, 1.0),
         layers_figure.Measure("cancelled by<br>opposite signs", clash, 0.0),
-        layers_figure.Measure("rise of loss,<br>this alone (nat)", loss[:, 0], 0.0, loss[:, 1], loss[:, 2]),
+        layers_figure.Measure(units.titled("rise of loss,<br>this alone", unit), loss[:, 0], 0.0, loss[:, 1], loss[:, 2]),
     ]
     table = pd.DataFrame(
         {
@@ -148,17 +149,22 @@ def interference(store: RunStore, comparison: Comparison, entry: Entry) -> Secti
             "spread": spread.round(3),
             "conflicts": _array([cast("float | None", r["conflicts"]) for r in layers]).round(3),
             "cancelled": clash.round(3),
-            "rise of the loss (nat), 95 %": [_interval(row) for row in loss],
+            f"{units.titled('rise of the loss', unit)}, 95 %": [_interval(row) for row in loss],
         }
     )
     whole = [np.nan if v is None else v for v in cast("list[float | None]", cast("dict[str, object]", result["whole"])["loss"])]
     return Section(
-        f"Why {entry.name} fails, or does not", _why(entry.name, names, spread, clash, loss, whole), table, layers_figure.figure(names, measures)
+        f"Why {entry.name} fails, or does not",
+        _why(entry.name, names, spread, clash, loss, whole, unit),
+        table,
+        layers_figure.figure(names, measures),
     )
 
 
-def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Array, whole: Sequence[float]) -> str:
-    parts = [f"The validation loss of {name} is {whole[0]:+.3g} nat [{whole[1]:+.3g}, {whole[2]:+.3g}] against the mean of its ingredients."]
+def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Array, whole: Sequence[float], unit: str) -> str:
+    parts = [
+        f"The validation loss of {name} is {whole[0]:+.3g}{units.after(unit)} [{whole[1]:+.3g}, {whole[2]:+.3g}] against the mean of its ingredients."
+    ]
     if np.isfinite(spread).any():
         low = int(np.nanargmin(spread))
         text = f"Activations spread least in {layers[low]}: {spread[low]:.2f} of the ingredients'"
@@ -172,7 +178,7 @@ def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Ar
         worst = int(np.nanargmax(loss[:, 0]))
         clear = loss[worst, 1] > 0
         parts.append(
-            f"Replacing {layers[worst]} alone costs most, {_interval(loss[worst])} nat."
+            f"Replacing {layers[worst]} alone costs most, {_interval(loss[worst])}{units.after(unit)}."
             if clear
             else "No layer's replacement alone raises the loss beyond sampling error."
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.facts import Made
+from explorer.figures import units
 from explorer.points import Points
 from explorer.statistics import band, difference
 
@@ -28,8 +29,8 @@ class Seen:
     needs: str = ""
 
 
-def table(seen: Sequence[Seen]) -> pd.DataFrame:
-    """One row for each model, from the lowest validation error to the highest; the best is the lowest of those that are one model."""
+def table(seen: Sequence[Seen], unit: str) -> pd.DataFrame:
+    """One row for each model, from the lowest validation error to the highest; the best is the lowest of those that are one model. unit: the loss's."""
     if not any(one.kind != REFERENCE for one in seen):
         return pd.DataFrame()
 
@@ -51,7 +52,7 @@ def table(seen: Sequence[Seen]) -> pd.DataFrame:
             "": one.kind,
             "val error (%)": 100 * chosen(one),
             "test error (%), 95 %": f"{100 * mean[ERROR]:.2f} [{100 * low[0]:.2f}, {100 * high[0]:.2f}]",
-            "test loss (nat), 95 %": f"{mean[0]:.4g} [{loss_low[0]:.4g}, {loss_high[0]:.4g}]",
+            f"{units.titled('test loss', unit)}, 95 %": f"{mean[0]:.4g} [{loss_low[0]:.4g}, {loss_high[0]:.4g}]",
             "indistinguishable from the best": bool(apart.low <= 0),
         }
         if single is not None:

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.figures import curve as curve_figure
-from explorer.figures import line, report
+from explorer.figures import line, report, units
 from explorer.figures.curve import Curve
 from explorer.mechanisms import interventions, similarity
 from explorer.points import Points
@@ -211,15 +211,15 @@ def _row(case: Case, points: Points, metric: str) -> dict[str, object] | None:
     if not len(points):
         return None
     index = case.run.field.metrics.index(metric)
-    scale, unit = (100.0, "%") if metric == "error" else (1.0, "nat")
+    scale, unit = units.scale(metric), units.of_level(case.run.field.problem, metric)
     ordered = points.sorted()
     mean = ordered.means()[:, index] * scale
     top = highest(points, index)
     return {
         "way": case.way,
         "inputs": case.condition,
-        f"ends ({unit})": f"{mean[0]:.4g}, {mean[-1]:.4g}",
-        f"maximum ({unit}), 95 %": f"{scale * top.value:.4g} [{scale * top.low:.4g}, {scale * top.high:.4g}]",
+        units.titled("ends", unit): f"{mean[0]:.4g}, {mean[-1]:.4g}",
+        f"{units.titled('maximum', unit)}, 95 %": f"{scale * top.value:.4g} [{scale * top.low:.4g}, {scale * top.high:.4g}]",
         "at t": f"{ordered.coords[int(np.nanargmax(mean)), 0]:.3g}" if np.isfinite(mean).any() else "",
         "points": len(points),
     }
@@ -275,9 +275,12 @@ def _actions(store: RunStore, cases: list[Case], metric: str, log: bool) -> None
 
 def words(points: Mapping[Case, Points], metric: str) -> str:
     """How high each way gets under each condition."""
-    scale, unit = (100.0, "%") if metric == "error" else (1.0, "nat")
+    scale = units.scale(metric)
     tops = {case: highest(found, case.run.field.metrics.index(metric)) for case, found in points.items()}
-    said = [f"- **{c.name}**: at most {scale * t.value:.4g} [{scale * t.low:.4g}, {scale * t.high:.4g}] {unit}" for c, t in tops.items()]
+    said = [
+        f"- **{c.name}**: at most {scale * t.value:.4g} [{scale * t.low:.4g}, {scale * t.high:.4g}]{units.after(units.of_level(c.run.field.problem, metric))}"
+        for c, t in tops.items()
+    ]
     return (
         f"The highest measured {metric} on each way:\n"
         + "\n".join(said)

@@ -11,6 +11,7 @@ import streamlit as st
 from explorer import arc, methods
 from explorer.arc import Place
 from explorer.errors import Refused
+from explorer.figures import units
 from explorer.figures.certificate import certified
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Surface, Trace, smooth, surface
@@ -58,6 +59,7 @@ class Style:
     """How a person wants to see a plane."""
 
     metric: str
+    unit: str  # of the values as they are shown
     log: bool
     relief: bool
     smooth: bool
@@ -65,12 +67,7 @@ class Style:
     @property
     def scale(self) -> float:
         """What values are multiplied by; errors are shown in percent."""
-        return 100.0 if self.metric == "error" else 1.0
-
-    @property
-    def unit(self) -> str:
-        """Of the values as they are shown."""
-        return "%" if self.metric == "error" else "nat"
+        return units.scale(self.metric)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer.figures import landscape, line
+from explorer.figures import landscape, line, units
 from explorer.spec import Field, Recipe, Run
 from explorer.status import duration
 from explorer.store import RunStore
@@ -66,7 +66,7 @@ def _controls(store: RunStore, field: Field, runs: list[Run]) -> tuple[Style, li
         values = _choice("Values", (SMOOTH, "measured cells"), key="values")
     with five:
         others = _others(store, field, runs)
-    return Style(metric, log, kind == "relief", values == SMOOTH), others
+    return Style(metric, units.of_level(field.problem, metric), log, kind == "relief", values == SMOOTH), others
 
 
 def _choice(label: str, options: Sequence[str], *, key: str) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from explorer import perplexity
 from explorer.figures import curve as curve_figure
-from explorer.figures import line
+from explorer.figures import line, units
 from explorer.points import Points
 from explorer.spec import Field, Run
 from explorer.statistics import Barrier, barrier
@@ -128,11 +128,11 @@ def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, 
         if len(points) and not len(points.sorted().coords) < 2:
             _diverged_end(field, points)
         return
-    scale, unit = 100.0 if metric == "error" else 1.0, line.unit_of(field, metric)
+    scale, unit = units.scale(metric), units.of_gap(field.problem, metric)
     e = found.height
     st.metric(
         "Barrier",
-        f"{scale * e.value:.4g} {unit}",
+        f"{scale * e.value:.4g}{units.after(unit)}",
         help="max over t of L(t) − (1−t)·L(0) − t·L(1), over the measured points (Frankle et al. 2020; Entezari et al. 2022).",
     )
     st.markdown(f"95 % interval **[{scale * e.low:.4g}, {scale * e.high:.4g}]** at t = {found.at:.3g} · upper bound {scale * found.upper:.4g}")

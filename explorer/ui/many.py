@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer import methods, tree
-from explorer.figures import matrix, report
+from explorer.figures import matrix, report, units
 from explorer.figures import tree as tree_figure
 from explorer.points import Array, Points
 from explorer.spec import Aligned, Field, ProblemSpec, Recipe, Run
@@ -139,7 +139,7 @@ class Seen:
     @property
     def unit(self) -> tuple[float, str]:
         """What heights are multiplied by, and what they are then."""
-        return (100.0, "points of error") if self.metric == "error" else (1.0, "nat")
+        return units.scale(self.metric), units.of_gap(self.pairs[0].run.field.problem, self.metric)
 
     @property
     def top(self) -> float:
@@ -178,12 +178,11 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
             if (drawn := _tree(store, seen, kind)) is not None:
                 st.plotly_chart(drawn, key=f"many-tree-{kind}", config={"displaylogo": False})
     if len(table := _table(seen)):
-        unit = seen.unit[1]
         st.dataframe(
             table,
             hide_index=True,
             column_config={
-                f"barrier ({unit})": st.column_config.NumberColumn(format="%.4g"),
+                units.titled("barrier", seen.unit[1]): st.column_config.NumberColumn(format="%.4g"),
                 "aligned": st.column_config.NumberColumn(format="%.4g"),
                 "line": st.column_config.LinkColumn(display_text="look"),
             },
@@ -198,7 +197,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
 
 
 def _squares(seen: Seen, kind: bool) -> go.Figure:
-    title = f"Barrier ({seen.unit[1]}), {'each pair aligned' if kind else 'as they are'}"
+    title = f"{units.titled('Barrier', seen.unit[1])}, {'each pair aligned' if kind else 'as they are'}"
     return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top)
 
 
@@ -231,7 +230,7 @@ def _table(seen: Seen) -> pd.DataFrame:
         row: dict[str, object] = {
             "A": _name(pair.a),
             "B": _name(pair.b),
-            f"barrier ({unit})": scale * height.height.value,
+            units.titled("barrier", unit): scale * height.height.value,
             "95 %": f"[{scale * height.height.low:.3g}, {scale * height.height.high:.3g}]",
         }
         other = after.get((pair.a, pair.b))
@@ -291,7 +290,7 @@ def words(seen: Seen) -> str:
         top = known[pair].height
         said.append(
             f"{'Each pair aligned' if kind else 'As they are'}, **{there} of {len(known)} pairs** have a barrier that is there for sure; the highest is that"
-            f" of {_name(pair.a)} and {_name(pair.b)}: {scale * top.value:.3g} [{scale * top.low:.3g}, {scale * top.high:.3g}] {unit}."
+            f" of {_name(pair.a)} and {_name(pair.b)}: {scale * top.value:.3g} [{scale * top.low:.3g}, {scale * top.high:.3g}]{units.after(unit)}."
         )
     after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
     less = [r for p in seen.pairs if not p.aligned and (p.a, p.b) in after and (r := _reduction_known(seen, p, after[p.a, p.b])) is not None]

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer import methods
-from explorer.figures import matrix
+from explorer.figures import matrix, units
 from explorer.figures.report import Section
 from explorer.points import Array
 from explorer.spec import Aligned, Connected, Field, Fused, Recipe, Run, Shifted, Study, Trained
@@ -72,8 +72,9 @@ def section(store: RunStore, comparison: Comparison) -> Section | None:
     models, names = comparison.ingredients, [_name(m) for m in comparison.ingredients]
     gram, matrices = (np.array(result[k], dtype=np.float64) for k in ("gram", "matrices"))
     based = bool(kinship_of(comparison).method["base"])
-    rows, barriers = _pairs(store, comparison, gram, result, based)
-    told = [ancestor(models, matrices, names), _climbs(barriers), _conflicts(result, names[0], based)]
+    unit = units.of_gap(comparison.problem, "loss")
+    rows, barriers = _pairs(store, comparison, gram, result, based, unit)
+    told = [ancestor(models, matrices, names), _climbs(barriers, unit), _conflicts(result, names[0], based)]
     figure = matrix.figure(cosines(gram, based=based), names[based:], title="Cosines of the differences" if based else "Cosines", signed=True)
     return Section("Are these mergeable?", " ".join(t for t in told if t), pd.DataFrame(rows), figure if len(names) > 1 + based else None)
 
@@ -88,7 +89,7 @@ def cosines(gram: Array, *, based: bool) -> Array:
 
 
 def _pairs(
-    store: RunStore, comparison: Comparison, gram: Array, result: dict[str, object], based: bool
+    store: RunStore, comparison: Comparison, gram: Array, result: dict[str, object], based: bool, unit: str
 ) -> tuple[list[dict[str, object]], list[tuple[str, Barrier]]]:
     models, names = comparison.ingredients, [_name(m) for m in comparison.ingredients]
     square = np.diag(gram)[:, None] + np.diag(gram)[None] - 2 * gram
@@ -108,18 +109,18 @@ def _pairs(
         points, _ = store.points(task.run.field.id)
         if len(points) and (height := barrier(points)) is not None:
             known.append((task.name, height))
-            row["barrier (nat), 95 %"] = f"{height.height.value:.3g} [{height.height.low:.3g}, {height.height.high:.3g}]"
+            row[f"{units.titled('barrier', unit)}, 95 %"] = f"{height.height.value:.3g} [{height.height.low:.3g}, {height.height.high:.3g}]"
             row["a barrier"] = height.split_half.low > 0
         rows.append(row)
     return rows, known
 
 
-def _climbs(barriers: Sequence[tuple[str, Barrier]]) -> str:
+def _climbs(barriers: Sequence[tuple[str, Barrier]], unit: str) -> str:
     if not barriers:
         return "Barriers are not measured yet."
     name, highest = max(barriers, key=lambda pair: pair[1].height.value)
     there = [n for n, b in barriers if b.split_half.low > 0]
-    value = f"{highest.height.value:.3g} nat [{highest.height.low:.3g}, {highest.height.high:.3g}]"
+    value = f"{highest.height.value:.3g}{units.after(unit)} [{highest.height.low:.3g}, {highest.height.high:.3g}]"
     if not there:
         return f"No line shows a barrier; the highest, {name}, is {value}: averaging them should not hurt."
     return f"{len(there)} of {len(barriers)} lines have a barrier, the highest {name}: {value}. Align the models first, or leave out what lies behind it."

@@ -16,7 +16,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from explorer import methods, perplexity, places
-from explorer.figures import confusion
+from explorer.figures import confusion, units
 from explorer.points import Array, Points
 from explorer.spec import Field, Fused, Make, Method, Run, Study
 from explorer.statistics import band
@@ -126,7 +126,7 @@ def _quality(field: Field, point: Points) -> None:
             st.metric(f"{field.split} {'agreement' if free else 'accuracy'}", f"{100 * (1 - mean[i]):.2f} %")
             st.caption(f"95 % interval [{100 * (1 - high[0]):.2f}, {100 * (1 - low[0]):.2f}] %")
         else:
-            value = f"{mean[i]:.4g} {methods.unit_of(field.problem.loss)}".rstrip()
+            value = f"{mean[i]:.4g} {units.of_level(field.problem, 'loss')}".rstrip()
             st.metric(f"{field.split} {field.problem.loss.replace('_', ' ') if free else metric}", value if np.isfinite(mean[i]) else "diverged")
             st.caption(f"95 % interval [{low[0]:.4g}, {high[0]:.4g}]" if np.isfinite(mean[i]) else "The loss here is not a finite number.")
             if perplexity.applies(field.problem) and np.isfinite(mean[i]):

@@ -12,7 +12,7 @@ import streamlit as st
 from explorer import arc, methods, places
 from explorer.arc import Place
 from explorer.figures import curve as curve_figure
-from explorer.figures import line
+from explorer.figures import line, units
 from explorer.figures.curve import Curve
 from explorer.frame import Window
 from explorer.points import Points
@@ -255,7 +255,7 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
     found = barrier(points, index, name=metric) if len(points) else None
     if found is None:
         return None
-    scale, unit = (100.0, "%") if metric == "error" else (1.0, "nat")
+    scale, unit = units.scale(metric), units.of_level(field.problem, metric)
     length = _lengths(store, field, points.coords[:, 0])
     whole = float(_lengths(store, field, np.array([1.0]))[0])
     direct = store.field(field.id)
@@ -263,10 +263,10 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
     mean = path_mean(points, length, index)
     return {
         "way": way.name + (" (in training)" if stage else ""),
-        f"ends ({unit})": f"{scale * found.ends[0]:.4g}, {scale * found.ends[1]:.4g}",
-        f"maximum ({unit})": _text(highest(points, index), scale),
+        units.titled("ends", unit): f"{scale * found.ends[0]:.4g}, {scale * found.ends[1]:.4g}",
+        units.titled("maximum", unit): _text(highest(points, index), scale),
         "barrier, 95 %": _text(found.height, scale),
-        f"mean along the way ({unit})": _text(mean, scale),
+        units.titled("mean along the way", unit): _text(mean, scale),
         "length": f"{whole:.4g}",
         "× the distance": f"{whole / straight:.3f}" if straight else "",
         "points": len(points),
@@ -333,14 +333,16 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
 
 def words(measured: Sequence[tuple[Way, Points]], metric: str) -> str:
     """Each way in a sentence, and what none of them can show."""
-    scale, unit = (100.0, "%") if metric == "error" else (1.0, "nat")
+    scale = units.scale(metric)
     said: list[str] = []
     for way, points in measured:
         index = way.run.field.metrics.index(metric)
         top, found = highest(points, index), barrier(points, index, name=metric)
         climbs = "" if found is None else "; above the straight line between the ends it rises by " + _text(found.height, scale)
         none = "" if found is None or found.split_half.low > 0 else ", which does not exclude none"
-        said.append(f"- **{way.name}**: the highest {metric} is {_text(top, scale)} {unit}{climbs}{none}.")
+        said.append(
+            f"- **{way.name}**: the highest {metric} is {_text(top, scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}."
+        )
     return "\n".join(said) + (
         "\n\nA trained way was bent on the train split and is judged here on another one. Intervals are 95 %, of the evaluation samples, not of training seeds;"
         " between two measured points a rise may hide. That no low way was found does not show that there is none."

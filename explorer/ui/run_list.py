@@ -7,7 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from explorer import methods
-from explorer.figures import line
+from explorer.figures import line, units
 from explorer.spec import Run
 from explorer.statistics import barrier
 from explorer.status import Status, duration
@@ -109,4 +109,4 @@ def _result(store: RunStore, status: Status) -> str:
     points, _ = store.points(field.id)
     found = barrier(points, 0, name=field.metrics[0]) if len(points) and len(methods.axes(field.chart.name)) == 1 else None
     spent = f"{len(points)} points, {duration(store.cost(field.id))} of computing"
-    return f"{spent} · barrier {line.shown(found, unit=line.unit_of(field, field.metrics[0]))}" if found else spent
+    return f"{spent} · barrier {line.shown(found, unit=units.of_gap(field.problem, field.metrics[0]))}" if found else spent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from explorer import methods
 from explorer.errors import Refused
 from explorer.figures import spectrum as spectrum_figure
 from explorer.figures import topology as topology_figure
+from explorer.figures import units
 from explorer.figures.plane import Surface
 from explorer.points import Points
 from explorer.spec import Field, Json, Recipe, Study
@@ -53,7 +55,15 @@ def topology(grid: Surface, points: Points, metric: int, *, scale: float, unit: 
 
 def sharpness(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
     """How much the loss rises around each model, by several measures."""
-    _study(store, field, models, "sharpness", "How sharp are these models?", ":material/show_chart:", _sharpness)
+    _study(
+        store,
+        field,
+        models,
+        "sharpness",
+        "How sharp are these models?",
+        ":material/show_chart:",
+        partial(_sharpness, unit=units.of_gap(field.problem, "loss")),
+    )
 
 
 def spectrum(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
@@ -105,7 +115,7 @@ def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, 
         st.rerun()
 
 
-def _sharpness(found: Json, names: list[str]) -> None:
+def _sharpness(found: Json, names: list[str], *, unit: str) -> None:
     result = cast("dict[str, list[object]]", found)
     radii, balls = cast("list[float]", result["radii"]), cast("list[float]", result["balls"])
     rows: list[dict[str, object]] = []
@@ -117,7 +127,7 @@ def _sharpness(found: Json, names: list[str]) -> None:
             rows.append(row)
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     st.caption(
-        f"Rise of the train loss in nat on {result['samples']} samples, with 95 % intervals: of the mean, over directions and samples; of the worst, over samples"
+        f"Rise of the train loss{f' in {unit}' if unit else ''} on {result['samples']} samples, with 95 % intervals: of the mean, over directions and samples; of the worst, over samples"
         " with the step held. The worst is a lower bound, found by ascent. Only the first measure is the same for networks that compute the same."
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.figures import units
 from explorer.points import Array, Points
 from explorer.soups import Path, leave_one_out, row_of, sampled_shapley, shapley, singles
 from explorer.statistics import Estimate
@@ -38,7 +39,8 @@ def ingredients(
     worth = _shapley(kitchen, val)
     rows["Shapley value"] = [text(e) for e in worth] if worth else [""] * models
     climbs = [to_the_soup(kitchen, val, k) if len(val) else None for k in range(models)]
-    rows["barrier to the soup (nat)"] = ["" if b is None else f"{b.height.value:.3g} [{b.height.low:.3g}, {b.height.high:.3g}]" for b in climbs]
+    barrier_column = units.titled("barrier to the soup", units.of_gap(kitchen.problem, "loss"))
+    rows[barrier_column] = ["" if b is None else f"{b.height.value:.3g} [{b.height.low:.3g}, {b.height.high:.3g}]" for b in climbs]
     for name, column in _looks(store, kitchen).items():
         rows[name] = column
     edited = st.data_editor(
@@ -50,7 +52,7 @@ def ingredients(
             "in": st.column_config.CheckboxColumn(help="Tick the models of your own soup; it is measured at once."),
             "val loss": st.column_config.NumberColumn(format="%.4g"),
             "test loss": st.column_config.NumberColumn(format="%.4g"),
-            "barrier to the soup (nat)": st.column_config.TextColumn(help="How far the validation loss rises on the line from the model to the soup of all, 95 %."),
+            barrier_column: st.column_config.TextColumn(help="How far the validation loss rises on the line from the model to the soup of all, 95 %."),
             "cosine": st.column_config.NumberColumn(format="%.3f", help="With the mean of the others, as vectors from zero."),
             "opposite signs (%)": st.column_config.NumberColumn(format="%.1f", help="The part of its weights' magnitude whose sign is not that of the sum of all."),
             "weight": st.column_config.NumberColumn(help="Of a model that is in: how much it counts.", min_value=-10.0, max_value=10.0, step=0.05),

@@ -14,6 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.figures import curve as curve_figure
+from explorer.figures import units
 from explorer.figures.curve import Curve
 from explorer.points import Points
 from explorer.statistics import Barrier, Estimate, barrier
@@ -28,7 +29,7 @@ from explorer.ui.stability_form import Pair, epoch_of, form, lines_of
 
 POLL_S = 0.5
 SETTLED = 0.005  # of error: a pair whose barrier may be lower than this is called connected
-UNITS = {"error": (100.0, "points of error"), "loss": (1.0, "nat")}
+METRICS = ("error", "loss")
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,12 @@ def _actions(pairs: list[Pair], found: list[Found], metric: str) -> None:
             shell.link("interpolate", f"Epoch {pair.k}", icon=":material/show_chart:", run=pair.run.id)
 
     def picture() -> str:
-        field, (_, unit) = pairs[0].run.field, UNITS[metric]
+        field = pairs[0].run.field
         return curve_figure.html(
             curve_figure.figure(
                 curves(found, metric),
                 x_title="epoch k at which the copies branched",
-                y_title=f"{field.split} barrier ({unit})",
+                y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
                 title=f"Barrier between copies that branched at epoch k: {field.problem.title or field.problem.name}",
                 footnote=f"One pair of copies for each epoch; bands: 95 %, bootstrap over blocks of {found[0].error.samples:,} samples.",
             )
@@ -130,7 +131,6 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> No
     busy = active(store, pairs)
     found = [f for pair in pairs if (f := _found(store, pair)) is not None]
     progress(store, pairs, key="stability")
-    _, unit = UNITS[metric]
     chosen = _chosen(pairs)
 
     def picked(k: float | None) -> None:
@@ -141,7 +141,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> No
         curves(found, metric),
         key=f"stability-{pairs[0].run.id}-{len(pairs)}",
         x_title="epoch k at which the copies branched",
-        y_title=f"{field.split} barrier ({unit})",
+        y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
         x_range=(0.0, float(max(p.k for p in pairs) or 1)),
         pick=float(chosen.k) if chosen is not None else None,
         height=360,
@@ -180,7 +180,7 @@ def _chosen(pairs: Sequence[Pair]) -> Pair | None:
 
 def curves(found: Sequence[Found], metric: str) -> list[Curve]:
     """The barrier against k, and dashed what the rule judges by: the rise at a place chosen on other samples."""
-    scale, _ = UNITS[metric]
+    scale = units.scale(metric)
     k = np.array([float(f.pair.k) for f in found])
 
     def drawn(name: str, estimates: list[Estimate], ghost: bool = False) -> Curve:
@@ -231,7 +231,8 @@ def _table(found: Sequence[Found]) -> None:
 
 def _row(f: Found) -> dict[str, object]:
     row: dict[str, object] = {"k": f.pair.k, "line": f"/interpolate?run={f.pair.run.id}"}
-    for metric, (scale, unit) in UNITS.items():
+    for metric in METRICS:
+        scale, unit = units.scale(metric), units.of_gap(f.pair.run.field.problem, metric) or metric
         row[f"barrier ({unit}), 95 %"] = _text(f.of(metric).height, scale)
         row[f"chosen on other samples ({unit})"] = _text(f.of(metric).split_half, scale)
     row["errors of the copies (%)"] = ", ".join(f"{100 * e:.4g}" for e in f.error.ends)
@@ -239,7 +240,7 @@ def _row(f: Found) -> dict[str, object]:
 
 
 def numbers(found: Sequence[Found]) -> pd.DataFrame:
-    """One row for each pair and metric; errors are shares, losses nats."""
+    """One row for each pair and metric; errors are shares, losses in their own unit."""
     return pd.DataFrame(
         [
             {
@@ -256,7 +257,7 @@ def numbers(found: Sequence[Found]) -> pd.DataFrame:
                 "run": f.pair.run.id,
             }
             for f in found
-            for metric in UNITS
+            for metric in METRICS
         ]
     )
 

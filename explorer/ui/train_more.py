@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer import calibration, methods
+from explorer.figures import units
 from explorer.points import Points
 from explorer.spec import Field, Fused, Method, Run, Study
 from explorer.statistics import Estimate, difference
@@ -89,9 +90,9 @@ def _twa(store: RunStore, whole: Trajectory, run: Run) -> None:
     if last is None or made is None:
         return
     loss, error = difference(made, last, 0), difference(made, last, 1)
-    unit = methods.unit_of(whole.problem.loss)
+    unit = units.of_level(whole.problem, "loss")
     st.markdown(
-        f"Test loss **{made.means()[0, 0]:.4g} {unit}**, error {100 * made.means()[0, 1]:.2f} %. Less the last snapshot's: {_said(loss, '+.3g')} {unit},"
+        f"Test loss **{made.means()[0, 0]:.4g}{units.after(unit)}**, error {100 * made.means()[0, 1]:.2f} %. Less the last snapshot's: {_said(loss, '+.3g')}{units.after(unit)},"
         f" {_said(error, '+.2f', 100)} points of error."
     )
 
@@ -101,10 +102,10 @@ def _swag(whole: Trajectory, status: Status) -> None:
     counts = np.array(found["counts"])
     points = [Points(np.zeros((1, 1)), np.array(v, dtype=float)[None], counts) for v in cast("list[object]", found["values"])]
     gaps = [np.array(g, dtype=float) for g in cast("list[object]", found["gaps"])] if found["gaps"] else []
-    unit = methods.unit_of(whole.problem.loss)
+    unit = units.of_level(whole.problem, "loss")
     rows: list[dict[str, object]] = []
     for i, name in enumerate(("average of the draws", "mean of the snapshots", "last snapshot")):
-        row: dict[str, object] = {"model": name, f"test loss ({unit})": points[i].means()[0, 0], "error (%)": 100 * points[i].means()[0, 1]}
+        row: dict[str, object] = {"model": name, units.titled("test loss", unit): points[i].means()[0, 0], "error (%)": 100 * points[i].means()[0, 1]}
         row["loss less the mean's, 95 %"] = "" if i == 1 else _said(difference(points[i], points[1], 0), "+.3g")
         if gaps:
             row["calibration error (%)"] = 100 * calibration.error(gaps[i], counts).value

@@ -11,7 +11,7 @@ import streamlit as st
 
 from explorer import methods, places
 from explorer.errors import Refused
-from explorer.figures import landscape, line
+from explorer.figures import landscape, line, units
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Trace, surface
 from explorer.frame import Window
@@ -249,16 +249,16 @@ def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -
         return "None of the averages has a finite validation loss."
     best = min(finite, key=lambda name: finite[name])
     gap = difference(known[best][1], last, 0)
-    unit = methods.unit_of(whole.problem.loss)
+    unit = units.of_level(whole.problem, "loss")
     iterate = "the last snapshot" if whole.members == 1 else "the first network's last snapshot"
     verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "not told apart from"
     singles = [values_at(val, row[None]) for row in np.eye(len(whole.models))]
     losses = [float(p.means()[0, 0]) for p in singles if p is not None]
     beaten = sum(loss > finite[best] for loss in losses)
     return (
-        f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.4g} {unit}; {beaten} of the {len(losses)} snapshots"
+        f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.4g}{units.after(unit)}; {beaten} of the {len(losses)} snapshots"
         f" are worse than it. On the test split its loss is **{verdict}** that of {iterate}: the difference is"
-        f" {_interval(gap, '+.3g')} {unit}, paired sample by sample. " + _where(whole, rows[best][0], best)
+        f" {_interval(gap, '+.3g')}{units.after(unit)}, paired sample by sample. " + _where(whole, rows[best][0], best)
     )
 
 
@@ -268,14 +268,18 @@ def _where(whole: Trajectory, row: Array, name: str) -> str:
 
 
 def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -> None:
-    unit = methods.unit_of(whole.problem.loss)
+    unit = units.of_level(whole.problem, "loss")
     last = values_at(test, _last(whole)) if len(test) else None
     rows: list[dict[str, object]] = []
     for name, row in (("last snapshot", _last(whole)), *((a.name, a.rows[-1:]) for a in found)):
         v, t = values_at(val, row), values_at(test, row) if len(test) else None
         if v is None or t is None or last is None:
             continue
-        said: dict[str, object] = {"model": name, f"val loss ({unit})": float(v.means()[0, 0]), f"test loss ({unit})": float(t.means()[0, 0])}
+        said: dict[str, object] = {
+            "model": name,
+            units.titled("val loss", unit): float(v.means()[0, 0]),
+            units.titled("test loss", unit): float(t.means()[0, 0]),
+        }
         said["test error (%)"] = 100 * float(t.means()[0, 1])
         same = name == "last snapshot"
         said["loss less the last's, 95 %"] = "" if same else _interval(difference(t, last, 0), "+.3g")

@@ -73,7 +73,7 @@ def test_a_merged_model_says_why_it_fails_and_can_be_taken_away(visit, store, wo
     assert "method='uniform_soup'" in code
     assert "loss-explorer make" in code
     known = compare.seen(store, comparison)
-    text = report(store, comparison, known, table(known), compare.best_ingredient(known, comparison), comparison.entries[2])
+    text = report(store, comparison, known, table(known, "nat"), compare.best_ingredient(known, comparison), comparison.entries[2])
     for part in ("Which is best", "Calibration", "Class by class", "Why uniform soup", "Recipe: uniform soup"):
         assert part in text
     data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S)[1])
@@ -111,7 +111,7 @@ def test_a_model_is_as_good_as_the_best_when_the_paired_interval_says_so():
     seen = [
         Seen(str(extra), kind, made(extra), made(extra)) for extra, kind in ((0.0, ""), (0.0, ""), (0.05, ""), (-0.1, "reference, several models"))
     ]
-    rows = table(seen)
+    rows = table(seen, "nat")
     assert list(rows["model"]) == ["-0.1", "0.0", "0.0", "0.05"]
     assert list(rows["indistinguishable from the best"]) == [True, True, True, False]
 

@@ -1,0 +1,31 @@
+"""The units that numbers are shown in: errors in percent, their differences in points, a loss in its own unit, which may be none."""
+
+from __future__ import annotations
+
+from explorer import methods
+from explorer.spec import ProblemSpec
+
+
+def scale(metric: str) -> float:
+    """What a number of the metric is multiplied by to be shown."""
+    return 100.0 if metric == "error" else 1.0
+
+
+def of_level(problem: ProblemSpec, metric: str) -> str:
+    """The unit of a value of the metric; "" where the problem's loss has none."""
+    return "%" if metric == "error" else methods.unit_of(problem.loss)
+
+
+def of_gap(problem: ProblemSpec, metric: str) -> str:
+    """The unit of a difference of two values, such as a barrier."""
+    return "points of error" if metric == "error" else methods.unit_of(problem.loss)
+
+
+def titled(text: str, unit: str) -> str:
+    """The head of a column, or an axis, with its unit in brackets where there is one."""
+    return f"{text} ({unit})" if unit else text
+
+
+def after(unit: str) -> str:
+    """The unit as it follows a number."""
+    return f" {unit}" if unit else ""
