@@ -64,18 +64,18 @@ def served(port: int, *, address: str, folders: Sequence[Path], hosts: Sequence[
             raise Refused(f"{folder} has a {os.pathsep!r} in its name, which separates the folders here. Rename it.")
     warnings = ["Everything that this store holds is shown to whoever comes in; --home gives the server a store of its own."]
     environment = {roots.VARIABLE: os.pathsep.join(str(f.resolve()) for f in folders), LOGIN: "required" if login else "no"}
-    flags = _flags(address, port, (*LOOPBACK, *_own_names(), *hosts))
+    names, extra = [*LOOPBACK, *_own_names(), *hosts], ()
     if login:
         redirect = urlsplit(_redirect(secrets))
-        flags = _flags(address, port, (*LOOPBACK, *_own_names(), *hosts, redirect.hostname or ""))
-        flags = (*flags, f"--secrets.files={secrets.resolve()}")
+        names.append(redirect.hostname or "")
+        extra = (f"--secrets.files={secrets.resolve()}",)
         warnings.append(
             f"Whoever your login provider lets in may use it. The login is for {redirect.scheme}://{redirect.netloc}, and for no other address."
         )
     else:
         warnings.insert(0, f"NO LOGIN: everybody who reaches port {port} of this machine may look, upload, and start computations.")
     warnings.append("The connection is not encrypted: put a proxy with TLS before it where others share the network.")
-    return Start(flags, environment, tuple(warnings))
+    return Start((*_flags(address, port, names), *extra), environment, tuple(warnings))
 
 
 def _redirect(secrets: Path) -> str:
