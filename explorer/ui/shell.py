@@ -33,12 +33,13 @@ PAGES = (
     ("runs", "Runs", ":material/history:"),
 )
 
-# Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's light blue one of 2.3; texts want 4.5.
+# Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's light blue (buttons, items that
+# are chosen in a list) one of 2.3; texts want 4.5.
 STYLE = """
 [data-testid=stMainBlockContainer] { padding-top: 3rem }
 [data-testid=stCaptionContainer] { color: inherit; opacity: 0.85 }
 """
-DARK = "[data-testid=stBaseButton-primary]:not(:disabled) :is(p, span) { color: #0e1117 }"
+DARK = "[data-testid=stBaseButton-primary]:not(:disabled) :is(p, span), [data-tag] :is(span, button) { color: #0e1117 }"
 
 
 def frame() -> None:
