@@ -139,7 +139,7 @@ def test_a_curve_is_trained_live_and_a_point_of_it_opened(url, page, tiny):
     page.goto(f"{url}/paths?a={field.corners[0].digest}&b={field.corners[1].digest}")
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page).to_have_url(re.compile("runs="), timeout=SLOW)
-    expect(page.get_by_role("button", name="Data (CSV)")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Data", exact=True)).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=SLOW)
     counters = page.evaluate("window.__explorer")
     assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was mounted anew"
