@@ -96,13 +96,16 @@ PluginOption = Annotated[
     list[str] | None,
     typer.Option("--plugin", callback=_plugged, help="A Python file or module of yours with data, a loss, a network or methods; may be given again."),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto: a GPU where there is one; or cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[
+    str, typer.Option(envvar="LOSS_EXPLORER_DEVICE", help="auto: a GPU where there is one, in the app all of them; or cpu, cuda, cuda:1, mps.")
+]
 
 
 @app.command("app")
 def run_app(
     port: Annotated[int, typer.Option(help="Port of the server.")] = 8501,
     headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
+    device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
     plugin: PluginOption = None,
@@ -117,6 +120,10 @@ def run_app(
     from explorer import serve as serving
 
     with _refusals():
+        if device not in ("auto", "cpu"):
+            from explorer.devices import device_for
+
+            device_for(device)
         if not serve and (root or no_login or secrets or host or address != "0.0.0.0"):
             raise Refused("--root, --no-login, --secrets, --host and --address belong to --serve. Without it the app is for this machine alone.")
         start = (
@@ -136,7 +143,7 @@ def run_app(
     for warning in start.warnings:
         err.print(f"[yellow]![/yellow] {warning}", highlight=False, soft_wrap=True)
     folder = places.root()
-    environment = {**os.environ, **start.environment, **({"LOSS_EXPLORER_HOME": str(home.resolve())} if home else {})}
+    environment = {**os.environ, "LOSS_EXPLORER_DEVICE": device, **start.environment, **({"LOSS_EXPLORER_HOME": str(home.resolve())} if home else {})}
     command = [sys.executable, "-m", "streamlit", "run", str(folder / "app.py"), "--server.headless", str(headless or serve).lower(), *start.flags]
     raise typer.Exit(subprocess.call(command, env=environment, cwd=folder))
 

@@ -89,3 +89,22 @@ class FieldFacts:
         """(C, C) cosines between the corners as vectors from zero."""
         norm = np.sqrt(np.diag(self.gram))
         return self.gram / np.outer(norm, norm)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A worker that is alive: its device, what that calls itself, its memory in bytes as of the last heartbeat (0 where unknown), and the accelerators
+    of its machine."""
+
+    host: str
+    device: str
+    title: str
+    free: int
+    total: int
+    sees: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """For the person at the screen."""
+        name = self.title if self.title in ("", self.device) or ":" not in self.device else f"{self.title} ({self.device})"
+        room = f", {self.free / 2**30:.1f} of {self.total / 2**30:.0f} GiB free" if self.total else ""
+        return f"{name or self.device}{room}"

@@ -24,7 +24,7 @@ from typing import Any, cast
 import numpy as np
 
 from explorer.errors import Refused
-from explorer.facts import Facts, FieldFacts
+from explorer.facts import Facts, FieldFacts, Serving
 from explorer.points import Array, Points, rounded
 from explorer.spec import Field, Json, Run, Spec, Wish
 from explorer.status import State, Status
@@ -72,6 +72,13 @@ MIGRATIONS = (
     """,
     "CREATE TABLE made (recipe TEXT PRIMARY KEY, facts TEXT NOT NULL, created REAL NOT NULL)",
     "ALTER TABLE wish ADD COLUMN roots TEXT",  # JSON list of the folders it may read; NULL: all of them
+    """
+    ALTER TABLE worker ADD COLUMN title TEXT NOT NULL DEFAULT '';
+    ALTER TABLE worker ADD COLUMN sees TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE worker ADD COLUMN free INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE worker ADD COLUMN total INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE plan (wish TEXT PRIMARY KEY, plan TEXT NOT NULL, took TEXT)
+    """,
 )
 
 
@@ -143,13 +150,17 @@ class RunStore:
 
     # --- workers ------------------------------------------------------------------------------------------------------
 
-    def beat(self, worker: str, *, pid: int, device: str) -> None:
-        """A worker says that it lives; whatever it holds stays its own for another lease."""
+    def beat(self, worker: str, *, pid: int, device: str, title: str = "", sees: Sequence[str] = (), memory: tuple[int, int] = (0, 0)) -> None:
+        """A worker says that it lives; whatever it holds stays its own for another lease.
+
+        memory: bytes free and in all on its device. sees: the accelerators of its machine.
+        """
         now = self.clock()
         with self._write() as db:
             db.execute(
-                "INSERT INTO worker VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET beat = excluded.beat",
-                (worker, HOST, pid, device, now),
+                "INSERT INTO worker (id, host, pid, device, beat, title, sees, free, total) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET beat = excluded.beat, free = excluded.free, total = excluded.total",
+                (worker, HOST, pid, device, now, title, json.dumps(list(sees)), *memory),
             )
             db.execute("UPDATE wish SET lease = ? WHERE worker = ? AND lease > 0 AND finished IS NULL", (now + LEASE_S, worker))
 
@@ -158,11 +169,13 @@ class RunStore:
         with self._write() as db:
             db.execute("DELETE FROM worker WHERE id = ?", (worker,))
 
-    def workers(self) -> list[str]:
-        """Devices of the workers that are alive."""
+    def workers(self) -> list[Serving]:
+        """The workers that are alive, the first to have come first."""
         self._bury()
-        rows = self._db.execute("SELECT device FROM worker WHERE beat > ?", (self.clock() - LEASE_S,))
-        return [device for (device,) in rows.fetchall()]
+        rows = self._db.execute(
+            "SELECT host, device, title, free, total, sees FROM worker WHERE beat > ? ORDER BY rowid", (self.clock() - LEASE_S,)
+        ).fetchall()
+        return [Serving(host, device, title, free, total, tuple(json.loads(sees))) for host, device, title, free, total, sees in rows]
 
     def claim(self, worker: str, *, above: int = IDLE - 1) -> Status | None:
         """Take the next wish that nobody works on and whose rank is above a given one, urgent ones first, idle ones last; None when there is none.

@@ -14,6 +14,9 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import torch
+
+from explorer.devices import accelerators, memory, title
 from explorer.errors import Refused, Stopped
 from explorer.examine import examine
 from explorer.look import look
@@ -74,7 +77,7 @@ class Worker:
                 done, result = self._do(claimed)
         except Refused as refusal:
             error = str(refusal)
-        except MemoryError:
+        except (MemoryError, torch.OutOfMemoryError):
             error = "There is not enough memory for this. Use fewer or smaller models."
         except Exception as bug:
             log.exception("Wish %s failed", claimed.id)
@@ -123,12 +126,19 @@ class Worker:
     def _heartbeat(self) -> Generator[None, None, None]:
         over = threading.Event()
 
+        name, sees = title(self.device), accelerators()
+
+        def say() -> None:
+            found = memory(self.device)
+            room = (found.free, found.total) if found else (0, 0)
+            self.store.beat(self.id, pid=os.getpid(), device=self.device, title=name, sees=sees, memory=room)
+
         def beat() -> None:
             while not over.wait(LEASE_S / 5):
                 with suppress(Unavailable):  # it may be available again at the next beat
-                    self.store.beat(self.id, pid=os.getpid(), device=self.device)
+                    say()
 
-        self.store.beat(self.id, pid=os.getpid(), device=self.device)
+        say()
         thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
         thread.start()
         try:

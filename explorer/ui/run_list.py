@@ -41,7 +41,7 @@ def _list(store: RunStore, only: tuple[str, ...], was_active: bool) -> None:
     active = any(s.active for s in every)
     runs = [s for s in every if not only or s.state in only]
     workers = store.workers()
-    st.caption(f"{len(runs)} runs · workers alive: {len(workers)}{' (' + ', '.join(workers) + ')' if workers else ''}")
+    st.caption(f"{len(runs)} runs · workers alive: {len(workers)}{' (' + '; '.join(map(str, workers)) + ')' if workers else ''}")
     for status in runs[:PAGE]:
         _row(store, status)
     if len(runs) > PAGE:

@@ -55,9 +55,16 @@ def frame() -> None:
     if trouble := st.session_state.pop("trouble", ""):
         st.error(trouble, icon=":material/error:")
     try:
+        computing()
         page.run()
     except Refused as refusal:  # that of a store which is not available, for one
         st.error(str(refusal), icon=":material/error:")
+
+
+def computing() -> None:
+    """A line in the sidebar for each device that somebody computes on, with its memory."""
+    serving = store().workers()
+    st.sidebar.caption("  \n".join(f":material/memory: {s}" for s in serving) or ":material/memory: no worker yet: one starts when there is work")
 
 
 def navigation(*, hidden: bool = False) -> StreamlitPage:
