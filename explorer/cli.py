@@ -100,12 +100,20 @@ DeviceOption = Annotated[
     str, typer.Option(envvar="LOSS_EXPLORER_DEVICE", help="auto: a GPU where there is one, in the app all of them; or cpu, cuda, cuda:1, mps.")
 ]
 
+RayOption = Annotated[
+    str,
+    typer.Option(
+        envvar="LOSS_EXPLORER_RAY", help="Measure on a Ray cluster: host:port, auto for the one of this machine, local to start one. Needs [cluster]."
+    ),
+]
+
 
 @app.command("app")
 def run_app(
     port: Annotated[int, typer.Option(help="Port of the server.")] = 8501,
     headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
     device: DeviceOption = "auto",
+    ray: RayOption = "",
     home: HomeOption = None,
     trust: TrustOption = None,
     plugin: PluginOption = None,
@@ -143,7 +151,8 @@ def run_app(
     for warning in start.warnings:
         err.print(f"[yellow]![/yellow] {warning}", highlight=False, soft_wrap=True)
     folder = places.root()
-    environment = {**os.environ, "LOSS_EXPLORER_DEVICE": device, **start.environment, **({"LOSS_EXPLORER_HOME": str(home.resolve())} if home else {})}
+    where = {"LOSS_EXPLORER_DEVICE": device, "LOSS_EXPLORER_RAY": ray, **({"LOSS_EXPLORER_HOME": str(home.resolve())} if home else {})}
+    environment = {**os.environ, **start.environment, **where}
     command = [sys.executable, "-m", "streamlit", "run", str(folder / "app.py"), "--server.headless", str(headless or serve).lower(), *start.flags]
     raise typer.Exit(subprocess.call(command, env=environment, cwd=folder))
 
@@ -692,18 +701,25 @@ def runs(home: HomeOption = None) -> None:
 def worker(
     store: Annotated[Path | None, typer.Option(help="The store's file [default: the one in the home folder].")] = None,
     device: DeviceOption = "auto",
+    ray: RayOption = "",
     idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Go home after so many seconds without work.")] = 600.0,
     trust: TrustOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Do what is wished in the app: start one anywhere that sees the store's file."""
     from explorer.devices import device_for
-    from explorer.worker import Worker
+    from explorer.worker import Worker, serve_fleet
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     path = store or places.home() / "store.sqlite"
     with _refusals():
-        Worker(RunStore(path), path.parent, device=device_for(device)).serve(idle_s=idle)
+        if not ray:
+            Worker(RunStore(path), path.parent, device=device_for(device)).serve(idle_s=idle)
+            return
+        from explorer.execute.ray import fleet
+
+        with fleet(ray) as found:
+            serve_fleet(RunStore(path), path.parent, found, device=device_for(device), idle_s=idle)
 
 
 @app.command("train-samples")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,38 +15,39 @@ import numpy as np
 
 from explorer import checkpoint, methods
 from explorer.errors import Stopped
+from explorer.execute import Execute, Executor, local
 from explorer.matching import Progress, quiet
-from explorer.measure import Evaluate
 from explorer.points import Array, Points
 from explorer.problem import Problem
 from explorer.realise import realise
-from explorer.spec import Field, Json, Run
+from explorer.spec import Field, Run
 from explorer.status import duration
 from explorer.store import RunStore
-from explorer.weights import compatible, gram
+from explorer.weights import compatible
 
 AHEAD = 256  # points that a sampler without eyes is asked for at once
 
 Report = Callable[[int, int, int, str], bool]
-BATCH_S = 0.25  # seconds of points that are measured at once: whoever stops the run, or clicks, waits so long at most
+_making = threading.RLock()  # several runs may be driven from one process; what they share is made once
 
 
-def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str = "cpu") -> bool:
+def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str = "cpu", execute: Execute | None = None) -> bool:
     """Work a run off: every point its sampler asks for ends up in the store. False when it was told to leave off.
 
-    `report(done, total, fresh, message)` is called before each point, or batch of points that go through the device together, and answers whether to go on.
+    `report(done, total, fresh, message)` is called before each point, or batch of points that are measured together, and answers whether to go on.
+    `execute`: who measures; this process on the device by default, which makes what the field's corners still need in any case.
     """
     field, options = run.field, run.sampler.kwargs()
     ask = cast("Callable[..., Array]", methods.find("sample", run.sampler.name))
     place = cast("Callable[..., Array]", methods.find("chart", field.chart.name))
     total = left(run, Points(np.empty((0, len(methods.axes(field.chart.name, len(field.corners))))), np.empty((0, 0, 0)), np.empty(0)))
-    evaluate: Evaluate | None = None
-    fresh, width = 0, 1
+    executor: Executor | None = None
+    fresh = 0
     if store.field(field.id) is None:
         if not report(0, total, 0, "Loading the checkpoints"):
             return False
         try:
-            evaluate = open_field(field, store, home, device=device, progress=_told(report, total))
+            executor = open_field(field, store, home, device=device, execute=execute, progress=_told(report, total))
         except Stopped:
             return False
     known = store.field(field.id)
@@ -55,20 +57,21 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     points, seen = store.points(field.id, bare=blind)
     ahead, rest = np.empty((0, points.coords.shape[1])), 0
     while True:
+        width = executor.width if executor else 1
         if not len(ahead):
-            ahead, rest = ask(points, AHEAD if blind else width, **options), left(run, points)
+            ahead, rest = ask(points, max(AHEAD, width) if blind else width, **options), left(run, points)
         if not report(total - rest, total, fresh, ""):
             return False
         if not len(ahead):
             return True
         todo, ahead = ahead[:width], ahead[width:]
-        evaluate = evaluate or open_field(field, store, home, device=device)
-        started = time.perf_counter()
-        values = evaluate.many(place(todo, known.gram, **field.chart.kwargs()))
-        seconds = time.perf_counter() - started
-        store.append(field.id, todo, values, seconds=seconds)
-        fresh += len(todo)
-        width = max(1, min(evaluate.width, int(BATCH_S * len(todo) / max(seconds, 1e-9))))
+        executor = executor or open_field(field, store, home, device=device, execute=execute)
+        here = 0
+        for rows, values, seconds in executor.map(place(todo, known.gram, **field.chart.kwargs())):
+            store.append(field.id, todo[rows], values, seconds=seconds)
+            fresh, here = fresh + len(values), here + len(values)
+            if here < len(todo) and not report(total - rest + here, total, fresh, ""):
+                return False
         # From the store, not from `values`: an urgent wish may have added points of this field in between.
         new, seen = store.points(field.id, after=seen, bare=blind)
         points, rest = points.extended(new.coords, new.values), rest - len(todo)
@@ -99,36 +102,18 @@ def left(run: Run, points: Points) -> int:
     return count(points, **run.sampler.kwargs())
 
 
-def open_field(field: Field, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Evaluate:
+def open_field(
+    field: Field, store: RunStore, home: Path, *, device: str = "cpu", execute: Execute | None = None, progress: Progress = quiet
+) -> Executor:
     """Load a field's corners, check that they fit its problem, and make the field known to the store."""
     problem = Problem(field.problem)
-    corners = [realise(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
+    with _making:
+        corners = [realise(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
     names = [recipe.name or recipe.id for recipe in field.corners]
     compatible(corners, names)
     checkpoint.check(corners[0], problem.shapes(), what=names[0])
-    evaluate = Evaluate(
-        problem,
-        corners,
-        split=field.split,
-        samples=field.samples,
-        blocks=field.blocks,
-        buffers=field.buffers,
-        metrics=field.metrics,
-        attack=field.attack,
-        precision=field.precision,
-        device=device,
-    )
-    parameters = [name for name, _ in evaluate.network.named_parameters()]
-    facts: dict[str, Json] = {
-        "parameters": sum(p.numel() for p in evaluate.network.parameters()),
-        "classes": list(problem.classes),
-        "batch_norm": evaluate.train is not None,
-        "device": device,
-    }
-    if field.metrics != ("confusion",):
-        total = evaluate.counts.sum()
-        facts["alone"] = [(evaluate.alone(i).sum(axis=1) / total).tolist() for i in range(len(corners))]
-        if evaluate.train is not None:
-            facts["recalibrated"] = [(evaluate.alone(i, recalibrated=True).sum(axis=1) / total).tolist() for i in range(len(corners))]
-    store.open_field(field, shape=evaluate.shape, counts=evaluate.counts, gram=gram(corners, parameters), facts=facts)
-    return evaluate
+    executor = (execute or local.on(device))(field, corners)
+    if store.field(field.id) is None:
+        found = executor.opened()
+        store.open_field(field, shape=found.shape, counts=found.counts, gram=found.gram, facts=found.facts)
+    return executor

@@ -11,14 +11,17 @@ import threading
 import time
 import uuid
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 
-from explorer.devices import accelerators, memory, title
+from explorer.devices import accelerators, memory, precisely, title
 from explorer.errors import Refused, Stopped
 from explorer.examine import examine
+from explorer.execute import Execute
+from explorer.execute.ray import Fleet
 from explorer.look import look
 from explorer.matching import Progress
 from explorer.places import made_at
@@ -33,13 +36,14 @@ log = logging.getLogger(__name__)
 POLL_S = 0.1
 RETRY_S = 2.0  # between two attempts to write to a store that takes nothing
 RETRIES = 300
+MOST_RUNS = 32  # driven by one process
 
 
 class Worker:
     """Does one wish after another. Between two points of a long one it lets those of a higher rank (a click on a picture) go first."""
 
-    def __init__(self, store: RunStore, home: Path, *, device: str = "cpu") -> None:
-        self.store, self.home, self.device = store, home, device
+    def __init__(self, store: RunStore, home: Path, *, device: str = "cpu", execute: Execute | None = None) -> None:
+        self.store, self.home, self.device, self.execute = store, home, device, execute
         self.id = uuid.uuid4().hex[:12]
 
     def serve(self, *, idle_s: float) -> None:
@@ -99,7 +103,7 @@ class Worker:
         report = self._reporter(claimed)
         match claimed.wish:
             case Run() as run:
-                return keep(run, self.store, self.home, report=report, device=self.device), None
+                return keep(run, self.store, self.home, report=report, device=self.device, execute=self.execute), None
             case Look() as wish:
                 return True, look(wish, self.store, report=report, device=self.device).to_json()
             case Study() as wish:
@@ -156,3 +160,12 @@ def _progress(report: Report) -> Progress:
             raise Stopped
 
     return progress
+
+
+def serve_fleet(store: RunStore, home: Path, fleet: Fleet, *, device: str, idle_s: float) -> None:
+    """Work for a whole cluster until nothing has been wished for `idle_s` seconds: as many runs at once as there are actors, for a run that asks
+    for one point after the other keeps one of them busy."""
+    crew = [Worker(store, home, device=device, execute=fleet) for _ in range(max(1, min(fleet.size, MOST_RUNS)))]
+    with precisely("float32", torch.device(device)), ThreadPoolExecutor(len(crew)) as threads:  # one setting for all threads
+        for done in [threads.submit(w.serve, idle_s=idle_s) for w in crew]:
+            done.result()

@@ -35,7 +35,7 @@ def test_shipped_numbers_are_measured_again_here(shipped: RunStore, home):
     for status in shipped.statuses("Run"):
         field = status.wish.field
         points, _ = shipped.points(field.id)
-        evaluate = open_field(field, shipped, home)
+        evaluate = open_field(field, shipped, home).evaluate
         place = methods.find("chart", field.chart.name)
         for i in (0, 1, len(points) // 2):
             (row,) = place(points.coords[i : i + 1], shipped.field(field.id).gram, **field.chart.kwargs())
