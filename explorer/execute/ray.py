@@ -266,7 +266,9 @@ def unpacked(weights: Mapping[str, Packed]) -> Weights:
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         for p in weights.values():
             if id(p) not in once:
-                once[id(p)] = torch.from_numpy(p.bytes).view(getattr(torch, p.dtype)).reshape(p.shape)
+                dtype = getattr(torch, p.dtype)
+                flat = torch.from_numpy(p.bytes).view(dtype) if p.bytes.size else torch.empty(0, dtype=dtype)
+                once[id(p)] = flat.reshape(p.shape)
     return {name: once[id(p)] for name, p in weights.items()}
 
 
