@@ -24,8 +24,10 @@ def hire(store: RunStore, home: Path) -> None:
     """Make sure that somebody serves this store. A worker is a process of its own: it outlives this one and ends when idle."""
     if os.environ.get("LOSS_EXPLORER_HIRE") == "no":
         return
-    now = time.monotonic()
-    for device in wanted(store.workers(), os.environ.get("LOSS_EXPLORER_DEVICE", "auto")):
+    serving, now = store.workers(), time.monotonic()
+    if serving and os.environ.get("LOSS_EXPLORER_RAY"):  # the one that is there has the cluster's devices
+        return
+    for device in wanted(serving, os.environ.get("LOSS_EXPLORER_DEVICE", "auto")):
         if now - _started.get((store.path, device), -PATIENCE_S) >= PATIENCE_S:
             _started[store.path, device] = now
             _start(store, home, device)
