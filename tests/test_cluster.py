@@ -1,5 +1,6 @@
 """Ray: the same bits as here, nothing lost when a node is killed, nothing left behind. One cluster of several nodes for the whole module."""
 
+import gc
 import os
 import threading
 import time
@@ -43,6 +44,7 @@ def cluster():
     nodes.shutdown()
     os.environ.clear()
     os.environ.update(before)
+    gc.collect()  # what Ray leaves to it is done before other tests measure memory
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ from explorer.weights import Weights
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 KEPT = 4  # evaluators of an actor
-AHEAD = 4  # tasks for each actor in a batch of points
+AHEAD = 16  # tasks for each actor in a batch of points: of 128 actors whose points take 1 ± 0.2, so many are busy 93 % of the time
 PER_GPU = 32  # points of a task on a GPU
 ATTEMPTS = 3  # actors that may die over one task
 PATIENCE_S = 60.0  # without a single actor
