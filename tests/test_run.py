@@ -77,8 +77,8 @@ def test_memory_does_not_grow_with_the_grid(tiny, store, home):
 
     keep(tiny.run(size=3, split="val"), store, home, report=go_on)  # whatever is loaded once
     small = peak(tiny.run(size=51))
-    assert abs(peak(tiny.run(size=501, split="val")) - small) < 0.4e6
-    assert abs(peak(tiny.run(size=1001, split="val")) - small) < 0.4e6
+    for size in (501, 1001):  # on two fields each: Python's table of names may grow once, by megabytes, in the middle of either
+        assert abs(min(peak(tiny.run(size=size, split="val", blocks=b)) for b in (256, 255)) - small) < 0.4e6
     assert store.points(tiny.run(split="val").field.id)[0].values.nbytes > 4e6
 
 
