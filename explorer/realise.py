@@ -69,16 +69,30 @@ def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
             return checkpoint.read(made_at(recipe, home)).weights
 
 
+def file_of(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Path:
+    """The checkpoint a recipe stands for, made where it is not there. Refused as in `realise`."""
+    if isinstance(recipe, Loaded):
+        return _found(recipe, store)
+    if not (path := made_at(recipe, home)).exists():
+        realise(recipe, store, home, device=device, progress=progress)
+    return path
+
+
 def _load(recipe: Loaded, store: RunStore) -> Weights:
+    path = _found(recipe, store)
+    weights = checkpoint.read(path).weights
+    checkpoint.finite(weights, path.name)
+    return weights
+
+
+def _found(recipe: Loaded, store: RunStore) -> Path:
     known = [places.expand(p) for p in dict.fromkeys([*store.whereabouts(recipe.digest), recipe.path]) if p]
     candidates = [p for p in known if admits(p)]
     if known and not candidates:
         admit(known[0])
     for path in candidates:
         if path.exists() and digest(path) == recipe.digest:
-            weights = checkpoint.read(path).weights
-            checkpoint.finite(weights, path.name)
-            return weights
+            return path
     name = recipe.name or recipe.path or recipe.digest
     if changed := [p for p in candidates if p.exists()]:
         raise Refused(f"{changed[0]} has changed since it was registered as {name}. Register it again to use its present content.")

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+from torch import Tensor
 
 from explorer import checkpoint, methods
+from explorer.devices import memory, peak
 from explorer.errors import Stopped
 from explorer.execute import Execute, Executor, local
 from explorer.matching import Progress, quiet
+from explorer.plan import Took
 from explorer.points import Array, Points
 from explorer.problem import Problem
-from explorer.realise import realise
+from explorer.realise import file_of, realise
+from explorer.shards import bytes_at
 from explorer.spec import Field, Run
 from explorer.status import duration
 from explorer.store import RunStore
+from explorer.streamed import of as streamed_at
 from explorer.weights import compatible
 
+SHARE = 0.5  # of the free memory that corners may take
 AHEAD = 256  # points that a sampler without eyes is asked for at once
 
 Report = Callable[[int, int, int, str], bool]
@@ -42,7 +48,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     place = cast("Callable[..., Array]", methods.find("chart", field.chart.name))
     total = left(run, Points(np.empty((0, len(methods.axes(field.chart.name, len(field.corners))))), np.empty((0, 0, 0)), np.empty(0)))
     executor: Executor | None = None
-    fresh = 0
+    fresh, spent = 0, 0.0
     if store.field(field.id) is None:
         if not report(0, total, 0, "Loading the checkpoints"):
             return False
@@ -63,13 +69,14 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         if not report(total - rest, total, fresh, ""):
             return False
         if not len(ahead):
+            store.took(run.id, Took(fresh, spent, peak()).to_json())
             return True
         todo, ahead = ahead[:width], ahead[width:]
         executor = executor or open_field(field, store, home, device=device, execute=execute)
         here = 0
         for rows, values, seconds in executor.map(place(todo, known.gram, **field.chart.kwargs())):
             store.append(field.id, todo[rows], values, seconds=seconds)
-            fresh, here = fresh + len(values), here + len(values)
+            fresh, here, spent = fresh + len(values), here + len(values), spent + seconds
             if here < len(todo) and not report(total - rest + here, total, fresh, ""):
                 return False
         # From the store, not from `values`: an urgent wish may have added points of this field in between.
@@ -96,6 +103,22 @@ def _told(report: Report, total: int) -> Progress:
     return progress
 
 
+def corners_of(field: Field, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> list[Mapping[str, Tensor]]:
+    """A field's corners: in memory, or on their disk where they would take more than half of the memory that is free (explorer.streamed)."""
+    files = [file_of(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
+    free = memory("cpu")
+    if free is None or sum(map(bytes_at, files)) <= SHARE * free.free:
+        return [realise(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
+    shapes = Problem(field.problem).shapes()
+    corners: list[Mapping[str, Tensor]] = []
+    for file, recipe in zip(files, field.corners, strict=True):
+        streamed = streamed_at(file, shapes)
+        if streamed is not None:
+            checkpoint.finite(streamed, recipe.name or file.name)
+        corners.append(streamed if streamed is not None else realise(recipe, store, home, device=device, progress=progress))
+    return corners
+
+
 def left(run: Run, points: Points) -> int:
     """The most points a run may still ask for, given those that are there."""
     count = cast("Callable[..., int]", methods.find("sample", run.sampler.name, function="left"))
@@ -108,7 +131,7 @@ def open_field(
     """Load a field's corners, check that they fit its problem, and make the field known to the store."""
     problem = Problem(field.problem)
     with _making:
-        corners = [realise(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
+        corners = corners_of(field, store, home, device=device, progress=progress)
     names = [recipe.name or recipe.id for recipe in field.corners]
     compatible(corners, names)
     checkpoint.check(corners[0], problem.shapes(), what=names[0])

@@ -117,6 +117,12 @@ def stamp(path: str | os.PathLike[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def bytes_at(path: str | os.PathLike[str]) -> int:
+    """Bytes of a checkpoint: of the file, or of all shards of a folder."""
+    index = index_of(path)
+    return size_of(Path(path)) if index is None else sizes(index)
+
+
 def sizes(index: Index) -> int:
     """Bytes of all shards together."""
     return sum(map(size_of, index.shards))

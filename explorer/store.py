@@ -26,7 +26,7 @@ import numpy as np
 from explorer.errors import Refused
 from explorer.facts import Facts, FieldFacts, Serving
 from explorer.points import Array, Points, rounded
-from explorer.spec import Field, Json, Run, Spec, Wish
+from explorer.spec import Field, Json, ProblemSpec, Run, Spec, Wish
 from explorer.status import State, Status
 
 URGENT, IDLE = 1, -1  # ranks of wishes; 0 is that of everything else
@@ -264,6 +264,32 @@ class RunStore:
         """Seconds that all the points of a field took to compute."""
         (seconds,) = self._db.execute("SELECT coalesce(sum(seconds), 0) FROM point WHERE field = ?", (field_id,)).fetchone()
         return seconds
+
+    def pace(self, problem: ProblemSpec) -> tuple[float, float] | None:
+        """(seconds, items) of the mean point that was measured of a problem, whatever the field; None when there is none."""
+        rows = self._db.execute("SELECT field, sum(seconds), count(*) FROM point GROUP BY field").fetchall()
+        times = {field: (seconds, count) for field, seconds, count in rows}
+        seconds = items = points = 0.0
+        for id, spec, counts in self._db.execute("SELECT id, spec, counts FROM field").fetchall():
+            if id in times and Field.from_json(json.loads(spec)).problem.id == problem.id:
+                spent, count = times[id]
+                seconds, points, items = seconds + spent, points + count, items + count * _array(counts).sum()
+        return (seconds / points, items / points) if points else None
+
+    def foresee(self, run_id: str, plan: Json) -> None:
+        """Note what a run is expected to take; the first plan stays."""
+        with self._write() as db:
+            db.execute("INSERT OR IGNORE INTO plan (wish, plan) VALUES (?, ?)", (run_id, json.dumps(plan)))
+
+    def took(self, run_id: str, took: Json) -> None:
+        """Note what it took, beside the plan, where there is one."""
+        with self._write() as db:
+            db.execute("UPDATE plan SET took = ? WHERE wish = ?", (json.dumps(took), run_id))
+
+    def plan(self, run_id: str) -> tuple[Json, Json] | None:
+        """(the plan, what it took or None); None when nobody made a plan."""
+        row = self._db.execute("SELECT plan, took FROM plan WHERE wish = ?", (run_id,)).fetchone()
+        return None if row is None else (json.loads(row[0]), json.loads(row[1]) if row[1] else None)
 
     # --- checkpoints --------------------------------------------------------------------------------------------------
 

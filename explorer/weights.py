@@ -17,6 +17,8 @@ from explorer.points import Array
 
 Weights = dict[str, Tensor]
 
+AT_ONCE = 2**22  # numbers of each model that are multiplied at once
+
 
 def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], out: Mapping[str, Tensor] | None = None) -> Weights:
     """Σ cᵢ·modelᵢ, tensor by tensor. A coefficient of exactly 0 leaves its model out, one of exactly 1 alone copies it bit for bit.
@@ -59,8 +61,9 @@ def gram(models: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> Array:
         if not tensors[0].is_floating_point() or (key := tuple(t.data_ptr() for t in tensors)) in seen:
             continue
         seen.add(key)
-        flat = torch.stack([t.detach().reshape(-1).to("cpu", torch.float64) for t in tensors])
-        result += (flat @ flat.T).numpy()
+        for start in range(0, tensors[0].numel(), AT_ONCE):
+            flat = torch.stack([t.detach().reshape(-1)[start : start + AT_ONCE].to("cpu", torch.float64) for t in tensors])
+            result += (flat @ flat.T).numpy()
     return result
 
 

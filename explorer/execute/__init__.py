@@ -6,15 +6,17 @@ keeps what comes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
+
+from torch import Tensor
 
 from explorer.measure import Evaluate
 from explorer.points import Array
 from explorer.problem import Problem
 from explorer.spec import Field, Json
-from explorer.weights import Weights, gram
+from explorer.weights import gram
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,10 @@ class Executor(Protocol):
         ...
 
 
-Execute: TypeAlias = Callable[[Field, Sequence[Weights]], Executor]
+Execute: TypeAlias = Callable[[Field, Sequence[Mapping[str, Tensor]]], Executor]
 
 
-def evaluator(field: Field, corners: Sequence[Weights], device: str) -> Evaluate:
+def evaluator(field: Field, corners: Sequence[Mapping[str, Tensor]], device: str) -> Evaluate:
     """What measures the points of a field."""
     return Evaluate(
         Problem(field.problem),
@@ -71,7 +73,7 @@ def evaluator(field: Field, corners: Sequence[Weights], device: str) -> Evaluate
     )
 
 
-def look_at(field: Field, corners: Sequence[Weights], evaluate: Evaluate, device: str) -> Opened:
+def look_at(field: Field, corners: Sequence[Mapping[str, Tensor]], evaluate: Evaluate, device: str) -> Opened:
     """The corners by themselves, as plain checkpoints, and how they lie to each other."""
     parameters = [name for name, _ in evaluate.network.named_parameters()]
     facts: dict[str, Json] = {

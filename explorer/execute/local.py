@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+
+from torch import Tensor
 
 from explorer.execute import Execute, Measured, Opened, evaluator, look_at
 from explorer.points import Array
 from explorer.spec import Field
-from explorer.weights import Weights
 
 BATCH_S = 0.25  # seconds of points that go through together at most: so long waits whoever stops the run, or clicks
 
@@ -17,7 +18,7 @@ BATCH_S = 0.25  # seconds of points that go through together at most: so long wa
 class Local:
     """An executor on one device. On a GPU it asks for as many points as fit into a quarter of a second, on a CPU for one."""
 
-    def __init__(self, field: Field, corners: Sequence[Weights], *, device: str) -> None:
+    def __init__(self, field: Field, corners: Sequence[Mapping[str, Tensor]], *, device: str) -> None:
         self.field, self.corners, self.device = field, corners, device
         self.evaluate = evaluator(field, corners, device)
         self.width = 1

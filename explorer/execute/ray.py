@@ -98,7 +98,7 @@ class Fleet:
         """How many actors there are, or will be."""
         return len(self.hands) + len(self.coming)
 
-    def __call__(self, field: Field, corners: Sequence[Weights]) -> Remote:
+    def __call__(self, field: Field, corners: Sequence[Mapping[str, Tensor]]) -> Remote:
         """An executor: the corners are put into the object store now."""
         return Remote(self, field, corners)
 
@@ -164,7 +164,7 @@ class Fleet:
 class Remote:
     """An executor on a fleet."""
 
-    def __init__(self, fleet: Fleet, field: Field, corners: Sequence[Weights]) -> None:
+    def __init__(self, fleet: Fleet, field: Field, corners: Sequence[Mapping[str, Tensor]]) -> None:
         self.fleet, self.field = fleet, field.to_json()
         self.corners = [fleet.ray.put([packed(c) for c in corners])]  # in a list: then it is fetched when an actor needs it, not with every task
 
@@ -251,12 +251,13 @@ def fleet(address: str) -> Generator[Fleet, None, None]:
 
 def packed(weights: Mapping[str, Tensor]) -> dict[str, Packed]:
     """Weights as arrays of bytes; tensors that are one stay one."""
+    held = dict(weights)  # every tensor once: what is streamed is another object each time
     once: dict[int, Packed] = {}
-    for tensor in weights.values():
+    for tensor in held.values():
         if id(tensor) not in once:
             flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
             once[id(tensor)] = Packed(flat.numpy(), str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
-    return {name: once[id(tensor)] for name, tensor in weights.items()}
+    return {name: once[id(tensor)] for name, tensor in held.items()}
 
 
 def unpacked(weights: Mapping[str, Packed]) -> Weights:

@@ -8,7 +8,8 @@ import streamlit as st
 
 from explorer import methods
 from explorer.figures import line, units
-from explorer.spec import Run
+from explorer.plan import Plan, Took
+from explorer.spec import Json, Run
 from explorer.statistics import barrier
 from explorer.status import Status, duration
 from explorer.store import RunStore
@@ -64,6 +65,8 @@ def _row(store: RunStore, status: Status) -> None:
         with how:
             state.badge(status)
             st.caption(_result(store, status))
+            if (plan := store.plan(status.id)) is not None:
+                st.caption(_plan(*plan))
         with go:
             if field.chart.name in PLANES:
                 shell.link("landscape", "Open", icon=":material/open_in_new:", runs=status.id)
@@ -99,6 +102,12 @@ def _title(run: Run) -> str:
             return f"{str(run.sampler['average']).upper()} along {names[0]} … {names[-1]}"
         return names[0] if len(names) == 1 else f"Soups of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
     return " → ".join(line.names(run.field))
+
+
+def _plan(plan: Json, took: Json) -> str:
+    """What was expected, and what it came to."""
+    said = f"Planned: {Plan.from_json(plan)}"
+    return f"{said}  \nTook: {Took.from_json(took)}" if took else said
 
 
 def _result(store: RunStore, status: Status) -> str:

@@ -13,8 +13,9 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from explorer import places, roots
 from explorer.errors import Refused
+from explorer.foresee import foreseen
 from explorer.hire import hire
-from explorer.spec import Wish
+from explorer.spec import Run, Wish
 from explorer.store import RunStore
 from explorer.ui import gate
 
@@ -128,6 +129,8 @@ def _store(home: Path) -> RunStore:
 def want(wish: Wish, *, urgent: bool = False, idle: bool = False) -> str:
     """Put a wish down and see to it that somebody takes it up. What the store has against it is said at the head of the page."""
     with _excused():
+        if isinstance(wish, Run) and not (urgent or idle) and (plan := foreseen(wish, store())) is not None:
+            store().foresee(wish.id, plan.to_json())
         store().want(wish, urgent=urgent, idle=idle)
         tend()
     return wish.id
