@@ -24,136 +24,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
-
-import pandas as pd
-import plotly.graph_objects as go
 
 from explorer import checkpoint, methods, places
 from explorer import problem as problems
 from explorer.errors import Refused
-from explorer.figures import line as line_figure
-from explorer.figures import plane as plane_figure
-from explorer.figures.certificate import certified
-from explorer.figures.plane import Marker, Surface
 from explorer.files import system
 from explorer.frame import Window
 from explorer.look import recognise
 from explorer.matched import Matched
 from explorer.matching import Progress, quiet
+from explorer.measured import AlignedModels, Line, Pair, Plane
 from explorer.places import home as default_home
 from explorer.places import made_at, matched_at
 from explorer.points import Points
-from explorer.preview import Certificate
 from explorer.realise import realise
 from explorer.run import keep
 from explorer.shards import checkpoints_at, digest, name_for
 from explorer.spec import Aligned, Buffers, Connected, Field, Fused, Loaded, ProblemSpec, Recipe, Run, Shifted, Spec, SplitName, Trained
-from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.store import RunStore
-
-
-@dataclass(frozen=True)
-class Line:
-    """A measured path: its points, and the numbers and pictures made of them."""
-
-    run: Run
-    points: Points
-
-    def barrier(self, metric: str = "loss") -> Barrier:
-        """The barrier of a metric ('loss' or 'error') with its 95 % interval. Refused when an end diverged."""
-        return require_barrier(self.run.field, self.points, metric)
-
-    def figure(self, metric: str = "loss") -> go.Figure:
-        """The curve with its band, chord and barrier."""
-        return line_figure.figure_of(self.run.field, self.points, metric)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The reference and one other model, before and after an alignment.
-
-    before: None for a model of other widths, from which no straight line leads to the reference.
-    """
-
-    before: Line | None
-    after: Line
-
-    def reduction(self, metric: str = "loss") -> Estimate:
-        """How much lower the barrier is after the alignment, with its paired 95 % interval. Refused when an end diverged, or there was no line before."""
-        if self.before is None:
-            raise Refused(
-                "Models of different widths have no straight line between them before they are aligned, so there is no barrier to compare with."
-            )
-        for line in (self.before, self.after):
-            line.barrier(metric)
-        found = reduction(self.before.points, self.after.points, self.before.run.field.metrics.index(metric))
-        assert found is not None
-        return found
-
-
-@dataclass(frozen=True)
-class AlignedModels:
-    """Models after an alignment: where their checkpoints lie, what became of their units, and a pair for each but the reference."""
-
-    recipes: tuple[Aligned, ...]
-    files: tuple[Path, ...]
-    matched: Matched
-    pairs: tuple[Pair, ...]
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A measured plane: its points, where they lie, and the picture made of them."""
-
-    run: Run
-    points: Points
-    window: Window
-
-    def surface(self, metric: str = "loss") -> Surface:
-        """The values by their distances along both axes; errors are in percent."""
-        return self._seen(metric)[0]
-
-    def certificate(self, metric: str = "loss") -> Certificate | None:
-        """How wrong a refined picture may be between its measured points; None for an even grid."""
-        return self._seen(metric)[1]
-
-    def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
-        index, scale = self.run.field.metrics.index(metric), 100.0 if metric == "error" else 1.0
-        options = self.run.sampler.kwargs()
-        if isinstance(size := options.get("size"), int):
-            return plane_figure.surface(self.points, index, self.window, size, scale=scale), None
-        finest = options["finest"]
-        assert isinstance(finest, int)
-        return plane_figure.smooth(self.points, index, self.window, finest, scale=scale, relative=metric == "loss")
-
-    def table(self) -> pd.DataFrame:
-        """One row for each point: its distances x and y in the plane, and the mean of each metric."""
-        x, y = self.window.places(self.points.coords).T
-        means = self.points.means()
-        return pd.DataFrame({"x": x, "y": y, **{m: means[:, i] for i, m in enumerate(self.run.field.metrics)}})
-
-    def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
-        """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
-        corners = [c for c in self.run.field.corners if self.run.field.chart.name == "plane" or not isinstance(c, Shifted)]
-        frame = self.window.frame
-        markers = [
-            Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)
-        ]
-        drawn, certificate = self._seen(metric)
-        made = f"{len(self.points)} measured points" if drawn.guess is None else certified(certificate, drawn.measured, unit="%").rstrip(".")
-        return plane_figure.figure(
-            drawn,
-            markers,
-            [],
-            z_title=line_figure.y_title(self.run.field, metric),
-            title=f"{metric} in the plane of {', '.join(m.name for m in markers)}",
-            footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances between weights are true.",
-            log=metric == "loss" if log is None else log,
-        )
-
 
 Reporter = Callable[[int, int, int, str], bool]
 
@@ -463,16 +354,6 @@ def find_problem(checkpoint_path: str | Path, name: str | Path | None) -> Proble
     if spec is None:
         raise Refused(f"{path.name}: {why} Name the problem, or put a problem.toml beside the file.")
     return spec
-
-
-def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
-    """The barrier of a field's metric; Refused with the reason when there is none."""
-    if metric not in field.metrics:
-        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(field.metrics)}.")
-    found = barrier(points, field.metrics.index(metric), name=metric)
-    if found is None:
-        raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
-    return found
 
 
 def _one(path: str | Path) -> Path:

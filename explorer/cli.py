@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import os
@@ -18,8 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -28,15 +25,12 @@ from explorer.errors import Refused, Stopped
 from explorer.files import system
 from explorer.shards import stamp
 from explorer.store import RunStore
+from explorer.told import alignment_json, err, interval, line_json, out, print_alignment, print_barriers, print_methods, print_plan, sized
 
 if TYPE_CHECKING:
-    from explorer.api import AlignedModels, Line
-    from explorer.merge.plan import Plan
     from explorer.spec import Method
-    from explorer.statistics import Barrier, Estimate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="How checkpoints lie to each other in weight space: measured, with intervals.")
-out, err = Console(), Console(stderr=True)
 
 
 class Split(StrEnum):
@@ -202,9 +196,9 @@ def barrier(
         if html is not None:
             html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
         if as_json:
-            print(json.dumps(_line_json(line), indent=2))
+            print(json.dumps(line_json(line), indent=2))
         else:
-            _print_barriers(
+            print_barriers(
                 found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split", tokens=perplexity.applies(line.run.field.problem)
             )
 
@@ -229,7 +223,7 @@ def align(
     """Permute hidden units so that checkpoints match, and measure the barrier before and after."""
     with _refusals():
         if method == "list":
-            _print_methods("align", methods.names("align"))
+            print_methods("align", methods.names("align"))
             return
         models = models or []
         if len(models) < 2:
@@ -258,9 +252,9 @@ def align(
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
         if as_json:
-            print(json.dumps(_alignment_json(done), indent=2))
+            print(json.dumps(alignment_json(done), indent=2))
         else:
-            _print_alignment(done, models)
+            print_alignment(done, models)
 
 
 @app.command()
@@ -286,7 +280,7 @@ def path(
         from explorer import api
 
         if method == "list":
-            _print_methods("connect", api.paths())
+            print_methods("connect", api.paths())
             return
         _free(html)
         if a is None or b is None:
@@ -314,9 +308,9 @@ def path(
         if html is not None:
             html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
         if as_json:
-            print(json.dumps(_line_json(line), indent=2))
+            print(json.dumps(line_json(line), indent=2))
         else:
-            _print_barriers(
+            print_barriers(
                 found,
                 f"{a.name} → {b.name} · {method} · {line.run.field.problem.name} · {split.value} split",
                 tokens=perplexity.applies(line.run.field.problem),
@@ -339,7 +333,7 @@ def train(
     """Train a problem's network, and write its checkpoints. Ctrl-C leaves it so that the same command goes on from there."""
     with _refusals():
         if method == "list":
-            _print_methods("train", methods.names("train"))
+            print_methods("train", methods.names("train"))
             return
         if not problem or out_folder is None:
             raise Refused(
@@ -397,7 +391,7 @@ def plane(
         from explorer import api
 
         if around == "list":
-            _print_methods("direct", methods.names("direct"))
+            print_methods("direct", methods.names("direct"))
             return
         for file in (html, csv):
             _free(file)
@@ -463,7 +457,7 @@ def fuse(
     """
     with _refusals():
         if method == "list":
-            _print_methods("fuse", methods.names("fuse"))
+            print_methods("fuse", methods.names("fuse"))
             return
         *models, target = ingredients
         if not models:
@@ -485,13 +479,13 @@ def fuse(
         for note in made.notes:
             err.print(f"[yellow]![/yellow] {note}", highlight=False, soft_wrap=True)
         if dry_run:
-            _print_plan(made)
+            print_plan(made)
             return
         columns = (TextColumn("Merging"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=err, transient=True) as progress:
             task = progress.add_task("", total=made.bytes_written)
             done = engine.merge(made, out_path, shard_bytes=_bytes(shard_size), force=force, report=lambda n, _: progress.update(task, completed=n))
-        out.print(f"{done.path}: {len(made.jobs):,} tensors, {_sized(done.bytes_written)} in {done.seconds:.1f} s", highlight=False, soft_wrap=True)
+        out.print(f"{done.path}: {len(made.jobs):,} tensors, {sized(done.bytes_written)} in {done.seconds:.1f} s", highlight=False, soft_wrap=True)
 
 
 def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: str, device: str, home: Path | None, force: bool) -> None:
@@ -517,21 +511,6 @@ def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: st
     out.print(f"{target}: {len(weights):,} tensors", highlight=False, soft_wrap=True)
 
 
-def _print_plan(made: Plan) -> None:
-    from explorer.merge import engine
-
-    table = Table("tensor", "shape", "dtype", "what holds for it")
-    for job in made.jobs:
-        table.add_row(escape(job.name), "×".join(map(str, job.shape)) or "scalar", job.dtype, escape(job.said))
-    out.print(table)
-    out.print(
-        f"{len(made.jobs):,} tensors of {len(made.ingredients)} models · {_sized(made.bytes_read)} to read in a pass, {_sized(made.bytes_written)} to write"
-        f" · {_sized(engine.memory(made))} of blocks in memory · about {engine.seconds(made):.0f} s of work",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
 def _bytes(text: str) -> int:
     """500MB, 5GB, 2GiB or a plain number, in bytes."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([kKMGT]?)(i?)B?)\s*", text)
@@ -540,29 +519,10 @@ def _bytes(text: str) -> int:
     return size
 
 
-def _sized(count: int) -> str:
-    return next(
-        f"{count / unit:.3g} {name}" for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes")) if count >= unit or unit == 1
-    )
-
-
 def _free(file: Path | None) -> None:
     """Refused when a file that is to be written exists."""
     if file is not None and file.exists():
         raise Refused(f"{file} exists already. Choose another name, or remove it.")
-
-
-def _print_methods(kind: str, names: list[str]) -> None:
-    table = Table("method", "what it does", "options")
-    for name in names:
-        table.add_row(name, methods.title(kind, name), ", ".join(f"{o.name}={o.default}" for o in methods.options(kind, name)))
-    out.print(table)
-
-
-def _line_json(line: Line) -> dict[str, object]:
-    field = line.run.field
-    barriers = [dataclasses.asdict(line.barrier(metric)) for metric in field.metrics]
-    return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers}
 
 
 def _options(kind: str, name: str, given: list[str]) -> dict[str, object]:
@@ -575,50 +535,6 @@ def _options(kind: str, name: str, given: list[str]) -> dict[str, object]:
             raise Refused(f"--option wants name=value with one of {', '.join(known) or 'no options at all'}; got {text!r}.")
         found[key] = known[key].parse(value)
     return found
-
-
-def _alignment_json(done: AlignedModels) -> dict[str, object]:
-    return {
-        "method": done.matched.method,
-        "seconds": done.matched.seconds,
-        "movable": done.matched.movable,
-        "checkpoints": [str(f) for f in done.files],
-        "pairs": [
-            {
-                "models": [done.matched.names[0], name],
-                "before": [dataclasses.asdict(pair.before.barrier(m)) for m in pair.before.run.field.metrics] if pair.before else None,
-                "after": [dataclasses.asdict(pair.after.barrier(m)) for m in pair.after.run.field.metrics],
-                "reduction": [dataclasses.asdict(pair.reduction(m)) for m in pair.after.run.field.metrics] if pair.before else None,
-                "distance": [float(done.matched.before[0, i]) if pair.before else None, float(done.matched.after[0, i])],
-            }
-            for i, (name, pair) in enumerate(zip(done.matched.names[1:], done.pairs, strict=True), start=1)
-        ],
-    }
-
-
-def _print_alignment(done: AlignedModels, models: list[Path]) -> None:
-    from explorer.figures.line import told
-
-    found = done.matched
-    table = Table("to", "", "barrier before", "barrier after", "lower by", title_justify="left")
-    table.title = f"{models[0].name} as reference · {found.method} · {found.seconds:.1f} s · {100 * found.movable:.1f} % of the parameters can move"
-    for path, pair in zip(models[1:], done.pairs, strict=True):
-        for metric in told(pair.after.run.field):
-            after = _estimate(pair.after.barrier(metric).height)
-            if pair.before is None:
-                table.add_row(path.name, metric, "other widths: no line", after, "")
-            else:
-                table.add_row(path.name, metric, _estimate(pair.before.barrier(metric).height), after, _estimate(pair.reduction(metric)))
-    out.print(table)
-    for i, name in enumerate(found.names[1:], start=1):
-        before = f"{found.before[0, i]:.4g}" if done.pairs[i - 1].before else "none"
-        out.print(f"  {name}: distance to the reference {before} → {found.after[0, i]:.4g}", highlight=False)
-    if not found.exact:
-        out.print(f"  {found.method} changes what the models compute: the end of the line after it is not the checkpoint itself.", style="yellow")
-    for note in (*found.notes, *found.warnings, *(f"Operator without a rule, held fixed: {u}" for u in found.unknown)):
-        out.print(f"  {note}", style="yellow")
-    for file in done.files[1:]:
-        out.print(f"  kept at {file}", style="dim", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -650,11 +566,11 @@ def look(
                 table.add_row(file.name, free, f"{file.parameters:,}")
             else:
                 name = file.problem.name if file.problem else ""
-                loss = _interval(test.loss)
+                loss = interval(test.loss)
                 if file.problem and perplexity.applies(file.problem):
                     loss += f"\nperplexity {perplexity.of(test.loss[0]):.4g} [{perplexity.of(test.loss[1]):.4g}, {perplexity.of(test.loss[2]):.4g}]"
                 right = file.problem is None or methods.classifies(file.problem.loss)
-                table.add_row(file.name, name, f"{file.parameters:,}", loss, _interval(test.error) if right else "")
+                table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error) if right else "")
         out.print(table)
 
 
@@ -767,42 +683,6 @@ def _store(home: Path | None) -> RunStore:
     folder = home or places.home()
     folder.mkdir(parents=True, exist_ok=True)
     return RunStore(folder / "store.sqlite")
-
-
-def _interval(numbers: tuple[float, float, float]) -> str:
-    value, low, high = numbers
-    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
-
-
-def _estimate(found: Estimate) -> str:
-    return _interval((found.value, found.low, found.high))
-
-
-def _print_barriers(found: list[Barrier], title: str, *, tokens: bool) -> None:
-    table = Table("", "barrier", "95 % interval", "at t", "ends", "peak", title=title, title_justify="left")
-    for b in found:
-        table.add_row(
-            b.metric,
-            f"{b.height.value:.4f}",
-            f"[{b.height.low:.4f}, {b.height.high:.4f}]",
-            f"{b.at:.3f}",
-            f"{b.ends[0]:.4f}, {b.ends[1]:.4f}",
-            f"{b.peak:.4f}",
-        )
-    out.print(table)
-    for b in found:
-        others = [*b.others, ("rise at a t chosen on other samples", b.split_half)]
-        for name, e in others:
-            out.print(f"  {b.metric}: {name} = {e.value:.4f} [{e.low:.4f}, {e.high:.4f}]", highlight=False)
-        if b.metric == "loss" and tokens:
-            first, last = map(perplexity.of, b.ends)
-            out.print(f"  perplexity: ends {first:.4g}, {last:.4g}; peak {perplexity.of(b.peak):.4g}", highlight=False)
-        if b.diverged:
-            out.print(f"  {b.metric}: {b.diverged} points are not finite and were left out: the true barrier is higher.", style="red")
-    out.print(
-        f"barrier = max over t of L(t) − (1−t)·L(0) − t·L(1); {found[0].points} points, {found[0].samples} samples, paired bootstrap over blocks of samples.",
-        style="dim",
-    )
 
 
 @contextmanager
