@@ -1,4 +1,4 @@
-"""The command line: `loss-explorer app | barrier | align | path | train | plane | fuse | look | problems | runs | worker | train-samples`."""
+"""The command line: `loss-explorer app | barrier | align | path | train | plane | fuse | look | problems | runs | plan | worker | train-samples`."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def _store(home: Path) -> RunStore:
 def want(wish: Wish, *, urgent: bool = False, idle: bool = False) -> str:
     """Put a wish down and see to it that somebody takes it up. What the store has against it is said at the head of the page."""
     with _excused():
-        if isinstance(wish, Run) and not (urgent or idle) and (plan := foreseen(wish, store())) is not None:
+        if isinstance(wish, Run) and not urgent and (plan := foreseen(wish, store())) is not None and plan.points:
             store().foresee(wish.id, plan.to_json())
         store().want(wish, urgent=urgent, idle=idle)
         tend()
