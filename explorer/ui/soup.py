@@ -27,13 +27,13 @@ from explorer.ui.live import live
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.recipe_view import take, taking
 from explorer.ui.several import active, asked_runs, progress, want
-from explorer.ui.soup_kitchen import ERROR, EXACT, Kitchen, Rule, Task, given, interval, known_together, one, text
+from explorer.ui.soup_kitchen import EXACT, Kitchen, Measure, Rule, Task, given, interval, known_together, one, text
 from explorer.ui.soup_table import ingredients
 
 POLL_S = 0.5
 MOST = 20
-X_TITLE, Y_TITLE = "models that have had their turn", "error (%)"
-READ = "In the order of their validation error; a turn that does not lower the line was not kept, or changed nothing."
+X_TITLE = "models that have had their turn"
+READ = "From the best on the validation split to the worst; a turn that does not lower the line was not kept, or changed nothing."
 LIMITS = (
     "The best model was chosen on the validation split as well. Differences are paired sample by sample on the test split; an interval that holds 0 shows no"
     " difference."
@@ -89,7 +89,7 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
                 key=f"{key}-models-{family.key}",
             )
         rule = st.segmented_control(
-            "The greedy soup keeps a model when the validation error is",
+            f"The greedy soup keeps a model when the validation {Kitchen(family.problem, ()).by.metric} is",
             ["at_least", "better"],
             default=shown.rule if shown else "at_least",
             format_func={"at_least": "not higher", "better": "lower"}.__getitem__,
@@ -115,7 +115,7 @@ def _show(store: RunStore, kitchen: Kitchen) -> None:
 
 def _walked(kitchen: Kitchen, val: Points) -> Path | None:
     """The greedy path as far as it is known."""
-    return walk(val, rule=kitchen.rule) if len(val) and best_single(val) is not None else None
+    return walk(val, kitchen.by.metric, kitchen.rule) if len(val) and best_single(val, kitchen.by.metric) is not None else None
 
 
 def _busy(store: RunStore, kitchen: Kitchen) -> bool:
@@ -146,7 +146,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
         _path(kitchen, val, test, path)
         rows = _soups(store, kitchen, val, test, path, own)
         st.dataframe(pd.DataFrame(rows), hide_index=True)
-        st.markdown(_verdict(rows))
+        st.markdown(_verdict(rows, kitchen.by))
         st.caption(LIMITS)
         simplex.show(store, kitchen, val, own)
     if own is not None:
@@ -160,7 +160,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
 
 
 def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Curve]:
-    """The error of the greedy soup as models have their turn."""
+    """The error, or the loss, of the greedy soup as models have their turn."""
     soup = np.zeros(len(kitchen.models))
     seen: dict[str, list[tuple[float, float, float, float]]] = {"validation": [], "test": []}
     for turn, step in enumerate(path.steps, start=1):
@@ -169,7 +169,7 @@ def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Cur
         if step.accepted:
             soup = tried
         for name, points in (("validation", val), ("test", test)):
-            if (value := interval(points, soup)) is not None:
+            if (value := interval(points, soup, kitchen.by)) is not None:
                 seen[name].append((turn, *value))
     curves: list[Curve] = []
     for name, rows in seen.items():
@@ -186,10 +186,10 @@ def _path(kitchen: Kitchen, val: Points, test: Points, path: Path) -> None:
         curves,
         key=f"soup-path-{kitchen.field('val').id}-{kitchen.rule}",
         x_title=X_TITLE,
-        y_title=Y_TITLE,
+        y_title=kitchen.by.title,
         pick=None,
         height=260,
-        alt="Error of the greedy soup as models have their turn.",
+        alt=f"{kitchen.by.metric.capitalize()} of the greedy soup as models have their turn.",
         caption=f"{READ} 95 % bands.",
     )
 
@@ -197,7 +197,8 @@ def _path(kitchen: Kitchen, val: Points, test: Points, path: Path) -> None:
 def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: Path, own: tuple[float, ...] | None) -> list[dict[str, object]]:
     """The soups worth comparing, against the best model alone, on the test split."""
     models = len(kitchen.models)
-    best = best_single(val)
+    by = kitchen.by
+    best = best_single(val, by.metric)
     assert best is not None
     greedy = np.isin(np.arange(models), path.members).astype(float)
     soups: list[tuple[str, Array]] = [
@@ -213,36 +214,41 @@ def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: P
     for name, soup in soups:
         row: dict[str, object] = {"soup": name}
         for split, points in (("val", val), ("test", test)):
-            value = interval(points, soup)
-            row[f"{split} error (%)"] = "…" if value is None else f"{value[0]:.2f} [{value[1]:.2f}, {value[2]:.2f}]"
+            value = interval(points, soup, by)
+            row[f"{split} {by.title}"] = "…" if value is None else f"{value[0]:{by.form}} [{value[1]:{by.form}}, {value[2]:{by.form}}]"
         here = row_of(test, soup.tolist())
         if here is not None and reference is not None:
-            apart = difference(one(test, here), one(test, reference), ERROR)
-            row["test error minus that of the best alone (points)"] = "" if here == reference else text(apart)
+            apart = difference(one(test, here), one(test, reference), by.column)
+            row[_apart(by)] = "" if here == reference else text(apart, by)
             if (reached := together.get("test")) is not None:
-                row["minus that of the ensemble (points)"] = text(difference(one(test, here), reached, ERROR))
+                row[f"minus that of the ensemble{by.apart}"] = text(difference(one(test, here), reached, by.column), by)
         rows.append(row)
     if all((points := together.get(split)) is not None for split in ("val", "test")):
         row = {"soup": "ensemble of all (as many passes)"}
         for split, points in together.items():
             if points is not None:
-                low, high = band(points, ERROR)
-                row[f"{split} error (%)"] = f"{100 * points.means()[0, ERROR]:.2f} [{100 * low[0]:.2f}, {100 * high[0]:.2f}]"
+                low, high = band(points, by.column)
+                row[f"{split} {by.title}"] = f"{by.number(points.means()[0, by.column])} [{by.number(low[0])}, {by.number(high[0])}]"
                 if split == "test" and reference is not None:
-                    row["test error minus that of the best alone (points)"] = text(difference(points, one(test, reference), ERROR))
+                    row[_apart(by)] = text(difference(points, one(test, reference), by.column), by)
         rows.append(row)
     return rows
 
 
-def _verdict(rows: list[dict[str, object]]) -> str:
+def _apart(by: Measure) -> str:
+    return f"test {by.metric} minus that of the best alone{by.apart}"
+
+
+def _verdict(rows: list[dict[str, object]], by: Measure) -> str:
     """What the greedy soup is worth, in a sentence."""
     greedy = next(r for r in rows if str(r["soup"]).startswith("greedy"))
-    apart = str(greedy.get("test error minus that of the best alone (points)", "…"))
+    apart = str(greedy.get(_apart(by), "…"))
     if apart in ("", "…"):
         return "The greedy soup is the best model alone." if apart == "" else "The greedy soup is still being measured on the test split."
     value, low, high = (float(part) for part in apart.replace("[", " ").replace("]", " ").replace(",", " ").split())
     says = "better than" if high < 0 else "worse than" if low > 0 else "indistinguishable from"
-    return f"The {greedy['soup']} is **{says}** the best model alone: {value:+.2f} points of test error, 95 % [{low:+.2f}, {high:+.2f}]."
+    unit = "points of test error" if by.metric == "error" else "of test loss"
+    return f"The {greedy['soup']} is **{says}** the best model alone: {value:+{by.form}} {unit}, 95 % [{low:+{by.form}}, {high:+{by.form}}]."
 
 
 def _greedy(kitchen: Kitchen, path: Path | None) -> tuple[float, ...] | None:
@@ -264,14 +270,14 @@ def _actions(store: RunStore, kitchen: Kitchen) -> None:
     actions(
         key="soup",
         stem="soups",
-        explain=f"{_verdict(_soups(store, kitchen, val, test, path, _own(kitchen)))} {LIMITS}",
+        explain=f"{_verdict(_soups(store, kitchen, val, test, path, _own(kitchen)), kitchen.by)} {LIMITS}",
         compare=compare,
         data=lambda: _table(kitchen, val, test).to_csv(index=False),
         picture=lambda: curve_figure.html(
             curve_figure.figure(
                 _curves(kitchen, val, test, path),
                 x_title=X_TITLE,
-                y_title=Y_TITLE,
+                y_title=kitchen.by.title,
                 title=f"The greedy soup of {len(kitchen.models)} models",
                 footnote=f"{READ} Bands: 95 %, bootstrap over blocks of samples.",
             )
@@ -286,7 +292,7 @@ def program(kitchen: Kitchen) -> str:
     return code.program(
         f"models = {code.models(kitchen.models)}\nproblem = {code.spec_of(kitchen.problem)}\n"
         'soups = Field(problem, models, methods.method("chart", "mixture"), split="val")\n'
-        f"path = walk(points(Run(soups, {code.method('sample', kitchen.greedy)})), rule={kitchen.rule!r})\n"
+        f"path = walk(points(Run(soups, {code.method('sample', kitchen.greedy)})), metric={kitchen.by.metric!r}, rule={kitchen.rule!r})\n"
         "print([models[k].name for k in path.members])"
     )
 
@@ -299,7 +305,13 @@ def _table(kitchen: Kitchen, val: Points, test: Points) -> pd.DataFrame:
         if len(points):
             means = points.means()
             frames.append(
-                pd.DataFrame({"split": split, **dict(zip(names, points.coords.T, strict=True)), "loss": means[:, 0], "error": means[:, ERROR]})
+                pd.DataFrame(
+                    {
+                        "split": split,
+                        **dict(zip(names, points.coords.T, strict=True)),
+                        **({"loss": means[:, 0], "error": means[:, 1]} if kitchen.by.metric == "error" else {"loss": means[:, 0]}),
+                    }
+                )
             )
     return pd.concat(frames)
 

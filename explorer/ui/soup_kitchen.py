@@ -15,10 +15,29 @@ from explorer.statistics import Barrier, Estimate, band, barrier
 
 EXACT = 8  # models up to which every subset is measured
 ORDERS = 20  # random orders beyond
-ERROR = 1  # its column among the metrics
 WAY = (0.25, 0.5, 0.75)  # places on the line from a model to the soup of all
 
 Rule = Literal["at_least", "better"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What soups are chosen by, lower is better: its column among the metrics, and how it and differences of it are written."""
+
+    metric: Literal["error", "loss"]
+    column: int
+    scale: float
+    title: str
+    apart: str  # the unit of a difference, behind a title
+    form: str
+
+    def number(self, value: float, sign: str = "") -> str:
+        """As it is shown."""
+        return f"{self.scale * value:{sign}{self.form}}"
+
+
+ERROR = Measure("error", 1, 100.0, "error (%)", " (points)", ".2f")
+LOSS = Measure("loss", 0, 1.0, "loss", "", ".4g")
 
 
 @dataclass(frozen=True)
@@ -42,9 +61,14 @@ class Kitchen:
         return Field(self.problem, self.models, methods.method("chart", "mixture"), split=split)
 
     @property
+    def by(self) -> Measure:
+        """The error; the loss where outputs are numbers, of which none is right or wrong."""
+        return ERROR if methods.classifies(self.problem.loss) else LOSS
+
+    @property
     def greedy(self) -> Method:
         """The sampler of the greedy path."""
-        return methods.method("sample", "greedy", {"rule": self.rule})
+        return methods.method("sample", "greedy", {"rule": self.rule, "metric": self.by.metric})
 
     @property
     def worth(self) -> Method:
@@ -123,19 +147,22 @@ def one(points: Points, i: int) -> Points:
     return Points(points.coords[i : i + 1], points.values[i : i + 1], points.counts)
 
 
-def interval(points: Points, soup: Array) -> tuple[float, float, float] | None:
-    """The error of a soup in percent with its interval, if it is measured."""
+def interval(points: Points, soup: Array, by: Measure) -> tuple[float, float, float] | None:
+    """The measure of a soup with its interval, in the unit it is shown in, if it is measured."""
     if not len(points) or (i := row_of(points, soup.tolist())) is None:
         return None
     there = one(points, i)
-    low, high = band(there, ERROR)
-    return 100 * float(there.means()[0, ERROR]), 100 * float(low[0]), 100 * float(high[0])
+    low, high = band(there, by.column)
+    return by.scale * float(there.means()[0, by.column]), by.scale * float(low[0]), by.scale * float(high[0])
 
 
-def percent(points: Points, soup: Array) -> float | None:
-    value = interval(points, soup)
+def shown(points: Points, soup: Array, by: Measure) -> float | None:
+    value = interval(points, soup, by)
     return None if value is None else value[0]
 
 
-def text(estimate: Estimate | None) -> str:
-    return "" if estimate is None else f"{100 * estimate.value:+.2f} [{100 * estimate.low:+.2f}, {100 * estimate.high:+.2f}]"
+def text(estimate: Estimate | None, by: Measure) -> str:
+    if estimate is None:
+        return ""
+    value, low, high = (by.number(v, "+") for v in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"

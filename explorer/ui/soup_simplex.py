@@ -14,7 +14,7 @@ from explorer.spec import Run
 from explorer.store import RunStore
 from explorer.ui import address, shell
 from explorer.ui.model_view import inspect
-from explorer.ui.soup_kitchen import ERROR, Kitchen, given
+from explorer.ui.soup_kitchen import Kitchen, Measure, given
 from explorer.ui.soup_table import SERVED
 
 STEPS = 8  # 45 soups
@@ -85,7 +85,8 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
         st.caption(f"The triangle: {len(there)} of {len(rows)} soups are measured.")
         return
     shares = grid()
-    values = 100 * val.means()[[r for _, r in there], ERROR]
+    by = kitchen.by
+    values = by.scale * val.means()[[r for _, r in there], by.column]
     names = [kitchen.models[k].name or kitchen.models[k].id for k in picked]
     mine = np.array(own)[picked] if own is not None and abs(sum(own) - sum(np.array(own)[picked])) < 1e-12 and sum(own) > 0 else None
     figure = simplex.figure(
@@ -93,15 +94,15 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
         values,
         known.gram[np.ix_(picked, picked)],
         names,
-        value_title="val error (%)",
+        value_title=f"val {by.title}",
         title=f"Soups of {', '.join(names)}",
         picked=None if mine is None else mine.tolist(),
     )
     key = f"soup-triangle-{kitchen.field('val').id}-{'-'.join(map(str, picked))}"
     event = st.plotly_chart(
-        figure, key=key, on_select="rerun", selection_mode="points", config={"displaylogo": False}, alt=says(shares, values, names)
+        figure, key=key, on_select="rerun", selection_mode="points", config={"displaylogo": False}, alt=says(shares, values, names, by)
     )
-    st.markdown(says(shares, values, names) + " Every mark is a measured soup at its true place; click one to make it your own.")
+    st.markdown(says(shares, values, names, by) + " Every mark is a measured soup at its true place; click one to make it your own.")
     clicked = cast("list[dict[str, object]]", cast("dict[str, dict[str, object]]", event)["selection"]["points"])
     if clicked and clicked[0]["curve_number"] == 0:  # the soups; by their place, as numbers that travel with a mark come back as text
         at = shares[np.isfinite(values)][cast("int", clicked[0]["point_index"])].tolist()
@@ -116,11 +117,12 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
             st.rerun()
 
 
-def says(shares: Array, values: Array, names: list[str]) -> str:
+def says(shares: Array, values: Array, names: list[str], by: Measure) -> str:
     """Where the lowest soup lies, and what the corners are."""
     if not np.isfinite(values).any():
-        return "No soup of these three has a finite error."
+        return f"No soup of these three has a finite {by.metric}."
     low = int(np.nanargmin(values))
+    unit = " %" if by.metric == "error" else ""
     mix = " + ".join(f"{s:.3g} {n}" for s, n in zip(shares[low], names, strict=True) if s)
-    alone = [float(values[int(np.flatnonzero(shares[:, k] == 1)[0])]) for k in range(3)]
-    return f"The lowest validation error is {values[low]:.2f} %, at {mix}; alone they have {', '.join(f'{a:.2f} %' for a in alone)}."
+    alone = [f"{float(values[int(np.flatnonzero(shares[:, k] == 1)[0])]):{by.form}}{unit}" for k in range(3)]
+    return f"The lowest validation {by.metric} is {values[low]:{by.form}}{unit}, at {mix}; alone they have {', '.join(alone)}."

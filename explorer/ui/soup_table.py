@@ -14,7 +14,7 @@ from explorer.points import Array, Points
 from explorer.soups import Path, leave_one_out, row_of, sampled_shapley, shapley, singles
 from explorer.statistics import Estimate
 from explorer.store import RunStore
-from explorer.ui.soup_kitchen import EXACT, ORDERS, Kitchen, percent, text, to_the_soup
+from explorer.ui.soup_kitchen import EXACT, ORDERS, Kitchen, shown, text, to_the_soup
 
 SERVED = "soup-served"  # how often a soup came from elsewhere than the table: then the table begins anew with it
 
@@ -26,18 +26,20 @@ def ingredients(
     models = len(kitchen.models)
     weights = own or (0.0,) * models
     rows = pd.DataFrame({"in": [w != 0 for w in weights], "model": [m.name or m.id for m in kitchen.models], "weight": [w or 1.0 for w in weights]})
-    rows["val error (%)"] = [percent(val, row) for row in singles(models)]
-    rows["test error (%)"] = [percent(test, row) for row in singles(models)]
+    by = kitchen.by
+    if by.metric == "error":
+        rows["val error (%)"] = [shown(val, row, by) for row in singles(models)]
+        rows["test error (%)"] = [shown(test, row, by) for row in singles(models)]
     rows["val loss"] = [_loss(val, row) for row in singles(models)]
     rows["test loss"] = [_loss(test, row) for row in singles(models)]
     steps = {s.model: (i, s) for i, s in enumerate(path.steps, start=1)} if path else {}
     rows["turn"] = [steps[k][0] if k in steps else None for k in range(models)]
     rows["kept"] = [steps[k][1].accepted if k in steps else None for k in range(models)]
-    rows["gain (points)"] = [text(steps[k][1].gain) if k in steps else "" for k in range(models)]
-    apart = leave_one_out(val) if len(val) else None
-    rows["worth to the soup of all"] = [text(e) for e in apart] if apart else [""] * models
+    rows[f"gain{by.apart}"] = [text(steps[k][1].gain, by) if k in steps else "" for k in range(models)]
+    apart = leave_one_out(val, by.metric) if len(val) else None
+    rows["worth to the soup of all"] = [text(e, by) for e in apart] if apart else [""] * models
     worth = _shapley(kitchen, val)
-    rows["Shapley value"] = [text(e) for e in worth] if worth else [""] * models
+    rows["Shapley value"] = [text(e, by) for e in worth] if worth else [""] * models
     climbs = [to_the_soup(kitchen, val, k) if len(val) else None for k in range(models)]
     barrier_column = units.titled("barrier to the soup", units.of_gap(kitchen.problem, "loss"))
     rows[barrier_column] = ["" if b is None else f"{b.height.value:.3g} [{b.height.low:.3g}, {b.height.high:.3g}]" for b in climbs]
@@ -58,12 +60,12 @@ def ingredients(
             "weight": st.column_config.NumberColumn(help="Of a model that is in: how much it counts.", min_value=-10.0, max_value=10.0, step=0.05),
             "val error (%)": st.column_config.NumberColumn(format="%.2f"),
             "test error (%)": st.column_config.NumberColumn(format="%.2f"),
-            "turn": st.column_config.NumberColumn(help="When it was tried for the greedy soup: from the lowest validation error to the highest."),
+            "turn": st.column_config.NumberColumn(help=f"When it was tried for the greedy soup: from the lowest validation {by.metric} to the highest."),
             "kept": st.column_config.CheckboxColumn(help="Whether the greedy soup kept it."),
-            "gain (points)": st.column_config.TextColumn(help="By how much it lowered the validation error of the greedy soup so far, 95 %."),
-            "worth to the soup of all": st.column_config.TextColumn(help="By how much the error of the soup of all rises without it, in points, 95 %."),
+            f"gain{by.apart}": st.column_config.TextColumn(help=f"By how much it lowered the validation {by.metric} of the greedy soup so far, 95 %."),
+            "worth to the soup of all": st.column_config.TextColumn(help=f"By how much the {by.metric} of the soup of all rises without it{by.apart}, 95 %."),
             "Shapley value": st.column_config.TextColumn(
-                help="What it takes off the validation error, in points, on average over all orders of adding the models. The soup of none has the mean error of the models alone."
+                help=f"What it takes off the validation {by.metric}{by.apart}, on average over all orders of adding the models. The soup of none has the mean {by.metric} of the models alone."
             ),
             "right, by class": st.column_config.BarChartColumn(help="The share of each class that is right, on the validation split.", y_min=0.0, y_max=1.0),
             "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it answers otherwise than the others, on average."),
@@ -71,7 +73,7 @@ def ingredients(
         },
     )  # fmt: skip
     st.caption(
-        "Everything but the test error is of the **validation** split, where the choice is made. Tick models, or weigh them, to taste a soup of your own. Intervals are paired"
+        f"Everything but the test {by.metric} is of the **validation** split, where the choice is made. Tick models, or weigh them, to taste a soup of your own. Intervals are paired"
         + (
             ", over all subsets of the models."
             if models <= EXACT
@@ -113,4 +115,5 @@ def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, object]:
 def _shapley(kitchen: Kitchen, val: Points) -> list[Estimate] | None:
     if not len(val):
         return None
-    return shapley(val) if len(kitchen.models) <= EXACT else sampled_shapley(val, ORDERS, 0)
+    metric = kitchen.by.metric
+    return shapley(val, metric) if len(kitchen.models) <= EXACT else sampled_shapley(val, ORDERS, 0, metric)

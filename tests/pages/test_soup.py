@@ -2,10 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
+from explorer import checkpoint
+from explorer import problem as problems
+from explorer.api import loaded
+from explorer.problem import Problem
 from explorer.soups import row_of
+from explorer.spec import Look
+from explorer.train import sgd
 from explorer.ui.soup_kitchen import Kitchen, to_the_soup
 from tests.pages.conftest import words
 from tests.pages.test_landscape import button, three
@@ -146,3 +153,38 @@ def test_weights_that_are_no_soup_are_not_asked_for(visit, store, work, tiny):
         app = visit("soup", runs=kitchen.tasks()[0].run.id, soup=soup)
         assert not app.exception
         assert "your soup" not in list(app.dataframe[-1].value["soup"])
+
+
+def test_a_soup_of_regressions_goes_by_the_loss(visit, store, work, tmp_path):
+    """Nothing is right or wrong there: no error is shown, the first turn is that of the lowest loss, and the greedy soup is chosen by it."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3)).astype(np.float32)
+    np.savez(tmp_path / "data.npz", x=x, y=x @ rng.normal(size=(3, 2)).astype(np.float32))
+    (tmp_path / "problem.toml").write_text(
+        'loss = "mse"\n[network]\nname = "mlp"\nwidths = [3, 8, 2]\n[data]\nname = "npz"\npath = "data.npz"\n', encoding="utf-8"
+    )
+    problem = Problem(problems.read(tmp_path))
+    *_, base = sgd.train(problem, epochs=2, lr=0.02)
+    for i, epochs in enumerate((1, 4, 2)):
+        *_, tuned = sgd.train(problem, base, epochs=epochs, lr=0.02, order_seed=i)
+        checkpoint.write(tmp_path / f"tune-{i}.safetensors", tuned)
+    models = tuple(loaded(tmp_path / f"tune-{i}.safetensors") for i in range(3))
+    store.want(Look(str(tmp_path)))
+    kitchen = Kitchen(problem.spec, models)
+    for task in kitchen.tasks():
+        store.want(task.run)
+    work()
+    app = visit("soup", runs=kitchen.tasks()[0].run.id)
+    work()
+    app.run()
+    button(app, "Measure the triangle").click().run()
+    work()
+    app.run()
+    assert not app.exception, app.exception[0].value
+    table, soups = app.dataframe[0].value, app.dataframe[-1].value
+    assert not [c for c in (*table.columns, *soups.columns) if "error" in c]
+    assert table["val loss"].idxmin() == list(table["turn"]).index(1)
+    assert soups["soup"][0] == f"best alone: tune-{table['val loss'].idxmin()}"
+    assert "[" in soups["test loss"][2] and "0.00 [0.00, 0.00]" not in words(app)
+    assert "of test loss" in words(app) or "The greedy soup is the best model alone." in words(app)
+    assert "The lowest validation loss is" in words(app)
