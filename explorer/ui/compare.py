@@ -12,8 +12,9 @@ from explorer.spec import Fused, SplitName, Study
 from explorer.store import RunStore
 from explorer.ui import address, code, compare_report, compare_studies, mergeable, shell
 from explorer.ui.actions import actions
+from explorer.ui.chosen_by import measure_of
 from explorer.ui.compare_form import OF, SPLITS, Comparison, Entry, form, needs
-from explorer.ui.compare_table import ERROR, INGREDIENT, REFERENCE, Seen, copied, table
+from explorer.ui.compare_table import INGREDIENT, REFERENCE, Seen, copied, table
 from explorer.ui.families import key_of
 from explorer.ui.live import live
 from explorer.ui.model_view import inspect_once, model_at, pick_active
@@ -24,7 +25,7 @@ from explorer.ui.several import active, asked_runs, progress, want
 POLL_S = 0.5
 FUSE = "fuse"
 LIMITS = (
-    "The best is the one with the lowest **validation** error; what is reported is of the **test** split, paired sample by sample. Several methods are"
+    "The best is the one with the lowest **validation** error (of numbers: loss); what is reported is of the **test** split, paired sample by sample. Several methods are"
     " compared with one: of twenty that are as good, one will look worse by chance."
 )
 
@@ -139,16 +140,17 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
 
 
 def _table(comparison: Comparison, known: list[Seen]) -> None:
-    rows = table(known, units.of_level(comparison.problem, "loss"))
+    by = measure_of(comparison.problem)
+    rows = table(known, units.of_level(comparison.problem, "loss"), by)
     if not len(rows):
         return
     st.dataframe(
         rows,
         hide_index=True,
         column_config={
-            "val error (%)": st.column_config.NumberColumn(format="%.2f", help="Where a choice is made."),
+            f"val {by.title}": st.column_config.NumberColumn(format=f"%{by.form}", help="Where a choice is made."),
             "indistinguishable from the best": st.column_config.CheckboxColumn(
-                help="Its test error minus that of the model with the lowest validation error may be 0 or less: the paired 95 % interval says so."
+                help=f"Its test {by.metric} minus that of the model with the lowest validation {by.metric} may be 0 or less: the paired 95 % interval says so."
             ),
             "made in (s)": st.column_config.NumberColumn(
                 format="%.3g", help="Merging alone: without loading the models or measuring batch norm anew."
@@ -158,13 +160,13 @@ def _table(comparison: Comparison, known: list[Seen]) -> None:
             ),
         },
     )
-    st.markdown(compare_report.says(rows))
+    st.markdown(compare_report.says(rows, by))
     st.caption(f"{LIMITS} {copied(known)}")
 
 
 def _actions(store: RunStore, comparison: Comparison, entry: Entry | None) -> None:
-    known = seen(store, comparison)
-    rows = table(known, units.of_level(comparison.problem, "loss"))
+    known, by = seen(store, comparison), measure_of(comparison.problem)
+    rows = table(known, units.of_level(comparison.problem, "loss"), by)
     if not len(rows):
         return
     best = best_ingredient(known, comparison)
@@ -178,7 +180,7 @@ def _actions(store: RunStore, comparison: Comparison, entry: Entry | None) -> No
     actions(
         key="compare",
         stem="comparison",
-        explain=f"{compare_report.says(rows)}\n\n{LIMITS} {copied(known)}",
+        explain=f"{compare_report.says(rows, by)}\n\n{LIMITS} {copied(known)}",
         compare=compare,
         data=lambda: rows.to_csv(index=False),
         picture=lambda: compare_report.report(store, comparison, known, rows, best, entry),
@@ -205,12 +207,12 @@ def program(comparison: Comparison) -> str:
 
 
 def best_ingredient(known: list[Seen], comparison: Comparison) -> int | None:
-    """Which ingredient has the lowest validation error; None before all are measured."""
+    """Which ingredient has the lowest validation error (of numbers: loss); None before all are measured."""
     alone = [one for one in known if one.kind == INGREDIENT]
     if len(alone) < len(comparison.ingredients):
         return None
-    errors = np.array([one.val.means()[0, ERROR] for one in alone])
-    return int(np.argmin(np.where(np.isfinite(errors), errors, np.inf)))
+    values = np.array([one.val.means()[0, measure_of(comparison.problem).column] for one in alone])
+    return int(np.argmin(np.where(np.isfinite(values), values, np.inf)))
 
 
 def seen(store: RunStore, comparison: Comparison) -> list[Seen]:

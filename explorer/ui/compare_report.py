@@ -11,18 +11,20 @@ from explorer.figures.report import Section, page
 from explorer.spec import Json
 from explorer.store import RunStore
 from explorer.ui import compare_studies, mergeable
+from explorer.ui.chosen_by import ERROR, Measure, measure_of
 from explorer.ui.compare_form import Comparison, Entry
 from explorer.ui.compare_table import REFERENCE, Seen
 from explorer.ui.recipe_view import as_json, as_python
 
 
-def says(rows: pd.DataFrame) -> str:
+def says(rows: pd.DataFrame, by: Measure = ERROR) -> str:
     """The table in two sentences."""
     models = rows[rows[""] != REFERENCE]
     best = models.iloc[0]
     alike = [str(m) for m in models[models["indistinguishable from the best"]]["model"] if m != best["model"]]
     others = f"Indistinguishable from it: {', '.join(alike)}." if alike else "All others are worse by more than sampling error."
-    return f"**{best['model']}** has the lowest validation error; its test error is {best['test error (%), 95 %']} %. {others}"
+    unit = " %" if by.metric == "error" else ""
+    return f"**{best['model']}** has the lowest validation {by.metric}; its test {by.metric} is {best[f'test {by.title}, 95 %']}{unit}. {others}"
 
 
 def report(store: RunStore, comparison: Comparison, known: Sequence[Seen], rows: pd.DataFrame, best: int | None, entry: Entry | None) -> str:
@@ -30,7 +32,8 @@ def report(store: RunStore, comparison: Comparison, known: Sequence[Seen], rows:
     parts = [
         Section(
             "Which is best",
-            says(rows).replace("**", "") + " Chosen on the validation split, reported on the test split, paired sample by sample.",
+            says(rows, measure_of(comparison.problem)).replace("**", "")
+            + " Chosen on the validation split, reported on the test split, paired sample by sample.",
             rows,
         ),
         mergeable.section(store, comparison),

@@ -1,4 +1,4 @@
-"""Models side by side, each with what it took: from the lowest validation error to the highest."""
+"""Models side by side, each with what it took: from the best on the validation split to the worst."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from explorer.facts import Made
 from explorer.figures import units
 from explorer.points import Points
 from explorer.statistics import band, difference
+from explorer.ui.chosen_by import ERROR, Measure
 
-ERROR = 1  # its column among the metrics
 INGREDIENT, REFERENCE = "ingredient", "reference, several models"
 
 
@@ -29,37 +29,38 @@ class Seen:
     needs: str = ""
 
 
-def table(seen: Sequence[Seen], unit: str) -> pd.DataFrame:
-    """One row for each model, from the lowest validation error to the highest; the best is the lowest of those that are one model. unit: the loss's."""
+def table(seen: Sequence[Seen], unit: str, by: Measure = ERROR) -> pd.DataFrame:
+    """One row for each model, from the lowest validation error (or loss) on; the best is the lowest of those that are one model. unit: the loss's."""
     if not any(one.kind != REFERENCE for one in seen):
         return pd.DataFrame()
 
     def chosen(one: Seen) -> float:
-        error = float(one.val.means()[0, ERROR])
-        return error if np.isfinite(error) else np.inf
+        value = float(one.val.means()[0, by.column])
+        return value if np.isfinite(value) else np.inf
 
     ordered = sorted(seen, key=chosen)
     best = next(one for one in ordered if one.kind != REFERENCE)
     single = next((one for one in ordered if one.kind == INGREDIENT), None)
     rows: list[dict[str, object]] = []
     for one in ordered:
-        low, high = band(one.test, ERROR)
+        low, high = band(one.test, by.column)
         loss_low, loss_high = band(one.test, 0)
         mean = one.test.means()[0]
-        apart = difference(one.test, best.test, ERROR)
+        apart = difference(one.test, best.test, by.column)
         row: dict[str, object] = {
             "model": one.name,
             "": one.kind,
-            "val error (%)": 100 * chosen(one),
-            "test error (%), 95 %": f"{100 * mean[ERROR]:.2f} [{100 * low[0]:.2f}, {100 * high[0]:.2f}]",
-            f"{units.titled('test loss', unit)}, 95 %": f"{mean[0]:.4g} [{loss_low[0]:.4g}, {loss_high[0]:.4g}]",
+            f"val {by.title}": by.scale * chosen(one),
+            f"test {by.title}, 95 %": f"{by.number(mean[by.column])} [{by.number(low[0])}, {by.number(high[0])}]",
+            **(
+                {f"{units.titled('test loss', unit)}, 95 %": f"{mean[0]:.4g} [{loss_low[0]:.4g}, {loss_high[0]:.4g}]"} if by.metric == "error" else {}
+            ),
             "indistinguishable from the best": bool(apart.low <= 0),
         }
         if single is not None:
-            gain = difference(one.test, single.test, ERROR)
-            row["minus the best ingredient (points)"] = (
-                "" if one is single else f"{100 * gain.value:+.2f} [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]"
-            )
+            gain = difference(one.test, single.test, by.column)
+            value, least, most = (by.number(v, "+") for v in (gain.value, gain.low, gain.high))
+            row[f"minus the best ingredient{by.apart}"] = "" if one is single else f"{value} [{least}, {most}]"
         rows.append({**row, **_cost(one)})
     return pd.DataFrame(rows)
 

@@ -21,13 +21,14 @@ from explorer.store import RunStore
 from explorer.ui import address, code, shell
 from explorer.ui import soup_simplex as simplex
 from explorer.ui.actions import actions
+from explorer.ui.chosen_by import Measure
 from explorer.ui.curve import curve
 from explorer.ui.families import choices, families, family_of, key_of
 from explorer.ui.live import live
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.recipe_view import take, taking
 from explorer.ui.several import active, asked_runs, progress, want
-from explorer.ui.soup_kitchen import EXACT, Kitchen, Measure, Rule, Task, given, interval, known_together, one, text
+from explorer.ui.soup_kitchen import EXACT, Kitchen, Rule, Task, given, interval, known_together, one, text
 from explorer.ui.soup_table import ingredients
 
 POLL_S = 0.5

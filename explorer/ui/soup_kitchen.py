@@ -12,32 +12,13 @@ from explorer.points import Array, Points
 from explorer.soups import row_of, singles
 from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.statistics import Barrier, Estimate, band, barrier
+from explorer.ui.chosen_by import Measure, measure_of
 
 EXACT = 8  # models up to which every subset is measured
 ORDERS = 20  # random orders beyond
 WAY = (0.25, 0.5, 0.75)  # places on the line from a model to the soup of all
 
 Rule = Literal["at_least", "better"]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What soups are chosen by, lower is better: its column among the metrics, and how it and differences of it are written."""
-
-    metric: Literal["error", "loss"]
-    column: int
-    scale: float
-    title: str
-    apart: str  # the unit of a difference, behind a title
-    form: str
-
-    def number(self, value: float, sign: str = "") -> str:
-        """As it is shown."""
-        return f"{self.scale * value:{sign}{self.form}}"
-
-
-ERROR = Measure("error", 1, 100.0, "error (%)", " (points)", ".2f")
-LOSS = Measure("loss", 0, 1.0, "loss", "", ".4g")
 
 
 @dataclass(frozen=True)
@@ -63,7 +44,7 @@ class Kitchen:
     @property
     def by(self) -> Measure:
         """The error; the loss where outputs are numbers, of which none is right or wrong."""
-        return ERROR if methods.classifies(self.problem.loss) else LOSS
+        return measure_of(self.problem)
 
     @property
     def greedy(self) -> Method:

@@ -13,8 +13,9 @@ from explorer.soups import row_of
 from explorer.spec import Run
 from explorer.store import RunStore
 from explorer.ui import address, shell
+from explorer.ui.chosen_by import Measure
 from explorer.ui.model_view import inspect
-from explorer.ui.soup_kitchen import Kitchen, Measure, given
+from explorer.ui.soup_kitchen import Kitchen, given
 from explorer.ui.soup_table import SERVED
 
 STEPS = 8  # 45 soups

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from explorer import checkpoint
+from explorer import checkpoint, methods
 from explorer import problem as problems
 from explorer.api import loaded
 from explorer.problem import Problem
 from explorer.soups import row_of
-from explorer.spec import Look
+from explorer.spec import Fused, Look
 from explorer.train import sgd
+from explorer.ui.compare_form import Entry
 from explorer.ui.soup_kitchen import Kitchen, to_the_soup
 from tests.pages.conftest import words
 from tests.pages.test_landscape import button, three
@@ -155,7 +156,7 @@ def test_weights_that_are_no_soup_are_not_asked_for(visit, store, work, tiny):
         assert "your soup" not in list(app.dataframe[-1].value["soup"])
 
 
-def test_a_soup_of_regressions_goes_by_the_loss(visit, store, work, tmp_path):
+def test_soups_and_comparisons_of_regressions_go_by_the_loss(visit, store, work, tmp_path):
     """Nothing is right or wrong there: no error is shown, the first turn is that of the lowest loss, and the greedy soup is chosen by it."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(120, 3)).astype(np.float32)
@@ -188,3 +189,13 @@ def test_a_soup_of_regressions_goes_by_the_loss(visit, store, work, tmp_path):
     assert "[" in soups["test loss"][2] and "0.00 [0.00, 0.00]" not in words(app)
     assert "of test loss" in words(app) or "The greedy soup is the best model alone." in words(app)
     assert "The lowest validation loss is" in words(app)
+    entries = [Entry(m, problem.spec) for m in (*models, Fused(problem.spec, models, methods.method("fuse", "uniform_soup")))]
+    for entry in entries:
+        for split in ("val", "test"):
+            store.want(entry.on(split))
+    work()
+    app = visit("compare", runs=",".join(e.run.id for e in entries))
+    assert not app.exception, app.exception[0].value
+    rows = app.dataframe[0].value
+    assert not [c for c in rows.columns if "error" in c] and rows["val loss"].is_monotonic_increasing
+    assert f"**{rows['model'][0]}** has the lowest validation loss" in words(app)

@@ -1,0 +1,34 @@
+"""What models are chosen by, and how it is written: the error, or the loss where nothing is right or wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from explorer import methods
+from explorer.spec import ProblemSpec
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Lower is better: its column among the metrics, and how it and differences of it are written."""
+
+    metric: Literal["error", "loss"]
+    column: int
+    scale: float
+    title: str
+    apart: str  # the unit of a difference, behind a title
+    form: str
+
+    def number(self, value: float, sign: str = "") -> str:
+        """As it is shown."""
+        return f"{self.scale * value:{sign}{self.form}}"
+
+
+ERROR = Measure("error", 1, 100.0, "error (%)", " (points)", ".2f")
+LOSS = Measure("loss", 0, 1.0, "loss", "", ".4g")
+
+
+def measure_of(problem: ProblemSpec) -> Measure:
+    """The error for classes, the loss for numbers."""
+    return ERROR if methods.classifies(problem.loss) else LOSS
