@@ -59,7 +59,7 @@ class Made(Spec):
     """What fusing a model took: without loading its ingredients and without measuring its batch norm anew.
 
     memory: bytes beyond the ingredients, None where the system does not tell. counters: names of integer tensors, which are the first model's;
-    `differ`: those of them in which the ingredients are not alike.
+    `differ`: those of them in which the ingredients are not alike. `told`: what the method had to say of the model, a sentence each.
     """
 
     seconds: float
@@ -68,6 +68,7 @@ class Made(Spec):
     threads: int
     counters: tuple[str, ...] = ()
     differ: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

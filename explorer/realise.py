@@ -232,9 +232,10 @@ def _fuse(recipe: Fused, models: list[Weights], store: RunStore, device: str, pr
     fuse = cast("Callable[..., Weights]", methods.find("fuse", recipe.method.name))
     if needed := methods.data_of(recipe.method.name):  # loaded before the clock starts: once per process, by whichever method comes first
         problem.split(cast("SplitName", needed.split()[0]))
+    told: list[str] = []
     with measured(device) as cost:
-        fused = fuse(models, problem, **recipe.method.kwargs(), **methods.wired(fuse, device=device, progress=progress))
-    store.note(recipe.id, _made(cost, models, device).to_json())
+        fused = fuse(models, problem, **recipe.method.kwargs(), **methods.wired(fuse, device=device, progress=progress, tell=told.append))
+    store.note(recipe.id, replace(_made(cost, models, device), told=tuple(told)).to_json())
     return settled(fused, models, problem, recipe)
 
 

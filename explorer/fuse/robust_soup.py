@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explorer import methods
 from explorer.attack import Norm, attack
 from explorer.coefficients import Descent, learned, mixed, softmax
 from explorer.errors import Refused
@@ -59,8 +60,9 @@ def fuse(
     seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
     progress: Progress = quiet,
+    tell: Callable[[str], None] | None = None,
 ) -> Weights:
-    """One model of the models' shapes. `samples`: of the validation split, 0 for all.
+    """One model of the models' shapes. `samples`: of the validation split, 0 for all. `tell`: is told the soup's loss and error under each threat.
 
     `steps` and `metric` are the grid's; `epochs`, `lr`, `batch` and `seed` the descent's.
     """
@@ -75,7 +77,7 @@ def fuse(
         )
     if search == "grid":
         best = chosen(models, problem, threats, metric=metric, steps=steps, samples=samples, device=device, progress=progress)
-        return linear(models, problem, best.tolist())
+        return _told(linear(models, problem, best.tolist()), problem, threats, samples, device, tell)
 
     def worst(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
         def losses_of(x: Tensor) -> Tensor:
@@ -86,7 +88,22 @@ def fuse(
 
     how = Descent(epochs, lr, batch, samples, seed)
     found = learned(models, problem, worst, softmax, (0.0,) * len(models), per="model", split="val", how=how, device=device, progress=progress)
-    return mixed(models, problem, found)
+    return _told(mixed(models, problem, found), problem, threats, samples, device, tell)
+
+
+def _told(
+    soup: Weights, problem: Problem, threats: Sequence[Attack | None], samples: int, device: str, tell: Callable[[str], None] | None
+) -> Weights:
+    """The soup, once it has been said what it is worth under every threat."""
+    if tell is None:
+        return soup
+    for threat in threats:
+        evaluate = Evaluate(problem, [{k: soup[k] for k in problem.shapes()}], split="val", samples=samples, attack=threat, device=device)
+        loss, error = evaluate(np.ones(1)).sum(axis=1) / evaluate.counts.sum()
+        name = "clean inputs" if threat is None else f"{threat.norm} within {threat.radius:g}"
+        wrong = f", error {100 * error:.2f} %" if methods.classifies(problem.spec.loss) else ""
+        tell(f"{name}: loss {loss:.4g}{wrong} on {int(evaluate.counts.sum()):,} validation items")
+    return soup
 
 
 def chosen(

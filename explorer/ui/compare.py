@@ -132,11 +132,19 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         points, _ = store.points(entry.field("test").id)
         model_at(store, entry.field("test"), (1.0,), points)
         if entry.method is not None:
+            _told(store, entry)
             take(store, entry.model, key="compare-take")
     if was_busy != busy:
         st.rerun()
     if busy:
         shell.tend()
+
+
+def _told(store: RunStore, entry: Entry) -> None:
+    """What the method itself said of the model when it was made."""
+    noted = store.noted(entry.model.id)
+    if noted is not None and (told := Made.from_json(noted).told):
+        st.markdown(f"**{entry.name}**, as it was made:\n" + "\n".join(f"- {sentence}" for sentence in told))
 
 
 def _table(comparison: Comparison, known: list[Seen]) -> None:

@@ -83,6 +83,26 @@ def test_a_merged_model_says_why_it_fails_and_can_be_taken_away(visit, store, wo
     assert "default-src 'none'" in text
 
 
+def test_a_robust_soup_says_what_it_is_worth_under_each_threat(visit, store, work, tiny):
+    """As it was made: clean and under both attacks, as the method found them on the validation split; the clean ones are what is measured there."""
+    models = three(tiny, store, work)[:2]
+    method = methods.method("fuse", "robust_soup", {"samples": 0, "steps": 2})
+    entries = [Entry(m, tiny.problem.spec) for m in (*models, Fused(tiny.problem.spec, models, method, name="robust soup"))]
+    for entry in entries:
+        for split in ("val", "test"):
+            store.want(entry.on(split))
+    work()
+    app = visit("compare", runs=",".join(e.run.id for e in entries), look=entries[2].run.id)
+    assert not app.exception
+    told = store.noted(entries[2].model.id)["told"]
+    assert [t.split(":")[0] for t in told] == ["clean inputs", "linf within 0.03", "l2 within 0.3"]
+    assert all(t in words(app) for t in told)
+    loss, error = store.points(entries[2].field("val").id)[0].means()[0]
+    assert f"loss {loss:.4g}, error {100 * error:.2f} % on" in told[0]
+    losses = [float(re.search(r"loss ([\d.e+-]+)", t)[1]) for t in told]
+    assert min(losses[1:]) > losses[0]
+
+
 def test_an_address_brings_methods_and_models_back(visit, store, work, tiny):
     """And the model that was looked at."""
     models = three(tiny, store, work)
