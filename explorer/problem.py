@@ -91,6 +91,11 @@ class Problem:
         """Whether the loss compares with the outputs of a reference model, and not with targets."""
         return methods.targets_of(self.spec.loss) == "reference"
 
+    @cached_property  # likewise
+    def classifies(self) -> bool:
+        """Whether the outputs are logits of classes, so that there is a right and a wrong."""
+        return methods.classifies(self.spec.loss)
+
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(n, m) loss of each item, in float32 at least: m = 1 for classification and regression, L for language models.
 
@@ -108,7 +113,7 @@ class Problem:
         """(n, m) whether the largest output is not the target's; all False where outputs are numbers, and right and wrong have no meaning."""
         if (own := _wrong(self.spec.loss)) is not None:
             return own(outputs, targets)
-        if not methods.classifies(self.spec.loss):
+        if not self.classifies:
             return torch.zeros(len(targets), 1, dtype=torch.bool, device=targets.device)
         return (outputs.argmax(dim=-1) != targets).reshape(len(targets), -1)
 
