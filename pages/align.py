@@ -31,10 +31,12 @@ if wish is not None:
     st.query_params.from_dict({"run": align_view.want(wish)})
     st.rerun()
 
+if not asked and not st.query_params.get("a") and (shown := align_form.default(store)) is not None:
+    align_view.begin(shown)
 if shown is not None:
     align_view.show(store, shown)
 else:
     st.info(
-        "Press **Align**: the two networks above were trained from different seeds. On the sample models it takes a second or two.",
+        "Press **Align**: the barrier between the models above is measured before and after. On the sample models it takes a second or two.",
         icon=":material/join_inner:",
     )

@@ -55,21 +55,25 @@ with right:
     shell.link("interpolate", "Open this line", icon=":material/show_chart:", run=status.id)
 
 st.divider()
-first, second, third, fourth = st.columns(4, gap="large")
-with first:
-    st.markdown("**1 · Choose checkpoints**\n\nShipped samples, or your own files: `.safetensors`, or `.pt` read without running anything in it.")
-    shell.link("checkpoints", "Checkpoints", icon=":material/inventory_2:")
-with second:
+researcher, teacher, practitioner = st.columns(3, gap="large")
+with researcher:
     st.markdown(
-        "**2 · Measure the line**\n\nThe loss between two models with a 95 % band, live while it computes. Every point is a model: click it, inspect it, save it."
+        "**You study networks**\n\nBarriers with 95 % intervals, live while they are measured; the order of hidden units, curved ways, planes, sharpness."
     )
-    shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
-with third:
+    shell.link("interpolate", "Measure a line", icon=":material/show_chart:")
+    shell.link("align", "Align hidden units", icon=":material/join_inner:")
+    shell.link("paths", "Bend a path", icon=":material/route:")
+    shell.link("landscape", "Look at a plane", icon=":material/landscape:")
+with teacher:
     st.markdown(
-        "**3 · Get rid of the barrier**\n\nPut the hidden units of both models in one order, or bend the way between them, and see what is left of it."
+        "**You teach**\n\nPredict, run the real experiment in seconds, see. Every step of a lesson has a link, and can be shown in large type."
     )
-    shell.link("align", "Align", icon=":material/join_inner:")
-    shell.link("paths", "Paths", icon=":material/route:")
-with fourth:
-    st.markdown("**4 · Come back to it**\n\nEverything that was computed is kept, can be resumed, and has a link of its own.")
-    shell.link("runs", "Runs", icon=":material/history:")
+    shell.link("learn", "Lessons", icon=":material/school:")
+    shell.link("learn", "Glossary", icon=":material/menu_book:", view="glossary")
+    shell.link("learn", "Tour of the app", icon=":material/tour:", view="tour")
+with practitioner:
+    st.markdown("**You have models to merge**\n\nYour own files, read without running anything in them. Every point is a model: inspect it, save it.")
+    shell.link("checkpoints", "Add your checkpoints", icon=":material/inventory_2:")
+    shell.link("soup", "Cook a soup", icon=":material/soup_kitchen:")
+    shell.link("compare", "Compare ways of merging", icon=":material/balance:")
+    shell.link("runs", "Come back to a run", icon=":material/history:")

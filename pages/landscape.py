@@ -22,9 +22,11 @@ if len(shown) < asked:
 if wanted := landscape_form.form(store, shown):
     st.query_params.from_dict({"runs": landscape_view.want_all(wanted)})
     st.rerun()
-if not shown and (first := landscape_form.default(store)) is not None:
+if not asked and not st.query_params.get("a") and (first := landscape_form.default(store)) is not None:
     if store.status(first.id) is None:
         landscape_view.want_all([first])
     shown = [first]
 if shown:
     landscape_view.show(store, shown)
+else:
+    st.info("Press **Draw**: a coarse picture comes first, and points are added where it needs them.", icon=":material/landscape:")

@@ -8,7 +8,7 @@ shell.require()
 
 st.title("Runs")
 st.caption(
-    "Every line that was asked for on this computer. Points are kept for good: opening a run again costs nothing, and a stopped one goes on where it was."
+    "Everything that was measured here, asked for or shipped. Points are kept for good: opening a run again costs nothing, and a stopped one goes on where it was."
 )
 
 run_list.show(shell.store())

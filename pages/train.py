@@ -4,7 +4,7 @@ import streamlit as st
 
 from explorer import glossary
 from explorer.ui import shell, train_form, train_view
-from explorer.ui.several import asked_runs, want
+from explorer.ui.several import asked_runs, begin, want
 from explorer.ui.trajectories import Trajectory
 
 shell.require()
@@ -22,8 +22,8 @@ if asked and shown is None:
     st.warning(
         "This training is not in this store. Choose the snapshots, or train, below; the same choice gives the same link.", icon=":material/link_off:"
     )
-if not asked and (shown := train_form.default(store)) is not None and any(store.status(t.run.id) is None for t in shown.tasks()):
-    want(shown.tasks())
+if not asked and (shown := train_form.default(store)) is not None:
+    begin(shown.tasks())
 wished = train_form.form(store, shown)
 if wished is not None:
     st.query_params.from_dict({"runs": want(wished.tasks())})

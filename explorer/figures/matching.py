@@ -69,6 +69,7 @@ def moves(p: Array, *, reference: str, other: str) -> go.Figure:
     """(n, n) where each unit of the other model went: row = its place now, the reference's; column = its place before. Shares for a transport."""
     matrix = shares(p)
     fig = _heatmap(matrix, colours="Blues", low=0.0, high=max(float(matrix.max(initial=0)), 1e-12), value="share %{z:.3g}")
+    fig.update_traces(showscale=not np.issubdtype(p.dtype, np.integer))  # a permutation has no shares between 0 and 1
     fig.update_xaxes(title=f"place in {escape(other, quote=False)} before")
     fig.update_yaxes(title=f"unit of {escape(reference, quote=False)} it now stands for")
     return fig

@@ -15,6 +15,7 @@ from explorer.points import Array
 from explorer.tree import Edge
 
 SCALE = "Cividis"
+PAPER = "rgba(255,255,255,0.9)"  # under a text, so that no line runs through it
 
 
 def layout(distances: Array) -> Array:
@@ -66,7 +67,7 @@ def figure(
             y=y,
             text=f"{edge.height:.3g}",
             hovertext=f"{labels[edge.i]} – {labels[edge.j]}: {edge.height:.4g}{units.after(unit)}",
-            bgcolor="rgba(255,255,255,0.9)",
+            bgcolor=PAPER,
             font={"color": INK, "size": 12},
             showarrow=False,
             borderpad=1,
@@ -81,7 +82,7 @@ def figure(
         showlegend=False,
     )
     for (x, y), label in zip(at, labels, strict=True):
-        fig.add_annotation(x=x, y=y, text=f"<b>{label}</b>", yshift=-19, showarrow=False)
+        fig.add_annotation(x=x, y=y, text=f"<b>{label}</b>", yshift=-19, showarrow=False, bgcolor=PAPER, font={"color": INK}, borderpad=1)
     fig.add_scatter(
         x=[None],
         y=[None],

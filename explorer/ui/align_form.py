@@ -69,6 +69,12 @@ class Comparison:
         return Run(field, methods.method("sample", "adaptive"))
 
 
+def default(store: RunStore) -> Comparison | None:
+    """What a first visit shows: the first two models of the first family that has two."""
+    found = next((f for f in families(store) if len(f.models) >= 2), None)
+    return Comparison(found.problem, tuple(found.models.values())[:2], methods.method("align", FIRST)) if found else None
+
+
 def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
     """Draw the form, filled in from a comparison; the new one when the person presses Align."""
     key = f"align-{shown.after(1).id if shown else 'new'}"

@@ -38,6 +38,13 @@ def want(comparison: Comparison) -> str:
     return comparison.after(1).id
 
 
+def begin(comparison: Comparison) -> None:
+    """Wish for what a first visit shows, where nobody has yet, to be done when nothing else is to do."""
+    for run in comparison.runs(shell.store()):
+        if shell.store().status(run.id) is None:
+            shell.want(run, idle=True)
+
+
 def show(store: RunStore, comparison: Comparison) -> None:
     """Everything about one alignment; while it is being worked on, the page looks again every half second."""
     names = [m.name or m.id for m in comparison.models]
@@ -88,6 +95,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
     matched, _ = store.points(after.field.id)
     _progress(store, comparison, statuses)
     title = comparison.method.name.replace("_", " ")
+    samples = max((int(points.counts.sum()) for points in (measured, matched) if len(points)), default=0)
     curves = _curves(store, comparison, i, metric)
     names = [m.name or m.id for m in comparison.models]
     left, right = st.columns([5, 3], gap="large")
@@ -101,7 +109,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             pick=None,
             height=380,
             log=log,
-            caption=f"{len(measured)} and {len(matched)} measured points · {int(matched.counts.sum()) if len(matched) else 0:,} {after.field.split} samples"
+            caption=f"{len(measured)} and {len(matched)} measured points · {samples:,} {after.field.split} samples"
             " · 95 % bands · click to inspect the model at a point",
             alt=f"{metric} along the straight line before and after {title}.",
         )
@@ -129,9 +137,9 @@ def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -
     running = next((s for s in statuses if s.state == "running"), next((s for s in statuses if s.active), None))
     words, button = st.columns([5, 1], vertical_alignment="center")
     if running is not None:
-        done, total = sum(s.done for s in statuses), sum(s.total for s in statuses)
+        shares = [1.0 if s.state == "done" else min(s.done / s.total, 1.0) if s.total else 0.0 for s in statuses]
         with words:
-            st.progress(min(done / total, 1.0) if total else 0.0, text=state.sentence(running))
+            st.progress(sum(shares) / len(shares), text=state.sentence(running))
         with button:
             st.button(
                 "Stop", icon=":material/stop:", on_click=shell.stop, args=tuple(s.id for s in statuses if s.active), key="align-stop", width="stretch"

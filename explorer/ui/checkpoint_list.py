@@ -136,7 +136,7 @@ def show(store: RunStore) -> None:
     problem = facts[0].problem
     assert problem is not None
     st.markdown(
-        f"**{title(problem)}**: {problem.network.name} on {problem.data.name}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
+        f"**{names[str(chosen)]}** · {problem.network.name} on {problem.data.name}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
         f"{' Tick two to compare them.' if len(facts) > 1 else ''}"
     )
     rows = _table(chosen, facts)
@@ -174,7 +174,7 @@ def _family_name(key: str, facts: list[Facts]) -> str:
     problem = facts[0].problem
     assert problem is not None
     folder = Path(facts[0].path).parent
-    return title(problem) if facts[0].path.startswith("sample_models") else f"{title(problem)} · {folder.name}"
+    return title(problem) if facts[0].path.startswith("sample_models") else f"{title(problem)} ({folder.name})"
 
 
 def _table(key: str, facts: list[Facts]) -> list[int]:
@@ -188,6 +188,7 @@ def _table(key: str, facts: list[Facts]) -> list[int]:
         column_config={
             "parameters": st.column_config.NumberColumn(format="localized"),
             "test accuracy": st.column_config.ProgressColumn(format="%.2f %%", min_value=0.0, max_value=100.0),
+            "95 %": st.column_config.TextColumn("95 % interval"),
             "test loss": st.column_config.NumberColumn(format="%.4g"),
             "test perplexity": st.column_config.NumberColumn(format="%.4g"),
             "val loss": st.column_config.NumberColumn(format="%.4g"),

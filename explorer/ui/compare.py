@@ -13,14 +13,14 @@ from explorer.store import RunStore
 from explorer.ui import address, code, compare_report, compare_studies, mergeable, shell
 from explorer.ui.actions import actions
 from explorer.ui.chosen_by import measure_of
-from explorer.ui.compare_form import OF, SPLITS, Comparison, Entry, form, needs
+from explorer.ui.compare_form import OF, SPLITS, Comparison, Entry, default, form, needs
 from explorer.ui.compare_table import INGREDIENT, REFERENCE, Seen, copied, table
 from explorer.ui.families import key_of
 from explorer.ui.live import live
 from explorer.ui.model_view import inspect_once, model_at, pick_active
 from explorer.ui.recipe_view import take, taking
 from explorer.ui.section import draw, stands
-from explorer.ui.several import active, asked_runs, progress, want
+from explorer.ui.several import active, asked_runs, begin, progress, want
 
 POLL_S = 0.5
 FUSE = "fuse"
@@ -38,13 +38,18 @@ def page(store: RunStore) -> None:
         st.warning("Some models of this address are not in this store. Choose the models and compare again.", icon=":material/link_off:")
     if (wanted := form(store, entries)) is not None:
         want(wanted.tasks())
-        if wanted.problem.loss == "cross_entropy":
-            shell.want(compare_studies.calibration_of(wanted))
-        for split in SPLITS:
-            shell.want(wanted.ensemble(split))
+        for study in _at_once(wanted):
+            shell.want(study)
         st.query_params.from_dict({"runs": ",".join(e.run.id for e in wanted.entries), **({"of": wanted.of} if wanted.of != OF[0] else {})})
         st.rerun()
-    if entries and any(e.method is None for e in entries):
+    first = None if asked or st.query_params.get("a") else default(store)
+    if first is not None:
+        begin(first.tasks())
+        for study in _at_once(first):
+            if store.status(study.id) is None:
+                shell.want(study, idle=True)
+        _show(store, first)
+    elif entries and any(e.method is None for e in entries):
         of = st.query_params.get("of", OF[0])
         _show(store, Comparison(entries, of if of in OF else OF[0]))
     else:
@@ -52,6 +57,12 @@ def page(store: RunStore) -> None:
             "Press **Compare**: every method merges the same models, with its batch norm measured anew, and all are measured on the same samples.",
             icon=":material/balance:",
         )
+
+
+def _at_once(comparison: Comparison) -> list[Study]:
+    """What is asked for beside the points, before any of them is there."""
+    calibration = [compare_studies.calibration_of(comparison)] if comparison.problem.loss == "cross_entropy" else []
+    return [*calibration, *map(comparison.ensemble, SPLITS)]
 
 
 def _show(store: RunStore, comparison: Comparison) -> None:
@@ -87,11 +98,9 @@ def _show(store: RunStore, comparison: Comparison) -> None:
 
 def _studies(store: RunStore, comparison: Comparison, entry: Entry | None) -> list[Study]:
     """What is asked for beside the points, in the order in which it is shown."""
-    wishes = [comparison.ensemble(split) for split in SPLITS]
-    if comparison.problem.loss == "cross_entropy":
-        wishes.append(compare_studies.calibration_of(comparison))
-        if (best := best_ingredient(seen(store, comparison), comparison)) is not None:
-            wishes.append(compare_studies.classes_of(comparison, best))
+    wishes = _at_once(comparison)
+    if comparison.problem.loss == "cross_entropy" and (best := best_ingredient(seen(store, comparison), comparison)) is not None:
+        wishes.append(compare_studies.classes_of(comparison, best))
     if entry is not None and entry.method is not None:
         wishes.append(compare_studies.interference_of(comparison, entry))
     return wishes
@@ -155,6 +164,7 @@ def _table(comparison: Comparison, known: list[Seen]) -> None:
     st.dataframe(
         rows,
         hide_index=True,
+        placeholder="",
         column_config={
             f"val {by.title}": st.column_config.NumberColumn(format=f"%{by.form}", help="Where a choice is made."),
             "indistinguishable from the best": st.column_config.CheckboxColumn(

@@ -16,6 +16,7 @@ from explorer.ui.families import choices, families, family_of, key_of
 
 MOST = 12
 FIRST_MODELS = 3
+TUNED = "finetunes"  # the sample family that is merged at first
 FIRST = ("uniform_soup", "fisher", "regmean", "karcher", "task_arithmetic", "ties", "model_stock")
 OF = ("probabilities", "logits")
 SPLITS: tuple[SplitName, ...] = ("val", "test")
@@ -95,6 +96,21 @@ class Comparison:
         """Every model on both splits."""
         return tasks_of(self.entries)
 
+    @classmethod
+    def between(cls, problem: ProblemSpec, models: tuple[Recipe, ...], given: Sequence[Method], of: str = OF[0]) -> Comparison:
+        """These models, and what each method makes of all of them."""
+        merged = (Fused(problem, models, m, name=m.name.replace("_", " ")) for m in given)
+        return cls(tuple(Entry(model, problem) for model in (*models, *merged)), of)
+
+
+def default(store: RunStore) -> Comparison | None:
+    """What a first visit shows: ways of merging some of the shipped fine-tunes."""
+    family = next((f for f in families(store) if TUNED in f.key and len(f.models) >= FIRST_MODELS), None)
+    if family is None:
+        return None
+    models = tuple(family.models.values())[:FIRST_MODELS]
+    return Comparison.between(family.problem, models, [methods.method("fuse", name) for name in FIRST])
+
 
 def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
     """The form; what is asked for once the button is pressed."""
@@ -111,7 +127,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         one, two, go = st.columns([3, 6, 2], vertical_alignment="bottom")
         with one:
             asked = key_of(plain[0]) if plain else st.query_params.get("a", "")
-            tuned = next((i for i, f in enumerate(every) if "finetunes" in f.key), 0)
+            tuned = next((i for i, f in enumerate(every) if TUNED in f.key), 0)
             here = family_of(store, every, asked, tuned)
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
@@ -177,9 +193,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
     own: tuple[Recipe, ...] = tuple(models[k] for k in chosen)
     if align_first:
         own = Aligned.every(problem, own, methods.method("align", align_first))
-    singles = [Entry(m, problem) for m in own]
-    merged = [Entry(Fused(problem, own, m, name=m.name.replace("_", " ")), problem) for m in given]
-    return Comparison((*singles, *merged), said)
+    return Comparison.between(problem, own, given, said)
 
 
 def fits(method: str, models: int) -> bool:

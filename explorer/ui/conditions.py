@@ -1,4 +1,4 @@
-"""Ways between two models under other conditions: inputs moved by an adversary, a planted cue taken away. The Paths page's second view."""
+"""Ways between two models under other conditions: inputs moved by an adversary, a planted cue taken away. The Paths page's third view."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer import methods
 from explorer.figures import curve as curve_figure
 from explorer.figures import line, report, units
 from explorer.figures.curve import Curve
@@ -23,12 +24,13 @@ from explorer.ui.actions import actions
 from explorer.ui.curve import curve
 from explorer.ui.live import live
 from explorer.ui.paths_form import Way
-from explorer.ui.several import active, asked_runs, progress, want
+from explorer.ui.several import active, asked_runs, begin, progress, want
 
 POLL_S = 0.5
 PLAIN = "as they are"
 WAYS = (paths_form.STRAIGHT, "bezier", "robust")
 COLUMNS = 3
+ATTACK = Attack("linf", 0.1)
 NORMS: dict[Literal["linf", "l2"], str] = {"linf": "l∞", "l2": "l2"}
 
 Change: TypeAlias = Callable[[Field], Field]
@@ -62,6 +64,8 @@ def page(store: RunStore) -> None:
     if wanted := _form(store, cases):
         st.query_params.from_dict({"view": "conditions", "runs": want(wanted)})
         st.rerun()
+    if not asked and not st.query_params.get("a"):
+        begin(cases := _first(store))
     if cases:
         _show(store, cases)
     else:
@@ -86,7 +90,7 @@ def _form(store: RunStore, shown: list[Case]) -> list[Case] | None:
         if ends is None:
             return None
         makers = paths_form.choose_ways([Way(case.way, case.run) for case in shown], WAYS, key=key)
-        before = next((case.run.field.attack for case in shown if case.run.field.attack), Attack("linf", 0.1))
+        before = next((case.run.field.attack for case in shown if case.run.field.attack), ATTACK)
         which, norm, radius, steps = st.columns([4, 1, 1, 1])
         known = {f"cue {name}": spec for name, spec in interventions(ends.problem).items()}
         with which:
@@ -115,13 +119,22 @@ def _form(store: RunStore, shown: list[Case]) -> list[Case] | None:
     changes += [_under(spec) for name, spec in known.items() if name in chosen and spec != ends.problem]
     if "attacked" in chosen:
         changes.append(lambda field: replace(field, attack=Attack(kind, float(size), int(count))))
-    ways = [make(ends.problem, ends.a, ends.b) for make in makers]
-    cases: list[Case] = []
-    for change in changes:
-        for way in ways:
-            field = change(way.run.field)
-            cases.append(Case(way.name, condition_of(field), Run(field, way.run.sampler)))
-    return cases
+    return _cases([make(ends.problem, ends.a, ends.b) for make in makers], changes)
+
+
+def _first(store: RunStore) -> list[Case]:
+    """What a first visit shows: the ways between the first two models, on inputs as they are and attacked."""
+    ends = paths_form.first_ends(store)
+    if ends is None:
+        return []
+    ways = [paths_form.straight(*ends), *(paths_form.trained(*ends, methods.method("connect", name)) for name in WAYS[1:])]
+    return _cases(ways, [lambda field: field, lambda field: replace(field, attack=ATTACK)])
+
+
+def _cases(ways: list[Way], changes: list[Change]) -> list[Case]:
+    """Every way under every condition."""
+    fields = [(way, change(way.run.field)) for change in changes for way in ways]
+    return [Case(way.name, condition_of(field), Run(field, way.run.sampler)) for way, field in fields]
 
 
 def _under(spec: ProblemSpec) -> Change:

@@ -53,7 +53,10 @@ def families(store: RunStore, problem: ProblemSpec | None = None, shown: tuple[R
 def choices(store: RunStore, family: Family, every: list[Family]) -> dict[str, Recipe]:
     """What a form offers: the family's own models first, then those of other folders on the same problem, then what was made of any of these."""
     others = [f for f in every if f.problem.id == family.problem.id and f.key != family.key]
-    return {**{k: m for f in (family, *others) for k, m in f.models.items()}, **made(store, family.problem)}
+    found = dict(family.models)
+    for other in others:  # the same file may lie in several folders: the family's own name for it stays
+        found = {**found, **{k: m for k, m in other.models.items() if k not in found}}
+    return {**found, **made(store, family.problem)}
 
 
 def related(family: Family, every: list[Family]) -> dict[str, Recipe]:

@@ -1,6 +1,6 @@
 """Many models at once: the barrier between every two of them, before and after aligning, and the tree that joins them all by the lowest barriers.
 
-The Paths page's third view.
+The Paths page's second view.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from explorer.ui import address, code, shell
 from explorer.ui.actions import actions
 from explorer.ui.families import choices, families, family_of, key_of
 from explorer.ui.live import live
-from explorer.ui.several import active, asked_runs, progress, want
+from explorer.ui.several import active, asked_runs, begin, progress, want
 
 POLL_S = 1.0
 FIRST = 5  # models chosen at first
+ALIGN = "weight_matching"
 MOST = 20
 
 
@@ -60,6 +61,8 @@ def page(store: RunStore) -> None:
     if wanted := _form(store, pairs):
         st.query_params.from_dict({"view": "many", "runs": want(wanted)})
         st.rerun()
+    if not asked and not st.query_params.get("a"):
+        begin(pairs := _first(store))
     if pairs:
         _show(store, pairs)
     else:
@@ -98,7 +101,7 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
                 key=f"{key}-models-{family.key}",
             )
         methods_known = [m for m in methods.names("align") if m in ("weight_matching", "activation_matching")]
-        used = next((c.method.name for p in shown for c in p.run.field.corners if isinstance(c, Aligned)), "weight_matching")
+        used = next((c.method.name for p in shown for c in p.run.field.corners if isinstance(c, Aligned)), ALIGN)
         with_alignment = st.selectbox(
             "And after aligning each pair by",
             ["", *methods_known],
@@ -110,9 +113,20 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
             pressed = st.button("Measure", type="primary", icon=":material/hub:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
     if not pressed:
         return None
-    two_of_them = list(combinations([models[k] for k in chosen], 2))
-    wanted = [_line(family.problem, a, b, None) for a, b in two_of_them]
-    return wanted + [_line(family.problem, a, b, with_alignment) for a, b in two_of_them if with_alignment]
+    return _lines(family.problem, [models[k] for k in chosen], with_alignment)
+
+
+def _first(store: RunStore) -> list[Pair]:
+    """What a first visit shows: the first family that has three models."""
+    found = next((f for f in families(store) if len(f.models) >= 3), None)
+    return _lines(found.problem, list(found.models.values())[:FIRST], ALIGN) if found else []
+
+
+def _lines(problem: ProblemSpec, models: Sequence[Recipe], align: str) -> list[Pair]:
+    """Every pair as it is, then every pair aligned, if `align` names a method."""
+    two_of_them = list(combinations(models, 2))
+    wanted = [_line(problem, a, b, None) for a, b in two_of_them]
+    return wanted + [_line(problem, a, b, align) for a, b in two_of_them if align]
 
 
 def _line(problem: ProblemSpec, a: Recipe, b: Recipe, align: str | None) -> Pair:

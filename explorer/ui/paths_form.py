@@ -66,6 +66,22 @@ def _measured(field: Field) -> Run:
     return Run(field, methods.method("sample", "adaptive"))
 
 
+def default(store: RunStore) -> list[Way]:
+    """What a first visit shows: the straight line and a curve with one bend, between the first two models of the first family that has two."""
+    if (ends := first_ends(store)) is None:
+        return []
+    return [straight(*ends), trained(*ends, methods.method("connect", "bezier"))]
+
+
+def first_ends(store: RunStore) -> tuple[ProblemSpec, Recipe, Recipe] | None:
+    """The first two models of the first family that has two."""
+    found = next((f for f in families(store) if len(f.models) >= 2), None)
+    if found is None:
+        return None
+    a, b = list(found.models.values())[:2]
+    return found.problem, a, b
+
+
 def form(store: RunStore, shown: list[Way]) -> list[Way] | None:
     """Draw the form; the ways when the person presses Compare."""
     key = f"paths-{shown[0].run.id if shown else 'new'}"

@@ -27,7 +27,7 @@ from explorer.ui.live import live
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.paths_form import Way, trained
 from explorer.ui.plane import Spot
-from explorer.ui.several import asked_runs, progress, want
+from explorer.ui.several import asked_runs, begin, progress, want
 
 POLL_S = 0.5
 DENSE = 101  # points of the dense check
@@ -46,6 +46,8 @@ def page(store: RunStore) -> None:
     if ways := paths_form.form(store, shown):
         st.query_params.from_dict({"runs": want(ways)})
         st.rerun()
+    if not asked and not st.query_params.get("a"):
+        begin(shown := paths_form.default(store))
     if shown:
         show(store, shown)
     else:
@@ -75,7 +77,14 @@ def show(store: RunStore, ways: list[Way]) -> None:
         )
     with fourth:
         names = [w.name for w in ways]
-        picked = st.selectbox("Click goes to", names, index=len(names) - 1, key=f"way-{ways[0].run.id}", label_visibility="collapsed")
+        picked = st.selectbox(
+            "Clicks and plane",
+            names,
+            index=len(names) - 1,
+            format_func="clicks and plane: {}".format,
+            key=f"way-{ways[0].run.id}",
+            label_visibility="collapsed",
+        )
     chosen = next(w for w in ways if w.name == picked)
     status = store.status(chosen.run.id)
     if status is not None and status.state == "done":
@@ -265,7 +274,7 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
         "way": way.name + (" (in training)" if stage else ""),
         units.titled("ends", unit): f"{scale * found.ends[0]:.4g}, {scale * found.ends[1]:.4g}",
         units.titled("maximum", unit): _text(highest(points, index), scale),
-        "barrier, 95 %": _text(found.height, scale),
+        f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": _text(found.height, scale),
         units.titled("mean along the way", unit): _text(mean, scale),
         "length": f"{whole:.4g}",
         "× the distance": f"{whole / straight:.3f}" if straight else "",

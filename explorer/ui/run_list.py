@@ -42,7 +42,9 @@ def _list(store: RunStore, only: tuple[str, ...], was_active: bool) -> None:
     active = any(s.active for s in every)
     runs = [s for s in every if not only or s.state in only]
     workers = store.workers()
-    st.caption(f"{len(runs)} runs · workers alive: {len(workers)}{' (' + '; '.join(map(str, workers)) + ')' if workers else ''}")
+    st.caption(
+        f"{len(runs)} run{'s' if len(runs) != 1 else ''} · workers alive: {len(workers)}{' (' + '; '.join(map(str, workers)) + ')' if workers else ''}"
+    )
     for status in runs[:PAGE]:
         _row(store, status)
     if len(runs) > PAGE:
@@ -117,5 +119,5 @@ def _result(store: RunStore, status: Status) -> str:
     field = status.wish.field
     points, _ = store.points(field.id)
     found = barrier(points, 0, name=field.metrics[0]) if len(points) and len(methods.axes(field.chart.name)) == 1 else None
-    spent = f"{len(points)} points, {duration(store.cost(field.id))} of computing"
+    spent = f"{len(points):,} points, {duration(store.cost(field.id))} of computing"
     return f"{spent} · barrier {line.shown(found, unit=units.of_gap(field.problem, field.metrics[0]))}" if found else spent

@@ -29,6 +29,13 @@ def want(several: Sequence[Named]) -> str:
     return ",".join(one.run.id for one in several)
 
 
+def begin(several: Sequence[Named]) -> None:
+    """Wish for what a first visit shows, where nobody has yet, to be done when nothing else is to do."""
+    for one in several:
+        if shell.store().status(one.run.id) is None:
+            shell.want(one.run, idle=True)
+
+
 def asked_runs(store: RunStore) -> tuple[list[Run], int]:
     """The runs of the address that this store knows, and how many the address names."""
     asked = [i for i in st.query_params.get("runs", "").split(",") if i]

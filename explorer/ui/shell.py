@@ -19,25 +19,33 @@ from explorer.spec import Run, Wish
 from explorer.store import RunStore
 from explorer.ui import gate
 
-# (file, title, icon); a page's address is the name of its file.
-PAGES = (
-    ("home", "Home", ":material/explore:"),
-    ("learn", "Learn", ":material/school:"),
-    ("checkpoints", "Checkpoints", ":material/inventory_2:"),
-    ("align", "Align", ":material/join_inner:"),
-    ("interpolate", "Interpolate", ":material/show_chart:"),
-    ("paths", "Paths", ":material/route:"),
-    ("landscape", "Landscape", ":material/landscape:"),
-    ("train", "Train", ":material/fitness_center:"),
-    ("soup", "Soup", ":material/soup_kitchen:"),
-    ("compare", "Compare", ":material/balance:"),
-    ("runs", "Runs", ":material/history:"),
-)
+# Section of the sidebar → (file, title, icon); a page's address is the name of its file.
+SECTIONS = {
+    "": (
+        ("home", "Home", ":material/explore:"),
+        ("learn", "Learn", ":material/school:"),
+        ("checkpoints", "Checkpoints", ":material/inventory_2:"),
+    ),
+    "See": (
+        ("interpolate", "Interpolate", ":material/show_chart:"),
+        ("align", "Align", ":material/join_inner:"),
+        ("paths", "Paths", ":material/route:"),
+        ("landscape", "Landscape", ":material/landscape:"),
+    ),
+    "Merge": (
+        ("train", "Train", ":material/fitness_center:"),
+        ("soup", "Soup", ":material/soup_kitchen:"),
+        ("compare", "Compare", ":material/balance:"),
+    ),
+    "Kept": (("runs", "Runs", ":material/history:"),),
+}
+PAGES = tuple(page for pages in SECTIONS.values() for page in pages)
 
 # Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's light blue (buttons, items that
 # are chosen in a list) one of 2.3; texts want 4.5.
 STYLE = """
 [data-testid=stMainBlockContainer] { padding-top: 3rem }
+[data-testid=stButtonGroup] [role=radiogroup] { flex-wrap: wrap }
 [data-testid=stCaptionContainer] { color: inherit; opacity: 0.85 }
 """
 DARK = "[data-testid=stBaseButton-primary]:not(:disabled) :is(p, span), [data-tag] :is(span, button) { color: #0e1117 }"
@@ -72,8 +80,12 @@ def navigation(*, hidden: bool = False) -> StreamlitPage:
     """The pages, and from now on `st.navigation` instead of the pages directory; `hidden`: without a list of them."""
     folder = places.root() / "pages"
     return st.navigation(
-        [st.Page(folder / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home") for name, title, icon in PAGES],
+        {
+            section: [st.Page(folder / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home") for name, title, icon in pages]
+            for section, pages in SECTIONS.items()
+        },
         position="hidden" if hidden else "sidebar",
+        expanded=True,
     )
 
 

@@ -16,6 +16,7 @@ from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.points import Array, Points
 from explorer.soups import Path, best_single, row_of, singles, walk
+from explorer.spec import Run
 from explorer.statistics import band, difference
 from explorer.store import RunStore
 from explorer.ui import address, code, shell
@@ -27,7 +28,7 @@ from explorer.ui.families import choices, families, family_of, key_of
 from explorer.ui.live import live
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.recipe_view import take, taking
-from explorer.ui.several import active, asked_runs, progress, want
+from explorer.ui.several import active, asked_runs, begin, progress, want
 from explorer.ui.soup_kitchen import EXACT, Kitchen, Rule, Task, given, interval, known_together, one, text
 from explorer.ui.soup_table import ingredients
 
@@ -55,6 +56,11 @@ def page(store: RunStore) -> None:
             shell.want(study)
         st.query_params.from_dict({"runs": chosen.tasks()[0].run.id})
         st.rerun()
+    if not asked and not st.query_params.get("a") and (shown := _first(store)) is not None:
+        begin(shown.tasks())
+        for study in shown.studies():
+            if store.status(study.id) is None:
+                shell.want(study, idle=True)
     if shown is not None:
         _show(store, shown)
     else:
@@ -62,6 +68,12 @@ def page(store: RunStore) -> None:
             "Press **Cook**: every model is measured alone, then one soup after the other. On the sample models it takes a few seconds.",
             icon=":material/soup_kitchen:",
         )
+
+
+def _first(store: RunStore) -> Kitchen | None:
+    """What a first visit shows: a soup of the shipped fine-tunes."""
+    found = next((f for f in families(store) if FIRST in f.key), None)
+    return Kitchen(found.problem, tuple(found.models.values())[-EXACT:]) if found else None
 
 
 def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
@@ -84,7 +96,7 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
             chosen = st.multiselect(
                 "Ingredients",
                 list(models),
-                default=before or list(family.models)[:EXACT],
+                default=before or list(family.models)[-EXACT:],
                 format_func=lambda k: family.label(k, models),
                 max_selections=MOST,
                 key=f"{key}-models-{family.key}",
@@ -121,8 +133,10 @@ def _walked(kitchen: Kitchen, val: Points) -> Path | None:
 
 def _busy(store: RunStore, kitchen: Kitchen) -> bool:
     own = _own(kitchen)
-    soup = own or _greedy(kitchen, _walked(kitchen, store.points(kitchen.field("val").id)[0]))
+    path = _walked(kitchen, store.points(kitchen.field("val").id)[0])
+    soup = own or _greedy(kitchen, path)
     waiting = [store.status(given(kitchen, split, soup).id) for soup in ([own] if own else []) for split in ("val", "test")]
+    waiting += [] if path is None or path.wanted is not None else [store.status(_on_test(kitchen, path).id)]
     return (
         active(store, kitchen.tasks())
         or any(s is not None and s.active for s in (store.status(study.id) for study in kitchen.studies()))
@@ -134,16 +148,17 @@ def _busy(store: RunStore, kitchen: Kitchen) -> bool:
 
 
 def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) -> None:
-    busy = _busy(store, kitchen)
-    progress(store, tasks, key="soup")
     val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
     path = _walked(kitchen, val)
+    if path is not None and path.wanted is None and store.status((reported := _on_test(kitchen, path)).id) is None:
+        shell.want(reported)
+    busy = _busy(store, kitchen)
+    progress(store, tasks, key="soup")
     own = ingredients(store, kitchen, val, test, path, _own(kitchen))
     if own != _own(kitchen):
         _choose(store, kitchen, own)
         st.rerun()
     if path is not None:
-        _ensure_on_test(store, kitchen, path)
         _path(kitchen, val, test, path)
         rows = _soups(store, kitchen, val, test, path, own)
         st.dataframe(pd.DataFrame(rows), hide_index=True)
@@ -317,19 +332,15 @@ def _table(kitchen: Kitchen, val: Points, test: Points) -> pd.DataFrame:
     return pd.concat(frames)
 
 
-def _ensure_on_test(store: RunStore, kitchen: Kitchen, path: Path) -> None:
-    """The soups along the greedy path are reported on the test split once they are known."""
-    if path.wanted is not None:
-        return
+def _on_test(kitchen: Kitchen, path: Path) -> Run:
+    """The wish to report the soups along the greedy path on the test split."""
     soup = np.zeros(len(kitchen.models))
     rows: list[Array] = []
     for step in path.steps:
         if step.accepted:
             soup = soup + singles(len(kitchen.models))[step.model]
             rows.append(soup)
-    wish = given(kitchen, "test", tuple(float(v) for v in np.concatenate(rows)))
-    if store.status(wish.id) is None:
-        shell.want(wish)
+    return given(kitchen, "test", tuple(float(v) for v in np.concatenate(rows)))
 
 
 def _own(kitchen: Kitchen) -> tuple[float, ...] | None:

@@ -45,15 +45,17 @@ def ingredients(
     rows[barrier_column] = ["" if b is None else f"{b.height.value:.3g} [{b.height.low:.3g}, {b.height.high:.3g}]" for b in climbs]
     for name, column in _looks(store, kitchen).items():
         rows[name] = column
+    unit = units.of_level(kitchen.problem, "loss")
     edited = st.data_editor(
         rows,
         hide_index=True,
+        placeholder="",
         key=f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}",
         disabled=[c for c in rows.columns if c not in ("in", "weight")],
         column_config={
             "in": st.column_config.CheckboxColumn(help="Tick the models of your own soup; it is measured at once."),
-            "val loss": st.column_config.NumberColumn(format="%.4g"),
-            "test loss": st.column_config.NumberColumn(format="%.4g"),
+            "val loss": st.column_config.NumberColumn(units.titled("val loss", unit), format="%.4g"),
+            "test loss": st.column_config.NumberColumn(units.titled("test loss", unit), format="%.4g"),
             barrier_column: st.column_config.TextColumn(help="How far the validation loss rises on the line from the model to the soup of all, 95 %."),
             "cosine": st.column_config.NumberColumn(format="%.3f", help="With the mean of the others, as vectors from zero."),
             "opposite signs (%)": st.column_config.NumberColumn(format="%.1f", help="The part of its weights' magnitude whose sign is not that of the sum of all."),
@@ -63,9 +65,9 @@ def ingredients(
             "turn": st.column_config.NumberColumn(help=f"When it was tried for the greedy soup: from the lowest validation {by.metric} to the highest."),
             "kept": st.column_config.CheckboxColumn(help="Whether the greedy soup kept it."),
             f"gain{by.apart}": st.column_config.TextColumn(help=f"By how much it lowered the validation {by.metric} of the greedy soup so far, 95 %."),
-            "worth to the soup of all": st.column_config.TextColumn(help=f"By how much the {by.metric} of the soup of all rises without it{by.apart}, 95 %."),
+            "worth to the soup of all": st.column_config.TextColumn(f"worth to the soup of all{by.apart}", help=f"By how much the {by.metric} of the soup of all rises without it, 95 %."),
             "Shapley value": st.column_config.TextColumn(
-                help=f"What it takes off the validation {by.metric}{by.apart}, on average over all orders of adding the models. The soup of none has the mean {by.metric} of the models alone."
+                f"Shapley value{by.apart}", help=f"What it takes off the validation {by.metric}, on average over all orders of adding the models. The soup of none has the mean {by.metric} of the models alone."
             ),
             "right, by class": st.column_config.BarChartColumn(help="The share of each class that is right, on the validation split.", y_min=0.0, y_max=1.0),
             "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it answers otherwise than the others, on average."),
@@ -73,7 +75,7 @@ def ingredients(
         },
     )  # fmt: skip
     st.caption(
-        f"Everything but the test {by.metric} is of the **validation** split, where the choice is made. Tick models, or weigh them, to taste a soup of your own. Intervals are paired"
+        "What is not called *test* is of the **validation** split, where the choice is made. Tick models, or weigh them, to taste a soup of your own. Intervals are paired"
         + (
             ", over all subsets of the models."
             if models <= EXACT

@@ -24,7 +24,7 @@ from explorer.ui.actions import actions
 from explorer.ui.curve import curve
 from explorer.ui.families import Family, families
 from explorer.ui.live import live
-from explorer.ui.several import active, asked_runs, progress, want
+from explorer.ui.several import active, asked_runs, begin, progress, want
 from explorer.ui.stability_form import Pair, epoch_of, form, lines_of
 
 POLL_S = 0.5
@@ -58,7 +58,7 @@ def page(store: RunStore) -> None:
     if len({run.id for run in found}) > len(pairs) or len(found) < asked:
         st.warning("Some pairs of this address are not in this store, or are no copies of one training. Measure again.", icon=":material/link_off:")
     if not asked:
-        pairs = _first(store, every)
+        pairs = _first(every)
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
     elif wanted := form(every, pairs):
@@ -70,12 +70,10 @@ def page(store: RunStore) -> None:
         st.info("Press **Measure**: one line for every epoch at which copies branched off.", icon=":material/call_split:")
 
 
-def _first(store: RunStore, every: Sequence[Family]) -> list[Pair]:
+def _first(every: Sequence[Family]) -> list[Pair]:
     """What is shown before anything is asked: the first family that has pairs, measured when nothing else is to do."""
     pairs = next((lines for family in every if (lines := lines_of(family))), [])
-    for pair in pairs:
-        if store.status(pair.run.id) is None:
-            shell.want(pair.run, idle=True)
+    begin(pairs)
     return pairs
 
 

@@ -32,10 +32,10 @@ STOPS = (
         "The bracket is the barrier, the number beside it its 95 % interval. Click the curve at its top: below appears the model there, and what it confuses.",
         story="Two seeds: a barrier",
     ),
-    Stop("align", "Is it only a matter of order?", "Press **Align**: the hidden units of one network are put in the order of the other's, and the barrier is measured before and after."),
-    Stop("paths", "A way around the mountain", "Press **Compare**: a curve is trained between the same two networks. Point at the curve, and see the place on the plane beside it."),
+    Stop("align", "Is it only a matter of order?", "The hidden units of one network are put in the order of the other's: the barrier before and after. Under **Method** there are other ways to match them."),
+    Stop("paths", "A way around the mountain", "A curve was bent between the same two networks until the loss was low on all of it. Point at the curve, and see the place on the plane beside it."),
     Stop("landscape", "The land between three networks", "Each place of the map is a model; click one. **Relief** shows the same in three dimensions."),
-    Stop("soup", "Averages that are better", "Press **Cook**: which of eight fine-tuned networks belong in their average, what each is worth, and how good a soup of your own is."),
+    Stop("soup", "Averages that are better", "Which of eight fine-tuned networks belong in their average, what each is worth, and how good a soup of your own is."),
 )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
     with st.container(border=True):
         left, right, go = st.columns([3, 4, 2], vertical_alignment="bottom")
         with left:
-            at = family_of(store, every, key_of(shown.models[0])) if shown and not trained else _of_problem(every, shown)
+            at = family_of(store, every, key_of(shown.models[0])) if shown and not trained else _of_problem(store, every, shown)
             family = st.selectbox("Family", every, index=at, format_func=lambda f: f.title, key=f"{key}-family")
         with right:
             kind = st.segmented_control("Snapshots", [THERE, ANEW], default=ANEW if trained else THERE, key=f"{key}-kind", required=True)
@@ -78,7 +78,9 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
     return Trajectory(family.problem, models, chosen) if pressed and chosen else None
 
 
-def _of_problem(every: list[Family], shown: Trajectory | None) -> int:
+def _of_problem(store: RunStore, every: list[Family], shown: Trajectory | None) -> int:
+    if shown is None and (first := default(store)) is not None:
+        return family_of(store, every, key_of(first.models[0]))
     return next((i for i, f in enumerate(every) if shown is not None and f.problem.id == shown.problem.id), 0)
 
 

@@ -113,7 +113,7 @@ def _swag(whole: Trajectory, status: Status) -> None:
         rows.append(row)
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     gap = difference(points[0], points[1], 0)
-    verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "not told apart from"
+    verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "indistinguishable from"
     st.caption(f"The loss of the average of the answers is {verdict} that of the average of the weights; it costs as many passes as there are draws.")
 
 

@@ -141,7 +141,7 @@ def _drawn_curves(there: Trajectory, points: Points, metric: str) -> list[Curve]
         x, own = _known(points, rows, there.epochs)
         if own is not None:
             drawn.append(
-                _curve("the iterates" if there.members == 1 else f"network {member + 1}", x, own, index, scale, ghost=member > 0, banded=member == 0)
+                _curve("snapshots" if there.members == 1 else f"network {member + 1}", x, own, index, scale, ghost=member > 0, banded=member == 0)
             )
     for average in _averages(there, points):
         x, own = _known(points, average.rows, there.epochs)
@@ -251,13 +251,13 @@ def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -
     gap = difference(known[best][1], last, 0)
     unit = units.of_level(whole.problem, "loss")
     iterate = "the last snapshot" if whole.members == 1 else "the first network's last snapshot"
-    verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "not told apart from"
+    verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "indistinguishable from"
     singles = [values_at(val, row[None]) for row in np.eye(len(whole.models))]
     losses = [float(p.means()[0, 0]) for p in singles if p is not None]
     beaten = sum(loss > finite[best] for loss in losses)
     return (
-        f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.4g}{units.after(unit)}; {beaten} of the {len(losses)} snapshots"
-        f" are worse than it. On the test split its loss is **{verdict}** that of {iterate}: the difference is"
+        f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.4g}{units.after(unit)}; {f'all {beaten}' if beaten == len(losses) else f'{beaten} of the {len(losses)}'}"
+        f" snapshots are worse than it. On the test split its loss is **{verdict}** that of {iterate}: the difference is"
         f" {_interval(gap, '+.3g')}{units.after(unit)}, paired sample by sample. " + _where(whole, rows[best][0], best)
     )
 
@@ -286,7 +286,7 @@ def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -
         said["error less the last's (points), 95 %"] = "" if same else _interval(difference(t, last, 1), "+.2f", 100)
         rows.append(said)
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"test error (%)": st.column_config.NumberColumn(format="%.2f")})
         st.caption(
             "Chosen on the validation split, reported on the test split; differences are paired sample by sample, batch-norm statistics measured anew."
         )
@@ -342,7 +342,7 @@ def _plane(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> No
 def _drawn(there: Trajectory, window: Window, gram: Array, val: Points) -> tuple[list[Marker], list[Trace]]:
     frame, p = window.frame, there.members
     traces = [
-        Trace("iterates" if p == 1 else f"network {k + 1}", PALETTE[k % len(PALETTE)], there.epochs, *frame.corners[k::p].T)
+        Trace("snapshots" if p == 1 else f"network {k + 1}", PALETTE[k % len(PALETTE)], there.epochs, *frame.corners[k::p].T)
         for k in range(min(p, len(PALETTE)))
     ]
     markers = [

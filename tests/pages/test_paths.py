@@ -42,7 +42,7 @@ def test_two_ways_are_compared(visit, registered, store, work):
     assert not app.exception
     table = app.dataframe[0].value
     assert list(table["way"]) == ["straight line", "bezier"]
-    segment, curve = (float(x.split()[0]) for x in table["barrier, 95 %"])
+    segment, curve = (float(x.split()[0]) for x in table["barrier (nat), 95 %"])
     assert curve < segment
     assert float(table["× the distance"][0]) == 1.0
     assert float(table["× the distance"][1]) >= 1.0

@@ -13,6 +13,7 @@ from explorer.problem import Problem
 from explorer.soups import row_of
 from explorer.spec import Fused, Look
 from explorer.train import sgd
+from explorer.ui import soup as page
 from explorer.ui.compare_form import Entry
 from explorer.ui.soup_kitchen import Kitchen, to_the_soup
 from tests.pages.conftest import words
@@ -199,3 +200,18 @@ def test_soups_and_comparisons_of_regressions_go_by_the_loss(visit, store, work,
     rows = app.dataframe[0].value
     assert not [c for c in rows.columns if "error" in c] and rows["val loss"].is_monotonic_increasing
     assert f"**{rows['model'][0]}** has the lowest validation loss" in words(app)
+
+
+def test_a_page_that_asks_for_the_greedy_soup_waits_for_it(visit, store, work, tiny):
+    """Whoever comes when all else is measured: the page asks for the soups on the test split, and looks again until they are there."""
+    kitchen = Kitchen(problems.read(tiny.folder), tuple(three(tiny, store, work)))
+    want = [task.run for task in kitchen.tasks()] + kitchen.studies()
+    for wish in want:
+        store.want(wish)
+    work()
+    assert not page._busy(store, kitchen)
+    assert not visit("soup", runs=want[0].id).exception
+    assert page._busy(store, kitchen)
+    work()
+    assert not page._busy(store, kitchen)
+    assert "the best model alone" in words(visit("soup", runs=want[0].id))
