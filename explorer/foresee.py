@@ -26,7 +26,7 @@ def foreseen(run: Run, store: RunStore) -> Plan | None:
     if len(found) < len(origins):
         return None
     count = cast("Callable[..., int]", methods.find("sample", run.sampler.name, function="left"))
-    points, _ = store.points(field.id, bare=True)
+    points, _ = store.points(field.id)  # with their values: some samplers ask by them
     if store.field(field.id) is None:
         d = len(methods.axes(field.chart.name, len(field.corners)))
         points = Points(np.empty((0, d)), np.empty((0, 0, 0)), np.empty(0))

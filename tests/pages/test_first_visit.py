@@ -80,3 +80,16 @@ def test_a_copy_of_a_model_in_another_folder_does_not_rename_it(store, registere
         offered = choices(store, family, every)
         assert [offered[k].name for k in family.models] == [m.name for m in family.models.values()]
     assert {"a", "z"} <= {m.name for f in every for m in f.models.values()}
+
+
+@pytest.mark.parametrize("page", ["align", "soup"])
+def test_what_is_measured_can_be_asked_for_again(visit, store, work, page):
+    """What is left of a run is told by its sampler, and some of these go by the points' values."""
+    visit(page)
+    work()
+    for status in store.statuses("Run", limit=1000):
+        store.forget(status.id)
+    app = visit(page)
+    assert not app.exception
+    next(b for b in app.button if b.key.endswith("-go")).click().run()
+    assert not app.exception
