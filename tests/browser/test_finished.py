@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from explorer import methods, places, stability
@@ -18,9 +17,9 @@ from explorer.ui.compare_form import Comparison, Entry
 from explorer.ui.soup_kitchen import Kitchen
 from explorer.ui.trajectories import Trajectory
 from explorer.worker import Worker
+from tests.browser.axe import violations
 
 expect.set_options(timeout=60_000)
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"]}
 
 
 def _wishes(tiny) -> dict[str, list]:
@@ -87,14 +86,13 @@ def _finished(page, address: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_to_mend_on_a_finished_page(url, open_page, addresses, scheme):
-    """Contrast, names and roles of every page with its pictures, its row of actions and its tables; nothing is excepted."""
+    """Contrast, names and roles of every page with its pictures, its row of actions and its tables."""
     page = open_page(color_scheme=scheme, viewport={"width": 1280, "height": 900})
-    axe, found = Axe(), []
+    found: list[str] = []
     for address in addresses[1]:
         page.goto(f"{url}/{address}")
         _finished(page, address)
-        violations = axe.run(page, options=RULES).response["violations"]
-        found += [f"{address}: {v['id']}: {n['target']}: {n['html']}" for v in violations for n in v["nodes"]]
+        found += [f"{address}: {line}" for line in violations(page)]
     assert not found, "\n".join(found)
 
 
