@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from explorer import checkpoint, methods
 from explorer.api import align, interpolate, landscape_around
 from explorer.cli import app
-from explorer.cli_train import train_into
+from explorer.commands.training import train_into
 from explorer.errors import Refused, Stopped
 from explorer.train import sgd
 from tests import hostile

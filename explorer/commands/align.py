@@ -1,0 +1,82 @@
+"""Alignment, and the barrier before and after."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer import methods
+from explorer.commands.arguments import (
+    BuffersOption,
+    DeviceOption,
+    HomeOption,
+    JsonOption,
+    LossOption,
+    MethodOptions,
+    PluginOption,
+    Policy,
+    ProblemOption,
+    SamplesOption,
+    Split,
+    SplitOption,
+    TrustOption,
+)
+from explorer.commands.terminal import given_options, progress_bar, refusals
+from explorer.errors import Refused
+from explorer.told import alignment_json, print_alignment, print_methods
+
+
+def align(
+    models: Annotated[list[Path] | None, typer.Argument(help="Two checkpoints or more; the first is the reference.")] = None,
+    method: Annotated[str, typer.Option("--method", "-m", help="Which alignment; `--method list` shows them all.")] = "weight_matching",
+    option: MethodOptions = None,
+    problem: ProblemOption = None,
+    split: SplitOption = Split.test,
+    samples: SamplesOption = 0,
+    buffers: BuffersOption = Policy.recalibrate,
+    loss: LossOption = "",
+    save: Annotated[Path | None, typer.Option(help="Also write the aligned checkpoints into this folder.")] = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Permute hidden units so that checkpoints match, and measure the barrier before and after."""
+    with refusals():
+        if method == "list":
+            print_methods("align", methods.names("align"))
+            return
+        models = models or []
+        if len(models) < 2:
+            raise Refused("Two checkpoints or more are wanted, the first as the reference. Name another one.")
+        targets = [save / f"{m.stem}-{method}.safetensors" for m in models] if save else []
+        if len({*targets}) < len(targets) or any(t.exists() for t in targets):
+            raise Refused(f"{save} holds checkpoints of these names already, or two of the models share a name. Choose another folder.")
+        from explorer import api
+        from explorer.devices import device_for
+
+        with progress_bar("Aligning", quiet=as_json) as report:
+            done = api.align(
+                *models,
+                method=method,
+                method_options=given_options("align", method, option or []),
+                problem=problem,
+                split=split.value,
+                samples=samples,
+                buffers=buffers.value,
+                loss=loss,
+                report=report,
+                home=home,
+                device=device_for(device),
+            )
+        for source, target in zip(done.files, targets, strict=False):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+        if as_json:
+            print(json.dumps(alignment_json(done), indent=2))
+        else:
+            print_alignment(done, models)

@@ -1,0 +1,65 @@
+"""The app in a browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer import places
+from explorer.commands.arguments import DeviceOption, HomeOption, PluginOption, RayOption, TrustOption
+from explorer.commands.terminal import refusals, store_of
+from explorer.errors import Refused
+from explorer.told import err
+
+
+def run_app(
+    port: Annotated[int, typer.Option(help="Port of the server.")] = 8501,
+    headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
+    device: DeviceOption = "auto",
+    ray: RayOption = "",
+    home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Let other machines in; wants --root, and a login or --no-login.")] = False,
+    root: Annotated[list[Path] | None, typer.Option(help="With --serve: a folder from which a browser may have checkpoints and data read.")] = None,
+    no_login: Annotated[bool, typer.Option("--no-login", help="With --serve: let everybody in who reaches the address.")] = False,
+    secrets: Annotated[Path | None, typer.Option(help="With --serve: the file with Streamlit's [auth] [default: ~/.streamlit/secrets.toml].")] = None,
+    host: Annotated[list[str] | None, typer.Option(help="With --serve: another name under which browsers reach this machine, a proxy's say.")] = None,
+    address: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "0.0.0.0",
+) -> None:
+    """Open the explorer in a browser, on this machine only; --serve lets others in."""
+    from explorer import serve as serving
+
+    with refusals():
+        if device not in ("auto", "cpu"):
+            from explorer.devices import device_for
+
+            device_for(device)
+        if not serve and (root or no_login or secrets or host or address != "0.0.0.0"):
+            raise Refused("--root, --no-login, --secrets, --host and --address belong to --serve. Without it the app is for this machine alone.")
+        start = (
+            serving.served(
+                port,
+                address=address,
+                folders=root or [],
+                hosts=host or [],
+                login=not no_login,
+                secrets=secrets or Path.home() / ".streamlit" / "secrets.toml",
+            )
+            if serve
+            else serving.alone(port)
+        )
+    if (trust or plugin) and (count := len(store_of(home).workers())):
+        err.print(f"{count} worker{'s' if count > 1 else ''} started earlier will not run the code named here; they go home after ten quiet minutes.")
+    for warning in start.warnings:
+        err.print(f"[yellow]![/yellow] {warning}", highlight=False, soft_wrap=True)
+    folder = places.root()
+    where = {"LOSS_EXPLORER_DEVICE": device, "LOSS_EXPLORER_RAY": ray, **({"LOSS_EXPLORER_HOME": str(home.resolve())} if home else {})}
+    environment = {**os.environ, **start.environment, **where}
+    command = [sys.executable, "-m", "streamlit", "run", str(folder / "app.py"), "--server.headless", str(headless or serve).lower(), *start.flags]
+    raise typer.Exit(subprocess.call(command, env=environment, cwd=folder))

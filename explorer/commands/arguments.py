@@ -1,0 +1,80 @@
+"""The arguments that commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer import methods, plugins, trust
+from explorer.commands.terminal import refusals
+
+
+class Split(StrEnum):
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+class Policy(StrEnum):
+    recalibrate = "recalibrate"
+    mix = "mix"
+    first = "first"
+    repair = "repair"
+
+
+class Sampler(StrEnum):
+    adaptive = "adaptive"
+    grid = "grid"
+
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Folder of the store and of models made here [default: LOSS_EXPLORER_HOME, or the user's data folder].")
+]
+ProblemOption = Annotated[
+    str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml [default: recognised].")
+]
+SplitOption = Annotated[Split, typer.Option(help="Samples the loss is measured on.")]
+SamplesOption = Annotated[int, typer.Option(min=0, help="How many of them, 0 for all.")]
+BuffersOption = Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")]
+LossOption = Annotated[
+    str, typer.Option("--loss", help="Measure another loss than the problem's; divergence compares with the first model and needs no labels.")
+]
+MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be given again.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
+HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]
+
+
+def _trusted(names: list[str]) -> list[str]:
+    with refusals():
+        trust.trust(names or [])
+    return names
+
+
+def _plugged(names: list[str]) -> list[str]:
+    with refusals():
+        plugins.add(names or [])
+        methods.check_plugins()
+    return names
+
+
+# Both act while the command line is read, before any command looks at a method; a worker that is hired inherits them.
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option("--trust", callback=_trusted, help="Let this code be run: module:callable, or the path of a .pt2 file; may be given again."),
+]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", callback=_plugged, help="A Python file or module of yours with data, a loss, a network or methods; may be given again."),
+]
+DeviceOption = Annotated[
+    str, typer.Option(envvar="LOSS_EXPLORER_DEVICE", help="auto: a GPU where there is one, in the app all of them; or cpu, cuda, cuda:1, mps.")
+]
+RayOption = Annotated[
+    str,
+    typer.Option(
+        envvar="LOSS_EXPLORER_RAY", help="Measure on a Ray cluster: host:port, auto for the one of this machine, local to start one. Needs [cluster]."
+    ),
+]

@@ -1,0 +1,80 @@
+"""The barrier on a straight line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer import perplexity
+from explorer.commands.arguments import (
+    BuffersOption,
+    DeviceOption,
+    HomeOption,
+    HtmlOption,
+    JsonOption,
+    LossOption,
+    PluginOption,
+    Policy,
+    ProblemOption,
+    Sampler,
+    SamplesOption,
+    Split,
+    SplitOption,
+    TrustOption,
+)
+from explorer.commands.terminal import free, progress_bar, refusals
+from explorer.told import line_json, print_barriers
+
+
+def barrier(
+    a: Annotated[Path, typer.Argument(help="Checkpoint at t = 0.")],
+    b: Annotated[Path, typer.Argument(help="Checkpoint at t = 1.")],
+    problem: ProblemOption = None,
+    split: SplitOption = Split.test,
+    samples: SamplesOption = 0,
+    buffers: BuffersOption = Policy.recalibrate,
+    loss: LossOption = "",
+    sampler: Annotated[Sampler, typer.Option(help="adaptive: as few points as the barrier needs; grid: evenly spaced.")] = Sampler.adaptive,
+    points: Annotated[int, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler.")] = 15,
+    as_json: JsonOption = False,
+    html: HtmlOption = None,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """The loss barrier on the straight line between two checkpoints, with its 95 % interval."""
+    with refusals():
+        free(html)
+        from explorer import api
+        from explorer.devices import device_for
+        from explorer.figures import curve as curve_figure
+        from explorer.figures.line import told
+
+        with progress_bar("Measuring", quiet=as_json) as report:
+            line = api.interpolate(
+                a,
+                b,
+                problem=problem,
+                split=split.value,
+                samples=samples,
+                buffers=buffers.value,
+                loss=loss,
+                sampler=sampler.value,
+                options={"budget" if sampler is Sampler.adaptive else "size": points},
+                report=report,
+                home=home,
+                device=device_for(device),
+            )
+        found = [line.barrier(metric) for metric in told(line.run.field)]
+        if html is not None:
+            html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
+        if as_json:
+            print(json.dumps(line_json(line), indent=2))
+        else:
+            print_barriers(
+                found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split", tokens=perplexity.applies(line.run.field.problem)
+            )

@@ -1,0 +1,102 @@
+"""A merge of any size."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from explorer import methods, places
+from explorer.commands.arguments import DeviceOption, HomeOption, MethodOptions, ProblemOption
+from explorer.commands.terminal import free, given_options, progress_bar, refusals, store_of
+from explorer.errors import Refused
+from explorer.files import system
+from explorer.told import err, out, print_methods, print_plan, sized
+
+if TYPE_CHECKING:
+    from explorer.spec import Method
+
+
+def fuse(
+    ingredients: Annotated[
+        list[str], typer.Argument(metavar="(RECIPE.yaml | MODELS…) OUT", help="A recipe of mergekit's form, or models; and the result.")
+    ],
+    method: Annotated[str, typer.Option("--method", "-m", help="Without a recipe: how; `--method list OUT` shows all ways.")] = "uniform_soup",
+    option: MethodOptions = None,
+    problem: ProblemOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what holds for each tensor and what it will take, and write nothing.")] = False,
+    shard_size: Annotated[str, typer.Option(help="Bytes of a file at most, such as 500MB or 5GB.")] = "5GB",
+    force: Annotated[bool, typer.Option("--force", help="Replace a model that is there already.")] = False,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+) -> None:
+    """Merge checkpoints of any size, block by block; a model may be `model+adapter` (LoRA). OUT is a folder to be, or a .safetensors.
+
+    With --problem the models are merged in memory, as in the app: for methods that need samples.
+    """
+    with refusals():
+        if method == "list":
+            print_methods("fuse", methods.names("fuse"))
+            return
+        *models, target = ingredients
+        if not models:
+            raise Refused("Models or a recipe are wanted, and after them where the result goes. Name both.")
+        out_path, recipe = Path(target), Path(models[0])
+        given = methods.method("fuse", method, given_options("fuse", method, option or []))
+        if problem is not None:
+            _fuse_in_memory(models, out_path, given, problem, device, home, force)
+            return
+        from explorer.merge import engine, plan
+
+        if recipe.suffix.lower() in (".yaml", ".yml"):
+            if len(models) > 1 or option:
+                raise Refused("A recipe names its models and options itself. Give the recipe and OUT alone.")
+            with system(recipe, "read"):
+                made = plan.of_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
+        else:
+            made = plan.of_method(given, models)
+        for note in made.notes:
+            err.print(f"[yellow]![/yellow] {note}", highlight=False, soft_wrap=True)
+        if dry_run:
+            print_plan(made)
+            return
+        columns = (TextColumn("Merging"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err, transient=True) as progress:
+            task = progress.add_task("", total=made.bytes_written)
+            done = engine.merge(made, out_path, shard_bytes=_bytes(shard_size), force=force, report=lambda n, _: progress.update(task, completed=n))
+        out.print(f"{done.path}: {len(made.jobs):,} tensors, {sized(done.bytes_written)} in {done.seconds:.1f} s", highlight=False, soft_wrap=True)
+
+
+def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: str, device: str, home: Path | None, force: bool) -> None:
+    """As the app does it: loaded, fused, its running statistics settled, kept in the home folder and copied."""
+    from explorer import api, checkpoint
+    from explorer import problem as problems
+    from explorer.devices import device_for
+    from explorer.realise import realise
+    from explorer.spec import Fused
+
+    if target.suffix.lower() != ".safetensors":
+        raise Refused(f"With --problem the result is one file. Let {target.name} end in .safetensors.")
+    if not force:
+        free(target)
+    recipe = Fused(problems.find(problem), tuple(api.loaded(m) for m in models), method)
+    with progress_bar("Fusing") as report:
+
+        def progress(done: int, total: int, message: str) -> None:
+            report(done, total, 0, message)
+
+        weights = realise(recipe, store_of(home), home or places.home(), device=device_for(device), progress=progress)
+    checkpoint.write(target, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=force)
+    out.print(f"{target}: {len(weights):,} tensors", highlight=False, soft_wrap=True)
+
+
+def _bytes(text: str) -> int:
+    """500MB, 5GB, 2GiB or a plain number, in bytes."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([kKMGT]?)(i?)B?)\s*", text)
+    if found is None or not (size := int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2].upper() or " "))):
+        raise Refused(f"--shard-size wants a size such as 500MB or 5GB, got {text!r}.")
+    return size

@@ -1,0 +1,29 @@
+"""What there is: problems, runs."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from explorer.commands.arguments import HomeOption
+from explorer.commands.terminal import store_of
+from explorer.told import out
+
+
+def problems() -> None:
+    """The problems that ship with the explorer."""
+    from explorer.problem import shipped
+
+    table = Table("name", "title", "network", "data")
+    for spec in shipped():
+        table.add_row(spec.name, spec.title, spec.network.name, spec.data.name)
+    out.print(table)
+
+
+def runs(home: HomeOption = None) -> None:
+    """What has been computed here, newest first."""
+    table = Table("run", "state", "points", "what")
+    for status in store_of(home).statuses("Run"):
+        field = getattr(status.wish, "field", None)
+        what = " → ".join(c.name or c.id for c in field.corners) if field else ""
+        table.add_row(status.id, status.state, f"{status.done}/{status.total}", what)
+    out.print(table)

@@ -1,0 +1,51 @@
+"""What checkpoints are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from explorer import methods, perplexity
+from explorer.commands.arguments import DeviceOption, HomeOption, PluginOption, ProblemOption, TrustOption
+from explorer.commands.terminal import progress_bar, refusals, store_of
+from explorer.shards import stamp
+from explorer.told import interval, out
+
+
+def look(
+    path: Annotated[Path, typer.Argument(help="A checkpoint file, or a folder of them.")],
+    problem: ProblemOption = None,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """What a file or folder holds: which problem it fits, parameters, loss and error."""
+    with refusals():
+        from explorer import problem as problems
+        from explorer.devices import device_for
+        from explorer.look import look as look_at
+        from explorer.spec import Look
+
+        store = store_of(home)
+        wish = Look(str(path.resolve()), stamp(path), problems.find(problem) if problem else None)
+        with progress_bar("Looking") as report:
+            found = look_at(wish, store, report=report, device=device_for(device))
+        table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error")
+        for file in found.files:
+            if file.error:
+                table.add_row(file.name, f"[red]{file.error}[/red]")
+            elif (test := file.on("test")) is None:
+                free = f"{file.problem.name}: its loss compares two models, and says nothing of one" if file.problem else file.why
+                table.add_row(file.name, free, f"{file.parameters:,}")
+            else:
+                name = file.problem.name if file.problem else ""
+                loss = interval(test.loss)
+                if file.problem and perplexity.applies(file.problem):
+                    loss += f"\nperplexity {perplexity.of(test.loss[0]):.4g} [{perplexity.of(test.loss[1]):.4g}, {perplexity.of(test.loss[2]):.4g}]"
+                right = file.problem is None or methods.classifies(file.problem.loss)
+                table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error) if right else "")
+        out.print(table)

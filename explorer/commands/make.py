@@ -1,0 +1,29 @@
+"""A recipe carried out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer.commands.arguments import DeviceOption, HomeOption
+from explorer.commands.terminal import free, refusals
+from explorer.told import out
+
+
+def make(
+    recipe: Annotated[Path, typer.Argument(help="A recipe as JSON: the Soup and the Compare page give it.")],
+    out_file: Annotated[Path, typer.Option("--out", help="Where the checkpoint goes (.safetensors).")],
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+) -> None:
+    """Carry a recipe out: merge, align or train as it says, and write the checkpoint."""
+    with refusals():
+        free(out_file)
+        from explorer import api
+        from explorer.devices import device_for
+
+        shutil.copyfile(api.make(recipe, home=home, device=device_for(device)), out_file)
+        out.print(f"Written: {out_file}")

@@ -1,0 +1,89 @@
+"""A trained path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer import perplexity
+from explorer.commands.arguments import (
+    BuffersOption,
+    DeviceOption,
+    HomeOption,
+    HtmlOption,
+    JsonOption,
+    LossOption,
+    MethodOptions,
+    PluginOption,
+    Policy,
+    ProblemOption,
+    SamplesOption,
+    Split,
+    SplitOption,
+    TrustOption,
+)
+from explorer.commands.terminal import free, given_options, progress_bar, refusals
+from explorer.errors import Refused
+from explorer.told import line_json, print_barriers, print_methods
+
+
+def path(
+    a: Annotated[Path | None, typer.Argument(help="Checkpoint at t = 0.")] = None,
+    b: Annotated[Path | None, typer.Argument(help="Checkpoint at t = 1.")] = None,
+    method: Annotated[str, typer.Option("--method", "-m", help="How the path is trained; `--method list` shows all ways.")] = "bezier",
+    option: MethodOptions = None,
+    problem: ProblemOption = None,
+    split: SplitOption = Split.test,
+    samples: SamplesOption = 0,
+    buffers: BuffersOption = Policy.recalibrate,
+    loss: LossOption = "",
+    as_json: JsonOption = False,
+    html: HtmlOption = None,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Train a path between two checkpoints, and measure the barrier along it."""
+    with refusals():
+        from explorer import api
+
+        if method == "list":
+            print_methods("connect", api.paths())
+            return
+        free(html)
+        if a is None or b is None:
+            raise Refused("Two checkpoints are wanted, for the ends of the path. Name another one.")
+        from explorer.devices import device_for
+        from explorer.figures import curve as curve_figure
+        from explorer.figures.line import told
+
+        with progress_bar("Training the path", quiet=as_json) as report:
+            line = api.connect(
+                a,
+                b,
+                method=method,
+                method_options=given_options("connect", method, option or []),
+                problem=problem,
+                split=split.value,
+                samples=samples,
+                buffers=buffers.value,
+                loss=loss,
+                report=report,
+                home=home,
+                device=device_for(device),
+            )
+        found = [line.barrier(metric) for metric in told(line.run.field)]
+        if html is not None:
+            html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
+        if as_json:
+            print(json.dumps(line_json(line), indent=2))
+        else:
+            print_barriers(
+                found,
+                f"{a.name} → {b.name} · {method} · {line.run.field.problem.name} · {split.value} split",
+                tokens=perplexity.applies(line.run.field.problem),
+            )

@@ -1,0 +1,41 @@
+"""What a run would take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer.commands.arguments import HomeOption, ProblemOption, SamplesOption, Split, SplitOption
+from explorer.commands.terminal import progress_bar, refusals, store_of
+from explorer.errors import Refused
+from explorer.shards import stamp
+from explorer.told import out
+
+
+def plan(
+    models: Annotated[list[Path], typer.Argument(help="Two checkpoints for a line, more for the plane through them.")],
+    points: Annotated[int, typer.Option(min=2, max=257, help="Points of the line, or along each side of the plane.")] = 33,
+    problem: ProblemOption = None,
+    split: SplitOption = Split.test,
+    samples: SamplesOption = 0,
+    home: HomeOption = None,
+) -> None:
+    """What measuring a line or a plane would take: time, memory, bytes. Nothing is measured."""
+    with refusals():
+        from explorer import api, methods
+        from explorer.foresee import foreseen
+        from explorer.look import look as look_at
+        from explorer.spec import Field, Look, Run
+
+        store, spec = store_of(home), api.find_problem(models[0], problem)
+        chart = methods.method("chart", "line" if len(models) == 2 else "plane")
+        field = Field(spec, tuple(map(api.loaded, models)), chart, split=split.value, samples=samples)
+        run = Run(field, methods.method("sample", "grid", {"size": points}))
+        with progress_bar("Looking") as report:
+            for file in models:
+                look_at(Look(str(file.resolve()), stamp(file), spec), store, report=report)
+        if (found := foreseen(run, store)) is None:
+            raise Refused("Not every one of these is a checkpoint of the problem. `loss-explorer look` says why.")
+        out.print(str(found), highlight=False)

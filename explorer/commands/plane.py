@@ -1,0 +1,102 @@
+"""A landscape plane."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer import methods
+from explorer.commands.arguments import (
+    BuffersOption,
+    DeviceOption,
+    HomeOption,
+    HtmlOption,
+    LossOption,
+    MethodOptions,
+    PluginOption,
+    Policy,
+    ProblemOption,
+    SamplesOption,
+    Split,
+    SplitOption,
+    TrustOption,
+)
+from explorer.commands.terminal import free, given_options, progress_bar, refusals
+from explorer.errors import Refused
+from explorer.told import out, print_methods
+
+
+def plane(
+    models: Annotated[list[Path], typer.Argument(help="Three checkpoints or more; or one, with --around or --towards.")],
+    around: Annotated[str, typer.Option(help="Directions around a single checkpoint, such as random; `--around list` shows all.")] = "",
+    towards: Annotated[tuple[Path, Path] | None, typer.Option(help="Two checkpoints that the directions around a single one lead to.")] = None,
+    option: MethodOptions = None,
+    extent: Annotated[float, typer.Option(help="With --around and --towards: how far, in lengths of the first direction.")] = 1.0,
+    size: Annotated[int, typer.Option(min=3, max=257, help="Points along each side.")] = 33,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Points only where the picture needs them, and how wrong it may be; instead of --size.")
+    ] = False,
+    problem: ProblemOption = None,
+    split: SplitOption = Split.test,
+    samples: SamplesOption = 0,
+    buffers: BuffersOption = Policy.recalibrate,
+    loss: LossOption = "",
+    csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
+    html: HtmlOption = None,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Measure the plane through three checkpoints, closest to more of them, or around one."""
+    with refusals():
+        from explorer import api
+
+        if around == "list":
+            print_methods("direct", methods.names("direct"))
+            return
+        for file in (html, csv):
+            free(file)
+        single = bool(around or towards)
+        if (around and towards) or (len(models) != 1 if single else len(models) < 3):
+            raise Refused(f"A plane goes through three checkpoints or more, or around one with either --around or --towards; got {len(models)}.")
+        from explorer.devices import device_for
+        from explorer.figures import curve as curve_figure
+        from explorer.figures import units
+        from explorer.figures.certificate import certified
+
+        if towards:
+            draw = partial(api.landscape_around, models[0], towards=towards, extent=extent)
+        elif around:
+            draw = partial(api.landscape_around, models[0], directions=around, options=given_options("direct", around, option or []), extent=extent)
+        else:
+            draw = partial(api.landscape, *models)
+        with progress_bar("Measuring") as report:
+            done = draw(
+                size=size,
+                refine=refine,
+                problem=problem,
+                split=split.value,
+                samples=samples,
+                buffers=buffers.value,
+                loss=loss,
+                report=report,
+                home=home,
+                device=device_for(device),
+            )
+        if html is not None:
+            html.write_text(curve_figure.html(done.figure()), encoding="utf-8")
+        if csv is not None:
+            done.table().to_csv(csv, index=False)
+        grid = done.surface("loss")
+        lowest = done.table().sort_values("loss").iloc[0]
+        out.print(
+            f"{len(done.points)} points · {split.value} loss from {lowest['loss']:.4g} at ({lowest['x']:.4g}, {lowest['y']:.4g})"
+            f" to {done.table()['loss'].max():.4g}{units.after(units.of_level(done.run.field.problem, 'loss'))} · {int(grid.lost.sum())} without a finite loss",
+            highlight=False,
+        )
+        if refine:
+            out.print(certified(done.certificate(), grid.measured), highlight=False)

@@ -1,0 +1,23 @@
+"""The sample models made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer.commands.terminal import refusals
+from explorer.told import err
+
+
+def train_samples(
+    folder: Annotated[Path, typer.Argument(help="Where to write the families; made when missing.")] = Path("sample_models"),
+) -> None:
+    """Train the sample models anew. Deterministic: the same bytes every time on the same versions."""
+    with refusals():
+        from explorer import samples
+
+        samples.lay_out(folder)
+        samples.make(folder, report=err.print)
+        samples.measure(folder, report=err.print)

@@ -1,0 +1,62 @@
+"""What every command does the same: refusals, progress, the store, files to be written, options of a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from explorer import methods, places
+from explorer.errors import Refused
+from explorer.store import RunStore
+from explorer.told import err
+
+
+@contextmanager
+def refusals() -> Generator[None, None, None]:
+    """A refusal is one sentence on standard error and exit code 2, never a traceback."""
+    try:
+        yield
+    except Refused as refusal:
+        err.print(f"[red]✗[/red] {refusal}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool = False) -> Generator[Callable[[int, int, int, str], bool], None, None]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=quiet, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+
+        def report(done: int, total: int, fresh: int, message: str) -> bool:
+            progress.update(task, completed=done, total=total, description=message or title)
+            return True
+
+        yield report
+
+
+def store_of(home: Path | None) -> RunStore:
+    folder = home or places.home()
+    folder.mkdir(parents=True, exist_ok=True)
+    return RunStore(folder / "store.sqlite")
+
+
+def free(file: Path | None) -> None:
+    """Refused when a file that is to be written exists."""
+    if file is not None and file.exists():
+        raise Refused(f"{file} exists already. Choose another name, or remove it.")
+
+
+def given_options(kind: str, name: str, given: list[str]) -> dict[str, object]:
+    """`name=value` texts as the options of a method; Refused when a text is not of that form or the value not of that type."""
+    known = {o.name: o for o in methods.options(kind, name)}
+    found: dict[str, object] = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not sign or key not in known:
+            raise Refused(f"--option wants name=value with one of {', '.join(known) or 'no options at all'}; got {text!r}.")
+        found[key] = known[key].parse(value)
+    return found

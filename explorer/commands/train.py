@@ -1,0 +1,60 @@
+"""Models trained here."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer import methods
+from explorer.commands.arguments import DeviceOption, HomeOption, MethodOptions, PluginOption, TrustOption
+from explorer.commands.terminal import given_options, progress_bar, refusals
+from explorer.errors import Refused, Stopped
+from explorer.told import err, out, print_methods
+
+
+def train(
+    problem: Annotated[str, typer.Argument(help="A shipped problem's name, or a folder with a problem.toml.")] = "",
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Where the checkpoints go; made when missing.")] = None,
+    method: Annotated[str, typer.Option("--method", "-m", help="How it is trained; `--method list` shows all ways.")] = "sgd",
+    option: MethodOptions = None,
+    start: Annotated[Path | None, typer.Option(help="A checkpoint to begin at, instead of initial weights.")] = None,
+    every: Annotated[int, typer.Option(min=0, help="Write every so many snapshots, 0 for the last alone.")] = 0,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Train a problem's network, and write its checkpoints. Ctrl-C leaves it so that the same command goes on from there."""
+    with refusals():
+        if method == "list":
+            print_methods("train", methods.names("train"))
+            return
+        if not problem or out_folder is None:
+            raise Refused(
+                "A problem and --out are wanted: `loss-explorer train digits-mlp --out my-models`. `loss-explorer problems` lists what ships."
+            )
+        from explorer.commands.training import train_into
+        from explorer.devices import device_for
+
+        try:
+            with progress_bar("Training") as report:
+                files = train_into(
+                    out_folder,
+                    problem,
+                    method=method,
+                    options=given_options("train", method, option or []),
+                    start=start,
+                    every=every,
+                    home=home,
+                    device=device_for(device),
+                    report=report,
+                    warn=partial(err.print, style="yellow"),
+                )
+        except Stopped as stop:
+            err.print(str(stop), highlight=False, soft_wrap=True)
+            raise typer.Exit(130) from None
+        for file in files:
+            out.print(f"{file}", highlight=False, soft_wrap=True)

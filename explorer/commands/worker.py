@@ -1,0 +1,38 @@
+"""Who does what the app wishes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer import places
+from explorer.commands.arguments import DeviceOption, PluginOption, RayOption, TrustOption
+from explorer.commands.terminal import refusals
+from explorer.store import RunStore
+
+
+def worker(
+    store: Annotated[Path | None, typer.Option(help="The store's file [default: the one in the home folder].")] = None,
+    device: DeviceOption = "auto",
+    ray: RayOption = "",
+    idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Go home after so many seconds without work.")] = 600.0,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Do what is wished in the app: start one anywhere that sees the store's file."""
+    from explorer.devices import device_for
+    from explorer.worker import Worker, serve_fleet
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    path = store or places.home() / "store.sqlite"
+    with refusals():
+        if not ray:
+            Worker(RunStore(path), path.parent, device=device_for(device)).serve(idle_s=idle)
+            return
+        from explorer.execute.ray import fleet
+
+        with fleet(ray) as found:
+            serve_fleet(RunStore(path), path.parent, found, device=device_for(device), idle_s=idle)
