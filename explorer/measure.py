@@ -44,7 +44,7 @@ from explorer.problem import Problem
 from explorer.repair import Repair
 from explorer.shortcuts import Shortcuts, channels_go_last
 from explorer.spec import Attack, Buffers, Precision, SplitName
-from explorer.weights import Weights, mix
+from explorer.weights import Weights, Without, mix
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class Evaluate:
             self.shortcuts = None if attack else Shortcuts(self.network, self.corners, self.inputs, shared=prepare and buffers != "repair")
         # Between the corners the first layer's answers are mixed; its weight then only counts where statistics are measured through the network.
         spared = self.shortcuts.spared if self.shortcuts and self.train is None else ""
-        self.between = [{name: t for name, t in w.items() if name != spared} for w in self.corners]
+        self.between = [Without(w, spared) for w in self.corners]
         self.chunk = self.shortcuts.chunk if self.shortcuts else CHUNK
         with precisely("float32", self.device), torch.inference_mode():
             if problem.against_reference:

@@ -6,7 +6,7 @@ in float32. Tied entries (one storage under two names) count once. Inputs are ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,6 +18,24 @@ from explorer.points import Array
 Weights = dict[str, Tensor]
 
 AT_ONCE = 2**22  # numbers of each model that are multiplied at once
+
+
+class Without(Mapping[str, Tensor]):
+    """A model's tensors but one. Nothing is read before it is asked for, so that a model on its disk stays there (explorer.streamed)."""
+
+    def __init__(self, model: Mapping[str, Tensor], name: str) -> None:
+        self._model, self._name = model, name
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name == self._name:
+            raise KeyError(name)
+        return self._model[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._model if name != self._name)
+
+    def __len__(self) -> int:
+        return len(self._model) - (self._name in self._model)
 
 
 def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], out: Mapping[str, Tensor] | None = None) -> Weights:

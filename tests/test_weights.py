@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from explorer.errors import Refused
-from explorer.weights import compatible, gram, mix
+from explorer.weights import Without, compatible, gram, mix
 
 
 def model(seed, **extra):
@@ -32,6 +32,18 @@ def test_one_hot_is_that_model_bit_for_bit_and_no_alias_of_it():
 def test_integers_are_copied_from_the_first_never_mixed():
     """A mean of step counters means nothing."""
     assert mix([model(1), model(2)], [0.5, 0.5])["steps"] == 1
+
+
+def test_a_model_without_one_tensor_has_the_others_as_they_are():
+    """The name is not there; without a name that the model does not have, nothing is missing."""
+    whole = model(1)
+    rest = Without(whole, "w")
+    assert list(rest) == ["b", "steps"]
+    assert len(rest) == 2
+    assert rest["b"] is whole["b"]
+    with pytest.raises(KeyError):
+        rest["w"]
+    assert dict(Without(whole, "")) == whole
 
 
 def test_half_precision_comes_back_as_it_was_after_a_sum_in_single():
