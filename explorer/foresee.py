@@ -1,8 +1,10 @@
-"""The plan of a run, from what the store knows of its models, its problem and this machine. Loads nothing: pages call it."""
+"""The plan of runs, from what the store knows of their models, their problem and this machine. Loads nothing: pages call it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -10,46 +12,90 @@ import numpy as np
 from explorer import methods, places
 from explorer.facts import Facts
 from explorer.files import system
-from explorer.plan import Model, Plan, planned
+from explorer.plan import Model, Plan, planned, together
 from explorer.points import Points
 from explorer.shards import bytes_at
-from explorer.spec import Loaded, Recipe, Run, Trained
+from explorer.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Run, Shifted, Trained
 from explorer.store import RunStore
+
+MAKING = {
+    Trained: "the training",
+    Aligned: "the alignment",
+    Connected: "the training of the path",
+    Shifted: "finding the directions",
+    Fused: "merging the models",
+}
 
 
 def foreseen(run: Run, store: RunStore) -> Plan | None:
     """What a run will still take; None where a model was never looked at, so that its size is not known."""
-    field = run.field
+    return foreseen_all((run,), store)
+
+
+def foreseen_all(runs: Sequence[Run], store: RunStore) -> Plan | None:
+    """What several will still take, one after the other; those that are measured already are left out, unless all are."""
     known = {f.digest: f for f in store.checkpoints()}
+    serving = store.workers()
+    free = max((s.free for s in serving if s.device == "cpu"), default=0) or None
+    device = (serving[0].title or serving[0].device) if serving else ""
+    plans = [_foreseen(run, store, known, free) for run in runs]
+    there = [p for p in plans if p is not None]
+    if not there or len(there) < len(plans):
+        return None
+    return replace(together([p for p in there if p.points] or there), device=device)
+
+
+def _foreseen(run: Run, store: RunStore, known: Mapping[str, Facts], free: int | None) -> Plan | None:
+    field = run.field
     origins = [_origin(corner, known) for corner in field.corners]
     found = [f for f in origins if f is not None]
     if len(found) < len(origins):
         return None
-    count = cast("Callable[..., int]", methods.find("sample", run.sampler.name, function="left"))
-    points, _ = store.points(field.id)  # with their values: some samplers ask by them
-    if store.field(field.id) is None:
-        d = len(methods.axes(field.chart.name, len(field.corners)))
-        points = Points(np.empty((0, d)), np.empty((0, 0, 0)), np.empty(0))
     quality = found[0].on(field.split) or next(iter(found[0].quality), None)
     every = quality.samples if quality else 0
-    free = max((s.free for s in store.workers() if s.device == "cpu"), default=0)
-    return planned(
+    plan = planned(
         tuple(Model(f.parameters, _bytes(f)) for f in found),
-        points=count(points, **run.sampler.kwargs()),
+        points=_left(run, store),
         samples=min(field.samples, every) if field.samples and every else field.samples or every,
-        pace=store.pace(field.problem),
-        free=free or None,
+        pace=store.pace(field),
+        free=free,
     )
+    first = tuple(dict.fromkeys(what for c in field.corners if (what := _unmade(c, store.path.parent))))
+    return replace(plan, at_most=not methods.is_blind(run.sampler.name), first=first if plan.points else ())
 
 
-def _origin(recipe: Recipe, known: dict[str, Facts]) -> Facts | None:
-    """The checkpoint that a model was made from, which has its size."""
-    if isinstance(recipe, Loaded):
-        return known.get(recipe.digest)
-    if isinstance(recipe, Trained):
-        return None
-    inner = getattr(recipe, "models", None) or getattr(recipe, "ends", None) or (getattr(recipe, "base", None),)
-    return next((f for r in inner if r is not None and (f := _origin(r, known)) is not None), None)
+def _left(run: Run, store: RunStore) -> int:
+    """How many points are missing. Their values, some KB each, are read only for samplers that ask by them."""
+    count = cast("Callable[..., int]", methods.find("sample", run.sampler.name, function="left"))
+    points, _ = store.points(run.field.id, bare=methods.is_blind(run.sampler.name))
+    if not len(points):  # of a field that is not known yet, nor is its dimension
+        points = Points(np.empty((0, len(methods.axes(run.field.chart.name, len(run.field.corners))))), np.empty((0, 0, 0)), np.empty(0))
+    return count(points, **run.sampler.kwargs())
+
+
+def _unmade(recipe: Recipe, home: Path) -> str:
+    """How a model is made that is not there yet; empty where nothing is to be done."""
+    return "" if isinstance(recipe, Loaded) or places.made_at(recipe, home).exists() else MAKING[type(recipe)]
+
+
+def _origin(recipe: Recipe, known: Mapping[str, Facts]) -> Facts | None:
+    """The checkpoint that a model was made from, or another one of its problem, which has its size."""
+    match recipe:
+        case Loaded():
+            return known.get(recipe.digest)
+        case Trained():
+            return next((f for f in known.values() if _same(f.problem, recipe.problem)), None)
+        case Aligned() | Fused():
+            inner = recipe.models
+        case Connected():
+            inner = recipe.ends
+        case Shifted():
+            inner = (recipe.base,)
+    return next((f for r in inner if (f := _origin(r, known)) is not None), None)
+
+
+def _same(a: ProblemSpec | None, b: ProblemSpec) -> bool:
+    return a is not None and (a.network, a.data) == (b.network, b.data)
 
 
 def _bytes(facts: Facts) -> int:

@@ -26,7 +26,7 @@ import numpy as np
 from explorer.errors import Refused
 from explorer.facts import Facts, FieldFacts, Serving
 from explorer.points import Array, Points, rounded
-from explorer.spec import Field, Json, ProblemSpec, Run, Spec, Wish
+from explorer.spec import Field, Json, Run, Spec, Wish
 from explorer.status import State, Status
 
 URGENT, IDLE = 1, -1  # ranks of wishes; 0 is that of everything else
@@ -79,6 +79,7 @@ MIGRATIONS = (
     ALTER TABLE worker ADD COLUMN total INTEGER NOT NULL DEFAULT 0;
     CREATE TABLE plan (wish TEXT PRIMARY KEY, plan TEXT NOT NULL, took TEXT)
     """,
+    "CREATE INDEX point_seconds ON point (field, seconds)",  # sums of seconds are then read without the values that stand before them
 )
 
 
@@ -93,6 +94,7 @@ class RunStore:
         self.clock = clock
         self.roots = roots
         self._local = threading.local()
+        self._known: dict[str, tuple[tuple[object, ...], float]] = {}  # of every field: its kind, and the items of a point
         with self._write() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > len(MIGRATIONS):
@@ -265,15 +267,16 @@ class RunStore:
         (seconds,) = self._db.execute("SELECT coalesce(sum(seconds), 0) FROM point WHERE field = ?", (field_id,)).fetchone()
         return seconds
 
-    def pace(self, problem: ProblemSpec) -> tuple[float, float] | None:
-        """(seconds, items) of the mean point that was measured of a problem, whatever the field; None when there is none."""
-        rows = self._db.execute("SELECT field, sum(seconds), count(*) FROM point GROUP BY field").fetchall()
-        times = {field: (seconds, count) for field, seconds, count in rows}
+    def pace(self, field: Field) -> tuple[float, float] | None:
+        """(seconds, items) of the mean point that was measured in fields of the same kind (`_kind`); None when there is none."""
+        kind = _kind(field)
         seconds = items = points = 0.0
-        for id, spec, counts in self._db.execute("SELECT id, spec, counts FROM field").fetchall():
-            if id in times and Field.from_json(json.loads(spec)).problem.id == problem.id:
-                spent, count = times[id]
-                seconds, points, items = seconds + spent, points + count, items + count * _array(counts).sum()
+        for id, spent, count in self._db.execute("SELECT field, sum(seconds), count(*) FROM point GROUP BY field").fetchall():
+            if id not in self._known:  # what a field is never changes
+                spec, counts = self._db.execute("SELECT spec, counts FROM field WHERE id = ?", (id,)).fetchone()
+                self._known[id] = _kind(Field.from_json(json.loads(spec))), float(_array(counts).sum())
+            if self._known[id][0] == kind:
+                seconds, points, items = seconds + spent, points + count, items + count * self._known[id][1]
         return (seconds / points, items / points) if points else None
 
     def foresee(self, run_id: str, plan: Json) -> None:
@@ -456,6 +459,11 @@ def _dimension(field: Field) -> int:
     from explorer.methods import axes
 
     return len(axes(field.chart.name, len(field.corners)))
+
+
+def _kind(field: Field) -> tuple[object, ...]:
+    """What decides how long a point takes, but for the samples and the device."""
+    return field.problem.id, field.precision, field.attack, field.buffers == "repair"
 
 
 def _alive(pid: int) -> bool:

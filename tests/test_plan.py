@@ -1,6 +1,7 @@
 """Plans against what happened, and corners that stay on their disk."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,11 @@ from explorer import problem as problems
 from explorer import run as runs
 from explorer.api import loaded
 from explorer.cli import app
-from explorer.foresee import foreseen
+from explorer.foresee import foreseen, foreseen_all
 from explorer.plan import Model, Plan, Took, planned, size
 from explorer.problem import Problem
 from explorer.run import keep
-from explorer.spec import Field, Look, Run
+from explorer.spec import Aligned, Attack, Field, Loaded, Look, Run
 from explorer.worker import Worker
 
 
@@ -50,6 +51,44 @@ def test_a_plan_is_made_of_what_was_measured_before(tiny, store, home):
     assert Took.from_json(took).points == 4
     assert Took.from_json(took).seconds > 0
     assert "4 points" in str(Took.from_json(took))
+
+
+def test_a_plan_reads_no_values_that_its_sampler_does_not_ask_by(tiny, store, home):
+    """Values that could not be read are not looked at by the plan of a grid; that of the adaptive sampler goes by them."""
+    store.want(Look(str(tiny.folder)))
+    Worker(store, home).work_off()
+    keep(tiny.run(size=5), store, home, report=lambda *_: True)
+    before = foreseen(tiny.run(size=9), store)
+    store._db.execute("UPDATE point SET value = zeroblob(3)")
+    assert foreseen(tiny.run(size=9), store) == before
+    with pytest.raises(ValueError, match="buffer size"):
+        foreseen(Run(tiny.field(), methods.method("sample", "adaptive")), store)
+
+
+def test_the_pace_is_that_of_points_of_the_same_kind(tiny, store, home):
+    """A preview, an attack and another problem say nothing of how long a plain point takes; other samples and buffers do."""
+    keep(tiny.run(size=3), store, home, report=lambda *_: True)
+    assert store.pace(tiny.field(samples=64, split="val")) == pytest.approx((store.cost(tiny.field().id) / 3, 539), rel=1e-9)
+    for other in (tiny.field(precision="bfloat16"), tiny.field(attack=Attack("linf", 0.1)), tiny.field(problem=replace(tiny.problem.spec, seed=9))):
+        assert store.pace(other) is None
+
+
+def test_several_runs_have_one_plan_of_what_is_still_to_be_done(tiny, store, home):
+    """Points and bytes are added up, those that are there left out; what has to be made first is named, its time is left open."""
+    store.want(Look(str(tiny.folder)))
+    Worker(store, home).work_off()
+    keep(tiny.run(size=5), store, home, report=lambda *_: True)
+    a, b = tiny.field().corners
+    aligned = Aligned.every(tiny.problem.spec, (a, b), methods.method("align", "weight_matching"))
+    after = Run(tiny.field(corners=aligned), methods.method("sample", "adaptive"))
+    plan = foreseen_all((tiny.run(size=5), tiny.run(size=9), after), store)
+    assert (plan.points, plan.at_most, plan.first) == (4 + 15, True, ("the alignment",))
+    assert plan.seconds == pytest.approx(19 * store.pace(tiny.field())[0], rel=1e-9)
+    assert str(plan).startswith("up to 19 points on 539 samples · up to about a second, after the alignment · ")
+    assert foreseen_all((tiny.run(size=5), tiny.run(size=3)), store).points == 0
+    keep(after, store, home, report=lambda *_: True)
+    assert foreseen(after, store).first == ()
+    assert foreseen_all((tiny.run(size=5), Run(tiny.field(corners=(Loaded("gone"), b)), after.sampler)), store) is None
 
 
 def test_the_command_line_says_the_plan_and_measures_nothing(tiny, store, home):
