@@ -24,8 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from explorer import checkpoint, methods, symmetry
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems, symmetry
 from explorer.matching import Alignment
 from explorer.measure import Evaluate
 from explorer.problem import Problem

@@ -13,8 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from explorer import checkpoint
-from explorer import problem as problems
+from explorer import checkpoint, problems
 from explorer.api import interpolate
 from explorer.figures.line import shown
 from explorer.problem import Problem

@@ -17,8 +17,7 @@ from typing import cast
 
 import numpy as np
 
-from explorer import arc, methods
-from explorer import problem as problems
+from explorer import arc, methods, problems
 from explorer.arc import Place
 from explorer.measure import Evaluate
 from explorer.points import Points

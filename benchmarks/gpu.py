@@ -31,8 +31,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from explorer import methods, symmetry
-from explorer import problem as problems
+from explorer import methods, problems, symmetry
 from explorer.devices import accelerators, memory, precisely, title
 from explorer.matching import WeightScores
 from explorer.measure import Engine, Evaluate

@@ -56,7 +56,7 @@ from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
 from torch import nn
 from torch.nn import functional
 
-from explorer import problem as problems
+from explorer import problems
 from explorer.chart import plane
 from explorer.measure import Evaluate
 from explorer.points import Array, Points

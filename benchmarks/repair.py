@@ -23,8 +23,7 @@ from typing import cast
 
 import numpy as np
 
-from explorer import methods
-from explorer import problem as problems
+from explorer import methods, problems
 from explorer.matching import Alignment
 from explorer.measure import Evaluate
 from explorer.problem import Problem

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from explorer import methods, problem
+from explorer import methods, problems
 from explorer.api import loaded
 from explorer.spec import Field, Run
 from explorer.store import RunStore
@@ -58,7 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         peaks: list[int] = []
         for size, kills in ((arguments.small, 0), (arguments.size, arguments.kills)):
-            field = Field(problem.find(arguments.problem), corners, methods.method("chart", "plane"), samples=arguments.samples)
+            field = Field(problems.find(arguments.problem), corners, methods.method("chart", "plane"), samples=arguments.samples)
             store = RunStore(Path(scratch) / f"{size}.sqlite")
             found = finish(store, Run(field, methods.method("sample", "grid", {"size": size})), kills)
             peaks.append(max(found.peaks))

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from explorer import problem as problems
+from explorer import problems
 from explorer.measure import Evaluate
 from explorer.problem import Problem
 from explorer.weights import Weights

@@ -36,7 +36,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from explorer import methods, places, problem
+from explorer import methods, places, problems
 from explorer.api import loaded
 from explorer.run import keep
 from explorer.spec import Field, Run
@@ -59,7 +59,7 @@ class Seen:
 
 def wanted(count: int) -> list[Run]:
     """Small lines, each on another field: other models, samples or buffers."""
-    spec = problem.find("digits-mlp")
+    spec = problems.find("digits-mlp")
     models = [loaded(p) for p in sorted((places.root() / "sample_models" / "digits-mlp").glob("seed-*.safetensors"))]
     every = itertools.product(itertools.permutations(models, 2), range(40, 540, 4))
     return [

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from explorer import checkpoint, problem
+from explorer import checkpoint, problems
 from explorer.chart import plane
 from explorer.measure import Evaluate
 from explorer.points import Array, Points
@@ -93,7 +93,7 @@ def surfaces(planes: int) -> Iterator[Truth]:
 
 def measured(name: str, triple: tuple[int, ...], *, samples: int, recalibration: int) -> Truth:
     """The plane through three models of a problem, all of it."""
-    home = Problem(problem.find(name))
+    home = Problem(problems.find(name))
     corners = [checkpoint.read(MODELS / name / f"seed-{i}.safetensors").weights for i in triple]
     evaluate = Evaluate(home, corners, samples=samples, blocks=32, metrics=("loss",), recalibration=recalibration)
     inner = gram(corners, [key for key, _ in evaluate.network.named_parameters()])

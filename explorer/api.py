@@ -28,8 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from explorer import checkpoint, methods, places
-from explorer import problem as problems
+from explorer import checkpoint, methods, places, problems
 from explorer.errors import Refused
 from explorer.files import system
 from explorer.frame import Window

@@ -9,8 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from explorer import checkpoint, methods, places
-from explorer import problem as problems
+from explorer import checkpoint, methods, places, problems
 from explorer.errors import Refused
 from explorer.facts import Facts, Quality, Seen
 from explorer.measure import Evaluate

@@ -169,6 +169,12 @@ def code_of(kind: str, name: str) -> str:
     return plugins.digest(where) if where and name not in _own(kind) and _defines(where, VERBS[kind]) else ""
 
 
+def named_code(network: str, data: str, loss: str) -> tuple[tuple[str, str], ...]:
+    """(kind, SHA-256 of the text) of what of a problem was named on the command line."""
+    named = ((kind, code_of(kind, name)) for kind, name in (("nets", network), ("data", data), ("loss", loss)))
+    return tuple((kind, digest) for kind, digest in named if digest)
+
+
 def _own(kind: str) -> list[str]:
     package = Path(__file__).parent / kind
     return sorted(m.name for m in pkgutil.iter_modules([str(package)]) if not m.name.startswith("_"))

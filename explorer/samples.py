@@ -17,8 +17,7 @@ from math import cos, pi
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from explorer import checkpoint, mechanisms, methods, places
-from explorer import problem as problems
+from explorer import checkpoint, mechanisms, methods, places, problems
 from explorer.api import loaded
 from explorer.problem import Problem
 from explorer.spec import Field, Look, Run

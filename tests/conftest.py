@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from explorer import checkpoint, methods
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems
 from explorer.api import loaded
 from explorer.problem import Problem
 from explorer.spec import Field, Run

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from explorer import problem as problems
-from explorer import symmetry
+from explorer import problems, symmetry
 from explorer.activations import observe, taps
 from explorer.problem import Problem
 from explorer.symmetry import discover

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from explorer import checkpoint, methods
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems
 from explorer.api import loaded
 from explorer.errors import Refused
 from explorer.measure import Evaluate

@@ -9,8 +9,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
 
-from explorer import checkpoint, methods
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems
 from explorer.bridge import Bridge, bridge, cost, judge, last_linear, point, predict
 from explorer.errors import Refused
 from explorer.matching import quiet

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems
 from explorer.api import loaded
 from explorer.cost import measured
 from explorer.facts import Made

@@ -146,8 +146,7 @@ def test_slerp_keeps_the_norm_and_its_ends():
 
 def test_stages_of_a_path_with_batch_norm_carry_their_own_statistics(store, home):
     """A trained corner of a network with batch norm is a network in its own right: its loss at the corner is no explosion."""
-    from explorer import places
-    from explorer import problem as problems
+    from explorer import places, problems
     from explorer.api import loaded
     from explorer.measure import Evaluate
     from explorer.problem import Problem

@@ -4,8 +4,7 @@ import tomllib
 
 import pytest
 
-from explorer import checkpoint, describe, methods, places
-from explorer import problem as problems
+from explorer import checkpoint, describe, methods, places, problems
 from explorer.api import find_problem
 from explorer.errors import Refused
 from explorer.look import look

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods, realise
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems, realise
 from explorer.errors import Refused, Stopped
 from explorer.frame import spanned
 from explorer.hessian import Curvature

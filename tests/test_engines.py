@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from explorer import checkpoint, measure
-from explorer import problem as problems
+from explorer import checkpoint, measure, problems
 from explorer.bank import Bank
 from explorer.batched import Batched, of_products
 from explorer.devices import accelerators, device_for, memory, precisely

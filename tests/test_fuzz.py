@@ -22,8 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from explorer import checkpoint, places
-from explorer import problem as problems
+from explorer import checkpoint, places, problems
 from explorer.data import fingerprint, idx, image_folder, npz, table, text
 from explorer.errors import Refused
 from explorer.spec import ProblemSpec, Run, Spec

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods, symmetry
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems, symmetry
 from explorer.devices import accelerators, device_for, memory, precisely, title
 from explorer.graphs import Replayed
 from explorer.measure import Evaluate

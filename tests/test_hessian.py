@@ -7,8 +7,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import softmax
 
-from explorer import checkpoint
-from explorer import problem as problems
+from explorer import checkpoint, problems
 from explorer.errors import Refused
 from explorer.hessian import Curvature, crossed, density, quadrature, top, trace
 from explorer.measure import Evaluate

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from explorer import checkpoint
-from explorer import problem as problems
+from explorer import checkpoint, problems
 from explorer.look import look
 from explorer.spec import Look
 from tests import hostile

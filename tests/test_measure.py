@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint
-from explorer import problem as problems
+from explorer import checkpoint, problems
 from explorer.errors import Refused
 from explorer.measure import Evaluate
 from explorer.problem import Problem

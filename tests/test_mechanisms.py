@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods, places
-from explorer import problem as problems
+from explorer import checkpoint, methods, places, problems
 from explorer.chart.bezier import place
 from explorer.connect import bezier
 from explorer.errors import Refused

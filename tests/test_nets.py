@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from explorer import methods, trust
-from explorer import problem as problems
+from explorer import methods, problems, trust
 from explorer.errors import Refused
 from explorer.nets import factory, gpt, mlp, program, resnet, shapes_of, timm, torchvision, vgg, vit
 from explorer.problem import Problem

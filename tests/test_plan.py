@@ -9,8 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from explorer import checkpoint, methods, streamed
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems, streamed
 from explorer import run as runs
 from explorer.api import loaded
 from explorer.cli import app

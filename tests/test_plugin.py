@@ -14,7 +14,7 @@ ASKS = """
 import json, sys
 import torch
 from explorer import checkpoint, methods, symmetry
-from explorer import problem as problems
+from explorer import problems
 from explorer.problem import Problem
 
 problem = Problem(problems.read(sys.argv[1]))

@@ -8,8 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from explorer import checkpoint, methods, plugins, trust
-from explorer import problem as problems
+from explorer import checkpoint, methods, plugins, problem, problems, trust
 from explorer.cli import app
 from explorer.errors import Refused
 from explorer.problem import Problem
@@ -63,7 +62,7 @@ def mine(tmp_path, clean):
         checkpoint.write(tmp_path / f"{name}.safetensors", {"layers.0.weight": torch.full((1, 1), w), "layers.0.bias": torch.zeros(1)})
     yield tmp_path
     sys.modules.pop("explorer_plugin_mine", None)
-    for kept in (plugins.digest, methods._text, problems._loss, problems._wrong, problems._dataset, problems._fits):
+    for kept in (plugins.digest, methods._text, problem._loss, problem._wrong, problem._dataset, problem._fits):
         kept.cache_clear()
 
 

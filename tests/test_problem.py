@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import methods, places
-from explorer import problem as problems
+from explorer import methods, places, problems
 from explorer.errors import Refused
 from explorer.problem import Problem
 from explorer.spec import ProblemSpec

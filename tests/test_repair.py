@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from explorer import checkpoint, methods, places
-from explorer import problem as problems
+from explorer import checkpoint, methods, places, problems
 from explorer.api import loaded
 from explorer.layers import axes_of
 from explorer.measure import RECALIBRATION_SAMPLES, Evaluate

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, files, places, samples
-from explorer import problem as problems
+from explorer import checkpoint, files, places, problems, samples
 from explorer.measure import Evaluate
 from explorer.problem import Problem
 

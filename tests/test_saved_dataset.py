@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc
 
-from explorer import problem as problems
+from explorer import problems
 from explorer.data import saved_dataset
 from explorer.errors import Refused
 from explorer.measure import Evaluate

@@ -7,7 +7,7 @@ import socket
 import pytest
 from typer.testing import CliRunner
 
-from explorer import checkpoint, places, problem, roots, serve
+from explorer import checkpoint, places, problem, problems, roots, serve
 from explorer.cli import app
 from explorer.data import fingerprint
 from explorer.errors import Refused
@@ -176,7 +176,7 @@ def test_what_the_explorer_keeps_itself_is_open(home):
     with within([], home):
         admit(places.described_at(home, home))
         assert checkpoint.read(places.root() / "sample_models" / "digits-mlp" / "seed-0.safetensors").weights
-        assert problem.shipped()
+        assert problems.shipped()
         with pytest.raises(Refused):
             admit(home / "store.sqlite")
 
@@ -185,11 +185,11 @@ def test_a_problem_may_not_take_its_data_from_elsewhere(grounds, home):
     """Whoever may write a problem.toml into an open folder could show any text of this machine as data."""
     (grounds / "open" / "problem.toml").write_text('[network]\nname = "mlp"\nwidths = [2, 2]\n[data]\nname = "table"\npath = "../secret/x.csv"\n')
     (grounds / "secret" / "x.csv").write_text("a,b,y\n1,2,0\n3,4,1\n5,6,0\n")
-    spec = problem.read(grounds / "open")
+    spec = problems.read(grounds / "open")
     assert len(problem.Problem(spec).split("train").targets)  # now it is known, and in memory
     with within([str(grounds / "open")], home):
         with pytest.raises(Refused, match="open here"):
-            problem.read(grounds / "open")
+            problems.read(grounds / "open")
         with pytest.raises(Refused, match="open here"):
             problem.Problem(spec).split("train")
         with pytest.raises(Refused, match="open here"):

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from explorer import api, checkpoint, methods, places
-from explorer import problem as problems
+from explorer import api, checkpoint, methods, places, problems
 from explorer.measure import Evaluate
 from explorer.preview import preview
 from explorer.problem import Problem

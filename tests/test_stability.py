@@ -6,8 +6,7 @@ from itertools import islice
 import pytest
 import torch
 
-from explorer import checkpoint, methods, places
-from explorer import problem as problems
+from explorer import checkpoint, methods, places, problems
 from explorer.errors import Refused, Stopped
 from explorer.problem import Problem
 from explorer.realise import realise

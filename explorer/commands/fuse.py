@@ -73,8 +73,7 @@ def fuse(
 
 def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: str, device: str, home: Path | None, force: bool) -> None:
     """As the app does it: loaded, fused, its running statistics settled, kept in the home folder and copied."""
-    from explorer import api, checkpoint
-    from explorer import problem as problems
+    from explorer import api, checkpoint, problems
     from explorer.devices import device_for
     from explorer.realise import realise
     from explorer.spec import Fused

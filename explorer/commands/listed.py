@@ -11,7 +11,7 @@ from explorer.told import out
 
 def problems() -> None:
     """The problems that ship with the explorer."""
-    from explorer.problem import shipped
+    from explorer.problems import shipped
 
     table = Table("name", "title", "network", "data")
     for spec in shipped():

@@ -25,7 +25,7 @@ def look(
 ) -> None:
     """What a file or folder holds: which problem it fits, parameters, loss and error."""
     with refusals():
-        from explorer import problem as problems
+        from explorer import problems
         from explorer.devices import device_for
         from explorer.look import look as look_at
         from explorer.spec import Look

@@ -12,7 +12,7 @@ from explorer.spec import Loaded, Method, ProblemSpec, Recipe, Run, Spec
 ROOMS = {
     "explorer": ("methods",),
     "explorer.api": ("align", "connect", "fuse", "interpolate", "landscape", "landscape_around", "loaded", "make", "points", "train"),
-    "explorer.problem": ("find",),
+    "explorer.problems": ("find",),
     "explorer.sample.trajectory": ("averages",),
     "explorer.soups": ("row_of", "walk"),
     "explorer.spec": ("Field", "Fused", "Run", "Spec"),

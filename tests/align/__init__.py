@@ -1,7 +1,6 @@
 """Alignment methods, each with answers that are known."""
 
-from explorer import checkpoint, places
-from explorer import problem as problems
+from explorer import checkpoint, places, problems
 from explorer.problem import Problem
 from explorer.weights import Weights
 

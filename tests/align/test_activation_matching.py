@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, places, symmetry
-from explorer import problem as problems
+from explorer import checkpoint, places, problems, symmetry
 from explorer.align.activation_matching import _by_weights, align, pairs
 from explorer.matching import WeightScores, assign
 from explorer.measure import Evaluate

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import methods, symmetry
-from explorer import problem as problems
+from explorer import methods, problems, symmetry
 from explorer.align.cycle_consistent import agreement, align, climb
 from explorer.problem import Problem
 from explorer.symmetry import compose, inverse

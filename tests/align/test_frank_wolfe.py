@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import methods, symmetry
-from explorer import problem as problems
+from explorer import methods, problems, symmetry
 from explorer.align.frank_wolfe import align, best_share, degree, relaxed
 from explorer.matching import WeightScores
 from explorer.problem import Problem

@@ -11,7 +11,8 @@ from explorer.align import weight_matching
 from explorer.align.straight_through import CHANCE, _Descent, align
 from explorer.errors import Refused
 from explorer.midpoint import Between
-from explorer.problem import Problem, find
+from explorer.problem import Problem
+from explorer.problems import find
 from explorer.symmetry import permuted
 
 

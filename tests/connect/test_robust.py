@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from explorer import checkpoint
-from explorer import problem as problems
+from explorer import checkpoint, problems
 from explorer.attack import attack
 from explorer.chart.bezier import place
 from explorer.connect.bezier import connect as bezier

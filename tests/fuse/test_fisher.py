@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from explorer import problem as problems
+from explorer import problems
 from explorer.errors import Refused
 from explorer.fisher import fisher
 from explorer.fuse import fisher as method

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint
-from explorer import problem as problems
+from explorer import checkpoint, problems
 from explorer.coefficients import Coefficients, Descent, groups_of, learned, mixed, softmax
 from explorer.errors import Refused
 from explorer.fuse import adamerging, average, learned_soup, robust_soup, task_arithmetic

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import api, checkpoint, methods
-from explorer import problem as problems
+from explorer import api, checkpoint, methods, problems
 from explorer.errors import Refused
 from explorer.loss import divergence, squared_distance
 from explorer.measure import Evaluate

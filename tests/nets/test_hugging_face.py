@@ -16,8 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from explorer import checkpoint, methods
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems
 from explorer.errors import Refused
 from explorer.look import look
 from explorer.nets import hugging_face, shapes_of

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import api, checkpoint, methods, perplexity, symmetry
-from explorer import problem as problems
+from explorer import api, checkpoint, methods, perplexity, problems, symmetry
 from explorer.look import look
 from explorer.measure import Evaluate
 from explorer.problem import Problem

@@ -2,8 +2,7 @@
 
 import pytest
 
-from explorer import checkpoint, methods, places
-from explorer import problem as problems
+from explorer import checkpoint, methods, places, problems
 from explorer.api import loaded
 from explorer.problem import Problem
 from explorer.spec import Look, Make

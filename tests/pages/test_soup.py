@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from explorer import checkpoint, methods
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems
 from explorer.api import loaded
 from explorer.problem import Problem
 from explorer.soups import row_of

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems
 from explorer.answers import outputs
 from explorer.calibration import reliability
 from explorer.errors import Refused

@@ -106,7 +106,7 @@ def test_half_precision_and_double_are_asked_in_single_and_double(tiny, models):
 
 def test_a_regression_is_the_mean_of_the_outputs(tmp_path):
     """Whatever was asked for: there are no probabilities."""
-    from explorer import problem as problems
+    from explorer import problems
     from explorer.problem import Problem
 
     rng = np.random.default_rng(0)

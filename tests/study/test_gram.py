@@ -24,7 +24,7 @@ def test_distances_follow_from_it(tiny, store: RunStore, home):
 
 def test_models_of_other_shapes_are_refused_in_a_sentence(tiny, store: RunStore, home, tmp_path):
     """The wish fails, and says what does not fit."""
-    from explorer import problem as problems
+    from explorer import problems
     from explorer.api import loaded
     from explorer.problem import Problem
 

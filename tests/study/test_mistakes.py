@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems
 from explorer.errors import Refused
 from explorer.problem import Problem
 

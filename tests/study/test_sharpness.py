@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems
 from explorer.errors import Refused, Stopped
 from explorer.hessian import Curvature
 from explorer.problem import Problem

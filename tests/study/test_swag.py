@@ -17,7 +17,7 @@ study = methods.find("study", "swag")
 @pytest.fixture(scope="module")
 def trajectory():
     """The late snapshots of the shipped training."""
-    from explorer import problem as problems
+    from explorer import problems
 
     files = sorted((places.root() / "sample_models" / "digits-mlp-trajectory").glob("*.safetensors"))[-5:]
     return Problem(problems.find("digits-mlp-trajectory")), [checkpoint.read(f).weights for f in files]
