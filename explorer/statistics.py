@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from explorer import digits
 from explorer.points import Array, Points
 
 RESAMPLES = 2000
@@ -26,6 +27,14 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    def told(self, *, scale: float = 1.0, unit: str = "", signed: bool = False) -> str:
+        """As it is shown: with the digits that the interval supports."""
+        return digits.within(scale * self.value, scale * self.low, scale * self.high, unit=unit, signed=signed)
+
+    def parts(self, *, scale: float = 1.0) -> tuple[str, str, str]:
+        """The same in three: the number, and the ends of its interval."""
+        return digits.of(scale * self.value, scale * self.low, scale * self.high)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,12 @@ def band(points: Points, metric: int = 0) -> tuple[Array, Array]:
     means = (points.values[:, metric] @ draws.T) / (draws @ points.counts)
     low, high = np.quantile(means, [0.025, 0.975], axis=1)
     return low, high
+
+
+def level(point: Points, metric: int = 0) -> Estimate:
+    """A metric's mean at a single point, with its interval."""
+    (low,), (high,) = band(point, metric)
+    return Estimate(float(point.means()[0, metric]), float(low), float(high))
 
 
 def barrier(points: Points, metric: int = 0, *, name: str = "loss") -> Barrier | None:

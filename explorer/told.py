@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from explorer import methods, perplexity
+from explorer import digits, methods, perplexity
 
 if TYPE_CHECKING:  # the command line starts without torch
     from explorer.api import AlignedModels, Line
@@ -23,19 +23,20 @@ out, err = Console(), Console(stderr=True)
 def print_barriers(found: list[Barrier], title: str, *, tokens: bool) -> None:
     table = Table("", "barrier", "95 % interval", "at t", "ends", "peak", title=title, title_justify="left")
     for b in found:
+        value, low, high = b.height.parts()
         table.add_row(
             b.metric,
-            f"{b.height.value:.4f}",
-            f"[{b.height.low:.4f}, {b.height.high:.4f}]",
+            value,
+            f"[{low}, {high}]",
             f"{b.at:.3f}",
-            f"{b.ends[0]:.4f}, {b.ends[1]:.4f}",
-            f"{b.peak:.4f}",
+            f"{b.ends[0]:.4g}, {b.ends[1]:.4g}",
+            f"{b.peak:.4g}",
         )
     out.print(table)
     for b in found:
         others = [*b.others, ("rise at a t chosen on other samples", b.split_half)]
         for name, e in others:
-            out.print(f"  {b.metric}: {name} = {e.value:.4f} [{e.low:.4f}, {e.high:.4f}]", highlight=False)
+            out.print(f"  {b.metric}: {name} = {e.told()}", highlight=False)
         if b.metric == "loss" and tokens:
             first, last = map(perplexity.of, b.ends)
             out.print(f"  perplexity: ends {first:.4g}, {last:.4g}; peak {perplexity.of(b.peak):.4g}", highlight=False)
@@ -120,12 +121,11 @@ def print_methods(kind: str, names: list[str]) -> None:
 
 
 def estimate(found: Estimate) -> str:
-    return interval((found.value, found.low, found.high))
+    return found.told()
 
 
 def interval(numbers: tuple[float, float, float]) -> str:
-    value, low, high = numbers
-    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+    return digits.within(*numbers)
 
 
 def sized(count: int) -> str:

@@ -10,6 +10,7 @@ from textwrap import wrap
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer import digits
 from explorer.figures.curve import INK, PALETTE, RULE
 
 ROW = 44  # px
@@ -70,4 +71,4 @@ def figure(rows: Sequence[Bar], *, x_title: str, title: str = "", footnote: str 
 
 def shown(row: Bar) -> str:
     """The number with its interval."""
-    return f"{row.value:.4g} [{row.low:.4g}, {row.high:.4g}]" if np.isfinite(row.value) else "diverged"
+    return digits.within(row.value, row.low, row.high)

@@ -18,7 +18,7 @@ def certified(found: Certificate | None, measured: int, *, scale: float = 1.0, u
     def amount(value: float) -> str:
         return f"{100 * value:.2g} %" if found.relative else f"{scale * value:.2g} {unit}".rstrip()
 
-    rms = f"{amount(found.rms.value)} rms, 95 % interval [{amount(found.rms.low)}, {amount(found.rms.high)}]"
+    rms = found.rms.told(scale=100 if found.relative else scale, unit="%" if found.relative else unit).replace(" [", " rms, 95 % interval [")
     if found.source == "coarser":
         return f"{head}. Before the last points came it differed from them by {rms}; now it is most likely several times better."
     said = [f"{head}, certified by {found.count} held-out random ones: it differs from measuring everywhere by {rms}"]

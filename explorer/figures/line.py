@@ -102,8 +102,8 @@ def shown(found: Barrier, which: str = "height", *, unit: str) -> str:
     """An estimate of the barrier with its interval; `unit` is the loss's, an error is in points."""
     estimate = getattr(found, which)
     if found.metric == "error":
-        return f"{100 * estimate.value:.2f} points [{100 * estimate.low:.2f}, {100 * estimate.high:.2f}]"
-    return f"{estimate.value:.4g}{units.after(unit)} [{estimate.low:.4g}, {estimate.high:.4g}]"
+        return estimate.told(scale=100, unit="points")
+    return estimate.told(unit=unit)
 
 
 def explain(field: Field, points: Points, metric: str) -> str:

@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
 from explorer.points import Array
 
@@ -29,7 +30,7 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
             x=places,
             y=places,
             z=values.astype(np.float32),
-            texttemplate="%{z:.2f}" if len(names) <= MOST_TEXTS else None,
+            showscale=len(names) > MOST_TEXTS,
             customdata=[[f"{a} – {b}" for b in labels] for a in labels],
             hovertemplate="%{customdata}: %{z:.4g}<extra></extra>",
             colorscale="RdBu" if signed else "Cividis",
@@ -53,7 +54,9 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
         height=max(300, min(640, 140 + 32 * len(names))),
         margin={"l": 10, "r": 10, "t": 50, "b": 10},
     )
-    fig.update_xaxes(ticks)
+    if len(names) <= MOST_TEXTS:
+        _write(fig, values, "RdBu_r" if signed else "Cividis", *((-1.0, 1.0) if signed else (0.0, top or 1.0)), "{:.2f}" if signed else "{:.3g}")
+    fig.update_xaxes({**ticks, "constraintoward": "left"})
     fig.update_yaxes({**ticks, "autorange": "reversed", "scaleanchor": "x"})
     return fig
 
@@ -68,7 +71,7 @@ def grid(values: Array, rows: Sequence[str], columns: Sequence[str], *, title: s
             x=[escape(c, quote=False) for c in columns],
             y=np.arange(len(rows)),
             z=values.astype(np.float32),
-            texttemplate="%{z:+.1f}" if len(columns) <= MOST_TEXTS else None,
+            showscale=len(columns) > MOST_TEXTS,
             hovertemplate="%{x}: %{z:+.3g}<extra></extra>",
             colorscale="RdBu",
             zmin=-top or -1.0,
@@ -77,8 +80,28 @@ def grid(values: Array, rows: Sequence[str], columns: Sequence[str], *, title: s
             ygap=1,
         )
     )
+    if len(columns) <= MOST_TEXTS:
+        _write(fig, values, "RdBu", -top or -1.0, top or 1.0, "{:+.1f}")
     height = max(260, min(640, 130 + 30 * len(rows)))
     fig.update_layout(title={"text": escape(title, quote=False), "font": {"size": 15}}, height=height, margin={"l": 10, "r": 10, "t": 50, "b": 10})
     fig.update_xaxes(type="category")
     fig.update_yaxes(tickvals=np.arange(len(rows)).tolist(), ticktext=[escape(r, quote=False) for r in rows], autorange="reversed", automargin=True)
     return fig
+
+
+def _write(fig: go.Figure, values: Array, scale: str, low: float, high: float, form: str) -> None:
+    """The numbers into their cells, black or white, whichever can be read on the cell's colour: one of the two always has 4.5:1."""
+    shares = np.clip((np.nan_to_num(values, nan=low) - low) / (high - low), 0.0, 1.0)
+    colours = sample_colorscale(get_colorscale(scale), shares.ravel().tolist())
+    for (row, column), colour in zip(np.ndindex(values.shape), colours, strict=True):
+        if np.isfinite(values[row, column]):
+            ink = "#000000" if _luminance(str(colour)) > 0.179 else "#ffffff"
+            text = form.format(values[row, column] + 0.0).replace("-", "−")
+            fig.add_annotation(x=column, y=row, text=text, showarrow=False, font={"color": ink, "size": 12})
+
+
+def _luminance(colour: str) -> float:
+    """The relative luminance of WCAG 2."""
+    parts = np.array(unlabel_rgb(colour)) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

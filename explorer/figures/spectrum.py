@@ -10,6 +10,7 @@ from typing import TypedDict, cast
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer import digits
 from explorer.figures.curve import INK, PALETTE, RULE, SYMBOLS
 from explorer.points import Array
 from explorer.spec import Json
@@ -131,13 +132,13 @@ def words(found: Json, names: Sequence[str]) -> str:
     for one in spectra(found, names):
         value, low, high = one.largest[0]
         lowest = float(one.smallest[0])
-        sentence = f"**{one.name}**: the largest eigenvalue is {value:.4g} ({low:.4g} to {high:.4g}), the trace {_with(one.trace)}."
+        sentence = f"**{one.name}**: the largest eigenvalue is {digits.within(value, low, high)}, the trace {digits.within(*one.trace.tolist())}."
         if value <= 0:
             sentence += " No direction curves upwards."
         elif lowest < -CURVED * value:
-            sentence += f" The smallest is {lowest:.4g}, in size {-lowest / value:.2g} times the largest: no minimum along all directions."
+            sentence += f" The smallest is {digits.number(lowest)}, in size {-lowest / value:.2g} times the largest: no minimum along all directions."
         else:
-            sentence += f" The smallest is {lowest:.4g}: next to the largest, as good as zero."
+            sentence += f" The smallest is {digits.number(lowest)}: next to the largest, as good as zero."
         lines.append(sentence)
     whole = cast("_Found", found)
     limits = (
@@ -146,11 +147,6 @@ def words(found: Json, names: Sequence[str]) -> str:
         " it is: compare models that were trained alike."
     )
     return "\n\n".join([*lines, limits])
-
-
-def _with(interval: Array) -> str:
-    value, low, high = interval
-    return f"{value:.4g} ({low:.4g} to {high:.4g})"
 
 
 def _layout() -> dict[str, object]:

@@ -32,6 +32,12 @@ def layout(distances: Array) -> Array:
     return places
 
 
+def _between(a: Array, b: Array, taken: Sequence[Array]) -> Array:
+    """A place on the edge for its number: of a few, the one farthest from what is written already."""
+    places = [a + share * (b - a) for share in (0.5, 0.4, 0.6, 0.3, 0.7)]
+    return max(places, key=lambda p: min(float(np.linalg.norm(p - other)) for other in taken))
+
+
 def figure(
     distances: Array, heights: Array, tree: Sequence[Edge], names: Sequence[str], *, unit: str, title: str, top: float | None = None
 ) -> go.Figure:
@@ -60,8 +66,10 @@ def figure(
         fig.add_scatter(
             x=[at[edge.i, 0], at[edge.j, 0]], y=[at[edge.i, 1], at[edge.j, 1]], mode="lines", line={"color": colour, "width": 5}, hoverinfo="skip", showlegend=False
         )  # fmt: skip
+    taken = list(at)
     for edge in tree:
-        x, y = (at[edge.i] + at[edge.j]) / 2
+        x, y = place = _between(at[edge.i], at[edge.j], taken)
+        taken.append(place)
         fig.add_annotation(
             x=x,
             y=y,

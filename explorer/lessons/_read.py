@@ -81,4 +81,4 @@ def rank(value: float, edges: Sequence[float]) -> int:
 
 def nat(height: Barrier) -> str:
     """A barrier of the loss with its interval."""
-    return f"{height.height.value:.3g} nat [{height.height.low:.3g}, {height.height.high:.3g}]"
+    return height.height.told(unit="nat")

@@ -40,7 +40,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=0 if share < 0.4 else 1 if share <= 0.6 else 2,
         sentence=(
             f"With a random cue {errors[0]:.3g} % are wrong at λ = 0, **{errors[1]:.3g} %** at λ = ½ and {errors[2]:.3g} % at λ = 1: half of the vector brings"
-            f" **{share:.0%}** of the gain ({100 * less.value:.3g} points [{100 * less.low:.3g}, {100 * less.high:.3g}]). At λ = −½ it is {minus['randomised']:.3g} %,"
+            f" **{share:.0%}** of the gain ({less.told(scale=100, unit='points')}). At λ = −½ it is {minus['randomised']:.3g} %,"
             f" and {minus['kept']:.3g} % where the cue tells the truth."
         ),
         picture=Lines(tuple(_curve(measured[cue], name) for cue, name in CUES.items()), "λ (0 = reads the cue, 1 = unlearned it)", "test error (%)"),

@@ -41,7 +41,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=0 if apart.high < 0 else 2 if apart.low > 0 else 1,
         sentence=(
             f"The mean of the weights has a loss of **{float(mean.means()[0, LOSS]):.3g} nat**, the last epoch {float(alone[-1].means()[0, LOSS]):.3g}, all ten"
-            f" {typical:.3g} on average. The mean minus the last is **{apart.value:+.2g} nat** [{apart.low:.2g}, {apart.high:.2g}], sample by sample."
+            f" {typical:.3g} on average. The mean minus the last is **{apart.told(unit='nat', signed=True)}**, sample by sample."
         ),
         picture=Bars(rows, "test loss (nat)"),
     )

@@ -30,7 +30,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=2 - rank(left, (0.25, 0.75)),
         sentence=(
             f"On the straight line the barrier is **{nat(before)}**, on the trained curve **{nat(after)}**: {left:.0%} of it is left. The curve is lower by"
-            f" {less.value:.3g} nat [{less.low:.3g}, {less.high:.3g}], sample by sample."
+            f" {less.told(unit='nat')}, sample by sample."
         ),
         picture=Lines(tuple(line.curve_of(p, "loss", name=n) for n, p in measured.items()), "t (0 = one seed, 1 = the other)", "test loss (nat)"),
     )

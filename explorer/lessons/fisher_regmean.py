@@ -38,7 +38,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=list(METHODS).index(order[0]),
         sentence=(
             f"On the validation split **{order[0]}** is best. Test losses in nat: {losses}. {order[0]} is lower than the plain average by"
-            f" **{gain.value:.3g} nat** [{gain.low:.3g}, {gain.high:.3g}], sample by sample."
+            f" **{gain.told(unit='nat')}**, sample by sample."
         ),
         picture=Bars(tuple(row(name, point, LOSS, strong=name in METHODS) for name, point in test.items()), "test loss (nat)"),
     )

@@ -36,8 +36,8 @@ def see(measured: Mapping[str, Points]) -> Seen:
     return Seen(
         answer=rank(share, (0.1, 0.5)),
         sentence=(
-            f"With averaged statistics the barrier is **{nat(mixed)}**, with statistics measured anew **{nat(anew)}**: {share:.0%} less, by {less.value:.3g}"
-            f" nat [{less.low:.3g}, {less.high:.3g}]. No weight differs between the two curves."
+            f"With averaged statistics the barrier is **{nat(mixed)}**, with statistics measured anew **{nat(anew)}**: {share:.0%} less, by"
+            f" {less.told(unit='nat')}. No weight differs between the two curves."
         ),
         picture=Lines(tuple(line.curve_of(p, "loss", name=n) for n, p in measured.items()), "t (0 = one seed, 1 = the other)", "test loss (nat)"),
     )

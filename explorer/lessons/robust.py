@@ -39,9 +39,9 @@ def see(measured: Mapping[str, Points]) -> Seen:
     return Seen(
         answer=0 if more.low <= 0 else 1 if times < 5 else 2,
         sentence=(
-            f"In the middle of the curve {errors[0]:.3g} % of the digits are wrong, under attack **{errors[1]:.3g} %**: {100 * more.value:.3g} points more"
-            f" [{100 * more.low:.3g}, {100 * more.high:.3g}]. In the middle of the curve that was trained under attack it is **{errors[2]:.3g} %**,"
-            f" {100 * gain.value:.3g} points less [{100 * gain.low:.3g}, {100 * gain.high:.3g}]. The ends are the same networks."
+            f"In the middle of the curve {errors[0]:.3g} % of the digits are wrong, under attack **{errors[1]:.3g} %**: {more.told(scale=100, unit='points')}"
+            f" more. In the middle of the curve that was trained under attack it is **{errors[2]:.3g} %**,"
+            f" {gain.told(scale=100, unit='points')} less. The ends are the same networks."
         ),
         picture=Lines(
             tuple(line.curve_of(measured[name], "error", name=title) for name, title in TITLES.items()),

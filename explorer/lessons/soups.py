@@ -47,10 +47,9 @@ def see(measured: Mapping[str, Points]) -> Seen:
     return Seen(
         answer=0 if apart.high < 0 else 2 if apart.low > 0 else 1,
         sentence=(
-            f"The soup of all eight minus the best model ({TUNES[best]}, by validation): **{100 * apart.value:+.2f} points** of error"
-            f" [{100 * apart.low:+.2f}, {100 * apart.high:+.2f}]. The greedy soup took {names}: {100 * gain.value:+.2f} points"
-            f" [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]. {TUNES[worst]} spoils the pot most: without it the soup of seven has"
-            f" {100 * spared.value:.2f} points less [{100 * spared.low:.2f}, {100 * spared.high:.2f}]."
+            f"The soup of all eight minus the best model ({TUNES[best]}, by validation): **{apart.told(scale=100, unit='points', signed=True)}**"
+            f" of error. The greedy soup took {names}: {gain.told(scale=100, unit='points', signed=True)}. {TUNES[worst]} spoils the pot most: without it the soup of seven has"
+            f" {spared.told(scale=100, unit='points')} less."
         ),
         picture=Bars((*each, row("soup of all", uniform, strong=True), row("greedy soup", greedy, strong=True)), "test error (%)"),
     )

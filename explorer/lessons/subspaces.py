@@ -39,7 +39,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
     return Seen(
         answer=0 if apart.high < 0 else 2 if apart.low > 0 else 1,
         sentence=(
-            f"On the learned line: {told}. The middle minus the better end is **{apart.value:+.3g} nat** [{apart.low:.3g}, {apart.high:.3g}]. The outer thirds"
+            f"On the learned line: {told}. The middle minus the better end is **{apart.told(unit='nat', signed=True)}**. The outer thirds"
             " lead from the line to the two networks it began at."
         ),
         picture=Lines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from explorer import methods
+from explorer import digits, methods
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import LOSS, MLPS, at, found, matched, nat, row
@@ -37,7 +37,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=answer,
         sentence=(
             f"The narrow network came over with a loss of **{height.ends[1]:.3g} nat**; the wide one has {height.ends[0]:.3g}. Half-way between them it is"
-            f" **{half.value:.3g} nat** [{half.low:.3g}, {half.high:.3g}], and the barrier is {nat(height)}. Knowing nothing of ten classes costs {guess:.2f}."
+            f" **{digits.within(half.value, half.low, half.high, unit='nat')}**, and the barrier is {nat(height)}. Knowing nothing of ten classes costs {guess:.2f}."
         ),
         picture=Lines(
             (line.curve_of(points, "loss", name="wide → narrow, transported"),), "t (0 = wide, 1 = narrow, transported)", "test loss (nat)"

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer import methods, places
+from explorer import digits, methods, places
 from explorer.errors import Refused
 from explorer.figures import curve as curve_figure
 from explorer.figures import line, units
@@ -167,11 +167,9 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
     scale, unit = units.scale(metric), units.of_gap(run.field.problem, metric)
     one, two = st.columns(2)
     with one:
-        st.metric(units.titled("Barrier before", unit), f"{scale * first.height.value:.4g}")
-        st.caption(f"95 % interval [{scale * first.height.low:.4g}, {scale * first.height.high:.4g}]")
+        _metric(units.titled("Barrier before", unit), first.height, scale)
     with two:
-        st.metric(units.titled("Barrier after", unit), f"{scale * second.height.value:.4g}")
-        st.caption(f"95 % interval [{scale * second.height.low:.4g}, {scale * second.height.high:.4g}]")
+        _metric(units.titled("Barrier after", unit), second.height, scale)
     st.markdown(_words(before, after, metric, run))
     moved = abs(first.ends[1] - second.ends[1]) > 1e-5 * max(1.0, abs(first.ends[1])) or abs(first.ends[0] - second.ends[0]) > 1e-5
     if moved:
@@ -182,6 +180,12 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
         )
     else:
         st.caption(f":material/check: The aligned **{name}** computes what it computed before: the ends of both curves are equal.")
+
+
+def _metric(title: str, height: Estimate, scale: float) -> None:
+    value, low, high = height.parts(scale=scale)
+    st.metric(title, value)
+    st.caption(f"95 % interval [{low}, {high}]")
 
 
 def _words(before: Points, after: Points, metric: str, run: Run) -> str:
@@ -195,16 +199,18 @@ def _words(before: Points, after: Points, metric: str, run: Run) -> str:
 
 
 def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, unit: str) -> str:
-    unit = units.after(unit)
-    gained = f"**{scale * lower.value:.4g}{unit} [{scale * lower.low:.4g}, {scale * lower.high:.4g}]**"
+    gained = f"**{lower.told(scale=scale, unit=unit)}**"
     if lower.low > 0:
         share = lower.value / first.height.value
         text = f"The alignment lowers the barrier by {gained}: {100 * share:.0f} % of it was only a matter of the order of the units."
         if second.split_half.low > 0:
             return text + " The rest is still there: these networks differ in more than the order of their units."
-        return text + f" What is left cannot be told from none; with 95 % confidence it is below {scale * second.upper:.4g}{unit}."
+        return (
+            text
+            + f" What is left cannot be told from none; with 95 % confidence it is below {digits.number(scale * second.upper, 2)}{units.after(unit)}."
+        )
     if lower.high < 0:
-        return f"The barrier is **higher** after this alignment, by {scale * -lower.value:.4g}{unit} [{scale * -lower.high:.4g}, {scale * -lower.low:.4g}]."
+        return f"The barrier is **higher** after this alignment, by {digits.within(-scale * lower.value, -scale * lower.high, -scale * lower.low, unit=unit)}."
     return f"The barrier changes by {gained}: on these samples that cannot be told from no change."
 
 

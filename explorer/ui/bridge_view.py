@@ -7,7 +7,9 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
+from explorer import digits
 from explorer.errors import Refused
+from explorer.figures import units
 from explorer.spec import Field, Study
 from explorer.store import RunStore
 from explorer.ui import forms, model_view, shell, state
@@ -51,20 +53,20 @@ def _live(store: RunStore, wish: Study, was_active: bool) -> None:
     elif status.active:
         st.progress(status.done / status.total if status.total else 0.0, text=state.sentence(status))
     elif isinstance(status.result, dict):
-        _table(cast("dict[str, object]", status.result))
+        _table(cast("dict[str, object]", status.result), units.of_level(wish.problem, "loss"))
     if was_active != status.active:
         st.rerun()
 
 
-def _table(found: dict[str, object]) -> None:
+def _table(found: dict[str, object], unit: str) -> None:
     answers = cast("dict[str, dict[str, list[float]]]", found["answers"])
     rows = [
         {
             "answer": ANSWERS[who],
-            "test loss (nat)": _text(row["loss"]),
-            "minus A alone": _text(row["loss − alone"]) if "loss − alone" in row else "",
-            "test error (%)": _text(row["error"], 100),
-            "minus A alone (points)": _text(row["error − alone"], 100) if "error − alone" in row else "",
+            f"{units.titled('test loss', unit)}, 95 %": digits.within(*row["loss"]),
+            units.titled("less A's", unit): _apart(row.get("loss − alone")),
+            "test error (%), 95 %": digits.within(*(100 * v for v in row["error"])),
+            "less A's (points)": _apart(row.get("error − alone"), 100),
         }
         for who, row in answers.items()
     ]
@@ -80,11 +82,10 @@ def _table(found: dict[str, object]) -> None:
         else "Here the bridge makes **no difference** that these samples can show."
     )
     st.markdown(
-        f"{verdict} Its answers diverge from those of the model half-way by {_text(apart['bridge'])} nat; a copy of A's by {_text(apart['copied'])}, A's at the"
-        f" best temperature by {_text(apart['tempered'])}. The head costs {100 * cast('float', found['cost']):.1f} % of a pass through the network."
+        f"{verdict} Its answers diverge from those of the model half-way by {digits.within(*apart['bridge'], unit=unit)}; a copy of A's by"
+        f" {digits.within(*apart['copied'], unit=unit)}, A's at the best temperature by {digits.within(*apart['tempered'], unit=unit)}. The head costs {100 * cast('float', found['cost']):.1f} % of a pass through the network."
     )
 
 
-def _text(interval: list[float], scale: float = 1.0) -> str:
-    value, low, high = (scale * v for v in interval)
-    return f"{value:.4g} [{low:.4g}, {high:.4g}]"
+def _apart(interval: list[float] | None, scale: float = 1.0) -> str:
+    return "" if interval is None else digits.within(*(scale * v for v in interval), signed=True)

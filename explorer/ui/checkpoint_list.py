@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import describe, methods, perplexity, roots
+from explorer import describe, digits, methods, perplexity, roots
 from explorer.errors import Refused
 from explorer.facts import Facts, Seen
 from explorer.figures import matrix
@@ -202,9 +202,10 @@ def _row(facts: Facts) -> dict[str, object]:
     row: dict[str, object] = {"name": facts.name}
     if (test := facts.on("test")) is not None:
         accuracy, high, low = (100 * (1 - e) for e in test.error)
-        row |= {"test accuracy": accuracy, "95 %": f"{low:.1f} – {high:.1f}", "test loss": test.loss[0]}
+        _, low, high = digits.of(accuracy, low, high)
+        row |= {"test accuracy": accuracy, "95 %": f"[{low}, {high}]", "test loss": test.loss[0]}
         if facts.problem is not None and not methods.classifies(facts.problem.loss):
-            row = {"name": facts.name, "test loss": test.loss[0], "95 %": f"{test.loss[1]:.4g} – {test.loss[2]:.4g}"}
+            row = {"name": facts.name, "test loss": test.loss[0], "95 %": "[{1}, {2}]".format(*digits.of(*test.loss))}
         elif facts.problem is not None and perplexity.applies(facts.problem):
             row["test perplexity"] = perplexity.of(test.loss[0])
     if (val := facts.on("val")) is not None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from explorer import methods
 from explorer.spec import ProblemSpec
+from explorer.statistics import Estimate
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class Measure:
     apart: str  # the unit of a difference, behind a title
     form: str
 
-    def number(self, value: float, sign: str = "") -> str:
-        """As it is shown."""
-        return f"{self.scale * value:{sign}{self.form}}"
+    def told(self, found: Estimate, *, signed: bool = False) -> str:
+        """As it is shown, with its interval; the unit stands in the title."""
+        return found.told(scale=self.scale, signed=signed)
 
 
 ERROR = Measure("error", 1, 100.0, "error (%)", " (points)", ".2f")

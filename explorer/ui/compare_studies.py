@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from explorer import methods
+from explorer import digits, methods
 from explorer.figures import layers as layers_figure
 from explorer.figures import matrix, reliability, units
 from explorer.figures.report import Section
@@ -60,7 +60,7 @@ def calibration(store: RunStore, comparison: Comparison) -> Section | None:
         rows.append(
             {
                 "model": name,
-                "calibration error (%), 95 %": f"{100 * value:.2f} [{100 * low:.2f}, {100 * high:.2f}]",
+                "calibration error (%), 95 %": digits.within(100 * value, 100 * low, 100 * high),
                 "by chance alone (%)": f"{100 * mean:.2f}, up to {100 * bound:.2f}",
                 "more than chance": value > bound,
                 "confidence minus accuracy (points)": round(100 * over, 2),
@@ -96,7 +96,7 @@ def classes(store: RunStore, comparison: Comparison, best: int) -> Section | Non
             text = (
                 ""
                 if value is None or low is None or high is None or name == names[best]
-                else f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+                else digits.within(100 * value, 100 * low, 100 * high, signed=True)
             )
             rows.append(
                 {
@@ -162,9 +162,7 @@ def interference(store: RunStore, comparison: Comparison, entry: Entry) -> Secti
 
 
 def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Array, whole: Sequence[float], unit: str) -> str:
-    parts = [
-        f"The validation loss of {name} is {whole[0]:+.3g}{units.after(unit)} [{whole[1]:+.3g}, {whole[2]:+.3g}] against the mean of its ingredients."
-    ]
+    parts = [f"The validation loss of {name} is {digits.within(*whole, unit=unit, signed=True)} against the mean of its ingredients."]
     if np.isfinite(spread).any():
         low = int(np.nanargmin(spread))
         text = f"Activations spread least in {layers[low]}: {spread[low]:.2f} of the ingredients'"
@@ -189,7 +187,7 @@ def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Ar
 
 
 def _interval(row: Array) -> str:
-    return "diverged" if not np.isfinite(row).all() else f"{row[0]:+.3g} [{row[1]:+.3g}, {row[2]:+.3g}]"
+    return "diverged" if not np.isfinite(row).all() else digits.within(*row.tolist(), signed=True)
 
 
 def _array(values: Sequence[float | None]) -> Array:

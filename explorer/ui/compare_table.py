@@ -11,7 +11,7 @@ import pandas as pd
 from explorer.facts import Made
 from explorer.figures import units
 from explorer.points import Points
-from explorer.statistics import band, difference
+from explorer.statistics import difference, level
 from explorer.ui.chosen_by import ERROR, Measure
 
 INGREDIENT, REFERENCE = "ingredient", "reference, several models"
@@ -43,24 +43,18 @@ def table(seen: Sequence[Seen], unit: str, by: Measure = ERROR) -> pd.DataFrame:
     single = next((one for one in ordered if one.kind == INGREDIENT), None)
     rows: list[dict[str, object]] = []
     for one in ordered:
-        low, high = band(one.test, by.column)
-        loss_low, loss_high = band(one.test, 0)
-        mean = one.test.means()[0]
         apart = difference(one.test, best.test, by.column)
         row: dict[str, object] = {
             "model": one.name,
             "": one.kind,
             f"val {by.title}": by.scale * chosen(one),
-            f"test {by.title}, 95 %": f"{by.number(mean[by.column])} [{by.number(low[0])}, {by.number(high[0])}]",
-            **(
-                {f"{units.titled('test loss', unit)}, 95 %": f"{mean[0]:.4g} [{loss_low[0]:.4g}, {loss_high[0]:.4g}]"} if by.metric == "error" else {}
-            ),
+            f"test {by.title}, 95 %": by.told(level(one.test, by.column)),
+            **({f"{units.titled('test loss', unit)}, 95 %": level(one.test, 0).told()} if by.metric == "error" else {}),
             "indistinguishable from the best": bool(apart.low <= 0),
         }
         if single is not None:
             gain = difference(one.test, single.test, by.column)
-            value, least, most = (by.number(v, "+") for v in (gain.value, gain.low, gain.high))
-            row[f"minus the best ingredient{by.apart}"] = "" if one is single else f"{value} [{least}, {most}]"
+            row[f"minus the best ingredient{by.apart}"] = "" if one is single else by.told(gain, signed=True)
         rows.append({**row, **_cost(one)})
     return pd.DataFrame(rows)
 

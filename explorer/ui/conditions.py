@@ -232,7 +232,7 @@ def _row(case: Case, points: Points, metric: str) -> dict[str, object] | None:
         "way": case.way,
         "inputs": case.condition,
         units.titled("ends", unit): f"{mean[0]:.4g}, {mean[-1]:.4g}",
-        f"{units.titled('maximum', unit)}, 95 %": f"{scale * top.value:.4g} [{scale * top.low:.4g}, {scale * top.high:.4g}]",
+        f"{units.titled('maximum', unit)}, 95 %": top.told(scale=scale),
         "at t": f"{ordered.coords[int(np.nanargmax(mean)), 0]:.3g}" if np.isfinite(mean).any() else "",
         "points": len(points),
     }
@@ -259,7 +259,7 @@ def _has_ends(points: Points) -> bool:
 
 
 def _interval(found: Estimate) -> str:
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    return found.told()
 
 
 def _actions(store: RunStore, cases: list[Case], metric: str, log: bool) -> None:
@@ -290,10 +290,7 @@ def words(points: Mapping[Case, Points], metric: str) -> str:
     """How high each way gets under each condition."""
     scale = units.scale(metric)
     tops = {case: highest(found, case.run.field.metrics.index(metric)) for case, found in points.items()}
-    said = [
-        f"- **{c.name}**: at most {scale * t.value:.4g} [{scale * t.low:.4g}, {scale * t.high:.4g}]{units.after(units.of_level(c.run.field.problem, metric))}"
-        for c, t in tops.items()
-    ]
+    said = [f"- **{c.name}**: at most {t.told(scale=scale, unit=units.of_level(c.run.field.problem, metric))}" for c, t in tops.items()]
     return (
         f"The highest measured {metric} on each way:\n"
         + "\n".join(said)

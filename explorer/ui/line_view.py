@@ -129,22 +129,21 @@ def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, 
             _diverged_end(field, points)
         return
     scale, unit = units.scale(metric), units.of_gap(field.problem, metric)
-    e = found.height
+    value, low, high = found.height.parts(scale=scale)
     st.metric(
         "Barrier",
-        f"{scale * e.value:.4g}{units.after(unit)}",
+        f"{value}{units.after(unit)}",
         help="max over t of L(t) − (1−t)·L(0) − t·L(1), over the measured points (Frankle et al. 2020; Entezari et al. 2022).",
     )
-    st.markdown(f"95 % interval **[{scale * e.low:.4g}, {scale * e.high:.4g}]** at t = {found.at:.3g} · upper bound {scale * found.upper:.4g}")
+    st.markdown(f"95 % interval **[{low}, {high}]** at t = {found.at:.3g}")
     if metric == "loss" and perplexity.applies(field.problem):
         a, b, top = map(perplexity.of, (*found.ends, found.peak))
         st.markdown(f"Perplexity **{a:.4g}** and **{b:.4g}** at the ends, **{top:.4g}** at the highest point")
     with st.expander("Other definitions", icon=":material/function:"):
         rows = [("max [L(t) − line], at a t chosen on other samples", found.split_half), *found.others]
         st.dataframe(
-            pd.DataFrame([{"definition": n, "value": scale * x.value, "low": scale * x.low, "high": scale * x.high} for n, x in rows]),
+            pd.DataFrame([{"definition": n, f"{units.titled('value', unit)}, 95 %": x.told(scale=scale)} for n, x in rows]),
             hide_index=True,
-            column_config={c: st.column_config.NumberColumn(format="%.4g") for c in ("value", "low", "high")},
         )
     _ends(store, field, points, metric)
     known = store.field(field.id)

@@ -196,8 +196,6 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
             table,
             hide_index=True,
             column_config={
-                units.titled("barrier", seen.unit[1]): st.column_config.NumberColumn(format="%.4g"),
-                "aligned": st.column_config.NumberColumn(format="%.4g"),
                 "line": st.column_config.LinkColumn(display_text="look"),
             },
         )
@@ -244,19 +242,36 @@ def _table(seen: Seen) -> pd.DataFrame:
         row: dict[str, object] = {
             "A": _name(pair.a),
             "B": _name(pair.b),
-            units.titled("barrier", unit): scale * height.height.value,
-            "95 %": f"[{scale * height.height.low:.3g}, {scale * height.height.high:.3g}]",
+            f"{units.titled('barrier', unit)}, 95 %": height.height.told(scale=scale),
         }
         other = after.get((pair.a, pair.b))
         if other is not None and (aligned := seen.found[other]) is not None:
             row |= {
-                "aligned": scale * aligned.height.value,
-                "aligned, 95 %": f"[{scale * aligned.height.low:.3g}, {scale * aligned.height.high:.3g}]",
+                "aligned, 95 %": aligned.height.told(scale=scale),
             }
             less = _reduction(seen, pair, other)
-            row["lower by, 95 %"] = f"{scale * less.value:.3g} [{scale * less.low:.3g}, {scale * less.high:.3g}]" if less is not None else ""
+            row["lower by, 95 %"] = less.told(scale=scale) if less is not None else ""
         rows.append({**row, "line": f"/interpolate?run={pair.run.id}"})
     return pd.DataFrame(rows)
+
+
+def _numbers(seen: Seen) -> pd.DataFrame:
+    """The same for a file: one row for each measured line, with full digits; errors are shares."""
+    return pd.DataFrame(
+        [
+            {
+                "a": _name(p.a),
+                "b": _name(p.b),
+                "aligned": p.aligned,
+                "barrier": b.height.value,
+                "low": b.height.low,
+                "high": b.height.high,
+                "run": p.run.id,
+            }
+            for p in seen.pairs
+            if (b := seen.found[p]) is not None
+        ]
+    )
 
 
 def _reduction(seen: Seen, before: Pair, after: Pair) -> Estimate | None:
@@ -284,7 +299,7 @@ def _actions(store: RunStore, seen: Seen) -> None:
         stem="barriers",
         explain=words(seen),
         compare=compare,
-        data=lambda: _table(seen).to_csv(index=False),
+        data=lambda: _numbers(seen).to_csv(index=False),
         picture=picture,
         code=program(seen.pairs, seen.metric),
         link=address.link("paths"),
@@ -304,7 +319,7 @@ def words(seen: Seen) -> str:
         top = known[pair].height
         said.append(
             f"{'Each pair aligned' if kind else 'As they are'}, **{there} of {len(known)} pairs** have a barrier that is there for sure; the highest is that"
-            f" of {_name(pair.a)} and {_name(pair.b)}: {scale * top.value:.3g} [{scale * top.low:.3g}, {scale * top.high:.3g}]{units.after(unit)}."
+            f" of {_name(pair.a)} and {_name(pair.b)}: {top.told(scale=scale, unit=unit)}."
         )
     after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
     less = [r for p in seen.pairs if not p.aligned and (p.a, p.b) in after and (r := _reduction_known(seen, p, after[p.a, p.b])) is not None]

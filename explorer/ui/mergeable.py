@@ -109,7 +109,7 @@ def _pairs(
         points, _ = store.points(task.run.field.id)
         if len(points) and (height := barrier(points)) is not None:
             known.append((task.name, height))
-            row[f"{units.titled('barrier', unit)}, 95 %"] = f"{height.height.value:.3g} [{height.height.low:.3g}, {height.height.high:.3g}]"
+            row[f"{units.titled('barrier', unit)}, 95 %"] = height.height.told()
             row["a barrier"] = height.split_half.low > 0
         rows.append(row)
     return rows, known
@@ -120,7 +120,7 @@ def _climbs(barriers: Sequence[tuple[str, Barrier]], unit: str) -> str:
         return "Barriers are not measured yet."
     name, highest = max(barriers, key=lambda pair: pair[1].height.value)
     there = [n for n, b in barriers if b.split_half.low > 0]
-    value = f"{highest.height.value:.3g}{units.after(unit)} [{highest.height.low:.3g}, {highest.height.high:.3g}]"
+    value = highest.height.told(unit=unit)
     if not there:
         return f"No line shows a barrier; the highest, {name}, is {value}: averaging them should not hurt."
     return f"{len(there)} of {len(barriers)} lines have a barrier, the highest {name}: {value}. Align the models first, or leave out what lies behind it."

@@ -15,11 +15,11 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer import methods, perplexity, places
+from explorer import digits, methods, perplexity, places
 from explorer.figures import confusion, units
 from explorer.points import Array, Points
 from explorer.spec import Field, Fused, Make, Method, Run, Study
-from explorer.statistics import band
+from explorer.statistics import level
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import shell
@@ -116,21 +116,25 @@ def _key(at: At) -> str:
 
 
 def _quality(field: Field, point: Points) -> None:
-    mean = point.means()[0]
     free = methods.targets_of(field.problem.loss) == "reference"
     for i, metric in enumerate(field.metrics):
         if metric == "error" and not methods.classifies(field.problem.loss):
             continue
-        low, high = band(point, i)
+        found = level(point, i)
+        value, low, high = found.parts()
         if metric == "error":
-            st.metric(f"{field.split} {'agreement' if free else 'accuracy'}", f"{100 * (1 - mean[i]):.2f} %")
-            st.caption(f"95 % interval [{100 * (1 - high[0]):.2f}, {100 * (1 - low[0]):.2f}] %")
+            value, low, high = digits.of(*(100 * (1 - error) for error in (found.value, found.high, found.low)))
+            st.metric(f"{field.split} {'agreement' if free else 'accuracy'}", f"{value} %")
+            st.caption(f"95 % interval [{low}, {high}] %")
         else:
-            value = f"{mean[i]:.4g} {units.of_level(field.problem, 'loss')}".rstrip()
-            st.metric(f"{field.split} {field.problem.loss.replace('_', ' ') if free else metric}", value if np.isfinite(mean[i]) else "diverged")
-            st.caption(f"95 % interval [{low[0]:.4g}, {high[0]:.4g}]" if np.isfinite(mean[i]) else "The loss here is not a finite number.")
-            if perplexity.applies(field.problem) and np.isfinite(mean[i]):
-                st.caption(f"Perplexity **{perplexity.of(mean[i]):.4g}** [{perplexity.of(low[0]):.4g}, {perplexity.of(high[0]):.4g}]")
+            finite, unit = np.isfinite(found.value), units.of_level(field.problem, "loss")
+            st.metric(
+                f"{field.split} {field.problem.loss.replace('_', ' ') if free else metric}", value + units.after(unit) if finite else "diverged"
+            )
+            st.caption(f"95 % interval [{low}, {high}]" if finite else "The loss here is not a finite number.")
+            if perplexity.applies(field.problem) and finite:
+                value, low, high = digits.of(*map(perplexity.of, (found.value, found.low, found.high)))
+                st.caption(f"Perplexity **{value}** [{low}, {high}]")
 
 
 def _distances(store: RunStore, field: Field, at: At) -> None:

@@ -284,7 +284,7 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
 
 
 def _text(e: Estimate, scale: float) -> str:
-    return f"{scale * e.value:.4g} [{scale * e.low:.4g}, {scale * e.high:.4g}]"
+    return e.told(scale=scale)
 
 
 def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length: bool) -> None:

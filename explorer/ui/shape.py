@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import methods
+from explorer import digits, methods
 from explorer.errors import Refused
 from explorer.figures import spectrum as spectrum_figure
 from explorer.figures import topology as topology_figure
@@ -145,5 +145,4 @@ def _spectrum(found: Json, names: list[str]) -> None:
 def _text(interval: list[float | None]) -> str:
     if any(v is None for v in interval):
         return "not finite"
-    value, low, high = (v for v in interval if v is not None)
-    return f"{value:.3g} [{low:.3g}, {high:.3g}]"
+    return digits.within(*(v for v in interval if v is not None))

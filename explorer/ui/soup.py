@@ -13,11 +13,12 @@ import pandas as pd
 import streamlit as st
 
 from explorer.figures import curve as curve_figure
+from explorer.figures import units
 from explorer.figures.curve import Curve
 from explorer.points import Array, Points
 from explorer.soups import Path, best_single, row_of, singles, walk
 from explorer.spec import Run
-from explorer.statistics import band, difference
+from explorer.statistics import difference, level
 from explorer.store import RunStore
 from explorer.ui import address, code, shell
 from explorer.ui import soup_simplex as simplex
@@ -162,7 +163,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
         _path(kitchen, val, test, path)
         rows = _soups(store, kitchen, val, test, path, own)
         st.dataframe(pd.DataFrame(rows), hide_index=True)
-        st.markdown(_verdict(rows, kitchen.by))
+        st.markdown(_verdict(kitchen, val, test, path))
         st.caption(LIMITS)
         simplex.show(store, kitchen, val, own)
     if own is not None:
@@ -186,7 +187,8 @@ def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Cur
             soup = tried
         for name, points in (("validation", val), ("test", test)):
             if (value := interval(points, soup, kitchen.by)) is not None:
-                seen[name].append((turn, *value))
+                scale = kitchen.by.scale
+                seen[name].append((turn, scale * value.value, scale * value.low, scale * value.high))
     curves: list[Curve] = []
     for name, rows in seen.items():
         if rows:
@@ -231,7 +233,7 @@ def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: P
         row: dict[str, object] = {"soup": name}
         for split, points in (("val", val), ("test", test)):
             value = interval(points, soup, by)
-            row[f"{split} {by.title}"] = "…" if value is None else f"{value[0]:{by.form}} [{value[1]:{by.form}}, {value[2]:{by.form}}]"
+            row[f"{split} {by.title}"] = "…" if value is None else by.told(value)
         here = row_of(test, soup.tolist())
         if here is not None and reference is not None:
             apart = difference(one(test, here), one(test, reference), by.column)
@@ -243,8 +245,7 @@ def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: P
         row = {"soup": "ensemble of all (as many passes)"}
         for split, points in together.items():
             if points is not None:
-                low, high = band(points, by.column)
-                row[f"{split} {by.title}"] = f"{by.number(points.means()[0, by.column])} [{by.number(low[0])}, {by.number(high[0])}]"
+                row[f"{split} {by.title}"] = by.told(level(points, by.column))
                 if split == "test" and reference is not None:
                     row[_apart(by)] = text(difference(points, one(test, reference), by.column), by)
         rows.append(row)
@@ -255,16 +256,20 @@ def _apart(by: Measure) -> str:
     return f"test {by.metric} minus that of the best alone{by.apart}"
 
 
-def _verdict(rows: list[dict[str, object]], by: Measure) -> str:
+def _verdict(kitchen: Kitchen, val: Points, test: Points, path: Path) -> str:
     """What the greedy soup is worth, in a sentence."""
-    greedy = next(r for r in rows if str(r["soup"]).startswith("greedy"))
-    apart = str(greedy.get(_apart(by), "…"))
-    if apart in ("", "…"):
-        return "The greedy soup is the best model alone." if apart == "" else "The greedy soup is still being measured on the test split."
-    value, low, high = (float(part) for part in apart.replace("[", " ").replace("]", " ").replace(",", " ").split())
-    says = "better than" if high < 0 else "worse than" if low > 0 else "indistinguishable from"
-    unit = "points of test error" if by.metric == "error" else "of test loss"
-    return f"The {greedy['soup']} is **{says}** the best model alone: {value:+{by.form}} {unit}, 95 % [{low:+{by.form}}, {high:+{by.form}}]."
+    by = kitchen.by
+    best = best_single(val, by.metric)
+    assert best is not None
+    if path.members == (best,):
+        return "The greedy soup is the best model alone."
+    here, alone = (row_of(test, np.isin(np.arange(len(kitchen.models)), members).astype(float).tolist()) for members in (path.members, (best,)))
+    if here is None or alone is None:
+        return "The greedy soup is still being measured on the test split."
+    apart = difference(one(test, here), one(test, alone), by.column)
+    says = "better than" if apart.high < 0 else "worse than" if apart.low > 0 else "indistinguishable from"
+    what = "points of test error" if by.metric == "error" else f"{units.of_gap(kitchen.problem, 'loss')} of test loss".lstrip()
+    return f"The greedy soup of {len(path.members)} is **{says}** the best model alone: {apart.told(scale=by.scale, unit=what, signed=True)}."
 
 
 def _greedy(kitchen: Kitchen, path: Path | None) -> tuple[float, ...] | None:
@@ -286,7 +291,7 @@ def _actions(store: RunStore, kitchen: Kitchen) -> None:
     actions(
         key="soup",
         stem="soups",
-        explain=f"{_verdict(_soups(store, kitchen, val, test, path, _own(kitchen)), kitchen.by)} {LIMITS}",
+        explain=f"{_verdict(kitchen, val, test, path)} {LIMITS}",
         compare=compare,
         data=lambda: _table(kitchen, val, test).to_csv(index=False),
         picture=lambda: curve_figure.html(

@@ -11,7 +11,7 @@ from explorer import methods
 from explorer.points import Array, Points
 from explorer.soups import row_of, singles
 from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName, Study
-from explorer.statistics import Barrier, Estimate, band, barrier
+from explorer.statistics import Barrier, Estimate, barrier, level
 from explorer.ui.chosen_by import Measure, measure_of
 
 EXACT = 8  # models up to which every subset is measured
@@ -128,22 +128,17 @@ def one(points: Points, i: int) -> Points:
     return Points(points.coords[i : i + 1], points.values[i : i + 1], points.counts)
 
 
-def interval(points: Points, soup: Array, by: Measure) -> tuple[float, float, float] | None:
-    """The measure of a soup with its interval, in the unit it is shown in, if it is measured."""
+def interval(points: Points, soup: Array, by: Measure) -> Estimate | None:
+    """The measure of a soup with its interval, if it is measured."""
     if not len(points) or (i := row_of(points, soup.tolist())) is None:
         return None
-    there = one(points, i)
-    low, high = band(there, by.column)
-    return by.scale * float(there.means()[0, by.column]), by.scale * float(low[0]), by.scale * float(high[0])
+    return level(one(points, i), by.column)
 
 
 def shown(points: Points, soup: Array, by: Measure) -> float | None:
     value = interval(points, soup, by)
-    return None if value is None else value[0]
+    return None if value is None else by.scale * value.value
 
 
 def text(estimate: Estimate | None, by: Measure) -> str:
-    if estimate is None:
-        return ""
-    value, low, high = (by.number(v, "+") for v in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
+    return "" if estimate is None else by.told(estimate, signed=True)

@@ -265,4 +265,4 @@ def _columns(name: str, e: Estimate) -> dict[str, float]:
 
 
 def _text(e: Estimate, scale: float) -> str:
-    return f"{scale * e.value:.4g} [{scale * e.low:.4g}, {scale * e.high:.4g}]" if isfinite(e.value) else "unknown"
+    return e.told(scale=scale) if isfinite(e.value) else "unknown"

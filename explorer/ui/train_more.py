@@ -12,7 +12,7 @@ from explorer import calibration, methods
 from explorer.figures import units
 from explorer.points import Points
 from explorer.spec import Field, Fused, Method, Run, Study
-from explorer.statistics import Estimate, difference
+from explorer.statistics import difference
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import forms, shell, state
@@ -92,8 +92,8 @@ def _twa(store: RunStore, whole: Trajectory, run: Run) -> None:
     loss, error = difference(made, last, 0), difference(made, last, 1)
     unit = units.of_level(whole.problem, "loss")
     st.markdown(
-        f"Test loss **{made.means()[0, 0]:.4g}{units.after(unit)}**, error {100 * made.means()[0, 1]:.2f} %. Less the last snapshot's: {_said(loss, '+.3g')}{units.after(unit)},"
-        f" {_said(error, '+.2f', 100)} points of error."
+        f"Test loss **{made.means()[0, 0]:.4g}{units.after(unit)}**, error {100 * made.means()[0, 1]:.2f} %. Less the last snapshot's: {loss.told(unit=unit, signed=True)},"
+        f" {error.told(scale=100, unit='points of error', signed=True)}."
     )
 
 
@@ -106,16 +106,12 @@ def _swag(whole: Trajectory, status: Status) -> None:
     rows: list[dict[str, object]] = []
     for i, name in enumerate(("average of the draws", "mean of the snapshots", "last snapshot")):
         row: dict[str, object] = {"model": name, units.titled("test loss", unit): points[i].means()[0, 0], "error (%)": 100 * points[i].means()[0, 1]}
-        row["loss less the mean's, 95 %"] = "" if i == 1 else _said(difference(points[i], points[1], 0), "+.3g")
+        row["loss less the mean's, 95 %"] = "" if i == 1 else difference(points[i], points[1], 0).told(signed=True)
         if gaps:
             row["calibration error (%)"] = 100 * calibration.error(gaps[i], counts).value
-            row["its difference (points), 95 %"] = "" if i == 1 else _said(calibration.difference(gaps[i], gaps[1], counts), "+.2f", 100)
+            row["its difference (points), 95 %"] = "" if i == 1 else calibration.difference(gaps[i], gaps[1], counts).told(scale=100, signed=True)
         rows.append(row)
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     gap = difference(points[0], points[1], 0)
     verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "indistinguishable from"
     st.caption(f"The loss of the average of the answers is {verdict} that of the average of the weights; it costs as many passes as there are draws.")
-
-
-def _said(e: Estimate, form: str, scale: float = 1.0) -> str:
-    return f"{scale * e.value:{form}} [{scale * e.low:{form}}, {scale * e.high:{form}}]"

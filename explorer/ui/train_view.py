@@ -17,7 +17,7 @@ from explorer.figures.plane import Marker, Trace, surface
 from explorer.frame import Window
 from explorer.points import Array, Points
 from explorer.spec import Make, Method, Trained
-from explorer.statistics import Estimate, band, difference
+from explorer.statistics import band, difference
 from explorer.status import duration
 from explorer.store import RunStore
 from explorer.ui import address, patience, shell, train_more
@@ -258,7 +258,7 @@ def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -
     return (
         f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.4g}{units.after(unit)}; {f'all {beaten}' if beaten == len(losses) else f'{beaten} of the {len(losses)}'}"
         f" snapshots are worse than it. On the test split its loss is **{verdict}** that of {iterate}: the difference is"
-        f" {_interval(gap, '+.3g')}{units.after(unit)}, paired sample by sample. " + _where(whole, rows[best][0], best)
+        f" {gap.told(unit=unit, signed=True)}, paired sample by sample. " + _where(whole, rows[best][0], best)
     )
 
 
@@ -282,18 +282,14 @@ def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -
         }
         said["test error (%)"] = 100 * float(t.means()[0, 1])
         same = name == "last snapshot"
-        said["loss less the last's, 95 %"] = "" if same else _interval(difference(t, last, 0), "+.3g")
-        said["error less the last's (points), 95 %"] = "" if same else _interval(difference(t, last, 1), "+.2f", 100)
+        said["loss less the last's, 95 %"] = "" if same else difference(t, last, 0).told(signed=True)
+        said["error less the last's (points), 95 %"] = "" if same else difference(t, last, 1).told(scale=100, signed=True)
         rows.append(said)
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"test error (%)": st.column_config.NumberColumn(format="%.2f")})
         st.caption(
             "Chosen on the validation split, reported on the test split; differences are paired sample by sample, batch-norm statistics measured anew."
         )
-
-
-def _interval(e: Estimate, form: str, scale: float = 1.0) -> str:
-    return f"{scale * e.value:{form}} [{scale * e.low:{form}}, {scale * e.high:{form}}]"
 
 
 def _plane(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None:

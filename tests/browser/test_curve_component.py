@@ -75,7 +75,7 @@ def test_click_between_points_means_that_place(page: Page, url: str):
     handle = opened(page, url)
     page.mouse.click(*point(handle, 0.43))
     expect(page.get_by_text("Python has 0.43")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"^t = 0\.43: loss 2\.073 \[1\.918, 2\.227\] \(measured at 0\.45\)"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^t = 0\.43: loss 2\.07 \[1\.92, 2\.23\] \(measured at 0\.45\)"))).to_be_visible()
 
 
 def test_click_while_points_arrive_is_kept(page: Page, url: str):

@@ -23,7 +23,7 @@ def made(**changes):
 def test_a_jury_is_told_with_interval_quantile_and_what_it_cannot_see():
     """Every number of the certificate, in percent of the loss."""
     text = certified(made(), 417)
-    for part in ("417 measured", "64 held-out", "0.4 % rms", "[0.3 %, 0.6 %]", "less than 2 %", "above 3 %", "less than 4.6 % of the picture"):
+    for part in ("417 measured", "64 held-out", "0.40 % rms", "[0.30, 0.60]", "less than 2 %", "above 3 %", "less than 4.6 % of the picture"):
         assert part in text
     assert "diverged" not in text
     assert "2 held-out places" in certified(made(torn=2), 417)
@@ -31,8 +31,8 @@ def test_a_jury_is_told_with_interval_quantile_and_what_it_cannot_see():
 
 def test_differences_of_an_error_rate_carry_its_own_unit():
     """They are not relative."""
-    assert "0.4 % rms" in certified(made(relative=False), 9, scale=100.0, unit="%")
-    assert "0.004 nat rms" in certified(made(relative=False), 9, unit="nat")
+    assert "0.40 % rms" in certified(made(relative=False), 9, scale=100.0, unit="%")
+    assert "0.0040 nat rms" in certified(made(relative=False), 9, unit="nat")
 
 
 def test_what_is_not_known_is_not_said():

@@ -21,6 +21,16 @@ def test_signed_colours_are_centred_at_zero():
     assert (scale.zmin, scale.zmax) == (-1, 1)
 
 
+def test_the_numbers_stand_in_their_cells_in_an_ink_that_can_be_read():
+    """Row and column as drawn, a minus sign, white on Cividis' dark end and black on its olive middle and its bright end; a gap stays empty."""
+    texts = {
+        (a.y, a.x): (a.text, a.font.color) for a in matrix.figure(np.array([[0.0, 1.0], [np.nan, 2.0]]), ["a", "b"], title="t").layout.annotations
+    }
+    assert texts == {(0, 0): ("0", "#ffffff"), (0, 1): ("1", "#000000"), (1, 1): ("2", "#000000")}
+    signed = matrix.figure(np.array([[1.0, -0.25], [-0.25, 1.0]]), ["a", "b"], title="t", signed=True).layout.annotations
+    assert [a.text for a in signed] == ["1.00", "−0.25", "−0.25", "1.00"]
+
+
 def test_names_that_do_not_fit_are_refused():
     """A table of three models needs three names."""
     with pytest.raises(ValueError, match=r"shape \(2, 2\), got \(3, 3\)"):

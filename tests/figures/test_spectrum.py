@@ -57,7 +57,7 @@ def test_the_words_say_whether_it_is_a_minimum(smallest, said):
     """With the numbers, their intervals and what they are over."""
     text = words(found(model(smallest=smallest)), ["a"])
     assert said in text
-    assert "**a**: the largest eigenvalue is 4 (3.5 to 5), the trace 10 (9 to 11.5)" in text
+    assert "**a**: the largest eigenvalue is 4.00 [3.50, 5.00], the trace 10.0 [9.0, 11.5]" in text
     assert "12,345 eigenvalues, on 512 samples" in text
 
 

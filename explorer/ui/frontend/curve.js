@@ -142,7 +142,8 @@ class Plot {
     this.left = 12 + 7.1 * most(this.yTicks.map((tick) => tick.text.length));
     this.right = this.width - 14;
     const span = this.right - this.left;
-    this.xTicks = ticks(x0, x1, niceStep((x1 - x0) / Math.max(2, Math.floor(span / 60))));
+    const counted = xs.every(Number.isInteger) && !(x0 === 0 && x1 === 1); // turns, epochs; from 0 to 1 it is a share
+    this.xTicks = ticks(x0, x1, Math.max(counted ? 1 : 0, niceStep((x1 - x0) / Math.max(2, Math.floor(span / 60)))));
     const up = log ? Math.log10 : (value) => value;
     const [low, high] = [up(y0), up(y1)];
     this.x = (value) => this.left + (span * (value - x0)) / (x1 - x0);
@@ -202,8 +203,10 @@ class Plot {
       const label = this.still.appendChild(text(peak.label, { class: "over", "font-weight": 600 }));
       const width = label.getComputedTextLength();
       const tall = Math.abs(foot - top) > 22;
-      const side = at + 10 + width < this.right ? at + 10 : at - 10 - width;
-      fit(label, tall ? { x: side, y: (foot + top) / 2 + 4 } : { x: at - width / 2, y: Math.max(this.top + 12, Math.min(foot, top) - 10) });
+      const above = { x: at - width / 2, y: Math.max(this.top + 12, Math.min(foot, top) - 10) };
+      const beside = [0.5, 0.7, 0.85].flatMap((share) => [at + 10, at - 10 - width].map((x) => ({ x, y: top + share * (foot - top) + 4 })));
+      const inside = beside.filter(({ x }) => x > this.left && x + width < this.right);
+      fit(label, tall ? (inside.find((place) => this.free({ ...place, w: width })) ?? inside[0] ?? above) : above);
     }
     const lost = this.data.curves.flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
     if (lost.length) {
@@ -211,6 +214,20 @@ class Plot {
       fit(label, { x: this.x(most(lost)) + 8, y: this.top - 1 });
       if (label.x.baseVal[0].value < this.x(most(lost)) + 8) set(label, { x: round(this.x(least(lost)) - 8 - label.getComputedTextLength()) });
     }
+  }
+
+  /** Whether no curve runs through a text of width w that stands at x on the baseline y. */
+  free({ x, y, w }) {
+    const [above, below] = [y - 14, y + 5];
+    return this.data.curves.every((curve) =>
+      curve.x.every((_, j) => {
+        if (!j || !this.drawable(curve.y[j - 1]) || !this.drawable(curve.y[j])) return true;
+        const [x0, x1, y0, y1] = [this.x(curve.x[j - 1]), this.x(curve.x[j]), this.y(curve.y[j - 1]), this.y(curve.y[j])];
+        const [from, to] = [Math.max(x, x0), Math.min(x + w, x1)];
+        if (from > to) return true;
+        const heights = [from, to].map((at) => (x1 > x0 ? y0 + ((y1 - y0) * (at - x0)) / (x1 - x0) : y0));
+        return Math.max(...heights) < above || Math.min(...heights) > below;
+      }));
   }
 
   // -- the live part: crosshair, readout, handle ---------------------------------------------------------------------

@@ -64,7 +64,21 @@ export function plain(value, decimals, trim = true) {
 
 export function values({ y, low, high }) {
   if (y === null) return "diverged";
-  return short(y) + (low === null || high === null ? "" : ` [${short(low)}, ${short(high)}]`);
+  if (low === null || high === null) return short(y);
+  const [shown, from, to] = supported([y, low, high], (high - low) / 2);
+  return `${shown} [${from}, ${to}]`;
+}
+
+/** With two significant digits of the half-width of their interval; without a width, or one too narrow to be written out, as values. */
+function supported(numbers, half) {
+  const places = half > 1e-12 * most(numbers.map(Math.abs)) ? 1 - Math.floor(Math.log10(half)) : Infinity;
+  if (places > 7) return numbers.map(short);
+  const grain = 10 ** -places;
+  const fraction = Math.max(0, places);
+  return numbers.map((value) => {
+    const rounded = places < 0 ? Math.round(value / grain) * grain : Number(value.toFixed(places));
+    return (rounded || 0).toLocaleString("en-US", { minimumFractionDigits: fraction, maximumFractionDigits: fraction }).replace("-", "−");
+  });
 }
 
 /** Stretches of indices for which `known` holds. */

@@ -250,21 +250,30 @@ class Plane {
       group.style.setProperty("--series", path.colour);
       nodes.push(group);
     }
-    const placed = [];
-    markers.forEach((marker, i) => {
-      const [cx, cy] = [this.px(marker.x), this.py(marker.y)];
-      nodes.push(symbol(i, cx, cy, 6, "corner"));
-      const label = { x: cx, y: cy - 11 };
-      if (placed.some((other) => Math.abs(other.x - label.x) < 90 && Math.abs(other.y - label.y) < 14)) label.y = cy + 20;
-      placed.push(label);
-      const anchor = cx > this.right - 60 ? "end" : cx < this.left + 60 ? "start" : "middle";
-      nodes.push(text(marker.name, { class: "over", x: round(label.x), y: round(label.y), "text-anchor": anchor }));
-    });
+    markers.forEach((marker, i) => nodes.push(symbol(i, this.px(marker.x), this.py(marker.y), 6, "corner")));
     if (!this.data.z.some((row) => row.some((value) => value !== null))) {
       nodes.push(text("Waiting for the first point", { x: (this.left + this.right) / 2, y: middle, "text-anchor": "middle" }));
     }
     this.still.replaceChildren(...nodes);
+    this.names(markers);
     this.legend.replaceChildren(...paths.map((path) => element("li", "", line(path.colour), document.createTextNode(path.name))));
+  }
+
+  /** A marker's name stands above it, else where it covers neither a name nor a marker: below, beside, or in a row further off. */
+  names(markers) {
+    const taken = markers.map((marker) => ({ x: this.px(marker.x) - 7, y: this.py(marker.y) - 7, w: 14, h: 14 }));
+    for (const marker of markers) {
+      const [cx, cy] = [this.px(marker.x), this.py(marker.y)];
+      const label = this.still.appendChild(text(marker.name, { class: "over" }));
+      const [w, h] = [label.getComputedTextLength(), 15];
+      const rows = [0, 1, 2, 3, 4, 5].flatMap((k) => [[cx - w / 2, cy - 10 - h * (k + 1)], [cx - w / 2, cy + 10 + h * k]]);
+      const boxes = [...rows.slice(0, 2), [cx + 11, cy - h / 2], [cx - 11 - w, cy - h / 2], ...rows.slice(2)].map(([x, y]) => ({
+        x: Math.max(this.left + 2, Math.min(x, this.right - 2 - w)), y: Math.max(this.top + 1, Math.min(y, this.bottom - 1 - h)), w, h,
+      }));
+      const box = boxes.find((box) => !taken.some((other) => apart(box, other) < 0)) ?? boxes[0];
+      taken.push(box);
+      set(label, { x: round(box.x), y: round(box.y + h - 3) });
+    }
   }
 
   // -- the live part -----------------------------------------------------------------------------------------------------
@@ -454,6 +463,11 @@ function hatch(paper, [x, y, w, h]) {
 
 function cross(x, y, className) {
   return shape("g", { class: className }, shape("path", { d: `M${round(x) - 9} ${round(y)}h18m-9 -9v18`, fill: "none" }), shape("circle", { cx: round(x), cy: round(y), r: 5 }));
+}
+
+/** px between two boxes; negative where they overlap. */
+function apart(a, b) {
+  return Math.max(b.x - a.x - a.w, a.x - b.x - b.w, b.y - a.y - a.h, a.y - b.y - b.h);
 }
 
 function line(colour) {
