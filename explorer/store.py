@@ -11,19 +11,16 @@ blobs: SQLite turns a REAL NaN into NULL, and a diverged point must stay NaN.
 from __future__ import annotations
 
 import json
-import os
 import socket
-import sqlite3
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
-from explorer.errors import Refused
+from explorer.alive import alive
+from explorer.database import Database
 from explorer.facts import Facts, FieldFacts, Serving
 from explorer.points import Array, Points, rounded
 from explorer.spec import Field, Json, Run, Spec, Wish
@@ -34,21 +31,6 @@ LEASE_S = 15.0
 ATTEMPTS = 3  # a wish over which so many workers died in a row, without a single new point, is given up
 HOST = socket.gethostname()
 WISH = "id, kind, subject, urgent, spec, created, worker, lease, started, finished, error, stopped, attempts, done, total, fresh, message, result"
-TROUBLE: Mapping[int, str] = {  # what SQLite says, by the low byte of its code, and what to do
-    sqlite3.SQLITE_FULL: "there is no room left on its disk. Free some; everything that was kept before is still there",
-    sqlite3.SQLITE_IOERR: "its disk does not take or give what it should. Look whether it is full or failing; what was kept before is still there",
-    sqlite3.SQLITE_READONLY: "it may not be written to. Change its rights, or choose another folder with LOSS_EXPLORER_HOME",
-    sqlite3.SQLITE_CANTOPEN: "its folder is missing or may not be written to. Change its rights, or choose another folder with LOSS_EXPLORER_HOME",
-    sqlite3.SQLITE_BUSY: "others have kept it busy for half a minute. Try again",
-    sqlite3.SQLITE_CORRUPT: "its file is damaged. Move it away and put a copy in its place; without one, a new store begins empty",
-    sqlite3.SQLITE_NOTADB: "its file is no store. Move it away and put a copy in its place; without one, a new store begins empty",
-}
-
-
-class Unavailable(Refused):
-    """The store cannot be read or written for now; nothing that was kept is lost, and nothing was half kept."""
-
-
 MIGRATIONS = (
     """
     CREATE TABLE field (
@@ -83,26 +65,17 @@ MIGRATIONS = (
 )
 
 
-class RunStore:
+class RunStore(Database):
     """One SQLite file. Safe to use from several threads and processes at once.
 
     `roots`: the folders that a wish put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
     """
 
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
-        self.path = Path(path)
+        super().__init__(Path(path), MIGRATIONS)
         self.clock = clock
         self.roots = roots
-        self._local = threading.local()
         self._known: dict[str, tuple[tuple[object, ...], float]] = {}  # of every field: its kind, and the items of a point
-        with self._write() as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version > len(MIGRATIONS):
-                raise Unavailable(f"{self.path} was written by a newer explorer (schema {version}, known {len(MIGRATIONS)}). Upgrade the explorer.")
-            for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-                for statement in script.split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {number}")
 
     # --- wishes -------------------------------------------------------------------------------------------------------
 
@@ -355,42 +328,12 @@ class RunStore:
         """Write everything into a new file at the path."""
         self._db.execute("VACUUM INTO ?", (str(path),))
 
-    def close(self) -> None:
-        """Close this thread's connection; the file then holds everything. The store may go on being used."""
-        if (db := getattr(self._local, "db", None)) is not None:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            db.close()
-            self._local.db = None
-
     # --- inside -------------------------------------------------------------------------------------------------------
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        if (db := getattr(self._local, "db", None)) is None:
-            with _told(self.path):
-                db = sqlite3.connect(self.path.absolute().as_uri(), uri=True, timeout=30.0, isolation_level=None, factory=_Connection)
-            db.file = self.path
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            self._local.db = db
-        return cast("sqlite3.Connection", db)
-
-    @contextmanager
-    def _write(self) -> Generator[sqlite3.Connection, None, None]:
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:  # SQLite has rolled back itself when the disk is full
-                db.execute("ROLLBACK")
-            raise
 
     def _bury(self) -> None:
         """End the leases of workers that died on this machine, without waiting for them to run out."""
         rows = self._db.execute("SELECT id, pid FROM worker WHERE host = ?", (HOST,)).fetchall()
-        if dead := [id for id, pid in rows if not _alive(pid)]:
+        if dead := [id for id, pid in rows if not alive(pid)]:
             with self._write() as db:
                 for id in dead:
                     db.execute("UPDATE wish SET lease = 0 WHERE worker = ?", (id,))
@@ -426,31 +369,6 @@ class RunStore:
         )
 
 
-class _Connection(sqlite3.Connection):
-    """A connection whose statements say in a sentence what is wrong with the file."""
-
-    file = Path()
-
-    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> sqlite3.Cursor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        with _told(self.file):
-            return super().execute(sql, parameters)
-
-    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        with _told(self.file):
-            return super().executemany(sql, parameters)
-
-
-@contextmanager
-def _told(path: Path) -> Generator[None, None, None]:
-    """What SQLite says about the file, as Unavailable; a mistake in a statement stays what it is."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if (trouble := TROUBLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)) is None:
-            raise
-        raise Unavailable(f"The store {path} is not available: {trouble} ({error}).") from error
-
-
 def _listed(roots: Sequence[str] | None) -> str | None:
     return None if roots is None else json.dumps(list(roots))
 
@@ -464,24 +382,6 @@ def _dimension(field: Field) -> int:
 def _kind(field: Field) -> tuple[object, ...]:
     """What decides how long a point takes, but for the samples and the device."""
     return field.problem.id, field.precision, field.attack, field.buffers == "repair"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return not _zombie(pid)
-
-
-def _zombie(pid: int) -> bool:
-    """A killed child that its parent has not waited for answers signals but will never work again (Linux)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (OSError, IndexError):
-        return False
 
 
 def _blob(array: Array) -> bytes:

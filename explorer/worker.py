@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from explorer.database import Unavailable
 from explorer.devices import accelerators, memory, precisely, title
 from explorer.errors import Refused, Stopped
 from explorer.examine import examine
@@ -30,7 +31,7 @@ from explorer.roots import within
 from explorer.run import Report, keep
 from explorer.spec import Json, Look, Make, Run, Study
 from explorer.status import Status
-from explorer.store import IDLE, LEASE_S, RunStore, Unavailable
+from explorer.store import IDLE, LEASE_S, RunStore
 
 log = logging.getLogger(__name__)
 POLL_S = 0.1

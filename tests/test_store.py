@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 
+from explorer.database import Unavailable
 from explorer.facts import Facts
 from explorer.spec import Field, Loaded, Look, Make, Method, ProblemSpec, Run
-from explorer.store import ATTEMPTS, LEASE_S, MIGRATIONS, RunStore, Unavailable
+from explorer.store import ATTEMPTS, LEASE_S, MIGRATIONS, RunStore
 
 PROBLEM = ProblemSpec(Method("mlp"), Method("digits"))
 

@@ -8,9 +8,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from explorer import places, worker
+from explorer.database import Unavailable
 from explorer.errors import Refused
 from explorer.run import keep
-from explorer.store import RunStore, Unavailable
+from explorer.store import RunStore
 from explorer.ui import uploads
 from explorer.worker import Worker
 
