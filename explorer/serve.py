@@ -1,12 +1,13 @@
 """How the app is started: for this machine alone, or served to others.
 
-Served to others it wants two things said: which folders a browser may have read (explorer.roots), and who may come in: whoever Streamlit's login lets in,
-or, said outright, everybody who reaches the address. What protects the server is set here and not left to a configuration file.
+Served to others it wants two things said: which folders a browser may have read (explorer.roots), and who may come in: whoever Streamlit's login lets in, of
+these only whom the operator names if any are named, or, said outright, everybody who reaches the address. What protects the server is set here and not left to a configuration file.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from explorer import roots
 from explorer.errors import Refused
 
 LOGIN = "LOSS_EXPLORER_LOGIN"  # "required": every page asks who is there first (explorer.ui.gate)
+GUESTS = "LOSS_EXPLORER_GUESTS"  # e-mail addresses with commas: who has logged in has to be one of them; empty: all are welcome
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NEEDED = ("redirect_uri", "cookie_secret")  # of [auth]; the rest may stand under a provider's name
 _ALWAYS = {
@@ -48,10 +50,13 @@ def alone(port: int) -> Start:
     return Start(_flags("127.0.0.1", port, LOOPBACK), {})
 
 
-def served(port: int, *, address: str, folders: Sequence[Path], hosts: Sequence[str], login: bool, secrets: Path) -> Start:
+def served(
+    port: int, *, address: str, folders: Sequence[Path], hosts: Sequence[str], login: bool, secrets: Path, guests: Sequence[str] = ()
+) -> Start:
     """For others. Refused without folders, and when a login is wanted that is not set up.
 
-    hosts: names, besides this machine's own, by which browsers reach it. secrets: the file with Streamlit's [auth].
+    hosts: names, besides this machine's own, by which browsers reach it. secrets: the file with Streamlit's [auth]. guests: e-mail addresses; when there
+    are any, nobody else who logs in is let in.
     """
     if not folders:
         raise Refused("--serve lets others read checkpoints here: name the folders that they may read, each with --root.")
@@ -62,16 +67,20 @@ def served(port: int, *, address: str, folders: Sequence[Path], hosts: Sequence[
             raise Refused(f"{folder} is the whole disk. Name the folders with --root that hold checkpoints and their data.")
         if os.pathsep in str(folder.resolve()):
             raise Refused(f"{folder} has a {os.pathsep!r} in its name, which separates the folders here. Rename it.")
+    for guest in guests:
+        if not re.fullmatch(r"[^@\s,]+@[^@\s,]+", guest):
+            raise Refused(f"{guest!r} is no e-mail address. Name with --allow-user whom your login provider knows as name@example.org.")
+    if guests and not login:
+        raise Refused("--allow-user needs to know who comes, and --no-login asks nobody. Leave one of them out.")
     warnings = ["Everything that this store holds is shown to whoever comes in; --home gives the server a store of its own."]
-    environment = {roots.VARIABLE: os.pathsep.join(str(f.resolve()) for f in folders), LOGIN: "required" if login else "no"}
+    environment = {roots.VARIABLE: os.pathsep.join(str(f.resolve()) for f in folders), LOGIN: "required" if login else "no", GUESTS: ",".join(guests)}
     names, extra = [*LOOPBACK, *_own_names(), *hosts], ()
     if login:
         redirect = urlsplit(_redirect(secrets))
         names.append(redirect.hostname or "")
         extra = (f"--secrets.files={secrets.resolve()}",)
-        warnings.append(
-            f"Whoever your login provider lets in may use it. The login is for {redirect.scheme}://{redirect.netloc}, and for no other address."
-        )
+        who = f"{', '.join(guests)} may use it, nobody else" if guests else "Whoever your login provider lets in may use it; --allow-user says who"
+        warnings.append(f"{who}. The login is for {redirect.scheme}://{redirect.netloc}, and for no other address.")
     else:
         warnings.insert(0, f"NO LOGIN: everybody who reaches port {port} of this machine may look, upload, and start computations.")
     warnings.append("The connection is not encrypted: put a proxy with TLS before it where others share the network.")

@@ -76,7 +76,7 @@ def test_serving_without_a_login_says_so_first(grounds):
     """In words that nobody overlooks."""
     start = started(grounds)
     assert start.warnings[0].startswith("NO LOGIN")
-    assert start.environment == {roots.VARIABLE: str(grounds / "open"), serve.LOGIN: "no"}
+    assert start.environment == {roots.VARIABLE: str(grounds / "open"), serve.LOGIN: "no", serve.GUESTS: ""}
 
 
 def test_serving_wants_folders(grounds):
@@ -113,7 +113,30 @@ def test_a_login_reaches_streamlit_and_every_page(grounds, secrets, monkeypatch)
     assert not any("NO LOGIN" in w for w in start.warnings)
 
 
-@pytest.mark.parametrize("flag", [["--root", "."], ["--no-login"], ["--host", "x"], ["--address", "::"]])
+def test_named_guests_reach_every_page(grounds, secrets, monkeypatch):
+    """And nobody inherits a list from the shell that no flag named."""
+    monkeypatch.setattr(serve, "find_spec", lambda name: name)
+    start = started(grounds, login=True, secrets=secrets, guests=["a@example.org", "b@example.org"])
+    assert start.environment[serve.GUESTS] == "a@example.org,b@example.org"
+    assert any("a@example.org, b@example.org may use it, nobody else" in w for w in start.warnings)
+    monkeypatch.setenv(serve.GUESTS, "c@example.org")
+    assert started(grounds, login=True, secrets=secrets).environment[serve.GUESTS] == ""
+
+
+@pytest.mark.parametrize("guest", ["", "ada", "@example.org", "a@b,c@d", "a @example.org"])
+def test_a_guest_is_an_address(guest, grounds, secrets):
+    """An empty one would let everybody in."""
+    with pytest.raises(Refused, match="no e-mail address"):
+        started(grounds, login=True, secrets=secrets, guests=[guest])
+
+
+def test_guests_without_a_login_are_refused(grounds):
+    """Nobody would be asked."""
+    with pytest.raises(Refused, match="--no-login asks nobody"):
+        started(grounds, login=False, guests=["a@example.org"])
+
+
+@pytest.mark.parametrize("flag", [["--root", "."], ["--no-login"], ["--allow-user", "a@example.org"], ["--host", "x"], ["--address", "::"]])
 def test_what_belongs_to_serve_is_refused_without_it(flag):
     """A forgotten --serve is not guessed."""
     result = CliRunner().invoke(app, ["app", *flag])

@@ -29,6 +29,9 @@ def run_app(
     root: Annotated[list[Path] | None, typer.Option(help="With --serve: a folder from which a browser may have checkpoints and data read.")] = None,
     no_login: Annotated[bool, typer.Option("--no-login", help="With --serve: let everybody in who reaches the address.")] = False,
     secrets: Annotated[Path | None, typer.Option(help="With --serve: the file with Streamlit's [auth] [default: ~/.streamlit/secrets.toml].")] = None,
+    allow_user: Annotated[
+        list[str] | None, typer.Option(help="With --serve: an e-mail address that may come in [default: whoever the login lets in].")
+    ] = None,
     host: Annotated[list[str] | None, typer.Option(help="With --serve: another name under which browsers reach this machine, a proxy's say.")] = None,
     address: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "0.0.0.0",
 ) -> None:
@@ -40,8 +43,10 @@ def run_app(
             from explorer.devices import device_for
 
             device_for(device)
-        if not serve and (root or no_login or secrets or host or address != "0.0.0.0"):
-            raise Refused("--root, --no-login, --secrets, --host and --address belong to --serve. Without it the app is for this machine alone.")
+        if not serve and (root or no_login or secrets or allow_user or host or address != "0.0.0.0"):
+            raise Refused(
+                "--root, --no-login, --secrets, --allow-user, --host and --address belong to --serve. Without it the app is for this machine alone."
+            )
         start = (
             serving.served(
                 port,
@@ -50,6 +55,7 @@ def run_app(
                 hosts=host or [],
                 login=not no_login,
                 secrets=secrets or Path.home() / ".streamlit" / "secrets.toml",
+                guests=allow_user or [],
             )
             if serve
             else serving.alone(port)

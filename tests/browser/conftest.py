@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -41,27 +41,16 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         asked = (str(script), args, tuple(sorted((env or {}).items())))
         if asked not in known:
             log = tmp_path_factory.mktemp("server") / "log.txt"
-            port = _free_port()
+            port = free_port()
             settings = {"address": "127.0.0.1", "port": str(port), "headless": "true", "fileWatcherType": "none"}
             flags = [f"--server.{name}={value}" for name, value in settings.items()] + ["--browser.gatherUsageStats=false"]
-            with log.open("wb") as out:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "streamlit", "run", str(script), *flags, *args],
-                    cwd=ROOT,
-                    env=os.environ | ONE_THREAD | dict(env or {}),
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # its own process group, so that its workers end with it
-                )
-            running.append(process)
-            _wait(process, port, log)
+            running.append(begin(["streamlit", "run", str(script), *flags, *args], port, log, env or {}))
             known[asked] = f"http://127.0.0.1:{port}"
         return known[asked]
 
     yield start
     for process in running:
-        _end(process)
+        end(process)
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +102,24 @@ def page(open_page: OpenPage) -> Page:
     return open_page()
 
 
-def _free_port() -> int:
+def begin(module: Sequence[str], port: int, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """`python -m module …` as a server, once it answers."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module],
+            cwd=ROOT,
+            env=os.environ | ONE_THREAD | dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # its own process group, so that its workers end with it
+        )
+    _wait(process, port, log)
+    return process
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
@@ -128,11 +134,11 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
                     return
         except (URLError, TimeoutError, ConnectionError):
             time.sleep(0.05)  # between two attempts to connect; nothing to be told by
-    _end(process)
+    end(process)
     pytest.fail(f"The server did not answer within {START:.0f} s:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End the whole group, also what the server started and left behind."""
     for how, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
         try:
