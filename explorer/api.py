@@ -36,6 +36,7 @@ from explorer.look import recognise
 from explorer.matched import Matched
 from explorer.matching import Progress, quiet
 from explorer.measured import AlignedModels, Line, Pair, Plane
+from explorer.metrics import PLAIN, SCORED
 from explorer.places import home as default_home
 from explorer.places import made_at, matched_at
 from explorer.points import Points
@@ -246,6 +247,7 @@ def landscape(
     samples: int = 0,
     buffers: Buffers = "recalibrate",
     loss: str = "",
+    scores: bool = False,
     report: Reporter = _silent,
     home: Path | None = None,
     device: str = "cpu",
@@ -253,11 +255,12 @@ def landscape(
     """Measure the plane through three models, or the one closest to more, at size × size points. Further arguments as in `interpolate`.
 
     `refine`: only where the picture needs it (sample/surface), with a certificate; `size` does not count then.
-    `margin`: how far the picture reaches beyond the models on every side, as a share of its longer side.
+    `margin`: how far the picture reaches beyond the models on every side, as a share of its longer side. `scores`: the Brier score and the confidence
+    are measured, too (explorer.metrics says what a plane can be drawn by).
     """
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(models[0], problem)
     chart = methods.method("chart", "plane", {"margin": margin})
-    field = Field(under(spec, loss), tuple(map(loaded, models)), chart, split=split, samples=samples, buffers=buffers)
+    field = Field(under(spec, loss), tuple(map(loaded, models)), chart, split, samples, buffers=buffers, metrics=SCORED if scores else PLAIN)
     return _plane(field, size, refine, report, home, device)
 
 
@@ -275,6 +278,7 @@ def landscape_around(
     samples: int = 0,
     buffers: Buffers = "recalibrate",
     loss: str = "",
+    scores: bool = False,
     report: Reporter = _silent,
     home: Path | None = None,
     device: str = "cpu",
@@ -289,7 +293,8 @@ def landscape_around(
     else:
         corners = (loaded(model), *map(loaded, towards))
     chart = methods.method("chart", "directions", {"extent": extent})
-    return _plane(Field(under(spec, loss), corners, chart, split=split, samples=samples, buffers=buffers), size, refine, report, home, device)
+    field = Field(under(spec, loss), corners, chart, split, samples, buffers=buffers, metrics=SCORED if scores else PLAIN)
+    return _plane(field, size, refine, report, home, device)
 
 
 def _plane(field: Field, size: int, refine: bool, report: Reporter, home: Path | None, device: str) -> Plane:

@@ -38,10 +38,12 @@ from explorer.devices import clocked, halved, in_memory, precisely
 from explorer.epilogues import joined, joins
 from explorer.errors import Refused
 from explorer.graphs import Replayed
+from explorer.metrics import PLAIN, SCORED
 from explorer.norms import has_batch_norm, recalibrate, repair_towards, repaired, within_hull
 from explorer.points import Array
 from explorer.problem import Problem
 from explorer.repair import Repair
+from explorer.scores import scores
 from explorer.shortcuts import Shortcuts, channels_go_last
 from explorer.spec import Attack, Buffers, Precision, SplitName
 from explorer.weights import Weights, Without, mix
@@ -113,8 +115,10 @@ class Evaluate:
             raise Refused(
                 f"What is taken for what can be told of classes alone, and the loss here is {problem.spec.loss}. Choose the metrics loss, error."
             )
-        if not confusion and (unknown := set(self.metrics) - {"loss", "error"}):
-            raise Refused(f"There is no metric {sorted(unknown)[0]!r}. Metrics: loss, error; or confusion alone.")
+        if not confusion and (unknown := set(self.metrics) - set(SCORED)):
+            raise Refused(f"There is no metric {sorted(unknown)[0]!r} to measure. Metrics: {', '.join(SCORED)}; or confusion alone.")
+        if not set(self.metrics) <= {*PLAIN, "confusion"} and methods.targets_of(problem.spec.loss) not in ("classes", "masked"):
+            raise Refused(f"A Brier score and a confidence want classes, and the loss here is {problem.spec.loss}. Choose the metrics loss, error.")
         blocks = min(blocks, n)
         self.block = torch.arange(n) % blocks  # the split's order is random already
         classes = len(problem.classes)
@@ -260,7 +264,12 @@ class Evaluate:
             else:
                 # A network that answers NaN has not answered: neither right nor wrong.
                 lost = ~torch.isfinite(outputs).flatten(1).all(dim=1)
-                items = self.problem.wrong(outputs, targets).to(self._work).masked_fill(lost[:, None], torch.nan)
+                if metric == "error":
+                    items = self.problem.wrong(outputs, targets)
+                else:
+                    assert metric in ("brier", "confidence")
+                    items = scores(metric, outputs, targets, masked=methods.targets_of(self.problem.spec.loss) == "masked")
+                items = items.to(self._work).masked_fill(lost[:, None], torch.nan)
             found.append(items.sum(dim=1))
         return torch.stack(found)
 

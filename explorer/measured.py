@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 
+from explorer import metrics
 from explorer.errors import Refused
 from explorer.figures import line as line_figure
 from explorer.figures import plane as plane_figure
@@ -80,7 +81,7 @@ class Plane:
     window: Window
 
     def surface(self, metric: str = "loss") -> Surface:
-        """The values by their distances along both axes; errors are in percent."""
+        """The values of any metric that the plane was measured for (explorer.metrics) by their distances along both axes; shares are in percent."""
         return self._seen(metric)[0]
 
     def certificate(self, metric: str = "loss") -> Certificate | None:
@@ -88,19 +89,19 @@ class Plane:
         return self._seen(metric)[1]
 
     def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
-        index, scale = self.run.field.metrics.index(metric), units.scale(metric)
+        measured = self.run.field.metrics
         options = self.run.sampler.kwargs()
         if isinstance(size := options.get("size"), int):
-            return plane_figure.surface(self.points, index, self.window, size, scale=scale), None
+            return plane_figure.cells(self.points, measured, metric, self.window, size), None
         finest = options["finest"]
         assert isinstance(finest, int)
-        return plane_figure.smooth(self.points, index, self.window, finest, scale=scale, relative=metric == "loss")
+        return plane_figure.previewed(self.points, measured, metric, self.window, finest)
 
     def table(self) -> pd.DataFrame:
         """One row for each point: its distances x and y in the plane, and the mean of each metric."""
         x, y = self.window.places(self.points.coords).T
-        means = self.points.means()
-        return pd.DataFrame({"x": x, "y": y, **{m: means[:, i] for i, m in enumerate(self.run.field.metrics)}})
+        field = self.run.field
+        return pd.DataFrame({"x": x, "y": y, **{m: metrics.means(self.points, field.metrics, m) for m in metrics.given(field)}})
 
     def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
         """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
@@ -110,13 +111,15 @@ class Plane:
             Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)
         ]
         drawn, certificate = self._seen(metric)
-        made = f"{len(self.points)} measured points" if drawn.guess is None else certified(certificate, drawn.measured, unit="%").rstrip(".")
+        scale, unit = units.scale(metric), units.of_level(self.run.field.problem, metric)
+        sure = certified(certificate, drawn.measured, scale=scale, unit=unit).rstrip(".")
+        made = f"{len(self.points)} measured points" if drawn.guess is None else sure
         return plane_figure.figure(
             drawn,
             markers,
             [],
             z_title=line_figure.y_title(self.run.field, metric),
-            title=f"{metric} in the plane of {', '.join(m.name for m in markers)}",
+            title=f"{metrics.find(metric).called} in the plane of {', '.join(m.name for m in markers)}",
             footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances between weights are true.",
             log=metric == "loss" if log is None else log,
         )

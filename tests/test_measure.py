@@ -105,7 +105,7 @@ def test_nothing_of_the_caller_is_changed(tiny, corners):
 
 def test_an_unknown_metric_names_the_known_ones(tiny, corners):
     """Nobody has to guess."""
-    with pytest.raises(Refused, match="'f1'. Metrics: loss, error"):
+    with pytest.raises(Refused, match="'f1' to measure. Metrics: loss, error, brier"):
         Evaluate(tiny.problem, corners, metrics=("loss", "f1"))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer import digits
 from explorer.figures import units
 from explorer.figures.curve import INK, Curve
 from explorer.figures.plane import SCALE, Marker, Surface, Trace
+from explorer.metrics import Metric
 from explorer.points import Array
 
 WALL = {"showbackground": False, "gridcolor": "rgba(128,128,128,0.4)"}  # of a relief: seen on light and on dark pages
@@ -21,8 +23,8 @@ def sections(grid: Surface, x: float, y: float) -> tuple[Curve, Curve]:
     row, column = int(np.abs(grid.y - y).argmin()), int(np.abs(grid.x - x).argmin())
     across, up = np.isfinite(grid.z[row]) | grid.lost[row], np.isfinite(grid.z[:, column]) | grid.lost[:, column]
     return (
-        Curve(f"to the right, at height {grid.y[row]:.3g}", grid.x[across], grid.z[row, across]),
-        Curve(f"upwards, at {grid.x[column]:.3g} to the right", grid.y[up], grid.z[up, column]),
+        Curve(f"to the right, at height {_place(grid.y, row)}", grid.x[across], grid.z[row, across]),
+        Curve(f"upwards, at {_place(grid.x, column)} to the right", grid.y[up], grid.z[up, column]),
     )
 
 
@@ -96,14 +98,32 @@ def relief(
     return fig
 
 
-def explain(grid: Surface, markers: Sequence[Marker], *, metric: str, unit: str, around: bool, dimensions: int) -> str:
-    """The picture in words, from its numbers: where it is low and high, what lies between the models, and what it cannot show."""
+def explain(
+    grid: Surface,
+    markers: Sequence[Marker],
+    *,
+    metric: Metric,
+    unit: str,
+    around: bool,
+    dimensions: int,
+    interval: Callable[[int, int], tuple[float, float]] | None = None,
+) -> str:
+    """The picture in words, from its numbers: where it is best and worst, what lies between the models, and what it cannot show.
+
+    interval: the 95 % interval of the value of column i, row j.
+    """
     known = np.isfinite(grid.z)
     if not known.any():
         return "Nothing is measured yet."
-    j, i = np.unravel_index(np.nanargmin(grid.z), grid.z.shape)
-    low, high = float(np.nanmin(grid.z)), float(np.nanmax(grid.z))
-    lowest = f"The lowest measured {metric} is **{low:.4g}{units.after(unit)}** at ({grid.x[i]:.3g}, {grid.y[j]:.3g}), the highest {high:.4g}{units.after(unit)}."
+    sign, one, other = (-1.0, "highest", "lowest") if metric.good == "high" else (1.0, "lowest", "highest")
+
+    def told(j: int, i: int, mark: str = "") -> str:
+        known = float(grid.z[j, i])
+        value, low, high = digits.of(known, *interval(i, j)) if interval is not None else (digits.number(known), "", "")
+        return f"{mark}{value}{units.after(unit)}{mark}{low and f' [{low}, {high}]'}"
+
+    (j, i), worst = (divmod(int(find(sign * grid.z)), len(grid.x)) for find in (np.nanargmin, np.nanargmax))
+    lowest = f"The {one} measured {metric.called} is {told(j, i, '**')} at ({_place(grid.x, i)}, {_place(grid.y, j)}), the {other} {told(*worst)}."
     at = [(m, float(height(grid, np.array([m.x]), np.array([m.y]))[0])) for m in markers if m.outside <= 1e-6 * np.ptp(grid.x)]
     at = [(m, value) for m, value in at if np.isfinite(value)]
     nearest = min(at, key=lambda pair: np.hypot(pair[0].x - grid.x[i], pair[0].y - grid.y[j]), default=None)
@@ -111,21 +131,23 @@ def explain(grid: Surface, markers: Sequence[Marker], *, metric: str, unit: str,
         far = float(np.hypot(nearest[0].x - grid.x[i], nearest[0].y - grid.y[j]))
         step = float(grid.x[1] - grid.x[0])
         where = f"in the cell of {nearest[0].name}" if far <= step else f"{far:.3g} away from {nearest[0].name}, the nearest of the models"
-        lowest += f" The lowest place lies {where}."
+        lowest += f" The {one} place lies {where}."
     between: list[str] = []
     for k, (a, _) in enumerate(at):
         for b, _ in at[k + 1 :]:
             t = np.linspace(0, 1, 65)
-            line = height(grid, a.x + t * (b.x - a.x), a.y + t * (b.y - a.y))
+            line = sign * height(grid, a.x + t * (b.x - a.x), a.y + t * (b.y - a.y))
             if np.isfinite(line).all():
                 rise = float((line - ((1 - t) * line[0] + t * line[-1])).max())
-                between.append(f"{a.name} and {b.name} {max(rise, 0.0):.3g}")
+                between.append(f"{a.name} and {b.name} {max(rise, 0.0):.2g}")
+    what = "rise above" if sign > 0 else "fall below"
+    gap = "points" if metric.percent else unit
     ridges = (
-        f" Read off the cells, the rise above the straight line is{f', in {unit}' if unit else ''}: {'; '.join(between)}."
-        if between and not around
+        f" Read off the cells, the {what} the straight line is{f', in {gap}' if gap else ''}: {'; '.join(between)}."
+        if between and not around and metric.good
         else ""
     )
-    lost = f" In {int(grid.lost.sum())} cells the {metric} is no finite number." if grid.lost.any() else ""
+    lost = f" In {int(grid.lost.sum())} cells the {metric.called} is no finite number." if grid.lost.any() else ""
     limits = (
         f"This is one plane of {dimensions:,} dimensions, its values those at the middle of each cell. "
         + (
@@ -136,3 +158,9 @@ def explain(grid: Surface, markers: Sequence[Marker], *, metric: str, unit: str,
         + " Exact barriers with intervals are on the line between two models."
     )
     return f"{lowest}{ridges}{lost}\n\n{limits}"
+
+
+def _place(axis: Array, k: int) -> str:
+    """Where a cell is along an axis, to a tenth of a cell."""
+    half = (axis[1] - axis[0]) / 2
+    return digits.of(float(axis[k]), float(axis[k] - half), float(axis[k] + half))[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer import methods
+from explorer import methods, metrics
 from explorer.figures import curve as curve_figure
 from explorer.figures import units
 from explorer.figures.curve import Curve, Peak
@@ -79,7 +79,7 @@ def told(field: Field) -> tuple[str, ...]:
 def called(field: Field, metric: str) -> str:
     """What a metric is under the field's loss: without targets, how far the first model's answers are, and how often its choice is not taken."""
     if methods.targets_of(field.problem.loss) != "reference":
-        return metric
+        return metrics.find(metric).called
     return f"{field.problem.loss.replace('_', ' ') if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
 
 

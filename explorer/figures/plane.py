@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from textwrap import wrap
 from typing import NamedTuple
@@ -11,8 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.figures import units
 from explorer.figures.curve import INK
 from explorer.frame import Window
+from explorer.metrics import column, find, value
 from explorer.points import Array, Points
 from explorer.preview import Certificate, Mask, preview
 
@@ -84,6 +86,24 @@ def smooth(
     z, measured = scale * found.values.T, found.measured.T
     begun = bool(np.isfinite(z[~measured]).any()) or bool(measured.all())
     return Surface(x, y, z, np.isnan(z) & (measured | begun), ~measured), found.certificate
+
+
+def cells(points: Points, measured: Sequence[str], metric: str, window: Window, size: int) -> Surface:
+    """The grid of one metric as it is shown (explorer.metrics), `measured` being what the points hold sums of."""
+    return _shown(surface(column(points, measured, metric), 0, window, size, scale=units.scale(metric)), metric)
+
+
+def previewed(points: Points, measured: Sequence[str], metric: str, window: Window, size: int) -> tuple[Surface, Certificate | None]:
+    """The preview of one metric as it is shown, and its certificate. A spline of the loss is one of the logarithm of its exponential."""
+    drawn, certificate = smooth(column(points, measured, metric), 0, window, size, scale=units.scale(metric), relative=metric == "loss")
+    if certificate is not None and find(metric).exponential:
+        certificate = replace(certificate, relative=True)
+    return _shown(drawn, metric), certificate
+
+
+def _shown(grid: Surface, metric: str) -> Surface:
+    z = value(metric, grid.z)
+    return replace(grid, z=np.where(np.isinf(z), np.nan, z), lost=grid.lost | np.isinf(z))
 
 
 def figure(

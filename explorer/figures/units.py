@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from explorer import methods
+from explorer import methods, metrics
 from explorer.spec import ProblemSpec
 
 
 def scale(metric: str) -> float:
     """What a number of the metric is multiplied by to be shown."""
-    return 100.0 if metric == "error" else 1.0
+    return 100.0 if metrics.find(metric).percent else 1.0
 
 
 def of_level(problem: ProblemSpec, metric: str) -> str:
-    """The unit of a value of the metric; "" where the problem's loss has none."""
-    return "%" if metric == "error" else methods.unit_of(problem.loss)
+    """The unit of a value of the metric; "" where it, or the problem's loss, has none."""
+    if metric == "overconfidence":
+        return "points"
+    return "%" if metrics.find(metric).percent else methods.unit_of(problem.loss) if metric == "loss" else ""
 
 
 def of_gap(problem: ProblemSpec, metric: str) -> str:

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from explorer import methods
 from explorer.errors import Refused
+from explorer.metrics import field_for
 from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
 from explorer.store import RunStore
 from explorer.ui import forms, losses
@@ -41,6 +42,11 @@ def towards(problem: ProblemSpec, corners: tuple[Recipe, ...], extent: float, *,
 def with_samples(run: Run, samples: int) -> Run:
     """The same plane measured on other samples of the split; 0: on all."""
     return replace(run, field=replace(run.field, samples=samples))
+
+
+def measured_for(run: Run, metric: str) -> Run:
+    """The same plane measured for a metric: the plane itself where its points give it."""
+    return replace(run, field=field_for(run.field, metric))
 
 
 def refined(run: Run) -> Run:
@@ -91,7 +97,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
     with st.container(border=True):
-        one, two, go = st.columns([4, 8, 3], vertical_alignment="bottom")
+        one, two, go = st.columns([7, 16, 4], vertical_alignment="bottom")
         with one:
             start = [key_of(c) for c in corners] or [st.query_params.get("a", "")]
             here = family_of(store, every, start[0])
@@ -111,11 +117,12 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
             asked = [towards(family.problem, tuple(wanted), _extent(first, key, st.container()))]
         elif kind and len(wanted) >= 3:
             asked = [through(family.problem, tuple(wanted))]
-        problem = losses.choose(family.problem, first.field.problem if first else None, key=key)
-        asked = [replace(run, field=replace(run.field, problem=problem)) for run in asked]
         beside = False
-        left, right = st.columns([1, 3], vertical_alignment="bottom")
+        left, middle, right = st.columns(3, vertical_alignment="bottom")
         with left:
+            problem = losses.choose(family.problem, first.field.problem if first else None, key=key)
+        asked = [replace(run, field=replace(run.field, problem=problem)) for run in asked]
+        with middle:
             samples = st.selectbox(
                 "Samples",
                 SAMPLES,

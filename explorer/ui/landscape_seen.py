@@ -8,15 +8,15 @@ from typing import cast
 import numpy as np
 import streamlit as st
 
-from explorer import arc, methods
+from explorer import arc, methods, metrics
 from explorer.arc import Place
 from explorer.errors import Refused
 from explorer.figures import units
 from explorer.figures.certificate import certified
 from explorer.figures.curve import PALETTE
-from explorer.figures.plane import Marker, Surface, Trace, smooth, surface
+from explorer.figures.plane import Marker, Surface, Trace, cells, previewed
 from explorer.frame import Window
-from explorer.points import Points
+from explorer.points import Array, Points
 from explorer.preview import Certificate
 from explorer.spec import Field, Recipe, Run, Study
 from explorer.status import Status
@@ -66,8 +66,13 @@ class Style:
 
     @property
     def scale(self) -> float:
-        """What values are multiplied by; errors are shown in percent."""
+        """What values are multiplied by; shares are shown in percent."""
         return units.scale(self.metric)
+
+    def interval(self, field: Field, points: Points) -> tuple[Array, Array]:
+        """(K,) ends of the points' pointwise 95 % intervals, as they are shown."""
+        low, high = metrics.interval(points, field.metrics, self.metric)
+        return self.scale * low, self.scale * high
 
 
 @dataclass(frozen=True)
@@ -119,13 +124,12 @@ def look(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) 
         st.error(str(refusal), icon=":material/error:")
         return None
     points, _ = store.points(field.id)
-    metric = field.metrics.index(style.metric)
     sizes = [size for size in SIZES if size <= picture.size]
-    grids = [surface(points, metric, window, size, scale=style.scale) for size in sizes]
+    grids = [cells(points, field.metrics, style.metric, window, size) for size in sizes]
     whole = next((g for g in reversed(grids) if g.measured == g.z.size), grids[0])
     drawn, certificate = grids[-1], None
     if style.smooth:
-        drawn, certificate = smooth(points, metric, window, FINEST, scale=style.scale, relative=style.metric == "loss")
+        drawn, certificate = previewed(points, field.metrics, style.metric, window, FINEST)
     return Seen(
         field,
         facts,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer import metrics
 from explorer.figures import curve as curve_figure
 from explorer.figures import landscape, line
 from explorer.figures import plane as plane_figure
@@ -46,7 +49,7 @@ def takeaway(store: RunStore, pictures: list[Picture], style: Style) -> None:
         compare=compare,
         data=lambda: _table(ready).to_csv(index=False),
         picture=lambda: _html(shown, there, style),
-        code="\n\n".join(program(p.run) for p in pictures),
+        code="\n\n".join(program(p.run, style.metric) for p in pictures),
         link=address.link("landscape", runs=",".join(p.run.id for p in pictures)),
         more=lambda: download(
             "Parquet", lambda: _parquet(_table(ready)), "plane.parquet", icon=":material/table:", key="plane-parquet", width="content"
@@ -57,13 +60,21 @@ def takeaway(store: RunStore, pictures: list[Picture], style: Style) -> None:
 def words(there: Seen, style: Style) -> str:
     """A plane in words."""
     count = there.facts.facts.get("parameters", 0)
+    coords, last = there.points.coords, len(there.whole.x) - 1
+
+    def interval(i: int, j: int) -> tuple[float, float]:
+        k = int(np.abs(coords - np.array([i, j]) / last).max(axis=1).argmin())
+        low, high = style.interval(there.field, replace(there.points, coords=coords[[k]], values=there.points.values[[k]]))
+        return float(low[0]), float(high[0])
+
     return landscape.explain(
         there.whole,
         there.markers,
-        metric=style.metric,
+        metric=metrics.find(style.metric),
         unit=style.unit,
         around=landscape_form.is_around(there.field),
         dimensions=int(count) if isinstance(count, int) else 0,
+        interval=interval,
     )
 
 
@@ -72,7 +83,7 @@ def _table(ready: list[tuple[Picture, Seen]]) -> pd.DataFrame:
     for picture, there in ready:
         places = there.window.places(there.points.coords)
         columns: dict[str, Array] = {"x": places[:, 0], "y": places[:, 1], "u": there.points.coords[:, 0], "v": there.points.coords[:, 1]}
-        columns |= {m: there.points.means()[:, i] for i, m in enumerate(there.field.metrics)}
+        columns |= {m: metrics.means(there.points, there.field.metrics, m) for m in metrics.given(there.field)}
         frames.append(pd.DataFrame({"plane": picture.name, **columns}))
     return pd.concat(frames)
 
@@ -89,17 +100,19 @@ def _html(picture: Picture, there: Seen, style: Style) -> str:
         there.markers,
         there.traces,
         z_title=line.y_title(there.field, style.metric),
-        title=f"{style.metric} in the plane {picture.name}",
+        title=f"{metrics.find(style.metric).called} in the plane {picture.name}",
         footnote=there.caption(style),
         log=style.log,
     )
     return curve_figure.html(figure)
 
 
-def program(run: Run) -> str:
+def program(run: Run, metric: str = "loss") -> str:
     """Python that measures the plane again, and looks closer where the picture needs it."""
     field = run.field
-    how = f"    problem={code.problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n    refine=True,\n)"
+    how = f"    problem={code.problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n    refine=True,\n"
+    how += "    scores=True,\n)" if field.metrics == metrics.SCORED else ")"
+    shown = "" if metric == "loss" else repr(metric)
     if landscape_form.is_around(field):
         first, second = field.corners[1:]
         if isinstance(first, Shifted):
@@ -110,4 +123,4 @@ def program(run: Run) -> str:
     else:
         corners = "".join(f"    {code.model(c)},\n" for c in field.corners)
         call = f"landscape(\n{corners}    margin={field.chart['margin']},\n{how}"
-    return code.program(f"plane = {call}\nprint(plane.certificate())\nplane.figure().show()")
+    return code.program(f"plane = {call}\nprint(plane.certificate({shown}))\nplane.figure({shown}).show()")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer import metrics
 from explorer.figures import landscape, line, units
+from explorer.points import Points
 from explorer.spec import Field, Recipe, Run
 from explorer.status import duration
 from explorer.store import RunStore
@@ -31,11 +32,16 @@ MOST_SHOWN = 4
 SMOOTH = "smooth preview"
 
 
-def show(store: RunStore, runs: list[Run]) -> None:
+def show(store: RunStore, asked_for: list[Run]) -> None:
     """The pictures side by side; for a single one its words and cross-sections too; and the model at the picked place."""
-    pictures = [Picture(run, finest(store, run)) for run in runs[:MOST_SHOWN]]
+    asked_for = asked_for[:MOST_SHOWN]
+    style, others = _controls(store, asked_for)
+    runs = [landscape_form.measured_for(run, style.metric) for run in asked_for]
+    for plain, run in zip(asked_for, runs, strict=True):
+        if store.status(run.id) is None and run != plain and patience.quick(store, plain.field, COARSE**2):
+            shell.want(run)
+    pictures = [Picture(run, finest(store, run)) for run in runs]
     first = runs[0].field
-    style, others = _controls(store, first, runs)
     asked = _asked(runs)
     if asked is not None and not active(store, pictures):
         inspect_once(store, *asked)
@@ -44,34 +50,61 @@ def show(store: RunStore, runs: list[Run]) -> None:
     busy = _busy(store, pictures, runs)
     live(_live, every=POLL_S, busy=busy)(store, runs, pictures, style, others, busy)
     takeaway(store, pictures, style)
-    if len(pictures) == 1 and (there := look(store, pictures[0], style, [])) is not None:
-        shape.topology(there.whole, there.points, first.metrics.index(style.metric), scale=style.scale, unit=style.unit)
+    if len(pictures) == 1 and (there := look(store, pictures[0], _low(style, first), [])) is not None:
+        style = _low(style, first)
+        low, high = style.interval(first, there.points)
+        half = (high - low)[np.isfinite(high - low)] / 2
+        shape.topology(there.whole, float(np.median(half)) if half.size else 0.0, metric=line.called(first, style.metric), unit=style.unit)
         corners = landscape_form.models_of(first)
         shape.sharpness(store, first, corners)
         shape.spectrum(store, first, corners)
 
 
-def _controls(store: RunStore, field: Field, runs: list[Run]) -> tuple[Style, list[Recipe]]:
-    """How the person wants to see it, and what else in it."""
-    one, two, three, four, five = st.columns([4, 4, 4, 7, 5], vertical_alignment="center")
-    with one:
-        metric = _choice("Metric", field.metrics, key="metric")
-    with two:
-        log = st.toggle(
-            "Logarithmic", value=metric == "loss", key=f"log-{metric}", help="Colours and heights. A loss far from the models is many times as high."
+def _low(style: Style, field: Field) -> Style:
+    """The same picture by a metric whose minima are worth to be counted."""
+    metric = "error" if style.metric == "accuracy" else style.metric if metrics.find(style.metric).good == "low" else "loss"
+    return replace(style, metric=metric, unit=units.of_level(field.problem, metric))
+
+
+def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
+    """How the person wants to see it, and what else in it; a row that wraps."""
+    field = runs[0].field
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        metric = _metric(field)
+        good = metrics.find(metric).good
+        log = good != "" and st.toggle(
+            "Logarithmic",
+            value=metric in ("loss", "perplexity"),
+            key=f"log-{metric}",
+            width="content",
+            help="Colours and heights. A loss far from the models is many times as high.",
         )
-    with three:
         kind = _choice("Picture", ("map", "relief"), key="picture")
-    with four:
         values = _choice("Values", (SMOOTH, "measured cells"), key="values")
-    with five:
         others = _others(store, field, runs)
     return Style(metric, units.of_level(field.problem, metric), log, kind == "relief", values == SMOOTH), others
 
 
+def _metric(field: Field) -> str:
+    """Which metric, by its name in the address."""
+    offered = metrics.offered(field.problem)
+    asked = address.get("metric")
+    key = f"landscape-metric-{asked}-{field.problem.id}"
+    return st.selectbox(
+        "Metric",
+        offered,
+        index=offered.index(asked) if asked in offered else 0,
+        format_func=lambda m: units.titled(line.called(field, m), units.of_level(field.problem, m)),
+        key=key,
+        on_change=lambda: address.put(metric=st.session_state[key]),
+        label_visibility="collapsed",
+        width=180,
+    )
+
+
 def _choice(label: str, options: Sequence[str], *, key: str) -> str:
     """One of a few, kept in the address."""
-    chosen = st.segmented_control(label, options, default=options[0], key=key, bind="query-params", label_visibility="collapsed")
+    chosen = st.segmented_control(label, options, default=options[0], key=key, bind="query-params", label_visibility="collapsed", width="content")
     return chosen or options[0]
 
 
@@ -85,7 +118,7 @@ def _others(store: RunStore, field: Field, runs: list[Run]) -> list[Recipe]:
     labels = {k: m.name or m.id for k, m in known.items()}
     chosen = st.multiselect(
         "Draw other models, too", list(known), format_func=labels.__getitem__, key=f"others-{runs[0].id}", placeholder="Draw other models, too",
-        label_visibility="collapsed", help="Where they stand over or under this plane.",
+        label_visibility="collapsed", help="Where they stand over or under this plane.", width=210,
     )  # fmt: skip
     return [known[k] for k in chosen]
 
@@ -195,7 +228,7 @@ def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: 
         there.traces,
         key=f"landscape-{picture.run.id}",
         z_title=line.y_title(there.field, style.metric),
-        alt=f"{style.metric} in the plane {picture.name}.",
+        alt=f"{line.called(there.field, style.metric)} in the plane {picture.name}.",
         pick=pick,
         on_pick=picked,
         log=style.log,
@@ -246,8 +279,8 @@ def _snapshots(there: Seen, style: Style) -> None:
     alone = there.facts.facts.get("alone")
     if not isinstance(alone, list):
         return
-    index = there.field.metrics.index(style.metric)
-    own = [style.scale * cast("list[float]", row)[index] for row in alone]
+    sums = np.array(alone, dtype=np.float64)[:, :, None]
+    own = style.scale * metrics.means(Points(sums[:, 0], sums, np.ones(1)), there.field.metrics, style.metric)
     x, y = there.window.frame.corners.T
     st.dataframe(
         pd.DataFrame(

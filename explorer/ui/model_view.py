@@ -15,11 +15,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer import digits, methods, perplexity, places
+from explorer import digits, methods, metrics, perplexity, places
 from explorer.figures import confusion, units
 from explorer.points import Array, Points
 from explorer.spec import Field, Fused, Make, Method, Run, Study
-from explorer.statistics import level
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import shell
@@ -116,25 +115,24 @@ def _key(at: At) -> str:
 
 
 def _quality(field: Field, point: Points) -> None:
-    free = methods.targets_of(field.problem.loss) == "reference"
-    for i, metric in enumerate(field.metrics):
-        if metric == "error" and not methods.classifies(field.problem.loss):
+    """Every metric that the point has, with its interval: how often it is right instead of how often it is wrong."""
+    classifies, free = methods.classifies(field.problem.loss), methods.targets_of(field.problem.loss) == "reference"
+    names = ["loss", *(["accuracy"] if classifies else []), *(m for m in ("brier", "confidence", "overconfidence") if m in metrics.given(field))]
+    for metric in names:
+        title = {"loss": field.problem.loss.replace("_", " "), "accuracy": "agreement"}[metric] if free else metrics.find(metric).called
+        scale, unit = units.scale(metric), units.of_level(field.problem, metric)
+        mean = scale * metrics.means(point, field.metrics, metric)[0]
+        low, high = (scale * end[0] for end in metrics.interval(point, field.metrics, metric))
+        if not np.isfinite(mean):
+            st.metric(f"{field.split} {title}", "diverged")
+            st.caption(f"The {title} here is not a finite number.")
             continue
-        found = level(point, i)
-        value, low, high = found.parts()
-        if metric == "error":
-            value, low, high = digits.of(*(100 * (1 - error) for error in (found.value, found.high, found.low)))
-            st.metric(f"{field.split} {'agreement' if free else 'accuracy'}", f"{value} %")
-            st.caption(f"95 % interval [{low}, {high}] %")
-        else:
-            finite, unit = np.isfinite(found.value), units.of_level(field.problem, "loss")
-            st.metric(
-                f"{field.split} {field.problem.loss.replace('_', ' ') if free else metric}", value + units.after(unit) if finite else "diverged"
-            )
-            st.caption(f"95 % interval [{low}, {high}]" if finite else "The loss here is not a finite number.")
-            if perplexity.applies(field.problem) and finite:
-                value, low, high = digits.of(*map(perplexity.of, (found.value, found.low, found.high)))
-                st.caption(f"Perplexity **{value}** [{low}, {high}]")
+        value, lower, upper = digits.of(mean, low, high)
+        st.metric(f"{field.split} {title}", value + units.after(unit))
+        st.caption(f"95 % interval [{lower}, {upper}]{units.after(unit)}")
+        if metric == "loss" and perplexity.applies(field.problem):
+            value, lower, upper = digits.of(*map(perplexity.of, (mean, low, high)))
+            st.caption(f"Perplexity **{value}** [{lower}, {upper}]")
 
 
 def _distances(store: RunStore, field: Field, at: At) -> None:

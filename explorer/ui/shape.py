@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -16,9 +15,7 @@ from explorer.figures import spectrum as spectrum_figure
 from explorer.figures import topology as topology_figure
 from explorer.figures import units
 from explorer.figures.plane import Surface
-from explorer.points import Points
 from explorer.spec import Field, Json, Recipe, Study
-from explorer.statistics import band
 from explorer.store import RunStore
 from explorer.topology import minima
 from explorer.ui import forms, shell, state
@@ -32,15 +29,12 @@ SCALES = {
 }
 
 
-def topology(grid: Surface, points: Points, metric: int, *, scale: float, unit: str) -> None:
-    """The minima of the measured surface, the passes between them, and which of them may be none."""
-    with st.expander("Minima and passes", icon=":material/terrain:"):
+def topology(grid: Surface, noise: float, *, metric: str, unit: str) -> None:
+    """The minima of the measured surface, the passes between them, and which of them may be none. noise: half a 95 % interval of its values."""
+    with st.expander(f"Minima and passes of the {metric}", icon=":material/terrain:"):
         if grid.measured < grid.z.size:
             st.caption("The minima are counted once the picture is measured throughout.")
             return
-        low, high = band(points, metric)
-        half = (high - low)[np.isfinite(high - low)] * scale / 2
-        noise = float(np.median(half)) if half.size else 0.0
         found = minima(grid.z)
         st.markdown(topology_figure.words(found, grid, unit=unit, noise=noise))
         left, right = st.columns(2)

@@ -145,3 +145,25 @@ def test_a_plane_without_labels_is_asked_for_in_the_form(visit, store, work, tin
     assert next(s for s in app.selectbox if s.label == "Loss").value == "divergence"
     alone = store.field(run.field.id).facts["alone"]
     assert alone[0][0] == pytest.approx(0, abs=1e-6) and min(row[0] for row in alone[1:]) > 0.01
+
+
+def test_a_plane_is_drawn_by_any_metric_of_its_problem(visit, store, work, tiny):
+    """Accuracy is made of what is there; for a Brier score the plane is measured again, by itself as it is quick, and picture, words and data follow."""
+    run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
+    store.want(run)
+    work()
+    app = visit("landscape", runs=run.id, metric="accuracy")
+    assert not app.exception
+    assert re.search(r"The highest measured accuracy is \*\*[\d.]+ %\*\* \[", words(app))
+    scored = landscape_form.measured_for(run, "brier")
+    assert landscape_form.measured_for(run, "accuracy") == run and store.status(scored.id) is None
+    app.selectbox(key=next(s.key for s in app.selectbox if s.label == "Metric")).select("brier").run()
+    assert store.status(scored.id).state == "waiting"
+    work()
+    app = visit("landscape", runs=run.id, metric="brier", at="0.5,0.5", of="0")
+    work()
+    app.run()
+    assert not app.exception
+    assert "The lowest measured Brier score is" in words(app)
+    assert {"test loss", "test accuracy", "test Brier score", "test overconfidence"} <= {m.label for m in app.metric}
+    assert "scores=True" in app.code[0].value and "figure('brier')" in app.code[0].value
