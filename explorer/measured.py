@@ -90,6 +90,10 @@ class Plane:
 
     def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
         measured = self.run.field.metrics
+        if metric not in (given := metrics.given(self.run.field)):
+            raise Refused(
+                f"This plane cannot be drawn by {metric!r}. It was measured for {', '.join(given)}; scores=True measures more, where there are classes."
+            )
         options = self.run.sampler.kwargs()
         if isinstance(size := options.get("size"), int):
             return plane_figure.cells(self.points, measured, metric, self.window, size), None

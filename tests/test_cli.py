@@ -211,8 +211,17 @@ def test_plane_writes_its_values(tiny, home, tmp_path):
     """Around one checkpoint: a row for each point, the lowest of them in the words."""
     assert "9 points" in run("plane", tiny.a, "--around", "random", "--size", "3", "-o", "seed=3", "--csv", tmp_path / "p.csv")
     rows = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
-    assert rows[0] == "x,y,loss,error"
+    assert rows[0] == "x,y,loss,error,accuracy"
     assert len(rows) == 10
+
+
+def test_plane_is_told_by_any_metric(tiny, home):
+    """In its unit, measured for it where it must be; what the problem does not have is refused with what it has."""
+    around = ("plane", tiny.a, "--around", "random", "--size", "3")
+    assert re.search(r"test accuracy from [\d.]+ at .* to [\d.]+ %", run(*around, "--metric", "accuracy"))
+    assert "test Brier score from 0." in run(*around, "--metric", "brier")
+    assert "loss, error, accuracy, perplexity" in run("plane", tiny.a, "--metric", "list")
+    assert "measured for loss, error, accuracy" in run(*around, "--metric", "perplexity", code=2)
 
 
 def test_plane_goes_from_one_checkpoint_towards_two(tiny, home, tmp_path):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from explorer import methods
+from explorer import methods, metrics
 from explorer.commands.arguments import (
     BuffersOption,
     DeviceOption,
@@ -44,6 +44,9 @@ def plane(
     samples: SamplesOption = 0,
     buffers: BuffersOption = Policy.recalibrate,
     loss: LossOption = "",
+    metric: Annotated[
+        str, typer.Option(help="What the picture shows and the words tell, such as accuracy or brier; `--metric list` shows all.")
+    ] = "loss",
     csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
     html: HtmlOption = None,
     device: DeviceOption = "auto",
@@ -58,6 +61,10 @@ def plane(
         if around == "list":
             print_methods("direct", methods.names("direct"))
             return
+        if metric == "list":
+            out.print(", ".join(metrics.METRICS))
+            return
+        scores = metrics.needed(metric) == metrics.SCORED
         for file in (html, csv):
             free(file)
         single = bool(around or towards)
@@ -83,20 +90,22 @@ def plane(
                 samples=samples,
                 buffers=buffers.value,
                 loss=loss,
+                scores=scores,
                 report=report,
                 home=home,
                 device=device_for(device),
             )
         if html is not None:
-            html.write_text(curve_figure.html(done.figure()), encoding="utf-8")
+            html.write_text(curve_figure.html(done.figure(metric)), encoding="utf-8")
         if csv is not None:
             done.table().to_csv(csv, index=False)
-        grid = done.surface("loss")
-        lowest = done.table().sort_values("loss").iloc[0]
+        grid, table, scale = done.surface(metric), done.table().sort_values(metric), units.scale(metric)
+        lowest, highest = table.iloc[0], table[metric].max()
         out.print(
-            f"{len(done.points)} points · {split.value} loss from {lowest['loss']:.4g} at ({lowest['x']:.4g}, {lowest['y']:.4g})"
-            f" to {done.table()['loss'].max():.4g}{units.after(units.of_level(done.run.field.problem, 'loss'))} · {int(grid.lost.sum())} without a finite loss",
+            f"{len(done.points)} points · {split.value} {metrics.find(metric).called} from {scale * lowest[metric]:.4g} at ({lowest['x']:.4g}, {lowest['y']:.4g})"
+            f" to {scale * highest:.4g}{units.after(units.of_level(done.run.field.problem, metric))} · {int(grid.lost.sum())} without a finite {metric}",
             highlight=False,
         )
         if refine:
-            out.print(certified(done.certificate(), grid.measured), highlight=False)
+            sure = certified(done.certificate(metric), grid.measured, scale=scale, unit=units.of_level(done.run.field.problem, metric))
+            out.print(sure, highlight=False)
