@@ -282,6 +282,7 @@ def exports(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # torch about itself, when a program is copied
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")  # torch 2.11 about itself, when it is loaded
 def test_a_program_that_istrusted_is_the_network_that_was_exported(exports, monkeypatch):
     """Names, shapes, answers to any number of samples, other weights, and the symmetry."""
     monkeypatch.setattr(trust, "given", frozenset({"a:b", str(exports.file)}))
