@@ -116,6 +116,15 @@ def listed(names: Mapping[object, object] | Sequence[object]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
+# Words in what safetensors says, the more particular first, and what they mean to who has the file.
+_CAUSES = (
+    ("fully covered", "bytes are missing at its end, or there are more than its header tells of"),
+    ("unknown variant", "a tensor has a type that is not known"),
+    ("JSON", "its header cannot be read"),
+    ("tensor", "its header and its tensors do not fit together"),
+    ("header", "it does not begin with a header"),
+)
+
 # What safetensors, zipfile, pickletools and torch.load raise on damaged bytes. Fuzzed; wide, and therefore only around those calls.
 _MALFORMED = (
     SafetensorError,
@@ -145,5 +154,5 @@ def malformed(path: Path, todo: str) -> Generator[None, None, None]:
     except (*_MALFORMED, OSError) as error:
         if isinstance(error, OSError) and error.errno != EINVAL:  # the exception is a seek to where a damaged zip points
             raise
-        reason = f": {short(str(error))}" if isinstance(error, SafetensorError) else ""
-        raise Refused(f"{name_of(path)} is damaged or not what its ending says{reason}. {todo}") from error
+        reason = next((why for word, why in _CAUSES if word in str(error)), "") if isinstance(error, SafetensorError) else ""
+        raise Refused(f"{name_of(path)} is damaged or not what its ending says{reason and f': {reason}'}. {todo}") from error

@@ -45,6 +45,12 @@ class Ratatouille:
         ]
 
 
+def is_tuned(model: Recipe) -> bool:
+    """Whether a model comes of stage 4."""
+    start = model.start if isinstance(model, Trained) else None
+    return (isinstance(start, Fused) and start.method.name == "graft") or (isinstance(start, Trained) and start.method.name == "probe")
+
+
 def recipes(
     problem: ProblemSpec,
     base: Recipe | None,

@@ -44,7 +44,8 @@ with left:
         x_range=(0.0, 1.0),
         pick=None,
         height=340,
-        caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.split} samples. Hover to read, click to inspect the model at a point.",
+        caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.split} samples.",
+        does="see the model at a point",
         alt=f"Loss along the straight line: {line.explain(field, points, 'loss')}",
     )
 if t is not None:

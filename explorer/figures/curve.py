@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from explorer.points import Array
 
 # Okabe & Ito's colours, told apart with any common colour vision; the order keeps neighbours apart in lightness too.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 INK, RULE = "#31333F", "#DADCE3"
 CHORD_STEPS = 64  # a straight line is bent on a log axis

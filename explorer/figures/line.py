@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer import methods, metrics
+from explorer import digits, methods, metrics
 from explorer.figures import curve as curve_figure
 from explorer.figures import units
 from explorer.figures.curve import Curve, Peak
@@ -148,8 +148,8 @@ def explain(field: Field, points: Points, metric: str) -> str:
 
 def _value(x: float, metric: str, unit: str, *, difference: bool = False) -> str:
     if metric == "error":
-        return f"{100 * x:.2f} points" if difference else f"{100 * x:.2f} % error"
-    return f"{x:.4g}{units.after(unit)}"
+        return f"{digits.number(100 * x, 3)} {'points' if difference else '% error'}"
+    return f"{digits.number(x, 3)}{units.after(unit)}"
 
 
 def _samples(points: Points) -> str:

@@ -81,7 +81,7 @@ def grid(values: Array, rows: Sequence[str], columns: Sequence[str], *, title: s
         )
     )
     if len(columns) <= MOST_TEXTS:
-        _write(fig, values, "RdBu", -top or -1.0, top or 1.0, "{:+.1f}")
+        _write(fig, values, "RdBu", -top or -1.0, top or 1.0, "{:+.1f}", nought="0")
     height = max(260, min(640, 130 + 30 * len(rows)))
     fig.update_layout(title={"text": escape(title, quote=False), "font": {"size": 15}}, height=height, margin={"l": 10, "r": 10, "t": 50, "b": 10})
     fig.update_xaxes(type="category")
@@ -89,14 +89,14 @@ def grid(values: Array, rows: Sequence[str], columns: Sequence[str], *, title: s
     return fig
 
 
-def _write(fig: go.Figure, values: Array, scale: str, low: float, high: float, form: str) -> None:
+def _write(fig: go.Figure, values: Array, scale: str, low: float, high: float, form: str, nought: str = "") -> None:
     """The numbers into their cells, black or white, whichever can be read on the cell's colour: one of the two always has 4.5:1."""
     shares = np.clip((np.nan_to_num(values, nan=low) - low) / (high - low), 0.0, 1.0)
     colours = sample_colorscale(get_colorscale(scale), shares.ravel().tolist())
     for (row, column), colour in zip(np.ndindex(values.shape), colours, strict=True):
         if np.isfinite(values[row, column]):
             ink = "#000000" if _luminance(str(colour)) > 0.179 else "#ffffff"
-            text = form.format(values[row, column] + 0.0).replace("-", "−")
+            text = (nought or form.format(0.0)) if not values[row, column] else form.format(values[row, column]).replace("-", "−")
             fig.add_annotation(x=column, y=row, text=text, showarrow=False, font={"color": ink, "size": 12})
 
 

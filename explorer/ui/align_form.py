@@ -84,7 +84,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
         return None
     start = [key_of(m) for m in _unshuffled(shown)] if shown else [k for k in (st.query_params.get("a"), st.query_params.get("b")) if k]
     with st.container(border=True):
-        left, middle, right = st.columns([3, 3, 4], vertical_alignment="bottom")
+        left, middle, right = st.columns([4, 3, 4], vertical_alignment="bottom")
         with left:
             here = family_of(store, every, start[0] if start else "")
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")

@@ -109,8 +109,8 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             pick=None,
             height=380,
             log=log,
-            caption=f"{len(measured)} and {len(matched)} measured points · {samples:,} {after.field.split} samples"
-            " · 95 % bands · click to inspect the model at a point",
+            caption=f"{len(measured)} points before and {len(matched)} after · {samples:,} {after.field.split} samples · 95 % bands",
+            does="inspect the model at a point",
             alt=f"{metric} along the straight line before and after {title}.",
         )
     if t is not None and not active:

@@ -11,7 +11,7 @@ import streamlit as st
 from explorer import describe, digits, methods, perplexity, roots
 from explorer.errors import Refused
 from explorer.facts import Facts, Seen
-from explorer.figures import matrix
+from explorer.figures import matrix, units
 from explorer.files import SUFFIXES
 from explorer.points import Array
 from explorer.roots import admit
@@ -179,6 +179,8 @@ def _family_name(key: str, facts: list[Facts]) -> str:
 
 def _table(key: str, facts: list[Facts]) -> list[int]:
     """The family as a table; the two rows that are ticked, or the first two."""
+    problem = facts[0].problem
+    unit = units.of_level(problem, "loss") if problem is not None else ""
     event = st.dataframe(
         pd.DataFrame([_row(f) for f in facts]),
         hide_index=True,
@@ -187,11 +189,11 @@ def _table(key: str, facts: list[Facts]) -> list[int]:
         key=f"table-{key}",
         column_config={
             "parameters": st.column_config.NumberColumn(format="localized"),
-            "test accuracy": st.column_config.ProgressColumn(format="%.2f %%", min_value=0.0, max_value=100.0),
+            "test accuracy": st.column_config.ProgressColumn(format="%.1f %%", min_value=0.0, max_value=100.0),
             "95 %": st.column_config.TextColumn("95 % interval"),
-            "test loss": st.column_config.NumberColumn(format="%.4g"),
-            "test perplexity": st.column_config.NumberColumn(format="%.4g"),
-            "val loss": st.column_config.NumberColumn(format="%.4g"),
+            "test loss": st.column_config.NumberColumn(units.titled("test loss", unit), format="%.3g"),
+            "test perplexity": st.column_config.NumberColumn(format="%.3g"),
+            "val loss": st.column_config.NumberColumn(units.titled("val loss", unit), format="%.3g"),
         },
     )
     ticked: list[int] = list(event["selection"]["rows"])[:2]

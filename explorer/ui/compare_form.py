@@ -124,7 +124,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         return None
     key = f"compare-{shown[0].run.id if shown else 'new'}"
     with st.container(border=True):
-        one, two, go = st.columns([3, 6, 2], vertical_alignment="bottom")
+        one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         with one:
             asked = key_of(plain[0]) if plain else st.query_params.get("a", "")
             tuned = next((i for i, f in enumerate(every) if TUNED in f.key), 0)

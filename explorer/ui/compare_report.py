@@ -23,8 +23,8 @@ def says(rows: pd.DataFrame, by: Measure = ERROR) -> str:
     best = models.iloc[0]
     alike = [str(m) for m in models[models["indistinguishable from the best"]]["model"] if m != best["model"]]
     others = f"Indistinguishable from it: {', '.join(alike)}." if alike else "All others are worse by more than sampling error."
-    unit = " %" if by.metric == "error" else ""
-    return f"**{best['model']}** has the lowest validation {by.metric}; its test {by.metric} is {best[f'test {by.title}, 95 %']}{unit}. {others}"
+    found = str(best[f"test {by.title}, 95 %"]).replace(" [", " % [" if by.metric == "error" else " [")
+    return f"**{best['model']}** has the lowest validation {by.metric}; its test {by.metric} is {found}. {others}"
 
 
 def report(store: RunStore, comparison: Comparison, known: Sequence[Seen], rows: pd.DataFrame, best: int | None, entry: Entry | None) -> str:

@@ -18,7 +18,6 @@ from explorer.store import RunStore
 from explorer.ui.compare_form import Comparison, Entry
 from explorer.ui.section import found
 
-CURVES = 6  # models whose reliability is drawn; the table has all
 CLASSES_DRAWN = 40
 TOGETHER = "ensemble (mean of probabilities)"
 
@@ -50,6 +49,7 @@ def calibration(store: RunStore, comparison: Comparison) -> Section | None:
     names += [TOGETHER] * (len(models) - len(names))
     rows: list[dict[str, object]] = []
     bins: list[reliability.Bins] = []
+    errors: list[float] = []
     for name, one in zip(names, models, strict=True):
         if one is None:
             rows.append({"model": name, "calibration error (%), 95 %": "diverged"})
@@ -63,10 +63,11 @@ def calibration(store: RunStore, comparison: Comparison) -> Section | None:
                 "calibration error (%), 95 %": digits.within(100 * value, 100 * low, 100 * high),
                 "by chance alone (%)": f"{100 * mean:.2f}, up to {100 * bound:.2f}",
                 "more than chance": value > bound,
-                "confidence minus accuracy (points)": round(100 * over, 2),
+                "confidence minus accuracy (points)": digits.number(100 * over, 3, signed=True),
             }
         )
         bins.append(reliability.Bins(name, *(_array(cast("list[float | None]", one[k])) for k in ("count", "confidence", "accuracy", "low", "high"))))
+        errors.append(value)
     table = pd.DataFrame(rows)
     off = [str(r["model"]) for r in rows if r.get("more than chance")]
     says = (
@@ -77,9 +78,13 @@ def calibration(store: RunStore, comparison: Comparison) -> Section | None:
     words = (
         says
         + "The calibration error is the mean distance between confidence and accuracy over 15 bins (Guo et al. 2017), on the test split. A perfectly"
-        " calibrated model shows some, too, on a finite sample: that is the column *by chance alone*. Bars are 95 % Wilson intervals of a bin."
+        " calibrated model shows some, too, on a finite sample: that is the column *by chance alone*. The picture has the"
+        " best and the worst calibrated model, and the ensemble; its bars are 95 % Wilson intervals of a bin."
     )
-    return Section("Calibration", words, table, reliability.figure(bins[-CURVES:], title="Right how often, at which confidence") if bins else None)
+    if not bins:
+        return Section("Calibration", words, table)
+    drawn = dict.fromkeys([int(np.argmin(errors)), int(np.argmax(errors)), *(i for i, b in enumerate(bins) if b.name == TOGETHER)])
+    return Section("Calibration", words, table, reliability.figure([bins[i] for i in drawn], title="Right how often, at which confidence"))
 
 
 def classes(store: RunStore, comparison: Comparison, best: int) -> Section | None:
@@ -102,7 +107,7 @@ def classes(store: RunStore, comparison: Comparison, best: int) -> Section | Non
                 {
                     "model": name,
                     "class": str(label),
-                    "right (%)": None if share is None else round(100 * share, 1),
+                    "right (%)": "" if share is None else f"{100 * share:.1f}",
                     f"minus {names[best]} (points)": text,
                 }
             )

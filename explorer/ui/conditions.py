@@ -191,7 +191,7 @@ def _picture(cases: list[Case], condition: str, points: dict[Case, Points], metr
         x_range=(0.0, 1.0),
         pick=None,
         on_pick=_to_the_models,
-        caption="Click to see the models there, on inputs as they are.",
+        does="see the models there, on inputs as they are",
         height=300,
         log=log,
         alt=f"{metric} along {len(cases)} ways between {a} and {b}, inputs {condition}.",
@@ -231,7 +231,7 @@ def _row(case: Case, points: Points, metric: str) -> dict[str, object] | None:
     return {
         "way": case.way,
         "inputs": case.condition,
-        units.titled("ends", unit): f"{mean[0]:.4g}, {mean[-1]:.4g}",
+        units.titled("ends", unit): f"{mean[0]:.3g}, {mean[-1]:.3g}",
         f"{units.titled('maximum', unit)}, 95 %": top.told(scale=scale),
         "at t": f"{ordered.coords[int(np.nanargmax(mean)), 0]:.3g}" if np.isfinite(mean).any() else "",
         "points": len(points),

@@ -32,12 +32,14 @@ def curve(
     x_range: tuple[float, float] | None = None,
     on_pick: Callable[[float | None], None] | None = None,
     caption: str = "",
+    does: str = "read the values at a point",
     group: str = "",
 ) -> float | None:
     """Draw the curves and return the x where the handle stands: where the person last put it, else `pick`.
 
     A `pick` that differs from the one of the run before moves the handle; so a page may keep the returned value, in the address
-    for instance, and hand it back. x_range: the part of the axis that is shown even while no point lies there yet. group: pictures of
+    for instance, and hand it back. x_range: the part of the axis that is shown even while no point lies there yet. does: what a click
+    is for, in words. group: pictures of
     one group show where any of them is pointed at; their common axis is x.
     """
 
@@ -61,6 +63,7 @@ def curve(
             "log": log,
             "alt": alt,
             "caption": caption,
+            "does": does,
         },
         on_pick_change=told,
     )

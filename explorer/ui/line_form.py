@@ -40,7 +40,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
         return None
     start_a, start_b = _start(store, every, run)
     with st.container(border=True):
-        first, second, third, fourth = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+        first, second, third, fourth = st.columns([5, 3, 3, 2], vertical_alignment="bottom")
         with first:
             here = family_of(store, every, start_a)
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")

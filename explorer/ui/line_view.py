@@ -89,7 +89,8 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             height=400,
             log=log,
             on_pick=picked,
-            caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band · click to inspect the model at a point",
+            caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
+            does="inspect the model at a point",
             alt=f"{metric} along the straight line. {line.explain(field, points, metric)}",
         )
         if len(points):

@@ -84,7 +84,7 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
     with st.container(border=True):
-        one, two, go = st.columns([3, 6, 2], vertical_alignment="bottom")
+        one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         with one:
             keys = [key_of(m) for m in before]
             here = family_of(store, every, keys[0] if keys else st.query_params.get("a", ""))

@@ -114,7 +114,7 @@ def choose_ends(store: RunStore, shown: list[Field], *, key: str) -> Ends | None
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
     start = [key_of(e) for e in ends] or [st.query_params.get("a", ""), st.query_params.get("b", "")]
-    one, two, three, aside = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    one, two, three, aside = st.columns([5, 3, 3, 2], vertical_alignment="bottom")
     with one:
         here = family_of(store, every, start[0])
         family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")

@@ -172,7 +172,8 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
             height=400,
             log=log,
             on_pick=picked,
-            caption=f"{samples:,} {ways[0].run.field.split} samples, 95 % bands · click to inspect the model on: {chosen.name}",
+            caption=f"{samples:,} {ways[0].run.field.split} samples · 95 % bands",
+            does=f"inspect the model at a point of {chosen.name}",
             alt=f"{metric} along {len(ways)} ways between {ends[0]} and {ends[1]}.",
             group=group,
         )
@@ -272,7 +273,7 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
     mean = path_mean(points, length, index)
     return {
         "way": way.name + (" (in training)" if stage else ""),
-        units.titled("ends", unit): f"{scale * found.ends[0]:.4g}, {scale * found.ends[1]:.4g}",
+        units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
         units.titled("maximum", unit): _text(highest(points, index), scale),
         f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": _text(found.height, scale),
         units.titled("mean along the way", unit): _text(mean, scale),

@@ -85,7 +85,7 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
     key = f"soup-{shown.field('val').id if shown else 'new'}"
     first = shown.models[0] if shown else None
     with st.container(border=True):
-        one, two, go = st.columns([3, 6, 2], vertical_alignment="bottom")
+        one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         with one:
             asked = key_of(first) if first else st.query_params.get("a", "")
             tuned = next((i for i, f in enumerate(every) if FIRST in f.key), 0)
@@ -121,7 +121,6 @@ def _show(store: RunStore, kitchen: Kitchen) -> None:
         inspect_once(store, kitchen.field("test"), own)
         if store.status((wish := given(kitchen, "val", own)).id) is None:
             shell.want(wish, urgent=True)
-    simplex.choose(kitchen)
     busy = _busy(store, kitchen)
     live(_live, every=POLL_S, busy=busy)(store, kitchen, tasks, busy)
     _actions(store, kitchen)
@@ -162,9 +161,10 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     if path is not None:
         _path(kitchen, val, test, path)
         rows = _soups(store, kitchen, val, test, path, own)
-        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        st.dataframe(pd.DataFrame(rows).fillna(""), hide_index=True, column_config={"soup": st.column_config.TextColumn(width="medium")})
         st.markdown(_verdict(kitchen, val, test, path))
         st.caption(LIMITS)
+        simplex.choose(kitchen)
         simplex.show(store, kitchen, val, own)
     if own is not None:
         model_at(store, kitchen.field("test"), own, test)

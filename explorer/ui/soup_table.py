@@ -54,8 +54,8 @@ def ingredients(
         disabled=[c for c in rows.columns if c not in ("in", "weight")],
         column_config={
             "in": st.column_config.CheckboxColumn(help="Tick the models of your own soup; it is measured at once."),
-            "val loss": st.column_config.NumberColumn(units.titled("val loss", unit), format="%.4g"),
-            "test loss": st.column_config.NumberColumn(units.titled("test loss", unit), format="%.4g"),
+            "val loss": st.column_config.NumberColumn(units.titled("val loss", unit), format="%.3g"),
+            "test loss": st.column_config.NumberColumn(units.titled("test loss", unit), format="%.3g"),
             barrier_column: st.column_config.TextColumn(help="How far the validation loss rises on the line from the model to the soup of all, 95 %."),
             "cosine": st.column_config.NumberColumn(format="%.3f", help="With the mean of the others, as vectors from zero."),
             "opposite signs (%)": st.column_config.NumberColumn(format="%.1f", help="The part of its weights' magnitude whose sign is not that of the sum of all."),

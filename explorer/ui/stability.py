@@ -145,7 +145,8 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> No
         height=360,
         on_pick=picked,
         alt=f"Barrier against the epoch of branching, {len(found)} of {len(pairs)} pairs.",
-        caption=f"{len(found)} of {len(pairs)} pairs · 95 % bands, of the samples; one pair of copies for each epoch · click to choose a pair",
+        caption=f"{len(found)} of {len(pairs)} pairs · 95 % bands, of the samples; one pair of copies for each epoch",
+        does="choose a pair",
     )
     if chosen is not None:
         shell.link("interpolate", f"The line between the copies that branched at epoch {chosen.k}", icon=":material/show_chart:", run=chosen.run.id)

@@ -28,7 +28,8 @@ def sentence(status: Status) -> str:
             return "Waiting for a worker to take this up…"
         case "running":
             left = "" if status.left_s is None else f" · about {duration(status.left_s)} left"
-            return f"{status.message or 'Measuring'} · {status.done} of {status.total}{left}"
+            count = f" · {status.done} of {status.total}" if status.total else ""
+            return f"{status.message or 'Measuring'}{count}{left}"
         case "done":
             rest = ", the others were there already" if status.total > status.fresh else ""
             return f"Done: {status.fresh} points measured in {duration(status.seconds)}{rest}." if status.fresh else "Done."

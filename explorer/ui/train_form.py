@@ -79,7 +79,8 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
 
 
 def _of_problem(store: RunStore, every: list[Family], shown: Trajectory | None) -> int:
-    if shown is None and (first := default(store)) is not None:
+    first = default(store)
+    if first is not None and (shown is None or shown.problem.id == first.problem.id):
         return family_of(store, every, key_of(first.models[0]))
     return next((i for i, f in enumerate(every) if shown is not None and f.problem.id == shown.problem.id), 0)
 
@@ -105,7 +106,7 @@ def _anew(
 ) -> tuple[tuple[Recipe, ...], int, dict[str, object]]:
     """(snapshots, networks trained together, options of averages that follow from the training)."""
     first = cast("Trained", shown.models[0]) if shown else None
-    staged = first is not None and _is_staged(first)
+    staged = first is not None and ratatouille.is_tuned(first)
     models = choices(store, family, every)
     one, two = st.columns(2)
     with one:
@@ -183,8 +184,11 @@ def _staged(problem: ProblemSpec, start: Recipe | None, first: Trajectory | None
     total, tasks = methods.snapshots_of(tuning), given["tasks"]
     each = max(1, -(-total * tasks // MOST))
     models = [Trained(problem, t.method, t.start, at, 0, f"{t.name} epoch {at}") for at in range(each, total + 1, each) for t in made.tuned]
-    st.caption(" → ".join(f"**{i}** {words}" for i, (words, _) in enumerate(made.stages(), start=1)) + " → **5** their soup")
-    return tuple(models), tasks, {}
+    st.caption(
+        " → ".join(f"**{i}** {words}" for i, (words, _) in enumerate(made.stages(), start=1))
+        + " → **5** their soup: *SWA* that skips all epochs but the last"
+    )
+    return tuple(models), tasks, {"skip": total // each - 1}
 
 
 def _stages_of(shown: Trajectory | None) -> tuple[int, int, int, int]:
@@ -198,14 +202,9 @@ def _stages_of(shown: Trajectory | None) -> tuple[int, int, int, int]:
     return shown.members, 2, 0, cast("int", cast("Trained", start).method["epochs"])
 
 
-def _is_staged(model: Trained) -> bool:
-    start = model.start
-    return (isinstance(start, Fused) and start.method.name == "graft") or (isinstance(start, Trained) and start.method.name == "probe")
-
-
 def _base(model: Trained | None) -> Recipe | None:
     """What a training that is shown was begun at."""
-    if model is None or not _is_staged(model):
+    if model is None or not ratatouille.is_tuned(model):
         return model.start if model else None
     probe = model.start.models[1] if isinstance(model.start, Fused) else model.start
     return probe.start if isinstance(probe, Trained) else None

@@ -12,7 +12,7 @@ from explorer import calibration, methods
 from explorer.figures import units
 from explorer.points import Points
 from explorer.spec import Field, Fused, Method, Run, Study
-from explorer.statistics import difference
+from explorer.statistics import difference, level
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import forms, shell, state
@@ -92,8 +92,12 @@ def _twa(store: RunStore, whole: Trajectory, run: Run) -> None:
     loss, error = difference(made, last, 0), difference(made, last, 1)
     unit = units.of_level(whole.problem, "loss")
     st.markdown(
-        f"Test loss **{made.means()[0, 0]:.4g}{units.after(unit)}**, error {100 * made.means()[0, 1]:.2f} %. Less the last snapshot's: {loss.told(unit=unit, signed=True)},"
-        f" {error.told(scale=100, unit='points of error', signed=True)}."
+        f"Test loss **{level(made, 0).told(unit=unit)}**; less the last snapshot's: {loss.told(unit=unit, signed=True)}."
+        + (
+            f" Error {level(made, 1).told(scale=100, unit='%')}; less the last snapshot's: {error.told(scale=100, unit='points', signed=True)}."
+            if methods.classifies(whole.problem.loss)
+            else ""
+        )
     )
 
 
@@ -105,10 +109,12 @@ def _swag(whole: Trajectory, status: Status) -> None:
     unit = units.of_level(whole.problem, "loss")
     rows: list[dict[str, object]] = []
     for i, name in enumerate(("average of the draws", "mean of the snapshots", "last snapshot")):
-        row: dict[str, object] = {"model": name, units.titled("test loss", unit): points[i].means()[0, 0], "error (%)": 100 * points[i].means()[0, 1]}
-        row["loss less the mean's, 95 %"] = "" if i == 1 else difference(points[i], points[1], 0).told(signed=True)
+        row: dict[str, object] = {"model": name, f"{units.titled('test loss', unit)}, 95 %": level(points[i], 0).told()}
+        if methods.classifies(whole.problem.loss):
+            row["test error (%), 95 %"] = level(points[i], 1).told(scale=100)
+        row[f"{units.titled('loss less that of the mean', unit)}, 95 %"] = "" if i == 1 else difference(points[i], points[1], 0).told(signed=True)
         if gaps:
-            row["calibration error (%)"] = 100 * calibration.error(gaps[i], counts).value
+            row["calibration error (%), 95 %"] = calibration.error(gaps[i], counts).told(scale=100)
             row["its difference (points), 95 %"] = "" if i == 1 else calibration.difference(gaps[i], gaps[1], counts).told(scale=100, signed=True)
         rows.append(row)
     st.dataframe(pd.DataFrame(rows), hide_index=True)

@@ -17,7 +17,7 @@ from explorer.figures.plane import Marker, Trace, surface
 from explorer.frame import Window
 from explorer.points import Array, Points
 from explorer.spec import Make, Method, Trained
-from explorer.statistics import band, difference
+from explorer.statistics import band, difference, level
 from explorer.status import duration
 from explorer.store import RunStore
 from explorer.ui import address, patience, shell, train_more
@@ -31,6 +31,7 @@ from explorer.ui.train_takeaway import keep, links, takeaway
 from explorer.ui.trajectories import Task, Trajectory, values_at
 
 POLL_S = 0.5
+LESS = "less the last's"
 STAGES = 8  # pictures of a training that is not finished
 
 
@@ -256,7 +257,7 @@ def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -
     losses = [float(p.means()[0, 0]) for p in singles if p is not None]
     beaten = sum(loss > finite[best] for loss in losses)
     return (
-        f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.4g}{units.after(unit)}; {f'all {beaten}' if beaten == len(losses) else f'{beaten} of the {len(losses)}'}"
+        f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.3g}{units.after(unit)}; {f'all {beaten}' if beaten == len(losses) else f'{beaten} of the {len(losses)}'}"
         f" snapshots are worse than it. On the test split its loss is **{verdict}** that of {iterate}: the difference is"
         f" {gap.told(unit=unit, signed=True)}, paired sample by sample. " + _where(whole, rows[best][0], best)
     )
@@ -271,22 +272,24 @@ def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -
     unit = units.of_level(whole.problem, "loss")
     last = values_at(test, _last(whole)) if len(test) else None
     rows: list[dict[str, object]] = []
-    for name, row in (("last snapshot", _last(whole)), *((a.name, a.rows[-1:]) for a in found)):
+    alone = "last snapshot" if whole.members == 1 else "network 1, last snapshot"
+    for name, row in ((alone, _last(whole)), *((a.name, a.rows[-1:]) for a in found)):
         v, t = values_at(val, row), values_at(test, row) if len(test) else None
         if v is None or t is None or last is None:
             continue
         said: dict[str, object] = {
             "model": name,
-            units.titled("val loss", unit): float(v.means()[0, 0]),
-            units.titled("test loss", unit): float(t.means()[0, 0]),
+            f"{units.titled('val loss', unit)}, 95 %": level(v, 0).told(),
+            f"{units.titled('test loss', unit)}, 95 %": level(t, 0).told(),
         }
-        said["test error (%)"] = 100 * float(t.means()[0, 1])
-        same = name == "last snapshot"
-        said["loss less the last's, 95 %"] = "" if same else difference(t, last, 0).told(signed=True)
-        said["error less the last's (points), 95 %"] = "" if same else difference(t, last, 1).told(scale=100, signed=True)
+        same = name == alone
+        said[f"{units.titled(LESS, unit)}, 95 %"] = "" if same else difference(t, last, 0).told(signed=True)
+        if methods.classifies(whole.problem.loss):
+            said["test error (%), 95 %"] = level(t, 1).told(scale=100)
+            said[f"{LESS} (points), 95 %"] = "" if same else difference(t, last, 1).told(scale=100, signed=True)
         rows.append(said)
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"test error (%)": st.column_config.NumberColumn(format="%.2f")})
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
             "Chosen on the validation split, reported on the test split; differences are paired sample by sample, batch-norm statistics measured anew."
         )

@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from explorer import methods
+from explorer import methods, ratatouille
 from explorer.points import Array, Points, rounded
 from explorer.sample.trajectory import averages
 from explorer.snapshots import swa
@@ -63,7 +63,7 @@ class Trajectory:
     def name(self) -> str:
         """What it is called."""
         first = self.models[0]
-        how = f"{first.method.name} training" if isinstance(first, Trained) else "these snapshots"
+        how = "ratatouille" if ratatouille.is_tuned(first) else f"{first.method.name} training" if isinstance(first, Trained) else "these snapshots"
         return how if self.members == 1 else f"{how} of {self.members} networks"
 
     def field(self, split: SplitName) -> Field:

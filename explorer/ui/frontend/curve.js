@@ -205,7 +205,7 @@ class Plot {
       const tall = Math.abs(foot - top) > 22;
       const above = { x: at - width / 2, y: Math.max(this.top + 12, Math.min(foot, top) - 10) };
       const beside = [0.5, 0.7, 0.85].flatMap((share) => [at + 10, at - 10 - width].map((x) => ({ x, y: top + share * (foot - top) + 4 })));
-      const inside = beside.filter(({ x }) => x > this.left && x + width < this.right);
+      const inside = [...beside.slice(0, 2), above, ...beside.slice(2)].filter(({ x }) => x > this.left && x + width < this.right);
       fit(label, tall ? (inside.find((place) => this.free({ ...place, w: width })) ?? inside[0] ?? above) : above);
     }
     const lost = this.data.curves.flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
@@ -302,7 +302,7 @@ class Plot {
     set(this.grip, { "aria-valuetext": this.handle === null ? "nothing picked" : `${this.unit} = ${this.show(this.handle)}` });
     this.status.classList.toggle("idle", this.handle === null);
     if (this.handle === null) {
-      put(this.status, "Click, or use the arrow keys, to pick a point.");
+      put(this.status, `Click, or use the arrow keys, to ${this.data.does}.`);
       return;
     }
     const spots = this.near(this.handle).map((spot) =>

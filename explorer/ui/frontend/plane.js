@@ -9,6 +9,7 @@ import { element, hear, least, logTicks, most, niceStep, put, round, set, shape,
 const NEAR = 14; // px within which the pointer is on a path
 const BAR = 74; // px for the colour bar and its numbers
 const DECADES = 4; // of a logarithmic scale, from the highest value downwards; what is lower has the lowest colour
+const NAMED = 9; // so many markers all have their names
 const planes = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -259,7 +260,7 @@ class Plane {
     this.legend.replaceChildren(...paths.map((path) => element("li", "", line(path.colour), document.createTextNode(path.name))));
   }
 
-  /** A marker's name stands above it, else where it covers neither a name nor a marker: below, beside, or in a row further off. */
+  /** A marker's name stands above it, else where it covers neither a name nor a marker: below, beside, or, of a few, in a row further off. */
   names(markers) {
     const taken = markers.map((marker) => ({ x: this.px(marker.x) - 7, y: this.py(marker.y) - 7, w: 14, h: 14 }));
     for (const marker of markers) {
@@ -270,7 +271,12 @@ class Plane {
       const boxes = [...rows.slice(0, 2), [cx + 11, cy - h / 2], [cx - 11 - w, cy - h / 2], ...rows.slice(2)].map(([x, y]) => ({
         x: Math.max(this.left + 2, Math.min(x, this.right - 2 - w)), y: Math.max(this.top + 1, Math.min(y, this.bottom - 1 - h)), w, h,
       }));
-      const box = boxes.find((box) => !taken.some((other) => apart(box, other) < 0)) ?? boxes[0];
+      const few = markers.length <= NAMED;
+      const box = (few ? boxes : boxes.slice(0, 4)).find((box) => !taken.some((other) => apart(box, other) < 0)) ?? (few ? boxes[0] : null);
+      if (!box) {
+        label.remove(); // it stands in the table of the models
+        continue;
+      }
       taken.push(box);
       set(label, { x: round(box.x), y: round(box.y + h - 3) });
     }
