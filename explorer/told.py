@@ -11,33 +11,32 @@ from rich.markup import escape
 from rich.table import Table
 
 from explorer import digits, methods, perplexity
+from explorer.figures import units
 
 if TYPE_CHECKING:  # the command line starts without torch
     from explorer.api import AlignedModels, Line
     from explorer.merge.plan import Plan
+    from explorer.spec import ProblemSpec
     from explorer.statistics import Barrier, Estimate
 
 out, err = Console(), Console(stderr=True)
 
 
-def print_barriers(found: list[Barrier], title: str, *, tokens: bool) -> None:
+def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec) -> None:
     table = Table("", "barrier", "95 % interval", "at t", "ends", "peak", title=title, title_justify="left")
     for b in found:
-        value, low, high = b.height.parts()
+        scale = units.scale(b.metric)
+        value, low, high = b.height.parts(scale=scale)
+        ends = f"{scale * b.ends[0]:.3g}, {scale * b.ends[1]:.3g}"
         table.add_row(
-            b.metric,
-            value,
-            f"[{low}, {high}]",
-            f"{b.at:.3f}",
-            f"{b.ends[0]:.4g}, {b.ends[1]:.4g}",
-            f"{b.peak:.4g}",
+            units.titled(b.metric, units.of_level(problem, b.metric)), value, f"[{low}, {high}]", f"{b.at:.3f}", ends, f"{scale * b.peak:.3g}"
         )
     out.print(table)
     for b in found:
         others = [*b.others, ("rise at a t chosen on other samples", b.split_half)]
         for name, e in others:
-            out.print(f"  {b.metric}: {name} = {e.told()}", highlight=False)
-        if b.metric == "loss" and tokens:
+            out.print(f"  {b.metric}: {name} = {e.told(scale=units.scale(b.metric), unit=units.of_gap(problem, b.metric))}", highlight=False)
+        if b.metric == "loss" and perplexity.applies(problem):
             first, last = map(perplexity.of, b.ends)
             out.print(f"  perplexity: ends {first:.4g}, {last:.4g}; peak {perplexity.of(b.peak):.4g}", highlight=False)
         if b.diverged:
@@ -62,11 +61,12 @@ def print_alignment(done: AlignedModels, models: list[Path]) -> None:
     table.title = f"{models[0].name} as reference · {found.method} · {found.seconds:.1f} s · {100 * found.movable:.1f} % of the parameters can move"
     for path, pair in zip(models[1:], done.pairs, strict=True):
         for metric in told(pair.after.run.field):
-            after = estimate(pair.after.barrier(metric).height)
+            named = units.titled(metric, units.of_gap(pair.after.run.field.problem, metric))
+            after = estimate(pair.after.barrier(metric).height, metric)
             if pair.before is None:
-                table.add_row(path.name, metric, "other widths: no line", after, "")
+                table.add_row(path.name, named, "other widths: no line", after, "")
             else:
-                table.add_row(path.name, metric, estimate(pair.before.barrier(metric).height), after, estimate(pair.reduction(metric)))
+                table.add_row(path.name, named, estimate(pair.before.barrier(metric).height, metric), after, estimate(pair.reduction(metric), metric))
     out.print(table)
     for i, name in enumerate(found.names[1:], start=1):
         before = f"{found.before[0, i]:.4g}" if done.pairs[i - 1].before else "none"
@@ -120,12 +120,12 @@ def print_methods(kind: str, names: list[str]) -> None:
     out.print(table)
 
 
-def estimate(found: Estimate) -> str:
-    return found.told()
+def estimate(found: Estimate, metric: str) -> str:
+    return found.told(scale=units.scale(metric))
 
 
-def interval(numbers: tuple[float, float, float]) -> str:
-    return digits.within(*numbers)
+def interval(numbers: tuple[float, float, float], scale: float = 1.0) -> str:
+    return digits.within(*(scale * n for n in numbers))
 
 
 def sized(count: int) -> str:

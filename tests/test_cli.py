@@ -312,3 +312,10 @@ def test_an_interrupted_training_goes_on_with_the_same_words(tiny, home, tmp_pat
     *_, wanted = sgd.train(tiny.problem, epochs=5)
     got = checkpoint.read(file).weights
     assert all(torch.equal(got[k], wanted[k]) for k in wanted)
+
+
+def test_a_help_text_shows_what_stands_in_its_brackets():
+    """An extra to install or a default is no markup that is swallowed."""
+    text = run("app", "--help")
+    for part in ("[cluster]", "[auth]", "[default: LOSS_EXPLORER_HOME"):
+        assert part in text

@@ -28,9 +28,11 @@ def run_app(
     serve: Annotated[bool, typer.Option("--serve", help="Let other machines in; wants --root, and a login or --no-login.")] = False,
     root: Annotated[list[Path] | None, typer.Option(help="With --serve: a folder from which a browser may have checkpoints and data read.")] = None,
     no_login: Annotated[bool, typer.Option("--no-login", help="With --serve: let everybody in who reaches the address.")] = False,
-    secrets: Annotated[Path | None, typer.Option(help="With --serve: the file with Streamlit's [auth] [default: ~/.streamlit/secrets.toml].")] = None,
+    secrets: Annotated[
+        Path | None, typer.Option(help="With --serve: the file with Streamlit's \\[auth] \\[default: ~/.streamlit/secrets.toml].")
+    ] = None,
     allow_user: Annotated[
-        list[str] | None, typer.Option(help="With --serve: an e-mail address that may come in [default: whoever the login lets in].")
+        list[str] | None, typer.Option(help="With --serve: an e-mail address that may come in \\[default: whoever the login lets in].")
     ] = None,
     host: Annotated[list[str] | None, typer.Option(help="With --serve: another name under which browsers reach this machine, a proxy's say.")] = None,
     address: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "0.0.0.0",

@@ -31,10 +31,11 @@ class Sampler(StrEnum):
 
 
 HomeOption = Annotated[
-    Path | None, typer.Option("--home", help="Folder of the store and of models made here [default: LOSS_EXPLORER_HOME, or the user's data folder].")
+    Path | None,
+    typer.Option("--home", help="Folder of the store and of models made here \\[default: LOSS_EXPLORER_HOME, or the user's data folder]."),
 ]
 ProblemOption = Annotated[
-    str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml [default: recognised].")
+    str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml \\[default: recognised].")
 ]
 SplitOption = Annotated[Split, typer.Option(help="Samples the loss is measured on.")]
 SamplesOption = Annotated[int, typer.Option(min=0, help="How many of them, 0 for all.")]
@@ -75,6 +76,7 @@ DeviceOption = Annotated[
 RayOption = Annotated[
     str,
     typer.Option(
-        envvar="LOSS_EXPLORER_RAY", help="Measure on a Ray cluster: host:port, auto for the one of this machine, local to start one. Needs [cluster]."
+        envvar="LOSS_EXPLORER_RAY",
+        help="Measure on a Ray cluster: host:port, auto for the one of this machine, local to start one. Needs the extra \\[cluster].",
     ),
 ]

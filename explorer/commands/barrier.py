@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from explorer import perplexity
 from explorer.commands.arguments import (
     BuffersOption,
     DeviceOption,
@@ -75,6 +74,4 @@ def barrier(
         if as_json:
             print(json.dumps(line_json(line), indent=2))
         else:
-            print_barriers(
-                found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split", tokens=perplexity.applies(line.run.field.problem)
-            )
+            print_barriers(found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split", line.run.field.problem)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from explorer import methods, perplexity
@@ -34,10 +35,10 @@ def look(
         wish = Look(str(path.resolve()), stamp(path), problems.find(problem) if problem else None)
         with progress_bar("Looking") as report:
             found = look_at(wish, store, report=report, device=device_for(device))
-        table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error")
+        table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error (%)")
         for file in found.files:
             if file.error:
-                table.add_row(file.name, f"[red]{file.error}[/red]")
+                table.add_row(file.name, f"[red]{escape(file.error)}[/red]")
             elif (test := file.on("test")) is None:
                 free = f"{file.problem.name}: its loss compares two models, and says nothing of one" if file.problem else file.why
                 table.add_row(file.name, free, f"{file.parameters:,}")
@@ -45,7 +46,8 @@ def look(
                 name = file.problem.name if file.problem else ""
                 loss = interval(test.loss)
                 if file.problem and perplexity.applies(file.problem):
-                    loss += f"\nperplexity {perplexity.of(test.loss[0]):.4g} [{perplexity.of(test.loss[1]):.4g}, {perplexity.of(test.loss[2]):.4g}]"
+                    value, low, high = map(perplexity.of, test.loss)
+                    loss += f"\nperplexity {interval((value, low, high))}"
                 right = file.problem is None or methods.classifies(file.problem.loss)
-                table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error) if right else "")
+                table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")
         out.print(table)

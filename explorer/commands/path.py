@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from explorer import perplexity
 from explorer.commands.arguments import (
     BuffersOption,
     DeviceOption,
@@ -85,5 +84,5 @@ def path(
             print_barriers(
                 found,
                 f"{a.name} → {b.name} · {method} · {line.run.field.problem.name} · {split.value} split",
-                tokens=perplexity.applies(line.run.field.problem),
+                line.run.field.problem,
             )

@@ -15,7 +15,7 @@ from explorer.store import RunStore
 
 
 def worker(
-    store: Annotated[Path | None, typer.Option(help="The store's file [default: the one in the home folder].")] = None,
+    store: Annotated[Path | None, typer.Option(help="The store's file \\[default: the one in the home folder].")] = None,
     device: DeviceOption = "auto",
     ray: RayOption = "",
     idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Go home after so many seconds without work.")] = 600.0,

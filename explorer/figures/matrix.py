@@ -14,10 +14,10 @@ from explorer.points import Array
 MOST_TEXTS = 14
 
 
-def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = False, top: float | None = None) -> go.Figure:
+def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = False, top: float | None = None, figures: int = 3) -> go.Figure:
     """(n, n) values[i, j] between model i (row) and model j (column); NaN is a gap. signed: colours centred at zero, from −1 to 1.
 
-    top: the value with the highest colour, so that two pictures can have one scale.
+    top: the value with the highest colour, so that two pictures can have one scale. figures: significant ones, of the numbers in the cells.
     """
     if values.shape != (len(names), len(names)):
         raise ValueError(f"Expected values of shape {(len(names), len(names))}, got {values.shape}.")
@@ -55,7 +55,13 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
         margin={"l": 10, "r": 10, "t": 50, "b": 10},
     )
     if len(names) <= MOST_TEXTS:
-        _write(fig, values, "RdBu_r" if signed else "Cividis", *((-1.0, 1.0) if signed else (0.0, top or 1.0)), "{:.2f}" if signed else "{:.3g}")
+        _write(
+            fig,
+            values,
+            "RdBu_r" if signed else "Cividis",
+            *((-1.0, 1.0) if signed else (0.0, top or 1.0)),
+            "{:.2f}" if signed else f"{{:.{figures}g}}",
+        )
     fig.update_xaxes({**ticks, "constraintoward": "left"})
     fig.update_yaxes({**ticks, "autorange": "reversed", "scaleanchor": "x"})
     return fig

@@ -73,7 +73,7 @@ def figure(
         fig.add_annotation(
             x=x,
             y=y,
-            text=f"{edge.height:.3g}",
+            text=f"{edge.height:.2g}",
             hovertext=f"{labels[edge.i]} – {labels[edge.j]}: {edge.height:.4g}{units.after(unit)}",
             bgcolor=PAPER,
             font={"color": INK, "size": 12},

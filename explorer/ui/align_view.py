@@ -305,7 +305,7 @@ def _group_label(found: Matched, name: str) -> str:
 def _symmetry(found: Matched, i: int) -> None:
     unknown = f"{len(found.unknown)} operators not understood ({', '.join(found.unknown)})" if found.unknown else "every operator understood"
     st.markdown(
-        f"**{len(found.groups)} groups of interchangeable units, {100 * found.movable:.1f} % of the parameters can move, {unknown}.** Deduced from the"
+        f"**{len(found.groups)} group{'s' * (len(found.groups) != 1)} of interchangeable units, {100 * found.movable:.1f} % of the parameters can move, {unknown}.** Deduced from the"
         " network's graph, and tested: permuting all of them at random leaves its output as it is."
     )
     for warning in found.warnings:

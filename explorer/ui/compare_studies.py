@@ -144,16 +144,16 @@ def interference(store: RunStore, comparison: Comparison, entry: Entry) -> Secti
     unit = units.of_gap(comparison.problem, "loss")
     measures = [
         layers_figure.Measure("spread,<br>merged / own", spread, 1.0),
-        layers_figure.Measure("cancelled by<br>opposite signs", clash, 0.0),
+        layers_figure.Measure("cancelled by<br>opposite signs (%)", 100 * clash, 0.0),
         layers_figure.Measure(units.titled("rise of loss,<br>this alone", unit), loss[:, 0], 0.0, loss[:, 1], loss[:, 2]),
     ]
     table = pd.DataFrame(
         {
             "layer": names,
             "parameters": [cast("int", r["parameters"]) for r in layers],
-            "spread": spread.round(3),
-            "conflicts": _array([cast("float | None", r["conflicts"]) for r in layers]).round(3),
-            "cancelled": clash.round(3),
+            "spread, merged / own": spread.round(3),
+            "conflicts (%)": (100 * _array([cast("float | None", r["conflicts"]) for r in layers])).round(1),
+            "cancelled (%)": (100 * clash).round(1),
             f"{units.titled('rise of the loss', unit)}, 95 %": [_interval(row) for row in loss],
         }
     )

@@ -160,12 +160,14 @@ def _live(store: RunStore, cases: list[Case], metric: str, log: bool, was_active
     points = {case: store.points(case.run.field.id)[0] for case in cases}
     progress(store, cases, key="conditions")
     conditions = list(dict.fromkeys(case.condition for case in cases))
+    drawn = {case: _curve(case, points[case], metric) for case in cases}
+    room = _room(list(drawn.values()))
     for start in range(0, len(conditions), COLUMNS):
         for column, condition in zip(
             st.columns(COLUMNS if len(conditions) >= COLUMNS else len(conditions)), conditions[start : start + COLUMNS], strict=False
         ):
             with column:
-                _picture([case for case in cases if case.condition == condition], condition, points, metric, log)
+                _picture({case: c for case, c in drawn.items() if case.condition == condition}, condition, metric, log, room)
     if rows := [row for case in cases if (row := _row(case, points[case], metric)) is not None]:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
@@ -179,22 +181,31 @@ def _live(store: RunStore, cases: list[Case], metric: str, log: bool, was_active
         shell.tend()
 
 
-def _picture(cases: list[Case], condition: str, points: dict[Case, Points], metric: str, log: bool) -> None:
-    field = cases[0].run.field
+def _room(drawn: list[Curve]) -> tuple[float, float] | None:
+    """The values of all pictures and their bands, for one scale."""
+    values = np.concatenate([edge[np.isfinite(edge)] for c in drawn for edge in (c.y, c.low, c.high) if edge is not None])
+    return (float(values.min()), float(values.max())) if values.size else None
+
+
+def _picture(drawn: dict[Case, Curve], condition: str, metric: str, log: bool, room: tuple[float, float] | None) -> None:
+    """The ways under one condition."""
+    first = next(iter(drawn))
+    field = first.run.field
     a, b = line.names(field)
     st.markdown(f"**Inputs {condition}**")
     curve(
-        [_curve(case, points[case], metric) for case in cases],
-        key=f"conditions-{cases[0].run.id}",
+        list(drawn.values()),
+        key=f"conditions-{first.run.id}",
         x_title=f"t   (0 = {a}, 1 = {b})",
         y_title=line.y_title(field, metric),
         x_range=(0.0, 1.0),
+        y_range=room,
         pick=None,
         on_pick=_to_the_models,
         does="see the models there, on inputs as they are",
         height=300,
         log=log,
-        alt=f"{metric} along {len(cases)} ways between {a} and {b}, inputs {condition}.",
+        alt=f"{metric} along {len(drawn)} ways between {a} and {b}, inputs {condition}.",
         group=f"conditions-{field.problem.network.name}",
     )
 

@@ -30,6 +30,7 @@ def curve(
     height: int = 360,
     log: bool = False,
     x_range: tuple[float, float] | None = None,
+    y_range: tuple[float, float] | None = None,
     on_pick: Callable[[float | None], None] | None = None,
     caption: str = "",
     does: str = "read the values at a point",
@@ -38,7 +39,8 @@ def curve(
     """Draw the curves and return the x where the handle stands: where the person last put it, else `pick`.
 
     A `pick` that differs from the one of the run before moves the handle; so a page may keep the returned value, in the address
-    for instance, and hand it back. x_range: the part of the axis that is shown even while no point lies there yet. does: what a click
+    for instance, and hand it back. x_range: the part of the axis that is shown even while no point lies there yet; y_range: values
+    that are to have room in any case, so that several pictures have one scale. does: what a click
     is for, in words. group: pictures of
     one group show where any of them is pointed at; their common axis is x.
     """
@@ -57,6 +59,7 @@ def curve(
             "xTitle": x_title,
             "yTitle": y_title,
             "xRange": x_range,
+            "yRange": y_range,
             "pick": stands,
             "at": at,
             "height": height,

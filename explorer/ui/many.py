@@ -210,7 +210,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
 
 def _squares(seen: Seen, kind: bool) -> go.Figure:
     title = f"{units.titled('Barrier', seen.unit[1])}, {'each pair aligned' if kind else 'as they are'}"
-    return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top)
+    return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top, figures=2)
 
 
 def _tree(store: RunStore, seen: Seen, kind: bool) -> go.Figure | None:

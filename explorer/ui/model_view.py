@@ -65,7 +65,8 @@ def recipe(store: RunStore, field: Field, at: At) -> Fused:
     gram = known.gram if known is not None else np.eye(len(field.corners))
     shares = [float(c) for c in _coefficients(field, gram, at)]
     average = Method("average", (("normalise", False), ("weights", tuple(shares))))
-    name = " + ".join(f"{c:.3g} {corner.name or corner.id}" for c, corner in zip(shares, field.corners, strict=True) if c).replace("+ -", "− ")
+    parts = [(c, corner.name or corner.id) for c, corner in zip(shares, field.corners, strict=True) if c]
+    name = parts[0][1] if len(parts) == 1 and parts[0][0] == 1 else " + ".join(f"{c:.3g} {n}" for c, n in parts).replace("+ -", "− ")
     return Fused(field.problem, field.corners, average, field.buffers, name=name)
 
 
@@ -138,11 +139,11 @@ def _quality(field: Field, point: Points) -> None:
 def _distances(store: RunStore, field: Field, at: At) -> None:
     """How far the model lies from each corner: √((c − e)ᵀ G (c − e))."""
     known = store.field(field.id)
-    if known is None or len(field.corners) > DISTANCES_SHOWN:
+    if known is None or not 1 < len(field.corners) <= DISTANCES_SHOWN:
         return
     apart = _coefficients(field, known.gram, at) - np.eye(len(field.corners))
     lengths = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", apart, known.gram, apart), 0.0))
-    st.caption("Distance to " + ", ".join(f"{c.name or c.id} {d:.4g}" for c, d in zip(field.corners, lengths, strict=True)))
+    st.caption("Distance to " + ", ".join(f"{c.name or c.id} {d:.3g}" for c, d in zip(field.corners, lengths, strict=True)))
 
 
 def _mistakes(store: RunStore, field: Field, at: At) -> None:

@@ -19,7 +19,7 @@ def draw(section: Section, *, key: str) -> None:
     if section.words:
         st.markdown(section.words)
     if (table := section.table) is not None:
-        st.dataframe(table, hide_index=True)
+        st.dataframe(table, hide_index=True, placeholder="")
         data, _ = st.columns([1, 4])
         with data:
             download("Data (CSV)", lambda: table.to_csv(index=False), f"{key}.csv", mime="text/csv", icon=":material/table:", key=f"{key}-csv")

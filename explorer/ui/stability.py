@@ -233,8 +233,8 @@ def _row(f: Found) -> dict[str, object]:
     for metric in METRICS:
         scale, unit = units.scale(metric), units.of_gap(f.pair.run.field.problem, metric) or metric
         row[f"barrier ({unit}), 95 %"] = _text(f.of(metric).height, scale)
-        row[f"chosen on other samples ({unit})"] = _text(f.of(metric).split_half, scale)
-    row["errors of the copies (%)"] = ", ".join(f"{100 * e:.4g}" for e in f.error.ends)
+        row[f"chosen on other samples ({unit}), 95 %"] = _text(f.of(metric).split_half, scale)
+    row["errors of the copies (%)"] = ", ".join(f"{100 * e:.3g}" for e in f.error.ends)
     return row
 
 

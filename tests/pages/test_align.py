@@ -43,7 +43,7 @@ def test_two_models_are_aligned_and_the_barrier_is_shown_before_and_after(visit,
     text = words(app)
     assert "The alignment lowers the barrier by" in text
     assert "computes what it computed before" in text
-    assert "1 groups of interchangeable units" in text
+    assert "1 group of interchangeable units" in text
     assert {"Barrier before (nat)", "Barrier after (nat)"} <= {m.label for m in app.metric}
 
 

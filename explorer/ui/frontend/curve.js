@@ -115,7 +115,7 @@ class Plot {
   }
 
   frame() {
-    const { curves, height, log, xRange } = this.data;
+    const { curves, height, log, xRange, yRange } = this.data;
     const xs = [...curves.flatMap((curve) => curve.x), ...(xRange ?? [])];
     let [x0, x1] = xs.length ? [least(xs), most(xs)] : [0, 1];
     if (x0 === x1) [x0, x1] = [x0 - 0.5, x1 + 0.5];
@@ -123,6 +123,7 @@ class Plot {
 
     const ys = curves
       .flatMap((c) => [c.y, c.low ?? [], c.high ?? [], c.chord ?? [], c.peak ? [c.peak.foot, c.peak.top] : []].flat())
+      .concat(yRange ?? [])
       .filter((value) => value !== null && (!log || value > 0));
     let [y0, y1] = ys.length ? [least(ys), most(ys)] : log ? [0.1, 1] : [0, 1];
     this.top = curves.some((curve) => curve.y.includes(null)) ? 26 : 10;
