@@ -106,17 +106,21 @@ def _shown(grid: Surface, metric: str) -> Surface:
     return replace(grid, z=np.where(np.isinf(z), np.nan, z), lost=grid.lost | np.isinf(z))
 
 
+def decades(z: Array) -> dict[str, object]:
+    """Ticks of a scale of colours whose values are decimal logarithms, as they are before these are taken."""
+    if not np.isfinite(z).any():
+        return {}
+    low, high = float(np.nanmin(z)), float(np.nanmax(z))
+    values = [m * 10.0**e for e in range(int(np.floor(low)), int(np.ceil(high)) + 1) for m in (1, 2, 5) if low <= np.log10(m * 10.0**e) <= high]
+    return {"tickvals": [float(np.log10(v)) for v in values], "ticktext": [f"{v:g}" for v in values]}
+
+
 def figure(
     grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *, z_title: str, title: str, footnote: str, log: bool = False
 ) -> go.Figure:
     """The plane as a picture for a report: light, self-explaining, footnote underneath."""
     z = np.where(grid.z > 0, np.log10(np.where(grid.z > 0, grid.z, 1.0)), np.nan) if log else grid.z
-    bar: dict[str, object] = {"title": {"text": escape(z_title, quote=False)}}
-    if log and np.isfinite(z).any():
-        low, high = np.nanmin(z), np.nanmax(z)
-        decades = range(int(np.floor(low)), int(np.ceil(high)) + 1)
-        values = [m * 10.0**e for e in decades for m in (1, 2, 5) if low <= np.log10(m * 10.0**e) <= high]
-        bar |= {"tickvals": [float(np.log10(v)) for v in values], "ticktext": [f"{v:g}" for v in values]}
+    bar: dict[str, object] = {"title": {"text": escape(z_title, quote=False)}, **(decades(z) if log else {})}
     fig = go.Figure(
         go.Heatmap(
             x=grid.x,

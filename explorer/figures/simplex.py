@@ -8,6 +8,8 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer import digits
+from explorer.figures.plane import decades
 from explorer.points import Array
 
 
@@ -20,28 +22,41 @@ def corners(gram: Array) -> Array:
 
 
 def figure(
-    shares: Array, values: Array, gram: Array, names: Sequence[str], *, value_title: str, title: str, picked: Sequence[float] | None = None
+    shares: Array,
+    values: Array,
+    gram: Array,
+    names: Sequence[str],
+    *,
+    value_title: str,
+    title: str,
+    picked: Sequence[float] | None = None,
+    log: bool = False,
 ) -> go.Figure:
-    """(K, 3) shares that sum to 1, and the (K,) value of each soup; every mark is a measured soup, and nothing is drawn between them. NaN: diverged."""
+    """(K, 3) shares that sum to 1, and the (K,) value of each soup; every mark is a measured soup, and nothing is drawn between them. NaN: diverged.
+
+    log: colours on a logarithmic scale.
+    """
     places = corners(gram)
     xy = shares @ places
-    finite = np.isfinite(values)
+    colour = np.log10(np.where(values > 0, values, np.nan)) if log else values
+    finite = np.isfinite(colour)
     side = max(1.0, np.sqrt(len(values) * 2))
     fig = go.Figure()
-    hover = [" + ".join(f"{s:.3g} {escape(n, quote=False)}" for s, n in zip(row, names, strict=True) if s) for row in shares]
+    mixes = [" + ".join(f"{s:.3g} {escape(n, quote=False)}" for s, n in zip(row, names, strict=True) if s) for row in shares]
+    hover = [f"{mix}<br>{escape(value_title, quote=False)} {digits.number(float(v), 3)}" for mix, v in zip(mixes, values, strict=True)]
     fig.add_scatter(
         x=xy[finite, 0].astype(np.float32),
         y=xy[finite, 1].astype(np.float32),
         mode="markers",
         customdata=shares[finite],
         text=[h for h, f in zip(hover, finite, strict=True) if f],
-        hovertemplate="%{text}<br>" + escape(value_title, quote=False) + " %{marker.color:.4g}<extra></extra>",
+        hovertemplate="%{text}<extra></extra>",
         marker={
             "size": float(np.clip(300 / side, 10, 44)),
             "symbol": "hexagon",
-            "color": values[finite].astype(np.float32),
+            "color": colour[finite].astype(np.float32),
             "colorscale": "Cividis",
-            "colorbar": {"title": {"text": escape(value_title, quote=False)}},
+            "colorbar": {"title": {"text": escape(value_title, quote=False)}, **(decades(colour) if log else {})},
         },
         showlegend=False,
     )

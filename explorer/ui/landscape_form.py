@@ -14,6 +14,7 @@ from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
 from explorer.store import RunStore
 from explorer.ui import forms, losses
 from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
+from explorer.ui.triangle import lattice
 
 COARSE = 17  # points along each side of the first picture; each finer one is nested in the next
 FINEST = 65  # nodes along each side of a smooth preview, and of a refinement
@@ -47,6 +48,17 @@ def with_samples(run: Run, samples: int) -> Run:
 def measured_for(run: Run, metric: str) -> Run:
     """The same plane measured for a metric: the plane itself where its points give it."""
     return replace(run, field=field_for(run.field, metric))
+
+
+def has_triangle(field: Field) -> bool:
+    """Whether the plane's models are three corners of a triangle."""
+    return not is_around(field) and len(field.corners) == 3
+
+
+def triangle(run: Run, steps: int) -> Run:
+    """The mixtures of a plane's three models, in equal steps."""
+    field = replace(run.field, chart=methods.method("chart", "simplex"))
+    return Run(field, methods.method("sample", "given", {"at": tuple(lattice(steps)[:, 1:].ravel().tolist())}))
 
 
 def refined(run: Run) -> Run:

@@ -61,7 +61,7 @@ class Style:
     metric: str
     unit: str  # of the values as they are shown
     log: bool
-    relief: bool
+    picture: str  # "map", "relief" or "triangle"
     smooth: bool
 
     @property

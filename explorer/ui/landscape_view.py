@@ -15,7 +15,7 @@ from explorer.points import Points
 from explorer.spec import Field, Recipe, Run
 from explorer.status import duration
 from explorer.store import RunStore
-from explorer.ui import address, landscape_form, patience, shape, shell
+from explorer.ui import address, landscape_form, landscape_triangle, patience, shape, shell
 from explorer.ui.curve import curve
 from explorer.ui.families import choices, families, key_of
 from explorer.ui.landscape_form import COARSE
@@ -30,6 +30,7 @@ POLL_S = 0.5
 EXPECTED = 300  # points a refinement takes, more or less: scouts, jury, and as many again where it is needed
 MOST_SHOWN = 4
 SMOOTH = "smooth preview"
+KINDS = ("map", "relief")
 
 
 def show(store: RunStore, asked_for: list[Run]) -> None:
@@ -40,6 +41,9 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
     for plain, run in zip(asked_for, runs, strict=True):
         if store.status(run.id) is None and run != plain and patience.quick(store, plain.field, COARSE**2):
             shell.want(run)
+    if style.picture == "triangle":
+        landscape_triangle.show(store, runs[0], style)
+        return
     pictures = [Picture(run, finest(store, run)) for run in runs]
     first = runs[0].field
     asked = _asked(runs)
@@ -79,10 +83,11 @@ def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
             width="content",
             help="Colours and heights. A loss far from the models is many times as high.",
         )
-        kind = _choice("Picture", ("map", "relief"), key="picture")
-        values = _choice("Values", (SMOOTH, "measured cells"), key="values")
-        others = _others(store, field, runs)
-    return Style(metric, units.of_level(field.problem, metric), log, kind == "relief", values == SMOOTH), others
+        kind = _choice("Picture", (*KINDS, "triangle") if len(runs) == 1 and landscape_form.has_triangle(field) else KINDS, key="picture")
+        flat = kind != "triangle"
+        values = _choice("Values", (SMOOTH, "measured cells"), key="values") if flat else ""
+        others = _others(store, field, runs) if flat else []
+    return Style(metric, units.of_level(field.problem, metric), log, kind, values == SMOOTH), others
 
 
 def _metric(field: Field) -> str:
@@ -168,7 +173,7 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
                 st.markdown(f"**{picture.name}**")
             if there is None:
                 st.caption("Waiting for the models…" if busy else "Not measured yet.")
-            elif style.relief:
+            elif style.picture == "relief":
                 _relief(picture, there, style, colours)
             else:
                 _map(store, runs, i, picture, there, style, colours)

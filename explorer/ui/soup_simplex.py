@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import streamlit as st
 
@@ -13,10 +11,10 @@ from explorer.soups import row_of
 from explorer.spec import Run
 from explorer.store import RunStore
 from explorer.ui import address, shell
-from explorer.ui.chosen_by import Measure
 from explorer.ui.model_view import inspect
 from explorer.ui.soup_kitchen import Kitchen, given
 from explorer.ui.soup_table import SERVED
+from explorer.ui.triangle import clicked, lattice, says
 
 STEPS = 8  # 45 soups
 
@@ -54,8 +52,7 @@ def three(kitchen: Kitchen) -> list[int]:
 
 def grid() -> Array:
     """(45, 3) shares in eighths."""
-    rows = [(a, b, STEPS - a - b) for a in range(STEPS + 1) for b in range(STEPS + 1 - a)]
-    return np.array(rows, dtype=np.float64) / STEPS
+    return lattice(STEPS)
 
 
 def soups(kitchen: Kitchen, picked: list[int]) -> Array:
@@ -100,30 +97,13 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
         picked=None if mine is None else mine.tolist(),
     )
     key = f"soup-triangle-{kitchen.field('val').id}-{'-'.join(map(str, picked))}"
-    event = st.plotly_chart(
-        figure, key=key, on_select="rerun", selection_mode="points", config={"displaylogo": False}, alt=says(shares, values, names, by)
-    )
-    st.markdown(says(shares, values, names, by) + " Every mark is a measured soup at its true place; click one to make it your own.")
-    clicked = cast("list[dict[str, object]]", cast("dict[str, dict[str, object]]", event)["selection"]["points"])
-    if clicked and clicked[0]["curve_number"] == 0:  # the soups; by their place, as numbers that travel with a mark come back as text
-        at = shares[np.isfinite(values)][cast("int", clicked[0]["point_index"])].tolist()
-        if st.session_state.get(f"{key}-seen") != at:
-            st.session_state[f"{key}-seen"] = at
-            st.session_state[SERVED] = st.session_state.get(SERVED, 0) + 1
-            full = np.zeros(len(kitchen.models))
-            full[picked] = at
-            address.put(soup=",".join(f"{w:.12g}" for w in full))
-            soup = tuple(float(w) for w in full)
-            inspect(store, kitchen.field("test"), soup)
-            st.rerun()
-
-
-def says(shares: Array, values: Array, names: list[str], by: Measure) -> str:
-    """Where the lowest soup lies, and what the corners are."""
-    if not np.isfinite(values).any():
-        return f"No soup of these three has a finite {by.metric}."
-    low = int(np.nanargmin(values))
-    unit = " %" if by.metric == "error" else ""
-    mix = " + ".join(f"{s:.3g} {n}" for s, n in zip(shares[low], names, strict=True) if s)
-    alone = [f"{float(values[int(np.flatnonzero(shares[:, k] == 1)[0])]):{by.form}}{unit}" for k in range(3)]
-    return f"The lowest validation {by.metric} is {values[low]:{by.form}}{unit}, at {mix}; alone they have {', '.join(alone)}."
+    words = says(shares, values, names, lambda k: f"{values[k]:{by.form}}{' %' if by.metric == 'error' else ''}", what=f"validation {by.metric}")
+    at = clicked(figure, shares[np.isfinite(values)], key=key, alt=words)
+    st.markdown(f"{words} Every mark is a measured soup at its true place; click one to make it your own.")
+    if at is not None:
+        st.session_state[SERVED] = st.session_state.get(SERVED, 0) + 1
+        full = np.zeros(len(kitchen.models))
+        full[picked] = at
+        address.put(soup=",".join(f"{w:.12g}" for w in full))
+        inspect(store, kitchen.field("test"), tuple(float(w) for w in full))
+        st.rerun()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import streamlit as st
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from explorer import places
@@ -46,3 +49,11 @@ def words(app: AppTest) -> str:
     """Everything the page says, as one text."""
     kinds = ("title", "markdown", "caption", "info", "warning", "error", "success", "metric")
     return "\n".join(str(getattr(e, "value", "")) + str(getattr(e, "label", "")) for kind in kinds for e in getattr(app, kind))
+
+
+def click(app, kind, points):
+    """Run the page as if the points of its one picture of this kind had been clicked."""
+    (picture,) = app.get(kind)
+    states = app._tree.get_widget_states()  # AppTest has no hand for pictures
+    states.widgets.append(WidgetState(id=picture.proto.id, string_value=json.dumps({"selection": {"points": points}})))
+    app._run(states)

@@ -10,7 +10,8 @@ from explorer import checkpoint, methods
 from explorer.api import loaded
 from explorer.spec import Look
 from explorer.ui import landscape_form
-from tests.pages.conftest import words
+from explorer.ui.triangle import lattice
+from tests.pages.conftest import click, words
 
 
 def button(app, label):
@@ -167,3 +168,30 @@ def test_a_plane_is_drawn_by_any_metric_of_its_problem(visit, store, work, tiny)
     assert "The lowest measured Brier score is" in words(app)
     assert {"test loss", "test accuracy", "test Brier score", "test overconfidence"} <= {m.label for m in app.metric}
     assert "scores=True" in app.code[0].value and "figure('brier')" in app.code[0].value
+
+
+def test_the_triangle_of_the_plane_is_measured_by_itself_and_a_click_is_a_model(visit, store, work, tiny):
+    """Of the same three models: corners are the models, marks the mixtures, and the one that is clicked is inspected."""
+    run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
+    store.want(run)
+    work()
+    app = visit("landscape", runs=run.id, picture="triangle", metric="accuracy")
+    wish = landscape_form.triangle(run, 8)
+    assert store.status(wish.id).state == "waiting"
+    work()
+    app.run()
+    assert not app.exception
+    assert "The highest test accuracy (%) is" in words(app)
+    points, _ = store.points(wish.field.id)
+    assert len(points) == 45
+    alone = store.field(wish.field.id).facts["alone"]
+    for place, own in zip(([0, 0], [1, 0], [0, 1]), alone, strict=True):
+        assert points.means()[np.flatnonzero((points.coords == place).all(axis=1))[0]] == pytest.approx(own)
+    mark = np.flatnonzero((lattice(8) == (0.5, 0.125, 0.375)).all(axis=1))[0]
+    click(app, "plotly_chart", [{"curve_number": 0, "point_index": int(mark), "x": 0.0, "y": 0.0}])
+    assert not app.exception
+    assert app.query_params["mix"] == "0.125,0.375"
+    work()
+    app.run()
+    assert "0.5 a + 0.125 b + 0.375 c" in words(app)
+    assert "test accuracy" in {m.label for m in app.metric}

@@ -1,10 +1,7 @@
 """The Soup page: cook, read what every ingredient is worth, and taste a soup of one's own."""
 
-import json
-
 import numpy as np
 import pytest
-from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from explorer import checkpoint, methods, problems
 from explorer.api import loaded
@@ -15,7 +12,7 @@ from explorer.train import sgd
 from explorer.ui import soup as page
 from explorer.ui.compare_form import Entry
 from explorer.ui.soup_kitchen import Kitchen, to_the_soup
-from tests.pages.conftest import words
+from tests.pages.conftest import click, words
 from tests.pages.test_landscape import button, three
 
 
@@ -91,14 +88,6 @@ def test_a_click_in_the_triangle_makes_that_soup_ones_own(visit, store, work, ti
         points, _ = store.points(kitchen.field(split).id)
         assert row_of(points, (0.5, 0.125, 0.375)) is not None
     assert "0.5 a + 0.125 b + 0.375 c" in words(app)
-
-
-def click(app, kind, points):
-    """Run the page as if the points of its one picture of this kind had been clicked."""
-    (picture,) = app.get(kind)
-    states = app._tree.get_widget_states()  # AppTest has no hand for pictures
-    states.widgets.append(WidgetState(id=picture.proto.id, string_value=json.dumps({"selection": {"points": points}})))
-    app._run(states)
 
 
 def test_the_barrier_to_the_soup_is_that_of_the_line(tiny, store, work):
