@@ -12,12 +12,13 @@ import plotly.graph_objects as go
 
 from explorer.spec import Json
 
+OPEN_ROWS = 24  # of a table; a longer one is folded
 # Whatever the file holds, a browser must ask nobody for anything: scripts and styles are those in it, pictures are data.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#31333F}"
-    "table{border-collapse:collapse;font-size:14px;display:block;overflow-x:auto}td,th{border-bottom:1px solid #DADCE3;padding:.3rem .6rem;text-align:left}"
-    "pre{background:#F5F6F8;padding:1rem;overflow-x:auto}figure{margin:1rem 0}"
+    "table{border-collapse:collapse;font-size:14px;display:block;overflow-x:auto}td,th{border-bottom:1px solid #DADCE3;padding:.3rem .6rem;text-align:left}td{white-space:nowrap}"
+    "summary{cursor:pointer;margin:.5rem 0}pre{background:#F5F6F8;padding:1rem;overflow-x:auto}figure{margin:1rem 0}"
 )
 
 
@@ -45,15 +46,22 @@ def page(title: str, sections: Sequence[Section], data: Json) -> str:
         if section.words:
             parts.append(f"<p>{escape(section.words)}</p>")
         if section.table is not None:
-            parts.append(section.table.to_html(index=False, border=0, na_rep=""))
+            html = _table(section.table)
+            parts.append(html if len(section.table) <= OPEN_ROWS else f"<details><summary>{len(section.table)} rows</summary>{html}</details>")
         if section.figure is not None:
             picture = go.Figure(section.figure).update_layout(template="plotly_white")
             config = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
             parts.append(f"<figure>{picture.to_html(full_html=False, include_plotlyjs=not drawn, config=config)}</figure>")
             drawn = True
         if section.code:
-            parts.append(f"<pre>{escape(section.code)}</pre>")
+            parts.append(f"<details><summary>Code</summary><pre>{escape(section.code)}</pre></details>")
         parts.append("</section>")
     text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     parts.append(f'<script id="data" type="application/json">{text}</script></body></html>')
     return "".join(parts)
+
+
+def _table(table: pd.DataFrame) -> str:
+    """Three figures of every number, and words for yes and no."""
+    flags = {c: {True: "yes", False: "no"}.__getitem__ for c in table.columns if table[c].dtype == bool}
+    return table.to_html(index=False, border=0, na_rep="", float_format="{:.3g}".format, formatters=flags)

@@ -78,7 +78,7 @@ def calibration(store: RunStore, comparison: Comparison) -> Section | None:
     words = (
         says
         + "The calibration error is the mean distance between confidence and accuracy over 15 bins (Guo et al. 2017), on the test split. A perfectly"
-        " calibrated model shows some, too, on a finite sample: that is the column *by chance alone*. The picture has the"
+        " calibrated model shows some, too, on a finite sample: that is the column 'by chance alone'. The picture has the"
         " best and the worst calibrated model, and the ensemble; its bars are 95 % Wilson intervals of a bin."
     )
     if not bins:

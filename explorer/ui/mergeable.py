@@ -122,7 +122,8 @@ def _climbs(barriers: Sequence[tuple[str, Barrier]], unit: str) -> str:
     there = [n for n, b in barriers if b.split_half.low > 0]
     value = highest.height.told(unit=unit)
     if not there:
-        return f"No line shows a barrier; the highest, {name}, is {value}: averaging them should not hurt."
+        seen = f"; the highest, {name}, is {value}" if highest.height.value > 0 else ""
+        return f"No line shows a barrier{seen}: averaging them should not hurt."
     return f"{len(there)} of {len(barriers)} lines have a barrier, the highest {name}: {value}. Align the models first, or leave out what lies behind it."
 
 
