@@ -130,13 +130,16 @@ def show(store: RunStore) -> None:
         st.info("Nothing is registered yet. Give the path of a file or a folder above.", icon=":material/inventory_2:")
         return
     names = {key: _family_name(key, facts) for key, facts in families.items()}
-    chosen = st.pills("Family", list(families), default=next(iter(families)), format_func=lambda k: names[str(k)], key="family")
-    chosen = chosen or next(iter(families))
+    if (looked := _just_looked_at(store)) in families:
+        st.session_state["family"] = looked
+    elif st.session_state.get("family") not in families:
+        st.session_state["family"] = next(iter(families))
+    chosen = str(st.pills("Family", list(families), format_func=lambda k: names[str(k)], key="family", required=True))
     facts = families[chosen]
     problem = facts[0].problem
     assert problem is not None
     st.markdown(
-        f"**{names[str(chosen)]}** · {problem.network.name} on {problem.data.name}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
+        f"**{names[chosen]}** · {problem.network.name} on {problem.data.name}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
         f"{' Tick two to compare them.' if len(facts) > 1 else ''}"
     )
     rows = _table(chosen, facts)
@@ -157,6 +160,15 @@ def show(store: RunStore) -> None:
     _distances(store, chosen, facts)
 
 
+def _just_looked_at(store: RunStore) -> str | None:
+    """The family of what a person has just added, once."""
+    done = next((s for i in st.session_state.get("looks", []) if (s := store.status(i)) is not None and s.state == "done"), None)
+    if done is None or st.session_state.get("looked") == done.id:
+        return None
+    st.session_state["looked"] = done.id
+    return next((_key(f) for f in Seen.from_json(done.result).files if f.problem is not None), None)
+
+
 def _remove(facts: list[Facts]) -> None:
     shell.unregister(*(fact.path for fact in facts))
 
@@ -166,8 +178,12 @@ def _families(store: RunStore) -> dict[str, list[Facts]]:
     families: dict[str, list[Facts]] = {}
     for facts in store.checkpoints():
         if facts.problem is not None:
-            families.setdefault(f"{facts.problem.id} {Path(facts.path).parent}", []).append(facts)
+            families.setdefault(_key(facts), []).append(facts)
     return families
+
+
+def _key(facts: Facts) -> str:
+    return f"{facts.problem.id if facts.problem else ''} {Path(facts.path).parent}"
 
 
 def _family_name(key: str, facts: list[Facts]) -> str:

@@ -282,7 +282,7 @@ def test_a_path_that_is_not_there_is_said_at_once(visit):
 
 
 def test_a_broken_file_is_named_and_the_good_ones_beside_it_are_taken(visit, registered, store, work, tmp_path):
-    """One bad file in a folder does not hide the others."""
+    """One bad file in a folder does not hide the others, and the family of the good ones is what is shown now."""
     folder = tmp_path / "mixed"
     folder.mkdir()
     (folder / "problem.toml").write_text((registered.folder / "problem.toml").read_text())
@@ -296,6 +296,7 @@ def test_a_broken_file_is_named_and_the_good_ones_beside_it_are_taken(visit, reg
     assert not app.exception
     assert any("cut.safetensors" in e.value for e in app.error)
     assert any("**good** is a checkpoint" in s.value for s in app.success)
+    assert app.session_state["family"].endswith(f" {folder}")
 
 
 def test_runs_lists_what_was_asked_with_its_barrier(visit, registered, store, work):
