@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import cast
 
 from explorer import checkpoint, methods, places, problems
+from explorer.confirm import Confirmed, confirmed, exact, is_preview
 from explorer.errors import Refused
 from explorer.files import system
 from explorer.frame import Window
@@ -43,7 +44,7 @@ from explorer.points import Points
 from explorer.realise import realise
 from explorer.run import keep
 from explorer.shards import checkpoints_at, digest, name_for
-from explorer.spec import Aligned, Buffers, Connected, Field, Fused, Loaded, ProblemSpec, Recipe, Run, Shifted, Spec, SplitName, Trained
+from explorer.spec import Aligned, Buffers, Connected, Field, Fused, Loaded, Precision, ProblemSpec, Recipe, Run, Shifted, Spec, SplitName, Trained
 from explorer.store import RunStore
 
 Reporter = Callable[[int, int, int, str], bool]
@@ -62,6 +63,7 @@ def interpolate(
     samples: int = 0,
     buffers: Buffers = "recalibrate",
     loss: str = "",
+    precision: Precision = "float32",
     sampler: str = "adaptive",
     options: Mapping[str, object] | None = None,
     report: Reporter = _silent,
@@ -71,7 +73,8 @@ def interpolate(
     """Measure the straight line between two checkpoint files, or between models that were made (recipes).
 
     `problem`: the name of a shipped problem, or a folder with a problem.toml; by default the one the first checkpoint fits. `loss`: another one than
-    the problem's to measure; `divergence` and `squared_distance` compare with the first model and need no labels.
+    the problem's to measure; `divergence` and `squared_distance` compare with the first model and need no labels. `precision`: `bfloat16`, or `tf32` on an
+    NVIDIA GPU, make a quick preview, of which the ends and the peaks, or a plane's lowest and highest place, are measured again in float32.
     Points that the store in `home` holds already are not measured again. Files and arguments are not changed.
     """
     field = Field(
@@ -81,8 +84,9 @@ def interpolate(
         split=split,
         samples=samples,
         buffers=buffers,
+        precision=precision,
     )
-    return Line(*_measured(Run(field, methods.method("sample", sampler, options)), report, home, device))
+    return _line(Run(field, methods.method("sample", sampler, options)), report, home, device)
 
 
 def align(
@@ -144,6 +148,7 @@ def connect(
     samples: int = 0,
     buffers: Buffers = "recalibrate",
     loss: str = "",
+    precision: Precision = "float32",
     sampler: str = "adaptive",
     options: Mapping[str, object] | None = None,
     report: Reporter = _silent,
@@ -161,8 +166,8 @@ def connect(
     how = methods.method("connect", method, method_options)
     corners = Connected.every(spec, (loaded(a), loaded(b)), how, methods.corners_of(how))
     chosen = methods.method("chart", chart)
-    field = Field(problem=under(spec, loss), corners=corners, chart=chosen, split=split, samples=samples, buffers=buffers)
-    return Line(*_measured(Run(field, methods.method("sample", sampler, options)), report, home, device))
+    field = Field(problem=under(spec, loss), corners=corners, chart=chosen, split=split, samples=samples, buffers=buffers, precision=precision)
+    return _line(Run(field, methods.method("sample", sampler, options)), report, home, device)
 
 
 def train(
@@ -248,6 +253,7 @@ def landscape(
     buffers: Buffers = "recalibrate",
     loss: str = "",
     scores: bool = False,
+    precision: Precision = "float32",
     report: Reporter = _silent,
     home: Path | None = None,
     device: str = "cpu",
@@ -260,7 +266,16 @@ def landscape(
     """
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(models[0], problem)
     chart = methods.method("chart", "plane", {"margin": margin})
-    field = Field(under(spec, loss), tuple(map(loaded, models)), chart, split, samples, buffers=buffers, metrics=SCORED if scores else PLAIN)
+    field = Field(
+        under(spec, loss),
+        tuple(map(loaded, models)),
+        chart,
+        split,
+        samples,
+        buffers=buffers,
+        metrics=SCORED if scores else PLAIN,
+        precision=precision,
+    )
     return _plane(field, size, refine, report, home, device)
 
 
@@ -279,6 +294,7 @@ def landscape_around(
     buffers: Buffers = "recalibrate",
     loss: str = "",
     scores: bool = False,
+    precision: Precision = "float32",
     report: Reporter = _silent,
     home: Path | None = None,
     device: str = "cpu",
@@ -293,8 +309,18 @@ def landscape_around(
     else:
         corners = (loaded(model), *map(loaded, towards))
     chart = methods.method("chart", "directions", {"extent": extent})
-    field = Field(under(spec, loss), corners, chart, split, samples, buffers=buffers, metrics=SCORED if scores else PLAIN)
+    field = Field(under(spec, loss), corners, chart, split, samples, buffers=buffers, metrics=SCORED if scores else PLAIN, precision=precision)
     return _plane(field, size, refine, report, home, device)
+
+
+def _line(run: Run, report: Reporter, home: Path | None, device: str) -> Line:
+    run, points = _measured(run, report, home, device)
+    return Line(run, points, _again(run.field, points, home))
+
+
+def _again(field: Field, points: Points, home: Path | None) -> Confirmed | None:
+    """Of a preview, what was measured again in float32."""
+    return confirmed(points, RunStore((home or default_home()) / "store.sqlite").points(exact(field).id)[0]) if is_preview(field) else None
 
 
 def _plane(field: Field, size: int, refine: bool, report: Reporter, home: Path | None, device: str) -> Plane:
@@ -303,7 +329,7 @@ def _plane(field: Field, size: int, refine: bool, report: Reporter, home: Path |
     known = RunStore((home or default_home()) / "store.sqlite").field(field.id)
     assert known is not None
     window = cast("Window", methods.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
-    return Plane(run, points, window)
+    return Plane(run, points, window, _again(field, points, home))
 
 
 def points(run: Run, *, report: Reporter = _silent, home: Path | None = None, device: str = "cpu") -> Points:

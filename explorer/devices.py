@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -91,25 +92,52 @@ def _available() -> int:
         return 0
 
 
+_turn = threading.Condition()
+_within: list[tuple[int, str]] = []  # (thread, rounding) of everybody who is within `precisely` at this moment
+_before: list[str] = []  # the flags as they were before the first of them
+
+
+def possible(precision: Precision, device: torch.device) -> None:
+    """Refused for a precision that the device does not have."""
+    if precision == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)):
+        raise Refused(
+            f"TF32 is a precision of NVIDIA GPUs from Ampere on, and this is {title(str(device))}. Choose bfloat16 for a preview, or float32."
+        )
+
+
 @contextmanager
 def precisely(precision: Precision, device: torch.device) -> Generator[None, None, None]:
     """Within: matrix products and convolutions in the given precision; afterwards as it was.
 
     float32: exactly that. tf32: factors rounded to 10 bits, on GPUs that can. bfloat16: factors rounded to 8 bits, sums in float32.
+
+    The flags for this are the whole process's. Threads that want the same are within together; one that wants them otherwise waits until those are done,
+    and the last to leave, also by an exception, puts them back.
     """
-    rounds = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # pyright: ignore[reportAttributeAccessIssue]  (the stub leaves it out)
-    before = [r.fp32_precision for r in rounds]
-    for r in rounds:
-        r.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    mine = threading.get_ident(), "tf32" if precision == "tf32" else "ieee"
+    with _turn:
+        _turn.wait_for(lambda: all(thread == mine[0] or rounding == mine[1] for thread, rounding in _within))
+        if not _within:
+            _before[:] = [r.fp32_precision for r in _rounds()]
+        _within.append(mine)
+        _set(mine[1], mine[1])
     try:
-        if precision == "bfloat16":
-            with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
-                yield
-        else:
+        with torch.autocast(device.type, torch.bfloat16, cache_enabled=False) if precision == "bfloat16" else nullcontext():
             yield
     finally:
-        for r, value in zip(rounds, before, strict=True):
-            r.fp32_precision = value
+        with _turn:
+            _within.remove(mine)
+            _set(*(_before if not _within else [_within[-1][1]] * 2))
+            _turn.notify_all()
+
+
+def _rounds() -> tuple[Any, ...]:
+    return (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # pyright: ignore[reportAttributeAccessIssue]  (the stub leaves it out)
+
+
+def _set(*values: str) -> None:
+    for r, value in zip(_rounds(), values, strict=True):
+        r.fp32_precision = value
 
 
 def clocked(function: Callable[[], object], device: torch.device, *, times: int = 3) -> float:

@@ -13,7 +13,7 @@ from explorer import methods, places
 from explorer.facts import Facts
 from explorer.files import system
 from explorer.plan import Model, Plan, planned, together
-from explorer.points import Points
+from explorer.points import Array, Points, rounded
 from explorer.shards import bytes_at
 from explorer.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Run, Shifted, Trained
 from explorer.store import RunStore
@@ -38,14 +38,16 @@ def foreseen_all(runs: Sequence[Run], store: RunStore) -> Plan | None:
     serving = store.workers()
     free = max((s.free for s in serving if s.device == "cpu"), default=0) or None
     device = (serving[0].title or serving[0].device) if serving else ""
-    plans = [_foreseen(run, store, known, free) for run in runs]
+    fields = [run.field.id for run in runs]
+    asked: dict[str, set[bytes]] = {id: set() for id in fields if fields.count(id) > 1}
+    plans = [_foreseen(run, store, known, free, asked.get(run.field.id)) for run in runs]
     there = [p for p in plans if p is not None]
     if not there or len(there) < len(plans):
         return None
     return replace(together([p for p in there if p.points] or there), device=device)
 
 
-def _foreseen(run: Run, store: RunStore, known: Mapping[str, Facts], free: int | None) -> Plan | None:
+def _foreseen(run: Run, store: RunStore, known: Mapping[str, Facts], free: int | None, asked: set[bytes] | None) -> Plan | None:
     field = run.field
     origins = [_origin(corner, known) for corner in field.corners]
     found = [f for f in origins if f is not None]
@@ -55,7 +57,7 @@ def _foreseen(run: Run, store: RunStore, known: Mapping[str, Facts], free: int |
     every = quality.samples if quality else 0
     plan = planned(
         tuple(Model(f.parameters, _bytes(f)) for f in found),
-        points=_left(run, store),
+        points=_left(run, store, asked),
         samples=min(field.samples, every) if field.samples and every else field.samples or every,
         pace=store.pace(field),
         free=free,
@@ -64,13 +66,21 @@ def _foreseen(run: Run, store: RunStore, known: Mapping[str, Facts], free: int |
     return replace(plan, at_most=not methods.is_blind(run.sampler.name), first=first if plan.points else ())
 
 
-def _left(run: Run, store: RunStore) -> int:
-    """How many points are missing. Their values, some KB each, are read only for samplers that ask by them."""
+def _left(run: Run, store: RunStore, asked: set[bytes] | None) -> int:
+    """How many points are missing. Their values, some KB each, are read only for samplers that ask by them. asked: places of the field that runs before
+    this one ask for; those that this one begins with are added."""
     count = cast("Callable[..., int]", methods.find("sample", run.sampler.name, function="left"))
     points, _ = store.points(run.field.id, bare=methods.is_blind(run.sampler.name))
     if not len(points):  # of a field that is not known yet, nor is its dimension
         points = Points(np.empty((0, len(methods.axes(run.field.chart.name, len(run.field.corners))))), np.empty((0, 0, 0)), np.empty(0))
-    return count(points, **run.sampler.kwargs())
+    missing = count(points, **run.sampler.kwargs())
+    if asked is None or not missing:
+        return missing
+    ask = cast("Callable[..., Array]", methods.find("sample", run.sampler.name))
+    first = {row.tobytes() for row in rounded(ask(points, missing, **run.sampler.kwargs()))}
+    missing -= len(first & asked)
+    asked |= first
+    return missing
 
 
 def _unmade(recipe: Recipe, home: Path) -> str:

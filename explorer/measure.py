@@ -34,7 +34,7 @@ from explorer import methods
 from explorer.attack import attack as attacked
 from explorer.bank import Bank
 from explorer.batched import Batched
-from explorer.devices import clocked, halved, in_memory, precisely
+from explorer.devices import clocked, halved, in_memory, possible, precisely
 from explorer.epilogues import joined, joins
 from explorer.errors import Refused
 from explorer.graphs import Replayed
@@ -91,6 +91,7 @@ class Evaluate:
         self.attack = attack
         self.precision: Precision = precision
         self.device = torch.device(device)
+        possible(precision, self.device)
         self._work = torch.float32 if self.device.type == "mps" else torch.float64  # of what is added up; Metal has no float64
         self.network = network_like(problem, corners[0], self.device)
         self.problem = problem
@@ -339,8 +340,13 @@ def at_corner(coefficients: Array) -> bool:
 
 
 def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.device) -> nn.Module:
-    """The problem's network on the device, in the precision its weights are computed in: float64 for float64, else float32."""
+    """The problem's network on the device, in the precision its weights are computed in: float64 for float64, else float32.
+
+    Refused where the device does not have that one.
+    """
     double = any(t.dtype == torch.float64 for t in weights.values())
+    if double and device.type == "mps":
+        raise Refused("These weights are float64, which Metal (mps) does not compute in. Use --device cpu, or save them in float32.")
     return problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
 
 

@@ -9,12 +9,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from explorer import metrics
+from explorer.confirm import Confirmed, is_preview
 from explorer.errors import Refused
 from explorer.figures import line as line_figure
 from explorer.figures import plane as plane_figure
 from explorer.figures import units
 from explorer.figures.certificate import certified
-from explorer.figures.plane import Marker, Surface
+from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.frame import Window
 from explorer.matched import Matched
 from explorer.points import Points
@@ -29,14 +30,19 @@ class Line:
 
     run: Run
     points: Points
+    again: Confirmed | None = None  # of a preview: what was measured again in float32
 
     def barrier(self, metric: str = "loss") -> Barrier:
-        """The barrier of a metric ('loss' or 'error') with its 95 % interval. Refused when an end diverged."""
-        return require_barrier(self.run.field, self.points, metric)
+        """The barrier of a metric ('loss' or 'error') with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
+        return require_barrier(self.run.field, line_figure.quoted(self.run.field, self.points, self.again), metric)
 
     def figure(self, metric: str = "loss") -> go.Figure:
         """The curve with its band, chord and barrier."""
-        return line_figure.figure_of(self.run.field, self.points, metric)
+        return line_figure.figure_of(self.run.field, self.points, metric, again=self.again)
+
+    def caution(self) -> str:
+        """What must be known of a preview; empty for what is exact."""
+        return line_figure.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class Plane:
     run: Run
     points: Points
     window: Window
+    again: Confirmed | None = None  # of a preview: what was measured again in float32
 
     def surface(self, metric: str = "loss") -> Surface:
         """The values of any metric that the plane was measured for (explorer.metrics) by their distances along both axes; shares are in percent."""
@@ -87,6 +94,15 @@ class Plane:
     def certificate(self, metric: str = "loss") -> Certificate | None:
         """How wrong a refined picture may be between its measured points; None for an even grid."""
         return self._seen(metric)[1]
+
+    def extremes(self, metric: str = "loss") -> tuple[Extreme, Extreme] | None:
+        """Where a metric is lowest and highest; of a preview, measured in float32. None where no value is finite."""
+        field = self.run.field
+        return plane_figure.extremes(field, line_figure.quoted(field, self.points, self.again), metric, self.window)
+
+    def caution(self) -> str:
+        """What must be known of a preview; empty for what is exact."""
+        return line_figure.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
 
     def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
         measured = self.run.field.metrics
@@ -102,10 +118,8 @@ class Plane:
         return plane_figure.previewed(self.points, measured, metric, self.window, finest)
 
     def table(self) -> pd.DataFrame:
-        """One row for each point: its distances x and y in the plane, and the mean of each metric."""
-        x, y = self.window.places(self.points.coords).T
-        field = self.run.field
-        return pd.DataFrame({"x": x, "y": y, **{m: metrics.means(self.points, field.metrics, m) for m in metrics.given(field)}})
+        """One row for each point: its distances x and y in the plane, and the mean of each metric; of a preview also the precision of each row."""
+        return pd.DataFrame(plane_figure.table(self.run.field, self.points, self.window, self.again)).drop(columns=["u", "v"])
 
     def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
         """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
@@ -124,7 +138,7 @@ class Plane:
             [],
             z_title=line_figure.y_title(self.run.field, metric),
             title=f"{metrics.find(metric).called} in the plane of {', '.join(m.name for m in markers)}",
-            footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances between weights are true.",
+            footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances between weights are true. {self.caution()}".rstrip(),
             log=metric == "loss" if log is None else log,
         )
 

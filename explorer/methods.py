@@ -324,6 +324,11 @@ def axes(chart: str, corners: int = 0) -> tuple[str, ...]:
     return tuple(found)  # pyright: ignore[reportArgumentType]
 
 
+def has_window(chart: str) -> bool:
+    """Whether a chart looks at a plane through a window (explorer.frame), which its module's function `window` says."""
+    return _defines(_module("chart", chart), "window")
+
+
 def is_blind(sampler: str) -> bool:
     """Whether a sampler asks by coordinates alone, from its module's constant `BLIND`: it is then handed points without values."""
     return bool(_constant("sample", sampler, "BLIND", missing=False))

@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from explorer import checkpoint, methods
+from explorer.confirm import confirming, is_preview
 from explorer.devices import memory, peak
 from explorer.errors import Stopped
 from explorer.execute import Execute, Executor, local
@@ -39,6 +40,8 @@ _making = threading.RLock()  # several runs may be driven from one process; what
 
 def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str = "cpu", execute: Execute | None = None) -> bool:
     """Work a run off: every point its sampler asks for ends up in the store. False when it was told to leave off.
+
+    Of a preview, what is quoted is then measured again in float32 (explorer.confirm).
 
     `report(done, total, fresh, message)` is called before each point, or batch of points that are measured together, and answers whether to go on.
     `execute`: who measures; this process on the device by default, which makes what the field's corners still need in any case.
@@ -70,7 +73,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
             return False
         if not len(ahead):
             store.took(run.id, Took(fresh, spent, peak()).to_json())
-            return True
+            break
         todo, ahead = ahead[:width], ahead[width:]
         executor = executor or open_field(field, store, home, device=device, execute=execute)
         here = 0
@@ -84,6 +87,14 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         points, rest = points.extended(new.coords, new.values), rest - len(todo)
         if len(new) != len(todo):
             ahead = ahead[:0]
+    del executor  # of a preview; its corners are loaded again for what is quoted of it
+    if not is_preview(field) or field.metrics == ("confusion",) or (again := confirming(run, *store.means(field.id), known.gram)) is None:
+        return True
+
+    def confirms(*_: object) -> bool:
+        return report(total, total, fresh, "Measuring again in float32 what is quoted")
+
+    return keep(again, store, home, report=confirms, device=device, execute=execute)
 
 
 def _told(report: Report, total: int) -> Progress:

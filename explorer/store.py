@@ -235,6 +235,14 @@ class RunStore(Database):
         values = np.empty((len(rows), 0, 0)) if bare else np.stack([_array(v).reshape(shape) for _, _, v in rows])
         return Points(coords, values, counts), rows[-1][0]
 
+    def means(self, field_id: str) -> tuple[Array, Array]:
+        """(K, d) coordinates and (K, M) means of all points of a field, whose values are read one by one: memory does not grow with them."""
+        shape, counts = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
+        rows = self._db.execute("SELECT coords, value FROM point WHERE field = ? ORDER BY seq", (field_id,))
+        total, shape = _array(counts).sum(), cast("list[int]", json.loads(shape))
+        found = [(_array(coords), _array(value).reshape(shape).sum(axis=1) / total) for coords, value in rows]
+        return np.array([c for c, _ in found]), np.array([m for _, m in found])
+
     def cost(self, field_id: str) -> float:
         """Seconds that all the points of a field took to compute."""
         (seconds,) = self._db.execute("SELECT coalesce(sum(seconds), 0) FROM point WHERE field = ?", (field_id,)).fetchone()

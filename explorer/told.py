@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from explorer import digits, methods, perplexity
+from explorer.confirm import is_preview
 from explorer.figures import units
 
 if TYPE_CHECKING:  # the command line starts without torch
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # the command line starts without torch
 out, err = Console(), Console(stderr=True)
 
 
-def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec) -> None:
+def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, caution: str = "") -> None:
     table = Table("", "barrier", "95 % interval", "at t", "ends", "peak", title=title, title_justify="left")
     for b in found:
         scale = units.scale(b.metric)
@@ -45,12 +46,15 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec) -> No
         f"barrier = max over t of L(t) − (1−t)·L(0) − t·L(1); {found[0].points} points, {found[0].samples} samples, paired bootstrap over blocks of samples.",
         style="dim",
     )
+    if caution:
+        out.print(caution, style="yellow", highlight=False)
 
 
 def line_json(line: Line) -> dict[str, object]:
     field = line.run.field
     barriers = [dataclasses.asdict(line.barrier(metric)) for metric in field.metrics]
-    return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers}
+    preview = {"preview": field.precision, "caution": line.caution()} if is_preview(field) else {}
+    return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
 
 
 def print_alignment(done: AlignedModels, models: list[Path]) -> None:

@@ -49,6 +49,28 @@ def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):
     assert "exists already" in run("barrier", tiny.a, tiny.b, "--html", picture, code=2)
 
 
+def test_a_preview_prints_the_numbers_of_float32_and_what_it_is(tiny, home, tmp_path):
+    """Barrier, path and plane: the confirmed numbers, the precision and the largest difference; JSON and CSV say it, too."""
+    text = run("barrier", tiny.a, tiny.b, "--precision", "bfloat16")
+    line = interpolate(tiny.a, tiny.b, precision="bfloat16")
+    assert f"{line.barrier('loss').height.value:.4f}" in text
+    assert line.barrier("loss").points == len(line.again.points) < len(line.points)
+    assert f"The picture is a bfloat16 preview. Every number that is quoted was measured again in float32; at the {line.again.places} places" in text
+    numbers = json.loads(CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), "--precision", "bfloat16", "--json"]).stdout)
+    assert (numbers["preview"], numbers["caution"]) == ("bfloat16", line.caution())
+    assert interpolate(tiny.a, tiny.b).caution() == ""
+    assert "bfloat16 preview" in run("path", tiny.a, tiny.b, "-o", "epochs=1", "--precision", "bfloat16")
+    text = run("plane", tiny.a, "--around", "random", "--size", "5", "--precision", "bfloat16", "--csv", tmp_path / "p.csv")
+    plane = landscape_around(tiny.a, size=5, precision="bfloat16")
+    low, high = plane.extremes("loss")
+    assert low.value == plane.again.points.means()[:, 0].min()
+    assert f"loss from {low.value:.4g} at ({low.x:.4g}, {low.y:.4g}) to {high.value:.4g}" in text
+    assert "bfloat16 preview" in text
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8") == plane.table().to_csv(index=False)
+    assert set(plane.table().precision) == {"bfloat16", "float32"}
+    assert "TF32 is a precision of NVIDIA GPUs" in run("barrier", tiny.a, tiny.b, "--precision", "tf32", "--device", "cpu", code=2)
+
+
 def test_align_prints_the_barrier_before_and_after(tiny, home, tmp_path):
     """The numbers of the Python interface, and the aligned checkpoints where they were asked for."""
     text = run("align", tiny.a, tiny.b, "--option", "restarts=2", "--save", tmp_path / "out")

@@ -90,6 +90,17 @@ def test_several_runs_have_one_plan_of_what_is_still_to_be_done(tiny, store, hom
     assert foreseen_all((tiny.run(size=5), Run(tiny.field(corners=(Loaded("gone"), b)), after.sampler)), store) is None
 
 
+def test_points_that_several_runs_of_a_field_ask_for_are_counted_once(tiny, store, home):
+    """Of three models: seven soups, the greedy path (at most five of them), and every soup but one; a grid and one that holds it."""
+    store.want(Look(str(tiny.folder)))
+    Worker(store, home).work_off()
+    assert foreseen_all((tiny.run(size=5), tiny.run(size=9)), store).points == 9
+    soups = tiny.field(corners=(*tiny.field().corners, loaded(tiny.a)), chart=methods.method("chart", "mixture"))
+    runs = [Run(soups, methods.method("sample", "subsets", {"which": which})) for which in ("all", "leave_one_out")]
+    assert foreseen_all(runs, store).points == 7
+    assert foreseen_all((*runs, Run(soups, methods.method("sample", "greedy"))), store).points == 7 + 2
+
+
 def test_the_command_line_says_the_plan_and_measures_nothing(tiny, store, home):
     """Points of a line and of a plane."""
     result = CliRunner().invoke(app, ["plan", str(tiny.a), str(tiny.b), "--points", "11", "--home", str(home)])

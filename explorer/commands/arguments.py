@@ -25,6 +25,12 @@ class Policy(StrEnum):
     repair = "repair"
 
 
+class Exactly(StrEnum):
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    tf32 = "tf32"
+
+
 class Sampler(StrEnum):
     adaptive = "adaptive"
     grid = "grid"
@@ -42,6 +48,13 @@ SamplesOption = Annotated[int, typer.Option(min=0, help="How many of them, 0 for
 BuffersOption = Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")]
 LossOption = Annotated[
     str, typer.Option("--loss", help="Measure another loss than the problem's; divergence compares with the first model and needs no labels.")
+]
+PrecisionOption = Annotated[
+    Exactly,
+    typer.Option(
+        "--precision",
+        help="bfloat16 (or tf32, on an NVIDIA GPU): a quick preview, of which the numbers that are printed are measured again in float32.",
+    ),
 ]
 MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be given again.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]

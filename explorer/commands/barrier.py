@@ -11,12 +11,14 @@ import typer
 from explorer.commands.arguments import (
     BuffersOption,
     DeviceOption,
+    Exactly,
     HomeOption,
     HtmlOption,
     JsonOption,
     LossOption,
     PluginOption,
     Policy,
+    PrecisionOption,
     ProblemOption,
     Sampler,
     SamplesOption,
@@ -36,6 +38,7 @@ def barrier(
     samples: SamplesOption = 0,
     buffers: BuffersOption = Policy.recalibrate,
     loss: LossOption = "",
+    precision: PrecisionOption = Exactly.float32,
     sampler: Annotated[Sampler, typer.Option(help="adaptive: as few points as the barrier needs; grid: evenly spaced.")] = Sampler.adaptive,
     points: Annotated[int, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler.")] = 15,
     as_json: JsonOption = False,
@@ -62,6 +65,7 @@ def barrier(
                 samples=samples,
                 buffers=buffers.value,
                 loss=loss,
+                precision=precision.value,
                 sampler=sampler.value,
                 options={"budget" if sampler is Sampler.adaptive else "size": points},
                 report=report,
@@ -74,4 +78,5 @@ def barrier(
         if as_json:
             print(json.dumps(line_json(line), indent=2))
         else:
-            print_barriers(found, f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split", line.run.field.problem)
+            title = f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split"
+            print_barriers(found, title, line.run.field.problem, caution=line.caution())

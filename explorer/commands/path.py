@@ -11,6 +11,7 @@ import typer
 from explorer.commands.arguments import (
     BuffersOption,
     DeviceOption,
+    Exactly,
     HomeOption,
     HtmlOption,
     JsonOption,
@@ -18,6 +19,7 @@ from explorer.commands.arguments import (
     MethodOptions,
     PluginOption,
     Policy,
+    PrecisionOption,
     ProblemOption,
     SamplesOption,
     Split,
@@ -39,6 +41,7 @@ def path(
     samples: SamplesOption = 0,
     buffers: BuffersOption = Policy.recalibrate,
     loss: LossOption = "",
+    precision: PrecisionOption = Exactly.float32,
     as_json: JsonOption = False,
     html: HtmlOption = None,
     device: DeviceOption = "auto",
@@ -71,6 +74,7 @@ def path(
                 samples=samples,
                 buffers=buffers.value,
                 loss=loss,
+                precision=precision.value,
                 report=report,
                 home=home,
                 device=device_for(device),
@@ -85,4 +89,5 @@ def path(
                 found,
                 f"{a.name} → {b.name} · {method} · {line.run.field.problem.name} · {split.value} split",
                 line.run.field.problem,
+                caution=line.caution(),
             )

@@ -12,12 +12,14 @@ from explorer import methods, metrics
 from explorer.commands.arguments import (
     BuffersOption,
     DeviceOption,
+    Exactly,
     HomeOption,
     HtmlOption,
     LossOption,
     MethodOptions,
     PluginOption,
     Policy,
+    PrecisionOption,
     ProblemOption,
     SamplesOption,
     Split,
@@ -47,6 +49,7 @@ def plane(
     metric: Annotated[
         str, typer.Option(help="What the picture shows and the words tell, such as accuracy or brier; `--metric list` shows all.")
     ] = "loss",
+    precision: PrecisionOption = Exactly.float32,
     csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
     html: HtmlOption = None,
     device: DeviceOption = "auto",
@@ -91,6 +94,7 @@ def plane(
                 buffers=buffers.value,
                 loss=loss,
                 scores=scores,
+                precision=precision.value,
                 report=report,
                 home=home,
                 device=device_for(device),
@@ -99,13 +103,16 @@ def plane(
             html.write_text(curve_figure.html(done.figure(metric)), encoding="utf-8")
         if csv is not None:
             done.table().to_csv(csv, index=False)
-        grid, table, scale = done.surface(metric), done.table().sort_values(metric), units.scale(metric)
-        lowest, highest = table.iloc[0], table[metric].max()
+        if (extremes := done.extremes(metric)) is None:
+            raise Refused(f"None of the {len(done.points)} points has a finite {metric}. Check the checkpoints with `loss-explorer look`.")
+        grid, scale, (low, high) = done.surface(metric), units.scale(metric), extremes
         out.print(
-            f"{len(done.points)} points · {split.value} {metrics.find(metric).called} from {scale * lowest[metric]:.4g} at ({lowest['x']:.4g}, {lowest['y']:.4g})"
-            f" to {scale * highest:.4g}{units.after(units.of_level(done.run.field.problem, metric))} · {int(grid.lost.sum())} without a finite {metric}",
+            f"{len(done.points)} points · {split.value} {metrics.find(metric).called} from {low.value:.4g} at ({low.x:.4g}, {low.y:.4g})"
+            f" to {high.value:.4g}{units.after(units.of_level(done.run.field.problem, metric))} · {int(grid.lost.sum())} without a finite {metric}",
             highlight=False,
         )
+        if done.caution():
+            out.print(done.caution(), style="yellow", highlight=False)
         if refine:
             sure = certified(done.certificate(metric), grid.measured, scale=scale, unit=units.of_level(done.run.field.problem, metric))
             out.print(sure, highlight=False)

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from explorer import digits
 from explorer.figures import units
 from explorer.figures.curve import INK, Curve
-from explorer.figures.plane import SCALE, Marker, Surface, Trace
+from explorer.figures.plane import SCALE, Extreme, Marker, Surface, Trace
 from explorer.metrics import Metric
 from explorer.points import Array
 
@@ -107,28 +107,37 @@ def explain(
     around: bool,
     dimensions: int,
     interval: Callable[[int, int], tuple[float, float]] | None = None,
+    extremes: tuple[Extreme, Extreme] | None = None,
+    caution: str = "",
 ) -> str:
     """The picture in words, from its numbers: where it is best and worst, what lies between the models, and what it cannot show.
 
-    interval: the 95 % interval of the value of column i, row j.
+    interval: the 95 % interval of the value of column i, row j. extremes, caution: of a preview, its lowest and highest value measured in float32, and
+    what must be known of it. Then nothing is read off its cells.
     """
     known = np.isfinite(grid.z)
     if not known.any():
         return "Nothing is measured yet."
+    if caution and extremes is None:
+        return caution
     sign, one, other = (-1.0, "highest", "lowest") if metric.good == "high" else (1.0, "lowest", "highest")
 
-    def told(j: int, i: int, mark: str = "") -> str:
-        known = float(grid.z[j, i])
-        value, low, high = digits.of(known, *interval(i, j)) if interval is not None else (digits.number(known), "", "")
+    def told(there: Extreme, mark: str = "") -> str:
+        value, low, high = digits.of(there.value, *there.interval) if there.interval is not None else (digits.number(there.value), "", "")
         return f"{mark}{value}{units.after(unit)}{mark}{low and f' [{low}, {high}]'}"
 
-    (j, i), worst = (divmod(int(find(sign * grid.z)), len(grid.x)) for find in (np.nanargmin, np.nanargmax))
-    lowest = f"The {one} measured {metric.called} is {told(j, i, '**')} at ({_place(grid.x, i)}, {_place(grid.y, j)}), the {other} {told(*worst)}."
+    if extremes is None:
+        places = [divmod(int(find(grid.z)), len(grid.x)) for find in (np.nanargmin, np.nanargmax)]
+        low, high = (Extreme(float(grid.z[j, i]), float(grid.x[i]), float(grid.y[j]), interval(i, j) if interval else None) for j, i in places)
+    else:
+        low, high = extremes
+    best, worst = (low, high) if sign > 0 else (high, low)
+    lowest = f"The {one} measured {metric.called} is {told(best, '**')} at ({_place(grid.x, best.x)}, {_place(grid.y, best.y)}), the {other} {told(worst)}."
     at = [(m, float(height(grid, np.array([m.x]), np.array([m.y]))[0])) for m in markers if m.outside <= 1e-6 * np.ptp(grid.x)]
     at = [(m, value) for m, value in at if np.isfinite(value)]
-    nearest = min(at, key=lambda pair: np.hypot(pair[0].x - grid.x[i], pair[0].y - grid.y[j]), default=None)
+    nearest = min(at, key=lambda pair: np.hypot(pair[0].x - best.x, pair[0].y - best.y), default=None)
     if nearest is not None:
-        far = float(np.hypot(nearest[0].x - grid.x[i], nearest[0].y - grid.y[j]))
+        far = float(np.hypot(nearest[0].x - best.x, nearest[0].y - best.y))
         step = float(grid.x[1] - grid.x[0])
         where = f"in the cell of {nearest[0].name}" if far <= step else f"{far:.3g} away from {nearest[0].name}, the nearest of the models"
         lowest += f" The {one} place lies {where}."
@@ -144,7 +153,7 @@ def explain(
     gap = "points" if metric.percent else unit
     ridges = (
         f" Read off the cells, the {what} the straight line is{f', in {gap}' if gap else ''}: {'; '.join(between)}."
-        if between and not around and metric.good
+        if between and not around and metric.good and not caution
         else ""
     )
     lost = f" In {int(grid.lost.sum())} cells the {metric.called} is no finite number." if grid.lost.any() else ""
@@ -157,10 +166,10 @@ def explain(
         )
         + " Exact barriers with intervals are on the line between two models."
     )
-    return f"{lowest}{ridges}{lost}\n\n{limits}"
+    return f"{caution + chr(10) * 2 if caution else ''}{lowest}{ridges}{lost}\n\n{limits}"
 
 
-def _place(axis: Array, k: int) -> str:
-    """Where a cell is along an axis, to a tenth of a cell."""
+def _place(axis: Array, at: float) -> str:
+    """A place along an axis, to a tenth of a cell."""
     half = (axis[1] - axis[0]) / 2
-    return digits.of(float(axis[k]), float(axis[k] - half), float(axis[k] + half))[0]
+    return digits.of(at, float(at - half), float(at + half))[0]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import plotly.graph_objects as go
 
 from explorer import digits, methods, metrics
+from explorer.confirm import TITLES, Confirmed, exact, is_preview, mark
 from explorer.figures import curve as curve_figure
 from explorer.figures import units
 from explorer.figures.curve import Curve, Peak
@@ -22,23 +25,51 @@ def names(field: Field) -> tuple[str, str]:
     return a.name or a.id, b.name or b.id
 
 
-def curve(field: Field, points: Points, metric: str, *, ghost: bool = False, name: str = "") -> Curve:
-    """One metric along the line, with its band, its chord and its barrier as far as they are known. Errors are in percent."""
+def quoted(field: Field, points: Points, again: Confirmed | None) -> Points:
+    """The points that numbers are taken from: all, or of a preview those that were measured again in float32."""
+    return (
+        points
+        if not is_preview(field)
+        else again.points
+        if again is not None
+        else replace(points, coords=points.coords[:0], values=points.values[:0])
+    )
+
+
+def curve(field: Field, points: Points, metric: str, *, ghost: bool = False, name: str = "", again: Confirmed | None = None) -> Curve:
+    """One metric along the line, with its band, its chord and its barrier as far as they are known. Errors are in percent. again: of a preview, what was
+    measured in float32; its chord and its barrier are taken from that."""
     a, b = names(field)
-    return curve_of(points, metric, ghost=ghost, name=name or f"{a} → {b}", metrics=field.metrics, unit=units.of_gap(field.problem, metric))
+    return curve_of(
+        points,
+        metric,
+        ghost=ghost,
+        name=(name or f"{a} → {b}") + mark(field),
+        metrics=field.metrics,
+        unit=units.of_gap(field.problem, metric),
+        judged=quoted(field, points, again),
+    )
 
 
 def curve_of(
-    points: Points, metric: str, *, name: str, ghost: bool = False, metrics: tuple[str, ...] = ("loss", "error"), unit: str = "nat"
+    points: Points,
+    metric: str,
+    *,
+    name: str,
+    ghost: bool = False,
+    metrics: tuple[str, ...] = ("loss", "error"),
+    unit: str = "nat",
+    judged: Points | None = None,
 ) -> Curve:
-    """The same of points alone; unit: that of the loss."""
+    """The same of points alone; unit: that of the loss. judged: the points that the barrier is taken from, where those are others."""
+    judged = points if judged is None else judged
     points = points.sorted()
     index = metrics.index(metric)
     scale = units.scale(metric)
     t = points.coords[:, 0]
     mean = points.means()[:, index] * scale if len(points) else np.empty(0)
     low, high = (edge * scale for edge in band(points, index)) if len(points) else (np.empty(0), np.empty(0))
-    found = barrier(points, index, name=metric) if len(points) else None
+    found = barrier(judged, index, name=metric) if len(judged) else None
     peak = None
     if found and not ghost and found.height.value > 0:
         top = found.peak * scale
@@ -47,15 +78,15 @@ def curve_of(
     return Curve(name, t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
 
 
-def figure_of(field: Field, points: Points, metric: str, *, log: bool = False) -> go.Figure:
+def figure_of(field: Field, points: Points, metric: str, *, log: bool = False, again: Confirmed | None = None) -> go.Figure:
     """The picture for a report."""
     a, b = names(field)
     return curve_figure.figure(
-        [curve(field, points, metric)],
+        [curve(field, points, metric, again=again)],
         x_title=x_title(field),
         y_title=y_title(field, metric),
         title=f"{a} → {b}: {metric} along the straight line",
-        footnote=footnote(field, points),
+        footnote=footnote(field, points, again),
         log=log,
     )
 
@@ -68,7 +99,7 @@ def x_title(field: Field) -> str:
 
 def y_title(field: Field, metric: str) -> str:
     """The vertical axis with its unit and the split it was measured on."""
-    return units.titled(f"{field.split} {called(field, metric)}", units.of_level(field.problem, metric))
+    return units.titled(f"{field.split} {called(field, metric)}", units.of_level(field.problem, metric)) + mark(field)
 
 
 def told(field: Field) -> tuple[str, ...]:
@@ -83,7 +114,7 @@ def called(field: Field, metric: str) -> str:
     return f"{field.problem.loss.replace('_', ' ') if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
 
 
-def footnote(field: Field, points: Points) -> str:
+def footnote(field: Field, points: Points, again: Confirmed | None = None) -> str:
     """What a reader of the picture alone must know."""
     buffers = {
         "recalibrate": "recalibrated at every interior point",
@@ -94,8 +125,20 @@ def footnote(field: Field, points: Points) -> str:
     return (
         f"{len(points)} measured points, straight segments between them; band: 95 % pointwise, bootstrap over blocks of {_samples(points)}"
         f" {field.split} samples of {field.problem.title or field.problem.name}. Dotted: straight line between the ends."
-        f" Batch-norm statistics, where there are any: {buffers[field.buffers]}."
+        f" Batch-norm statistics, where there are any: {buffers[field.buffers]}." + (f" {caution(field, again)}" if is_preview(field) else "")
     )
+
+
+def caution(field: Field, again: Confirmed | None) -> str:
+    """What must be known of a preview: its precision, what of it is exact, and how far the two were apart."""
+    what = f"The picture is a {TITLES[field.precision]} preview."
+    if again is None:
+        return f"{what} What is quoted of it is measured again in float32 when it is complete."
+    told_of = [(i, m) for i, m in enumerate(field.metrics) if m in told(field)]
+    apart = " and ".join(
+        _value(float(again.apart[i]), m, units.of_gap(field.problem, m), difference=True) + f" of {called(field, m)}" for i, m in told_of
+    )
+    return f"{what} Every number that is quoted was measured again in float32; at the {again.places} places that have both, they differ by at most {apart}."
 
 
 def shown(found: Barrier, which: str = "height", *, unit: str) -> str:
@@ -106,8 +149,14 @@ def shown(found: Barrier, which: str = "height", *, unit: str) -> str:
     return estimate.told(unit=unit)
 
 
-def explain(field: Field, points: Points, metric: str) -> str:
-    """The picture in words: what the numbers say, and what they cannot say. Deterministic."""
+def explain(field: Field, points: Points, metric: str, again: Confirmed | None = None) -> str:
+    """The picture in words: what the numbers say, and what they cannot say. Deterministic. again: of a preview, what was measured in float32."""
+    if is_preview(field):
+        return f"{caution(field, again)}\n\n{_explain(field, again.points, metric)}" if again is not None else caution(field, again)
+    return _explain(field, points, metric)
+
+
+def _explain(field: Field, points: Points, metric: str) -> str:
     found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
     if found is None:
         return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
@@ -156,10 +205,15 @@ def _samples(points: Points) -> str:
     return f"{int(points.counts.sum()):,}"
 
 
-def table(field: Field, points: Points) -> dict[str, Array]:
-    """The measured numbers by column, for a file: t, and for each metric its mean and its 95 % band."""
+def table(field: Field, points: Points, again: Confirmed | None = None) -> dict[str, Array | list[str]]:
+    """The measured numbers by column, for a file: t, and for each metric its mean and its 95 % band; of a preview also the precision of each row."""
+    if is_preview(field):
+        parts = [(field.precision, points), *([("float32", again.points)] if again is not None else [])]
+        rows = [(precision, table(exact(field), p)) for precision, p in parts]
+        named = [name for precision, columns in rows for name in [precision] * len(columns["t"])]
+        return {**{c: np.concatenate([columns[c] for _, columns in rows]) for c in rows[0][1]}, "precision": named}
     points = points.sorted()
-    columns: dict[str, Array] = {"t": points.coords[:, 0]}
+    columns: dict[str, Array | list[str]] = {"t": points.coords[:, 0]}
     for i, metric in enumerate(field.metrics):
         low, high = band(points, i)
         columns |= {metric: points.means()[:, i], f"{metric}_low": low, f"{metric}_high": high}

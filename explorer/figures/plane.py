@@ -11,14 +11,25 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.confirm import Confirmed, is_preview
 from explorer.figures import units
 from explorer.figures.curve import INK
 from explorer.frame import Window
-from explorer.metrics import column, find, value
+from explorer.metrics import column, find, given, interval, means, value
 from explorer.points import Array, Points
 from explorer.preview import Certificate, Mask, preview
+from explorer.spec import Field
 
 SCALE = "Cividis"  # light is high; the same to all common kinds of colour vision
+
+
+class Extreme(NamedTuple):
+    """A value, its place in distances, and its 95 % interval where that is known."""
+
+    value: float
+    x: float
+    y: float
+    interval: tuple[float, float] | None = None
 
 
 class Marker(NamedTuple):
@@ -74,6 +85,31 @@ def surface(points: Points, metric: int, window: Window, size: int, *, scale: fl
         lost[cell[on_grid, 1], cell[on_grid, 0]] = ~np.isfinite(mean)[on_grid]
     x, y = window.places(np.stack([axis, axis], axis=1)).T
     return Surface(x, y, z, lost)
+
+
+def extremes(field: Field, points: Points, metric: str, window: Window) -> tuple[Extreme, Extreme] | None:
+    """The lowest and the highest value of a metric as it is shown (explorer.metrics); None where none is finite."""
+    shown = means(points, field.metrics, metric) * units.scale(metric) if len(points) else np.empty(0)
+    if not np.isfinite(shown).any():
+        return None
+    shown = np.where(np.isfinite(shown), shown, np.nan)
+    places, (lows, highs) = window.places(points.coords), interval(points, field.metrics, metric)
+
+    def at(k: int) -> Extreme:
+        ends = float(lows[k]) * units.scale(metric), float(highs[k]) * units.scale(metric)
+        return Extreme(float(shown[k]), float(places[k, 0]), float(places[k, 1]), ends)
+
+    return at(int(np.nanargmin(shown))), at(int(np.nanargmax(shown)))
+
+
+def table(field: Field, points: Points, window: Window, again: Confirmed | None = None) -> dict[str, Array | list[str]]:
+    """The measured numbers by column, for a file: distances x and y, the coordinates u and v, and each metric; of a preview also the precision of a row."""
+    parts = [(field.precision, points), *([("float32", again.points)] if again is not None else [])]
+    coords = np.concatenate([p.coords for _, p in parts])
+    x, y = window.places(coords).T
+    columns: dict[str, Array | list[str]] = {"x": x, "y": y, "u": coords[:, 0], "v": coords[:, 1]}
+    columns |= {m: np.concatenate([means(p, field.metrics, m) for _, p in parts]) for m in given(field)}
+    return {**columns, "precision": [name for name, p in parts for _ in range(len(p))]} if is_preview(field) else columns
 
 
 def smooth(

@@ -10,7 +10,7 @@ from explorer import methods
 from explorer.errors import Refused
 from explorer.spec import Aligned, Buffers, Field, Make, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.store import RunStore
-from explorer.ui import forms
+from explorer.ui import costs, forms
 from explorer.ui.families import choices, families, family_of, index_of, key_of, of_problem, related
 from explorer.ui.line_form import BUFFERS, SPLITS
 
@@ -112,6 +112,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
                 " every unit back. Models of other widths need optimal transport.",
             )
         pick, press = st.columns([8, 2], vertical_alignment="top")
+        below = st.container()
         with st.expander("Options of the method, and how the barrier is measured", icon=":material/tune:"):
             box = st.container()
             try:
@@ -140,11 +141,12 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
         with press:
             st.space("small")
             go = st.button("Align", type="primary", icon=":material/join_inner:", key=f"{key}-go", disabled=not others, width="stretch")
-    if not go:
-        return None
-    chosen = models[reference]
-    ends = [shuffled(family.problem, chosen) if k == SHUFFLED else models[k] for k in others]
-    return Comparison(family.problem, (chosen, *ends), method, split=split, samples=int(samples), buffers=buffers)
+        chosen = models[reference]
+        ends = [shuffled(family.problem, chosen) if k == SHUFFLED else models[k] for k in others]
+        wanted = Comparison(family.problem, (chosen, *ends), method, split=split, samples=int(samples), buffers=buffers)
+        with below:
+            costs.caption(store, wanted.runs(store))
+    return wanted if go else None
 
 
 def shuffled(problem: ProblemSpec, model: Recipe) -> Aligned:

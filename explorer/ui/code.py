@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pprint import pformat
 
 from explorer import places
-from explorer.spec import Loaded, Method, ProblemSpec, Recipe, Run, Spec
+from explorer.confirm import is_preview
+from explorer.spec import Field, Loaded, Method, ProblemSpec, Recipe, Run, Spec
 
 ROOMS = {
     "explorer": ("methods",),
@@ -60,8 +61,13 @@ def how(run: Run) -> str:
     field = run.field
     return (
         f"how = dict(\n    problem={problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n"
-        f"    sampler={run.sampler.name!r},\n    options={run.sampler.kwargs()!r},\n)\n"
+        f"{precision(field)}    sampler={run.sampler.name!r},\n    options={run.sampler.kwargs()!r},\n)\n"
     )
+
+
+def precision(field: Field) -> str:
+    """The argument that makes a picture a preview; nothing for what is exact."""
+    return f"    precision={field.precision!r},\n" if is_preview(field) else ""
 
 
 def runs(named: Mapping[str, Run]) -> str:

@@ -11,7 +11,7 @@ from explorer import methods
 from explorer.errors import Refused
 from explorer.spec import Aligned, Field, Fused, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.store import RunStore
-from explorer.ui import forms
+from explorer.ui import costs, forms
 from explorer.ui.families import choices, families, family_of, key_of
 
 MOST = 12
@@ -125,6 +125,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
     key = f"compare-{shown[0].run.id if shown else 'new'}"
     with st.container(border=True):
         one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
+        below = st.container()
         with one:
             asked = key_of(plain[0]) if plain else st.query_params.get("a", "")
             tuned = next((i for i, f in enumerate(every) if TUNED in f.key), 0)
@@ -187,13 +188,15 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
             pressed = st.button(
                 "Compare", type="primary", icon=":material/balance:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2 or not given
             )
-    if not pressed:
-        return None
-    problem = family.problem
-    own: tuple[Recipe, ...] = tuple(models[k] for k in chosen)
-    if align_first:
-        own = Aligned.every(problem, own, methods.method("align", align_first))
-    return Comparison.between(problem, own, given, said)
+        if len(chosen) < 2 or not given:
+            return None
+        own: tuple[Recipe, ...] = tuple(models[k] for k in chosen)
+        if align_first:
+            own = Aligned.every(family.problem, own, methods.method("align", align_first))
+        wanted = Comparison.between(family.problem, own, given, said)
+        with below:
+            costs.caption(store, [task.run for task in wanted.tasks()])
+    return wanted if pressed else None
 
 
 def fits(method: str, models: int) -> bool:

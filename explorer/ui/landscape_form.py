@@ -8,11 +8,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from explorer import methods
+from explorer.confirm import mark
 from explorer.errors import Refused
 from explorer.metrics import field_for
 from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
 from explorer.store import RunStore
-from explorer.ui import forms, losses
+from explorer.ui import costs, forms, losses, precision
 from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
 from explorer.ui.triangle import lattice
 
@@ -38,11 +39,6 @@ def towards(problem: ProblemSpec, corners: tuple[Recipe, ...], extent: float, *,
     """The plane around the first of three models along the directions to the two others."""
     chart = methods.method("chart", "directions", {"extent": extent})
     return _grid(Field(problem, corners, chart, samples=samples), size)
-
-
-def with_samples(run: Run, samples: int) -> Run:
-    """The same plane measured on other samples of the split; 0: on all."""
-    return replace(run, field=replace(run.field, samples=samples))
 
 
 def measured_for(run: Run, metric: str) -> Run:
@@ -83,6 +79,10 @@ def models_of(field: Field) -> tuple[Recipe, ...]:
 
 def name_of(run: Run) -> str:
     """What a plane is called."""
+    return f"{_name_of(run)}{mark(run.field)}"
+
+
+def _name_of(run: Run) -> str:
     corners = run.field.corners
     names = [c.name or c.id for c in corners]
     if not is_around(run.field):
@@ -110,6 +110,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         return None
     with st.container(border=True):
         one, two, go = st.columns([7, 16, 4], vertical_alignment="bottom")
+        below = st.container()
         with one:
             start = [key_of(c) for c in corners] or [st.query_params.get("a", "")]
             here = family_of(store, every, start[0])
@@ -130,10 +131,9 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         elif kind and len(wanted) >= 3:
             asked = [through(family.problem, tuple(wanted))]
         beside = False
-        left, middle, right = st.columns(3, vertical_alignment="bottom")
+        left, middle, third, right = st.columns(4, vertical_alignment="bottom")
         with left:
             problem = losses.choose(family.problem, first.field.problem if first else None, key=key)
-        asked = [replace(run, field=replace(run.field, problem=problem)) for run in asked]
         with middle:
             samples = st.selectbox(
                 "Samples",
@@ -143,12 +143,16 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
                 key=f"{key}-samples",
                 help="Fewer are quicker and less sure: the picture of a large network in a minute, the final one over night.",
             )
-        asked = [with_samples(run, samples) for run in asked]
+        with third:
+            exactly = precision.choose(store, problem, first.field if first else None, key=key)
+        asked = [replace(run, field=replace(run.field, problem=problem, samples=samples, precision=exactly)) for run in asked]
         with right:
             if shown:
                 beside = st.checkbox("Beside the present picture, with the same colours", key=f"{key}-beside", disabled=len(shown) > 2)
         with go:
             pressed = st.button("Draw", type="primary", icon=":material/landscape:", key=f"{key}-go", width="stretch", disabled=not asked)
+        with below:
+            costs.caption(store, asked)
     return ([*shown, *asked] if beside else asked) if pressed else None
 
 

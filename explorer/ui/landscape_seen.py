@@ -10,8 +10,9 @@ import streamlit as st
 
 from explorer import arc, methods, metrics
 from explorer.arc import Place
+from explorer.confirm import Confirmed, is_preview
 from explorer.errors import Refused
-from explorer.figures import units
+from explorer.figures import line, units
 from explorer.figures.certificate import certified
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Surface, Trace, cells, previewed
@@ -21,7 +22,7 @@ from explorer.preview import Certificate
 from explorer.spec import Field, Recipe, Run, Study
 from explorer.status import Status
 from explorer.store import FieldFacts, RunStore
-from explorer.ui import landscape_form, shell
+from explorer.ui import landscape_form, precision, shell
 from explorer.ui.landscape_form import COARSE, FINEST
 
 SIZES = (COARSE, 33, FINEST)
@@ -91,6 +92,7 @@ class Seen:
     certificate: Certificate | None
     markers: list[Marker]
     traces: list[Trace]
+    again: Confirmed | None = None  # of a preview, what was measured again in float32
 
     def caption(self, style: Style) -> str:
         """What must be known to read the picture."""
@@ -99,6 +101,8 @@ class Seen:
             said = [f"{certified(self.certificate, self.drawn.measured, scale=style.scale, unit=style.unit)} {samples:,} {self.field.split} samples"]
         else:
             said = [f"{self.drawn.measured} of {self.drawn.z.size} cells measured on {samples:,} {self.field.split} samples"]
+        if is_preview(self.field):
+            said.append(line.caution(self.field, self.again))
         far = [m for m in self.markers if m.outside > 1e-6 * np.ptp(self.drawn.x)]
         if far:
             names = ", ".join(f"{m.name} {m.outside:.3g}" for m in far[:8]) + (" …" if len(far) > 8 else "")
@@ -140,6 +144,7 @@ def look(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) 
         certificate,
         [*_corners(field, window), *_strangers(store, field, window, others)],
         _ways(store, field, window),
+        precision.again(store, field, points),
     )
 
 

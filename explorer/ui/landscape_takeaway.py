@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import BytesIO
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from explorer import metrics
+from explorer.confirm import is_preview
 from explorer.figures import curve as curve_figure
 from explorer.figures import landscape, line
 from explorer.figures import plane as plane_figure
-from explorer.points import Array
+from explorer.figures.plane import Extreme
 from explorer.spec import Run, Shifted
 from explorer.store import RunStore
 from explorer.ui import address, code, landscape_form, shell
@@ -75,16 +77,26 @@ def words(there: Seen, style: Style) -> str:
         around=landscape_form.is_around(there.field),
         dimensions=int(count) if isinstance(count, int) else 0,
         interval=interval,
+        **_of_preview(there, style),
     )
+
+
+class _Preview(TypedDict, total=False):
+    extremes: tuple[Extreme, Extreme] | None
+    caution: str
+
+
+def _of_preview(there: Seen, style: Style) -> _Preview:
+    if not is_preview(there.field):
+        return {}
+    points = line.quoted(there.field, there.points, there.again)
+    return {"extremes": plane_figure.extremes(there.field, points, style.metric, there.window), "caution": line.caution(there.field, there.again)}
 
 
 def _table(ready: list[tuple[Picture, Seen]]) -> pd.DataFrame:
     frames: list[pd.DataFrame] = []
     for picture, there in ready:
-        places = there.window.places(there.points.coords)
-        columns: dict[str, Array] = {"x": places[:, 0], "y": places[:, 1], "u": there.points.coords[:, 0], "v": there.points.coords[:, 1]}
-        columns |= {m: metrics.means(there.points, there.field.metrics, m) for m in metrics.given(there.field)}
-        frames.append(pd.DataFrame({"plane": picture.name, **columns}))
+        frames.append(pd.DataFrame({"plane": picture.name, **plane_figure.table(there.field, there.points, there.window, there.again)}))
     return pd.concat(frames)
 
 
@@ -110,7 +122,7 @@ def _html(picture: Picture, there: Seen, style: Style) -> str:
 def program(run: Run, metric: str = "loss") -> str:
     """Python that measures the plane again, and looks closer where the picture needs it."""
     field = run.field
-    how = f"    problem={code.problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n    refine=True,\n"
+    how = f"    problem={code.problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n{code.precision(field)}    refine=True,\n"
     how += "    scores=True,\n)" if field.metrics == metrics.SCORED else ")"
     shown = "" if metric == "loss" else repr(metric)
     if landscape_form.is_around(field):

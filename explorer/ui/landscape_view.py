@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer import metrics
+from explorer.confirm import exact, mark
 from explorer.figures import landscape, line, units
 from explorer.points import Points
 from explorer.spec import Field, Recipe, Run
@@ -58,7 +59,9 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
         style = _low(style, first)
         low, high = style.interval(first, there.points)
         half = (high - low)[np.isfinite(high - low)] / 2
-        shape.topology(there.whole, float(np.median(half)) if half.size else 0.0, metric=line.called(first, style.metric), unit=style.unit)
+        shape.topology(
+            there.whole, float(np.median(half)) if half.size else 0.0, metric=line.called(first, style.metric) + mark(first), unit=style.unit
+        )
         corners = landscape_form.models_of(first)
         shape.sharpness(store, first, corners)
         shape.spectrum(store, first, corners)
@@ -291,8 +294,8 @@ def _snapshots(there: Seen, style: Style) -> None:
         pd.DataFrame(
             {
                 "model": [c.name or c.id for c in there.field.corners],
-                f"its own {line.y_title(there.field, style.metric)}": own,
-                "at its place in the plane": landscape.height(there.whole, x, y),
+                f"its own {line.y_title(exact(there.field), style.metric)}": own,
+                f"at its place in the plane{mark(there.field)}": landscape.height(there.whole, x, y),
                 "distance from the plane": there.window.frame.outside,
             }
         ),

@@ -9,7 +9,7 @@ from explorer.errors import Refused
 from explorer.spec import Buffers, Field, Run, SplitName
 from explorer.status import Status
 from explorer.store import RunStore
-from explorer.ui import forms, losses, samples
+from explorer.ui import costs, forms, losses, precision, samples
 from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
 
 SPLITS: dict[SplitName, str] = {
@@ -64,6 +64,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
             )
         with fourth:
             go = st.button("Explore", type="primary", icon=":material/play_arrow:", width="stretch", key=f"{key}-go")
+        below = st.container()
         with st.expander("How it is measured", icon=":material/tune:"):
             left, middle, right = st.columns(3, gap="medium")
             with left:
@@ -72,6 +73,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
                     "Samples", splits, index=splits.index(run.field.split) if run else 0, format_func=SPLITS.__getitem__, key=f"{key}-split"
                 )
                 problem = losses.choose(family.problem, run.field.problem if run else None, key=key)
+                exactly = precision.choose(store, problem, run.field if run else None, key=key)
                 count = st.number_input("How many (0: all)", min_value=0, value=run.field.samples if run else 0, step=256, key=f"{key}-samples")
             with middle:
                 policies = list(BUFFERS)
@@ -92,9 +94,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
                 except (Refused, ValueError) as refusal:
                     st.error(str(refusal))
                     return None
-    if not go:
-        return None
-    return Run(
+    wanted = Run(
         Field(
             problem=problem,
             corners=(models[a], models[b]),
@@ -102,9 +102,13 @@ def form(store: RunStore, status: Status | None) -> Run | None:
             split=split,
             samples=int(count),
             buffers=buffers,
+            precision=exactly,
         ),
         sampler,
     )
+    with below:
+        costs.caption(store, [wanted])
+    return wanted if go else None
 
 
 def _start(store: RunStore, every: list[Family], run: Run | None) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer import perplexity
+from explorer.confirm import mark
 from explorer.figures import curve as curve_figure
 from explorer.figures import line, units
 from explorer.points import Points
@@ -13,7 +14,7 @@ from explorer.spec import Field, Run
 from explorer.statistics import Barrier, barrier
 from explorer.status import Status
 from explorer.store import RunStore
-from explorer.ui import address, code, shell, state
+from explorer.ui import address, code, precision, shell, state
 from explorer.ui.actions import actions
 from explorer.ui.curve import curve
 from explorer.ui.families import key_of
@@ -63,7 +64,8 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     )  # asked before the points are read: what ends in between is seen next time
     points, _ = store.points(field.id)
     _progress(store, status)
-    curves = [line.curve(field, points, metric)]
+    again = precision.again(store, field, points)
+    curves = [line.curve(field, points, metric, again=again)]
     for other in others:
         assert isinstance(other.wish, Run)
         theirs, _ = store.points(other.wish.field.id)
@@ -91,13 +93,14 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             on_pick=picked,
             caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
             does="inspect the model at a point",
-            alt=f"{metric} along the straight line. {line.explain(field, points, metric)}",
+            alt=f"{metric} along the straight line. {line.explain(field, points, metric, again)}",
         )
         if len(points):
-            st.markdown(line.explain(field, points, metric))
-    found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
+            st.markdown(line.explain(field, points, metric, again))
+    judged = line.quoted(field, points, again)
+    found = barrier(judged, field.metrics.index(metric), name=metric) if len(judged) else None
     with right:
-        _numbers(store, field, found, metric, points)
+        _numbers(store, field, found, metric, judged)
     if t is not None:
         model_at(store, field, (t,), points)
     if was_polling != active:
@@ -191,6 +194,7 @@ def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
     points, _ = store.points(run.field.id)
     if not len(points):
         return
+    again = precision.again(store, run.field, points)
     a, b = line.names(run.field)
 
     def compare() -> None:
@@ -202,10 +206,10 @@ def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
     actions(
         key="line",
         stem=f"{a}-to-{b}-{metric}",
-        explain=line.explain(run.field, points, metric),
+        explain=line.explain(run.field, points, metric, again),
         compare=compare,
-        data=lambda: pd.DataFrame(line.table(run.field, points)).to_csv(index=False),
-        picture=lambda: curve_figure.html(line.figure_of(run.field, points, metric, log=log)),
+        data=lambda: pd.DataFrame(line.table(run.field, points, again)).to_csv(index=False),
+        picture=lambda: curve_figure.html(line.figure_of(run.field, points, metric, log=log, again=again)),
         code=program(run),
         link=address.link("interpolate", run=run.id),
     )
@@ -216,7 +220,7 @@ def program(run: Run) -> str:
     a, b = map(code.model, run.field.corners)
     return code.program(
         f"line = interpolate(\n    {a},\n    {b},\n    problem={code.problem(run.field.problem)},\n    split={run.field.split!r},\n"
-        f"    samples={run.field.samples},\n    buffers={run.field.buffers!r},\n    sampler={run.sampler.name!r},\n"
+        f"    samples={run.field.samples},\n    buffers={run.field.buffers!r},\n{code.precision(run.field)}    sampler={run.sampler.name!r},\n"
         f"    options={run.sampler.kwargs()!r},\n)\n"
         'print(line.barrier("loss"))\nline.figure().show()'
     )
@@ -257,4 +261,4 @@ def _name(status: Status) -> str:
     assert isinstance(status.wish, Run)
     a, b = line.names(status.wish.field)
     extra = "" if status.wish.field.buffers == "recalibrate" else f", buffers: {status.wish.field.buffers}"
-    return f"{a} → {b}{extra}"
+    return f"{a} → {b}{extra}{mark(status.wish.field)}"

@@ -16,6 +16,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from explorer import digits, methods, metrics, perplexity, places
+from explorer.confirm import exact, is_preview
 from explorer.figures import confusion, units
 from explorer.points import Array, Points
 from explorer.spec import Field, Fused, Make, Method, Run, Study
@@ -44,7 +45,8 @@ def inspect_once(store: RunStore, field: Field, at: At) -> None:
 
 
 def wishes(field: Field, at: At) -> tuple[Run, Run]:
-    """The two runs that a click asks for: the point of this very field, and its confusion matrix."""
+    """The two runs that a click asks for: the point of this very field, and its confusion matrix; of a preview in float32."""
+    field = exact(field)
     there = methods.method("sample", "given", {"at": at})
     return Run(field, there), Run(replace(field, metrics=("confusion",)), there)
 
@@ -83,6 +85,7 @@ def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
         if status is not None and status.state == "failed":
             st.error(status.error, icon=":material/error:")
             return
+        points = store.points(exact(field).id)[0] if is_preview(field) else points
         here = _index(points, at)
         left, right = st.columns([2, 3], gap="large")
         with left:

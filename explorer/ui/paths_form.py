@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -12,9 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from explorer import methods
 from explorer.errors import Refused
-from explorer.spec import Aligned, Connected, Field, Method, ProblemSpec, Recipe, Run
+from explorer.spec import Aligned, Connected, Field, Method, Precision, ProblemSpec, Recipe, Run
 from explorer.store import RunStore
-from explorer.ui import forms
+from explorer.ui import costs, forms, precision
 from explorer.ui.families import choices, families, family_of, index_of, key_of
 
 STRAIGHT, ALIGNED = "straight line", "straight line after weight matching"
@@ -89,10 +89,20 @@ def form(store: RunStore, shown: list[Way]) -> list[Way] | None:
         ends = choose_ends(store, [way.run.field for way in shown], key=key)
         if ends is None:
             return None
+        below = st.container()
         chosen = choose_ways(shown, FIRST, key=key)
+        with st.columns(3)[0]:
+            exactly = precision.choose(store, ends.problem, shown[0].run.field if shown else None, key=key)
+        wanted = [_in(exactly, make(ends.problem, ends.a, ends.b)) for make in chosen]
+        with below:
+            costs.caption(store, [way.run for way in wanted])
         with ends.aside:
             pressed = st.button("Compare", type="primary", icon=":material/route:", key=f"{key}-go", width="stretch", disabled=not chosen)
-    return [make(ends.problem, ends.a, ends.b) for make in chosen] if pressed and chosen else None
+    return wanted if pressed and wanted else None
+
+
+def _in(exactly: Precision, way: Way) -> Way:
+    return replace(way, run=replace(way.run, field=replace(way.run.field, precision=exactly)))
 
 
 @dataclass(frozen=True)

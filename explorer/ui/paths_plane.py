@@ -11,6 +11,7 @@ import streamlit as st
 
 from explorer import arc, methods
 from explorer.arc import Place
+from explorer.confirm import mark
 from explorer.errors import Refused
 from explorer.figures import line
 from explorer.figures.curve import PALETTE
@@ -95,7 +96,7 @@ def draw(
         on_pick=lambda spot: on_pick(spot, there),
         log=metric == "loss",  # far from the models it is hundreds of times as high as near them
         group=group,
-        caption=f"{grid.measured} of {size * size} cells measured · distances between weights are true"
+        caption=f"{grid.measured} of {size * size} cells measured · distances between weights are true{mark(field)}"
         + (f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.frame.corners) else ""),
     )
     if fine is None and grid.measured == COARSE * COARSE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -11,6 +11,7 @@ import streamlit as st
 
 from explorer import arc, methods, places
 from explorer.arc import Place
+from explorer.confirm import Confirmed, is_preview, mark
 from explorer.figures import curve as curve_figure
 from explorer.figures import line, units
 from explorer.figures.curve import Curve
@@ -19,7 +20,7 @@ from explorer.points import Points
 from explorer.spec import Aligned, Connected, Field, Recipe, Run
 from explorer.statistics import Estimate, barrier, highest, path_mean
 from explorer.store import RunStore
-from explorer.ui import address, bridge_view, code, paths_form, paths_plane, shell
+from explorer.ui import address, bridge_view, code, paths_form, paths_plane, precision, shell
 from explorer.ui.actions import actions
 from explorer.ui.curve import curve
 from explorer.ui.families import key_of
@@ -172,7 +173,7 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
             height=400,
             log=log,
             on_pick=picked,
-            caption=f"{samples:,} {ways[0].run.field.split} samples · 95 % bands",
+            caption=f"{samples:,} {ways[0].run.field.split} samples · 95 % bands{mark(ways[0].run.field)}",
             does=f"inspect the model at a point of {chosen.name}",
             alt=f"{metric} along {len(ways)} ways between {ends[0]} and {ends[1]}.",
             group=group,
@@ -262,7 +263,8 @@ def _t_of(store: RunStore, field: Field, x: float) -> float:
 
 def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, metric: str) -> dict[str, object] | None:
     index = field.metrics.index(metric)
-    found = barrier(points, index, name=metric) if len(points) else None
+    judged = line.quoted(field, points, precision.again(store, field, points))
+    found = barrier(judged, index, name=metric) if len(judged) else None
     if found is None:
         return None
     scale, unit = units.scale(metric), units.of_level(field.problem, metric)
@@ -272,11 +274,11 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
     straight = float(direct.distances()[0, -1]) if direct is not None else 0.0
     mean = path_mean(points, length, index)
     return {
-        "way": way.name + (" (in training)" if stage else ""),
+        "way": way.name + (" (in training)" if stage else "") + mark(field),
         units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
-        units.titled("maximum", unit): _text(highest(points, index), scale),
+        units.titled("maximum", unit): _text(highest(judged, index), scale),
         f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": _text(found.height, scale),
-        units.titled("mean along the way", unit): _text(mean, scale),
+        units.titled("mean along the way", unit): "" if is_preview(field) else _text(mean, scale),
         "length": f"{whole:.4g}",
         "× the distance": f"{whole / straight:.3f}" if straight else "",
         "points": len(points),
@@ -295,6 +297,7 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
     field = ways[0].run.field
     a, b = field.corners[0], field.corners[-1]
     names = [m.name or m.id for m in (a, b)]
+    again = {way.name: precision.again(store, way.run.field, points) for way, points in measured}
 
     def compare() -> None:
         st.caption("Every way that is chosen in the form above is drawn in this picture. The two models elsewhere:")
@@ -312,7 +315,7 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
                 x_title=f"{x}   (0 = {names[0]}, 1 = {names[1]})",
                 y_title=line.y_title(field, metric),
                 title=title,
-                footnote=line.footnote(field, measured[0][1]),
+                footnote=line.footnote(field, measured[0][1], again[measured[0][0].name]),
                 log=log,
             )
         )
@@ -331,9 +334,9 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
     actions(
         key="paths",
         stem="paths",
-        explain=words(measured, metric),
+        explain=words(measured, metric, again),
         compare=compare,
-        data=lambda: pd.concat([pd.DataFrame({"way": w.name, **line.table(w.run.field, p)}) for w, p in measured]).to_csv(index=False),
+        data=lambda: pd.concat([pd.DataFrame({"way": w.name, **line.table(w.run.field, p, again[w.name])}) for w, p in measured]).to_csv(index=False),
         picture=picture,
         code=program(ways),
         link=address.link("paths"),
@@ -341,17 +344,22 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
     )
 
 
-def words(measured: Sequence[tuple[Way, Points]], metric: str) -> str:
-    """Each way in a sentence, and what none of them can show."""
+def words(measured: Sequence[tuple[Way, Points]], metric: str, again: Mapping[str, Confirmed | None]) -> str:
+    """Each way in a sentence, and what none of them can show. again: of previews, what was measured in float32."""
     scale = units.scale(metric)
     said: list[str] = []
-    for way, points in measured:
+    for way, every in measured:
+        points = line.quoted(way.run.field, every, again[way.name])
+        caution = f" {line.caution(way.run.field, again[way.name])}" if is_preview(way.run.field) else ""
+        if not len(points):
+            said.append(f"- **{way.name}**:{caution}")
+            continue
         index = way.run.field.metrics.index(metric)
         top, found = highest(points, index), barrier(points, index, name=metric)
         climbs = "" if found is None else "; above the straight line between the ends it rises by " + _text(found.height, scale)
         none = "" if found is None or found.split_half.low > 0 else ", which does not exclude none"
         said.append(
-            f"- **{way.name}**: the highest {metric} is {_text(top, scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}."
+            f"- **{way.name}**: the highest {metric} is {_text(top, scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
         )
     return "\n".join(said) + (
         "\n\nA trained way was bent on the train split and is judged here on another one. Intervals are 95 %, of the evaluation samples, not of training seeds;"
@@ -362,7 +370,8 @@ def words(measured: Sequence[tuple[Way, Points]], metric: str) -> str:
 def program(ways: Sequence[Way]) -> str:
     """Python that trains and measures the ways again."""
     first = ways[0].run
-    asked = {(w.run.field.problem, w.run.field.split, w.run.field.samples, w.run.field.buffers, w.run.field.attack, w.run.sampler) for w in ways}
+    kinds = [(w.run.field, w.run.sampler) for w in ways]
+    asked = {(f.problem, f.split, f.samples, f.buffers, f.attack, f.precision, sampler) for f, sampler in kinds}
     if len(asked) > 1 or first.field.attack is not None:
         return code.program(code.runs({w.name: w.run for w in ways}) + "for name, found in measured.items():\n    print(name, barrier(found))")
     a, b = (_end(first.field, k) for k in (0, -1))

@@ -7,13 +7,14 @@ from datetime import datetime
 import streamlit as st
 
 from explorer import methods
+from explorer.confirm import mark
 from explorer.figures import line, units
 from explorer.plan import Plan, Took
 from explorer.spec import Json, Run
 from explorer.statistics import barrier
 from explorer.status import Status, duration
 from explorer.store import RunStore
-from explorer.ui import landscape_form, shell, state
+from explorer.ui import landscape_form, precision, shell, state
 from explorer.ui.align_form import Comparison
 from explorer.ui.landscape_form import PLANES
 from explorer.ui.live import live
@@ -103,7 +104,7 @@ def _title(run: Run) -> str:
         if run.sampler.name == "trajectory":
             return f"{str(run.sampler['average']).upper()} along {names[0]} … {names[-1]}"
         return names[0] if len(names) == 1 else f"Soups of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
-    return " → ".join(line.names(run.field))
+    return " → ".join(line.names(run.field)) + mark(run.field)
 
 
 def _plan(plan: Json, took: Json) -> str:
@@ -118,6 +119,7 @@ def _result(store: RunStore, status: Status) -> str:
         return state.sentence(status)
     field = status.wish.field
     points, _ = store.points(field.id)
-    found = barrier(points, 0, name=field.metrics[0]) if len(points) and len(methods.axes(field.chart.name)) == 1 else None
+    judged = line.quoted(field, points, precision.again(store, field, points))
+    found = barrier(judged, 0, name=field.metrics[0]) if len(judged) and len(methods.axes(field.chart.name)) == 1 else None
     spent = f"{len(points):,} points, {duration(store.cost(field.id))} of computing"
     return f"{spent} · barrier {line.shown(found, unit=units.of_gap(field.problem, field.metrics[0]))}" if found else spent

@@ -20,7 +20,7 @@ from explorer.soups import Path, best_single, row_of, singles, walk
 from explorer.spec import Run
 from explorer.statistics import difference, level
 from explorer.store import RunStore
-from explorer.ui import address, code, shell
+from explorer.ui import address, code, costs, shell
 from explorer.ui import soup_simplex as simplex
 from explorer.ui.actions import actions
 from explorer.ui.chosen_by import Measure
@@ -86,6 +86,7 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
     first = shown.models[0] if shown else None
     with st.container(border=True):
         one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
+        below = st.container()
         with one:
             asked = key_of(first) if first else st.query_params.get("a", "")
             tuned = next((i for i, f in enumerate(every) if FIRST in f.key), 0)
@@ -112,7 +113,10 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
         )
         with go:
             pressed = st.button("Cook", type="primary", icon=":material/soup_kitchen:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
-    return Kitchen(family.problem, tuple(models[k] for k in chosen), cast("Rule", rule or "at_least")) if pressed else None
+        wanted = Kitchen(family.problem, tuple(models[k] for k in chosen), cast("Rule", rule or "at_least"))
+        with below:
+            costs.caption(store, [task.run for task in wanted.tasks()] if len(chosen) > 1 else [])
+    return wanted if pressed else None
 
 
 def _show(store: RunStore, kitchen: Kitchen) -> None:

@@ -10,7 +10,7 @@ from explorer import methods, ratatouille
 from explorer.errors import Refused
 from explorer.spec import Fused, Loaded, Method, ProblemSpec, Recipe, Trained
 from explorer.store import RunStore
-from explorer.ui import forms
+from explorer.ui import costs, forms
 from explorer.ui.families import Family, choices, families, family_of, key_of
 from explorer.ui.trajectories import AVERAGES, NUMBER, Trajectory
 
@@ -51,6 +51,7 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
     trained = shown is not None and isinstance(shown.models[0], Trained)
     with st.container(border=True):
         left, right, go = st.columns([3, 4, 2], vertical_alignment="bottom")
+        below = st.container()
         with left:
             at = family_of(store, every, key_of(shown.models[0])) if shown and not trained else _of_problem(store, every, shown)
             family = st.selectbox("Family", every, index=at, format_func=lambda f: f.title, key=f"{key}-family")
@@ -75,7 +76,11 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
         with go:
             label = "Train" if kind == ANEW else "Average"
             pressed = st.button(label, type="primary", icon=":material/fitness_center:", key=f"{key}-go", width="stretch", disabled=not chosen)
-    return Trajectory(family.problem, models, chosen) if pressed and chosen else None
+        wanted = Trajectory(family.problem, models, chosen) if chosen else None
+        if wanted is not None:
+            with below:
+                costs.caption(store, [task.run for task in wanted.tasks()])
+    return wanted if pressed else None
 
 
 def _of_problem(store: RunStore, every: list[Family], shown: Trajectory | None) -> int:

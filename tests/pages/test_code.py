@@ -1,5 +1,7 @@
 """The code under each picture: run as it is printed, it measures what the picture shows."""
 
+from dataclasses import replace
+
 import plotly.io
 import pytest
 
@@ -40,6 +42,14 @@ def _align(tiny):
 def _plane(tiny):
     run = landscape_form.around(tiny.problem.spec, loaded(tiny.a), methods.method("direct", "random"), 0.5, samples=64)
     return landscape_takeaway.program(run), [run]
+
+
+def _previews(tiny):
+    ends = loaded(tiny.a), loaded(tiny.b)
+    run, plane = tiny.run(precision="bfloat16"), _plane(tiny)[1][0]
+    plane = replace(plane, field=replace(plane.field, precision="bfloat16"))
+    way = paths_form._in("bfloat16", paths_form.straight(tiny.problem.spec, *ends))
+    return "\n".join([line_view.program(run), landscape_takeaway.program(plane), paths_view.program([way])]), [run, plane, way.run]
 
 
 def _ways(tiny):
@@ -86,7 +96,7 @@ def _train(tiny):
     return train_takeaway.program(whole), [task.run for task in whole.tasks()]
 
 
-@pytest.mark.parametrize("page", [_line, _align, _plane, _ways, _many, _conditions, _stability, _soup, _compare, _train])
+@pytest.mark.parametrize("page", [_line, _align, _plane, _previews, _ways, _many, _conditions, _stability, _soup, _compare, _train])
 def test_the_code_measures_what_the_picture_shows(tiny, store, home, monkeypatch, capsys, page):
     """In an empty store of its own it fills the very fields of the picture, and says something."""
     monkeypatch.setattr(plotly.io.renderers, "default", "")  # .show() opens no browser

@@ -1,0 +1,51 @@
+"""How exactly a picture is measured: the choice in a form, and what a preview holds that was measured again in float32."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer import methods
+from explorer.confirm import TITLES, Confirmed, confirmed, exact, is_preview
+from explorer.points import Points
+from explorer.spec import Field, Precision, ProblemSpec
+from explorer.store import RunStore
+
+WORDS: dict[Precision, str] = {
+    "float32": "float32: exact",
+    "bfloat16": "bfloat16: a quick preview",
+    "tf32": "TF32: a quick preview on an NVIDIA GPU",
+}
+
+
+def choose(store: RunStore, problem: ProblemSpec, shown: Field | None, *, key: str) -> Precision:
+    """Pick the precision; TF32 only where a GPU serves, or shows already."""
+    cuda = any(s.device.startswith("cuda") for s in store.workers())
+    now: Precision = shown.precision if shown else "float32"
+    options: list[Precision] = [p for p in WORDS if p != "tf32" or cuda or now == "tf32"]
+    picked = st.selectbox(
+        "Precision",
+        options,
+        index=options.index(now),
+        format_func=WORDS.__getitem__,
+        key=f"{key}-precision",
+        help="A preview rounds the factors of every product, which large networks do faster on devices that can. When the picture is complete, the numbers"
+        " that are quoted of it (ends, peaks, lowest and highest place) are measured again in float32, and it says how far the two were apart.",
+    )
+    if picked != "float32":
+        st.caption(_gain(store, problem, picked))
+    return picked
+
+
+def _gain(store: RunStore, problem: ProblemSpec, precision: Precision) -> str:
+    """What it brings here, by what was measured here."""
+    chart = methods.method("chart", "line")
+    plain, coarse = (store.pace(Field(problem, (), chart, precision=p)) for p in ("float32", precision))
+    if plain is None or coarse is None or not plain[0] or not plain[1] or not coarse[1]:
+        return "Not measured here yet: large networks gain by it, small ones on a CPU take longer than in float32."
+    share = (coarse[0] / coarse[1]) / (plain[0] / plain[1])
+    return f"Of this problem, a {TITLES[precision]} point has taken {share:.2f} of the time of a float32 one here."
+
+
+def again(store: RunStore, field: Field, points: Points) -> Confirmed | None:
+    """Of a preview, what was measured again in float32; None for anything else, or while nothing was."""
+    return confirmed(points, store.points(exact(field).id)[0]) if is_preview(field) else None
