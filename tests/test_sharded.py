@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from safetensors.torch import save_file
 
-from explorer import checkpoint, methods, shards, streamed
-from explorer import problem as problems
+from explorer import checkpoint, methods, problems, shards, streamed
 from explorer import run as runs
 from explorer.api import loaded
 from explorer.problem import Problem

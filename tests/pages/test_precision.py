@@ -10,8 +10,9 @@ from explorer import methods
 from explorer.api import loaded
 from explorer.confirm import confirmed, exact
 from explorer.figures import line
+from explorer.points import Points
 from explorer.spec import Run
-from explorer.statistics import barrier
+from explorer.statistics import barrier, level
 from explorer.ui import landscape_form, landscape_takeaway, paths_form
 from explorer.ui.landscape_seen import Picture, Style, look
 from tests.pages.conftest import words
@@ -52,7 +53,8 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     preview, twin = both(store, run.field)
     assert len(twin) < len(preview)
     found = barrier(twin)
-    assert app.metric[0].value.startswith(f"{found.height.value:.4g}")
+    assert app.metric[0].value == f"{found.height.parts()[0]} nat"
+    assert "[{1}, {2}]".format(*found.height.parts()) in words(app)
     said = words(app)
     assert "The picture is a bfloat16 preview. Every number that is quoted was measured again in float32" in said
     assert f"differ by at most {confirmed(preview, twin).apart[0]:.4g} nat of loss" in said
@@ -91,7 +93,8 @@ def test_a_model_picked_in_a_preview_is_measured_in_float32(visit, registered, s
     preview, twin = both(store, run.field)
     (at,) = (i for i, t in enumerate(twin.coords.ravel()) if t == 0.3)
     assert 0.3 not in preview.coords.ravel()
-    assert f"{twin.means()[at, 0]:.4g} nat" in [m.value for m in app.metric]
+    there = level(Points(twin.coords[[at]], twin.values[[at]], twin.counts))
+    assert f"{there.parts()[0]} nat" in [m.value for m in app.metric]
 
 
 def test_a_preview_of_a_plane_quotes_its_lowest_and_highest_place_in_float32(visit, registered, store, work):
@@ -135,7 +138,7 @@ def test_ways_in_a_preview_are_compared_by_their_float32_numbers(visit, register
     row = app.dataframe[0].value.iloc[0]
     _, twin = both(store, run.field)
     assert row["way"] == "straight line (bfloat16 preview)"
-    assert row["barrier (nat), 95 %"].startswith(f"{barrier(twin).height.value:.4g} ")
+    assert row["barrier (nat), 95 %"] == barrier(twin).height.told()
     assert row["mean along the way (nat)"] == ""
 
 
