@@ -163,7 +163,7 @@ def train_corners(
         yield Trained(tuple(whole(c, w, own) for c, w in zip(corners[1:-1], start, strict=True)), begin, float("nan"), resume)
     for epoch in range(begin, how.epochs):
         inner = gram(corners, parameters)
-        total = 0.0
+        losses: list[tuple[Tensor, int]] = []
         for rows in np.array_split(rng.permutation(len(targets)), parts):
             coefficients = draw(rng, inner)
             where = torch.from_numpy(rows).to(device)
@@ -179,18 +179,24 @@ def train_corners(
             for corner, v in zip(corners[1:-1], speed, strict=True):
                 for n in parameters:
                     corner[n].sub_(v[n], alpha=rate)
-            total += loss * len(rows)
+            losses.append((loss, len(rows)))
             step += 1
             if time.monotonic() - told > TELL_S:
                 told = time.monotonic()
                 progress(step, steps, f"epoch {epoch + 1} of {how.epochs}")
-        mean = total / len(targets)
+        mean = mean_of(losses)
         if not np.isfinite(mean):
             raise Refused(f"The path diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {how.lr:g}.")
         tensors = {n: t.to("cpu", copy=True) for n, t in _named(corners[1:-1], speed).items()}
         state = State(epoch + 1, tensors, json.dumps(rng.bit_generator.state))
         yield Trained(tuple(whole(c, w, own) for c, w in zip(corners[1:-1], start, strict=True)), epoch + 1, mean, state)
         progress(step, steps, f"epoch {epoch + 1} of {how.epochs}: mean training loss on the path {mean:.4g}")
+
+
+def mean_of(losses: Sequence[tuple[Tensor, int]]) -> float:
+    """The mean of batches' losses, each with its number of samples: the host waits for the device here, not at every step."""
+    values = torch.stack([loss for loss, _ in losses]).tolist()
+    return sum(value * count for value, (_, count) in zip(values, losses, strict=True)) / sum(count for _, count in losses)
 
 
 def _named(corners: Sequence[Weights], speeds: Sequence[Weights]) -> Weights:
@@ -214,7 +220,7 @@ def _at(
     inputs: Tensor,
     targets: Tensor,
     perturb: Perturb | None,
-) -> tuple[float, dict[str, Tensor], Weights]:
+) -> tuple[Tensor, dict[str, Tensor], Weights]:
     """(loss at Σ cᵢ·cornerᵢ on a batch, its gradient there, the point itself)."""
     point = {n: t.requires_grad_() for n, t in mix(corners, coefficients.tolist()).items()}
 
@@ -224,7 +230,7 @@ def _at(
     seen = [inputs] if perturb is None else perturb(losses_of, inputs)
     loss = torch.stack([losses_of(x).mean() for x in seen]).mean()
     gradient = torch.autograd.grad(loss, list(point.values()), materialize_grads=True)
-    return float(loss.detach()), dict(zip(point, gradient, strict=True)), {n: t.detach() for n, t in point.items()}
+    return loss.detach(), dict(zip(point, gradient, strict=True)), {n: t.detach() for n, t in point.items()}
 
 
 def _draw(rng: np.random.Generator, place: Place, inner: Array, sampling: Literal["uniform", "arc_length"]) -> float:

@@ -36,7 +36,7 @@ class Memory:
 def device_for(wanted: str) -> str:
     """`auto` is the first CUDA device where there is one, else the CPU; anything else (cpu, cuda, cuda:N, mps) must be there. Refused when it is not.
 
-    Metal (mps) computes sums over samples in float32 only, so nobody gets it without asking.
+    Metal (mps) computes sums over samples in float32 only, so nobody gets it without asking; nothing here has been tested on it.
     """
     if wanted == "auto":
         return next(iter(accelerators()), "cpu")

@@ -39,12 +39,12 @@ class Plan(Spec):
 
     def __str__(self) -> str:
         """For the person at the screen."""
-        time = "time not known yet" if self.seconds is None else f"about {duration(self.seconds)}"
+        time = "time not known yet" if self.seconds is None else f"{'at most ' if self.at_most else ''}about {duration(self.seconds)}"
         how = "streamed from the disk" if self.streamed else "in memory"
         most = "up to " if self.at_most else ""
         said = [
             f"{most}{self.points:,} point{'s' if self.points != 1 else ''} on {self.samples:,} samples",
-            f"{most if self.seconds is not None else ''}{time}" + (f", after {', '.join(self.first)}" if self.first else ""),
+            time + (f", after {', '.join(self.first)}" if self.first else ""),
             f"{size(self.memory)} for the models, {how}",
             f"{size(self.read)} of weights mixed",
         ]

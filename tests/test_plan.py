@@ -83,7 +83,7 @@ def test_several_runs_have_one_plan_of_what_is_still_to_be_done(tiny, store, hom
     plan = foreseen_all((tiny.run(size=5), tiny.run(size=9), after), store)
     assert (plan.points, plan.at_most, plan.first) == (4 + 15, True, ("the alignment",))
     assert plan.seconds == pytest.approx(19 * store.pace(tiny.field())[0], rel=1e-9)
-    assert str(plan).startswith("up to 19 points on 539 samples · up to about a second, after the alignment · ")
+    assert str(plan).startswith("up to 19 points on 539 samples · at most about a second, after the alignment · ")
     assert foreseen_all((tiny.run(size=5), tiny.run(size=3)), store).points == 0
     keep(after, store, home, report=lambda *_: True)
     assert foreseen(after, store).first == ()

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from explorer.band import filled, legs_to_split, middles, perpendicular, shares, spaced, split, tangents
-from explorer.curves import TELL_S, State, Trained, batch_statistics, straight, whole
+from explorer.curves import TELL_S, State, Trained, batch_statistics, mean_of, straight, whole
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
 from explorer.measure import inputs_for, network_like
@@ -80,29 +80,33 @@ def connect(
     for epoch in range(begin, epochs):
         size, first, length = _cycle(plan, epoch)
         if epoch == first and epoch > 0:
-            heights, between = (_heights(network, problem, points, shapes, inputs[:JUDGED], targets[:JUDGED]) for points in (band, middles(band)))
+            heights, between = (
+                _heights(network, problem, points, shapes, inputs[:JUDGED], targets[:JUDGED]).tolist() for points in (band, middles(band))
+            )
             while len(band) < size + 2:
                 band = split(band, legs_to_split(heights, between, size + 2 - len(band)))
                 if len(band) < size + 2:  # every leg was split once
-                    heights, between = (_heights(network, problem, p, shapes, inputs[:JUDGED], targets[:JUDGED]) for p in (band, middles(band)))
+                    heights, between = (
+                        _heights(network, problem, p, shapes, inputs[:JUDGED], targets[:JUDGED]).tolist() for p in (band, middles(band))
+                    )
             speed, at = torch.zeros_like(band[1:-1]), shares(band)
-        total = 0.0
+        told_of: list[tuple[Tensor, int]] = []
         rng = np.random.default_rng((seed, epoch))
         for step, rows in enumerate(np.array_split(rng.permutation(len(targets)), parts)):
             where = torch.from_numpy(rows).to(device)
-            first_end, last_end = _heights(network, problem, band[[0, -1]], shapes, inputs[where], targets[where])
+            first_end, last_end = _heights(network, problem, band[[0, -1]], shapes, inputs[where], targets[where]).to(band)
             found = [_at(network, problem, p, shapes, inputs[where], targets[where]) for p in band[1:-1]]
-            losses = torch.stack([band.new_tensor(first_end), *(loss for loss, _ in found), band.new_tensor(last_end)])
+            losses = torch.stack([first_end, *(loss for loss, _ in found), last_end])
             downhill = -torch.stack([gradient for _, gradient in found]) - weight_decay * band[1:-1]
             force = perpendicular(downhill, tangents(band, losses))
             rate = lr * (1 + cos(pi * ((epoch - first) * parts + step) / (length * parts))) / 2
             speed = momentum * speed + force
             band = spaced(torch.cat([band[:1], band[1:-1] + rate * speed, band[-1:]]), at)
-            total += float(losses[1:-1].mean()) * len(rows)
+            told_of.append((losses[1:-1].mean(), len(rows)))
             if time.monotonic() - told > TELL_S:
                 told = time.monotonic()
                 progress(epoch * parts + step + 1, epochs * parts, f"epoch {epoch + 1} of {epochs}, {len(band) - 2} pivots")
-        mean = total / len(targets)
+        mean = mean_of(told_of)
         if not np.isfinite(mean) or not bool(torch.isfinite(band).all()):
             raise Refused(f"The chain diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {lr:g}.")
         yield trained(epoch + 1, mean)
@@ -141,9 +145,9 @@ def _at(
 
 
 @torch.no_grad()
-def _heights(network: nn.Module, problem: Problem, points: Tensor, shapes: Mapping[str, torch.Size], inputs: Tensor, targets: Tensor) -> list[float]:
-    """The mean loss at each of (k, n) points."""
-    return [float(problem.losses(functional_call(network, _named(p, shapes), (inputs,)), targets).mean()) for p in points]
+def _heights(network: nn.Module, problem: Problem, points: Tensor, shapes: Mapping[str, torch.Size], inputs: Tensor, targets: Tensor) -> Tensor:
+    """(k,) the mean loss at each of (k, n) points."""
+    return torch.stack([problem.losses(functional_call(network, _named(p, shapes), (inputs,)), targets).mean() for p in points])
 
 
 def _named(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:

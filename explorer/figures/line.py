@@ -134,9 +134,11 @@ def caution(field: Field, again: Confirmed | None) -> str:
     what = f"The picture is a {TITLES[field.precision]} preview."
     if again is None:
         return f"{what} What is quoted of it is measured again in float32 when it is complete."
-    told_of = [(i, m) for i, m in enumerate(field.metrics) if m in told(field)]
-    apart = " and ".join(
-        _value(float(again.apart[i]), m, units.of_gap(field.problem, m), difference=True) + f" of {called(field, m)}" for i, m in told_of
+    apart = ", ".join(
+        f"{digits.number(units.scale(m) * float(again.apart[i]), 2)} {'points' if m == 'error' else units.of_gap(field.problem, m)}".rstrip()
+        + f" of {called(field, m)}"
+        for i, m in enumerate(field.metrics)
+        if m in told(field)
     )
     return f"{what} Every number that is quoted was measured again in float32; at the {again.places} places that have both, they differ by at most {apart}."
 

@@ -144,7 +144,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
                 help="Fewer are quicker and less sure: the picture of a large network in a minute, the final one over night.",
             )
         with third:
-            exactly = precision.choose(store, problem, first.field if first else None, key=key)
+            exactly = precision.choose(store, problem, first.field if first else None, key=key, below=below)
         asked = [replace(run, field=replace(run.field, problem=problem, samples=samples, precision=exactly)) for run in asked]
         with right:
             if shown:

@@ -73,7 +73,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
                     "Samples", splits, index=splits.index(run.field.split) if run else 0, format_func=SPLITS.__getitem__, key=f"{key}-split"
                 )
                 problem = losses.choose(family.problem, run.field.problem if run else None, key=key)
-                exactly = precision.choose(store, problem, run.field if run else None, key=key)
+                exactly = precision.choose(store, problem, run.field if run else None, key=key, below=below)
                 count = st.number_input("How many (0: all)", min_value=0, value=run.field.samples if run else 0, step=256, key=f"{key}-samples")
             with middle:
                 policies = list(BUFFERS)

@@ -92,7 +92,7 @@ def form(store: RunStore, shown: list[Way]) -> list[Way] | None:
         below = st.container()
         chosen = choose_ways(shown, FIRST, key=key)
         with st.columns(3)[0]:
-            exactly = precision.choose(store, ends.problem, shown[0].run.field if shown else None, key=key)
+            exactly = precision.choose(store, ends.problem, shown[0].run.field if shown else None, key=key, below=below)
         wanted = [_in(exactly, make(ends.problem, ends.a, ends.b)) for make in chosen]
         with below:
             costs.caption(store, [way.run for way in wanted])

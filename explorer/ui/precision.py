@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from explorer import methods
 from explorer.confirm import TITLES, Confirmed, confirmed, exact, is_preview
@@ -17,8 +18,8 @@ WORDS: dict[Precision, str] = {
 }
 
 
-def choose(store: RunStore, problem: ProblemSpec, shown: Field | None, *, key: str) -> Precision:
-    """Pick the precision; TF32 only where a GPU serves, or shows already."""
+def choose(store: RunStore, problem: ProblemSpec, shown: Field | None, *, key: str, below: DeltaGenerator) -> Precision:
+    """Pick the precision; TF32 only where a GPU serves, or shows already. below: where it is said what a preview brings here."""
     cuda = any(s.device.startswith("cuda") for s in store.workers())
     now: Precision = shown.precision if shown else "float32"
     options: list[Precision] = [p for p in WORDS if p != "tf32" or cuda or now == "tf32"]
@@ -32,7 +33,7 @@ def choose(store: RunStore, problem: ProblemSpec, shown: Field | None, *, key: s
         " that are quoted of it (ends, peaks, lowest and highest place) are measured again in float32, and it says how far the two were apart.",
     )
     if picked != "float32":
-        st.caption(_gain(store, problem, picked))
+        below.caption(f":material/speed: {_gain(store, problem, picked)}")
     return picked
 
 
@@ -41,9 +42,9 @@ def _gain(store: RunStore, problem: ProblemSpec, precision: Precision) -> str:
     chart = methods.method("chart", "line")
     plain, coarse = (store.pace(Field(problem, (), chart, precision=p)) for p in ("float32", precision))
     if plain is None or coarse is None or not plain[0] or not plain[1] or not coarse[1]:
-        return "Not measured here yet: large networks gain by it, small ones on a CPU take longer than in float32."
+        return f"How long a {TITLES[precision]} point takes was not measured here yet: large networks gain by it, small ones on a CPU take longer than in float32."
     share = (coarse[0] / coarse[1]) / (plain[0] / plain[1])
-    return f"Of this problem, a {TITLES[precision]} point has taken {share:.2f} of the time of a float32 one here."
+    return f"Here a {TITLES[precision]} point of this problem has taken {share:.2g} times as long as a float32 one."
 
 
 def again(store: RunStore, field: Field, points: Points) -> Confirmed | None:

@@ -40,7 +40,7 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     assert precision(app).value == "float32"
     assert not any("TF32" in o for o in precision(app).options), "no GPU serves"
     precision(app).select("bfloat16").run()
-    assert "Not measured here yet" in words(app)
+    assert "was not measured here yet" in words(app)
     button(app, "Explore").click().run()
     assert not app.exception
     (run,) = (s.wish for s in store.statuses("Run") if s.wish.field.precision == "bfloat16")
@@ -57,9 +57,9 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     assert "[{1}, {2}]".format(*found.height.parts()) in words(app)
     said = words(app)
     assert "The picture is a bfloat16 preview. Every number that is quoted was measured again in float32" in said
-    assert f"differ by at most {confirmed(preview, twin).apart[0]:.4g} nat of loss" in said
+    assert f"differ by at most {confirmed(preview, twin).apart[0]:.2g} nat of loss" in said
     assert line.explain(exact(run.field), twin, "loss") in said
-    assert "point has taken" in said
+    assert "times as long as a float32 one" in said
     table = pd.DataFrame(line.table(run.field, preview, confirmed(preview, twin)))
     assert list(table.precision) == ["bfloat16"] * len(preview) + ["float32"] * len(twin)
     assert list(pd.read_csv(StringIO(table.to_csv(index=False))).columns)[-1] == "precision"
@@ -113,7 +113,7 @@ def test_a_preview_of_a_plane_quotes_its_lowest_and_highest_place_in_float32(vis
     assert "bfloat16 preview" in landscape_form.name_of(run)
     seen = look(store, Picture(run, 17), Style("loss", "nat", False, False, False), [])
     assert "bfloat16 preview" in seen.caption(Style("loss", "nat", False, False, False))
-    assert line.y_title(run.field, "loss") == "test loss (nat) (bfloat16 preview)"
+    assert line.y_title(run.field, "loss") == "test loss, bfloat16 preview (nat)"
     table = landscape_takeaway._table([(Picture(run, 17), seen)])
     assert set(table.precision) == {"bfloat16", "float32"}
     precision(app).select("bfloat16").run()
