@@ -99,7 +99,8 @@ def x_title(field: Field) -> str:
 
 def y_title(field: Field, metric: str) -> str:
     """The vertical axis with its unit and the split it was measured on."""
-    return units.titled(f"{field.split} {called(field, metric)}", units.of_level(field.problem, metric)) + mark(field)
+    preview = f", {TITLES[field.precision]} preview" if is_preview(field) else ""
+    return units.titled(f"{field.split} {called(field, metric)}{preview}", units.of_level(field.problem, metric))
 
 
 def told(field: Field) -> tuple[str, ...]:
