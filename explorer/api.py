@@ -129,12 +129,10 @@ def align(
             device=device,
         )
 
-    shapes = [{k: v.shape for k, v in realise(r, RunStore(home / "store.sqlite"), home).items()} for r in recipes]
-    pairs = tuple(
-        Pair(line(recipes[0], r) if shape == shapes[0] else None, line(aligned[0], a))
-        for r, shape, a in zip(recipes[1:], shapes[1:], aligned[1:], strict=True)
-    )
-    return AlignedModels(aligned, tuple(made_at(r, home) for r in aligned), Matched.read(matched_at(aligned[0], home)), pairs)
+    after = [line(aligned[0], a) for a in aligned[1:]]
+    matched = Matched.read(matched_at(aligned[0], home))
+    pairs = tuple(Pair(line(recipes[0], r) if matched.straight(i) else None, after[i - 1]) for i, r in enumerate(recipes) if i)
+    return AlignedModels(aligned, tuple(made_at(r, home) for r in aligned), matched, pairs)
 
 
 def connect(

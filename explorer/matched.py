@@ -62,6 +62,10 @@ class Matched:
     maps: tuple[dict[str, Array], ...]
     similarity: tuple[dict[str, Array], ...]
 
+    def straight(self, model: int) -> bool:
+        """Whether a straight line leads from the reference to this model as it was: not when it was transported from other widths."""
+        return all(np.issubdtype(p.dtype, np.integer) or p.shape[-2] == p.shape[-1] for p in self.maps[model].values())
+
     def moved(self, model: int, group: str) -> float:
         """Share of a group's units that stand elsewhere than before; for a transport, the share of weight that comes from elsewhere."""
         p = self.maps[model][group]
