@@ -56,6 +56,7 @@ def merge(plan: Plan, out: Path, *, shard_bytes: int = SHARD_BYTES, force: bool 
     if shard_bytes < 1:
         raise Refused(f"Shards of {shard_bytes} bytes hold nothing. Give a size such as 5GB.")
     started = time.perf_counter()
+    output.sweep(out)  # first, so that its room counts
     output.refuse(out, plan, force=force)
     with _one_thread_each(), Files() as files, output.drafted(out, plan, shard_bytes) as draft:
         _work(settled(plan, files), draft, files, threads or min(THREADS, os.cpu_count() or 1), report)

@@ -1,13 +1,15 @@
 """What is written: one .safetensors, or a folder with shards, their index, and the files that go with a model.
 
 All sizes are known before the first value, so every tensor has its place and threads write in any order. Everything is written beside the goal under a
-hidden name, brought to the disk, and renamed when all of it is there: whatever happens before, there is nothing under the goal's name.
+hidden name, brought to the disk, and renamed when all of it is there: whatever happens before, there is nothing under the goal's name. What a process that
+was killed has left of its draft goes when the same goal is written next; whoever still writes holds a lock on the draft's folder.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
 from collections.abc import Generator, Mapping, Sequence
@@ -137,6 +139,33 @@ def refuse(out: Path, plan: Plan, *, force: bool) -> None:
             raise Refused(f"{name_of(out)} needs {plan.bytes_written:,} bytes, and {free:,} are free there. Make room, or choose another folder.")
 
 
+def sweep(out: Path) -> None:
+    """Take away the drafts of this goal that nobody writes any more."""
+    with suppress(OSError):
+        for found in list(out.parent.iterdir()):
+            if re.fullmatch(rf"\.{re.escape(out.name[:100])}\.[0-9a-f]{{32}}\.tmp", found.name) and (lock := _lock(found)) is not None:
+                shutil.rmtree(found, ignore_errors=True)
+                os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """A handle on a folder by which it is locked until the handle is closed, or the process ends. None: somebody else has it, or none is to be had."""
+    if os.name == "nt":  # Windows opens no folders
+        return None
+    import fcntl
+
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
 @contextmanager
 def drafted(out: Path, plan: Plan, shard_bytes: int) -> Generator[Draft, None, None]:
     """A draft of the result. When the block ends without an error, all of it is given the goal's name; else nothing of it stays."""
@@ -145,6 +174,7 @@ def drafted(out: Path, plan: Plan, shard_bytes: int) -> Generator[Draft, None, N
     hidden = out.with_name(f".{out.name[:100]}.{uuid4().hex}.tmp")
     with system(out, "written"):
         hidden.mkdir()
+    lock = _lock(hidden)
     try:
         draft = Draft(hidden, shards)
         try:
@@ -159,8 +189,9 @@ def drafted(out: Path, plan: Plan, shard_bytes: int) -> Generator[Draft, None, N
             _named(hidden / shards[0].name if single else hidden, out)
             _folder_sync(out.parent)
     finally:
-        with suppress(OSError):
-            shutil.rmtree(hidden, ignore_errors=True)
+        shutil.rmtree(hidden, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
 def _named(made: Path, out: Path) -> None:

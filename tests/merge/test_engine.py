@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from explorer import checkpoint, methods
 from explorer.errors import Refused
-from explorer.merge import engine, plan
+from explorer.merge import engine, output, plan
 from explorer.merge.blocks import BLOCK
 from tests.merge import drawn, identical, loaded, saved
 
@@ -304,6 +304,10 @@ def test_methods_that_need_samples_say_the_way_out(three):
         merged(three, "uniform_soup", shard_bytes=0)
 
 
+def hidden(three):
+    return sorted(p.name for p in three.folder.iterdir() if p.name.startswith("."))
+
+
 SLOW = """
 import sys, time
 from explorer import methods
@@ -318,16 +322,32 @@ engine.merge(plan.of_method(methods.method("fuse", "uniform_soup"), sys.argv[2:]
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_merge_that_is_ended_leaves_no_result(three, how):
-    """Killed: nothing under the result's name. Interrupted: nothing at all."""
+    """Killed: nothing under the result's name, and what is hidden goes at the next merge. Interrupted: nothing at all. While it runs, nobody sweeps it."""
     process = subprocess.Popen([sys.executable, "-c", SLOW, three.out, *three.paths], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout.readline() == b"begun\n"
+    output.sweep(three.out)
+    assert len(hidden(three)) == 1
     process.send_signal(how)
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert not three.out.exists()
-    hidden = [p for p in three.folder.iterdir() if p.name.startswith(".")]
-    assert len(hidden) == (how == signal.SIGKILL)
+    assert len(hidden(three)) == (how == signal.SIGKILL)
     merged(three, "uniform_soup")
+    assert not hidden(three)
+
+
+def test_only_drafts_of_the_same_goal_are_swept(three):
+    """No other goal's, no file, nothing behind a link, and no model that was put aside."""
+    name, code = three.out.name, "0123456789abcdef" * 2
+    kept = [f".{name}-2.{code}.tmp", f".{name}.{code}.old", f".{name}.{code[:-1]}x.tmp", f".{name}.x.{code}.tmp", name]
+    for folder in [*kept, "elsewhere", f".{name}.{code}.tmp"]:
+        (three.folder / folder).mkdir()
+        (three.folder / folder / "model.safetensors").touch()
+    (three.folder / f".{name}.{code[::-1]}.tmp").symlink_to(three.folder / "elsewhere")
+    (three.folder / f".{name}.{'0' * 32}.tmp").touch()
+    output.sweep(three.out)
+    assert hidden(three) == sorted([*kept[:-1], f".{name}.{code[::-1]}.tmp", f".{name}.{'0' * 32}.tmp"])
+    assert all((three.folder / folder / "model.safetensors").exists() for folder in [*kept, "elsewhere"])
 
 
 PEAK = """
