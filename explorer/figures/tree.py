@@ -10,11 +10,12 @@ import plotly.graph_objects as go
 from plotly.colors import get_colorscale, sample_colorscale
 
 from explorer.figures import units
-from explorer.figures.curve import INK, RULE
+from explorer.figures.curve import INK
 from explorer.points import Array
 from explorer.tree import Edge
 
 SCALE = "Cividis"
+FAINT, SEAM = "rgba(128,132,149,0.4)", "#9A9DA8"  # to be seen on white and on black
 PAPER = "rgba(255,255,255,0.9)"  # under a text, so that no line runs through it
 
 
@@ -59,13 +60,13 @@ def figure(
     faint = [(i, j) for i in range(n) for j in range(i + 1, n) if (i, j) not in bold and np.isfinite(heights[i, j])]
     if faint:
         x, y = ([v for i, j in faint for v in (at[i, axis], at[j, axis], None)] for axis in range(2))
-        fig.add_scatter(x=x, y=y, mode="lines", line={"color": RULE, "width": 1}, hoverinfo="skip", name="other lines")
+        fig.add_scatter(x=x, y=y, mode="lines", line={"color": FAINT, "width": 1}, hoverinfo="skip", name="other lines")
     for edge in tree:
         share = min(max(edge.height / top, 0.0), 1.0)
         colour = str(sample_colorscale(get_colorscale(SCALE), [share])[0])
-        fig.add_scatter(
-            x=[at[edge.i, 0], at[edge.j, 0]], y=[at[edge.i, 1], at[edge.j, 1]], mode="lines", line={"color": colour, "width": 5}, hoverinfo="skip", showlegend=False
-        )  # fmt: skip
+        ends = {"x": [at[edge.i, 0], at[edge.j, 0]], "y": [at[edge.i, 1], at[edge.j, 1]]}
+        for stroke in ({"color": SEAM, "width": 8}, {"color": colour, "width": 5}):
+            fig.add_scatter(**ends, mode="lines", line=stroke, hoverinfo="skip", showlegend=False)
     taken = list(at)
     for edge in tree:
         x, y = place = _between(at[edge.i], at[edge.j], taken)

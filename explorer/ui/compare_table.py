@@ -14,7 +14,7 @@ from explorer.points import Points
 from explorer.statistics import difference, level
 from explorer.ui.chosen_by import ERROR, Measure
 
-INGREDIENT, REFERENCE = "ingredient", "reference, several models"
+INGREDIENT, REFERENCE = "ingredient", "several models"
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,4 +27,4 @@ def test_edges_have_their_barriers_and_names_are_text():
     texts = [a.text for a in fig.layout.annotations]
     assert texts[:2] == ["1", "2"]
     assert "&lt;b&gt;a" in texts[2]
-    assert sum(t.mode == "lines" for t in fig.data) == 3, "two bold edges and the faint ones"
+    assert sum(t.mode == "lines" for t in fig.data) == 5, "two bold edges, each with a seam, and the faint ones"
