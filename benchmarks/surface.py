@@ -12,7 +12,7 @@ Surfaces: planes through three digits-mlp, one through three digits-resnet (128 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ from explorer.points import Array, Points
 from explorer.preview import nodes_of, preview
 from explorer.problem import Problem
 from explorer.sample import surface
-from explorer.weights import gram
+from explorer.weights import Weights, gram
 
 SIZE = 65
 MODELS = Path(__file__).parents[1] / "sample_models"
@@ -91,16 +91,21 @@ def surfaces(planes: int) -> Iterator[Truth]:
         yield Truth(name, formula(*np.meshgrid(axis, axis, indexing="ij"))[:, :, None, None], np.ones(1))
 
 
-def measured(name: str, triple: tuple[int, ...], *, samples: int, recalibration: int) -> Truth:
+def measured(name: str, triple: tuple[int, ...], *, samples: int, recalibration: int, blocks: int = 32) -> Truth:
     """The plane through three models of a problem, all of it."""
     home = Problem(problems.find(name))
     corners = [checkpoint.read(MODELS / name / f"seed-{i}.safetensors").weights for i in triple]
-    evaluate = Evaluate(home, corners, samples=samples, blocks=32, metrics=("loss",), recalibration=recalibration)
+    evaluate = Evaluate(home, corners, samples=samples, blocks=blocks, metrics=("loss",), recalibration=recalibration)
+    return through(f"{name[7:]} {''.join(map(str, triple))}", evaluate, corners)
+
+
+def through(name: str, evaluate: Evaluate, corners: Sequence[Weights]) -> Truth:
+    """All of the plane through three models."""
     inner = gram(corners, [key for key, _ in evaluate.network.named_parameters()])
     axis = np.linspace(0, 1, SIZE)
     coords = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     values = np.stack([evaluate(c) for c in plane.place(coords, inner)])
-    return Truth(f"{name[7:]} {''.join(map(str, triple))}", values.reshape(SIZE, SIZE, *values.shape[1:]), evaluate.counts)
+    return Truth(name, values.reshape(SIZE, SIZE, *values.shape[1:]), evaluate.counts)
 
 
 def orientations(truth: Truth) -> Iterator[Truth]:

@@ -109,7 +109,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
     with st.container(border=True):
-        one, two, go = st.columns([7, 16, 4], vertical_alignment="bottom")
+        one, two, go = st.columns([70, 168, 36], vertical_alignment="bottom")
         below = st.container()
         with one:
             start = [key_of(c) for c in corners] or [st.query_params.get("a", "")]

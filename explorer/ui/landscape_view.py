@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import streamlit as st
 from explorer import metrics
 from explorer.confirm import exact, mark
 from explorer.figures import landscape, line, units
+from explorer.figures.plane import Surface
 from explorer.points import Points
 from explorer.spec import Field, Recipe, Run
 from explorer.status import duration
@@ -55,16 +57,21 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
     busy = _busy(store, pictures, runs)
     live(_live, every=POLL_S, busy=busy)(store, runs, pictures, style, others, busy)
     takeaway(store, pictures, style)
-    if len(pictures) == 1 and (there := look(store, pictures[0], _low(style, first), [])) is not None:
-        style = _low(style, first)
-        low, high = style.interval(first, there.points)
-        half = (high - low)[np.isfinite(high - low)] / 2
-        shape.topology(
-            there.whole, float(np.median(half)) if half.size else 0.0, metric=line.called(first, style.metric) + mark(first), unit=style.unit
-        )
+    if len(pictures) == 1 and store.field(first.id) is not None:
+        low = _low(style, first)
+        shape.topology(partial(_surface, store, pictures[0], low), metric=line.called(first, low.metric) + mark(first), unit=low.unit)
         corners = landscape_form.models_of(first)
         shape.sharpness(store, first, corners)
         shape.spectrum(store, first, corners)
+
+
+def _surface(store: RunStore, picture: Picture, style: Style) -> tuple[Surface, float]:
+    """What is measured of a plane, and half the 95 % interval of its values, the median over them."""
+    there = look(store, picture, style, [])
+    assert there is not None
+    low, high = style.interval(there.field, there.points)
+    half = (high - low)[np.isfinite(high - low)] / 2
+    return there.whole, float(np.median(half)) if half.size else 0.0
 
 
 def _low(style: Style, field: Field) -> Style:

@@ -29,9 +29,16 @@ SCALES = {
 }
 
 
-def topology(grid: Surface, noise: float, *, metric: str, unit: str) -> None:
-    """The minima of the measured surface, the passes between them, and which of them may be none. noise: half a 95 % interval of its values."""
-    with st.expander(f"Minima and passes of the {metric}", icon=":material/terrain:"):
+def topology(known: Callable[[], tuple[Surface, float]], *, metric: str, unit: str) -> None:
+    """The minima of the measured surface, the passes between them, and which of them may be none.
+
+    known: the surface, and half a 95 % interval of its values. It is asked for, and the pictures are made, once somebody looks: they would hold up the
+    picture above, as the browser has to load what draws them.
+    """
+    with st.expander(f"Minima and passes of the {metric}", icon=":material/terrain:", key="topology", on_change="rerun") as part:
+        if not part.open:
+            return
+        grid, noise = known()
         if grid.measured < grid.z.size:
             st.caption("The minima are counted once the picture is measured throughout.")
             return

@@ -35,6 +35,6 @@ def says(shares: Array, values: Array, names: Sequence[str], told: Callable[[int
     if not np.isfinite(values).any():
         return f"None of these mixtures has a finite {what}."
     best = int(np.nanargmax(values) if highest else np.nanargmin(values))
-    mix = " + ".join(f"{s:.3g} {n}" for s, n in zip(shares[best], names, strict=True) if s)
+    mix = " + ".join(n if s == 1 else f"{s:.3g} {n}" for s, n in zip(shares[best], names, strict=True) if s)
     alone = [told(int(k)) for corner in np.eye(3) for k in np.flatnonzero((shares == corner).all(axis=1))]
     return f"The {'highest' if highest else 'lowest'} {what} is {told(best)}, at {mix}; alone they have {', '.join(alone)}."

@@ -1,0 +1,140 @@
+"""How soon the Landscape page shows a picture: the shipped one beside a page without pictures, and the first one of every sample that ships none.
+
+A warm server and one browser. Rounds are interleaved, so that a busy machine slows both pages alike: believe the ratio. A picture is there when it
+holds a value. For a sample without a shipped plane the clock starts at the press of Draw, on a store of its own where nothing is measured: the first values,
+the coarse grid, and the refinement that follows by itself.
+
+    python benchmarks/first_picture.py [--rounds 7] [--no-draws]
+
+Needs Playwright and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import Browser, BrowserContext, TimeoutError, sync_playwright
+
+from explorer.shards import digest
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE_S = 120
+# What stands under the picture is drawn with it, in one go.
+FIRST, COARSE, REFINED = (
+    re.compile(words) for words in (r"between [1-9]\d* measured points", r"between (289|[3-9]\d\d|\d{4}) measured", r"certified by")
+)
+
+
+def main() -> None:
+    """Start, time, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-draws", action="store_true", help="only the shipped picture")
+    arguments = parser.parse_args()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage", "--use-gl=swiftshader"]
+        )
+        shipped(browser, arguments.rounds)
+        if not arguments.no_draws:
+            print(f"\n{'Draw, nothing measured':26s} {'first values':>13s} {'17 × 17':>9s} {'refined':>9s}   seconds")
+            for folder in sorted(p.parent for p in (ROOT / "sample_models").glob("*/problem.toml")):
+                drawn(browser, folder)
+        browser.close()
+
+
+def shipped(browser: Browser, rounds: int) -> None:
+    """From the navigation to the picture that comes with the explorer, and to all of a page that has none."""
+    with server() as url:
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        open_page(context, f"{url}/landscape")  # warm
+        open_page(context, f"{url}/runs")
+        times: dict[str, list[float]] = {"runs": [], "landscape": []}
+        for _ in range(rounds):
+            for page in times:
+                times[page].append(open_page(context, f"{url}/{page}"))
+        empty, picture = median(times["runs"]), median(times["landscape"])
+        print(f"Runs, all of it              {empty:.2f} s (median of {rounds}; {min(times['runs']):.2f} to {max(times['runs']):.2f})")
+        print(f"Landscape, the shipped plane {picture:.2f} s ({min(times['landscape']):.2f} to {max(times['landscape']):.2f})")
+        print(f"ratio {picture / empty:.2f}, {picture - empty:.2f} s beyond the page's own start")
+
+
+def open_page(context: BrowserContext, url: str) -> float:
+    """Seconds until what a page is for is seen: its picture, or its heading."""
+    page = context.new_page()
+    start = time.perf_counter()
+    page.goto(url, wait_until="commit")
+    if url.endswith("/landscape"):
+        page.get_by_text(FIRST).first.wait_for()
+    else:
+        page.get_by_role("heading", name="Runs", exact=True).wait_for()
+        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    seconds = time.perf_counter() - start
+    page.close()
+    return seconds
+
+
+def drawn(browser: Browser, folder: Path) -> None:
+    """What the first press of Draw on a sample's own form takes."""
+    model = sorted(folder.glob("*.safetensors"))[0]
+    with server() as url:
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page.goto(f"{url}/landscape?a={digest(model)}")
+        button = page.get_by_role("button", name="Draw", exact=False).first
+        button.wait_for()
+        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        start = time.perf_counter()
+        button.click()
+        found: list[float] = []
+        for said in (FIRST, COARSE, REFINED):
+            try:
+                page.get_by_text(said).first.wait_for(timeout=1000 * PATIENCE_S)
+                found.append(time.perf_counter() - start)
+            except TimeoutError:  # it takes long, and the page asks before it goes on
+                found.append(float("nan"))
+        print(f"{folder.name:26s} {found[0]:13.1f} {found[1]:9.1f} {found[2]:9.1f}", flush=True)
+        page.context.close()
+
+
+@contextmanager
+def server() -> Generator[str]:
+    """The app on a store of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = Path(tempfile.mkdtemp())
+    environment = {**os.environ, "LOSS_EXPLORER_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "explorer", "app", "--headless", "--port", str(port)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while True:
+            try:
+                urlopen(f"{url}/_stcore/health", timeout=1)
+                break
+            except (URLError, OSError):
+                time.sleep(0.1)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
