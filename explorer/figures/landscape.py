@@ -23,8 +23,8 @@ def sections(grid: Surface, x: float, y: float) -> tuple[Curve, Curve]:
     row, column = int(np.abs(grid.y - y).argmin()), int(np.abs(grid.x - x).argmin())
     across, up = np.isfinite(grid.z[row]) | grid.lost[row], np.isfinite(grid.z[:, column]) | grid.lost[:, column]
     return (
-        Curve(f"to the right, at height {_place(grid.y, row)}", grid.x[across], grid.z[row, across]),
-        Curve(f"upwards, at {_place(grid.x, column)} to the right", grid.y[up], grid.z[up, column]),
+        Curve(f"to the right, at height {_place(grid.y, float(grid.y[row]))}", grid.x[across], grid.z[row, across]),
+        Curve(f"upwards, at {_place(grid.x, float(grid.x[column]))} to the right", grid.y[up], grid.z[up, column]),
     )
 
 

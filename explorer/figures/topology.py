@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer import digits
 from explorer.figures import units
 from explorer.figures.curve import INK, PALETTE, RULE
 from explorer.figures.plane import Surface
@@ -124,18 +125,20 @@ def words(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float = 
     real = simplified(found, 2 * noise)
     parts = sum(m.into is None for m in found)
     count = "one minimum" if len(real) == 1 else f"{len(real)} minima"
-    first = f"The surface has **{count}**{f' whose depth is more than the error of its values, {noise:.3g}{unit} either way' if noise > 0 else ''}."
+    first = f"The surface has **{count}**{f' whose depth is more than the error of its values, {noise:.2g}{unit} either way' if noise > 0 else ''}."
     if parts > 1:
         first += f" It is in {parts} parts that nothing measured joins, and each part has a deepest one."
+
+    def told(value: float) -> str:
+        return f"{digits.of(value, value - noise, value + noise)[0]}{unit}"
+
     listed: list[str] = []
     for m in real[:NAMED]:
-        where = f"({grid.x[m.cell[1]]:.3g}, {grid.y[m.cell[0]]:.3g})"
+        where = f"({digits.number(float(grid.x[m.cell[1]]), 3)}, {digits.number(float(grid.y[m.cell[0]]), 3)})"
         if m.into is None:
-            listed.append(f"- {m.birth:.4g}{unit} at {where}: no deeper one can be reached.")
+            listed.append(f"- {told(m.birth)} at {where}: no deeper one can be reached.")
         else:
-            listed.append(
-                f"- {m.birth:.4g}{unit} at {where}: to a deeper one one climbs {m.persistence:.3g}{unit}, over a pass of {m.death:.4g}{unit}."
-            )
+            listed.append(f"- {told(m.birth)} at {where}: to a deeper one one climbs {told(m.persistence)}, over a pass of {told(m.death)}.")
     rest: list[str] = []
     if len(real) > NAMED:
         rest.append(f"{len(real) - NAMED} more are less deep.")

@@ -131,7 +131,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         elif kind and len(wanted) >= 3:
             asked = [through(family.problem, tuple(wanted))]
         beside = False
-        left, middle, third, right = st.columns(4, vertical_alignment="bottom")
+        left, middle, third, right = st.columns([5, 4, 4, 4], vertical_alignment="bottom")
         with left:
             problem = losses.choose(family.problem, first.field.problem if first else None, key=key)
         with middle:
@@ -148,7 +148,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         asked = [replace(run, field=replace(run.field, problem=problem, samples=samples, precision=exactly)) for run in asked]
         with right:
             if shown:
-                beside = st.checkbox("Beside the present picture, with the same colours", key=f"{key}-beside", disabled=len(shown) > 2)
+                beside = st.checkbox("Beside this picture", key=f"{key}-beside", disabled=len(shown) > 2, help="With the same colours.")
         with go:
             pressed = st.button("Draw", type="primary", icon=":material/landscape:", key=f"{key}-go", width="stretch", disabled=not asked)
         with below:
@@ -181,7 +181,7 @@ def _models(family: Family, models: dict[str, Recipe], kind: str, start: list[st
 
 def _around(problem: ProblemSpec, model: Recipe, shown: Run | None, key: str) -> list[Run]:
     before = shown.field.corners[1] if shown and is_around(shown.field) else None
-    start = before.method if isinstance(before, Shifted) else None
+    start = before.method if isinstance(before, Shifted) else methods.method("direct", "random")  # those of the Hessian take minutes to find
     left, right = st.columns([4, 2])
     try:
         with left:

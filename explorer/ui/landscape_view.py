@@ -297,17 +297,15 @@ def _snapshots(there: Seen, style: Style) -> None:
     sums = np.array(alone, dtype=np.float64)[:, :, None]
     own = style.scale * metrics.means(Points(sums[:, 0], sums, np.ones(1)), there.field.metrics, style.metric)
     x, y = there.window.frame.corners.T
+    numbers = {
+        f"its own {line.y_title(exact(there.field), style.metric)}": own,
+        f"at its place in the plane{mark(there.field)}": landscape.height(there.whole, x, y),
+        "distance from the plane": there.window.frame.outside,
+    }
     st.dataframe(
-        pd.DataFrame(
-            {
-                "model": [c.name or c.id for c in there.field.corners],
-                f"its own {line.y_title(exact(there.field), style.metric)}": own,
-                f"at its place in the plane{mark(there.field)}": landscape.height(there.whole, x, y),
-                "distance from the plane": there.window.frame.outside,
-            }
-        ),
+        pd.DataFrame({"model": [c.name or c.id for c in there.field.corners], **numbers}),
         hide_index=True,
-        column_config={"distance from the plane": st.column_config.NumberColumn(format="%.4g")},
+        column_config=dict.fromkeys(numbers, st.column_config.NumberColumn(format="%.3g")),
     )
     st.caption("The models do not lie in the plane: what the picture shows at their places is the value of their shadows there, read between cells.")
 

@@ -21,6 +21,7 @@ def test_a_cross_section_is_a_row_and_a_column_of_cells():
     assert row.x.tolist() == X.tolist()
     assert row.y == pytest.approx(X + 10 * 2.0)
     assert column.y == pytest.approx(0.5 + 10 * Y)
+    assert (row.name, column.name) == ("to the right, at height 2.00", "upwards, at 0.50 to the right")
 
 
 def test_heights_between_cells_are_straight():
