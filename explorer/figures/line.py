@@ -141,7 +141,7 @@ def caution(field: Field, again: Confirmed | None) -> str:
         for i, m in enumerate(field.metrics)
         if m in told(field)
     )
-    return f"{what} Every number that is quoted was measured again in float32; at the {again.places} places that have both, they differ by at most {apart}."
+    return f"{what} Every number that is quoted was measured again in float32; at the {again.places:,} places that have both, they differ by at most {apart}."
 
 
 def shown(found: Barrier, which: str = "height", *, unit: str) -> str:

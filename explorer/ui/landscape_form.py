@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from explorer import methods
-from explorer.confirm import mark
+from explorer.confirm import exact, mark
 from explorer.errors import Refused
 from explorer.metrics import field_for
 from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
@@ -52,8 +52,8 @@ def has_triangle(field: Field) -> bool:
 
 
 def triangle(run: Run, steps: int) -> Run:
-    """The mixtures of a plane's three models, in equal steps."""
-    field = replace(run.field, chart=methods.method("chart", "simplex"))
+    """The mixtures of a plane's three models, in equal steps; they are few and quoted each, so that of a preview they are exact."""
+    field = replace(exact(run.field), chart=methods.method("chart", "simplex"))
     return Run(field, methods.method("sample", "given", {"at": tuple(lattice(steps)[:, 1:].ravel().tolist())}))
 
 

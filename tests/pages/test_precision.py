@@ -113,6 +113,7 @@ def test_a_preview_of_a_plane_quotes_its_lowest_and_highest_place_in_float32(vis
     assert "bfloat16 preview" in landscape_form.name_of(run)
     seen = look(store, Picture(run, 17), Style("loss", "nat", False, False, False), [])
     assert "bfloat16 preview" in seen.caption(Style("loss", "nat", False, False, False))
+    assert landscape_form.triangle(run, 8).field.precision == "float32"
     assert line.y_title(run.field, "loss") == "test loss, bfloat16 preview (nat)"
     table = landscape_takeaway._table([(Picture(run, 17), seen)])
     assert set(table.precision) == {"bfloat16", "float32"}
