@@ -1,11 +1,13 @@
 """The words of the field as the app uses them: one definition each, shown wherever the word stands. Imports nothing.
 
-In texts a term is written [[barrier]], or [[flat|barrier]] where the sentence needs another form of it.
+In texts a term is written [[barrier]], or [[flat|barrier]] where the sentence needs another form of it; `linked` makes of it a link that shows the
+definition when it is pointed at or has the keyboard's focus, and leads to the glossary.
 """
 
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 TERMS: dict[str, str] = {
     "activation": "The output of a hidden unit for one input.",
@@ -52,17 +54,20 @@ TERMS: dict[str, str] = {
 _MARK = re.compile(r"\[\[([^\]|]+)(?:\|([^\]]+))?\]\]")
 
 
-def define(term: str) -> str:
-    """What a term means."""
-    return TERMS[term]
+def linked(text: str) -> str:
+    """The text as Markdown: every term at its first use a link with its definition, later on a plain word."""
+    told: set[str] = set()
+
+    def link(found: re.Match[str]) -> str:
+        word, term = found[1], found[2] or found[1]
+        if term in told:
+            return word
+        told.add(term)
+        return f'[{word}](/learn?view=glossary&term={quote(term)} "{TERMS[term]}")'
+
+    return _MARK.sub(link, text)
 
 
-def notes(*terms: str) -> str:
-    """Definitions as a list, for a hover note."""
-    return "\n".join(f"- **{term}**: {TERMS[term]}" for term in terms)
-
-
-def marked(text: str) -> tuple[str, tuple[str, ...]]:
-    """The text with its terms in bold, and the terms."""
-    terms = tuple(dict.fromkeys(b or a for a, b in _MARK.findall(text)))
-    return _MARK.sub(r"**\1**", text), terms
+def terms(text: str) -> tuple[str, ...]:
+    """The terms that are marked in a text, each once."""
+    return tuple(dict.fromkeys(b or a for a, b in _MARK.findall(text)))

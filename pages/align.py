@@ -11,9 +11,11 @@ store = shell.store()
 
 st.title("Align")
 st.caption(
-    "Two networks can compute almost the same and still be far apart: their hidden units stand in another order. An alignment permutes the units of one"
-    " network until they match those of the other. Its function stays, the *barrier* between the two may vanish.",
-    help=glossary.notes("alignment", "permutation symmetry", "re-basin", "barrier"),
+    glossary.linked(
+        "Two networks can compute almost the same and still be far apart: their hidden units stand in [[another order|permutation symmetry]]. An"
+        " [[alignment]] permutes the units of one network until they match those of the other. Its function stays, the [[barrier]] between the two may"
+        " vanish ([[re-basin]])."
+    )
 )
 
 asked = st.query_params.get("run")

@@ -10,8 +10,10 @@ store = shell.store()
 
 st.title("Checkpoints")
 st.caption(
-    "Choose among the shipped samples, or register your own: files are read where they lie, nothing in them is run, and nothing is written to them.",
-    help=glossary.notes("checkpoint", "weight space", "split", "permutation symmetry"),
+    glossary.linked(
+        "Choose among the shipped samples, or register [[checkpoints|checkpoint]] of your own: files are read where they lie, nothing in them is run, and"
+        " nothing is written to them."
+    )
 )
 
 checkpoint_list.add(store)

@@ -9,7 +9,8 @@ shell.require()
 
 st.title("Compare")
 st.caption(
-    "Which way of merging serves these models best, what does it cost against the best of them, and is the difference more than chance?",
-    help=glossary.notes("merging", "model soup", "task vector", "Fisher information", "RegMean", "calibration", "interval"),
+    glossary.linked(
+        "Which way of [[merging]] serves these models best, what does it cost against the best of them, and is the difference [[more than chance|interval]]?"
+    )
 )
 compare.page(shell.store())

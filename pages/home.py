@@ -2,8 +2,11 @@
 
 import streamlit as st
 
+from explorer import glossary
 from explorer.figures import line
-from explorer.ui import samples, shell
+from explorer.spec import Run
+from explorer.ui import line_view, samples, shell
+from explorer.ui.actions import corner
 from explorer.ui.curve import curve
 
 shell.require()
@@ -11,8 +14,10 @@ store = shell.store()
 
 st.title("Loss-landscape explorer")
 st.markdown(
-    "See how trained networks lie to each other in **weight space**: is there a barrier between two checkpoints, how high is it,"
-    " and how sure is that number?"
+    glossary.linked(
+        "See how trained networks lie to each other in [[weight space]]: is there a [[barrier]] between two [[checkpoints|checkpoint]], how high is it, and how"
+        " [[sure|interval]] is that number?"
+    )
 )
 
 stories = samples.stories(store)
@@ -31,14 +36,16 @@ picked = st.pills(
     help="Trained beforehand and shipped with the explorer; every point was measured, none is drawn from imagination.",
 )
 status = stories[picked or next(iter(stories))]
-field = status.wish.field
+run = status.wish
+assert isinstance(run, Run)
+field = run.field
 points, _ = store.points(field.id)
 
 left, right = st.columns([3, 2], gap="large")
 with left:
     t = curve(
         [line.curve(field, points, "loss")],
-        key=f"home-{status.id}",
+        key=(key := f"home-{status.id}"),
         x_title=line.x_title(field),
         y_title=line.y_title(field, "loss"),
         x_range=(0.0, 1.0),
@@ -47,6 +54,14 @@ with left:
         caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.split} samples.",
         does="see the model at a point",
         alt=f"Loss along the straight line: {line.explain(field, points, 'loss')}",
+    )
+    corner(
+        key=key,
+        stem="line",
+        title="Loss along the straight line",
+        figure=lambda: line.figure_of(field, points, "loss"),
+        explain=line.explain(field, points, "loss"),
+        code=line_view.program(run),
     )
 if t is not None:
     shell.go("interpolate", run=status.id, t=f"{t:g}")

@@ -11,8 +11,10 @@ store = shell.store()
 
 st.title("Interpolate")
 st.caption(
-    "Walk in a straight line from one checkpoint to another and measure the loss on the way. A rise above the line between the ends is a *barrier*.",
-    help=glossary.notes("barrier", "chord", "linear mode connectivity", "interval"),
+    glossary.linked(
+        "Walk in a straight line from one [[checkpoint]] to another and measure the loss on the way. A rise above the [[line between the ends|chord]] is a"
+        " [[barrier]]; without one the two are [[linearly connected|linear mode connectivity]]."
+    )
 )
 
 asked = st.query_params.get("run")

@@ -11,8 +11,9 @@ store = shell.store()
 
 st.title("Landscape")
 st.caption(
-    "The loss on a plane through three models, around one, or closest to many. Distances are true, every place is a model: click it.",
-    help=glossary.notes("loss landscape", "plane", "weight space", "basin", "sharpness"),
+    glossary.linked(
+        "The [[loss|loss landscape]] on a [[plane]] through three models, around one, or closest to many. Distances are true, every place is a model: click it."
+    )
 )
 
 runs, asked = asked_runs(store)

@@ -16,9 +16,10 @@ shell.require()
 
 st.title("Paths")
 st.caption(
-    "Two networks with a barrier on the straight line between them can still lie in one connected valley: a curved way leads round the mountain. Bend a curve"
-    " until the loss is low all along it, and compare.",
-    help=glossary.notes("mode connectivity", "bend", "barrier"),
+    glossary.linked(
+        "Two networks with a [[barrier]] on the straight line between them can still lie in [[one connected valley|mode connectivity]]: a curved way leads"
+        " round the mountain. [[Bend|bend]] a curve until the loss is low all along it, and compare."
+    )
 )
 view = shell.view({name: title for name, (title, _) in VIEWS.items()})
 VIEWS[view][1](shell.store())

@@ -9,7 +9,9 @@ shell.require()
 
 st.title("Soup")
 st.caption(
-    "The average of several fine-tuned models can be better than each of them. Taste ingredients: what every one is worth, and which to leave out.",
-    help=glossary.notes("model soup", "greedy soup", "basin", "split"),
+    glossary.linked(
+        "The average of several fine-tuned models, a [[model soup]], can be better than each of them where all lie in one [[basin]]. Taste ingredients: what"
+        " every one is worth, and which the [[greedy soup]] leaves out."
+    )
 )
 soup.page(shell.store())

@@ -12,8 +12,10 @@ store = shell.store()
 
 st.title("Train")
 st.caption(
-    "A training does not come to rest at the best place it passes, but wanders around it. The *average* of its snapshots often lies lower than each of them.",
-    help=glossary.notes("SGD", "snapshot", "SWA", "EMA", "LAWA", "split"),
+    glossary.linked(
+        "A training by [[SGD]] does not come to rest at the best place it passes, but wanders around it. An average of its [[snapshots|snapshot]] ([[SWA]],"
+        " [[EMA]], [[LAWA]]) often lies lower than each of them."
+    )
 )
 
 runs, asked = asked_runs(store)

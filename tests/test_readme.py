@@ -41,8 +41,9 @@ def test_every_kind_of_method_is_a_group_of_entry_points():
 
 
 def test_its_python_can_be_read_and_imports_what_exists():
-    """Every block of Python parses, and the names that it takes from the explorer are there."""
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    """Every block of Python parses, CONTRIBUTING.md's too, and the names that it takes from the explorer are there."""
+    contributing = (places.root() / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", README + contributing, flags=re.DOTALL)
     assert blocks
     for block in blocks:
         for node in ast.walk(ast.parse(block)):

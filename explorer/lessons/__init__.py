@@ -113,7 +113,7 @@ class Lesson:
     """One lesson.
 
     claim: what it is about, one sentence. question, choices: what is predicted. variants: the models it can be run on, by name. formula: LaTeX.
-    text: two or three sentences, terms of the glossary in [[…]]. hands: a thing to try by hand, by its name in explorer.ui.hands; "" for none.
+    text: two or three sentences, its terms marked as explorer.glossary says. hands: a thing to try by hand, by its name in explorer.ui.hands; "" for none.
     """
 
     order: int

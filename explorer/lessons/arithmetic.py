@@ -63,8 +63,8 @@ LESSON = Lesson(
     see=see,
     formula=r"\tau=\theta_{\text{tuned}}-\theta_{\text{base}},\qquad\theta(\lambda)=\theta_{\text{base}}+\lambda\,\tau,\qquad\theta_{\text{merged}}=\theta_{\text{base}}+\sum_i\lambda_i\tau_i",
     text=(
-        "A [[task vector]] can be scaled, added to others and subtracted. It works where the network is nearly linear in its weights, between models of one"
-        " [[basin]]; TIES, DARE and their kin deal with vectors that disagree."
+        "A [[task vector]] can be scaled, added to others and subtracted. That half of it brings half of the gain is not said: the error is not linear in the"
+        " weights. It is used between models of one [[basin]]; TIES, DARE and their kin deal with vectors that disagree."
     ),
     paper="Ilharco et al. 2023, “Editing Models with Task Arithmetic”; Lubana et al. 2023, “Mechanistic Mode Connectivity” (the cue)",
 )

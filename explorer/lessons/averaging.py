@@ -10,7 +10,7 @@ from explorer import methods
 from explorer.lessons import Bars, Experiment, Lesson, Seen, Shelf, Target
 from explorer.lessons._read import LOSS, at, mixtures, row
 from explorer.points import Points
-from explorer.spec import Trained
+from explorer.spec import Field, Run, Trained
 from explorer.statistics import difference
 
 FAMILY = "digits-mlp-finetunes"
@@ -25,7 +25,8 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     epochs = range(EPOCHS - LAST + 1, EPOCHS + 1)
     snapshots = tuple(Trained(problem, how, parent, at=e, name=f"epoch {e}") for e in epochs)
     shares = [*np.eye(LAST).tolist(), [1.0] * LAST]
-    return Experiment({"snapshots": mixtures(problem, snapshots, shares)}, Target("soup", {"a": parent.digest}))
+    along = Run(Field(problem, snapshots, methods.method("chart", "mixture"), split="val"), methods.method("sample", "trajectory"))
+    return Experiment({"snapshots": mixtures(problem, snapshots, shares), "along the training": along}, Target("train", {"runs": along.id}))
 
 
 def see(measured: Mapping[str, Points]) -> Seen:
@@ -57,8 +58,8 @@ LESSON = Lesson(
     see=see,
     formula=r"\theta_{\mathrm{SWA}}=\frac1K\sum_{k=1}^{K}\theta_{T-K+k}",
     text=(
-        "[[SWA]] averages what a training passes through inside one [[basin]]; no [[barrier]] lies between its epochs, so the mean is a model as good as they"
-        " are, or better. It costs one copy of the weights. EMA, LAWA and model stock are kin."
+        "[[SWA]] averages what a training passes through inside one [[basin]]: where no [[barrier]] lies between its epochs, the mean is a model as good as"
+        " they are, or better. It costs one copy of the weights. [[EMA]] and [[LAWA]] are kin."
     ),
     paper="Izmailov, Podoprikhin, Garipov, Vetrov & Wilson 2018, “Averaging Weights Leads to Wider Optima and Better Generalization”",
     variants=tuple(f"digits MLP, rate {r}" for r in RATES),

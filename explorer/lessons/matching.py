@@ -49,7 +49,8 @@ LESSON = Lesson(
     formula=r"\min_{P_1,\dots,P_L}\;\sum_{\ell}\bigl\lVert W^A_\ell-P_\ell\,W^B_\ell\,P_{\ell-1}^{\top}\bigr\rVert^2\qquad\text{or}\qquad\max_{P_\ell}\;\bigl\langle P_\ell,\operatorname{corr}(z^A_\ell,z^B_\ell)\bigr\rangle",
     text=(
         "[[Weight matching|weight matching]] needs no data: layer by layer it solves an assignment problem, with the others held fixed. Activation matching asks which units"
-        " respond alike to the same inputs. What [[barrier]] is left after the best permutation is not a matter of order."
+        " respond alike to the same inputs. A [[barrier]] that the best permutation would leave is no matter of order; that"
+        " a method found the best one is not certain."
     ),
     paper="Ainsworth, Hayase & Srinivasa 2023, “Git Re-Basin”; Li et al. 2015, “Convergent Learning”",
     variants=PAIRS,

@@ -30,7 +30,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=1 if same else 0 if change < 0 else 2,
         sentence=(
             f"The network has a loss of **{own:.4g} nat**, its shuffled copy **{copy:.4g} nat**: {'the same function' if same else 'not the same'}. And yet"
-            f" half-way there is a barrier of **{nat(before)}**. After weight matching it is **{nat(after)}**."
+            f" on the straight line between them stands a barrier of **{nat(before)}**. After weight matching it is **{nat(after)}**."
         ),
         picture=Lines(
             (

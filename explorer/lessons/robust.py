@@ -26,7 +26,7 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
         "attacked": connected(problem, models, bezier, attack=THREAT),
         "robust": connected(problem, models, robust, attack=THREAT),
     }
-    return Experiment(runs, Target("paths", {"runs": runs["plain"].id}))
+    return Experiment(runs, Target("paths", {"view": "conditions", "runs": ",".join(r.id for r in runs.values())}))
 
 
 def see(measured: Mapping[str, Points]) -> Seen:
@@ -61,9 +61,9 @@ LESSON = Lesson(
     see=see,
     formula=r"\min_\theta\;\mathbb E_{t}\,\mathbb E_{(x,y)}\max_{\lVert\delta\rVert_\infty\le\varepsilon}\;\ell\bigl(\varphi_\theta(t);\,x+\delta,\,y\bigr)",
     text=(
-        "The [[adversary]] climbs the loss by gradient ascent at every point anew. Training the [[bend]] on attacked inputs makes the way between two"
-        " networks robust though its ends are not: robustness is a matter of where on the way one stops."
+        "The [[adversary]] climbs the loss by gradient ascent at every point anew. Training the [[bend]] on attacked inputs can make the middle of"
+        " the way more robust, while its ends stay what they are: how robust a network is depends on where on the way one stops."
     ),
-    paper="Zhao et al. 2020, “Bridging Mode Connectivity in Loss Landscapes and Adversarial Robustness”; Wang et al. 2023",
+    paper="Zhao et al. 2020, “Bridging Mode Connectivity in Loss Landscapes and Adversarial Robustness”; Wang et al. 2023, “Exploring and Exploiting the Robust Mode Connectivity for Adversarial Robustness”",
     variants=PAIRS,
 )

@@ -56,7 +56,7 @@ LESSON = Lesson(
     formula=r"T_\ell=\arg\min_{T\ge0}\;\langle T,C_\ell\rangle\;\;\text{with}\;\;T\mathbf 1=\mu,\;T^{\top}\mathbf 1=\nu,\qquad \widetilde W_\ell\propto T_\ell\,W_\ell\,T_{\ell-1}^{\top}",
     text=(
         "[[Optimal transport|optimal transport]] moves mass μ on the units of one network to mass ν on those of the other at the least cost; with equal widths and the exact solver"
-        " it is a permutation, else a [[soft permutation]]. The narrow network is trained here, in a second, before it is carried over."
+        " it is a permutation, else a [[soft permutation]]. The narrow network is trained first, when you run this."
     ),
     paper="Singh & Jaggi 2020, “Model Fusion via Optimal Transport”",
     variants=("a narrow network from seed 9", "a narrow network from seed 10"),

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer import digits, methods, places
+from explorer import digits, places
 from explorer.errors import Refused
 from explorer.figures import curve as curve_figure
 from explorer.figures import line, units
-from explorer.figures import matching as pictures
 from explorer.figures.curve import Curve
 from explorer.matched import Matched
 from explorer.points import Points
 from explorer.spec import Run
 from explorer.statistics import Barrier, Estimate, barrier, reduction
-from explorer.status import Status, duration
+from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import address, code, shell, state
 from explorer.ui.actions import actions
+from explorer.ui.align_details import details
 from explorer.ui.align_form import Comparison
 from explorer.ui.curve import curve
 from explorer.ui.download import download
@@ -28,7 +27,6 @@ from explorer.ui.families import key_of
 from explorer.ui.live import live
 
 POLL_S = 0.5
-QUIET = {"displaylogo": False}
 
 
 def want(comparison: Comparison) -> str:
@@ -76,7 +74,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
         st.error(str(refusal), icon=":material/error:")
         return
     _actions(store, comparison, i, metric, log)
-    _details(comparison, found, i)
+    details(comparison, found, i, program(comparison))
 
 
 def _statuses(store: RunStore, comparison: Comparison) -> list[Status]:
@@ -239,95 +237,6 @@ def _wait(store: RunStore, id: str) -> None:
     shell.tend()
 
 
-def _details(comparison: Comparison, found: Matched, i: int) -> None:
-    names = found.names
-    matches, layers, steps, symmetry, about = st.tabs(["Units", "Layers", "Convergence", "Symmetry", "About this method"])
-    with matches:
-        _units(found, i)
-    with layers:
-        if found.layers:
-            st.plotly_chart(pictures.layers(found, i), key=f"layers-{i}", config=QUIET)
-        a, b = found.before[0, i], found.after[0, i]
-        if np.isfinite(a):
-            st.caption(f"Distance between {names[0]} and {names[i]} in weight space: {a:.4g} before, {b:.4g} after, over the trainable parameters.")
-    with steps:
-        if any(len(t) > 1 for t in found.trace):
-            st.plotly_chart(pictures.convergence(found), key="convergence", config=QUIET)
-        st.caption(f"The alignment took {duration(found.seconds)}{'' if found.trace else '; this method has no steps to show'}.")
-    with symmetry:
-        _symmetry(found, i)
-    with about:
-        st.markdown(f"**{methods.title('align', comparison.method.name)}**\n\n{methods.reference('align', comparison.method.name)}")
-    for note in found.notes:
-        st.info(note, icon=":material/info:")
-
-
-def _units(found: Matched, i: int) -> None:
-    groups = [g for g in found.groups if g.name in found.maps[i]]
-    if not groups:
-        st.caption("No group of this network's units can be permuted.")
-        return
-    name = st.selectbox("Group of units", [g.name for g in groups], key="align-group", format_func=lambda n: _group_label(found, n))
-    group = next(g for g in groups if g.name == name)
-    p = found.maps[i][name]
-    moved = found.moved(i, name)
-    if group.within:
-        outer = st.slider(f"Unit of {group.within}", 0, len(p) - 1, 0, key=f"outer-{name}") if len(p) > 1 else 0
-        p = p[outer]
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown("**Where each unit went**")
-        st.plotly_chart(pictures.moves(p, reference=found.names[0], other=found.names[i]), key=f"moves-{i}", config=QUIET)
-        st.caption(
-            f"{100 * moved:.0f} % of these units stand in another place than before. A row is a unit of the reference, its mark the unit that now stands for it."
-        )
-    cosines = found.similarity[i].get(name) if i < len(found.similarity) else None
-    with right:
-        if cosines is None:
-            st.caption("Similarities of units are drawn for groups of up to 512 units that are permuted as a whole.")
-            return
-        st.markdown("**How alike the units' weights are**")
-        as_now = st.session_state.get("matched-order", True)
-        drawn = cosines[:, p.astype(np.int64)] if as_now else cosines
-        st.plotly_chart(pictures.similarity(drawn, reference=found.names[0], other=found.names[i]), key=f"similarity-{i}", config=QUIET)
-        st.toggle("in the matched order", value=True, key="matched-order", help="Switch off to see the units as they came.")
-        own = np.diagonal(drawn)
-        st.caption(
-            f"Mean cosine on the diagonal: {own.mean():.3f}. The weights of a unit are all that come in and go out, the other groups as they were matched."
-        )
-
-
-def _group_label(found: Matched, name: str) -> str:
-    group = next(g for g in found.groups if g.name == name)
-    return f"{name}: {group.size} units" + (f" within each of {group.within}" if group.within else "")
-
-
-def _symmetry(found: Matched, i: int) -> None:
-    unknown = f"{len(found.unknown)} operators not understood ({', '.join(found.unknown)})" if found.unknown else "every operator understood"
-    st.markdown(
-        f"**{len(found.groups)} group{'s' * (len(found.groups) != 1)} of interchangeable units, {100 * found.movable:.1f} % of the parameters can move, {unknown}.** Deduced from the"
-        " network's graph, and tested: permuting all of them at random leaves its output as it is."
-    )
-    for warning in found.warnings:
-        st.warning(warning, icon=":material/warning:")
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "group": g.name,
-                    "units": g.size,
-                    "within each of": g.within,
-                    "moved": 100 * found.moved(i, g.name) if g.name in found.maps[i] else None,
-                    "stands in": ", ".join(g.tensors),
-                }
-                for g in found.groups
-            ]
-        ),
-        hide_index=True,
-        column_config={"moved": st.column_config.ProgressColumn(format="%.0f %%", min_value=0.0, max_value=100.0)},
-    )
-
-
 def _actions(store: RunStore, comparison: Comparison, i: int, metric: str, log: bool) -> None:
     after, model = comparison.after(i), comparison.aligned[i]
     before_points, after_points = (store.points(run.field.id)[0] for run in (comparison.before(i), after))
@@ -348,12 +257,12 @@ def _actions(store: RunStore, comparison: Comparison, i: int, metric: str, log: 
             download("Aligned checkpoint", path, f"{model.name}.safetensors", icon=":material/download:", key="aligned", width="content")
 
     actions(
-        key="align",
+        key=f"align-{after.id}",
         stem="alignment",
         explain=_words(before_points, after_points, metric, after),
         compare=compare,
-        data=lambda: _table(store, comparison, i).to_csv(index=False),
-        picture=lambda: curve_figure.html(_figure(store, comparison, i, metric, log)),
+        table=lambda: _table(store, comparison, i),
+        figure=lambda: _figure(store, comparison, i, metric, log),
         code=program(comparison),
         link=address.link("align", run=comparison.after(1).id),
         more=save,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import describe, digits, methods, perplexity, roots
+from explorer import describe, digits, glossary, methods, perplexity, roots
 from explorer.errors import Refused
 from explorer.facts import Facts, Seen
 from explorer.figures import matrix, units
@@ -19,6 +19,7 @@ from explorer.spec import Look, ProblemSpec
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import problem_form, shell, state, uploads
+from explorer.ui.actions import chart
 from explorer.ui.live import live
 
 UPLOAD_MB = 200
@@ -249,14 +250,29 @@ def _distances(store: RunStore, key: str, facts: list[Facts]) -> None:
     cosine = gram / np.sqrt(np.outer(square, square))
     left, right = st.columns(2, gap="large")
     with left:
-        drawn = matrix.figure(distance, names, title="Euclidean distance in weight space")
-        st.plotly_chart(drawn, key=f"distance-{key}", config={"displaylogo": False})
+        title = "Euclidean distance in weight space"
+        chart(matrix.figure(distance, names, title=title), key=f"distance-{key}", title=title, stem="distances", explain=_extremes(distance, names))
     with right:
-        drawn = matrix.figure(cosine, names, title="Cosine between the weight vectors", signed=True)
-        st.plotly_chart(drawn, key=f"cosine-{key}", config={"displaylogo": False})
+        title = "Cosine between the weight vectors"
+        chart(
+            matrix.figure(cosine, names, title=title, signed=True), key=f"cosine-{key}", title=title, stem="cosines", explain=_extremes(cosine, names)
+        )
     st.caption(
-        "Over trainable parameters only. Two networks can be far apart here and compute the same function: hidden units may simply be in another order."
+        glossary.linked(
+            "Over trainable parameters only. Two networks can be far apart here in [[weight space]] and compute the same function: hidden units may simply be in"
+            " [[another order|permutation symmetry]]."
+        )
     )
+
+
+def _extremes(values: Array, names: list[str]) -> str:
+    """The smallest and the largest value between two models."""
+    if len(names) < 2:
+        return "One model alone has no distance to another."
+    rows, columns = np.triu_indices(len(names), 1)
+    pairs = [(float(values[i, j]), f"{names[i]} and {names[j]}") for i, j in zip(rows, columns, strict=True)]
+    (low, near), (high, far) = min(pairs), max(pairs)
+    return f"Smallest between {near}: {low:.4g}. Largest between {far}: {high:.4g}. {len(pairs)} pairs of models."
 
 
 def _gram(store: RunStore, facts: list[Facts]) -> Array | None:

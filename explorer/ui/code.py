@@ -79,3 +79,8 @@ def runs(named: Mapping[str, Run]) -> str:
 def whole(spec: Spec) -> str:
     """Anything that can be asked for, with all that is in it."""
     return f"Spec.from_json({pformat(spec.to_json(), width=140, compact=True, sort_dicts=False)})"
+
+
+def drawn(stem: str) -> str:
+    """A picture from its file, where no code measures it by itself."""
+    return f'import plotly.io\n\n# The file that "JSON" above hands out.\nplotly.io.read_json("{stem}.json").show()'

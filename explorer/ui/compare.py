@@ -201,8 +201,8 @@ def _actions(store: RunStore, comparison: Comparison, entry: Entry | None) -> No
         stem="comparison",
         explain=f"{compare_report.says(rows, by)}\n\n{LIMITS} {copied(known)}",
         compare=compare,
-        data=lambda: rows.to_csv(index=False),
-        picture=lambda: compare_report.report(store, comparison, known, rows, best, entry),
+        table=lambda: rows,
+        page=lambda: compare_report.report(store, comparison, known, rows, best, entry),
         code=program(comparison),
         link=address.link("compare"),
     )

@@ -8,9 +8,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from explorer import methods
+from explorer import glossary, methods
 from explorer.figures import curve as curve_figure
 from explorer.figures import line, report, units
 from explorer.figures.curve import Curve
@@ -20,7 +21,7 @@ from explorer.spec import Attack, Field, ProblemSpec, Run
 from explorer.statistics import Estimate, highest
 from explorer.store import RunStore
 from explorer.ui import address, code, paths_form, shell
-from explorer.ui.actions import actions
+from explorer.ui.actions import actions, corner
 from explorer.ui.curve import curve
 from explorer.ui.live import live
 from explorer.ui.paths_form import Way
@@ -167,12 +168,17 @@ def _live(store: RunStore, cases: list[Case], metric: str, log: bool, was_active
             st.columns(COLUMNS if len(conditions) >= COLUMNS else len(conditions)), conditions[start : start + COLUMNS], strict=False
         ):
             with column:
-                _picture({case: c for case, c in drawn.items() if case.condition == condition}, condition, metric, log, room)
+                under = {case: c for case, c in drawn.items() if case.condition == condition}
+                _picture(under, condition, metric, log, room)
+                if known := {case: points[case] for case in under if len(points[case])}:
+                    _corner(known, next(iter(under)), metric, log)
     if rows := [row for case in cases if (row := _row(case, points[case], metric)) is not None]:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
-            "Every condition is measured on the same samples, so differences between rows of one way are surer than their intervals look. An attack is found by"
-            " gradient ascent: the true worst case may be higher."
+            glossary.linked(
+                "Every condition is measured on the same samples, so differences between rows of one way are surer than their [[intervals|interval]] look. What the"
+                " [[adversary]] does is found by gradient ascent: the true worst case may be higher."
+            )
         )
     _mechanisms(cases, points)
     if was_active != busy:
@@ -207,6 +213,18 @@ def _picture(drawn: dict[Case, Curve], condition: str, metric: str, log: bool, r
         log=log,
         alt=f"{metric} along {len(drawn)} ways between {a} and {b}, inputs {condition}.",
         group=f"conditions-{field.problem.network.name}",
+    )
+
+
+def _corner(those: Mapping[Case, Points], first: Case, metric: str, log: bool) -> None:
+    """What one takes from the picture of one condition; first: the case that it is called after."""
+    corner(
+        key=f"conditions-{first.run.id}",
+        stem="condition",
+        title=f"Inputs {first.condition}",
+        figure=lambda: _figure(those, metric, log),
+        explain=words(those, metric),
+        code=program(list(those)),
     )
 
 
@@ -288,10 +306,10 @@ def _actions(store: RunStore, cases: list[Case], metric: str, log: bool) -> None
         stem="conditions",
         explain=words(points, metric),
         compare=compare,
-        data=lambda: pd.concat(
+        table=lambda: pd.concat(
             [pd.DataFrame({"way": c.way, "inputs": c.condition, **line.table(c.run.field, found)}) for c, found in points.items()]
-        ).to_csv(index=False),
-        picture=lambda: report.page("Ways between two models under conditions", _pictures(points, metric, log), None),
+        ),
+        page=lambda: report.page("Ways between two models under conditions", _pictures(points, metric, log), None),
         code=program(cases),
         link=address.link("paths"),
     )
@@ -317,17 +335,21 @@ def _pictures(points: Mapping[Case, Points], metric: str, log: bool) -> list[rep
     made: list[report.Section] = []
     for condition in dict.fromkeys(case.condition for case in points):
         those = {case: found for case, found in points.items() if case.condition == condition}
-        field = next(iter(those)).run.field
-        figure = curve_figure.figure(
-            [_curve(case, found, metric) for case, found in those.items()],
-            x_title=line.x_title(field),
-            y_title=line.y_title(field, metric),
-            title=f"Inputs {condition}",
-            footnote=line.footnote(field, next(iter(those.values()))),
-            log=log,
-        )
-        made.append(report.Section(f"Inputs {condition}", figure=figure))
+        made.append(report.Section(f"Inputs {condition}", figure=_figure(those, metric, log)))
     return made
+
+
+def _figure(points: Mapping[Case, Points], metric: str, log: bool) -> go.Figure:
+    """Ways under one condition, on paper."""
+    first = next(iter(points))
+    return curve_figure.figure(
+        [_curve(case, found, metric) for case, found in points.items()],
+        x_title=line.x_title(first.run.field),
+        y_title=line.y_title(first.run.field, metric),
+        title=f"Inputs {first.condition}",
+        footnote=line.footnote(first.run.field, points[first]),
+        log=log,
+    )
 
 
 def program(cases: Sequence[Case]) -> str:

@@ -9,8 +9,8 @@ from explorer.store import RunStore
 
 
 def page(store: RunStore) -> None:
-    """All terms in alphabetical order, or those in which a word occurs."""
-    wanted = st.text_input("Search", key="glossary-search", placeholder="barrier").strip().lower()
+    """All terms in alphabetical order, or those in which a word occurs: that of the address, where a term led here."""
+    wanted = st.text_input("Search", st.query_params.get("term", ""), key="glossary-search", placeholder="barrier").strip().lower()
     found = {t: d for t, d in sorted(glossary.TERMS.items(), key=lambda pair: pair[0].lower()) if wanted in f"{t} {d}".lower()}
     if not found:
         st.info("No term contains this. The field's papers are named at the end of every lesson.", icon=":material/search_off:")

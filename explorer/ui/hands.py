@@ -8,8 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer import lessons
+from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.lessons import _units as toy
+from explorer.ui import lesson_picture
+from explorer.ui.actions import corner
 from explorer.ui.curve import curve
 from explorer.ui.neurons import neurons
 
@@ -20,9 +24,13 @@ NAMES = "abcdef"
 def two_neurons() -> None:
     """A point of the landscape to drag, neurons to swap."""
     st.markdown("Drag the orange point. **Swap the neurons**: where does it go, and what does the network compute then?")
-    neurons(key="learn-neurons")
+    neurons(key=(key := "learn-neurons"))
+    seen = lessons.every()["two_neurons"].see({})
+    title = "The loss of two neurons over their two weights"
+    corner(key=key, stem="two-neurons", title=title, figure=lambda: lesson_picture.figure(seen, title), explain=seen.sentence)
 
 
+@st.fragment  # a swap redraws this alone
 def units() -> None:
     """Six hidden units to put in order."""
     st.markdown(
@@ -51,15 +59,25 @@ def units() -> None:
         )
         st.dataframe(table, hide_index=True)
     with right:
+        drawn, x_title, y_title = Curve("to the copy", toy.LINE, values), "t (0 = the network, 1 = its copy)", "mean squared error"
+        words = f"Loss on the line to the copy in the order {', '.join(NAMES[k] for k in order)}: {values[0]:.4g} at both ends, at most {values.max():.4g}."
         curve(
-            [Curve("to the copy", toy.LINE, values)],
-            key="learn-units",
-            x_title="t (0 = the network, 1 = its copy)",
-            y_title="mean squared error",
+            [drawn],
+            key=(key := "learn-units"),
+            x_title=x_title,
+            y_title=y_title,
             pick=None,
             height=260,
             x_range=(0.0, 1.0),
-            alt=f"Loss on the line to the copy in the order {', '.join(NAMES[k] for k in order)}: {values[0]:.4g} at both ends, at most {values.max():.4g}.",
+            alt=words,
+        )
+        title = "The line from a network to its copy"
+        corner(
+            key=key,
+            stem="six-units",
+            title=title,
+            figure=lambda: curve_figure.figure([drawn], x_title=x_title, y_title=y_title, title=title, footnote="Exact: computed from the formula."),
+            explain=words,
         )
 
 

@@ -40,6 +40,10 @@ class Picture:
         """What it is called."""
         return landscape_form.name_of(self.run)
 
+    def key(self, *, relief: bool) -> str:
+        """What the drawn plane is called on the page."""
+        return f"{'relief' if relief else 'landscape'}-{self.run.id}"
+
     @property
     def refined(self) -> Run:
         """The wish for more points where the picture needs them, and for its certificate."""

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from io import BytesIO
 from typing import TypedDict
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from explorer import metrics
 from explorer.confirm import is_preview
-from explorer.figures import curve as curve_figure
 from explorer.figures import landscape, line
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme
 from explorer.spec import Run, Shifted
 from explorer.store import RunStore
 from explorer.ui import address, code, landscape_form, shell
-from explorer.ui.actions import actions
-from explorer.ui.download import download
+from explorer.ui.actions import actions, corner
 from explorer.ui.families import key_of
 from explorer.ui.landscape_seen import Picture, Seen, Style, look
 
@@ -45,17 +43,26 @@ def takeaway(store: RunStore, pictures: list[Picture], style: Style) -> None:
         shell.link("paths", "Ways between two models", icon=":material/route:")
 
     actions(
-        key="landscape",
+        key=shown.key(relief=style.picture == "relief") if len(pictures) == 1 else "landscape",
         stem="plane",
         explain="\n\n".join((f"**{p.name}**: " if len(ready) > 1 else "") + words(s, style) for p, s in ready),
         compare=compare,
-        data=lambda: _table(ready).to_csv(index=False),
-        picture=lambda: _html(shown, there, style),
+        table=lambda: _table(ready),
+        figure=lambda: figure(shown, there, style),
         code="\n\n".join(program(p.run, style.metric) for p in pictures),
         link=address.link("landscape", runs=",".join(p.run.id for p in pictures)),
-        more=lambda: download(
-            "Parquet", lambda: _parquet(_table(ready)), "plane.parquet", icon=":material/table:", key="plane-parquet", width="content"
-        ),
+    )
+
+
+def beside(picture: Picture, there: Seen, style: Style) -> None:
+    """The corner of one plane among several."""
+    corner(
+        key=picture.key(relief=style.picture == "relief"),
+        stem="plane",
+        title=picture.name,
+        figure=lambda: figure(picture, there, style),
+        explain=words(there, style),
+        code=program(picture.run, style.metric),
     )
 
 
@@ -100,14 +107,12 @@ def _table(ready: list[tuple[Picture, Seen]]) -> pd.DataFrame:
     return pd.concat(frames)
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
-    buffer = BytesIO()
-    table.to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-def _html(picture: Picture, there: Seen, style: Style) -> str:
-    figure = plane_figure.figure(
+def figure(picture: Picture, there: Seen, style: Style) -> go.Figure:
+    """A plane on paper; a relief as it is drawn."""
+    if style.picture == "relief":
+        surface = there.whole if there.drawn.guess is None else there.drawn
+        return landscape.relief(surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log)
+    return plane_figure.figure(
         there.drawn,
         there.markers,
         there.traces,
@@ -116,7 +121,6 @@ def _html(picture: Picture, there: Seen, style: Style) -> str:
         footnote=there.caption(style),
         log=style.log,
     )
-    return curve_figure.html(figure)
 
 
 def program(run: Run, metric: str = "loss") -> str:

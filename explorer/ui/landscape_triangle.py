@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from explorer import digits, metrics
-from explorer.figures import curve as curve_figure
 from explorer.figures import line, simplex
 from explorer.points import Array, Points, missing
 from explorer.spec import Run
@@ -84,8 +81,7 @@ def _live(store: RunStore, run: Run, style: Style, was_busy: bool) -> None:
         figure = _figure(store, run, points, style)
         with left:
             drawn = _shares(points)[np.isfinite(_values(run, points, style))]
-            key = f"landscape-triangle-{run.field.id}-{len(points)}-{style.metric}-{style.log}"
-            mark = clicked(figure, drawn, key=key, alt=_words(run, points, style))
+            mark = clicked(figure, drawn, key=_key(run, points, style), alt=_words(run, points, style))
             st.caption(f"Every mark is a measured mixture at its true place. {int(points.counts.sum()):,} {run.field.split} samples.")
             finer = landscape_form.triangle(run, STEPS[1])
             if len(points) < len(lattice(STEPS[1])) and not _active(store, finer):
@@ -109,6 +105,10 @@ def _values(run: Run, points: Points, style: Style) -> Array:
     """As they are shown; NaN where there is no colour for them."""
     found = style.scale * metrics.means(points, run.field.metrics, style.metric)
     return np.where(np.isfinite(found) & ((found > 0) | (not style.log)), found, np.nan)
+
+
+def _key(run: Run, points: Points, style: Style) -> str:
+    return f"landscape-triangle-{run.field.id}-{len(points)}-{style.metric}-{style.log}"
 
 
 def _figure(store: RunStore, run: Run, points: Points, style: Style) -> go.Figure:
@@ -140,19 +140,17 @@ def _words(run: Run, points: Points, style: Style) -> str:
 
 
 def _takeaway(store: RunStore, run: Run, points: Points, style: Style) -> None:
-    def table() -> str:
-        out = StringIO()
+    def table() -> pd.DataFrame:
         columns = dict(zip(_names(run), _shares(points).T, strict=True))
-        pd.DataFrame({**columns, **{m: metrics.means(points, run.field.metrics, m) for m in metrics.given(run.field)}}).to_csv(out, index=False)
-        return out.getvalue()
+        return pd.DataFrame({**columns, **{m: metrics.means(points, run.field.metrics, m) for m in metrics.given(run.field)}})
 
     actions(
-        key="triangle",
+        key=_key(run, points, style),
         stem="triangle",
         explain=_words(run, points, style),
         compare=lambda: shell.link("soup", "Soups of more models, and what each is worth", icon=":material/soup_kitchen:"),
-        data=table,
-        picture=lambda: curve_figure.html(_figure(store, run, points, style)),
+        table=table,
+        figure=lambda: _figure(store, run, points, style),
         code=code.program(code.runs({"triangle": run}) + "print(measured['triangle'].means())"),
         link=address.link("landscape"),
     )

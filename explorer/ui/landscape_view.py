@@ -12,6 +12,7 @@ import streamlit as st
 
 from explorer import metrics
 from explorer.confirm import exact, mark
+from explorer.figures import curve as curve_figure
 from explorer.figures import landscape, line, units
 from explorer.figures.plane import Surface
 from explorer.points import Points
@@ -19,11 +20,12 @@ from explorer.spec import Field, Recipe, Run
 from explorer.status import duration
 from explorer.store import RunStore
 from explorer.ui import address, landscape_form, landscape_triangle, patience, shape, shell
+from explorer.ui.actions import corner
 from explorer.ui.curve import curve
 from explorer.ui.families import choices, families, key_of
 from explorer.ui.landscape_form import COARSE
 from explorer.ui.landscape_seen import SIZES, Picture, Seen, Style, finest, look, span
-from explorer.ui.landscape_takeaway import takeaway, words
+from explorer.ui.landscape_takeaway import beside, program, takeaway, words
 from explorer.ui.live import live
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.plane import Spot, plane
@@ -187,6 +189,8 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
                 _relief(picture, there, style, colours)
             else:
                 _map(store, runs, i, picture, there, style, colours)
+            if there is not None and len(there.points) and len(pictures) > 1:
+                beside(picture, there, style)
             if there is not None:
                 _finer(store, picture, there)
     if len(pictures) == 1 and seen[0] is not None:
@@ -221,7 +225,7 @@ def _pending(store: RunStore, picture: Picture) -> list[_Wish]:
 def _relief(picture: Picture, there: Seen, style: Style, colours: tuple[float, float] | None) -> None:
     surface = there.whole if there.drawn.guess is None else there.drawn
     figure = landscape.relief(surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log, span=colours)
-    st.plotly_chart(figure, key=f"relief-{picture.run.id}", config={"displaylogo": False})
+    st.plotly_chart(figure, key=picture.key(relief=True), config={"displaylogo": False})
     st.caption(there.caption(style))
 
 
@@ -241,7 +245,7 @@ def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: 
         there.drawn,
         there.markers,
         there.traces,
-        key=f"landscape-{picture.run.id}",
+        key=picture.key(relief=False),
         z_title=line.y_title(there.field, style.metric),
         alt=f"{line.called(there.field, style.metric)} in the plane {picture.name}.",
         pick=pick,
@@ -276,16 +280,25 @@ def _sections(there: Seen, runs: list[Run], style: Style) -> None:
     asked = _asked(runs)
     x, y = there.window.places(np.array(asked[1])) if asked is not None else (there.markers[0].x, there.markers[0].y)
     row, column = landscape.sections(there.whole, float(x), float(y))
+    title = f"{line.y_title(there.field, style.metric)}, cross-sections"
+    caption = "Through the picked place." if asked is not None else f"Through {there.markers[0].name}; click in the plane to cut it elsewhere."
     curve(
         [row, column],
-        key=f"sections-{runs[0].id}",
+        key=(key := f"sections-{runs[0].id}"),
         x_title="distance",
-        y_title=f"{line.y_title(there.field, style.metric)}, cross-sections",
+        y_title=title,
         pick=None,
         height=220,
         log=style.log,
         alt="The row and the column of cells through the picked place.",
-        caption="Through the picked place." if asked is not None else f"Through {there.markers[0].name}; click in the plane to cut it elsewhere.",
+        caption=caption,
+    )
+    corner(
+        key=key,
+        stem="sections",
+        title=title,
+        figure=lambda: curve_figure.figure([row, column], x_title="distance", y_title=title, title=title, footnote=caption, log=style.log),
+        code=program(runs[0], style.metric),
     )
 
 

@@ -16,7 +16,7 @@ from explorer.points import Points
 from explorer.spec import Run
 from explorer.store import RunStore
 from explorer.ui import lesson_picture, shell
-from explorer.ui.actions import actions
+from explorer.ui.actions import actions, corner
 from explorer.ui.hands import HANDS
 from explorer.ui.live import live
 from explorer.ui.several import active, progress, want
@@ -169,7 +169,7 @@ def _reset() -> None:
 
 def _predict(here: Place) -> None:
     lesson = here.lesson
-    st.markdown(lesson.claim)
+    st.markdown(glossary.linked(lesson.claim))
     guesses: dict[str, int] = st.session_state.setdefault(GUESSES, {})
     with st.container(border=True):
         picked = st.radio(lesson.question, range(len(lesson.choices)), index=guesses.get(here.name), format_func=lesson.choices.__getitem__, key=f"learn-guess-{here.name}")  # fmt: skip
@@ -263,7 +263,15 @@ def _see(store: RunStore, here: Place, experiment: Experiment, parts: list[Part]
     st.session_state.setdefault(OVER, set()).add(here.name)
     _verdict(here, seen)
     if presenting():
-        lesson_picture.draw(seen, key=f"learn-large-{here.key}", height=480)
+        lesson_picture.draw(seen, key=(key := f"learn-large-{here.key}"), height=480)
+        corner(
+            key=key,
+            stem=here.name,
+            title=here.lesson.title,
+            figure=lambda: lesson_picture.figure(seen, here.lesson.title),
+            explain=f"{seen.sentence}\n\n{lesson_picture.LIMITS}",
+            code=code(here.name, experiment),
+        )
         st.markdown(seen.sentence)
         return
     left, right = st.columns([3, 2], gap="large")
@@ -288,10 +296,9 @@ def _verdict(here: Place, seen: Seen) -> None:
 
 
 def _tell(lesson: Lesson) -> None:
-    """The formula, what is behind it, and the paper; the terms' definitions on hovering."""
+    """The formula, what is behind it, and the paper."""
     st.latex(lesson.formula)
-    text, terms = glossary.marked(lesson.text)
-    st.markdown(text, help=glossary.notes(*terms))
+    st.markdown(glossary.linked(lesson.text))
     st.caption(lesson.paper)
 
 
@@ -309,8 +316,8 @@ def _take(here: Place, experiment: Experiment, seen: Seen) -> None:
         stem=here.name,
         explain=f"{seen.sentence}\n\n{lesson_picture.LIMITS}",
         compare=compare,
-        data=lambda: lesson_picture.table(seen).to_csv(index=False),
-        picture=lambda: lesson_picture.html(seen, here.lesson.title),
+        table=lambda: lesson_picture.table(seen),
+        figure=lambda: lesson_picture.figure(seen, here.lesson.title),
         code=code(here.name, experiment),
         link=f"/learn?lesson={here.name}&step=see{on}",
     )

@@ -59,12 +59,8 @@ def table(seen: Seen) -> pd.DataFrame:
             )
 
 
-def html(seen: Seen, title: str) -> str:
-    """One page that needs no network."""
-    return curve_figure.html(_figure(seen, title))
-
-
-def _figure(seen: Seen, title: str) -> go.Figure:
+def figure(seen: Seen, title: str) -> go.Figure:
+    """It on paper."""
     match seen.picture:
         case Lines() as p:
             return curve_figure.figure(p.curves, x_title=p.x_title, y_title=p.y_title, title=title, footnote=LIMITS, log=p.log)

@@ -7,7 +7,6 @@ import streamlit as st
 
 from explorer import perplexity
 from explorer.confirm import mark
-from explorer.figures import curve as curve_figure
 from explorer.figures import line, units
 from explorer.points import Points
 from explorer.spec import Field, Run
@@ -204,12 +203,12 @@ def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
         shell.link("paths", "A curve between them", icon=":material/route:", **ends)
 
     actions(
-        key="line",
+        key=f"curve-{run.id}",
         stem=f"{a}-to-{b}-{metric}",
         explain=line.explain(run.field, points, metric, again),
         compare=compare,
-        data=lambda: pd.DataFrame(line.table(run.field, points, again)).to_csv(index=False),
-        picture=lambda: curve_figure.html(line.figure_of(run.field, points, metric, log=log, again=again)),
+        table=lambda: pd.DataFrame(line.table(run.field, points, again)),
+        figure=lambda: line.figure_of(run.field, points, metric, log=log, again=again),
         code=program(run),
         link=address.link("interpolate", run=run.id),
     )

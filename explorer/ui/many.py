@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer import methods, tree
+from explorer import glossary, methods, tree
 from explorer.figures import matrix, report, units
 from explorer.figures import tree as tree_figure
 from explorer.points import Array, Points
@@ -22,7 +22,7 @@ from explorer.spec import Aligned, Field, ProblemSpec, Recipe, Run
 from explorer.statistics import Barrier, Estimate, barrier, reduction
 from explorer.store import RunStore
 from explorer.ui import address, code, shell
-from explorer.ui.actions import actions
+from explorer.ui.actions import actions, chart
 from explorer.ui.families import choices, families, family_of, key_of
 from explorer.ui.live import live
 from explorer.ui.several import active, asked_runs, begin, progress, want
@@ -186,11 +186,17 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
     progress(store, pairs, key="many")
     for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
         with column:
-            st.plotly_chart(_squares(seen, kind), key=f"many-matrix-{kind}", config={"displaylogo": False})
+            chart(
+                _squares(seen, kind),
+                key=f"many-matrix-{kind}",
+                title=f"Barriers, {_how(kind)}",
+                stem="barriers",
+                code=program(seen.pairs, seen.metric),
+            )
     for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
         with column:
             if (drawn := _tree(store, seen, kind)) is not None:
-                st.plotly_chart(drawn, key=f"many-tree-{kind}", config={"displaylogo": False})
+                chart(drawn, key=f"many-tree-{kind}", title=f"Spanning tree, {_how(kind)}", stem="tree", code=program(seen.pairs, seen.metric))
     if len(table := _table(seen)):
         st.dataframe(
             table,
@@ -200,7 +206,9 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
             },
         )
         st.caption(
-            "Each barrier is the highest of about a dozen points of the line; every interval is of that pair alone, not of the largest of them all."
+            glossary.linked(
+                "Each [[barrier]] is the highest of about a dozen points of the line; every [[interval]] is of that pair alone, not of the largest of them all."
+            )
         )
     if was_active != busy:
         st.rerun()
@@ -208,8 +216,12 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
         shell.tend()
 
 
+def _how(aligned: bool) -> str:
+    return "each pair aligned" if aligned else "as they are"
+
+
 def _squares(seen: Seen, kind: bool) -> go.Figure:
-    title = f"{units.titled('Barrier', seen.unit[1])}, {'each pair aligned' if kind else 'as they are'}"
+    title = f"{units.titled('Barrier', seen.unit[1])}, {_how(kind)}"
     return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top, figures=2)
 
 
@@ -226,7 +238,7 @@ def _tree(store: RunStore, seen: Seen, kind: bool) -> go.Figure | None:
     if not np.isfinite(distances).all():
         return None
     edges = tree.spanning_tree(heights)
-    title = f"Spanning tree, {'each pair aligned' if kind else 'as they are'}"
+    title = f"Spanning tree, {_how(kind)}"
     return tree_figure.figure(distances, heights, edges, seen.names, unit=seen.unit[1], top=seen.top, title=title)
 
 
@@ -289,8 +301,8 @@ def _actions(store: RunStore, seen: Seen) -> None:
             shell.link("paths", pair.name, icon=":material/route:", **ends)
         shell.link("soup", "The models as ingredients", icon=":material/soup_kitchen:", a=key_of(seen.models[0]))
 
-    def picture() -> str:
-        drawn = [(f"{what}, {'each pair aligned' if kind else 'as they are'}", figure) for kind in seen.heights
+    def page() -> str:
+        drawn = [(f"{what}, {_how(kind)}", figure) for kind in seen.heights
                  for what, figure in (("Barriers", _squares(seen, kind)), ("Spanning tree", _tree(store, seen, kind))) if figure is not None]  # fmt: skip
         return report.page(f"Barriers between {len(seen.models)} models", [report.Section(title, figure=figure) for title, figure in drawn], None)
 
@@ -299,8 +311,8 @@ def _actions(store: RunStore, seen: Seen) -> None:
         stem="barriers",
         explain=words(seen),
         compare=compare,
-        data=lambda: _numbers(seen).to_csv(index=False),
-        picture=picture,
+        table=lambda: _numbers(seen),
+        page=page,
         code=program(seen.pairs, seen.metric),
         link=address.link("paths"),
     )

@@ -22,7 +22,8 @@ from explorer.points import Array, Points
 from explorer.spec import Field, Fused, Make, Method, Run, Study
 from explorer.status import Status
 from explorer.store import RunStore
-from explorer.ui import shell
+from explorer.ui import code, shell
+from explorer.ui.actions import chart
 from explorer.ui.download import download
 
 CLASSES_DRAWN = 40
@@ -200,11 +201,10 @@ def _confusion(store: RunStore, field: Field, at: At) -> None:
     elif len(classes) > CLASSES_DRAWN:
         st.caption(f"{len(classes)} classes are too many for a table here.")
     else:
-        st.plotly_chart(
-            confusion.figure(counts.astype(np.int64), classes, title="What it takes for what"),
-            key=f"confusion-{wish.field.id}-{_key(at)}",
-            config={"displaylogo": False},
-        )
+        title = "What it takes for what"
+        source = code.runs({"confusion": wish}) + 'print(measured["confusion"].values)'
+        key = f"confusion-{wish.field.id}-{_key(at)}"
+        chart(confusion.figure(counts.astype(np.int64), classes, title=title), key=key, title=title, stem="confusion", code=code.program(source))
 
 
 def _save(store: RunStore, field: Field, at: At) -> None:

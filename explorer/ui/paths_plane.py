@@ -23,6 +23,7 @@ from explorer.store import RunStore
 from explorer.ui import shell
 from explorer.ui.paths_form import Way
 from explorer.ui.plane import Spot, plane
+from explorer.ui.plane_corner import plane_corner
 
 COARSE, FINE = 17, 33  # points along each side; every coarse one is a fine one too
 MARGIN = 0.25
@@ -84,21 +85,24 @@ def draw(
         for i, way in enumerate(ways)
         if (trace := _trace(store, way, chosen.run.field, there.frame, PALETTE[i % len(PALETTE)], axis)) is not None
     ]
+    key, title = f"plane-{coarse.id}-{size}", f"{metric} in the plane of {chosen.name}"
     outside = max(there.frame.outside) if len(field.corners) > 3 else 0.0
+    far = f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.frame.corners) else ""
+    caption = f"{grid.measured} of {size * size} cells measured · distances between weights are true{mark(field)}{far}"
     plane(
         grid,
         markers,
         traces,
-        key=f"plane-{coarse.id}-{size}",
+        key=key,
         z_title=line.y_title(field, metric),
-        alt=f"{metric} in the plane of {chosen.name}.",
+        alt=f"{title}.",
         pick=tuple(there.places(np.array(pick)).tolist()) if pick else None,
         on_pick=lambda spot: on_pick(spot, there),
         log=metric == "loss",  # far from the models it is hundreds of times as high as near them
         group=group,
-        caption=f"{grid.measured} of {size * size} cells measured · distances between weights are true{mark(field)}"
-        + (f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.frame.corners) else ""),
+        caption=caption,
     )
+    plane_corner(coarse, grid, markers, traces, key=key, metric=metric, title=title, footnote=caption)
     if fine is None and grid.measured == COARSE * COARSE:
         st.button(
             "Finer",

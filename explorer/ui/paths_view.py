@@ -7,9 +7,10 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from explorer import arc, methods, places
+from explorer import arc, glossary, methods, places
 from explorer.arc import Place
 from explorer.confirm import Confirmed, is_preview, mark
 from explorer.figures import curve as curve_figure
@@ -165,7 +166,7 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
     with left:
         curve(
             curves,
-            key=f"paths-{ways[0].run.id}-{len(ways)}-{by_length}",
+            key=_key(ways, by_length),
             x_title=f"{'share of the length' if by_length else 't'}   (0 = {ends[0]}, 1 = {ends[1]})",
             y_title=line.y_title(ways[0].run.field, metric),
             x_range=(0.0, 1.0),
@@ -194,9 +195,11 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
-            "The maximum is the highest measured point; its interval takes the place of the highest point anew in every bootstrap draw. The mean counts every"
-            " piece of the way by its length. A way is trained on the train split and judged here on another one. Between two measured points a rise may hide as"
-            " narrow as the widest gap in t."
+            glossary.linked(
+                "The maximum is the highest measured point; its [[interval]] takes the place of the highest point anew in every bootstrap draw. The mean counts"
+                " every piece of the way by its length. A way is trained on the train [[split]] and judged here on another one. Between two measured points a rise"
+                " may hide as narrow as the widest gap in t."
+            )
         )
     if (asked := _asked(chosen)) is not None:
         points, _ = store.points(asked[0].id)
@@ -233,6 +236,10 @@ def _stage(store: RunStore, way: Way) -> tuple[Field, Points] | None:
         elif store.status((wish := Run(early, methods.method("sample", "grid", {"size": 9}))).id) is None:
             shell.want(wish, urgent=True)
     return newest
+
+
+def _key(ways: list[Way], by_length: bool) -> str:
+    return f"paths-{ways[0].run.id}-{len(ways)}-{by_length}"
 
 
 def _curve(store: RunStore, way: Way, field: Field, points: Points, stage: bool, metric: str, by_length: bool) -> Curve:
@@ -305,19 +312,17 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
         shell.link("interpolate", "The straight line, alone", icon=":material/show_chart:", **ends)
         shell.link("align", "Their units in one order", icon=":material/join_inner:", **ends)
 
-    def picture() -> str:
+    def figure() -> go.Figure:
         drawn = [_curve(store, way, way.run.field, points, False, metric, by_length) for way, points in measured]
         x = "share of the length" if by_length else "t"
         title = f"{names[0]} → {names[1]}: {metric} along {len(drawn)} ways"
-        return curve_figure.html(
-            curve_figure.figure(
-                drawn,
-                x_title=f"{x}   (0 = {names[0]}, 1 = {names[1]})",
-                y_title=line.y_title(field, metric),
-                title=title,
-                footnote=line.footnote(field, measured[0][1], again[measured[0][0].name]),
-                log=log,
-            )
+        return curve_figure.figure(
+            drawn,
+            x_title=f"{x}   (0 = {names[0]}, 1 = {names[1]})",
+            y_title=line.y_title(field, metric),
+            title=title,
+            footnote=line.footnote(field, measured[0][1], again[measured[0][0].name]),
+            log=log,
         )
 
     def dense() -> None:
@@ -332,12 +337,12 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
         )
 
     actions(
-        key="paths",
+        key=_key(ways, by_length),
         stem="paths",
         explain=words(measured, metric, again),
         compare=compare,
-        data=lambda: pd.concat([pd.DataFrame({"way": w.name, **line.table(w.run.field, p, again[w.name])}) for w, p in measured]).to_csv(index=False),
-        picture=picture,
+        table=lambda: pd.concat([pd.DataFrame({"way": w.name, **line.table(w.run.field, p, again[w.name])}) for w, p in measured]),
+        figure=figure,
         code=program(ways),
         link=address.link("paths"),
         more=dense,

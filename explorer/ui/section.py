@@ -8,6 +8,7 @@ from explorer.figures.report import Section
 from explorer.spec import Study
 from explorer.store import RunStore
 from explorer.ui import shell
+from explorer.ui.actions import chart
 from explorer.ui.download import download
 
 
@@ -15,7 +16,7 @@ def draw(section: Section, *, key: str) -> None:
     """The section under its heading."""
     st.subheader(section.title, anchor=False)
     if section.figure is not None:
-        st.plotly_chart(section.figure, key=f"{key}-figure", config={"displaylogo": False}, alt=section.words or section.title)
+        chart(section.figure, key=f"{key}-figure", title=section.title, stem=key, explain=section.words)
     if section.words:
         st.markdown(section.words)
     if (table := section.table) is not None:

@@ -19,6 +19,7 @@ from explorer.spec import Field, Json, Recipe, Study
 from explorer.store import RunStore
 from explorer.topology import minima
 from explorer.ui import forms, shell, state
+from explorer.ui.actions import chart
 from explorer.ui.live import live
 
 MOST = 6  # models whose sharpness is shown side by side
@@ -43,12 +44,14 @@ def topology(known: Callable[[], tuple[Surface, float]], *, metric: str, unit: s
             st.caption("The minima are counted once the picture is measured throughout.")
             return
         found = minima(grid.z)
-        st.markdown(topology_figure.words(found, grid, unit=unit, noise=noise))
+        st.markdown(words := topology_figure.words(found, grid, unit=unit, noise=noise))
         left, right = st.columns(2)
         with left:
-            st.plotly_chart(topology_figure.diagram(found, grid, unit=unit, noise=noise), key="topology-diagram", config={"displaylogo": False})
+            diagram = topology_figure.diagram(found, grid, unit=unit, noise=noise)
+            chart(diagram, key="topology-diagram", title="Where minima appear and merge", stem="persistence", explain=words)
         with right:
-            st.plotly_chart(topology_figure.tree(found, grid, unit=unit, noise=noise), key="topology-tree", config={"displaylogo": False})
+            tree = topology_figure.tree(found, grid, unit=unit, noise=noise)
+            chart(tree, key="topology-tree", title="Minima joined by the passes between them", stem="merge-tree", explain=words)
         st.caption(
             "The error of a value is half its 95 % interval, the median over the picture. Two neighbours share most of it, so this is on the safe side."
         )
@@ -134,13 +137,19 @@ def _sharpness(found: Json, names: list[str], *, unit: str) -> None:
 
 
 def _spectrum(found: Json, names: list[str]) -> None:
-    shown = spectrum_figure.spectra(found, names)
+    shown, words = spectrum_figure.spectra(found, names), spectrum_figure.words(found, names)
     left, right = st.columns(2)
     with left:
-        st.plotly_chart(spectrum_figure.eigenvalues(shown), key="spectrum-eigenvalues", config={"displaylogo": False})
+        chart(
+            spectrum_figure.eigenvalues(shown),
+            key="spectrum-eigenvalues",
+            title="Extreme eigenvalues of the Hessian",
+            stem="eigenvalues",
+            explain=words,
+        )
     with right:
-        st.plotly_chart(spectrum_figure.density(shown), key="spectrum-density", config={"displaylogo": False})
-    st.markdown(spectrum_figure.words(found, names))
+        chart(spectrum_figure.density(shown), key="spectrum-density", title="Density of the Hessian's eigenvalues", stem="spectrum", explain=words)
+    st.markdown(words)
 
 
 def _text(interval: list[float | None]) -> str:

@@ -41,12 +41,21 @@ SECTIONS = {
 }
 PAGES = tuple(page for pages in SECTIONS.values() for page in pages)
 
-# Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's light blue (buttons, items that
+# A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's light blue (buttons, items that
 # are chosen in a list) one of 2.3; texts want 4.5.
 STYLE = """
 [data-testid=stMainBlockContainer] { padding-top: 3rem }
 [data-testid=stButtonGroup] [role=radiogroup] { flex-wrap: wrap }
 [data-testid=stCaptionContainer] { color: inherit; opacity: 0.85 }
+a[href*="view=glossary&term="] { color: inherit; text-decoration: underline dotted; text-underline-offset: 0.2em }
+a[href*="view=glossary&term="]:focus-visible::after { content: attr(title) / ""; position: fixed; bottom: 1rem; left: 50%; z-index: 1000; transform: translateX(-50%);
+  box-sizing: border-box; width: max-content; max-width: min(40rem, 94vw); padding: 0.6rem 0.9rem; border-radius: 8px; background: #31333f; color: #fff;
+  border: 1px solid #888; font-size: 0.95rem; line-height: 1.4 }
+[data-testid=stCaptionContainer]:has(:focus-visible) { opacity: 1; position: relative; z-index: 1000 }
+@media (max-width: 640px) { .katex-display { font-size: 0.85em; overflow-x: auto; overflow-y: hidden; padding: 0.2rem 0 } }
+[class*=st-key-corner-] { margin-top: -0.75rem }
+[class*=st-key-corner-] button { min-height: 1.5rem; padding: 0 0.25rem }
+[class*=st-key-corner-] button [data-testid=stMarkdownContainer] { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
 """
 DARK = "[data-testid=stBaseButton-primary]:not(:disabled) :is(p, span), [data-tag] :is(span, button) { color: #0e1117 }"
 

@@ -57,12 +57,13 @@ def page(store: RunStore) -> None:
             shell.want(study)
         st.query_params.from_dict({"runs": chosen.tasks()[0].run.id})
         st.rerun()
-    if not asked and not st.query_params.get("a") and (shown := _first(store)) is not None:
+    if not asked and not st.query_params.get("a"):
+        shown = _first(store)
+    if shown is not None:
         begin(shown.tasks())
         for study in shown.studies():
             if store.status(study.id) is None:
                 shell.want(study, idle=True)
-    if shown is not None:
         _show(store, shown)
     else:
         st.info(
@@ -201,12 +202,16 @@ def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Cur
     return curves
 
 
+def _key(kitchen: Kitchen) -> str:
+    return f"soup-path-{kitchen.field('val').id}-{kitchen.rule}"
+
+
 def _path(kitchen: Kitchen, val: Points, test: Points, path: Path) -> None:
     if not (curves := _curves(kitchen, val, test, path)):
         return
     curve(
         curves,
-        key=f"soup-path-{kitchen.field('val').id}-{kitchen.rule}",
+        key=_key(kitchen),
         x_title=X_TITLE,
         y_title=kitchen.by.title,
         pick=None,
@@ -293,19 +298,17 @@ def _actions(store: RunStore, kitchen: Kitchen) -> None:
         shell.link("paths", "The barriers between them", icon=":material/hub:", view="many", a=first)
 
     actions(
-        key="soup",
+        key=_key(kitchen),
         stem="soups",
         explain=f"{_verdict(kitchen, val, test, path)} {LIMITS}",
         compare=compare,
-        data=lambda: _table(kitchen, val, test).to_csv(index=False),
-        picture=lambda: curve_figure.html(
-            curve_figure.figure(
-                _curves(kitchen, val, test, path),
-                x_title=X_TITLE,
-                y_title=kitchen.by.title,
-                title=f"The greedy soup of {len(kitchen.models)} models",
-                footnote=f"{READ} Bands: 95 %, bootstrap over blocks of samples.",
-            )
+        table=lambda: _table(kitchen, val, test),
+        figure=lambda: curve_figure.figure(
+            _curves(kitchen, val, test, path),
+            x_title=X_TITLE,
+            y_title=kitchen.by.title,
+            title=f"The greedy soup of {len(kitchen.models)} models",
+            footnote=f"{READ} Bands: 95 %, bootstrap over blocks of samples.",
         ),
         code=program(kitchen),
         link=address.link("soup", runs=kitchen.tasks()[0].run.id),

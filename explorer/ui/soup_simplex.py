@@ -10,7 +10,8 @@ from explorer.points import Array, Points
 from explorer.soups import row_of
 from explorer.spec import Run
 from explorer.store import RunStore
-from explorer.ui import address, shell
+from explorer.ui import address, code, shell
+from explorer.ui.actions import corner
 from explorer.ui.model_view import inspect
 from explorer.ui.soup_kitchen import Kitchen, given
 from explorer.ui.soup_table import SERVED
@@ -99,6 +100,8 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
     key = f"soup-triangle-{kitchen.field('val').id}-{'-'.join(map(str, picked))}"
     words = says(shares, values, names, lambda k: f"{values[k]:{by.form}}{' %' if by.metric == 'error' else ''}", what=f"validation {by.metric}")
     at = clicked(figure, shares[np.isfinite(values)], key=key, alt=words)
+    source = code.runs({"triangle": _run(kitchen, picked)}) + 'print(measured["triangle"].means())'
+    corner(key=key, stem="triangle", title="Soups of three", figure=lambda: figure, explain=words, code=code.program(source))
     st.markdown(f"{words} Every mark is a measured soup at its true place; click one to make it your own.")
     if at is not None:
         st.session_state[SERVED] = st.session_state.get(SERVED, 0) + 1

@@ -11,6 +11,7 @@ from math import isfinite
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.figures import curve as curve_figure
@@ -87,31 +88,33 @@ def _show(store: RunStore, pairs: list[Pair]) -> None:
         _actions(pairs, found, metric)
 
 
+def _key(pairs: list[Pair]) -> str:
+    return f"stability-{pairs[0].run.id}-{len(pairs)}"
+
+
 def _actions(pairs: list[Pair], found: list[Found], metric: str) -> None:
     def compare() -> None:
         st.caption("The line between the copies that branched at an epoch:")
         for pair in pairs:
             shell.link("interpolate", f"Epoch {pair.k}", icon=":material/show_chart:", run=pair.run.id)
 
-    def picture() -> str:
+    def figure() -> go.Figure:
         field = pairs[0].run.field
-        return curve_figure.html(
-            curve_figure.figure(
-                curves(found, metric),
-                x_title="epoch k at which the copies branched",
-                y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
-                title=f"Barrier between copies that branched at epoch k: {field.problem.title or field.problem.name}",
-                footnote=f"One pair of copies for each epoch; bands: 95 %, bootstrap over blocks of {found[0].error.samples:,} samples.",
-            )
+        return curve_figure.figure(
+            curves(found, metric),
+            x_title="epoch k at which the copies branched",
+            y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
+            title=f"Barrier between copies that branched at epoch k: {field.problem.title or field.problem.name}",
+            footnote=f"One pair of copies for each epoch; bands: 95 %, bootstrap over blocks of {found[0].error.samples:,} samples.",
         )
 
     actions(
-        key="stability",
+        key=_key(pairs),
         stem="stability",
         explain=words(found, len(pairs)),
         compare=compare,
-        data=lambda: numbers(found).to_csv(index=False),
-        picture=picture,
+        table=lambda: numbers(found),
+        figure=figure,
         code=program(pairs),
         link=address.link("paths", view="stability", runs=",".join(p.run.id for p in pairs)),
     )
@@ -137,7 +140,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> No
     field = pairs[0].run.field
     curve(
         curves(found, metric),
-        key=f"stability-{pairs[0].run.id}-{len(pairs)}",
+        key=_key(pairs),
         x_title="epoch k at which the copies branched",
         y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
         x_range=(0.0, float(max(p.k for p in pairs) or 1)),

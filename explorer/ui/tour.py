@@ -1,4 +1,4 @@
-"""Five minutes through the app: seven stops, each a page with something finished to look at. A strip on top leads from one to the next."""
+"""Five minutes through the app: eight stops, each a page with something finished to look at. A strip on top leads from one to the next."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ STOPS = (
         story="Two seeds: a barrier",
     ),
     Stop("align", "Is it only a matter of order?", "The hidden units of one network are put in the order of the other's: the barrier before and after. Under **Method** there are other ways to match them."),
-    Stop("paths", "A way around the mountain", "A curve was bent between the same two networks until the loss was low on all of it. Point at the curve, and see the place on the plane beside it."),
+    Stop("paths", "A way around the mountain", "A curve was bent between the same two networks until the loss was lower all along it. Point at the curve, and see the place on the plane beside it."),
     Stop("landscape", "The land between three networks", "Each place of the map is a model; click one. **Relief** shows the same in three dimensions."),
-    Stop("soup", "Averages that are better", "Which of eight fine-tuned networks belong in their average, what each is worth, and how good a soup of your own is."),
+    Stop("train", "The average of a training", "The snapshots of one training, and what their average is after each of them. Which curve ends lowest? The words beside the plane below say how sure that is."),
+    Stop("soup", "Which models belong in an average?", "Eight fine-tuned networks: in the table, which of them the greedy soup keeps and what each is worth. Tick some, and taste a soup of your own."),
 )  # fmt: skip
 
 
 def page(store: RunStore) -> None:
     """What is to be seen, and the button to set out."""
-    st.markdown("Seven stops, less than a minute each. A strip on top of every page says what to look at and leads to the next.")
+    st.markdown("Eight stops, five minutes in all. A strip on top of every page says what to look at and leads to the next.")
     st.markdown("\n".join(f"{i}. **{stop.title}** ({stop.page.capitalize()})" for i, stop in enumerate(STOPS, start=1)))
     if st.button("Set out", type="primary", icon=":material/tour:", key="tour-start"):
         _to(store, 0)
@@ -57,7 +58,7 @@ def strip() -> None:
         return
     stop = STOPS[at]
     with st.container(border=True, key="tour-strip"):
-        st.markdown(f"**Tour {at + 1} of {len(STOPS)} · {stop.title}.** {stop.text}")
+        st.markdown(f"**Tour {at + 1} of {len(STOPS)} · {stop.title}**  \n{stop.text}")
         with st.container(horizontal=True):
             if at and st.button("Back", icon=":material/arrow_back:", key="tour-back"):
                 _to(shell.store(), at - 1)

@@ -22,7 +22,7 @@ from explorer.ui.trajectories import Trajectory
 SHOWN = 20  # models that the Soup page takes
 
 
-def takeaway(whole: Trajectory, drawn: Sequence[Curve], metric: str, *, x_title: str, words: str) -> None:
+def takeaway(whole: Trajectory, drawn: Sequence[Curve], metric: str, *, key: str, x_title: str, words: str) -> None:
     """The row under the curves."""
     field = whole.field("val")
 
@@ -31,22 +31,18 @@ def takeaway(whole: Trajectory, drawn: Sequence[Curve], metric: str, *, x_title:
         links(whole)
 
     actions(
-        key="train",
+        key=key,
         stem="training",
         explain=f"{words}\n\nIntervals are 95 %, of the samples; another seed of the training may decide otherwise.",
         compare=compare,
-        data=lambda: pd.concat(
-            pd.DataFrame({"curve": c.name, x_title: c.x, f"val_{metric}": c.y, "low": c.low, "high": c.high}) for c in drawn
-        ).to_csv(index=False),
-        picture=lambda: curve_figure.html(
-            curve_figure.figure(
-                drawn,
-                x_title=x_title,
-                y_title=line.y_title(field, metric),
-                title=f"{whole.name[0].upper()}{whole.name[1:]}: validation {metric} of the snapshots and of their averages",
-                footnote="The averages after each snapshot, batch-norm statistics measured anew; band: 95 %, bootstrap over blocks of samples.",
-                log=metric == "loss",
-            )
+        table=lambda: pd.concat(pd.DataFrame({"curve": c.name, x_title: c.x, f"val_{metric}": c.y, "low": c.low, "high": c.high}) for c in drawn),
+        figure=lambda: curve_figure.figure(
+            drawn,
+            x_title=x_title,
+            y_title=line.y_title(field, metric),
+            title=f"{whole.name[0].upper()}{whole.name[1:]}: validation {metric} of the snapshots and of their averages",
+            footnote="The averages after each snapshot, batch-norm statistics measured anew; band: 95 %, bootstrap over blocks of samples.",
+            log=metric == "loss",
         ),
         code=program(whole),
         link=address.link("train", runs=",".join(task.run.id for task in whole.tasks())),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import methods, places
+from explorer import glossary, methods, places
 from explorer.errors import Refused
 from explorer.figures import landscape, line, units
 from explorer.figures.curve import PALETTE
@@ -26,6 +26,7 @@ from explorer.ui.landscape_form import COARSE
 from explorer.ui.live import live
 from explorer.ui.model_view import inspect, model_at, pick_active
 from explorer.ui.plane import Spot, plane
+from explorer.ui.plane_corner import plane_corner
 from explorer.ui.several import active, progress
 from explorer.ui.train_takeaway import keep, links, takeaway
 from explorer.ui.trajectories import Task, Trajectory, values_at
@@ -55,7 +56,7 @@ def show(store: RunStore, whole: Trajectory) -> None:
     val, test = (store.points(whole.field(split).id)[0] for split in ("val", "test"))
     if len(val) and (drawn := _drawn_curves(whole, val, metric)):
         words = _words(whole, _averages(whole, val), val, test) or "The averages are not measured on the test split yet."
-        takeaway(whole, drawn, metric, x_title=_x_title(whole), words=words)
+        takeaway(whole, drawn, metric, key=_key(whole, metric), x_title=_x_title(whole), words=words)
     with st.expander("What these averages are", icon=":material/menu_book:"):
         first = whole.models[0]
         known = [("train", first.method.name)] if isinstance(first, Trained) else []
@@ -160,7 +161,7 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
     part = "" if there is whole else f" · the first {len(there.epochs)} of {len(whole.epochs)} snapshots"
     curve(
         drawn,
-        key=f"train-curve-{whole.tasks()[0].run.id}-{metric}",
+        key=_key(whole, metric),
         x_title=_x_title(whole),
         y_title=line.y_title(field, metric),
         x_range=(min(float(whole.epochs[0]), 1.0), last),
@@ -170,6 +171,10 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
         alt=f"Validation {metric} of the snapshots and of their averages over the training.",
         caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, band 95 %{part}",
     )
+
+
+def _key(whole: Trajectory, metric: str) -> str:
+    return f"train-curve-{whole.tasks()[0].run.id}-{metric}"
 
 
 def _x_title(whole: Trajectory) -> str:
@@ -291,7 +296,10 @@ def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
-            "Chosen on the validation split, reported on the test split; differences are paired sample by sample, batch-norm statistics measured anew."
+            glossary.linked(
+                "Chosen on the validation [[split]], reported on the test split; differences are paired sample by sample, [[batch-norm|batch norm]] statistics"
+                " measured anew."
+            )
         )
 
 
@@ -321,21 +329,26 @@ def _plane(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> No
 
     at = _asked()
     x, y = window.places(np.array(at)) if at is not None else (0.0, 0.0)
+    title = f"The snapshots and their averages in the plane closest to them, over the test {metric}."
+    caption = "Everything lies beside this plane; how far, the table of snapshots says. " + "; ".join(
+        f"{m.name} {m.outside:.3g} away" for m in markers if m.outside > 0
+    )
     plane(
         grid,
         markers,
         traces,
-        key=f"train-plane-{run.id}",
+        key=(key := f"train-plane-{run.id}"),
         z_title=line.y_title(run.field, metric),
-        alt=f"The snapshots and their averages in the plane closest to them, over the test {metric}.",
+        alt=title,
         unit="epoch",
         pick=(float(x), float(y)) if at is not None else None,
         on_pick=None if live else picked,
         log=metric == "loss",
         height=460,
-        caption="Everything lies beside this plane; how far, the table of snapshots says. "
-        + "; ".join(f"{m.name} {m.outside:.3g} away" for m in markers if m.outside > 0),
+        caption=caption,
     )
+    if not live and len(points):
+        plane_corner(run, grid, markers, traces, key=key, metric=metric, title=title, footnote=caption)
 
 
 def _drawn(there: Trajectory, window: Window, gram: Array, val: Points) -> tuple[list[Marker], list[Trace]]:

@@ -52,9 +52,7 @@ def test_a_lesson_runs_and_answers_its_own_question(shop, name):
     seen = lesson.see(measured(shop, name))
     assert 0 <= seen.answer < len(lesson.choices)
     assert "nan" not in seen.sentence
-    text, terms = glossary.marked(lesson.text)
-    assert terms and "[[" not in text
-    assert all(term in glossary.TERMS for term in terms)
+    assert glossary.terms(lesson.text)
     match seen.picture:
         case Lines(curves):
             assert all(len(c.x) and np.isfinite(c.y).all() for c in curves)

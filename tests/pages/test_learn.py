@@ -8,6 +8,7 @@ from explorer.store import RunStore
 from explorer.ui.tour import STOPS
 from explorer.worker import Worker
 from tests.pages.conftest import words
+from tests.pages.test_actions import bare, pictures
 from tests.pages.test_pages import button
 
 NAMES = list(every())
@@ -38,7 +39,10 @@ def test_every_lesson_opens_at_every_step(visit, monkeypatch, school, name, step
     text = words(app)
     if step == "predict":
         assert app.radio(key=f"learn-guess-{name}").label == every()[name].question
+    if step != "predict":
+        assert not bare(app)
     if step == "see":
+        assert pictures(app)
         assert every()[name].paper in text
         assert "Measured:" in text
 
@@ -114,6 +118,8 @@ def test_the_glossary_finds_a_word(visit):
     assert all(term in words(app) for term in glossary.TERMS)
     app.text_input(key="glossary-search").set_value("coin").run()
     assert "nat" in words(app) and "SWA" not in words(app)
+    led = visit("learn", view="glossary", term="nat")
+    assert glossary.TERMS["nat"] in words(led) and glossary.TERMS["SWA"] not in words(led)
 
 
 @pytest.mark.parametrize("number", range(1, len(STOPS) + 1))
