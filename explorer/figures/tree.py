@@ -15,6 +15,7 @@ from explorer.points import Array
 from explorer.tree import Edge
 
 SCALE = "Cividis"
+CLOSE = 0.12  # of the picture: models nearer than this have no room between them for a number
 FAINT, SEAM = "rgba(128,132,149,0.4)", "#9A9DA8"  # to be seen on white and on black
 PAPER = "rgba(255,255,255,0.9)"  # under a text, so that no line runs through it
 
@@ -68,6 +69,7 @@ def figure(
         for stroke in ({"color": SEAM, "width": 8}, {"color": colour, "width": 5}):
             fig.add_scatter(**ends, mode="lines", line=stroke, hoverinfo="skip", showlegend=False)
     taken = list(at)
+    close = CLOSE * float(np.ptp(at, axis=0).max())
     for edge in tree:
         x, y = place = _between(at[edge.i], at[edge.j], taken)
         taken.append(place)
@@ -80,6 +82,7 @@ def figure(
             font={"color": INK, "size": 12},
             showarrow=False,
             borderpad=1,
+            yshift=0 if np.linalg.norm(at[edge.i] - at[edge.j]) > close else -38,  # below the name, where the edge has no room for it
         )
     fig.add_scatter(
         x=at[:, 0],
@@ -90,8 +93,11 @@ def figure(
         hoverinfo="text",
         showlegend=False,
     )
-    for (x, y), label in zip(at, labels, strict=True):
-        fig.add_annotation(x=x, y=y, text=f"<b>{label}</b>", yshift=-19, showarrow=False, bgcolor=PAPER, font={"color": INK}, borderpad=1)
+    for k, ((x, y), label) in enumerate(zip(at, labels, strict=True)):
+        above = bool((np.linalg.norm(at[:k] - at[k], axis=1) < close).any())  # the name of a model close by stands below already
+        fig.add_annotation(
+            x=x, y=y, text=f"<b>{label}</b>", yshift=19 if above else -19, showarrow=False, bgcolor=PAPER, font={"color": INK}, borderpad=1
+        )
     fig.add_scatter(
         x=[None],
         y=[None],

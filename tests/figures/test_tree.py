@@ -28,3 +28,11 @@ def test_edges_have_their_barriers_and_names_are_text():
     assert texts[:2] == ["1", "2"]
     assert "&lt;b&gt;a" in texts[2]
     assert sum(t.mode == "lines" for t in fig.data) == 5, "two bold edges, each with a seam, and the faint ones"
+
+
+def test_what_lies_close_together_can_be_read():
+    """The second name stands above its model, and the number of the short edge below the first; far apart all stand where one looks first."""
+    apart = np.array([[0, 1, 100], [1, 0, 100], [100, 100, 0.0]])
+    heights = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0.0]])
+    shifts = {a.text: a.yshift for a in figure(apart, heights, spanning_tree(heights), ["a", "b", "c"], unit="nat", title="tree").layout.annotations}
+    assert shifts == {"1": -38, "2": 0, "<b>a</b>": -19, "<b>b</b>": 19, "<b>c</b>": -19}
