@@ -32,7 +32,7 @@ def of(value: float, low: float, high: float, *, signed: bool = False) -> tuple[
 
 def number(value: float, figures: int = 4, *, signed: bool = False) -> str:
     """A number that comes without an interval, to significant figures. A minus is a minus sign, and nought has no sign."""
-    return _typeset(f"{value:{'+' if signed and value else ''}.{figures}g}")
+    return _typeset(f"{value + 0.0:{'+' if signed and value else ''}.{figures}g}")
 
 
 def _fixed(value: float, places: int, signed: bool) -> str:

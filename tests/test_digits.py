@@ -47,3 +47,4 @@ def test_an_estimate_tells_itself_in_its_unit() -> None:
 
 def test_a_number_alone_keeps_four_figures() -> None:
     assert digits.number(-1.23456) == "−1.235"
+    assert digits.number(-0.0) == "0"
