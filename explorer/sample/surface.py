@@ -15,8 +15,8 @@ difference of the whole picture comes out below it. What this cannot see is a fe
 On a surface that is equally rough everywhere no place is better than another, and an even grid is as good.
 
 Each point is measured on all samples of its field. Racing them was tried (benchmarks/racing.py). Fewer samples where a value is known well enough gain
-nothing at the same rms (0.9 to 1.1 times fewer): where a loss is high it scatters as much from sample to sample. Racing what is left over a prediction of
-every block by the coarser levels takes 1.0 to 1.2 times fewer on the digits' 539 samples, 1.3 to 1.6 times fewer on Fashion-MNIST's 10,000. But then blocks
+nothing at the same rms (0.85 to 1.03 times): where a loss is high it scatters as much from sample to sample. Racing what is left over a prediction of
+every block by the coarser levels takes 1.0 to 1.2 times fewer on the digits' 539 samples, 1.3 to 1.7 times fewer on Fashion-MNIST's 10,000. But then blocks
 that nobody measured would stand beside those that somebody did, and the paired intervals, which draw blocks, would be too narrow.
 """
 

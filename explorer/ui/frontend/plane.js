@@ -208,7 +208,7 @@ class Plane {
   /** A cell's value in words. */
   told(i, j) {
     const value = short(this.data.z[j][i]);
-    return this.guessed(i, j) ? `about ${value}, predicted between measured points` : `${value} in this cell`;
+    return this.guessed(i, j) ? `about ${short(Number(this.data.z[j][i].toPrecision(3)))}, predicted between measured points` : `${value} in this cell`;
   }
 
   colour(value) {
@@ -220,7 +220,7 @@ class Plane {
     const { markers, paths, xTitle, yTitle, colours } = this.data;
     const [x0, x1, y0, y1] = this.domain;
     const nodes = [shape("rect", { class: "axis", fill: "none", x: this.left, y: this.top, width: this.right - this.left, height: this.bottom - this.top })];
-    const step = niceStep((x1 - x0) / Math.max(2, Math.floor((this.right - this.left) / 60)));
+    const step = niceStep((x1 - x0) / Math.max(3, Math.floor((this.right - this.left) / 60)));
     for (const tick of ticks(x0, x1, step)) {
       nodes.push(shape("line", { class: "axis", x1: this.px(tick.at), x2: this.px(tick.at), y1: this.bottom, y2: this.bottom + 4 }));
       nodes.push(text(tick.text, { class: "tick", x: this.px(tick.at), y: this.bottom + 17, "text-anchor": "middle" }));
