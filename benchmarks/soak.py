@@ -1,11 +1,14 @@
 """Many visitors, many runs, workers that are killed and one whose disk is full: is anything lost, is any number wrong, does memory grow?
 
-    python benchmarks/soak.py [--clients 50] [--runs 200] [--seconds 300]
+    python benchmarks/soak.py [--clients 50] [--runs 200] [--seconds 900]
 
 Starts the app on the loopback address with a home of its own, and wishes for lines between the shipped digits models. The visitors speak Streamlit's own
 protocol over websockets: each opens pages with addresses of these runs, so that the server runs the pages' scripts for it as for a browser. Meanwhile a
 worker is killed every few seconds (SIGKILL), others take over, and one works under a limit on the size of files (RLIMIT_FSIZE), beyond which every write
 fails as on a full disk. In the end each run must be done, and its points must equal, bit for bit, those of the same run alone in a quiet process.
+
+The server's memory rises while runs are added, which its pages list, and until as many visitors have left as Streamlit remembers (those of the last two
+minutes, 128 at most). After half of the time both are over: from then on it is fitted against the pages that were read.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: the quiet runs and the work
 
 import numpy as np
 import torch
+from scipy import stats
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
@@ -45,7 +49,8 @@ from explorer.store import RunStore
 PAGES = ("home", "checkpoints", "interpolate", "align", "runs", "paths", "landscape", "soup", "compare")
 KILL_S, TIGHT_S = 7.0, 15.0  # between two kills, on average; when the worker without room begins
 COME_S, READ_S = 60.0, 10.0  # until the last visitor has come; how long a page is read at most
-QUEUE = 0.6  # share of the time over which the runs are wished for
+QUEUE = 0.3  # share of the time over which the runs are wished for
+BATCHES = 12  # of the last half, whose means stand for independent measurements of the memory
 
 
 @dataclass
@@ -121,7 +126,16 @@ def memory(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
-async def trouble(home: Path, store: RunStore, runs: list[Run], until: float, memories: list[float], server: int) -> tuple[int, int]:
+def slope(pages: list[int], memories: list[float]) -> tuple[float, float]:
+    """MB a page, by least squares through the means of consecutive batches, and half of its 95 % interval."""
+    x, y = ([float(np.mean(batch)) for batch in np.array_split(np.array(values), BATCHES)] for values in (pages, memories))
+    fit = stats.linregress(x, y)
+    return fit.slope, fit.stderr * stats.t.ppf(0.975, BATCHES - 2)
+
+
+async def trouble(
+    home: Path, store: RunStore, runs: list[Run], until: float, seen: Seen, memories: list[tuple[int, float]], server: int
+) -> tuple[int, int]:
     """Keep two workers at work, kill one at random every few seconds, let one run on a full disk; ask again for what it laid down. Killed, asked again."""
     rng, started = random.Random(0), time.monotonic()
     mine: list[subprocess.Popen[bytes]] = []
@@ -146,7 +160,7 @@ async def trouble(home: Path, store: RunStore, runs: list[Run], until: float, me
                 if status.state == "failed":
                     store.want(status.wish)
                     again += 1
-            memories.append(memory(server))
+            memories.append((len(seen.scripts), memory(server)))
             await asyncio.sleep(1)
     finally:
         for process in [*mine, *([tight] if tight else [])]:
@@ -159,10 +173,10 @@ async def soak(home: Path, port: int, server: int, clients: int, runs: list[Run]
     """All of it at once, then the figures."""
     store = RunStore(home / "store.sqlite")
     ids = [r.id for r in runs]
-    seen, memories, begun = Seen(), list[float](), time.monotonic()
+    seen, memories, begun = Seen(), list[tuple[int, float]](), time.monotonic()
     until = begun + seconds
     visitors = [asyncio.create_task(visit(port, ids, seen, until, i)) for i in range(clients)]
-    killed, again = await trouble(home, store, runs, until, memories, server)
+    killed, again = await trouble(home, store, runs, until, seen, memories, server)
     spent = time.monotonic() - begun
     for visitor in visitors:
         visitor.cancel()
@@ -176,9 +190,12 @@ async def soak(home: Path, port: int, server: int, clients: int, runs: list[Run]
     print(
         f"exceptions on pages: {len(seen.exceptions)} {sorted(set(seen.exceptions))[:3]}; broken connections: {len(seen.broken)} {sorted(set(seen.broken))[:3]}"
     )
-    third = max(len(memories) // 3, 1)
-    first, last = np.mean(memories[third : 2 * third] or memories), np.mean(memories[-third:])
-    print(f"server: {memories[0]:.0f} MB at the start, {first:.0f} MB in the middle third, {last:.0f} MB in the last, {max(memories):.0f} MB at most")
+    pages, megabytes = map(list, zip(*memories, strict=True))
+    thirds = " MB, ".join(f"{np.mean(third):.0f}" for third in np.array_split(megabytes, 3))
+    half = len(pages) // 2
+    steep, unsure = slope(pages[half:], megabytes[half:])
+    print(f"server: {megabytes[0]:.0f} MB at the start; {thirds} MB in equal thirds of the time; {max(megabytes):.0f} MB at most")
+    print(f"server, last half, {pages[-1] - pages[half]} pages: {1000 * steep:+.1f} ± {1000 * unsure:.1f} MB per 1000 pages (95 %)")
     compare(home, done)
 
 
@@ -202,7 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=300, help="at most, then what is done is compared")
+    parser.add_argument("--seconds", type=float, default=900, help="at most, then what is done is compared")
     arguments = parser.parse_args()
     runs = wanted(arguments.runs)
     with socket.socket() as free:
