@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from explorer import methods
 from explorer.ensemble import together
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
@@ -39,8 +40,10 @@ def asked(
 
     Refused unless the problem is one of classes.
     """
-    if problem.spec.loss != "cross_entropy":
-        raise Refused("How sure a model is, and which classes it knows, are questions about classes. This problem has numbers as targets.")
+    if not methods.labelled(problem.spec.loss):
+        raise Refused(
+            f"How sure a model is, and which classes it knows, are questions about classes. With {problem.spec.loss} no class is the true one of each answer."
+        )
     kept: list[Tensor] = []
     for i, model in enumerate(models):
         progress(i, len(models), f"asking model {i + 1} of {len(models)}")

@@ -301,6 +301,11 @@ def classifies(loss: str) -> bool:
     return _constant("loss", loss, "ANSWERS", missing="numbers" if targets_of(loss) == "numbers" else "classes") == "classes"
 
 
+def labelled(loss: str) -> bool:
+    """Whether answers are logits of classes and one of these is true: what is right, and how sure a model is, can then be told."""
+    return targets_of(loss) == "classes" and classifies(loss)
+
+
 def unit_of(loss: str) -> str:
     """The unit of a loss, from its module's constant `UNIT`; "" where it has none."""
     return str(_constant("loss", loss, "UNIT", missing=""))

@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from explorer import methods
 from explorer.answers import outputs
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
@@ -29,7 +30,7 @@ def study(
 ) -> Json:
     """{"disagree": n rows of n shares of samples, "by_class": n rows, the share of each class that is right (None for a class without samples)}."""
     batch = problem.split(split)
-    if problem.spec.loss != "cross_entropy" or batch.targets.dim() != 1:
+    if not methods.labelled(problem.spec.loss) or batch.targets.dim() != 1:
         raise Refused("Answers are compared for classification, one class for each sample. This problem has another kind of target.")
     said: list[torch.Tensor] = []
     for i, model in enumerate(models):

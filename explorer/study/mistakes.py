@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from explorer import methods
 from explorer.answers import outputs
 from explorer.errors import Refused
 from explorer.matching import Progress, quiet
@@ -35,7 +36,7 @@ def study(
     """{"wrong": how many, "of": samples, "examples": [{"index", "true", "said", "share", "image"}]} of the only model. Refused for several."""
     if len(models) != 1:
         raise Refused(f"Mistakes are those of one model; got {len(models)}.")
-    if problem.spec.loss != "cross_entropy" or (batch := problem.split(split)).targets.dim() != 1:
+    if not methods.labelled(problem.spec.loss) or (batch := problem.split(split)).targets.dim() != 1:
         raise Refused("Mistakes are shown for classification, one class for each sample. This problem has another kind of target.")
     progress(0, 1, "Looking for mistakes")
     answers = outputs(problem, models[0], split, device=device)

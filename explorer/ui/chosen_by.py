@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from explorer import methods
+from explorer.errors import Refused
 from explorer.spec import ProblemSpec
 from explorer.statistics import Estimate
 
@@ -28,6 +29,15 @@ class Measure:
 
 ERROR = Measure("error", 1, 100.0, "error (%)", " (points)", ".2f")
 LOSS = Measure("loss", 0, 1.0, "loss", "", ".4g")
+
+
+def refuse(problem: ProblemSpec) -> None:
+    """Refused where a loss knows of no better or worse: every model would be compared with itself."""
+    if methods.targets_of(problem.loss) == "reference":
+        raise Refused(
+            f"Nothing can be chosen by {problem.loss.replace('_', ' ')}: it says how far answers are from the first model's, not whether they are better."
+            " Choose models of a problem with targets, or see on Interpolate and Landscape how far these go."
+        )
 
 
 def measure_of(problem: ProblemSpec) -> Measure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from explorer import methods
 from explorer.facts import Made
 from explorer.figures import units
 from explorer.points import Points
@@ -12,7 +13,7 @@ from explorer.spec import Fused, SplitName, Study
 from explorer.store import RunStore
 from explorer.ui import address, code, compare_report, compare_studies, mergeable, shell
 from explorer.ui.actions import actions
-from explorer.ui.chosen_by import measure_of
+from explorer.ui.chosen_by import measure_of, refuse
 from explorer.ui.compare_form import OF, SPLITS, Comparison, Entry, default, form, needs
 from explorer.ui.compare_table import INGREDIENT, REFERENCE, Seen, copied, table
 from explorer.ui.families import key_of
@@ -37,6 +38,7 @@ def page(store: RunStore) -> None:
     if len(entries) < asked:
         st.warning("Some models of this address are not in this store. Choose the models and compare again.", icon=":material/link_off:")
     if (wanted := form(store, entries)) is not None:
+        refuse(wanted.problem)
         want(wanted.tasks())
         for study in _at_once(wanted):
             shell.want(study)
@@ -50,6 +52,7 @@ def page(store: RunStore) -> None:
                 shell.want(study, idle=True)
         _show(store, first)
     elif entries and any(e.method is None for e in entries):
+        refuse(entries[0].problem)
         of = st.query_params.get("of", OF[0])
         _show(store, Comparison(entries, of if of in OF else OF[0]))
     else:
@@ -61,7 +64,7 @@ def page(store: RunStore) -> None:
 
 def _at_once(comparison: Comparison) -> list[Study]:
     """What is asked for beside the points, before any of them is there."""
-    calibration = [compare_studies.calibration_of(comparison)] if comparison.problem.loss == "cross_entropy" else []
+    calibration = [compare_studies.calibration_of(comparison)] if methods.labelled(comparison.problem.loss) else []
     return [*calibration, *map(comparison.ensemble, SPLITS)]
 
 
@@ -99,7 +102,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
 def _studies(store: RunStore, comparison: Comparison, entry: Entry | None) -> list[Study]:
     """What is asked for beside the points, in the order in which it is shown."""
     wishes = _at_once(comparison)
-    if comparison.problem.loss == "cross_entropy" and (best := best_ingredient(seen(store, comparison), comparison)) is not None:
+    if methods.labelled(comparison.problem.loss) and (best := best_ingredient(seen(store, comparison), comparison)) is not None:
         wishes.append(compare_studies.classes_of(comparison, best))
     if entry is not None and entry.method is not None:
         wishes.append(compare_studies.interference_of(comparison, entry))
@@ -120,13 +123,17 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
     best = best_ingredient(known, comparison)
     if (
         best is not None
-        and comparison.problem.loss == "cross_entropy"
+        and methods.labelled(comparison.problem.loss)
         and store.status((wish := compare_studies.classes_of(comparison, best)).id) is None
     ):
         shell.want(wish)
     busy = _busy(store, comparison, entry)
     progress(store, comparison.tasks(), key="compare")
     _table(comparison, known)
+    if not methods.labelled(comparison.problem.loss):
+        st.caption(
+            f"Calibration and classes are not shown: they want one true class for each answer, and the loss here is {comparison.problem.loss}."
+        )
     mergeable.show(store, comparison)
     for wish in _studies(store, comparison, entry):
         stands(store, wish, wish.method.name.replace("_", " ").capitalize())

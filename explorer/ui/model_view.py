@@ -45,11 +45,11 @@ def inspect_once(store: RunStore, field: Field, at: At) -> None:
         inspect(store, field, at)
 
 
-def wishes(field: Field, at: At) -> tuple[Run, Run]:
-    """The two runs that a click asks for: the point of this very field, and its confusion matrix; of a preview in float32."""
+def wishes(field: Field, at: At) -> list[Run]:
+    """The runs that a click asks for: the point of this very field and, of classes, its confusion matrix; of a preview in float32."""
     field = exact(field)
     there = methods.method("sample", "given", {"at": at})
-    return Run(field, there), Run(replace(field, metrics=("confusion",)), there)
+    return [Run(field, there), *([Run(replace(field, metrics=("confusion",)), there)] if methods.labelled(field.problem.loss) else [])]
 
 
 def pick_active(store: RunStore, field: Field, at: At | None) -> bool:
@@ -152,7 +152,7 @@ def _distances(store: RunStore, field: Field, at: At) -> None:
 
 def _mistakes(store: RunStore, field: Field, at: At) -> None:
     """The samples it gets wrong with the highest loss, once somebody asks for them."""
-    if field.problem.loss != "cross_entropy":
+    if not methods.labelled(field.problem.loss):
         return
     wish = Study(field.problem, (recipe(store, field, at),), methods.method("study", "mistakes", {"split": field.split}))
     status = store.status(wish.id)
@@ -186,7 +186,11 @@ def _want_mistakes(wish: Study) -> None:
 
 
 def _confusion(store: RunStore, field: Field, at: At) -> None:
-    wish = wishes(field, at)[1]
+    _, *asked = wishes(field, at)
+    if not asked:
+        st.caption(f"Which classes it confuses is not shown: there is no true class of each answer, and the loss here is {field.problem.loss}.")
+        return
+    (wish,) = asked
     known = store.field(wish.field.id)
     matrices, _ = store.points(wish.field.id)
     here = _index(matrices, at)

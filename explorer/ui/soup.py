@@ -23,7 +23,7 @@ from explorer.store import RunStore
 from explorer.ui import address, code, costs, shell
 from explorer.ui import soup_simplex as simplex
 from explorer.ui.actions import actions
-from explorer.ui.chosen_by import Measure
+from explorer.ui.chosen_by import Measure, refuse
 from explorer.ui.curve import curve
 from explorer.ui.families import choices, families, family_of, key_of
 from explorer.ui.live import live
@@ -52,6 +52,7 @@ def page(store: RunStore) -> None:
         st.warning("This soup is not in this store. Choose the models and measure again.", icon=":material/link_off:")
     shown = kitchens[0] if kitchens else None
     if (chosen := _form(store, shown)) is not None:
+        refuse(chosen.problem)
         want(chosen.tasks())
         for study in chosen.studies():
             shell.want(study)
@@ -60,6 +61,7 @@ def page(store: RunStore) -> None:
     if not asked and not st.query_params.get("a"):
         shown = _first(store)
     if shown is not None:
+        refuse(shown.problem)
         begin(shown.tasks())
         for study in shown.studies():
             if store.status(study.id) is None:

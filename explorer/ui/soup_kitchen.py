@@ -90,7 +90,7 @@ class Kitchen:
     def studies(self) -> list[Study]:
         """What is asked for beside the points."""
         asked = [self.kinship, self.ensemble("val"), self.ensemble("test")]
-        return [*asked, self.answers] if self.problem.loss == "cross_entropy" else asked
+        return [*asked, self.answers] if methods.labelled(self.problem.loss) else asked
 
     @classmethod
     def of(cls, run: Run) -> Kitchen:
