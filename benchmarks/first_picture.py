@@ -17,12 +17,13 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from urllib.error import URLError
@@ -133,6 +134,9 @@ def server() -> Generator[str]:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+        for (worker,) in sqlite3.connect(home / "store.sqlite").execute("SELECT pid FROM worker"):  # it would outlive the server
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGTERM)
         shutil.rmtree(home, ignore_errors=True)
 
 
