@@ -108,7 +108,7 @@ def align(
 
     The first is the reference; most methods leave it as it is. Further arguments as in `interpolate`. The aligned checkpoints are kept in `home`.
     """
-    home = home or default_home()
+    home = default_home(home)
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(models[0], problem)
     recipes = tuple(map(loaded, models))
     aligned = Aligned.every(spec, recipes, methods.method("align", method, method_options))
@@ -195,7 +195,7 @@ def train(
         for at in range(every, total + 1, every)
         for member in range(members)
     )
-    folder = home or default_home()
+    folder = default_home(home)
     store = RunStore(folder / "store.sqlite")
     for recipe in made:
         realise(recipe, store, folder, device=device, progress=progress)
@@ -222,7 +222,7 @@ def make(recipe: Recipe | str | Path, *, home: Path | None = None, device: str =
     wanted = read_recipe(recipe) if isinstance(recipe, (str, Path)) else recipe
     if isinstance(wanted, Loaded):
         raise Refused("This recipe is a checkpoint as it is; there is nothing to make.")
-    home = home or default_home()
+    home = default_home(home)
     realise(wanted, RunStore(home / "store.sqlite"), home, device=device)
     return made_at(wanted, home)
 
@@ -318,13 +318,13 @@ def _line(run: Run, report: Reporter, home: Path | None, device: str) -> Line:
 
 def _again(field: Field, points: Points, home: Path | None) -> Confirmed | None:
     """Of a preview, what was measured again in float32."""
-    return confirmed(points, RunStore((home or default_home()) / "store.sqlite").points(exact(field).id)[0]) if is_preview(field) else None
+    return confirmed(points, RunStore(default_home(home) / "store.sqlite").points(exact(field).id)[0]) if is_preview(field) else None
 
 
 def _plane(field: Field, size: int, refine: bool, report: Reporter, home: Path | None, device: str) -> Plane:
     sampler = methods.method("sample", "surface") if refine else methods.method("sample", "grid", {"size": size})
     run, points = _measured(Run(field, sampler), report, home, device)
-    known = RunStore((home or default_home()) / "store.sqlite").field(field.id)
+    known = RunStore(default_home(home) / "store.sqlite").field(field.id)
     assert known is not None
     window = cast("Window", methods.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
     return Plane(run, points, window, _again(field, points, home))
@@ -336,7 +336,7 @@ def points(run: Run, *, report: Reporter = _silent, home: Path | None = None, de
 
 
 def _measured(run: Run, report: Reporter, home: Path | None, device: str) -> tuple[Run, Points]:
-    home = home or default_home()
+    home = default_home(home)
     store = RunStore(home / "store.sqlite")
     keep(run, store, home, report=report, device=device)
     points, _ = store.points(run.field.id)

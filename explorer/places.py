@@ -20,9 +20,9 @@ def root() -> Path:
     return shipped if shipped.is_dir() else package.parent
 
 
-def home() -> Path:
-    """The user's folder for the store and for models made here; `LOSS_EXPLORER_HOME` overrides it. Created when missing."""
-    path = Path(os.environ.get("LOSS_EXPLORER_HOME") or platformdirs.user_data_dir("loss-explorer", appauthor=False))
+def home(given: Path | None = None) -> Path:
+    """The folder for the store and for models made here: the given one, or the user's, which `LOSS_EXPLORER_HOME` overrides. Created when missing."""
+    path = given or Path(os.environ.get("LOSS_EXPLORER_HOME") or platformdirs.user_data_dir("loss-explorer", appauthor=False))
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -37,9 +37,11 @@ def test_barrier_prints_the_number_with_its_interval(tiny, home):
 
 
 def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):
-    """For scripts, and for a report; the picture needs no network."""
-    picture = tmp_path / "line.html"
-    result = CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), "--json", "--html", str(picture), "--sampler", "grid", "--points", "5"])
+    """For scripts, and for a report; the picture needs no network, and the store makes its folder."""
+    picture, place = tmp_path / "line.html", tmp_path / "new" / "home"
+    how = ["--json", "--html", str(picture), "--sampler", "grid", "--points", "5", "--home", str(place)]
+    result = CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), *how])
+    assert (place / "store.sqlite").is_file()
     numbers = json.loads(result.stdout)
     assert [b["metric"] for b in numbers["barriers"]] == ["loss", "error"]
     assert numbers["barriers"][0]["points"] == 5

@@ -88,7 +88,7 @@ def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: st
         def progress(done: int, total: int, message: str) -> None:
             report(done, total, 0, message)
 
-        weights = realise(recipe, store_of(home), home or places.home(), device=device_for(device), progress=progress)
+        weights = realise(recipe, store_of(home), places.home(home), device=device_for(device), progress=progress)
     checkpoint.write(target, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=force)
     out.print(f"{target}: {len(weights):,} tensors", highlight=False, soft_wrap=True)
 

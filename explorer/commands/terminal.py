@@ -39,9 +39,7 @@ def progress_bar(title: str, *, quiet: bool = False) -> Generator[Callable[[int,
 
 
 def store_of(home: Path | None) -> RunStore:
-    folder = home or places.home()
-    folder.mkdir(parents=True, exist_ok=True)
-    return RunStore(folder / "store.sqlite")
+    return RunStore(places.home(home) / "store.sqlite")
 
 
 def free(file: Path | None) -> None:

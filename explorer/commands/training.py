@@ -47,7 +47,7 @@ def train_into(
     with system(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
         for recipe, file in zip(made, files, strict=True):
-            shutil.copyfile(places.made_at(recipe, home or places.home()), file)
+            shutil.copyfile(places.made_at(recipe, places.home(home)), file)
     return files
 
 
