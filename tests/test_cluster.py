@@ -116,7 +116,7 @@ def test_a_stopped_run_ends_at_once_and_goes_on_later(tiny, store, home, found):
 
 def test_a_refusal_over_there_is_a_refusal_here(tiny, store, home, found):
     """In the same words."""
-    with pytest.raises(Refused, match="'f1'. Metrics: loss, error"):
+    with pytest.raises(Refused, match="There is no metric 'f1' to measure"):
         keep(tiny.run(metrics=("loss", "f1")), store, home, report=go_on, execute=found)
 
 

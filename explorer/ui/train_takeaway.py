@@ -22,13 +22,13 @@ from explorer.ui.trajectories import Trajectory
 SHOWN = 20  # models that the Soup page takes
 
 
-def takeaway(whole: Trajectory, drawn: Sequence[Curve], metric: str, *, key: str, x_title: str, words: str) -> None:
+def takeaway(store: RunStore, whole: Trajectory, drawn: Sequence[Curve], metric: str, *, key: str, x_title: str, words: str) -> None:
     """The row under the curves."""
     field = whole.field("val")
 
     def compare() -> None:
         st.caption("Further averages are chosen in the form above. These snapshots elsewhere:")
-        links(whole)
+        links(store, whole)
 
     actions(
         key=key,
@@ -73,8 +73,9 @@ def _models(whole: Trajectory) -> str:
     return f"train(\n    problem,\n    method={first.method.name!r},\n    method_options={first.method.kwargs()!r},\n{start}    every={first.at},\n)"
 
 
-def links(whole: Trajectory) -> None:
-    if len(whole.models) > 2:
+def links(store: RunStore, whole: Trajectory) -> None:
+    """To the pages that show more of it; to the plane's once somebody wished for it."""
+    if store.status(whole.plane().id) is not None:
         shell.link("landscape", "This plane in Landscape", icon=":material/landscape:", runs=whole.plane().id)
     if len(whole.models) <= SHOWN:
         shell.link("soup", "These snapshots in Soup", icon=":material/soup_kitchen:", runs=whole.tasks()[0].run.id)

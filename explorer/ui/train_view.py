@@ -56,7 +56,7 @@ def show(store: RunStore, whole: Trajectory) -> None:
     val, test = (store.points(whole.field(split).id)[0] for split in ("val", "test"))
     if len(val) and (drawn := _drawn_curves(whole, val, metric)):
         words = _words(whole, _averages(whole, val), val, test) or "The averages are not measured on the test split yet."
-        takeaway(whole, drawn, metric, key=_key(whole, metric), x_title=_x_title(whole), words=words)
+        takeaway(store, whole, drawn, metric, key=_key(whole, metric), x_title=_x_title(whole), words=words)
     with st.expander("What these averages are", icon=":material/menu_book:"):
         first = whole.models[0]
         known = [("train", first.method.name)] if isinstance(first, Trained) else []
@@ -216,7 +216,7 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
             st.markdown(words)
         else:
             st.caption("Measuring on the test split…")
-        links(whole)
+        links(store, whole)
     if (at := _asked()) is not None and store.field(whole.plane().field.id) is not None:
         model_at(store, whole.plane().field, at, store.points(whole.plane().field.id)[0])
     _table(whole, found, val, test)

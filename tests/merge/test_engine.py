@@ -309,7 +309,8 @@ def hidden(three):
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, interrupts are ignored
 from explorer import methods
 from explorer.merge import engine, plan
 def report(done, total):
