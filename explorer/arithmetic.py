@@ -23,6 +23,7 @@ from explorer.weights import gram
 Elect: TypeAlias = Literal["none", "mass", "count"]
 
 ROUNDINGS = 8  # of the votes: what their sums may be off by
+TOGETHER = 1 << 18  # entries whose magnitudes are counted at once
 
 
 def combined(tensors: Sequence[Tensor], coefficients: Sequence[float]) -> Tensor:
@@ -65,7 +66,7 @@ def mean(thinned: Iterable[Tensor], shares: Sequence[float]) -> Tensor:
 def disjoint_mean(thinned: Iterable[Tensor], weights: Sequence[float], elect: Elect) -> Tensor:
     """Entry by entry the weighted mean of the values of the elected sign, 0 where none is elected."""
     total, weight = disjoint_sum(thinned, weights, elect)
-    return total.div_(weight.masked_fill_(weight == 0, 1))
+    return total.div_(weight.add_(weight == 0))
 
 
 def disjoint_sum(thinned: Iterable[Tensor], weights: Sequence[float], elect: Elect) -> tuple[Tensor, Tensor]:
@@ -87,15 +88,16 @@ def disjoint_sum(thinned: Iterable[Tensor], weights: Sequence[float], elect: Ele
     positive, negative = (above, -below) if elect == "mass" else (above_weight, below_weight)
     margin = positive - negative
     noise = ROUNDINGS * torch.finfo(margin.dtype).eps
-    margin[margin.abs() <= noise * (positive + negative)] = 0  # equal but for the order of the sums
-    up, down = margin > 0, margin < 0
+    noise = (positive + negative).mul_(noise)  # what is nearer than this is equal but for the order of the sums
+    up, down = margin > noise, margin < -noise
     return above.mul_(up).add_(below.mul_(down)), above_weight.mul_(up).add_(below_weight.mul_(down))
 
 
 def trimmed(vector: Tensor, least: float, most: float = float("inf")) -> Tensor:
-    """The vector, written to: entries whose magnitude is below `least` or above `most` become 0."""
+    """The vector, written to: 0 where the magnitude is below `least` or above `most`. Finite entries are wanted."""
     sizes = magnitude(vector)
-    return vector.masked_fill_(sizes < least if most == float("inf") else (sizes < least) | (sizes > most), 0)
+    kept = sizes >= least if most == float("inf") else (sizes >= least) & (sizes <= most)
+    return vector.mul_(kept).add_(0.0)  # and no minus before a nought
 
 
 def dropped(vector: Tensor, probability: float | Tensor, generator: torch.Generator) -> Tensor:
@@ -139,10 +141,16 @@ def _bits(magnitudes: Tensor) -> Tensor:
 
 
 def _tally(halves: Iterable[Tensor]) -> Tensor:
+    """Of numbers of 16 bits, how often each is there; several tensors are counted together, as a count goes through all numbers once."""
     counts = torch.zeros(1 << 16, dtype=torch.int64)
+    waiting: list[Tensor] = []
+    entries = 0
     for half in halves:
-        counts += torch.bincount(half, minlength=1 << 16)
-    return counts
+        waiting.append(half)
+        if (entries := entries + len(half)) >= TOGETHER:
+            counts += torch.bincount(torch.cat(waiting), minlength=1 << 16)
+            waiting, entries = [], 0
+    return counts + torch.bincount(torch.cat(waiting), minlength=1 << 16) if waiting else counts
 
 
 def _reached(counts: Tensor, count: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from explorer.headers import Stored
 from explorer.merge.ingredients import Ingredient
 from explorer.merge.lora import Change
 
-BLOCK = 2**15  # entries: what is worked on stays in a core's cache, and memory for it is taken and given back without asking the system
+BLOCK = 2**16  # entries: what is worked on stays in a core's cache, and memory for it is taken and given back without asking the system
 DTYPES = {
     **{"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16},
     **{"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2},

@@ -206,7 +206,7 @@ class Tasks:
             else:
                 change, weight = disjoint_sum(thinned, shares, self.elect)
                 if self.normalise:
-                    change.div_(weight.masked_fill_(weight == 0, 1))
+                    change.div_(weight.add_(weight == 0))
             yield change.mul_(self.scale).add_(tensors[0])
 
 

@@ -11,12 +11,12 @@ LAYERS = 3
 
 def shapes():
     """A small language model's names and shapes; one tensor larger than a block, and with rows that do not divide one."""
-    yield "model.embed_tokens.weight", (700, 60)
+    yield "model.embed_tokens.weight", (1400, 60)
     for i in range(LAYERS):
         yield f"model.layers.{i}.attn.weight", (60, 60)
         yield f"model.layers.{i}.norm.weight", (60,)
     yield "model.norm.weight", (60,)
-    yield "lm_head.weight", (700, 60)
+    yield "lm_head.weight", (1400, 60)
 
 
 def drawn(seed, dtype=torch.bfloat16, base=None, spread=0.1):

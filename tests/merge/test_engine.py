@@ -244,7 +244,7 @@ def test_opposite_directions_are_refused(three):
         (lambda w: w | {"extra": torch.ones(1)}, "extra is in .*b and not in"),
         (lambda w: {k: v for k, v in w.items() if k != "model.norm.weight"}, "model.norm.weight is in .*a and not in"),
         (lambda w: w | {"model.norm.weight": torch.ones(59)}, "model.norm.weight is 60 in .* and 59 in"),
-        (lambda w: w | {"lm_head.weight": torch.ones(701, 60)}, "vocabulary of 700 tokens and .* one of 701"),
+        (lambda w: w | {"lm_head.weight": torch.ones(1401, 60)}, "vocabulary of 1,400 tokens and .* one of 1,401"),
     ],
 )
 def test_models_that_do_not_go_together_are_refused(three, change, sentence):
