@@ -196,7 +196,7 @@ def train(
         for member in range(members)
     )
     folder = default_home(home)
-    store = RunStore(folder / "store.sqlite")
+    store = RunStore.within(folder)
     for recipe in made:
         realise(recipe, store, folder, device=device, progress=progress)
     return made
@@ -223,7 +223,7 @@ def make(recipe: Recipe | str | Path, *, home: Path | None = None, device: str =
     if isinstance(wanted, Loaded):
         raise Refused("This recipe is a checkpoint as it is; there is nothing to make.")
     home = default_home(home)
-    realise(wanted, RunStore(home / "store.sqlite"), home, device=device)
+    realise(wanted, RunStore.within(home), home, device=device)
     return made_at(wanted, home)
 
 
@@ -318,13 +318,13 @@ def _line(run: Run, report: Reporter, home: Path | None, device: str) -> Line:
 
 def _again(field: Field, points: Points, home: Path | None) -> Confirmed | None:
     """Of a preview, what was measured again in float32."""
-    return confirmed(points, RunStore(default_home(home) / "store.sqlite").points(exact(field).id)[0]) if is_preview(field) else None
+    return confirmed(points, RunStore.within(default_home(home)).points(exact(field).id)[0]) if is_preview(field) else None
 
 
 def _plane(field: Field, size: int, refine: bool, report: Reporter, home: Path | None, device: str) -> Plane:
     sampler = methods.method("sample", "surface") if refine else methods.method("sample", "grid", {"size": size})
     run, points = _measured(Run(field, sampler), report, home, device)
-    known = RunStore(default_home(home) / "store.sqlite").field(field.id)
+    known = RunStore.within(default_home(home)).field(field.id)
     assert known is not None
     window = cast("Window", methods.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
     return Plane(run, points, window, _again(field, points, home))
@@ -337,7 +337,7 @@ def points(run: Run, *, report: Reporter = _silent, home: Path | None = None, de
 
 def _measured(run: Run, report: Reporter, home: Path | None, device: str) -> tuple[Run, Points]:
     home = default_home(home)
-    store = RunStore(home / "store.sqlite")
+    store = RunStore.within(home)
     keep(run, store, home, report=report, device=device)
     points, _ = store.points(run.field.id)
     return run, points.sorted()

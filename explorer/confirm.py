@@ -103,7 +103,7 @@ def _highest(values: Array) -> list[int]:
 def _corners(field: Field, gram: Array) -> Array:
     """(≤ C, 2) coordinates of the corners that lie in the picture of a plane; none for charts that look through no window."""
     if not methods.has_window(field.chart.name):
-        return np.empty((0, len(methods.axes(field.chart.name, len(field.corners)))))
+        return np.empty((0, methods.dimension(field)))
     window = cast("Callable[..., Window]", methods.find("chart", field.chart.name, function="window"))(gram, **field.chart.kwargs())
     coords = window.coords(window.frame.corners)
     shown = (window.frame.outside <= INSIDE * window.sides.max()) & ((coords >= 0) & (coords <= 1)).all(axis=1)

@@ -7,13 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
 from explorer import methods, places
 from explorer.facts import Facts
 from explorer.files import system
 from explorer.plan import Model, Plan, planned, together
-from explorer.points import Array, Points, rounded
+from explorer.points import Array, no_points, rounded
 from explorer.shards import bytes_at
 from explorer.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Run, Shifted, Trained
 from explorer.store import RunStore
@@ -69,11 +67,10 @@ def _foreseen(run: Run, store: RunStore, known: Mapping[str, Facts], free: int |
 def _left(run: Run, store: RunStore, asked: set[bytes] | None) -> int:
     """How many points are missing. Their values, some KB each, are read only for samplers that ask by them. asked: places of the field that runs before
     this one ask for; those that this one begins with are added."""
-    count = cast("Callable[..., int]", methods.find("sample", run.sampler.name, function="left"))
     points, _ = store.points(run.field.id, bare=methods.is_blind(run.sampler.name))
     if not len(points):  # of a field that is not known yet, nor is its dimension
-        points = Points(np.empty((0, len(methods.axes(run.field.chart.name, len(run.field.corners))))), np.empty((0, 0, 0)), np.empty(0))
-    missing = count(points, **run.sampler.kwargs())
+        points = no_points(methods.dimension(run.field))
+    missing = methods.left(run.sampler, points)
     if asked is None or not missing:
         return missing
     ask = cast("Callable[..., Array]", methods.find("sample", run.sampler.name))

@@ -38,7 +38,7 @@ from explorer.devices import clocked, halved, in_memory, possible, precisely
 from explorer.epilogues import joined, joins
 from explorer.errors import Refused
 from explorer.graphs import Replayed
-from explorer.metrics import PLAIN, SCORED
+from explorer.metrics import measurable
 from explorer.norms import has_batch_norm, recalibrate, repair_towards, repaired, within_hull
 from explorer.points import Array
 from explorer.problem import Problem
@@ -112,14 +112,7 @@ class Evaluate:
             train = train.contiguous(memory_format=torch.channels_last)
         self.train = train if has_batch_norm(self.network) else None
         confusion = self.metrics == ("confusion",)
-        if confusion and methods.targets_of(problem.spec.loss) != "classes":
-            raise Refused(
-                f"What is taken for what can be told of classes alone, and the loss here is {problem.spec.loss}. Choose the metrics loss, error."
-            )
-        if not confusion and (unknown := set(self.metrics) - set(SCORED)):
-            raise Refused(f"There is no metric {sorted(unknown)[0]!r} to measure. Metrics: {', '.join(SCORED)}; or confusion alone.")
-        if not set(self.metrics) <= {*PLAIN, "confusion"} and methods.targets_of(problem.spec.loss) not in ("classes", "masked"):
-            raise Refused(f"A Brier score and a confidence want classes, and the loss here is {problem.spec.loss}. Choose the metrics loss, error.")
+        measurable(self.metrics, problem.spec)
         blocks = min(blocks, n)
         self.block = torch.arange(n) % blocks  # the split's order is random already
         classes = len(problem.classes)

@@ -20,7 +20,8 @@ from typing import cast
 
 from explorer import plugins
 from explorer.errors import Refused
-from explorer.spec import Method, Value
+from explorer.points import Points
+from explorer.spec import Field, Method, Value
 
 VERBS: Mapping[str, str] = {
     "align": "align",
@@ -327,6 +328,17 @@ def axes(chart: str, corners: int = 0) -> tuple[str, ...]:
     if found == "corners":
         return tuple(f"w{k + 1}" for k in range(corners))
     return tuple(found)  # pyright: ignore[reportArgumentType]
+
+
+def dimension(field: Field) -> int:
+    """How many coordinates a point of a field has."""
+    return len(axes(field.chart.name, len(field.corners)))
+
+
+def left(sampler: Method, points: Points) -> int:
+    """The most points that a sampler may still ask for, given those that are there."""
+    count = cast("Callable[[Points], int]", find("sample", sampler.name, function="left"))
+    return count(points, **sampler.kwargs())
 
 
 def has_window(chart: str) -> bool:

@@ -40,6 +40,11 @@ class Points:
         return replace(self, coords=np.concatenate([self.coords, coords]), values=np.concatenate([self.values, values]))
 
 
+def no_points(dimension: int) -> Points:
+    """What is known of a field before anybody measured it."""
+    return Points(np.empty((0, dimension)), np.empty((0, 0, 0)), np.empty(0))
+
+
 def rounded(coords: Array) -> Array:
     """Coordinates as they are stored and compared: 12 decimals, no negative zero, so that 0.1 + 0.2 is 0.3."""
     return np.round(np.asarray(coords, dtype=np.float64), 12) + 0.0

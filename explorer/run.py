@@ -21,7 +21,7 @@ from explorer.errors import Stopped
 from explorer.execute import Execute, Executor, local
 from explorer.matching import Progress, quiet
 from explorer.plan import Took
-from explorer.points import Array, Points
+from explorer.points import Array, no_points
 from explorer.problem import Problem
 from explorer.realise import file_of, realise
 from explorer.shards import bytes_at
@@ -49,7 +49,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     field, options = run.field, run.sampler.kwargs()
     ask = cast("Callable[..., Array]", methods.find("sample", run.sampler.name))
     place = cast("Callable[..., Array]", methods.find("chart", field.chart.name))
-    total = left(run, Points(np.empty((0, len(methods.axes(field.chart.name, len(field.corners))))), np.empty((0, 0, 0)), np.empty(0)))
+    total = methods.left(run.sampler, no_points(methods.dimension(field)))
     executor: Executor | None = None
     fresh, spent = 0, 0.0
     if store.field(field.id) is None:
@@ -68,7 +68,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     while True:
         width = executor.width if executor else 1
         if not len(ahead):
-            ahead, rest = ask(points, max(AHEAD, width) if blind else width, **options), left(run, points)
+            ahead, rest = ask(points, max(AHEAD, width) if blind else width, **options), methods.left(run.sampler, points)
         if not report(total - rest, total, fresh, ""):
             return False
         if not len(ahead):
@@ -128,12 +128,6 @@ def corners_of(field: Field, store: RunStore, home: Path, *, device: str = "cpu"
             checkpoint.finite(streamed, recipe.name or file.name)
         corners.append(streamed if streamed is not None else realise(recipe, store, home, device=device, progress=progress))
     return corners
-
-
-def left(run: Run, points: Points) -> int:
-    """The most points a run may still ask for, given those that are there."""
-    count = cast("Callable[..., int]", methods.find("sample", run.sampler.name, function="left"))
-    return count(points, **run.sampler.kwargs())
 
 
 def open_field(

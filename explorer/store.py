@@ -19,10 +19,11 @@ from typing import cast
 
 import numpy as np
 
+from explorer import methods
 from explorer.alive import alive
 from explorer.database import Database
 from explorer.facts import Facts, FieldFacts, Serving
-from explorer.points import Array, Points, rounded
+from explorer.points import Array, Points, no_points, rounded
 from explorer.spec import Field, Json, Run, Spec, Wish
 from explorer.status import State, Status
 
@@ -76,6 +77,11 @@ class RunStore(Database):
         self.clock = clock
         self.roots = roots
         self._known: dict[str, tuple[tuple[object, ...], float]] = {}  # of every field: its kind, and the items of a point
+
+    @classmethod
+    def within(cls, home: Path, *, roots: Sequence[str] | None = None) -> RunStore:
+        """The store of a home folder (explorer.places)."""
+        return cls(home / "store.sqlite", roots=roots)
 
     # --- wishes -------------------------------------------------------------------------------------------------------
 
@@ -222,7 +228,7 @@ class RunStore(Database):
         """The points of a field that came after a sequence number, and the last number seen. `bare`: without values, which then are (K, 0, 0)."""
         row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
         if row is None:
-            return Points(np.empty((0, 1)), np.empty((0, 0, 0)), np.empty(0)), after
+            return no_points(1), after
         shape, counts = cast("list[int]", json.loads(row[0])), _array(row[1])
         if bare:
             shape = [0, 0]
@@ -230,7 +236,7 @@ class RunStore(Database):
         rows = self._db.execute(f"SELECT seq, coords, {value} FROM point WHERE field = ? AND seq > ? ORDER BY seq", (field_id, after)).fetchall()
         if not rows:
             spec = Field.from_json(json.loads(self._db.execute("SELECT spec FROM field WHERE id = ?", (field_id,)).fetchone()[0]))
-            return Points(np.empty((0, _dimension(spec))), np.empty((0, *shape)), counts), after
+            return Points(np.empty((0, methods.dimension(spec))), np.empty((0, *shape)), counts), after
         coords = np.stack([_array(c) for _, c, _ in rows])
         values = np.empty((len(rows), 0, 0)) if bare else np.stack([_array(v).reshape(shape) for _, _, v in rows])
         return Points(coords, values, counts), rows[-1][0]
@@ -379,12 +385,6 @@ class RunStore(Database):
 
 def _listed(roots: Sequence[str] | None) -> str | None:
     return None if roots is None else json.dumps(list(roots))
-
-
-def _dimension(field: Field) -> int:
-    from explorer.methods import axes
-
-    return len(axes(field.chart.name, len(field.corners)))
 
 
 def _kind(field: Field) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,25 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
     )
     if caution:
         out.print(caution, style="yellow", highlight=False)
+
+
+def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> None:
+    """A measured path: its picture into a file, and its barriers on the console or as JSON."""
+    from explorer.figures import curve as curve_figure
+    from explorer.figures.line import told
+
+    if html is not None:
+        html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
+    if as_json:
+        print(json.dumps(line_json(line), indent=2))
+    else:
+        field = line.run.field
+        print_barriers(
+            [line.barrier(metric) for metric in told(field)],
+            f"{title} · {field.problem.name} · {field.split} split",
+            field.problem,
+            caution=line.caution(),
+        )
 
 
 def line_json(line: Line) -> dict[str, object]:

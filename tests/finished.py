@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from explorer import methods, stability
 from explorer.api import loaded
 from explorer.spec import Attack, Fused, Look, Study, Trained
+from explorer.store import RunStore
 from explorer.ui import compare, compare_studies, landscape_form, many, model_view, paths_form, paths_plane, soup_simplex
 from explorer.ui.align_form import Comparison as Alignment
 from explorer.ui.compare_form import Comparison, Entry
 from explorer.ui.soup_kitchen import Kitchen
 from explorer.ui.trajectories import Trajectory
+from explorer.worker import Worker
+
+
+def work_off(tiny, home: Path) -> dict[str, list]:
+    """The same wishes, worked off into a folder."""
+    store, asked = RunStore.within(home), wishes(tiny)
+    for wish in (w for each in asked.values() for w in each):
+        store.want(wish)
+    Worker(store, home).work_off()
+    return asked
 
 
 def wishes(tiny) -> dict[str, list]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +26,7 @@ from explorer.commands.arguments import (
     TrustOption,
 )
 from explorer.commands.terminal import free, progress_bar, refusals
-from explorer.told import line_json, print_barriers
+from explorer.told import tell_line
 
 
 def barrier(
@@ -53,8 +52,6 @@ def barrier(
         free(html)
         from explorer import api
         from explorer.devices import device_for
-        from explorer.figures import curve as curve_figure
-        from explorer.figures.line import told
 
         with progress_bar("Measuring", quiet=as_json) as report:
             line = api.interpolate(
@@ -72,11 +69,4 @@ def barrier(
                 home=home,
                 device=device_for(device),
             )
-        found = [line.barrier(metric) for metric in told(line.run.field)]
-        if html is not None:
-            html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
-        if as_json:
-            print(json.dumps(line_json(line), indent=2))
-        else:
-            title = f"{a.name} → {b.name} · {line.run.field.problem.name} · {split.value} split"
-            print_barriers(found, title, line.run.field.problem, caution=line.caution())
+        tell_line(line, f"{a.name} → {b.name}", html=html, as_json=as_json)

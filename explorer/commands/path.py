@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +27,7 @@ from explorer.commands.arguments import (
 )
 from explorer.commands.terminal import free, given_options, progress_bar, refusals
 from explorer.errors import Refused
-from explorer.told import line_json, print_barriers, print_methods
+from explorer.told import print_methods, tell_line
 
 
 def path(
@@ -60,8 +59,6 @@ def path(
         if a is None or b is None:
             raise Refused("Two checkpoints are wanted, for the ends of the path. Name another one.")
         from explorer.devices import device_for
-        from explorer.figures import curve as curve_figure
-        from explorer.figures.line import told
 
         with progress_bar("Training the path", quiet=as_json) as report:
             line = api.connect(
@@ -79,15 +76,4 @@ def path(
                 home=home,
                 device=device_for(device),
             )
-        found = [line.barrier(metric) for metric in told(line.run.field)]
-        if html is not None:
-            html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
-        if as_json:
-            print(json.dumps(line_json(line), indent=2))
-        else:
-            print_barriers(
-                found,
-                f"{a.name} → {b.name} · {method} · {line.run.field.problem.name} · {split.value} split",
-                line.run.field.problem,
-                caution=line.caution(),
-            )
+        tell_line(line, f"{a.name} → {b.name} · {method}", html=html, as_json=as_json)

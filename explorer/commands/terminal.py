@@ -39,7 +39,7 @@ def progress_bar(title: str, *, quiet: bool = False) -> Generator[Callable[[int,
 
 
 def store_of(home: Path | None) -> RunStore:
-    return RunStore(places.home(home) / "store.sqlite")
+    return RunStore.within(places.home(home))
 
 
 def free(file: Path | None) -> None:

@@ -27,12 +27,12 @@ def worker(
     from explorer.worker import Worker, serve_fleet
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    path = store or places.home() / "store.sqlite"
+    kept = RunStore(store) if store else RunStore.within(places.home())
     with refusals():
         if not ray:
-            Worker(RunStore(path), path.parent, device=device_for(device)).serve(idle_s=idle)
+            Worker(kept, kept.path.parent, device=device_for(device)).serve(idle_s=idle)
             return
         from explorer.execute.ray import fleet
 
         with fleet(ray) as found:
-            serve_fleet(RunStore(path), path.parent, found, device=device_for(device), idle_s=idle)
+            serve_fleet(kept, kept.path.parent, found, device=device_for(device), idle_s=idle)

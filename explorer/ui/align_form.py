@@ -11,7 +11,7 @@ from explorer.errors import Refused
 from explorer.spec import Aligned, Buffers, Field, Make, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.store import RunStore
 from explorer.ui import costs, forms
-from explorer.ui.families import choices, families, family_of, index_of, key_of, of_problem, related
+from explorer.ui.families import begin_at, choices, families, family_of, key_of, of_problem, related
 from explorer.ui.line_form import BUFFERS, SPLITS
 
 FIRST = "weight_matching"
@@ -95,7 +95,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
             reference = st.selectbox(
                 "Reference (stays as it is)",
                 names,
-                index=index_of(names, start[0] if start else "", 0),
+                index=begin_at(names, start[:1] or [""])[0],
                 format_func=lambda k: family.label(k, models),
                 key=f"{key}-a-{family.key}",
             )

@@ -174,6 +174,7 @@ def _table(comparison: Comparison, known: list[Seen]) -> None:
         placeholder="",
         column_config={
             "model": st.column_config.TextColumn(width="medium"),
+            "": st.column_config.TextColumn("kind", width=110),
             f"val {by.title}": st.column_config.NumberColumn(format=f"%{by.form}", help="Where a choice is made."),
             "indistinguishable from the best": st.column_config.CheckboxColumn(
                 help=f"Its test {by.metric} minus that of the model with the lowest validation {by.metric} may be 0 or less: the paired 95 % interval says so."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def family_of(store: RunStore, every: list[Family], key: str, default: int = 0) 
     return next(own, next(offered, default))
 
 
-def index_of(options: list[str], wanted: str, default: int) -> int:
-    """Where a form's selection begins."""
-    return options.index(wanted) if wanted in options else min(default, len(options) - 1)
+def begin_at(options: list[str], wanted: Sequence[str]) -> list[int]:
+    """Where a form's selections begin: each at what is wanted, or where that is not there at the first option at which none of them stands."""
+    found = [options.index(w) if w in options else None for w in wanted]
+    free = iter([i for i in range(len(options)) if i not in found])
+    return [next(free, len(options) - 1) if i is None else i for i in found]

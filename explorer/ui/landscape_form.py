@@ -14,7 +14,7 @@ from explorer.metrics import field_for
 from explorer.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
 from explorer.store import RunStore
 from explorer.ui import costs, forms, losses, precision
-from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
+from explorer.ui.families import Family, begin_at, choices, families, family_of, key_of
 from explorer.ui.triangle import lattice
 
 COARSE = 17  # points along each side of the first picture; each finer one is nested in the next
@@ -112,7 +112,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         one, two, go = st.columns([70, 168, 36], vertical_alignment="bottom")
         below = st.container()
         with one:
-            start = [key_of(c) for c in corners] or [st.query_params.get("a", "")]
+            start = [key_of(c) for c in corners] or [st.query_params.get(name, "") for name in "abc"]
             here = family_of(store, every, start[0])
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
@@ -171,12 +171,15 @@ def _models(family: Family, models: dict[str, Recipe], kind: str, start: list[st
         return [models[k] for k in chosen]
     wanted: list[Recipe] = []
     names = {AROUND: ("Model",), TOWARDS: ("From", "Towards", "And towards")}.get(kind, ("A", "B", "C"))
-    for i, (column, label) in enumerate(zip(st.columns(len(names)), names, strict=True)):
+    begin = begin_at(keys, [*start[: len(names)], *[""] * (len(names) - len(start))])
+    for column, label, first in zip(st.columns(len(names)), names, begin, strict=True):
         with column:
-            first = index_of(keys, start[i] if i < len(start) else "", i)
             chosen = st.selectbox(label, keys, index=first, format_func=lambda k: family.label(k, models), key=f"{own}-{kind}-{label}")
             wanted.append(models[chosen])
-    return wanted if len({key_of(m) for m in wanted}) == len(wanted) else []
+    if len({key_of(m) for m in wanted}) < len(wanted):
+        st.caption(":material/info: The same model stands here twice. A plane wants different ones.")
+        return []
+    return wanted
 
 
 def _around(problem: ProblemSpec, model: Recipe, shown: Run | None, key: str) -> list[Run]:

@@ -10,7 +10,7 @@ from explorer.spec import Buffers, Field, Run, SplitName
 from explorer.status import Status
 from explorer.store import RunStore
 from explorer.ui import costs, forms, losses, precision, samples
-from explorer.ui.families import Family, choices, families, family_of, index_of, key_of
+from explorer.ui.families import Family, begin_at, choices, families, family_of, key_of
 
 SPLITS: dict[SplitName, str] = {
     "test": "test: what is reported",
@@ -46,11 +46,12 @@ def form(store: RunStore, status: Status | None) -> Run | None:
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
         options = list(models)
+        at_a, at_b = begin_at(options, (start_a, start_b))
         with second:
             a = st.selectbox(
                 "A, at t = 0",
                 options,
-                index=index_of(options, start_a, 0),
+                index=at_a,
                 format_func=lambda d: family.label(d, models),
                 key=f"{key}-a-{family.key}",
             )
@@ -58,7 +59,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
             b = st.selectbox(
                 "B, at t = 1",
                 options,
-                index=index_of(options, start_b, 1),
+                index=at_b,
                 format_func=lambda d: family.label(d, models),
                 key=f"{key}-b-{family.key}",
             )

@@ -127,9 +127,12 @@ def _progress(store: RunStore, status: Status) -> None:
 
 def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, points: Points) -> None:
     if found is None:
-        st.metric("Barrier", "…", help="Both ends have to be measured first.")
-        if len(points) and not len(points.sorted().coords) < 2:
-            _diverged_end(field, points)
+        if {0.0, 1.0} <= set(points.coords[:, 0]):
+            st.error(
+                "An end of the line has no finite loss, so there is no straight line to compare with. Check that checkpoint.", icon=":material/error:"
+            )
+        else:
+            st.metric("Barrier", "…", help="Both ends have to be measured first.")
         return
     scale, unit = units.scale(metric), units.of_gap(field.problem, metric)
     value, low, high = found.height.parts(scale=scale)
@@ -163,7 +166,7 @@ def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
     alone = known.facts.get("alone") if known else None
     if known is None or not isinstance(alone, list):
         return
-    index, scale = field.metrics.index(metric), 100.0 if metric == "error" else 1.0
+    index, scale = field.metrics.index(metric), units.scale(metric)
     t, mean = points.coords[:, 0], points.means()[:, index]
     for end, name, plain in zip((0.0, 1.0), line.names(field), alone, strict=True):
         here = mean[t == end]
@@ -178,14 +181,6 @@ def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
     if isinstance(recalibrated, list) and field.buffers == "recalibrate":
         values = ", ".join(f"{scale * float(str(row[index])):.4g}" for row in recalibrated if isinstance(row, list))
         st.caption(f"The ends keep their own batch-norm statistics; recalibrated as the points between them are, they would have {values}.")
-
-
-def _diverged_end(field: Field, points: Points) -> None:
-    t = points.coords[:, 0]
-    if (t == 0).any() and (t == 1).any():
-        st.error(
-            "An end of the line has no finite loss, so there is no straight line to compare with. Check that checkpoint.", icon=":material/error:"
-        )
 
 
 def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:

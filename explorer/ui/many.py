@@ -165,7 +165,7 @@ def _seen(store: RunStore, pairs: list[Pair], metric: str) -> Seen:
     points = {pair: store.points(pair.run.field.id)[0] for pair in pairs}
     models = list(dict.fromkeys(m for pair in pairs for m in (pair.a, pair.b)))
     found = {pair: _barrier(pair, points[pair], metric) for pair in pairs}
-    scale = 100.0 if metric == "error" else 1.0
+    scale = units.scale(metric)
     kinds = [kind for kind in (False, True) if any(pair.aligned == kind for pair in pairs)]
     heights = {kind: _matrix([p for p in pairs if p.aligned == kind], found, models) * scale for kind in kinds}
     return Seen(pairs, points, found, models, heights, metric)

@@ -15,7 +15,7 @@ from explorer.errors import Refused
 from explorer.spec import Aligned, Connected, Field, Method, Precision, ProblemSpec, Recipe, Run
 from explorer.store import RunStore
 from explorer.ui import costs, forms, precision
-from explorer.ui.families import choices, families, family_of, index_of, key_of
+from explorer.ui.families import begin_at, choices, families, family_of, key_of
 
 STRAIGHT, ALIGNED = "straight line", "straight line after weight matching"
 FIRST = (STRAIGHT, "bezier")
@@ -130,14 +130,11 @@ def choose_ends(store: RunStore, shown: list[Field], *, key: str) -> Ends | None
         family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
     models = choices(store, family, every)
     keys = list(models)
+    at_a, at_b = begin_at(keys, start)
     with two:
-        a = st.selectbox(
-            "A, at t = 0", keys, index=index_of(keys, start[0], 0), format_func=lambda k: family.label(k, models), key=f"{key}-a-{family.key}"
-        )
+        a = st.selectbox("A, at t = 0", keys, index=at_a, format_func=lambda k: family.label(k, models), key=f"{key}-a-{family.key}")
     with three:
-        b = st.selectbox(
-            "B, at t = 1", keys, index=index_of(keys, start[1], 1), format_func=lambda k: family.label(k, models), key=f"{key}-b-{family.key}"
-        )
+        b = st.selectbox("B, at t = 1", keys, index=at_b, format_func=lambda k: family.label(k, models), key=f"{key}-b-{family.key}")
     return Ends(family.problem, models[a], models[b], aside)
 
 

@@ -13,7 +13,7 @@ from explorer import arc, methods
 from explorer.arc import Place
 from explorer.confirm import mark
 from explorer.errors import Refused
-from explorer.figures import line
+from explorer.figures import line, units
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Trace, surface
 from explorer.frame import Frame, Window, around, closest
@@ -75,7 +75,7 @@ def draw(
     points, _ = store.points(field.id)
     fine = store.status(runs(chosen)[1].id)
     size = FINE if fine is not None else COARSE
-    grid = surface(points, field.metrics.index(metric), there, size, scale=100.0 if metric == "error" else 1.0)
+    grid = surface(points, field.metrics.index(metric), there, size, scale=units.scale(metric))
     markers = [
         Marker(corner.name or corner.id, float(x), float(y), float(out))
         for corner, (x, y), out in zip(field.corners, there.frame.corners, there.frame.outside, strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -12,22 +11,23 @@ import streamlit as st
 
 from explorer import arc, glossary, methods, places
 from explorer.arc import Place
-from explorer.confirm import Confirmed, is_preview, mark
+from explorer.confirm import is_preview, mark
 from explorer.figures import curve as curve_figure
 from explorer.figures import line, units
 from explorer.figures.curve import Curve
 from explorer.frame import Window
 from explorer.points import Points
-from explorer.spec import Aligned, Connected, Field, Recipe, Run
-from explorer.statistics import Estimate, barrier, highest, path_mean
+from explorer.spec import Connected, Field, Run
+from explorer.statistics import barrier, highest, path_mean
 from explorer.store import RunStore
-from explorer.ui import address, bridge_view, code, paths_form, paths_plane, precision, shell
+from explorer.ui import address, bridge_view, paths_form, paths_plane, precision, shell
 from explorer.ui.actions import actions
 from explorer.ui.curve import curve
 from explorer.ui.families import key_of
 from explorer.ui.live import live
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.paths_form import Way, trained
+from explorer.ui.paths_takeaway import program, words
 from explorer.ui.plane import Spot
 from explorer.ui.several import asked_runs, begin, progress, want
 
@@ -283,18 +283,14 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
     return {
         "way": way.name + (" (in training)" if stage else "") + mark(field),
         units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
-        units.titled("maximum", unit): _text(highest(judged, index), scale),
-        f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": _text(found.height, scale),
-        units.titled("mean along the way", unit): "" if is_preview(field) else _text(mean, scale),
+        units.titled("maximum", unit): highest(judged, index).told(scale=scale),
+        f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.told(scale=scale),
+        units.titled("mean along the way", unit): "" if is_preview(field) else mean.told(scale=scale),
         "length": f"{whole:.4g}",
         "× the distance": f"{whole / straight:.3f}" if straight else "",
         "points": len(points),
         "widest gap": f"{np.diff(np.sort(points.coords[:, 0])).max():.3g}",
     }
-
-
-def _text(e: Estimate, scale: float) -> str:
-    return e.told(scale=scale)
 
 
 def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length: bool) -> None:
@@ -347,60 +343,6 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
         link=address.link("paths"),
         more=dense,
     )
-
-
-def words(measured: Sequence[tuple[Way, Points]], metric: str, again: Mapping[str, Confirmed | None]) -> str:
-    """Each way in a sentence, and what none of them can show. again: of previews, what was measured in float32."""
-    scale = units.scale(metric)
-    said: list[str] = []
-    for way, every in measured:
-        points = line.quoted(way.run.field, every, again[way.name])
-        caution = f" {line.caution(way.run.field, again[way.name])}" if is_preview(way.run.field) else ""
-        if not len(points):
-            said.append(f"- **{way.name}**:{caution}")
-            continue
-        index = way.run.field.metrics.index(metric)
-        top, found = highest(points, index), barrier(points, index, name=metric)
-        climbs = "" if found is None else "; above the straight line between the ends it rises by " + _text(found.height, scale)
-        none = "" if found is None or found.split_half.low > 0 else ", which does not exclude none"
-        said.append(
-            f"- **{way.name}**: the highest {metric} is {_text(top, scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
-        )
-    return "\n".join(said) + (
-        "\n\nA trained way was bent on the train split and is judged here on another one. Intervals are 95 %, of the evaluation samples, not of training seeds;"
-        " between two measured points a rise may hide. That no low way was found does not show that there is none."
-    )
-
-
-def program(ways: Sequence[Way]) -> str:
-    """Python that trains and measures the ways again."""
-    first = ways[0].run
-    kinds = [(w.run.field, w.run.sampler) for w in ways]
-    asked = {(f.problem, f.split, f.samples, f.buffers, f.attack, f.precision, sampler) for f, sampler in kinds}
-    if len(asked) > 1 or first.field.attack is not None:
-        return code.program(code.runs({w.name: w.run for w in ways}) + "for name, found in measured.items():\n    print(name, barrier(found))")
-    a, b = (_end(first.field, k) for k in (0, -1))
-    calls = "".join(f"    {w.name!r}: {_call(w.run.field)},\n" for w in ways)
-    return code.program(
-        f"a, b = {code.model(a)}, {code.model(b)}\n{code.how(first)}"
-        f'ways = {{\n{calls}}}\nfor name, way in ways.items():\n    print(name, way.barrier("loss"))'
-    )
-
-
-def _end(field: Field, k: int) -> Recipe:
-    """A model as it was before it was aligned."""
-    corner = field.corners[k]
-    return corner.models[corner.which] if isinstance(corner, Aligned) else corner
-
-
-def _call(field: Field) -> str:
-    made = next((c for c in field.corners if isinstance(c, Connected)), None)
-    if made is not None:
-        return f"connect(a, b, method={made.method.name!r}, method_options={made.method.kwargs()!r}, **how)"
-    aligned = next((c for c in field.corners if isinstance(c, Aligned)), None)
-    if aligned is None:
-        return "interpolate(a, b, **how)"
-    return f"align(a, b, method={aligned.method.name!r}, method_options={aligned.method.kwargs()!r}, **how).pairs[0].after"
 
 
 def _dense(way: Way) -> Run:

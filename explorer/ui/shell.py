@@ -140,7 +140,7 @@ def store() -> RunStore:
 
 @st.cache_resource(show_spinner=False)
 def _store(home: Path) -> RunStore:
-    opened = RunStore(home / "store.sqlite", roots=roots.named())
+    opened = RunStore.within(home, roots=roots.named())
     hire(opened, home)  # it loads torch while the first page is being read
     if (shipped := places.root() / "sample_models" / "samples.sqlite").is_file():
         opened.absorb(shipped)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -10,40 +9,25 @@ import pandas as pd
 import streamlit as st
 
 from explorer import glossary, methods, places
-from explorer.errors import Refused
-from explorer.figures import landscape, line, units
-from explorer.figures.curve import PALETTE
-from explorer.figures.plane import Marker, Trace, surface
-from explorer.frame import Window
+from explorer.figures import line, units
 from explorer.points import Array, Points
-from explorer.spec import Make, Method, Trained
+from explorer.spec import Make, Trained
 from explorer.statistics import band, difference, level
 from explorer.status import duration
 from explorer.store import RunStore
-from explorer.ui import address, patience, shell, train_more
+from explorer.ui import patience, shell, train_more, train_plane
 from explorer.ui.curve import Curve, curve
 from explorer.ui.landscape_form import COARSE
 from explorer.ui.live import live
-from explorer.ui.model_view import inspect, model_at, pick_active
-from explorer.ui.plane import Spot, plane
-from explorer.ui.plane_corner import plane_corner
+from explorer.ui.model_view import model_at, pick_active
 from explorer.ui.several import active, progress
+from explorer.ui.train_plane import asked
 from explorer.ui.train_takeaway import keep, links, takeaway
-from explorer.ui.trajectories import Task, Trajectory, values_at
+from explorer.ui.trajectories import Average, Task, Trajectory, averages_of, values_at
 
 POLL_S = 0.5
 LESS = "less the last's"
 STAGES = 8  # pictures of a training that is not finished
-
-
-@dataclass(frozen=True)
-class Average:
-    """What is known of one average: its rows after each snapshot, and its values there on the validation split."""
-
-    name: str
-    way: Method
-    rows: Array
-    values: Points | None
 
 
 def show(store: RunStore, whole: Trajectory) -> None:
@@ -55,7 +39,7 @@ def show(store: RunStore, whole: Trajectory) -> None:
     live(_live, every=POLL_S, busy=busy)(store, whole, metric, busy)
     val, test = (store.points(whole.field(split).id)[0] for split in ("val", "test"))
     if len(val) and (drawn := _drawn_curves(whole, val, metric)):
-        words = _words(whole, _averages(whole, val), val, test) or "The averages are not measured on the test split yet."
+        words = _words(whole, averages_of(whole, val), val, test) or "The averages are not measured on the test split yet."
         takeaway(store, whole, drawn, metric, key=_key(whole, metric), x_title=_x_title(whole), words=words)
     with st.expander("What these averages are", icon=":material/menu_book:"):
         first = whole.models[0]
@@ -66,21 +50,12 @@ def show(store: RunStore, whole: Trajectory) -> None:
 
 
 def _busy(store: RunStore, whole: Trajectory) -> bool:
-    if (at := _asked()) is not None and pick_active(store, whole.plane().field, at):
+    if (at := asked()) is not None and pick_active(store, whole.plane().field, at):
         return True
     wishes = [whole.plane().id, *(Make(whole.fused(way)).id for way in whole.ways), *train_more.wishes(whole)]
     if (report := _report(store, whole)) is not None:
         wishes.append(report.run.id)
     return active(store, whole.tasks()) or any(s is not None and s.active for s in map(store.status, wishes))
-
-
-def _asked() -> tuple[float, float] | None:
-    """The picked place of the plane, from the address."""
-    try:
-        u, v = (float(part) for part in (address.get("at") or "").split(","))
-    except ValueError:
-        return None
-    return (u, v) if np.isfinite([u, v]).all() else None
 
 
 def _report(store: RunStore, whole: Trajectory) -> Task | None:
@@ -100,7 +75,7 @@ def _live(store: RunStore, whole: Trajectory, metric: str, was_busy: bool) -> No
     if not measuring and all((s := store.status(t.run.id)) is not None and s.state == "done" for t in whole.tasks()):
         _finished(store, whole, metric)
     elif there is not None and there is not whole:
-        _plane(store, there, metric, live=True)
+        train_plane.draw(store, there, metric, live=True)
     if was_busy != busy or busy != _busy(store, whole):
         st.rerun()
     if busy:
@@ -125,18 +100,10 @@ def _stage(store: RunStore, whole: Trajectory) -> Trajectory | None:
     return next((t for k in reversed(sizes) if store.field((t := whole.begun(k)).field("val").id) is not None), None)
 
 
-def _averages(there: Trajectory, points: Points) -> list[Average]:
-    found: list[Average] = []
-    for way in there.ways:
-        rows = there.rows(way, points)
-        found.append(Average(cast("str", way["average"]).upper(), way, rows, values_at(points, rows) if len(rows) else None))
-    return found
-
-
 def _drawn_curves(there: Trajectory, points: Points, metric: str) -> list[Curve]:
     """The snapshots and their averages over the training, as far as they are measured."""
     field = there.field("val")
-    index, scale = field.metrics.index(metric), 100.0 if metric == "error" else 1.0
+    index, scale = field.metrics.index(metric), units.scale(metric)
     drawn: list[Curve] = []
     for member in range(there.members):
         rows = np.eye(len(there.models))[member :: there.members]
@@ -145,7 +112,7 @@ def _drawn_curves(there: Trajectory, points: Points, metric: str) -> list[Curve]
             drawn.append(
                 _curve("snapshots" if there.members == 1 else f"network {member + 1}", x, own, index, scale, ghost=member > 0, banded=member == 0)
             )
-    for average in _averages(there, points):
+    for average in averages_of(there, points):
         x, own = _known(points, average.rows, there.epochs)
         if own is not None:
             drawn.append(_curve(average.name, x, own, index, scale))
@@ -207,23 +174,23 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         _ask_plane(store, whole)
-        _plane(store, whole, metric, live=False)
+        train_plane.draw(store, whole, metric, live=False)
     val, _ = store.points(whole.field("val").id)
     test, _ = store.points(report.run.field.id)
-    found = _averages(whole, val)
+    found = averages_of(whole, val)
     with right:
         if (words := _words(whole, found, val, test)) is not None:
             st.markdown(words)
         else:
             st.caption("Measuring on the test split…")
         links(store, whole)
-    if (at := _asked()) is not None and store.field(whole.plane().field.id) is not None:
+    if (at := asked()) is not None and store.field(whole.plane().field.id) is not None:
         model_at(store, whole.plane().field, at, store.points(whole.plane().field.id)[0])
     _table(whole, found, val, test)
     keep(store, whole)
     train_more.show(store, whole)
     with st.expander("Every snapshot: its own loss, and how far from the plane", icon=":material/timeline:"):
-        _snapshots(store, whole, val, metric)
+        train_plane.snapshots(store, whole, val, metric)
 
 
 def _ask_plane(store: RunStore, whole: Trajectory) -> None:
@@ -301,115 +268,3 @@ def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -
                 " measured anew."
             )
         )
-
-
-def _plane(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None:
-    """The way through the plane that is closest to the snapshots; while the training goes on, without colours."""
-    run = there.plane()
-    facts = store.field(there.field("val").id)
-    if facts is None or len(there.models) < 3:
-        return
-    try:
-        window = cast("Window", methods.find("chart", "plane", function="window")(facts.gram, **run.field.chart.kwargs()))
-    except Refused:
-        st.caption("The snapshots lie on one line, so there is no plane of theirs to draw.")
-        return
-    points, _ = store.points(run.field.id)
-    if live and not len(points):
-        points = Points(np.empty((0, 2)), np.empty((0, 2, len(facts.counts))), facts.counts)
-    scale = 100.0 if metric == "error" else 1.0
-    grid = surface(points, run.field.metrics.index(metric), window, COARSE, scale=scale)
-    val, _ = store.points(there.field("val").id)
-    markers, traces = _drawn(there, window, facts.gram, val)
-
-    def picked(spot: Spot) -> None:
-        u, v = (round(float(c), 4) for c in window.coords(np.array([spot.x, spot.y])))
-        address.put(at=f"{u:g},{v:g}")
-        inspect(store, run.field, (u, v))
-
-    at = _asked()
-    x, y = window.places(np.array(at)) if at is not None else (0.0, 0.0)
-    title = f"The snapshots and their averages in the plane closest to them, over the test {metric}."
-    caption = "Everything lies beside this plane; how far, the table of snapshots says. " + "; ".join(
-        f"{m.name} {m.outside:.3g} away" for m in markers if m.outside > 0
-    )
-    plane(
-        grid,
-        markers,
-        traces,
-        key=(key := f"train-plane-{run.id}"),
-        z_title=line.y_title(run.field, metric),
-        alt=title,
-        unit="epoch",
-        pick=(float(x), float(y)) if at is not None else None,
-        on_pick=None if live else picked,
-        log=metric == "loss",
-        height=460,
-        caption=caption,
-    )
-    if not live and len(points):
-        plane_corner(run, grid, markers, traces, key=key, metric=metric, title=title, footnote=caption)
-
-
-def _drawn(there: Trajectory, window: Window, gram: Array, val: Points) -> tuple[list[Marker], list[Trace]]:
-    frame, p = window.frame, there.members
-    traces = [
-        Trace("snapshots" if p == 1 else f"network {k + 1}", PALETTE[k % len(PALETTE)], there.epochs, *frame.corners[k::p].T)
-        for k in range(min(p, len(PALETTE)))
-    ]
-    markers = [
-        Marker(
-            "last snapshot" if p == 1 else f"network {k + 1}",
-            float(frame.corners[k - p, 0]),
-            float(frame.corners[k - p, 1]),
-            float(frame.outside[k - p]),
-        )
-        for k in range(p)
-    ]
-    for i, average in enumerate(_averages(there, val)):
-        if len(average.rows):
-            x, y = frame.places(average.rows).T
-            traces.append(Trace(average.name, PALETTE[(p + i) % len(PALETTE)], there.epochs, x, y))
-            markers.append(
-                Marker(average.name, float(x[-1]), float(y[-1]), float(outside(gram, average.rows[-1:], frame.places(average.rows[-1:]))[0]))
-            )
-    return markers, traces
-
-
-def outside(gram: Array, rows: Array, at: Array) -> Array:
-    """How far mixtures lie from a plane through the corners' mean, from their places in it: (K,)."""
-    away = rows - 1 / len(gram)
-    square = np.einsum("ki,ij,kj->k", away, gram, away) - (at**2).sum(axis=1)
-    return np.sqrt(np.maximum(square, 0.0))
-
-
-def _snapshots(store: RunStore, whole: Trajectory, val: Points, metric: str) -> None:
-    run = whole.plane()
-    facts, plane_points = store.field(whole.field("val").id), store.points(run.field.id)[0]
-    if facts is None or len(whole.models) < 3 or not len(plane_points):
-        st.caption("The plane is not measured yet.")
-        return
-    try:
-        window = cast("Window", methods.find("chart", "plane", function="window")(facts.gram, **run.field.chart.kwargs()))
-    except Refused:
-        return
-    index, scale = run.field.metrics.index(metric), 100.0 if metric == "error" else 1.0
-    grid = surface(plane_points, index, window, COARSE, scale=scale)
-    names = [m.name or m.id for m in whole.models]
-    rows = np.eye(len(names))
-    found = [a for a in _averages(whole, val) if len(a.rows)]
-    rows = np.concatenate([rows, *(a.rows[-1:] for a in found)])
-    at = window.frame.places(rows)
-    own = [float("nan") if (v := values_at(val, row[None])) is None else scale * float(v.means()[0, index]) for row in rows]
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "model": names + [a.name for a in found],
-                f"its own val {metric}": own,
-                f"test {metric} at its place in the plane": landscape.height(grid, at[:, 0], at[:, 1]),
-                "distance from the plane": outside(facts.gram, rows, at),
-            }
-        ),
-        hide_index=True,
-        column_config={"distance from the plane": st.column_config.NumberColumn(format="%.4g")},
-    )

@@ -128,3 +128,22 @@ def values_at(points: Points, rows: Array) -> Points | None:
     where = {row.tobytes(): i for i, row in enumerate(rounded(points.coords))}
     at = [where.get(row.tobytes(), -1) for row in rounded(rows)]
     return None if -1 in at else Points(points.coords[at], points.values[at], points.counts)
+
+
+@dataclass(frozen=True)
+class Average:
+    """What is known of one average: its rows after each snapshot, and its values there on the validation split."""
+
+    name: str
+    way: Method
+    rows: Array
+    values: Points | None
+
+
+def averages_of(there: Trajectory, points: Points) -> list[Average]:
+    """What is known of each average of a trajectory, given its points on the validation split."""
+    found: list[Average] = []
+    for way in there.ways:
+        rows = there.rows(way, points)
+        found.append(Average(cast("str", way["average"]).upper(), way, rows, values_at(points, rows) if len(rows) else None))
+    return found

@@ -8,10 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from explorer import places
-from explorer.store import RunStore
-from explorer.worker import Worker
 from tests.browser.axe import violations
-from tests.finished import wishes
+from tests.finished import work_off
 
 expect.set_options(timeout=60_000)
 
@@ -20,12 +18,7 @@ expect.set_options(timeout=60_000)
 def addresses(tiny, tmp_path_factory):
     """A folder in which everything was measured, and the pages that show it."""
     home = tmp_path_factory.mktemp("measured")
-    store = RunStore(home / "store.sqlite")
-    asked = wishes(tiny)
-    for wish in (w for each in asked.values() for w in each):
-        store.want(wish)
-    Worker(store, home).work_off()
-    return home, list(asked)
+    return home, list(work_off(tiny, home))
 
 
 @pytest.fixture

@@ -51,6 +51,11 @@ def words(app: AppTest) -> str:
     return "\n".join(str(getattr(e, "value", "")) + str(getattr(e, "label", "")) for kind in kinds for e in getattr(app, kind))
 
 
+def button(app: AppTest, label: str):
+    """The button with this label."""
+    return next(b for b in app.button if b.label == label)
+
+
 def click(app, kind, points):
     """Run the page as if the points of its one picture of this kind had been clicked."""
     (picture,) = app.get(kind)

@@ -7,10 +7,8 @@ import pytest
 
 from explorer import places
 from explorer.spec import Look
-from explorer.store import RunStore
 from explorer.ui import code
-from explorer.worker import Worker
-from tests.finished import wishes
+from tests.finished import work_off
 from tests.pages.conftest import words
 
 DRAWN = {"plotly_chart", "bidi_component", "vega_lite_chart", "deck_gl_json_chart"}
@@ -21,12 +19,7 @@ SHIPPED = ["home", "checkpoints", "interpolate"]
 def measured(tiny, tmp_path_factory):
     """A folder in which everything that the pages show was measured, and their addresses."""
     home = tmp_path_factory.mktemp("measured")
-    store = RunStore(home / "store.sqlite")
-    asked = wishes(tiny)
-    for wish in (w for each in asked.values() for w in each):
-        store.want(wish)
-    Worker(store, home).work_off()
-    return home, asked
+    return home, work_off(tiny, home)
 
 
 def nodes(tree):

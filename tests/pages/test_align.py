@@ -8,17 +8,12 @@ from explorer.problem import Problem
 from explorer.spec import Look, Make
 from explorer.train.sgd import train
 from explorer.ui.align_form import Comparison, shuffled
-from tests.pages.conftest import words
+from tests.pages.conftest import button, words
 
 
 def comparison(tiny, method="weight_matching", **options):
     """The two tiny checkpoints."""
     return Comparison(tiny.problem.spec, (loaded(tiny.a), loaded(tiny.b)), methods.method("align", method, options))
-
-
-def button(app, label):
-    """The button with this label."""
-    return next(b for b in app.button if b.label == label)
 
 
 def wished(store, found):

@@ -18,7 +18,7 @@ from explorer.ui import (
     line_view,
     many,
     paths_form,
-    paths_view,
+    paths_takeaway,
     soup,
     train_takeaway,
 )
@@ -49,14 +49,14 @@ def _previews(tiny):
     run, plane = tiny.run(precision="bfloat16"), _plane(tiny)[1][0]
     plane = replace(plane, field=replace(plane.field, precision="bfloat16"))
     way = paths_form._in("bfloat16", paths_form.straight(tiny.problem.spec, *ends))
-    return "\n".join([line_view.program(run), landscape_takeaway.program(plane), paths_view.program([way])]), [run, plane, way.run]
+    return "\n".join([line_view.program(run), landscape_takeaway.program(plane), paths_takeaway.program([way])]), [run, plane, way.run]
 
 
 def _ways(tiny):
     spec, a, b = tiny.problem.spec, loaded(tiny.a), loaded(tiny.b)
     curve = paths_form.trained(spec, a, b, methods.method("connect", "bezier", {"epochs": 1}))
     ways = [paths_form.straight(spec, a, b), paths_form.matched(spec, a, b), curve]
-    return paths_view.program(ways), [w.run for w in ways]
+    return paths_takeaway.program(ways), [w.run for w in ways]
 
 
 def _many(tiny):

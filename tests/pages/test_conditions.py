@@ -6,12 +6,7 @@ from explorer import methods
 from explorer.api import loaded
 from explorer.spec import Attack, Run
 from explorer.ui import conditions, paths_form
-from tests.pages.conftest import words
-
-
-def button(app, label):
-    """The button with this label."""
-    return next(b for b in app.button if b.label == label)
+from tests.pages.conftest import button, words
 
 
 def cases(tiny, *changes):

@@ -10,6 +10,7 @@ from explorer import checkpoint, methods
 from explorer.api import loaded
 from explorer.spec import Look
 from explorer.ui import landscape_form
+from explorer.ui.families import key_of
 from explorer.ui.triangle import lattice
 from tests.pages.conftest import click, words
 
@@ -127,6 +128,19 @@ def test_an_address_with_nonsense_leaves_a_page(visit, store, work, tiny):
     for query in ({"runs": "feed"}, {"at": "a,b"}, {"at": "0.5,0.5", "of": "7"}, {"at": "nan,inf"}):
         app = visit("landscape", **query)
         assert not app.exception
+
+
+def test_a_link_from_any_model_begins_a_plane_through_three(visit, store, work, tiny):
+    """Wherever that model stands among the others; the same model twice is said, and not drawn."""
+    for model in three(tiny, store, work):
+        app = visit("landscape", a=model.digest)
+        a, b, c = (next(s for s in app.selectbox if s.label == label) for label in "ABC")
+        assert a.value == key_of(model)
+        assert len({a.value, b.value, c.value}) == 3
+        assert not button(app, "Draw").disabled
+    b.select(a.value).run()
+    assert "stands here twice" in words(app)
+    assert button(app, "Draw").disabled
 
 
 def test_a_plane_without_labels_is_asked_for_in_the_form(visit, store, work, tiny):

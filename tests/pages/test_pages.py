@@ -9,7 +9,7 @@ from explorer.run import keep
 from explorer.spec import Loaded, Look, Run
 from explorer.store import RunStore
 from tests import hostile
-from tests.pages.conftest import words
+from tests.pages.conftest import button, words
 
 PAGES = ["home", "learn", "checkpoints", "align", "interpolate", "paths", "runs"]
 
@@ -324,11 +324,6 @@ def test_a_list_narrowed_to_finished_runs_rests_while_another_runs(visit, regist
     app.run()
     assert not app.exception
     assert "**a → b** · Tiny digits" in words(app)
-
-
-def button(app, label):
-    """The button with this label."""
-    return next(b for b in app.button if b.label == label)
 
 
 def test_a_line_without_labels_is_asked_for_in_the_form(visit, registered, store, work):

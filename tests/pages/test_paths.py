@@ -7,7 +7,7 @@ from explorer.api import loaded
 from explorer.run import keep
 from explorer.spec import Connected
 from explorer.ui import paths_form
-from tests.pages.conftest import words
+from tests.pages.conftest import button, words
 
 
 def ways(tiny, *names, **options):
@@ -17,11 +17,6 @@ def ways(tiny, *names, **options):
         paths_form.straight(spec, a, b),
         *(paths_form.trained(spec, a, b, methods.method("connect", n, {"epochs": 4, **options})) for n in names),
     ]
-
-
-def button(app, label):
-    """The button with this label."""
-    return next(b for b in app.button if b.label == label)
 
 
 def address(found):

@@ -15,12 +15,7 @@ from explorer.spec import Run
 from explorer.statistics import barrier, level
 from explorer.ui import landscape_form, landscape_takeaway, paths_form
 from explorer.ui.landscape_seen import Picture, Style, look
-from tests.pages.conftest import words
-
-
-def button(app, label):
-    """The button with this label."""
-    return next(b for b in app.button if b.label == label)
+from tests.pages.conftest import button, words
 
 
 def precision(app):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from explorer import checkpoint
-from tests.pages.conftest import words
+from tests.pages.conftest import button, words
 
 
 @pytest.fixture
@@ -29,10 +29,6 @@ def looked(visit, work, folder):
     next(b for b in app.button if b.label == "Look").click().run()
     work()
     return app.run()
-
-
-def button(app, label):
-    return next(b for b in app.button if b.label == label)
 
 
 def test_a_form_makes_strangers_known(visit, store, work, stranger):

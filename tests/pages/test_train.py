@@ -6,7 +6,7 @@ import pytest
 from explorer import methods
 from explorer.places import made_at
 from explorer.spec import Make, Trained
-from explorer.ui import patience, train_form, train_view
+from explorer.ui import patience, train_form, train_plane
 from explorer.ui.trajectories import Trajectory, values_at
 from tests.pages.conftest import words
 from tests.pages.test_landscape import button
@@ -179,8 +179,8 @@ def test_the_distance_from_the_plane_of_a_mixture():
     rows = np.array([[0.1, 0.2, 0.3, 0.4], [0, 0, 0, 1.0]])
     at = frame.places(rows)
     away = (rows - 0.25) @ corners
-    assert train_view.outside(gram, rows, at) == pytest.approx(np.sqrt((away**2).sum(1) - (at**2).sum(1)))
-    assert train_view.outside(gram, rows, at)[1] == pytest.approx(frame.outside[3])
+    assert train_plane.outside(gram, rows, at) == pytest.approx(np.sqrt((away**2).sum(1) - (at**2).sum(1)))
+    assert train_plane.outside(gram, rows, at)[1] == pytest.approx(frame.outside[3])
 
 
 def test_values_are_found_by_their_coordinates(store, work, tasks):
