@@ -25,6 +25,7 @@ from explorer.ui.curve import curve
 from explorer.ui.download import download
 from explorer.ui.families import key_of
 from explorer.ui.live import live
+from explorer.ui.no_barrier import no_barrier
 
 POLL_S = 0.5
 
@@ -158,9 +159,7 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
     first = barrier(before, index, name=metric) if len(before) else None
     second = barrier(after, index, name=metric) if len(after) else None
     if first is None or second is None:
-        st.metric("Barrier after", "…")
-        if len(before) and len(after):
-            st.caption("The ends of both lines have to be measured first, and to have a finite loss.")
+        no_barrier("Barrier after", before, after)
         return
     scale, unit = units.scale(metric), units.of_gap(run.field.problem, metric)
     one, two = st.columns(2)

@@ -128,8 +128,7 @@ def look(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) 
         return None
     try:
         window = cast("Window", methods.find("chart", field.chart.name, function="window")(facts.gram, **field.chart.kwargs()))
-    except Refused as refusal:
-        st.error(str(refusal), icon=":material/error:")
+    except Refused:  # the worker says why
         return None
     points, _ = store.points(field.id)
     sizes = [size for size in SIZES if size <= picture.size]

@@ -19,6 +19,7 @@ from explorer.ui.curve import curve
 from explorer.ui.families import key_of
 from explorer.ui.live import live
 from explorer.ui.model_view import inspect, inspect_once, model_at, pick_active
+from explorer.ui.no_barrier import no_barrier
 
 POLL_S = 0.5
 
@@ -99,7 +100,8 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     judged = line.quoted(field, points, again)
     found = barrier(judged, field.metrics.index(metric), name=metric) if len(judged) else None
     with right:
-        _numbers(store, field, found, metric, judged)
+        if status.active or len(points):
+            _numbers(store, field, found, metric, judged)
     if t is not None:
         model_at(store, field, (t,), points)
     if was_polling != active:
@@ -127,12 +129,7 @@ def _progress(store: RunStore, status: Status) -> None:
 
 def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, points: Points) -> None:
     if found is None:
-        if {0.0, 1.0} <= set(points.coords[:, 0]):
-            st.error(
-                "An end of the line has no finite loss, so there is no straight line to compare with. Check that checkpoint.", icon=":material/error:"
-            )
-        else:
-            st.metric("Barrier", "…", help="Both ends have to be measured first.")
+        no_barrier("Barrier", points)
         return
     scale, unit = units.scale(metric), units.of_gap(field.problem, metric)
     value, low, high = found.height.parts(scale=scale)

@@ -5,6 +5,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from explorer import checkpoint, methods, places
+from explorer.api import loaded
 from explorer.run import keep
 from explorer.spec import Loaded, Look, Run
 from explorer.store import RunStore
@@ -342,3 +343,20 @@ def test_a_line_without_labels_is_asked_for_in_the_form(visit, registered, store
     points, _ = store.points(run.field.id)
     loss = points.sorted().means()[:, 0]
     assert loss[0] == pytest.approx(0, abs=1e-6) and loss[-1] > 0.01
+
+
+def test_a_line_to_a_model_that_diverged_or_is_gone_waits_for_nothing(visit, store, work, registered, tmp_path):
+    """What is measured as far as it goes, or has failed, says why there is no barrier, and not that one will come."""
+    copy = tmp_path / "other.safetensors"
+    for scale, said in ((1e30, "no finite loss"), (1.001, "is not where it was")):
+        checkpoint.write(copy, {name: w * scale for name, w in checkpoint.read(registered.a).weights.items()}, replace=True)
+        run = registered.run(5, corners=(loaded(registered.b), loaded(copy)))
+        if scale < 2:
+            copy.unlink()
+        store.want(run)
+        work()
+        app = visit("interpolate", run=run.id)
+        assert not app.exception
+        (error,) = app.error
+        assert said in error.value
+        assert not app.metric

@@ -103,7 +103,7 @@ class Plot {
 
     curves.forEach((curve, i) => nodes.push(this.series(curve, i, log)));
     if (!curves.some((curve) => curve.x.length)) {
-      nodes.push(text("Waiting for the first point", { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }));
+      nodes.push(text("No point is measured yet", { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }));
     }
     this.still.replaceChildren(...nodes);
     this.labels();

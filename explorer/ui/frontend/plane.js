@@ -253,7 +253,7 @@ class Plane {
     }
     markers.forEach((marker, i) => nodes.push(symbol(i, this.px(marker.x), this.py(marker.y), 6, "corner")));
     if (!this.data.z.some((row) => row.some((value) => value !== null))) {
-      nodes.push(text("Waiting for the first point", { x: (this.left + this.right) / 2, y: middle, "text-anchor": "middle" }));
+      nodes.push(text("No point is measured yet", { x: (this.left + this.right) / 2, y: middle, "text-anchor": "middle" }));
     }
     this.still.replaceChildren(...nodes);
     this.names(markers);
