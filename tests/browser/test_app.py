@@ -110,7 +110,7 @@ def test_from_explore_to_the_saved_model(url, page, tiny):
     press(chart(page), 0.4, 0.5)
     expect(page.get_by_text(re.compile("The model at t = 0"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("What it takes for what")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("stPlotlyChart").get_by_text("What it takes for what")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Save as checkpoint").click()
     expect(page.get_by_role("button", name="Download .safetensors")).to_be_visible(timeout=SLOW)
     with page.expect_download(timeout=SLOW) as download:

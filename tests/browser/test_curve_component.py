@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 Serve = Callable[..., str]  # the fixtures of conftest.py
 OpenPage = Callable[..., Page]
@@ -41,6 +41,23 @@ def point(handle: Locator, x: float, y: float = 0.5) -> tuple[float, float]:
 
 def readout(page: Page) -> Locator:
     return page.locator(".readout")
+
+
+def test_a_picture_whose_style_is_on_its_way_is_not_clicked_yet(page: Page, url: str):
+    """Before the style sheet is there, the drawing lies over what hears the clicks: they would be lost."""
+    held: list[Route] = []
+    page.route(re.compile(r"curve[^/]*\.css"), lambda request: held.append(request))
+    page.goto(f"{url}/?show=one")
+    page.wait_for_function("window.__explorer?.c?.draws > 0", timeout=30_000)
+    handle = page.locator(".grip")
+    expect(handle).to_have_count(1)
+    expect(handle).to_be_hidden()
+    assert held
+    for request in held:
+        request.continue_()
+    expect(handle).to_be_visible()
+    handle.click()
+    expect(page.locator(".status")).to_contain_text("t = 0.5")
 
 
 def test_twenty_updates_draw_into_one_mount(page: Page, url: str):

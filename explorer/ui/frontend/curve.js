@@ -4,7 +4,7 @@
 // the drawing is made anew (a few hundred nodes). Hovering and dragging touch nothing but the small `live` group.
 // Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
 
-import { element, floorNice, hear, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, short, swatch, symbol, tell, text, ticks, values } from "./drawing.js";
+import { element, floorNice, hear, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, short, styled, swatch, symbol, tell, text, ticks, values } from "./drawing.js";
 
 const SNAP = 4; // px within which a click means the measured point
 const plots = new WeakMap();
@@ -55,7 +55,7 @@ class Plot {
     this.watch = new ResizeObserver(() => this.stage.clientWidth !== this.width && this.draw());
     this.watch.observe(this.stage);
     this.deafen = hear((word) => this.heard(word));
-    parent.querySelector("link")?.addEventListener("load", () => this.draw(), { once: true });
+    styled(parent, this.root, () => this.draw());
   }
 
   leave() {

@@ -137,6 +137,18 @@ export function put(node, content) {
   if (node.textContent !== content) node.textContent = content;
 }
 
+/** Show a picture, drawn once more, when its style sheet is there: before, nothing lies where it belongs, and a click would miss. */
+export function styled(parent, root, draw) {
+  const sheet = parent.querySelector("link");
+  if (!sheet || sheet.sheet) return;
+  root.style.visibility = "hidden";
+  const show = () => {
+    root.style.visibility = "";
+    draw();
+  };
+  for (const end of ["load", "error"]) sheet.addEventListener(end, show, { once: true });
+}
+
 // -- linked pictures -----------------------------------------------------------------------------------------------------
 
 /** Tell the other pictures of a group where this one is pointed at: a place on their common axis, null for nowhere. */

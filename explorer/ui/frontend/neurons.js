@@ -2,7 +2,7 @@
 //
 // Nothing goes to Python: the loss of every point is computed here, by the formula that explorer/lessons/two_neurons.py gives.
 
-import { element, niceStep, put, round, set, shape, short, text, ticks } from "./drawing.js";
+import { element, niceStep, put, round, set, shape, short, styled, text, ticks } from "./drawing.js";
 
 const CELLS = 61; // along each side
 const EDGE = 40; // px for the axes' numbers
@@ -59,7 +59,7 @@ class Toy {
     this.grip.addEventListener("keydown", (event) => this.type(event));
     this.watch = new ResizeObserver(() => this.root.clientWidth !== this.wide && this.draw());
     this.watch.observe(this.root);
-    parent.querySelector("link")?.addEventListener("load", () => this.draw(), { once: true });
+    styled(parent, this.root, () => this.draw());
   }
 
   leave() {

@@ -4,7 +4,7 @@
 // upwards. A cell that is not measured yet shows its nearest measured neighbour, paler; one that diverged is hatched. In a smooth preview colours run into
 // one another, and a dot marks each measured place. Names are untrusted: text nodes.
 
-import { element, hear, least, logTicks, most, niceStep, put, round, set, shape, short, symbol, tell, text, ticks } from "./drawing.js";
+import { element, hear, least, logTicks, most, niceStep, put, round, set, shape, short, styled, symbol, tell, text, ticks } from "./drawing.js";
 
 const NEAR = 14; // px within which the pointer is on a path
 const BAR = 74; // px for the colour bar and its numbers
@@ -57,7 +57,7 @@ class Plane {
     this.watch = new ResizeObserver(() => this.stage.clientWidth !== this.width && this.draw());
     this.watch.observe(this.stage);
     this.deafen = hear((word) => this.heard(word));
-    parent.querySelector("link")?.addEventListener("load", () => this.draw(), { once: true });
+    styled(parent, this.root, () => this.draw());
   }
 
   leave() {
