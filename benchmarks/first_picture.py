@@ -1,6 +1,7 @@
 """How soon the Landscape page shows a picture: the shipped one beside a page without pictures, and the first one of every sample that ships none.
 
-A warm server and one browser. Rounds are interleaved, so that a busy machine slows both pages alike: believe the ratio. A picture is there when it
+A warm server and one browser. The shipped picture is opened by its address, which starts Streamlit in the browser, and turned to from another page, as one
+comes to it in the app. Rounds are interleaved, so that a busy machine slows both pages alike: believe the ratio. A picture is there when it
 holds a value. For a sample without a shipped plane the clock starts at the press of Draw, on a store of its own where nothing is measured: the first values,
 the coarse grid, and the refinement that follows by itself.
 
@@ -73,6 +74,8 @@ def shipped(browser: Browser, rounds: int) -> None:
         print(f"Runs, all of it              {empty:.2f} s (median of {rounds}; {min(times['runs']):.2f} to {max(times['runs']):.2f})")
         print(f"Landscape, the shipped plane {picture:.2f} s ({min(times['landscape']):.2f} to {max(times['landscape']):.2f})")
         print(f"ratio {picture / empty:.2f}, {picture - empty:.2f} s beyond the page's own start")
+        turned = [turn(context, url) for _ in range(rounds)]
+        print(f"Turned to from Runs          {median(turned):.2f} s ({min(turned):.2f} to {max(turned):.2f})")
 
 
 def open_page(context: BrowserContext, url: str) -> float:
@@ -85,6 +88,20 @@ def open_page(context: BrowserContext, url: str) -> float:
     else:
         page.get_by_role("heading", name="Runs", exact=True).wait_for()
         page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    seconds = time.perf_counter() - start
+    page.close()
+    return seconds
+
+
+def turn(context: BrowserContext, url: str) -> float:
+    """Seconds from the press on Landscape in the list of pages, on a page that is open and at rest, to the picture."""
+    page = context.new_page()
+    page.goto(f"{url}/runs")
+    page.get_by_role("heading", name="Runs", exact=True).wait_for()
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    start = time.perf_counter()
+    page.get_by_role("link", name="Landscape", exact=True).click()
+    page.get_by_text(FIRST).first.wait_for()
     seconds = time.perf_counter() - start
     page.close()
     return seconds

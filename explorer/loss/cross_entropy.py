@@ -11,7 +11,13 @@ from torch.nn import functional
 TARGETS = "classes"
 UNIT = "nat"
 
+VECTOR = 16  # float32 in the widest register of a CPU
+
 
 def losses(outputs: Tensor, targets: Tensor) -> Tensor:
     """(n, C), (n,) → (n, 1), or (n, L, C), (n, L) → (n, L)."""
-    return functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none").reshape(len(targets), -1)
+    logits, classes = outputs.flatten(0, -2), targets.flatten()
+    if logits.shape[1] < VECTOR and logits.device.type == "cpu" and not logits.requires_grad:
+        # torch works through classes that lie side by side in vectors, and through fewer of them one by one; samples are many.
+        logits, classes = logits.T.contiguous()[None], classes[None]
+    return functional.cross_entropy(logits, classes, reduction="none").reshape(len(targets), -1)

@@ -19,6 +19,7 @@ from explorer.figures import curve as curve_figure
 from explorer.figures import numbers
 from explorer.ui import code as sources
 from explorer.ui.download import download
+from explorer.ui.live import apart
 
 QUIET: dict[str, object] = {"displaylogo": False}
 SIZE = 1000, 640  # pixels of a PNG or an SVG, at least
@@ -68,7 +69,7 @@ def actions(
             more()
 
 
-@st.fragment
+@apart
 def corner(
     *,
     key: str,
@@ -132,7 +133,7 @@ def _data(taken: _Taken) -> None:
             download(form, made, name, mime=mime, icon=":material/table:", key=f"{taken.key}-{form}", width="content")
 
 
-@st.fragment
+@apart
 def _picture(taken: _Taken) -> None:
     """PNG and SVG are drawn by the browser, in a frame that is there for this alone; no program beside the app is needed for them."""
     with st.container(horizontal=True, gap="small"):

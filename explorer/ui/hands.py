@@ -15,6 +15,7 @@ from explorer.lessons import _units as toy
 from explorer.ui import lesson_picture
 from explorer.ui.actions import corner
 from explorer.ui.curve import curve
+from explorer.ui.live import apart
 from explorer.ui.neurons import neurons
 
 ORDER = "learn-order"  # of the copy's units, in the session
@@ -30,7 +31,7 @@ def two_neurons() -> None:
     corner(key=key, stem="two-neurons", title=title, figure=lambda: lesson_picture.figure(seen, title), explain=seen.sentence)
 
 
-@st.fragment  # a swap redraws this alone
+@apart  # a swap redraws this alone
 def units() -> None:
     """Six hidden units to put in order."""
     st.markdown(

@@ -8,6 +8,7 @@ out of one would be mounted anew.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec
 
@@ -16,6 +17,8 @@ import streamlit as st
 from explorer.ui import address
 
 P = ParamSpec("P")
+
+_looks_again: ContextVar[bool] = ContextVar("looks_again", default=False)
 
 
 def live(draw: Callable[P, None], *, every: float, busy: bool) -> Callable[P, None]:
@@ -29,6 +32,28 @@ def live(draw: Callable[P, None], *, every: float, busy: bool) -> Callable[P, No
         if drawn and (not busy or address.whole() != before):
             st.rerun()
         drawn = True
-        draw(*args, **kwargs)
+        before_it = _looks_again.set(busy)
+        try:
+            draw(*args, **kwargs)
+        finally:
+            _looks_again.reset(before_it)
 
     return st.fragment(followed, run_every=every if busy else None)
+
+
+def apart(draw: Callable[P, None]) -> Callable[P, None]:
+    """`draw`, drawn alone when something in it is used. Inside of a part that looks again it is a piece of that.
+
+    A fragment there would sooner or later break the page: what is not sent yet of a fragment that begins anew, Streamlit drops, but not what is in
+    fragments inside of it, and the browser gets that without the place where it belongs ("Bad delta path index").
+    """
+
+    @wraps(draw)
+    def followed(*args: P.args, **kwargs: P.kwargs) -> None:
+        if _looks_again.get():
+            with st.container():  # as a fragment has one: what is in it stays mounted when the looking ends
+                draw(*args, **kwargs)
+        else:
+            st.fragment(draw)(*args, **kwargs)
+
+    return followed

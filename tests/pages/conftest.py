@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextvars import ContextVar
+from functools import wraps
 
 import pytest
 import streamlit as st
@@ -12,6 +14,29 @@ from streamlit.testing.v1 import AppTest
 from explorer import places
 from explorer.spec import Look
 from explorer.worker import Worker
+
+
+@pytest.fixture(autouse=True)
+def no_fragment_in_one_that_looks_again(monkeypatch):
+    """Streamlit may send what is in such a fragment before the place where it belongs (explorer.ui.live)."""
+    plain, looks_again, found = st.fragment, ContextVar("looks_again", default=False), set()
+
+    def fragment(draw, *, run_every=None):
+        @wraps(draw)
+        def watched(*args, **kwargs):
+            if looks_again.get():
+                found.add(f"{draw.__module__}.{draw.__qualname__}")
+            before = looks_again.set(looks_again.get() or run_every is not None)
+            try:
+                draw(*args, **kwargs)
+            finally:
+                looks_again.reset(before)
+
+        return plain(watched, run_every=run_every)
+
+    monkeypatch.setattr(st, "fragment", fragment)
+    yield
+    assert not found
 
 
 @pytest.fixture
