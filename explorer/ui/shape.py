@@ -79,7 +79,9 @@ def _study(
     store: RunStore, field: Field, models: Sequence[Recipe], name: str, title: str, icon: str, draw: Callable[[Json, list[str]], None]
 ) -> None:
     chosen = tuple(models[:MOST])
-    with st.expander(title, icon=icon):
+    with st.expander(title, icon=icon, key=f"{name}-study", on_change="rerun") as part:
+        if not part.open:
+            return
         st.caption(methods.title("study", name))
         try:
             method = forms.options("study", name, key=f"{name}-{field.id}", fields=st.container())

@@ -209,3 +209,28 @@ def test_the_triangle_of_the_plane_is_measured_by_itself_and_a_click_is_a_model(
     app.run()
     assert "0.5 a + 0.125 b + 0.375 c" in words(app)
     assert "test accuracy" in {m.label for m in app.metric}
+
+
+@pytest.mark.parametrize("name", ["sharpness", "spectrum"])
+def test_the_shape_around_the_models_is_measured_once_somebody_opens_the_panel(visit, store, work, tiny, name):
+    """Sharpness by three measures for each model with intervals, the Hessian's eigenvalues with their words."""
+    models = three(tiny, store, work)
+    store.want(run := landscape_form.through(tiny.problem.spec, models))
+    work()
+    app = visit("landscape", runs=run.id)
+    assert not [b for b in app.button if b.label == "Measure"]
+    app.session_state[f"{name}-study"] = True
+    app.run()
+    button(app, "Measure").click()
+    app.run()
+    assert not app.exception
+    work()
+    app.run()
+    assert not app.exception
+    if name == "sharpness":
+        (table,) = [frame.value for frame in app.dataframe if "model" in frame.value]
+        assert list(table["model"]) == [m.name for m in models for _ in range(3)]
+        assert all(re.fullmatch(r"−?[\d.e+−-]+ \[.*\]", cell) for cell in table["worst rise, r = 0.1"])
+    else:
+        assert len([key for chart in app.get("plotly_chart") if "spectrum" in (key := chart.proto.id)]) == 2
+        assert "eigenvalue" in words(app)
