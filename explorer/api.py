@@ -1,18 +1,12 @@
 """The explorer in a notebook: the same engine and the same store, without a browser or a worker.
 
-from explorer.api import interpolate
+from explorer.api import align, connect, interpolate, landscape, landscape_around, train
 
 line = interpolate("a.safetensors", "b.safetensors", problem="digits-mlp")
 print(line.barrier("loss"))
 line.figure().show()
-
-from explorer.api import align
-
 aligned = align("a.safetensors", "b.safetensors", method="weight_matching")
 print(aligned.pairs[0].reduction())
-
-from explorer.api import connect, landscape, landscape_around, train
-
 path = connect("a.safetensors", "b.safetensors", method="bezier", method_options={"epochs": 60})
 print(path.barrier("error"))
 landscape("a.safetensors", "b.safetensors", "c.safetensors").figure().show()
@@ -31,6 +25,8 @@ from typing import cast
 from explorer import checkpoint, methods, places, problems
 from explorer.confirm import Confirmed, confirmed, exact, is_preview
 from explorer.errors import Refused
+from explorer.figures import plane as plane_figure
+from explorer.figures.plane import Extreme
 from explorer.files import system
 from explorer.frame import Window
 from explorer.look import recognise
@@ -46,6 +42,7 @@ from explorer.run import keep
 from explorer.shards import checkpoints_at, digest, name_for
 from explorer.spec import Aligned, Buffers, Connected, Field, Fused, Loaded, Precision, ProblemSpec, Recipe, Run, Shifted, Spec, SplitName, Trained
 from explorer.store import RunStore
+from explorer.undecided import decided, deciding
 
 Reporter = Callable[[int, int, int, str], bool]
 
@@ -309,6 +306,19 @@ def landscape_around(
     chart = methods.method("chart", "directions", {"extent": extent})
     field = Field(under(spec, loss), corners, chart, split, samples, buffers=buffers, metrics=SCORED if scores else PLAIN, precision=precision)
     return _plane(field, size, refine, report, home, device)
+
+
+def decide(
+    plane: Plane, metric: str = "loss", *, report: Reporter = _silent, home: Path | None = None, device: str = "cpu"
+) -> tuple[Extreme, Extreme] | None:
+    """Where a plane that was measured on some of the samples is lowest and highest, decided on all of them: they are measured at those places that may be
+    either (explorer.undecided). None where no value is finite. Where all samples were used, and of a preview, what the plane itself says."""
+    run = deciding(plane.run.field, plane.points, metric)
+    if run is None:
+        return plane.extremes(metric)
+    found = decided(run, points(run, report=report, home=home, device=device))
+    assert found is not None
+    return plane_figure.extremes(run.field, found, metric, plane.window)
 
 
 def _line(run: Run, report: Reporter, home: Path | None, device: str) -> Line:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer import checkpoint
-from explorer.api import connect, interpolate, landscape, landscape_around
+from explorer.api import connect, decide, interpolate, landscape, landscape_around
 from explorer.errors import Refused
 from explorer.weights import mix
 
@@ -51,6 +51,20 @@ def test_the_middle_of_a_plane_around_a_model_is_the_model(tiny, home):
     assert np.array_equal(planes[0].surface().z, planes[1].surface().z)
     assert not np.array_equal(planes[0].surface().z, planes[2].surface().z)
     assert planes[2].surface().z[1, 1] == middle
+
+
+def test_a_plane_on_some_of_the_samples_is_decided_on_all(tiny, home):
+    """What it quotes then is what the plane on all samples has at that place; a plane on all samples says what it said."""
+    few, whole = (landscape_around(tiny.a, extent=0.5, size=9, samples=n, home=home) for n in (32, 0))
+    extremes = decide(few, home=home)
+    assert extremes is not None
+    table = whole.table()
+    for there in extremes:
+        at = table.loc[np.hypot(table.x - there.x, table.y - there.y).idxmin()]
+        assert (at.x, at.y) == pytest.approx((there.x, there.y))
+        assert there.value == pytest.approx(at.loss, rel=1e-6)
+    assert extremes[0].value < extremes[1].value
+    assert decide(whole, home=home) == whole.extremes()
 
 
 def test_a_plane_towards_two_models_holds_them_at_their_distances(tiny, home, tmp_path):

@@ -9,7 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from explorer import checkpoint, methods
-from explorer.api import align, interpolate, landscape_around
+from explorer.api import align, decide, interpolate, landscape_around
 from explorer.cli import app
 from explorer.commands.training import train_into
 from explorer.errors import Refused, Stopped
@@ -268,6 +268,14 @@ def test_a_refined_plane_is_certified(tiny, home):
     """How wrong the picture may be stands under the numbers."""
     said = run("plane", tiny.a, "--around", "random", "--refine", "--samples", "64")
     assert re.search(r"certified by \d+ held-out random ones", " ".join(said.split()))
+
+
+def test_a_plane_on_few_samples_is_decided_on_all(tiny, home):
+    """The extremes it tells are those of the places on all samples."""
+    words = ("plane", tiny.a, "--around", "random", "--size", "9", "--extent", "0.5", "--samples", "32")
+    extremes = decide(landscape_around(tiny.a, extent=0.5, size=9, samples=32, home=home), home=home)
+    assert f"loss from {extremes[0].value:.4g} at" in " ".join(run(*words, "--decide").split())
+    assert f"loss from {extremes[0].value:.4g} at" not in " ".join(run(*words).split())
 
 
 def test_fuse_merges_block_by_block_or_on_samples(tiny, home, tmp_path):

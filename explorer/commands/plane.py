@@ -50,6 +50,9 @@ def plane(
         str, typer.Option(help="What the picture shows and the words tell, such as accuracy or brier; `--metric list` shows all.")
     ] = "loss",
     precision: PrecisionOption = Exactly.float32,
+    decide: Annotated[
+        bool, typer.Option("--decide", help="With --samples: measure on all of them the places that may be the lowest or the highest.")
+    ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
     html: HtmlOption = None,
     device: DeviceOption = "auto",
@@ -103,7 +106,11 @@ def plane(
             html.write_text(curve_figure.html(done.figure(metric)), encoding="utf-8")
         if csv is not None:
             done.table().to_csv(csv, index=False)
-        if (extremes := done.extremes(metric)) is None:
+        extremes = done.extremes(metric)
+        if decide:
+            with progress_bar("Deciding") as report:
+                extremes = api.decide(done, metric, report=report, home=home, device=device_for(device))
+        if extremes is None:
             raise Refused(f"None of the {len(done.points)} points has a finite {metric}. Check the checkpoints with `loss-explorer look`.")
         grid, scale, (low, high) = done.surface(metric), units.scale(metric), extremes
         out.print(

@@ -108,12 +108,13 @@ def explain(
     dimensions: int,
     interval: Callable[[int, int], tuple[float, float]] | None = None,
     extremes: tuple[Extreme, Extreme] | None = None,
+    chosen: str = "",
     caution: str = "",
 ) -> str:
     """The picture in words, from its numbers: where it is best and worst, what lies between the models, and what it cannot show.
 
-    interval: the 95 % interval of the value of column i, row j. extremes, caution: of a preview, its lowest and highest value measured in float32, and
-    what must be known of it. Then nothing is read off its cells.
+    interval: the 95 % interval of the value of column i, row j. extremes: the lowest and the highest value, where they are better known than from the
+    cells; chosen: by what. caution: of a preview, what must be known of it; then nothing is read off its cells.
     """
     known = np.isfinite(grid.z)
     if not known.any():
@@ -141,6 +142,7 @@ def explain(
         step = float(grid.x[1] - grid.x[0])
         where = f"in the cell of {nearest[0].name}" if far <= step else f"{far:.3g} away from {nearest[0].name}, the nearest of the models"
         lowest += f" The {one} place lies {where}."
+    lowest += chosen and f" {chosen}"
     between: list[str] = []
     for k, (a, _) in enumerate(at):
         for b, _ in at[k + 1 :]:

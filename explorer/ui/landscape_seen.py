@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import streamlit as st
 
-from explorer import arc, methods, metrics
+from explorer import arc, methods, metrics, undecided
 from explorer.arc import Place
 from explorer.confirm import Confirmed, is_preview
 from explorer.errors import Refused
@@ -97,6 +97,8 @@ class Seen:
     markers: list[Marker]
     traces: list[Trace]
     again: Confirmed | None = None  # of a preview, what was measured again in float32
+    deciding: Run | None = None  # of a picture on some of the samples, the wish for all of them at the places that may be its lowest or highest
+    decided: Points | None = None  # these places
 
     def caption(self, style: Style) -> str:
         """What must be known to read the picture."""
@@ -137,6 +139,7 @@ def look(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) 
     drawn, certificate = grids[-1], None
     if style.smooth:
         drawn, certificate = previewed(points, field.metrics, style.metric, window, FINEST)
+    deciding = undecided.deciding(field, points, style.metric) if whole.measured == whole.z.size else None
     return Seen(
         field,
         facts,
@@ -148,6 +151,8 @@ def look(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) 
         [*_corners(field, window), *_strangers(store, field, window, others)],
         _ways(store, field, window),
         precision.again(store, field, points),
+        deciding,
+        undecided.decided(deciding, store.points(deciding.field.id)[0]) if deciding is not None else None,
     )
 
 

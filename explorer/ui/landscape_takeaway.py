@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer import metrics
+from explorer import metrics, undecided
 from explorer.confirm import is_preview
 from explorer.figures import landscape, line
 from explorer.figures import plane as plane_figure
@@ -84,20 +84,28 @@ def words(there: Seen, style: Style) -> str:
         around=landscape_form.is_around(there.field),
         dimensions=int(count) if isinstance(count, int) else 0,
         interval=interval,
-        **_of_preview(there, style),
+        **_better_known(there, style),
     )
 
 
-class _Preview(TypedDict, total=False):
+class _BetterKnown(TypedDict, total=False):
     extremes: tuple[Extreme, Extreme] | None
+    chosen: str
     caution: str
 
 
-def _of_preview(there: Seen, style: Style) -> _Preview:
-    if not is_preview(there.field):
-        return {}
-    points = line.quoted(there.field, there.points, there.again)
-    return {"extremes": plane_figure.extremes(there.field, points, style.metric, there.window), "caution": line.caution(there.field, there.again)}
+def _better_known(there: Seen, style: Style) -> _BetterKnown:
+    """What is quoted and not read off the picture: of a preview, and of places that were measured on all samples."""
+    field = there.field
+    if is_preview(field):
+        points = line.quoted(field, there.points, there.again)
+        return {"extremes": plane_figure.extremes(field, points, style.metric, there.window), "caution": line.caution(field, there.again)}
+    if (points := there.decided) is not None:
+        some, every = int(there.points.counts.sum()), int(points.counts.sum())
+        among = f"{len(points)} of the" if len(points) >= undecided.MOST else f"the {len(points)}"  # there may have been more
+        chosen = f"These two were measured on all {every:,} samples, among {among} places that {some:,} do not tell apart from them."
+        return {"extremes": plane_figure.extremes(field, points, style.metric, there.window), "chosen": chosen}
+    return {}
 
 
 def _table(ready: list[tuple[Picture, Seen]]) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from explorer.ui.live import live
 from explorer.ui.model_view import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.plane import Spot, plane
 from explorer.ui.several import active, progress, want
+from explorer.undecided import on_all
 
 POLL_S = 0.5
 EXPECTED = 300  # points a refinement takes, more or less: scouts, jury, and as many again where it is needed
@@ -166,7 +167,8 @@ def _refine_by_itself(store: RunStore, picture: Picture) -> None:
 def _busy(store: RunStore, pictures: list[Picture], runs: list[Run]) -> bool:
     asked = _asked(runs)
     studies = [s for s in store.statuses("Study", limit=20) if s.active]
-    return _wishes_active(store, pictures) or bool(studies) or (asked is not None and pick_active(store, *asked))
+    deciding = [wish for picture in pictures for wish in _deciding(store, picture)]
+    return _wishes_active(store, pictures) or bool(studies) or bool(deciding) or (asked is not None and pick_active(store, *asked))
 
 
 def _wishes_active(store: RunStore, pictures: list[Picture]) -> bool:
@@ -175,7 +177,7 @@ def _wishes_active(store: RunStore, pictures: list[Picture]) -> bool:
 
 def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Style, others: list[Recipe], was_busy: bool) -> None:
     busy = _busy(store, pictures, runs)
-    progress(store, [wish for picture in pictures for wish in _pending(store, picture)], key="landscape")
+    progress(store, [wish for picture in pictures for wish in (*_pending(store, picture), *_deciding(store, picture))], key="landscape")
     seen = [look(store, picture, style, others) for picture in pictures]
     colours = span([s.drawn for s in seen if s is not None], style.log) if len(pictures) > 1 else None
     columns = st.columns(len(pictures)) if len(pictures) > 1 else st.columns([3, 2], gap="large")
@@ -220,6 +222,13 @@ def _pending(store: RunStore, picture: Picture) -> list[_Wish]:
     wished = picture.wished(store)
     open = [run for run, status in wished if status.state != "done"]
     return [_Wish(picture.name, run) for run in open or ([] if wished else [picture.run])]
+
+
+def _deciding(store: RunStore, picture: Picture) -> list[_Wish]:
+    """What is being measured of it on all samples."""
+    field = on_all(picture.run.field)
+    runs = [s.wish for s in store.statuses("Run", limit=20) if s.active and isinstance(s.wish, Run)]
+    return [_Wish(f"{picture.name}, on all samples", run) for run in runs if field != picture.run.field and run.field == field]
 
 
 def _relief(picture: Picture, there: Seen, style: Style, colours: tuple[float, float] | None) -> None:
@@ -269,6 +278,16 @@ def _finer(store: RunStore, picture: Picture, there: Seen) -> None:
             _more("Refine where it is needed", ":material/auto_fix_high:", picture.refined, EXPECTED * each, picture)
         if larger is not None:
             _more(f"Finer ({larger} × {larger})", ":material/grid_4x4:", picture.at_size(larger), each * (larger**2 - picture.size**2), picture)
+        if (run := there.deciding) is not None and there.decided is None:
+            st.button(
+                "All samples where they decide",
+                icon=":material/my_location:",
+                on_click=shell.resume,
+                args=(run,),
+                key=f"decide-{run.id}",
+                help=f"Measures on all samples of the {run.field.split} split the places that may be the lowest or the highest of this picture: those"
+                f" that {there.field.samples:,} samples do not tell apart.",
+            )
 
 
 def _more(label: str, icon: str, run: Run, seconds: float, picture: Picture) -> None:

@@ -1,5 +1,6 @@
 """The Landscape page: a first picture at once, planes of every kind, the model at a place."""
 
+import dataclasses
 import re
 import shutil
 
@@ -234,3 +235,31 @@ def test_the_shape_around_the_models_is_measured_once_somebody_opens_the_panel(v
     else:
         assert len([key for chart in app.get("plotly_chart") if "spectrum" in (key := chart.proto.id)]) == 2
         assert "eigenvalue" in words(app)
+
+
+def test_the_extremes_of_a_picture_on_few_samples_are_decided_on_all(visit, store, work, tiny):
+    """The places that few samples do not tell apart are measured on all; the words quote that, and what a run on all samples finds there."""
+    run = landscape_form.through(tiny.problem.spec, three(tiny, store, work), samples=32)
+    store.want(run)
+    app = visit("landscape", runs=run.id)
+    for _ in range(3):  # coarse, refined, finer
+        work()
+        app.run()
+    button(app, "All samples where they decide").click()
+    app.run()
+    assert "on all samples" in "".join(p.text for p in app.get("progress"))
+    work()
+    app.run()
+    assert not app.exception
+    (said,) = set(
+        re.findall(
+            r"These two were measured on all (\d+) samples, among (?:the )?(\d+) (?:of the )?places that 32 do not tell apart from them\.", words(app)
+        )
+    )
+    every, places = map(int, said)
+    assert every == len(tiny.problem.split("test").targets)
+    points, _ = store.points(dataclasses.replace(run.field, samples=0).id)
+    assert len(points) == places
+    (lowest,) = set(re.findall(r"The lowest measured loss is \*\*([\d.]+) nat", words(app)))
+    assert float(lowest) == pytest.approx(points.means()[:, 0].min(), abs=0.0006)
+    assert "All samples where they decide" not in [b.label for b in app.button]

@@ -1,0 +1,66 @@
+"""Which places of a picture on some of the samples may be its lowest or its highest, and the wish for all samples there.
+
+The extremes of a picture are chosen among many values, each as sure as its samples make it. Places are compared sample by sample: one whose difference
+from the extreme has a 95 % interval with 0 in it is not told apart from it. Where a picture has a deep valley these are few, and only they need more
+samples. The interval is each place's own, not one of all places at once. Plain numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer import methods
+from explorer.confirm import is_preview
+from explorer.metrics import column
+from explorer.points import Points, missing, rounded
+from explorer.spec import Field, Run
+from explorer.statistics import band
+
+MOST = 16  # places at either end, those nearest to it
+
+
+def undecided(sums: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Points with one metric → (≤ MOST,) those that may be the lowest, the lowest itself first, and (≤ MOST,) those that may be the highest."""
+    means = sums.means()[:, 0]
+    if not np.isfinite(means).any():
+        none = np.empty(0, np.intp)
+        return none, none
+    means = np.where(np.isfinite(means), means, np.nan)
+    return _near(sums, int(np.nanargmin(means)), 1.0), _near(sums, int(np.nanargmax(means)), -1.0)
+
+
+def deciding(field: Field, points: Points, metric: str) -> Run | None:
+    """The run that measures them on all samples of the split. None where all were used, and of a preview, which is confirmed otherwise (explorer.confirm)."""
+    if not field.samples or is_preview(field) or not len(points):
+        return None
+    places = points.coords[np.concatenate(undecided(column(points, field.metrics, metric)))]
+    if not len(places):
+        return None
+    at = np.unique(rounded(places), axis=0)
+    return Run(on_all(field), methods.method("sample", "given", {"at": tuple(float(c) for c in at.ravel())}))
+
+
+def on_all(field: Field) -> Field:
+    """The same field on all samples of its split."""
+    return replace(field, samples=0)
+
+
+def decided(run: Run, points: Points) -> Points | None:
+    """The points of such a run, out of those of its field; None while one is missing."""
+    places = rounded(np.reshape(np.array(run.sampler["at"], dtype=np.float64), (-1, methods.dimension(run.field))))
+    if not len(points) or len(missing(places, points.coords)):
+        return None
+    wanted = {row.tobytes() for row in places}
+    rows = [i for i, row in enumerate(rounded(points.coords)) if row.tobytes() in wanted]
+    return replace(points, coords=points.coords[rows], values=points.values[rows])
+
+
+def _near(sums: Points, extreme: int, sign: float) -> NDArray[np.intp]:
+    apart = replace(sums, values=sign * (sums.values - sums.values[[extreme]]))
+    with np.errstate(invalid="ignore"):  # a place that diverged differs by no number, and is no candidate
+        low, _ = band(apart)
+    close = np.flatnonzero(low <= 0)
+    return close[np.argsort(apart.means()[close, 0], kind="stable")][:MOST]
