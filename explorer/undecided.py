@@ -20,6 +20,7 @@ from explorer.spec import Field, Run
 from explorer.statistics import band
 
 MOST = 16  # places at either end, those nearest to it
+FAR = 4.0  # standard errors: a difference of more has no interval with 0 in it
 
 
 def undecided(sums: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -59,8 +60,11 @@ def decided(run: Run, points: Points) -> Points | None:
 
 
 def _near(sums: Points, extreme: int, sign: float) -> NDArray[np.intp]:
-    apart = replace(sums, values=sign * (sums.values - sums.values[[extreme]]))
     with np.errstate(invalid="ignore"):  # a place that diverged differs by no number, and is no candidate
-        low, _ = band(apart)
-    close = np.flatnonzero(low <= 0)
-    return close[np.argsort(apart.means()[close, 0], kind="stable")][:MOST]
+        apart = replace(sums, values=sign * (sums.values - sums.values[[extreme]]))
+        mean, blocks = apart.means()[:, 0], len(sums.counts)
+        spread = (apart.values[:, 0] - mean[:, None] * sums.counts).std(axis=1) * np.sqrt(blocks) / sums.counts.sum()
+        maybe = np.flatnonzero(mean <= FAR * spread)  # resampling takes long, and most places are far from it
+        low, _ = band(replace(apart, coords=apart.coords[maybe], values=apart.values[maybe]))
+    close = maybe[low <= 0]
+    return close[np.argsort(mean[close], kind="stable")][:MOST]
