@@ -66,7 +66,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
     live(_live, every=POLL_S, busy=active)(store, comparison, i, metric, log, active)
     path = places.matched_at(comparison.aligned[0], places.home())
     if not path.is_file():
-        if not active:
+        if not active and not any(s.state == "failed" for s in _statuses(store, comparison)):
             _again(store, comparison)
         return
     try:
@@ -116,7 +116,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
         st.session_state.pop(f"align-{after.id}", None)
         shell.go("interpolate", run=after.id, t=f"{t:g}")
     with right:
-        if len(curves) > 1:
+        if len(curves) > 1 and (active or (len(measured) and len(matched))):
             _numbers(measured, matched, metric, after, names[i])
         elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
             st.metric("Barrier after", line.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])

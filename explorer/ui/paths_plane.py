@@ -65,7 +65,9 @@ def draw(
     field = coarse.field
     known = store.field(field.id)
     if known is None:
-        st.caption("The plane comes as soon as the path is there.")
+        path = store.status(chosen.run.id)
+        if path is None or path.state != "failed":  # which is said above
+            st.caption("The plane comes as soon as the path is there.")
         return
     try:
         there = around(closest(known.gram), MARGIN)

@@ -67,6 +67,22 @@ def test_a_shuffled_copy_is_put_back(visit, registered, store, work):
     assert abs(numbers["Barrier after (nat)"]) < 1e-6
 
 
+def test_an_alignment_with_a_model_that_is_gone_waits_for_nothing(visit, registered, store, work, tmp_path):
+    """The failure is said once; no number is announced, and nothing offered that would fail again."""
+    copy = tmp_path / "gone.safetensors"
+    checkpoint.write(copy, {name: w * 1.001 for name, w in checkpoint.read(registered.b).weights.items()})
+    found = Comparison(registered.problem.spec, (loaded(registered.a), loaded(copy)), methods.method("align", "weight_matching"))
+    copy.unlink()
+    id = wished(store, found)
+    work()
+    app = visit("align", run=id)
+    assert not app.exception
+    (error,) = app.error
+    assert "is not where it was" in error.value
+    assert not app.metric
+    assert "Align again" not in [b.label for b in app.button]
+
+
 def test_a_method_that_changes_the_function_says_so(visit, registered, store, work, monkeypatch):
     """The ends of the two curves differ, and the page says that they do."""
     found = comparison(registered, "identity")

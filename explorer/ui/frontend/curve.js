@@ -212,8 +212,9 @@ class Plot {
     const lost = this.data.curves.flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
     if (lost.length) {
       const label = this.still.appendChild(text("diverged", { class: "over" }));
-      fit(label, { x: this.x(most(lost)) + 8, y: this.top - 1 });
-      if (label.x.baseVal[0].value < this.x(most(lost)) + 8) set(label, { x: round(this.x(least(lost)) - 8 - label.getComputedTextLength()) });
+      const [first, last, width] = [this.x(least(lost)), this.x(most(lost)), label.getComputedTextLength()];
+      const behind = last + 8 + width < this.right, before = first - 8 - width > this.left;
+      fit(label, { x: behind ? last + 8 : before ? first - 8 - width : first, y: behind || before ? this.top - 1 : this.top + 14 });
     }
   }
 
