@@ -167,7 +167,8 @@ def _refine_by_itself(store: RunStore, picture: Picture) -> None:
 def _busy(store: RunStore, pictures: list[Picture], runs: list[Run]) -> bool:
     asked = _asked(runs)
     studies = [s for s in store.statuses("Study", limit=20) if s.active]
-    deciding = [wish for picture in pictures for wish in _deciding(store, picture)]
+    whole = [on_all(run.field) for run in runs]
+    deciding = [s for s in store.statuses("Run", limit=20) if s.active and isinstance(s.wish, Run) and s.wish.field in whole]
     return _wishes_active(store, pictures) or bool(studies) or bool(deciding) or (asked is not None and pick_active(store, *asked))
 
 
@@ -177,8 +178,9 @@ def _wishes_active(store: RunStore, pictures: list[Picture]) -> bool:
 
 def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Style, others: list[Recipe], was_busy: bool) -> None:
     busy = _busy(store, pictures, runs)
-    progress(store, [wish for picture in pictures for wish in (*_pending(store, picture), *_deciding(store, picture))], key="landscape")
     seen = [look(store, picture, style, others) for picture in pictures]
+    wishes = [wish for picture, there in zip(pictures, seen, strict=True) for wish in (*_pending(store, picture), *_deciding(store, picture, there))]
+    progress(store, wishes, key="landscape")
     colours = span([s.drawn for s in seen if s is not None], style.log) if len(pictures) > 1 else None
     columns = st.columns(len(pictures)) if len(pictures) > 1 else st.columns([3, 2], gap="large")
     for i, (picture, there) in enumerate(zip(pictures, seen, strict=True)):
@@ -224,11 +226,11 @@ def _pending(store: RunStore, picture: Picture) -> list[_Wish]:
     return [_Wish(picture.name, run) for run in open or ([] if wished else [picture.run])]
 
 
-def _deciding(store: RunStore, picture: Picture) -> list[_Wish]:
-    """What is being measured of it on all samples."""
-    field = on_all(picture.run.field)
-    runs = [s.wish for s in store.statuses("Run", limit=20) if s.active and isinstance(s.wish, Run)]
-    return [_Wish(f"{picture.name}, on all samples", run) for run in runs if field != picture.run.field and run.field == field]
+def _deciding(store: RunStore, picture: Picture, there: Seen | None) -> list[_Wish]:
+    """What was asked to be measured of it on all samples, and is not there yet."""
+    if there is None or there.deciding is None or there.decided is not None or store.status(there.deciding.id) is None:
+        return []
+    return [_Wish(f"{picture.name}, on all samples", there.deciding)]
 
 
 def _relief(picture: Picture, there: Seen, style: Style, colours: tuple[float, float] | None) -> None:

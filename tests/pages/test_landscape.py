@@ -245,9 +245,19 @@ def test_the_extremes_of_a_picture_on_few_samples_are_decided_on_all(visit, stor
     for _ in range(3):  # coarse, refined, finer
         work()
         app.run()
+    third = tiny.folder.parent / "three" / "c.safetensors"
+    away = third.rename(third.with_suffix(".away"))
     button(app, "All samples where they decide").click()
     app.run()
     assert "on all samples" in "".join(p.text for p in app.get("progress"))
+    work()
+    away.rename(third)
+    app.run()
+    (error,) = app.error
+    assert "on all samples**: The checkpoint c is not where it was" in error.value
+    button(app, "All samples where they decide").click()
+    app.run()
+    assert not app.error
     work()
     app.run()
     assert not app.exception
