@@ -1,5 +1,5 @@
 """The loss-landscape explorer in a browser: `loss-explorer app`, or `streamlit run app.py`."""
 
-from explorer.ui import shell
+from explorer.ui.frame import page
 
-shell.frame()
+page.frame()

@@ -24,12 +24,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from explorer import checkpoint, methods, problems, symmetry
-from explorer.matching import Alignment
-from explorer.measure import Evaluate
-from explorer.problem import Problem
-from explorer.train.sgd import train
-from explorer.weights import Weights
+from explorer import symmetry
+from explorer.checkpoints import checkpoint_file
+from explorer.checkpoints.weights import Weights
+from explorer.core import registry
+from explorer.evaluate.evaluator import Evaluate
+from explorer.methods.train.sgd import train
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
+from explorer.symmetry.assignment import Alignment
 
 TOML = """
 title = "{name} on Fashion-MNIST"
@@ -82,13 +85,13 @@ def main() -> None:
             folder.mkdir()
             toml = TOML.format(name=name, network=network, data=arguments.data.resolve(), val=1 - arguments.images / 60000)
             (folder / "problem.toml").write_text(toml, encoding="utf-8")
-            problem = Problem(problems.read(folder))
+            problem = Problem(problem_toml.read(folder))
             seeds = trained(problem, arguments.epochs, arguments.device)
             found = symmetry.of(problem)
             maps = symmetry.random(found, torch.Generator().manual_seed(7))
             for case, (a, b) in {"planted": (seeds[0], symmetry.permuted(seeds[0], found, maps)), "independent": (seeds[0], seeds[1])}.items():
                 for file, weights in (("a", a), ("b", b)):
-                    checkpoint.write(folder / f"{case}-{file}.safetensors", weights)
+                    checkpoint_file.write(folder / f"{case}-{file}.safetensors", weights)
                 compare(name, case, problem, folder, a, b, arguments.peers, arguments.device, arguments.methods)
 
 
@@ -105,11 +108,11 @@ def compare(name: str, case: str, problem: Problem, folder: Path, a: Weights, b:
         method = label.split(",")[0]
         if label not in chosen:
             continue
-        align = methods.find("align", method)
+        align = registry.find("align", method)
         symmetry._of.cache_clear()  # every method pays for understanding the network, as the peers do
         started = time.perf_counter()
-        wiring = methods.wired(align, device=device)
-        done = align([a, b], problem, **methods.method("align", method, options).kwargs(), **wiring)
+        wiring = registry.wired(align, device=device)
+        done = align([a, b], problem, **registry.method("align", method, options).kwargs(), **wiring)
         assert isinstance(done, Alignment)
         line(label, time.perf_counter() - started, case, problem, a, done.weights[1], device)
     for peer in PEERS:
@@ -132,7 +135,7 @@ def compare(name: str, case: str, problem: Problem, folder: Path, a: Weights, b:
             print(f"{peer:<32}   failed: {(run.stderr.strip().splitlines() or ['?'])[-1][:100]}")
             continue
         told = json.loads(run.stdout.strip().splitlines()[-1])
-        line(peer, told["seconds"], case, problem, a, checkpoint.read(Path(told["file"])).weights, device)
+        line(peer, told["seconds"], case, problem, a, checkpoint_file.read(Path(told["file"])).weights, device)
 
 
 def line(label: str, seconds: float, case: str, problem: Problem, a: Weights, b: Weights, device: str) -> None:
@@ -148,10 +151,10 @@ def line(label: str, seconds: float, case: str, problem: Problem, a: Weights, b:
 
 def as_peer(name: str, folder: str, a: str, b: str) -> None:
     """In a process with the peer on its path: align b to a the way its own documentation does, and write b."""
-    problem = Problem(problems.read(Path(folder)))
+    problem = Problem(problem_toml.read(Path(folder)))
     networks = [problem.network() for _ in range(2)]
     for network, file in zip(networks, (a, b), strict=True):
-        network.load_state_dict(checkpoint.read(Path(file)).weights)
+        network.load_state_dict(checkpoint_file.read(Path(file)).weights)
     example = problem.split("train").inputs[:4]
     started = time.perf_counter()
     torch.manual_seed(0)
@@ -178,7 +181,7 @@ def as_peer(name: str, folder: str, a: str, b: str) -> None:
         result = net()
     seconds = time.perf_counter() - started
     out = Path(folder) / f"{name}-out.safetensors"
-    checkpoint.write(out, {k: v.detach().contiguous().clone() for k, v in result.state_dict().items()}, {}, replace=True)
+    checkpoint_file.write(out, {k: v.detach().contiguous().clone() for k, v in result.state_dict().items()}, {}, replace=True)
     print(json.dumps({"seconds": seconds, "file": str(out)}))
 
 

@@ -13,11 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from explorer import checkpoint, problems
 from explorer.api import interpolate
+from explorer.checkpoints import checkpoint_file
 from explorer.figures.line import shown
-from explorer.problem import Problem
-from explorer.train.sgd import train
+from explorer.methods.train.sgd import train
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
 
 TOML = """
 title = "Fashion-MNIST MLP"
@@ -46,11 +47,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "problem.toml").write_text(TOML.format(data=arguments.data.resolve()), encoding="utf-8")
-        problem = Problem(problems.read(folder))
+        problem = Problem(problem_toml.read(folder))
         for seed in (0, 1):
             started = time.perf_counter()
             *_, weights = train(problem, epochs=arguments.epochs, lr=0.05, batch=128, seed=seed, order_seed=seed)
-            checkpoint.write(folder / f"seed-{seed}.safetensors", weights)
+            checkpoint_file.write(folder / f"seed-{seed}.safetensors", weights)
             print(f"seed {seed}: trained {arguments.epochs} epochs in {time.perf_counter() - started:.0f} s")
         started = time.perf_counter()
         line = interpolate(folder / "seed-0.safetensors", folder / "seed-1.safetensors", problem=problem.spec, home=folder)

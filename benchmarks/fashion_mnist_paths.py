@@ -17,14 +17,16 @@ from typing import cast
 
 import numpy as np
 
-from explorer import arc, methods, problems
-from explorer.arc import Place
-from explorer.measure import Evaluate
-from explorer.points import Points
-from explorer.problem import Problem
-from explorer.statistics import barrier
-from explorer.train.sgd import train
-from explorer.weights import Weights, gram
+from explorer.checkpoints.weights import Weights, gram
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.evaluate.evaluator import Evaluate
+from explorer.methods.train.sgd import train
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
+from explorer.stats import arc_length
+from explorer.stats.arc_length import Place
+from explorer.stats.bootstrap import barrier
 
 TOML = """
 title = "Fashion-MNIST MLP"
@@ -56,21 +58,21 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "problem.toml").write_text(TOML.format(data=arguments.data.resolve()), encoding="utf-8")
-        problem = Problem(problems.read(Path(scratch)))
+        problem = Problem(problem_toml.read(Path(scratch)))
     ends = [list(train(problem, epochs=arguments.epochs, lr=0.05, batch=128, seed=s, order_seed=s, device=arguments.device))[-1] for s in (0, 1)]
     print(f"{'way':<12}{'ends, %':>16}{'worst, %':>10}{'rise above the ends, 95 %':>30}{'loss barrier, 95 %':>28}{'length':>9}{'trained in':>12}")
     measure(problem, ends, "line", arguments.device, 0.0)
     for name in ("bezier", "polychain"):
         started = time.perf_counter()
-        connect = cast("Callable[..., object]", methods.find("connect", name))
-        options = methods.method("connect", name, {"epochs": arguments.path_epochs, "lr": arguments.lr}).kwargs()
+        connect = cast("Callable[..., object]", registry.find("connect", name))
+        options = registry.method("connect", name, {"epochs": arguments.path_epochs, "lr": arguments.lr}).kwargs()
         last = list(connect(ends, problem, **options, device=arguments.device))[-1]  # pyright: ignore[reportArgumentType]
         measure(problem, [ends[0], *last.corners, ends[1]], name, arguments.device, time.perf_counter() - started)
 
 
 def measure(problem: Problem, corners: list[Weights], chart: str, device: str, seconds: float) -> None:
     """One row."""
-    place = cast("Place", methods.find("chart", chart))
+    place = cast("Place", registry.find("chart", chart))
     names = [n for n, _ in problem.network().named_parameters()]
     inner = gram(corners, names)
     evaluate = Evaluate(problem, corners, device=device)
@@ -84,7 +86,10 @@ def measure(problem: Problem, corners: list[Weights], chart: str, device: str, s
     ends = f"{100 * error.ends[0]:.2f}, {100 * error.ends[1]:.2f}"
     height = f"{loss.height.value:.4f} [{loss.height.low:.4f}, {loss.height.high:.4f}]"
     worst = 100 * float(points.means()[:, 1].max())
-    print(f"{chart:<12}{ends:>16}{worst:>10.2f}{shown:>30}{height:>28}{arc.at(place, inner, np.array([1.0]))[0]:>9.2f}{seconds:>10.0f} s", flush=True)
+    print(
+        f"{chart:<12}{ends:>16}{worst:>10.2f}{shown:>30}{height:>28}{arc_length.at(place, inner, np.array([1.0]))[0]:>9.2f}{seconds:>10.0f} s",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, sync_playwright
 
-from explorer.shards import digest
+from explorer.checkpoints.sharded import digest
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120

@@ -31,15 +31,17 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from explorer import methods, problems, symmetry
-from explorer.devices import accelerators, memory, precisely, title
-from explorer.matching import WeightScores
-from explorer.measure import Engine, Evaluate
-from explorer.points import Array
-from explorer.problem import Problem
-from explorer.shortcuts import calls
+from explorer import symmetry
+from explorer.checkpoints.weights import Weights, mix
+from explorer.core import registry
+from explorer.core.points import Array
+from explorer.evaluate.devices import accelerators, memory, precisely, title
+from explorer.evaluate.evaluator import Engine, Evaluate
+from explorer.evaluate.shared_first_layer import calls
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
 from explorer.symmetry import identity
-from explorer.weights import Weights, mix
+from explorer.symmetry.assignment import WeightScores
 
 SIDE = 51
 NETS = {
@@ -99,7 +101,7 @@ def case(scratch: Path, name: str, samples: int) -> tuple[Problem, list[Weights]
         targets = {k.replace("x", "y"): np.arange(n) % 10 for k, n in size.items()}
     np.savez(folder / "data.npz", **arrays, **targets)
     (folder / "problem.toml").write_text(f'[network]\n{network}\n[data]\nname = "npz"\npath = "data.npz"\n', encoding="utf-8")
-    problem = Problem(problems.read(folder))
+    problem = Problem(problem_toml.read(folder))
     return problem, [{k: v.detach().clone() for k, v in problem.network(seed=s).state_dict().items()} for s in range(3)]
 
 
@@ -257,7 +259,7 @@ def all_at_once(problem: Problem, corners: Sequence[Weights], device: str) -> Ca
 def curve(name: str, problem: Problem, corners: Sequence[Weights], arguments: argparse.Namespace) -> list[Row]:
     """Steps of training a Bézier curve, beside steps of plain training of one such network."""
     device, rows = arguments.device, []
-    connect = methods.find("connect", "bezier")
+    connect = registry.find("connect", "bezier")
     samples = len(problem.split("train").targets)
     for device in dict.fromkeys((arguments.device, "cpu") if name == "mlp" else (arguments.device,)):
         trained = connect(corners[:2], problem, epochs=1000, lr=1e-3, batch=128, device=device)
@@ -285,7 +287,7 @@ def alignment(scratch: Path, widths: Sequence[int], device: str) -> list[Row]:
     """Weight matching of MLPs 784-w-w-10 with a shuffled, disturbed copy: what the device saves, and what is left to the assignment on the CPU."""
     rows: list[Row] = []
     print(f"\nalignment of 784-w-w-10\n{'w':>6}{'scores, device':>16}{'scores, CPU':>13}{'assignment':>12}{'in all, device':>16}{'restored':>10}")
-    align = methods.find("align", "weight_matching")
+    align = registry.find("align", "weight_matching")
     for w in widths:
         folder = scratch / f"w{w}"
         folder.mkdir()
@@ -293,7 +295,7 @@ def alignment(scratch: Path, widths: Sequence[int], device: str) -> list[Row]:
         np.savez(folder / "data.npz", x=rng.standard_normal((600, 784), dtype=np.float32), y=np.arange(600) % 10)
         text = f'[network]\nname = "mlp"\nwidths = [784, {w}, {w}, 10]\n[data]\nname = "npz"\npath = "data.npz"\n'
         (folder / "problem.toml").write_text(text, encoding="utf-8")
-        problem = Problem(problems.read(folder))
+        problem = Problem(problem_toml.read(folder))
         a = {k: v.detach() for k, v in problem.network(seed=0).state_dict().items()}
         found = symmetry.of(problem)
         generator = torch.Generator().manual_seed(1)
@@ -310,7 +312,7 @@ def alignment(scratch: Path, widths: Sequence[int], device: str) -> list[Row]:
         solved.best(group)
         assignment = time.perf_counter() - started
         started = time.perf_counter()
-        done = align([a, b], problem, **methods.method("align", "weight_matching", {"restarts": 1}).kwargs(), device=device)
+        done = align([a, b], problem, **registry.method("align", "weight_matching", {"restarts": 1}).kwargs(), device=device)
         total = time.perf_counter() - started
         restored = all(torch.equal(done.weights[1][k].cpu(), noisy[k]) for k in a)
         print(
@@ -342,7 +344,7 @@ def scaling(folder: Path, seconds: float) -> list[Row]:
 
 def shift(folder: Path, device: str, seconds: float, ready: Barrier, rates: mp.Queue[float]) -> None:
     """One worker's share, begun when all are ready."""
-    problem = Problem(problems.read(folder))
+    problem = Problem(problem_toml.read(folder))
     corners = [{k: v.detach().clone() for k, v in problem.network(seed=s).state_dict().items()} for s in range(3)]
     evaluate = Evaluate(problem, corners, device=device)
     ready.wait()

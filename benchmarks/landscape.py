@@ -7,7 +7,7 @@ seeds of one epoch; a ResNet-20 (16-32-64 channels, 3 blocks a stage) on 3×32×
 
 Who is measured, each as its user calls it:
 
-    ours, buffers first       explorer.measure.Evaluate with the first corner's running statistics, which is what all others do
+    ours, buffers first       explorer.evaluate.evaluator.Evaluate with the first corner's running statistics, which is what all others do
     ours                      the same as it is used: statistics measured anew at every point (only where there is batch norm)
     plain loop                the manner of Li et al. 2018: load the state dict of the mixed weights, no_grad, a mean over batches of 128 or 512
     careful loop              parameters mixed in place, inference mode, one sum, the best of five chunk sizes
@@ -26,7 +26,7 @@ middle; the few points a side measured here spare it most of that (at 41 a side 
 row by a step; its losses are compared where it really is. Both keep the running statistics of the first model, whose picture between models with batch
 norm means little; only the cost is compared.
 
-A picture within 1 % rms of log-loss, over a 65 × 65 plane through the three models. Ours is what explorer.sample.surface asks for at a tolerance of 3 % a
+A picture within 1 % rms of log-loss, over a 65 × 65 plane through the three models. Ours is what explorer.methods.sample.surface asks for at a tolerance of 3 % a
 point, its jury included; the upper end of the certified interval must be below 1 %, or it says so. Elsewhere a grid is drawn as it is, so straight lines (bilinear) run between its points. Two comparisons, points × the
 cost of a point above: between those who do not know the surface, our refined picture and 41 × 41, Landscaper's default; and between those who do (for the
 MLP only), the smallest even grid whose spline is good enough (5, 9, 17, 33 a side) and the smallest that is good enough with straight lines (7, 9, 11 …).
@@ -56,16 +56,16 @@ from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
 from torch import nn
 from torch.nn import functional
 
-from explorer import problems
-from explorer.chart import plane
-from explorer.measure import Evaluate
-from explorer.points import Array, Points
-from explorer.preview import Preview, preview
-from explorer.problem import Batch, Problem
-from explorer.sample import surface
-from explorer.spec import Buffers
-from explorer.train.sgd import train
-from explorer.weights import Weights, gram
+from explorer.checkpoints.weights import Weights, gram
+from explorer.core.points import Array, Points
+from explorer.core.spec import Buffers
+from explorer.evaluate.evaluator import Evaluate
+from explorer.methods.chart import plane
+from explorer.methods.sample import surface
+from explorer.methods.train.sgd import train
+from explorer.problems import problem_toml
+from explorer.problems.problem import Batch, Problem
+from explorer.stats.sparse_grid_surrogate import Preview, preview
 
 SIZE = 65
 GOAL = 0.01
@@ -187,7 +187,7 @@ def resnet(folder: Path) -> Net:
 
 def _problem(folder: Path, text: str) -> Problem:
     (folder / "problem.toml").write_text(text, encoding="utf-8")
-    return Problem(problems.read(folder))
+    return Problem(problem_toml.read(folder))
 
 
 # --- a point ----------------------------------------------------------------------------------------------------------------

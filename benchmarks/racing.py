@@ -22,13 +22,13 @@ import torch
 from fashion_mnist_line import TOML
 from surface import SIZE, Truth, measured, through
 
-from explorer import problems
-from explorer.measure import Evaluate
-from explorer.points import Array, Points
-from explorer.preview import Lattice, Nodes, levels, nodes_of, panel, preview, steps
-from explorer.problem import Problem
-from explorer.sample import surface
-from explorer.train.sgd import train
+from explorer.core.points import Array, Points
+from explorer.evaluate.evaluator import Evaluate
+from explorer.methods.sample import surface
+from explorer.methods.train.sgd import train
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
+from explorer.stats.sparse_grid_surrogate import Lattice, Nodes, levels, nodes_of, panel, preview, steps
 
 TOLERANCES = (0.04, 0.02, 0.01, 0.005, 0.0025)
 FIRST = 8  # nodes from one to the next on the grid that the sampler begins with
@@ -51,7 +51,7 @@ def fashion(data: str) -> Truth:
     """The plane through three seeds of an MLP, two epochs each."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "problem.toml").write_text(TOML.format(data=data), encoding="utf-8")
-        home = Problem(problems.read(folder))
+        home = Problem(problem_toml.read(folder))
     corners = [[dict(weights) for weights in train(home, epochs=2, seed=seed)][-1] for seed in range(3)]
     return through("fashion 012", Evaluate(home, corners, blocks=256, metrics=("loss",)), corners)
 

@@ -23,13 +23,14 @@ from typing import cast
 
 import numpy as np
 
-from explorer import methods, problems
-from explorer.matching import Alignment
-from explorer.measure import Evaluate
-from explorer.problem import Problem
-from explorer.spec import Buffers
-from explorer.train.sgd import train
-from explorer.weights import Weights
+from explorer.checkpoints.weights import Weights
+from explorer.core import registry
+from explorer.core.spec import Buffers
+from explorer.evaluate.evaluator import Evaluate
+from explorer.methods.train.sgd import train
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
+from explorer.symmetry.assignment import Alignment
 
 DIGITS = '[network]\nname = "mlp"\nwidths = [64, {hidden}, 10]\n[data]\nname = "digits"\n'
 IDX = '[network]\nname = "mlp"\nwidths = [784, {hidden}, 10]\n[data]\nname = "idx"\npath = "{data}"\n[split]\nval = 0.0\n'
@@ -48,7 +49,7 @@ def main() -> None:
     text = IDX.format(hidden=hidden, data=arguments.data.resolve()) if arguments.data else DIGITS.format(hidden=hidden)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "problem.toml").write_text(text, encoding="utf-8")
-        problem = Problem(problems.read(folder))
+        problem = Problem(problem_toml.read(folder))
         models: list[Weights] = []
         for seed in (0, 1):
             started = time.perf_counter()
@@ -58,7 +59,7 @@ def main() -> None:
             print(f"seed {seed}: {arguments.epochs} epochs in {spent:.0f} s, test accuracy {_accuracy(problem, models[-1:], np.ones(1)):.1%}")
         print(f"half-way, {arguments.depth} hidden layers of {arguments.width}:   without / with repair")
         for name in ("identity", "weight_matching", "activation_matching"):
-            align = cast("Callable[[list[Weights], Problem], Alignment]", methods.find("align", name))
+            align = cast("Callable[[list[Weights], Problem], Alignment]", registry.find("align", name))
             aligned = align(models, problem).weights
             plain, repaired = (_accuracy(problem, aligned, np.full(2, 0.5), buffers) for buffers in ("recalibrate", "repair"))
             print(f"  {name:20s} {plain:6.1%} / {repaired:6.1%}")

@@ -26,10 +26,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from explorer import methods, problems
 from explorer.api import loaded
-from explorer.spec import Field, Run
-from explorer.store import RunStore
+from explorer.core import registry
+from explorer.core.spec import Field, Run
+from explorer.problems import problem_toml
+from explorer.store.run_store import RunStore
 
 MODELS = Path(__file__).parents[1] / "sample_models"
 POLL_S = 0.05
@@ -58,9 +59,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         peaks: list[int] = []
         for size, kills in ((arguments.small, 0), (arguments.size, arguments.kills)):
-            field = Field(problems.find(arguments.problem), corners, methods.method("chart", "plane"), samples=arguments.samples)
+            field = Field(problem_toml.find(arguments.problem), corners, registry.method("chart", "plane"), samples=arguments.samples)
             store = RunStore(Path(scratch) / f"{size}.sqlite")
-            found = finish(store, Run(field, methods.method("sample", "grid", {"size": size})), kills)
+            found = finish(store, Run(field, registry.method("sample", "grid", {"size": size})), kills)
             peaks.append(max(found.peaks))
             print(
                 f"{arguments.problem}, {size} × {size}: {found.points} points, {found.different} different ones, {found.workers} workers of which {kills} were killed,"

@@ -27,14 +27,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from explorer import problems
-from explorer.measure import Evaluate
-from explorer.problem import Problem
-from explorer.weights import Weights
+from explorer.checkpoints.weights import Weights
+from explorer.evaluate.evaluator import Evaluate
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
 
 PARTS = ("points", "samples", "parameters", "corners", "workers", "schedule")
 SAMPLES, WIDTH = 2048, 256
-BATCH = 16  # points for each worker in a batch, as in explorer.execute.ray
+BATCH = 16  # points for each worker in a batch, as in explorer.engine.execute.ray
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def case(folder: Path, width: int, corners: int) -> tuple[Problem, list[Weights]
         np.savez(here / "data.npz", x=rng.standard_normal((4200, 784), dtype=np.float32), y=np.arange(4200) % 10)
         text = f'[network]\nname = "mlp"\nwidths = [784, {width}, {width}, 10]\n[data]\nname = "npz"\npath = "data.npz"\n[split]\ntest = 0.5\n'
         (here / "problem.toml").write_text(text, encoding="utf-8")
-    problem = Problem(problems.read(here))
+    problem = Problem(problem_toml.read(here))
     return problem, [{k: v.detach().clone() for k, v in problem.network(seed=s).state_dict().items()} for s in range(corners)]
 
 

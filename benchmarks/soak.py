@@ -40,11 +40,12 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from explorer import methods, places, problems
 from explorer.api import loaded
-from explorer.run import keep
-from explorer.spec import Field, Run
-from explorer.store import RunStore
+from explorer.core import locations, registry
+from explorer.core.spec import Field, Run
+from explorer.engine.run_loop import keep
+from explorer.problems import problem_toml
+from explorer.store.run_store import RunStore
 
 PAGES = ("home", "checkpoints", "interpolate", "align", "runs", "paths", "landscape", "soup", "compare")
 KILL_S, TIGHT_S = 7.0, 15.0  # between two kills, on average; when the worker without room begins
@@ -64,11 +65,11 @@ class Seen:
 
 def wanted(count: int) -> list[Run]:
     """Small lines, each on another field: other models, samples or buffers."""
-    spec = problems.find("digits-mlp")
-    models = [loaded(p) for p in sorted((places.root() / "sample_models" / "digits-mlp").glob("seed-*.safetensors"))]
+    spec = problem_toml.find("digits-mlp")
+    models = [loaded(p) for p in sorted((locations.root() / "sample_models" / "digits-mlp").glob("seed-*.safetensors"))]
     every = itertools.product(itertools.permutations(models, 2), range(40, 540, 4))
     return [
-        Run(Field(spec, pair, methods.method("chart", "line"), samples=n), methods.method("sample", "grid", {"size": 5 + 4 * (n % 3)}))
+        Run(Field(spec, pair, registry.method("chart", "line"), samples=n), registry.method("sample", "grid", {"size": 5 + 4 * (n % 3)}))
         for pair, n in itertools.islice(every, count)
     ]
 

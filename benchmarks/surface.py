@@ -1,6 +1,6 @@
 """How few points a picture of a plane needs, and whether its certificate holds.
 
-Every surface is measured on the full 65 × 65 grid, which is the truth here. Then the sampler `surface` asks for its points, explorer.preview predicts the
+Every surface is measured on the full 65 × 65 grid, which is the truth here. Then the sampler `surface` asks for its points, explorer.stats.sparse_grid_surrogate predicts the
 rest, and the picture is compared with the truth: rms and largest difference of log-loss, and what the certificate says of the rms. For comparison: even
 grids with the same spline. Each surface is taken in its eight orientations, so that scouts and jury fall on other places of it; `covered` is the share
 of them in which the true rms lies below the upper end of the certified interval (97.5 % one-sided), and `q95` the same for the 95 % quantile.
@@ -20,14 +20,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from explorer import checkpoint, problems
-from explorer.chart import plane
-from explorer.measure import Evaluate
-from explorer.points import Array, Points
-from explorer.preview import nodes_of, preview
-from explorer.problem import Problem
-from explorer.sample import surface
-from explorer.weights import Weights, gram
+from explorer.checkpoints import checkpoint_file
+from explorer.checkpoints.weights import Weights, gram
+from explorer.core.points import Array, Points
+from explorer.evaluate.evaluator import Evaluate
+from explorer.methods.chart import plane
+from explorer.methods.sample import surface
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
+from explorer.stats.sparse_grid_surrogate import nodes_of, preview
 
 SIZE = 65
 MODELS = Path(__file__).parents[1] / "sample_models"
@@ -93,8 +94,8 @@ def surfaces(planes: int) -> Iterator[Truth]:
 
 def measured(name: str, triple: tuple[int, ...], *, samples: int, recalibration: int, blocks: int = 32) -> Truth:
     """The plane through three models of a problem, all of it."""
-    home = Problem(problems.find(name))
-    corners = [checkpoint.read(MODELS / name / f"seed-{i}.safetensors").weights for i in triple]
+    home = Problem(problem_toml.find(name))
+    corners = [checkpoint_file.read(MODELS / name / f"seed-{i}.safetensors").weights for i in triple]
     evaluate = Evaluate(home, corners, samples=samples, blocks=blocks, metrics=("loss",), recalibration=recalibration)
     return through(f"{name[7:]} {''.join(map(str, triple))}", evaluate, corners)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from explorer.nets import gpt
+from explorer.problems.nets import gpt
 from explorer.symmetry import discover
 
 BLOCKS = (3, 4, 6, 3)

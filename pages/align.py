@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from explorer import glossary
-from explorer.spec import Run
-from explorer.ui import align_form, align_view, shell
+from explorer.core import glossary
+from explorer.core.spec import Run
+from explorer.ui.align import form as align_form
+from explorer.ui.align import view as align_view
+from explorer.ui.frame import page, shell
 
-shell.require()
+page.require()
 store = shell.store()
 
 st.title("Align")

@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from explorer import glossary
-from explorer.ui import checkpoint_list, shell
+from explorer.core import glossary
+from explorer.ui.checkpoints import view as checkpoints_view
+from explorer.ui.frame import page, shell
 
-shell.require()
+page.require()
 store = shell.store()
 
 st.title("Checkpoints")
@@ -16,5 +17,5 @@ st.caption(
     )
 )
 
-checkpoint_list.add(store)
-checkpoint_list.show(store)
+checkpoints_view.add(store)
+checkpoints_view.show(store)

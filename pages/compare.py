@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from explorer import glossary
-from explorer.ui import compare, shell
+from explorer.core import glossary
+from explorer.ui.compare import view as compare_view
+from explorer.ui.frame import page, shell
 
-shell.require()
+page.require()
 
 st.title("Compare")
 st.caption(
@@ -13,4 +14,4 @@ st.caption(
         "Which way of [[merging]] serves these models best, what does it cost against the best of them, and is the difference [[more than chance|interval]]?"
     )
 )
-compare.page(shell.store())
+compare_view.page(shell.store())

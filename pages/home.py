@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from explorer import glossary
+from explorer.core import glossary
+from explorer.core.spec import Run
 from explorer.figures import line
-from explorer.spec import Run
-from explorer.ui import line_view, samples, shell
-from explorer.ui.actions import corner
-from explorer.ui.curve import curve
+from explorer.ui.charts.curve import curve
+from explorer.ui.frame import page, shell, shipped_stories
+from explorer.ui.interpolate import view as interpolate_view
+from explorer.ui.widgets.chart_actions import corner
 
-shell.require()
+page.require()
 store = shell.store()
 
 st.title("Loss-landscape explorer")
@@ -20,7 +21,7 @@ st.markdown(
     )
 )
 
-stories = samples.stories(store)
+stories = shipped_stories.stories(store)
 if not stories:
     st.info("No sample is installed. Register your own checkpoints to begin.", icon=":material/info:")
     shell.link("checkpoints", "Choose checkpoints", icon=":material/inventory_2:")
@@ -61,7 +62,7 @@ with left:
         title="Loss along the straight line",
         figure=lambda: line.figure_of(field, points, "loss"),
         explain=line.explain(field, points, "loss"),
-        code=line_view.program(run),
+        code=interpolate_view.program(run),
     )
 if t is not None:
     shell.go("interpolate", run=status.id, t=f"{t:g}")

@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from explorer import glossary
-from explorer.spec import Run
-from explorer.ui import line_form, line_view, shell
+from explorer.core import glossary
+from explorer.core.spec import Run
+from explorer.ui.frame import page, shell
+from explorer.ui.interpolate import form as interpolate_form
+from explorer.ui.interpolate import view as interpolate_view
 
-shell.require()
+page.require()
 store = shell.store()
 
 st.title("Interpolate")
@@ -18,7 +20,7 @@ st.caption(
 )
 
 asked = st.query_params.get("run")
-status = store.status(asked) if asked else line_form.shipped(store)
+status = store.status(asked) if asked else interpolate_form.shipped(store)
 if asked and (
     status is None or not isinstance(status.wish, Run) or "loss" not in status.wish.field.metrics or status.wish.field.chart.name != "line"
 ):
@@ -29,10 +31,10 @@ if asked and (
     )
     status = None
 
-wish = line_form.form(store, status)
+wish = interpolate_form.form(store, status)
 if wish is not None:
     st.query_params.from_dict({"run": shell.want(wish)})
     st.rerun()
 
 if status is not None:
-    line_view.show(store, status.id)
+    interpolate_view.show(store, status.id)

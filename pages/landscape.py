@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from explorer import glossary
-from explorer.ui import landscape_form, landscape_view, shell
-from explorer.ui.several import asked_runs
+from explorer.core import glossary
+from explorer.ui.frame import page, shell
+from explorer.ui.frame.run_set import asked_runs
+from explorer.ui.landscape import form as landscape_form
+from explorer.ui.landscape import view as landscape_view
 
-shell.require()
+page.require()
 store = shell.store()
 
 st.title("Landscape")

@@ -2,19 +2,21 @@
 
 import streamlit as st
 
-from explorer.ui import glossary_view, learn, shell, tour
+from explorer.ui.frame import page, shell, tour
+from explorer.ui.learn import view as learn_view
+from explorer.ui.widgets import glossary_view
 
 VIEWS = {
-    "lessons": ("Lessons", learn.page),
+    "lessons": ("Lessons", learn_view.page),
     "glossary": ("Glossary", glossary_view.page),
     "tour": ("Tour of the app", tour.page),
 }
 
-shell.require()
-learn.frame()
+page.require()
+learn_view.frame()
 
 st.title("Learn")
-if not learn.presenting():
+if not learn_view.presenting():
     st.caption("Predict, run the real experiment on networks that ship with the explorer, and see. Every number below is measured here.")
     view = shell.view({name: title for name, (title, _) in VIEWS.items()})
 else:

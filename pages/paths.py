@@ -2,17 +2,19 @@
 
 import streamlit as st
 
-from explorer import glossary
-from explorer.ui import conditions, many, paths_view, shell, stability
+from explorer.core import glossary
+from explorer.ui.frame import page, shell
+from explorer.ui.paths import all_pairs, conditions, stability
+from explorer.ui.paths import view as paths_view
 
 VIEWS = {
     "ways": ("Ways between two models", paths_view.page),
-    "many": ("Many models", many.page),
+    "many": ("Many models", all_pairs.page),
     "conditions": ("Under conditions", conditions.page),
     "stability": ("Stability", stability.page),
 }
 
-shell.require()
+page.require()
 
 st.title("Paths")
 st.caption(

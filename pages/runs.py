@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from explorer.ui import run_list, shell
+from explorer.ui.frame import page, shell
+from explorer.ui.runs import view as runs_view
 
-shell.require()
+page.require()
 
 st.title("Runs")
 st.caption(
     "Everything that was measured here, asked for or shipped. Points are kept for good: opening a run again costs nothing, and a stopped one goes on where it was."
 )
 
-run_list.show(shell.store())
+runs_view.show(shell.store())

@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from explorer import glossary
-from explorer.ui import shell, soup
+from explorer.core import glossary
+from explorer.ui.frame import page, shell
+from explorer.ui.soup import view as soup_view
 
-shell.require()
+page.require()
 
 st.title("Soup")
 st.caption(
@@ -14,4 +15,4 @@ st.caption(
         " every one is worth, and which the [[greedy soup]] leaves out."
     )
 )
-soup.page(shell.store())
+soup_view.page(shell.store())

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from explorer import glossary
-from explorer.ui import shell, train_form, train_view
-from explorer.ui.several import asked_runs, begin, want
-from explorer.ui.trajectories import Trajectory
+from explorer.core import glossary
+from explorer.ui.frame import page, shell
+from explorer.ui.frame.run_set import asked_runs, begin, want
+from explorer.ui.train import form as train_form
+from explorer.ui.train import view as train_view
+from explorer.ui.train.trajectories import Trajectory
 
-shell.require()
+page.require()
 store = shell.store()
 
 st.title("Train")

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from explorer import checkpoint, methods, problems
 from explorer.api import loaded
-from explorer.problem import Problem
-from explorer.spec import Field, Run
-from explorer.store import RunStore
+from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
+from explorer.core.spec import Field, Run
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
+from explorer.store.run_store import RunStore
 
 torch.set_num_threads(1)  # the suite has a process on every core already
 
@@ -44,17 +46,17 @@ class Tiny:
 
     @property
     def problem(self) -> Problem:
-        return Problem(problems.read(self.folder))
+        return Problem(problem_toml.read(self.folder))
 
     def field(self, **changes) -> Field:
         """The line between a and b."""
         return Field(
-            **{"problem": self.problem.spec, "corners": (loaded(self.a), loaded(self.b)), "chart": methods.method("chart", "line"), **changes}
+            **{"problem": self.problem.spec, "corners": (loaded(self.a), loaded(self.b)), "chart": registry.method("chart", "line"), **changes}
         )
 
     def run(self, size: int = 5, **changes) -> Run:
         """A grid on that line."""
-        return Run(self.field(**changes), methods.method("sample", "grid", {"size": size}))
+        return Run(self.field(**changes), registry.method("sample", "grid", {"size": size}))
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +79,7 @@ def tiny(tmp_path_factory) -> Tiny:
                     optimizer.zero_grad()
                     loss.backward()
                     optimizer.step()
-        checkpoint.write(path, network.state_dict(), {"problem": "tiny"})
+        checkpoint_file.write(path, network.state_dict(), {"problem": "tiny"})
     return made
 
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from explorer import methods, stability
 from explorer.api import loaded
-from explorer.spec import Attack, Fused, Look, Study, Trained
-from explorer.store import RunStore
-from explorer.ui import compare, compare_studies, landscape_form, many, model_view, paths_form, paths_plane, soup_simplex
-from explorer.ui.align_form import Comparison as Alignment
-from explorer.ui.compare_form import Comparison, Entry
-from explorer.ui.soup_kitchen import Kitchen
-from explorer.ui.trajectories import Trajectory
-from explorer.worker import Worker
+from explorer.core import registry
+from explorer.core.spec import Attack, Fused, Look, Study, Trained
+from explorer.engine.worker import Worker
+from explorer.stats import instability_analysis
+from explorer.store.run_store import RunStore
+from explorer.ui.align.form import Comparison as Alignment
+from explorer.ui.compare import studies as compare_studies
+from explorer.ui.compare import view as compare_view
+from explorer.ui.compare.form import Comparison, Entry
+from explorer.ui.landscape import form as landscape_form
+from explorer.ui.paths import all_pairs
+from explorer.ui.paths import form as paths_form
+from explorer.ui.paths import plane as paths_plane
+from explorer.ui.soup import triangle as soup_triangle
+from explorer.ui.soup.measurements import Kitchen
+from explorer.ui.train.trajectories import Trajectory
+from explorer.ui.widgets import model_inspector
 
 
 def work_off(tiny, home: Path) -> dict[str, list]:
@@ -29,21 +37,21 @@ def wishes(tiny) -> dict[str, list]:
     """What brings each page into its finished state, by its address."""
     spec, a, b = tiny.problem.spec, loaded(tiny.a), loaded(tiny.b)
     line = tiny.run()
-    picked = model_view.wishes(line.field, (0.5,))
-    alignment = Alignment(spec, (a, b), methods.method("align", "weight_matching"))
-    ways = [paths_form.straight(spec, a, b), paths_form.trained(spec, a, b, methods.method("connect", "bezier", {"epochs": 1}))]
-    pairs = [many._line(spec, a, b, how) for how in (None, "weight_matching")]
+    picked = model_inspector.wishes(line.field, (0.5,))
+    alignment = Alignment(spec, (a, b), registry.method("align", "weight_matching"))
+    ways = [paths_form.straight(spec, a, b), paths_form.trained(spec, a, b, registry.method("connect", "bezier", {"epochs": 1}))]
+    pairs = [all_pairs._line(spec, a, b, how) for how in (None, "weight_matching")]
     attacked = [tiny.run(3), tiny.run(3, attack=Attack("linf", 0.1, 2))]
-    branches = stability.branches(spec, methods.method("train", "sgd", {"epochs": 2}), [0, 1], (1, 2))
-    copies = [stability.line(spec, branch) for branch in branches]
-    plane = landscape_form.around(spec, a, methods.method("direct", "random"), 0.5, samples=64)
-    other = landscape_form.around(spec, b, methods.method("direct", "random"), 0.5, samples=64)
-    spectrum = Study(spec, tuple(landscape_form.models_of(plane.field)), methods.method("study", "spectrum"))
-    kitchen, larder = Kitchen(spec, (a, b)), Kitchen(spec, (a, b, Fused(spec, (a, b), methods.method("fuse", "slerp"), name="arc")))
-    merged = Comparison(tuple(Entry(m, spec) for m in (a, b, Fused(spec, (a, b), methods.method("fuse", "uniform_soup"), name="uniform soup"))))
+    branches = instability_analysis.branches(spec, registry.method("train", "sgd", {"epochs": 2}), [0, 1], (1, 2))
+    copies = [instability_analysis.line(spec, branch) for branch in branches]
+    plane = landscape_form.around(spec, a, registry.method("direct", "random"), 0.5, samples=64)
+    other = landscape_form.around(spec, b, registry.method("direct", "random"), 0.5, samples=64)
+    spectrum = Study(spec, tuple(landscape_form.models_of(plane.field)), registry.method("study", "spectrum"))
+    kitchen, larder = Kitchen(spec, (a, b)), Kitchen(spec, (a, b, Fused(spec, (a, b), registry.method("fuse", "slerp"), name="arc")))
+    merged = Comparison(tuple(Entry(m, spec) for m in (a, b, Fused(spec, (a, b), registry.method("fuse", "uniform_soup"), name="uniform soup"))))
     studies = [compare_studies.classes_of(merged, best) for best in (0, 1)]
-    how = methods.method("train", "sgd", {"epochs": 3})
-    training = Trajectory(spec, tuple(Trained(spec, how, at=k) for k in (1, 2, 3)), (methods.method("sample", "trajectory"),))
+    how = registry.method("train", "sgd", {"epochs": 3})
+    training = Trajectory(spec, tuple(Trained(spec, how, at=k) for k in (1, 2, 3)), (registry.method("sample", "trajectory"),))
     trained = [task.run for task in training.tasks()]
     return {
         f"interpolate?run={line.id}&t=0.5": [line, *picked],
@@ -59,8 +67,8 @@ def wishes(tiny) -> dict[str, list]:
         f"landscape?runs={plane.id}&picture=relief": [plane],
         f"train?runs={_ids(trained)}": [*trained, training.plane()],
         f"soup?runs={kitchen.tasks()[0].run.id}": [*(t.run for t in kitchen.tasks()), *kitchen.studies()],
-        f"soup?runs={larder.tasks()[0].run.id}&three=0,1,2": [*(t.run for t in larder.tasks()), soup_simplex._run(larder, [0, 1, 2])],
-        f"compare?runs={_ids(e.run for e in merged.entries)}": [*(t.run for t in merged.tasks()), *compare._at_once(merged), *studies],
+        f"soup?runs={larder.tasks()[0].run.id}&three=0,1,2": [*(t.run for t in larder.tasks()), soup_triangle._run(larder, [0, 1, 2])],
+        f"compare?runs={_ids(e.run for e in merged.entries)}": [*(t.run for t in merged.tasks()), *compare_view._at_once(merged), *studies],
         "runs": [],
     }
 

@@ -1,1 +1,1 @@
-"""The commands of `loss-explorer`, one a file; `explorer/cli.py` lists them."""
+"""The commands of `loss-explorer`, one a file; `explorer/commands/main.py` lists them."""

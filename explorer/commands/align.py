@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from explorer import methods
 from explorer.commands.arguments import (
     BuffersOption,
     DeviceOption,
@@ -24,9 +23,10 @@ from explorer.commands.arguments import (
     SplitOption,
     TrustOption,
 )
+from explorer.commands.print_results import alignment_json, print_alignment, print_methods
 from explorer.commands.terminal import given_options, progress_bar, refusals
-from explorer.errors import Refused
-from explorer.told import alignment_json, print_alignment, print_methods
+from explorer.core import registry
+from explorer.core.errors import Refused
 
 
 def align(
@@ -48,7 +48,7 @@ def align(
     """Permute hidden units so that checkpoints match, and measure the barrier before and after."""
     with refusals():
         if method == "list":
-            print_methods("align", methods.names("align"))
+            print_methods("align", registry.names("align"))
             return
         models = models or []
         if len(models) < 2:
@@ -57,7 +57,7 @@ def align(
         if len({*targets}) < len(targets) or any(t.exists() for t in targets):
             raise Refused(f"{save} holds checkpoints of these names already, or two of the models share a name. Choose another folder.")
         from explorer import api
-        from explorer.devices import device_for
+        from explorer.evaluate.devices import device_for
 
         with progress_bar("Aligning", quiet=as_json) as report:
             done = api.align(

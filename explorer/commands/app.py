@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from explorer import places
 from explorer.commands.arguments import DeviceOption, HomeOption, PluginOption, RayOption, TrustOption
+from explorer.commands.print_results import err
 from explorer.commands.terminal import refusals, store_of
-from explorer.errors import Refused
-from explorer.told import err
+from explorer.core import locations
+from explorer.core.errors import Refused
 
 # Every visitor's script runs in a thread of its own, one at a time; glibc would give these threads up to eight heaps a core, and keep what each of them
 # once needed: 410 MB instead of 339 for the 50 visitors and 200 runs of benchmarks/soak.py, without its workers.
@@ -42,11 +42,11 @@ def run_app(
     address: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "0.0.0.0",
 ) -> None:
     """Open the explorer in a browser, on this machine only; --serve lets others in."""
-    from explorer import serve as serving
+    from explorer.core import server_settings as serving
 
     with refusals():
         if device not in ("auto", "cpu"):
-            from explorer.devices import device_for
+            from explorer.evaluate.devices import device_for
 
             device_for(device)
         if not serve and (root or no_login or secrets or allow_user or host or address != "0.0.0.0"):
@@ -70,7 +70,7 @@ def run_app(
         err.print(f"{count} worker{'s' if count > 1 else ''} started earlier will not run the code named here; they go home after ten quiet minutes.")
     for warning in start.warnings:
         err.print(f"[yellow]![/yellow] {warning}", highlight=False, soft_wrap=True)
-    folder = places.root()
+    folder = locations.root()
     where = {"LOSS_EXPLORER_DEVICE": device, "LOSS_EXPLORER_RAY": ray, **({"LOSS_EXPLORER_HOME": str(home.resolve())} if home else {})}
     environment = {"MALLOC_ARENA_MAX": MALLOC_ARENAS, **os.environ, **start.environment, **where}
     command = [sys.executable, "-m", "streamlit", "run", str(folder / "app.py"), "--server.headless", str(headless or serve).lower(), *start.flags]

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from explorer import methods, plugins, trust
 from explorer.commands.terminal import refusals
+from explorer.core import plugins, registry, trust
 
 
 class Split(StrEnum):
@@ -70,7 +70,7 @@ def _trusted(names: list[str]) -> list[str]:
 def _plugged(names: list[str]) -> list[str]:
     with refusals():
         plugins.add(names or [])
-        methods.check_plugins()
+        registry.check_plugins()
     return names
 
 

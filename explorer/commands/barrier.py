@@ -25,8 +25,8 @@ from explorer.commands.arguments import (
     SplitOption,
     TrustOption,
 )
+from explorer.commands.print_results import tell_line
 from explorer.commands.terminal import free, progress_bar, refusals
-from explorer.told import tell_line
 
 
 def barrier(
@@ -51,7 +51,7 @@ def barrier(
     with refusals():
         free(html)
         from explorer import api
-        from explorer.devices import device_for
+        from explorer.evaluate.devices import device_for
 
         with progress_bar("Measuring", quiet=as_json) as report:
             line = api.interpolate(

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from explorer import methods, places
 from explorer.commands.arguments import DeviceOption, HomeOption, MethodOptions, ProblemOption
+from explorer.commands.print_results import err, out, print_methods, print_plan, sized
 from explorer.commands.terminal import free, given_options, progress_bar, refusals, store_of
-from explorer.errors import Refused
-from explorer.files import system
-from explorer.told import err, out, print_methods, print_plan, sized
+from explorer.core import locations, registry
+from explorer.core.errors import Refused
+from explorer.core.files import system
 
 if TYPE_CHECKING:
-    from explorer.spec import Method
+    from explorer.core.spec import Method
 
 
 def fuse(
@@ -40,17 +40,17 @@ def fuse(
     """
     with refusals():
         if method == "list":
-            print_methods("fuse", methods.names("fuse"))
+            print_methods("fuse", registry.names("fuse"))
             return
         *models, target = ingredients
         if not models:
             raise Refused("Models or a recipe are wanted, and after them where the result goes. Name both.")
         out_path, recipe = Path(target), Path(models[0])
-        given = methods.method("fuse", method, given_options("fuse", method, option or []))
+        given = registry.method("fuse", method, given_options("fuse", method, option or []))
         if problem is not None:
             _fuse_in_memory(models, out_path, given, problem, device, home, force)
             return
-        from explorer.merge import engine, plan
+        from explorer.merging import engine, plan
 
         if recipe.suffix.lower() in (".yaml", ".yml"):
             if len(models) > 1 or option:
@@ -73,23 +73,25 @@ def fuse(
 
 def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: str, device: str, home: Path | None, force: bool) -> None:
     """As the app does it: loaded, fused, its running statistics settled, kept in the home folder and copied."""
-    from explorer import api, checkpoint, problems
-    from explorer.devices import device_for
-    from explorer.realise import realise
-    from explorer.spec import Fused
+    from explorer import api
+    from explorer.checkpoints import checkpoint_file
+    from explorer.core.spec import Fused
+    from explorer.engine.realise_recipe import realise
+    from explorer.evaluate.devices import device_for
+    from explorer.problems import problem_toml
 
     if target.suffix.lower() != ".safetensors":
         raise Refused(f"With --problem the result is one file. Let {target.name} end in .safetensors.")
     if not force:
         free(target)
-    recipe = Fused(problems.find(problem), tuple(api.loaded(m) for m in models), method)
+    recipe = Fused(problem_toml.find(problem), tuple(api.loaded(m) for m in models), method)
     with progress_bar("Fusing") as report:
 
         def progress(done: int, total: int, message: str) -> None:
             report(done, total, 0, message)
 
-        weights = realise(recipe, store_of(home), places.home(home), device=device_for(device), progress=progress)
-    checkpoint.write(target, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=force)
+        weights = realise(recipe, store_of(home), locations.home(home), device=device_for(device), progress=progress)
+    checkpoint_file.write(target, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=force)
     out.print(f"{target}: {len(weights):,} tensors", highlight=False, soft_wrap=True)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.table import Table
 
 from explorer.commands.arguments import HomeOption
+from explorer.commands.print_results import out
 from explorer.commands.terminal import store_of
-from explorer.told import out
 
 
 def problems() -> None:
     """The problems that ship with the explorer."""
-    from explorer.problems import shipped
+    from explorer.problems.problem_toml import shipped
 
     table = Table("name", "title", "network", "data")
     for spec in shipped():

@@ -9,11 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from explorer import methods, perplexity
+from explorer.checkpoints.sharded import stamp
 from explorer.commands.arguments import DeviceOption, HomeOption, PluginOption, ProblemOption, TrustOption
+from explorer.commands.print_results import interval, out
 from explorer.commands.terminal import progress_bar, refusals, store_of
-from explorer.shards import stamp
-from explorer.told import interval, out
+from explorer.core import registry
+from explorer.stats import perplexity
 
 
 def look(
@@ -26,13 +27,13 @@ def look(
 ) -> None:
     """What a file or folder holds: which problem it fits, parameters, loss and error."""
     with refusals():
-        from explorer import problems
-        from explorer.devices import device_for
-        from explorer.look import look as look_at
-        from explorer.spec import Look
+        from explorer.core.spec import Look
+        from explorer.engine.inspect_checkpoints import look as look_at
+        from explorer.evaluate.devices import device_for
+        from explorer.problems import problem_toml
 
         store = store_of(home)
-        wish = Look(str(path.resolve()), stamp(path), problems.find(problem) if problem else None)
+        wish = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None)
         with progress_bar("Looking") as report:
             found = look_at(wish, store, report=report, device=device_for(device))
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error (%)")
@@ -48,6 +49,6 @@ def look(
                 if file.problem and perplexity.applies(file.problem):
                     value, low, high = map(perplexity.of, test.loss)
                     loss += f"\nperplexity {interval((value, low, high))}"
-                right = file.problem is None or methods.classifies(file.problem.loss)
+                right = file.problem is None or registry.classifies(file.problem.loss)
                 table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")
         out.print(table)

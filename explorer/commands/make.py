@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from explorer.commands.arguments import DeviceOption, HomeOption
+from explorer.commands.print_results import out
 from explorer.commands.terminal import free, refusals
-from explorer.told import out
 
 
 def make(
@@ -23,7 +23,7 @@ def make(
     with refusals():
         free(out_file)
         from explorer import api
-        from explorer.devices import device_for
+        from explorer.evaluate.devices import device_for
 
         shutil.copyfile(api.make(recipe, home=home, device=device_for(device)), out_file)
         out.print(f"Written: {out_file}")

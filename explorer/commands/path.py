@@ -25,9 +25,9 @@ from explorer.commands.arguments import (
     SplitOption,
     TrustOption,
 )
+from explorer.commands.print_results import print_methods, tell_line
 from explorer.commands.terminal import free, given_options, progress_bar, refusals
-from explorer.errors import Refused
-from explorer.told import print_methods, tell_line
+from explorer.core.errors import Refused
 
 
 def path(
@@ -58,7 +58,7 @@ def path(
         free(html)
         if a is None or b is None:
             raise Refused("Two checkpoints are wanted, for the ends of the path. Name another one.")
-        from explorer.devices import device_for
+        from explorer.evaluate.devices import device_for
 
         with progress_bar("Training the path", quiet=as_json) as report:
             line = api.connect(

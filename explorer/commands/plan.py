@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from explorer.checkpoints.sharded import stamp
 from explorer.commands.arguments import HomeOption, ProblemOption, SamplesOption, Split, SplitOption
+from explorer.commands.print_results import out
 from explorer.commands.terminal import progress_bar, refusals, store_of
-from explorer.errors import Refused
-from explorer.shards import stamp
-from explorer.told import out
+from explorer.core.errors import Refused
 
 
 def plan(
@@ -24,15 +24,16 @@ def plan(
 ) -> None:
     """What measuring a line or a plane would take: time, memory, bytes. Nothing is measured."""
     with refusals():
-        from explorer import api, methods
-        from explorer.foresee import foreseen
-        from explorer.look import look as look_at
-        from explorer.spec import Field, Look, Run
+        from explorer import api
+        from explorer.core import registry
+        from explorer.core.spec import Field, Look, Run
+        from explorer.engine.inspect_checkpoints import look as look_at
+        from explorer.store.estimate_cost import foreseen
 
         store, spec = store_of(home), api.find_problem(models[0], problem)
-        chart = methods.method("chart", "line" if len(models) == 2 else "plane")
+        chart = registry.method("chart", "line" if len(models) == 2 else "plane")
         field = Field(spec, tuple(map(api.loaded, models)), chart, split=split.value, samples=samples)
-        run = Run(field, methods.method("sample", "grid", {"size": points}))
+        run = Run(field, registry.method("sample", "grid", {"size": points}))
         with progress_bar("Looking") as report:
             for file in models:
                 look_at(Look(str(file.resolve()), stamp(file), spec), store, report=report)

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from explorer import methods, metrics
 from explorer.commands.arguments import (
     BuffersOption,
     DeviceOption,
@@ -26,9 +25,11 @@ from explorer.commands.arguments import (
     SplitOption,
     TrustOption,
 )
+from explorer.commands.print_results import out, print_methods
 from explorer.commands.terminal import free, given_options, progress_bar, refusals
-from explorer.errors import Refused
-from explorer.told import out, print_methods
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.stats import metrics
 
 
 def plane(
@@ -65,7 +66,7 @@ def plane(
         from explorer import api
 
         if around == "list":
-            print_methods("direct", methods.names("direct"))
+            print_methods("direct", registry.names("direct"))
             return
         if metric == "list":
             out.print(", ".join(metrics.METRICS))
@@ -76,7 +77,7 @@ def plane(
         single = bool(around or towards)
         if (around and towards) or (len(models) != 1 if single else len(models) < 3):
             raise Refused(f"A plane goes through three checkpoints or more, or around one with either --around or --towards; got {len(models)}.")
-        from explorer.devices import device_for
+        from explorer.evaluate.devices import device_for
         from explorer.figures import curve as curve_figure
         from explorer.figures import units
         from explorer.figures.certificate import certified

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from explorer.commands.print_results import err
 from explorer.commands.terminal import refusals
-from explorer.told import err
 
 
 def train_samples(
@@ -16,8 +16,8 @@ def train_samples(
 ) -> None:
     """Train the sample models anew. Deterministic: the same bytes every time on the same versions."""
     with refusals():
-        from explorer import samples
+        from explorer.commands import build_samples
 
-        samples.lay_out(folder)
-        samples.make(folder, report=err.print)
-        samples.measure(folder, report=err.print)
+        build_samples.lay_out(folder)
+        build_samples.make(folder, report=err.print)
+        build_samples.measure(folder, report=err.print)

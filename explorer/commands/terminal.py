@@ -9,10 +9,10 @@ from pathlib import Path
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from explorer import methods, places
-from explorer.errors import Refused
-from explorer.store import RunStore
-from explorer.told import err
+from explorer.commands.print_results import err
+from explorer.core import locations, registry
+from explorer.core.errors import Refused
+from explorer.store.run_store import RunStore
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def progress_bar(title: str, *, quiet: bool = False) -> Generator[Callable[[int,
 
 
 def store_of(home: Path | None) -> RunStore:
-    return RunStore.within(places.home(home))
+    return RunStore.within(locations.home(home))
 
 
 def free(file: Path | None) -> None:
@@ -50,7 +50,7 @@ def free(file: Path | None) -> None:
 
 def given_options(kind: str, name: str, given: list[str]) -> dict[str, object]:
     """`name=value` texts as the options of a method; Refused when a text is not of that form or the value not of that type."""
-    known = {o.name: o for o in methods.options(kind, name)}
+    known = {o.name: o for o in registry.options(kind, name)}
     found: dict[str, object] = {}
     for text in given:
         key, sign, value = text.partition("=")

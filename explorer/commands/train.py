@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from explorer import methods
 from explorer.commands.arguments import DeviceOption, HomeOption, MethodOptions, PluginOption, TrustOption
+from explorer.commands.print_results import err, out, print_methods
 from explorer.commands.terminal import given_options, progress_bar, refusals
-from explorer.errors import Refused, Stopped
-from explorer.told import err, out, print_methods
+from explorer.core import registry
+from explorer.core.errors import Refused, Stopped
 
 
 def train(
@@ -30,14 +30,14 @@ def train(
     """Train a problem's network, and write its checkpoints. Ctrl-C leaves it so that the same command goes on from there."""
     with refusals():
         if method == "list":
-            print_methods("train", methods.names("train"))
+            print_methods("train", registry.names("train"))
             return
         if not problem or out_folder is None:
             raise Refused(
                 "A problem and --out are wanted: `loss-explorer train digits-mlp --out my-models`. `loss-explorer problems` lists what ships."
             )
         from explorer.commands.training import train_into
-        from explorer.devices import device_for
+        from explorer.evaluate.devices import device_for
 
         try:
             with progress_bar("Training") as report:

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from explorer import api, methods, places
-from explorer.errors import Refused, Stopped
-from explorer.files import system
-from explorer.matching import Progress
+from explorer import api
+from explorer.core import locations, registry
+from explorer.core.errors import Refused, Stopped
+from explorer.core.files import system
+from explorer.core.progress import Progress
 
 
 def train_into(
@@ -32,8 +33,8 @@ def train_into(
 
     Refused when one of them is there already. Stopped after the snapshot in which an interrupt came (Ctrl-C, once): what was trained is kept in `home`.
     """
-    how = methods.method("train", method, options)
-    total, members = methods.snapshots_of(how), methods.members_of(how)
+    how = registry.method("train", method, options)
+    total, members = registry.snapshots_of(how), registry.members_of(how)
     every = every or total
     files = [
         folder / f"{method}-{at}{f'-network-{member + 1}' if members > 1 else ''}.safetensors"
@@ -47,7 +48,7 @@ def train_into(
     with system(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
         for recipe, file in zip(made, files, strict=True):
-            shutil.copyfile(places.made_at(recipe, places.home(home)), file)
+            shutil.copyfile(locations.made_at(recipe, locations.home(home)), file)
     return files
 
 

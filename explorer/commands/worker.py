@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from explorer import places
 from explorer.commands.arguments import DeviceOption, PluginOption, RayOption, TrustOption
 from explorer.commands.terminal import refusals
-from explorer.store import RunStore
+from explorer.core import locations
+from explorer.store.run_store import RunStore
 
 
 def worker(
@@ -23,16 +23,16 @@ def worker(
     plugin: PluginOption = None,
 ) -> None:
     """Do what is wished in the app: start one anywhere that sees the store's file."""
-    from explorer.devices import device_for
-    from explorer.worker import Worker, serve_fleet
+    from explorer.engine.worker import Worker, serve_fleet
+    from explorer.evaluate.devices import device_for
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    kept = RunStore(store) if store else RunStore.within(places.home())
+    kept = RunStore(store) if store else RunStore.within(locations.home())
     with refusals():
         if not ray:
             Worker(kept, kept.path.parent, device=device_for(device)).serve(idle_s=idle)
             return
-        from explorer.execute.ray import fleet
+        from explorer.engine.execute.ray import fleet
 
         with fleet(ray) as found:
             serve_fleet(kept, kept.path.parent, found, device=device_for(device), idle_s=idle)

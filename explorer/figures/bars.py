@@ -10,7 +10,7 @@ from textwrap import wrap
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer import digits
+from explorer.core import significant_digits
 from explorer.figures.curve import INK, PALETTE, RULE
 
 ROW = 44  # px
@@ -71,4 +71,4 @@ def figure(rows: Sequence[Bar], *, x_title: str, title: str = "", footnote: str 
 
 def shown(row: Bar) -> str:
     """The number with its interval."""
-    return digits.within(row.value, row.low, row.high)
+    return significant_digits.within(row.value, row.low, row.high)

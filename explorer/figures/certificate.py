@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from explorer.preview import Certificate
+from explorer.stats.sparse_grid_surrogate import Certificate
 
 
 def certified(found: Certificate | None, measured: int, *, scale: float = 1.0, unit: str = "") -> str:

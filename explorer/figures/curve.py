@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.points import Array
+from explorer.core.points import Array
 
 # Okabe & Ito's colours, told apart with any common colour vision; the order keeps neighbours apart in lightness too.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")

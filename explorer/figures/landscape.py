@@ -8,12 +8,12 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer import digits
+from explorer.core import significant_digits
+from explorer.core.points import Array
 from explorer.figures import units
 from explorer.figures.curve import INK, Curve
 from explorer.figures.plane import SCALE, Extreme, Marker, Surface, Trace
-from explorer.metrics import Metric
-from explorer.points import Array
+from explorer.stats.metrics import Metric
 
 WALL = {"showbackground": False, "gridcolor": "rgba(128,128,128,0.4)"}  # of a relief: seen on light and on dark pages
 
@@ -124,7 +124,9 @@ def explain(
     sign, one, other = (-1.0, "highest", "lowest") if metric.good == "high" else (1.0, "lowest", "highest")
 
     def told(there: Extreme, mark: str = "") -> str:
-        value, low, high = digits.of(there.value, *there.interval) if there.interval is not None else (digits.number(there.value), "", "")
+        value, low, high = (
+            significant_digits.of(there.value, *there.interval) if there.interval is not None else (significant_digits.number(there.value), "", "")
+        )
         return f"{mark}{value}{units.after(unit)}{mark}{low and f' [{low}, {high}]'}"
 
     if extremes is None:
@@ -174,4 +176,4 @@ def explain(
 def _place(axis: Array, at: float) -> str:
     """A place along an axis, to a tenth of a cell."""
     half = (axis[1] - axis[0]) / 2
-    return digits.of(at, float(at - half), float(at + half))[0]
+    return significant_digits.of(at, float(at - half), float(at + half))[0]

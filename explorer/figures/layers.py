@@ -10,8 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from explorer.core.points import Array
 from explorer.figures.curve import PALETTE
-from explorer.points import Array
 
 
 @dataclass(frozen=True, eq=False)

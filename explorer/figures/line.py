@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer import digits, methods, metrics
-from explorer.confirm import TITLES, Confirmed, exact, is_preview, mark
+from explorer.core import registry, significant_digits
+from explorer.core.points import Array, Points
+from explorer.core.spec import Field
 from explorer.figures import curve as curve_figure
 from explorer.figures import units
 from explorer.figures.curve import Curve, Peak
-from explorer.points import Array, Points
-from explorer.spec import Field
-from explorer.statistics import Barrier, band, barrier
+from explorer.stats import metrics
+from explorer.stats.bootstrap import Barrier, band, barrier
+from explorer.stats.preview_confirmation import TITLES, Confirmed, exact, is_preview, mark
 
 SMALL = 0.25  # of the metric at the ends: a barrier below this share is called small
 
@@ -105,12 +106,12 @@ def y_title(field: Field, metric: str) -> str:
 
 def told(field: Field) -> tuple[str, ...]:
     """The metrics that mean something: where outputs are numbers, nothing is right or wrong."""
-    return field.metrics if methods.classifies(field.problem.loss) else tuple(m for m in field.metrics if m != "error")
+    return field.metrics if registry.classifies(field.problem.loss) else tuple(m for m in field.metrics if m != "error")
 
 
 def called(field: Field, metric: str) -> str:
     """What a metric is under the field's loss: without targets, how far the first model's answers are, and how often its choice is not taken."""
-    if methods.targets_of(field.problem.loss) != "reference":
+    if registry.targets_of(field.problem.loss) != "reference":
         return metrics.find(metric).called
     return f"{field.problem.loss.replace('_', ' ') if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
 
@@ -136,7 +137,7 @@ def caution(field: Field, again: Confirmed | None) -> str:
     if again is None:
         return f"{what} What is quoted of it is measured again in float32 when it is complete."
     apart = ", ".join(
-        f"{digits.number(units.scale(m) * float(again.apart[i]), 2)} {'points' if m == 'error' else units.of_gap(field.problem, m)}".rstrip()
+        f"{significant_digits.number(units.scale(m) * float(again.apart[i]), 2)} {'points' if m == 'error' else units.of_gap(field.problem, m)}".rstrip()
         + f" of {called(field, m)}"
         for i, m in enumerate(field.metrics)
         if m in told(field)
@@ -200,8 +201,8 @@ def _explain(field: Field, points: Points, metric: str) -> str:
 
 def _value(x: float, metric: str, unit: str, *, difference: bool = False) -> str:
     if metric == "error":
-        return f"{digits.number(100 * x, 3)} {'points' if difference else '% error'}"
-    return f"{digits.number(x, 3)}{units.after(unit)}"
+        return f"{significant_digits.number(100 * x, 3)} {'points' if difference else '% error'}"
+    return f"{significant_digits.number(x, 3)}{units.after(unit)}"
 
 
 def _samples(points: Points) -> str:

@@ -7,9 +7,9 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.core.points import Array
 from explorer.figures.curve import PALETTE, RULE
-from explorer.matched import Matched
-from explorer.points import Array
+from explorer.symmetry.alignment_report import Matched
 
 
 def convergence(found: Matched) -> go.Figure:

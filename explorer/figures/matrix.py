@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
-from explorer.points import Array
+from explorer.core.points import Array
 
 MOST_TEXTS = 14
 

@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.confirm import Confirmed, is_preview
+from explorer.core.points import Array, Points
+from explorer.core.spec import Field
 from explorer.figures import units
 from explorer.figures.curve import INK
-from explorer.frame import Window
-from explorer.metrics import column, find, given, interval, means, value
-from explorer.points import Array, Points
-from explorer.preview import Certificate, Mask, preview
-from explorer.spec import Field
+from explorer.stats.metrics import column, find, given, interval, means, value
+from explorer.stats.plane_frame import Window
+from explorer.stats.preview_confirmation import Confirmed, is_preview
+from explorer.stats.sparse_grid_surrogate import Certificate, Mask, preview
 
 SCALE = "Cividis"  # light is high; the same to all common kinds of colour vision
 
@@ -88,7 +88,7 @@ def surface(points: Points, metric: int, window: Window, size: int, *, scale: fl
 
 
 def extremes(field: Field, points: Points, metric: str, window: Window) -> tuple[Extreme, Extreme] | None:
-    """The lowest and the highest value of a metric as it is shown (explorer.metrics); None where none is finite."""
+    """The lowest and the highest value of a metric as it is shown (explorer.stats.metrics); None where none is finite."""
     shown = means(points, field.metrics, metric) * units.scale(metric) if len(points) else np.empty(0)
     if not np.isfinite(shown).any():
         return None
@@ -115,7 +115,7 @@ def table(field: Field, points: Points, window: Window, again: Confirmed | None 
 def smooth(
     points: Points, metric: int, window: Window, size: int, *, scale: float = 1.0, relative: bool = True
 ) -> tuple[Surface, Certificate | None]:
-    """A preview on size × size nodes, and how wrong it may be: explorer.preview. `relative`: on the logarithm, for a loss. Where it says nothing it is lost."""
+    """A preview on size × size nodes, and how wrong it may be: explorer.stats.sparse_grid_surrogate. `relative`: on the logarithm, for a loss. Where it says nothing it is lost."""
     found = preview(points, size, metric=metric, relative=relative)
     axis = np.linspace(0.0, 1.0, size)
     x, y = window.places(np.stack([axis, axis], axis=1)).T
@@ -125,7 +125,7 @@ def smooth(
 
 
 def cells(points: Points, measured: Sequence[str], metric: str, window: Window, size: int) -> Surface:
-    """The grid of one metric as it is shown (explorer.metrics), `measured` being what the points hold sums of."""
+    """The grid of one metric as it is shown (explorer.stats.metrics), `measured` being what the points hold sums of."""
     return _shown(surface(column(points, measured, metric), 0, window, size, scale=units.scale(metric)), metric)
 
 

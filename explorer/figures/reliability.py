@@ -9,8 +9,8 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.core.points import Array
 from explorer.figures.curve import PALETTE, SYMBOLS
-from explorer.points import Array
 
 
 @dataclass(frozen=True, eq=False)

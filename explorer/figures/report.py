@@ -10,7 +10,7 @@ from html import escape
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.spec import Json
+from explorer.core.spec import Json
 
 OPEN_ROWS = 24  # of a table; a longer one is folded
 # Whatever the file holds, a browser must ask nobody for anything: scripts and styles are those in it, pictures are data.

@@ -8,9 +8,9 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer import digits
+from explorer.core import significant_digits
+from explorer.core.points import Array
 from explorer.figures.plane import decades
-from explorer.points import Array
 
 
 def corners(gram: Array) -> Array:
@@ -43,7 +43,7 @@ def figure(
     side = max(1.0, np.sqrt(len(values) * 2))
     fig = go.Figure()
     mixes = [" + ".join(f"{s:.3g} {escape(n, quote=False)}" for s, n in zip(row, names, strict=True) if s) for row in shares]
-    hover = [f"{mix}<br>{escape(value_title, quote=False)} {digits.number(float(v), 3)}" for mix, v in zip(mixes, values, strict=True)]
+    hover = [f"{mix}<br>{escape(value_title, quote=False)} {significant_digits.number(float(v), 3)}" for mix, v in zip(mixes, values, strict=True)]
     fig.add_scatter(
         x=xy[finite, 0].astype(np.float32),
         y=xy[finite, 1].astype(np.float32),

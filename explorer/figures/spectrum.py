@@ -10,10 +10,10 @@ from typing import TypedDict, cast
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer import digits
+from explorer.core import significant_digits
+from explorer.core.points import Array
+from explorer.core.spec import Json
 from explorer.figures.curve import INK, PALETTE, RULE, SYMBOLS
-from explorer.points import Array
-from explorer.spec import Json
 
 FLOOR = 1e-6  # of the highest density, below which a log axis would show the kernel's tails alone
 CURVED = 0.05  # of the largest eigenvalue: a smallest one further below zero than that is worth a word
@@ -132,13 +132,13 @@ def words(found: Json, names: Sequence[str]) -> str:
     for one in spectra(found, names):
         value, low, high = one.largest[0]
         lowest = float(one.smallest[0])
-        sentence = f"**{one.name}**: the largest eigenvalue is {digits.within(value, low, high)}, the trace {digits.within(*one.trace.tolist())}."
+        sentence = f"**{one.name}**: the largest eigenvalue is {significant_digits.within(value, low, high)}, the trace {significant_digits.within(*one.trace.tolist())}."
         if value <= 0:
             sentence += " No direction curves upwards."
         elif lowest < -CURVED * value:
-            sentence += f" The smallest is {digits.number(lowest)}, in size {-lowest / value:.2g} times the largest: no minimum along all directions."
+            sentence += f" The smallest is {significant_digits.number(lowest)}, in size {-lowest / value:.2g} times the largest: no minimum along all directions."
         else:
-            sentence += f" The smallest is {digits.number(lowest)}: next to the largest, as good as zero."
+            sentence += f" The smallest is {significant_digits.number(lowest)}: next to the largest, as good as zero."
         lines.append(sentence)
     whole = cast("_Found", found)
     limits = (

@@ -8,11 +8,11 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer import digits
+from explorer.core import significant_digits
 from explorer.figures import units
 from explorer.figures.curve import INK, PALETTE, RULE
 from explorer.figures.plane import Surface
-from explorer.topology import Minimum, simplified
+from explorer.stats.persistence import Minimum, simplified
 
 DRAWN = 60  # minima of a picture; the least persistent are left out
 NAMED = 5  # minima in words
@@ -130,11 +130,11 @@ def words(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float = 
         first += f" It is in {parts} parts that nothing measured joins, and each part has a deepest one."
 
     def told(value: float) -> str:
-        return f"{digits.of(value, value - noise, value + noise)[0]}{unit}"
+        return f"{significant_digits.of(value, value - noise, value + noise)[0]}{unit}"
 
     listed: list[str] = []
     for m in real[:NAMED]:
-        where = f"({digits.number(float(grid.x[m.cell[1]]), 3)}, {digits.number(float(grid.y[m.cell[0]]), 3)})"
+        where = f"({significant_digits.number(float(grid.x[m.cell[1]]), 3)}, {significant_digits.number(float(grid.y[m.cell[0]]), 3)})"
         if m.into is None:
             listed.append(f"- {told(m.birth)} at {where}: no deeper one can be reached.")
         else:

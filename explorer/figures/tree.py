@@ -9,10 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import get_colorscale, sample_colorscale
 
+from explorer.core.points import Array
 from explorer.figures import units
 from explorer.figures.curve import INK
-from explorer.points import Array
-from explorer.tree import Edge
+from explorer.stats.spanning_tree import Edge
 
 SCALE = "Cividis"
 CLOSE = 0.12  # of the picture: models nearer than this have no room between them for a number

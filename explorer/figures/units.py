@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from explorer import methods, metrics
-from explorer.spec import ProblemSpec
+from explorer.core import registry
+from explorer.core.spec import ProblemSpec
+from explorer.stats import metrics
 
 
 def scale(metric: str) -> float:
@@ -15,12 +16,12 @@ def of_level(problem: ProblemSpec, metric: str) -> str:
     """The unit of a value of the metric; "" where it, or the problem's loss, has none."""
     if metric == "overconfidence":
         return "points"
-    return "%" if metrics.find(metric).percent else methods.unit_of(problem.loss) if metric == "loss" else ""
+    return "%" if metrics.find(metric).percent else registry.unit_of(problem.loss) if metric == "loss" else ""
 
 
 def of_gap(problem: ProblemSpec, metric: str) -> str:
     """The unit of a difference of two values, such as a barrier."""
-    return "points of error" if metric == "error" else methods.unit_of(problem.loss)
+    return "points of error" if metric == "error" else registry.unit_of(problem.loss)
 
 
 def titled(text: str, unit: str) -> str:

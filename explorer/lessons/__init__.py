@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from explorer.errors import Refused
-from explorer.facts import Facts
+from explorer.core.errors import Refused
+from explorer.core.points import Points
+from explorer.core.spec import Loaded, ProblemSpec, Run
 from explorer.figures.bars import Bar
 from explorer.figures.curve import Curve
 from explorer.figures.plane import Marker, Surface
-from explorer.points import Points
-from explorer.spec import Loaded, ProblemSpec, Run
+from explorer.store.records import Facts
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class Lesson:
     """One lesson.
 
     claim: what it is about, one sentence. question, choices: what is predicted. variants: the models it can be run on, by name. formula: LaTeX.
-    text: two or three sentences, its terms marked as explorer.glossary says. hands: a thing to try by hand, by its name in explorer.ui.hands; "" for none.
+    text: two or three sentences, its terms marked as explorer.core.glossary says. hands: a thing to try by hand, by its name in explorer.ui.learn.hands_on; "" for none.
     """
 
     order: int

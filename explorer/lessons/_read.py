@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from explorer import methods
-from explorer.errors import Refused
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.core.points import Points, rounded
+from explorer.core.spec import Aligned, Attack, Buffers, Connected, Field, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.figures.bars import Bar
 from explorer.lessons import Shelf
-from explorer.points import Points, rounded
-from explorer.spec import Aligned, Attack, Buffers, Connected, Field, Method, ProblemSpec, Recipe, Run, SplitName
-from explorer.statistics import Barrier, band, barrier
+from explorer.stats.bootstrap import Barrier, band, barrier
 
 LOSS, ERROR = 0, 1  # columns of the metrics
 MLPS = "digits-mlp"
@@ -24,19 +24,19 @@ def path(
     problem: ProblemSpec, corners: Sequence[Recipe], *, chart: str = "line", buffers: Buffers = "recalibrate", attack: Attack | None = None
 ) -> Run:
     """The wish to measure a path, as finely as its barrier needs."""
-    field = Field(problem, tuple(corners), methods.method("chart", chart), buffers=buffers, attack=attack)
-    return Run(field, methods.method("sample", "adaptive"))
+    field = Field(problem, tuple(corners), registry.method("chart", chart), buffers=buffers, attack=attack)
+    return Run(field, registry.method("sample", "adaptive"))
 
 
 def matched(problem: ProblemSpec, models: tuple[Recipe, ...], method: str) -> Run:
     """The line from the first model to the second after an alignment."""
-    return path(problem, Aligned.every(problem, models, methods.method("align", method)))
+    return path(problem, Aligned.every(problem, models, registry.method("align", method)))
 
 
 def connected(problem: ProblemSpec, models: tuple[Recipe, ...], method: Method, *, attack: Attack | None = None) -> Run:
     """The path that a connecting method trains between two models."""
-    corners = Connected.every(problem, models, method, methods.corners_of(method))
-    return path(problem, corners, chart=methods.chart_of(method.name), attack=attack)
+    corners = Connected.every(problem, models, method, registry.corners_of(method))
+    return path(problem, corners, chart=registry.chart_of(method.name), attack=attack)
 
 
 def pair(shelf: Shelf, variant: int) -> tuple[ProblemSpec, tuple[Recipe, Recipe]]:
@@ -47,8 +47,8 @@ def pair(shelf: Shelf, variant: int) -> tuple[ProblemSpec, tuple[Recipe, Recipe]
 
 def mixtures(problem: ProblemSpec, corners: Sequence[Recipe], shares: Sequence[Sequence[float]], *, split: SplitName = "test") -> Run:
     """The wish to measure some mixtures of models."""
-    field = Field(problem, tuple(corners), methods.method("chart", "mixture"), split=split)
-    return Run(field, methods.method("sample", "given", {"at": tuple(float(w) for row in shares for w in row)}))
+    field = Field(problem, tuple(corners), registry.method("chart", "mixture"), split=split)
+    return Run(field, registry.method("sample", "given", {"at": tuple(float(w) for row in shares for w in row)}))
 
 
 def found(points: Points, metric: int = LOSS) -> Barrier:

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from explorer.points import Array
+from explorer.core.points import Array
 
 UNITS = 6
 INPUTS = np.linspace(-3.0, 3.0, 61)

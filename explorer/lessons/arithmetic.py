@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from explorer import mechanisms, methods
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Field, Run
 from explorer.figures.curve import Curve
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import ERROR, at
-from explorer.points import Points
-from explorer.spec import Field, Run
-from explorer.statistics import band, difference
+from explorer.stats import mechanistic_similarity
+from explorer.stats.bootstrap import band, difference
 
 FAMILY = "digits-cue"
 AMOUNTS = tuple(round(float(t), 12) for t in np.linspace(-0.5, 1.5, 17))
@@ -23,9 +24,9 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     """A reader of the cue plus λ times what unlearning it changed, with the cue kept and with a random cue."""
     problem = shelf.problem(FAMILY)
     models = (shelf.model(FAMILY, "cue-0"), shelf.model(FAMILY, "tuned-high-rate"))
-    given = mechanisms.interventions(problem)
-    sampler = methods.method("sample", "given", {"at": AMOUNTS})
-    runs = {cue: Run(Field(given[cue], models, methods.method("chart", "line")), sampler) for cue in CUES}
+    given = mechanistic_similarity.interventions(problem)
+    sampler = registry.method("sample", "given", {"at": AMOUNTS})
+    runs = {cue: Run(Field(given[cue], models, registry.method("chart", "line")), sampler) for cue in CUES}
     return Experiment(runs, Target("interpolate", {"a": models[0].digest, "b": models[1].digest}))
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from explorer import methods
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Field, Run, Trained
 from explorer.lessons import Bars, Experiment, Lesson, Seen, Shelf, Target
 from explorer.lessons._read import LOSS, at, mixtures, row
-from explorer.points import Points
-from explorer.spec import Field, Run, Trained
-from explorer.statistics import difference
+from explorer.stats.bootstrap import difference
 
 FAMILY = "digits-mlp-finetunes"
 EPOCHS, LAST = 30, 10
@@ -21,11 +21,11 @@ RATES = (0.2, 0.1)
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """Train on from the parent, and measure the last epochs and their mean."""
     problem, parent = shelf.problem(FAMILY), shelf.model(FAMILY, "parent")
-    how = methods.method("train", "sgd", {"epochs": EPOCHS, "lr": RATES[variant], "schedule": "constant"})
+    how = registry.method("train", "sgd", {"epochs": EPOCHS, "lr": RATES[variant], "schedule": "constant"})
     epochs = range(EPOCHS - LAST + 1, EPOCHS + 1)
     snapshots = tuple(Trained(problem, how, parent, at=e, name=f"epoch {e}") for e in epochs)
     shares = [*np.eye(LAST).tolist(), [1.0] * LAST]
-    along = Run(Field(problem, snapshots, methods.method("chart", "mixture"), split="val"), methods.method("sample", "trajectory"))
+    along = Run(Field(problem, snapshots, registry.method("chart", "mixture"), split="val"), registry.method("sample", "trajectory"))
     return Experiment({"snapshots": mixtures(problem, snapshots, shares), "along the training": along}, Target("train", {"runs": along.id}))
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from explorer import methods
+from explorer.core import registry
+from explorer.core.points import Points
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import PAIRS, connected, found, nat, pair, path, rank
-from explorer.points import Points
-from explorer.statistics import reduction
+from explorer.stats.bootstrap import reduction
 
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """The straight line, and a Bézier curve with one bend."""
     problem, models = pair(shelf, variant)
-    runs = {"straight line": path(problem, models), "Bézier curve": connected(problem, models, methods.method("connect", "bezier"))}
+    runs = {"straight line": path(problem, models), "Bézier curve": connected(problem, models, registry.method("connect", "bezier"))}
     return Experiment(runs, Target("paths", {"runs": ",".join(r.id for r in runs.values())}))
 
 

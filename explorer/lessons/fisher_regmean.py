@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from explorer import methods
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Fused, ProblemSpec, Recipe, Run, SplitName
 from explorer.lessons import Bars, Experiment, Lesson, Seen, Shelf, Target
 from explorer.lessons._read import LOSS, PAIRS, mixtures, pair, row
-from explorer.points import Points
-from explorer.spec import Fused, ProblemSpec, Recipe, Run, SplitName
-from explorer.statistics import difference
+from explorer.stats.bootstrap import difference
 
 METHODS = {"average": "uniform_soup", "Fisher": "fisher", "RegMean": "regmean"}
 
@@ -17,7 +17,7 @@ METHODS = {"average": "uniform_soup", "Fisher": "fisher", "RegMean": "regmean"}
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """Two networks from different seeds, not aligned, merged in three ways; each model alone on both splits, as the Compare page shows them."""
     problem, models = pair(shelf, variant)
-    fused = {name: Fused(problem, models, methods.method("fuse", method)) for name, method in METHODS.items()}
+    fused = {name: Fused(problem, models, registry.method("fuse", method)) for name, method in METHODS.items()}
     everyone: dict[str, Recipe] = {"network A": models[0], "network B": models[1], **fused}
     runs = {f"{name}, {split}": _alone(problem, model, split) for name, model in everyone.items() for split in ("test", "val")}
     return Experiment(runs, Target("compare", {"runs": ",".join(runs[f"{name}, test"].id for name in everyone)}))

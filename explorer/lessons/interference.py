@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from explorer import methods
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Aligned, Buffers
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import found, nat, path, rank
-from explorer.points import Points
-from explorer.spec import Aligned, Buffers
-from explorer.statistics import reduction
+from explorer.stats.bootstrap import reduction
 
 FAMILY = "digits-resnet"
 POLICIES: dict[str, Buffers] = {"statistics averaged": "mix", "statistics measured anew": "recalibrate"}
@@ -21,7 +21,7 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     """Two ResNets with matched units; the batch norm between them averaged, and measured anew."""
     problem = shelf.problem(FAMILY)
     models = tuple(shelf.model(FAMILY, f"seed-{i}") for i in PAIRS[variant])
-    aligned = Aligned.every(problem, models, methods.method("align", "weight_matching"))
+    aligned = Aligned.every(problem, models, registry.method("align", "weight_matching"))
     runs = {name: path(problem, aligned, buffers=policy) for name, policy in POLICIES.items()}
     return Experiment(runs, Target("interpolate", {"run": runs["statistics measured anew"].id}))
 

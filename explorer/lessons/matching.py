@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from explorer.core.points import Points
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import PAIRS, found, matched, nat, pair, path, rank
-from explorer.points import Points
 
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from explorer import methods
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Aligned
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import MLPS, found, matched, nat, path
-from explorer.points import Points
-from explorer.spec import Aligned
 
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """The line to the shuffled copy, as it is and after weight matching."""
     problem, model = shelf.problem(MLPS), shelf.model(MLPS, f"seed-{variant}")
-    shuffled = Aligned(problem, (model, model), 1, methods.method("align", "shuffle"), name=f"{model.name} (shuffled)")
+    shuffled = Aligned(problem, (model, model), 1, registry.method("align", "shuffle"), name=f"{model.name} (shuffled)")
     runs = {"shuffled": path(problem, (model, shuffled)), "matched": matched(problem, (model, shuffled), "weight_matching")}
     return Experiment(runs, Target("align", {"run": runs["matched"].id}))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from explorer import methods
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Attack
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import ERROR, PAIRS, at, connected, pair
-from explorer.points import Points
-from explorer.spec import Attack
-from explorer.statistics import difference
+from explorer.stats.bootstrap import difference
 
 RADIUS = 0.1
 THREAT = Attack("linf", RADIUS)
@@ -20,7 +20,7 @@ TITLES = {"plain": "curve, inputs as they are", "attacked": "the same curve, att
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """A Bézier curve with and without an adversary, and one trained against him."""
     problem, models = pair(shelf, variant)
-    bezier, robust = methods.method("connect", "bezier"), methods.method("connect", "robust", {"linf": RADIUS})
+    bezier, robust = registry.method("connect", "bezier"), registry.method("connect", "robust", {"linf": RADIUS})
     runs = {
         "plain": connected(problem, models, bezier),
         "attacked": connected(problem, models, bezier, attack=THREAT),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from explorer.core.points import Points
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import ERROR, found, path
-from explorer.points import Points
 
 FAMILY = "digits-mlp-branches"
 EPOCHS = (0, 1, 2, 5, 10)

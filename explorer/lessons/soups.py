@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from explorer import methods
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Field, Run
 from explorer.lessons import Bars, Experiment, Lesson, Seen, Shelf, Target
 from explorer.lessons._read import ERROR, at, row
-from explorer.points import Points
-from explorer.soups import walk
-from explorer.spec import Field, Run
-from explorer.statistics import difference
+from explorer.stats.bootstrap import difference
+from explorer.stats.soup_analysis import walk
 
 FAMILY = "digits-mlp-finetunes"
 TUNES = tuple(f"tune-{i}" for i in range(1, 9))
@@ -21,10 +21,10 @@ TUNES = tuple(f"tune-{i}" for i in range(1, 9))
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """The greedy path on the validation split; every subset's soup on the test split, so that whichever is chosen can be reported."""
     problem, models = shelf.problem(FAMILY), tuple(shelf.model(FAMILY, t) for t in TUNES)
-    chart = methods.method("chart", "mixture")
+    chart = registry.method("chart", "mixture")
     runs = {
-        "greedy, validation": Run(Field(problem, models, chart, split="val"), methods.method("sample", "greedy")),
-        "soups, test": Run(Field(problem, models, chart), methods.method("sample", "subsets", {"which": "all"})),
+        "greedy, validation": Run(Field(problem, models, chart, split="val"), registry.method("sample", "greedy")),
+        "soups, test": Run(Field(problem, models, chart), registry.method("sample", "subsets", {"which": "all"})),
     }
     return Experiment(runs, Target("soup", {"runs": runs["greedy, validation"].id}))
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from explorer import methods
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Run
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import LOSS, PAIRS, at, connected, pair
-from explorer.points import Points
-from explorer.spec import Run
-from explorer.statistics import difference
+from explorer.stats.bootstrap import difference
 
 INNER = tuple(round(float(t), 12) for t in np.linspace(1 / 3, 2 / 3, 9))  # the middle leg: the learned line
 MIDDLE = INNER[4]
@@ -21,9 +21,9 @@ MIDDLE = INNER[4]
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """A line that began as the segment between two models and was trained as a whole, on its own middle leg and on the legs to the models."""
     problem, models = pair(shelf, variant)
-    whole = connected(problem, models, methods.method("connect", "line_subspace"))
+    whole = connected(problem, models, registry.method("connect", "line_subspace"))
     places = tuple(sorted({0.0, 1 / 6, *INNER, 5 / 6, 1.0}))
-    runs = {"learned line": Run(whole.field, methods.method("sample", "given", {"at": places}))}
+    runs = {"learned line": Run(whole.field, registry.method("sample", "given", {"at": places}))}
     return Experiment(runs, Target("paths", {"runs": runs["learned line"].id}))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from explorer import digits, methods
+from explorer.core import registry, significant_digits
+from explorer.core.points import Points
+from explorer.core.spec import Trained
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
 from explorer.lessons._read import LOSS, MLPS, at, found, matched, nat, row
-from explorer.points import Points
-from explorer.spec import Trained
 
 WIDTHS = (64, 32, 32, 10)
 TRAINING = {"epochs": 60, "lr": 0.1, "weight_decay": 1e-3, "noise": 0.25}  # that of the family
@@ -19,9 +19,9 @@ TRAINING = {"epochs": 60, "lr": 0.1, "weight_decay": 1e-3, "noise": 0.25}  # tha
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """Train the narrow network here, transport it, and walk to it."""
     problem, wide = shelf.problem(MLPS), shelf.model(MLPS, "seed-0")
-    small = replace(problem, network=methods.method("nets", "mlp", {**problem.network.kwargs(), "widths": WIDTHS}), name="", title="")
+    small = replace(problem, network=registry.method("nets", "mlp", {**problem.network.kwargs(), "widths": WIDTHS}), name="", title="")
     seed = 9 + variant
-    narrow = Trained(small, methods.method("train", "sgd", {**TRAINING, "seed": seed, "order_seed": seed}), name="half as wide")
+    narrow = Trained(small, registry.method("train", "sgd", {**TRAINING, "seed": seed, "order_seed": seed}), name="half as wide")
     runs = {"transported": matched(problem, (wide, narrow), "optimal_transport")}
     return Experiment(runs, Target("align", {"run": runs["transported"].id}))
 
@@ -37,7 +37,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=answer,
         sentence=(
             f"The narrow network came over with a loss of **{height.ends[1]:.3g} nat**; the wide one has {height.ends[0]:.3g}. Half-way between them it is"
-            f" **{digits.within(half.value, half.low, half.high, unit='nat')}**, and the barrier is {nat(height)}. Knowing nothing of ten classes costs {guess:.2f}."
+            f" **{significant_digits.within(half.value, half.low, half.high, unit='nat')}**, and the barrier is {nat(height)}. Knowing nothing of ten classes costs {guess:.2f}."
         ),
         picture=Lines(
             (line.curve_of(points, "loss", name="wide → narrow, transported"),), "t (0 = wide, 1 = narrow, transported)", "test loss (nat)"

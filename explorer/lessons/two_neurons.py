@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from explorer.core.points import Array, Points
 from explorer.figures.plane import Marker, Surface
 from explorer.lessons import Experiment, Lesson, Relief, Seen, Shelf, Target
-from explorer.points import Array, Points
 
 TEACHER = (0.5, 2.0)
 INPUTS = np.linspace(-3.0, 3.0, 61)

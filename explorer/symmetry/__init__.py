@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from explorer.problem import Problem
-from explorer.spec import ProblemSpec
+from explorer.core.spec import ProblemSpec
+from explorer.problems.problem import Problem
 from explorer.symmetry.discover import checked, discover
 from explorer.symmetry.groups import Group, Maps, Site, Symmetry, compose, identity, inverse, permuted, random, reorder, written_by_hand
 

@@ -28,12 +28,12 @@ from torch.export.graph_signature import InputKind
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from explorer.errors import Refused
+from explorer.checkpoints.weights import Weights
+from explorer.core.errors import Refused
 from explorer.symmetry import groups as g
 from explorer.symmetry.axes import Atom, Expression, Plus, Times, atoms, pin, pinned, resolve
 from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Group, Product, Symmetry, leaves, permuted
 from explorer.symmetry.rules import Graph, Type, infer, tensors
-from explorer.weights import Weights
 
 log = logging.getLogger(__name__)
 

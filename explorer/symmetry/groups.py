@@ -15,8 +15,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from explorer.errors import Refused
-from explorer.weights import Weights
+from explorer.checkpoints.weights import Weights
+from explorer.core.errors import Refused
 
 Maps: TypeAlias = dict[str, Tensor]
 

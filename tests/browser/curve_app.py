@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from explorer.ui.curve import Curve, Peak, curve
+from explorer.ui.charts.curve import Curve, Peak, curve
 
 EVERY = 0.2
 T = np.linspace(0, 1, 21)

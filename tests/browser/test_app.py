@@ -7,13 +7,13 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from explorer import places
-from explorer.spec import Look
-from explorer.store import RunStore
-from explorer.worker import Worker
+from explorer.core import locations
+from explorer.core.spec import Look
+from explorer.engine.worker import Worker
+from explorer.store.run_store import RunStore
 from tests import hostile
 
-APP = places.root() / "app.py"
+APP = locations.root() / "app.py"
 SLOW = 60_000  # ms: a worker loads torch first
 expect.set_options(timeout=SLOW)  # a busy machine is slow everywhere; what never comes still fails
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from explorer import places
+from explorer.core import locations
 from tests.browser.axe import violations
 from tests.finished import work_off
 
@@ -24,7 +24,7 @@ def addresses(tiny, tmp_path_factory):
 @pytest.fixture
 def url(serve, addresses):
     """The app on that folder."""
-    return serve(places.root() / "app.py", env={"LOSS_EXPLORER_HOME": str(addresses[0]), "LOSS_EXPLORER_IDLE": "30"})
+    return serve(locations.root() / "app.py", env={"LOSS_EXPLORER_HOME": str(addresses[0]), "LOSS_EXPLORER_IDLE": "30"})
 
 
 def _finished(page, address: str) -> None:

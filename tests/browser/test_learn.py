@@ -7,10 +7,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from explorer import places
+from explorer.core import locations
 from tests.browser.axe import violations
 
-APP = places.root() / "app.py"
+APP = locations.root() / "app.py"
 expect.set_options(timeout=60_000)
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods, symmetry
-from explorer.errors import Refused
+from explorer import symmetry
+from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
+from explorer.core.errors import Refused
 
 QUICK = {  # options that make a slow method quick enough for a law; every one keeps what the law speaks of
     "sinkhorn": {"steps": 40},
@@ -17,13 +19,13 @@ KEEPS_DISTANCE = {"shuffle"}  # methods that do not try to come nearer in weight
 
 @pytest.fixture(scope="module")
 def models(tiny):
-    return [checkpoint.read(p).weights for p in (tiny.a, tiny.b)]
+    return [checkpoint_file.read(p).weights for p in (tiny.a, tiny.b)]
 
 
 def aligned(tiny, models, name, **options):
     """The method with every option checked and filled in, as a recipe runs it."""
-    method = methods.method("align", name, {**QUICK.get(name, {}), **options})
-    return methods.find("align", name)(models, tiny.problem, **method.kwargs())
+    method = registry.method("align", name, {**QUICK.get(name, {}), **options})
+    return registry.find("align", name)(models, tiny.problem, **method.kwargs())
 
 
 def outputs(tiny, weights):
@@ -36,7 +38,7 @@ def distance(a, b):
     return float(sum((a[k].double() - b[k].double()).square().sum() for k in a)) ** 0.5
 
 
-@pytest.mark.parametrize("name", methods.names("align"))
+@pytest.mark.parametrize("name", registry.names("align"))
 def test_the_function_is_unchanged_unless_the_method_says_otherwise(tiny, models, name):
     """An exact alignment permutes and nothing else: outputs stay to rounding."""
     done = aligned(tiny, models, name)
@@ -48,10 +50,10 @@ def test_the_function_is_unchanged_unless_the_method_says_otherwise(tiny, models
         assert (outputs(tiny, after) - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", [n for n in methods.names("align") if n not in KEEPS_DISTANCE])
+@pytest.mark.parametrize("name", [n for n in registry.names("align") if n not in KEEPS_DISTANCE])
 def test_nothing_gets_farther_apart(tiny, models, name):
     """In weights, or for methods that look at activations or the loss, at the midpoint: no pair is worse off than before."""
-    from explorer.measure import Evaluate
+    from explorer.evaluate.evaluator import Evaluate
 
     done = aligned(tiny, models, name)
 
@@ -61,7 +63,7 @@ def test_nothing_gets_farther_apart(tiny, models, name):
     assert distance(*done.weights) <= distance(*models) * (1 + 1e-6) or midpoint(done.weights) <= midpoint(models) * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("name", methods.names("align"))
+@pytest.mark.parametrize("name", registry.names("align"))
 def test_inputs_shapes_and_dtypes_stay(tiny, models, name):
     """Nothing is written to the caller's models, and every result loads where they load."""
     before = [{k: v.clone() for k, v in m.items()} for m in models]
@@ -71,7 +73,7 @@ def test_inputs_shapes_and_dtypes_stay(tiny, models, name):
         assert {k: (v.shape, v.dtype) for k, v in weights.items()} == {k: (v.shape, v.dtype) for k, v in models[0].items()}
 
 
-@pytest.mark.parametrize("name", methods.names("align"))
+@pytest.mark.parametrize("name", registry.names("align"))
 def test_the_same_seed_gives_the_same_maps(tiny, models, name):
     """Whatever the global random state is, and leaves it as it was."""
     torch.manual_seed(1)
@@ -85,7 +87,7 @@ def test_the_same_seed_gives_the_same_maps(tiny, models, name):
         assert all(torch.equal(a[g], b[g]) for g in a)
 
 
-@pytest.mark.parametrize("name", [n for n in methods.names("align") if n not in ("identity", "shuffle")])
+@pytest.mark.parametrize("name", [n for n in registry.names("align") if n not in ("identity", "shuffle")])
 def test_a_shuffled_copy_is_restored(tiny, models, name):
     """A network and its copy in another order: afterwards their average computes the network's function."""
     found = symmetry.of(tiny.problem)
@@ -97,7 +99,7 @@ def test_a_shuffled_copy_is_restored(tiny, models, name):
     assert (outputs(tiny, middle) - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", methods.names("align"))
+@pytest.mark.parametrize("name", registry.names("align"))
 def test_half_precision_stays_half_precision(tiny, models, name):
     """Matched in float32, returned in the checkpoint's own dtype."""
     halves = [{k: v.half() for k, v in m.items()} for m in models]
@@ -105,7 +107,7 @@ def test_half_precision_stays_half_precision(tiny, models, name):
     assert all(v.dtype == torch.float16 and v.isfinite().all() for w in done.weights for v in w.values())
 
 
-@pytest.mark.parametrize("name", [n for n in methods.names("align") if n != "optimal_transport"])
+@pytest.mark.parametrize("name", [n for n in registry.names("align") if n != "optimal_transport"])
 def test_unequal_widths_are_refused_with_the_way_out(tiny, models, name):
     """The sentence names the tensor, both shapes, and the method that can."""
     wide = {
@@ -118,7 +120,7 @@ def test_unequal_widths_are_refused_with_the_way_out(tiny, models, name):
         aligned(tiny, [models[0], wide], name)
 
 
-@pytest.mark.parametrize("name", methods.names("align"))
+@pytest.mark.parametrize("name", registry.names("align"))
 def test_dead_units_are_no_obstacle(tiny, models, name):
     """Units without any weight, in both models: no NaN, no exception."""
     dead = [{k: v.clone() for k, v in m.items()} for m in models]

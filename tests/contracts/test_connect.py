@@ -4,31 +4,32 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import checkpoint, methods
-from explorer.errors import Refused
-from explorer.measure import Evaluate
+from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.evaluate.evaluator import Evaluate
 
 QUICK = {"epochs": 6, "lr": 0.05}
-NAMES = methods.names("connect")
+NAMES = registry.names("connect")
 
 
 @pytest.fixture(scope="module")
 def ends(tiny):
-    return [checkpoint.read(p).weights for p in (tiny.a, tiny.b)]
+    return [checkpoint_file.read(p).weights for p in (tiny.a, tiny.b)]
 
 
 def trained(tiny, ends, name, **options):
     """The last state of the path."""
-    known = {o.name for o in methods.options("connect", name)}
+    known = {o.name for o in registry.options("connect", name)}
     given = {k: v for k, v in {**QUICK, **options}.items() if k in known}
-    *_, last = methods.find("connect", name)(ends, tiny.problem, **methods.method("connect", name, given).kwargs())
+    *_, last = registry.find("connect", name)(ends, tiny.problem, **registry.method("connect", name, given).kwargs())
     return last
 
 
 def worst(tiny, ends, corners, chart):
     """The highest mean train loss along the path."""
     evaluate = Evaluate(tiny.problem, [ends[0], *corners, ends[1]], split="train", metrics=("loss",))
-    place = methods.find("chart", chart)
+    place = registry.find("chart", chart)
     rows = place(np.linspace(0, 1, 13)[:, None], np.eye(len(corners) + 2))
     return max(evaluate(c).sum() for c in rows) / evaluate.counts.sum()
 
@@ -37,8 +38,8 @@ def worst(tiny, ends, corners, chart):
 def test_the_corners_go_with_the_method_s_chart(tiny, ends, name):
     """As many as promised, of the ends' names, shapes and dtypes."""
     last = trained(tiny, ends, name)
-    assert len(last.corners) == methods.corners_of(methods.method("connect", name))
-    assert methods.chart_of(name) in methods.names("chart")
+    assert len(last.corners) == registry.corners_of(registry.method("connect", name))
+    assert registry.chart_of(name) in registry.names("chart")
     for corner in last.corners:
         assert {k: (v.shape, v.dtype) for k, v in corner.items()} == {k: (v.shape, v.dtype) for k, v in ends[0].items()}
 
@@ -64,11 +65,11 @@ def test_the_same_seed_gives_the_same_path(tiny, ends, name):
     assert all(torch.equal(a[k], b[k]) for a, b in zip(first.corners, second.corners, strict=True) for k in a)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if methods.chart_of(n) != "simplex"])
+@pytest.mark.parametrize("name", [n for n in NAMES if registry.chart_of(n) != "simplex"])
 def test_the_highest_point_is_lower_than_on_the_segment(tiny, ends, name):
     """What the training is for, on the samples it was trained on."""
     last = trained(tiny, ends, name, epochs=30)
-    assert worst(tiny, ends, last.corners, methods.chart_of(name)) < worst(tiny, ends, [], "line")
+    assert worst(tiny, ends, last.corners, registry.chart_of(name)) < worst(tiny, ends, [], "line")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,33 +6,34 @@ from dataclasses import replace
 import pytest
 import torch
 
-from explorer import checkpoint, methods
 from explorer.api import loaded
-from explorer.errors import Refused
-from explorer.facts import Made
-from explorer.problem import Problem
-from explorer.realise import realise
-from explorer.spec import Fused
+from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.core.spec import Fused
+from explorer.engine.realise_recipe import realise
+from explorer.problems.problem import Problem
+from explorer.store.records import Made
 
-NAMES = methods.names("fuse")
+NAMES = registry.names("fuse")
 
 
 def count(name):
     """How many models a method is tried on: three, or the most it takes."""
-    _, most = getattr(importlib.import_module(f"explorer.fuse.{name}"), "MODELS", (1, None))
+    _, most = getattr(importlib.import_module(f"explorer.methods.fuse.{name}"), "MODELS", (1, None))
     return min(3, most or 3)
 
 
 @pytest.fixture
 def models(tiny):
-    a, b = (checkpoint.read(p).weights for p in (tiny.a, tiny.b))
+    a, b = (checkpoint_file.read(p).weights for p in (tiny.a, tiny.b))
     return [a, b, {k: v.roll(1, 0) for k, v in b.items()}]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_with_itself_is_that_model(tiny, models, name):
     """fuse([w, w, …]) == w, to rounding."""
-    fused = methods.find("fuse", name)([models[0]] * count(name), tiny.problem)
+    fused = registry.find("fuse", name)([models[0]] * count(name), tiny.problem)
     assert all(torch.allclose(fused[k], models[0][k], rtol=1e-6, atol=1e-7) for k in models[0])
 
 
@@ -42,7 +43,7 @@ def test_names_shapes_and_dtypes_stay_and_inputs_are_untouched(tiny, models, nam
     """The result loads where the ingredients load, shares no memory with them, and is finite."""
     models = [{k: v.to(dtype) for k, v in m.items()} for m in models[: count(name)]]
     before = [{k: v.clone() for k, v in m.items()} for m in models]
-    fused = methods.find("fuse", name)(models, tiny.problem)
+    fused = registry.find("fuse", name)(models, tiny.problem)
     assert {k: (v.shape, v.dtype) for k, v in fused.items()} == {k: (v.shape, v.dtype) for k, v in models[0].items()}
     assert all(v.isfinite().all() for v in fused.values())
     for tensor in fused.values():
@@ -53,7 +54,7 @@ def test_names_shapes_and_dtypes_stay_and_inputs_are_untouched(tiny, models, nam
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_request_gives_the_same_model(tiny, models, name):
     """Bit for bit, whatever the global generator holds, which is left as it was."""
-    fuse = methods.find("fuse", name)
+    fuse = registry.find("fuse", name)
     first = fuse(models[: count(name)], tiny.problem)
     with torch.random.fork_rng():
         torch.manual_seed(2)
@@ -62,35 +63,35 @@ def test_the_same_request_gives_the_same_model(tiny, models, name):
         assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if getattr(importlib.import_module(f"explorer.fuse.{n}"), "BASE", False)])
+@pytest.mark.parametrize("name", [n for n in NAMES if getattr(importlib.import_module(f"explorer.methods.fuse.{n}"), "BASE", False)])
 def test_a_base_alone_is_refused(tiny, models, name):
     """A method with a base says what it wants besides."""
     with pytest.raises(Refused, match="a base, and .* got 1 model"):
-        methods.find("fuse", name)(models[:1], tiny.problem)
-    assert "first model is the base" in methods.title("fuse", name)
+        registry.find("fuse", name)(models[:1], tiny.problem)
+    assert "first model is the base" in registry.title("fuse", name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_method_needs_is_what_it_says(tiny, models, name):
     """Where there are no data, a method that needs none works, and one that needs some says that they are missing."""
-    nowhere = Problem(replace(tiny.problem.spec, data=methods.method("data", "npz"), path="/nowhere/data.npz"))
-    fuse = methods.find("fuse", name)
-    if methods.data_of(name):
+    nowhere = Problem(replace(tiny.problem.spec, data=registry.method("data", "npz"), path="/nowhere/data.npz"))
+    fuse = registry.find("fuse", name)
+    if registry.data_of(name):
         with pytest.raises(Refused):
             fuse(models[: count(name)], nowhere)
     else:
         fuse(models[: count(name)], nowhere)
-    assert methods.data_of(name) in ("", *(f"{split} {what}" for split in ("train", "val") for what in ("inputs", "labels")))
+    assert registry.data_of(name) in ("", *(f"{split} {what}" for split in ("train", "val") for what in ("inputs", "labels")))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_with_the_defaults_is_carried_out(tiny, store, home, name):
     """The file that is kept loads into the network, and holds what the method gives."""
     files = (tiny.a, tiny.b, tiny.a)[: count(name)]
-    recipe = Fused(tiny.problem.spec, tuple(map(loaded, files)), methods.method("fuse", name))
+    recipe = Fused(tiny.problem.spec, tuple(map(loaded, files)), registry.method("fuse", name))
     made = realise(recipe, store, home)
     tiny.problem.network().load_state_dict(made)
-    expected = methods.find("fuse", name)([checkpoint.read(f).weights for f in files], tiny.problem)
+    expected = registry.find("fuse", name)([checkpoint_file.read(f).weights for f in files], tiny.problem)
     assert all(torch.equal(made[k], expected[k]) for k in expected)
     took = Made.from_json(store.noted(recipe.id))
     assert took.seconds > 0

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from explorer import methods
-from explorer.points import Points
+from explorer.core import registry
+from explorer.core.points import Points
 
 CURVES = {
     "barrier": lambda t: 4 * t * (1 - t),
@@ -25,7 +25,7 @@ def measured(coords, curve, seed=0):
 
 def walk(name, curve, width):
     """Everything a sampler asks for, batch after batch."""
-    ask, left = methods.find("sample", name), methods.find("sample", name, function="left")
+    ask, left = registry.find("sample", name), registry.find("sample", name, function="left")
     done, asked = np.empty((0, 1)), []
     remaining = left(measured(done, curve))
     for _ in range(2000):
@@ -41,18 +41,18 @@ def walk(name, curve, width):
 
 @pytest.mark.parametrize("curve", list(CURVES))
 @pytest.mark.parametrize("width", [1, 4])
-@pytest.mark.parametrize("name", methods.names("sample"))
+@pytest.mark.parametrize("name", registry.names("sample"))
 def test_never_repeats_ends_and_keeps_its_promise_of_how_many(name, curve, width):
     """`left` bounds what `ask` still asks for, and is 0 at the end."""
     done, promised = walk(name, CURVES[curve], width)
     assert 1 <= len(done) <= promised
-    assert methods.find("sample", name, function="left")(measured(done, CURVES[curve])) == 0
+    assert registry.find("sample", name, function="left")(measured(done, CURVES[curve])) == 0
 
 
-@pytest.mark.parametrize("name", methods.names("sample"))
+@pytest.mark.parametrize("name", registry.names("sample"))
 def test_order_of_what_is_done_is_irrelevant(name):
     """Two workers that kept the same points in another order go on with the same one."""
-    ask = methods.find("sample", name)
+    ask = registry.find("sample", name)
     done, _ = walk(name, CURVES["barrier"], 1)
     half = measured(done[: len(done) // 2], CURVES["barrier"])
     order = np.random.default_rng(0).permutation(len(half))
@@ -63,16 +63,16 @@ def test_order_of_what_is_done_is_irrelevant(name):
 @pytest.mark.parametrize("name", ["grid", "adaptive"])
 def test_a_finer_wish_uses_what_a_coarser_one_left(name):
     """Ends and middle are points of every grid: they are asked for once."""
-    ask = methods.find("sample", name)
+    ask = registry.find("sample", name)
     done = measured(np.array([[0.0], [0.5], [1.0]]), CURVES["barrier"])
     asked = ask(done, 100)[:, 0]
     assert not set(asked) & {0.0, 0.5, 1.0}
 
 
-@pytest.mark.parametrize("name", [n for n in methods.names("sample") if methods.is_blind(n)])
+@pytest.mark.parametrize("name", [n for n in registry.names("sample") if registry.is_blind(n)])
 def test_what_looks_at_no_values_needs_none(name):
     """A sampler that says so asks the same without them, and as many points at once as one by one."""
-    ask = methods.find("sample", name)
+    ask = registry.find("sample", name)
     done, _ = walk(name, CURVES["barrier"], 1)
     half = done[: len(done) // 2]
     bare = Points(half, np.empty((len(half), 0, 0)), np.ones(64))

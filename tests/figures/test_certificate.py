@@ -3,8 +3,8 @@
 import numpy as np
 
 from explorer.figures.certificate import certified
-from explorer.preview import Certificate
-from explorer.statistics import Estimate
+from explorer.stats.bootstrap import Estimate
+from explorer.stats.sparse_grid_surrogate import Certificate
 
 
 def made(**changes):

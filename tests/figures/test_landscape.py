@@ -5,7 +5,7 @@ import pytest
 
 from explorer.figures.landscape import explain, height, relief, sections
 from explorer.figures.plane import Marker, Surface
-from explorer.metrics import METRICS
+from explorer.stats.metrics import METRICS
 
 X, Y = np.linspace(-2, 2, 9), np.linspace(-1, 3, 5)
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from explorer import methods
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Field, Loaded, Method, ProblemSpec
 from explorer.figures import line
-from explorer.points import Points
-from explorer.spec import Field, Loaded, Method, ProblemSpec
 
 FIELD = Field(
     ProblemSpec(Method("mlp"), Method("digits"), name="p", title="P"),
     (Loaded("aa", name="A"), Loaded("bb", name="B")),
-    methods.method("chart", "line"),
+    registry.method("chart", "line"),
 )
 T = np.linspace(0, 1, 5)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.figures import matching
-from explorer.matched import Layer, Matched, UnitGroup
+from explorer.symmetry.alignment_report import Layer, Matched, UnitGroup
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from explorer.core.points import Points
 from explorer.figures.plane import Marker, Surface, Trace, figure, smooth, surface
-from explorer.frame import around, closest
-from explorer.points import Points
+from explorer.stats.plane_frame import around, closest
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 2.0], [4.0, 0.0]])
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from explorer import checkpoint, methods
+from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
 from explorer.figures.spectrum import FLOOR, density, eigenvalues, spectra, words
 
 
@@ -76,8 +77,8 @@ def test_names_are_text_and_as_many_as_models():
 
 def test_it_draws_what_the_study_finds(tiny):
     """From checkpoints to pictures."""
-    models = [checkpoint.read(p).weights for p in (tiny.a, tiny.b)]
-    result = methods.find("study", "spectrum")(models, tiny.problem, samples=50, count=2, probes=2, density_probes=1, steps=5)
+    models = [checkpoint_file.read(p).weights for p in (tiny.a, tiny.b)]
+    result = registry.find("study", "spectrum")(models, tiny.problem, samples=50, count=2, probes=2, density_probes=1, steps=5)
     shown = spectra(result, ["a", "b"])
     assert list(eigenvalues(shown).data[1].y) == [v["value"] for v in result["models"][1]["largest"]]
     assert len(density(shown).data) == 4

@@ -7,7 +7,7 @@ import pytest
 
 from explorer.figures.plane import Surface
 from explorer.figures.topology import DRAWN, diagram, layout, tree, words
-from explorer.topology import minima
+from explorer.stats.persistence import minima
 
 SURFACE = np.array([[0.0, 4.0, 2.0, 6.0, 1.0]])
 NONE = np.full((2, 2), np.nan)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.figures.tree import figure, layout
-from explorer.tree import spanning_tree
+from explorer.stats.spanning_tree import spanning_tree
 
 
 def test_points_of_a_plane_keep_their_distances():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from explorer.figures import units
-from explorer.problems import find
+from explorer.problems.problem_toml import find
 
 
 @pytest.mark.parametrize(("loss", "unit"), [("cross_entropy", "nat"), ("divergence", "nat"), ("mse", "")])

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from explorer import glossary, places
+from explorer.core import glossary, locations
+from explorer.core.spec import Run
+from explorer.engine.worker import Worker
 from explorer.lessons import Bars, Lines, Relief, Shelf, _units, every, two_neurons
-from explorer.spec import Run
-from explorer.store import RunStore
-from explorer.worker import Worker
+from explorer.store.run_store import RunStore
 
 NAMES = list(every())
 
@@ -19,7 +19,7 @@ def shop(tmp_path_factory):
     """A store with the samples in it, and the shelf of them."""
     home = tmp_path_factory.mktemp("lessons")
     store = RunStore(home / "store.sqlite")
-    store.absorb(places.root() / "sample_models" / "samples.sqlite")
+    store.absorb(locations.root() / "sample_models" / "samples.sqlite")
     return store, Worker(store, home), Shelf.of(store.checkpoints())
 
 

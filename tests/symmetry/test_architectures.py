@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from explorer.errors import Refused
+from explorer.core.errors import Refused
 from explorer.symmetry import discover
 from tests.symmetry import moves, silent
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from explorer.errors import Refused
+from explorer.core.errors import Refused
 from explorer.symmetry.discover import checked
 from explorer.symmetry.groups import (
     Axis,

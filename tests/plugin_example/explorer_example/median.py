@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import torch
 
-from explorer.problem import Problem
-from explorer.weights import Weights
+from explorer.checkpoints.weights import Weights
+from explorer.problems.problem import Problem
 
 MODELS = (2, None)  # the fewest and the most models; None: any number
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 
 from explorer import symmetry
-from explorer.matching import Alignment, of_equal_widths
-from explorer.problem import Problem
+from explorer.checkpoints.weights import Weights
+from explorer.problems.problem import Problem
 from explorer.symmetry import Symmetry
-from explorer.weights import Weights
+from explorer.symmetry.assignment import Alignment, of_equal_widths
 
 
 def align(models: Sequence[Weights], problem: Problem) -> Alignment:

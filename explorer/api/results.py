@@ -1,0 +1,153 @@
+"""What was measured, for a notebook: a path, models after an alignment, a plane; their points with the numbers and pictures made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.core.errors import Refused
+from explorer.core.points import Points
+from explorer.core.spec import Aligned, Field, Run, Shifted
+from explorer.figures import line as line_figure
+from explorer.figures import plane as plane_figure
+from explorer.figures import units
+from explorer.figures.certificate import certified
+from explorer.figures.plane import Extreme, Marker, Surface
+from explorer.stats import metrics
+from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
+from explorer.stats.plane_frame import Window
+from explorer.stats.preview_confirmation import Confirmed, is_preview
+from explorer.stats.sparse_grid_surrogate import Certificate
+from explorer.symmetry.alignment_report import Matched
+
+
+@dataclass(frozen=True)
+class Line:
+    """A measured path: its points, and the numbers and pictures made of them."""
+
+    run: Run
+    points: Points
+    again: Confirmed | None = None  # of a preview: what was measured again in float32
+
+    def barrier(self, metric: str = "loss") -> Barrier:
+        """The barrier of a metric ('loss' or 'error') with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
+        return require_barrier(self.run.field, line_figure.quoted(self.run.field, self.points, self.again), metric)
+
+    def figure(self, metric: str = "loss") -> go.Figure:
+        """The curve with its band, chord and barrier."""
+        return line_figure.figure_of(self.run.field, self.points, metric, again=self.again)
+
+    def caution(self) -> str:
+        """What must be known of a preview; empty for what is exact."""
+        return line_figure.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The reference and one other model, before and after an alignment.
+
+    before: None for a model of other widths, from which no straight line leads to the reference.
+    """
+
+    before: Line | None
+    after: Line
+
+    def reduction(self, metric: str = "loss") -> Estimate:
+        """How much lower the barrier is after the alignment, with its paired 95 % interval. Refused when an end diverged, or there was no line before."""
+        if self.before is None:
+            raise Refused(
+                "Models of different widths have no straight line between them before they are aligned, so there is no barrier to compare with."
+            )
+        for line in (self.before, self.after):
+            line.barrier(metric)
+        found = reduction(self.before.points, self.after.points, self.before.run.field.metrics.index(metric))
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True)
+class AlignedModels:
+    """Models after an alignment: where their checkpoints lie, what became of their units, and a pair for each but the reference."""
+
+    recipes: tuple[Aligned, ...]
+    files: tuple[Path, ...]
+    matched: Matched
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A measured plane: its points, where they lie, and the picture made of them."""
+
+    run: Run
+    points: Points
+    window: Window
+    again: Confirmed | None = None  # of a preview: what was measured again in float32
+
+    def surface(self, metric: str = "loss") -> Surface:
+        """The values of any metric that the plane was measured for (explorer.stats.metrics) by their distances along both axes; shares are in percent."""
+        return self._seen(metric)[0]
+
+    def certificate(self, metric: str = "loss") -> Certificate | None:
+        """How wrong a refined picture may be between its measured points; None for an even grid."""
+        return self._seen(metric)[1]
+
+    def extremes(self, metric: str = "loss") -> tuple[Extreme, Extreme] | None:
+        """Where a metric is lowest and highest; of a preview, measured in float32. None where no value is finite."""
+        field = self.run.field
+        return plane_figure.extremes(field, line_figure.quoted(field, self.points, self.again), metric, self.window)
+
+    def caution(self) -> str:
+        """What must be known of a preview; empty for what is exact."""
+        return line_figure.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
+
+    def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
+        measured = self.run.field.metrics
+        if metric not in (given := metrics.given(self.run.field)):
+            raise Refused(
+                f"This plane cannot be drawn by {metric!r}. It was measured for {', '.join(given)}; scores=True measures more, where there are classes."
+            )
+        options = self.run.sampler.kwargs()
+        if isinstance(size := options.get("size"), int):
+            return plane_figure.cells(self.points, measured, metric, self.window, size), None
+        finest = options["finest"]
+        assert isinstance(finest, int)
+        return plane_figure.previewed(self.points, measured, metric, self.window, finest)
+
+    def table(self) -> pd.DataFrame:
+        """One row for each point: its distances x and y in the plane, and the mean of each metric; of a preview also the precision of each row."""
+        return pd.DataFrame(plane_figure.table(self.run.field, self.points, self.window, self.again)).drop(columns=["u", "v"])
+
+    def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
+        """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
+        corners = [c for c in self.run.field.corners if self.run.field.chart.name == "plane" or not isinstance(c, Shifted)]
+        frame = self.window.frame
+        markers = [
+            Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)
+        ]
+        drawn, certificate = self._seen(metric)
+        scale, unit = units.scale(metric), units.of_level(self.run.field.problem, metric)
+        sure = certified(certificate, drawn.measured, scale=scale, unit=unit).rstrip(".")
+        made = f"{len(self.points)} measured points" if drawn.guess is None else sure
+        return plane_figure.figure(
+            drawn,
+            markers,
+            [],
+            z_title=line_figure.y_title(self.run.field, metric),
+            title=f"{metrics.find(metric).called} in the plane of {', '.join(m.name for m in markers)}",
+            footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances between weights are true. {self.caution()}".rstrip(),
+            log=metric == "loss" if log is None else log,
+        )
+
+
+def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
+    """The barrier of a field's metric; Refused with the reason when there is none."""
+    if metric not in field.metrics:
+        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(field.metrics)}.")
+    found = barrier(points, field.metrics.index(metric), name=metric)
+    if found is None:
+        raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
+    return found

@@ -1,0 +1,160 @@
+"""The arithmetic of merging, on tensors or on blocks of them: whatever is asked entry by entry gives the same bits for a block as for the whole.
+
+Half precision is computed in float32, the rest in float64. `explorer.checkpoints.per_tensor` and `explorer.methods.fuse._task_vectors` apply this to models in memory,
+`explorer.merging` to files that are larger than the memory. Imports torch and nothing else that is large.
+
+Ilharco et al. 2023, "Editing Models with Task Arithmetic" (task vectors); Yadav et al. 2023, "TIES-Merging" (election and disjoint mean);
+Yu et al. 2024, "Language Models are Super Mario" (dropping).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explorer.checkpoints.weights import gram
+from explorer.core.points import Array
+
+Elect: TypeAlias = Literal["none", "mass", "count"]
+
+ROUNDINGS = 8  # of the votes: what their sums may be off by
+TOGETHER = 1 << 18  # entries whose magnitudes are counted at once
+
+
+def combined(tensors: Sequence[Tensor], coefficients: Sequence[float]) -> Tensor:
+    """Σ cᵢ·tensorᵢ as a new tensor in wide precision. What has the coefficient 0 is not touched."""
+    total = summed((c, wide(t)) for c, t in zip(coefficients, tensors, strict=True) if c)
+    return torch.zeros_like(wide(tensors[0])) if total is None else total
+
+
+def summed(parts: Iterable[tuple[float, Tensor]]) -> Tensor | None:
+    """Σ cᵢ·tensorᵢ of tensors that are in wide precision already, as a new tensor; None of no parts.
+
+    Product and sum are rounded each by itself, as a plain loop does, not fused.
+    """
+    total: Tensor | None = None
+    for c, tensor in parts:
+        total = tensor * c if total is None else total.add_(tensor * c)
+    return total
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """The tensor in the precision that is computed in: float32 for half and less, float64 for the others."""
+    return tensor.detach().to(torch.float32 if tensor.element_size() < 4 else torch.float64)
+
+
+def vectors(tensors: Sequence[Tensor]) -> Iterator[Tensor]:
+    """tensorᵢ − tensor₀ for i ≥ 1, one at a time, in wide precision."""
+    base = wide(tensors[0])
+    return (wide(t) - base for t in tensors[1:])
+
+
+def mean(thinned: Iterable[Tensor], shares: Sequence[float]) -> Tensor:
+    """Σ shareᵢ·τ̂ᵢ."""
+    total: Tensor | None = None
+    for share, vector in zip(shares, thinned, strict=True):
+        total = vector * share if total is None else total.add_(vector, alpha=share)
+    assert total is not None
+    return total
+
+
+def disjoint_mean(thinned: Iterable[Tensor], weights: Sequence[float], elect: Elect) -> Tensor:
+    """Entry by entry the weighted mean of the values of the elected sign, 0 where none is elected."""
+    total, weight = disjoint_sum(thinned, weights, elect)
+    return total.div_(weight.add_(weight == 0))
+
+
+def disjoint_sum(thinned: Iterable[Tensor], weights: Sequence[float], elect: Elect) -> tuple[Tensor, Tensor]:
+    """Entry by entry Σ wᵢ·τ̂ᵢ over the models where wᵢ·τ̂ᵢ has the elected sign, and Σ wᵢ over these models; both 0 where none is elected.
+
+    One pass: what is above zero and what is below is summed apart, and the election is held on the sums. "count" wants weights that are not negative.
+    """
+    above: Tensor | None = None
+    below = above_weight = below_weight = torch.empty(0)
+    for weight, vector in zip(weights, thinned, strict=True):
+        if above is None:
+            above, below, above_weight, below_weight = (torch.zeros_like(vector) for _ in range(4))
+        vote = vector * weight
+        above.add_(vote.clamp(min=0))
+        below.add_(vote.clamp(max=0))
+        above_weight.add_((vote > 0).to(vote.dtype), alpha=weight)
+        below_weight.add_((vote < 0).to(vote.dtype), alpha=weight)
+    assert above is not None
+    positive, negative = (above, -below) if elect == "mass" else (above_weight, below_weight)
+    margin = positive - negative
+    noise = ROUNDINGS * torch.finfo(margin.dtype).eps
+    noise = (positive + negative).mul_(noise)  # what is nearer than this is equal but for the order of the sums
+    up, down = margin > noise, margin < -noise
+    return above.mul_(up).add_(below.mul_(down)), above_weight.mul_(up).add_(below_weight.mul_(down))
+
+
+def trimmed(vector: Tensor, least: float, most: float = float("inf")) -> Tensor:
+    """The vector, written to: 0 where the magnitude is below `least` or above `most`. Finite entries are wanted."""
+    sizes = magnitude(vector)
+    kept = sizes >= least if most == float("inf") else (sizes >= least) & (sizes <= most)
+    return vector.mul_(kept).add_(0.0)  # and no minus before a nought
+
+
+def dropped(vector: Tensor, probability: float | Tensor, generator: torch.Generator) -> Tensor:
+    """The vector, written to: every entry becomes 0 with its probability, and is else divided by what that leaves."""
+    return vector.masked_fill_(torch.rand(vector.shape, generator=generator) < probability, 0).div_(1 - probability)
+
+
+def draws(seed: int, model: int, name: str) -> torch.Generator:
+    """The random numbers for one tensor of one model: they depend on these three alone, not on what else is fused or in which order."""
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(f"{seed}/{model}/{name}".encode()).digest()[:7], "big"))
+
+
+def products(blocks: Iterable[Sequence[Tensor]]) -> Array:
+    """(N, N) inner products of N tensors that come in blocks, in float64."""
+    return np.sum([gram([{"": tensor} for tensor in block], [""]) for block in blocks], axis=0)
+
+
+def threshold(magnitudes: Callable[[], Iterable[Tensor]], count: int) -> float:
+    """The smallest of the `count` largest magnitudes, over all tensors together; infinity for a count of 0, the least of all for a count too large.
+
+    Compared in single precision, exactly, without bringing the tensors together: floats that are not negative are ordered as their bits are, so the
+    upper halves of the bits are counted first, and then the lower halves of those that share the upper half at which the count is reached. The
+    tensors are gone through twice, so `magnitudes` makes them anew.
+    """
+    upper = _tally(_bits(m) >> 16 for m in magnitudes())
+    if (count := min(count, int(upper.sum()))) <= 0:
+        return float("inf")
+    high, count = _reached(upper, count)
+    lower = _tally(bits[bits >> 16 == high] & 0xFFFF for bits in map(_bits, magnitudes()))
+    low, _ = _reached(lower, count)
+    return float(torch.tensor([high << 16 | low], dtype=torch.int32).view(torch.float32))
+
+
+def magnitude(vector: Tensor) -> Tensor:
+    """|vector| as `threshold` compares it."""
+    return vector.abs().to(torch.float32)
+
+
+def _bits(magnitudes: Tensor) -> Tensor:
+    return magnitudes.to(torch.float32).contiguous().view(torch.int32).reshape(-1)
+
+
+def _tally(halves: Iterable[Tensor]) -> Tensor:
+    """Of numbers of 16 bits, how often each is there; several tensors are counted together, as a count goes through all numbers once."""
+    counts = torch.zeros(1 << 16, dtype=torch.int64)
+    waiting: list[Tensor] = []
+    entries = 0
+    for half in halves:
+        waiting.append(half)
+        if (entries := entries + len(half)) >= TOGETHER:
+            counts += torch.bincount(torch.cat(waiting), minlength=1 << 16)
+            waiting, entries = [], 0
+    return counts + torch.bincount(torch.cat(waiting), minlength=1 << 16) if waiting else counts
+
+
+def _reached(counts: Tensor, count: int) -> tuple[int, int]:
+    """The bin in which the count is reached from the top, and how many of the count are left for it."""
+    downward = counts.flip(0).cumsum(0)
+    place = int(torch.searchsorted(downward, count))
+    return len(counts) - 1 - place, count - (int(downward[place - 1]) if place else 0)

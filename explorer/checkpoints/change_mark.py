@@ -1,0 +1,20 @@
+"""What tells whether checkpoints have to be looked at again. Imports nothing heavy: pages use it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from explorer.checkpoints.sharded import stamp
+from explorer.core.files import system
+from explorer.problems.write_problem_toml import found
+
+
+def mark(path: Path) -> str:
+    """Changes when a checkpoint at the path does (explorer.checkpoints.sharded.stamp), or the problem.toml that describes it."""
+    files = stamp(path)  # first: it refuses what is no path at all
+    described = found(path if path.is_dir() else path.parent)
+    if described is None:
+        return files
+    with system(described, "read"):
+        return f"{files}-{hashlib.sha256(described.read_bytes()).hexdigest()[:8]}"

@@ -1,0 +1,370 @@
+"""Checkpoint files to weights and back; what is unsafe or malformed is refused in a sentence.
+
+A file may come from anyone, so nothing in it is executed and nothing it claims is believed:
+
+- `.safetensors` is data by design; only its shapes of size zero are bounded here.
+- `.pt`, `.pth`, `.bin`, `.ckpt` are zips around a pickle: see pickled.py.
+- A folder of shards is assembled as its index says: see shards.py.
+- Tensors are copied out of the mapping once, after all of them together proved to be no larger than the file explains.
+
+Tied weights (two names, one memory) are one tensor object under both names. safetensors cannot hold that, so `write` stores
+the tensor under its first name and lists the others in the header under `explorer.tied`, a JSON object {alias: stored name}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, Self, cast
+from uuid import uuid4
+
+from safetensors import SafetensorError, safe_open
+
+from explorer.checkpoints import safetensors_header, sharded, torch_archive
+from explorer.checkpoints.torch_archive import SAVE_AGAIN
+from explorer.core.errors import Refused
+from explorer.core.files import listed, malformed, name_of, short, size_of, system
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    class _SafeOpen(Protocol):
+        """The part of safetensors.safe_open that is used, with the types that its stub leaves out."""
+
+        def __enter__(self) -> Self: ...
+        def __exit__(self, *raised: object) -> None: ...
+        def keys(self) -> list[str]: ...
+        def metadata(self) -> dict[str, str] | None: ...
+        def get_tensor(self, name: str) -> Tensor: ...
+
+
+TIED = "explorer.tied"
+EXACT = "explorer.names"  # present in files that `write` made: their names are meant as they stand, no prefix is stripped
+
+_COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
+
+LIMIT_BYTES = 32 * 2**30
+_EMPTY_LIMIT = 2**31  # product of the other dimensions of a tensor that has no elements
+_WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
+_WITHIN = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # put into the middle of names, by wrapping a part of the network
+# A LightningModule's attribute; but all names of a tied Llama begin with `model.` too. So they stay where transformers wrote the file: "format": "pt"
+# in its header, or a config.json beside it.
+_PREFIXES = (*_WRAPPERS, "model.", "net.", "network.")
+_DTYPES = frozenset(
+    f"torch.{d}"
+    for d in (
+        *("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"),
+        *("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of one file, or of one folder of shards, and what the file said besides.
+
+    `weights` by state_dict name, on the CPU, contiguous, in memory of their own; `metadata` is the header of a .safetensors;
+    `notes` say what was stripped, restored or ignored.
+    """
+
+    weights: dict[str, Tensor]
+    metadata: dict[str, str]
+    path: Path
+    notes: tuple[str, ...] = ()
+
+
+def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Checkpoint:
+    """The weights in a checkpoint file, or in a folder of shards; Refused when it is damaged, unsafe, larger than the limit, or holds none.
+
+    The file is mapped while it is read: whoever replaces it meanwhile should write a new file and rename it, as `write` does.
+    """
+    path = Path(path)
+    name, index = name_of(path), sharded.index_of(path)
+    size = size_of(path) if index is None else sharded.sizes(index)
+    if size > limit_bytes:
+        raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that are read. Save the weights alone, or raise the limit.")
+    if index is None:
+        weights, metadata, notes = _read_file(path)
+    else:
+        weights, metadata, notes = _read_shards(index)
+    if metadata.pop(EXACT, None) is None:
+        names = _called(path, weights, notes)
+        weights = _strip(weights, notes, _WRAPPERS if names or metadata.get("format") == "pt" else _PREFIXES)
+        weights = _renamed(weights, names, notes)
+    return Checkpoint(weights, metadata, path, tuple(notes))
+
+
+def write(
+    path: str | os.PathLike[str],
+    weights: Mapping[str, Tensor],
+    metadata: Mapping[str, str] = MappingProxyType({}),
+    *,
+    replace: bool = False,
+) -> None:
+    """Weights to a .safetensors file, whole or not at all; an existing file is only overwritten with `replace`.
+
+    Ties are kept (see the top of this file); `metadata` goes into the header, its keys `explorer.tied` and `explorer.names` are taken.
+    """
+    from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]  (a PathLike without its parameter)
+
+    path = Path(path)
+    name = name_of(path)
+    if path.suffix.lower() != ".safetensors":
+        raise Refused(f"{name} should end in .safetensors, the format that checkpoints are written in. Rename it.")
+    if not weights:
+        raise Refused(f"{name} would hold no tensors. Give at least one.")
+    if taken := sorted({TIED, EXACT} & metadata.keys()):
+        raise Refused(f"{name}: the metadata key {taken[0]!r} is the explorer's own. Choose another.")
+    with system(path, "written"):
+        if not replace and os.path.lexists(path):
+            raise Refused(f"{name} exists already. Choose another name, or ask to replace it.")
+        if not path.parent.is_dir():
+            raise Refused(f"{name} cannot be written: there is no folder {path.parent}. Create it first.")
+    stored: dict[str, Tensor] = {}
+    tied: dict[str, str] = {}
+    seen: dict[object, str] = {}
+    for key, tensor in weights.items():
+        _admit(tensor, key, name)
+        if (place := _place(tensor)) is not None and (first := seen.setdefault(place, key)) != key:
+            tied[key] = first
+            continue
+        own = tensor.detach().to("cpu").resolve_neg().contiguous()
+        alone = own.untyped_storage().nbytes() == own.nbytes
+        stored[key] = own if alone else own.clone()
+    header = {**metadata, EXACT: "exact"} | ({TIED: json.dumps(tied)} if tied else {})
+    draft = path.with_name(f".{path.stem[:100]}.{uuid4().hex}.tmp")
+    try:
+        with system(path, "written"):
+            draft.touch()
+            mode = draft.stat().st_mode  # as the umask has it; safetensors makes files that only their owner may read
+            save_file(stored, draft, header)
+            draft.chmod(mode)
+            _sync(draft)
+            draft.replace(path)
+            _sync(path.parent)
+    except SafetensorError as error:  # how it reports a full disk
+        raise Refused(f"{name} cannot be written: {short(str(error))}. Make room, or choose another folder.") from error
+    finally:
+        with suppress(OSError, ValueError):
+            draft.unlink(missing_ok=True)
+
+
+def check(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], *, what: str) -> None:
+    """Refused unless the weights have exactly a network's names and shapes; `what` is the weights' name, for the sentence."""
+    differences: list[str] = []
+    for name, shape in shapes.items():
+        if name not in weights:
+            differences.append(f"{short(name)} is missing, {_shape(shape)} wanted")
+        elif tuple(weights[name].shape) != tuple(shape):
+            differences.append(f"{short(name)} is {_shape(weights[name].shape)}, {_shape(shape)} wanted")
+    differences += [f"{short(n)} ({_shape(w.shape)}) is in no layer of the network" for n, w in weights.items() if n not in shapes]
+    if differences:
+        rest = len(differences) - 3
+        more = f"; {rest} more {'differs' if rest == 1 else 'differ'}" if rest > 0 else ""
+        raise Refused(
+            f"{what} does not fit the network: {'; '.join(differences[:3])}{more}."
+            " Choose a checkpoint of this architecture, or the problem that it was trained on."
+        )
+
+
+def finite(weights: Mapping[str, Tensor], what: str) -> None:
+    """Refused when a value is NaN or infinite; `what` is the weights' name, for the sentence."""
+    import torch
+
+    for name, tensor in weights.items():
+        if not tensor.is_floating_point():
+            continue
+        values = tensor.float() if tensor.element_size() == 1 else tensor  # float8 has no isfinite
+        if bad := tensor.numel() - int(torch.isfinite(values).sum()):
+            raise Refused(
+                f"{what} has {bad:,} of {tensor.numel():,} values that are NaN or infinite in {short(name)}; its training diverged or it"
+                " was saved wrongly. Choose an earlier checkpoint."
+            )
+
+
+def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
+    """The weights, header and notes of one file, under the names that it gives."""
+    name, size = name_of(path), size_of(path)
+    if size == 0:
+        raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
+    if path.suffix.lower() == ".safetensors":
+        tensors, metadata = _read_safetensors(path)
+        notes: list[str] = []
+    else:
+        tensors, notes = torch_archive.read(path, size)
+        metadata = {}
+    if not tensors:
+        raise Refused(f"{name} holds no tensors. {SAVE_AGAIN}.")
+    weights = _own(tensors, name, allowed=2 * size)
+    _restore_ties(weights, metadata, name, notes)
+    return weights, metadata, notes
+
+
+def _read_shards(index: sharded.Index) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
+    """All shards together; Refused when a tensor is in two of them, or one that the index lists in none."""
+    weights: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    notes = [f"assembled from {len(index.shards)} files"]
+    for shard in index.shards:
+        found, header, said = _read_file(shard)
+        if twice := sorted(found.keys() & weights.keys()):
+            raise Refused(f"{short(twice[0])} is in {name_of(shard)} and in another shard as well. Save the model again.")
+        weights |= found
+        metadata |= header
+        notes += [f"{shard.name}: {n}" for n in said]
+    if missing := sorted(index.names - weights.keys()):
+        raise Refused(f"The shards do not hold {listed(missing)}, which {index.path.name} lists. Copy the folder again, whole.")
+    if beside := sorted(weights.keys() - index.names):
+        notes.append(f"not in the index: {listed(beside)}")
+    return weights, metadata, notes
+
+
+def _called(path: Path, weights: dict[str, Tensor], notes: list[str]) -> dict[str, str]:
+    """What transformers calls the tensors of a file that lies beside a config.json of its own; nothing where there is none, or it cannot be used."""
+    folder = path if path.is_dir() else path.parent
+    with system(path, "read"):
+        if not (folder / "config.json").is_file():
+            return {}
+    from explorer.problems.nets import hugging_face  # brings torch, which who reads no such file may not need yet
+
+    try:
+        return hugging_face.called([*_strip(weights, [], _WRAPPERS)], folder)
+    except Refused as refusal:
+        notes.append(f"the config.json beside it was not used: {refusal}")
+        return {}
+
+
+def _renamed(weights: dict[str, Tensor], names: Mapping[str, str], notes: list[str]) -> dict[str, Tensor]:
+    """Under other names; Refused when two tensors that differ would have the same one."""
+    import torch
+
+    found: dict[str, Tensor] = {}
+    twice: list[str] = []
+    for name, tensor in weights.items():
+        if not (new := names.get(name, name)):
+            continue
+        if new in found and (found[new].shape != tensor.shape or not torch.equal(found[new], tensor)):
+            raise Refused(f"{short(name)} and {short(new)} are one weight by the config.json, and differ in the file. Set tie_word_embeddings there.")
+        if new in found:
+            twice.append(name)
+        found[new] = tensor
+    if changed := [f"{n} (now {names[n]})" for n in weights if names.get(n, n) not in (n, "") and n not in twice]:
+        notes.append(f"renamed as transformers does: {listed(changed)}")
+    if twice:
+        notes.append(f"kept once, tied by the config.json: {listed(twice)}")
+    if ignored := [n for n in weights if names.get(n) == ""]:
+        notes.append(f"ignored, as transformers does: {listed(ignored)}")
+    return found
+
+
+def _sync(path: Path) -> None:
+    """Bytes (or a folder's entries) to the disk, so that a crash leaves the old file or the new one."""
+    if os.name == "nt" and path.is_dir():  # Windows opens no folders
+        return
+    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with system(path, "read"), malformed(path, "Copy or save it again."):
+        safetensors_header.start(path)
+        with cast("_SafeOpen", safe_open(path, framework="pt", device="cpu")) as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118  (no Mapping)
+
+
+def _restore_ties(weights: dict[str, Tensor], metadata: dict[str, str], name: str, notes: list[str]) -> None:
+    """Names that the header ties to a stored tensor, added in place. Another writer's header says {alias: stored name} directly."""
+    tied: dict[object, object] = {}
+    if TIED in metadata:
+        with suppress(ValueError, RecursionError):
+            parsed: object = json.loads(metadata[TIED])
+            tied = cast("dict[object, object]", parsed) if isinstance(parsed, dict) else {}
+        if not tied or any(alias in weights or not isinstance(t, str) or t not in weights for alias, t in tied.items()):
+            raise Refused(f"{name} lists tied weights under {TIED!r} that do not fit its tensors. Write the file again.")
+        del metadata[TIED]
+    else:
+        tied = {alias: target for alias, target in metadata.items() if alias not in weights and target in weights}
+        if tied:
+            notes.append(f"tied to another tensor by the header: {listed(tied)}")
+    weights.update({cast("str", alias): weights[cast("str", target)] for alias, target in tied.items()})
+
+
+def _own(tensors: Mapping[str, Tensor], name: str, *, allowed: int) -> dict[str, Tensor]:
+    """Copies in memory of their own, tied ones once. All are checked before the first is copied.
+
+    Views of one storage may overlap (a weight and its transpose), so they may need more than the file has, but not without end.
+    """
+    import torch
+
+    places: dict[str, object] = {}
+    needed: dict[object, int] = {}
+    for key, tensor in tensors.items():
+        _admit(tensor, key, name)
+        place = places[key] = _place(tensor) or key
+        needed[place] = tensor.nbytes
+    if sum(needed.values()) > allowed:
+        raise Refused(f"{name} unfolds to {sum(needed.values()):,} bytes of overlapping tensors, more than it can hold. {SAVE_AGAIN}.")
+    copies: dict[object, Tensor] = {}
+    for key, tensor in tensors.items():
+        if (place := places[key]) not in copies:
+            copies[place] = tensor.detach().resolve_neg().clone(memory_format=torch.contiguous_format)
+    return {key: copies[place] for key, place in places.items()}
+
+
+def _admit(tensor: Tensor, key: str, name: str) -> None:
+    """Refused unless the tensor is a plain dense one whose values are all there."""
+    import torch
+
+    if tensor.is_meta:
+        fault = "has a shape and no values (it was saved from the meta device)"
+    elif tensor.is_quantized:
+        fault = "is quantised"
+    elif tensor.is_nested or tensor.layout != torch.strided:
+        fault = "is sparse or nested"
+    elif type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+        fault = f"is a {type(tensor).__name__}"
+    elif str(tensor.dtype) not in _DTYPES:
+        fault = f"has the type {str(tensor.dtype).removeprefix('torch.')}"
+    elif tensor.numel() == 0 and prod(max(d, 1) for d in tensor.shape) > _EMPTY_LIMIT:
+        fault = f"has no elements and the absurd shape {_shape(tensor.shape)}"
+    elif tensor.numel() > tensor.untyped_storage().nbytes() // tensor.element_size():
+        fault = f"is expanded: {_shape(tensor.shape)} on {tensor.untyped_storage().nbytes():,} bytes"
+    else:
+        return
+    raise Refused(f"{name}: {short(key)} {fault}; dense real tensors are wanted. Save it as one (dequantize, to_dense, contiguous).")
+
+
+def _place(tensor: Tensor) -> object | None:
+    """Equal for tensors that are the same memory read the same way; None for one without elements, which is nowhere."""
+    if tensor.numel() == 0:
+        return None
+    return tensor.device, tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.is_neg()
+
+
+def _strip(weights: dict[str, Tensor], notes: list[str], prefixes: Sequence[str]) -> dict[str, Tensor]:
+    """Without what wrappers put before every name, or into the middle of some."""
+    if (counter := weights.get(_COUNTER)) is not None and counter.numel() == 1 and len(weights) > 1:
+        weights = {name: tensor for name, tensor in weights.items() if name != _COUNTER}
+        notes.append(f"ignored, the counter of an AveragedModel: {_COUNTER}")
+    while prefix := next((p for p in prefixes if all(n.startswith(p) and n != p for n in weights)), None):
+        weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
+        notes.append(f"stripped the prefix '{prefix}'")
+    for part in _WITHIN:
+        shorter = {name.replace(f".{part}", ".").removeprefix(part): tensor for name, tensor in weights.items()}
+        if len(shorter) == len(weights) and "" not in shorter and shorter.keys() != weights.keys():
+            weights = shorter
+            notes.append(f"stripped '{part}' within names")
+    return weights
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape)) or "a scalar"

@@ -1,0 +1,99 @@
+"""What a .safetensors says of itself, without its values: names, types, shapes, and where each tensor's bytes lie.
+
+The header may come from anyone. Its size is bounded, a name that stands for two tensors is refused, and safetensors itself checks the rest (offsets,
+sizes, the file's length) before a number of it is believed. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import cast
+
+from safetensors import safe_open
+
+from explorer.core.errors import Refused
+from explorer.core.files import malformed, name_of, short, size_of, system
+
+LIMIT = 2**24  # bytes of a header; that of a network of 100 000 tensors has 10 MB
+BYTES = (
+    {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1} | {f"{kind}{8 * n}": n for kind in "IU" for n in (1, 2, 4, 8)} | {"BOOL": 1}
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One tensor in a file: `dtype` as the format calls it (BF16), and the bytes from `start` on, counted from the beginning of the file."""
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def numel(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel * BYTES[self.dtype]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The tensors of one file in the order in which their bytes lie, and what else the header says."""
+
+    tensors: dict[str, Stored]
+    metadata: dict[str, str]
+
+
+def read(path: Path) -> Header:
+    """The header of a file; Refused when it is no whole .safetensors."""
+    name = name_of(path)
+    if path.suffix.lower() != ".safetensors":
+        raise Refused(f"{name} is no .safetensors, the only format that is read in parts. Save it as one with safetensors.torch.save_file.")
+    if size_of(path) == 0:
+        raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
+    with system(path, "read"), malformed(path, "Copy or save it again."):
+        text = start(path)
+        with safe_open(path, framework="numpy"):  # checks the whole header against the file
+            pass
+        found = cast("dict[str, dict[str, object]]", json.loads(text))
+    metadata = cast("dict[str, str]", found.pop("__metadata__", {}))
+    tensors: dict[str, Stored] = {}
+    for key, entry in found.items():
+        dtype, shape = cast("str", entry["dtype"]), tuple(cast("list[int]", entry["shape"]))
+        if dtype not in BYTES:
+            raise Refused(f"{name}: {short(key)} has the type {short(dtype)}, which is not read. Save it as F32, F16 or BF16.")
+        tensors[key] = Stored(path, dtype, shape, 8 + len(text) + cast("list[int]", entry["data_offsets"])[0])
+    return Header(dict(sorted(tensors.items(), key=lambda item: item[1].start)), metadata)
+
+
+def start(path: Path) -> bytes:
+    """The header's text, as it stands; Refused when it is vast, when it stands for a zip, or when a name is in it twice."""
+    name = name_of(path)
+    with path.open("rb") as file:
+        length = file.read(8)
+        if length[:4] == b"PK\x03\x04":
+            raise Refused(f"{name} is a zip, as torch.save writes it, under another name. Rename it to end in .pt.")
+        text = file.read(min(int.from_bytes(length, "little"), LIMIT + 1))
+    twice: list[str] = []
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for key, value in pairs:
+            if key in found:
+                twice.append(key)
+            found[key] = value
+        return found
+
+    if len(text) > LIMIT:
+        raise Refused(f"{name} claims a header of more than {LIMIT:,} bytes; it is damaged or made to deceive. Copy or save it again.")
+    with suppress(ValueError, RecursionError):  # what is no JSON, safetensors refuses in its own words
+        json.loads(text, object_pairs_hook=once)
+    if twice:
+        raise Refused(f"{name} has {short(twice[0])!r} twice in its header, and only one can be meant. Write the file again.")
+    return text

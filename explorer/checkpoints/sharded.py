@@ -1,0 +1,128 @@
+"""A checkpoint that is a folder: shards of one state dict, and the index that lists them, as transformers saves large models.
+
+`model.safetensors.index.json` holds {"weight_map": {tensor: file}}. The folder is one checkpoint; its digest covers the index and the shards in order.
+The index may come from anyone: it is read up to a size, the files it names must lie beside it, and each must be there. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from explorer.core import files
+from explorer.core.errors import Refused
+from explorer.core.files import listed, name_of, short, size_of, system
+
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")  # the first one found is taken
+SINGLE = ("model.safetensors", "pytorch_model.bin")
+LIMIT_BYTES = 2**26  # of an index; that of a model of 100 000 tensors has 10 MB
+LIMIT_SHARDS = 1000
+
+
+@dataclass(frozen=True)
+class Index:
+    """The shards of a folder in natural order, and the names of the tensors that they must hold together."""
+
+    path: Path
+    shards: tuple[Path, ...]
+    names: frozenset[str]
+
+
+def index_of(path: str | os.PathLike[str]) -> Index | None:
+    """What the index of a folder says; None for a file, or a folder without one. Refused when it is malformed or names a file that is not there."""
+    path = Path(path)
+    with system(path, "read"):
+        found = [path / name for name in INDEXES if (path / name).is_file()] if path.is_dir() else []
+        if not found:
+            return None
+        if found[0].stat().st_size > LIMIT_BYTES:
+            raise Refused(f"{found[0].name} has more than {LIMIT_BYTES:,} bytes, and lists no shards that are read. Copy it again.")
+        text = found[0].read_bytes()
+    name = f"{name_of(path)}/{found[0].name}"
+    try:
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{name} is no JSON: {short(str(error))}. Copy it again.") from error
+    table = cast("dict[str, object]", parsed).get("weight_map") if isinstance(parsed, dict) else None
+    if not isinstance(table, dict) or not table or not all(isinstance(v, str) for v in cast("dict[str, object]", table).values()):
+        raise Refused(f"{name} has no 'weight_map' from tensors to files. Copy it again.")
+    where = cast("Mapping[str, str]", table)
+    if len(named := set(where.values())) > LIMIT_SHARDS:
+        raise Refused(f"{name} names {len(named):,} files, and at most {LIMIT_SHARDS:,} are read. Save the model in larger shards.")
+    suffix = ".safetensors" if found[0].name == INDEXES[0] else ".bin"
+    if outside := sorted(s for s in named if not s.endswith(suffix) or s != Path(s).name or "\\" in s or "\0" in s or len(s) > 255):
+        raise Refused(f"{name} names {short(outside[0])}, which is no {suffix} file beside it. Copy the folder again.")
+    shards = sorted(named, key=files.natural)
+    with system(path, "read"):
+        missing = [s for s in shards if not (path / s).is_file()]
+    if missing:
+        raise Refused(f"{name_of(path)} lacks {listed(missing)}, of {len(shards)} files that its index names. Copy the folder again, whole.")
+    return Index(found[0], tuple(path / s for s in shards), frozenset(where))
+
+
+def checkpoints_at(path: str | os.PathLike[str]) -> list[Path]:
+    """As files.checkpoints_at, and what transformers saved: a folder with an index is one checkpoint; in a folder of such folders each is one.
+
+    A folder within that holds a config.json and one file of weights counts by that file.
+    """
+    path = Path(path)
+    if index_of(path) is not None:
+        return [path]
+    with system(path, "read"):
+        inside = sorted(p for p in path.iterdir() if not p.name.startswith(".") and p.is_dir()) if path.is_dir() else []
+        saved = [found for folder in inside if (found := _saved(folder)) is not None]
+        if not saved:
+            return files.checkpoints_at(path)
+        single = [p for p in path.iterdir() if files.known(p) and not p.name.startswith(".") and p.is_file()]
+    return sorted([*single, *saved], key=lambda p: (files.natural(name_for(p)), str(p)))
+
+
+def name_for(path: Path) -> str:
+    """What a checkpoint is called: by its file, and by its folder where the file has the name that transformers gives to all."""
+    return path.parent.name if path.name in SINGLE and path.parent.name else path.name if path.is_dir() else path.stem
+
+
+def _saved(folder: Path) -> Path | None:
+    """What transformers saved into a folder: the folder itself where there are shards, else its only file of weights."""
+    if any((folder / name).is_file() for name in INDEXES):
+        return folder
+    return next((folder / name for name in SINGLE if (folder / name).is_file()), None) if (folder / "config.json").is_file() else None
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """SHA-256 in hex of a file's bytes; of a folder of shards, of the names and digests of its index and shards."""
+    index = index_of(path)
+    if index is None:
+        return files.digest(path)
+    with system(index.path, "read"):
+        lines = [f"{index.path.name}\0{hashlib.sha256(index.path.read_bytes()).hexdigest()}\n"]
+    lines += [f"{shard.name}\0{files.digest(shard)}\n" for shard in index.shards]
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def stamp(path: str | os.PathLike[str]) -> str:
+    """As files.stamp, for every file of every checkpoint at the path."""
+    lines: list[str] = []
+    for found in checkpoints_at(path):
+        index = index_of(found)
+        for file in (found,) if index is None else (index.path, *index.shards):
+            with system(file, "read"):
+                status = file.stat()
+            lines.append(f"{file.name}/{status.st_size}/{status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def bytes_at(path: str | os.PathLike[str]) -> int:
+    """Bytes of a checkpoint: of the file, or of all shards of a folder."""
+    index = index_of(path)
+    return size_of(Path(path)) if index is None else sizes(index)
+
+
+def sizes(index: Index) -> int:
+    """Bytes of all shards together."""
+    return sum(map(size_of, index.shards))

@@ -1,0 +1,103 @@
+"""Weights by state_dict name: mixing, inner products, distances.
+
+Floating tensors are mixed; integer tensors (counters, indices) are copied from the first model. Half precision is computed
+in float32. Tied entries (one storage under two names) count once. Inputs are never written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from explorer.core.errors import Refused
+from explorer.core.points import Array
+
+Weights = dict[str, Tensor]
+
+AT_ONCE = 2**22  # numbers of each model that are multiplied at once
+
+
+class Without(Mapping[str, Tensor]):
+    """A model's tensors but one. Nothing is read before it is asked for, so that a model on its disk stays there (explorer.checkpoints.lazy_weights)."""
+
+    def __init__(self, model: Mapping[str, Tensor], name: str) -> None:
+        self._model, self._name = model, name
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name == self._name:
+            raise KeyError(name)
+        return self._model[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._model if name != self._name)
+
+    def __len__(self) -> int:
+        return len(self._model) - (self._name in self._model)
+
+
+def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], out: Mapping[str, Tensor] | None = None) -> Weights:
+    """Σ cᵢ·modelᵢ, tensor by tensor. A coefficient of exactly 0 leaves its model out, one of exactly 1 alone copies it bit for bit.
+
+    `out`: tensors to write into (a network's own), in whose dtype and on whose device the sum is done; without it new tensors
+    of the first model's dtype are returned.
+    """
+    parts = [(c, m) for c, m in zip(coefficients, models, strict=True) if c != 0.0]
+    result: Weights = {}
+    for name, like in models[0].items():
+        work = torch.float32 if like.dtype in (torch.float16, torch.bfloat16) else like.dtype
+        target = out[name] if out is not None else torch.empty_like(like, dtype=work)
+        if not (like.is_floating_point() and target.is_floating_point()):  # a counter, also one that a file holds as a float
+            target.copy_(like)
+        elif not parts:
+            target.zero_()
+        else:
+            (c, model), *rest = parts
+            target.copy_(model[name])
+            if c != 1.0:
+                target.mul_(c)
+            for c, model in rest:
+                target.add_(model[name].to(target.device, target.dtype), alpha=c)
+        result[name] = target if out is not None else target.to(like.dtype)
+    return result
+
+
+def own_names(network: nn.Module) -> dict[str, str]:
+    """Every name under which a state dict holds a parameter → the name that named_parameters gives it: tied tensors have several names, one of its own."""
+    own = {id(p): name for name, p in network.named_parameters()}
+    return {name: own[id(p)] for name, p in network.state_dict(keep_vars=True).items() if id(p) in own}
+
+
+def gram(models: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> Array:
+    """(C, C) inner products of the models as flat vectors over the named floating tensors, in float64; a tied tensor counts once."""
+    result = np.zeros((len(models), len(models)))
+    seen: set[tuple[int, ...]] = set()
+    for name in names:
+        tensors = [m[name] for m in models]
+        if not tensors[0].is_floating_point() or (key := tuple(t.data_ptr() for t in tensors)) in seen:
+            continue
+        seen.add(key)
+        for start in range(0, tensors[0].numel(), AT_ONCE):
+            flat = torch.stack([t.detach().reshape(-1)[start : start + AT_ONCE].to("cpu", torch.float64) for t in tensors])
+            result += (flat @ flat.T).numpy()
+    return result
+
+
+def compatible(models: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> None:
+    """Refused unless all models have the same tensors, of the same shapes."""
+    first = models[0]
+    for other, name in zip(models[1:], names[1:], strict=True):
+        if missing := sorted(first.keys() ^ other.keys()):
+            raise Refused(
+                f"{names[0]} and {name} are of different architectures: {missing[0]!r} is in only one of them"
+                f" ({len(missing)} such tensors). Choose checkpoints of one architecture."
+            )
+        for key, tensor in first.items():
+            if tensor.shape != other[key].shape:
+                raise Refused(f"{key} is {_shape(tensor)} in {names[0]} and {_shape(other[key])} in {name}. Choose checkpoints of equal widths.")
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "a scalar"

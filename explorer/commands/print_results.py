@@ -1,0 +1,159 @@
+"""What the command line says of what was found: tables and sentences on the console, and the same as plain data for JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from explorer.core import registry, significant_digits
+from explorer.figures import units
+from explorer.stats import perplexity
+from explorer.stats.preview_confirmation import is_preview
+
+if TYPE_CHECKING:  # the command line starts without torch
+    from explorer.api import AlignedModels, Line
+    from explorer.core.spec import ProblemSpec
+    from explorer.merging.plan import Plan
+    from explorer.stats.bootstrap import Barrier, Estimate
+
+out, err = Console(), Console(stderr=True)
+
+
+def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, caution: str = "") -> None:
+    table = Table("", "barrier", "95 % interval", "at t", "ends", "peak", title=title, title_justify="left")
+    for b in found:
+        scale = units.scale(b.metric)
+        value, low, high = b.height.parts(scale=scale)
+        ends = f"{scale * b.ends[0]:.3g}, {scale * b.ends[1]:.3g}"
+        table.add_row(
+            units.titled(b.metric, units.of_level(problem, b.metric)), value, f"[{low}, {high}]", f"{b.at:.3f}", ends, f"{scale * b.peak:.3g}"
+        )
+    out.print(table)
+    for b in found:
+        others = [*b.others, ("rise at a t chosen on other samples", b.split_half)]
+        for name, e in others:
+            out.print(f"  {b.metric}: {name} = {e.told(scale=units.scale(b.metric), unit=units.of_gap(problem, b.metric))}", highlight=False)
+        if b.metric == "loss" and perplexity.applies(problem):
+            first, last = map(perplexity.of, b.ends)
+            out.print(f"  perplexity: ends {first:.4g}, {last:.4g}; peak {perplexity.of(b.peak):.4g}", highlight=False)
+        if b.diverged:
+            out.print(f"  {b.metric}: {b.diverged} points are not finite and were left out: the true barrier is higher.", style="red")
+    out.print(
+        f"barrier = max over t of L(t) − (1−t)·L(0) − t·L(1); {found[0].points} points, {found[0].samples} samples, paired bootstrap over blocks of samples.",
+        style="dim",
+    )
+    if caution:
+        out.print(caution, style="yellow", highlight=False)
+
+
+def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> None:
+    """A measured path: its picture into a file, and its barriers on the console or as JSON."""
+    from explorer.figures import curve as curve_figure
+    from explorer.figures.line import told
+
+    if html is not None:
+        html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
+    if as_json:
+        print(json.dumps(line_json(line), indent=2))
+    else:
+        field = line.run.field
+        print_barriers(
+            [line.barrier(metric) for metric in told(field)],
+            f"{title} · {field.problem.name} · {field.split} split",
+            field.problem,
+            caution=line.caution(),
+        )
+
+
+def line_json(line: Line) -> dict[str, object]:
+    field = line.run.field
+    barriers = [dataclasses.asdict(line.barrier(metric)) for metric in field.metrics]
+    preview = {"preview": field.precision, "caution": line.caution()} if is_preview(field) else {}
+    return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
+
+
+def print_alignment(done: AlignedModels, models: list[Path]) -> None:
+    from explorer.figures.line import told
+
+    found = done.matched
+    table = Table("to", "", "barrier before", "barrier after", "lower by", title_justify="left")
+    table.title = f"{models[0].name} as reference · {found.method} · {found.seconds:.1f} s · {100 * found.movable:.1f} % of the parameters can move"
+    for path, pair in zip(models[1:], done.pairs, strict=True):
+        for metric in told(pair.after.run.field):
+            named = units.titled(metric, units.of_gap(pair.after.run.field.problem, metric))
+            after = estimate(pair.after.barrier(metric).height, metric)
+            if pair.before is None:
+                table.add_row(path.name, named, "other widths: no line", after, "")
+            else:
+                table.add_row(path.name, named, estimate(pair.before.barrier(metric).height, metric), after, estimate(pair.reduction(metric), metric))
+    out.print(table)
+    for i, name in enumerate(found.names[1:], start=1):
+        before = f"{found.before[0, i]:.4g}" if done.pairs[i - 1].before else "none"
+        out.print(f"  {name}: distance to the reference {before} → {found.after[0, i]:.4g}", highlight=False)
+    if not found.exact:
+        out.print(f"  {found.method} changes what the models compute: the end of the line after it is not the checkpoint itself.", style="yellow")
+    for note in (*found.notes, *found.warnings, *(f"Operator without a rule, held fixed: {u}" for u in found.unknown)):
+        out.print(f"  {note}", style="yellow")
+    for file in done.files[1:]:
+        out.print(f"  kept at {file}", style="dim", highlight=False, soft_wrap=True)
+
+
+def alignment_json(done: AlignedModels) -> dict[str, object]:
+    return {
+        "method": done.matched.method,
+        "seconds": done.matched.seconds,
+        "movable": done.matched.movable,
+        "checkpoints": [str(f) for f in done.files],
+        "pairs": [
+            {
+                "models": [done.matched.names[0], name],
+                "before": [dataclasses.asdict(pair.before.barrier(m)) for m in pair.before.run.field.metrics] if pair.before else None,
+                "after": [dataclasses.asdict(pair.after.barrier(m)) for m in pair.after.run.field.metrics],
+                "reduction": [dataclasses.asdict(pair.reduction(m)) for m in pair.after.run.field.metrics] if pair.before else None,
+                "distance": [float(done.matched.before[0, i]) if pair.before else None, float(done.matched.after[0, i])],
+            }
+            for i, (name, pair) in enumerate(zip(done.matched.names[1:], done.pairs, strict=True), start=1)
+        ],
+    }
+
+
+def print_plan(made: Plan) -> None:
+    from explorer.merging import engine
+
+    table = Table("tensor", "shape", "dtype", "what holds for it")
+    for job in made.jobs:
+        table.add_row(escape(job.name), "×".join(map(str, job.shape)) or "scalar", job.dtype, escape(job.said))
+    out.print(table)
+    out.print(
+        f"{len(made.jobs):,} tensors of {len(made.ingredients)} models · {sized(made.bytes_read)} to read in a pass, {sized(made.bytes_written)} to write"
+        f" · {sized(engine.memory(made))} of blocks in memory · about {engine.seconds(made):.0f} s of work",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_methods(kind: str, names: list[str]) -> None:
+    table = Table("method", "what it does", "options")
+    for name in names:
+        table.add_row(name, registry.title(kind, name), ", ".join(f"{o.name}={o.default}" for o in registry.options(kind, name)))
+    out.print(table)
+
+
+def estimate(found: Estimate, metric: str) -> str:
+    return found.told(scale=units.scale(metric))
+
+
+def interval(numbers: tuple[float, float, float], scale: float = 1.0) -> str:
+    return significant_digits.within(*(scale * n for n in numbers))
+
+
+def sized(count: int) -> str:
+    return next(
+        f"{count / unit:.3g} {name}" for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes")) if count >= unit or unit == 1
+    )

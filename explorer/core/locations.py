@@ -1,0 +1,70 @@
+"""Where things lie on this machine: what the explorer ships, and what it keeps for its user."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import platformdirs
+
+from explorer.core.errors import Refused
+from explorer.core.spec import Aligned, Connected, Recipe, Trained
+
+
+def root() -> Path:
+    """The folder with app.py, pages/ and sample_models/: the checkout, or their copy inside an installed package."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "shipped"
+    return shipped if shipped.is_dir() else package.parent
+
+
+def home(given: Path | None = None) -> Path:
+    """The folder for the store and for models made here: the given one, or the user's, which `LOSS_EXPLORER_HOME` overrides. Created when missing."""
+    path = given or Path(os.environ.get("LOSS_EXPLORER_HOME") or platformdirs.user_data_dir("loss-explorer", appauthor=False))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"The explorer's folder {path} cannot be made: {error.strerror}. Choose another one with LOSS_EXPLORER_HOME.") from error
+    return path
+
+
+def own(home: Path) -> tuple[Path, ...]:
+    """The folders in which the explorer keeps checkpoints and what describes them: those it ships, those that were uploaded, and those made here."""
+    return root() / "sample_models", home / "uploads", home / "models", home / "problems"
+
+
+def shorten(path: Path) -> str:
+    """A path as it is written down: relative to the root where it ships with the explorer, so that it holds on any machine."""
+    absolute = path.resolve()
+    return str(absolute.relative_to(root())) if absolute.is_relative_to(root() / "sample_models") else str(absolute)
+
+
+def expand(text: str) -> Path:
+    """The inverse of shorten."""
+    return root() / text
+
+
+def made_at(recipe: Recipe, home: Path) -> Path:
+    """Where the weights of a recipe are kept once they have been made."""
+    return home / "models" / f"{recipe.id}.safetensors"
+
+
+def matched_at(recipe: Aligned, home: Path) -> Path:
+    """Where what became of all the models of an alignment is kept (explorer.symmetry.alignment_report)."""
+    return home / "models" / f"{replace(recipe, which=0).id}.npz"
+
+
+def unfinished_at(recipe: Connected | Trained, home: Path) -> Path:
+    """Where a training, of a path or of networks, is kept while it is not finished, so that it can go on."""
+    whole = replace(recipe, which=0, at=0) if isinstance(recipe, Connected) else replace(recipe, member=0, at=0)
+    return home / "models" / f"{whole.id}.training.safetensors"
+
+
+def described_at(folder: Path, home: Path) -> Path:
+    """Where the problem.toml for checkpoints in a folder lies that cannot be written to."""
+    real = str(folder.resolve())
+    return (
+        home / "problems" / f"{Path(real).name or 'root'}-{hashlib.sha256(real.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}" / "problem.toml"
+    )

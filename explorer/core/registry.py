@@ -1,0 +1,362 @@
+"""The directory is the registry: a method is a module of `explorer/methods/<kind>/` or `explorer/problems/<kind>/`, an entry point of the group `explorer.<kind>`, or a module that was named
+on the command line (explorer.core.plugins).
+
+Its name is the file's name, its title the first line of its docstring, and its options are the keyword-only arguments of
+the function named after the kind's verb. All of that is read from the source text, without importing the module: a page
+can draw the form of a method that needs torch in a process that never loads torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import cast
+
+from explorer.core import plugins
+from explorer.core.errors import Refused
+from explorer.core.points import Points
+from explorer.core.spec import Field, Method, Value
+
+VERBS: Mapping[str, str] = {
+    "align": "align",
+    "fuse": "fuse",
+    "connect": "connect",
+    "train": "train",
+    "direct": "directions",
+    "study": "study",
+    "chart": "place",
+    "sample": "ask",
+    "nets": "build",
+    "data": "load",
+    "loss": "losses",
+}
+
+WINGS: Mapping[str, str] = {kind: "problems" if kind in ("nets", "data", "loss") else "methods" for kind in VERBS}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Closed interval an option must lie in: `epochs: Annotated[int, Range(1, 500)] = 20`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only argument: enough to draw a form field, to make a flag, and to check a value."""
+
+    name: str
+    kind: str  # "int" | "float" | "str" | "bool" | "choice" | "tuple"
+    default: Value
+    choices: tuple[Value, ...] = ()
+    range: Range | None = None
+    item: str = ""  # of a tuple: the kind of its items
+
+    def check(self, value: object) -> Value:
+        """The value as the method takes it (JSON lists become tuples); Refused when it is not one."""
+        match self.kind:
+            case "choice" if value in self.choices:
+                return value  # pyright: ignore[reportReturnType]  (a member of choices is a Value)
+            case "bool" if isinstance(value, bool):
+                return value
+            case "int" if isinstance(value, int) and not isinstance(value, bool):
+                return self._ranged(value)
+            case "float" if isinstance(value, int | float) and not isinstance(value, bool):
+                return self._ranged(float(value))
+            case "str" if isinstance(value, str):
+                return value
+            case "tuple" if isinstance(value, list | tuple):
+                item = Option(f"{self.name}[…]", self.item, 0)
+                return tuple(item.check(v) for v in value)
+            case _:
+                pass
+        wanted = f"one of {list(self.choices)}" if self.choices else f"{self.kind}{f' of {self.item}' if self.item else ''}"
+        raise Refused(f"Option '{self.name}' wants {wanted}, got {value!r}.")
+
+    def parse(self, text: str) -> Value:
+        """The value a person typed, checked."""
+        match self.kind:
+            case "bool" if text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+                return text.lower() in ("true", "yes", "on", "1")
+            case "choice":
+                return self.check(next((c for c in self.choices if str(c) == text), text))
+            case "tuple":
+                item = Option(f"{self.name}[…]", self.item, 0)
+                return tuple(item.parse(part) for part in text.replace(",", " ").split())
+            case "int" | "float":
+                try:
+                    return self.check(int(text) if self.kind == "int" else float(text))
+                except ValueError as error:
+                    raise error if isinstance(error, Refused) else Refused(f"Option '{self.name}' wants {self.kind}, got {text!r}.") from error
+            case _:
+                return self.check(text)
+
+    def _ranged(self, value: float) -> float:
+        if self.range and not self.range.low <= value <= self.range.high:
+            raise Refused(f"Option '{self.name}' must lie in {self.range.low:g} … {self.range.high:g}, got {value}.")
+        return value
+
+
+def names(kind: str) -> list[str]:
+    """Every method of a kind, the explorer's own first, each group in alphabetical order."""
+    own = _own(kind)
+    return own + sorted(_plugins(kind).keys() - set(own))
+
+
+def find(kind: str, name: str, *, function: str = "") -> Callable[..., object]:
+    """The method's function (the kind's verb, or another one of its module). Imports the module, and so whatever that needs."""
+    return getattr(plugins.imported(_module(kind, name)), function or VERBS[kind])
+
+
+def title(kind: str, name: str) -> str:
+    """First line of the method's docstring, for someone choosing."""
+    return (ast.get_docstring(_source(kind, name)) or name).splitlines()[0]
+
+
+def reference(kind: str, name: str) -> str:
+    """The docstring below its first line: source, shapes, what stays fixed."""
+    return "\n".join((ast.get_docstring(_source(kind, name)) or "").splitlines()[1:]).strip()
+
+
+@cache
+def options(kind: str, name: str) -> tuple[Option, ...]:
+    """The method's keyword-only arguments, in order."""
+    verb = VERBS[kind]
+    for node in _source(kind, name).body:
+        if isinstance(node, ast.FunctionDef) and node.name == verb:
+            pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            return tuple(_option(arg, default, where=f"{kind}/{name}") for arg, default in pairs if not _is_wiring(arg))
+    raise TypeError(f"{_module(kind, name)} has no function '{verb}'.")
+
+
+def method(kind: str, name: str, given: Mapping[str, object] | None = None) -> Method:
+    """A method with complete, checked options: what is not given takes its default, so equal requests hash equally."""
+    known = {o.name: o for o in options(kind, name)}
+    given = dict(given or {})
+    if unknown := sorted(given.keys() - known.keys()):
+        raise Refused(f"{kind}/{name} has no option {unknown[0]!r}. Its options: {', '.join(known) or 'none'}.")
+    return Method(name, tuple((key, option.check(given.get(key, option.default))) for key, option in sorted(known.items())))
+
+
+# Arguments that the caller wires and nobody chooses; they are keyword-only, so that they cannot be mixed up, but no options.
+_WIRING = frozenset({"device", "progress", "resume", "course", "tell"})
+
+
+def wired(function: Callable[..., object], **wiring: object) -> dict[str, object]:
+    """Of the wiring at hand (device, progress, resume, course, tell), what a method's function takes."""
+    taken = inspect.signature(function).parameters
+    return {name: value for name, value in wiring.items() if name in taken}
+
+
+def _is_wiring(arg: ast.arg) -> bool:
+    return arg.arg in _WIRING
+
+
+def check_plugins() -> None:
+    """Refused when a module that was named on the command line cannot be read, hides a method of the explorer's, or is no method at all."""
+    for name, where in plugins.given().items():
+        if not any(name in _plugins(kind) for kind in VERBS):
+            raise Refused(f"{where} holds none of the functions {', '.join(VERBS.values())}, so it is no method. Define one at its top level.")
+
+
+def code_of(kind: str, name: str) -> str:
+    """SHA-256 of the text of a method that was named on the command line; "" for any other, which comes with a version."""
+    where = plugins.given().get(name, "")
+    return plugins.digest(where) if where and name not in _own(kind) and _defines(where, VERBS[kind]) else ""
+
+
+def named_code(network: str, data: str, loss: str) -> tuple[tuple[str, str], ...]:
+    """(kind, SHA-256 of the text) of what of a problem was named on the command line."""
+    named = ((kind, code_of(kind, name)) for kind, name in (("nets", network), ("data", data), ("loss", loss)))
+    return tuple((kind, digest) for kind, digest in named if digest)
+
+
+def _own(kind: str) -> list[str]:
+    package = Path(__file__).parents[1] / WINGS[kind] / kind
+    return sorted(m.name for m in pkgutil.iter_modules([str(package)]) if not m.name.startswith("_"))
+
+
+def _plugins(kind: str) -> dict[str, str]:
+    named = {name: where for name, where in plugins.given().items() if _defines(where, VERBS.get(kind, ""))}
+    if taken := sorted(named.keys() & set(_own(kind))):
+        raise Refused(f"{named[taken[0]]} would hide the explorer's own {kind} method {taken[0]!r}. Rename the module.")
+    return {**_installed(kind), **named}
+
+
+@cache
+def _installed(kind: str) -> dict[str, str]:
+    return {e.name: e.value for e in entry_points(group=f"explorer.{kind}")}
+
+
+def _defines(where: str, function: str) -> bool:
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in _text(where).body)
+
+
+@cache
+def _text(where: str) -> ast.Module:
+    path = plugins.origin(where)
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        raise Refused(f"{path.name} is no Python that can be read: {error}. Correct it.") from error
+
+
+def _module(kind: str, name: str) -> str:
+    if kind not in VERBS:
+        raise Refused(f"There is no kind of method called {kind!r}. Kinds: {', '.join(VERBS)}.")
+    if name not in (known := names(kind)):
+        raise Refused(f"There is no {kind} method called {name!r}. There are: {', '.join(known)}.")
+    return _plugins(kind).get(name) or f"explorer.{WINGS[kind]}.{kind}.{name}"
+
+
+def _source(kind: str, name: str) -> ast.Module:
+    return _text(_module(kind, name))
+
+
+def _option(arg: ast.arg, default: ast.expr | None, *, where: str) -> Option:
+    if default is None or arg.annotation is None:
+        raise TypeError(f"{where}: option '{arg.arg}' needs an annotation and a default.")
+    value: Value = ast.literal_eval(default)
+    annotation, span = arg.annotation, None
+    if isinstance(annotation, ast.Subscript) and _name(annotation.value) == "Annotated":
+        assert isinstance(annotation.slice, ast.Tuple)
+        annotation, *marks = annotation.slice.elts
+        for mark in marks:
+            if isinstance(mark, ast.Call) and _name(mark.func) == "Range":
+                low, high = (float(ast.literal_eval(a)) for a in mark.args)
+                span = Range(low, high)
+    if isinstance(annotation, ast.Subscript):
+        inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        if _name(annotation.value) == "Literal":
+            return Option(arg.arg, "choice", value, choices=tuple(ast.literal_eval(e) for e in inner))
+        if _name(annotation.value) == "tuple":
+            return Option(arg.arg, "tuple", value, item=_name(inner[0]), range=span)
+    if (kind := _name(annotation)) in {"int", "float", "str", "bool"}:
+        return Option(arg.arg, kind, value, range=span)
+    raise TypeError(f"{where}: option '{arg.arg}' has the type {ast.unparse(annotation)}; a form knows int, float, str, bool, Literal and tuple.")
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ast.unparse(node)
+
+
+def chart_of(connect: str) -> str:
+    """The chart on which a connecting method's corners lie, from its module's constant `CHART`."""
+    return str(_constant("connect", connect, "CHART"))
+
+
+def corners_of(method: Method) -> int:
+    """How many corners a connecting method makes between its ends: its option `bends`, else its module's constant `BENDS`, else 1."""
+    given = method.kwargs().get("bends")
+    if isinstance(given, int):
+        return given
+    found = _constant("connect", method.name, "BENDS", missing=1)
+    assert isinstance(found, int)
+    return found
+
+
+def snapshots_of(train: Method) -> int:
+    """How many snapshots a training has: its option `epochs`, times its option `per_epoch` where it has one."""
+    options = train.kwargs()
+    epochs, each = options.get("epochs"), options.get("per_epoch", 1)
+    if not isinstance(epochs, int) or not isinstance(each, int):
+        raise TypeError(f"train/{train.name} needs a whole-number option 'epochs'.")
+    return epochs * each
+
+
+def members_of(train: Method) -> int:
+    """How many networks are trained together: the training's option `members`, else 1."""
+    given = train.kwargs().get("members", 1)
+    assert isinstance(given, int)
+    return given
+
+
+def has_base(fuse: str) -> bool:
+    """Whether a fusing method takes the first model for the base, from its module's constant `BASE`."""
+    return bool(_constant("fuse", fuse, "BASE", missing=False))
+
+
+def data_of(fuse: str) -> str:
+    """What a fusing method needs besides checkpoints, from its module's constant `DATA`: a split and "inputs" or "labels"; "" for nothing."""
+    return str(_constant("fuse", fuse, "DATA", missing=""))
+
+
+def models_of(fuse: str) -> tuple[int, int | None]:
+    """The fewest and the most models that a fusing method takes, from its module's constant `MODELS`; None for any number."""
+    least, most = cast("tuple[int, int | None]", _constant("fuse", fuse, "MODELS", missing=(1, None)))
+    return least, most
+
+
+def targets_of(loss: str) -> str:
+    """What a loss compares outputs with: "classes", "masked", "numbers" or "reference"; from its module's constant `TARGETS`."""
+    return str(_constant("loss", loss, "TARGETS", missing="classes"))
+
+
+def classifies(loss: str) -> bool:
+    """Whether the outputs under a loss are logits of classes: its module's constant `ANSWERS`, else what follows from its targets."""
+    return _constant("loss", loss, "ANSWERS", missing="numbers" if targets_of(loss) == "numbers" else "classes") == "classes"
+
+
+def labelled(loss: str) -> bool:
+    """Whether answers are logits of classes and one of these is true: what is right, and how sure a model is, can then be told."""
+    return targets_of(loss) == "classes" and classifies(loss)
+
+
+def unit_of(loss: str) -> str:
+    """The unit of a loss, from its module's constant `UNIT`; "" where it has none."""
+    return str(_constant("loss", loss, "UNIT", missing=""))
+
+
+def without_targets(loss: str) -> str:
+    """The loss that compares with the first model instead of with targets, for outputs of the same sort."""
+    return "divergence" if classifies(loss) else "squared_distance"
+
+
+def of_tokens(data: str) -> bool:
+    """Whether data ask for tokens and for nothing else, from their module's constant `TOKENS`."""
+    return bool(_constant("data", data, "TOKENS", missing=False))
+
+
+def axes(chart: str, corners: int = 0) -> tuple[str, ...]:
+    """Names of a chart's coordinates, from its module's constant `AXES`; "corners" there means one for each of the corners."""
+    found = _constant("chart", chart, "AXES")
+    if found == "corners":
+        return tuple(f"w{k + 1}" for k in range(corners))
+    return tuple(found)  # pyright: ignore[reportArgumentType]
+
+
+def dimension(field: Field) -> int:
+    """How many coordinates a point of a field has."""
+    return len(axes(field.chart.name, len(field.corners)))
+
+
+def left(sampler: Method, points: Points) -> int:
+    """The most points that a sampler may still ask for, given those that are there."""
+    count = cast("Callable[[Points], int]", find("sample", sampler.name, function="left"))
+    return count(points, **sampler.kwargs())
+
+
+def has_window(chart: str) -> bool:
+    """Whether a chart looks at a plane through a window (explorer.stats.plane_frame), which its module's function `window` says."""
+    return _defines(_module("chart", chart), "window")
+
+
+def is_blind(sampler: str) -> bool:
+    """Whether a sampler asks by coordinates alone, from its module's constant `BLIND`: it is then handed points without values."""
+    return bool(_constant("sample", sampler, "BLIND", missing=False))
+
+
+def _constant(kind: str, name: str, constant: str, *, missing: object = None) -> object:
+    for node in _source(kind, name).body:
+        if isinstance(node, ast.Assign) and _name(node.targets[0]) == constant:
+            return ast.literal_eval(node.value)
+    if missing is None:
+        raise TypeError(f"{kind}/{name} has no {constant}.")
+    return missing

@@ -1,0 +1,288 @@
+"""What a person asks for: frozen, plain data that turns into JSON and back, named by the hash of its content.
+
+A hash covers what decides the value and nothing else: titles and places on a disk are marked `unhashed`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
+SplitName: TypeAlias = Literal["train", "val", "test"]
+Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
+Recipe: TypeAlias = "Loaded | Trained | Aligned | Connected | Shifted | Fused"
+Wish: TypeAlias = "Run | Look | Make | Study"
+
+UNHASHED = MappingProxyType({"unhashed": True})
+UNLESS_GIVEN = MappingProxyType({"unless given": True})  # hashed only when it differs from its default: ids made before it existed stay
+
+
+_KINDS: dict[str, type[Spec]] = {}
+
+
+class Spec:
+    """Base of every wish: JSON both ways, and an id that is the same wherever and whenever it is computed."""
+
+    def __init_subclass__(cls) -> None:
+        _KINDS[cls.__name__] = cls
+
+    def to_json(self) -> dict[str, Json]:
+        """`{"kind": class name, field: value, …}`, nested; tuples become lists."""
+        return {"kind": type(self).__name__, **{f.name: _plain(getattr(self, f.name)) for f in fields(_instance(self))}}
+
+    @classmethod
+    def from_json(cls, data: Json) -> Self:
+        """The inverse of to_json; TypeError when the data is of another class."""
+        spec = _revive(data)
+        if not isinstance(spec, cls):
+            raise TypeError(f"Expected a {cls.__name__}, got {data!r:.80}.")
+        return spec
+
+    @property
+    def id(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON, unhashed fields left out."""
+        text = json.dumps(_hashed(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Method(Spec):
+    """A method by name, with complete options sorted by name. Build it with `methods.method`, which checks and fills in."""
+
+    name: str
+    options: tuple[tuple[str, Value], ...] = ()
+
+    def __getitem__(self, option: str) -> Value:
+        return dict(self.options)[option]
+
+    def kwargs(self) -> dict[str, Value]:
+        """The options as keyword arguments."""
+        return dict(self.options)
+
+
+@dataclass(frozen=True)
+class ProblemSpec(Spec):
+    """A network, its data, a loss and fixed splits: all that is needed to put a number on a set of weights.
+
+    `val` and `test` are shares of the data (test is ignored where the source brings its own test set); `seed` draws the
+    splits and the blocks. `digest` is the SHA-256 of the source's files, empty for data that ship inside a package.
+    `symmetry`: the network's permutation symmetry written by hand, (tensor, one text per axis); empty: deduced. `code`: (kind, SHA-256) of the modules
+    among network, data and loss that were named on the command line.
+    """
+
+    network: Method
+    data: Method
+    loss: str = "cross_entropy"
+    val: float = 0.2
+    test: float = 0.3
+    seed: int = 0
+    digest: str = ""
+    symmetry: tuple[tuple[str, tuple[str, ...]], ...] = dataclasses.field(default=(), metadata=UNLESS_GIVEN)
+    code: tuple[tuple[str, str], ...] = dataclasses.field(default=(), metadata=UNLESS_GIVEN)
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+    title: str = dataclasses.field(default="", metadata=UNHASHED)
+    path: str = dataclasses.field(default="", metadata=UNHASHED)  # absolute; "" where the source needs none
+
+
+@dataclass(frozen=True)
+class Loaded(Spec):
+    """A checkpoint file as it is; `digest` is the SHA-256 of its bytes (for a folder, of its files in order)."""
+
+    digest: str
+    path: str = dataclasses.field(default="", metadata=UNHASHED)
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+
+@dataclass(frozen=True)
+class Trained(Spec):
+    """A network trained here, from `start`, or from initial weights of the method's seed: its snapshot number `at` (0: the last).
+
+    Most trainings have one snapshot for each epoch. `member`: which network of those that are trained together.
+    """
+
+    problem: ProblemSpec
+    method: Method
+    start: Recipe | None = None
+    at: int = 0
+    member: int = dataclasses.field(default=0, metadata=UNLESS_GIVEN)
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+
+@dataclass(frozen=True)
+class Aligned(Spec):
+    """One of several models after all of them were aligned: models[which], usually to the order of models[0]."""
+
+    problem: ProblemSpec
+    models: tuple[Recipe, ...]
+    which: int
+    method: Method
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+    @classmethod
+    def every(cls, problem: ProblemSpec, models: tuple[Recipe, ...], method: Method) -> tuple[Aligned, ...]:
+        """All of the models after one alignment, in their order."""
+        title = method.name.replace("_", " ")
+        return tuple(cls(problem, models, i, method, name=f"{m.name or m.id} ({title})") for i, m in enumerate(models))
+
+
+@dataclass(frozen=True)
+class Connected(Spec):
+    """A corner that a connecting method makes between its ends: the `which`-th, after epoch `at` of its training (0: after the last)."""
+
+    problem: ProblemSpec
+    ends: tuple[Recipe, ...]
+    which: int
+    method: Method
+    at: int = dataclasses.field(default=0, metadata=UNLESS_GIVEN)
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+    @classmethod
+    def every(cls, problem: ProblemSpec, ends: tuple[Recipe, ...], method: Method, bends: int, *, at: int = 0) -> tuple[Recipe, ...]:
+        """All corners of a path: the first end, what lies between, the last end."""
+        title = method.name.replace("_", " ")
+        return (ends[0], *(cls(problem, ends, i, method, at, f"{title} bend {i + 1}") for i in range(bends)), ends[-1])
+
+
+@dataclass(frozen=True)
+class Shifted(Spec):
+    """A model moved along the `which`-th of the two directions that a method of kind `direct` finds at it."""
+
+    problem: ProblemSpec
+    base: Recipe
+    which: int
+    method: Method
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+    @classmethod
+    def both(cls, problem: ProblemSpec, base: Recipe, method: Method) -> tuple[Recipe, ...]:
+        """The three corners of the plane around a model: itself, and itself moved along either direction."""
+        title = method.name.replace("_", " ")
+        return (base, *(cls(problem, base, i, method, f"{base.name or base.id} + {title} direction {i + 1}") for i in range(2)))
+
+
+@dataclass(frozen=True)
+class Fused(Spec):
+    """One model made of several; the buffers are settled as at a point of a picture, on the problem's train split."""
+
+    problem: ProblemSpec
+    models: tuple[Recipe, ...]
+    method: Method
+    buffers: Buffers = "recalibrate"
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+
+
+@dataclass(frozen=True)
+class Attack(Spec):
+    """An adversary that moves every sample by at most `radius` in the given norm, to raise its loss (explorer.evaluate.pgd_attack)."""
+
+    norm: Literal["linf", "l2"]
+    radius: float
+    steps: int = 10
+
+
+@dataclass(frozen=True)
+class Field(Spec):
+    """The function 'coordinates → metrics'. It owns the points: whoever wishes for one finds it here.
+
+    `samples` is how many samples of the split are used, 0 for all; they are cut into `blocks` fixed random blocks. `attack`: measured on inputs that an
+    adversary has moved, at every point anew. `precision`: anything but float32 is a preview (explorer.evaluate.devices), and so a field of its own.
+    """
+
+    problem: ProblemSpec
+    corners: tuple[Recipe, ...]
+    chart: Method
+    split: SplitName = "test"
+    samples: int = 0
+    blocks: int = 256
+    buffers: Buffers = "recalibrate"
+    metrics: tuple[str, ...] = ("loss", "error")
+    attack: Attack | None = dataclasses.field(default=None, metadata=UNLESS_GIVEN)
+    precision: Precision = dataclasses.field(default="float32", metadata=UNLESS_GIVEN)
+
+
+@dataclass(frozen=True)
+class Run(Spec):
+    """Somebody's wish for some points of a field: the sampler says which."""
+
+    field: Field
+    sampler: Method
+    story: str = dataclasses.field(default="", metadata=UNHASHED)  # title of a shipped run on the first page
+
+
+@dataclass(frozen=True)
+class Look(Spec):
+    """The wish to know what lies at a path: which problem each checkpoint fits, its size, its loss and accuracy.
+
+    `problems` are folders with a problem.toml to match against, besides the one the files lie in.
+    """
+
+    path: str
+    stamp: str = ""  # sizes and times of the files, so that a changed file is looked at again
+    problem: ProblemSpec | None = None
+
+
+@dataclass(frozen=True)
+class Make(Spec):
+    """The wish for a recipe's weights as a file."""
+
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Study(Spec):
+    """The wish to know something about models that is no metric at a point: a method of kind `study` finds it out."""
+
+    problem: ProblemSpec
+    models: tuple[Recipe, ...]
+    method: Method
+
+
+def _instance(spec: Spec) -> DataclassInstance:
+    return cast("DataclassInstance", spec)
+
+
+def _plain(value: object) -> Json:
+    match value:
+        case Spec():
+            return value.to_json()
+        case tuple():
+            return [_plain(v) for v in cast("tuple[object, ...]", value)]
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise TypeError(f"A spec holds numbers, text, tuples and specs, not {type(value).__name__}.")
+
+
+def _revive(data: Json) -> object:
+    match data:
+        case dict():
+            name = data.get("kind")
+            if not isinstance(name, str) or name not in _KINDS:
+                raise TypeError(f"Unknown kind of spec {name!r}. Known: {', '.join(_KINDS)}.")
+            return _KINDS[name](**{key: _revive(value) for key, value in data.items() if key != "kind"})
+        case list():
+            return tuple(_revive(v) for v in data)
+        case _:
+            return data
+
+
+def _hashed(value: object) -> Json:
+    match value:
+        case Spec():
+            kept = [f for f in fields(_instance(value)) if not f.metadata.get("unhashed")]
+            kept = [f for f in kept if not (f.metadata.get("unless given") and getattr(value, f.name) == f.default)]
+            return {"kind": type(value).__name__, **{f.name: _hashed(getattr(value, f.name)) for f in kept}}
+        case tuple():
+            return [_hashed(v) for v in cast("tuple[object, ...]", value)]
+        case _:
+            return _plain(value)

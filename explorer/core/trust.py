@@ -1,0 +1,26 @@
+"""Whose code may be run: what whoever started the program named, and nothing else.
+
+`--trust` on the command line, or the environment variable LOSS_EXPLORER_TRUST with commas between the names: module:callable for the network `factory`,
+the path of a .pt2 file for the network `program`. Nothing in a file, a problem.toml or a browser adds to it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from explorer.core.errors import Refused
+
+TRUST = "LOSS_EXPLORER_TRUST"
+given = frozenset(name.strip() for name in os.environ.get(TRUST, "").split(",")) - {""}
+
+
+def trust(names: Iterable[str]) -> None:
+    """Let code of these names be run by this process and by those that it starts. Refused when a name is neither kind of thing."""
+    global given
+    for name in names:
+        if "," in name or not (name.endswith(".pt2") or all(name.partition(":"))):
+            raise Refused(f"What is trusted is module:callable or the path of a .pt2 file without a comma in it, and {name!r} is neither.")
+        given |= {str(Path(name).expanduser().resolve()) if name.endswith(".pt2") else name}
+    os.environ[TRUST] = ",".join(sorted(given))

@@ -1,0 +1,39 @@
+"""Points measured in this process, one batch after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+from torch import Tensor
+
+from explorer.core.points import Array
+from explorer.core.spec import Field
+from explorer.engine.execute import Execute, Measured, Opened, evaluator, look_at
+
+BATCH_S = 0.25  # seconds of points that go through together at most: so long waits whoever stops the run, or clicks
+
+
+class Local:
+    """An executor on one device. On a GPU it asks for as many points as fit into a quarter of a second, on a CPU for one."""
+
+    def __init__(self, field: Field, corners: Sequence[Mapping[str, Tensor]], *, device: str) -> None:
+        self.field, self.corners, self.device = field, corners, device
+        self.evaluate = evaluator(field, corners, device)
+        self.width = 1
+
+    def opened(self) -> Opened:
+        return look_at(self.field, self.corners, self.evaluate, self.device)
+
+    def map(self, coefficients: Array) -> Iterator[Measured]:
+        started = time.perf_counter()
+        values = self.evaluate.many(coefficients)
+        seconds = time.perf_counter() - started
+        self.width = max(1, min(self.evaluate.width, int(BATCH_S * len(coefficients) / max(seconds, 1e-9))))
+        yield Measured(slice(0, len(coefficients)), values, seconds)
+
+
+def on(device: str) -> Execute:
+    """An executor for any field, on one device."""
+    return partial(Local, device=device)

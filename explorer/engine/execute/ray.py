@@ -1,0 +1,281 @@
+"""Points measured by the actors of a Ray cluster: one for each GPU that it has, or for each core where it has none.
+
+Needs the extra `[cluster]`, and on every node the same explorer and the problem's data under the same path. A field's corners are put into the object
+store once, as numpy arrays that actors of a node share; after that only coefficients and sums over blocks travel. A task is a pure function of its
+coefficients, so it may run twice: when an actor or its node dies, what it was busy with goes to another one, and nodes that come later get actors, too.
+Actors serve any field, and keep the evaluators of the last few; several threads may drive the same fleet, each its own run.
+
+Usage reporting is off, a cluster started here listens on the loopback address alone, and the environment is put back as it was.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import time
+import warnings
+from collections import Counter, OrderedDict, deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from explorer.checkpoints.weights import Weights
+from explorer.core.errors import Refused
+from explorer.core.points import Array
+from explorer.core.spec import Field, Json
+from explorer.engine.execute import Measured, Opened, evaluator, look_at
+from explorer.evaluate.evaluator import Evaluate
+
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+KEPT = 4  # evaluators of an actor
+AHEAD = 16  # tasks for each actor in a batch of points: of 128 actors whose points take 1 ± 0.2, so many are busy 93 % of the time
+PER_GPU = 32  # points of a task on a GPU
+ATTEMPTS = 3  # actors that may die over one task
+PATIENCE_S = 60.0  # without a single actor
+
+
+class Packed(NamedTuple):
+    """A tensor as bytes that every process of a node can see: numpy knows no bfloat16."""
+
+    bytes: NDArray[np.uint8]
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Hand:
+    """What runs on the cluster: measures points of any field."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.evaluates: OrderedDict[str, tuple[Evaluate, list[Weights]]] = OrderedDict()
+        if device == "cpu":
+            torch.set_num_threads(1)
+
+    def ready(self) -> bool:
+        return True
+
+    def opened(self, field: Json, corners: list[object]) -> Opened:
+        evaluate, weights = self._for(Field.from_json(field), corners)
+        return look_at(Field.from_json(field), weights, evaluate, self.device)
+
+    def many(self, field: Json, corners: list[object], coefficients: Array) -> tuple[Array, float]:
+        evaluate, _ = self._for(Field.from_json(field), corners)
+        started = time.perf_counter()
+        return evaluate.many(coefficients), time.perf_counter() - started
+
+    def _for(self, field: Field, corners: list[object]) -> tuple[Evaluate, list[Weights]]:
+        if field.id not in self.evaluates:
+            while len(self.evaluates) >= KEPT:
+                self.evaluates.popitem(last=False)
+            weights = [unpacked(p) for p in _ray().get(corners[0])]
+            self.evaluates[field.id] = evaluator(field, weights, self.device), weights
+        self.evaluates.move_to_end(field.id)
+        return self.evaluates[field.id]
+
+
+class Fleet:
+    """The actors of a cluster. Call it to have an executor for a field."""
+
+    def __init__(self, ray: Any) -> None:
+        self.ray = ray
+        self.kind = "GPU" if ray.cluster_resources().get("GPU", 0) >= 1 else "CPU"
+        self.per = PER_GPU if self.kind == "GPU" else 1
+        self.hands: list[Any] = []
+        self.coming: dict[Any, Any] = {}  # what an actor's first answer is → the actor
+        self.idle: list[Any] = []
+        self.changed = threading.Condition()
+        self.counted = self.seen = time.monotonic()
+        self._recruit()
+
+    @property
+    def size(self) -> int:
+        """How many actors there are, or will be."""
+        return len(self.hands) + len(self.coming)
+
+    def __call__(self, field: Field, corners: Sequence[Mapping[str, Tensor]]) -> Remote:
+        """An executor: the corners are put into the object store now."""
+        return Remote(self, field, corners)
+
+    def take(self, *, wait: bool) -> Any:
+        """An actor that has nothing to do; None when there is none and nobody waits. Refused when no actor comes for a while."""
+        with self.changed:
+            while True:
+                self._muster()
+                if self.idle:
+                    return self.idle.pop()
+                if not wait:
+                    return None
+                if time.monotonic() - self.seen > PATIENCE_S:
+                    raise Refused(
+                        "No node of the cluster does any work. Look at it with `ray status`; what was measured is kept, so the run can go on."
+                    )
+                self.changed.wait(0.02)
+
+    def give(self, hand: Any) -> None:
+        """An actor has time again."""
+        with self.changed:
+            self.idle.append(hand)
+            self.changed.notify_all()
+
+    def lost(self, hand: Any) -> None:
+        """An actor is dead."""
+        with self.changed:
+            self.hands.remove(hand)
+
+    def close(self) -> None:
+        """Dismiss all actors."""
+        for hand in [*self.hands, *self.coming.values()]:
+            self.ray.kill(hand)
+        self.hands, self.idle = [], []
+        self.coming = {}
+
+    def _muster(self) -> None:
+        """Count in whoever has come up, and, about once a second, see whether there is room for more."""
+        if self.coming:
+            done, _ = self.ray.wait(list(self.coming), num_returns=len(self.coming), timeout=0)
+            for ref in done:
+                hand = self.coming.pop(ref)
+                try:
+                    self.ray.get(ref)
+                except self.ray.exceptions.RayError:
+                    continue
+                self.hands.append(hand)
+                self.idle.append(hand)
+        if self.hands:
+            self.seen = time.monotonic()
+        if time.monotonic() - self.counted > 1.0:
+            self._recruit()
+
+    def _recruit(self) -> None:
+        self.counted = time.monotonic()
+        room = int(self.ray.cluster_resources().get(self.kind, 0))
+        options = {"num_gpus": 1, "num_cpus": 0} if self.kind == "GPU" else {"num_cpus": 1}
+        while self.size < room:
+            hand = self.ray.remote(Hand).options(max_restarts=0, **options).remote("cuda:0" if self.kind == "GPU" else "cpu")
+            self.coming[hand.ready.remote()] = hand
+
+
+class Remote:
+    """An executor on a fleet."""
+
+    def __init__(self, fleet: Fleet, field: Field, corners: Sequence[Mapping[str, Tensor]]) -> None:
+        self.fleet, self.field = fleet, field.to_json()
+        self.corners = [fleet.ray.put([packed(c) for c in corners])]  # in a list: then it is fetched when an actor needs it, not with every task
+
+    @property
+    def width(self) -> int:
+        return max(1, self.fleet.size) * self.fleet.per * AHEAD
+
+    def opened(self) -> Opened:
+        done = self._each([()], "opened")
+        return cast("Opened", next(done)[1])
+
+    def map(self, coefficients: Array) -> Iterator[Measured]:
+        per = self.fleet.per
+        parts = [slice(start, min(start + per, len(coefficients))) for start in range(0, len(coefficients), per)]
+        for i, found in self._each([(coefficients[rows],) for rows in parts], "many"):
+            values, seconds = cast("tuple[Array, float]", found)
+            yield Measured(parts[i], np.array(values), seconds)
+
+    def _each(self, tasks: Sequence[tuple[object, ...]], method: str) -> Iterator[tuple[int, object]]:
+        """The answers as they come; what was with an actor that died is done by another one."""
+        fleet, errors = self.fleet, self.fleet.ray.exceptions
+        todo, busy = deque(range(len(tasks))), dict[Any, tuple[Any, int]]()
+        deaths: Counter[int] = Counter()
+        try:
+            while todo or busy:
+                while todo and (hand := fleet.take(wait=not busy)) is not None:
+                    i = todo.popleft()
+                    busy[getattr(hand, method).remote(self.field, self.corners, *tasks[i])] = hand, i
+                done, _ = fleet.ray.wait(list(busy), num_returns=1, timeout=0.1)
+                for ref in done:
+                    hand, i = busy.pop(ref)
+                    try:
+                        found = fleet.ray.get(ref)
+                    except errors.RayTaskError as error:
+                        fleet.give(hand)
+                        raise error.cause from None
+                    except errors.RayError:
+                        fleet.lost(hand)
+                        deaths[i] += 1
+                        if deaths[i] == ATTEMPTS:
+                            raise Refused(
+                                f"{ATTEMPTS} actors of the cluster died over the same points, most likely for want of memory. Use smaller models."
+                            ) from None
+                        todo.appendleft(i)
+                    else:
+                        fleet.give(hand)
+                        yield i, found
+        finally:
+            for hand, _ in busy.values():  # given up: what it is busy with is finished first, and nobody takes it
+                fleet.give(hand)
+
+
+@contextmanager
+def fleet(address: str) -> Generator[Fleet, None, None]:
+    """The actors of the cluster at an address (host:port, or auto for one that runs on this machine); `local` starts one here.
+
+    Refused when Ray is not installed or nobody answers.
+    """
+    before = {name: os.environ.get(name) for name in QUIET}
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    try:
+        ray = _ray()
+        quiet = {"log_to_driver": False, "logging_level": "warning"}
+        try:
+            if address == "local":
+                ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            else:
+                ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise Refused(f"There is no Ray cluster at {address!r}: {error}. Start one with `ray start --head`, or use --ray local.") from error
+        found = Fleet(ray)
+        try:
+            yield found
+        finally:
+            found.close()
+            ray.shutdown()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def packed(weights: Mapping[str, Tensor]) -> dict[str, Packed]:
+    """Weights as arrays of bytes; tensors that are one stay one."""
+    held = dict(weights)  # every tensor once: what is streamed is another object each time
+    once: dict[int, Packed] = {}
+    for tensor in held.values():
+        if id(tensor) not in once:
+            flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            once[id(tensor)] = Packed(flat.numpy(), str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
+    return {name: once[id(tensor)] for name, tensor in held.items()}
+
+
+def unpacked(weights: Mapping[str, Packed]) -> Weights:
+    """The inverse, without copying: the tensors are not to be written to."""
+    once: dict[int, Tensor] = {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        for p in weights.values():
+            if id(p) not in once:
+                dtype = getattr(torch, p.dtype)
+                flat = torch.from_numpy(p.bytes).view(dtype) if p.bytes.size else torch.empty(0, dtype=dtype)
+                once[id(p)] = flat.reshape(p.shape)
+    return {name: once[id(p)] for name, p in weights.items()}
+
+
+def _ray() -> Any:
+    """The library; Refused where it is not installed."""
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise Refused("Ray is not installed. Install the extra: python -m pip install 'explorer[cluster]'.") from error

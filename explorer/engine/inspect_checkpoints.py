@@ -1,0 +1,143 @@
+"""What lies at a path: which problem each checkpoint fits, how big it is, how good it is, and how far it is from the others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from explorer.checkpoints import checkpoint_file
+from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
+from explorer.checkpoints.weights import Weights, gram
+from explorer.core import locations, registry
+from explorer.core.errors import Refused
+from explorer.core.points import Points
+from explorer.core.spec import Look, Method, ProblemSpec, SplitName
+from explorer.engine.run_loop import Report
+from explorer.evaluate.evaluator import Evaluate
+from explorer.problems import problem_toml
+from explorer.problems.nets import Shapes
+from explorer.problems.problem import Problem
+from explorer.stats.bootstrap import band
+from explorer.store.records import Facts, Quality, Seen
+from explorer.store.run_store import RunStore
+
+SPLITS: tuple[SplitName, ...] = ("val", "test")
+
+
+def look(wish: Look, store: RunStore, *, report: Report, device: str = "cpu") -> Seen:
+    """Recognise and measure every checkpoint at a path, and register those that fit a problem. A bad file does not hide the others."""
+    path = locations.expand(wish.path)
+    paths = checkpoints_at(path)
+    known = _candidates(wish, path)
+    files: list[Facts] = []
+    loaded: dict[int, Weights] = {}
+    for number, file in enumerate(paths):
+        if not report(number, len(paths), number, f"Looking at {name_for(file)}"):
+            break
+        try:
+            weights, facts = examine(file, known, device)
+        except Refused as refusal:
+            files.append(Facts(locations.shorten(file), name_for(file), error=str(refusal)))
+            continue
+        files.append(facts)
+        if facts.problem is not None:
+            loaded[number] = weights
+            store.register(facts)
+    first = next((files[i].problem for i in loaded), None)
+    if first is None:
+        return Seen(tuple(files))
+    group = tuple(i for i in loaded if files[i].problem == first)
+    names = [name for name, _ in Problem(first).network().named_parameters()]
+    products = gram([loaded[i] for i in group], names)
+    return Seen(tuple(files), group, tuple(tuple(map(float, row)) for row in products))
+
+
+def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tuple[Weights, Facts]:
+    """Read, recognise and measure one file."""
+    content = digest(path)
+    loaded = checkpoint_file.read(path)
+    checkpoint_file.finite(loaded.weights, path.name)
+    spec, why = recognise(loaded.weights, loaded.metadata, known)
+    if spec is None and (hint := _of_transformers(path)):
+        why = f"{why} {hint}"
+    floating = {str(t.dtype).removeprefix("torch.") for t in loaded.weights.values() if t.is_floating_point()}
+    return loaded.weights, Facts(
+        path=locations.shorten(path),
+        name=name_for(path),
+        digest=content,
+        problem=spec,
+        why=why,
+        parameters=_parameters(loaded.weights, spec),
+        tensors=len(loaded.weights),
+        dtype=", ".join(sorted(floating)),
+        notes=loaded.notes,
+        network=None if spec is not None else _network_of(loaded.weights, path),
+        quality=() if spec is None or Problem(spec).against_reference else tuple(quality(spec, loaded.weights, split, device) for split in SPLITS),
+    )
+
+
+def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[ProblemSpec]) -> tuple[ProblemSpec | None, str]:
+    """The problem whose network has exactly these names and shapes (the one named in the metadata first), and how it was told."""
+    shapes = {name: tuple(t.shape) for name, t in weights.items()}
+    specs = sorted(known, key=lambda s: s.name != metadata.get("problem"))
+    for spec in specs:
+        if Problem(spec).shapes() == shapes:
+            named = metadata.get("problem") == spec.name
+            return spec, f"{spec.network.name}, by {'its metadata, names and shapes' if named else 'names and shapes'}"
+    if len(specs) == 1:
+        try:
+            checkpoint_file.check(weights, Problem(specs[0]).shapes(), what="It")
+        except Refused as refusal:
+            return None, str(refusal)
+    tried = ", ".join(s.name for s in specs) or "none"
+    return None, f"No known problem has a network with these names and shapes (tried: {tried}). Put a problem.toml beside the file."
+
+
+def quality(spec: ProblemSpec, weights: Weights, split: SplitName, device: str = "cpu") -> Quality:
+    """Mean loss and error of one model on a split, with 95 % bootstrap bounds over blocks of samples."""
+    evaluate = Evaluate(Problem(spec), [weights], split=split, device=device)
+    points = Points(np.zeros((1, 1)), evaluate(np.ones(1))[None], evaluate.counts)
+    loss, error = ((float(points.means()[0, i]), *(float(edge[0]) for edge in band(points, i))) for i in range(2))
+    return Quality(split, int(evaluate.counts.sum()), (loss[0], loss[1], loss[2]), (error[0], error[1], error[2]))
+
+
+def _candidates(wish: Look, path: Path) -> list[ProblemSpec]:
+    """The problem named in the wish; else that of the folder; else every problem the explorer ships."""
+    if wish.problem is not None:
+        return [wish.problem]
+    own = problem_toml.beside(path)
+    return problem_toml.shipped() if own is None else [own]
+
+
+def _network_of(weights: Weights, path: Path) -> Method | None:
+    """A network with exactly these names and shapes: the one that a config.json beside them describes, or the first that recognises itself."""
+    folder = path if path.is_dir() else path.parent
+    if (folder / "config.json").is_file():
+        return registry.method("nets", "hugging_face", {"config": str(folder.resolve() / "config.json")})
+    shapes = {name: tuple(t.shape) for name, t in weights.items()}
+    for name in registry.names("nets"):
+        module = sys.modules[registry.find("nets", name).__module__]
+        recognise = cast("Callable[[Shapes], Mapping[str, object] | None] | None", getattr(module, "recognise", None))
+        if recognise is not None and (options := recognise(shapes)) is not None:
+            return registry.method("nets", name, options)
+    return None
+
+
+def _of_transformers(path: Path) -> str:
+    """What to write into a problem.toml for a model that transformers saved; "" for any other."""
+    folder = path if path.is_dir() else path.parent
+    if not (folder / "config.json").is_file():
+        return ""
+    return "The config.json there describes it: under [network] write name = 'hugging_face' and config = 'config.json', under [data] what it is tried on."
+
+
+def _parameters(weights: Weights, spec: ProblemSpec | None) -> int:
+    """Trainable numbers when the network is known, else all floating ones; a tied tensor counts once."""
+    if spec is not None:
+        return sum(p.numel() for p in Problem(spec).network().parameters())
+    unique = {(t.data_ptr(), t.shape): t for t in weights.values() if t.is_floating_point()}
+    return sum(t.numel() for t in unique.values())

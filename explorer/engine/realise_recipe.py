@@ -1,0 +1,283 @@
+"""Recipe → Weights, the one place where a recipe is carried out. What had to be made is kept as safetensors under the recipe's hash."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from explorer import symmetry
+from explorer.checkpoints import checkpoint_file
+from explorer.checkpoints.sharded import digest
+from explorer.checkpoints.weights import Weights, compatible, mix
+from explorer.core import locations, registry
+from explorer.core.allowed_folders import admit, admits
+from explorer.core.errors import Refused, Stopped
+from explorer.core.locations import made_at, matched_at
+from explorer.core.progress import Progress, quiet
+from explorer.core.spec import Aligned, Connected, Fused, Loaded, Recipe, Shifted, SplitName, Trained
+from explorer.engine.resource_meter import Cost, measured
+from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, repaired
+from explorer.evaluate.evaluator import RECALIBRATION_SAMPLES, inputs_for, network_like, with_own_statistics
+from explorer.evaluate.repair import nearest
+from explorer.problems.problem import Problem
+from explorer.store.records import Made
+from explorer.store.run_store import RunStore
+from explorer.symmetry.assignment import Alignment, describe
+from explorer.training.curve_training import State
+from explorer.training.curve_training import Trained as TrainedPath
+from explorer.training.resumable import Course
+
+KEEP_S = 20.0  # seconds of training that may be lost when a process dies
+KEPT_WHOLE = 2**24  # bytes of weights up to which every epoch of a training is kept
+STAGES = frozenset(2**k for k in range(20))  # epochs after which the corners of a path in training are kept
+
+
+def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Weights:
+    """The weights a recipe stands for, on the CPU. Refused when a file is gone or has changed.
+
+    `progress(done, total, message)` is told of long work, and may raise Stopped.
+    """
+    match recipe:
+        case Loaded():
+            return _load(recipe, store)
+        case Trained():
+            if not made_at(recipe, home).exists():
+                start = realise(recipe.start, store, home, device=device, progress=progress) if recipe.start is not None else None
+                _train(recipe, start, home, device, progress)
+            return checkpoint_file.read(made_at(recipe, home)).weights
+        case Aligned():
+            if not (made_at(recipe, home).exists() and matched_at(recipe, home).exists()):
+                _align(recipe, [realise(m, store, home, device=device, progress=progress) for m in recipe.models], home, device, progress)
+            return checkpoint_file.read(made_at(recipe, home)).weights
+        case Connected():
+            if not made_at(recipe, home).exists():
+                _connect(recipe, [realise(e, store, home, device=device, progress=progress) for e in recipe.ends], home, device, progress)
+            return checkpoint_file.read(made_at(recipe, home)).weights
+        case Shifted():
+            if not made_at(recipe, home).exists():
+                _shift(recipe, realise(recipe.base, store, home, device=device, progress=progress), home, device, progress)
+            return checkpoint_file.read(made_at(recipe, home)).weights
+        case Fused():
+            if not made_at(recipe, home).exists():
+                models = [realise(m, store, home, device=device, progress=progress) for m in recipe.models]
+                fused = _fuse(recipe, models, store, device, progress)
+                checkpoint_file.finite(fused, recipe.name or recipe.method.name)
+                _keep(recipe, fused, home)
+            return checkpoint_file.read(made_at(recipe, home)).weights
+
+
+def file_of(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Path:
+    """The checkpoint a recipe stands for, made where it is not there. Refused as in `realise`."""
+    if isinstance(recipe, Loaded):
+        return _found(recipe, store)
+    if not (path := made_at(recipe, home)).exists():
+        realise(recipe, store, home, device=device, progress=progress)
+    return path
+
+
+def _load(recipe: Loaded, store: RunStore) -> Weights:
+    path = _found(recipe, store)
+    weights = checkpoint_file.read(path).weights
+    checkpoint_file.finite(weights, path.name)
+    return weights
+
+
+def _found(recipe: Loaded, store: RunStore) -> Path:
+    known = [locations.expand(p) for p in dict.fromkeys([*store.whereabouts(recipe.digest), recipe.path]) if p]
+    candidates = [p for p in known if admits(p)]
+    if known and not candidates:
+        admit(known[0])
+    for path in candidates:
+        if path.exists() and digest(path) == recipe.digest:
+            return path
+    name = recipe.name or recipe.path or recipe.digest
+    if changed := [p for p in candidates if p.exists()]:
+        raise Refused(f"{changed[0]} has changed since it was registered as {name}. Register it again to use its present content.")
+    raise Refused(f"The checkpoint {name} is not where it was ({', '.join(map(str, candidates)) or 'no path known'}). Register its folder again.")
+
+
+def _train(recipe: Trained, start: Weights | None, home: Path, device: str, progress: Progress) -> None:
+    """Train, and keep the snapshot that is wanted, of all networks trained together; of small networks all snapshots: a trajectory is trained once.
+
+    A training that is stopped, or dies, goes on from the last state that was kept.
+    """
+    problem = Problem(recipe.problem)
+    train = cast("Callable[..., Iterator[Weights | Sequence[Weights]]]", registry.find("train", recipe.method.name))
+    total, members = registry.snapshots_of(recipe.method), registry.members_of(recipe.method)
+    if not 0 <= recipe.at <= total:
+        raise Refused(f"A training of {total} epochs has no epoch {recipe.at}. Ask for one from 1 to {total}, or for 0, the last.")
+    if not 0 <= recipe.member < members:
+        raise Refused(f"{recipe.method.name} trains {members} networks together here; there is no number {recipe.member + 1}.")
+    if total and recipe.at == 0 and (last := made_at(replace(recipe, at=total), home)).exists():
+        _keep(recipe, checkpoint_file.read(last).weights, home)
+        return
+    wanted = recipe.at or total
+    name = recipe.name or recipe.id
+    unfinished = locations.unfinished_at(recipe, home)
+    left = _left_off(unfinished)
+    reached = left.epoch if left is not None else 0
+    course = Course(left if reached < wanted else None)
+    begin = reached if reached < wanted else 0
+    kept = time.monotonic()
+
+    def leave(at: int) -> None:
+        if at == total:
+            unfinished.unlink(missing_ok=True)
+        elif at > reached:
+            _leave_off(course.state(at), unfinished)
+
+    snapshots = train(problem, start, **recipe.method.kwargs(), **registry.wired(train, device=device, course=course))
+    for at, made in enumerate(snapshots, start=begin + 1):
+        together = (made,) if isinstance(made, dict) else tuple(made)
+        small = sum(t.nbytes for weights in together for t in weights.values()) <= KEPT_WHOLE
+        for member, weights in enumerate(together):
+            own = replace(recipe, member=member, name=recipe.name if member == recipe.member else "")
+            if at == wanted or (small and recipe.at):
+                _keep(replace(own, at=at, name=own.name if at == recipe.at else ""), weights, home)
+            if at == wanted and not recipe.at:
+                _keep(own, weights, home)
+        enough = at == wanted and not small
+        try:
+            progress(at, total, f"training {name}: {'epoch' if total == recipe.method['epochs'] else 'snapshot'} {at} of {total}")
+        except Stopped:
+            leave(at)
+            raise
+        if enough or at == total or time.monotonic() - kept > KEEP_S:
+            leave(at)
+            kept = time.monotonic()
+        if enough:
+            return
+
+
+def _align(recipe: Aligned, models: list[Weights], home: Path, device: str, progress: Progress) -> None:
+    """Align all models at once, and keep every one of them and what became of its units."""
+    problem = Problem(recipe.problem)
+    names = [m.name or m.id for m in recipe.models]
+    align = cast("Callable[..., Alignment]", registry.find("align", recipe.method.name))
+    started = time.perf_counter()
+    done = align(models, problem, **recipe.method.kwargs(), **registry.wired(align, device=device, progress=progress))
+    seconds = time.perf_counter() - started
+    for i, weights in enumerate(done.weights):
+        checkpoint_file.check(weights, problem.shapes(), what=names[i])
+        _keep(replace(recipe, which=i), weights, home)
+    parameters = [name for name, _ in problem.network().named_parameters()]
+    found = describe(models, done, symmetry.of(problem), parameters, names=names, method=recipe.method.name, seconds=seconds)
+    found.write(matched_at(recipe, home))
+
+
+def _connect(recipe: Connected, ends: list[Weights], home: Path, device: str, progress: Progress) -> None:
+    """Train the path, and keep its corners as they stand now and then: a picture can be drawn of each stage while the training goes on.
+
+    A training that is stopped, or dies, goes on from the last state that was kept.
+    """
+    problem = Problem(recipe.problem)
+    compatible(ends, [e.name or e.id for e in recipe.ends])
+    connect = cast("Callable[..., Iterator[TrainedPath]]", registry.find("connect", recipe.method.name))
+    unfinished = locations.unfinished_at(recipe, home)
+    wiring = registry.wired(connect, device=device, progress=progress, resume=_left_off(unfinished))
+    last: TrainedPath | None = None
+    kept = time.monotonic()
+    try:
+        for last in connect(ends, problem, **recipe.method.kwargs(), **wiring):
+            if last.epoch in STAGES:
+                _keep_corners(replace(recipe, at=last.epoch), last, problem, home)
+            if time.monotonic() - kept > KEEP_S:
+                _leave_off(last.state, unfinished)
+                kept = time.monotonic()
+    except Stopped:
+        if last is not None:
+            _leave_off(last.state, unfinished)
+        raise
+    assert last is not None
+    if not recipe.which < len(last.corners):
+        raise Refused(f"{recipe.method.name} makes {len(last.corners)} corners here; there is no number {recipe.which + 1}.")
+    _keep_corners(replace(recipe, at=0), last, problem, home)
+    unfinished.unlink(missing_ok=True)
+
+
+def _keep_corners(recipe: Connected, trained: TrainedPath, problem: Problem, home: Path) -> None:
+    for i, weights in enumerate(trained.corners):
+        _keep(replace(recipe, which=i), with_own_statistics(weights, problem), home)
+
+
+def _leave_off(state: State | None, path: Path) -> None:
+    if state is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint_file.write(path, state.tensors, {"epoch": str(state.epoch), "generator": state.generator}, replace=True)
+
+
+def _left_off(path: Path) -> State | None:
+    if not path.is_file():
+        return None
+    found = checkpoint_file.read(path)
+    return State(int(found.metadata["epoch"]), found.weights, found.metadata["generator"])
+
+
+def _shift(recipe: Shifted, base: Weights, home: Path, device: str, progress: Progress) -> None:
+    """Find both directions, and keep the model moved along either of them."""
+    problem = Problem(recipe.problem)
+    checkpoint_file.check(base, problem.shapes(), what=recipe.base.name or recipe.base.id)
+    directions = cast("Callable[..., Sequence[Weights]]", registry.find("direct", recipe.method.name))
+    found = directions(base, problem, **recipe.method.kwargs(), **registry.wired(directions, device=device, progress=progress))
+    for i, direction in enumerate(found):
+        _keep(replace(recipe, which=i), {**base, **mix([{n: base[n] for n in direction}, direction], (1.0, 1.0))}, home)
+
+
+def _fuse(recipe: Fused, models: list[Weights], store: RunStore, device: str, progress: Progress) -> Weights:
+    compatible(models, [m.name or m.id for m in recipe.models])
+    problem = Problem(recipe.problem)
+    fuse = cast("Callable[..., Weights]", registry.find("fuse", recipe.method.name))
+    if needed := registry.data_of(recipe.method.name):  # loaded before the clock starts: once per process, by whichever method comes first
+        problem.split(cast("SplitName", needed.split()[0]))
+    told: list[str] = []
+    with measured(device) as cost:
+        fused = fuse(models, problem, **recipe.method.kwargs(), **registry.wired(fuse, device=device, progress=progress, tell=told.append))
+    store.note(recipe.id, replace(_made(cost, models, device), told=tuple(told)).to_json())
+    return settled(fused, models, problem, recipe)
+
+
+def _made(cost: Cost, models: list[Weights], device: str) -> Made:
+    counters = tuple(name for name, tensor in models[0].items() if not tensor.is_floating_point())
+    differ = tuple(name for name in counters if any(not torch.equal(models[0][name], m[name]) for m in models[1:]))
+    return Made(cost.seconds, cost.memory, device, torch.get_num_threads(), counters, differ)
+
+
+@torch.no_grad()
+def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fused) -> Weights:
+    """The fused weights with the buffers their policy asks for; a model that is one of the ingredients keeps its own.
+
+    repair: towards the statistics of the nearest mixture of the ingredients; of a weighted mean, that is itself.
+    """
+    if any(all(torch.equal(fused[k], m[k]) for k in fused) for m in models):
+        return fused
+    network = network_like(problem, fused, torch.device("cpu"))
+    if recipe.buffers == "mix" or not (has_batch_norm(network) or recipe.buffers == "repair"):
+        return fused
+    buffers = dict(network.named_buffers())
+    if recipe.buffers == "first":
+        return {**fused, **{name: models[0][name] for name in buffers if name in fused}}
+    inputs = inputs_for(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES], torch.device("cpu"))
+    changed = set(buffers)
+    if recipe.buffers == "repair":
+        repair = repair_towards(network, models, inputs)
+        network.load_state_dict(fused)
+        repaired(network, nearest(models, fused, [name for name, _ in network.named_parameters()]), repair)
+        changed |= repair.names
+    else:
+        network.load_state_dict(fused)
+    if has_batch_norm(network):
+        recalibrate(network, inputs)
+    state = network.state_dict()
+    return {name: state[name].to(tensor.dtype) if name in changed else tensor for name, tensor in fused.items()}
+
+
+def _keep(recipe: Trained | Aligned | Connected | Shifted | Fused, weights: Weights, home: Path) -> None:
+    path = made_at(recipe, home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint_file.write(path, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=True)

@@ -1,0 +1,148 @@
+"""The loop: ask which points are missing, measure them, keep them.
+
+`ask` is a pure function of what is stored, so starting, resuming after a crash and refining are this one loop.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from torch import Tensor
+
+from explorer.checkpoints import checkpoint_file
+from explorer.checkpoints.lazy_weights import of as streamed_at
+from explorer.checkpoints.sharded import bytes_at
+from explorer.checkpoints.weights import compatible
+from explorer.core import registry
+from explorer.core.errors import Stopped
+from explorer.core.points import Array, no_points
+from explorer.core.progress import Progress, quiet
+from explorer.core.spec import Field, Run
+from explorer.engine.execute import Execute, Executor, local
+from explorer.engine.realise_recipe import file_of, realise
+from explorer.evaluate.devices import memory, peak
+from explorer.problems.problem import Problem
+from explorer.stats.preview_confirmation import confirming, is_preview
+from explorer.store.cost_plan import Took
+from explorer.store.job_status import duration
+from explorer.store.run_store import RunStore
+
+SHARE = 0.5  # of the free memory that corners may take
+AHEAD = 256  # points that a sampler without eyes is asked for at once
+
+Report = Callable[[int, int, int, str], bool]
+_making = threading.RLock()  # several runs may be driven from one process; what they share is made once
+
+
+def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str = "cpu", execute: Execute | None = None) -> bool:
+    """Work a run off: every point its sampler asks for ends up in the store. False when it was told to leave off.
+
+    Of a preview, what is quoted is then measured again in float32 (explorer.stats.preview_confirmation).
+
+    `report(done, total, fresh, message)` is called before each point, or batch of points that are measured together, and answers whether to go on.
+    `execute`: who measures; this process on the device by default, which makes what the field's corners still need in any case.
+    """
+    field, options = run.field, run.sampler.kwargs()
+    ask = cast("Callable[..., Array]", registry.find("sample", run.sampler.name))
+    place = cast("Callable[..., Array]", registry.find("chart", field.chart.name))
+    total = registry.left(run.sampler, no_points(registry.dimension(field)))
+    executor: Executor | None = None
+    fresh, spent = 0, 0.0
+    if store.field(field.id) is None:
+        if not report(0, total, 0, "Loading the checkpoints"):
+            return False
+        try:
+            executor = open_field(field, store, home, device=device, execute=execute, progress=_told(report, total))
+        except Stopped:
+            return False
+    known = store.field(field.id)
+    assert known is not None
+    # A sampler that looks at no values is asked for many points at once, and their values are left in the store: then memory does not grow with the run.
+    blind = registry.is_blind(run.sampler.name)
+    points, seen = store.points(field.id, bare=blind)
+    ahead, rest = np.empty((0, points.coords.shape[1])), 0
+    while True:
+        width = executor.width if executor else 1
+        if not len(ahead):
+            ahead, rest = ask(points, max(AHEAD, width) if blind else width, **options), registry.left(run.sampler, points)
+        if not report(total - rest, total, fresh, ""):
+            return False
+        if not len(ahead):
+            store.took(run.id, Took(fresh, spent, peak()).to_json())
+            break
+        todo, ahead = ahead[:width], ahead[width:]
+        executor = executor or open_field(field, store, home, device=device, execute=execute)
+        here = 0
+        for rows, values, seconds in executor.map(place(todo, known.gram, **field.chart.kwargs())):
+            store.append(field.id, todo[rows], values, seconds=seconds)
+            fresh, here, spent = fresh + len(values), here + len(values), spent + seconds
+            if here < len(todo) and not report(total - rest + here, total, fresh, ""):
+                return False
+        # From the store, not from `values`: an urgent wish may have added points of this field in between.
+        new, seen = store.points(field.id, after=seen, bare=blind)
+        points, rest = points.extended(new.coords, new.values), rest - len(todo)
+        if len(new) != len(todo):
+            ahead = ahead[:0]
+    del executor  # of a preview; its corners are loaded again for what is quoted of it
+    if not is_preview(field) or field.metrics == ("confusion",) or (again := confirming(run, *store.means(field.id), known.gram)) is None:
+        return True
+
+    def confirms(*_: object) -> bool:
+        return report(total, total, fresh, "Measuring again in float32 what is quoted")
+
+    return keep(again, store, home, report=confirms, device=device, execute=execute)
+
+
+def _told(report: Report, total: int) -> Progress:
+    """The making of a run's corners, told as a message of the run, with the time that it still takes."""
+    begun, first, before = time.monotonic(), 0, -1
+
+    def progress(done: int, of: int, message: str) -> None:
+        nonlocal begun, first, before
+        if done < before or before < 0:  # the next corner
+            begun, first = time.monotonic(), done
+        before = done
+        left = (time.monotonic() - begun) * (of - done) / (done - first) if done > first else None
+        rest = f", about {duration(left)} left" if left else ""
+        if not report(0, total, 0, f"Preparing the models: {message} ({100 * done / max(of, 1):.0f} %{rest})"):
+            raise Stopped
+
+    return progress
+
+
+def corners_of(field: Field, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> list[Mapping[str, Tensor]]:
+    """A field's corners: in memory, or on their disk where they would take more than half of the memory that is free (explorer.checkpoints.lazy_weights)."""
+    files = [file_of(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
+    free = memory("cpu")
+    if free is None or sum(map(bytes_at, files)) <= SHARE * free.free:
+        return [realise(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
+    shapes = Problem(field.problem).shapes()
+    corners: list[Mapping[str, Tensor]] = []
+    for file, recipe in zip(files, field.corners, strict=True):
+        streamed = streamed_at(file, shapes)
+        if streamed is not None:
+            checkpoint_file.finite(streamed, recipe.name or file.name)
+        corners.append(streamed if streamed is not None else realise(recipe, store, home, device=device, progress=progress))
+    return corners
+
+
+def open_field(
+    field: Field, store: RunStore, home: Path, *, device: str = "cpu", execute: Execute | None = None, progress: Progress = quiet
+) -> Executor:
+    """Load a field's corners, check that they fit its problem, and make the field known to the store."""
+    problem = Problem(field.problem)
+    with _making:
+        corners = corners_of(field, store, home, device=device, progress=progress)
+    names = [recipe.name or recipe.id for recipe in field.corners]
+    compatible(corners, names)
+    checkpoint_file.check(corners[0], problem.shapes(), what=names[0])
+    executor = (execute or local.on(device))(field, corners)
+    if store.field(field.id) is None:
+        found = executor.opened()
+        store.open_field(field, shape=found.shape, counts=found.counts, gram=found.gram, facts=found.facts)
+    return executor

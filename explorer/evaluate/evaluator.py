@@ -1,0 +1,396 @@
+"""Corners and mixing coefficients → metrics per block of samples: the one place where networks are evaluated.
+
+On a CPU this loops over points and over chunks of samples (stacking weights is slower there), with the data resident and the
+corners mixed straight into one network's tensors. Between the corners it takes the shortcuts of explorer.evaluate.shared_first_layer, which change a loss by float
+rounding only (less than 1e-6 of it). Memory, however many points: corners + one network + one chunk's activations + at most
+256 MiB of what the first layer answers to the corners.
+
+On a GPU the corners lie in one block (explorer.evaluate.corner_matrix), and points between them go through by one of three engines: `plain` as on a CPU, `graphs` (one
+CUDA graph a point) or `batched` (the weights of many points stacked). Which is fastest for a network is found by trying, so two processes may choose
+differently; they agree with each other and with the CPU to 1e-5 of a mean loss, and in errors but for samples whose two largest outputs are that close.
+The host waits once for a batch of points, never for a chunk of samples. Where memory runs out, the chunk is halved.
+
+Batch norm. The running statistics of a mixture are not the mixture of the running statistics. By default they are
+recalibrated at every interior point: reset, then the cumulative average over plain (not augmented) samples of the train
+split, in train mode for these layers alone (that is the RESET of Jordan et al. 2023). With the policy `repair`, units that go
+through no batch norm are corrected as well, on the same samples (explorer.evaluate.repair). At a corner itself (one coefficient 1,
+the others 0) the checkpoint's own weights and buffers stay, so that the ends of a picture are the checkpoints as they were saved.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from explorer.checkpoints.weights import Weights, Without, mix
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.core.points import Array
+from explorer.core.spec import Attack, Buffers, Precision, SplitName
+from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, repaired, within_hull
+from explorer.evaluate.conv_epilogue import joined, joins
+from explorer.evaluate.corner_matrix import Bank
+from explorer.evaluate.cuda_graphs import Replayed
+from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely
+from explorer.evaluate.pgd_attack import attack as attacked
+from explorer.evaluate.proper_scores import scores
+from explorer.evaluate.repair import Repair
+from explorer.evaluate.shared_first_layer import Shortcuts, channels_go_last
+from explorer.evaluate.stacked_engine import Batched
+from explorer.problems.problem import Problem
+from explorer.stats.metrics import measurable
+
+log = logging.getLogger(__name__)
+
+Engine: TypeAlias = Literal["auto", "plain", "graphs", "batched"]
+
+CHUNK = 128
+QUEUE = 16  # points whose graphs are launched before the host waits for them
+RECALIBRATION_SAMPLES = 2048
+KEPT_BYTES = 2**31  # of a reference model's answers
+
+
+class Evaluate:
+    """Coefficients of the corners → values of points, in the shape the field stores. Loads everything once.
+
+    `shape` of a value: (metrics, blocks) sums over each block; (classes, classes) for the metric `confusion`, rows true and
+    columns predicted. `counts`: (blocks,) items per block (samples, or tokens for a language model). `recalibration`: how many train samples
+    statistics are measured on. `attack`: the inputs are moved before they are measured, at every point anew; statistics are still those of plain ones.
+    Under a loss that compares with a reference model, that is the first corner. `prepare`: work that all points share is done first; leave it out when
+    only one or two points are wanted. `engine`: how points go through the device (see the top of this file); `auto` tries them on a GPU and is plain
+    elsewhere. `width`: how many points at once it likes to be asked for.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        corners: Sequence[Mapping[str, Tensor]],
+        *,
+        split: SplitName = "test",
+        samples: int = 0,
+        blocks: int = 256,
+        buffers: Buffers = "recalibrate",
+        metrics: tuple[str, ...] = ("loss", "error"),
+        attack: Attack | None = None,
+        precision: Precision = "float32",
+        recalibration: int = RECALIBRATION_SAMPLES,
+        prepare: bool = True,
+        device: str = "cpu",
+        engine: Engine = "auto",
+    ) -> None:
+        self.buffers: Buffers = buffers
+        self.metrics = metrics
+        self.attack = attack
+        self.precision: Precision = precision
+        self.device = torch.device(device)
+        possible(precision, self.device)
+        self._work = torch.float32 if self.device.type == "mps" else torch.float64  # of what is added up; Metal has no float64
+        self.network = network_like(problem, corners[0], self.device)
+        self.problem = problem
+        batch = problem.split(split)
+        n = min(samples or len(batch.targets), len(batch.targets))
+        self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
+        with precisely("float32", self.device):
+            images_last = attack is None and channels_go_last(self.network, self.inputs)
+        if images_last:
+            self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
+            self.inputs = self.inputs.contiguous(memory_format=torch.channels_last)
+        bank = Bank.of(self.network, corners) if self.device.type == "cuda" or engine in ("graphs", "batched") else None
+        self.corners = corners if bank is None else bank.corners
+        self.tensors = self.network.state_dict(keep_vars=True)
+        wanted = has_batch_norm(self.network) or buffers == "repair"
+        train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
+        if train is not None and images_last:
+            train = train.contiguous(memory_format=torch.channels_last)
+        self.train = train if has_batch_norm(self.network) else None
+        confusion = self.metrics == ("confusion",)
+        measurable(self.metrics, problem.spec)
+        blocks = min(blocks, n)
+        self.block = torch.arange(n) % blocks  # the split's order is random already
+        classes = len(problem.classes)
+        self.shape = (classes, classes) if confusion else (len(self.metrics), blocks)
+        with precisely("float32", self.device):
+            self.repair = repair_towards(self.network, self.corners, train) if buffers == "repair" and train is not None else None
+            # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
+            self.shortcuts = None if attack else Shortcuts(self.network, self.corners, self.inputs, shared=prepare and buffers != "repair")
+        # Between the corners the first layer's answers are mixed; its weight then only counts where statistics are measured through the network.
+        spared = self.shortcuts.spared if self.shortcuts and self.train is None else ""
+        self.between = [Without(w, spared) for w in self.corners]
+        self.chunk = self.shortcuts.chunk if self.shortcuts else CHUNK
+        with precisely("float32", self.device), torch.inference_mode():
+            if problem.against_reference:
+                self.targets = self._reference()
+            items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
+        self.counts: Array = torch.bincount(self.block).numpy().astype(np.float64) * items
+        self.bank, self.batched, self.graph, self.width, self.joins = bank, None, None, 1, False
+        self.engine: Engine = "plain"
+        if bank is not None and bank.finite and not confusion and self.shortcuts and not self.repair and (buffers != "first" or self.train is None):
+            self._choose(engine if prepare or engine != "auto" else "plain")
+
+    def __call__(self, coefficients: Array) -> Array:
+        """The values of the point Σ cᵢ·cornerᵢ."""
+        return self.many(np.asarray(coefficients, dtype=np.float64)[None])[0]
+
+    def many(self, coefficients: Array) -> Array:
+        """The values of several points: coefficients (K, C) → (K, *shape)."""
+        if self.buffers == "mix":
+            within_hull(self.network, coefficients)
+        with precisely(self.precision, self.device):
+            inner = [i for i, c in enumerate(coefficients) if self.engine != "plain" and not at_corner(c)]
+            done = dict(zip(inner, self._together(coefficients[inner]), strict=True)) if inner else {}
+            each = [done[i] if i in done else self._alone(c) for i, c in enumerate(coefficients)]
+            return torch.stack(each).cpu().numpy()  # the only place where the host waits for the device
+
+    @torch.no_grad()
+    def alone(self, corner: int, *, recalibrated: bool = False) -> Array:
+        """The values of one corner as a plain `load_state_dict` gives them, without mixing: what a point at the corner must equal.
+
+        `recalibrated`: with its batch-norm statistics measured anew, as at interior points.
+        """
+        with precisely("float32", self.device):
+            self.network.load_state_dict(dict(self.corners[corner]))
+            if recalibrated and self.train is not None:
+                recalibrate(self.network, self.train)
+            return self._in_memory(self._values).cpu().numpy()
+
+    @torch.inference_mode()
+    def _reference(self) -> Tensor:
+        """(n, …) what the first corner answers to the plain inputs, as it is evaluated at its own place. Refused when it is more than may be kept."""
+        self.network.load_state_dict(dict(self.corners[0]))
+        found: list[Tensor] = []
+        for rows in self._rows(self.chunk):
+            if self.shortcuts is not None:
+                self.shortcuts.rows = rows
+            found.append(self.network(self.inputs[rows]))
+            if (size := found[0][0].nbytes * len(self.inputs)) > KEPT_BYTES:
+                raise Refused(
+                    f"The reference model's answers to {len(self.inputs):,} samples take {size:,} bytes, more than the {KEPT_BYTES:,} that are kept."
+                    f" Use at most {KEPT_BYTES // found[0][0].nbytes:,} samples."
+                )
+        return torch.cat(found)
+
+    def _alone(self, coefficients: Array) -> Tensor:
+        """One point, the network's tensors mixed one by one."""
+        corners = self.corners if at_corner(coefficients) else self.between
+        settle(self.network, corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors, repair=self.repair)
+        if self.attack:  # what inference mode makes, no gradient can go through
+            with torch.no_grad():
+                return self._in_memory(self._values)
+        with torch.inference_mode():
+            if self.shortcuts is None or at_corner(coefficients):
+                return self._in_memory(self._values)
+            with self.shortcuts.taken(coefficients):
+                return self._in_memory(self._values)
+
+    @torch.inference_mode()
+    def _together(self, coefficients: Array) -> Tensor:
+        """Points between the corners by the engine that was chosen: (K, metrics, blocks), on the device."""
+        shares = torch.from_numpy(np.ascontiguousarray(coefficients)).to(self.device, next(self.network.parameters()).dtype)
+        engine, halve = (self._replayed, self._halve) if self.batched is None or self.engine != "batched" else (self._stacked, self.batched.halve)
+        return torch.cat([in_memory(partial(engine, part), halve, self.device) for part in shares.split(self.width)])
+
+    def _replayed(self, shares: Tensor) -> Tensor:
+        if self.graph is None:
+            self.graph = Replayed(self._point, shares[0])
+        return torch.stack([self.graph(c).clone() for c in shares])
+
+    def _point(self, shares: Tensor) -> Tensor:
+        """All that a point takes, from its coefficients (C,) to its sums over blocks, without a look at what the device works out."""
+        assert self.bank is not None and self.shortcuts is not None
+        self.bank.mix(shares)
+        if self.train is not None and self.buffers == "recalibrate":
+            recalibrate(self.network, self.train)
+        with joined(self.network) if self.joins else nullcontext(), self.shortcuts.taken(shares):
+            return self._sums()
+
+    def _stacked(self, shares: Tensor) -> Tensor:
+        assert self.bank is not None and self.batched is not None
+        stacked = self.bank.stacked(shares)
+        each = torch.empty((len(self.metrics), len(shares), len(self.targets)), dtype=torch.float64, device=self.device)
+        for rows in self._rows(self.batched.chunk):
+            outputs, targets = self.batched(stacked, shares, rows), self.targets[rows]
+            many = targets.expand(len(shares), *targets.shape).flatten(0, 1)
+            each[:, :, rows] = self._items(outputs.flatten(0, 1), many).unflatten(1, (len(shares), -1))
+        return self._summed(each).transpose(0, 1)
+
+    def _choose(self, wanted: Engine) -> None:
+        """Set up the engine that is wanted, or on a GPU the one that takes the least time for a point."""
+        assert self.bank is not None and self.shortcuts is not None
+        if wanted in ("auto", "batched"):
+            self.batched = Batched.of(self.network, self.bank, self.shortcuts, self.inputs)
+        tried: list[tuple[Engine, int]] = []
+        if wanted in ("auto", "graphs"):
+            with precisely("float32", self.device):
+                self.joins = self.precision != "bfloat16" and joins(self.network, self.inputs[: self.chunk])
+            tried.append(("graphs", QUEUE))
+        if self.batched is not None:
+            tried.append(("batched", self.batched.width))
+        if wanted == "auto":
+            tried.append(("plain", 1))
+            tried.sort(key=lambda t: self._seconds(*t))
+        if tried:
+            self.engine, self.width = tried[0]
+
+    def _values(self) -> Tensor:
+        return self._confusion() if self.metrics == ("confusion",) else self._sums()
+
+    def _sums(self) -> Tensor:
+        """(metrics, blocks) of what the network holds."""
+        each = torch.empty((len(self.metrics), len(self.targets)), dtype=self._work, device=self.device)
+        for rows, outputs in self._outputs():
+            each[:, rows] = self._items(outputs, self.targets[rows])
+        return self._summed(each)
+
+    def _items(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(metrics, n) of each sample, summed over its items."""
+        found: list[Tensor] = []
+        for metric in self.metrics:
+            if metric == "loss":
+                items = self.problem.losses(outputs, targets).to(self._work)
+            else:
+                # A network that answers NaN has not answered: neither right nor wrong.
+                lost = ~torch.isfinite(outputs).flatten(1).all(dim=1)
+                if metric == "error":
+                    items = self.problem.wrong(outputs, targets)
+                else:
+                    assert metric in ("brier", "confidence")
+                    items = scores(metric, outputs, targets, masked=registry.targets_of(self.problem.spec.loss) == "masked")
+                items = items.to(self._work).masked_fill(lost[:, None], torch.nan)
+            found.append(items.sum(dim=1))
+        return torch.stack(found)
+
+    def _summed(self, each: Tensor) -> Tensor:
+        """Samples (…, n) → sums over blocks (…, blocks), in float64 and always in the same order."""
+        blocks = self.shape[-1]
+        if each.device.type == "cuda":
+            return functional.pad(each, (0, -each.shape[-1] % blocks)).unflatten(-1, (-1, blocks)).sum(dim=-2)
+        return torch.zeros((*each.shape[:-1], blocks), dtype=torch.float64).index_add_(-1, self.block, each.cpu().double())
+
+    def _confusion(self) -> Tensor:
+        classes = self.shape[0]
+        counts = torch.zeros(classes * classes, dtype=torch.int64, device=self.device)
+        finite = torch.ones((), dtype=torch.bool, device=self.device)
+        for rows, outputs in self._outputs():
+            finite &= torch.isfinite(outputs).all()
+            where = self.targets[rows].reshape(-1) * classes + outputs.argmax(dim=-1).reshape(-1)
+            counts.index_add_(0, where, torch.ones_like(where))
+        return counts.to(self._work).masked_fill(~finite, torch.nan).reshape(self.shape)
+
+    def _outputs(self) -> Iterator[tuple[slice, Tensor]]:
+        for rows in self._rows(self.chunk):
+            if self.shortcuts is not None:
+                self.shortcuts.rows = rows
+            yield rows, self.network(self._seen(rows))
+
+    def _rows(self, chunk: int) -> Iterator[slice]:
+        return (slice(start, start + chunk) for start in range(0, len(self.inputs), chunk))
+
+    def _in_memory(self, function: Callable[[], Tensor]) -> Tensor:
+        return in_memory(function, self._halve, self.device)
+
+    def _halve(self) -> int:
+        self.graph = None
+        left = halved(self.chunk)
+        self.chunk = left or 1
+        return left
+
+    def _seconds(self, engine: Engine, width: int) -> float:
+        """How long a point takes by an engine; endless when the network does something that the engine cannot."""
+        shares = torch.rand(width, len(self.corners), generator=torch.Generator().manual_seed(2), dtype=torch.float64) + 0.1
+        points: Array = (shares / shares.sum(dim=1, keepdim=True)).numpy()
+        self.engine, self.width = engine, width
+        try:
+            return clocked(lambda: self.many(points), self.device) / width
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            log.info("No %s for this network: %s", engine, error)
+            return float("inf")
+
+    def _seen(self, rows: slice) -> Tensor:
+        """The inputs as the network gets them: as they are, or moved by the adversary."""
+        inputs, targets = self.inputs[rows], self.targets[rows]
+        if self.attack is None:
+            return inputs
+
+        def losses_of(x: Tensor) -> Tensor:
+            return self.problem.losses(self.network(x), targets).flatten(1).mean(dim=1)
+
+        return attacked(losses_of, inputs, self.attack.norm, self.attack.radius, self.attack.steps)
+
+
+def at_corner(coefficients: Array) -> bool:
+    """One coefficient 1, all others 0."""
+    return np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0
+
+
+def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.device) -> nn.Module:
+    """The problem's network on the device, in the precision its weights are computed in: float64 for float64, else float32.
+
+    Refused where the device does not have that one.
+    """
+    double = any(t.dtype == torch.float64 for t in weights.values())
+    if double and device.type == "mps":
+        raise Refused("These weights are float64, which Metal (mps) does not compute in. Use --device cpu, or save them in float32.")
+    return problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
+
+
+def inputs_for(network: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
+    """Inputs on the device, in the precision of the network where they are real numbers."""
+    work = next(network.parameters()).dtype
+    return inputs.to(device, work) if inputs.is_floating_point() else inputs.to(device)
+
+
+@torch.no_grad()
+def settle(
+    network: nn.Module,
+    corners: Sequence[Mapping[str, Tensor]],
+    coefficients: Array,
+    *,
+    buffers: Buffers,
+    train: Tensor | None,
+    tensors: Mapping[str, Tensor] | None = None,
+    repair: Repair | None = None,
+) -> None:
+    """Write Σ cᵢ·cornerᵢ into a network and give its batch-norm layers their statistics, by one of four policies.
+
+    recalibrate: measured on `train` (n, …). mix: mixed like the weights; Refused outside the convex hull, because variances are
+    never extrapolated. first: those of the first corner. repair: recalibrated, and units that no batch norm sees get the mixed mean and
+    standard deviation of the corners' (`repair`). At a corner itself all keep the corner's own.
+    """
+    mix(corners, coefficients.tolist(), out=tensors or network.state_dict(keep_vars=True))
+    if at_corner(coefficients):
+        return
+    if buffers == "repair":
+        assert repair is not None
+        repaired(network, coefficients, repair)
+    if not has_batch_norm(network):
+        return
+    if buffers == "first":
+        for name, buffer in network.named_buffers():
+            buffer.copy_(corners[0][name])
+    elif buffers == "mix":
+        within_hull(network, coefficients)
+    else:
+        assert train is not None
+        recalibrate(network, train)
+
+
+@torch.no_grad()
+def with_own_statistics(weights: Weights, problem: Problem) -> Weights:
+    """A model that was made by other means than training, its batch-norm statistics measured: at a corner of a picture they are taken as they are."""
+    network = network_like(problem, weights, torch.device("cpu"))
+    if not has_batch_norm(network):
+        return weights
+    network.load_state_dict(weights)
+    recalibrate(network, inputs_for(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES], torch.device("cpu")))
+    state = network.state_dict()
+    return {name: state[name].to(tensor.dtype) if name in dict(network.named_buffers()) else tensor for name, tensor in weights.items()}

@@ -1,0 +1,138 @@
+"""Reading a tensor in blocks, of several models at once, in the precision that is computed in.
+
+A block is at most BLOCK entries, or one row where rows are asked for whole, so the memory does not grow with the tensors. Files are read with pread, which
+has no position: threads share the open files. A value that is not finite is refused where it is read.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock, local
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from explorer.checkpoints.arithmetic import wide
+from explorer.checkpoints.safetensors_header import Stored
+from explorer.core.errors import Refused
+from explorer.core.files import name_of, short, system
+from explorer.merging.ingredients import Ingredient
+from explorer.merging.lora import Change
+
+BLOCK = 2**16  # entries: what is worked on stays in a core's cache, and memory for it is taken and given back without asking the system
+DTYPES = {
+    **{"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16},
+    **{"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2},
+}
+
+
+class Passes(Protocol):
+    """`passes(i, j)`: once more over the tensor, block by block, in the models i and j alone; without numbers, in all of them."""
+
+    def __call__(self, *which: int) -> Iterator[list[Tensor]]: ...
+
+
+class Files:
+    """Files that are open for reading, each once; closed with the block that uses this."""
+
+    def __init__(self) -> None:
+        self._open: dict[Path, int] = {}
+        self._lock = Lock()
+        self._own = local()
+
+    def __enter__(self) -> Files:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for handle in self._open.values():
+            os.close(handle)
+        self._open.clear()
+
+    def raw(self, stored: Stored, start: int, stop: int) -> memoryview:
+        """Bytes of the entries from start to stop, in a buffer of this thread's that the next call overwrites."""
+        with self._lock, system(stored.path, "read"):
+            if (handle := self._open.get(stored.path)) is None:
+                handle = self._open[stored.path] = os.open(stored.path, os.O_RDONLY)
+        width = stored.nbytes // stored.numel if stored.numel else 0
+        size = (stop - start) * width
+        buffer: bytearray | None = getattr(self._own, "buffer", None)
+        if buffer is None or len(buffer) < size:
+            buffer = self._own.buffer = bytearray(max(size, 8 * BLOCK))
+        view, read = memoryview(buffer)[:size], 0
+        while read < size:
+            with system(stored.path, "read"):
+                got = os.preadv(handle, [view[read:]], stored.start + start * width + read)
+            if not got:
+                raise Refused(f"{name_of(stored.path)} ends early: it was cut short while it was read. Copy it again.")
+            read += got
+        return view
+
+    def block(self, stored: Stored, start: int, stop: int) -> Tensor:
+        """The entries from start to stop in wide precision, in memory of their own."""
+        if start == stop:
+            return wide(torch.empty(0, dtype=DTYPES[stored.dtype]))
+        raw = torch.frombuffer(self.raw(stored, start, stop), dtype=DTYPES[stored.dtype])
+        return wide(raw) if raw.dtype != torch.float64 else raw.clone()
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The passes over one tensor of several models. `rows`: blocks are whole rows, (rows, entries). `most`: only so many blocks, to try out."""
+
+    files: Files
+    sources: Sequence[tuple[Ingredient, str]]
+    rows: bool = False
+    most: int = 0
+
+    def __call__(self, *which: int) -> Iterator[list[Tensor]]:
+        chosen = [self.sources[i] for i in which] if which else self.sources
+        for start, stop in self.cuts():
+            yield [self._read(ingredient, name, start, stop) for ingredient, name in chosen]
+
+    def cuts(self) -> list[tuple[int, int]]:
+        """Where the blocks begin and end, in entries."""
+        ingredient, name = self.sources[0]
+        stored = ingredient.tensors[name]
+        step = BLOCK
+        if self.whole_rows:
+            row = stored.numel // stored.shape[0] if len(stored.shape) > 1 and stored.shape[0] else stored.numel
+            step = max(BLOCK // max(row, 1), 1) * row if len(stored.shape) > 1 else stored.numel
+        found = [(start, min(start + step, stored.numel)) for start in range(0, stored.numel, max(step, 1))] or [(0, 0)]
+        return found[: self.most] if self.most else found
+
+    @property
+    def whole_rows(self) -> bool:
+        return self.rows or any(i.adapter is not None and name in i.adapter.changes for i, name in self.sources)
+
+    def _read(self, ingredient: Ingredient, name: str, start: int, stop: int) -> Tensor:
+        stored = ingredient.tensors[name]
+        block = self.files.block(stored, start, stop)
+        if not math.isfinite(float(block.sum())):  # NaN and infinity survive a sum
+            finite(block, f"{short(name)} of {short(ingredient.name)}")
+        if self.whole_rows and len(stored.shape) > 1 and block.numel():
+            block = block.view(-1, stored.numel // stored.shape[0])
+            if ingredient.adapter is not None and (change := ingredient.adapter.changes.get(name)) is not None:
+                width = block.shape[1]
+                block.add_(self._change(change, start // width, stop // width).to(block.dtype))
+        return block
+
+    def _change(self, change: Change, start: int, stop: int) -> Tensor:
+        """Rows of scale · B·A, or of its transpose."""
+        a, b = (self.files.block(s, 0, s.numel).view(s.shape) for s in (change.a, change.b))
+        for factor, what in ((a, "lora_A"), (b, "lora_B")):
+            finite(factor, f"an adapter's {what}")
+        product = a.T[start:stop] @ b.T if change.transposed else b[start:stop] @ a
+        return product * change.scale
+
+
+def finite(block: Tensor, what: str) -> None:
+    """Refused when an entry is NaN or infinite."""
+    if bad := block.numel() - int(torch.isfinite(block).sum()):
+        raise Refused(
+            f"{what} has values that are NaN or infinite ({bad:,} in one block); its training diverged or it was saved wrongly. Leave it out."
+        )

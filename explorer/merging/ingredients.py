@@ -1,0 +1,192 @@
+"""What is merged: a .safetensors, a folder of shards or of one file, or an adapter on one of these; only headers are read.
+
+Refused when an index names a shard that is missing or cut short, or when ingredients do not go together: other tensors, other shapes, other vocabularies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from explorer.checkpoints import safetensors_header, sharded
+from explorer.checkpoints.safetensors_header import Stored
+from explorer.core.errors import Refused
+from explorer.core.files import listed, name_of, short, system
+from explorer.merging import lora
+from explorer.merging.lora import Adapter
+
+VOCABULARIES = ("tokenizer.json", "vocab.json")
+VOCABULARY_LIMIT = 2**28  # bytes of a file that numbers tokens
+TIED = "explorer.tied"
+KEPT = (TIED, "explorer.names", "format")  # of a header, in the merged file's
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A model: its tensors by the names they have in the files. `folder` is where its configuration and tokenizer lie."""
+
+    name: str
+    path: Path
+    tensors: Mapping[str, Stored]
+    metadata: Mapping[str, str]
+    folder: Path
+    adapter: Adapter | None = None
+
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        return self.tensors[tensor].shape
+
+
+def opened(text: str, base: str = "") -> Ingredient:
+    """The ingredient that a recipe or a person calls `model` or `model+adapter`; an adapter alone is put on `base`."""
+    path = Path(text).expanduser()
+    model, plus, adapter = text.partition("+")
+    if plus and not path.exists():
+        found = lora.read(_there(adapter)) if lora.is_adapter(_there(adapter)) else None
+        if found is None:
+            raise Refused(f"{short(adapter)} is no folder with an {lora.CONFIG}. After the + an adapter is wanted.")
+        return _with(opened(model), found, text)
+    if not lora.is_adapter(_there(text)):
+        return _model(path, text)
+    found = lora.read(path)
+    if not (under := base or found.base) or under == text:
+        raise Refused(f"{name_of(path)} is an adapter and changes a model. Write model+adapter, or name the model as the base.")
+    if lora.is_adapter(Path(under)) or not Path(under).exists():
+        raise Refused(f"{name_of(path)} is an adapter on {short(under)}, which is no model here. Write model+adapter with the model's folder.")
+    return _with(opened(under), found, text)
+
+
+def _there(text: str) -> Path:
+    path = Path(text).expanduser()
+    with system(path, "read"):
+        if not path.exists():
+            revision = " Revisions are not fetched: download that one, and give its folder." if "@" in text else ""
+            raise Refused(f"There is no {short(text)} here.{revision or ' Models are not downloaded: give the path of a folder or a .safetensors.'}")
+    return path
+
+
+def _model(path: Path, name: str) -> Ingredient:
+    index = sharded.index_of(path)
+    if index is None:
+        file = path
+        if path.is_dir():
+            inside = sorted(path.glob("*.safetensors"))
+            file = path / sharded.SINGLE[0] if path / sharded.SINGLE[0] in inside else inside[0] if len(inside) == 1 else None
+            if file is None:
+                raise Refused(f"{name_of(path)} holds {len(inside)} .safetensors and no index of them. Name the file that is meant.")
+        header = safetensors_header.read(file)
+        if not header.tensors:
+            raise Refused(f"{name_of(file)} holds no tensors. Save it again.")
+        return Ingredient(name, path, header.tensors, header.metadata, path if path.is_dir() else path.parent)
+    tensors: dict[str, Stored] = {}
+    metadata: dict[str, str] = {}
+    tied: dict[str, str] = {}
+    for shard in index.shards:
+        header = safetensors_header.read(shard)
+        if twice := sorted(header.tensors.keys() & tensors.keys()):
+            raise Refused(f"{short(twice[0])} is in {name_of(shard)} and in another shard as well. Save the model again.")
+        tensors |= header.tensors
+        metadata |= header.metadata
+        tied |= cast("dict[str, str]", json.loads(header.metadata.get(TIED, "{}")))
+    if missing := sorted(index.names - tensors.keys() - tied.keys()):
+        raise Refused(f"The shards of {name_of(path)} do not hold {listed(missing)}, which its index lists. Copy the folder again, whole.")
+    return Ingredient(name, path, tensors, metadata | ({TIED: json.dumps(tied)} if tied else {}), path)
+
+
+def _with(model: Ingredient, adapter: Adapter, name: str) -> Ingredient:
+    """The model with an adapter on it; Refused where it changes a tensor that the model does not have, or has in another shape."""
+    where = name_of(adapter.path)
+    tensors = dict(model.tensors)
+    for key, shape in [*((k, c.shape) for k, c in adapter.changes.items()), *((k, s.shape) for k, s in adapter.whole.items())]:
+        if key not in tensors:
+            raise Refused(f"{where} changes {short(key)}, which {short(model.name)} does not have. Give the model that it was trained on.")
+        if tensors[key].shape != shape:
+            raise Refused(f"{where} changes {short(key)} of {sized(shape)}, which is {sized(tensors[key].shape)} in {short(model.name)}.")
+    return replace(model, name=name, tensors=tensors | dict(adapter.whole), adapter=adapter)
+
+
+def same_names(ingredients: Sequence[Ingredient]) -> None:
+    """Refused unless all have the same tensors of the same shapes."""
+    first = ingredients[0]
+    for other in ingredients[1:]:
+        if missing := [n for n in (*first.tensors, *other.tensors) if n not in first.tensors or n not in other.tensors]:
+            where, lacks = (first, other) if missing[0] in first.tensors else (other, first)
+            raise Refused(
+                f"{short(missing[0])} is in {short(where.name)} and not in {short(lacks.name)} ({len(missing)} such tensors)."
+                " Choose checkpoints of one architecture, saved alike."
+            )
+        for key in first.tensors:
+            same_shape([(first, key), (other, key)])
+
+
+def same_shape(tensors: Sequence[tuple[Ingredient, str]]) -> None:
+    """Refused unless the tensors, each of an ingredient, have one shape."""
+    first, key = tensors[0]
+    for other, name in tensors[1:]:
+        a, b = first.shape(key), other.shape(name)
+        if a == b:
+            continue
+        if len(a) == len(b) == 2 and a[1] == b[1] and any(part in key for part in ("embed", "lm_head", "wte", "shared")):
+            raise Refused(
+                f"{short(first.name)} has a vocabulary of {a[0]:,} tokens and {short(other.name)} one of {b[0]:,} ({short(key)})."
+                " Choose models with the same vocabulary."
+            )
+        raise Refused(f"{short(key)} is {sized(a)} in {short(first.name)} and {sized(b)} in {short(other.name)}. Choose checkpoints of equal widths.")
+
+
+def same_vocabulary(ingredients: Sequence[Ingredient]) -> None:
+    """Refused when two models come with files that number their tokens differently: the rows of their embeddings would not belong together."""
+    known: list[tuple[str, dict[str, int]]] = []
+    seen: set[bytes] = set()
+    for ingredient in ingredients:
+        file = next((ingredient.folder / v for v in VOCABULARIES if (ingredient.folder / v).is_file()), None)
+        if file is None or not (text := _text(file)) or (digest := hashlib.sha256(text).digest()) in seen:
+            continue
+        seen.add(digest)
+        if not (numbers := _numbers(text)):
+            continue
+        if known and known[0][1] != numbers:
+            name, first = known[0]
+            token, number = min(first.items() ^ numbers.items(), key=lambda item: (item[1], item[0]))
+            has, lacks = (name, ingredient.name) if first.get(token) == number else (ingredient.name, name)
+            raise Refused(
+                f"The vocabularies differ: {short(repr(token))} is token {number:,} in {short(has)}, and not in {short(lacks)}."
+                " Choose models with the same vocabulary."
+            )
+        known.append((ingredient.name, numbers))
+
+
+def _text(file: Path) -> bytes:
+    with system(file, "read"):
+        if file.stat().st_size > VOCABULARY_LIMIT:
+            raise Refused(f"{name_of(file)} has more than {VOCABULARY_LIMIT:,} bytes, and lists no tokens that are read. Copy it again.")
+        return file.read_bytes()
+
+
+def _numbers(text: bytes) -> dict[str, int]:
+    """Token → number, of a tokenizer.json or a vocab.json; empty where the file says it in another way."""
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    top = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    model = top.get("model")
+    table = cast("dict[str, object]", model).get("vocab") if isinstance(model, dict) else top
+    numbers: dict[str, int] = {}
+    if isinstance(table, dict):
+        numbers = {k: v for k, v in cast("dict[str, object]", table).items() if isinstance(v, int)}
+    elif isinstance(table, list):  # of unigram models: [token, score], numbered as they stand
+        numbers = {str(cast("list[object]", pair)[0]): i for i, pair in enumerate(cast("list[object]", table)) if isinstance(pair, list) and pair}
+    added = top.get("added_tokens")
+    for entry in cast("list[object]", added) if isinstance(added, list) else []:
+        token = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
+        if isinstance(token.get("id"), int):
+            numbers[str(token.get("content"))] = cast("int", token["id"])
+    return numbers
+
+
+def sized(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape)) or "a scalar"

@@ -1,0 +1,170 @@
+"""What a recipe says of every tensor: which scope a parameter comes from, which filter fits, and where on a gradient the tensor's layer stands.
+
+As mergekit resolves it (its version 0.1.5): the first scope that yields a value wins, from the source to the slice, the module and the recipe; within a
+scope the first filter that is part of the tensor's name. A gradient over the L layers of a slice is read at t = layer/(L − 1), and at 1 where there is
+one layer, linearly between its values; for flags the value at ⌊t·(n − 1)⌋. What is in no layer (embeddings, the final norm, the head) stands at t = 0.
+
+The layers are found in the names: `model.layers.3.mlp.weight` is in layer 3 of `model.layers`, the numbered list with the most tensors. Lists with at
+least half as many tensors (the other half of an encoder and decoder) are layers as well, counted by themselves.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from explorer.core.errors import Refused
+from explorer.core.files import short
+from explorer.merging.mergekit.known import METHODS, Number, Parameter
+from explorer.merging.mergekit.text import Given, Recipe, Settings, Slice
+
+NUMBERED = re.compile(r"(.*?)(?:^|\.)(\d+)\.")
+FIRST = ("embed", "wte", "wpe", "patch", "cls", "pos", "shared")  # parts of names that stand before the layers
+
+
+@dataclass(frozen=True)
+class Input:
+    """One model's part in a tensor: the name that the tensor has there, and its parameters."""
+
+    model: str
+    tensor: str
+    parameters: Mapping[str, Number]
+
+
+@dataclass(frozen=True)
+class Effective:
+    """What holds for one tensor of the result. `base`: the model that is the base; "" where there is none."""
+
+    tensor: str
+    t: float
+    inputs: tuple[Input, ...]
+    base: str
+    parameters: Mapping[str, Number]
+
+
+def effective(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> list[Effective]:
+    """What holds for every tensor of the result; `names`: those of every model's tensors, by the model as the recipe calls it."""
+    known = METHODS[recipe.method]
+    for part in recipe.slices:
+        base = part.base or recipe.base
+        if known.base == "required" and not base:
+            raise Refused(f"{recipe.method} wants a base_model, from which changes are counted. Name one in the recipe.")
+        others = [s.model for s in part.sources if known.base == "a model like the others" or s.model != base]
+        if len(others) != len({*others}):
+            raise Refused(f"The recipe names {short(max(others, key=others.count))} twice in one merge. Give it once, with the sum of its weights.")
+        least, most = known.inputs
+        if not least <= len(others) <= (most or len(others)):
+            wanted = f"{least}" if least == most else f"{least} or more"
+            raise Refused(f"{recipe.method} wants {wanted} models{' besides its base' if base else ''}, and the recipe has {len(others)}.")
+    return list(_sliced(recipe, names) if any(s.layers for part in recipe.slices for s in part.sources) else _whole(recipe, names))
+
+
+def layers_of(names: Iterable[str]) -> dict[str, int]:
+    """The numbered lists of names that are layers, and how many layers each has."""
+    found = [(m[1], int(m[2])) for m in map(NUMBERED.match, names) if m]
+    counts = Counter(stack for stack, _ in found)
+    most = max(counts.values(), default=0)
+    stacks = {stack: {n for s, n in found if s == stack} for stack, count in counts.items() if 2 * count >= most}
+    return {stack: max(numbers) + 1 for stack, numbers in stacks.items()}
+
+
+def layer_of(name: str, layers: Mapping[str, int]) -> tuple[str, int] | None:
+    """The list and the number of the layer that a tensor is in; None when it is in none."""
+    found = NUMBERED.match(name)
+    return (found[1], int(found[2])) if found and found[1] in layers else None
+
+
+def _whole(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> Iterator[Effective]:
+    (part,) = recipe.slices
+    first = recipe.base or part.sources[0].model
+    layers = layers_of(names[first])
+    for name in names[first]:
+        place = layer_of(name, layers)
+        t = 0.0 if place is None else place[1] / (layers[place[0]] - 1) if layers[place[0]] > 1 else 1.0
+        yield _resolved(recipe, part, name, [name] * len(part.sources), t)
+
+
+def _sliced(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> Iterator[Effective]:
+    """Layers in the order of the slices, numbered anew; what stands before them as in the first slice, what stands after as in the last."""
+    model = recipe.slices[0].sources[0].model
+    layers = layers_of(names[model])
+    if len(layers) != 1:
+        raise Refused(f"{short(model)} has {len(layers)} lists of layers ({', '.join(map(short, layers))}), and slices want one. Use models instead.")
+    ((stack, _),) = layers.items()
+    outside = [n for n in names[model] if layer_of(n, layers) is None]
+    before = [n for n in outside if any(part in n for part in FIRST)]
+    for name in before:
+        yield _resolved(recipe, recipe.slices[0], name, [name] * len(recipe.slices[0].sources), 0.0)
+    number = 0
+    for part in recipe.slices:
+        spans = [s.layers for s in part.sources if s.layers]
+        assert len(spans) == len(part.sources)
+        count = spans[0][1] - spans[0][0]
+        for source, span in zip(part.sources, spans, strict=True):
+            if span[1] > (has := layers_of(names[source.model]).get(stack, 0)):
+                raise Refused(
+                    f"The recipe wants layers {span[0]} to {span[1] - 1} of {short(source.model)}, which has {has}. Change its layer_range."
+                )
+        for k in range(count):
+            for name in (n for n in names[part.sources[0].model] if layer_of(n, layers) == (stack, spans[0][0] + k)):
+                rest = name.removeprefix(f"{stack}." if stack else "").partition(".")[2]
+                within = [".".join(filter(None, (stack, str(low + k), rest))) for low, _ in spans]
+                out = ".".join(filter(None, (stack, str(number), rest)))
+                yield _resolved(recipe, part, out, within, k / (count - 1) if count > 1 else 1.0)
+            number += 1
+    for name in outside:
+        if name not in before:
+            yield _resolved(recipe, recipe.slices[-1], name, [name] * len(recipe.slices[-1].sources), 0.0)
+
+
+def _resolved(recipe: Recipe, part: Slice, name: str, within: Sequence[str], t: float) -> Effective:
+    known = METHODS[recipe.method]
+    base = part.base or recipe.base
+    wide = (part.settings, recipe.module, recipe.settings)
+    shared = {key: _parameter(key, parameter, wide, name, t, "") for key, parameter in known.shared.items()}
+    inputs: list[Input] = []
+    for source, inner in zip(part.sources, within, strict=True):
+        counted = known.base == "a model like the others" or source.model != base
+        scopes = (source.settings, *wide)
+        each = {key: _parameter(key, p, scopes, inner, t, source.model) for key, p in known.each.items()} if counted else {}
+        inputs.append(Input(source.model, inner, each))
+    return Effective(name, t, tuple(inputs), base if known.base != "a model like the others" else "", shared)
+
+
+def _parameter(key: str, parameter: Parameter, scopes: Iterable[Settings], tensor: str, t: float, model: str) -> Number:
+    for scope in scopes:
+        for setting in scope.get(key, ()):
+            if setting.part in tensor:
+                return _at(key, setting.value, t, flag=parameter.flag)
+    if parameter.default is None:
+        where = f" for {short(model)}" if model else ""
+        raise Refused(f"The recipe gives no {key}{where} that holds for {short(tensor)}. Give it without a filter, as what holds for the rest.")
+    return parameter.default
+
+
+def _at(key: str, value: Given | tuple[Given, ...], t: float, *, flag: bool) -> Number:
+    """The value at t; of a gradient, linearly between its values."""
+    if not isinstance(value, tuple):
+        return _number(key, value, flag=flag)
+    values = [_number(key, v, flag=flag) for v in value]
+    place = t * (len(values) - 1)
+    low = int(place)
+    if flag:
+        return values[low]
+    high = min(low + 1, len(values) - 1)
+    return (1 - (place - low)) * values[low] + (place - low) * values[high]
+
+
+def _number(key: str, value: Given, *, flag: bool) -> Number:
+    if flag and (isinstance(value, bool) or str(value).lower() in ("true", "false", "0", "1", "yes", "no")):
+        return str(value).lower() in ("true", "1", "yes")
+    try:
+        number = float(value)  # YAML reads 1e-5 as text
+    except ValueError:
+        number = math.nan
+    if flag or not math.isfinite(number):
+        raise Refused(f"{key} is {short(str(value))!r} in the recipe; {'true or false' if flag else 'a finite number'} is wanted.")
+    return number

@@ -1,0 +1,301 @@
+"""The text of a recipe, read and written. YAML as mergekit's configuration; what mergekit passes over in silence is said.
+
+    merge_method, base_model, dtype, out_dtype, tokenizer_source or tokenizer: {source}, parameters
+    and one of    models: [{model, parameters}]
+                  slices: [{sources: [{model, layer_range: [from, to), parameters}], base_model, parameters}]
+                  modules: {name: {models or slices, parameters}}, with one name
+
+A model is `path` or `path+adapter`, or the same as a mapping. A parameter is a number, a list of numbers (a gradient over the layers), or a list of
+{filter, value}: a filter is a part of a tensor's name. A recipe may come from anyone: it is data, bounded in size, and a key that is there twice is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TypeAlias, cast
+
+import yaml
+
+from explorer.core.errors import Refused
+from explorer.core.files import short
+from explorer.merging.mergekit.known import METHODS, NOT_HERE, Number
+
+LIMIT = 2**20  # characters of a recipe
+NODES = 100_000  # and of what its references unfold to
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+Given: TypeAlias = "Number | str"
+Settings: TypeAlias = "Mapping[str, tuple[Setting, ...]]"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value, or a gradient of values over the layers, for the tensors whose name has `part` in it; an empty part: for all."""
+
+    value: Given | tuple[Given, ...]
+    part: str = ""
+
+
+def _none() -> Settings:
+    return {}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model, which layers of it (None: all), and its own parameters."""
+
+    model: str
+    layers: tuple[int, int] | None = None
+    settings: Settings = field(default_factory=_none)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Layers that are merged of the same number of layers of every source."""
+
+    sources: tuple[Source, ...]
+    settings: Settings = field(default_factory=_none)
+    base: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe. Settings of a narrower scope come before those of a wider one: source, slice, module, recipe."""
+
+    method: str
+    slices: tuple[Slice, ...]
+    base: str = ""
+    settings: Settings = field(default_factory=_none)
+    module: Settings = field(default_factory=_none)
+    dtype: str = ""
+    out_dtype: str = ""
+    tokenizer: str = ""  # whose tokenizer is copied: "base", or a model
+
+
+TOP = frozenset({"merge_method", "base_model", "models", "slices", "modules", "parameters", "dtype", "out_dtype", "tokenizer_source", "tokenizer"})
+Map: TypeAlias = "dict[str, object]"
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data only; a key that stands twice in one mapping is refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := sorted({str(k) for k in keys if keys.count(k) > 1}):
+            raise Refused(f"The recipe has the key {short(twice[0])!r} twice in line {node.start_mark.line + 1} and after. Keep one of them.")
+        return cast("dict[Hashable, object]", super().construct_mapping(node, deep=True))  # pyright: ignore[reportUnknownMemberType]
+
+
+def read(text: str) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe, and what was passed over in it. Refused when it is none, or wants what is not done here."""
+    if len(text) > LIMIT:
+        raise Refused(f"The recipe has more than {LIMIT:,} characters. It should hold paths and numbers only.")
+    try:
+        found: list[object] = list(yaml.load_all(text, _Loader))
+    except yaml.YAMLError as error:
+        raise Refused(f"The recipe is no YAML: {short(' '.join(str(error).split()))}. Correct that line.") from error
+    except RecursionError as error:
+        raise Refused("The recipe is nested too deeply. It should hold paths and numbers only.") from error
+    found = found or [None]
+    if len(found) != 1:
+        raise Refused(f"The recipe holds {len(found)} documents, and one is merged at a time. Put each into a file of its own, and run them in turn.")
+    _bounded(found[0])
+    return _Reading().recipe(_map(found[0], "the recipe"))
+
+
+class _Reading:
+    """Reads one recipe, and notes what has no meaning."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.method = ""
+
+    def recipe(self, top: Map) -> tuple[Recipe, tuple[str, ...]]:
+        self.method = str(top.get("merge_method", ""))
+        if self.method not in METHODS:
+            hint = " That method of mergekit is not done here." if self.method in NOT_HERE else ""
+            raise Refused(f"The recipe's merge_method is {short(self.method) or 'missing'!r}.{hint} There are: {', '.join(METHODS)}.")
+        self.known(top, TOP, "the recipe")
+        parts = [key for key in ("models", "slices", "modules") if top.get(key)]
+        if len(parts) != 1:
+            raise Refused(f"A recipe has one of models, slices and modules; this has {' and '.join(parts) or 'none'}. Keep one.")
+        within, module = top, _none()
+        if parts[0] == "modules":
+            modules = _map(top["modules"], "modules")
+            if len(modules) != 1:
+                raise Refused(f"The recipe has the modules {', '.join(map(short, modules))}, and one is merged at a time. Write a recipe for each.")
+            within = _map(next(iter(modules.values())), "the module")
+            self.known(within, {"models", "slices", "parameters"}, "the module")
+            module = self.settings(within)
+        base = self.model(top["base_model"]) if top.get("base_model") else ""
+        if within.get("models"):
+            sources = tuple(self.source(m, sliced=False) for m in _list(within["models"], "models"))
+            if base and base not in [s.model for s in sources]:
+                sources = (*sources, Source(base))
+            slices = (Slice(sources),)
+        else:
+            slices = tuple(self.slice(s) for s in _list(within.get("slices"), "slices"))
+        recipe = Recipe(self.method, slices, base, self.settings(top), module, _dtype(top, "dtype"), _dtype(top, "out_dtype"), self.tokenizer(top))
+        return recipe, tuple(dict.fromkeys(self.notes))
+
+    def slice(self, data: object) -> Slice:
+        given = _map(data, "a slice")
+        self.known(given, {"sources", "base_model", "parameters", "residual_weight"}, "a slice")
+        if "residual_weight" in given:
+            self.notes.append("residual_weight has no meaning, as in mergekit.")
+        sources = tuple(self.source(s, sliced=True) for s in _list(given.get("sources"), "sources"))
+        if len({b - a for a, b in (s.layers for s in sources if s.layers)}) != 1:
+            raise Refused("The sources of a slice have different numbers of layers, and are merged layer by layer. Give ranges of equal length.")
+        return Slice(sources, self.settings(given), self.model(given["base_model"]) if given.get("base_model") else "")
+
+    def source(self, data: object, *, sliced: bool) -> Source:
+        given = _map(data, "a model")
+        self.known(given, {"model", "parameters", *(["layer_range"] if sliced else [])}, "a model")
+        if "model" not in given:
+            raise Refused("A model of the recipe has no 'model'. Give the path of its folder.")
+        layers = None
+        if sliced:
+            span = given.get("layer_range")
+            ints = [v for v in cast("list[object]", span) if isinstance(v, int)] if isinstance(span, list) else []
+            if len(ints) != 2 or not 0 <= ints[0] < ints[1] or ints != span:
+                raise Refused(f"A layer_range is [from, to) with 0 ≤ from < to, got {short(str(span))}.")
+            layers = (ints[0], ints[1])
+        return Source(self.model(given["model"]), layers, self.settings(given))
+
+    def model(self, data: object) -> str:
+        if isinstance(data, str) and data.strip():
+            return data
+        given = _map(data, "a model")
+        if "override_architecture" in given:
+            self.notes.append("override_architecture has no meaning: no architecture is assumed here.")
+        self.known(given, {"model", "lora", "path", "revision", "override_architecture"}, "a model")
+        if "path" in given:
+            return f"{given['path']}@{given['revision']}" if given.get("revision") else str(given["path"])
+        return self.model(given.get("model")) + (f"+{self.model(given['lora'])}" if given.get("lora") else "")
+
+    def tokenizer(self, top: Map) -> str:
+        source = top.get("tokenizer_source")
+        if top.get("tokenizer"):
+            given = _map(top["tokenizer"], "tokenizer")
+            self.known(given, {"source", "tokens", "pad_to_multiple_of"}, "tokenizer")
+            if source or given.get("tokens") or given.get("pad_to_multiple_of"):
+                raise Refused("The recipe changes the vocabulary, which is not done here. Keep 'tokenizer: {source: base}', or merge with mergekit.")
+            source = given.get("source")
+        if source == "union":
+            raise Refused(
+                "tokenizer_source 'union' changes the vocabulary, which is not done here. Take 'base', or a model with the same vocabulary."
+            )
+        return self.model(source) if source else ""
+
+    def settings(self, data: Map) -> Settings:
+        given = _map(data.get("parameters") or {}, "parameters")
+        method = METHODS[self.method]
+        self.known(given, {*method.shared, *method.each}, f"the parameters of {self.method}")
+        return {name: self.setting(name, value) for name, value in given.items()}
+
+    def setting(self, name: str, data: object) -> tuple[Setting, ...]:
+        if isinstance(data, list) and any(isinstance(v, dict) for v in cast("list[object]", data)):
+            return tuple(s for v in cast("list[object]", data) for s in self.setting(name, _map(v, f"a setting of {name}")))
+        if isinstance(data, dict):
+            given = _map(cast("object", data), f"a setting of {name}")
+            self.known(given, {"value", "filter"}, f"a setting of {name}")
+            if "value" not in given:
+                raise Refused(f"A setting of {short(name)} has no value. Give {{filter: …, value: …}}.")
+            part = given.get("filter")
+            return (Setting(_value(name, given["value"]), "" if part in (None, "*") else str(part)),)
+        return (Setting(_value(name, data)),)
+
+    def known(self, given: Map, names: set[str] | frozenset[str], where: str) -> None:
+        method = METHODS[self.method]
+        for key in given.keys() - names:
+            if key in {*method.shared, *method.each}:
+                hint = "it belongs under 'parameters'"
+            else:
+                close = get_close_matches(key, names, 1)
+                hint = f"{close[0]} is known" if close else f"known: {', '.join(sorted(names))}"
+            self.notes.append(f"{short(key)!r} in {where} has no meaning and was passed over; {hint}.")
+
+
+def write(recipe: Recipe) -> str:
+    """The recipe as YAML that mergekit reads as well; `read` gives the same recipe back."""
+    plain: Map = {"merge_method": recipe.method}
+    if recipe.base:
+        plain["base_model"] = recipe.base
+    first = recipe.slices[0]
+    if len(recipe.slices) == 1 and all(s.layers is None for s in first.sources) and not first.settings and not first.base:
+        part: Map = {"models": [_source(s) for s in first.sources]}
+    else:
+        part = {"slices": [_slice(s) for s in recipe.slices]}
+    plain |= {"modules": {"default": part | _parameters(recipe.module)}} if recipe.module else part
+    plain |= _parameters(recipe.settings)
+    named = {"dtype": recipe.dtype, "out_dtype": recipe.out_dtype, "tokenizer_source": recipe.tokenizer}
+    return yaml.safe_dump(plain | {k: v for k, v in named.items() if v}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+
+
+def _source(source: Source) -> Map:
+    layers: Map = {"layer_range": list(source.layers)} if source.layers else {}
+    return {"model": source.model} | layers | _parameters(source.settings)
+
+
+def _slice(given: Slice) -> Map:
+    base: Map = {"base_model": given.base} if given.base else {}
+    return {"sources": [_source(s) for s in given.sources]} | base | _parameters(given.settings)
+
+
+def _parameters(settings: Settings) -> Map:
+    def plain(setting: Setting) -> object:
+        return list(setting.value) if isinstance(setting.value, tuple) else setting.value
+
+    def one(given: tuple[Setting, ...]) -> object:
+        if len(given) == 1 and not given[0].part:
+            return plain(given[0])
+        return [{"filter": s.part, "value": plain(s)} if s.part else {"value": plain(s)} for s in given]
+
+    return {"parameters": {name: one(given) for name, given in settings.items()}} if settings else {}
+
+
+def _value(name: str, data: object) -> Given | tuple[Given, ...]:
+    if isinstance(data, bool | int | float | str):
+        return data
+    if isinstance(data, list):
+        values = [v for v in cast("list[object]", data) if isinstance(v, bool | int | float | str)]
+        if values and len(values) == len(cast("list[object]", data)):
+            return tuple(values)
+    raise Refused(f"{short(name)} is {short(str(data))}; a number, a list of numbers, or a list of {{filter, value}} is wanted.")
+
+
+def _dtype(top: Map, key: str) -> str:
+    if not top.get(key):
+        return ""
+    name = str(top[key]).removeprefix("torch.")
+    if name not in DTYPES:
+        raise Refused(f"The recipe's {key} is {short(str(top[key]))}. Take one of {', '.join(DTYPES)}.")
+    return name
+
+
+def _map(data: object, what: str) -> Map:
+    if not isinstance(data, dict) or not all(isinstance(k, str) for k in cast("dict[object, object]", data)):
+        raise Refused(f"{what[0].upper()}{what[1:]} should be a mapping of names, got {short(str(data))}. Compare it with a recipe of mergekit's.")
+    return cast("Map", data)
+
+
+def _list(data: object, what: str) -> Sequence[object]:
+    if not isinstance(data, list) or not data:
+        raise Refused(f"The recipe's {what} should be a list, got {short(str(data))}. Compare it with a recipe of mergekit's.")
+    return cast("list[object]", data)
+
+
+def _bounded(data: object) -> None:
+    """Refused when references unfold to more than any recipe holds."""
+    waiting, count = [data], 0
+    while waiting:
+        count += 1
+        if count > NODES:
+            raise Refused("The recipe unfolds to more than any recipe holds. Write it without references (& and *).")
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(cast("dict[object, object]", item).values())
+        elif isinstance(item, list):
+            waiting.extend(cast("list[object]", item))

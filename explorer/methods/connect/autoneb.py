@@ -1,0 +1,156 @@
+"""AutoNEB: a chain of models that sinks into the valley, with more links where the mountain pass needs them.
+
+Draxler, Veschgini, Salmhofer & Hamprecht 2018, "Essentially No Barriers in Neural Network Energy Landscape"; Kolsbjerg, Groves & Hammer 2016, "An
+automated nudged elastic band method". Pivots between the two models follow the gradient of their own loss, without its part along the chain, and keep
+their spacing (explorer.methods.connect._elastic_band). It begins with few pivots on the segment. In cycles, pivots are put into the legs whose middle lies highest above the
+straight line between its ends, and all sink again, until there are as many as `bends`. The epochs are shared evenly by the cycles; the rate falls to 0
+in each. In contrast to `polychain`, which lowers the mean loss of all its points, this looks for the path of the lowest pass: at its highest pivot it
+is at a saddle.
+
+Needs labelled data of the train split. Every pivot sees every batch, so an epoch costs as many of plain training as there are pivots.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil, cos, pi
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from explorer.checkpoints.weights import Weights, own_names
+from explorer.core.errors import Refused
+from explorer.core.progress import Progress, quiet
+from explorer.core.registry import Range
+from explorer.evaluate.evaluator import inputs_for, network_like
+from explorer.methods.connect._elastic_band import filled, legs_to_split, middles, perpendicular, shares, spaced, split, tangents
+from explorer.problems.problem import Problem
+from explorer.training.curve_training import TELL_S, State, Trained, batch_statistics, mean_of, straight, whole
+
+CHART = "polychain"
+FIRST = 3  # pivots to begin with
+JUDGED = 1024  # train samples on which the middles of legs are measured
+
+
+def connect(
+    ends: Sequence[Weights],
+    problem: Problem,
+    *,
+    bends: Annotated[int, Range(1, 60)] = 7,
+    epochs: Annotated[int, Range(1, 10000)] = 60,
+    lr: Annotated[float, Range(0, 100)] = 0.05,
+    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
+    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
+    batch: Annotated[int, Range(1, 1048576)] = 128,
+    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    device: str = "cpu",
+    progress: Progress = quiet,
+    resume: State | None = None,
+) -> Iterator[Trained]:
+    """The pivots after every epoch; while there are fewer than `bends`, the longest legs are split for the count. Refused when a loss diverges."""
+    start = straight(ends, bends)
+    network = batch_statistics(network_like(problem, ends[0], torch.device(device)))
+    names, own = [name for name, _ in network.named_parameters()], own_names(network)
+    shapes = {n: p.shape for n, p in network.named_parameters()}
+    work = next(network.parameters()).dtype
+    flat = [torch.cat([w[n].detach().reshape(-1).to(device, work) for n in names]) for w in ends]
+    train = problem.split("train")
+    inputs, targets = inputs_for(network, train.inputs, torch.device(device)), train.targets.to(device)
+    plan = cycles(bends, epochs)
+    begin = resume.epoch if resume is not None else 0
+    if resume is not None:
+        band, speed, at = (resume.tensors[n].to(device) for n in ("band", "speed", "shares"))
+    else:
+        band = spaced(torch.stack(flat), torch.linspace(0, 1, plan[0][0] + 2, dtype=work, device=device))
+        speed, at = torch.zeros_like(band[1:-1]), shares(band)
+    parts, told = ceil(len(targets) / batch), time.monotonic()
+
+    def trained(epoch: int, loss: float) -> Trained:
+        pivots = filled(band, bends + 2)[1:-1]
+        corners = tuple(whole(_named(p, shapes), w, own) for p, w in zip(pivots, start, strict=True))
+        tensors = {"band": band, "speed": speed, "shares": at}
+        return Trained(corners, epoch, loss, State(epoch, {n: t.to("cpu", copy=True) for n, t in tensors.items()}, ""))
+
+    if begin == epochs:  # it was left after its last epoch
+        yield trained(begin, float("nan"))
+    for epoch in range(begin, epochs):
+        size, first, length = _cycle(plan, epoch)
+        if epoch == first and epoch > 0:
+            heights, between = (
+                _heights(network, problem, points, shapes, inputs[:JUDGED], targets[:JUDGED]).tolist() for points in (band, middles(band))
+            )
+            while len(band) < size + 2:
+                band = split(band, legs_to_split(heights, between, size + 2 - len(band)))
+                if len(band) < size + 2:  # every leg was split once
+                    heights, between = (
+                        _heights(network, problem, p, shapes, inputs[:JUDGED], targets[:JUDGED]).tolist() for p in (band, middles(band))
+                    )
+            speed, at = torch.zeros_like(band[1:-1]), shares(band)
+        told_of: list[tuple[Tensor, int]] = []
+        rng = np.random.default_rng((seed, epoch))
+        for step, rows in enumerate(np.array_split(rng.permutation(len(targets)), parts)):
+            where = torch.from_numpy(rows).to(device)
+            first_end, last_end = _heights(network, problem, band[[0, -1]], shapes, inputs[where], targets[where]).to(band)
+            found = [_at(network, problem, p, shapes, inputs[where], targets[where]) for p in band[1:-1]]
+            losses = torch.stack([first_end, *(loss for loss, _ in found), last_end])
+            downhill = -torch.stack([gradient for _, gradient in found]) - weight_decay * band[1:-1]
+            force = perpendicular(downhill, tangents(band, losses))
+            rate = lr * (1 + cos(pi * ((epoch - first) * parts + step) / (length * parts))) / 2
+            speed = momentum * speed + force
+            band = spaced(torch.cat([band[:1], band[1:-1] + rate * speed, band[-1:]]), at)
+            told_of.append((losses[1:-1].mean(), len(rows)))
+            if time.monotonic() - told > TELL_S:
+                told = time.monotonic()
+                progress(epoch * parts + step + 1, epochs * parts, f"epoch {epoch + 1} of {epochs}, {len(band) - 2} pivots")
+        mean = mean_of(told_of)
+        if not np.isfinite(mean) or not bool(torch.isfinite(band).all()):
+            raise Refused(f"The chain diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {lr:g}.")
+        yield trained(epoch + 1, mean)
+        progress((epoch + 1) * parts, epochs * parts, f"epoch {epoch + 1} of {epochs}: mean training loss of {len(band) - 2} pivots {mean:.4g}")
+
+
+def cycles(bends: int, epochs: int) -> list[tuple[int, int]]:
+    """(pivots, epochs) of every cycle: about twice as many pivots in each, up to `bends`; at least one epoch each, the last has the rest."""
+    sizes = [min(FIRST, bends)]
+    while sizes[-1] < bends:
+        sizes.append(min(2 * sizes[-1] + 1, bends))
+    sizes = sizes[-epochs:]
+    each = epochs // len(sizes)
+    return [(size, each) for size in sizes[:-1]] + [(bends, epochs - each * (len(sizes) - 1))]
+
+
+def _cycle(plan: Sequence[tuple[int, int]], epoch: int) -> tuple[int, int, int]:
+    """(pivots, first epoch, number of epochs) of the cycle that an epoch is in."""
+    first = 0
+    for size, length in plan:
+        if epoch < first + length:
+            return size, first, length
+        first += length
+    raise IndexError(epoch)
+
+
+def _at(
+    network: nn.Module, problem: Problem, point: Tensor, shapes: Mapping[str, torch.Size], inputs: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(mean loss at a flat point on a batch, its flat gradient)."""
+    leaf = point.detach().requires_grad_()
+    with torch.enable_grad():
+        loss = problem.losses(functional_call(network, _named(leaf, shapes), (inputs,)), targets).mean()
+        (gradient,) = torch.autograd.grad(loss, leaf)
+    return loss.detach(), gradient
+
+
+@torch.no_grad()
+def _heights(network: nn.Module, problem: Problem, points: Tensor, shapes: Mapping[str, torch.Size], inputs: Tensor, targets: Tensor) -> Tensor:
+    """(k,) the mean loss at each of (k, n) points."""
+    return torch.stack([problem.losses(functional_call(network, _named(p, shapes), (inputs,)), targets).mean() for p in points])
+
+
+def _named(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """Views of a flat vector, by parameter."""
+    parts = flat.split([shape.numel() for shape in shapes.values()])
+    return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}

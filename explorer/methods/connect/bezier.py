@@ -1,0 +1,41 @@
+"""Bézier curve: bend the way between two models until the loss is low all along it.
+
+Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", equations (1) to (3); with `sampling` arc_length their general
+form, in which every piece of the curve counts by its length. The ends stay as they are; the bends begin on the segment between them, where the curve
+is the segment, and are trained by stochastic gradients at random points of the curve. Needs labelled data of the train split, and about as much time
+as training a network for the same number of epochs. A curve that was trained is judged on other samples than it was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+from explorer.checkpoints.weights import Weights
+from explorer.core.progress import Progress, quiet
+from explorer.core.registry import Range
+from explorer.problems.problem import Problem
+from explorer.training.curve_training import State, Trained, Training, straight, train_along
+
+CHART = "bezier"
+
+
+def connect(
+    ends: Sequence[Weights],
+    problem: Problem,
+    *,
+    bends: Annotated[int, Range(1, 20)] = 1,
+    epochs: Annotated[int, Range(1, 10000)] = 60,
+    lr: Annotated[float, Range(0, 100)] = 0.05,
+    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
+    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
+    batch: Annotated[int, Range(1, 1048576)] = 128,
+    sampling: Literal["uniform", "arc_length"] = "uniform",
+    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    device: str = "cpu",
+    progress: Progress = quiet,
+    resume: State | None = None,
+) -> Iterator[Trained]:
+    """The bends after every epoch."""
+    how = Training(epochs, lr, momentum, weight_decay, batch, seed, sampling)
+    return train_along(CHART, ends, problem, straight(ends, bends), how, device=device, progress=progress, resume=resume)

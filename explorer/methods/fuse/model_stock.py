@@ -1,0 +1,63 @@
+"""Model Stock: the mean of fine-tuned models, drawn back to their base the more they disagree. The first model is the base.
+
+Jang, Yun & Han 2024, "Model Stock: All we need is just a few fine-tuned models", its formula for N models, for every tensor by itself:
+
+    t = N·cos θ / (1 + (N − 1)·cos θ)        W = t · mean(W₁ … W_N) + (1 − t) · W₀
+
+cos θ is the mean over all pairs of the cosine between their task vectors Wᵢ − W₀. That is the point nearest to the centre around which fine-tuning
+scatters, if the models lie around it at equal distances and right angles. Equal models give t = 1 and so that model; right angles give t = 0 and so
+the base. Wider angles count as right ones. It wants two or more models that were fine-tuned from the base with different seeds or settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from explorer.checkpoints.arithmetic import products, vectors, wide
+from explorer.checkpoints.per_tensor import by_tensor, of_number
+from explorer.checkpoints.weights import Weights
+from explorer.core.points import Array
+from explorer.core.progress import Progress, quiet
+from explorer.problems.problem import Problem
+
+BASE = True  # the first model is the base
+MODELS = (3, None)  # fewest and most models
+BLOCK = 2**18  # entries of a tensor whose inner products are taken at once
+
+
+def fuse(models: Sequence[Weights], problem: Problem, *, progress: Progress = quiet) -> Weights:
+    """One model of the models' shapes. Buffers: the mean of the fine-tuned models'."""
+    of_number(models, MODELS, "model_stock", "a base, and two or more models that were fine-tuned from it")
+    count = len(models) - 1
+    return by_tensor(models, problem, lambda _, tensors: _stock(tensors), buffers=(0.0, *[1 / count] * count), progress=progress)
+
+
+def ratio(cosine: float, count: int) -> float:
+    """t: how far to go from the base to the mean of `count` models."""
+    cosine = max(cosine, 0.0)
+    return min(count * cosine / (1 + (count - 1) * cosine), 1.0)
+
+
+def mean_cosine(products: Array) -> float:
+    """The mean cosine over all pairs of task vectors, from their (N, N) inner products; one that is zero is at right angles to all."""
+    lengths = np.sqrt(np.diag(products))
+    cosines = products / np.outer(lengths, lengths).clip(min=np.finfo(np.float64).tiny)
+    pairs = np.triu_indices(len(products), k=1)
+    return float(cosines[pairs].mean())
+
+
+def drawn_back(tensors: Sequence[Tensor], t: float) -> Tensor:
+    """The base tensors[0], gone by t towards the mean of the others; all in the precision that is computed in."""
+    result = tensors[0].clone()
+    for tensor in tensors[1:]:
+        result.add_(tensor - tensors[0], alpha=t / (len(tensors) - 1))
+    return result
+
+
+def _stock(tensors: Sequence[Tensor]) -> Tensor:
+    parts = zip(*(t.reshape(-1).split(BLOCK) for t in tensors), strict=True)
+    t = ratio(mean_cosine(products(list(vectors(p)) for p in parts)), len(tensors) - 1)
+    return drawn_back([wide(x) for x in tensors], t)

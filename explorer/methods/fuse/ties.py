@@ -1,0 +1,74 @@
+"""TIES: keep the largest changes, elect a sign for each weight, and average what agrees. The first model is the base.
+
+Yadav, Tam, Choshen, Raffel & Bansal 2023, "TIES-Merging: Resolving Interference When Merging Models". Of every task vector τᵢ = Wᵢ − W₀
+
+    trim     the share `density` of largest magnitude stays, over the whole model as in the authors' code, or of each tensor
+    elect    the sign with the larger sum of magnitudes, or with more models
+    merge    the mean of the entries of that sign, times `scale` (the paper's λ), is added to the base
+
+Entries whose magnitude equals the smallest that stays, stay as well: with distinct magnitudes the count is exact, with coarse ones (half precision)
+a little more may stay. Where the votes are equal the base's value stays. With one model and a density of 1 it gives that model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Annotated, Literal
+
+from torch import Tensor
+
+from explorer.checkpoints.arithmetic import magnitude, threshold, trimmed, wide
+from explorer.checkpoints.per_tensor import of_number, parameters_of
+from explorer.checkpoints.weights import Weights
+from explorer.core.errors import Refused
+from explorer.core.progress import Progress, quiet
+from explorer.core.registry import Range
+from explorer.methods.fuse._task_vectors import WANTED, merged
+from explorer.problems.problem import Problem
+
+BASE = True  # the first model is the base
+MODELS = (2, None)  # fewest and most models
+
+
+def fuse(
+    models: Sequence[Weights],
+    problem: Problem,
+    *,
+    density: Annotated[float, Range(0, 1)] = 0.2,
+    trim: Literal["model", "tensor"] = "model",
+    elect: Literal["mass", "count"] = "mass",
+    weights: tuple[float, ...] = (),
+    scale: Annotated[float, Range(-10, 10)] = 1.0,
+    progress: Progress = quiet,
+) -> Weights:
+    """One model of the models' shapes. `weights`: how much each model after the base counts, empty for equally."""
+    of_number(models, MODELS, "ties", WANTED)
+    if not 0 < density <= 1:
+        raise Refused(f"ties wants a density above 0 and up to 1, the share of changes that stay; got {density}. The paper takes 0.2.")
+    names = _once(models, parameters_of(models[0], problem))
+
+    @cache
+    def smallest(model: int) -> float:
+        def magnitudes() -> Iterator[Tensor]:
+            for n in names:
+                progress(0, len(models[0]), f"ranking the changes of model {model + 1}: {n}")
+                yield magnitude(wide(models[model + 1][n]) - wide(models[0][n]))
+
+        return threshold(magnitudes, kept(sum(models[0][n].numel() for n in names), density))
+
+    def thin(model: int, name: str, vector: Tensor) -> Tensor:
+        least = smallest(model) if trim == "model" else threshold(lambda: [magnitude(vector)], kept(vector.numel(), density))
+        return trimmed(vector, least)
+
+    return merged(models, problem, thin, method="ties", weights=weights, elect=elect, scale=scale, progress=progress)
+
+
+def kept(entries: int, density: float) -> int:
+    """How many entries stay: the nearest whole number, at least one."""
+    return max(1, round(entries * density))
+
+
+def _once(models: Sequence[Weights], names: Sequence[str]) -> list[str]:
+    """The names without those that are tied to an earlier one in every model."""
+    return list({(tuple(m[n].data_ptr() for m in models) if models[0][n].numel() else n): n for n in reversed(names)}.values())

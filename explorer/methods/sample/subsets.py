@@ -1,0 +1,48 @@
+"""Soups of subsets: what each model is worth to the others.
+
+leave_one_out: the soup of all, of all but one, and every model alone. all: every subset that is not empty (2ⁿ − 1 soups), as exact Shapley values need
+them. permutations: the models one after the other in random orders, as sampled Shapley values need them (Castro, Gómez & Tejada 2009).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+
+from explorer.core.errors import Refused
+from explorer.core.points import Array, Points, missing
+from explorer.core.registry import Range
+from explorer.stats.soup_analysis import orders, singles, subsets
+
+MOST = 12  # models of which all subsets are measured
+
+
+def ask(
+    points: Points,
+    n: int,
+    *,
+    which: Literal["leave_one_out", "all", "permutations"] = "leave_one_out",
+    count: Annotated[int, Range(1, 10000)] = 20,
+    seed: Annotated[int, Range(0, 2147483647)] = 0,
+) -> Array:
+    """The next soups that are not done; `count` random orders. (≤ n, C); empty: finished. Refused for all subsets of more than 12 models."""
+    return missing(_wanted(points.coords.shape[1], which, count, seed), points.coords)[:n]
+
+
+def left(points: Points, *, which: Literal["leave_one_out", "all", "permutations"] = "leave_one_out", count: int = 20, seed: int = 0) -> int:
+    """How many soups are not done."""
+    return len(missing(_wanted(points.coords.shape[1], which, count, seed), points.coords))
+
+
+def _wanted(models: int, which: str, count: int, seed: int) -> Array:
+    if which == "all":
+        if models > MOST:
+            raise Refused(
+                f"{models} models have {2**models - 1:,} subsets, too many to measure. Choose at most {MOST} models, or sample permutations."
+            )
+        return subsets(models)
+    if which == "permutations":
+        rows = [np.isin(np.arange(models), order[: k + 1]) for order in orders(models, count, seed) for k in range(models)]
+        return np.array(rows, dtype=np.float64)
+    return np.concatenate([singles(models), np.ones((1, models)), 1 - singles(models)]) if models > 1 else singles(1)

@@ -1,0 +1,53 @@
+"""Linear probe: trains the last layer alone, on features that stay as they are. A stage of model ratatouille.
+
+Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (ICLR); Ramé et al. 2023, "Model Ratatouille". Every
+other parameter and all batch-norm statistics come out as they went in. The last layer begins anew, at zero: its answer is convex in it, so where it
+begins matters little. The rate falls along half a cosine; the rest as in `sgd`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from explorer.checkpoints.weights import Weights
+from explorer.core.registry import Range
+from explorer.problems.problem import Problem
+from explorer.training.classifier_head import head_of
+from explorer.training.learner import How, Learner, falling
+from explorer.training.resumable import Course
+
+
+def train(
+    problem: Problem,
+    start: Mapping[str, Tensor] | None = None,
+    *,
+    epochs: Annotated[int, Range(1, 10000)] = 5,
+    lr: Annotated[float, Range(0, 100)] = 0.1,
+    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
+    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
+    batch: Annotated[int, Range(1, 1048576)] = 64,
+    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    order_seed: Annotated[int, Range(0, 2147483647)] = 0,
+    device: str = "cpu",
+    course: Course | None = None,
+) -> Iterator[Weights]:
+    """Snapshots on the CPU, one after each epoch."""
+    head = head_of(problem)
+    begun = dict(start) if start is not None else problem.network(seed=seed).state_dict()
+    learner = Learner(
+        problem,
+        {n: torch.zeros_like(t) if n in head else t for n, t in begun.items()},
+        How(epochs, lr, momentum, weight_decay, batch),
+        lambda step, parts: falling(step, epochs * parts),
+        seed=seed,
+        order_seed=order_seed,
+        only=head,
+        device=device,
+    )
+    for step in (course or Course()).steps(learner):
+        if step % learner.parts == 0:
+            yield learner.weights()

@@ -1,0 +1,168 @@
+"""Arrays of your own: a NumPy .npz file with `x` and `y`, or with `x` alone for a loss that needs no targets.
+
+`x` (n, …) and `y`: labels int (n,), or next tokens int (n, L) beside tokens int (n, L), or targets of a regression float
+(n,) or (n, d). `x_test` and `y_test` beside them fix the test set; `x_train` and `y_train` are taken for `x` and `y`.
+Without `y`, whole numbers (n, L) of 32 or 64 bits are tokens. Inputs that are not tokens become float32 and then (x · scale − mean) / std: scale = 0.00392156862745098 for bytes.
+
+Nothing is unpickled. What an array's header claims is compared with the size of its zip member before it is read.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from math import prod
+from pathlib import Path
+from tokenize import TokenError
+from typing import IO, Annotated, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from explorer.core.errors import Refused
+from explorer.core.files import listed, short
+from explorer.core.registry import Range
+from explorer.problems.data import LIMIT_BYTES, Dataset, class_names, reading, regular
+
+WANTED = "an .npz file with the arrays x and y"
+_Array = NDArray[np.generic]
+
+# What zipfile and NumPy's reader of headers raise on damaged bytes. Fuzzed; wide, and therefore only around those calls.
+_MALFORMED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    TokenError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    SyntaxError,
+    ArithmeticError,
+    MemoryError,
+)
+
+
+def load(
+    path: Path | None,
+    *,
+    scale: Annotated[float, Range(1e-9, 1e9)] = 1.0,
+    mean: Annotated[float, Range(-1e9, 1e9)] = 0.0,
+    std: Annotated[float, Range(1e-9, 1e9)] = 1.0,
+    classes: tuple[str, ...] = (),
+) -> Dataset:
+    """What inputs are multiplied with, then their mean and standard deviation; names of the classes."""
+    path = regular(path, WANTED)
+    arrays = _arrays(path)
+    if arrays.keys() == {"x"}:
+        return _unlabelled(arrays["x"], path.name, scale, mean, std)
+    x, y = _pair(arrays, path.name, ("x", "x_train"), ("y", "y_train"))
+    test = None
+    if "x_test" in arrays or "y_test" in arrays:
+        x_test, y_test = _pair(arrays, path.name, ("x_test",), ("y_test",))
+        if x.shape[1:] != x_test.shape[1:] or y.shape[1:] != y_test.shape[1:] or y.dtype.kind != y_test.dtype.kind:
+            came = "; ".join(f"{n} {a.dtype} {a.shape}" for n, a in (("x", x), ("x_test", x_test), ("y", y), ("y_test", y_test)))
+            raise Refused(f"{path.name}: x and x_test, y and y_test must agree in everything but their length; they are {came}.")
+        test = len(x)
+        x, y = np.concatenate([x, x_test]), np.concatenate([y, y_test])
+    targets = _targets(y, path.name)
+    if targets.dim() == 2 and not targets.is_floating_point():
+        if x.dtype.kind not in "iu" or x.shape != y.shape:
+            raise Refused(
+                f"{path.name}: y {y.shape} is read as next tokens, so x must be whole numbers of the same shape; it is {x.dtype} {x.shape}."
+            )
+        tokens = torch.from_numpy(x.astype(np.int64))
+        return Dataset(tokens, targets, class_names(torch.stack([tokens.max(), targets.max()]), classes), test)
+    inputs = torch.from_numpy(_single(x)).mul_(scale).sub_(mean).div_(std)
+    return Dataset(inputs, targets, () if targets.is_floating_point() else class_names(targets, classes), test)
+
+
+def _pair(arrays: dict[str, _Array], name: str, xs: tuple[str, ...], ys: tuple[str, ...]) -> tuple[_Array, _Array]:
+    for names in (xs, ys):
+        if len(both := [n for n in names if n in arrays]) > 1:
+            raise Refused(f"{name} has {' and '.join(both)}, which mean the same. Keep one of them.")
+    x, y = (next((arrays[n] for n in names if n in arrays), None) for names in (xs, ys))
+    if x is None or y is None:
+        raise Refused(f"{name} has no array {(xs if x is None else ys)[0]!r}; it has {', '.join(sorted(arrays)) or 'none'}. Wanted is {WANTED}.")
+    _admit(x, name)
+    if y.ndim not in (1, 2) or y.dtype.kind not in "fiub":
+        raise Refused(f"{name}: targets must be numbers of shape (n,) or (n, d); they are {y.dtype} {y.shape}.")
+    if len(x) != len(y):
+        raise Refused(f"{name} has {len(x)} inputs and {len(y)} targets; each input needs one target.")
+    if x.size == 0 or y.size == 0:
+        raise Refused(f"{name} holds no samples: inputs {x.shape}, targets {y.shape}.")
+    return x, y
+
+
+def _admit(x: _Array, name: str) -> None:
+    if x.ndim < 2 or x.dtype.kind not in "fiub":
+        raise Refused(f"{name}: inputs must be numbers of shape (n, …) with at least two dimensions; they are {x.dtype} {x.shape}.")
+
+
+def _unlabelled(x: _Array, name: str, scale: float, mean: float, std: float) -> Dataset:
+    _admit(x, name)
+    if x.dtype.kind in "iu" and x.dtype.itemsize >= 4 and x.ndim == 2:
+        inputs = torch.from_numpy(x.astype(np.int64))
+    else:
+        inputs = torch.from_numpy(_single(x)).mul_(scale).sub_(mean).div_(std)
+    return Dataset(inputs, torch.empty(len(x), 0), ())
+
+
+def _targets(y: _Array, name: str) -> Tensor:
+    if y.dtype.kind == "f":
+        return torch.from_numpy(_single(y).reshape(len(y), -1))
+    if y.dtype.kind == "u" and int(np.max(cast("NDArray[np.unsignedinteger]", y))) > np.iinfo(np.int64).max:
+        raise Refused(f"{name}: a label is too large. Number the classes 0, 1, 2, ….")
+    return torch.from_numpy(y.astype(np.int64))
+
+
+def _single(values: _Array) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and Dataset refuses that
+        return values.astype(np.float32)
+
+
+def _arrays(path: Path) -> dict[str, _Array]:
+    """Those arrays of the file that are asked for here, by name."""
+    wanted = {f"{name}.npy" for name in ("x", "y", "x_train", "y_train", "x_test", "y_test")}
+    try:
+        with reading(path), zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if m.filename in wanted]
+            if (total := sum(m.file_size for m in members)) > LIMIT_BYTES:
+                raise Refused(f"{path.name} unpacks to {total:,} bytes, more than the {LIMIT_BYTES:,} that are read. Use a smaller data set.")
+            arrays: dict[str, _Array] = {}
+            for member in members:
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise Refused(f"{path.name} is compressed in a way that NumPy does not write. Write it with numpy.savez_compressed.")
+                with archive.open(member) as file:
+                    arrays[member.filename.removesuffix(".npy")] = _array(file, f"{path.name}: {member.filename}", member.file_size)
+            return arrays or _empty(path, archive)
+    except Refused:
+        raise
+    except _MALFORMED as error:
+        why = short(str(error) or type(error).__name__)
+        raise Refused(f"{path.name} cannot be read as .npz ({why}). Write it with numpy.savez({path.name!r}, x=…, y=…).") from error
+
+
+def _empty(path: Path, archive: zipfile.ZipFile) -> dict[str, _Array]:
+    names = [n.removesuffix(".npy") for n in archive.namelist()]
+    raise Refused(f"{path.name} holds {listed(names) or 'nothing'}. Wanted is {WANTED}.")
+
+
+def _array(file: IO[bytes], name: str, size: int) -> _Array:
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise Refused(f"{name} is of .npy version {version}, and 1.0 and 2.0 are read. Write it with numpy.savez.")
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = cast("tuple[tuple[int, ...], bool, np.dtype[np.generic]]", header(file))
+    if dtype.hasobject:
+        raise Refused(f"{name} holds Python objects, and reading those could run code. Save plain numbers.")
+    if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != size - file.tell():
+        raise Refused(f"{name} says that it is {dtype} {shape}, which is not the size of what is stored. Write the file again.")
+    if prod(shape) * 4 > LIMIT_BYTES:  # four bytes each, once they are float32
+        raise Refused(f"{name} has {prod(shape):,} numbers, more than are read. Use a smaller data set.")
+    flat = np.frombuffer(file.read(), dtype=dtype)
+    return flat.reshape(shape, order="F" if fortran else "C")

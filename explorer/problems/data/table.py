@@ -1,0 +1,180 @@
+"""A table: a CSV, TSV or Parquet file with one row for each sample, for classification or regression.
+
+One column is the target, the others the inputs (n, d). Inputs must be numbers (or truth values); a column that is neither is named and refused, unless
+`columns` leaves it out. Nothing is filled in: a missing value is refused. Classes are the values that occur in the target, sorted; a regression's targets
+are left as they are, (n, 1).
+
+With `standardise` every input column becomes (x − mean) / standard deviation, over all rows of the file; a constant column becomes 0. The rows are
+split afterwards, so these two numbers of a column have seen the test rows (their inputs, never their targets). Where that matters, standardise the file
+yourself.
+
+CSV and TSV are UTF-8 with a header line. Parquet needs pyarrow, which comes with Streamlit.
+"""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from pandas.api import types
+
+from explorer.core.errors import Refused
+from explorer.core.files import listed, short
+from explorer.problems.data import LIMIT_BYTES, LIMIT_CLASSES, Dataset, reading, regular
+
+WANTED = "a .csv, .tsv or .parquet file"
+LIMIT_COLUMNS = 65536
+_HEADER_BYTES = 2**22
+
+# What pandas and pyarrow raise on damaged bytes. Wide, and therefore only around them.
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    LookupError,
+    RuntimeError,
+    EOFError,
+    ArithmeticError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    csv.Error,
+    pd.errors.ParserWarning,
+)
+
+
+def load(
+    path: Path | None,
+    *,
+    target: str = "",
+    task: Literal["classification", "regression"] = "classification",
+    columns: tuple[str, ...] = (),
+    standardise: bool = True,
+) -> Dataset:
+    """Name of the target's column, by default the last; what it is; names of the input columns, by default all others; the inputs standardised."""
+    path = regular(path, WANTED)
+    names = _names(path)
+    target = target or names[-1]
+    wanted = list(columns) or [n for n in names if n != target]
+    if unknown := [n for n in (target, *wanted) if n not in names]:
+        raise Refused(f"{path.name} has no column {short(unknown[0])!r}. It has: {listed(names)}.")
+    if target in wanted or len(set(wanted)) < len(wanted):
+        raise Refused(f"{path.name}: each input column is named once, and the target {short(target)!r} is none of them. Correct 'columns'.")
+    if not wanted:
+        raise Refused(f"{path.name} has no column beside its target {short(target)!r}. Give it inputs.")
+    table = _read(path, [*wanted, target])
+    if not len(table):
+        raise Refused(f"{path.name} has no rows below its names. Give it at least one.")
+    inputs = _numbers(table, wanted, path.name)
+    if standardise:
+        _standardise(inputs)
+    answers = cast("Any", table[target])
+    if missing := int(answers.isna().sum()):
+        raise Refused(f"{path.name}: the target {short(target)!r} is missing in {missing} of {len(answers)} rows. Take these rows out.")
+    with np.errstate(over="ignore"):  # what is beyond float32 is refused by Dataset
+        x = torch.from_numpy(inputs.astype(np.float32))
+    if task == "regression":
+        with np.errstate(over="ignore"):
+            y = _numbers(table, [target], path.name).astype(np.float32)
+        return Dataset(x, torch.from_numpy(y), ())
+    whole = types.is_float_dtype(answers.dtype)
+    if whole and not ((answers == answers.round()) & np.isfinite(answers)).all():
+        raise Refused(
+            f"{path.name}: the target {short(target)!r} holds numbers that are not whole, and classes are wanted. Choose task = 'regression'."
+        )
+    codes, found = cast("tuple[Any, Any]", pd.factorize(answers, sort=True))
+    if len(found) > min(LIMIT_CLASSES, max(20, len(answers) // 2)):
+        raise Refused(
+            f"{path.name}: the target {short(target)!r} has {len(found):,} values in {len(answers):,} rows, too many for classes. Name another."
+        )
+    classes = tuple(str(int(v)) if whole else str(v) for v in found)
+    return Dataset(x, torch.from_numpy(np.asarray(codes, dtype=np.int64)), classes)
+
+
+def _numbers(table: pd.DataFrame, columns: list[str], name: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """(n, d) float64; Refused when a column holds anything else, or nothing in some row."""
+    for column in columns:
+        values = cast("Any", table[column])
+        kind = values.dtype
+        if not (types.is_numeric_dtype(kind) or types.is_bool_dtype(kind)) or types.is_complex_dtype(kind):
+            raise Refused(f"{name}: the column {short(column)!r} holds no numbers ({kind}). Leave it out by naming the others in 'columns'.")
+        if missing := int(values.isna().sum()):
+            raise Refused(
+                f"{name}: the column {short(column)!r} is empty or no number in {missing} of {len(table)} rows. Take out these rows, or it."
+            )
+    return cast("Any", table[columns]).to_numpy(dtype=np.float64, copy=True)
+
+
+def _standardise(inputs: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
+    """In place. What is too large to be squared becomes NaN, which Dataset refuses; a constant column is told by its values, not by a rounded variance."""
+    constant = (inputs == inputs[0]).all(axis=0) & np.isfinite(inputs[0])
+    with np.errstate(all="ignore"):
+        inputs -= inputs.mean(axis=0)
+        spread = inputs.std(axis=0)
+        inputs /= np.where(np.isfinite(spread), spread, np.nan)
+    inputs[:, constant] = 0.0
+
+
+def _separator(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def _names(path: Path) -> list[str]:
+    """The names of all columns, from the header alone."""
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".tsv", ".parquet"):
+        raise Refused(f"{path.name} does not end in .csv, .tsv or .parquet. Convert it to one of them.")
+    with reading(path):
+        if (size := path.stat().st_size) > LIMIT_BYTES // 16:  # an empty cell is one byte in the file, and eight or more in memory
+            raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that are read. Use fewer rows.")
+        with path.open("rb") as file:
+            start = file.read(_HEADER_BYTES)
+    try:
+        if suffix == ".parquet":
+            names = _parquet_names(path)
+        else:
+            line = start.decode("utf-8-sig", "replace").splitlines()[:1]
+            names = next(csv.reader(line, delimiter=_separator(path)), [])
+    except Refused:
+        raise
+    except _MALFORMED as error:
+        raise Refused(f"{path.name} cannot be read as a table ({short(str(error))}). Save it again.") from error
+    if not names or len(names) > LIMIT_COLUMNS or len(set(names)) < len(names) or "" in names:
+        raise Refused(
+            f"{path.name} has {len(names):,} columns in its first line; each needs a name of its own, and at most {LIMIT_COLUMNS:,} are read."
+        )
+    return names
+
+
+def _parquet_names(path: Path) -> list[str]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise Refused("Parquet is read by pyarrow, which is not installed: pip install pyarrow.") from error
+    with parquet.ParquetFile(path) as file:
+        says = file.metadata
+        unpacked = sum(says.row_group(i).total_byte_size for i in range(says.num_row_groups))
+        if max(unpacked, says.num_rows * says.num_columns * 8) > LIMIT_BYTES:
+            raise Refused(f"{path.name} unpacks to {says.num_rows:,} rows of {says.num_columns:,} columns, more than are read. Use fewer rows.")
+        return [n for n in cast("list[str]", file.schema_arrow.names) if not n.startswith("__index_level_")]  # row numbers that pandas adds
+
+
+def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+    with reading(path), path.open("rb") as file:  # a file and no path: pandas would also take an address, or unpack by the ending
+        try:
+            if path.suffix.lower() == ".parquet":
+                from pyarrow import parquet
+
+                return cast("pd.DataFrame", cast("Any", parquet.read_table(file, columns=columns)).to_pandas(ignore_metadata=True))
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than names: it would drop them
+                table = pd.read_csv(file, sep=_separator(path), index_col=False, low_memory=False, encoding="utf-8-sig")
+        except _MALFORMED as error:
+            raise Refused(f"{path.name} cannot be read as a table ({short(str(error))}). Save it again.") from error
+    if lost := [n for n in columns if n not in table.columns]:
+        raise Refused(f"{path.name} has a first line that is read in two ways ({short(lost[0])!r}). Quote its names.")
+    return table

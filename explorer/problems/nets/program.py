@@ -1,0 +1,83 @@
+"""A network as a program that torch.export saved (.pt2). Only where the program was started with leave to run that file.
+
+    [network]
+    name = "program"
+    file = "net.pt2"   # relative to the folder of problem.toml
+
+Made by `torch.export.save(torch.export.export(net.eval(), (inputs,), dynamic_shapes=({0: torch.export.Dim("n")},)), "net.pt2")`: in eval mode, for
+any number of samples, one tensor in and one out. The names of its state dict are those of the network that was exported.
+
+Loading a .pt2 can run code that is hidden in it, and one may come from anyone: so whoever starts the program must name its path with `--trust`
+(explorer.core.trust). A problem holds the SHA-256 of the file and not its path; the trusted files are compared with that, and the bytes that were compared
+are the ones that are loaded.
+
+Pitfalls: batch norm is refused, because a program cannot measure its statistics anew, as every point between two models needs. Layers can neither be
+told apart nor tapped, so what works on activations finds nothing. Initial weights are those in the file, whatever the seed. Use `factory` where you can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from explorer.core import trust
+from explorer.core.errors import Refused
+from explorer.core.files import short, system
+
+_HASHED = "sha256:"
+
+
+def build(*, file: str = "") -> nn.Module:
+    """The exported program; in a problem, the SHA-256 of its content."""
+    if not file.startswith(_HASHED):
+        raise Refused(f"The network program is a .pt2 file, and {file!r} has not been read. Read the problem.toml that names it.")
+    for name in sorted(n for n in trust.given if n.endswith(".pt2")):
+        path = Path(name).expanduser()
+        with system(path, "read"):
+            content = path.read_bytes() if path.is_file() else b""
+        if _digest(content) == file:
+            return _loaded(content, path.name)
+    raise Refused(
+        f"A .pt2 file can run anything, and this program was started without leave to load the one of this problem ({file[:15]}…)."
+        f" If you trust it, start with --trust /its/path.pt2."
+    )
+
+
+def settle(options: Mapping[str, object], folder: Path) -> dict[str, str]:
+    """The options as the problem holds them: the hash of the file in place of its name. Nothing of the file is loaded."""
+    name = str(options.get("file", ""))
+    if name.startswith(_HASHED):
+        return {"file": name}
+    path = folder / name
+    with system(path, "read"):
+        if path.suffix != ".pt2" or not path.is_file():
+            raise Refused(f"There is no .pt2 file {name!r} in {folder}. Name one that torch.export.save wrote, relative to problem.toml.")
+        with path.open("rb") as opened:
+            return {"file": _HASHED + hashlib.file_digest(opened, "sha256").hexdigest()}
+
+
+def _digest(content: bytes) -> str:
+    return _HASHED + hashlib.sha256(content).hexdigest()
+
+
+def _loaded(content: bytes, name: str) -> nn.Module:
+    try:
+        with torch.device("cpu"):  # where a network is built to learn its shapes alone, this one is too: its weights cannot be left out
+            network = cast("Any", torch.export.load(io.BytesIO(content))).module()
+    except Exception as error:  # whatever another version of torch, or a damaged file, makes of it
+        raise Refused(
+            f"{name} cannot be loaded by torch {torch.__version__} ({type(error).__name__}: {short(str(error))}). Export it again."
+        ) from error
+    if any(n.rpartition(".")[2] in ("running_mean", "running_var") for n, _ in network.named_buffers()):
+        raise Refused(f"{name} has batch norm, whose statistics a program cannot measure anew between two models. Use the network 'factory'.")
+    if any("dropout" in str(node.target) and True in node.args for node in network.graph.nodes):
+        raise Refused(f"{name} was exported in train mode: its dropout is on. Call eval() before the export.")
+    for mode in ("train", "eval"):  # the program's own ones raise; those of any module change nothing here
+        vars(network).pop(mode, None)
+    return cast("nn.Module", network)

@@ -1,0 +1,234 @@
+"""Problem: a network, its data, a loss and fixed splits (explorer.problems.problem_toml reads them from a folder).
+
+The splits are cut from one random order of all samples, drawn from `seed` alone, so they are the same in every process and
+for every checkpoint. Each keeps that order: its first k samples are a fair draw of k. Where the source brings a test set,
+that is the test split, and `val` is a share of the rest.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TypeAlias, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from explorer.core import locations, registry
+from explorer.core.allowed_folders import admit
+from explorer.core.errors import Refused
+from explorer.core.files import short
+from explorer.core.spec import Method, ProblemSpec, SplitName
+from explorer.problems.data import Dataset, fingerprint
+from explorer.problems.nets import shapes_of
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one split in its fixed order: inputs (n, …), targets (n,), (n, L) or (n, d), as in Dataset; (n, 0) under a loss that takes none."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+class Problem:
+    """A ProblemSpec brought to life. Making one costs nothing: data are opened at first use, once per process."""
+
+    def __init__(self, spec: ProblemSpec) -> None:
+        self.spec = spec
+        if spec.code and spec.code != registry.named_code(spec.network.name, spec.data.name, spec.loss):
+            raise Refused(
+                f"The problem {spec.name} runs code that was named on the command line, and this program has not been given it, or another version of it."
+                " Start with --plugin, and read the problem again; a worker that runs already goes on with what it was started with."
+            )
+
+    def network(self, *, seed: int = 0) -> nn.Module:
+        """A fresh network in eval mode, float32, on the CPU, its initial weights drawn from the seed alone."""
+        build = _builder(self.spec.network)
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.default_generator.manual_seed(seed)
+            return build().float().eval()
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the network's state dict, without building it in memory."""
+        return dict(_shapes(self.spec.network))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, or the symbols of a language model; empty for a regression."""
+        return _data(_source(self.spec)).classes
+
+    def split(self, name: SplitName) -> Batch:
+        """The samples of a split. Refused when it is empty, or when network, data and loss do not fit together."""
+        _fits(_essence(self.spec))
+        dataset = _data(_source(self.spec))
+        rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test)[name]
+        if not len(rows):
+            raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. Give it a larger share under [split] in problem.toml.")
+        targets = torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows]
+        return Batch(dataset.inputs[rows], targets)
+
+    @cached_property  # asked for at every chunk of samples
+    def against_reference(self) -> bool:
+        """Whether the loss compares with the outputs of a reference model, and not with targets."""
+        return registry.targets_of(self.spec.loss) == "reference"
+
+    @cached_property  # likewise
+    def classifies(self) -> bool:
+        """Whether the outputs are logits of classes, so that there is a right and a wrong."""
+        return registry.classifies(self.spec.loss)
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(n, m) loss of each item, in float32 at least: m = 1 for classification and regression, L for language models.
+
+        Under a loss that compares with a reference model the targets are its outputs; Refused when those of the data are given.
+        """
+        if self.against_reference and targets.shape != outputs.shape:
+            raise Refused(
+                f"This needs targets, and the loss {self.spec.loss} has none: it compares with a reference model. Choose what needs inputs"
+                " alone, or another loss."
+            )
+        outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
+        return _loss(self.spec.loss)(outputs, targets)
+
+    def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(n, m) whether the largest output is not the target's; all False where outputs are numbers, and right and wrong have no meaning."""
+        if (own := _wrong(self.spec.loss)) is not None:
+            return own(outputs, targets)
+        if not self.classifies:
+            return torch.zeros(len(targets), 1, dtype=torch.bool, device=targets.device)
+        return (outputs.argmax(dim=-1) != targets).reshape(len(targets), -1)
+
+
+# --- what is kept for the life of the process, under just what decides it ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Source:
+    data: Method
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Essence:
+    network: Method
+    source: _Source
+    loss: str
+
+
+def _source(spec: ProblemSpec) -> _Source:
+    return _Source(spec.data, spec.path, spec.digest)
+
+
+def _essence(spec: ProblemSpec) -> _Essence:
+    return _Essence(spec.network, _source(spec), spec.loss)
+
+
+_Compare: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+
+
+@lru_cache(maxsize=64)
+def _loss(name: str) -> _Compare:
+    return cast("_Compare", registry.find("loss", name))
+
+
+@lru_cache(maxsize=64)
+def _wrong(name: str) -> _Compare | None:
+    return cast("_Compare | None", getattr(sys.modules[_loss(name).__module__], "wrong", None))
+
+
+def _builder(network: Method) -> Callable[[], nn.Module]:
+    build = cast("Callable[..., nn.Module]", registry.find("nets", network.name))
+    return lambda: build(**network.kwargs())
+
+
+@lru_cache(maxsize=64)
+def _shapes(network: Method) -> Mapping[str, tuple[int, ...]]:
+    return shapes_of(_builder(network))
+
+
+def _data(source: _Source) -> Dataset:
+    if source.path:
+        admit(locations.expand(source.path))  # here too: somebody who may read it may have had it opened before
+    return _dataset(source)
+
+
+@lru_cache(maxsize=8)
+def _dataset(source: _Source) -> Dataset:
+    load = cast("Callable[..., Dataset]", registry.find("data", source.data.name))
+    path = locations.expand(source.path) if source.path else None
+    if path is not None and source.digest and fingerprint(path) != source.digest:
+        raise Refused(f"{path} has changed since this problem was read. Read its problem.toml again: with other data it is another problem.")
+    return load(path, **source.data.kwargs())
+
+
+@lru_cache(maxsize=64)
+def _rows(val: float, test: float, seed: int, n: int, fixed: int | None) -> dict[SplitName, Tensor]:
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n if fixed is None else fixed)
+    cut_test = round(test * n) if fixed is None else 0
+    cut_val = cut_test + round(val * len(order))
+    held = order[:cut_test] if fixed is None else fixed + rng.permutation(n - fixed)
+    rows: dict[SplitName, np.ndarray[tuple[int], np.dtype[np.int64]]] = {"test": held, "val": order[cut_test:cut_val], "train": order[cut_val:]}
+    return {name: torch.from_numpy(r.astype(np.int64)) for name, r in rows.items()}
+
+
+@lru_cache(maxsize=64)
+def _fits(essence: _Essence) -> None:
+    """Refused, in a sentence, unless the network takes the data's inputs and gives what the loss compares with its targets."""
+    dataset, options = _data(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
+    name = f"{essence.network.name} with {options}" if options else essence.network.name
+    inputs, targets = dataset.inputs[:1], dataset.targets[:1]
+    regression = dataset.sort == "numbers"
+    wanted = "classes" if essence.loss == "divergence" and regression else registry.targets_of(essence.loss)
+    if wanted not in (dataset.sort, "reference"):
+        fitting = [
+            n for n in registry.names("loss") if registry.targets_of(n) in (dataset.sort, "reference") and registry.classifies(n) != regression
+        ]
+        raise Refused(f"The loss {essence.loss} wants {_TARGETS[wanted]}, and these data have {_TARGETS[dataset.sort]}. Use {' or '.join(fitting)}.")
+    network = Problem(ProblemSpec(essence.network, essence.source.data)).network()
+    try:
+        with torch.inference_mode():
+            outputs: object = network(inputs)
+    except Exception as error:  # whatever somebody's network raises at inputs that are not its own
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+        raise Refused(f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {said}") from error
+    if not isinstance(outputs, Tensor):
+        raise Refused(f"The network {name} answers with a {type(outputs).__name__}, and one tensor is wanted.")
+    shape = tuple(outputs.shape)
+    if wanted in ("classes", "masked") and shape != (wanted_shape := (*targets.shape, len(dataset.classes))):
+        raise Refused(
+            f"The network {name} gives {_each(shape)} for each sample; the data have {len(dataset.classes)} classes and so want {_each(wanted_shape)}."
+            " Change the network's options."
+        )
+    if essence.loss == "mse" and shape != tuple(targets.shape):
+        raise Refused(
+            f"The network {name} gives {_each(shape)} for each sample; the targets of the data are {_each(tuple(targets.shape))}."
+            " Change the network's options."
+        )
+    if len(shape) < 2:
+        raise Refused(f"The network {name} gives a tensor {shape} for one sample, and (n, …) is wanted. Change it.")
+    try:
+        items = cast("object", _loss(essence.loss)(outputs, outputs if wanted == "reference" else targets))
+    except Exception as error:  # whatever somebody's loss raises
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+        raise Refused(f"The loss {essence.loss} does not take the outputs {_each(shape)} of {name}: {said}") from error
+    if not isinstance(items, Tensor) or items.dim() != 2 or len(items) != 1:
+        came = f"a tensor {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(items).__name__}"
+        raise Refused(f"The loss {essence.loss} gives {came} for one sample, and (n, m) is wanted: the loss of each item of each sample.")
+
+
+_TARGETS = {
+    "classes": "numbers of classes",
+    "numbers": "real numbers as targets",
+    "masked": "masked tokens",
+    "none": "no targets",
+}
+
+
+def _each(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape[1:])) or "a single number"

@@ -1,0 +1,70 @@
+"""Which places of a picture on some of the samples may be its lowest or its highest, and the wish for all samples there.
+
+The extremes of a picture are chosen among many values, each as sure as its samples make it. Places are compared sample by sample: one whose difference
+from the extreme has a 95 % interval with 0 in it is not told apart from it. Where a picture has a deep valley these are few, and only they need more
+samples. The interval is each place's own, not one of all places at once. Plain numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.core import registry
+from explorer.core.points import Points, missing, rounded
+from explorer.core.spec import Field, Run
+from explorer.stats.bootstrap import band
+from explorer.stats.metrics import column
+from explorer.stats.preview_confirmation import is_preview
+
+MOST = 16  # places at either end, those nearest to it
+FAR = 4.0  # standard errors: a difference of more has no interval with 0 in it
+
+
+def undecided(sums: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Points with one metric → (≤ MOST,) those that may be the lowest, the lowest itself first, and (≤ MOST,) those that may be the highest."""
+    means = sums.means()[:, 0]
+    if not np.isfinite(means).any():
+        none = np.empty(0, np.intp)
+        return none, none
+    means = np.where(np.isfinite(means), means, np.nan)
+    return _near(sums, int(np.nanargmin(means)), 1.0), _near(sums, int(np.nanargmax(means)), -1.0)
+
+
+def deciding(field: Field, points: Points, metric: str) -> Run | None:
+    """The run that measures them on all samples of the split. None where all were used, and of a preview, which is confirmed otherwise (explorer.stats.preview_confirmation)."""
+    if not field.samples or is_preview(field) or not len(points):
+        return None
+    places = points.coords[np.concatenate(undecided(column(points, field.metrics, metric)))]
+    if not len(places):
+        return None
+    at = np.unique(rounded(places), axis=0)
+    return Run(on_all(field), registry.method("sample", "given", {"at": tuple(float(c) for c in at.ravel())}))
+
+
+def on_all(field: Field) -> Field:
+    """The same field on all samples of its split."""
+    return replace(field, samples=0)
+
+
+def decided(run: Run, points: Points) -> Points | None:
+    """The points of such a run, out of those of its field; None while one is missing."""
+    places = rounded(np.reshape(np.array(run.sampler["at"], dtype=np.float64), (-1, registry.dimension(run.field))))
+    if not len(points) or len(missing(places, points.coords)):
+        return None
+    wanted = {row.tobytes() for row in places}
+    rows = [i for i, row in enumerate(rounded(points.coords)) if row.tobytes() in wanted]
+    return replace(points, coords=points.coords[rows], values=points.values[rows])
+
+
+def _near(sums: Points, extreme: int, sign: float) -> NDArray[np.intp]:
+    with np.errstate(invalid="ignore"):  # a place that diverged differs by no number, and is no candidate
+        apart = replace(sums, values=sign * (sums.values - sums.values[[extreme]]))
+        mean, blocks = apart.means()[:, 0], len(sums.counts)
+        spread = (apart.values[:, 0] - mean[:, None] * sums.counts).std(axis=1) * np.sqrt(blocks) / sums.counts.sum()
+        maybe = np.flatnonzero(mean <= FAR * spread)  # resampling takes long, and most places are far from it
+        low, _ = band(replace(apart, coords=apart.coords[maybe], values=apart.values[maybe]))
+    close = maybe[low <= 0]
+    return close[np.argsort(mean[close], kind="stable")][:MOST]

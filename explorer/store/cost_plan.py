@@ -1,0 +1,103 @@
+"""What runs will take, said before they start: points, time, memory, bytes read, the device; and beside it what it took.
+
+Pure arithmetic, no guess beyond it: the time comes from points that were measured before, of the same problem, and is left open where there are none. A
+point reads every corner that it mixes (`read`), and multiplies every parameter with every sample (or token) at least once, twice with the addition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from explorer.core.spec import Spec
+from explorer.store.job_status import duration
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is known of each corner before it is loaded. parameters: numbers; bytes: on its disk."""
+
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Plan(Spec):
+    """points: still to be measured, `at_most` where a sampler decides on the way. seconds: None where nothing comparable was measured. read: bytes of the
+    corners, in all. memory: bytes at the most, besides what the samples take. device: who will do it; empty while there is nobody. first: what must be made
+    before the first point, in a time that is not foreseen."""
+
+    points: int
+    samples: int
+    seconds: float | None
+    read: int
+    memory: int
+    streamed: bool
+    at_most: bool = False
+    device: str = ""
+    first: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """For the person at the screen."""
+        time = "time not known yet" if self.seconds is None else f"{'at most ' if self.at_most else ''}about {duration(self.seconds)}"
+        how = "streamed from the disk" if self.streamed else "in memory"
+        most = "up to " if self.at_most else ""
+        said = [
+            f"{most}{self.points:,} point{'s' if self.points != 1 else ''} on {self.samples:,} samples",
+            time + (f", after {', '.join(self.first)}" if self.first else ""),
+            f"{size(self.memory)} for the models, {how}",
+            f"{size(self.read)} of weights mixed",
+        ]
+        return " · ".join([*said, f"on {self.device}"] if self.device else said)
+
+
+@dataclass(frozen=True)
+class Took(Spec):
+    """What it came to. seconds: of computing, over all workers. memory: the most that the worker held, where the system says."""
+
+    points: int
+    seconds: float
+    memory: int
+
+    def __str__(self) -> str:
+        """For the person at the screen."""
+        held = f" · the worker held {size(self.memory)} at the most, everything included" if self.memory else ""
+        return f"{self.points:,} points · {duration(self.seconds)} of computing{held}"
+
+
+def planned(corners: tuple[Model, ...], *, points: int, samples: int, pace: tuple[float, float] | None, free: int | None) -> Plan:
+    """The plan of a run.
+
+    pace: (seconds of a point, on so many samples) of earlier points; the time is taken to grow with the samples. free: bytes of memory; where the corners
+    would take more than half of them they are streamed.
+    """
+    one = max((4 * c.parameters for c in corners), default=0)
+    held = sum(c.bytes for c in corners)
+    streamed = free is not None and held > free // 2
+    seconds = None if pace is None else points * pace[0] * (samples / pace[1] if pace[1] else 1.0)
+    return Plan(points, samples, seconds, points * held, one + (max((c.bytes for c in corners), default=0) if streamed else held), streamed)
+
+
+def together(plans: Sequence[Plan]) -> Plan:
+    """One plan for runs that are done one after the other, at least one."""
+    times = [p.seconds for p in plans]
+    return Plan(
+        points=sum(p.points for p in plans),
+        samples=max(p.samples for p in plans),
+        seconds=None if None in times else sum(t for t in times if t is not None),
+        read=sum(p.read for p in plans),
+        memory=max(p.memory for p in plans),
+        streamed=any(p.streamed for p in plans),
+        at_most=any(p.at_most for p in plans),
+        device=plans[0].device,
+        first=tuple(dict.fromkeys(what for p in plans for what in p.first)),
+    )
+
+
+def size(count: float) -> str:
+    """Bytes as people say them."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -1,0 +1,111 @@
+"""What was found out about checkpoint files and fields: plain data between the worker that looked and the page that shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from explorer.core.points import Array
+from explorer.core.spec import Field, Json, Method, ProblemSpec, Spec
+
+
+@dataclass(frozen=True)
+class Quality(Spec):
+    """Mean loss and error of one model on one split, each as (value, low, high) with 95 % bootstrap bounds."""
+
+    split: str
+    samples: int
+    loss: tuple[float, float, float]
+    error: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Facts(Spec):
+    """One checkpoint file. `error` is the sentence for which it was refused; `problem` is None when no known one fits, `why` says how it was told.
+
+    `network`: of what none fits, a network that has just these tensors, where one is known; files it names are written in full.
+    """
+
+    path: str
+    name: str
+    error: str = ""
+    digest: str = ""
+    problem: ProblemSpec | None = None
+    why: str = ""
+    parameters: int = 0
+    tensors: int = 0
+    dtype: str = ""
+    notes: tuple[str, ...] = ()
+    quality: tuple[Quality, ...] = ()
+    network: Method | None = None
+
+    def on(self, split: str) -> Quality | None:
+        """The quality on a split, where it was measured."""
+        return next((q for q in self.quality if q.split == split), None)
+
+
+@dataclass(frozen=True)
+class Seen(Spec):
+    """All checkpoints at a path. `group`: which of them fit the first recognised problem; `gram`: inner products among these, (G, G)."""
+
+    files: tuple[Facts, ...]
+    group: tuple[int, ...] = ()
+    gram: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Made(Spec):
+    """What fusing a model took: without loading its ingredients and without measuring its batch norm anew.
+
+    memory: bytes beyond the ingredients, None where the system does not tell. counters: names of integer tensors, which are the first model's;
+    `differ`: those of them in which the ingredients are not alike. `told`: what the method had to say of the model, a sentence each.
+    """
+
+    seconds: float
+    memory: int | None
+    device: str
+    threads: int
+    counters: tuple[str, ...] = ()
+    differ: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FieldFacts:
+    """What is known of a field once its corners are loaded: the shape of a value, the corners' Gram matrix, and more."""
+
+    field: Field
+    shape: tuple[int, ...]
+    counts: Array
+    gram: Array
+    facts: dict[str, Json]
+
+    def distances(self) -> Array:
+        """(C, C) Euclidean distances between the corners in weight space."""
+        square = np.diag(self.gram)
+        return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * self.gram, 0.0))
+
+    def cosines(self) -> Array:
+        """(C, C) cosines between the corners as vectors from zero."""
+        norm = np.sqrt(np.diag(self.gram))
+        return self.gram / np.outer(norm, norm)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A worker that is alive: its device, what that calls itself, its memory in bytes as of the last heartbeat (0 where unknown), and the accelerators
+    of its machine."""
+
+    host: str
+    device: str
+    title: str
+    free: int
+    total: int
+    sees: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """For the person at the screen."""
+        name = self.title if self.title in ("", self.device) or ":" not in self.device else f"{self.title} ({self.device})"
+        room = f", {self.free / 2**30:.1f} of {self.total / 2**30:.0f} GiB free" if self.total else ""
+        return f"{name or self.device}{room}"

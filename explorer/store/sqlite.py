@@ -1,0 +1,100 @@
+"""A SQLite file that several threads and processes use at once: a connection a thread, whole transactions, a schema that grows.
+
+Whatever does not work out for want of room, rights or a sound file is said in a sentence.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from explorer.core.errors import Refused
+
+TROUBLE: Mapping[int, str] = {  # what SQLite says, by the low byte of its code, and what to do
+    sqlite3.SQLITE_FULL: "there is no room left on its disk. Free some; everything that was kept before is still there",
+    sqlite3.SQLITE_IOERR: "its disk does not take or give what it should. Look whether it is full or failing; what was kept before is still there",
+    sqlite3.SQLITE_READONLY: "it may not be written to. Change its rights, or choose another folder with LOSS_EXPLORER_HOME",
+    sqlite3.SQLITE_CANTOPEN: "its folder is missing or may not be written to. Change its rights, or choose another folder with LOSS_EXPLORER_HOME",
+    sqlite3.SQLITE_BUSY: "others have kept it busy for half a minute. Try again",
+    sqlite3.SQLITE_CORRUPT: "its file is damaged. Move it away and put a copy in its place; without one, a new store begins empty",
+    sqlite3.SQLITE_NOTADB: "its file is no store. Move it away and put a copy in its place; without one, a new store begins empty",
+}
+
+
+class Unavailable(Refused):
+    """The store cannot be read or written for now; nothing that was kept is lost, and nothing was half kept."""
+
+
+class Database:
+    """One file, brought to the newest of the schemas that `migrations` lead to, each a script of statements. Unavailable when it cannot be."""
+
+    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+        self.path = path
+        self._local = threading.local()
+        with self._write() as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version > len(migrations):
+                raise Unavailable(f"{self.path} was written by a newer explorer (schema {version}, known {len(migrations)}). Upgrade the explorer.")
+            for number, script in enumerate(migrations[version:], start=version + 1):
+                for statement in script.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {number}")
+
+    def close(self) -> None:
+        """Close this thread's connection; the file then holds everything. The store may go on being used."""
+        if (db := getattr(self._local, "db", None)) is not None:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.close()
+            self._local.db = None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if (db := getattr(self._local, "db", None)) is None:
+            with _told(self.path):
+                db = sqlite3.connect(self.path.absolute().as_uri(), uri=True, timeout=30.0, isolation_level=None, factory=_Connection)
+            db.file = self.path
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            self._local.db = db
+        return cast("sqlite3.Connection", db)
+
+    @contextmanager
+    def _write(self) -> Generator[sqlite3.Connection, None, None]:
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:  # SQLite has rolled back itself when the disk is full
+                db.execute("ROLLBACK")
+            raise
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose statements say in a sentence what is wrong with the file."""
+
+    file = Path()
+
+    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> sqlite3.Cursor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        with _told(self.file):
+            return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        with _told(self.file):
+            return super().executemany(sql, parameters)
+
+
+@contextmanager
+def _told(path: Path) -> Generator[None, None, None]:
+    """What SQLite says about the file, as Unavailable; a mistake in a statement stays what it is."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if (trouble := TROUBLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)) is None:
+            raise
+        raise Unavailable(f"The store {path} is not available: {trouble} ({error}).") from error

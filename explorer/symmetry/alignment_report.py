@@ -1,0 +1,119 @@
+"""What became of several models in an alignment: plain arrays between the worker that aligned and the page that shows.
+
+A file beside the aligned checkpoints: one .npz, read without pickle.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from explorer.core.errors import Refused
+from explorer.core.points import Array
+
+
+@dataclass(frozen=True)
+class UnitGroup:
+    """A group of interchangeable units: its size, the group it lies within, and the tensors it stands in."""
+
+    name: str
+    size: int
+    within: str = ""
+    tensors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One parameter: its cosine with the reference's before and after, for each model."""
+
+    tensor: str
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """An alignment of N models.
+
+    maps[i][group]: what became of model i's units: (n,) or (outer, n) whole numbers, the old place of the unit now at each place; or
+    (n of the first model, n of this model) shares, with the outer units in front where there are some. similarity[i][group]: (n, n) cosine between the unit at each place of the reference (row) and each
+    unit of model i before the alignment (column), all other groups as they ended; only of groups small enough to draw.
+    distances: (N, N) between the models as vectors, before and after. `movable`: share of the parameters that some permutation moves.
+    """
+
+    names: tuple[str, ...]
+    method: str
+    exact: bool
+    objective: str
+    trace: tuple[tuple[float, ...], ...]
+    notes: tuple[str, ...]
+    seconds: float
+    movable: float
+    unknown: tuple[str, ...]
+    warnings: tuple[str, ...]
+    groups: tuple[UnitGroup, ...]
+    layers: tuple[Layer, ...]
+    before: Array
+    after: Array
+    maps: tuple[dict[str, Array], ...]
+    similarity: tuple[dict[str, Array], ...]
+
+    def straight(self, model: int) -> bool:
+        """Whether a straight line leads from the reference to this model as it was: not when it was transported from other widths."""
+        return all(np.issubdtype(p.dtype, np.integer) or p.shape[-2] == p.shape[-1] for p in self.maps[model].values())
+
+    def moved(self, model: int, group: str) -> float:
+        """Share of a group's units that stand elsewhere than before; for a transport, the share of weight that comes from elsewhere."""
+        p = self.maps[model][group]
+        if not np.issubdtype(p.dtype, np.integer):
+            rows = p.sum(axis=-1, keepdims=True)
+            shares = p / np.where(rows > 0, rows, 1)
+            return float(1 - np.diagonal(shares, axis1=-2, axis2=-1).mean()) if p.shape[-2] == p.shape[-1] else 1.0
+        return float((p != np.arange(p.shape[-1])).mean())
+
+    def write(self, path: Path) -> None:
+        """Keep it as a file; a reader never sees half of one."""
+        plain = {k: v for k, v in asdict(self).items() if k not in ("before", "after", "maps", "similarity")}
+        arrays = {"before": self.before, "after": self.after}
+        for kind, models in (("maps", self.maps), ("similarity", self.similarity)):
+            arrays |= {f"{kind}/{i}/{group}": a for i, groups in enumerate(models) for group, a in groups.items()}
+        part = path.with_suffix(".part.npz")
+        np.savez_compressed(part, plain=np.array(json.dumps(plain)), **arrays)  # pyright: ignore[reportArgumentType]  (its stub takes the flag by name)
+        part.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Matched:
+        """The inverse of write. Refused when the file is missing or not one of these."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                plain = json.loads(str(file["plain"]))
+                count = len(plain["names"])
+
+                def grouped(kind: str) -> tuple[dict[str, Array], ...]:
+                    starts = [f"{kind}/{i}/" for i in range(count)]
+                    return tuple({k.removeprefix(start): file[k] for k in file.files if k.startswith(start)} for start in starts)
+
+                return cls(
+                    names=tuple(plain["names"]),
+                    method=plain["method"],
+                    exact=plain["exact"],
+                    objective=plain["objective"],
+                    trace=tuple(map(tuple, plain["trace"])),
+                    notes=tuple(plain["notes"]),
+                    seconds=plain["seconds"],
+                    movable=plain["movable"],
+                    unknown=tuple(plain["unknown"]),
+                    warnings=tuple(plain["warnings"]),
+                    groups=tuple(UnitGroup(g["name"], g["size"], g["within"], tuple(g["tensors"])) for g in plain["groups"]),
+                    layers=tuple(Layer(x["tensor"], tuple(x["before"]), tuple(x["after"])) for x in plain["layers"]),
+                    before=file["before"],
+                    after=file["after"],
+                    maps=grouped("maps"),
+                    similarity=grouped("similarity"),
+                )
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise Refused(f"{path.name} holds no alignment that can be read ({type(error).__name__}). Align the models again.") from error

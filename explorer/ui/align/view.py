@@ -1,0 +1,310 @@
+"""An alignment as it is being made, and what came of it: the barrier before and after, and what became of every unit."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.core import locations, significant_digits
+from explorer.core.errors import Refused
+from explorer.core.points import Points
+from explorer.core.spec import Run
+from explorer.figures import curve as curve_figure
+from explorer.figures import line, units
+from explorer.figures.curve import Curve
+from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
+from explorer.store.job_status import Status
+from explorer.store.run_store import RunStore
+from explorer.symmetry.alignment_report import Matched
+from explorer.ui.align.details import details
+from explorer.ui.align.form import Comparison
+from explorer.ui.charts.curve import curve
+from explorer.ui.frame import query_state, shell, status_badge
+from explorer.ui.frame.polling import live
+from explorer.ui.widgets import python_source
+from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.download import download
+from explorer.ui.widgets.missing_barrier import no_barrier
+from explorer.ui.widgets.model_picker import key_of
+
+POLL_S = 0.5
+
+
+def want(comparison: Comparison) -> str:
+    """Wish for all of a comparison's lines; the id under which it is found again."""
+    for run in comparison.runs(shell.store()):
+        shell.want(run)
+    return comparison.after(1).id
+
+
+def begin(comparison: Comparison) -> None:
+    """Wish for what a first visit shows, where nobody has yet, to be done when nothing else is to do."""
+    for run in comparison.runs(shell.store()):
+        if shell.store().status(run.id) is None:
+            shell.want(run, idle=True)
+
+
+def show(store: RunStore, comparison: Comparison) -> None:
+    """Everything about one alignment; while it is being worked on, the page looks again every half second."""
+    names = [m.name or m.id for m in comparison.models]
+    first, second, third = st.columns([2, 2, 4], vertical_alignment="center")
+    with third:
+        i = 1
+        if len(names) > 2:
+            picked = st.segmented_control(
+                "Model", list(range(1, len(names))), default=1, format_func=names.__getitem__, key="align-model", label_visibility="collapsed"
+            )
+            i = picked or 1
+    with first:
+        metric = (
+            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
+            or "loss"
+        )
+    with second:
+        log = st.toggle("Logarithmic", key="log", bind="query-params")
+    active = _active(_statuses(store, comparison))
+    live(_live, every=POLL_S, busy=active)(store, comparison, i, metric, log, active)
+    path = locations.matched_at(comparison.aligned[0], locations.home())
+    if not path.is_file():
+        if not active and not any(s.state == "failed" for s in _statuses(store, comparison)):
+            _again(store, comparison)
+        return
+    try:
+        found = Matched.read(path)
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return
+    _actions(store, comparison, i, metric, log)
+    details(comparison, found, i, program(comparison))
+
+
+def _statuses(store: RunStore, comparison: Comparison) -> list[Status]:
+    return [s for s in map(store.status, (r.id for r in comparison.runs(store))) if s is not None]
+
+
+def _active(statuses: list[Status]) -> bool:
+    return any(s.active for s in statuses)
+
+
+def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: bool, was_active: bool) -> None:
+    statuses = _statuses(store, comparison)
+    active = _active(statuses)
+    before, after = comparison.before(i), comparison.after(i)
+    measured, _ = store.points(before.field.id)
+    matched, _ = store.points(after.field.id)
+    _progress(store, comparison, statuses)
+    title = comparison.method.name.replace("_", " ")
+    samples = max((int(points.counts.sum()) for points in (measured, matched) if len(points)), default=0)
+    curves = _curves(store, comparison, i, metric)
+    names = [m.name or m.id for m in comparison.models]
+    left, right = st.columns([5, 3], gap="large")
+    with left:
+        t = curve(
+            curves,
+            key=f"align-{after.id}",
+            x_title=f"t   (0 = {names[0]}, 1 = {names[i]})",
+            y_title=line.y_title(after.field, metric),
+            x_range=(0.0, 1.0),
+            pick=None,
+            height=380,
+            log=log,
+            caption=f"{len(measured)} points before and {len(matched)} after · {samples:,} {after.field.split} samples · 95 % bands",
+            does="inspect the model at a point",
+            alt=f"{metric} along the straight line before and after {title}.",
+        )
+    if t is not None and not active:
+        st.session_state.pop(f"align-{after.id}", None)
+        shell.go("interpolate", run=after.id, t=f"{t:g}")
+    with right:
+        if len(curves) > 1 and (active or (len(measured) and len(matched))):
+            _numbers(measured, matched, metric, after, names[i])
+        elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
+            st.metric("Barrier after", line.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])
+            st.markdown(line.explain(after.field, matched, metric))
+            st.caption(f"**{names[i]}** has other widths than **{names[0]}**: before the alignment no straight line leads from one to the other.")
+    if was_active != active:
+        st.rerun()
+    if active:
+        shell.tend()
+
+
+def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -> None:
+    for status in statuses:
+        if status.state == "failed":
+            st.error(status.error, icon=":material/error:")
+            return
+    running = next((s for s in statuses if s.state == "running"), next((s for s in statuses if s.active), None))
+    words, button = st.columns([5, 1], vertical_alignment="center")
+    if running is not None:
+        shares = [1.0 if s.state == "done" else min(s.done / s.total, 1.0) if s.total else 0.0 for s in statuses]
+        with words:
+            st.progress(sum(shares) / len(shares), text=status_badge.sentence(running))
+        with button:
+            st.button(
+                "Stop", icon=":material/stop:", on_click=shell.stop, args=tuple(s.id for s in statuses if s.active), key="align-stop", width="stretch"
+            )
+    elif any(s.state == "stopped" for s in statuses) or len(statuses) < len(comparison.runs(store)):
+        with words:
+            st.caption("Stopped. What was measured is kept." if statuses else "This was not computed here yet.")
+        with button:
+            st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(comparison,), key="align-resume", width="stretch")
+
+
+def _resume(comparison: Comparison) -> None:
+    want(comparison)
+
+
+def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) -> None:
+    index = run.field.metrics.index(metric)
+    first = barrier(before, index, name=metric) if len(before) else None
+    second = barrier(after, index, name=metric) if len(after) else None
+    if first is None or second is None:
+        no_barrier("Barrier after", before, after)
+        return
+    scale, unit = units.scale(metric), units.of_gap(run.field.problem, metric)
+    one, two = st.columns(2)
+    with one:
+        _metric(units.titled("Barrier before", unit), first.height, scale)
+    with two:
+        _metric(units.titled("Barrier after", unit), second.height, scale)
+    st.markdown(_words(before, after, metric, run))
+    moved = abs(first.ends[1] - second.ends[1]) > 1e-5 * max(1.0, abs(first.ends[1])) or abs(first.ends[0] - second.ends[0]) > 1e-5
+    if moved:
+        st.warning(
+            f"This method changes what the models compute: at the ends the {metric} was {scale * first.ends[0]:.4g} and {scale * first.ends[1]:.4g}{units.after(unit)},"
+            f" and is {scale * second.ends[0]:.4g} and {scale * second.ends[1]:.4g} after it. Compare the curves, not only the barriers.",
+            icon=":material/warning:",
+        )
+    else:
+        st.caption(f":material/check: The aligned **{name}** computes what it computed before: the ends of both curves are equal.")
+
+
+def _metric(title: str, height: Estimate, scale: float) -> None:
+    value, low, high = height.parts(scale=scale)
+    st.metric(title, value)
+    st.caption(f"95 % interval [{low}, {high}]")
+
+
+def _words(before: Points, after: Points, metric: str, run: Run) -> str:
+    """What the alignment did to the barrier; of models of other widths, what the line after it is like."""
+    index = run.field.metrics.index(metric)
+    first, second = (barrier(points, index, name=metric) if len(points) else None for points in (before, after))
+    lower = reduction(before, after, index) if first is not None and second is not None else None
+    if first is None or second is None or lower is None:
+        return line.explain(run.field, after, metric)
+    return _explain(first, second, lower, units.scale(metric), units.of_gap(run.field.problem, metric))
+
+
+def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, unit: str) -> str:
+    gained = f"**{lower.told(scale=scale, unit=unit)}**"
+    if lower.low > 0:
+        share = lower.value / first.height.value
+        text = f"The alignment lowers the barrier by {gained}: {100 * share:.0f} % of it was only a matter of the order of the units."
+        if second.split_half.low > 0:
+            return text + " The rest is still there: these networks differ in more than the order of their units."
+        return (
+            text
+            + f" What is left cannot be told from none; with 95 % confidence it is below {significant_digits.number(scale * second.upper, 2)}{units.after(unit)}."
+        )
+    if lower.high < 0:
+        return f"The barrier is **higher** after this alignment, by {significant_digits.within(-scale * lower.value, -scale * lower.high, -scale * lower.low, unit=unit)}."
+    return f"The barrier changes by {gained}: on these samples that cannot be told from no change."
+
+
+def _again(store: RunStore, comparison: Comparison) -> None:
+    make = comparison.make()
+    status = store.status(make.id)
+    if status is not None and status.active:
+        st.progress(0.0, text=status_badge.sentence(status))
+        live(_wait, every=POLL_S, busy=True)(store, make.id)
+    elif status is not None and status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    else:
+        st.caption("The aligned checkpoints themselves are not on this machine any more.")
+        st.button("Align again", icon=":material/join_inner:", on_click=_make_again, args=(store, comparison), key="align-again")
+
+
+def _make_again(store: RunStore, comparison: Comparison) -> None:
+    shell.forget(comparison.make().id)
+    shell.want(comparison.make(), urgent=True)
+
+
+def _wait(store: RunStore, id: str) -> None:
+    status = store.status(id)
+    if status is None or not status.active:
+        st.rerun()
+    shell.tend()
+
+
+def _actions(store: RunStore, comparison: Comparison, i: int, metric: str, log: bool) -> None:
+    after, model = comparison.after(i), comparison.aligned[i]
+    before_points, after_points = (store.points(run.field.id)[0] for run in (comparison.before(i), after))
+    if not len(after_points):
+        return
+
+    def compare() -> None:
+        st.caption(
+            "The line before the alignment is dashed in this picture. Another method is chosen in the form above; other ways between these two:"
+        )
+        shell.link("interpolate", "The line between the aligned models", icon=":material/show_chart:", run=after.id)
+        ends = {"a": key_of(comparison.models[0]), "b": key_of(comparison.models[i])}
+        shell.link("paths", "A curve between them", icon=":material/route:", **ends)
+
+    def save() -> None:
+        path = locations.made_at(model, locations.home())
+        if path.is_file():
+            download("Aligned checkpoint", path, f"{model.name}.safetensors", icon=":material/download:", key="aligned", width="content")
+
+    actions(
+        key=f"align-{after.id}",
+        stem="alignment",
+        explain=_words(before_points, after_points, metric, after),
+        compare=compare,
+        table=lambda: _table(store, comparison, i),
+        figure=lambda: _figure(store, comparison, i, metric, log),
+        code=program(comparison),
+        link=query_state.link("align", run=comparison.after(1).id),
+        more=save,
+    )
+
+
+def _curves(store: RunStore, comparison: Comparison, i: int, metric: str) -> list[Curve]:
+    """After the alignment, and dashed before it, where a straight line led from one to the other."""
+    before, after = comparison.before(i), comparison.after(i)
+    curves = [line.curve(after.field, store.points(after.field.id)[0], metric, name=f"after {comparison.method.name.replace('_', ' ')}")]
+    if comparison.straight(store, i):
+        curves.append(line.curve(before.field, store.points(before.field.id)[0], metric, ghost=True, name="before"))
+    return curves
+
+
+def _figure(store: RunStore, comparison: Comparison, i: int, metric: str, log: bool) -> go.Figure:
+    field = comparison.after(i).field
+    names = [m.name or m.id for m in comparison.models]
+    return curve_figure.figure(
+        _curves(store, comparison, i, metric),
+        x_title=f"t   (0 = {names[0]}, 1 = {names[i]})",
+        y_title=line.y_title(field, metric),
+        title=f"{names[0]} → {names[i]}: {metric} before and after {comparison.method.name.replace('_', ' ')}",
+        footnote=line.footnote(field, store.points(field.id)[0]),
+        log=log,
+    )
+
+
+def _table(store: RunStore, comparison: Comparison, i: int) -> pd.DataFrame:
+    frames: list[pd.DataFrame] = []
+    for when, run in (("before", comparison.before(i)), ("after", comparison.after(i))):
+        points, _ = store.points(run.field.id)
+        if len(points):
+            frames.append(pd.DataFrame({"alignment": when, **line.table(run.field, points)}))
+    return pd.concat(frames)
+
+
+def program(comparison: Comparison) -> str:
+    """Python that aligns and measures again."""
+    models = "".join(f"    {python_source.model(m)},\n" for m in comparison.models)
+    return python_source.program(
+        f"aligned = align(\n{models}    method={comparison.method.name!r},\n    method_options={comparison.method.kwargs()!r},\n"
+        f"    problem={python_source.problem(comparison.problem)},\n    split={comparison.split!r},\n    samples={comparison.samples},\n"
+        f"    buffers={comparison.buffers!r},\n)\nprint(aligned.pairs[0].reduction())"
+    )

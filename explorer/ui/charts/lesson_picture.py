@@ -1,0 +1,70 @@
+"""A lesson's one picture: drawn, as a table, and as a file."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.figures import bars as bars_figure
+from explorer.figures import curve as curve_figure
+from explorer.figures import plane as plane_figure
+from explorer.lessons import Bars, Lines, Relief, Seen
+from explorer.ui.charts.curve import curve
+from explorer.ui.charts.neurons import neurons
+
+LIMITS = (
+    "Bands and whiskers are 95 % intervals over blocks of test samples; they do not speak of other training seeds. These are small networks on small data:"
+    " what they show is how to look, not what larger ones do."
+)
+
+
+def draw(seen: Seen, *, key: str, height: int) -> None:
+    """Draw it in the app."""
+    match seen.picture:
+        case Lines() as lines:
+            curve(
+                lines.curves,
+                key=key,
+                x_title=lines.x_title,
+                y_title=lines.y_title,
+                log=lines.log,
+                pick=None,
+                height=height,
+                alt=seen.sentence.replace("*", ""),
+            )
+        case Bars() as bars:
+            figure = bars_figure.figure(bars.rows, x_title=bars.x_title)
+            st.plotly_chart(figure, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
+        case Relief():
+            neurons(key=key)
+
+
+def table(seen: Seen) -> pd.DataFrame:
+    """Its numbers, one row for each point."""
+    match seen.picture:
+        case Lines(curves, x_title):
+            nan = float("nan")
+            rows = [
+                (c.name, x, y, nan if c.low is None else c.low[i], nan if c.high is None else c.high[i])
+                for c in curves
+                for i, (x, y) in enumerate(zip(c.x, c.y, strict=True))
+            ]
+            return pd.DataFrame(rows, columns=["curve", x_title.split()[0], "value", "low", "high"])
+        case Bars(rows):
+            return pd.DataFrame([(r.name, r.value, r.low, r.high) for r in rows], columns=["name", "value", "low", "high"])
+        case Relief(surface):
+            return pd.DataFrame(
+                [(x, y, surface.z[j, i]) for j, y in enumerate(surface.y) for i, x in enumerate(surface.x)], columns=["w1", "w2", "loss"]
+            )
+
+
+def figure(seen: Seen, title: str) -> go.Figure:
+    """It on paper."""
+    match seen.picture:
+        case Lines() as p:
+            return curve_figure.figure(p.curves, x_title=p.x_title, y_title=p.y_title, title=title, footnote=LIMITS, log=p.log)
+        case Bars() as p:
+            return bars_figure.figure(p.rows, x_title=p.x_title, title=title, footnote=LIMITS)
+        case Relief() as p:
+            return plane_figure.figure(p.surface, list(p.markers), [], z_title=p.z_title, title=title, footnote="Exact: computed from the formula.")

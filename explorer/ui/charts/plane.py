@@ -1,0 +1,114 @@
+"""The live plane: a grid of measured values with models and paths in it, drawn in the browser and redrawn in place while points arrive.
+
+Linked with a curve: pointing at one shows the place on the other, without a word to Python. A click reaches Python. The drawing itself is
+`frontend/plane.js`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypedDict, cast
+
+import numpy as np
+import streamlit as st
+from plotly.colors import get_colorscale, sample_colorscale
+
+from explorer.core.points import Array
+from explorer.figures.plane import SCALE, Marker, Surface, Trace
+from explorer.ui.charts.component import register
+
+SHADES = [str(c) for c in sample_colorscale(get_colorscale(SCALE), np.linspace(0, 1, 128).tolist())]
+
+
+class Spot(NamedTuple):
+    """A picked place: in the plane, and on a path where the click was on one."""
+
+    x: float
+    y: float
+    s: float | None
+    path: str
+
+
+class _OnPath(TypedDict):
+    s: float
+    path: str
+
+
+class _Sent(TypedDict):
+    """A click as the browser sends it; `at`: when, in ms."""
+
+    x: float
+    y: float
+    on: _OnPath | None
+    at: float
+
+
+def plane(
+    grid: Surface,
+    markers: Sequence[Marker],
+    traces: Sequence[Trace],
+    *,
+    key: str,
+    z_title: str,
+    alt: str,
+    unit: str = "t",
+    pick: tuple[float, float] | None = None,
+    on_pick: Callable[[Spot], None] | None = None,
+    log: bool = False,
+    span: tuple[float, float] | None = None,
+    height: int = 440,
+    caption: str = "",
+    group: str = "",
+) -> None:
+    """Draw the plane. unit: what the paths' own coordinate is called. span: the values with the lowest and the highest colour, for
+    planes that are compared. group: as of a curve."""
+
+    def told() -> None:
+        if on_pick is not None and (sent := _sent(key)) is not None:
+            on = sent["on"]
+            on_pick(Spot(sent["x"], sent["y"], on["s"] if on else None, on["path"] if on else ""))
+
+    sent = _sent(key)
+    _renderer(
+        key=key,
+        data={
+            "key": key,
+            "group": group,
+            "x": grid.x.tolist(),
+            "y": grid.y.tolist(),
+            "z": _rows(grid.z),
+            "lost": np.argwhere(grid.lost)[:, ::-1].tolist(),
+            "dots": None if grid.guess is None else np.argwhere(~grid.guess)[:, ::-1].tolist(),
+            "markers": [{"name": m.name, "x": m.x, "y": m.y} for m in markers],
+            "paths": [{"name": t.name, "colour": t.colour, "s": t.s.tolist(), "x": t.x.tolist(), "y": t.y.tolist()} for t in traces],
+            "colours": SHADES,
+            "contours": True,
+            "log": log,
+            "span": span,
+            "unit": unit,
+            "zTitle": f"{z_title}, colours logarithmic" if log else z_title,
+            "zName": z_title,
+            "xTitle": "distance",
+            "yTitle": "distance",
+            "pick": pick,
+            "at": sent["at"] if sent else 0,
+            "height": height,
+            "alt": alt,
+            "caption": caption,
+        },
+        on_pick_change=told,
+    )
+
+
+def _sent(key: str) -> _Sent | None:
+    """The last click."""
+    state = st.session_state.get(key)
+    return cast("_Sent | None", state.get("pick")) if state else None
+
+
+def _rows(z: Array) -> list[list[float | None]]:
+    """NaN is no JSON: a value that is not there goes as null."""
+    return [[float(v) if np.isfinite(v) else None for v in row] for row in z]
+
+
+_renderer = register("plane")

@@ -1,0 +1,293 @@
+"""Registering checkpoints, and the families of those that can be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.checkpoints import change_mark
+from explorer.core import allowed_folders, glossary, registry, significant_digits
+from explorer.core.allowed_folders import admit
+from explorer.core.errors import Refused
+from explorer.core.files import SUFFIXES
+from explorer.core.points import Array
+from explorer.core.spec import Look, ProblemSpec
+from explorer.figures import matrix, units
+from explorer.stats import perplexity
+from explorer.store.job_status import Status
+from explorer.store.records import Facts, Seen
+from explorer.store.run_store import RunStore
+from explorer.ui.checkpoints import problem_form
+from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame.polling import live
+from explorer.ui.widgets import uploads
+from explorer.ui.widgets.chart_actions import chart
+
+UPLOAD_MB = 200
+RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
+
+
+def add(store: RunStore) -> None:
+    """Register by path or by upload, and what came of it."""
+    with st.expander("Add your own", icon=":material/add:", expanded=not store.checkpoints()):
+        path_form, upload = st.columns([3, 2], gap="large")
+        with path_form, st.form("by-path", border=False):
+            open_to = allowed_folders.named()
+            text = st.text_input(
+                "File or folder on this computer" if open_to is None else "File or folder on the server",
+                placeholder="/home/me/runs/seed-0.safetensors" if open_to is None else f"{open_to[0]}/…",
+                key="path",
+                help=None if open_to is None else f"Open to you are: {', '.join(open_to)}.",
+            )
+            known = {p.id: p for f in store.checkpoints() if (p := f.problem) is not None}
+            names = {"": RECOGNISE, **{i: title(p) for i, p in known.items()}}
+            chosen = st.selectbox("Fits the problem", list(names), format_func=lambda i: names[str(i)], key="path-problem")
+            if st.form_submit_button("Look", icon=":material/search:") and text.strip():
+                _look(_typed(text.strip()), known.get(chosen))
+        with upload:
+            files = st.file_uploader(
+                f"Or upload small files (up to {UPLOAD_MB} MB)",
+                type=[e.removeprefix(".") for e in SUFFIXES],
+                accept_multiple_files=True,
+                max_upload_size=UPLOAD_MB,
+                key="upload",
+            )
+            if files and st.button("Register the uploads", icon=":material/upload:"):
+                for file in files:
+                    _upload(file.name, file.getvalue())
+    looks: list[str] = st.session_state.get("looks", [])
+    if looks:
+        active = any((s := store.status(i)) is not None and s.active for i in looks)
+        live(_looks, every=0.5, busy=active)(store, looks, active)
+        if not active and (latest := store.status(looks[0])) is not None:
+            problem_form.show(latest, again=lambda path: _look(path, None))
+
+
+def title(problem: ProblemSpec) -> str:
+    """What a problem is called."""
+    return problem.title or problem.name
+
+
+def _typed(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # ~ of a user whom the system does not know
+        return Path(text)
+
+
+def _look(path: Path, problem: ProblemSpec | None) -> None:
+    """Put the wish down; a path without a checkpoint, or outside the folders that are open here, is said at once."""
+    try:
+        admit(path)
+        mark = change_mark.mark(path)  # first: it refuses what is no path at all
+        id = shell.want(Look(str(path.resolve()), mark, problem))
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return
+    kept = [s for i in st.session_state.get("looks", []) if (s := shell.store().status(i)) is not None]
+    st.session_state["looks"] = [id, *(s.id for s in kept if not isinstance(s.wish, Look) or s.wish.path != str(path.resolve()))][:8]
+
+
+def _upload(name: str, content: bytes) -> None:
+    try:
+        path = uploads.keep(name, content)
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return
+    _look(path, None)
+
+
+def _looks(store: RunStore, ids: list[str], was_active: bool) -> None:
+    found = [s for s in map(store.status, ids) if s is not None]
+    for status in found:
+        _outcome(status)
+    if was_active and not any(s.active for s in found):
+        st.rerun()
+    shell.tend()
+
+
+def _outcome(status: Status) -> None:
+    if status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+        return
+    if status.state != "done":
+        st.progress(status.done / status.total if status.total else 0.0, text=status_badge.sentence(status))
+        return
+    for facts in Seen.from_json(status.result).files:
+        if facts.error:
+            st.error(facts.error, icon=":material/error:")
+        elif facts.problem is None:
+            st.warning(f"**{facts.name}**: {facts.parameters:,} parameters in {facts.tensors} tensors. {facts.why}", icon=":material/help:")
+        else:
+            st.success(
+                f"**{facts.name}** is a checkpoint of **{title(facts.problem)}** ({facts.why}; {facts.parameters:,} parameters).",
+                icon=":material/check:",
+            )
+
+
+def show(store: RunStore) -> None:
+    """The registered checkpoints, family by family: table, distances, and the way to the line between two of them."""
+    families = _families(store)
+    if not families:
+        st.info("Nothing is registered yet. Give the path of a file or a folder above.", icon=":material/inventory_2:")
+        return
+    names = {key: _family_name(key, facts) for key, facts in families.items()}
+    if (looked := _just_looked_at(store)) in families:
+        st.session_state["family"] = looked
+    elif st.session_state.get("family") not in families:
+        st.session_state["family"] = next(iter(families))
+    chosen = str(st.pills("Family", list(families), format_func=lambda k: names[str(k)], key="family", required=True))
+    facts = families[chosen]
+    problem = facts[0].problem
+    assert problem is not None
+    st.markdown(
+        f"**{names[chosen]}** · {problem.network.name} on {problem.data.name}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
+        f"{' Tick two to compare them.' if len(facts) > 1 else ''}"
+    )
+    rows = _table(chosen, facts)
+    if not facts[0].path.startswith("sample_models"):
+        st.button(
+            "Remove this family from the list",
+            icon=":material/close:",
+            on_click=_remove,
+            args=(facts,),
+            key=f"remove-{chosen}",
+            help="The files are not touched, and what was measured with them stays.",
+        )
+    if len(facts) < 2:
+        st.caption("One checkpoint alone has no line. Register another of the same problem.")
+        return
+    a, b = (facts[i] for i in rows)
+    shell.link("interpolate", f"Interpolate {a.name} → {b.name}", icon=":material/show_chart:", a=a.digest, b=b.digest)
+    _distances(store, chosen, facts)
+
+
+def _just_looked_at(store: RunStore) -> str | None:
+    """The family of what a person has just added, once."""
+    done = next((s for i in st.session_state.get("looks", []) if (s := store.status(i)) is not None and s.state == "done"), None)
+    if done is None or st.session_state.get("looked") == done.id:
+        return None
+    st.session_state["looked"] = done.id
+    return next((_key(f) for f in Seen.from_json(done.result).files if f.problem is not None), None)
+
+
+def _remove(facts: list[Facts]) -> None:
+    shell.unregister(*(fact.path for fact in facts))
+
+
+def _families(store: RunStore) -> dict[str, list[Facts]]:
+    """Checkpoints of one problem in one folder belong together; in order of path, names in natural order."""
+    families: dict[str, list[Facts]] = {}
+    for facts in store.checkpoints():
+        if facts.problem is not None:
+            families.setdefault(_key(facts), []).append(facts)
+    return families
+
+
+def _key(facts: Facts) -> str:
+    return f"{facts.problem.id if facts.problem else ''} {Path(facts.path).parent}"
+
+
+def _family_name(key: str, facts: list[Facts]) -> str:
+    problem = facts[0].problem
+    assert problem is not None
+    folder = Path(facts[0].path).parent
+    return title(problem) if facts[0].path.startswith("sample_models") else f"{title(problem)} ({folder.name})"
+
+
+def _table(key: str, facts: list[Facts]) -> list[int]:
+    """The family as a table; the two rows that are ticked, or the first two."""
+    problem = facts[0].problem
+    unit = units.of_level(problem, "loss") if problem is not None else ""
+    event = st.dataframe(
+        pd.DataFrame([_row(f) for f in facts]),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"table-{key}",
+        column_config={
+            "parameters": st.column_config.NumberColumn(format="localized"),
+            "test accuracy": st.column_config.ProgressColumn(format="%.1f %%", min_value=0.0, max_value=100.0),
+            "95 %": st.column_config.TextColumn("95 % interval"),
+            "test loss": st.column_config.NumberColumn(units.titled("test loss", unit), format="%.3g"),
+            "test perplexity": st.column_config.NumberColumn(format="%.3g"),
+            "val loss": st.column_config.NumberColumn(units.titled("val loss", unit), format="%.3g"),
+        },
+    )
+    ticked: list[int] = list(event["selection"]["rows"])[:2]
+    return ticked if len(ticked) == 2 else [0, 1] if not ticked or ticked == [0] else [0, ticked[0]]
+
+
+def _row(facts: Facts) -> dict[str, object]:
+    row: dict[str, object] = {"name": facts.name}
+    if (test := facts.on("test")) is not None:
+        accuracy, high, low = (100 * (1 - e) for e in test.error)
+        _, low, high = significant_digits.of(accuracy, low, high)
+        row |= {"test accuracy": accuracy, "95 %": f"[{low}, {high}]", "test loss": test.loss[0]}
+        if facts.problem is not None and not registry.classifies(facts.problem.loss):
+            row = {"name": facts.name, "test loss": test.loss[0], "95 %": "[{1}, {2}]".format(*significant_digits.of(*test.loss))}
+        elif facts.problem is not None and perplexity.applies(facts.problem):
+            row["test perplexity"] = perplexity.of(test.loss[0])
+    if (val := facts.on("val")) is not None:
+        row["val loss"] = val.loss[0]
+    return row | {
+        "parameters": facts.parameters,
+        "precision": facts.dtype,
+        "recognised as": facts.why,
+        "notes": "; ".join(facts.notes),
+        "path": facts.path,
+    }
+
+
+def _distances(store: RunStore, key: str, facts: list[Facts]) -> None:
+    """How far the family's members lie apart, from the inner products that were taken when they were looked at."""
+    gram = _gram(store, facts)
+    if gram is None:
+        st.caption("Distances within this family appear once its folder has been looked at as a whole.")
+        return
+    names = [f.name for f in facts]
+    square = np.diag(gram)
+    distance = np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * gram, 0))
+    cosine = gram / np.sqrt(np.outer(square, square))
+    left, right = st.columns(2, gap="large")
+    with left:
+        title = "Euclidean distance in weight space"
+        chart(matrix.figure(distance, names, title=title), key=f"distance-{key}", title=title, stem="distances", explain=_extremes(distance, names))
+    with right:
+        title = "Cosine between the weight vectors"
+        chart(
+            matrix.figure(cosine, names, title=title, signed=True), key=f"cosine-{key}", title=title, stem="cosines", explain=_extremes(cosine, names)
+        )
+    st.caption(
+        glossary.linked(
+            "Over trainable parameters only. Two networks can be far apart here in [[weight space]] and compute the same function: hidden units may simply be in"
+            " [[another order|permutation symmetry]]."
+        )
+    )
+
+
+def _extremes(values: Array, names: list[str]) -> str:
+    """The smallest and the largest value between two models."""
+    if len(names) < 2:
+        return "One model alone has no distance to another."
+    rows, columns = np.triu_indices(len(names), 1)
+    pairs = [(float(values[i, j]), f"{names[i]} and {names[j]}") for i, j in zip(rows, columns, strict=True)]
+    (low, near), (high, far) = min(pairs), max(pairs)
+    return f"Smallest between {near}: {low:.4g}. Largest between {far}: {high:.4g}. {len(pairs)} pairs of models."
+
+
+def _gram(store: RunStore, facts: list[Facts]) -> Array | None:
+    """Inner products of exactly these checkpoints, in this order, if some look has taken them."""
+    wanted = [f.digest for f in facts]
+    for status in store.statuses("Look"):
+        if status.state != "done":
+            continue
+        seen = Seen.from_json(status.result)
+        members = [seen.files[i].digest for i in seen.group]
+        if set(wanted) <= set(members):
+            rows = [members.index(d) for d in wanted]
+            return np.array(seen.gram)[np.ix_(rows, rows)]
+    return None

@@ -1,0 +1,220 @@
+"""What is compared: some models, and what methods make of them. The Compare page's form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.core.spec import Aligned, Field, Fused, Method, ProblemSpec, Recipe, Run, SplitName, Study
+from explorer.store.run_store import RunStore
+from explorer.ui.widgets import cost_caption, method_form
+from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
+
+MOST = 12
+FIRST_MODELS = 3
+TUNED = "finetunes"  # the sample family that is merged at first
+FIRST = ("uniform_soup", "fisher", "regmean", "karcher", "task_arithmetic", "ties", "model_stock")
+OF = ("probabilities", "logits")
+SPLITS: tuple[SplitName, ...] = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model in the comparison: an ingredient, or what a method made of all of them."""
+
+    model: Recipe
+    problem: ProblemSpec
+
+    @property
+    def method(self) -> Method | None:
+        """How it was made; None for an ingredient."""
+        return self.model.method if isinstance(self.model, Fused) else None
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.method.name.replace("_", " ") if self.method else (self.model.name or self.model.id)
+
+    def field(self, split: SplitName) -> Field:
+        """The model alone, on a split."""
+        return Field(self.problem, (self.model,), registry.method("chart", "mixture"), split=split)
+
+    def on(self, split: SplitName) -> Run:
+        """The wish to measure it."""
+        return Run(self.field(split), registry.method("sample", "given", {"at": (1.0,)}))
+
+    @property
+    def run(self) -> Run:
+        """On the test split, where it is reported; what stands in an address."""
+        return self.on("test")
+
+
+@dataclass(frozen=True)
+class Task:
+    """An entry on a split, for the progress."""
+
+    name: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ingredients first, then what was made of them; `of`: what the ensemble averages."""
+
+    entries: tuple[Entry, ...]
+    of: str = OF[0]
+
+    @property
+    def problem(self) -> ProblemSpec:
+        """The one all are of."""
+        return self.entries[0].problem
+
+    @property
+    def ingredients(self) -> tuple[Recipe, ...]:
+        """The models that were there before."""
+        return tuple(e.model for e in self.entries if e.method is None)
+
+    @property
+    def models(self) -> tuple[Recipe, ...]:
+        """All of them."""
+        return tuple(e.model for e in self.entries)
+
+    @property
+    def based(self) -> bool:
+        """Whether some method takes the first model for a base."""
+        return any(e.method is not None and registry.has_base(e.method.name) for e in self.entries)
+
+    def ensemble(self, split: SplitName) -> Study:
+        """The wish to know what the ingredients say together."""
+        return Study(self.problem, self.ingredients, registry.method("study", "ensemble", {"split": split, "of": self.of}))
+
+    def tasks(self) -> list[Task]:
+        """Every model on both splits."""
+        return tasks_of(self.entries)
+
+    @classmethod
+    def between(cls, problem: ProblemSpec, models: tuple[Recipe, ...], given: Sequence[Method], of: str = OF[0]) -> Comparison:
+        """These models, and what each method makes of all of them."""
+        merged = (Fused(problem, models, m, name=m.name.replace("_", " ")) for m in given)
+        return cls(tuple(Entry(model, problem) for model in (*models, *merged)), of)
+
+
+def default(store: RunStore) -> Comparison | None:
+    """What a first visit shows: ways of merging some of the shipped fine-tunes."""
+    family = next((f for f in families(store) if TUNED in f.key and len(f.models) >= FIRST_MODELS), None)
+    if family is None:
+        return None
+    models = tuple(family.models.values())[:FIRST_MODELS]
+    return Comparison.between(family.problem, models, [registry.method("fuse", name) for name in FIRST])
+
+
+def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
+    """The form; what is asked for once the button is pressed."""
+    fused = [e.model for e in shown if isinstance(e.model, Fused)]
+    before: tuple[Recipe, ...] = tuple(fused[0].models) if fused else ()
+    aligned = bool(before) and all(isinstance(m, Aligned) for m in before)
+    plain = tuple(m.models[m.which] for m in before if isinstance(m, Aligned)) if aligned else before
+    every = families(store, shown[0].problem, plain) if shown else families(store)
+    if not every:
+        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
+        return None
+    key = f"compare-{shown[0].run.id if shown else 'new'}"
+    with st.container(border=True):
+        one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
+        below = st.container()
+        with one:
+            asked = key_of(plain[0]) if plain else st.query_params.get("a", "")
+            tuned = next((i for i, f in enumerate(every) if TUNED in f.key), 0)
+            here = family_of(store, every, asked, tuned)
+            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+        models = choices(store, family, every)
+        with two:
+            start = [key_of(m) for m in plain if key_of(m) in models]
+            chosen = st.multiselect(
+                "Models; the first is the base of methods that work on differences",
+                list(models),
+                default=start or list(family.models)[:FIRST_MODELS],
+                format_func=lambda k: family.label(k, models),
+                max_selections=MOST,
+                key=f"{key}-models-{family.key}",
+            )
+        names = [m for m in registry.names("fuse") if fits(m, len(chosen))]
+        was = [m.method.name for m in fused]
+        picked = st.multiselect(
+            "Methods",
+            names,
+            default=[n for n in was or FIRST if n in names],
+            format_func=lambda n: n.replace("_", " "),
+            key=f"{key}-methods-{'-'.join(names)}",
+        )
+        left, right = st.columns(2)
+        used = before[0].method.name if before and isinstance(before[0], Aligned) else ""
+        ways = ["", *(m for m in registry.names("align") if m not in ("identity", "shuffle"))]
+        with left:
+            align_first = st.selectbox(
+                "Align the models first",
+                ways,
+                index=ways.index(used) if aligned and used in ways else 0,
+                format_func=lambda m: m.replace("_", " ") or "(no)",
+                key=f"{key}-align",
+                help="Hidden units in the order of the first model. Models that were trained from different starts want this; fine-tunes of one do not.",
+            )
+        with right:
+            said = st.selectbox(
+                "The reference is the ensemble's mean of",
+                OF,
+                index=OF.index(st.query_params.get("of", OF[0])) if st.query_params.get("of") in OF else 0,
+                key=f"{key}-of",
+            )
+        given: list[Method] = []
+        with st.expander("What the methods are, and their options", icon=":material/tune:"):
+            for name in picked:
+                st.markdown(
+                    f"**{name.replace('_', ' ')}**: {registry.title('fuse', name)}"
+                    + (" *Base: the first model.*" if registry.has_base(name) else "")
+                    + f" *Needs: {needs(name)}.*"
+                )
+                known = next((m.method for m in fused if m.method.name == name), None)
+                try:
+                    given.append(method_form.options("fuse", name, key=key, start=known, fields=st.container()))
+                except (Refused, ValueError) as refusal:
+                    st.error(str(refusal))
+                    return None
+        with go:
+            pressed = st.button(
+                "Compare", type="primary", icon=":material/balance:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2 or not given
+            )
+        if len(chosen) < 2 or not given:
+            return None
+        own: tuple[Recipe, ...] = tuple(models[k] for k in chosen)
+        if align_first:
+            own = Aligned.every(family.problem, own, registry.method("align", align_first))
+        wanted = Comparison.between(family.problem, own, given, said)
+        with below:
+            cost_caption.caption(store, [task.run for task in wanted.tasks()])
+    return wanted if pressed else None
+
+
+def fits(method: str, models: int) -> bool:
+    """Whether a method takes so many models."""
+    least, most = registry.models_of(method)
+    return least <= models and (most is None or models <= most)
+
+
+def needs(method: str) -> str:
+    """What a method needs to merge models, in words."""
+    split, _, what = registry.data_of(method).partition(" ")
+    names = {"train": "train", "val": "validation"}
+    return (
+        f"checkpoints and {'inputs' if what == 'inputs' else 'labelled samples'} of the {names.get(split, split)} split"
+        if split
+        else "checkpoints only"
+    )
+
+
+def tasks_of(entries: Sequence[Entry]) -> list[Task]:
+    return [Task(f"{e.name}, {split} split", e.on(split)) for e in entries for split in SPLITS]

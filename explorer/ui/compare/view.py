@@ -1,0 +1,263 @@
+"""Many ways of merging the same models, side by side on the same samples, and what becomes of each. The Compare page."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from explorer.core import registry
+from explorer.core.points import Points
+from explorer.core.spec import Fused, SplitName, Study
+from explorer.figures import units
+from explorer.store.records import Made
+from explorer.store.run_store import RunStore
+from explorer.ui.compare import mergeable, report, studies
+from explorer.ui.compare.form import OF, SPLITS, Comparison, Entry, default, form, needs
+from explorer.ui.compare.table import INGREDIENT, REFERENCE, Seen, copied, table
+from explorer.ui.frame import query_state, shell
+from explorer.ui.frame.polling import live
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
+from explorer.ui.widgets import python_source
+from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.model_inspector import inspect_once, model_at, pick_active
+from explorer.ui.widgets.model_picker import key_of
+from explorer.ui.widgets.recipe_view import take, taking
+from explorer.ui.widgets.section import draw, stands
+from explorer.ui.widgets.selection_metric import measure_of, refuse
+
+POLL_S = 0.5
+FUSE = "fuse"
+LIMITS = (
+    "The best is the one with the lowest **validation** error (of numbers: loss); what is reported is of the **test** split, paired sample by sample. Several methods are"
+    " compared with one: of twenty that are as good, one will look worse by chance."
+)
+
+
+def page(store: RunStore) -> None:
+    """Form, table, what lies behind it, and the model of the picked row."""
+    found, asked = asked_runs(store)
+    entries = tuple(Entry(r.field.corners[0], r.field.problem) for r in found if r.field.chart.name == "mixture" and len(r.field.corners) == 1)
+    if len(entries) < asked:
+        st.warning("Some models of this address are not in this store. Choose the models and compare again.", icon=":material/link_off:")
+    if (wanted := form(store, entries)) is not None:
+        refuse(wanted.problem)
+        want(wanted.tasks())
+        for study in _at_once(wanted):
+            shell.want(study)
+        st.query_params.from_dict({"runs": ",".join(e.run.id for e in wanted.entries), **({"of": wanted.of} if wanted.of != OF[0] else {})})
+        st.rerun()
+    first = None if asked or st.query_params.get("a") else default(store)
+    if first is not None:
+        begin(first.tasks())
+        for study in _at_once(first):
+            if store.status(study.id) is None:
+                shell.want(study, idle=True)
+        _show(store, first)
+    elif entries and any(e.method is None for e in entries):
+        refuse(entries[0].problem)
+        of = st.query_params.get("of", OF[0])
+        _show(store, Comparison(entries, of if of in OF else OF[0]))
+    else:
+        st.info(
+            "Press **Compare**: every method merges the same models, with its batch norm measured anew, and all are measured on the same samples.",
+            icon=":material/balance:",
+        )
+
+
+def _at_once(comparison: Comparison) -> list[Study]:
+    """What is asked for beside the points, before any of them is there."""
+    calibration = [studies.calibration_of(comparison)] if registry.labelled(comparison.problem.loss) else []
+    return [*calibration, *map(comparison.ensemble, SPLITS)]
+
+
+def _show(store: RunStore, comparison: Comparison) -> None:
+    names = {e.run.id: e.name for e in comparison.entries}
+    picked = st.query_params.get("look", "")
+    key = f"look-{comparison.entries[0].run.id}"
+    at = [*names].index(picked) + 1 if picked in names else 0
+    look = st.selectbox(
+        "Look at",
+        ["", *names],
+        index=at,
+        format_func=lambda i: names.get(i, "(none)"),
+        key=key,
+        help="Why it fails or does not, its mistakes, and its file.",
+    )
+    if look:
+        st.query_params["look"] = look
+    else:
+        st.query_params.pop("look", None)
+    entry = next((e for e in comparison.entries if e.run.id == look), None)
+    if entry is not None:
+        inspect_once(store, entry.field("test"), (1.0,))
+        if (
+            entry.method is not None
+            and len(comparison.ingredients) > 1
+            and store.status((why := studies.interference_of(comparison, entry)).id) is None
+        ):
+            shell.want(why)
+    busy = _busy(store, comparison, entry)
+    live(_live, every=POLL_S, busy=busy)(store, comparison, entry, busy)
+    _actions(store, comparison, entry)
+
+
+def _studies(store: RunStore, comparison: Comparison, entry: Entry | None) -> list[Study]:
+    """What is asked for beside the points, in the order in which it is shown."""
+    wishes = _at_once(comparison)
+    if registry.labelled(comparison.problem.loss) and (best := best_ingredient(seen(store, comparison), comparison)) is not None:
+        wishes.append(studies.classes_of(comparison, best))
+    if entry is not None and entry.method is not None:
+        wishes.append(studies.interference_of(comparison, entry))
+    return wishes
+
+
+def _busy(store: RunStore, comparison: Comparison, entry: Entry | None) -> bool:
+    return (
+        active(store, comparison.tasks())
+        or any(s is not None and s.active for s in (store.status(w.id) for w in _studies(store, comparison, entry)))
+        or mergeable.busy(store, comparison)
+        or (entry is not None and (pick_active(store, entry.field("test"), (1.0,)) or taking(store, entry.model)))
+    )
+
+
+def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy: bool) -> None:
+    known = seen(store, comparison)
+    best = best_ingredient(known, comparison)
+    if best is not None and registry.labelled(comparison.problem.loss) and store.status((wish := studies.classes_of(comparison, best)).id) is None:
+        shell.want(wish)
+    busy = _busy(store, comparison, entry)
+    progress(store, comparison.tasks(), key="compare")
+    _table(comparison, known)
+    if not registry.labelled(comparison.problem.loss):
+        st.caption(
+            f"Calibration and classes are not shown: they want one true class for each answer, and the loss here is {comparison.problem.loss}."
+        )
+    mergeable.show(store, comparison)
+    for wish in _studies(store, comparison, entry):
+        stands(store, wish, wish.method.name.replace("_", " ").capitalize())
+    for key, made in (
+        ("calibration", studies.calibration(store, comparison)),
+        ("classes", studies.classes(store, comparison, best) if best is not None else None),
+        ("interference", studies.interference(store, comparison, entry) if entry is not None and entry.method is not None else None),
+    ):
+        if made is not None:
+            draw(made, key=f"compare-{key}")
+    if entry is not None:
+        points, _ = store.points(entry.field("test").id)
+        model_at(store, entry.field("test"), (1.0,), points)
+        if entry.method is not None:
+            _told(store, entry)
+            take(store, entry.model, key="compare-take")
+    if was_busy != busy:
+        st.rerun()
+    if busy:
+        shell.tend()
+
+
+def _told(store: RunStore, entry: Entry) -> None:
+    """What the method itself said of the model when it was made."""
+    noted = store.noted(entry.model.id)
+    if noted is not None and (told := Made.from_json(noted).told):
+        st.markdown(f"**{entry.name}**, as it was made:\n" + "\n".join(f"- {sentence}" for sentence in told))
+
+
+def _table(comparison: Comparison, known: list[Seen]) -> None:
+    by = measure_of(comparison.problem)
+    rows = table(known, units.of_level(comparison.problem, "loss"), by)
+    if not len(rows):
+        return
+    st.dataframe(
+        rows,
+        hide_index=True,
+        placeholder="",
+        column_config={
+            "model": st.column_config.TextColumn(width="medium"),
+            "": st.column_config.TextColumn("kind", width=110),
+            f"val {by.title}": st.column_config.NumberColumn(format=f"%{by.form}", help="Where a choice is made."),
+            "indistinguishable from the best": st.column_config.CheckboxColumn(
+                help=f"Its test {by.metric} minus that of the model with the lowest validation {by.metric} may be 0 or less: the paired 95 % interval says so."
+            ),
+            "made in (s)": st.column_config.NumberColumn(
+                format="%.3g", help="Merging alone: without loading the models or measuring batch norm anew."
+            ),
+            "memory (MiB)": st.column_config.NumberColumn(
+                format="%.1f", help="The most it held beyond the models while merging; a few MiB are noise."
+            ),
+        },
+    )
+    st.markdown(report.says(rows, by))
+    st.caption(f"{LIMITS} {copied(known)}")
+
+
+def _actions(store: RunStore, comparison: Comparison, entry: Entry | None) -> None:
+    known, by = seen(store, comparison), measure_of(comparison.problem)
+    rows = table(known, units.of_level(comparison.problem, "loss"), by)
+    if not len(rows):
+        return
+    best = best_ingredient(known, comparison)
+
+    def compare() -> None:
+        st.caption("More methods are chosen in the form above. The models themselves, elsewhere:")
+        first = key_of(comparison.ingredients[0])
+        shell.link("soup", "What each is worth in an average", icon=":material/soup_kitchen:", a=first)
+        shell.link("paths", "The barriers between them", icon=":material/hub:", view="many", a=first)
+
+    actions(
+        key="compare",
+        stem="comparison",
+        explain=f"{report.says(rows, by)}\n\n{LIMITS} {copied(known)}",
+        compare=compare,
+        table=lambda: rows,
+        page=lambda: report.report(store, comparison, known, rows, best, entry),
+        code=program(comparison),
+        link=query_state.link("compare"),
+    )
+
+
+def program(comparison: Comparison) -> str:
+    """Python that merges and measures again."""
+    merged = {e.name: e.model for e in comparison.entries if isinstance(e.model, Fused)}
+    given = next((m.models for m in merged.values()), comparison.ingredients)
+    calls = "".join(
+        f"    {name!r}: {f'Fused(problem, models, {python_source.method(FUSE, m.method)}, {m.buffers!r})' if m.models == given else python_source.whole(m)},\n"
+        for name, m in merged.items()
+    )
+    return python_source.program(
+        f"models = {python_source.models(given)}\nproblem = {python_source.spec_of(comparison.problem)}\nmerged = {{\n{calls}}}\n"
+        "for name, model in [*((m.name, m) for m in models), *merged.items()]:\n"
+        '    field = Field(problem, (model,), methods.method("chart", "mixture"), split="test")\n'
+        '    found = points(Run(field, methods.method("sample", "given", {"at": (1.0,)})))\n'
+        "    print(name, dict(zip(field.metrics, found.means()[0])))"
+    )
+
+
+def best_ingredient(known: list[Seen], comparison: Comparison) -> int | None:
+    """Which ingredient has the lowest validation error (of numbers: loss); None before all are measured."""
+    alone = [one for one in known if one.kind == INGREDIENT]
+    if len(alone) < len(comparison.ingredients):
+        return None
+    values = np.array([one.val.means()[0, measure_of(comparison.problem).column] for one in alone])
+    return int(np.argmin(np.where(np.isfinite(values), values, np.inf)))
+
+
+def seen(store: RunStore, comparison: Comparison) -> list[Seen]:
+    """What is measured on both splits, the ensemble of the ingredients with it."""
+    found: list[Seen] = []
+    for entry in comparison.entries:
+        val, test = (store.points(entry.field(split).id)[0] for split in SPLITS)
+        if len(val) and len(test):
+            noted = store.noted(entry.model.id) if entry.method else None
+            need = needs(entry.method.name) if entry.method else ""
+            found.append(Seen(entry.name, "" if entry.method else INGREDIENT, val, test, Made.from_json(noted) if noted else None, need))
+    together = [_answered(store, comparison, split) for split in SPLITS]
+    if together[0] is not None and together[1] is not None:
+        found.append(Seen(f"ensemble (mean of {comparison.of})", REFERENCE, together[0], together[1], None, "every ingredient at each answer"))
+    return found
+
+
+def _answered(store: RunStore, comparison: Comparison, split: SplitName) -> Points | None:
+    status = store.status(comparison.ensemble(split).id)
+    if status is None or status.state != "done" or not isinstance(status.result, dict):
+        return None
+    sums, counts = (np.array(status.result[name], dtype=np.float64) for name in ("ensemble", "counts"))
+    return Points(np.ones((1, 1)), sums[None], counts)

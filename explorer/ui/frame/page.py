@@ -1,0 +1,60 @@
+"""What stands around every page: the style, who may come in, who computes, and the tour's strip."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from explorer.core.errors import Refused
+from explorer.ui.frame import login, shell, tour
+
+# A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's light blue (buttons, items that
+# are chosen in a list) one of 2.3; texts want 4.5.
+STYLE = """
+[data-testid=stMainBlockContainer] { padding-top: 3rem }
+[data-testid=stButtonGroup] [role=radiogroup] { flex-wrap: wrap }
+[data-testid=stCaptionContainer] { color: inherit; opacity: 0.85 }
+a[href*="view=glossary&term="] { color: inherit; text-decoration: underline dotted; text-underline-offset: 0.2em }
+a[href*="view=glossary&term="]:focus-visible::after { content: attr(title) / ""; position: fixed; bottom: 1rem; left: 50%; z-index: 1000; transform: translateX(-50%);
+  box-sizing: border-box; width: max-content; max-width: min(40rem, 94vw); padding: 0.6rem 0.9rem; border-radius: 8px; background: #31333f; color: #fff;
+  border: 1px solid #888; font-size: 0.95rem; line-height: 1.4 }
+[data-testid=stCaptionContainer]:has(:focus-visible) { opacity: 1; position: relative; z-index: 1000 }
+@media (max-width: 640px) { .katex-display { font-size: 0.85em; overflow-x: auto; overflow-y: hidden; padding: 0.2rem 0 } }
+[class*=st-key-corner-] { margin-top: -0.75rem }
+[class*=st-key-corner-] button { min-height: 1.5rem; padding: 0 0.25rem }
+[class*=st-key-corner-] button [data-testid=stMarkdownContainer] { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
+"""
+DARK = "[data-testid=stBaseButton-primary]:not(:disabled) :is(p, span), [data-tag] :is(span, button) { color: #0e1117 }"
+
+
+def frame() -> None:
+    """All of app.py: frame the page that is asked for and run it."""
+    # An emoji here keeps Streamlit from asking a font server for the pages' icons.
+    st.set_page_config(page_title="Loss-landscape explorer", page_icon="🗺️", layout="wide")
+    st.html(f"<style>{STYLE}{DARK if st.context.theme.type == 'dark' else ''}</style>")
+    known = login.known()
+    page = shell.navigation(hidden=not known)
+    if not known:
+        login.door()
+    login.leave()
+    if trouble := st.session_state.pop("trouble", ""):
+        st.error(trouble, icon=":material/error:")
+    try:
+        computing()
+        page.run()
+    except Refused as refusal:  # that of a store which is not available, for one
+        st.error(str(refusal), icon=":material/error:")
+
+
+def computing() -> None:
+    """A line in the sidebar for each device that somebody computes on, with its memory."""
+    serving = shell.store().workers()
+    st.sidebar.caption("  \n".join(f":material/memory: {s}" for s in serving) or ":material/memory: no worker yet: one starts when there is work")
+
+
+def require() -> None:
+    """Every page starts with this: a link straight to a page of a fresh server runs the page's file without app.py's frame."""
+    if getattr(PagesManager, "uses_pages_directory", False) is not False:
+        frame()
+        st.stop()
+    tour.strip()

@@ -1,0 +1,78 @@
+"""Several runs that belong to one picture: wished for together, brought back by one address, stopped and resumed together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import streamlit as st
+
+from explorer.core.spec import Run
+from explorer.store.job_status import Status
+from explorer.store.run_store import RunStore
+from explorer.ui.frame import shell, status_badge
+
+
+class Named(Protocol):
+    """A run and what it is called in its picture."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def run(self) -> Run: ...
+
+
+def want(several: Sequence[Named]) -> str:
+    """Wish for all of them; what brings them back in an address."""
+    for one in several:
+        shell.want(one.run)
+    return ",".join(one.run.id for one in several)
+
+
+def begin(several: Sequence[Named]) -> None:
+    """Wish for what a first visit shows, where nobody has yet, to be done when nothing else is to do."""
+    for one in several:
+        if shell.store().status(one.run.id) is None:
+            shell.want(one.run, idle=True)
+
+
+def asked_runs(store: RunStore) -> tuple[list[Run], int]:
+    """The runs of the address that this store knows, and how many the address names."""
+    asked = [i for i in st.query_params.get("runs", "").split(",") if i]
+    return [s.wish for s in map(store.status, asked) if s is not None and isinstance(s.wish, Run)], len(asked)
+
+
+def active(store: RunStore, several: Sequence[Named]) -> bool:
+    """Whether any of them is still going to change."""
+    return any(s is not None and s.active for s in (store.status(one.run.id) for one in several))
+
+
+def progress(store: RunStore, several: Sequence[Named], *, key: str) -> None:
+    """How far they are, what failed, and the button to stop them or to go on."""
+    statuses = [(one, status) for one in several if (status := store.status(one.run.id)) is not None]
+    for one, status in statuses:
+        if status.state == "failed":
+            st.error(f"**{one.name}**: {status.error}", icon=":material/error:")
+    busy = [(one, status) for one, status in statuses if status.active]
+    words, button = st.columns([5, 1], vertical_alignment="center")
+    if busy:
+        one, status = next(((o, s) for o, s in busy if s.state == "running"), busy[0])
+        with words:
+            st.progress(
+                _share(status), text=f"{one.name}: {status_badge.sentence(status)}" + (f" · {len(busy) - 1} more waiting" if len(busy) > 1 else "")
+            )
+        with button:
+            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=tuple(s.id for _, s in busy), key=f"{key}-stop", width="stretch")
+    elif len(statuses) < len(several) or any(s.state == "stopped" for _, s in statuses):
+        with words:
+            st.caption("Stopped. What was trained and measured is kept." if statuses else "This was not computed here yet.")
+        with button:
+            st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(several,), key=f"{key}-resume", width="stretch")
+
+
+def _share(status: Status) -> float:
+    return min(status.done / status.total, 1.0) if status.total else 0.0
+
+
+def _resume(several: Sequence[Named]) -> None:
+    want(several)

@@ -1,0 +1,144 @@
+"""The frame around every page: navigation, the store, and the worker behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from explorer.core import allowed_folders, locations
+from explorer.core.errors import Refused
+from explorer.core.spec import Run, Wish
+from explorer.store.estimate_cost import foreseen
+from explorer.store.run_store import RunStore
+from explorer.store.spawn_workers import hire
+
+# Section of the sidebar → (file, title, icon); a page's address is the name of its file.
+SECTIONS = {
+    "": (
+        ("home", "Home", ":material/explore:"),
+        ("learn", "Learn", ":material/school:"),
+        ("checkpoints", "Checkpoints", ":material/inventory_2:"),
+    ),
+    "See": (
+        ("interpolate", "Interpolate", ":material/show_chart:"),
+        ("align", "Align", ":material/join_inner:"),
+        ("paths", "Paths", ":material/route:"),
+        ("landscape", "Landscape", ":material/landscape:"),
+    ),
+    "Merge": (
+        ("train", "Train", ":material/fitness_center:"),
+        ("soup", "Soup", ":material/soup_kitchen:"),
+        ("compare", "Compare", ":material/balance:"),
+    ),
+    "Kept": (("runs", "Runs", ":material/history:"),),
+}
+PAGES = tuple(page for pages in SECTIONS.values() for page in pages)
+
+
+def navigation(*, hidden: bool = False) -> StreamlitPage:
+    """The pages, and from now on `st.navigation` instead of the pages directory; `hidden`: without a list of them."""
+    folder = locations.root() / "pages"
+    return st.navigation(
+        {
+            section: [st.Page(folder / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home") for name, title, icon in pages]
+            for section, pages in SECTIONS.items()
+        },
+        position="hidden" if hidden else "sidebar",
+        expanded=True,
+    )
+
+
+def link(page: str, label: str, *, icon: str | None = None, **query: str) -> None:
+    """A link to another page, with its query parameters."""
+    st.page_link(locations.root() / "pages" / f"{page}.py", label=label, icon=icon, query_params=query or None)
+
+
+def go(page: str, **query: str) -> NoReturn:
+    """Turn to another page, with its query parameters."""
+    st.switch_page(locations.root() / "pages" / f"{page}.py", query_params=query)
+
+
+def view(titles: Mapping[str, str]) -> str:
+    """Which of a page's views is looked at, from the address; the first when it says none. Choosing another one leaves the rest of the address behind."""
+    asked = st.query_params.get("view", "")
+    current = asked if asked in titles else next(iter(titles))
+
+    def chosen() -> None:
+        st.query_params.from_dict({"view": st.session_state[key] or current})
+
+    key = f"view-{current}"  # its own for each view, so that an address decides, not what was chosen before
+    st.segmented_control(
+        "View", list(titles), default=current, format_func=titles.__getitem__, key=key, on_change=chosen, label_visibility="collapsed"
+    )
+    return current
+
+
+def store() -> RunStore:
+    """The user's store, with the shipped samples in it. Refused when it is not available."""
+    return _store(locations.home())
+
+
+@st.cache_resource(show_spinner=False)
+def _store(home: Path) -> RunStore:
+    opened = RunStore.within(home, roots=allowed_folders.named())
+    hire(opened, home)  # it loads torch while the first page is being read
+    if (shipped := locations.root() / "sample_models" / "samples.sqlite").is_file():
+        opened.absorb(shipped)
+    return opened
+
+
+def want(wish: Wish, *, urgent: bool = False, idle: bool = False) -> str:
+    """Put a wish down and see to it that somebody takes it up. What the store has against it is said at the head of the page."""
+    with _excused():
+        if isinstance(wish, Run) and not urgent and (plan := foreseen(wish, store())) is not None and plan.points:
+            store().foresee(wish.id, plan.to_json())
+        store().want(wish, urgent=urgent, idle=idle)
+        tend()
+    return wish.id
+
+
+def resume(wish: Wish) -> None:
+    """Take a wish up again (a callback of buttons)."""
+    want(wish)
+
+
+def stop(*ids: str) -> None:
+    """Give wishes up (a callback of buttons)."""
+    with _excused():
+        for id in ids:
+            store().stop(id)
+
+
+def forget(id: str) -> None:
+    """Take a wish off the list (a callback of buttons)."""
+    with _excused():
+        store().forget(id)
+
+
+def unregister(*paths: str) -> None:
+    """Take checkpoints off the list (a callback of buttons)."""
+    with _excused():
+        for path in paths:
+            store().unregister(path)
+
+
+def tend() -> None:
+    """Hire a worker when something waits and nobody is there."""
+    with _excused():
+        if store().waiting():
+            hire(store(), locations.home())
+
+
+@contextmanager
+def _excused() -> Generator[None, None, None]:
+    """A callback or a fragment has no page to speak on: what is refused in it is said beside the page now, and at its head when it runs again."""
+    try:
+        yield
+    except Refused as refusal:
+        st.toast(str(refusal), icon=":material/error:")
+        st.session_state["trouble"] = str(refusal)

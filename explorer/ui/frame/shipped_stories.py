@@ -1,0 +1,13 @@
+"""The finished stories that ship with the explorer, for a first page that is never blank."""
+
+from __future__ import annotations
+
+from explorer.core.spec import Run
+from explorer.store.job_status import Status
+from explorer.store.run_store import RunStore
+
+
+def stories(store: RunStore) -> dict[str, Status]:
+    """Shipped runs by title, in the order they were made."""
+    told = [s for s in store.statuses("Run", limit=1000) if isinstance(s.wish, Run) and s.wish.story and s.state == "done"]
+    return {s.wish.story: s for s in sorted(told, key=lambda s: s.created) if isinstance(s.wish, Run)}

@@ -1,0 +1,125 @@
+"""The form of a line: two checkpoints, what to measure on, and how finely."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.core.spec import Buffers, Field, Run, SplitName
+from explorer.store.job_status import Status
+from explorer.store.run_store import RunStore
+from explorer.ui.frame import shipped_stories
+from explorer.ui.widgets import cost_caption, loss_choice, method_form, precision
+from explorer.ui.widgets.model_picker import Family, begin_at, choices, families, family_of, key_of
+
+SPLITS: dict[SplitName, str] = {
+    "test": "test: what is reported",
+    "val": "val: where selections are made",
+    "train": "train: what the models were fitted to",
+}
+BUFFERS: dict[Buffers, str] = {
+    "recalibrate": "recalibrate at every interior point",
+    "mix": "mix like the weights",
+    "first": "keep the first model's",
+    "repair": "repair: each unit's mean and spread (any network)",
+}
+
+
+def shipped(store: RunStore) -> Status | None:
+    """The first shipped story: what the page shows before anything is asked."""
+    return next(iter(shipped_stories.stories(store).values()), None)
+
+
+def form(store: RunStore, status: Status | None) -> Run | None:
+    """Draw the form, filled in from a run; the new run when the person presses Explore."""
+    run = status.wish if status and isinstance(status.wish, Run) and len(status.wish.field.corners) == 2 else None
+    key = f"line-{status.id if status else 'new'}"
+    every = families(store, run.field.problem, run.field.corners) if run else families(store)
+    if not every:
+        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
+        return None
+    start_a, start_b = _start(store, every, run)
+    with st.container(border=True):
+        first, second, third, fourth = st.columns([5, 3, 3, 2], vertical_alignment="bottom")
+        with first:
+            here = family_of(store, every, start_a)
+            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+        models = choices(store, family, every)
+        options = list(models)
+        at_a, at_b = begin_at(options, (start_a, start_b))
+        with second:
+            a = st.selectbox(
+                "A, at t = 0",
+                options,
+                index=at_a,
+                format_func=lambda d: family.label(d, models),
+                key=f"{key}-a-{family.key}",
+            )
+        with third:
+            b = st.selectbox(
+                "B, at t = 1",
+                options,
+                index=at_b,
+                format_func=lambda d: family.label(d, models),
+                key=f"{key}-b-{family.key}",
+            )
+        with fourth:
+            go = st.button("Explore", type="primary", icon=":material/play_arrow:", width="stretch", key=f"{key}-go")
+        below = st.container()
+        with st.expander("How it is measured", icon=":material/tune:"):
+            left, middle, right = st.columns(3, gap="medium")
+            with left:
+                splits = list(SPLITS)
+                split = st.selectbox(
+                    "Samples", splits, index=splits.index(run.field.split) if run else 0, format_func=SPLITS.__getitem__, key=f"{key}-split"
+                )
+                problem = loss_choice.choose(family.problem, run.field.problem if run else None, key=key)
+                exactly = precision.choose(store, problem, run.field if run else None, key=key, below=below)
+                count = st.number_input("How many (0: all)", min_value=0, value=run.field.samples if run else 0, step=256, key=f"{key}-samples")
+            with middle:
+                policies = list(BUFFERS)
+                buffers = st.selectbox(
+                    "Statistics between the ends",
+                    policies,
+                    index=policies.index(run.field.buffers) if run else 0,
+                    format_func=BUFFERS.__getitem__,
+                    key=f"{key}-buffers",
+                    help="Running statistics of a mixture are not the mixture of running statistics. The first three are about batch norm: networks without"
+                    " it ignore them. REPAIR (Jordan et al. 2023) gives the units of a mixture, with or without batch norm, the mean and the spread that"
+                    " lie between those of the models.",
+                )
+            with right:
+                try:
+                    start = run.sampler if run and run.sampler.name != "given" else registry.method("sample", "adaptive")
+                    sampler = method_form.choose("sample", "Which points", key=key, start=start, only=("adaptive", "grid"))
+                except (Refused, ValueError) as refusal:
+                    st.error(str(refusal))
+                    return None
+    wanted = Run(
+        Field(
+            problem=problem,
+            corners=(models[a], models[b]),
+            chart=registry.method("chart", "line"),
+            split=split,
+            samples=int(count),
+            buffers=buffers,
+            precision=exactly,
+        ),
+        sampler,
+    )
+    with below:
+        cost_caption.caption(store, [wanted])
+    return wanted if go else None
+
+
+def _start(store: RunStore, every: list[Family], run: Run | None) -> tuple[str, str]:
+    """Keys to begin with: those of the link (?a=…&b=…), of the run shown, or none."""
+    asked = (st.query_params.get("a", ""), st.query_params.get("b", ""))
+    known = {k for f in every for k in choices(store, f, every)}
+    if asked[0] in known and asked[1] in known:
+        return asked
+    if run:
+        a, b = map(key_of, run.field.corners)
+        return a, b
+    return "", ""

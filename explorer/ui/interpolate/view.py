@@ -1,0 +1,256 @@
+"""A line as it is being measured, and as it stands: curve, numbers, words, and the model at the point one picks."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from explorer.core.points import Points
+from explorer.core.spec import Field, Run
+from explorer.figures import line, units
+from explorer.stats import perplexity
+from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats.preview_confirmation import mark
+from explorer.store.job_status import Status
+from explorer.store.run_store import RunStore
+from explorer.ui.charts.curve import curve
+from explorer.ui.frame import query_state, shell, status_badge
+from explorer.ui.frame.polling import live
+from explorer.ui.widgets import precision, python_source
+from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.missing_barrier import no_barrier
+from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active
+from explorer.ui.widgets.model_picker import key_of
+
+POLL_S = 0.5
+
+
+def show(store: RunStore, run_id: str) -> None:
+    """Everything about one run; while it or a picked model is being worked on, the page looks again every half second."""
+    status = store.status(run_id)
+    if status is None or not isinstance(status.wish, Run):
+        return
+    run = status.wish
+    top, right = st.columns([3, 2], vertical_alignment="bottom")
+    with top:
+        metric = (
+            st.segmented_control(
+                "Metric", list(line.told(run.field)), default=run.field.metrics[0], key="metric", bind="query-params", label_visibility="collapsed"
+            )
+            or run.field.metrics[0]
+        )
+    with right:
+        log = st.toggle("Logarithmic", key="log", bind="query-params")
+    others = _others(store, run)
+    with st.expander("Compare with other lines", icon=":material/compare_arrows:"):
+        chosen = st.multiselect(
+            "Runs drawn dashed in the same picture", list(others), format_func=lambda i: _name(others[i]), key=f"compare-{run_id}", max_selections=4
+        )
+    t = _asked_t()
+    if t is not None and status.state == "done":
+        inspect_once(store, run.field, (t,))
+    polling = status.active or pick_active(store, run.field, (t,) if t is not None else None)
+    live(_live, every=POLL_S, busy=polling)(store, run_id, metric, log, [others[i] for i in chosen], polling)
+    _actions(store, run, metric, log)
+
+
+def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Status], was_polling: bool) -> None:
+    status = store.status(run_id)
+    if status is None or not isinstance(status.wish, Run):  # taken off the list in another window
+        st.rerun()
+    field = status.wish.field
+    t = _asked_t()
+    active = status.active or pick_active(
+        store, field, (t,) if t is not None else None
+    )  # asked before the points are read: what ends in between is seen next time
+    points, _ = store.points(field.id)
+    _progress(store, status)
+    again = precision.again(store, field, points)
+    curves = [line.curve(field, points, metric, again=again)]
+    for other in others:
+        assert isinstance(other.wish, Run)
+        theirs, _ = store.points(other.wish.field.id)
+        curves.append(line.curve(other.wish.field, theirs, metric, ghost=True, name=_name(other)))
+
+    def picked(x: float | None) -> None:
+        if x is None:
+            query_state.put(t=None)
+            return
+        at = float(rounded_t(x))
+        query_state.put(t=f"{at:g}")
+        inspect(store, field, (at,))
+
+    left, right = st.columns([5, 3], gap="large")
+    with left:
+        curve(
+            curves,
+            key=f"curve-{run_id}",
+            x_title=line.x_title(field),
+            y_title=line.y_title(field, metric),
+            x_range=(0.0, 1.0),
+            pick=t,
+            height=400,
+            log=log,
+            on_pick=picked,
+            caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
+            does="inspect the model at a point",
+            alt=f"{metric} along the straight line. {line.explain(field, points, metric, again)}",
+        )
+        if len(points):
+            st.markdown(line.explain(field, points, metric, again))
+    judged = line.quoted(field, points, again)
+    found = barrier(judged, field.metrics.index(metric), name=metric) if len(judged) else None
+    with right:
+        if status.active or len(points):
+            _numbers(store, field, found, metric, judged)
+    if t is not None:
+        model_at(store, field, (t,), points)
+    if was_polling != active:
+        st.rerun()  # the page as a whole decides whether to look again
+    if status.active:
+        shell.tend()
+
+
+def _progress(store: RunStore, status: Status) -> None:
+    if status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+        return
+    words, button = st.columns([5, 1], vertical_alignment="center")
+    with words:
+        if status.active:
+            st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=status_badge.sentence(status))
+        else:
+            st.caption(status_badge.sentence(status))
+    with button:
+        if status.active:
+            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}", width="stretch")
+        elif status.state == "stopped":
+            st.button("Resume", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}", width="stretch")
+
+
+def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, points: Points) -> None:
+    if found is None:
+        no_barrier("Barrier", points)
+        return
+    scale, unit = units.scale(metric), units.of_gap(field.problem, metric)
+    value, low, high = found.height.parts(scale=scale)
+    st.metric(
+        "Barrier",
+        f"{value}{units.after(unit)}",
+        help="max over t of L(t) − (1−t)·L(0) − t·L(1), over the measured points (Frankle et al. 2020; Entezari et al. 2022).",
+    )
+    st.markdown(f"95 % interval **[{low}, {high}]** at t = {found.at:.3g}")
+    if metric == "loss" and perplexity.applies(field.problem):
+        a, b, top = map(perplexity.of, (*found.ends, found.peak))
+        st.markdown(f"Perplexity **{a:.4g}** and **{b:.4g}** at the ends, **{top:.4g}** at the highest point")
+    with st.expander("Other definitions", icon=":material/function:"):
+        rows = [("max [L(t) − line], at a t chosen on other samples", found.split_half), *found.others]
+        st.dataframe(
+            pd.DataFrame([{"definition": n, f"{units.titled('value', unit)}, 95 %": x.told(scale=scale)} for n, x in rows]),
+            hide_index=True,
+        )
+    _ends(store, field, points, metric)
+    known = store.field(field.id)
+    if known is not None:
+        st.caption(
+            f"Distance between the ends in weight space: {known.distances()[0, 1]:.4g}, cosine {known.cosines()[0, 1]:.4f}"
+            f" ({known.facts['parameters']:,} parameters)."
+        )
+
+
+def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
+    """Say whether the ends of the picture are the checkpoints: measured once as points, once by plainly loading the file."""
+    known = store.field(field.id)
+    alone = known.facts.get("alone") if known else None
+    if known is None or not isinstance(alone, list):
+        return
+    index, scale = field.metrics.index(metric), units.scale(metric)
+    t, mean = points.coords[:, 0], points.means()[:, index]
+    for end, name, plain in zip((0.0, 1.0), line.names(field), alone, strict=True):
+        here = mean[t == end]
+        assert isinstance(plain, list)
+        if not len(here):
+            continue
+        direct = float(str(plain[index]))
+        same = abs(here[0] - direct) <= 1e-6 * max(1.0, abs(direct))
+        sign, icon = ("equals", ":material/check: ") if same else ("DIFFERS from", ":material/warning: ")
+        st.caption(f"{icon}t = {end:g} {sign} **{name}** loaded by itself: {scale * here[0]:.6g} and {scale * direct:.6g}.")
+    recalibrated = known.facts.get("recalibrated")
+    if isinstance(recalibrated, list) and field.buffers == "recalibrate":
+        values = ", ".join(f"{scale * float(str(row[index])):.4g}" for row in recalibrated if isinstance(row, list))
+        st.caption(f"The ends keep their own batch-norm statistics; recalibrated as the points between them are, they would have {values}.")
+
+
+def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
+    """What one can do with the picture."""
+    points, _ = store.points(run.field.id)
+    if not len(points):
+        return
+    again = precision.again(store, run.field, points)
+    a, b = line.names(run.field)
+
+    def compare() -> None:
+        st.caption("**Compare with other lines**, above, draws other measured lines into this picture. Other ways between these two models:")
+        ends = dict(zip("ab", map(key_of, run.field.corners), strict=True))
+        shell.link("align", "Their units in one order", icon=":material/join_inner:", **ends)
+        shell.link("paths", "A curve between them", icon=":material/route:", **ends)
+
+    actions(
+        key=f"curve-{run.id}",
+        stem=f"{a}-to-{b}-{metric}",
+        explain=line.explain(run.field, points, metric, again),
+        compare=compare,
+        table=lambda: pd.DataFrame(line.table(run.field, points, again)),
+        figure=lambda: line.figure_of(run.field, points, metric, log=log, again=again),
+        code=program(run),
+        link=query_state.link("interpolate", run=run.id),
+    )
+
+
+def program(run: Run) -> str:
+    """Python that measures the line again."""
+    a, b = map(python_source.model, run.field.corners)
+    return python_source.program(
+        f"line = interpolate(\n    {a},\n    {b},\n    problem={python_source.problem(run.field.problem)},\n    split={run.field.split!r},\n"
+        f"    samples={run.field.samples},\n    buffers={run.field.buffers!r},\n{python_source.precision(run.field)}    sampler={run.sampler.name!r},\n"
+        f"    options={run.sampler.kwargs()!r},\n)\n"
+        'print(line.barrier("loss"))\nline.figure().show()'
+    )
+
+
+def _asked_t() -> float | None:
+    try:
+        t = float(query_state.get("t") or "")
+    except ValueError:
+        return None
+    return t if 0 <= t <= 1 else None  # a typed link may say anything, nan included
+
+
+def rounded_t(x: float) -> float:
+    """A picked place, fine enough for the eye and short enough for a link."""
+    return round(x, 3)
+
+
+def _others(store: RunStore, run: Run) -> dict[str, Status]:
+    """Runs that may stand in the same picture: lines on the same problem and split, of other fields."""
+    fields: dict[str, Status] = {}
+    for status in store.statuses("Run"):
+        wish = status.wish
+        if (
+            isinstance(wish, Run)
+            and wish.field.chart.name == "line"
+            and wish.sampler.name != "given"
+            and wish.field.problem.id == run.field.problem.id
+            and wish.field.split == run.field.split
+            and wish.field.metrics == run.field.metrics
+            and wish.field.id != run.field.id
+        ):
+            fields.setdefault(wish.field.id, status)
+    return {s.id: s for s in fields.values()}
+
+
+def _name(status: Status) -> str:
+    assert isinstance(status.wish, Run)
+    a, b = line.names(status.wish.field)
+    extra = "" if status.wish.field.buffers == "recalibrate" else f", buffers: {status.wish.field.buffers}"
+    return f"{a} → {b}{extra}{mark(status.wish.field)}"

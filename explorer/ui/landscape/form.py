@@ -1,0 +1,217 @@
+"""The form of the Landscape page: which plane through weight space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.core.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
+from explorer.stats.metrics import field_for
+from explorer.stats.preview_confirmation import exact, mark
+from explorer.store.run_store import RunStore
+from explorer.ui.charts.triangle import lattice
+from explorer.ui.widgets import cost_caption, loss_choice, method_form, precision
+from explorer.ui.widgets.model_picker import Family, begin_at, choices, families, family_of, key_of
+
+COARSE = 17  # points along each side of the first picture; each finer one is nested in the next
+FINEST = 65  # nodes along each side of a smooth preview, and of a refinement
+BUDGET = 1700  # points of a refinement, those of a 33 × 33 grid that may be there already among them
+SAMPLES = (0, 64, 128, 256, 512, 1024, 2048)
+PLANES = ("plane", "directions")  # the charts that this page draws
+THREE, AROUND, TOWARDS, MANY = "through three", "around one", "from one to two", "closest to many"
+
+
+def through(problem: ProblemSpec, models: tuple[Recipe, ...], *, size: int = COARSE, samples: int = 0) -> Run:
+    """The plane of three models, or the one closest to more of them."""
+    return _grid(Field(problem, models, registry.method("chart", "plane"), samples=samples), size)
+
+
+def around(problem: ProblemSpec, model: Recipe, directions: Method, extent: float, *, size: int = COARSE, samples: int = 0) -> Run:
+    """The plane around a model along two directions."""
+    return towards(problem, Shifted.both(problem, model, directions), extent, size=size, samples=samples)
+
+
+def towards(problem: ProblemSpec, corners: tuple[Recipe, ...], extent: float, *, size: int = COARSE, samples: int = 0) -> Run:
+    """The plane around the first of three models along the directions to the two others."""
+    chart = registry.method("chart", "directions", {"extent": extent})
+    return _grid(Field(problem, corners, chart, samples=samples), size)
+
+
+def measured_for(run: Run, metric: str) -> Run:
+    """The same plane measured for a metric: the plane itself where its points give it."""
+    return replace(run, field=field_for(run.field, metric))
+
+
+def has_triangle(field: Field) -> bool:
+    """Whether the plane's models are three corners of a triangle."""
+    return not is_around(field) and len(field.corners) == 3
+
+
+def triangle(run: Run, steps: int) -> Run:
+    """The mixtures of a plane's three models, in equal steps; they are few and quoted each, so that of a preview they are exact."""
+    field = replace(exact(run.field), chart=registry.method("chart", "simplex"))
+    return Run(field, registry.method("sample", "given", {"at": tuple(lattice(steps)[:, 1:].ravel().tolist())}))
+
+
+def refined(run: Run) -> Run:
+    """More points where the picture needs them, and some that say how wrong it still is."""
+    return Run(run.field, registry.method("sample", "surface", {"start": COARSE, "finest": FINEST, "budget": BUDGET}))
+
+
+def finer(run: Run, size: int) -> Run:
+    """The same plane with more points."""
+    return _grid(run.field, size)
+
+
+def is_around(field: Field) -> bool:
+    """Whether it is a plane around one model."""
+    return field.chart.name == "directions"
+
+
+def models_of(field: Field) -> tuple[Recipe, ...]:
+    """The corners that are models; the others only stand for a direction."""
+    return tuple(c for c in field.corners if not isinstance(c, Shifted)) if is_around(field) else field.corners
+
+
+def name_of(run: Run) -> str:
+    """What a plane is called."""
+    return f"{_name_of(run)}{mark(run.field)}"
+
+
+def _name_of(run: Run) -> str:
+    corners = run.field.corners
+    names = [c.name or c.id for c in corners]
+    if not is_around(run.field):
+        return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]} ({len(names)} models)"
+    if not isinstance(direction := corners[1], Shifted):
+        return f"{names[0]}, towards {names[1]} and {names[2]}"
+    seed = direction.method.kwargs().get("seed")
+    return f"{names[0]}, {direction.method.name} directions" + (f", seed {seed}" if seed is not None else "")
+
+
+def default(store: RunStore) -> Run | None:
+    """The picture of a page that was asked for nothing: the first family with three models."""
+    found = next((f for f in families(store) if len(f.models) >= 3), None)
+    return through(found.problem, tuple(list(found.models.values())[:3])) if found else None
+
+
+def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
+    """Draw the form; the planes when the person presses Draw."""
+    first = shown[0] if shown else None
+    key = f"landscape-{first.id if first else 'new'}"
+    corners = models_of(first.field) if first else ()
+    every = families(store, first.field.problem, corners) if first else families(store)
+    if not every:
+        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
+        return None
+    with st.container(border=True):
+        one, two, go = st.columns([70, 168, 36], vertical_alignment="bottom")
+        below = st.container()
+        with one:
+            start = [key_of(c) for c in corners] or [st.query_params.get(name, "") for name in "abc"]
+            here = family_of(store, every, start[0])
+            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+        models = choices(store, family, every)
+        kinds = [k for k, least in ((THREE, 3), (AROUND, 1), (TOWARDS, 3), (MANY, 4)) if len(models) >= least]
+        was = MANY if len(corners) > 3 else THREE
+        if first and is_around(first.field):
+            was = AROUND if len(corners) == 1 else TOWARDS
+        with two:
+            kind = st.segmented_control("Plane", kinds, default=was if was in kinds else kinds[0], key=f"{key}-kind-{family.key}", required=True)
+        wanted = _models(family, models, kind or kinds[0], [k for k in start if k in models], key)
+        asked: list[Run] = []
+        if kind == AROUND and wanted:
+            asked = _around(family.problem, wanted[0], first, key)
+        elif kind == TOWARDS and wanted:
+            asked = [towards(family.problem, tuple(wanted), _extent(first, key, st.container()))]
+        elif kind and len(wanted) >= 3:
+            asked = [through(family.problem, tuple(wanted))]
+        beside = False
+        left, middle, third, right = st.columns([5, 4, 4, 4], vertical_alignment="bottom")
+        with left:
+            problem = loss_choice.choose(family.problem, first.field.problem if first else None, key=key)
+        with middle:
+            samples = st.selectbox(
+                "Samples",
+                SAMPLES,
+                index=SAMPLES.index(first.field.samples) if first and first.field.samples in SAMPLES else 0,
+                format_func=lambda n: f"the first {n}" if n else "all of the test split",
+                key=f"{key}-samples",
+                help="Fewer are quicker and less sure: the picture of a large network in a minute, the final one over night.",
+            )
+        with third:
+            exactly = precision.choose(store, problem, first.field if first else None, key=key, below=below)
+        asked = [replace(run, field=replace(run.field, problem=problem, samples=samples, precision=exactly)) for run in asked]
+        with right:
+            if shown:
+                beside = st.checkbox("Beside this picture", key=f"{key}-beside", disabled=len(shown) > 2, help="With the same colours.")
+        with go:
+            pressed = st.button("Draw", type="primary", icon=":material/landscape:", key=f"{key}-go", width="stretch", disabled=not asked)
+        with below:
+            cost_caption.caption(store, asked)
+    return ([*shown, *asked] if beside else asked) if pressed else None
+
+
+def _models(family: Family, models: dict[str, Recipe], kind: str, start: list[str], key: str) -> list[Recipe]:
+    keys = list(models)
+    own = f"{key}-{family.key}"
+    if kind == MANY:
+        chosen = st.multiselect(
+            "Models, in order",
+            keys,
+            default=start if len(start) > 3 else list(family.models),
+            format_func=lambda k: family.label(k, models),
+            key=f"{own}-many",
+            help="The plane that lies closest to all of them; a training run, for instance, snapshot by snapshot.",
+        )
+        return [models[k] for k in chosen]
+    wanted: list[Recipe] = []
+    names = {AROUND: ("Model",), TOWARDS: ("From", "Towards", "And towards")}.get(kind, ("A", "B", "C"))
+    begin = begin_at(keys, [*start[: len(names)], *[""] * (len(names) - len(start))])
+    for column, label, first in zip(st.columns(len(names)), names, begin, strict=True):
+        with column:
+            chosen = st.selectbox(label, keys, index=first, format_func=lambda k: family.label(k, models), key=f"{own}-{kind}-{label}")
+            wanted.append(models[chosen])
+    if len({key_of(m) for m in wanted}) < len(wanted):
+        st.caption(":material/info: The same model stands here twice. A plane wants different ones.")
+        return []
+    return wanted
+
+
+def _around(problem: ProblemSpec, model: Recipe, shown: Run | None, key: str) -> list[Run]:
+    before = shown.field.corners[1] if shown and is_around(shown.field) else None
+    start = before.method if isinstance(before, Shifted) else registry.method("direct", "random")  # those of the Hessian take minutes to find
+    left, right = st.columns([4, 2])
+    try:
+        with left:
+            method = method_form.choose("direct", "Directions", key=key, start=start, fields=st.container())
+        extent = _extent(shown, key, right)
+        with right:
+            seeds = ""
+            if "seed" in method.kwargs():
+                seeds = st.text_input("Several seeds side by side", placeholder="0 1 2", key=f"{key}-seeds", help="One picture for each, up to four.")
+        many = [int(s) for s in seeds.replace(",", " ").split()][:4]
+        chosen = [registry.method("direct", method.name, {**method.kwargs(), "seed": s}) for s in many] or [method]
+    except (Refused, ValueError) as refusal:
+        st.error(str(refusal))
+        return []
+    return [around(problem, model, m, extent) for m in chosen]
+
+
+def _extent(shown: Run | None, key: str, place: DeltaGenerator) -> float:
+    given = shown.field.chart["extent"] if shown and is_around(shown.field) else 1.0
+    return place.number_input(
+        "How far, in lengths of the first direction",
+        value=float(given) if isinstance(given, float | int) else 1.0,
+        min_value=0.001,
+        format="%g",
+        key=f"{key}-extent",
+    )
+
+
+def _grid(field: Field, size: int) -> Run:
+    return Run(field, registry.method("sample", "grid", {"size": size}))

@@ -1,0 +1,217 @@
+"""What is known of a plane at this moment: its points, as cells or as a smooth preview, and the models and paths that stand in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import streamlit as st
+
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.core.points import Array, Points
+from explorer.core.spec import Field, Recipe, Run, Study
+from explorer.figures import line, units
+from explorer.figures.certificate import certified
+from explorer.figures.curve import PALETTE
+from explorer.figures.plane import Marker, Surface, Trace, cells, previewed
+from explorer.stats import arc_length, candidate_extremes, metrics
+from explorer.stats.arc_length import Place
+from explorer.stats.plane_frame import Window
+from explorer.stats.preview_confirmation import Confirmed, is_preview
+from explorer.stats.sparse_grid_surrogate import Certificate
+from explorer.store.job_status import Status
+from explorer.store.run_store import FieldFacts, RunStore
+from explorer.ui.frame import shell
+from explorer.ui.landscape import form
+from explorer.ui.landscape.form import COARSE, FINEST
+from explorer.ui.widgets import precision
+
+SIZES = (COARSE, 33, FINEST)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plane by its coarsest wish, and the finest size that somebody has wished for."""
+
+    run: Run
+    size: int
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return form.name_of(self.run)
+
+    def key(self, *, relief: bool) -> str:
+        """What the drawn plane is called on the page."""
+        return f"{'relief' if relief else 'landscape'}-{self.run.id}"
+
+    @property
+    def refined(self) -> Run:
+        """The wish for more points where the picture needs them, and for its certificate."""
+        return form.refined(self.run)
+
+    def at_size(self, size: int) -> Run:
+        """The wish for the same plane with `size` points along each side."""
+        return form.finer(self.run, size)
+
+    def wished(self, store: RunStore) -> list[tuple[Run, Status]]:
+        """All that was wished for this plane."""
+        runs = [*(self.at_size(size) for size in SIZES), self.refined]
+        return [(run, status) for run in runs if (status := store.status(run.id)) is not None]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a person wants to see a plane."""
+
+    metric: str
+    unit: str  # of the values as they are shown
+    log: bool
+    picture: str  # "map", "relief" or "triangle"
+    smooth: bool
+
+    @property
+    def scale(self) -> float:
+        """What values are multiplied by; shares are shown in percent."""
+        return units.scale(self.metric)
+
+    def interval(self, field: Field, points: Points) -> tuple[Array, Array]:
+        """(K,) ends of the points' pointwise 95 % intervals, as they are shown."""
+        low, high = metrics.interval(points, field.metrics, self.metric)
+        return self.scale * low, self.scale * high
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of a plane at this moment.
+
+    drawn: what is to be drawn. whole: the finest grid that is measured everywhere, or what there is of the coarsest. certificate: of the preview, if one is drawn.
+    """
+
+    field: Field
+    facts: FieldFacts
+    window: Window
+    points: Points
+    drawn: Surface
+    whole: Surface
+    certificate: Certificate | None
+    markers: list[Marker]
+    traces: list[Trace]
+    again: Confirmed | None = None  # of a preview, what was measured again in float32
+    deciding: Run | None = None  # of a picture on some of the samples, the wish for all of them at the places that may be its lowest or highest
+    decided: Points | None = None  # these places
+
+    def caption(self, style: Style) -> str:
+        """What must be known to read the picture."""
+        samples = int(self.points.counts.sum()) if len(self.points) else 0
+        if self.drawn.guess is not None:
+            said = [f"{certified(self.certificate, self.drawn.measured, scale=style.scale, unit=style.unit)} {samples:,} {self.field.split} samples"]
+        else:
+            said = [f"{self.drawn.measured} of {self.drawn.z.size} cells measured on {samples:,} {self.field.split} samples"]
+        if is_preview(self.field):
+            said.append(line.caution(self.field, self.again))
+        far = [m for m in self.markers if m.outside > 1e-6 * np.ptp(self.drawn.x)]
+        if far:
+            names = ", ".join(f"{m.name} {m.outside:.3g}" for m in far[:8]) + (" …" if len(far) > 8 else "")
+            said.append(f"not in this plane but this far from it: {names}")
+        return " · ".join(said)
+
+
+def finest(store: RunStore, run: Run) -> int:
+    """The finest grid that was wished for."""
+    wished = [size for size in SIZES if store.status(form.finer(run, size).id) is not None]
+    return max(wished, default=COARSE)
+
+
+def look(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) -> Seen | None:
+    """The plane as far as it is known; None while nothing is."""
+    field = picture.run.field
+    facts = store.field(field.id)
+    if facts is None:
+        return None
+    try:
+        window = cast("Window", registry.find("chart", field.chart.name, function="window")(facts.gram, **field.chart.kwargs()))
+    except Refused:  # the worker says why
+        return None
+    points, _ = store.points(field.id)
+    sizes = [size for size in SIZES if size <= picture.size]
+    grids = [cells(points, field.metrics, style.metric, window, size) for size in sizes]
+    whole = next((g for g in reversed(grids) if g.measured == g.z.size), grids[0])
+    drawn, certificate = grids[-1], None
+    if style.smooth:
+        drawn, certificate = previewed(points, field.metrics, style.metric, window, FINEST)
+    deciding = candidate_extremes.deciding(field, points, style.metric) if whole.measured == whole.z.size else None
+    return Seen(
+        field,
+        facts,
+        window,
+        points,
+        drawn,
+        whole,
+        certificate,
+        [*_corners(field, window), *_strangers(store, field, window, others)],
+        _ways(store, field, window),
+        precision.again(store, field, points),
+        deciding,
+        candidate_extremes.decided(deciding, store.points(deciding.field.id)[0]) if deciding is not None else None,
+    )
+
+
+def span(grids: list[Surface], log: bool) -> tuple[float, float] | None:
+    """The lowest and the highest value of all, for one scale of colours."""
+    values = np.concatenate([g.z[np.isfinite(g.z)] for g in grids]) if grids else np.empty(0)
+    values = values[values > 0] if log else values
+    return (float(values.min()), float(values.max())) if values.size and values.min() < values.max() else None
+
+
+def _corners(field: Field, window: Window) -> list[Marker]:
+    corners = form.models_of(field)
+    frame = window.frame
+    return [Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)]
+
+
+def _strangers(store: RunStore, field: Field, window: Window, others: list[Recipe]) -> list[Marker]:
+    """Other models, where they stand over the plane; asked for when that is not known."""
+    if not others:
+        return []
+    wish = Study(field.problem, (*field.corners, *others), registry.method("study", "gram"))
+    status = store.status(wish.id)
+    if status is None:
+        shell.want(wish, urgent=True)
+    elif status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    if status is None or status.state != "done" or not isinstance(status.result, dict):
+        return []
+    gram = np.array(status.result["gram"], dtype=np.float64)
+    c, frame = len(field.corners), window.frame
+    found: list[Marker] = []
+    for k, other in enumerate(others, start=c):
+        # ⟨other − origin, axis⟩ and |other − origin|², from inner products alone
+        along = frame.basis @ gram[:c, k] - frame.basis @ gram[:c, :c] @ frame.origin
+        square = gram[k, k] - 2 * frame.origin @ gram[:c, k] + frame.origin @ gram[:c, :c] @ frame.origin
+        found.append(Marker(other.name or other.id, float(along[0]), float(along[1]), float(np.sqrt(max(square - along @ along, 0.0)))))
+    return found
+
+
+def _ways(store: RunStore, field: Field, window: Window) -> list[Trace]:
+    """Measured ways that lie in this plane because their corners are corners of it; and of many models, the order they come in."""
+    found: list[Trace] = []
+    own = [c.id for c in field.corners]
+    t = np.linspace(0.0, 1.0, arc_length.STEPS // 2 + 1)
+    for status in store.statuses("Run", limit=200):
+        run = status.wish
+        if not isinstance(run, Run) or status.state != "done" or len(registry.axes(run.field.chart.name)) != 1 or len(found) >= len(PALETTE):
+            continue
+        corners = [c.id for c in run.field.corners]
+        if len(corners) < 3 or not set(corners) <= set(own):
+            continue
+        rows = cast("Place", registry.find("chart", run.field.chart.name))(t[:, None], np.eye(len(corners)))
+        x, y = window.frame.places(rows @ np.eye(len(own))[[own.index(c) for c in corners]]).T
+        if (name := run.field.chart.name) not in {f.name for f in found}:
+            found.append(Trace(name, PALETTE[len(found)], t, x, y))
+    if len(own) > 3:
+        order, places = np.linspace(0.0, 1.0, len(own)), window.frame.corners
+        found.append(Trace("in their order", PALETTE[1], order, places[:, 0], places[:, 1]))
+    return found

@@ -1,0 +1,152 @@
+"""What a person takes away from planes: the data, the picture, the code that makes it again, and its address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.core.spec import Run, Shifted
+from explorer.figures import landscape, line
+from explorer.figures import plane as plane_figure
+from explorer.figures.plane import Extreme
+from explorer.stats import candidate_extremes, metrics
+from explorer.stats.preview_confirmation import is_preview
+from explorer.store.run_store import RunStore
+from explorer.ui.frame import query_state, shell
+from explorer.ui.landscape import form
+from explorer.ui.landscape.picture import Picture, Seen, Style, look
+from explorer.ui.widgets import python_source
+from explorer.ui.widgets.chart_actions import actions, corner
+from explorer.ui.widgets.model_picker import key_of
+
+
+def takeaway(store: RunStore, pictures: list[Picture], style: Style) -> None:
+    """The row under the pictures."""
+    ready = [(p, s) for p in pictures if (s := look(store, p, style, [])) is not None and len(s.points)]
+    if not ready:
+        return
+    shown, there = ready[0]
+
+    def compare() -> None:
+        st.caption(
+            "Up to four planes are drawn side by side, on one scale of colours: choose several in the form above. Exact barriers with intervals:"
+        )
+        models = form.models_of(shown.run.field)
+        if len(models) > 1:
+            ends = dict(zip("ab", map(key_of, models), strict=False))
+            shell.link(
+                "interpolate", f"The line {models[0].name or models[0].id} → {models[1].name or models[1].id}", icon=":material/show_chart:", **ends
+            )
+        shell.link("paths", "Ways between two models", icon=":material/route:")
+
+    actions(
+        key=shown.key(relief=style.picture == "relief") if len(pictures) == 1 else "landscape",
+        stem="plane",
+        explain="\n\n".join((f"**{p.name}**: " if len(ready) > 1 else "") + words(s, style) for p, s in ready),
+        compare=compare,
+        table=lambda: _table(ready),
+        figure=lambda: figure(shown, there, style),
+        code="\n\n".join(program(p.run, style.metric) for p in pictures),
+        link=query_state.link("landscape", runs=",".join(p.run.id for p in pictures)),
+    )
+
+
+def beside(picture: Picture, there: Seen, style: Style) -> None:
+    """The corner of one plane among several."""
+    corner(
+        key=picture.key(relief=style.picture == "relief"),
+        stem="plane",
+        title=picture.name,
+        figure=lambda: figure(picture, there, style),
+        explain=words(there, style),
+        code=program(picture.run, style.metric),
+    )
+
+
+def words(there: Seen, style: Style) -> str:
+    """A plane in words."""
+    count = there.facts.facts.get("parameters", 0)
+    coords, last = there.points.coords, len(there.whole.x) - 1
+
+    def interval(i: int, j: int) -> tuple[float, float]:
+        k = int(np.abs(coords - np.array([i, j]) / last).max(axis=1).argmin())
+        low, high = style.interval(there.field, replace(there.points, coords=coords[[k]], values=there.points.values[[k]]))
+        return float(low[0]), float(high[0])
+
+    return landscape.explain(
+        there.whole,
+        there.markers,
+        metric=metrics.find(style.metric),
+        unit=style.unit,
+        around=form.is_around(there.field),
+        dimensions=int(count) if isinstance(count, int) else 0,
+        interval=interval,
+        **_better_known(there, style),
+    )
+
+
+class _BetterKnown(TypedDict, total=False):
+    extremes: tuple[Extreme, Extreme] | None
+    chosen: str
+    caution: str
+
+
+def _better_known(there: Seen, style: Style) -> _BetterKnown:
+    """What is quoted and not read off the picture: of a preview, and of places that were measured on all samples."""
+    field = there.field
+    if is_preview(field):
+        points = line.quoted(field, there.points, there.again)
+        return {"extremes": plane_figure.extremes(field, points, style.metric, there.window), "caution": line.caution(field, there.again)}
+    if (points := there.decided) is not None:
+        some, every = int(there.points.counts.sum()), int(points.counts.sum())
+        among = f"{len(points)} of the" if len(points) >= candidate_extremes.MOST else f"the {len(points)}"  # there may have been more
+        chosen = f"These two were measured on all {every:,} samples, among {among} places that {some:,} do not tell apart from them."
+        return {"extremes": plane_figure.extremes(field, points, style.metric, there.window), "chosen": chosen}
+    return {}
+
+
+def _table(ready: list[tuple[Picture, Seen]]) -> pd.DataFrame:
+    frames: list[pd.DataFrame] = []
+    for picture, there in ready:
+        frames.append(pd.DataFrame({"plane": picture.name, **plane_figure.table(there.field, there.points, there.window, there.again)}))
+    return pd.concat(frames)
+
+
+def figure(picture: Picture, there: Seen, style: Style) -> go.Figure:
+    """A plane on paper; a relief as it is drawn."""
+    if style.picture == "relief":
+        surface = there.whole if there.drawn.guess is None else there.drawn
+        return landscape.relief(surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log)
+    return plane_figure.figure(
+        there.drawn,
+        there.markers,
+        there.traces,
+        z_title=line.y_title(there.field, style.metric),
+        title=f"{metrics.find(style.metric).called} in the plane {picture.name}",
+        footnote=there.caption(style),
+        log=style.log,
+    )
+
+
+def program(run: Run, metric: str = "loss") -> str:
+    """Python that measures the plane again, and looks closer where the picture needs it."""
+    field = run.field
+    how = f"    problem={python_source.problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n{python_source.precision(field)}    refine=True,\n"
+    how += "    scores=True,\n)" if field.metrics == metrics.SCORED else ")"
+    shown = "" if metric == "loss" else repr(metric)
+    if form.is_around(field):
+        first, second = field.corners[1:]
+        if isinstance(first, Shifted):
+            there = f"directions={first.method.name!r},\n    options={first.method.kwargs()!r}"
+        else:
+            there = f"towards=({python_source.model(first)}, {python_source.model(second)})"
+        call = f"landscape_around(\n    {python_source.model(field.corners[0])},\n    {there},\n    extent={field.chart['extent']},\n{how}"
+    else:
+        corners = "".join(f"    {python_source.model(c)},\n" for c in field.corners)
+        call = f"landscape(\n{corners}    margin={field.chart['margin']},\n{how}"
+    return python_source.program(f"plane = {call}\nprint(plane.certificate({shown}))\nplane.figure({shown}).show()")

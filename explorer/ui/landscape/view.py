@@ -1,0 +1,350 @@
+"""Planes through weight space, live while they are measured: picture, words, cross-sections, and the model at any place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.core.points import Points
+from explorer.core.spec import Field, Recipe, Run
+from explorer.figures import curve as curve_figure
+from explorer.figures import landscape, line, units
+from explorer.figures.plane import Surface
+from explorer.stats import metrics
+from explorer.stats.candidate_extremes import on_all
+from explorer.stats.preview_confirmation import exact, mark
+from explorer.store.job_status import duration
+from explorer.store.run_store import RunStore
+from explorer.ui.charts.curve import curve
+from explorer.ui.charts.plane import Spot, plane
+from explorer.ui.frame import auto_start, query_state, shell
+from explorer.ui.frame.polling import live
+from explorer.ui.frame.run_set import active, progress, want
+from explorer.ui.landscape import form, shape, triangle
+from explorer.ui.landscape.form import COARSE
+from explorer.ui.landscape.picture import SIZES, Picture, Seen, Style, finest, look, span
+from explorer.ui.landscape.takeaway import beside, program, takeaway, words
+from explorer.ui.widgets.chart_actions import corner
+from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, model_at, pick_active
+from explorer.ui.widgets.model_picker import choices, families, key_of
+
+POLL_S = 0.5
+EXPECTED = 300  # points a refinement takes, more or less: scouts, jury, and as many again where it is needed
+MOST_SHOWN = 4
+SMOOTH = "smooth preview"
+KINDS = ("map", "relief")
+
+
+def show(store: RunStore, asked_for: list[Run]) -> None:
+    """The pictures side by side; for a single one its words and cross-sections too; and the model at the picked place."""
+    asked_for = asked_for[:MOST_SHOWN]
+    style, others = _controls(store, asked_for)
+    runs = [form.measured_for(run, style.metric) for run in asked_for]
+    for plain, run in zip(asked_for, runs, strict=True):
+        if store.status(run.id) is None and run != plain and auto_start.quick(store, plain.field, COARSE**2):
+            shell.want(run)
+    if style.picture == "triangle":
+        triangle.show(store, runs[0], style)
+        return
+    pictures = [Picture(run, finest(store, run)) for run in runs]
+    first = runs[0].field
+    asked = _asked(runs)
+    if asked is not None and not active(store, pictures):
+        inspect_once(store, *asked)
+    for picture in pictures:
+        _refine_by_itself(store, picture)
+    busy = _busy(store, pictures, runs)
+    live(_live, every=POLL_S, busy=busy)(store, runs, pictures, style, others, busy)
+    takeaway(store, pictures, style)
+    if len(pictures) == 1 and store.field(first.id) is not None:
+        low = _low(style, first)
+        shape.topology(partial(_surface, store, pictures[0], low), metric=line.called(first, low.metric) + mark(first), unit=low.unit)
+        corners = form.models_of(first)
+        shape.sharpness(store, first, corners)
+        shape.spectrum(store, first, corners)
+
+
+def _surface(store: RunStore, picture: Picture, style: Style) -> tuple[Surface, float]:
+    """What is measured of a plane, and half the 95 % interval of its values, the median over them."""
+    there = look(store, picture, style, [])
+    assert there is not None
+    low, high = style.interval(there.field, there.points)
+    half = (high - low)[np.isfinite(high - low)] / 2
+    return there.whole, float(np.median(half)) if half.size else 0.0
+
+
+def _low(style: Style, field: Field) -> Style:
+    """The same picture by a metric whose minima are worth to be counted."""
+    metric = "error" if style.metric == "accuracy" else style.metric if metrics.find(style.metric).good == "low" else "loss"
+    return replace(style, metric=metric, unit=units.of_level(field.problem, metric))
+
+
+def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
+    """How the person wants to see it, and what else in it; a row that wraps."""
+    field = runs[0].field
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        metric = _metric(field)
+        good = metrics.find(metric).good
+        log = good != "" and st.toggle(
+            "Logarithmic",
+            value=metric in ("loss", "perplexity"),
+            key=f"log-{metric}",
+            width="content",
+            help="Colours and heights. A loss far from the models is many times as high.",
+        )
+        kind = _choice("Picture", (*KINDS, "triangle") if len(runs) == 1 and form.has_triangle(field) else KINDS, key="picture")
+        flat = kind != "triangle"
+        values = _choice("Values", (SMOOTH, "measured cells"), key="values") if flat else ""
+        others = _others(store, field, runs) if flat else []
+    return Style(metric, units.of_level(field.problem, metric), log, kind, values == SMOOTH), others
+
+
+def _metric(field: Field) -> str:
+    """Which metric, by its name in the address."""
+    offered = metrics.offered(field.problem)
+    asked = query_state.get("metric")
+    key = f"landscape-metric-{asked}-{field.problem.id}"
+    return st.selectbox(
+        "Metric",
+        offered,
+        index=offered.index(asked) if asked in offered else 0,
+        format_func=lambda m: units.titled(line.called(field, m), units.of_level(field.problem, m)),
+        key=key,
+        on_change=lambda: query_state.put(metric=st.session_state[key]),
+        label_visibility="collapsed",
+        width=180,
+    )
+
+
+def _choice(label: str, options: Sequence[str], *, key: str) -> str:
+    """One of a few, kept in the address."""
+    chosen = st.segmented_control(label, options, default=options[0], key=key, bind="query-params", label_visibility="collapsed", width="content")
+    return chosen or options[0]
+
+
+def _others(store: RunStore, field: Field, runs: list[Run]) -> list[Recipe]:
+    """Further models to be drawn in the plane."""
+    every = families(store, field.problem, ())
+    own = {key_of(c) for c in field.corners}
+    known = {k: m for f in every if f.problem.id == field.problem.id for k, m in choices(store, f, every).items() if k not in own}
+    if not known or len(runs) > 1:
+        return []
+    labels = {k: m.name or m.id for k, m in known.items()}
+    chosen = st.multiselect(
+        "Draw other models, too", list(known), format_func=labels.__getitem__, key=f"others-{runs[0].id}", placeholder="Draw other models, too",
+        label_visibility="collapsed", help="Where they stand over or under this plane.", width=210,
+    )  # fmt: skip
+    return [known[k] for k in chosen]
+
+
+def _asked(runs: list[Run]) -> tuple[Field, At] | None:
+    """The picked place: of which plane, and where."""
+    try:
+        which = int(query_state.get("of") or "0")
+        u, v = (float(part) for part in (query_state.get("at") or "").split(","))
+        return (runs[which].field, (u, v)) if np.isfinite([u, v]).all() else None
+    except (ValueError, IndexError):
+        return None
+
+
+def _refine_by_itself(store: RunStore, picture: Picture) -> None:
+    """Once the coarse picture stands, more points come where it needs them, then an even finer grid, as long as neither takes long."""
+    field = picture.run.field
+    more = SIZES[1] ** 2 - len(store.points(field.id, bare=True)[0])
+    coarse, refined = store.status(picture.run.id), store.status(picture.refined.id)
+    if coarse is None or coarse.state != "done":
+        return
+    if refined is None and auto_start.quick(store, field, EXPECTED):
+        shell.want(picture.refined, idle=True)
+    elif refined is not None and refined.state == "done" and picture.size == COARSE and auto_start.quick(store, field, more):
+        shell.want(picture.at_size(SIZES[1]), idle=True)
+
+
+def _busy(store: RunStore, pictures: list[Picture], runs: list[Run]) -> bool:
+    asked = _asked(runs)
+    studies = [s for s in store.statuses("Study", limit=20) if s.active]
+    whole = [on_all(run.field) for run in runs]
+    deciding = [s for s in store.statuses("Run", limit=20) if s.active and isinstance(s.wish, Run) and s.wish.field in whole]
+    return _wishes_active(store, pictures) or bool(studies) or bool(deciding) or (asked is not None and pick_active(store, *asked))
+
+
+def _wishes_active(store: RunStore, pictures: list[Picture]) -> bool:
+    return any(status.active for picture in pictures for _, status in picture.wished(store))
+
+
+def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Style, others: list[Recipe], was_busy: bool) -> None:
+    busy = _busy(store, pictures, runs)
+    seen = [look(store, picture, style, others) for picture in pictures]
+    wishes = [wish for picture, there in zip(pictures, seen, strict=True) for wish in (*_pending(store, picture), *_deciding(store, picture, there))]
+    progress(store, wishes, key="landscape")
+    colours = span([s.drawn for s in seen if s is not None], style.log) if len(pictures) > 1 else None
+    columns = st.columns(len(pictures)) if len(pictures) > 1 else st.columns([3, 2], gap="large")
+    for i, (picture, there) in enumerate(zip(pictures, seen, strict=True)):
+        with columns[i]:
+            if len(pictures) > 1:
+                st.markdown(f"**{picture.name}**")
+            if there is None:
+                st.caption("Waiting for the models…" if busy else "Not measured yet.")
+            elif style.picture == "relief":
+                _relief(picture, there, style, colours)
+            else:
+                _map(store, runs, i, picture, there, style, colours)
+            if there is not None and len(there.points) and len(pictures) > 1:
+                beside(picture, there, style)
+            if there is not None:
+                _finer(store, picture, there)
+    if len(pictures) == 1 and seen[0] is not None:
+        with columns[1]:
+            st.markdown(words(seen[0], style))
+            _sections(seen[0], runs, style)
+    if len(pictures) == 1 and seen[0] is not None and len(seen[0].field.corners) > 3:
+        _snapshots(seen[0], style)
+    asked = _asked(runs)
+    if asked is not None:
+        points, _ = store.points(asked[0].id)
+        model_at(store, *asked, points)
+    if was_busy != busy or any(finest(store, p.run) != p.size for p in pictures):
+        st.rerun()
+    if busy:
+        shell.tend()
+
+
+@dataclass(frozen=True)
+class _Wish:
+    name: str
+    run: Run
+
+
+def _pending(store: RunStore, picture: Picture) -> list[_Wish]:
+    """What is told of under the buttons: the finest grid, and the refinement, where they are not there yet."""
+    wished = picture.wished(store)
+    open = [run for run, status in wished if status.state != "done"]
+    return [_Wish(picture.name, run) for run in open or ([] if wished else [picture.run])]
+
+
+def _deciding(store: RunStore, picture: Picture, there: Seen | None) -> list[_Wish]:
+    """What was asked to be measured of it on all samples, and is not there yet."""
+    if there is None or there.deciding is None or there.decided is not None or store.status(there.deciding.id) is None:
+        return []
+    return [_Wish(f"{picture.name}, on all samples", there.deciding)]
+
+
+def _relief(picture: Picture, there: Seen, style: Style, colours: tuple[float, float] | None) -> None:
+    surface = there.whole if there.drawn.guess is None else there.drawn
+    figure = landscape.relief(surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log, span=colours)
+    st.plotly_chart(figure, key=picture.key(relief=True), config={"displaylogo": False})
+    st.caption(there.caption(style))
+
+
+def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: Seen, style: Style, colours: tuple[float, float] | None) -> None:
+    asked = _asked(runs)
+    pick = None
+    if asked is not None and asked[0] == there.field:
+        x, y = there.window.places(np.array(asked[1]))
+        pick = (float(x), float(y))
+
+    def picked(spot: Spot) -> None:
+        u, v = (round(float(c), 4) for c in there.window.coords(np.array([spot.x, spot.y])))
+        query_state.put(at=f"{u:g},{v:g}", of=str(which))
+        inspect(store, there.field, (u, v))
+
+    plane(
+        there.drawn,
+        there.markers,
+        there.traces,
+        key=picture.key(relief=False),
+        z_title=line.y_title(there.field, style.metric),
+        alt=f"{line.called(there.field, style.metric)} in the plane {picture.name}.",
+        pick=pick,
+        on_pick=picked,
+        log=style.log,
+        span=colours,
+        height=560 if len(runs) == 1 else 380,
+        caption=there.caption(style),
+    )
+
+
+def _finer(store: RunStore, picture: Picture, there: Seen) -> None:
+    """Buttons for what did not come by itself."""
+    coarse = store.status(picture.run.id)
+    if coarse is None or coarse.state != "done" or not len(there.points) or _wishes_active(store, [picture]):
+        return
+    each = store.cost(there.field.id) / len(there.points)
+    larger = next((s for s in SIZES if s > picture.size), None)
+    with st.container(horizontal=True):
+        if store.status(picture.refined.id) is None:
+            _more("Refine where it is needed", ":material/auto_fix_high:", picture.refined, EXPECTED * each, picture)
+        if larger is not None:
+            _more(f"Finer ({larger} × {larger})", ":material/grid_4x4:", picture.at_size(larger), each * (larger**2 - picture.size**2), picture)
+        if (run := there.deciding) is not None and there.decided is None:
+            st.button(
+                "All samples where they decide",
+                icon=":material/my_location:",
+                on_click=shell.resume,
+                args=(run,),
+                key=f"decide-{run.id}",
+                help=f"Measures on all samples of the {run.field.split} split the places that may be the lowest or the highest of this picture: those"
+                f" that {there.field.samples:,} samples do not tell apart.",
+            )
+
+
+def _more(label: str, icon: str, run: Run, seconds: float, picture: Picture) -> None:
+    help = f"About {duration(seconds)} of computing; what is measured stays."
+    st.button(label, icon=icon, on_click=shell.resume, args=(run,), key=f"{label[:5]}-{picture.run.id}", help=help)
+
+
+def _sections(there: Seen, runs: list[Run], style: Style) -> None:
+    asked = _asked(runs)
+    x, y = there.window.places(np.array(asked[1])) if asked is not None else (there.markers[0].x, there.markers[0].y)
+    row, column = landscape.sections(there.whole, float(x), float(y))
+    title = f"{line.y_title(there.field, style.metric)}, cross-sections"
+    caption = "Through the picked place." if asked is not None else f"Through {there.markers[0].name}; click in the plane to cut it elsewhere."
+    curve(
+        [row, column],
+        key=(key := f"sections-{runs[0].id}"),
+        x_title="distance",
+        y_title=title,
+        pick=None,
+        height=220,
+        log=style.log,
+        alt="The row and the column of cells through the picked place.",
+        caption=caption,
+    )
+    corner(
+        key=key,
+        stem="sections",
+        title=title,
+        figure=lambda: curve_figure.figure([row, column], x_title="distance", y_title=title, title=title, footnote=caption, log=style.log),
+        code=program(runs[0], style.metric),
+    )
+
+
+def _snapshots(there: Seen, style: Style) -> None:
+    """What the plane does to each model: its own value, and that of the place of the plane under it."""
+    alone = there.facts.facts.get("alone")
+    if not isinstance(alone, list):
+        return
+    sums = np.array(alone, dtype=np.float64)[:, :, None]
+    own = style.scale * metrics.means(Points(sums[:, 0], sums, np.ones(1)), there.field.metrics, style.metric)
+    x, y = there.window.frame.corners.T
+    numbers = {
+        f"its own {line.y_title(exact(there.field), style.metric)}": own,
+        f"at its place in the plane{mark(there.field)}": landscape.height(there.whole, x, y),
+        "distance from the plane": there.window.frame.outside,
+    }
+    st.dataframe(
+        pd.DataFrame({"model": [c.name or c.id for c in there.field.corners], **numbers}),
+        hide_index=True,
+        column_config=dict.fromkeys(numbers, st.column_config.NumberColumn(format="%.3g")),
+    )
+    st.caption("The models do not lie in the plane: what the picture shows at their places is the value of their shadows there, read between cells.")
+
+
+def want_all(runs: list[Run]) -> str:
+    """Wish for all planes; what brings them back in an address."""
+    return want([Picture(run, COARSE) for run in runs])

@@ -1,0 +1,335 @@
+"""One lesson after another: predict, run, see. What a lesson holds is in explorer/lessons; this draws it. The Learn page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pprint import pformat
+
+import streamlit as st
+
+from explorer import lessons
+from explorer.core import glossary
+from explorer.core.errors import Refused
+from explorer.core.points import Points
+from explorer.core.spec import Run
+from explorer.lessons import Experiment, Lesson, Seen, Shelf
+from explorer.store.run_store import RunStore
+from explorer.ui.charts import lesson_picture
+from explorer.ui.frame import shell
+from explorer.ui.frame.polling import live
+from explorer.ui.frame.run_set import active, progress, want
+from explorer.ui.learn.hands_on import HANDS
+from explorer.ui.widgets.chart_actions import actions, corner
+
+POLL_S = 0.3
+STEPS = {"predict": "1 · Predict", "run": "2 · Run", "see": "3 · See"}
+GUESSES, OVER = "learn-guesses", "learn-over"  # in the session: what was predicted, by lesson; which lessons were seen to the end
+LARGE = """<style>
+[data-testid=stSidebar], [data-testid=stExpandSidebarButton] { display: none }
+[data-testid=stMainBlockContainer] { --explorer-text: 19px; max-width: 1280px }
+[data-testid=stMainBlockContainer] :is([data-testid=stMarkdownContainer] :is(p, li), label p, button p) { font-size: 1.4rem; line-height: 1.45 }
+</style>"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of a lesson's runs, and what it is called."""
+
+    name: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in which lesson one is: what the address says."""
+
+    name: str
+    step: str
+    on: int
+
+    @property
+    def lesson(self) -> Lesson:
+        return lessons.every()[self.name]
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}-{self.on}"
+
+
+def presenting() -> bool:
+    """Whether the address asks for large type and one picture."""
+    return st.query_params.get("present") == "1"
+
+
+def frame() -> None:
+    """The style of the presenter mode."""
+    if presenting():
+        st.html(LARGE)
+
+
+def place() -> Place:
+    """What the address asks for: a lesson by name or number; what it does not know is the first one."""
+    every = lessons.every()
+    asked = st.query_params.get("lesson", "")
+    names = list(every)
+    numbered = {str(i): name for i, name in enumerate(names, start=1)}
+    name = asked if asked in every else numbered.get(asked, names[0])
+    step = st.query_params.get("step", "")
+    on = st.query_params.get("on", "0")
+    known = on.isdecimal() and int(on) < len(every[name].variants)
+    return Place(name, step if step in STEPS else "predict", int(on) if known else 0)
+
+
+def go(name: str, step: str = "predict", on: int = 0) -> None:
+    """Turn to a step of a lesson (a callback)."""
+    present = {"present": "1"} if presenting() else {}
+    st.query_params.from_dict({"lesson": name, "step": step, **({"on": str(on)} if on else {}), **present})
+
+
+def page(store: RunStore) -> None:
+    """The lesson of the address."""
+    here = place()
+    _top(here)
+    lesson = here.lesson
+    st.subheader(f"{list(lessons.every()).index(here.name) + 1} · {lesson.title}", anchor=False)
+    try:
+        experiment = lesson.experiment(Shelf.of(store.checkpoints()), here.on)
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return
+    parts = [Part(name, run) for name, run in experiment.runs.items()]
+    match here.step:
+        case "predict":
+            _predict(here)
+        case "run":
+            _run(store, here, parts)
+        case _:
+            _see(store, here, experiment, parts)
+
+
+def _top(here: Place) -> None:
+    """Which lesson and which step; forward, back, anew, and large type. Every button has a key."""
+    names = list(lessons.every())
+    over: set[str] = st.session_state.setdefault(OVER, set())
+    i, steps = names.index(here.name), list(STEPS)
+    j = steps.index(here.step)
+    before = (here.name, steps[j - 1], here.on) if j else (names[i - 1], "see", 0) if i else None
+    after = (here.name, steps[j + 1], here.on) if j + 1 < len(steps) else (names[i + 1], "predict", 0) if i + 1 < len(names) else None
+
+    def chosen() -> None:
+        go(st.session_state[f"learn-lesson-{here.name}"])
+
+    def stepped() -> None:
+        go(here.name, st.session_state[f"learn-step-{here.name}-{here.step}"] or here.step, here.on)
+
+    if not presenting():
+        st.selectbox(
+            "Lesson",
+            names,
+            index=i,
+            format_func=lambda n: f"{names.index(n) + 1} · {lessons.every()[n].title}",
+            key=f"learn-lesson-{here.name}",
+            on_change=chosen,
+            help=f"Seen to the end: {len(over)} of {len(names)}.",
+        )
+    with st.container(horizontal=True, vertical_alignment="center", key="learn-steps"):
+        st.segmented_control(
+            "Step",
+            steps,
+            default=here.step,
+            format_func=STEPS.__getitem__,
+            key=f"learn-step-{here.name}-{here.step}",
+            on_change=stepped,
+            label_visibility="collapsed",
+        )
+        st.button(
+            "Back", icon=":material/arrow_back:", shortcut="P", disabled=before is None, on_click=partial(go, *before or ("",)), key="learn-back"
+        )
+        st.button(
+            "Next", icon=":material/arrow_forward:", shortcut="N", disabled=after is None, on_click=partial(go, *after or ("",)), key="learn-next"
+        )
+        st.button("Start again", icon=":material/restart_alt:", shortcut="X", on_click=_reset, key="learn-reset")
+        label = "Leave presentation" if presenting() else "Present"
+        st.button(label, icon=":material/present_to_all:", shortcut="F", on_click=_present, key="learn-present")
+
+
+def _present() -> None:
+    if presenting():
+        st.query_params.pop("present")
+    else:
+        st.query_params["present"] = "1"
+
+
+def _reset() -> None:
+    """Forget every prediction and begin at the first lesson."""
+    for key in [k for k in st.session_state if str(k).startswith("learn-")]:
+        del st.session_state[key]
+    st.query_params.from_dict({"present": "1"} if presenting() else {})
+
+
+def _predict(here: Place) -> None:
+    lesson = here.lesson
+    st.markdown(glossary.linked(lesson.claim))
+    guesses: dict[str, int] = st.session_state.setdefault(GUESSES, {})
+    with st.container(border=True):
+        picked = st.radio(lesson.question, range(len(lesson.choices)), index=guesses.get(here.name), format_func=lesson.choices.__getitem__, key=f"learn-guess-{here.name}")  # fmt: skip
+        if picked is not None:
+            guesses[here.name] = picked
+        st.button(
+            "That is my prediction",
+            type="primary",
+            icon=":material/check:",
+            disabled=picked is None,
+            on_click=go,
+            args=(here.name, "run", here.on),
+            key="learn-predicted",
+        )
+
+
+def _run(store: RunStore, here: Place, parts: list[Part]) -> None:
+    lesson = here.lesson
+    if lesson.hands:
+        HANDS[lesson.hands]()
+    if not parts:
+        st.button("See", type="primary", icon=":material/visibility:", on_click=go, args=(here.name, "see", here.on), key="learn-see")
+        return
+    _on_which(here, "run")
+    if not _wished(store, parts):
+        many = f"{len(parts)} paths or models are" if len(parts) > 1 else "One path is"
+        st.markdown(f"{many} measured on the shipped models, **{', '.join(p.name for p in parts)}**. It takes a few seconds.")
+    _follow(store, here, parts)
+
+
+def _wished(store: RunStore, parts: list[Part]) -> bool:
+    return all(store.status(p.run.id) is not None for p in parts)
+
+
+def _follow(store: RunStore, here: Place, parts: list[Part]) -> None:
+    """The button to run, then how far it is, then the way on."""
+    busy = active(store, parts)
+    live(_progress, every=POLL_S, busy=busy)(store, here, parts, busy)
+
+
+def _progress(store: RunStore, here: Place, parts: list[Part], was_busy: bool) -> None:
+    busy = active(store, parts)
+    if not _wished(store, parts):
+        st.button("Run the experiment", type="primary", icon=":material/play_arrow:", on_click=_want, args=(parts,), key="learn-run")
+    elif _done(store, parts):
+        st.success("Measured.", icon=":material/check:")
+        st.button("See what happened", type="primary", icon=":material/visibility:", on_click=go, args=(here.name, "see", here.on), key="learn-see")
+    else:
+        progress(store, parts, key="learn")
+    if was_busy != busy:
+        st.rerun()
+    if busy:
+        shell.tend()
+
+
+def _want(parts: list[Part]) -> None:
+    want(parts)
+
+
+def _done(store: RunStore, parts: list[Part]) -> bool:
+    return all((s := store.status(p.run.id)) is not None and s.state == "done" for p in parts)
+
+
+def _on_which(here: Place, step: str) -> None:
+    """Which of the shipped models the experiment is run on."""
+    if len(here.lesson.variants) < 2:
+        return
+    key = f"learn-on-{here.key}"
+
+    def chosen() -> None:
+        go(here.name, step, int(st.session_state[key]))
+
+    st.selectbox(
+        "Run it on", range(len(here.lesson.variants)), index=here.on, format_func=here.lesson.variants.__getitem__, key=key, on_change=chosen
+    )
+
+
+def _see(store: RunStore, here: Place, experiment: Experiment, parts: list[Part]) -> None:
+    if not presenting():
+        _on_which(here, "see")
+    if not _done(store, parts):
+        st.markdown("This experiment has not been run here yet." if not _wished(store, parts) else "The experiment is running.")
+        _follow(store, here, parts)
+        return
+    measured: Mapping[str, Points] = {p.name: store.points(p.run.field.id)[0] for p in parts}
+    try:
+        seen = here.lesson.see(measured)
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return
+    st.session_state.setdefault(OVER, set()).add(here.name)
+    _verdict(here, seen)
+    if presenting():
+        lesson_picture.draw(seen, key=(key := f"learn-large-{here.key}"), height=480)
+        corner(
+            key=key,
+            stem=here.name,
+            title=here.lesson.title,
+            figure=lambda: lesson_picture.figure(seen, here.lesson.title),
+            explain=f"{seen.sentence}\n\n{lesson_picture.LIMITS}",
+            code=code(here.name, experiment),
+        )
+        st.markdown(seen.sentence)
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        lesson_picture.draw(seen, key=f"learn-{here.key}", height=380)
+    with right:
+        st.markdown(seen.sentence)
+    _take(here, experiment, seen)
+    _tell(here.lesson)
+    shell.link(experiment.target.page, "Try it on your models", icon=":material/open_in_new:", **experiment.target.query)
+
+
+def _verdict(here: Place, seen: Seen) -> None:
+    guess = st.session_state.get(GUESSES, {}).get(here.name)
+    right = here.lesson.choices[seen.answer]
+    if guess is None:
+        st.info(f"{here.lesson.question} Measured: **{right}**.", icon=":material/visibility:")
+    elif guess == seen.answer:
+        st.success(f"You predicted **{right}**, and so it is.", icon=":material/check:")
+    else:
+        st.warning(f"You predicted **{here.lesson.choices[guess]}**. Measured: **{right}**.", icon=":material/lightbulb:")
+
+
+def _tell(lesson: Lesson) -> None:
+    """The formula, what is behind it, and the paper."""
+    st.latex(lesson.formula)
+    st.markdown(glossary.linked(lesson.text))
+    st.caption(lesson.paper)
+
+
+def _take(here: Place, experiment: Experiment, seen: Seen) -> None:
+    def compare() -> None:
+        st.caption("The same experiment on other models, or this one beside others on its own page.")
+        for k, name in enumerate(here.lesson.variants):
+            if k != here.on:
+                st.button(name, on_click=go, args=(here.name, "see", k), key=f"learn-other-{here.key}-{k}", width="stretch")
+        shell.link(experiment.target.page, f"Open in {experiment.target.page.capitalize()}", icon=":material/open_in_new:", **experiment.target.query)
+
+    on = f"&on={here.on}" if here.on else ""
+    actions(
+        key=f"learn-{here.key}",
+        stem=here.name,
+        explain=f"{seen.sentence}\n\n{lesson_picture.LIMITS}",
+        compare=compare,
+        table=lambda: lesson_picture.table(seen),
+        figure=lambda: lesson_picture.figure(seen, here.lesson.title),
+        code=code(here.name, experiment),
+        link=f"/learn?lesson={here.name}&step=see{on}",
+    )
+
+
+def code(name: str, experiment: Experiment) -> str:
+    """Python that measures the same and reads the same answer."""
+    runs = pformat({n: run.to_json() for n, run in experiment.runs.items()}, width=110, sort_dicts=False)
+    return (
+        "from explorer.api import points\nfrom explorer.lessons import every\nfrom explorer.core.spec import Run\n\n"
+        f"runs = {runs}\n\nmeasured = {{name: points(Run.from_json(run)) for name, run in runs.items()}}\n"
+        f"seen = every()[{name!r}].see(measured)\nprint(seen.answer, seen.sentence)"
+    )

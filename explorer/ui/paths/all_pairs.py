@@ -1,0 +1,378 @@
+"""Many models at once: the barrier between every two of them, before and after aligning, and the tree that joins them all by the lowest barriers.
+
+The Paths page's second view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.core import glossary, registry
+from explorer.core.points import Array, Points
+from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run
+from explorer.figures import matrix, report, units
+from explorer.figures import tree as tree_figure
+from explorer.stats import spanning_tree
+from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
+from explorer.store.run_store import RunStore
+from explorer.ui.frame import query_state, shell
+from explorer.ui.frame.polling import live
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
+from explorer.ui.widgets import python_source
+from explorer.ui.widgets.chart_actions import actions, chart
+from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
+
+POLL_S = 1.0
+FIRST = 5  # models chosen at first
+ALIGN = "weight_matching"
+MOST = 20
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The straight line between two of the models, and the wish to measure it."""
+
+    a: Recipe
+    b: Recipe
+    aligned: bool
+    run: Run
+
+    @property
+    def name(self) -> str:
+        """What it is called in a list."""
+        return f"{_name(self.a)} – {_name(self.b)}{', aligned' if self.aligned else ''}"
+
+
+def page(store: RunStore) -> None:
+    """The view as a whole: form, matrices, tree."""
+    st.markdown(
+        "Which of many models lie in one basin? The barrier is measured on the straight line between **every two** of them. The **spanning tree** joins them"
+        " all by the lowest barriers: the highest edge on the way from one model to another is what has to be climbed at least, going by way of the others."
+    )
+    found, asked = asked_runs(store)
+    pairs = [_pair(run) for run in found]
+    if len(pairs) < asked:
+        st.warning("Some lines of this address are not in this store. Choose the models and measure again.", icon=":material/link_off:")
+    if wanted := _form(store, pairs):
+        st.query_params.from_dict({"view": "many", "runs": want(wanted)})
+        st.rerun()
+    if not asked and not st.query_params.get("a"):
+        begin(pairs := _first(store))
+    if pairs:
+        _show(store, pairs)
+    else:
+        st.info("Press **Measure**: every pair takes about a dozen points.", icon=":material/hub:")
+
+
+def _pair(run: Run) -> Pair:
+    a, b = run.field.corners[0], run.field.corners[-1]
+    if isinstance(b, Aligned) and isinstance(a, Aligned):
+        return Pair(a.models[a.which], b.models[b.which], True, run)
+    return Pair(a, b, False, run)
+
+
+def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
+    key = f"many-{shown[0].run.id if shown else 'new'}"
+    before = list(dict.fromkeys(m for pair in shown for m in (pair.a, pair.b)))
+    every = families(store, shown[0].run.field.problem, tuple(before)) if shown else families(store)
+    if not every:
+        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
+        return None
+    with st.container(border=True):
+        one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
+        with one:
+            keys = [key_of(m) for m in before]
+            here = family_of(store, every, keys[0] if keys else st.query_params.get("a", ""))
+            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+        models = choices(store, family, every)
+        with two:
+            start = [k for k in keys if k in models] or list(family.models)[:FIRST]
+            chosen = st.multiselect(
+                "Models",
+                list(models),
+                default=start,
+                format_func=lambda k: family.label(k, models),
+                max_selections=MOST,
+                key=f"{key}-models-{family.key}",
+            )
+        methods_known = [m for m in registry.names("align") if m in ("weight_matching", "activation_matching")]
+        used = next((c.method.name for p in shown for c in p.run.field.corners if isinstance(c, Aligned)), ALIGN)
+        with_alignment = st.selectbox(
+            "And after aligning each pair by",
+            ["", *methods_known],
+            index=0 if shown and not any(p.aligned for p in shown) else 1 + methods_known.index(used) if used in methods_known else 1,
+            format_func=lambda m: m.replace("_", " ") or "(not aligned)",
+            key=f"{key}-align",
+        )
+        with go:
+            pressed = st.button("Measure", type="primary", icon=":material/hub:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
+    if not pressed:
+        return None
+    return _lines(family.problem, [models[k] for k in chosen], with_alignment)
+
+
+def _first(store: RunStore) -> list[Pair]:
+    """What a first visit shows: the first family that has three models."""
+    found = next((f for f in families(store) if len(f.models) >= 3), None)
+    return _lines(found.problem, list(found.models.values())[:FIRST], ALIGN) if found else []
+
+
+def _lines(problem: ProblemSpec, models: Sequence[Recipe], align: str) -> list[Pair]:
+    """Every pair as it is, then every pair aligned, if `align` names a method."""
+    two_of_them = list(combinations(models, 2))
+    wanted = [_line(problem, a, b, None) for a, b in two_of_them]
+    return wanted + [_line(problem, a, b, align) for a, b in two_of_them if align]
+
+
+def _line(problem: ProblemSpec, a: Recipe, b: Recipe, align: str | None) -> Pair:
+    corners = Aligned.every(problem, (a, b), registry.method("align", align)) if align else (a, b)
+    return Pair(a, b, bool(align), Run(Field(problem, corners, registry.method("chart", "line")), registry.method("sample", "adaptive")))
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is known of the pairs in one metric; heights: (n, n) by whether the pairs are aligned."""
+
+    pairs: list[Pair]
+    points: dict[Pair, Points]
+    found: dict[Pair, Barrier | None]
+    models: list[Recipe]
+    heights: dict[bool, Array]
+    metric: str
+
+    @property
+    def names(self) -> list[str]:
+        """What the models are called."""
+        return [_name(m) for m in self.models]
+
+    @property
+    def unit(self) -> tuple[float, str]:
+        """What heights are multiplied by, and what they are then."""
+        return units.scale(self.metric), units.of_gap(self.pairs[0].run.field.problem, self.metric)
+
+    @property
+    def top(self) -> float:
+        """The highest of all, for one scale of colours."""
+        return max((float(np.nanmax(h)) for h in self.heights.values() if np.isfinite(h).any()), default=1.0) or 1.0
+
+
+def _seen(store: RunStore, pairs: list[Pair], metric: str) -> Seen:
+    points = {pair: store.points(pair.run.field.id)[0] for pair in pairs}
+    models = list(dict.fromkeys(m for pair in pairs for m in (pair.a, pair.b)))
+    found = {pair: _barrier(pair, points[pair], metric) for pair in pairs}
+    scale = units.scale(metric)
+    kinds = [kind for kind in (False, True) if any(pair.aligned == kind for pair in pairs)]
+    heights = {kind: _matrix([p for p in pairs if p.aligned == kind], found, models) * scale for kind in kinds}
+    return Seen(pairs, points, found, models, heights, metric)
+
+
+def _show(store: RunStore, pairs: list[Pair]) -> None:
+    metric = (
+        st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed") or "error"
+    )
+    busy = active(store, pairs)
+    live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
+    _actions(store, _seen(store, pairs, metric))
+
+
+def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> None:
+    busy = active(store, pairs)
+    seen = _seen(store, pairs, metric)
+    progress(store, pairs, key="many")
+    for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
+        with column:
+            chart(
+                _squares(seen, kind),
+                key=f"many-matrix-{kind}",
+                title=f"Barriers, {_how(kind)}",
+                stem="barriers",
+                code=program(seen.pairs, seen.metric),
+            )
+    for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
+        with column:
+            if (drawn := _tree(store, seen, kind)) is not None:
+                chart(drawn, key=f"many-tree-{kind}", title=f"Spanning tree, {_how(kind)}", stem="tree", code=program(seen.pairs, seen.metric))
+    if len(table := _table(seen)):
+        st.dataframe(
+            table,
+            hide_index=True,
+            column_config={
+                "line": st.column_config.LinkColumn(display_text="look"),
+            },
+        )
+        st.caption(
+            glossary.linked(
+                "Each [[barrier]] is the highest of about a dozen points of the line; every [[interval]] is of that pair alone, not of the largest of them all."
+            )
+        )
+    if was_active != busy:
+        st.rerun()
+    if busy:
+        shell.tend()
+
+
+def _how(aligned: bool) -> str:
+    return "each pair aligned" if aligned else "as they are"
+
+
+def _squares(seen: Seen, kind: bool) -> go.Figure:
+    title = f"{units.titled('Barrier', seen.unit[1])}, {_how(kind)}"
+    return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top, figures=2)
+
+
+def _tree(store: RunStore, seen: Seen, kind: bool) -> go.Figure | None:
+    """The spanning tree; None while barriers or distances are missing."""
+    heights, models = seen.heights[kind], seen.models
+    if len(models) < 3 or not np.isfinite(heights[~np.eye(len(models), dtype=bool)]).any():
+        return None
+    distances = np.zeros_like(heights)
+    for pair in (p for p in seen.pairs if p.aligned == kind):
+        known = store.field(pair.run.field.id)
+        i, j = models.index(pair.a), models.index(pair.b)
+        distances[i, j] = distances[j, i] = known.distances()[0, -1] if known is not None else np.nan
+    if not np.isfinite(distances).all():
+        return None
+    edges = spanning_tree.spanning_tree(heights)
+    title = f"Spanning tree, {_how(kind)}"
+    return tree_figure.figure(distances, heights, edges, seen.names, unit=seen.unit[1], top=seen.top, title=title)
+
+
+def _table(seen: Seen) -> pd.DataFrame:
+    """A row for each pair."""
+    scale, unit = seen.unit
+    after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
+    rows: list[dict[str, object]] = []
+    for pair in seen.pairs:
+        height = seen.found[pair]
+        if pair.aligned or height is None:
+            continue
+        row: dict[str, object] = {
+            "A": _name(pair.a),
+            "B": _name(pair.b),
+            f"{units.titled('barrier', unit)}, 95 %": height.height.told(scale=scale),
+        }
+        other = after.get((pair.a, pair.b))
+        if other is not None and (aligned := seen.found[other]) is not None:
+            row |= {
+                "aligned, 95 %": aligned.height.told(scale=scale),
+            }
+            less = _reduction(seen, pair, other)
+            row["lower by, 95 %"] = less.told(scale=scale) if less is not None else ""
+        rows.append({**row, "line": f"/interpolate?run={pair.run.id}"})
+    return pd.DataFrame(rows)
+
+
+def _numbers(seen: Seen) -> pd.DataFrame:
+    """The same for a file: one row for each measured line, with full digits; errors are shares."""
+    return pd.DataFrame(
+        [
+            {
+                "a": _name(p.a),
+                "b": _name(p.b),
+                "aligned": p.aligned,
+                "barrier": b.height.value,
+                "low": b.height.low,
+                "high": b.height.high,
+                "run": p.run.id,
+            }
+            for p in seen.pairs
+            if (b := seen.found[p]) is not None
+        ]
+    )
+
+
+def _reduction(seen: Seen, before: Pair, after: Pair) -> Estimate | None:
+    return reduction(seen.points[before], seen.points[after], before.run.field.metrics.index(seen.metric))
+
+
+def _actions(store: RunStore, seen: Seen) -> None:
+    if not any(seen.found.values()):
+        return
+
+    def compare() -> None:
+        st.caption("Two of these models, their line and the ways between them:")
+        for pair in [p for p in seen.pairs if not p.aligned][:FIRST]:
+            ends = {"a": key_of(pair.a), "b": key_of(pair.b)}
+            shell.link("paths", pair.name, icon=":material/route:", **ends)
+        shell.link("soup", "The models as ingredients", icon=":material/soup_kitchen:", a=key_of(seen.models[0]))
+
+    def page() -> str:
+        drawn = [(f"{what}, {_how(kind)}", figure) for kind in seen.heights
+                 for what, figure in (("Barriers", _squares(seen, kind)), ("Spanning tree", _tree(store, seen, kind))) if figure is not None]  # fmt: skip
+        return report.page(f"Barriers between {len(seen.models)} models", [report.Section(title, figure=figure) for title, figure in drawn], None)
+
+    actions(
+        key="many",
+        stem="barriers",
+        explain=words(seen),
+        compare=compare,
+        table=lambda: _numbers(seen),
+        page=page,
+        code=program(seen.pairs, seen.metric),
+        link=query_state.link("paths"),
+    )
+
+
+def words(seen: Seen) -> str:
+    """How many pairs have a barrier, the highest, and what aligning does to them."""
+    scale, unit = seen.unit
+    said: list[str] = []
+    for kind in seen.heights:
+        known = {p: b for p in seen.pairs if p.aligned == kind and (b := seen.found[p]) is not None}
+        if not known:
+            continue
+        there = sum(b.split_half.low > 0 for b in known.values())
+        pair = max(known, key=lambda p: known[p].height.value)
+        top = known[pair].height
+        said.append(
+            f"{'Each pair aligned' if kind else 'As they are'}, **{there} of {len(known)} pairs** have a barrier that is there for sure; the highest is that"
+            f" of {_name(pair.a)} and {_name(pair.b)}: {top.told(scale=scale, unit=unit)}."
+        )
+    after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
+    less = [r for p in seen.pairs if not p.aligned and (p.a, p.b) in after and (r := _reduction_known(seen, p, after[p.a, p.b])) is not None]
+    if less:
+        said.append(f"Aligning lowers the barrier for sure in {sum(r.low > 0 for r in less)} of {len(less)} pairs.")
+    limits = "Every interval is of its pair alone: of twenty pairs without a barrier one may seem to have one. Two models may be joined by a curve all the same."
+    return " ".join(said) + f"\n\n{limits}"
+
+
+def _reduction_known(seen: Seen, before: Pair, after: Pair) -> Estimate | None:
+    return None if seen.found[before] is None or seen.found[after] is None else _reduction(seen, before, after)
+
+
+def program(pairs: Sequence[Pair], metric: str) -> str:
+    """Python that measures every pair again."""
+    listed = list(dict.fromkeys(m for pair in pairs for m in (pair.a, pair.b)))
+    models = "".join(f"    {python_source.model(m)},\n" for m in listed)
+    aligned = next((c for p in pairs for c in p.run.field.corners if isinstance(c, Aligned)), None)
+    calls = ["interpolate(a, b, **how)"] if any(not p.aligned for p in pairs) else []
+    if aligned is not None:
+        calls.append(f"align(a, b, method={aligned.method.name!r}, method_options={aligned.method.kwargs()!r}, **how).pairs[0].after")
+    shown = "".join(f"    print({call}.barrier({metric!r}))\n" for call in calls)
+    return python_source.program(f"models = [\n{models}]\n{python_source.how(pairs[0].run)}for a, b in combinations(models, 2):\n{shown}".rstrip())
+
+
+def _matrix(pairs: list[Pair], found: dict[Pair, Barrier | None], models: Sequence[Recipe]) -> Array:
+    """(n, n) heights; NaN where none is known yet, 0 from each model to itself."""
+    heights = np.full((len(models), len(models)), np.nan)
+    np.fill_diagonal(heights, 0.0)
+    for pair in pairs:
+        if (one := found[pair]) is not None:
+            i, j = models.index(pair.a), models.index(pair.b)
+            heights[i, j] = heights[j, i] = one.height.value
+    return heights
+
+
+def _barrier(pair: Pair, points: Points, metric: str) -> Barrier | None:
+    return barrier(points, pair.run.field.metrics.index(metric), name=metric) if len(points) else None
+
+
+def _name(model: Recipe) -> str:
+    return model.name or model.id

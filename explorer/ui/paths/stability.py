@@ -1,0 +1,274 @@
+"""From which epoch on has a training settled its basin? Pairs of copies that branched at epoch k, and the barrier between them against k.
+
+The Paths page's fourth view: of checkpoints that are there, or trained anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.core.points import Points
+from explorer.figures import curve as curve_figure
+from explorer.figures import units
+from explorer.figures.curve import Curve
+from explorer.stats.bootstrap import Barrier, Estimate, barrier
+from explorer.store.run_store import RunStore
+from explorer.ui.charts.curve import curve
+from explorer.ui.frame import query_state, shell
+from explorer.ui.frame.polling import live
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
+from explorer.ui.paths.stability_form import Pair, epoch_of, form, lines_of
+from explorer.ui.widgets import python_source
+from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.model_picker import Family, families
+
+POLL_S = 0.5
+SETTLED = 0.005  # of error: a pair whose barrier may be lower than this is called connected
+METRICS = ("error", "loss")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of a pair by now; `done`: nothing more is going to be measured of it."""
+
+    pair: Pair
+    error: Barrier
+    loss: Barrier
+    done: bool
+
+    def of(self, metric: str) -> Barrier:
+        """The barrier in one of the metrics."""
+        return self.error if metric == "error" else self.loss
+
+
+def page(store: RunStore) -> None:
+    """The view as a whole: form, curve, words, table."""
+    st.markdown(
+        "Two copies of a network are trained on from **epoch k** with other noise of SGD: another order of the batches, other noise on the inputs. Where the"
+        " barrier between them is gone, the training had settled its basin by epoch k (Frankle et al. 2020)."
+    )
+    every = families(store)
+    found, asked = asked_runs(store)
+    pairs = sorted({Pair(k, run) for run in found if (k := epoch_of(run)) is not None}, key=lambda p: p.k)
+    if len({run.id for run in found}) > len(pairs) or len(found) < asked:
+        st.warning("Some pairs of this address are not in this store, or are no copies of one training. Measure again.", icon=":material/link_off:")
+    if not asked:
+        pairs = _first(every)
+    if not every:
+        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
+    elif wanted := form(every, pairs):
+        st.query_params.from_dict({"view": "stability", "runs": want(wanted)})
+        st.rerun()
+    if pairs:
+        _show(store, pairs)
+    elif every:
+        st.info("Press **Measure**: one line for every epoch at which copies branched off.", icon=":material/call_split:")
+
+
+def _first(every: Sequence[Family]) -> list[Pair]:
+    """What is shown before anything is asked: the first family that has pairs, measured when nothing else is to do."""
+    pairs = next((lines for family in every if (lines := lines_of(family))), [])
+    begin(pairs)
+    return pairs
+
+
+def _show(store: RunStore, pairs: list[Pair]) -> None:
+    metric = (
+        st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed") or "error"
+    )
+    busy = active(store, pairs)
+    live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
+    if found := [f for pair in pairs if (f := _found(store, pair)) is not None]:
+        _actions(pairs, found, metric)
+
+
+def _key(pairs: list[Pair]) -> str:
+    return f"stability-{pairs[0].run.id}-{len(pairs)}"
+
+
+def _actions(pairs: list[Pair], found: list[Found], metric: str) -> None:
+    def compare() -> None:
+        st.caption("The line between the copies that branched at an epoch:")
+        for pair in pairs:
+            shell.link("interpolate", f"Epoch {pair.k}", icon=":material/show_chart:", run=pair.run.id)
+
+    def figure() -> go.Figure:
+        field = pairs[0].run.field
+        return curve_figure.figure(
+            curves(found, metric),
+            x_title="epoch k at which the copies branched",
+            y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
+            title=f"Barrier between copies that branched at epoch k: {field.problem.title or field.problem.name}",
+            footnote=f"One pair of copies for each epoch; bands: 95 %, bootstrap over blocks of {found[0].error.samples:,} samples.",
+        )
+
+    actions(
+        key=_key(pairs),
+        stem="stability",
+        explain=words(found, len(pairs)),
+        compare=compare,
+        table=lambda: numbers(found),
+        figure=figure,
+        code=program(pairs),
+        link=query_state.link("paths", view="stability", runs=",".join(p.run.id for p in pairs)),
+    )
+
+
+def program(pairs: Sequence[Pair]) -> str:
+    """Python that trains the copies where they are trained here, and measures the lines again."""
+    error = pairs[0].run.field.metrics.index("error")
+    return python_source.program(
+        python_source.runs({p.name: p.run for p in pairs})
+        + f'for name, found in measured.items():\n    print(name, barrier(found, {error}, name="error"))'
+    )
+
+
+def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> None:
+    busy = active(store, pairs)
+    found = [f for pair in pairs if (f := _found(store, pair)) is not None]
+    progress(store, pairs, key="stability")
+    chosen = _chosen(pairs)
+
+    def picked(k: float | None) -> None:
+        query_state.put(k=None if k is None else str(min(pairs, key=lambda p: abs(p.k - k)).k))
+
+    field = pairs[0].run.field
+    curve(
+        curves(found, metric),
+        key=_key(pairs),
+        x_title="epoch k at which the copies branched",
+        y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
+        x_range=(0.0, float(max(p.k for p in pairs) or 1)),
+        pick=float(chosen.k) if chosen is not None else None,
+        height=360,
+        on_pick=picked,
+        alt=f"Barrier against the epoch of branching, {len(found)} of {len(pairs)} pairs.",
+        caption=f"{len(found)} of {len(pairs)} pairs · 95 % bands, of the samples; one pair of copies for each epoch",
+        does="choose a pair",
+    )
+    if chosen is not None:
+        shell.link("interpolate", f"The line between the copies that branched at epoch {chosen.k}", icon=":material/show_chart:", run=chosen.run.id)
+    if found:
+        st.markdown(words(found, len(pairs)))
+        _table(found)
+    if was_busy != busy:
+        st.rerun()
+    if busy:
+        shell.tend()
+
+
+def _found(store: RunStore, pair: Pair) -> Found | None:
+    status = store.status(pair.run.id)  # before the points: what is measured in between is seen next time
+    points, _ = store.points(pair.run.field.id)
+    error, loss = (_barrier(pair, points, metric) for metric in ("error", "loss"))
+    if error is None or loss is None:
+        return None
+    return Found(pair, error, loss, status is not None and status.state == "done")
+
+
+def _barrier(pair: Pair, points: Points, metric: str) -> Barrier | None:
+    return barrier(points, pair.run.field.metrics.index(metric), name=metric) if len(points) else None
+
+
+def _chosen(pairs: Sequence[Pair]) -> Pair | None:
+    """The pair that was picked, from the address."""
+    return next((p for p in pairs if str(p.k) == query_state.get("k")), None)
+
+
+def curves(found: Sequence[Found], metric: str) -> list[Curve]:
+    """The barrier against k, and dashed what the rule judges by: the rise at a place chosen on other samples."""
+    scale = units.scale(metric)
+    k = np.array([float(f.pair.k) for f in found])
+
+    def drawn(name: str, estimates: list[Estimate], ghost: bool = False) -> Curve:
+        value, low, high = (scale * np.array([getattr(e, part) for e in estimates]) for part in ("value", "low", "high"))
+        return Curve(name, k, value, low, high, ghost=ghost)
+
+    return [
+        drawn("highest rise", [f.of(metric).height for f in found]),
+        drawn("rise at a place chosen on other samples", [f.of(metric).split_half for f in found], ghost=True),
+    ]
+
+
+def words(found: Sequence[Found], asked: int) -> str:
+    """From which epoch on every measured pair may be connected, by the rule that is said; pairs still in work have no say."""
+    rule = (
+        f"Called connected: the rise of the error, at a place chosen on other samples, may be as low as {100 * SETTLED:g} points (its 95 % interval begins there"
+        " or lower); with few samples that interval is wide, and the verdict lenient."
+    )
+    judged = sorted((f for f in found if f.done), key=lambda f: f.pair.k)
+    if not judged:
+        return f"No pair is measured to the end yet. {rule}"
+    so_far = f"So far, {len(judged)} of {asked} pairs: " if len(judged) < asked else ""
+    unsettled = [f.pair.k for f in judged if not f.pair.same and not f.error.split_half.low <= SETTLED]
+    settled = [f for f in judged if all(f.pair.k > k for k in unsettled)]
+    if not settled:
+        said = f"even the copies that branched at epoch **{max(unsettled)}**, the latest measured, are not connected."
+    elif settled[0].pair.same:
+        before = f"those of epoch **{max(unsettled)}** are not connected yet" if unsettled else "no others are measured, so this says nothing"
+        said = f"the copies of epoch {settled[0].pair.k} are one model, because nothing was left to train; {before}."
+    elif unsettled:
+        said = f"from epoch **{settled[0].pair.k}** on the copies are connected; those that branched at epoch {max(unsettled)} are not."
+    else:
+        said = f"the copies are connected from the first measured epoch, **{settled[0].pair.k}**, on."
+    uphill = [f.pair.k for f in judged if f.loss.split_half.low > 0]
+    loss = f" The finer measure, the loss, still rises for sure between the copies of epoch {max(uphill)}." if uphill else ""
+    lost = [str(f.pair.k) for f in found if f.error.diverged or f.loss.diverged]
+    gaps = f" The loss is not finite at some points of the lines of k = {', '.join(lost)}: their barriers are at least what is shown." if lost else ""
+    return f"{so_far + said if so_far else said[0].upper() + said[1:]}{loss}{gaps} {rule}"
+
+
+def _table(found: Sequence[Found]) -> None:
+    table = pd.DataFrame([_row(f) for f in found])
+    st.dataframe(table, hide_index=True, column_config={"line": st.column_config.LinkColumn(display_text="look")})
+    st.caption(
+        "The highest rise cannot be negative, so read the upper end of its interval as a bound; the rise at a place chosen on other samples can be."
+    )
+
+
+def _row(f: Found) -> dict[str, object]:
+    row: dict[str, object] = {"k": f.pair.k, "line": f"/interpolate?run={f.pair.run.id}"}
+    for metric in METRICS:
+        scale, unit = units.scale(metric), units.of_gap(f.pair.run.field.problem, metric) or metric
+        row[f"barrier ({unit}), 95 %"] = _text(f.of(metric).height, scale)
+        row[f"chosen on other samples ({unit}), 95 %"] = _text(f.of(metric).split_half, scale)
+    row["errors of the copies (%)"] = ", ".join(f"{100 * e:.3g}" for e in f.error.ends)
+    return row
+
+
+def numbers(found: Sequence[Found]) -> pd.DataFrame:
+    """One row for each pair and metric; errors are shares, losses in their own unit."""
+    return pd.DataFrame(
+        [
+            {
+                "k": f.pair.k,
+                "metric": metric,
+                **_columns("barrier", f.of(metric).height),
+                **_columns("split_half", f.of(metric).split_half),
+                "at_t": f.of(metric).at,
+                "end_a": f.of(metric).ends[0],
+                "end_b": f.of(metric).ends[1],
+                "points": f.of(metric).points,
+                "samples": f.of(metric).samples,
+                "complete": f.done,
+                "run": f.pair.run.id,
+            }
+            for f in found
+            for metric in METRICS
+        ]
+    )
+
+
+def _columns(name: str, e: Estimate) -> dict[str, float]:
+    return {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
+
+
+def _text(e: Estimate, scale: float) -> str:
+    return e.told(scale=scale) if isfinite(e.value) else "unknown"

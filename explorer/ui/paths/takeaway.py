@@ -1,0 +1,69 @@
+"""What one takes from ways between two models: words from the numbers, and the Python that measures them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from explorer.core.points import Points
+from explorer.core.spec import Aligned, Connected, Field, Recipe
+from explorer.figures import line, units
+from explorer.stats.bootstrap import barrier, highest
+from explorer.stats.preview_confirmation import Confirmed, is_preview
+from explorer.ui.paths.form import Way
+from explorer.ui.widgets import python_source
+
+
+def words(measured: Sequence[tuple[Way, Points]], metric: str, again: Mapping[str, Confirmed | None]) -> str:
+    """Each way in a sentence, and what none of them can show. again: of previews, what was measured in float32."""
+    scale = units.scale(metric)
+    said: list[str] = []
+    for way, every in measured:
+        points = line.quoted(way.run.field, every, again[way.name])
+        caution = f" {line.caution(way.run.field, again[way.name])}" if is_preview(way.run.field) else ""
+        if not len(points):
+            said.append(f"- **{way.name}**:{caution}")
+            continue
+        index = way.run.field.metrics.index(metric)
+        top, found = highest(points, index), barrier(points, index, name=metric)
+        climbs = "" if found is None else "; above the straight line between the ends it rises by " + found.height.told(scale=scale)
+        none = "" if found is None or found.split_half.low > 0 else ", which does not exclude none"
+        said.append(
+            f"- **{way.name}**: the highest {metric} is {top.told(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
+        )
+    return "\n".join(said) + (
+        "\n\nA trained way was bent on the train split and is judged here on another one. Intervals are 95 %, of the evaluation samples, not of training seeds;"
+        " between two measured points a rise may hide. That no low way was found does not show that there is none."
+    )
+
+
+def program(ways: Sequence[Way]) -> str:
+    """Python that trains and measures the ways again."""
+    first = ways[0].run
+    kinds = [(w.run.field, w.run.sampler) for w in ways]
+    asked = {(f.problem, f.split, f.samples, f.buffers, f.attack, f.precision, sampler) for f, sampler in kinds}
+    if len(asked) > 1 or first.field.attack is not None:
+        return python_source.program(
+            python_source.runs({w.name: w.run for w in ways}) + "for name, found in measured.items():\n    print(name, barrier(found))"
+        )
+    a, b = (_end(first.field, k) for k in (0, -1))
+    calls = "".join(f"    {w.name!r}: {_call(w.run.field)},\n" for w in ways)
+    return python_source.program(
+        f"a, b = {python_source.model(a)}, {python_source.model(b)}\n{python_source.how(first)}"
+        f'ways = {{\n{calls}}}\nfor name, way in ways.items():\n    print(name, way.barrier("loss"))'
+    )
+
+
+def _end(field: Field, k: int) -> Recipe:
+    """A model as it was before it was aligned."""
+    corner = field.corners[k]
+    return corner.models[corner.which] if isinstance(corner, Aligned) else corner
+
+
+def _call(field: Field) -> str:
+    made = next((c for c in field.corners if isinstance(c, Connected)), None)
+    if made is not None:
+        return f"connect(a, b, method={made.method.name!r}, method_options={made.method.kwargs()!r}, **how)"
+    aligned = next((c for c in field.corners if isinstance(c, Aligned)), None)
+    if aligned is None:
+        return "interpolate(a, b, **how)"
+    return f"align(a, b, method={aligned.method.name!r}, method_options={aligned.method.kwargs()!r}, **how).pairs[0].after"

@@ -1,0 +1,358 @@
+"""Several ways between two models in one picture, live while they are trained and measured: loss, length, and the model at any point."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.core import glossary, locations, registry
+from explorer.core.points import Points
+from explorer.core.spec import Connected, Field, Run
+from explorer.figures import curve as curve_figure
+from explorer.figures import line, units
+from explorer.figures.curve import Curve
+from explorer.stats import arc_length
+from explorer.stats.arc_length import Place
+from explorer.stats.bootstrap import barrier, highest, path_mean
+from explorer.stats.plane_frame import Window
+from explorer.stats.preview_confirmation import is_preview, mark
+from explorer.store.run_store import RunStore
+from explorer.ui.charts.curve import curve
+from explorer.ui.charts.plane import Spot
+from explorer.ui.frame import query_state, shell
+from explorer.ui.frame.polling import live
+from explorer.ui.frame.run_set import asked_runs, begin, progress, want
+from explorer.ui.paths import bridge_view, form
+from explorer.ui.paths import plane as paths_plane
+from explorer.ui.paths.form import Way, trained
+from explorer.ui.paths.takeaway import program, words
+from explorer.ui.widgets import precision
+from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, model_at, pick_active
+from explorer.ui.widgets.model_picker import key_of
+
+POLL_S = 0.5
+DENSE = 101  # points of the dense check
+
+
+def page(store: RunStore) -> None:
+    """The view as a whole: form, picture, words."""
+    found, asked = asked_runs(store)
+    shown = [Way(form.name_of(run), run) for run in found if "loss" in run.field.metrics and len(run.field.corners) >= 2]
+    if len(shown) < asked:
+        st.warning(
+            "Some ways of this address are not in this store. They may have been computed on another machine: choose the two ends and compare again; the same"
+            " choice gives the same address.",
+            icon=":material/link_off:",
+        )
+    if ways := form.form(store, shown):
+        st.query_params.from_dict({"runs": want(ways)})
+        st.rerun()
+    if not asked and not st.query_params.get("a"):
+        begin(shown := form.default(store))
+    if shown:
+        show(store, shown)
+    else:
+        st.info(
+            "Press **Compare**: the straight line is measured, and a curve with one bend is trained. On the sample models it takes some seconds.",
+            icon=":material/route:",
+        )
+
+
+def show(store: RunStore, ways: list[Way]) -> None:
+    """The picture, the table, and the model at the picked point of the picked way."""
+    first, second, third, plane, fourth = st.columns([2, 2, 2, 2, 3], vertical_alignment="center")
+    with first:
+        metric = (
+            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
+            or "loss"
+        )
+    with second:
+        log = st.toggle("Logarithmic", key="log", bind="query-params")
+    with third:
+        by_length = st.toggle(
+            "by length", key="length", bind="query-params", help="The horizontal axis is the share of the way's length instead of t."
+        )
+    with plane:
+        with_plane = st.toggle(
+            "Plane", value=True, key="plane", bind="query-params", help="The plane that the chosen way lies in, beside the curves."
+        )
+    with fourth:
+        names = [w.name for w in ways]
+        picked = st.selectbox(
+            "Clicks and plane",
+            names,
+            index=len(names) - 1,
+            format_func="clicks and plane: {}".format,
+            key=f"way-{ways[0].run.id}",
+            label_visibility="collapsed",
+        )
+    chosen = next(w for w in ways if w.name == picked)
+    status = store.status(chosen.run.id)
+    if status is not None and status.state == "done":
+        if with_plane and (run := paths_plane.run_of(chosen)) is not None and store.status(run.id) is None:
+            shell.want(run)
+        if (asked := _asked(chosen)) is not None:
+            inspect_once(store, *asked)
+    active = _active(store, ways, chosen)
+    live(_live, every=POLL_S, busy=active)(store, ways, chosen, metric, log, by_length, with_plane, active)
+    _actions(store, ways, metric, log, by_length)
+    if status is not None and status.state == "done":
+        bridge_view.show(store, chosen.run.field)
+
+
+def asked_t() -> float | None:
+    """The picked point, from the address."""
+    try:
+        t = float(query_state.get("t") or "")
+    except ValueError:
+        return None
+    return t if 0 <= t <= 1 else None
+
+
+def asked_place() -> At | None:
+    """The picked place of the plane, from the address."""
+    try:
+        u, v = (float(part) for part in (query_state.get("at") or "").split(","))
+    except ValueError:
+        return None
+    return (u, v) if np.isfinite([u, v]).all() else None
+
+
+def _asked(chosen: Way) -> tuple[Field, At] | None:
+    """The picked model: the field it is a point of, and its coordinates there."""
+    if (t := asked_t()) is not None:
+        return chosen.run.field, (t,)
+    run, at = paths_plane.run_of(chosen), asked_place()
+    return (run.field, at) if run is not None and at is not None else None
+
+
+def _active(store: RunStore, ways: list[Way], chosen: Way) -> bool:
+    ids = [run.id for way in ways for run in (way.run, _dense(way))] + [run.id for run in paths_plane.runs(chosen)]
+    asked = _asked(chosen)
+    return any(s is not None and s.active for s in map(store.status, ids)) or (asked is not None and pick_active(store, *asked))
+
+
+def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool, by_length: bool, with_plane: bool, was_active: bool) -> None:
+    active = _active(store, ways, chosen)
+    found: list[tuple[Way, Field, Points, bool]] = []
+    for way in ways:
+        points, _ = store.points(way.run.field.id)
+        field, stage = way.run.field, False
+        if not len(points) and (earlier := _stage(store, way)) is not None:
+            (field, points), stage = earlier, True
+        found.append((way, field, points, stage))
+    progress(store, ways, key="paths")
+    curves = [_curve(store, way, field, points, stage, metric, by_length) for way, field, points, stage in found]
+    ends = [c.name or c.id for c in (ways[0].run.field.corners[0], ways[0].run.field.corners[-1])]
+
+    def picked(x: float | None) -> None:
+        if x is None:
+            _pick()
+        else:
+            _pick(store, chosen.run.field, (round(_t_of(store, chosen.run.field, x) if by_length else x, 3),))
+
+    def spotted(spot: Spot, there: Window) -> None:
+        if spot.s is not None and spot.path == chosen.name:
+            picked(spot.s)
+        else:
+            _pick(store, plane_run.field, paths_plane.coords_of(there, spot)) if plane_run is not None else None
+
+    t = asked_t()
+    plane_run = paths_plane.run_of(chosen)
+    samples = next((int(p.counts.sum()) for _, _, p, _ in found if len(p)), 0)
+    group = f"paths-{ways[0].run.id}"
+    left, right = st.columns([5, 4], gap="medium") if with_plane and plane_run is not None else (st.container(), None)
+    with left:
+        curve(
+            curves,
+            key=_key(ways, by_length),
+            x_title=f"{'share of the length' if by_length else 't'}   (0 = {ends[0]}, 1 = {ends[1]})",
+            y_title=line.y_title(ways[0].run.field, metric),
+            x_range=(0.0, 1.0),
+            pick=_x_of(store, chosen.run.field, t) if by_length and t is not None else t,
+            height=400,
+            log=log,
+            on_pick=picked,
+            caption=f"{samples:,} {ways[0].run.field.split} samples · 95 % bands{mark(ways[0].run.field)}",
+            does=f"inspect the model at a point of {chosen.name}",
+            alt=f"{metric} along {len(ways)} ways between {ends[0]} and {ends[1]}.",
+            group=group,
+        )
+    if right is not None:
+        with right:
+            paths_plane.draw(
+                store,
+                ways,
+                chosen,
+                metric,
+                group=group,
+                axis=lambda field, at: np.array([_x_of(store, field, float(x)) for x in at]) if by_length else at,
+                pick=cast("tuple[float, float] | None", asked_place()),
+                on_pick=spotted,
+            )
+    rows = [row for way, field, points, stage in found if (row := _row(store, way, field, points, stage, metric)) is not None]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        st.caption(
+            glossary.linked(
+                "The maximum is the highest measured point; its [[interval]] takes the place of the highest point anew in every bootstrap draw. The mean counts"
+                " every piece of the way by its length. A way is trained on the train [[split]] and judged here on another one. Between two measured points a rise"
+                " may hide as narrow as the widest gap in t."
+            )
+        )
+    if (asked := _asked(chosen)) is not None:
+        points, _ = store.points(asked[0].id)
+        model_at(store, *asked, points)
+    if was_active != active:
+        st.rerun()
+    if active:
+        shell.tend()
+
+
+def _pick(store: RunStore | None = None, field: Field | None = None, at: At = ()) -> None:
+    """Put the picked point into the address, or take it out, and ask for the model there."""
+    there = ",".join(f"{value:g}" for value in at) or None
+    query_state.put(t=there if len(at) == 1 else None, at=there if len(at) > 1 else None)
+    if store is not None and field is not None:
+        inspect(store, field, at)
+
+
+def _stage(store: RunStore, way: Way) -> tuple[Field, Points] | None:
+    """How a way in training stood when it was last kept: measured in between, at a few points."""
+    inner = next((c for c in way.run.field.corners if isinstance(c, Connected)), None)
+    if inner is None:
+        return None
+    a, b = way.run.field.corners[0], way.run.field.corners[-1]
+    newest: tuple[Field, Points] | None = None
+    for k in range(20):
+        early = trained(inner.problem, a, b, inner.method, at=2**k).run.field
+        corners = [c for c in early.corners if isinstance(c, Connected)]
+        if not all(locations.made_at(c, locations.home()).is_file() for c in corners):
+            break
+        points, _ = store.points(early.id)
+        if len(points):
+            newest = early, points
+        elif store.status((wish := Run(early, registry.method("sample", "grid", {"size": 9}))).id) is None:
+            shell.want(wish, urgent=True)
+    return newest
+
+
+def _key(ways: list[Way], by_length: bool) -> str:
+    return f"paths-{ways[0].run.id}-{len(ways)}-{by_length}"
+
+
+def _curve(store: RunStore, way: Way, field: Field, points: Points, stage: bool, metric: str, by_length: bool) -> Curve:
+    at = next((c.at for c in field.corners if isinstance(c, Connected)), 0)
+    drawn = line.curve(field, points, metric, ghost=stage, name=f"{way.name}, after epoch {at}" if stage else way.name)
+    if by_length and len(points):
+        drawn = Curve(drawn.name, np.array([_x_of(store, field, float(t)) for t in drawn.x]), drawn.y, drawn.low, drawn.high, ghost=drawn.ghost)
+    return Curve(drawn.name, drawn.x, drawn.y, drawn.low, drawn.high, ghost=drawn.ghost)  # chords and peaks of several ways would hide each other
+
+
+def _lengths(store: RunStore, field: Field, t: np.ndarray) -> np.ndarray:
+    known = store.field(field.id)
+    if known is None:
+        return t
+    return arc_length.at(cast("Place", registry.find("chart", field.chart.name)), known.gram, t)
+
+
+def _x_of(store: RunStore, field: Field, t: float) -> float:
+    here, whole = _lengths(store, field, np.array([t, 1.0]))
+    return float(here / whole) if whole else t
+
+
+def _t_of(store: RunStore, field: Field, x: float) -> float:
+    t = np.linspace(0, 1, arc_length.STEPS + 1)
+    length = _lengths(store, field, t)
+    return float(np.interp(x * length[-1], length, t)) if length[-1] else x
+
+
+def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, metric: str) -> dict[str, object] | None:
+    index = field.metrics.index(metric)
+    judged = line.quoted(field, points, precision.again(store, field, points))
+    found = barrier(judged, index, name=metric) if len(judged) else None
+    if found is None:
+        return None
+    scale, unit = units.scale(metric), units.of_level(field.problem, metric)
+    length = _lengths(store, field, points.coords[:, 0])
+    whole = float(_lengths(store, field, np.array([1.0]))[0])
+    direct = store.field(field.id)
+    straight = float(direct.distances()[0, -1]) if direct is not None else 0.0
+    mean = path_mean(points, length, index)
+    return {
+        "way": way.name + (" (in training)" if stage else "") + mark(field),
+        units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
+        units.titled("maximum", unit): highest(judged, index).told(scale=scale),
+        f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.told(scale=scale),
+        units.titled("mean along the way", unit): "" if is_preview(field) else mean.told(scale=scale),
+        "length": f"{whole:.4g}",
+        "× the distance": f"{whole / straight:.3f}" if straight else "",
+        "points": len(points),
+        "widest gap": f"{np.diff(np.sort(points.coords[:, 0])).max():.3g}",
+    }
+
+
+def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length: bool) -> None:
+    measured = [(way, points) for way in ways if len(points := store.points(way.run.field.id)[0])]
+    if not measured:
+        return
+    field = ways[0].run.field
+    a, b = field.corners[0], field.corners[-1]
+    names = [m.name or m.id for m in (a, b)]
+    again = {way.name: precision.again(store, way.run.field, points) for way, points in measured}
+
+    def compare() -> None:
+        st.caption("Every way that is chosen in the form above is drawn in this picture. The two models elsewhere:")
+        ends = {"a": key_of(a), "b": key_of(b)}
+        shell.link("interpolate", "The straight line, alone", icon=":material/show_chart:", **ends)
+        shell.link("align", "Their units in one order", icon=":material/join_inner:", **ends)
+
+    def figure() -> go.Figure:
+        drawn = [_curve(store, way, way.run.field, points, False, metric, by_length) for way, points in measured]
+        x = "share of the length" if by_length else "t"
+        title = f"{names[0]} → {names[1]}: {metric} along {len(drawn)} ways"
+        return curve_figure.figure(
+            drawn,
+            x_title=f"{x}   (0 = {names[0]}, 1 = {names[1]})",
+            y_title=line.y_title(field, metric),
+            title=title,
+            footnote=line.footnote(field, measured[0][1], again[measured[0][0].name]),
+            log=log,
+        )
+
+    def dense() -> None:
+        st.button(
+            "Check densely",
+            icon=":material/more_horiz:",
+            on_click=_check_densely,
+            args=(ways,),
+            key="paths-dense",
+            disabled=all(store.status(run.id) is not None for run in map(_dense, ways)),
+            help=f"Measures every way at {DENSE} points, so that no rise wider than {1 / (DENSE - 1):g} in t can hide between two of them.",
+        )
+
+    actions(
+        key=_key(ways, by_length),
+        stem="paths",
+        explain=words(measured, metric, again),
+        compare=compare,
+        table=lambda: pd.concat([pd.DataFrame({"way": w.name, **line.table(w.run.field, p, again[w.name])}) for w, p in measured]),
+        figure=figure,
+        code=program(ways),
+        link=query_state.link("paths"),
+        more=dense,
+    )
+
+
+def _dense(way: Way) -> Run:
+    return Run(way.run.field, registry.method("sample", "grid", {"size": DENSE}))
+
+
+def _check_densely(ways: list[Way]) -> None:
+    for way in ways:
+        shell.want(_dense(way))

@@ -1,0 +1,127 @@
+"""The list of runs, live while one is being worked on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from explorer.core import registry
+from explorer.core.spec import Json, Run
+from explorer.figures import line, units
+from explorer.stats.bootstrap import barrier
+from explorer.stats.preview_confirmation import mark
+from explorer.store.cost_plan import Plan, Took
+from explorer.store.job_status import Status, duration
+from explorer.store.run_store import RunStore
+from explorer.ui.align.form import Comparison
+from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame.polling import live
+from explorer.ui.landscape import form as landscape_form
+from explorer.ui.landscape.form import PLANES
+from explorer.ui.widgets import precision
+
+PAGE = 20
+
+
+def show(store: RunStore) -> None:
+    """The newest runs first; clicks on a picture are points of a run, not runs of their own."""
+    runs = _runs(store)
+    if not runs:
+        st.info("Nothing has been measured here yet. Measure a first line.", icon=":material/history:")
+        shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
+        return
+    only = st.pills("Show", ["waiting", "running", "done", "failed", "stopped"], selection_mode="multi", key="states")
+    active = any(s.active for s in runs)
+    live(_list, every=1.0, busy=active)(store, tuple(only), active)
+
+
+def _runs(store: RunStore) -> list[Status]:
+    return [s for s in store.statuses("Run", limit=1000) if isinstance(s.wish, Run) and s.wish.sampler.name != "given"]
+
+
+def _list(store: RunStore, only: tuple[str, ...], was_active: bool) -> None:
+    every = _runs(store)
+    active = any(s.active for s in every)
+    runs = [s for s in every if not only or s.state in only]
+    workers = store.workers()
+    st.caption(
+        f"{len(runs)} run{'s' if len(runs) != 1 else ''} · workers alive: {len(workers)}{' (' + '; '.join(map(str, workers)) + ')' if workers else ''}"
+    )
+    for status in runs[:PAGE]:
+        _row(store, status)
+    if len(runs) > PAGE:
+        st.caption(f"{len(runs) - PAGE} older runs are not listed; narrow the list by state.")
+    if was_active and not active:
+        st.rerun()
+    if active:
+        shell.tend()
+
+
+def _row(store: RunStore, status: Status) -> None:
+    assert isinstance(status.wish, Run)
+    field = status.wish.field
+    with st.container(border=True):
+        what, how, go = st.columns([5, 4, 3], vertical_alignment="center")
+        with what:
+            st.markdown(f"**{_title(status.wish)}** · {field.problem.title or field.problem.name}")
+            asked = "shipped" if status.wish.story else f"asked {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
+            st.caption(f"{field.chart.name} · {status.wish.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
+        with how:
+            status_badge.badge(status)
+            st.caption(_result(store, status))
+            if (plan := store.plan(status.id)) is not None:
+                st.caption(_plan(*plan))
+        with go:
+            if field.chart.name in PLANES:
+                shell.link("landscape", "Open", icon=":material/open_in_new:", runs=status.id)
+            elif status.wish.sampler.name == "trajectory":
+                shell.link("train", "Open", icon=":material/open_in_new:", runs=status.id)
+            elif field.chart.name == "mixture":
+                shell.link("soup" if len(field.corners) > 1 else "compare", "Open", icon=":material/open_in_new:", runs=status.id)
+            elif field.chart.name == "line" and field.attack is None:
+                shell.link("align" if Comparison.of(status.wish) else "interpolate", "Open", icon=":material/open_in_new:", run=status.id)
+            else:
+                shell.link("paths", "Open", icon=":material/open_in_new:", runs=status.id)
+            if status.active:
+                st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}")
+            else:
+                if status.state in ("stopped", "failed"):
+                    st.button("Resume", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}")
+                st.button(
+                    "Remove from the list",
+                    icon=":material/close:",
+                    on_click=shell.forget,
+                    args=(status.id,),
+                    key=f"forget-{status.id}",
+                    help="The measured points stay in the store.",
+                )
+
+
+def _title(run: Run) -> str:
+    if run.field.chart.name in PLANES:
+        return f"Plane of {landscape_form.name_of(run)}"
+    if run.field.chart.name == "mixture":
+        names = [c.name or c.id for c in run.field.corners]
+        if run.sampler.name == "trajectory":
+            return f"{str(run.sampler['average']).upper()} along {names[0]} … {names[-1]}"
+        return names[0] if len(names) == 1 else f"Soups of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+    return " → ".join(line.names(run.field)) + mark(run.field)
+
+
+def _plan(plan: Json, took: Json) -> str:
+    """What was expected, and what it came to."""
+    said = f"Planned: {Plan.from_json(plan)}"
+    return f"{said}  \nTook: {Took.from_json(took)}" if took else said
+
+
+def _result(store: RunStore, status: Status) -> str:
+    assert isinstance(status.wish, Run)
+    if status.state != "done":
+        return status_badge.sentence(status)
+    field = status.wish.field
+    points, _ = store.points(field.id)
+    judged = line.quoted(field, points, precision.again(store, field, points))
+    found = barrier(judged, 0, name=field.metrics[0]) if len(judged) and len(registry.axes(field.chart.name)) == 1 else None
+    spent = f"{len(points):,} points, {duration(store.cost(field.id))} of computing"
+    return f"{spent} · barrier {line.shown(found, unit=units.of_gap(field.problem, field.metrics[0]))}" if found else spent

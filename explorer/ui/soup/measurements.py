@@ -1,0 +1,144 @@
+"""Some models to cook with, what is measured of them, and how their numbers read. For the Soup page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+
+from explorer.core import registry
+from explorer.core.points import Array, Points
+from explorer.core.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName, Study
+from explorer.stats.bootstrap import Barrier, Estimate, barrier, level
+from explorer.stats.soup_analysis import row_of, singles
+from explorer.ui.widgets.selection_metric import Measure, measure_of
+
+EXACT = 8  # models up to which every subset is measured
+ORDERS = 20  # random orders beyond
+WAY = (0.25, 0.5, 0.75)  # places on the line from a model to the soup of all
+
+Rule = Literal["at_least", "better"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One of the things that are measured, and what it is called."""
+
+    name: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """Some models and the rule by which the greedy soup is made."""
+
+    problem: ProblemSpec
+    models: tuple[Recipe, ...]
+    rule: Rule = "at_least"
+
+    def field(self, split: SplitName) -> Field:
+        """All soups of the models on a split."""
+        return Field(self.problem, self.models, registry.method("chart", "mixture"), split=split)
+
+    @property
+    def by(self) -> Measure:
+        """The error; the loss where outputs are numbers, of which none is right or wrong."""
+        return measure_of(self.problem)
+
+    @property
+    def greedy(self) -> Method:
+        """The sampler of the greedy path."""
+        return registry.method("sample", "greedy", {"rule": self.rule, "metric": self.by.metric})
+
+    @property
+    def worth(self) -> Method:
+        """The sampler of what each model is worth: exact for few of them."""
+        return registry.method("sample", "subsets", {"which": "all"} if len(self.models) <= EXACT else {"which": "permutations", "count": ORDERS})
+
+    @property
+    def answers(self) -> Study:
+        """The wish to know where the models disagree."""
+        return Study(self.problem, self.models, registry.method("study", "answers"))
+
+    def tasks(self) -> list[Task]:
+        """All that is measured, in the order in which it is looked at."""
+        val, test = self.field("val"), self.field("test")
+        aside = registry.method("sample", "subsets", {"which": "leave_one_out"})
+        return [
+            Task("greedy soup", Run(val, self.greedy)),
+            Task("leaving one out", Run(val, aside)),
+            Task("test split", Run(test, aside)),
+            Task("Shapley values", Run(val, self.worth)),
+            Task("on the way to the soup of all", Run(val, registry.method("sample", "given", {"at": tuple(float(v) for v in self.ways().ravel())}))),
+        ]
+
+    def ways(self) -> Array:
+        """(n · 3, n) soups between each model and the soup of all, for the barrier on that line."""
+        n = len(self.models)
+        return np.concatenate([(1 - t) * singles(n) + t / n for t in WAY])
+
+    @property
+    def kinship(self) -> Study:
+        """The wish to know how the models lie to each other."""
+        return Study(self.problem, self.models, registry.method("study", "kinship"))
+
+    def ensemble(self, split: SplitName) -> Study:
+        """The wish to know what all models say together."""
+        return Study(self.problem, self.models, registry.method("study", "ensemble", {"split": split}))
+
+    def studies(self) -> list[Study]:
+        """What is asked for beside the points."""
+        asked = [self.kinship, self.ensemble("val"), self.ensemble("test")]
+        return [*asked, self.answers] if registry.labelled(self.problem.loss) else asked
+
+    @classmethod
+    def of(cls, run: Run) -> Kitchen:
+        """The kitchen of a run's address."""
+        rule = run.sampler.kwargs().get("rule", "at_least")
+        return cls(run.field.problem, run.field.corners, cast("Rule", rule))
+
+
+def given(kitchen: Kitchen, split: SplitName, coords: tuple[float, ...]) -> Run:
+    """The wish for these soups."""
+    return Run(kitchen.field(split), registry.method("sample", "given", {"at": coords}))
+
+
+def to_the_soup(kitchen: Kitchen, val: Points, model: int) -> Barrier | None:
+    """The barrier of the loss on the line from a model to the soup of all; None while a point is missing."""
+    n = len(kitchen.models)
+    soups = [singles(n)[model], *(kitchen.ways()[i * n + model] for i in range(len(WAY))), np.ones(n)]
+    rows = [row_of(val, soup.tolist()) for soup in soups]
+    known = [r for r in rows if r is not None]
+    if len(known) < len(rows):
+        return None
+    t = np.array([0.0, *WAY, 1.0])[:, None]
+    return barrier(Points(t, val.values[known], val.counts))
+
+
+def known_together(status_result: object) -> Points | None:
+    """The ensemble's sums as a point, from its study's result."""
+    if not isinstance(status_result, dict):
+        return None
+    sums, counts = (np.array(cast("dict[str, object]", status_result)[k], dtype=np.float64) for k in ("ensemble", "counts"))
+    return Points(np.ones((1, 1)), sums[None], counts)
+
+
+def one(points: Points, i: int) -> Points:
+    return Points(points.coords[i : i + 1], points.values[i : i + 1], points.counts)
+
+
+def interval(points: Points, soup: Array, by: Measure) -> Estimate | None:
+    """The measure of a soup with its interval, if it is measured."""
+    if not len(points) or (i := row_of(points, soup.tolist())) is None:
+        return None
+    return level(one(points, i), by.column)
+
+
+def shown(points: Points, soup: Array, by: Measure) -> float | None:
+    value = interval(points, soup, by)
+    return None if value is None else by.scale * value.value
+
+
+def text(estimate: Estimate | None, by: Measure) -> str:
+    return "" if estimate is None else by.told(estimate, signed=True)

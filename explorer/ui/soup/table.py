@@ -1,0 +1,121 @@
+"""The table of ingredients: what each model is worth, and which of them the person puts into the pot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.core.points import Array, Points
+from explorer.figures import units
+from explorer.stats.bootstrap import Estimate
+from explorer.stats.soup_analysis import Path, leave_one_out, row_of, sampled_shapley, shapley, singles
+from explorer.store.run_store import RunStore
+from explorer.ui.soup.measurements import EXACT, ORDERS, Kitchen, shown, text, to_the_soup
+
+SERVED = "soup-served"  # how often a soup came from elsewhere than the table: then the table begins anew with it
+
+
+def ingredients(
+    store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: Path | None, own: tuple[float, ...] | None
+) -> tuple[float, ...] | None:
+    """The table; the weights that the person has put in, None when none has."""
+    models = len(kitchen.models)
+    weights = own or (0.0,) * models
+    rows = pd.DataFrame({"in": [w != 0 for w in weights], "model": [m.name or m.id for m in kitchen.models], "weight": [w or 1.0 for w in weights]})
+    by = kitchen.by
+    if by.metric == "error":
+        rows["val error (%)"] = [shown(val, row, by) for row in singles(models)]
+        rows["test error (%)"] = [shown(test, row, by) for row in singles(models)]
+    rows["val loss"] = [_loss(val, row) for row in singles(models)]
+    rows["test loss"] = [_loss(test, row) for row in singles(models)]
+    steps = {s.model: (i, s) for i, s in enumerate(path.steps, start=1)} if path else {}
+    rows["turn"] = [steps[k][0] if k in steps else None for k in range(models)]
+    rows["kept"] = [steps[k][1].accepted if k in steps else None for k in range(models)]
+    rows[f"gain{by.apart}"] = [text(steps[k][1].gain, by) if k in steps else "" for k in range(models)]
+    apart = leave_one_out(val, by.metric) if len(val) else None
+    rows["worth to the soup of all"] = [text(e, by) for e in apart] if apart else [""] * models
+    worth = _shapley(kitchen, val)
+    rows["Shapley value"] = [text(e, by) for e in worth] if worth else [""] * models
+    climbs = [to_the_soup(kitchen, val, k) if len(val) else None for k in range(models)]
+    barrier_column = units.titled("barrier to the soup", units.of_gap(kitchen.problem, "loss"))
+    rows[barrier_column] = ["" if b is None else b.height.told() for b in climbs]
+    for name, column in _looks(store, kitchen).items():
+        rows[name] = column
+    unit = units.of_level(kitchen.problem, "loss")
+    edited = st.data_editor(
+        rows,
+        hide_index=True,
+        placeholder="",
+        key=f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}",
+        disabled=[c for c in rows.columns if c not in ("in", "weight")],
+        column_config={
+            "in": st.column_config.CheckboxColumn(help="Tick the models of your own soup; it is measured at once."),
+            "val loss": st.column_config.NumberColumn(units.titled("val loss", unit), format="%.3g"),
+            "test loss": st.column_config.NumberColumn(units.titled("test loss", unit), format="%.3g"),
+            barrier_column: st.column_config.TextColumn(help="How far the validation loss rises on the line from the model to the soup of all, 95 %."),
+            "cosine": st.column_config.NumberColumn(format="%.3f", help="With the mean of the others, as vectors from zero."),
+            "opposite signs (%)": st.column_config.NumberColumn(format="%.1f", help="The part of its weights' magnitude whose sign is not that of the sum of all."),
+            "weight": st.column_config.NumberColumn(help="Of a model that is in: how much it counts.", min_value=-10.0, max_value=10.0, step=0.05),
+            "val error (%)": st.column_config.NumberColumn(format="%.2f"),
+            "test error (%)": st.column_config.NumberColumn(format="%.2f"),
+            "turn": st.column_config.NumberColumn(help=f"When it was tried for the greedy soup: from the lowest validation {by.metric} to the highest."),
+            "kept": st.column_config.CheckboxColumn(help="Whether the greedy soup kept it."),
+            f"gain{by.apart}": st.column_config.TextColumn(help=f"By how much it lowered the validation {by.metric} of the greedy soup so far, 95 %."),
+            "worth to the soup of all": st.column_config.TextColumn(f"worth to the soup of all{by.apart}", help=f"By how much the {by.metric} of the soup of all rises without it, 95 %."),
+            "Shapley value": st.column_config.TextColumn(
+                f"Shapley value{by.apart}", help=f"What it takes off the validation {by.metric}, on average over all orders of adding the models. The soup of none has the mean {by.metric} of the models alone."
+            ),
+            "right, by class": st.column_config.BarChartColumn(help="The share of each class that is right, on the validation split.", y_min=0.0, y_max=1.0),
+            "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it answers otherwise than the others, on average."),
+            "distance": st.column_config.NumberColumn(format="%.3g", help="To the soup of all, in weight space."),
+        },
+    )  # fmt: skip
+    st.caption(
+        "What is not called *test* is of the **validation** split, where the choice is made. Tick models, or weigh them, to taste a soup of your own. Intervals are paired"
+        + (
+            ", over all subsets of the models."
+            if models <= EXACT
+            else f"; Shapley values from {ORDERS} random orders, whose spread is in the interval."
+        )
+    )
+    used, chosen = (cast("Sequence[float]", edited[c].fillna(0.0).tolist()) for c in ("in", "weight"))
+    mine = tuple(float(w) if u else 0.0 for u, w in zip(used, chosen, strict=True))
+    return mine if any(mine) and abs(sum(mine)) > 1e-9 else None
+
+
+def _loss(points: Points, soup: Array) -> float | None:
+    at = row_of(points, soup.tolist()) if len(points) else None
+    return None if at is None else float(points.means()[at, 0])
+
+
+def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, object]:
+    """How each model answers and where it lies, as far as that is known: columns of the table."""
+    found: dict[str, object] = {}
+    status = store.status(kitchen.answers.id)
+    if status is not None and status.state == "done" and isinstance(status.result, dict):
+        apart = np.array(status.result["disagree"], dtype=np.float64)
+        found["disagrees (%)"] = 100 * apart.sum(axis=1) / max(len(apart) - 1, 1)
+        found["right, by class"] = cast("list[list[float]]", status.result["by_class"])
+    if (known := store.field(kitchen.field("val").id)) is not None:
+        n = len(known.gram)
+        away = np.eye(n) - 1 / n
+        found["distance"] = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", away, known.gram, away), 0.0))
+    kin = store.status(kitchen.kinship.id)
+    if kin is not None and kin.state == "done" and isinstance(kin.result, dict):
+        gram = np.array(kin.result["gram"], dtype=np.float64)
+        rest = 1 - np.eye(len(gram))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found["cosine"] = np.diag(rest @ gram) / np.sqrt(np.diag(gram) * np.diag(rest @ gram @ rest))
+        found["opposite signs (%)"] = [None if v is None else 100 * v for v in cast("list[float | None]", kin.result["against"])]
+    return found
+
+
+def _shapley(kitchen: Kitchen, val: Points) -> list[Estimate] | None:
+    if not len(val):
+        return None
+    metric = kitchen.by.metric
+    return shapley(val, metric) if len(kitchen.models) <= EXACT else sampled_shapley(val, ORDERS, 0, metric)

@@ -1,0 +1,377 @@
+"""Soups: which ingredients make a good average, what each is worth, and what a soup of one's own choice is as good as. The Soup page.
+
+All is read from two fields with the chart `mixture`, one on the validation split, where everything is chosen, and one on the test split, where it is
+reported.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.core.points import Array, Points
+from explorer.core.spec import Run
+from explorer.figures import curve as curve_figure
+from explorer.figures import units
+from explorer.figures.curve import Curve
+from explorer.stats.bootstrap import difference, level
+from explorer.stats.soup_analysis import Path, best_single, row_of, singles, walk
+from explorer.store.run_store import RunStore
+from explorer.ui.charts.curve import curve
+from explorer.ui.frame import query_state, shell
+from explorer.ui.frame.polling import live
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
+from explorer.ui.soup import triangle as simplex
+from explorer.ui.soup.measurements import EXACT, Kitchen, Rule, Task, given, interval, known_together, one, text
+from explorer.ui.soup.table import ingredients
+from explorer.ui.widgets import cost_caption, python_source
+from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
+from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
+from explorer.ui.widgets.recipe_view import take, taking
+from explorer.ui.widgets.selection_metric import Measure, refuse
+
+POLL_S = 0.5
+MOST = 20
+X_TITLE = "models that have had their turn"
+READ = "From the best on the validation split to the worst; a turn that does not lower the line was not kept, or changed nothing."
+LIMITS = (
+    "The best model was chosen on the validation split as well. Differences are paired sample by sample on the test split; an interval that holds 0 shows no"
+    " difference."
+)
+FIRST = "finetunes"  # the sample family that a soup is made of at first
+
+
+def page(store: RunStore) -> None:
+    """Form, table, greedy path, and the soup of one's own."""
+    found, asked = asked_runs(store)
+    kitchens = [Kitchen.of(run) for run in found if run.field.chart.name == "mixture"]
+    if len(kitchens) < asked:
+        st.warning("This soup is not in this store. Choose the models and measure again.", icon=":material/link_off:")
+    shown = kitchens[0] if kitchens else None
+    if (chosen := _form(store, shown)) is not None:
+        refuse(chosen.problem)
+        want(chosen.tasks())
+        for study in chosen.studies():
+            shell.want(study)
+        st.query_params.from_dict({"runs": chosen.tasks()[0].run.id})
+        st.rerun()
+    if not asked and not st.query_params.get("a"):
+        shown = _first(store)
+    if shown is not None:
+        refuse(shown.problem)
+        begin(shown.tasks())
+        for study in shown.studies():
+            if store.status(study.id) is None:
+                shell.want(study, idle=True)
+        _show(store, shown)
+    else:
+        st.info(
+            "Press **Cook**: every model is measured alone, then one soup after the other. On the sample models it takes a few seconds.",
+            icon=":material/soup_kitchen:",
+        )
+
+
+def _first(store: RunStore) -> Kitchen | None:
+    """What a first visit shows: a soup of the shipped fine-tunes."""
+    found = next((f for f in families(store) if FIRST in f.key), None)
+    return Kitchen(found.problem, tuple(found.models.values())[-EXACT:]) if found else None
+
+
+def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
+    every = families(store, shown.problem, shown.models) if shown else families(store)
+    if not every:
+        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
+        return None
+    key = f"soup-{shown.field('val').id if shown else 'new'}"
+    first = shown.models[0] if shown else None
+    with st.container(border=True):
+        one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
+        below = st.container()
+        with one:
+            asked = key_of(first) if first else st.query_params.get("a", "")
+            tuned = next((i for i, f in enumerate(every) if FIRST in f.key), 0)
+            here = family_of(store, every, asked, tuned)
+            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+        models = choices(store, family, every)
+        with two:
+            before = [key_of(m) for m in shown.models if key_of(m) in models] if shown else []
+            chosen = st.multiselect(
+                "Ingredients",
+                list(models),
+                default=before or list(family.models)[-EXACT:],
+                format_func=lambda k: family.label(k, models),
+                max_selections=MOST,
+                key=f"{key}-models-{family.key}",
+            )
+        rule = st.segmented_control(
+            f"The greedy soup keeps a model when the validation {Kitchen(family.problem, ()).by.metric} is",
+            ["at_least", "better"],
+            default=shown.rule if shown else "at_least",
+            format_func={"at_least": "not higher", "better": "lower"}.__getitem__,
+            key=f"{key}-rule",
+            required=True,
+        )
+        with go:
+            pressed = st.button("Cook", type="primary", icon=":material/soup_kitchen:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
+        wanted = Kitchen(family.problem, tuple(models[k] for k in chosen), cast("Rule", rule or "at_least"))
+        with below:
+            cost_caption.caption(store, [task.run for task in wanted.tasks()] if len(chosen) > 1 else [])
+    return wanted if pressed else None
+
+
+def _show(store: RunStore, kitchen: Kitchen) -> None:
+    tasks = kitchen.tasks()
+    if (own := _own(kitchen)) is not None:  # from a link
+        inspect_once(store, kitchen.field("test"), own)
+        if store.status((wish := given(kitchen, "val", own)).id) is None:
+            shell.want(wish, urgent=True)
+    busy = _busy(store, kitchen)
+    live(_live, every=POLL_S, busy=busy)(store, kitchen, tasks, busy)
+    _actions(store, kitchen)
+
+
+def _walked(kitchen: Kitchen, val: Points) -> Path | None:
+    """The greedy path as far as it is known."""
+    return walk(val, kitchen.by.metric, kitchen.rule) if len(val) and best_single(val, kitchen.by.metric) is not None else None
+
+
+def _busy(store: RunStore, kitchen: Kitchen) -> bool:
+    own = _own(kitchen)
+    path = _walked(kitchen, store.points(kitchen.field("val").id)[0])
+    soup = own or _greedy(kitchen, path)
+    waiting = [store.status(given(kitchen, split, soup).id) for soup in ([own] if own else []) for split in ("val", "test")]
+    waiting += [] if path is None or path.wanted is not None else [store.status(_on_test(kitchen, path).id)]
+    return (
+        active(store, kitchen.tasks())
+        or any(s is not None and s.active for s in (store.status(study.id) for study in kitchen.studies()))
+        or simplex.busy(store, kitchen)
+        or any(s is not None and s.active for s in waiting)
+        or pick_active(store, kitchen.field("test"), own if own else None)
+        or (soup is not None and taking(store, recipe(store, kitchen.field("test"), soup)))
+    )
+
+
+def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) -> None:
+    val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
+    path = _walked(kitchen, val)
+    if path is not None and path.wanted is None and store.status((reported := _on_test(kitchen, path)).id) is None:
+        shell.want(reported)
+    busy = _busy(store, kitchen)
+    progress(store, tasks, key="soup")
+    own = ingredients(store, kitchen, val, test, path, _own(kitchen))
+    if own != _own(kitchen):
+        _choose(store, kitchen, own)
+        st.rerun()
+    if path is not None:
+        _path(kitchen, val, test, path)
+        rows = _soups(store, kitchen, val, test, path, own)
+        st.dataframe(pd.DataFrame(rows).fillna(""), hide_index=True, column_config={"soup": st.column_config.TextColumn(width="medium")})
+        st.markdown(_verdict(kitchen, val, test, path))
+        st.caption(LIMITS)
+        simplex.choose(kitchen)
+        simplex.show(store, kitchen, val, own)
+    if own is not None:
+        model_at(store, kitchen.field("test"), own, test)
+    if (soup := own or _greedy(kitchen, path)) is not None:
+        take(store, recipe(store, kitchen.field("test"), soup), key="soup-take")
+    if was_busy != busy:
+        st.rerun()
+    if busy:
+        shell.tend()
+
+
+def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Curve]:
+    """The error, or the loss, of the greedy soup as models have their turn."""
+    soup = np.zeros(len(kitchen.models))
+    seen: dict[str, list[tuple[float, float, float, float]]] = {"validation": [], "test": []}
+    for turn, step in enumerate(path.steps, start=1):
+        tried = soup.copy()
+        tried[step.model] = 1.0
+        if step.accepted:
+            soup = tried
+        for name, points in (("validation", val), ("test", test)):
+            if (value := interval(points, soup, kitchen.by)) is not None:
+                scale = kitchen.by.scale
+                seen[name].append((turn, scale * value.value, scale * value.low, scale * value.high))
+    curves: list[Curve] = []
+    for name, rows in seen.items():
+        if rows:
+            turn, mean, low, high = (np.array(column) for column in zip(*rows, strict=True))
+            curves.append(Curve(f"greedy soup, {name} split", turn, mean, low, high))
+    return curves
+
+
+def _key(kitchen: Kitchen) -> str:
+    return f"soup-path-{kitchen.field('val').id}-{kitchen.rule}"
+
+
+def _path(kitchen: Kitchen, val: Points, test: Points, path: Path) -> None:
+    if not (curves := _curves(kitchen, val, test, path)):
+        return
+    curve(
+        curves,
+        key=_key(kitchen),
+        x_title=X_TITLE,
+        y_title=kitchen.by.title,
+        pick=None,
+        height=260,
+        alt=f"{kitchen.by.metric.capitalize()} of the greedy soup as models have their turn.",
+        caption=f"{READ} 95 % bands.",
+    )
+
+
+def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: Path, own: tuple[float, ...] | None) -> list[dict[str, object]]:
+    """The soups worth comparing, against the best model alone, on the test split."""
+    models = len(kitchen.models)
+    by = kitchen.by
+    best = best_single(val, by.metric)
+    assert best is not None
+    greedy = np.isin(np.arange(models), path.members).astype(float)
+    soups: list[tuple[str, Array]] = [
+        (f"best alone: {kitchen.models[best].name or best}", singles(models)[best]),
+        ("soup of all", np.ones(models)),
+        (f"greedy soup of {len(path.members)}" + ("" if path.wanted is None else " so far"), greedy),
+    ]
+    if own is not None:
+        soups.append(("your soup", np.array(own)))
+    reference = row_of(test, singles(models)[best].tolist())
+    together = {split: known_together(s.result) for split in ("val", "test") if (s := store.status(kitchen.ensemble(split).id)) is not None}
+    rows: list[dict[str, object]] = []
+    for name, soup in soups:
+        row: dict[str, object] = {"soup": name}
+        for split, points in (("val", val), ("test", test)):
+            value = interval(points, soup, by)
+            row[f"{split} {by.title}"] = "…" if value is None else by.told(value)
+        here = row_of(test, soup.tolist())
+        if here is not None and reference is not None:
+            apart = difference(one(test, here), one(test, reference), by.column)
+            row[_apart(by)] = "" if here == reference else text(apart, by)
+            if (reached := together.get("test")) is not None:
+                row[f"minus that of the ensemble{by.apart}"] = text(difference(one(test, here), reached, by.column), by)
+        rows.append(row)
+    if all((points := together.get(split)) is not None for split in ("val", "test")):
+        row = {"soup": "ensemble of all (as many passes)"}
+        for split, points in together.items():
+            if points is not None:
+                row[f"{split} {by.title}"] = by.told(level(points, by.column))
+                if split == "test" and reference is not None:
+                    row[_apart(by)] = text(difference(points, one(test, reference), by.column), by)
+        rows.append(row)
+    return rows
+
+
+def _apart(by: Measure) -> str:
+    return f"test {by.metric} minus that of the best alone{by.apart}"
+
+
+def _verdict(kitchen: Kitchen, val: Points, test: Points, path: Path) -> str:
+    """What the greedy soup is worth, in a sentence."""
+    by = kitchen.by
+    best = best_single(val, by.metric)
+    assert best is not None
+    if path.members == (best,):
+        return "The greedy soup is the best model alone."
+    here, alone = (row_of(test, np.isin(np.arange(len(kitchen.models)), members).astype(float).tolist()) for members in (path.members, (best,)))
+    if here is None or alone is None:
+        return "The greedy soup is still being measured on the test split."
+    apart = difference(one(test, here), one(test, alone), by.column)
+    says = "better than" if apart.high < 0 else "worse than" if apart.low > 0 else "indistinguishable from"
+    what = "points of test error" if by.metric == "error" else f"{units.of_gap(kitchen.problem, 'loss')} of test loss".lstrip()
+    return f"The greedy soup of {len(path.members)} is **{says}** the best model alone: {apart.told(scale=by.scale, unit=what, signed=True)}."
+
+
+def _greedy(kitchen: Kitchen, path: Path | None) -> tuple[float, ...] | None:
+    """The greedy soup once it is known."""
+    return None if path is None or path.wanted is not None else tuple(float(k in path.members) for k in range(len(kitchen.models)))
+
+
+def _actions(store: RunStore, kitchen: Kitchen) -> None:
+    val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
+    if (path := _walked(kitchen, val)) is None:
+        return
+
+    def compare() -> None:
+        st.caption("Tick models in the table: your own soup stands beside these. Other ways of making one model of them:")
+        first = key_of(kitchen.models[0])
+        shell.link("compare", "Other ways of merging them", icon=":material/balance:", a=first)
+        shell.link("paths", "The barriers between them", icon=":material/hub:", view="many", a=first)
+
+    actions(
+        key=_key(kitchen),
+        stem="soups",
+        explain=f"{_verdict(kitchen, val, test, path)} {LIMITS}",
+        compare=compare,
+        table=lambda: _table(kitchen, val, test),
+        figure=lambda: curve_figure.figure(
+            _curves(kitchen, val, test, path),
+            x_title=X_TITLE,
+            y_title=kitchen.by.title,
+            title=f"The greedy soup of {len(kitchen.models)} models",
+            footnote=f"{READ} Bands: 95 %, bootstrap over blocks of samples.",
+        ),
+        code=program(kitchen),
+        link=query_state.link("soup", runs=kitchen.tasks()[0].run.id),
+    )
+
+
+def program(kitchen: Kitchen) -> str:
+    """Python that finds the greedy soup again."""
+    return python_source.program(
+        f"models = {python_source.models(kitchen.models)}\nproblem = {python_source.spec_of(kitchen.problem)}\n"
+        'soups = Field(problem, models, methods.method("chart", "mixture"), split="val")\n'
+        f"path = walk(points(Run(soups, {python_source.method('sample', kitchen.greedy)})), metric={kitchen.by.metric!r}, rule={kitchen.rule!r})\n"
+        "print([models[k].name for k in path.members])"
+    )
+
+
+def _table(kitchen: Kitchen, val: Points, test: Points) -> pd.DataFrame:
+    """Every measured soup: the models' weights, and the mean of each metric."""
+    frames: list[pd.DataFrame] = []
+    names = [m.name or m.id for m in kitchen.models]
+    for split, points in (("val", val), ("test", test)):
+        if len(points):
+            means = points.means()
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "split": split,
+                        **dict(zip(names, points.coords.T, strict=True)),
+                        **({"loss": means[:, 0], "error": means[:, 1]} if kitchen.by.metric == "error" else {"loss": means[:, 0]}),
+                    }
+                )
+            )
+    return pd.concat(frames)
+
+
+def _on_test(kitchen: Kitchen, path: Path) -> Run:
+    """The wish to report the soups along the greedy path on the test split."""
+    soup = np.zeros(len(kitchen.models))
+    rows: list[Array] = []
+    for step in path.steps:
+        if step.accepted:
+            soup = soup + singles(len(kitchen.models))[step.model]
+            rows.append(soup)
+    return given(kitchen, "test", tuple(float(v) for v in np.concatenate(rows)))
+
+
+def _own(kitchen: Kitchen) -> tuple[float, ...] | None:
+    """The person's own soup, from the address."""
+    try:
+        weights = tuple(float(part) for part in (query_state.get("soup") or "").split(","))
+    except ValueError:
+        return None
+    return weights if len(weights) == len(kitchen.models) and np.isfinite(weights).all() and abs(sum(weights)) > 1e-9 else None
+
+
+def _choose(store: RunStore, kitchen: Kitchen, own: tuple[float, ...] | None) -> None:
+    """Put the person's soup into the address, and ask for it on both splits."""
+    if own is None:
+        query_state.put(soup=None)
+        return
+    query_state.put(soup=",".join(f"{w:g}" for w in own))
+    shell.want(given(kitchen, "val", own), urgent=True)
+    inspect(store, kitchen.field("test"), own)

@@ -1,0 +1,156 @@
+"""A training's snapshots and the averages along it: what is measured of them, and what each is called. The Train page's data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+import numpy as np
+
+from explorer.core import registry
+from explorer.core.points import Array, Points, rounded
+from explorer.core.spec import Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, SplitName, Trained
+from explorer.engine import ratatouille_recipes
+from explorer.methods.sample.trajectory import averages
+from explorer.stats.averaging_coefficients import swa
+from explorer.ui.landscape import form as landscape_form
+
+AVERAGES = ("swa", "ema", "lawa", "swad")
+NUMBER = re.compile(r"(\d{1,9})$")  # epoch-24
+
+
+@dataclass(frozen=True)
+class Task:
+    """One of the things that are measured, and what it is called."""
+
+    name: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Snapshots in order, of all `members` that are trained together one snapshot after another, and samplers of averages along them."""
+
+    problem: ProblemSpec
+    models: tuple[Recipe, ...]
+    ways: tuple[Method, ...]
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> Trajectory | None:
+        """The trajectory of an address; None when its runs are of no single one."""
+        found = [run for run in runs if run.sampler.name == "trajectory"]
+        if not found or len({run.field.id for run in found}) > 1:
+            return None
+        field = found[0].field
+        return cls(field.problem, field.corners, tuple(run.sampler for run in found))
+
+    @property
+    def members(self) -> int:
+        """How many networks are trained together."""
+        return cast("int", self.ways[0]["members"])
+
+    @property
+    def epochs(self) -> Array:
+        """(T,) where each snapshot stands: its number in the training, or in its file's name, else its place in the order."""
+        firsts = self.models[:: self.members]
+        found = [m.at if isinstance(m, Trained) else int(n[1]) if isinstance(m, Loaded) and (n := NUMBER.search(m.name)) else 0 for m in firsts]
+        rising = found[0] > 0 and all(a < b for a, b in pairwise(found))
+        return np.array(found, float) if rising else np.arange(1.0, len(firsts) + 1)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        first = self.models[0]
+        how = (
+            "ratatouille"
+            if ratatouille_recipes.is_tuned(first)
+            else f"{first.method.name} training"
+            if isinstance(first, Trained)
+            else "these snapshots"
+        )
+        return how if self.members == 1 else f"{how} of {self.members} networks"
+
+    def field(self, split: SplitName) -> Field:
+        """All mixtures of the snapshots on a split."""
+        return Field(self.problem, self.models, registry.method("chart", "mixture"), split=split)
+
+    def tasks(self) -> list[Task]:
+        """What is measured on the validation split: the snapshots, and each average after each of them."""
+        return [Task(cast("str", way["average"]).upper(), Run(self.field("val"), way)) for way in self.ways]
+
+    def begun(self, times: int) -> Trajectory:
+        """The part of it up to a number of snapshots."""
+        return Trajectory(self.problem, self.models[: times * self.members], self.ways)
+
+    def rows(self, way: Method, points: Points) -> Array:
+        """(T, C) the averages of one way after each snapshot; fewer while they are not known."""
+        options = way.kwargs()
+        return averages(
+            points,
+            average=cast("str", options["average"]),
+            skip=cast("int", options["skip"]),
+            every=cast("int", options["every"]),
+            decay=cast("float", options["decay"]),
+            latest=cast("int", options["latest"]),
+            members=cast("int", options["members"]),
+        )
+
+    def report(self, points: Points) -> Task | None:
+        """The test split's run: the last snapshot, and each average after it; None while a valley is not known."""
+        last = np.eye(len(self.models))[-self.members]
+        rows = [self.rows(way, points)[-1:] for way in self.ways]
+        if any(not len(r) for r in rows):
+            return None
+        at = tuple(float(c) for c in np.concatenate([last[None], *rows]).ravel())
+        return Task("test split", Run(self.field("test"), registry.method("sample", "given", {"at": at})))
+
+    def late(self) -> tuple[Recipe, ...]:
+        """The snapshots that SWA averages, or the later half where it is not among the averages: those that scatter around one place."""
+        found = next((way.kwargs() for way in self.ways if way["average"] == "swa"), None)
+        skip, every = (cast("int", found["skip"]), cast("int", found["every"])) if found else (len(self.epochs) // 2, 1)
+        used = np.repeat(swa(len(self.epochs), skip=skip, every=every), self.members) > 0
+        return tuple(m for m, kept in zip(self.models, used, strict=True) if kept)
+
+    def plane(self) -> Run:
+        """The plane closest to the snapshots."""
+        return landscape_form.through(self.problem, self.models)
+
+    def fused(self, way: Method) -> Fused:
+        """An average after the last snapshot as a recipe that says how it was made."""
+        kind = cast("str", way["average"])
+        known = {o.name for o in registry.options("fuse", kind)}
+        how = registry.method("fuse", kind, {k: v for k, v in way.options if k in known})
+        souped = tuple(
+            Fused(self.problem, self.models[i : i + self.members], registry.method("fuse", "uniform_soup"))
+            for i in range(0, len(self.models), self.members)
+        )
+        return Fused(self.problem, self.models if self.members == 1 else souped, how, name=f"{kind.upper()} of {self.name}")
+
+
+def values_at(points: Points, rows: Array) -> Points | None:
+    """The measured points that stand at these coordinates, in their order; None while one is missing."""
+    where = {row.tobytes(): i for i, row in enumerate(rounded(points.coords))}
+    at = [where.get(row.tobytes(), -1) for row in rounded(rows)]
+    return None if -1 in at else Points(points.coords[at], points.values[at], points.counts)
+
+
+@dataclass(frozen=True)
+class Average:
+    """What is known of one average: its rows after each snapshot, and its values there on the validation split."""
+
+    name: str
+    way: Method
+    rows: Array
+    values: Points | None
+
+
+def averages_of(there: Trajectory, points: Points) -> list[Average]:
+    """What is known of each average of a trajectory, given its points on the validation split."""
+    found: list[Average] = []
+    for way in there.ways:
+        rows = there.rows(way, points)
+        found.append(Average(cast("str", way["average"]).upper(), way, rows, values_at(points, rows) if len(rows) else None))
+    return found

@@ -1,0 +1,271 @@
+"""A training and the averages along it, live: the loss over the epochs, the way through a plane, words, and what can be kept."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.core import glossary, locations, registry
+from explorer.core.points import Array, Points
+from explorer.core.spec import Make, Trained
+from explorer.figures import line, units
+from explorer.stats.bootstrap import band, difference, level
+from explorer.store.job_status import duration
+from explorer.store.run_store import RunStore
+from explorer.ui.charts.curve import Curve, curve
+from explorer.ui.frame import auto_start, shell
+from explorer.ui.frame.polling import live
+from explorer.ui.frame.run_set import active, progress
+from explorer.ui.landscape.form import COARSE
+from explorer.ui.train import plane, swag_twa
+from explorer.ui.train.plane import asked
+from explorer.ui.train.takeaway import keep, links, takeaway
+from explorer.ui.train.trajectories import Average, Task, Trajectory, averages_of, values_at
+from explorer.ui.widgets.model_inspector import model_at, pick_active
+
+POLL_S = 0.5
+LESS = "less the last's"
+STAGES = 8  # pictures of a training that is not finished
+
+
+def show(store: RunStore, whole: Trajectory) -> None:
+    """All below the form."""
+    metric = (
+        st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed") or "loss"
+    )
+    busy = _busy(store, whole)
+    live(_live, every=POLL_S, busy=busy)(store, whole, metric, busy)
+    val, test = (store.points(whole.field(split).id)[0] for split in ("val", "test"))
+    if len(val) and (drawn := _drawn_curves(whole, val, metric)):
+        words = _words(whole, averages_of(whole, val), val, test) or "The averages are not measured on the test split yet."
+        takeaway(store, whole, drawn, metric, key=_key(whole, metric), x_title=_x_title(whole), words=words)
+    with st.expander("What these averages are", icon=":material/menu_book:"):
+        first = whole.models[0]
+        known = [("train", first.method.name)] if isinstance(first, Trained) else []
+        for kind, name in (*known, *(("fuse", cast("str", way["average"])) for way in whole.ways)):
+            st.markdown(f"**{registry.title(kind, name)}**")
+            st.text(registry.reference(kind, name))
+
+
+def _busy(store: RunStore, whole: Trajectory) -> bool:
+    if (at := asked()) is not None and pick_active(store, whole.plane().field, at):
+        return True
+    wishes = [whole.plane().id, *(Make(whole.fused(way)).id for way in whole.ways), *swag_twa.wishes(whole)]
+    if (report := _report(store, whole)) is not None:
+        wishes.append(report.run.id)
+    return active(store, whole.tasks()) or any(s is not None and s.active for s in map(store.status, wishes))
+
+
+def _report(store: RunStore, whole: Trajectory) -> Task | None:
+    points, _ = store.points(whole.field("val").id)
+    return whole.report(points) if len(points) else None
+
+
+def _live(store: RunStore, whole: Trajectory, metric: str, was_busy: bool) -> None:
+    busy = _busy(store, whole)
+    measuring = active(store, whole.tasks())
+    progress(store, whole.tasks(), key="train")
+    there = whole if store.field(whole.field("val").id) is not None else _stage(store, whole)
+    if there is not None:
+        _curves(store, there, whole, metric)
+    elif measuring:
+        st.caption("Waiting for the first snapshots…")
+    if not measuring and all((s := store.status(t.run.id)) is not None and s.state == "done" for t in whole.tasks()):
+        _finished(store, whole, metric)
+    elif there is not None and there is not whole:
+        plane.draw(store, there, metric, live=True)
+    if was_busy != busy or busy != _busy(store, whole):
+        st.rerun()
+    if busy:
+        shell.tend()
+
+
+def _stage(store: RunStore, whole: Trajectory) -> Trajectory | None:
+    """The longest part of a training in progress that is measured; the next one is asked for as soon as its snapshots are there."""
+    times = len(whole.epochs)
+    home, ready = locations.home(), 0
+    while ready < times and all(
+        isinstance(m, Trained) and locations.made_at(m, home).is_file() for m in whole.models[ready * whole.members : (ready + 1) * whole.members]
+    ):
+        ready += 1
+    sizes = [k for k in range(2, times) if k <= ready and (k == 2 or k % max(1, times // STAGES) == 0)]
+    if not sizes:
+        return None
+    if active(store, whole.tasks()):
+        for task in whole.begun(sizes[-1]).tasks():
+            if store.status(task.run.id) is None:
+                shell.want(task.run, urgent=True)
+    return next((t for k in reversed(sizes) if store.field((t := whole.begun(k)).field("val").id) is not None), None)
+
+
+def _drawn_curves(there: Trajectory, points: Points, metric: str) -> list[Curve]:
+    """The snapshots and their averages over the training, as far as they are measured."""
+    field = there.field("val")
+    index, scale = field.metrics.index(metric), units.scale(metric)
+    drawn: list[Curve] = []
+    for member in range(there.members):
+        rows = np.eye(len(there.models))[member :: there.members]
+        x, own = _known(points, rows, there.epochs)
+        if own is not None:
+            drawn.append(
+                _curve("snapshots" if there.members == 1 else f"network {member + 1}", x, own, index, scale, ghost=member > 0, banded=member == 0)
+            )
+    for average in averages_of(there, points):
+        x, own = _known(points, average.rows, there.epochs)
+        if own is not None:
+            drawn.append(_curve(average.name, x, own, index, scale))
+    return drawn
+
+
+def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) -> None:
+    field = there.field("val")
+    points, _ = store.points(field.id)
+    if not (drawn := _drawn_curves(there, points, metric)):
+        return
+    last = float(whole.epochs[-1])
+    part = "" if there is whole else f" · the first {len(there.epochs)} of {len(whole.epochs)} snapshots"
+    curve(
+        drawn,
+        key=_key(whole, metric),
+        x_title=_x_title(whole),
+        y_title=line.y_title(field, metric),
+        x_range=(min(float(whole.epochs[0]), 1.0), last),
+        pick=None,
+        height=340,
+        log=metric == "loss",
+        alt=f"Validation {metric} of the snapshots and of their averages over the training.",
+        caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, band 95 %{part}",
+    )
+
+
+def _key(whole: Trajectory, metric: str) -> str:
+    return f"train-curve-{whole.tasks()[0].run.id}-{metric}"
+
+
+def _x_title(whole: Trajectory) -> str:
+    first = whole.models[0]
+    return "snapshot" if isinstance(first, Trained) and registry.snapshots_of(first.method) != first.method["epochs"] else "epoch"
+
+
+def _known(points: Points, rows: Array, x: Array) -> tuple[Array, Points | None]:
+    """Those of the rows that are measured already."""
+    found = [(e, p) for e, row in zip(x, rows, strict=False) if (p := values_at(points, row[None])) is not None] if len(points) else []
+    if not found:
+        return x[:0], None
+    parts = [p for _, p in found]
+    joined = Points(np.concatenate([p.coords for p in parts]), np.concatenate([p.values for p in parts]), parts[0].counts)
+    return np.array([e for e, _ in found]), joined
+
+
+def _curve(name: str, x: Array, own: Points, index: int, scale: float, *, ghost: bool = False, banded: bool = False) -> Curve:
+    low, high = band(own, index) if banded else (None, None)
+    return Curve(name, x, scale * own.means()[:, index], None if low is None else scale * low, None if high is None else scale * high, ghost=ghost)
+
+
+def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
+    report = _report(store, whole)
+    if report is None:
+        st.warning("No snapshot has a finite loss, so there is no valley for SWAD.", icon=":material/warning:")
+        return
+    if store.status(report.run.id) is None:
+        shell.want(report.run)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _ask_plane(store, whole)
+        plane.draw(store, whole, metric, live=False)
+    val, _ = store.points(whole.field("val").id)
+    test, _ = store.points(report.run.field.id)
+    found = averages_of(whole, val)
+    with right:
+        if (words := _words(whole, found, val, test)) is not None:
+            st.markdown(words)
+        else:
+            st.caption("Measuring on the test split…")
+        links(store, whole)
+    if (at := asked()) is not None and store.field(whole.plane().field.id) is not None:
+        model_at(store, whole.plane().field, at, store.points(whole.plane().field.id)[0])
+    _table(whole, found, val, test)
+    keep(store, whole)
+    swag_twa.show(store, whole)
+    with st.expander("Every snapshot: its own loss, and how far from the plane", icon=":material/timeline:"):
+        plane.snapshots(store, whole, val, metric)
+
+
+def _ask_plane(store: RunStore, whole: Trajectory) -> None:
+    """The plane comes by itself where that is quick; each of its points is a mixture of all snapshots, as those of the averages are."""
+    if len(whole.models) < 3 or store.status(whole.plane().id) is not None:
+        return
+    needed = auto_start.seconds(store, whole.field("val"), COARSE**2)
+    if needed is not None and needed < auto_start.PATIENCE_S:
+        shell.want(whole.plane())
+    elif needed is not None:
+        help = f"About {duration(needed)} of computing."
+        st.button("Measure this plane", icon=":material/grid_4x4:", on_click=shell.resume, args=(whole.plane(),), key="train-plane-go", help=help)
+
+
+def _last(whole: Trajectory) -> Array:
+    return np.eye(len(whole.models))[-whole.members][None]
+
+
+def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -> str | None:
+    """Two or three sentences: who is best on the validation split, what that is worth on the test split, and where the averages lie."""
+    last = values_at(test, _last(whole)) if len(test) else None
+    rows = {a.name: a.rows[-1:] for a in found}
+    mine = {name: (values_at(val, row), values_at(test, row)) for name, row in rows.items()}
+    if last is None or any(v is None or t is None for v, t in mine.values()):
+        return None
+    known = {name: (cast("Points", v), cast("Points", t)) for name, (v, t) in mine.items()}
+    finite = {name: v.means()[0, 0] for name, (v, _) in known.items() if np.isfinite(v.means()[0, 0])}
+    if not finite:
+        return "None of the averages has a finite validation loss."
+    best = min(finite, key=lambda name: finite[name])
+    gap = difference(known[best][1], last, 0)
+    unit = units.of_level(whole.problem, "loss")
+    iterate = "the last snapshot" if whole.members == 1 else "the first network's last snapshot"
+    verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "indistinguishable from"
+    singles = [values_at(val, row[None]) for row in np.eye(len(whole.models))]
+    losses = [float(p.means()[0, 0]) for p in singles if p is not None]
+    beaten = sum(loss > finite[best] for loss in losses)
+    return (
+        f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.3g}{units.after(unit)}; {f'all {beaten}' if beaten == len(losses) else f'{beaten} of the {len(losses)}'}"
+        f" snapshots are worse than it. On the test split its loss is **{verdict}** that of {iterate}: the difference is"
+        f" {gap.told(unit=unit, signed=True)}, paired sample by sample. " + _where(whole, rows[best][0], best)
+    )
+
+
+def _where(whole: Trajectory, row: Array, name: str) -> str:
+    used = int(np.count_nonzero(row))
+    return f"{name} mixes {used} of {len(row)} models here, the weightiest with {row.max():.2g}; it is one network, as fast as any of them."
+
+
+def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -> None:
+    unit = units.of_level(whole.problem, "loss")
+    last = values_at(test, _last(whole)) if len(test) else None
+    rows: list[dict[str, object]] = []
+    alone = "last snapshot" if whole.members == 1 else "network 1, last snapshot"
+    for name, row in ((alone, _last(whole)), *((a.name, a.rows[-1:]) for a in found)):
+        v, t = values_at(val, row), values_at(test, row) if len(test) else None
+        if v is None or t is None or last is None:
+            continue
+        said: dict[str, object] = {
+            "model": name,
+            f"{units.titled('val loss', unit)}, 95 %": level(v, 0).told(),
+            f"{units.titled('test loss', unit)}, 95 %": level(t, 0).told(),
+        }
+        same = name == alone
+        said[f"{units.titled(LESS, unit)}, 95 %"] = "" if same else difference(t, last, 0).told(signed=True)
+        if registry.classifies(whole.problem.loss):
+            said["test error (%), 95 %"] = level(t, 1).told(scale=100)
+            said[f"{LESS} (points), 95 %"] = "" if same else difference(t, last, 1).told(scale=100, signed=True)
+        rows.append(said)
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        st.caption(
+            glossary.linked(
+                "Chosen on the validation [[split]], reported on the test split; differences are paired sample by sample, [[batch-norm|batch norm]] statistics"
+                " measured anew."
+            )
+        )

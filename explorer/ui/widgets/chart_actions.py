@@ -1,0 +1,167 @@
+"""What one can do with a picture: Explain, Compare, Data, Picture, Code.
+
+The main picture of a page has them as a row under it; every other one behind one quiet button in its corner, filled only when it is opened.
+Both stand in a container that is called after the picture they belong to, which is how a test finds a picture without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import cast
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.figures import curve as curve_figure
+from explorer.figures import numbers
+from explorer.ui.frame.polling import apart
+from explorer.ui.widgets import python_source as sources
+from explorer.ui.widgets.download import download
+
+QUIET: dict[str, object] = {"displaylogo": False}
+SIZE = 1000, 640  # pixels of a PNG or an SVG, at least
+DEPTH = 380  # pixels of what opens in a corner; it scrolls
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """key: of the drawn element. stem: what files are called."""
+
+    key: str
+    stem: str
+    figure: Callable[[], go.Figure] | None
+    table: Callable[[], pd.DataFrame]
+    page: Callable[[], str]
+
+
+def actions(
+    *,
+    key: str,
+    stem: str,
+    explain: str,
+    compare: Callable[[], None],
+    code: str,
+    table: Callable[[], pd.DataFrame],
+    figure: Callable[[], go.Figure] | None = None,
+    page: Callable[[], str] | None = None,
+    link: str = "",
+    more: Callable[[], None] | None = None,
+) -> None:
+    """A row that wraps on a narrow window. key: the picture's own. explain: it in words. compare: draws what it can be set beside. stem: what files are
+    called. page: it as one HTML file where that is more than the figure, or several. link: the address that brings it back. more: what only it offers."""
+    whole = page or (lambda: curve_figure.html(figure()) if figure is not None else "")
+    taken = _Taken(key, stem, figure, table, whole)
+    with st.container(horizontal=True, gap="small", key=f"{key}-actions"):
+        with st.popover("Explain", icon=":material/notes:"):
+            st.markdown(explain)
+        with st.popover("Compare", icon=":material/compare_arrows:"):
+            compare()
+        with st.popover("Data", icon=":material/table:"):
+            _data(taken)
+        with st.popover("Picture", icon=":material/image:"):
+            _picture(taken)
+        with st.popover("Code", icon=":material/code:"):
+            _code(code, link)
+        if more is not None:
+            more()
+
+
+@apart
+def corner(
+    *,
+    key: str,
+    stem: str,
+    title: str,
+    figure: Callable[[], go.Figure],
+    explain: str = "",
+    code: str = "",
+    compare: Callable[[], None] | None = None,
+) -> None:
+    """The same for a picture beside others, behind one button. title: what the picture shows. Without words of its own it is told by its numbers;
+    without code, the code draws it from its file."""
+    with st.container(horizontal=True, horizontal_alignment="right", key=f"{key}-actions"):
+        with st.container(key=f"corner-{key}", width="content"):
+            opened = st.popover(
+                f"Explain, data, picture, code: {title}", icon=":material/more_horiz:", type="tertiary", key=f"{key}-more", on_change="rerun"
+            )
+        inside = opened.container(height=DEPTH, border=False)  # of one size from the start, so that it opens upwards where there is no room below
+        if not opened.open:
+            return
+        taken = _Taken(key, stem, figure, lambda: numbers.table(figure()), lambda: curve_figure.html(figure()))
+        with inside:
+            st.markdown(f"**{title}**")
+            st.markdown(explain or numbers.words(figure()))
+            if compare is not None:
+                compare()
+            _data(taken)
+            _picture(taken)
+            _code(code or sources.drawn(stem), "")
+
+
+def chart(
+    figure: go.Figure,
+    *,
+    key: str,
+    title: str,
+    stem: str,
+    explain: str = "",
+    code: str = "",
+    compare: Callable[[], None] | None = None,
+    config: dict[str, object] = QUIET,
+) -> None:
+    """A Plotly figure with its corner."""
+    st.plotly_chart(figure, key=key, config=config, alt=explain or title)
+    corner(key=key, stem=stem, title=title, figure=lambda: figure, explain=explain, code=code, compare=compare)
+
+
+def _data(taken: _Taken) -> None:
+    """What is drawn, as a file for a table, for a data frame, and for Plotly."""
+    forms: list[tuple[str, Callable[[], str | bytes], str]] = [
+        ("CSV", lambda: taken.table().to_csv(index=False), "text/csv"),
+        ("Parquet", lambda: _parquet(taken.table()), "application/vnd.apache.parquet"),
+    ]
+    if (figure := taken.figure) is not None:
+        forms.append(("JSON", lambda: str(figure().to_json()), "application/json"))
+    else:
+        forms.append(("JSON", lambda: str(taken.table().to_json(orient="records")), "application/json"))
+    with st.container(horizontal=True, gap="small"):
+        for form, made, mime in forms:
+            name = f"{taken.stem}.{form.lower()}"
+            download(form, made, name, mime=mime, icon=":material/table:", key=f"{taken.key}-{form}", width="content")
+
+
+@apart
+def _picture(taken: _Taken) -> None:
+    """PNG and SVG are drawn by the browser, in a frame that is there for this alone; no program beside the app is needed for them."""
+    with st.container(horizontal=True, gap="small"):
+        for form in ("PNG", "SVG") if taken.figure is not None else ():
+            if st.button(form, icon=":material/image:", key=f"{taken.key}-{form}") and taken.figure is not None:
+                st.iframe(_drawing(taken.figure(), taken.stem, form.lower()), height=1, alt=f"The {form} is being drawn")
+        download("HTML", taken.page, f"{taken.stem}.html", mime="text/html", icon=":material/image:", key=f"{taken.key}-HTML", width="content")
+
+
+def _drawing(figure: go.Figure, stem: str, form: str) -> str:
+    """A page that hands the figure out as a file as soon as it stands; with paper under it, as a file is looked at anywhere."""
+    paper = go.Figure(figure).update_layout(template="plotly_white")
+    width, height = SIZE
+    tall = cast("dict[str, float]", figure.layout.to_plotly_json()).get("height") or 0
+    size = f"width: {width}, height: {max(height, int(tall))}"
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
+    script = f"Plotly.downloadImage(document.getElementById('{{plot_id}}'), {{format: '{form}', filename: '{name}', {size}}})"
+    return paper.to_html(include_plotlyjs=True, config={"displaylogo": False}, post_script=script)
+
+
+def _code(code: str, link: str) -> None:
+    st.code(code, language="python")
+    if link:
+        st.caption("This address brings the picture back:")
+        st.code(link, language=None)
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    buffer = BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()

@@ -1,0 +1,30 @@
+"""One quiet line under a start button: what pressing it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from explorer.core.errors import Refused
+from explorer.core.spec import Run
+from explorer.store.estimate_cost import foreseen_all
+from explorer.store.run_store import RunStore
+
+
+def caption(store: RunStore, runs: Sequence[Run]) -> None:
+    """The plan of the runs that the form stands at; nothing while it stands at none."""
+    if runs:
+        st.caption(f":material/schedule: {_said(store, runs)}")
+
+
+def _said(store: RunStore, runs: Sequence[Run]) -> str:
+    try:
+        plan = foreseen_all(runs, store)
+    except Refused as refusal:
+        return f"What this takes cannot be foreseen: {refusal}"
+    if plan is None:
+        return "What this takes cannot be foreseen: not all of these models were looked at yet."
+    if not plan.points:
+        return "All of this is measured already."
+    return str(plan) if plan.device else f"{plan} · a worker starts when there is work"

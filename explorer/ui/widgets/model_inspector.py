@@ -1,0 +1,258 @@
+"""The model at a point of a picture: how good it is, what it confuses, and its weights as a file.
+
+A point is given by its coordinates on the field's chart: (t,) on a path, (u, v) in a plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from explorer.core import locations, registry, significant_digits
+from explorer.core.points import Array, Points
+from explorer.core.spec import Field, Fused, Make, Method, Run, Study
+from explorer.figures import confusion, units
+from explorer.stats import metrics, perplexity
+from explorer.stats.preview_confirmation import exact, is_preview
+from explorer.store.job_status import Status
+from explorer.store.run_store import RunStore
+from explorer.ui.frame import shell
+from explorer.ui.widgets import python_source
+from explorer.ui.widgets.chart_actions import chart
+from explorer.ui.widgets.download import download
+
+CLASSES_DRAWN = 40
+DISTANCES_SHOWN = 6
+EXAMPLES_IN_A_ROW = 6
+
+At: TypeAlias = tuple[float, ...]
+
+
+def inspect(store: RunStore, field: Field, at: At) -> None:
+    """Ask for the model at a point: its metrics, and which classes it confuses."""
+    for wish in wishes(field, at):
+        shell.want(wish, urgent=True)
+
+
+def inspect_once(store: RunStore, field: Field, at: At) -> None:
+    """What a link to a point asks for: the same as a click, unless somebody has asked before."""
+    if all(store.status(w.id) is None for w in wishes(field, at)):
+        inspect(store, field, at)
+
+
+def wishes(field: Field, at: At) -> list[Run]:
+    """The runs that a click asks for: the point of this very field and, of classes, its confusion matrix; of a preview in float32."""
+    field = exact(field)
+    there = registry.method("sample", "given", {"at": at})
+    return [Run(field, there), *([Run(replace(field, metrics=("confusion",)), there)] if registry.labelled(field.problem.loss) else [])]
+
+
+def pick_active(store: RunStore, field: Field, at: At | None) -> bool:
+    """Whether something about the picked model is still on its way."""
+    if at is None:
+        return False
+    made = recipe(store, field, at)
+    mistakes = Study(field.problem, (made,), registry.method("study", "mistakes", {"split": field.split}))
+    ids = [w.id for w in (*wishes(field, at), Make(made), mistakes)]
+    return any(s is not None and s.active for s in map(store.status, ids))
+
+
+def recipe(store: RunStore, field: Field, at: At) -> Fused:
+    """The point as a recipe like any other."""
+    known = store.field(field.id)
+    gram = known.gram if known is not None else np.eye(len(field.corners))
+    shares = [float(c) for c in _coefficients(field, gram, at)]
+    average = Method("average", (("normalise", False), ("weights", tuple(shares))))
+    parts = [(c, corner.name or corner.id) for c, corner in zip(shares, field.corners, strict=True) if c]
+    name = parts[0][1] if len(parts) == 1 and parts[0][0] == 1 else " + ".join(f"{c:.3g} {n}" for c, n in parts).replace("+ -", "− ")
+    return Fused(field.problem, field.corners, average, field.buffers, name=name)
+
+
+def _coefficients(field: Field, gram: Array, at: At) -> Array:
+    place = cast("Callable[..., Array]", registry.find("chart", field.chart.name))
+    return place(np.array([at]), gram, **field.chart.kwargs())[0]
+
+
+def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
+    """The panel of the picked model."""
+    with st.container(border=True):
+        st.markdown(f"**The model{where(field, at)}**: {recipe(store, field, at).name}")
+        status = store.status(wishes(field, at)[0].id)
+        if status is not None and status.state == "failed":
+            st.error(status.error, icon=":material/error:")
+            return
+        points = store.points(exact(field).id)[0] if is_preview(field) else points
+        here = _index(points, at)
+        left, right = st.columns([2, 3], gap="large")
+        with left:
+            if not len(here):
+                st.caption("Measuring…" if status else "Not measured yet.")
+                if status is None or not status.active:
+                    st.button("Measure it", on_click=inspect, args=(store, field, at), key=f"inspect-{_key(at)}")
+            else:
+                _quality(field, Points(points.coords[here], points.values[here], points.counts))
+            _distances(store, field, at)
+            _save(store, field, at)
+        with right:
+            _confusion(store, field, at)
+        _mistakes(store, field, at)
+
+
+def where(field: Field, at: At) -> str:
+    """A point's coordinates as people read them; those of a mixture are its name already."""
+    if field.chart.name == "mixture":
+        return ""
+    return " at " + ", ".join(f"{axis} = {significant_digits.number(value)}" for axis, value in zip(registry.axes(field.chart.name), at, strict=True))
+
+
+def _index(points: Points, at: At) -> NDArray[np.intp]:
+    """Which of the points stands there, if any."""
+    return np.flatnonzero(np.isclose(points.coords, at, rtol=0, atol=1e-9).all(axis=1)) if len(points) else np.empty(0, np.intp)
+
+
+def _key(at: At) -> str:
+    return "-".join(f"{value:g}" for value in at)
+
+
+def _quality(field: Field, point: Points) -> None:
+    """Every metric that the point has, with its interval: how often it is right instead of how often it is wrong."""
+    classifies, free = registry.classifies(field.problem.loss), registry.targets_of(field.problem.loss) == "reference"
+    names = ["loss", *(["accuracy"] if classifies else []), *(m for m in ("brier", "confidence", "overconfidence") if m in metrics.given(field))]
+    for metric in names:
+        title = {"loss": field.problem.loss.replace("_", " "), "accuracy": "agreement"}[metric] if free else metrics.find(metric).called
+        scale, unit = units.scale(metric), units.of_level(field.problem, metric)
+        mean = scale * metrics.means(point, field.metrics, metric)[0]
+        low, high = (scale * end[0] for end in metrics.interval(point, field.metrics, metric))
+        if not np.isfinite(mean):
+            st.metric(f"{field.split} {title}", "diverged")
+            st.caption(f"The {title} here is not a finite number.")
+            continue
+        value, lower, upper = significant_digits.of(mean, low, high)
+        st.metric(f"{field.split} {title}", value + units.after(unit))
+        st.caption(f"95 % interval [{lower}, {upper}]{units.after(unit)}")
+        if metric == "loss" and perplexity.applies(field.problem):
+            value, lower, upper = significant_digits.of(*map(perplexity.of, (mean, low, high)))
+            st.caption(f"Perplexity **{value}** [{lower}, {upper}]")
+
+
+def _distances(store: RunStore, field: Field, at: At) -> None:
+    """How far the model lies from each corner: √((c − e)ᵀ G (c − e))."""
+    known = store.field(field.id)
+    if known is None or not 1 < len(field.corners) <= DISTANCES_SHOWN:
+        return
+    apart = _coefficients(field, known.gram, at) - np.eye(len(field.corners))
+    lengths = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", apart, known.gram, apart), 0.0))
+    st.caption("Distance to " + ", ".join(f"{c.name or c.id} {d:.3g}" for c, d in zip(field.corners, lengths, strict=True)))
+
+
+def _mistakes(store: RunStore, field: Field, at: At) -> None:
+    """The samples it gets wrong with the highest loss, once somebody asks for them."""
+    if not registry.labelled(field.problem.loss):
+        return
+    wish = Study(field.problem, (recipe(store, field, at),), registry.method("study", "mistakes", {"split": field.split}))
+    status = store.status(wish.id)
+    if status is None:
+        st.button("Show what it gets wrong", icon=":material/error_outline:", on_click=_want_mistakes, args=(wish,), key=f"mistakes-{_key(at)}")
+    elif status.state == "failed":
+        st.caption(status.error)
+    elif status.state != "done" or not isinstance(status.result, dict):
+        st.caption("Looking for mistakes…")
+    else:
+        _examples(cast("dict[str, object]", status.result), field)
+
+
+def _examples(found: dict[str, object], field: Field) -> None:
+    examples = cast("list[dict[str, object]]", found["examples"])
+    st.markdown(f"**{found['wrong']} of {found['of']} {field.split} samples wrong**" + ("; with the highest loss:" if examples else ""))
+    drawn = [e for e in examples if e["image"] is not None]
+    for start in range(0, len(drawn), EXAMPLES_IN_A_ROW):
+        for column, example in zip(st.columns(EXAMPLES_IN_A_ROW), drawn[start : start + EXAMPLES_IN_A_ROW], strict=False):
+            with column:
+                pixels = np.array(example["image"])
+                times = max(1, 96 // pixels.shape[0])
+                st.image(np.kron(pixels, np.ones((times, times) if pixels.ndim == 2 else (times, times, 1))), width=96)
+                st.caption(f"{example['true']}, taken for {example['said']} ({100 * cast('float', example['share']):.0f} %)")
+    if examples and not drawn:
+        st.dataframe(pd.DataFrame([{k: e[k] for k in ("index", "true", "said", "share")} for e in examples]), hide_index=True)
+
+
+def _want_mistakes(wish: Study) -> None:
+    shell.want(wish, urgent=True)
+
+
+def _confusion(store: RunStore, field: Field, at: At) -> None:
+    _, *asked = wishes(field, at)
+    if not asked:
+        st.caption(f"Which classes it confuses is not shown: there is no true class of each answer, and the loss here is {field.problem.loss}.")
+        return
+    (wish,) = asked
+    known = store.field(wish.field.id)
+    matrices, _ = store.points(wish.field.id)
+    here = _index(matrices, at)
+    if known is None or not len(here):
+        if _on_its_way(store.status(wish.id)):
+            st.caption("Counting which classes it confuses…")
+        return
+    counts = matrices.values[here[0]]
+    classes = [str(c) for c in known.facts["classes"]] if isinstance(known.facts["classes"], list) else []
+    if not np.isfinite(counts).all():
+        st.caption("The network's answers here are not finite numbers, so there is nothing to count.")
+    elif len(classes) > CLASSES_DRAWN:
+        st.caption(f"{len(classes)} classes are too many for a table here.")
+    else:
+        title = "What it takes for what"
+        source = python_source.runs({"confusion": wish}) + 'print(measured["confusion"].values)'
+        key = f"confusion-{wish.field.id}-{_key(at)}"
+        chart(
+            confusion.figure(counts.astype(np.int64), classes, title=title),
+            key=key,
+            title=title,
+            stem="confusion",
+            code=python_source.program(source),
+        )
+
+
+def _save(store: RunStore, field: Field, at: At) -> None:
+    make = Make(recipe(store, field, at))
+    status = store.status(make.id)
+    made = _made(status)
+    if made is not None:
+        name = f"at-{_key(at)}-{make.recipe.id}.safetensors"
+        download("Download .safetensors", made, name, icon=":material/download:", key=f"save-{_key(at)}")
+        st.caption(f"Kept at `{made}`, and offered as a model on every page.")
+    elif status is not None and status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    elif _on_its_way(status):
+        st.caption("Writing the checkpoint…")
+    else:
+        st.button(
+            "Save as checkpoint",
+            icon=":material/save:",
+            on_click=_want_file,
+            args=(make,),
+            key=f"make-{_key(at)}",
+            help="Mixes the weights, gives batch-norm layers their statistics as in the picture, and writes a .safetensors file.",
+        )
+
+
+def _want_file(make: Make) -> None:
+    shell.store().forget(make.id)  # it may have been made before, and the file removed since
+    shell.want(make, urgent=True)
+
+
+def _made(status: Status | None) -> Path | None:
+    if status is None or status.state != "done" or not isinstance(status.result, dict):
+        return None
+    path = Path(str(status.result["path"]))
+    return path if path.is_file() and path.is_relative_to(locations.home()) else None
+
+
+def _on_its_way(status: Status | None) -> bool:
+    return status is not None and status.active

@@ -1,0 +1,91 @@
+"""A model to take away: its weights as a file, and its recipe as JSON, YAML, Python and a command."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from explorer.core import locations
+from explorer.core.errors import Refused
+from explorer.core.spec import Fused, Loaded, Make, Recipe
+from explorer.merging.mergekit.fused import recipe_of
+from explorer.store.run_store import RunStore
+from explorer.ui.frame import shell
+from explorer.ui.widgets import python_source
+from explorer.ui.widgets.download import download
+
+
+def take(store: RunStore, recipe: Recipe, *, key: str) -> None:
+    """Buttons for the checkpoint and the recipe, and the code that makes the model again."""
+    name = (recipe.name or recipe.id).replace(" ", "-")
+    with st.expander("Take this model away: checkpoint, recipe, code", icon=":material/download:"):
+        file, plain, other = st.columns(3)
+        with file:
+            _file(store, recipe, name, key)
+        with plain:
+            download(
+                "Recipe (JSON)", lambda: as_json(recipe), f"{name}.json", mime="application/json", icon=":material/data_object:", key=f"{key}-json"
+            )
+        yaml, why_not = as_yaml(recipe)
+        with other:
+            if yaml:
+                download(
+                    "Recipe (mergekit's YAML)", lambda: yaml, f"{name}.yaml", mime="application/yaml", icon=":material/blender:", key=f"{key}-yaml"
+                )
+            else:
+                st.caption(f"No recipe for mergekit: {why_not}")
+        st.code(as_python(recipe, f"{name}.json"), language="python")
+        st.code(f"loss-explorer make '{name}.json' --out '{name}.safetensors'", language="bash")
+        st.caption("The recipe names every checkpoint by the digest of its bytes; carried out anywhere with the same files it gives the same model.")
+
+
+def _file(store: RunStore, recipe: Recipe, name: str, key: str) -> None:
+    wish = Make(recipe)
+    status = store.status(wish.id)
+    path = locations.made_at(recipe, locations.home())
+    if status is not None and status.state == "done" and path.is_file():
+        download("Checkpoint (.safetensors)", path, f"{name}.safetensors", icon=":material/save:", key=f"{key}-file")
+    elif status is not None and status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    elif status is not None and status.active:
+        st.caption("Writing the checkpoint…")
+    else:
+        st.button("Make the checkpoint", icon=":material/save:", on_click=_make, args=(wish,), key=f"{key}-make", width="stretch")
+
+
+def _make(wish: Make) -> None:
+    shell.store().forget(wish.id)  # it may have been made before, and the file removed since
+    shell.want(wish, urgent=True)
+
+
+def taking(store: RunStore, recipe: Recipe) -> bool:
+    """Whether its file is on the way."""
+    status = store.status(Make(recipe).id)
+    return status is not None and status.active
+
+
+def as_json(recipe: Recipe) -> str:
+    """The recipe as a file's text."""
+    return json.dumps(recipe.to_json(), indent=1, ensure_ascii=False)
+
+
+def as_yaml(recipe: Recipe) -> tuple[str, str]:
+    """The recipe in mergekit's form, which `loss-explorer fuse` reads for checkpoints of any size; or nothing, and the reason."""
+    if not isinstance(recipe, Fused):
+        return "", "this is no merged model."
+    try:
+        return recipe_of(recipe), ""
+    except Refused as refusal:
+        return "", str(refusal)
+
+
+def as_python(recipe: Recipe, file: str) -> str:
+    """Code that makes the model: by its ingredients where these are files, else from the recipe's file."""
+    if not isinstance(recipe, Fused) or not all(isinstance(m, Loaded) for m in recipe.models):
+        return python_source.program(f"print(make({file!r}))  # where the checkpoint lies")
+    models = "".join(f"    {python_source.model(m)},\n" for m in recipe.models)
+    return python_source.program(
+        f"merged = fuse(\n{models}    method={recipe.method.name!r},\n    method_options={recipe.method.kwargs()!r},\n    buffers={recipe.buffers!r},\n"
+        f"    problem={python_source.problem(recipe.problem)},\n)\nprint(merged)  # where the checkpoint lies"
+    )

@@ -1,0 +1,43 @@
+"""A part of a page that is also a part of its report: words, a picture, a table, and the data to download."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer.core.spec import Study
+from explorer.figures.report import Section
+from explorer.store.run_store import RunStore
+from explorer.ui.frame import shell
+from explorer.ui.widgets.chart_actions import chart
+from explorer.ui.widgets.download import download
+
+
+def draw(section: Section, *, key: str) -> None:
+    """The section under its heading."""
+    st.subheader(section.title, anchor=False)
+    if section.figure is not None:
+        chart(section.figure, key=f"{key}-figure", title=section.title, stem=key, explain=section.words)
+    if section.words:
+        st.markdown(section.words)
+    if (table := section.table) is not None:
+        st.dataframe(table, hide_index=True, placeholder="")
+        data, _ = st.columns([1, 4])
+        with data:
+            download("Data (CSV)", lambda: table.to_csv(index=False), f"{key}.csv", mime="text/csv", icon=":material/table:", key=f"{key}-csv")
+
+
+def found(store: RunStore, wish: Study) -> dict[str, object] | None:
+    """What a study found, once it is done."""
+    status = store.status(wish.id)
+    return dict(status.result) if status is not None and status.state == "done" and isinstance(status.result, dict) else None
+
+
+def stands(store: RunStore, wish: Study, title: str) -> None:
+    """How a study stands that has found nothing yet: on its way, failed, or stopped."""
+    status = store.status(wish.id)
+    if status is not None and status.state == "failed":
+        st.caption(f"{title}: {status.error}")
+    elif status is not None and status.active:
+        st.caption(f"{title}: {status.message or 'waiting for a worker'}…")
+    elif status is not None and status.state == "stopped":
+        st.button(f"Resume: {title}", icon=":material/play_arrow:", on_click=shell.resume, args=(wish,), key=f"resume-{wish.id}")

@@ -1,0 +1,354 @@
+"""The command line: numbers with their interval, and one clear sentence for every bad input."""
+
+import json
+import re
+import signal
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from explorer.api import align, decide, interpolate, landscape_around
+from explorer.checkpoints import checkpoint_file
+from explorer.commands.main import app
+from explorer.commands.training import train_into
+from explorer.core import registry
+from explorer.core.errors import Refused, Stopped
+from explorer.methods.train import sgd
+from explorer.stats.bootstrap import Estimate
+from tests import hostile
+
+
+def run(*words, code=0):
+    """The output of `loss-explorer …`, all on one line of words."""
+    result = CliRunner().invoke(app, [str(w) for w in words], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return " ".join(result.output.split())
+
+
+def test_barrier_prints_the_number_with_its_interval(tiny, home):
+    """The same numbers as in Python."""
+    text = run("barrier", tiny.a, tiny.b, "--problem", tiny.folder)
+    found = interpolate(tiny.a, tiny.b, problem=tiny.folder).barrier("loss")
+    value, low, high = found.height.parts()
+    assert f" {value} " in text
+    assert f"[{low}, {high}]" in text
+    assert "max L(t) − worse end" in text
+
+
+def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):
+    """For scripts, and for a report; the picture needs no network, and the store makes its folder."""
+    picture, place = tmp_path / "line.html", tmp_path / "new" / "home"
+    how = ["--json", "--html", str(picture), "--sampler", "grid", "--points", "5", "--home", str(place)]
+    result = CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), *how])
+    assert (place / "store.sqlite").is_file()
+    numbers = json.loads(result.stdout)
+    assert [b["metric"] for b in numbers["barriers"]] == ["loss", "error"]
+    assert numbers["barriers"][0]["points"] == 5
+    html = picture.read_text(encoding="utf-8")
+    assert "Plotly.newPlot" in html
+    assert "<script src=" not in html
+    assert "exists already" in run("barrier", tiny.a, tiny.b, "--html", picture, code=2)
+
+
+def test_a_preview_prints_the_numbers_of_float32_and_what_it_is(tiny, home, tmp_path):
+    """Barrier, path and plane: the confirmed numbers, the precision and the largest difference; JSON and CSV say it, too."""
+    text = run("barrier", tiny.a, tiny.b, "--precision", "bfloat16")
+    line = interpolate(tiny.a, tiny.b, precision="bfloat16")
+    assert "[{1}, {2}]".format(*line.barrier("loss").height.parts()) in text
+    assert line.barrier("loss").points == len(line.again.points) < len(line.points)
+    assert f"The picture is a bfloat16 preview. Every number that is quoted was measured again in float32; at the {line.again.places} places" in text
+    numbers = json.loads(CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), "--precision", "bfloat16", "--json"]).stdout)
+    assert (numbers["preview"], numbers["caution"]) == ("bfloat16", line.caution())
+    assert interpolate(tiny.a, tiny.b).caution() == ""
+    assert "bfloat16 preview" in run("path", tiny.a, tiny.b, "-o", "epochs=1", "--precision", "bfloat16")
+    text = run("plane", tiny.a, "--around", "random", "--size", "5", "--precision", "bfloat16", "--csv", tmp_path / "p.csv")
+    plane = landscape_around(tiny.a, size=5, precision="bfloat16")
+    low, high = plane.extremes("loss")
+    assert low.value == plane.again.points.means()[:, 0].min()
+    assert f"loss from {low.value:.4g} at ({low.x:.4g}, {low.y:.4g}) to {high.value:.4g}" in text
+    assert "bfloat16 preview" in text
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8") == plane.table().to_csv(index=False)
+    assert set(plane.table().precision) == {"bfloat16", "float32"}
+    assert "TF32 is a precision of NVIDIA GPUs" in run("barrier", tiny.a, tiny.b, "--precision", "tf32", "--device", "cpu", code=2)
+
+
+def test_align_prints_the_barrier_before_and_after(tiny, home, tmp_path):
+    """The numbers of the Python interface, and the aligned checkpoints where they were asked for."""
+    text = run("align", tiny.a, tiny.b, "--option", "restarts=2", "--save", tmp_path / "out")
+    done = align(tiny.a, tiny.b, method_options={"restarts": 2})
+    (pair,) = done.pairs
+    for found in (pair.before.barrier().height, pair.after.barrier().height, pair.reduction()):
+        assert found.parts()[0] in text
+    saved = checkpoint_file.read(tmp_path / "out" / "b-weight_matching.safetensors").weights
+    made = checkpoint_file.read(done.files[1]).weights
+    assert all(torch.equal(saved[k], made[k]) for k in made)
+    assert "Choose another folder" in run("align", tiny.a, tiny.b, "--save", tmp_path / "out", code=2)
+
+
+def test_align_as_json(tiny, home):
+    """For scripts."""
+    result = CliRunner().invoke(app, ["align", str(tiny.a), str(tiny.b), "--json", "--method", "identity"])
+    numbers = json.loads(result.stdout)
+    assert numbers["pairs"][0]["reduction"][0]["value"] == 0
+    assert numbers["pairs"][0]["distance"][0] == numbers["pairs"][0]["distance"][1]
+
+
+def test_align_lists_its_methods(home):
+    """Each with what it does and its options."""
+    text = run("align", "--method", "list")
+    for name in registry.names("align"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "Two checkpoints or more"),
+        (("--option", "restarts"), "name=value"),
+        (("--option", "restarts=many"), "wants int"),
+        (("--option", "restarts=0"), "must lie in"),
+        (("--method", "magic"), "There is no align method"),
+    ],
+)
+def test_align_refuses_what_it_does_not_understand(tiny, home, words, sentence):
+    """One sentence, exit code 2."""
+    models = [tiny.a, tiny.b] if words else [tiny.a]
+    assert sentence in run("align", *models, *words, code=2)
+
+
+def test_the_problem_is_recognised_from_the_folder(tiny, home):
+    """A problem.toml beside the files is enough."""
+    assert "Tiny" in run("look", tiny.folder) or "tiny" in run("look", tiny.folder)
+    assert "barrier" in run("barrier", tiny.a, tiny.b)
+
+
+def test_runs_lists_what_was_computed(tiny, home, store):
+    """What the app wished shows up here too."""
+    store.want(tiny.run())
+    assert "a → b" in run("runs")
+
+
+@pytest.fixture
+def bad(tiny, tmp_path):
+    """Checkpoints beside a problem.toml that are wrong in one way each."""
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "problem.toml").write_text((tiny.folder / "problem.toml").read_text())
+    good = checkpoint_file.read(tiny.a).weights
+    checkpoint_file.write(folder / "good.safetensors", good)
+    checkpoint_file.write(folder / "wide.safetensors", {**good, "layers.0.weight": torch.zeros(20, 64)})
+    checkpoint_file.write(folder / "short.safetensors", {k: v for k, v in good.items() if k != "layers.1.bias"})
+    checkpoint_file.write(folder / "nan.safetensors", {**good, "layers.1.bias": torch.full((10,), torch.nan)})
+    checkpoint_file.write(folder / "other.safetensors", {"conv.weight": torch.zeros(3, 3)})
+    (folder / "cut.safetensors").write_bytes(tiny.a.read_bytes()[:200])
+    hostile.pickle_bomb(folder).rename(folder / "bomb.pt")
+    hostile.compressed_bomb(folder).rename(folder / "inflates.pt")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("wide.safetensors", "layers.0.weight is 12×64 in good and 20×64 in wide"),
+        ("short.safetensors", "different architectures: 'layers.1.bias' is in only one of them"),
+        ("nan.safetensors", "10 of 10 values that are NaN or infinite in layers.1.bias"),
+        ("other.safetensors", "different architectures"),
+        ("cut.safetensors", "cut.safetensors is damaged"),
+        ("bomb.pt", "nothing of it was run"),
+        ("inflates.pt", "compressed members"),
+        ("gone.safetensors", "no such file"),
+    ],
+)
+def test_a_bad_checkpoint_is_one_sentence_and_exit_code_2(bad, home, name, sentence):
+    """No traceback; what was wanted, what came, what to do."""
+    text = run("barrier", bad / "good.safetensors", bad / name, code=2)
+    assert sentence in text
+    assert "Traceback" not in text
+    assert not hostile.bomb_mark(bad).exists()
+
+
+def test_two_checkpoints_that_agree_but_fit_another_problem_are_refused(bad, tiny, home):
+    """The network of the problem decides, not their agreement."""
+    assert "does not fit the network" in run("barrier", bad / "other.safetensors", bad / "other.safetensors", "--problem", tiny.folder, code=2)
+
+
+def test_an_unknown_problem_lists_the_known_ones(tiny, home):
+    """Names need not be guessed."""
+    assert "digits-mlp" in run("barrier", tiny.a, tiny.b, "--problem", "digits-nlp", code=2)
+
+
+def test_an_empty_dataset_is_refused(tiny, home, tmp_path):
+    """A split without samples is no ground for a number."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    text = (tiny.folder / "problem.toml").read_text()
+    (folder / "problem.toml").write_text(text + "\n[split]\ntest = 0.0\n")
+    assert "test split of empty is empty" in run("barrier", tiny.a, tiny.b, "--problem", folder, code=2)
+
+
+def test_a_diverged_end_gives_no_number(tiny, home, tmp_path):
+    """Finite weights whose loss is not finite: refused, not reported as a barrier."""
+    weights = {k: v * 1e30 for k, v in checkpoint_file.read(tiny.a).weights.items()}
+    checkpoint_file.write(tmp_path / "huge.safetensors", weights)
+    assert "no finite loss" in run("barrier", tiny.a, tmp_path / "huge.safetensors", "--problem", tiny.folder, code=2)
+
+
+def test_a_device_that_is_not_there_is_refused(tiny, home):
+    """With the way out."""
+    assert "There is no device 'abacus' here" in run("barrier", tiny.a, tiny.b, "--device", "abacus", code=2)
+
+
+def test_a_model_and_itself_have_no_barrier(tiny, home):
+    """B(w, w) = 0, up to the rounding of (1 − t)·w + t·w."""
+    line = interpolate(tiny.a, tiny.a)
+    assert line.barrier("loss").height.value == pytest.approx(0, abs=1e-6)
+    assert line.barrier("error").height.value == 0
+
+
+def test_there_and_back_again_is_the_same_barrier(tiny, home):
+    """B(a, b) = B(b, a), at the mirrored place."""
+    options = {"sampler": "grid", "options": {"size": 9}}
+    there, back = interpolate(tiny.a, tiny.b, **options).barrier(), interpolate(tiny.b, tiny.a, **options).barrier()
+    assert back.height.value == pytest.approx(there.height.value, rel=1e-5)
+    assert back.at == pytest.approx(1 - there.at)
+
+
+def test_metrics_that_were_not_measured_are_refused(tiny, home):
+    """In Python as in the app."""
+    with pytest.raises(Refused, match="no metric 'f1' here"):
+        interpolate(tiny.a, tiny.b).barrier("f1")
+
+
+def test_path_prints_the_barrier_along_it(tiny, home, tmp_path):
+    """Lower than that of the line; as JSON and as a picture too."""
+    picture = tmp_path / "path.html"
+    result = CliRunner().invoke(app, ["path", str(tiny.a), str(tiny.b), "-o", "epochs=15", "--json", "--html", str(picture)])
+    found = Estimate(**json.loads(result.stdout)["barriers"][0]["height"])
+    assert found.value < interpolate(tiny.a, tiny.b).barrier("loss").height.value
+    assert "Plotly.newPlot" in picture.read_text(encoding="utf-8")
+    assert found.parts()[0] in run("path", tiny.a, tiny.b, "-o", "epochs=15")
+    assert "polychain" in run("path", "--method", "list")
+
+
+def test_plane_writes_its_values(tiny, home, tmp_path):
+    """Around one checkpoint: a row for each point, the lowest of them in the words."""
+    assert "9 points" in run("plane", tiny.a, "--around", "random", "--size", "3", "-o", "seed=3", "--csv", tmp_path / "p.csv")
+    rows = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "x,y,loss,error,accuracy"
+    assert len(rows) == 10
+
+
+def test_plane_is_told_by_any_metric(tiny, home):
+    """In its unit, measured for it where it must be; what the problem does not have is refused with what it has."""
+    around = ("plane", tiny.a, "--around", "random", "--size", "3")
+    assert re.search(r"test accuracy from [\d.]+ at .* to [\d.]+ %", run(*around, "--metric", "accuracy"))
+    assert "test Brier score from 0." in run(*around, "--metric", "brier")
+    assert "loss, error, accuracy, perplexity" in run("plane", tiny.a, "--metric", "list")
+    assert "measured for loss, error, accuracy" in run(*around, "--metric", "perplexity", code=2)
+
+
+def test_plane_goes_from_one_checkpoint_towards_two(tiny, home, tmp_path):
+    """The plane of the Python interface; the directions are those of two checkpoints or a method's, not both."""
+    other = tmp_path / "c.safetensors"
+    checkpoint_file.write(other, tiny.problem.network(seed=5).state_dict())
+    words = ("--problem", tiny.folder, "--size", "3", "--csv", tmp_path / "p.csv")
+    assert "9 points" in run("plane", tiny.a, "--towards", tiny.b, other, *words)
+    towards = landscape_around(tiny.a, towards=(tiny.b, other), size=3, problem=tiny.folder)
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8") == towards.table().to_csv(index=False)
+    assert "either --around or --towards" in run("plane", tiny.a, "--around", "random", "--towards", tiny.b, tiny.a, code=2)
+
+
+def test_two_checkpoints_make_no_plane(tiny, home):
+    """The sentence says what does."""
+    assert "three checkpoints or more" in run("plane", tiny.a, tiny.b, code=2)
+
+
+def test_a_refined_plane_is_certified(tiny, home):
+    """How wrong the picture may be stands under the numbers."""
+    said = run("plane", tiny.a, "--around", "random", "--refine", "--samples", "64")
+    assert re.search(r"certified by \d+ held-out random ones", " ".join(said.split()))
+
+
+def test_a_plane_on_few_samples_is_decided_on_all(tiny, home):
+    """The extremes it tells are those of the places on all samples."""
+    words = ("plane", tiny.a, "--around", "random", "--size", "9", "--extent", "0.5", "--samples", "32")
+    extremes = decide(landscape_around(tiny.a, extent=0.5, size=9, samples=32, home=home), home=home)
+    assert f"loss from {extremes[0].value:.4g} at" in " ".join(run(*words, "--decide").split())
+    assert f"loss from {extremes[0].value:.4g} at" not in " ".join(run(*words).split())
+
+
+def test_fuse_merges_block_by_block_or_on_samples(tiny, home, tmp_path):
+    """Without a problem from file to file; with one in memory, for methods that need samples; a recipe's silent mistakes are said."""
+    out = tmp_path / "out.safetensors"
+    assert "parameters" not in run("fuse", tiny.a, tiny.b, out, "--method", "average", "--option", "weights=1,0")
+    found, first = (checkpoint_file.read(p).weights for p in (out, tiny.a))
+    assert all(torch.equal(found[k], first[k]) for k in first)
+    assert "exists already" in run("fuse", tiny.a, tiny.b, out, code=2)
+    assert "Add --problem" in run("fuse", tiny.a, tiny.b, tmp_path / "f.safetensors", "-m", "fisher", code=2)
+    run("fuse", tiny.a, tiny.b, tmp_path / "f.safetensors", "-m", "fisher", "--problem", tiny.folder)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"merge_method: slerp\nbase_model: {tiny.a}\nmodels: [{{model: {tiny.b}}}]\nparameters: {{t: [0.2, 0.8]}}\nnormalize: true\n")
+    text = run("fuse", recipe, tmp_path / "s", "--dry-run")
+    assert "'normalize' in the recipe has no meaning" in text and "t=0.2" in text and "t=0.8" in text
+    assert not (tmp_path / "s").exists()
+    assert "size such as" in run("fuse", tiny.a, tiny.b, tmp_path / "s", "--shard-size", "big", code=2)
+    assert "breadcrumbs" in run("fuse", "--method", "list", "x")
+
+
+def test_train_writes_its_snapshots(tiny, home, tmp_path):
+    """The weights of the Python interface, from a start too; of a population one file for each network; nothing is overwritten."""
+    folder = tmp_path / "new" / "models"
+    run("train", tiny.folder, "--out", folder, "-o", "epochs=4", "--every", "2", "--start", tiny.a)
+    start = checkpoint_file.read(tiny.a).weights
+    _, second, _, last = sgd.train(tiny.problem, start, epochs=4)
+    assert sorted(f.name for f in folder.iterdir()) == ["sgd-2.safetensors", "sgd-4.safetensors"]
+    for name, wanted in (("sgd-2", second), ("sgd-4", last)):
+        got = checkpoint_file.read(folder / f"{name}.safetensors").weights
+        assert all(torch.equal(got[k], wanted[k]) for k in wanted)
+    assert "exists already" in run("train", tiny.folder, "--out", folder, "-o", "epochs=2", code=2)
+    run("train", tiny.folder, "--out", folder, "-m", "papa", "-o", "epochs=1", "-o", "members=2")
+    assert (folder / "papa-1-network-1.safetensors").is_file() and (folder / "papa-1-network-2.safetensors").is_file()
+
+
+def test_train_says_what_it_wants(tiny, home, tmp_path):
+    """Its methods with their options; a sentence where the problem, the folder or an option is missing or wrong."""
+    text = run("train", "--method", "list")
+    assert all(name in text for name in registry.names("train"))
+    assert "A problem and --out are wanted" in run("train", tiny.folder, code=2)
+    assert "name=value with one of" in run("train", tiny.folder, "--out", tmp_path / "x", "-o", "rate=1", code=2)
+    assert "every 9 of them is none" in run("train", tiny.folder, "--out", tmp_path / "x", "-o", "epochs=3", "--every", "9", code=2)
+
+
+def test_an_interrupted_training_goes_on_with_the_same_words(tiny, home, tmp_path):
+    """Ctrl-C once stops it at the next epoch; the second call trains the rest, and writes the bytes of a training that was left alone."""
+    told, warned = [], []
+    before = signal.getsignal(signal.SIGINT)
+
+    def train_on(interrupt):
+        def report(done, total, fresh, message):
+            told.append(done)
+            if done == interrupt:
+                signal.raise_signal(signal.SIGINT)
+            return True
+
+        given = {"method": "sgd", "options": {"epochs": 5}, "start": None, "every": 0, "home": home, "device": "cpu"}
+        return train_into(tmp_path / "out", str(tiny.folder), **given, report=report, warn=warned.append)
+
+    with pytest.raises(Stopped, match="Stopped at 2 of 5. The same command"):
+        train_on(2)
+    assert "Ctrl-C once more" in warned[0] and not (tmp_path / "out").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+    (file,) = train_on(0)
+    assert told == [1, 2, 3, 4, 5]
+    *_, wanted = sgd.train(tiny.problem, epochs=5)
+    got = checkpoint_file.read(file).weights
+    assert all(torch.equal(got[k], wanted[k]) for k in wanted)
+
+
+def test_a_help_text_shows_what_stands_in_its_brackets():
+    """An extra to install or a default is no markup that is swallowed."""
+    text = run("app", "--help")
+    for part in ("[cluster]", "[auth]", "[default: LOSS_EXPLORER_HOME"):
+        assert part in text

@@ -1,0 +1,52 @@
+"""What README.md promises is what there is: methods, commands, kinds, and its Python."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from explorer.commands.main import app
+from explorer.core import locations, registry
+
+README = (locations.root() / "README.md").read_text(encoding="utf-8")
+LISTED = {name for row in re.findall(r"^\| (.+?) \|", README, flags=re.MULTILINE) for name in re.findall(r"`([a-z_]+)`", row)}
+
+
+@pytest.mark.parametrize("kind", ["align", "connect", "fuse"])
+def test_every_method_stands_in_a_table(kind):
+    """Whoever adds a method tells its users: a line, or a word of one, in the table of its kind."""
+    own = {name for name in registry.names(kind) if registry.find(kind, name).__module__.startswith("explorer.")}
+    assert own <= LISTED, f"README.md has no line for {kind}: {', '.join(sorted(own - LISTED))}"
+
+
+def test_no_table_names_a_method_that_does_not_exist():
+    """A method that was removed or renamed leaves its line, too."""
+    assert {n for kind in registry.VERBS for n in registry.names(kind)} >= LISTED
+
+
+def test_every_command_is_named():
+    """Each command of the program has its line."""
+    commands = {c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands if c.callback is not None}
+    assert commands
+    for command in commands:
+        assert f"`loss-explorer {command}" in README, command
+
+
+def test_every_kind_of_method_is_a_group_of_entry_points():
+    """The list for packages that add methods is complete."""
+    for kind in registry.VERBS:
+        assert f"`explorer.{kind}`" in README, kind
+
+
+def test_its_python_can_be_read_and_imports_what_exists():
+    """Every block of Python parses, CONTRIBUTING.md's too, and the names that it takes from the explorer are there."""
+    contributing = (locations.root() / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", README + contributing, flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("explorer"):
+                module = __import__(node.module, fromlist=[a.name for a in node.names])
+                assert all(hasattr(module, a.name) for a in node.names), ast.unparse(node)

@@ -1,0 +1,78 @@
+"""Looking at files: what is recognised, what is said of the rest, and that the notes arrive."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from explorer.checkpoints import checkpoint_file
+from explorer.core.spec import Look
+from explorer.engine.inspect_checkpoints import look
+from explorer.problems import problem_toml
+from tests import hostile
+
+
+def seen(path, store, **wish):
+    """What a look at a path finds."""
+    return look(Look(str(path), **wish), store, report=lambda *_: True)
+
+
+def test_checkpoints_of_a_problem_are_recognised_measured_and_compared(tiny, store):
+    """By names and shapes, or by their metadata as well; losses on both splits; inner products of all that fit."""
+    found = seen(tiny.folder, store)
+    assert [f.name for f in found.files] == ["a", "b"]
+    assert {f.problem for f in found.files} == {tiny.problem.spec}
+    assert all(q.loss[1] <= q.loss[0] <= q.loss[2] for f in found.files for q in f.quality)
+    weights = [checkpoint_file.read(p).weights for p in (tiny.a, tiny.b)]
+    product = sum(float((weights[0][n].double() * weights[1][n].double()).sum()) for n in weights[0])
+    assert found.gram[0][1] == pytest.approx(product)
+    assert found.files[0].parameters == 64 * 12 + 12 + 12 * 10 + 10
+
+
+def test_what_was_stripped_and_ignored_is_told(tiny, tmp_path, store):
+    """The notes of the reader stand with the file."""
+    weights = checkpoint_file.read(tiny.a).weights
+    (tmp_path / "problem.toml").write_text((tiny.folder / "problem.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    torch.save({"epoch": 3, "state_dict": {f"module.{n}": t for n, t in weights.items()}}, tmp_path / "run.ckpt")
+    (facts,) = seen(tmp_path, store).files
+    assert facts.problem is not None
+    assert facts.notes == ("ignored beside 'state_dict': epoch", "stripped the prefix 'module.'")
+
+
+def test_a_bad_file_does_not_hide_the_others(tiny, tmp_path, store):
+    """It has its sentence, they have their numbers."""
+    hostile.truncated_pt(tmp_path)
+    checkpoint_file.write(tmp_path / "good.safetensors", checkpoint_file.read(tiny.a).weights)
+    bad, good = sorted(seen(tmp_path, store, problem=tiny.problem.spec).files, key=lambda f: f.error == "")
+    assert bad.error.startswith("truncated.pt is damaged") and bad.problem is None
+    assert good.problem == tiny.problem.spec
+
+
+def test_half_precision_is_measured_like_single(tiny, tmp_path, store):
+    """bf16 and fp16 files give nearly the loss of the float32 file, and are called what they are."""
+    weights = checkpoint_file.read(tiny.a).weights
+    for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16)):
+        checkpoint_file.write(tmp_path / f"{name}.safetensors", {n: t.to(dtype) for n, t in weights.items()})
+    files = seen(tmp_path, store, problem=tiny.problem.spec).files
+    full = seen(tiny.a, store).files[0]
+    assert [f.dtype for f in files] == ["bfloat16", "float16"]
+    assert all(f.on("test").loss[0] == pytest.approx(full.on("test").loss[0], rel=0.02) for f in files)
+
+
+def test_a_model_of_transformers_without_a_problem_says_how_to_make_one(tmp_path, store):
+    """What to write under [network] stands in the sentence."""
+    hostile.good_safetensors(tmp_path, "model.safetensors")
+    (tmp_path / "config.json").write_text("{}")
+    (facts,) = seen(tmp_path, store).files
+    assert (facts.problem, facts.name) == (None, tmp_path.name)
+    assert "name = 'hugging_face' and config = 'config.json'" in facts.why
+
+
+def test_the_problem_of_a_saved_folder_may_lie_one_folder_up(tiny, tmp_path):
+    """Only where transformers saved the folder: a problem.toml is not sought all over the disk."""
+    (tmp_path / "problem.toml").write_text((tiny.folder / "problem.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "run").mkdir()
+    file = tmp_path / "run" / "model.safetensors"
+    assert problem_toml.beside(file) is None
+    (tmp_path / "run" / "config.json").touch()
+    assert problem_toml.beside(file) == problem_toml.beside(tmp_path / "run") == problem_toml.read(tmp_path)

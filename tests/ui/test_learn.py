@@ -1,0 +1,133 @@
+"""The Learn page: every lesson at every step, prediction to finding, presenter mode, glossary and tour."""
+
+import pytest
+
+from explorer.core import glossary, locations
+from explorer.engine.worker import Worker
+from explorer.lessons import Shelf, every
+from explorer.store.run_store import RunStore
+from explorer.ui.frame.tour import STOPS
+from tests.ui.conftest import words
+from tests.ui.test_actions import bare, pictures
+from tests.ui.test_pages import button
+
+NAMES = list(every())
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory):
+    """A home in which the experiments of all lessons have been run."""
+    home = tmp_path_factory.mktemp("school")
+    store = RunStore(home / "store.sqlite")
+    store.absorb(locations.root() / "sample_models" / "samples.sqlite")
+    shelf = Shelf.of(store.checkpoints())
+    for lesson in every().values():
+        for run in lesson.experiment(shelf, 0).runs.values():
+            store.want(run)
+    Worker(store, home).work_off()
+    return home
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("step", ["predict", "run", "see"])
+def test_every_lesson_opens_at_every_step(visit, monkeypatch, school, name, step):
+    """By its address alone, with the question, the way to run, or the finding."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    app = visit("learn", lesson=name, step=step)
+    assert not app.exception
+    assert not app.error
+    text = words(app)
+    if step == "predict":
+        assert app.radio(key=f"learn-guess-{name}").label == every()[name].question
+    if step != "predict":
+        assert not bare(app)
+    if step == "see":
+        assert pictures(app)
+        assert every()[name].paper in text
+        assert "Measured:" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_way_on_opens_a_page_filled_in(visit, monkeypatch, school, name):
+    """No page says that what the lesson links to is not there."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    shelf = Shelf.of(RunStore(school / "store.sqlite").checkpoints())
+    target = every()[name].experiment(shelf, 0).target
+    app = visit(target.page, **target.query)
+    assert not app.exception
+    assert not app.warning
+    assert not app.error
+
+
+def test_predict_run_and_see(visit, work):
+    """The whole of a lesson: the prediction is held against what was measured."""
+    app = visit("learn", lesson="permutations")
+    assert button(app, "That is my prediction").disabled
+    app.radio(key="learn-guess-permutations").set_value(2).run()
+    button(app, "That is my prediction").click().run()
+    button(app, "Run the experiment").click().run()
+    assert not app.exception
+    work()
+    app.run()
+    button(app, "See what happened").click().run()
+    assert not app.exception
+    assert "You predicted **it rises**. Measured: **it stays exactly as it is**" in words(app)
+
+
+def test_units_swapped_by_hand_keep_the_loss(visit):
+    """Match all brings the copy back: distance zero, the same loss on both sides."""
+    app = visit("learn", lesson="permutations", step="run")
+    before = app.dataframe[0].value["value"].tolist()
+    assert before[0] == before[1] and float(before[2]) > 0
+    button(app, "Match all").click().run()
+    after = app.dataframe[0].value["value"].tolist()
+    assert after[0] == before[0] and float(after[2]) == 0 and float(after[3]) == 0
+
+
+def test_next_goes_through_the_steps_and_on_to_the_next_lesson(visit):
+    """Six times Next: two lessons further; Start again begins at the first."""
+    app = visit("learn")
+    for _ in range(3):
+        button(app, "Next").click().run()
+    assert not app.exception
+    assert app.query_params["lesson"] == NAMES[1]
+    button(app, "Start again").click().run()
+    assert "lesson" not in app.query_params
+    assert app.subheader[0].value.startswith("1 · ")
+
+
+def test_a_lesson_is_found_by_its_number_and_a_wrong_address_is_the_first(visit):
+    """?lesson=3, and ?lesson=nonsense."""
+    assert visit("learn", lesson="3").subheader[0].value == f"3 · {every()[NAMES[2]].title}"
+    assert visit("learn", lesson="nonsense", step="nonsense", on="99").subheader[0].value.startswith("1 · ")
+
+
+def test_the_presenter_sees_one_picture_and_large_type(visit, monkeypatch, school):
+    """No list of lessons, no row of actions; leaving brings them back."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    app = visit("learn", lesson="curves", step="see", present="1")
+    assert not app.exception
+    assert not app.selectbox
+    button(app, "Leave presentation").click().run()
+    assert app.selectbox
+
+
+def test_the_glossary_finds_a_word(visit):
+    """All terms at first, then those with the word."""
+    app = visit("learn", view="glossary")
+    assert all(term in words(app) for term in glossary.TERMS)
+    app.text_input(key="glossary-search").set_value("coin").run()
+    assert "nat" in words(app) and "SWA" not in words(app)
+    led = visit("learn", view="glossary", term="nat")
+    assert glossary.TERMS["nat"] in words(led) and glossary.TERMS["SWA"] not in words(led)
+
+
+@pytest.mark.parametrize("number", range(1, len(STOPS) + 1))
+def test_every_stop_of_the_tour_says_what_to_look_at(visit, number):
+    """On the page that it is about."""
+    stop = STOPS[number - 1]
+    app = visit(stop.page, tour=str(number))
+    assert not app.exception
+    assert f"Tour {number} of {len(STOPS)}" in words(app)
+    button(app, "Leave the tour").click().run()
+    assert "Tour" not in words(app)

@@ -1,0 +1,207 @@
+"""The Soup page: cook, read what every ingredient is worth, and taste a soup of one's own."""
+
+import numpy as np
+import pytest
+
+from explorer.api import loaded
+from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
+from explorer.core.spec import Fused, Look
+from explorer.methods.train import sgd
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
+from explorer.stats.soup_analysis import row_of
+from explorer.ui.compare.form import Entry
+from explorer.ui.soup import view as page
+from explorer.ui.soup.measurements import Kitchen, to_the_soup
+from tests.ui.conftest import click, words
+from tests.ui.test_landscape import button, three
+
+
+def test_every_ingredient_has_its_worth(visit, store, work, tiny):
+    """Cook → greedy path, leave one out and Shapley values on the validation split, and the soups on the test split."""
+    models = three(tiny, store, work)
+    app = visit("soup", a=models[0].digest)
+    assert not app.exception
+    button(app, "Cook").click().run()
+    assert not app.exception
+    work()
+    app.run()
+    work()  # the greedy soups on the test split
+    app.run()
+    assert not app.exception
+    splits = {s.wish.field.split for s in store.statuses("Run") if s.wish.field.chart.name == "mixture"}
+    assert splits == {"val", "test"}
+    soups = app.dataframe[-1].value
+    assert soups["soup"][0].startswith("best alone")
+    assert "…" not in "".join(soups["test error (%)"])
+    assert list(soups["soup"])[-1].startswith("ensemble of all")
+    assert "the best model alone" in words(app)
+    points, _ = store.points(next(s for s in store.statuses("Run") if s.wish.field.split == "val").wish.field.id)
+    assert len(points) == 7 + 9, "all subsets of three models, and three places on each one's way to the soup of all"
+    table = app.dataframe[0].value if "in" in app.dataframe[0].value else None
+    assert table is not None
+    assert all("[" in text for text in table["barrier to the soup (nat)"])
+    assert table["cosine"].between(-1, 1).all()
+    assert table["opposite signs (%)"].between(0, 100).all()
+
+
+def test_the_triangle_of_three_ingredients_is_measured_when_asked_for(visit, store, work, tiny):
+    """All 45 soups of eighths, drawn at true distances; the corners are the models alone."""
+    from explorer.ui.soup.triangle import grid, soups
+
+    models = three(tiny, store, work)
+    kitchen = Kitchen(tiny.problem.spec, models)
+    for task in kitchen.tasks():
+        store.want(task.run)
+    work()
+    app = visit("soup", runs=kitchen.tasks()[0].run.id)
+    button(app, "Measure the triangle").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert "The lowest validation error is" in words(app)
+    assert len(grid()) == 45
+    assert (grid().sum(axis=1) == 1).all()
+    assert (soups(kitchen, [2, 0, 1])[:, 2] == grid()[:, 0]).all()
+
+
+def test_a_click_in_the_triangle_makes_that_soup_ones_own(visit, store, work, tiny):
+    """It stands in the address, is measured on both splits, and looked at."""
+    from explorer.ui.soup.triangle import grid
+
+    kitchen = Kitchen(tiny.problem.spec, three(tiny, store, work))
+    for task in kitchen.tasks():
+        store.want(task.run)
+    work()
+    app = visit("soup", runs=kitchen.tasks()[0].run.id)
+    button(app, "Measure the triangle").click().run()
+    work()
+    app.run()
+    mark = next(i for i, soup in enumerate(grid().tolist()) if soup == [0.5, 0.125, 0.375])
+    click(app, "plotly_chart", [{"curve_number": 0, "point_index": mark, "x": 0.0, "y": 0.0}])
+    assert not app.exception
+    assert app.query_params["soup"] == "0.5,0.125,0.375"
+    work()
+    app.run()
+    assert not app.exception
+    assert "your soup" in list(app.dataframe[-1].value["soup"])
+    for split in ("val", "test"):
+        points, _ = store.points(kitchen.field(split).id)
+        assert row_of(points, (0.5, 0.125, 0.375)) is not None
+    assert "0.5 a + 0.125 b + 0.375 c" in words(app)
+
+
+def test_the_barrier_to_the_soup_is_that_of_the_line(tiny, store, work):
+    """The same points as on a line from the model to the average, by another road."""
+    from explorer.core import registry
+    from explorer.core.spec import Field, Fused, Run
+    from explorer.stats.bootstrap import barrier
+
+    models = three(tiny, store, work)
+    kitchen = Kitchen(tiny.problem.spec, models)
+    for task in kitchen.tasks():
+        store.want(task.run)
+    mean = Fused(tiny.problem.spec, models, registry.method("fuse", "uniform_soup"))
+    line = Run(
+        Field(tiny.problem.spec, (models[1], mean), registry.method("chart", "line"), split="val"), registry.method("sample", "grid", {"size": 5})
+    )
+    store.want(line)
+    work()
+    points, _ = store.points(line.field.id)
+    found = to_the_soup(kitchen, store.points(kitchen.field("val").id)[0], 1)
+    twin = barrier(points)
+    assert [e.value for _, e in found.others] == pytest.approx([e.value for _, e in twin.others], rel=1e-4)
+    assert found.height.value == pytest.approx(twin.height.value, abs=1e-6)
+
+
+def test_a_link_brings_the_own_soup_and_its_model_back(visit, store, work, tiny):
+    """Weights, values on both splits, and the model with its distances to the ingredients."""
+    models = three(tiny, store, work)
+
+    kitchen = Kitchen(tiny.problem.spec, models)
+    for task in kitchen.tasks():
+        store.want(task.run)
+    work()
+    address = {"runs": kitchen.tasks()[0].run.id, "soup": "1,0.5,0"}
+    app = visit("soup", **address)
+    assert not app.exception
+    work()
+    app.run()
+    assert not app.exception
+    assert "0.667 a + 0.333 b" in words(app)
+    assert "your soup" in list(app.dataframe[-1].value["soup"])
+
+
+def test_weights_that_are_no_soup_are_not_asked_for(visit, store, work, tiny):
+    """All zero, too few, or no numbers: the page stands without them."""
+    models = three(tiny, store, work)
+
+    kitchen = Kitchen(tiny.problem.spec, models)
+    for task in kitchen.tasks():
+        store.want(task.run)
+    work()
+    for soup in ("0,0,0", "1,2", "a,b,c", "1,-1,0", "nan,1,1"):
+        app = visit("soup", runs=kitchen.tasks()[0].run.id, soup=soup)
+        assert not app.exception
+        assert "your soup" not in list(app.dataframe[-1].value["soup"])
+
+
+def test_soups_and_comparisons_of_regressions_go_by_the_loss(visit, store, work, tmp_path):
+    """Nothing is right or wrong there: no error is shown, the first turn is that of the lowest loss, and the greedy soup is chosen by it."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3)).astype(np.float32)
+    np.savez(tmp_path / "data.npz", x=x, y=x @ rng.normal(size=(3, 2)).astype(np.float32))
+    (tmp_path / "problem.toml").write_text(
+        'loss = "mse"\n[network]\nname = "mlp"\nwidths = [3, 8, 2]\n[data]\nname = "npz"\npath = "data.npz"\n', encoding="utf-8"
+    )
+    problem = Problem(problem_toml.read(tmp_path))
+    *_, base = sgd.train(problem, epochs=2, lr=0.02)
+    for i, epochs in enumerate((1, 4, 2)):
+        *_, tuned = sgd.train(problem, base, epochs=epochs, lr=0.02, order_seed=i)
+        checkpoint_file.write(tmp_path / f"tune-{i}.safetensors", tuned)
+    models = tuple(loaded(tmp_path / f"tune-{i}.safetensors") for i in range(3))
+    store.want(Look(str(tmp_path)))
+    kitchen = Kitchen(problem.spec, models)
+    for task in kitchen.tasks():
+        store.want(task.run)
+    work()
+    app = visit("soup", runs=kitchen.tasks()[0].run.id)
+    work()
+    app.run()
+    button(app, "Measure the triangle").click().run()
+    work()
+    app.run()
+    assert not app.exception, app.exception[0].value
+    table, soups = app.dataframe[0].value, app.dataframe[-1].value
+    assert not [c for c in (*table.columns, *soups.columns) if "error" in c]
+    assert table["val loss"].idxmin() == list(table["turn"]).index(1)
+    assert soups["soup"][0] == f"best alone: tune-{table['val loss'].idxmin()}"
+    assert "[" in soups["test loss"][2] and "0.00 [0.00, 0.00]" not in words(app)
+    assert "of test loss" in words(app) or "The greedy soup is the best model alone." in words(app)
+    assert "The lowest validation loss is" in words(app)
+    entries = [Entry(m, problem.spec) for m in (*models, Fused(problem.spec, models, registry.method("fuse", "uniform_soup")))]
+    for entry in entries:
+        for split in ("val", "test"):
+            store.want(entry.on(split))
+    work()
+    app = visit("compare", runs=",".join(e.run.id for e in entries))
+    assert not app.exception, app.exception[0].value
+    rows = app.dataframe[0].value
+    assert not [c for c in rows.columns if "error" in c] and rows["val loss"].is_monotonic_increasing
+    assert f"**{rows['model'][0]}** has the lowest validation loss" in words(app)
+
+
+def test_a_page_that_asks_for_the_greedy_soup_waits_for_it(visit, store, work, tiny):
+    """Whoever comes when all else is measured: the page asks for the soups on the test split, and looks again until they are there."""
+    kitchen = Kitchen(problem_toml.read(tiny.folder), tuple(three(tiny, store, work)))
+    want = [task.run for task in kitchen.tasks()] + kitchen.studies()
+    for wish in want:
+        store.want(wish)
+    work()
+    assert not page._busy(store, kitchen)
+    assert not visit("soup", runs=want[0].id).exception
+    assert page._busy(store, kitchen)
+    work()
+    assert not page._busy(store, kitchen)
+    assert "the best model alone" in words(visit("soup", runs=want[0].id))
