@@ -19,8 +19,8 @@ READS = """
 import json, resource, sys, time
 from pathlib import Path
 import torch
-from explorer import checkpoint
-from explorer.errors import Refused
+from explorer.checkpoints import checkpoint_file
+from explorer.core.errors import Refused
 
 limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 24 * 2**30  # of addresses: the giants are mapped
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -28,7 +28,7 @@ said = {}
 for name, path in json.loads(sys.argv[1]).items():
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     try:
-        checkpoint.read(path)
+        checkpoint_file.read(path)
         words = ""
     except Refused as refusal:
         words = str(refusal)

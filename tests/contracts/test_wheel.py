@@ -42,7 +42,7 @@ def test_the_wheel_carries_the_app_its_pages_and_the_samples(installed):
     for folder, pattern in (("pages", "*.py"), ("sample_models", "*/*.safetensors")):
         assert len(list((shipped / folder).glob(pattern))) == len(list((locations.root() / folder).glob(pattern))) > 0
     assert (installed / "explorer" / "pyproject.toml").is_file()
-    assert (installed / "explorer" / "ui" / "frontend" / "curve.js").is_file()
+    assert (installed / "explorer" / "ui" / "charts" / "frontend" / "curve.js").is_file()
 
 
 def test_the_installed_command_measures_its_own_samples(installed, tmp_path):
@@ -53,7 +53,7 @@ def test_the_installed_command_measures_its_own_samples(installed, tmp_path):
     result = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     assert "95 % interval" in result.stdout
     where = subprocess.run(
-        [sys.executable, "-c", "from explorer import places; print(places.root())"],
+        [sys.executable, "-c", "from explorer.core import locations; print(locations.root())"],
         cwd=tmp_path,
         env=environment,
         check=True,

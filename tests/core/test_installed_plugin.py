@@ -13,25 +13,27 @@ EXAMPLE = Path(__file__).parents[1] / "plugin_example"
 ASKS = """
 import json, sys
 import torch
-from explorer import checkpoint, methods, symmetry
-from explorer import problems
-from explorer.problem import Problem
+from explorer import symmetry
+from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
 
-problem = Problem(problems.read(sys.argv[1]))
-a, b = (checkpoint.read(f"{sys.argv[1]}/{name}.safetensors").weights for name in "ab")
+problem = Problem(problem_toml.read(sys.argv[1]))
+a, b = (checkpoint_file.read(f"{sys.argv[1]}/{name}.safetensors").weights for name in "ab")
 found = symmetry.of(problem)
 shuffled = symmetry.permuted(a, found, symmetry.random(found, torch.Generator().manual_seed(1)))
-moved = methods.find("align", "sorted_norms")([a, shuffled], problem).weights[1]
+moved = registry.find("align", "sorted_norms")([a, shuffled], problem).weights[1]
 wild = {name: tensor + 1e6 for name, tensor in a.items()}
-median = methods.find("fuse", "median")([a, a, wild], problem)
-middle = methods.find("fuse", "median")([a, b], problem)
-lower = methods.find("fuse", "median")([a, b], problem, **methods.method("fuse", "median", {"lower": True}).kwargs())
+median = registry.find("fuse", "median")([a, a, wild], problem)
+middle = registry.find("fuse", "median")([a, b], problem)
+lower = registry.find("fuse", "median")([a, b], problem, **registry.method("fuse", "median", {"lower": True}).kwargs())
 print(json.dumps({
-    "align": methods.names("align"),
-    "fuse": methods.names("fuse"),
-    "title": methods.title("fuse", "median"),
-    "options": [o.name for o in methods.options("fuse", "median")],
-    "models": methods.models_of("median"),
+    "align": registry.names("align"),
+    "fuse": registry.names("fuse"),
+    "title": registry.title("fuse", "median"),
+    "options": [o.name for o in registry.options("fuse", "median")],
+    "models": registry.models_of("median"),
     "shuffled": all(torch.equal(shuffled[k], a[k]) for k in a),
     "restored": all(torch.equal(moved[k], a[k]) for k in a),
     "robust": all(torch.equal(median[k], a[k]) for k in a),

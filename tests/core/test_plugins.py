@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from explorer.data import Dataset
+from explorer.problems.data import Dataset
 
 TARGETS = "numbers"
 
@@ -104,7 +104,7 @@ def test_a_changed_module_makes_another_problem(mine):
 def test_a_worker_inherits_what_was_named(mine):
     """A fresh process with this one's environment finds the module; one without it does not."""
     plugins.add([str(mine / "mine.py")])
-    ask = [sys.executable, "-c", "from explorer import methods; print('mine' in methods.names('data'), 'torch' in __import__('sys').modules)"]
+    ask = [sys.executable, "-c", "from explorer.core import registry; print('mine' in registry.names('data'), 'torch' in __import__('sys').modules)"]
     assert subprocess.run(ask, check=True, capture_output=True, text=True).stdout.split() == ["True", "False"]
     without = {k: v for k, v in os.environ.items() if k != plugins.VARIABLE}
     assert subprocess.run(ask, check=True, capture_output=True, text=True, env=without).stdout.split() == ["False", "False"]

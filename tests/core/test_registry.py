@@ -55,10 +55,10 @@ def test_an_unknown_method_lists_the_known_ones():
 def test_forms_do_not_load_torch():
     """A page draws the form of every method, torch's included, in a process without torch."""
     code = (
-        "import sys; from explorer import methods\n"
-        "for kind in methods.VERBS:\n"
-        "    for name in methods.names(kind): methods.options(kind, name); methods.title(kind, name)\n"
-        "assert methods.names('fuse'); assert 'torch' not in sys.modules"
+        "import sys; from explorer.core import registry\n"
+        "for kind in registry.VERBS:\n"
+        "    for name in registry.names(kind): registry.options(kind, name); registry.title(kind, name)\n"
+        "assert registry.names('fuse'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

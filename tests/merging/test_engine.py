@@ -312,13 +312,13 @@ def hidden(three):
 SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, interrupts are ignored
-from explorer import methods
-from explorer.merge import engine, plan
+from explorer.core import registry
+from explorer.merging import engine, plan
 def report(done, total):
     if done:
         print("begun", flush=True)
         time.sleep(60)
-engine.merge(plan.of_method(methods.method("fuse", "uniform_soup"), sys.argv[2:]), __import__("pathlib").Path(sys.argv[1]), report=report)
+engine.merge(plan.of_method(registry.method("fuse", "uniform_soup"), sys.argv[2:]), __import__("pathlib").Path(sys.argv[1]), report=report)
 """
 
 
@@ -355,10 +355,10 @@ def test_only_drafts_of_the_same_goal_are_swept(three):
 PEAK = """
 import resource, sys
 from pathlib import Path
-from explorer import methods
-from explorer.merge import engine, plan
+from explorer.core import registry
+from explorer.merging import engine, plan
 for out in sys.argv[1:3]:
-    engine.merge(plan.of_method(methods.method("fuse", "ties"), [str(Path(out).with_name(Path(out).name[3:]))] * 3), Path(out))
+    engine.merge(plan.of_method(registry.method("fuse", "ties"), [str(Path(out).with_name(Path(out).name[3:]))] * 3), Path(out))
     print(int([l for l in open("/proc/self/status") if l.startswith("VmHWM")][0].split()[1]) * 1024)
 """
 

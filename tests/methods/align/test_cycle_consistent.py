@@ -10,7 +10,7 @@ from explorer.methods.align.cycle_consistent import agreement, align, climb
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.symmetry import compose, inverse
-from tests.align import sample
+from tests.methods.align import sample
 
 
 def distance(problem, weights):

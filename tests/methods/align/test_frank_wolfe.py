@@ -11,7 +11,7 @@ from explorer.methods.align.frank_wolfe import align, best_share, degree, relaxe
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.symmetry.assignment import WeightScores
-from tests.align import sample
+from tests.methods.align import sample
 
 FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit"]
 

@@ -11,7 +11,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.methods.align.weight_matching import align
 from explorer.symmetry.assignment import Scores, WeightScores, descend
-from tests.align import sample
+from tests.methods.align import sample
 
 FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit", "char-gpt"]
 

@@ -7,7 +7,7 @@ import torch
 from explorer import symmetry
 from explorer.core import registry
 from explorer.methods.align.zip import align, greedy
-from tests.align import sample
+from tests.methods.align import sample
 
 FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit"]
 

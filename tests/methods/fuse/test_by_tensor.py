@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from tests.fuse import drawn
+from tests.methods.fuse import drawn
 
 NAMES = ("interpolate", "slerp", "karcher", "uniform_soup", "temperature", "task_arithmetic", "ties", "dare", "della", "breadcrumbs", "model_stock")
 

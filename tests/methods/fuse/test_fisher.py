@@ -10,8 +10,8 @@ from explorer.methods.fuse import fisher as method
 from explorer.methods.fuse._fisher_diagonal import fisher
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
-from tests.align import sample
-from tests.fuse import drawn, equal, flat, near
+from tests.methods.align import sample
+from tests.methods.fuse import drawn, equal, flat, near
 
 TINY = {
     "mlp": '[network]\nname = "mlp"\nwidths = [64, 5, 10]\n[data]\nname = "digits"\n',

@@ -11,8 +11,8 @@ from explorer.methods.fuse import adamerging, average, learned_soup, robust_soup
 from explorer.methods.fuse._learned_coefficients import Coefficients, Descent, groups_of, learned, mixed, softmax
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
-from tests.align import sample
-from tests.fuse import equal, near
+from tests.methods.align import sample
+from tests.methods.fuse import equal, near
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import torch
 from explorer.checkpoints import checkpoint_file, per_tensor
 from explorer.core.errors import Refused
 from explorer.methods.fuse import average, interpolate, task_arithmetic, temperature, uniform_soup
-from tests.align import sample
-from tests.fuse import drawn, equal, flat, near
+from tests.methods.align import sample
+from tests.methods.fuse import drawn, equal, flat, near
 
 A, B, C = drawn(1), drawn(2), drawn(3)
 

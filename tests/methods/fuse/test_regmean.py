@@ -11,8 +11,8 @@ from explorer.core.errors import Refused
 from explorer.methods.fuse import average, regmean
 from explorer.methods.fuse._input_gram import as_matrix, as_weight, input_grams, layers_of
 from explorer.problems.problem import Batch, Problem
-from tests.align import sample
-from tests.fuse import near
+from tests.methods.align import sample
+from tests.methods.fuse import near
 
 
 class Conv1D(nn.Module):

@@ -12,8 +12,8 @@ from explorer.core.errors import Refused
 from explorer.core.spec import Attack
 from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.fuse import adamerging, average, fisher, greedy_soup, learned_soup, regmean, robust_soup
-from tests.align import sample
-from tests.fuse import equal, near
+from tests.methods.align import sample
+from tests.methods.fuse import equal, near
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 
 from explorer.core.errors import Refused
 from explorer.methods.fuse import karcher, slerp, uniform_soup
-from tests.fuse import drawn, equal, flat, near
+from tests.methods.fuse import drawn, equal, flat, near
 
 A, B, C = drawn(1), drawn(2), drawn(3)
 X, Y = {"w": torch.tensor([2.0, 0.0])}, {"w": torch.tensor([0.0, 2.0])}

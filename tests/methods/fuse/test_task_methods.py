@@ -9,8 +9,8 @@ import torch
 from explorer.checkpoints.arithmetic import products, vectors
 from explorer.core.errors import Refused
 from explorer.methods.fuse import breadcrumbs, dare, della, model_stock, task_arithmetic, ties, uniform_soup
-from tests.align import sample
-from tests.fuse import drawn, equal, flat, near
+from tests.methods.align import sample
+from tests.methods.fuse import drawn, equal, flat, near
 
 BASE = drawn(0)
 A, B, C = (drawn(k, BASE, 0.1) for k in (1, 2, 3))

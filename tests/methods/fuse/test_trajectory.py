@@ -15,7 +15,7 @@ from explorer.problems.problem import Problem
 from explorer.stats.averaging_coefficients import swad as valley
 from explorer.training.classifier_head import head_of
 from explorer.training.swag_posterior import Gaussian, Spread
-from tests.align import sample
+from tests.methods.align import sample
 
 ALONG = (swa.fuse, ema.fuse, lawa.fuse, swad.fuse)
 

@@ -15,7 +15,7 @@ from explorer.methods.study._model_outputs import outputs
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats.calibration import reliability
-from tests.align import sample
+from tests.methods.align import sample
 
 calibration, classes, kinship, interference = (registry.find("study", n) for n in ("calibration", "classes", "kinship", "interference"))
 

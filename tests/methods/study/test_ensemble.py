@@ -11,7 +11,7 @@ from explorer.core.points import Points
 from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.study._output_ensemble import METRICS, ensemble, together
 from explorer.stats.bootstrap import difference
-from tests.align import sample
+from tests.methods.align import sample
 
 study = registry.find("study", "ensemble")
 
