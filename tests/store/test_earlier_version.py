@@ -1,0 +1,57 @@
+"""A store that an earlier version wrote: it opens, names what it holds by the same hashes, and nothing in it is measured again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from explorer import api
+from explorer.core import locations
+from explorer.core.registry import method
+from explorer.core.spec import Field, Loaded, ProblemSpec, Run, Spec
+from explorer.store.run_store import RunStore
+
+
+@pytest.fixture
+def earlier(home: Path) -> RunStore:
+    """The shipped store, which was written before modules lay in wings, as this user's own."""
+    shutil.copy(locations.root() / "sample_models" / "samples.sqlite", home / "store.sqlite")
+    return RunStore.within(home)
+
+
+def test_its_requests_are_read_and_keep_their_ids(earlier: RunStore) -> None:
+    """What stands there as text is read, written as the same text, and hashes to the name it is kept under."""
+    kept = earlier.statuses()
+    assert len(kept) > 10
+    for status in kept:
+        assert status.wish.id == status.id
+        assert Spec.from_json(status.wish.to_json()) == status.wish
+
+
+def test_its_points_are_reused(earlier: RunStore, home: Path) -> None:
+    """The line of the first page, asked for again from the files: no fresh point, and the values are those that were there, bit for bit."""
+    status = next(s for s in earlier.statuses("Run") if s.wish.story == "Two seeds: a barrier")
+    before, _ = earlier.points(status.wish.field.id)
+    fresh: list[int] = []
+
+    def report(done: int, total: int, new: int, message: str) -> bool:
+        fresh.append(new)
+        return True
+
+    folder = locations.root() / "sample_models" / "digits-mlp"
+    line = api.interpolate(folder / "seed-0.safetensors", folder / "seed-1.safetensors", problem="digits-mlp", report=report, home=home)
+    assert line.run.field.id == status.wish.field.id
+    assert max(fresh, default=0) == 0
+    assert np.array_equal(line.points.values, before.sorted().values, equal_nan=True)
+
+
+def test_hashes_are_what_they_were() -> None:
+    """Written down once: whoever changes a spec's text changes these, and then nobody's points are found again."""
+    problem = ProblemSpec(method("nets", "mlp"), method("data", "digits"), "cross_entropy", name="p")
+    corners = (Loaded("a" * 64, path="a.safetensors", name="a"), Loaded("b" * 64, path="b.safetensors", name="b"))
+    field = Field(problem, corners, method("chart", "line"))
+    run = Run(field, method("sample", "adaptive"))
+    assert (problem.id, field.id, run.id) == ("82d5b13ae8249c33", "19b8d39ff342abbf", "ad5e13231727ae1a")
