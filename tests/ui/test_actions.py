@@ -84,8 +84,9 @@ def test_pictures_of_finished_pages_have_their_actions(visit, measured, monkeypa
 def test_charts_are_drawn_where_their_actions_are():
     """One mechanism: no page draws a chart of its own, but for the one that is clicked."""
     ui = locations.root() / "explorer" / "ui"
-    own = {Path(f).name for f in (*ui.glob("*.py"), *(locations.root() / "pages").glob("*.py")) if "st.plotly_chart(" in f.read_text("utf-8")}
-    assert own == {"actions.py", "triangle.py", "lesson_picture.py", "landscape_view.py"}
+    scripts = (*ui.rglob("*.py"), *(locations.root() / "pages").glob("*.py"))
+    own = {str(f.relative_to(ui)) for f in scripts if "st.plotly_chart(" in f.read_text("utf-8")}
+    assert own == {"widgets/chart_actions.py", "charts/triangle.py", "charts/lesson_picture.py", "landscape/view.py"}
 
 
 def test_the_code_of_a_picture_without_its_own_draws_it_from_its_file(tmp_path, monkeypatch):
