@@ -8,7 +8,7 @@ seeds of one epoch; a ResNet-20 (16-32-64 channels, 3 blocks a stage) on 3×32×
 Who is measured, each as its user calls it:
 
     ours, buffers first       explorer.evaluate.evaluator.Evaluate with the first corner's running statistics, which is what all others do
-    ours                      the same as it is used: statistics measured anew at every point (only where there is batch norm)
+    ours                      the same as it is used: statistics re-estimated at every point (only where there is batch norm)
     plain loop                the manner of Li et al. 2018: load the state dict of the mixed weights, no_grad, a mean over batches of 128 or 512
     careful loop              parameters mixed in place, inference mode, one sum, the best of five chunk sizes
     Landscaper                compute_loss_landscape; its scalar function gets all data at once, as in its examples, or loops over batches of 128

@@ -1,7 +1,7 @@
 """A large plane that is finished although its workers are killed again and again, and how much memory that takes.
 
 A real worker process measures the plane through three models on size × size points; each time that its share of them is there it is killed (SIGKILL), and
-the next one goes on. In the end every point must be there once. A point under way when a worker dies is measured anew; all others are kept.
+the next one goes on. In the end every point must be there once. A point under way when a worker dies is measured again; all others are kept.
 
 The peak of the resident memory of each worker (VmHWM) is printed for a small plane and for the large one: it must not grow with the plane. What a worker
 holds is the corners, one network, one chunk of activations, the samples and a list of coordinates (16 bytes a point); the values lie in the store.

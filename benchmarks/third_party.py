@@ -4,7 +4,7 @@
 
 Downloads five packages from the Python package index with `pip download --no-deps` (165 MB, kept in the folder, if one is given) and unpacks them. Nothing in
 them is installed, imported or run (but pip asks a source package, deepCR's, for its name by running its setup.py); their files go through `explorer.checkpoints.checkpoint_file.read` as any file does. What it refuses stays refused, but for one kind: the
-format of torch before 1.6 is read by `torch.load(weights_only=True)` and saved anew, as the refusal says to do.
+format of torch before 1.6 is read by `torch.load(weights_only=True)` and saved again, as the refusal says to do.
 
 Distances: relative, ‖a − b‖ / ‖(a + b) / 2‖, and the cosine of a and b. deepCR's U-Net, which finds cosmic rays in images of telescopes, is rebuilt from the
 shapes of its weights, and the line between members is measured without labels, since no data come with them: the loss `squared_distance` says how far the
@@ -118,7 +118,7 @@ def load(path: Path) -> tuple[Weights | None, str]:
     saved = torch.load(path, map_location="cpu", weights_only=True)
     anew = path.with_name(f"anew-{path.stem}.pt")
     torch.save(saved, anew)
-    return checkpoint_file.read(anew).weights, "saved anew, then read"
+    return checkpoint_file.read(anew).weights, "saved again, then read"
 
 
 def distances(members: Sequence[Weights]) -> list[tuple[float, float]]:

@@ -1,1 +1,1 @@
-"""Loss-landscape explorer: how checkpoints lie to each other in weight space, measured and drawn."""
+"""Loss-landscape explorer: how checkpoints relate in weight space, measured and drawn."""

@@ -1,4 +1,4 @@
-"""Align: put the hidden units of networks in one order, and see whether the barrier between them was only a matter of order."""
+"""Align: put the hidden units of networks in one order, and see whether the barrier between them was only due to that order."""
 
 import streamlit as st
 
@@ -14,8 +14,8 @@ store = shell.store()
 st.title("Align")
 st.caption(
     glossary.linked(
-        "Two networks can compute almost the same and still be far apart: their hidden units stand in [[another order|permutation symmetry]]. An"
-        " [[alignment]] permutes the units of one network until they match those of the other. Its function stays, the [[barrier]] between the two may"
+        "Two networks can compute almost the same and still be far apart: their hidden units are in a [[different order|permutation symmetry]]. An"
+        " [[alignment]] permutes the units of one network until they match those of the other. Its function is unchanged, while the [[barrier]] between the two may"
         " vanish ([[re-basin]])."
     )
 )

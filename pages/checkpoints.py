@@ -1,4 +1,4 @@
-"""Checkpoints: what there is to compare, what it was recognised as, and how far apart it lies."""
+"""Checkpoints: what there is to compare, what it was recognised as, and how far apart it is."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ store = shell.store()
 st.title("Checkpoints")
 st.caption(
     glossary.linked(
-        "Choose among the shipped samples, or register [[checkpoints|checkpoint]] of your own: files are read where they lie, nothing in them is run, and"
+        "Choose among the shipped samples, or register [[checkpoints|checkpoint]] of your own: files are read where they are, nothing in them is run, and"
         " nothing is written to them."
     )
 )

@@ -1,4 +1,4 @@
-"""Compare: many ways of merging the same models, on the same samples."""
+"""Compare: many merging methods on the same models and the same samples."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ page.require()
 st.title("Compare")
 st.caption(
     glossary.linked(
-        "Which way of [[merging]] serves these models best, what does it cost against the best of them, and is the difference [[more than chance|interval]]?"
+        "Which [[merging]] method works best for these models, what does it lose against the best of them, and is the difference [[more than chance|interval]]?"
     )
 )
 compare_view.page(shell.store())

@@ -16,8 +16,8 @@ store = shell.store()
 st.title("Loss-landscape explorer")
 st.markdown(
     glossary.linked(
-        "See how trained networks lie to each other in [[weight space]]: is there a [[barrier]] between two [[checkpoints|checkpoint]], how high is it, and how"
-        " [[sure|interval]] is that number?"
+        "See how trained networks relate in [[weight space]]: is there a [[barrier]] between two [[checkpoints|checkpoint]], how high is it, and how"
+        " [[certain|interval]] is that number?"
     )
 )
 
@@ -34,7 +34,7 @@ picked = st.pills(
     default=next(iter(stories)),
     key="story",
     bind="query-params",
-    help="Trained beforehand and shipped with the explorer; every point was measured, none is drawn from imagination.",
+    help="Trained beforehand and shipped with the explorer; every point was measured, none is invented.",
 )
 status = stories[picked or next(iter(stories))]
 run = status.wish
@@ -75,15 +75,15 @@ st.divider()
 researcher, teacher, practitioner = st.columns(3, gap="large")
 with researcher:
     st.markdown(
-        "**You study networks**\n\nBarriers with 95 % intervals, live while they are measured; the order of hidden units, curved ways, planes, sharpness."
+        "**You study networks**\n\nBarriers with 95 % intervals, live while they are measured; the order of hidden units, curved paths, planes, sharpness."
     )
     shell.link("interpolate", "Measure a line", icon=":material/show_chart:")
     shell.link("align", "Align hidden units", icon=":material/join_inner:")
-    shell.link("paths", "Bend a path", icon=":material/route:")
-    shell.link("landscape", "Look at a plane", icon=":material/landscape:")
+    shell.link("paths", "Train a curved path", icon=":material/route:")
+    shell.link("landscape", "View a plane", icon=":material/landscape:")
 with teacher:
     st.markdown(
-        "**You teach**\n\nPredict, run the real experiment in seconds, see. Every step of a lesson has a link, and can be shown in large type."
+        "**You teach**\n\nPredict the result, run the experiment in seconds, compare. Every step of a lesson has a link, and can be shown in large type."
     )
     shell.link("learn", "Lessons", icon=":material/school:")
     shell.link("learn", "Glossary", icon=":material/menu_book:", view="glossary")
@@ -91,6 +91,6 @@ with teacher:
 with practitioner:
     st.markdown("**You have models to merge**\n\nYour own files, read without running anything in them. Every point is a model: inspect it, save it.")
     shell.link("checkpoints", "Add your checkpoints", icon=":material/inventory_2:")
-    shell.link("soup", "Cook a soup", icon=":material/soup_kitchen:")
-    shell.link("compare", "Compare ways of merging", icon=":material/balance:")
-    shell.link("runs", "Come back to a run", icon=":material/history:")
+    shell.link("soup", "Make a soup", icon=":material/soup_kitchen:")
+    shell.link("compare", "Compare merging methods", icon=":material/balance:")
+    shell.link("runs", "Return to a run", icon=":material/history:")

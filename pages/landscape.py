@@ -14,7 +14,7 @@ store = shell.store()
 st.title("Landscape")
 st.caption(
     glossary.linked(
-        "The [[loss|loss landscape]] on a [[plane]] through three models, around one, or closest to many. Distances are true, every place is a model: click it."
+        "The [[loss|loss landscape]] on a [[plane]] through three models, around one, or closest to many. Distances are to scale. Click any point to inspect that model."
     )
 )
 
@@ -32,4 +32,4 @@ if not asked and not st.query_params.get("a") and (first := landscape_form.defau
 if shown:
     landscape_view.show(store, shown)
 else:
-    st.info("Press **Draw**: a coarse picture comes first, and points are added where it needs them.", icon=":material/landscape:")
+    st.info("Press **Draw**: a coarse picture comes first, and points are added where they are needed.", icon=":material/landscape:")

@@ -17,7 +17,7 @@ learn_view.frame()
 
 st.title("Learn")
 if not learn_view.presenting():
-    st.caption("Predict, run the real experiment on networks that ship with the explorer, and see. Every number below is measured here.")
+    st.caption("Predict the result, run the experiment on networks that ship with the explorer, and compare. Every number below is measured here.")
     view = shell.view({name: title for name, (title, _) in VIEWS.items()})
 else:
     view = "lessons"

@@ -11,8 +11,8 @@ page.require()
 st.title("Soup")
 st.caption(
     glossary.linked(
-        "The average of several fine-tuned models, a [[model soup]], can be better than each of them where all lie in one [[basin]]. Taste ingredients: what"
-        " every one is worth, and which the [[greedy soup]] leaves out."
+        "The average of several fine-tuned models, a [[model soup]], can be better than each of them where all lie in one [[basin]]. See"
+        " what each ingredient contributes, and which the [[greedy soup]] leaves out."
     )
 )
 soup_view.page(shell.store())

@@ -15,8 +15,8 @@ store = shell.store()
 st.title("Train")
 st.caption(
     glossary.linked(
-        "A training by [[SGD]] does not come to rest at the best place it passes, but wanders around it. An average of its [[snapshots|snapshot]] ([[SWA]],"
-        " [[EMA]], [[LAWA]]) often lies lower than each of them."
+        "[[SGD]] keeps wandering around a minimum instead of settling at its best point. An average of its [[snapshots|snapshot]] ([[SWA]],"
+        " [[EMA]], [[LAWA]]) often has a lower loss than each of them."
     )
 )
 

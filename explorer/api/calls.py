@@ -169,11 +169,13 @@ def connect(
 ) -> Line:
     """Train a path between two models, which stay as they are, and measure it. Further arguments as in `interpolate`.
 
-    The corners it makes are kept in `home`; a training that was broken off goes on. Refused for methods that make no path (of one coordinate).
+    The corners it makes are kept in `home`; an interrupted training resumes. Refused for methods that make no path (of one coordinate).
     """
     chart = registry.chart_of(method)
     if len(registry.axes(chart)) != 1:
-        raise Refused(f"{method} makes no path but something of {len(registry.axes(chart))} dimensions. Paths are made by: {', '.join(paths())}.")
+        raise Refused(
+            f"{method} does not make a path but something of {len(registry.axes(chart))} dimensions. Paths are made by: {', '.join(paths())}."
+        )
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(a, problem)
     how = registry.method("connect", method, method_options)
     corners = Connected.every(spec, (loaded(a), loaded(b)), how, registry.corners_of(how))
@@ -202,7 +204,7 @@ def train(
     how = registry.method("train", method, method_options)
     total, members = registry.snapshots_of(how), registry.members_of(how)
     if not 1 <= every <= total:
-        raise Refused(f"This training has {total} snapshots, so every {every} of them is none. Choose from 1 to {total}.")
+        raise Refused(f"This training run has {total} snapshots, so one in every {every} gives none. Choose from 1 to {total}.")
     begun = loaded(start) if start is not None else None
     made = tuple(
         Trained(spec, how, begun, at, member, f"{method} {at}" + (f" network {member + 1}" if members > 1 else ""))
@@ -225,7 +227,7 @@ def fuse(
     home: Path | None = None,
     device: str = "cpu",
 ) -> Path:
-    """Merge models into one, and return where its checkpoint lies, in `home`. Methods with a base take the first model for it."""
+    """Merge models into one, and return where its checkpoint is, in `home`. Methods with a base take the first model for it."""
     spec = problem if isinstance(problem, ProblemSpec) else _problem_of(models[0], problem)
     name = method.replace("_", " ")
     return make(Fused(spec, tuple(map(loaded, models)), registry.method("fuse", method, method_options), buffers, name), home=home, device=device)
@@ -235,22 +237,22 @@ def make(recipe: Recipe | str | Path, *, home: Path | None = None, device: str =
     """Carry a recipe out, or the one in a JSON file as the pages give it; where the checkpoint lies. Refused when a checkpoint it names is missing."""
     wanted = read_recipe(recipe) if isinstance(recipe, (str, Path)) else recipe
     if isinstance(wanted, Loaded):
-        raise Refused("This recipe is a checkpoint as it is; there is nothing to make.")
+        raise Refused("This recipe is already a checkpoint; there is nothing to make.")
     home = default_home(home)
     realise(wanted, RunStore.within(home), home, device=device)
     return made_at(wanted, home)
 
 
 def read_recipe(file: str | Path) -> Recipe:
-    """The recipe in a JSON file. Refused when it is none."""
+    """The recipe in a JSON file. Refused when it is not one."""
     with system(Path(file), "read"):
         text = Path(file).read_text(encoding="utf-8")
     try:
         found = Spec.from_json(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise Refused(f"{file} holds no recipe: {error}. Take the JSON that the Soup or the Compare page gives.") from error
+        raise Refused(f"{file} does not contain a recipe: {error}. Use the JSON that the Soup or the Compare page gives.") from error
     if not isinstance(found, Loaded | Trained | Aligned | Connected | Shifted | Fused):
-        raise Refused(f"{file} holds a {type(found).__name__}, which is no recipe for a model.")
+        raise Refused(f"{file} contains a {type(found).__name__}, which is not a recipe for a model.")
     return found
 
 
@@ -413,5 +415,5 @@ def find_problem(checkpoint_path: str | Path, name: str | Path | None) -> Proble
 
 def _one(path: str | Path) -> Path:
     raise Refused(
-        f"{path}: a checkpoint file was wanted (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
+        f"{path}: a checkpoint file is expected (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
     )

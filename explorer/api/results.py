@@ -59,7 +59,7 @@ class Pair:
         """How much lower the barrier is after the alignment, with its paired 95 % interval. Refused when an end diverged, or there was no line before."""
         if self.before is None:
             raise Refused(
-                "Models of different widths have no straight line between them before they are aligned, so there is no barrier to compare with."
+                "Models of different widths are not joined by a straight line before they are aligned, so there is no barrier to compare with."
             )
         for line in (self.before, self.after):
             line.barrier(metric)
@@ -138,7 +138,7 @@ class Plane:
             [],
             z_title=line_figure.y_title(self.run.field, metric),
             title=f"{metrics.find(metric).called} in the plane of {', '.join(m.name for m in markers)}",
-            footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances between weights are true. {self.caution()}".rstrip(),
+            footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances in weight space are to scale. {self.caution()}".rstrip(),
             log=metric == "loss" if log is None else log,
         )
 

@@ -1,4 +1,4 @@
-"""The arithmetic of merging, on tensors or on blocks of them: whatever is asked entry by entry gives the same bits for a block as for the whole.
+"""The arithmetic of merging, on tensors or on blocks of them: whatever is asked entry by entry gives bit for bit the same for a block as for the whole.
 
 Half precision is computed in float32, the rest in float64. `explorer.checkpoints.per_tensor` and `explorer.methods.fuse._task_vectors` apply this to models in memory,
 `explorer.merging` to files that are larger than the memory. Imports torch and nothing else that is large.
@@ -72,7 +72,7 @@ def disjoint_mean(thinned: Iterable[Tensor], weights: Sequence[float], elect: El
 def disjoint_sum(thinned: Iterable[Tensor], weights: Sequence[float], elect: Elect) -> tuple[Tensor, Tensor]:
     """Entry by entry Σ wᵢ·τ̂ᵢ over the models where wᵢ·τ̂ᵢ has the elected sign, and Σ wᵢ over these models; both 0 where none is elected.
 
-    One pass: what is above zero and what is below is summed apart, and the election is held on the sums. "count" wants weights that are not negative.
+    One pass: what is above zero and what is below is summed apart, and the election is held on the sums. "count" needs weights that are not negative.
     """
     above: Tensor | None = None
     below = above_weight = below_weight = torch.empty(0)
@@ -94,7 +94,7 @@ def disjoint_sum(thinned: Iterable[Tensor], weights: Sequence[float], elect: Ele
 
 
 def trimmed(vector: Tensor, least: float, most: float = float("inf")) -> Tensor:
-    """The vector, written to: 0 where the magnitude is below `least` or above `most`. Finite entries are wanted."""
+    """The vector, written to: 0 where the magnitude is below `least` or above `most`. Entries must be finite."""
     sizes = magnitude(vector)
     kept = sizes >= least if most == float("inf") else (sizes >= least) & (sizes <= most)
     return vector.mul_(kept).add_(0.0)  # and no minus before a nought
@@ -120,7 +120,7 @@ def threshold(magnitudes: Callable[[], Iterable[Tensor]], count: int) -> float:
 
     Compared in single precision, exactly, without bringing the tensors together: floats that are not negative are ordered as their bits are, so the
     upper halves of the bits are counted first, and then the lower halves of those that share the upper half at which the count is reached. The
-    tensors are gone through twice, so `magnitudes` makes them anew.
+    tensors are gone through twice, so `magnitudes` makes them again.
     """
     upper = _tally(_bits(m) >> 16 for m in magnitudes())
     if (count := min(count, int(upper.sum()))) <= 0:

@@ -88,7 +88,7 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
     name, index = name_of(path), sharded.index_of(path)
     size = size_of(path) if index is None else sharded.sizes(index)
     if size > limit_bytes:
-        raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that are read. Save the weights alone, or raise the limit.")
+        raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that can be read. Save the weights alone, or raise the limit.")
     if index is None:
         weights, metadata, notes = _read_file(path)
     else:
@@ -160,10 +160,10 @@ def check(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], 
     differences: list[str] = []
     for name, shape in shapes.items():
         if name not in weights:
-            differences.append(f"{short(name)} is missing, {_shape(shape)} wanted")
+            differences.append(f"{short(name)} is missing, {_shape(shape)} expected")
         elif tuple(weights[name].shape) != tuple(shape):
-            differences.append(f"{short(name)} is {_shape(weights[name].shape)}, {_shape(shape)} wanted")
-    differences += [f"{short(n)} ({_shape(w.shape)}) is in no layer of the network" for n, w in weights.items() if n not in shapes]
+            differences.append(f"{short(name)} is {_shape(weights[name].shape)}, {_shape(shape)} expected")
+    differences += [f"{short(n)} ({_shape(w.shape)}) belongs to no layer of the network" for n, w in weights.items() if n not in shapes]
     if differences:
         rest = len(differences) - 3
         more = f"; {rest} more {'differs' if rest == 1 else 'differ'}" if rest > 0 else ""
@@ -312,7 +312,7 @@ def _own(tensors: Mapping[str, Tensor], name: str, *, allowed: int) -> dict[str,
         place = places[key] = _place(tensor) or key
         needed[place] = tensor.nbytes
     if sum(needed.values()) > allowed:
-        raise Refused(f"{name} unfolds to {sum(needed.values()):,} bytes of overlapping tensors, more than it can hold. {SAVE_AGAIN}.")
+        raise Refused(f"{name} expands to {sum(needed.values()):,} bytes of overlapping tensors, more than it can hold. {SAVE_AGAIN}.")
     copies: dict[object, Tensor] = {}
     for key, tensor in tensors.items():
         if (place := places[key]) not in copies:
@@ -325,7 +325,7 @@ def _admit(tensor: Tensor, key: str, name: str) -> None:
     import torch
 
     if tensor.is_meta:
-        fault = "has a shape and no values (it was saved from the meta device)"
+        fault = "has a shape but no values (it was saved from the meta device)"
     elif tensor.is_quantized:
         fault = "is quantised"
     elif tensor.is_nested or tensor.layout != torch.strided:
@@ -340,7 +340,7 @@ def _admit(tensor: Tensor, key: str, name: str) -> None:
         fault = f"is expanded: {_shape(tensor.shape)} on {tensor.untyped_storage().nbytes():,} bytes"
     else:
         return
-    raise Refused(f"{name}: {short(key)} {fault}; dense real tensors are wanted. Save it as one (dequantize, to_dense, contiguous).")
+    raise Refused(f"{name}: {short(key)} {fault}; dense real tensors are expected. Save it as one (dequantize, to_dense, contiguous).")
 
 
 def _place(tensor: Tensor) -> object | None:

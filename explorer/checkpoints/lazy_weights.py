@@ -2,7 +2,7 @@
 
 A mixture is made tensor by tensor, straight into the network's own (weights.mix), so a landscape of models that do not fit into memory together needs one
 network, one tensor, and what the samples take; the system's cache keeps as much of the files as there is room for. For `.safetensors`, one file or
-shards, that hold the network's tensors under the network's names; anything else is read whole, as ever.
+shards, that hold the network's tensors under the network's names; anything else is read whole.
 """
 
 from __future__ import annotations

@@ -59,11 +59,11 @@ def parameters_of(model: Mapping[str, Tensor], problem: Problem) -> list[str]:
 
 
 def of_number(models: Sequence[Weights], allowed: tuple[int, int | None], method: str, what: str) -> None:
-    """Refused unless the number of models is allowed, (least, most); `what` says which models the method wants."""
+    """Refused unless the number of models is allowed, (least, most); `what` says which models the method needs."""
     least, most = allowed
     if len(models) < least or (most is not None and len(models) > most):
         raise Refused(
-            f"{method} wants {what}, got {len(models)} model{'s' * (len(models) != 1)}. Choose {'more' if len(models) < least else 'fewer'}."
+            f"{method} needs {what}, got {len(models)} model{'s' * (len(models) != 1)}. Choose {'more' if len(models) < least else 'fewer'}."
         )
 
 
@@ -71,9 +71,9 @@ def shares_of(weights: Sequence[float], count: int, method: str) -> tuple[float,
     """Relative weights, one per model and none negative, made to sum to 1; none given: equal ones."""
     given = tuple(weights) or (1.0,) * count
     if len(given) != count:
-        raise Refused(f"{method} wants {count} weights, one per model that is merged (a base has none), got {len(given)}.")
+        raise Refused(f"{method} needs {count} weights, one per model that is merged (a base has none), got {len(given)}.")
     if not all(math.isfinite(w) and w >= 0 for w in given):
-        raise Refused(f"{method} wants weights of 0 or more, got {given}. To take a model away, use task_arithmetic with a negative coefficient.")
+        raise Refused(f"{method} needs weights of 0 or more, got {given}. To subtract a model, use task_arithmetic with a negative coefficient.")
     if not (total := math.fsum(given)) > 0:
         raise Refused(f"{method}: the weights sum to zero. Give at least one model a weight above 0.")
     return tuple(w / total for w in given)

@@ -54,7 +54,9 @@ def read(path: Path) -> Header:
     """The header of a file; Refused when it is no whole .safetensors."""
     name = name_of(path)
     if path.suffix.lower() != ".safetensors":
-        raise Refused(f"{name} is no .safetensors, the only format that is read in parts. Save it as one with safetensors.torch.save_file.")
+        raise Refused(
+            f"{name} is not a .safetensors file, the only format that can be read in parts. Save it as one with safetensors.torch.save_file."
+        )
     if size_of(path) == 0:
         raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
     with system(path, "read"), malformed(path, "Copy or save it again."):
@@ -67,7 +69,7 @@ def read(path: Path) -> Header:
     for key, entry in found.items():
         dtype, shape = cast("str", entry["dtype"]), tuple(cast("list[int]", entry["shape"]))
         if dtype not in BYTES:
-            raise Refused(f"{name}: {short(key)} has the type {short(dtype)}, which is not read. Save it as F32, F16 or BF16.")
+            raise Refused(f"{name}: {short(key)} has the type {short(dtype)}, which is not supported. Save it as F32, F16 or BF16.")
         tensors[key] = Stored(path, dtype, shape, 8 + len(text) + cast("list[int]", entry["data_offsets"])[0])
     return Header(dict(sorted(tensors.items(), key=lambda item: item[1].start)), metadata)
 

@@ -41,13 +41,13 @@ def index_of(path: str | os.PathLike[str]) -> Index | None:
         if not found:
             return None
         if found[0].stat().st_size > LIMIT_BYTES:
-            raise Refused(f"{found[0].name} has more than {LIMIT_BYTES:,} bytes, and lists no shards that are read. Copy it again.")
+            raise Refused(f"{found[0].name} has more than {LIMIT_BYTES:,} bytes, too large for an index of shards. Copy it again.")
         text = found[0].read_bytes()
     name = f"{name_of(path)}/{found[0].name}"
     try:
         parsed: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{name} is no JSON: {short(str(error))}. Copy it again.") from error
+        raise Refused(f"{name} is not valid JSON: {short(str(error))}. Copy it again.") from error
     table = cast("dict[str, object]", parsed).get("weight_map") if isinstance(parsed, dict) else None
     if not isinstance(table, dict) or not table or not all(isinstance(v, str) for v in cast("dict[str, object]", table).values()):
         raise Refused(f"{name} has no 'weight_map' from tensors to files. Copy it again.")

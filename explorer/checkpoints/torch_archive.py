@@ -49,7 +49,7 @@ def read(path: Path, size: int) -> tuple[dict[str, Tensor], list[str]]:
         _check_zip(path, size)
         unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         if unsafe:
-            raise Refused(f"{name} wants to run or build {listed(sorted(unsafe))}, which weights do not need; nothing of it was run. {SAVE_AGAIN}.")
+            raise Refused(f"{name} tries to run or build {listed(sorted(unsafe))}, which weights do not need; none of it was run. {SAVE_AGAIN}.")
         loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     return _find(loaded, name)
 
@@ -61,17 +61,17 @@ def _check_zip(path: Path, size: int) -> None:
         start = file.read(8)
     if start[:1] == b"\x80" or b"ustar" in start:
         raise Refused(
-            f"{name} is a pickle in the format before torch 1.6, which is not read. Load it where you trust it, and save the state dict again with torch.save."
+            f"{name} is a pickle in the format before torch 1.6, which is not supported. If you trust it, load it elsewhere and save the state dict again with torch.save."
         )
     if start[:4] != b"PK\x03\x04":
-        raise Refused(f"{name} is damaged or was not written by torch.save (it is no zip). {SAVE_AGAIN}, or copy it again.")
+        raise Refused(f"{name} is damaged or was not written by torch.save (it is not a zip). {SAVE_AGAIN}, or copy it again.")
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         root = members[0].orig_filename.partition("/")[0] if members else ""
         inside = {m.orig_filename.removeprefix(f"{root}/") for m in members}
         if found := inside & {"constants.pkl", "archive_format"}:  # said first: torch.jit.save compresses its source
             kind = "a TorchScript program" if "constants.pkl" in found else "an exported program (.pt2)"
-            raise Refused(f"{name} is {kind}, and weights are wanted; nothing of it was run. {SAVE_AGAIN}.")
+            raise Refused(f"{name} is {kind}; weights are expected. None of it was run. {SAVE_AGAIN}.")
         for member in members:
             _check_member(member, root, name)
         if len({m.orig_filename.casefold() for m in members}) < len(members):
@@ -102,9 +102,9 @@ def _check_opcodes(data: bytes, name: str) -> None:
     memo: dict[object, int] = {}
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name == "PROTO" and argument != 2:
-            raise Refused(f"{name} was saved with pickle protocol {argument}; 2 is wanted, torch.save's own. {SAVE_AGAIN}.")
+            raise Refused(f"{name} was saved with pickle protocol {argument}; 2 is expected, torch.save's own. {SAVE_AGAIN}.")
         if opcode.name == "GLOBAL" and (what := _UNWANTED.get(str(argument).rpartition(" ")[2])):
-            raise Refused(f"{name} holds {what}, and dense tensors by name are wanted. {SAVE_AGAIN}.")
+            raise Refused(f"{name} holds {what}; dense tensors by name are expected. {SAVE_AGAIN}.")
         if opcode.name == "MARK":
             marks.append(len(stack))
         elif "PUT" in opcode.name:
@@ -138,7 +138,7 @@ def _find(loaded: object, name: str) -> tuple[dict[str, Tensor], list[str]]:
     tensors = {k: v for k, v in (found or {}).items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
     if not tensors:
         came = f"the entries {listed(found)}" if found else f"an object of the type {type(loaded).__name__}" if found is None else "nothing"
-        raise Refused(f"{name} holds {came}, and tensors by name are wanted. {SAVE_AGAIN}.")
+        raise Refused(f"{name} holds {came}; tensors by name are expected. {SAVE_AGAIN}.")
     if ignored := [k for k in found or {} if k not in tensors]:
         notes.append(f"ignored, not tensors: {listed(ignored)}")
     return tensors, notes

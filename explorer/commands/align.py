@@ -31,7 +31,7 @@ from explorer.core.errors import Refused
 
 def align(
     models: Annotated[list[Path] | None, typer.Argument(help="Two checkpoints or more; the first is the reference.")] = None,
-    method: Annotated[str, typer.Option("--method", "-m", help="Which alignment; `--method list` shows them all.")] = "weight_matching",
+    method: Annotated[str, typer.Option("--method", "-m", help="Alignment method; `--method list` shows all.")] = "weight_matching",
     option: MethodOptions = None,
     problem: ProblemOption = None,
     split: SplitOption = Split.test,
@@ -52,7 +52,7 @@ def align(
             return
         models = models or []
         if len(models) < 2:
-            raise Refused("Two checkpoints or more are wanted, the first as the reference. Name another one.")
+            raise Refused("Two checkpoints or more are needed, the first as the reference. Name another one.")
         targets = [save / f"{m.stem}-{method}.safetensors" for m in models] if save else []
         if len({*targets}) < len(targets) or any(t.exists() for t in targets):
             raise Refused(f"{save} holds checkpoints of these names already, or two of the models share a name. Choose another folder.")

@@ -29,16 +29,18 @@ def run_app(
     home: HomeOption = None,
     trust: TrustOption = None,
     plugin: PluginOption = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Let other machines in; wants --root, and a login or --no-login.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Let other machines in; needs --root, and a login or --no-login.")] = False,
     root: Annotated[list[Path] | None, typer.Option(help="With --serve: a folder from which a browser may have checkpoints and data read.")] = None,
-    no_login: Annotated[bool, typer.Option("--no-login", help="With --serve: let everybody in who reaches the address.")] = False,
+    no_login: Annotated[bool, typer.Option("--no-login", help="With --serve: let everybody in who can reach the address.")] = False,
     secrets: Annotated[
         Path | None, typer.Option(help="With --serve: the file with Streamlit's \\[auth] \\[default: ~/.streamlit/secrets.toml].")
     ] = None,
     allow_user: Annotated[
         list[str] | None, typer.Option(help="With --serve: an e-mail address that may come in \\[default: whoever the login lets in].")
     ] = None,
-    host: Annotated[list[str] | None, typer.Option(help="With --serve: another name under which browsers reach this machine, a proxy's say.")] = None,
+    host: Annotated[
+        list[str] | None, typer.Option(help="With --serve: another name under which browsers reach this machine, for instance a proxy's.")
+    ] = None,
     address: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "0.0.0.0",
 ) -> None:
     """Open the explorer in a browser, on this machine only; --serve lets others in."""
@@ -67,7 +69,7 @@ def run_app(
             else serving.alone(port)
         )
     if (trust or plugin) and (count := len(store_of(home).workers())):
-        err.print(f"{count} worker{'s' if count > 1 else ''} started earlier will not run the code named here; they go home after ten quiet minutes.")
+        err.print(f"{count} worker{'s' if count > 1 else ''} started earlier will not run the code named here; they exit after ten idle minutes.")
     for warning in start.warnings:
         err.print(f"[yellow]![/yellow] {warning}", highlight=False, soft_wrap=True)
     folder = locations.root()

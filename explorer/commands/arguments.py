@@ -43,20 +43,20 @@ HomeOption = Annotated[
 ProblemOption = Annotated[
     str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml \\[default: recognised].")
 ]
-SplitOption = Annotated[Split, typer.Option(help="Samples the loss is measured on.")]
-SamplesOption = Annotated[int, typer.Option(min=0, help="How many of them, 0 for all.")]
+SplitOption = Annotated[Split, typer.Option(help="The split that the loss is measured on.")]
+SamplesOption = Annotated[int, typer.Option(min=0, help="How many samples of it, 0 for all.")]
 BuffersOption = Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")]
 LossOption = Annotated[
-    str, typer.Option("--loss", help="Measure another loss than the problem's; divergence compares with the first model and needs no labels.")
+    str, typer.Option("--loss", help="Measure a different loss from the problem's; divergence compares with the first model and needs no labels.")
 ]
 PrecisionOption = Annotated[
     Exactly,
     typer.Option(
         "--precision",
-        help="bfloat16 (or tf32, on an NVIDIA GPU): a quick preview, of which the numbers that are printed are measured again in float32.",
+        help="bfloat16 (or tf32, on an NVIDIA GPU): a quick preview; printed values are measured again in float32.",
     ),
 ]
-MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be given again.")]
+MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be repeated.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]
 
@@ -77,11 +77,11 @@ def _plugged(names: list[str]) -> list[str]:
 # Both act while the command line is read, before any command looks at a method; a worker that is hired inherits them.
 TrustOption = Annotated[
     list[str] | None,
-    typer.Option("--trust", callback=_trusted, help="Let this code be run: module:callable, or the path of a .pt2 file; may be given again."),
+    typer.Option("--trust", callback=_trusted, help="Let this code be run: module:callable, or the path of a .pt2 file; may be repeated."),
 ]
 PluginOption = Annotated[
     list[str] | None,
-    typer.Option("--plugin", callback=_plugged, help="A Python file or module of yours with data, a loss, a network or methods; may be given again."),
+    typer.Option("--plugin", callback=_plugged, help="A Python file or module of yours with data, a loss, a network or methods; may be repeated."),
 ]
 DeviceOption = Annotated[
     str, typer.Option(envvar="LOSS_EXPLORER_DEVICE", help="auto: a GPU where there is one, in the app all of them; or cpu, cuda, cuda:1, mps.")
@@ -90,6 +90,6 @@ RayOption = Annotated[
     str,
     typer.Option(
         envvar="LOSS_EXPLORER_RAY",
-        help="Measure on a Ray cluster: host:port, auto for the one of this machine, local to start one. Needs the extra \\[cluster].",
+        help="Measure on a Ray cluster: host:port, auto for this machine's, local to start one. Needs the extra \\[cluster].",
     ),
 ]

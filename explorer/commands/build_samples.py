@@ -1,7 +1,7 @@
 """The sample models: how each family was trained, and what is measured of it beforehand.
 
 `make` trains every family into `FOLDER/NAME/` beside its problem.toml; on the same versions of torch and on the same kind of processor it
-writes the same bytes again. `measure` looks at all of them and measures one line per story into `samples.sqlite`, a store like the
+writes the same bytes again. `measure` inspects all of them and measures one line per story into `samples.sqlite`, a store like the
 user's own, so that the first page of the app is never blank.
 """
 
@@ -79,7 +79,7 @@ def lay_out(folder: Path) -> None:
 
 
 def measure(folder: Path, *, report: Say) -> Path:
-    """Look at every family and measure its story; returns the store, one file."""
+    """Inspect every family and measure its story; returns the store, one file."""
     path = folder / "samples.sqlite"
     path.unlink(missing_ok=True)
     with TemporaryDirectory() as scratch:

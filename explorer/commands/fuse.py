@@ -25,12 +25,12 @@ def fuse(
     ingredients: Annotated[
         list[str], typer.Argument(metavar="(RECIPE.yaml | MODELS…) OUT", help="A recipe of mergekit's form, or models; and the result.")
     ],
-    method: Annotated[str, typer.Option("--method", "-m", help="Without a recipe: how; `--method list OUT` shows all ways.")] = "uniform_soup",
+    method: Annotated[str, typer.Option("--method", "-m", help="Without a recipe: the method; `--method list OUT` shows all.")] = "uniform_soup",
     option: MethodOptions = None,
     problem: ProblemOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what holds for each tensor and what it will take, and write nothing.")] = False,
-    shard_size: Annotated[str, typer.Option(help="Bytes of a file at most, such as 500MB or 5GB.")] = "5GB",
-    force: Annotated[bool, typer.Option("--force", help="Replace a model that is there already.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the settings of each tensor and the cost, and write nothing.")] = False,
+    shard_size: Annotated[str, typer.Option(help="Largest size of a file, such as 500MB or 5GB.")] = "5GB",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing model.")] = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
 ) -> None:
@@ -44,7 +44,7 @@ def fuse(
             return
         *models, target = ingredients
         if not models:
-            raise Refused("Models or a recipe are wanted, and after them where the result goes. Name both.")
+            raise Refused("Models or a recipe are needed, followed by where to write the result. Name both.")
         out_path, recipe = Path(target), Path(models[0])
         given = registry.method("fuse", method, given_options("fuse", method, option or []))
         if problem is not None:
@@ -54,7 +54,7 @@ def fuse(
 
         if recipe.suffix.lower() in (".yaml", ".yml"):
             if len(models) > 1 or option:
-                raise Refused("A recipe names its models and options itself. Give the recipe and OUT alone.")
+                raise Refused("A recipe names its own models and options. Give only the recipe and OUT.")
             with system(recipe, "read"):
                 made = plan.of_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
         else:
@@ -72,7 +72,7 @@ def fuse(
 
 
 def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: str, device: str, home: Path | None, force: bool) -> None:
-    """As the app does it: loaded, fused, its running statistics settled, kept in the home folder and copied."""
+    """As the app does it: loaded, fused, its buffers resolved, kept in the home folder and copied."""
     from explorer import api
     from explorer.checkpoints import checkpoint_file
     from explorer.core.spec import Fused
@@ -99,5 +99,5 @@ def _bytes(text: str) -> int:
     """500MB, 5GB, 2GiB or a plain number, in bytes."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([kKMGT]?)(i?)B?)\s*", text)
     if found is None or not (size := int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2].upper() or " "))):
-        raise Refused(f"--shard-size wants a size such as 500MB or 5GB, got {text!r}.")
+        raise Refused(f"--shard-size needs a size such as 500MB or 5GB, got {text!r}.")
     return size

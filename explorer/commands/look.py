@@ -1,4 +1,4 @@
-"""What checkpoints are."""
+"""Checkpoints inspected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def look(
     trust: TrustOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """What a file or folder holds: which problem it fits, parameters, loss and error."""
+    """Inspect a file or folder: which problem it fits, parameters, loss and error."""
     with refusals():
         from explorer.core.spec import Look
         from explorer.engine.inspect_checkpoints import look as look_at
@@ -41,7 +41,7 @@ def look(
             if file.error:
                 table.add_row(file.name, f"[red]{escape(file.error)}[/red]")
             elif (test := file.on("test")) is None:
-                free = f"{file.problem.name}: its loss compares two models, and says nothing of one" if file.problem else file.why
+                free = f"{file.problem.name}: its loss compares two models, and says nothing about one" if file.problem else file.why
                 table.add_row(file.name, free, f"{file.parameters:,}")
             else:
                 name = file.problem.name if file.problem else ""

@@ -18,7 +18,7 @@ from explorer.commands.samples import train_samples
 from explorer.commands.train import train
 from explorer.commands.worker import worker
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="How checkpoints lie to each other in weight space: measured, with intervals.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="How checkpoints relate in weight space: measured, with intervals.")
 app.command("app")(run_app)
 for command in (barrier, align, path, train, plane, fuse, look, make, problems, runs, plan, worker):
     app.command()(command)

@@ -15,11 +15,11 @@ from explorer.commands.terminal import free, refusals
 
 def make(
     recipe: Annotated[Path, typer.Argument(help="A recipe as JSON: the Soup and the Compare page give it.")],
-    out_file: Annotated[Path, typer.Option("--out", help="Where the checkpoint goes (.safetensors).")],
+    out_file: Annotated[Path, typer.Option("--out", help="Where to write the checkpoint (.safetensors).")],
     device: DeviceOption = "auto",
     home: HomeOption = None,
 ) -> None:
-    """Carry a recipe out: merge, align or train as it says, and write the checkpoint."""
+    """Run a recipe: merge, align or train as it says, and write the checkpoint."""
     with refusals():
         free(out_file)
         from explorer import api

@@ -33,7 +33,7 @@ from explorer.core.errors import Refused
 def path(
     a: Annotated[Path | None, typer.Argument(help="Checkpoint at t = 0.")] = None,
     b: Annotated[Path | None, typer.Argument(help="Checkpoint at t = 1.")] = None,
-    method: Annotated[str, typer.Option("--method", "-m", help="How the path is trained; `--method list` shows all ways.")] = "bezier",
+    method: Annotated[str, typer.Option("--method", "-m", help="How the path is trained; `--method list` shows all methods.")] = "bezier",
     option: MethodOptions = None,
     problem: ProblemOption = None,
     split: SplitOption = Split.test,
@@ -57,7 +57,7 @@ def path(
             return
         free(html)
         if a is None or b is None:
-            raise Refused("Two checkpoints are wanted, for the ends of the path. Name another one.")
+            raise Refused("Two checkpoints are needed, for the ends of the path. Name another one.")
         from explorer.evaluate.devices import device_for
 
         with progress_bar("Training the path", quiet=as_json) as report:

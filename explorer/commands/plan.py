@@ -1,4 +1,4 @@
-"""What a run would take."""
+"""The estimated cost of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def plan(
     samples: SamplesOption = 0,
     home: HomeOption = None,
 ) -> None:
-    """What measuring a line or a plane would take: time, memory, bytes. Nothing is measured."""
+    """Estimate the cost of a line or a plane: time, memory, bytes. Nothing is measured."""
     with refusals():
         from explorer import api
         from explorer.core import registry
@@ -38,5 +38,5 @@ def plan(
             for file in models:
                 look_at(Look(str(file.resolve()), stamp(file), spec), store, report=report)
         if (found := foreseen(run, store)) is None:
-            raise Refused("Not every one of these is a checkpoint of the problem. `loss-explorer look` says why.")
+            raise Refused("Not all of these are checkpoints of the problem. `loss-explorer look` says why.")
         out.print(str(found), highlight=False)

@@ -40,19 +40,17 @@ def plane(
     extent: Annotated[float, typer.Option(help="With --around and --towards: how far, in lengths of the first direction.")] = 1.0,
     size: Annotated[int, typer.Option(min=3, max=257, help="Points along each side.")] = 33,
     refine: Annotated[
-        bool, typer.Option("--refine", help="Points only where the picture needs them, and how wrong it may be; instead of --size.")
+        bool, typer.Option("--refine", help="Points only where the picture needs them, with an error estimate; instead of --size.")
     ] = False,
     problem: ProblemOption = None,
     split: SplitOption = Split.test,
     samples: SamplesOption = 0,
     buffers: BuffersOption = Policy.recalibrate,
     loss: LossOption = "",
-    metric: Annotated[
-        str, typer.Option(help="What the picture shows and the words tell, such as accuracy or brier; `--metric list` shows all.")
-    ] = "loss",
+    metric: Annotated[str, typer.Option(help="The metric to show, such as accuracy or brier; `--metric list` shows all.")] = "loss",
     precision: PrecisionOption = Exactly.float32,
     decide: Annotated[
-        bool, typer.Option("--decide", help="With --samples: measure on all of them the places that may be the lowest or the highest.")
+        bool, typer.Option("--decide", help="With --samples: measure the points that may be the lowest or the highest on all samples.")
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
     html: HtmlOption = None,

@@ -36,7 +36,7 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
         )
     out.print(table)
     for b in found:
-        others = [*b.others, ("rise at a t chosen on other samples", b.split_half)]
+        others = [*b.others, ("rise at a t chosen on held-out samples", b.split_half)]
         for name, e in others:
             out.print(f"  {b.metric}: {name} = {e.told(scale=units.scale(b.metric), unit=units.of_gap(problem, b.metric))}", highlight=False)
         if b.metric == "loss" and perplexity.applies(problem):
@@ -89,7 +89,7 @@ def print_alignment(done: AlignedModels, models: list[Path]) -> None:
             named = units.titled(metric, units.of_gap(pair.after.run.field.problem, metric))
             after = estimate(pair.after.barrier(metric).height, metric)
             if pair.before is None:
-                table.add_row(path.name, named, "other widths: no line", after, "")
+                table.add_row(path.name, named, "different widths: no line", after, "")
             else:
                 table.add_row(path.name, named, estimate(pair.before.barrier(metric).height, metric), after, estimate(pair.reduction(metric), metric))
     out.print(table)
@@ -101,7 +101,7 @@ def print_alignment(done: AlignedModels, models: list[Path]) -> None:
     for note in (*found.notes, *found.warnings, *(f"Operator without a rule, held fixed: {u}" for u in found.unknown)):
         out.print(f"  {note}", style="yellow")
     for file in done.files[1:]:
-        out.print(f"  kept at {file}", style="dim", highlight=False, soft_wrap=True)
+        out.print(f"  saved at {file}", style="dim", highlight=False, soft_wrap=True)
 
 
 def alignment_json(done: AlignedModels) -> dict[str, object]:
@@ -126,7 +126,7 @@ def alignment_json(done: AlignedModels) -> dict[str, object]:
 def print_plan(made: Plan) -> None:
     from explorer.merging import engine
 
-    table = Table("tensor", "shape", "dtype", "what holds for it")
+    table = Table("tensor", "shape", "dtype", "settings")
     for job in made.jobs:
         table.add_row(escape(job.name), "×".join(map(str, job.shape)) or "scalar", job.dtype, escape(job.said))
     out.print(table)

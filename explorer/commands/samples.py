@@ -1,4 +1,4 @@
-"""The sample models made anew."""
+"""The sample models made again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from explorer.commands.terminal import refusals
 
 
 def train_samples(
-    folder: Annotated[Path, typer.Argument(help="Where to write the families; made when missing.")] = Path("sample_models"),
+    folder: Annotated[Path, typer.Argument(help="Where to write the families; created when missing.")] = Path("sample_models"),
 ) -> None:
-    """Train the sample models anew. Deterministic: the same bytes every time on the same versions."""
+    """Train the sample models again. Deterministic: the same bytes every time on the same versions."""
     with refusals():
         from explorer.commands import build_samples
 

@@ -55,6 +55,6 @@ def given_options(kind: str, name: str, given: list[str]) -> dict[str, object]:
     for text in given:
         key, sign, value = text.partition("=")
         if not sign or key not in known:
-            raise Refused(f"--option wants name=value with one of {', '.join(known) or 'no options at all'}; got {text!r}.")
+            raise Refused(f"--option needs name=value with one of {', '.join(known) or 'no options at all'}; got {text!r}.")
         found[key] = known[key].parse(value)
     return found

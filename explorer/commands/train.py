@@ -17,24 +17,24 @@ from explorer.core.errors import Refused, Stopped
 
 def train(
     problem: Annotated[str, typer.Argument(help="A shipped problem's name, or a folder with a problem.toml.")] = "",
-    out_folder: Annotated[Path | None, typer.Option("--out", help="Where the checkpoints go; made when missing.")] = None,
-    method: Annotated[str, typer.Option("--method", "-m", help="How it is trained; `--method list` shows all ways.")] = "sgd",
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Where to write the checkpoints; created when missing.")] = None,
+    method: Annotated[str, typer.Option("--method", "-m", help="How it is trained; `--method list` shows all methods.")] = "sgd",
     option: MethodOptions = None,
-    start: Annotated[Path | None, typer.Option(help="A checkpoint to begin at, instead of initial weights.")] = None,
-    every: Annotated[int, typer.Option(min=0, help="Write every so many snapshots, 0 for the last alone.")] = 0,
+    start: Annotated[Path | None, typer.Option(help="A checkpoint to start from, instead of initial weights.")] = None,
+    every: Annotated[int, typer.Option(min=0, help="Write one snapshot in every so many, 0 for the last alone.")] = 0,
     device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Train a problem's network, and write its checkpoints. Ctrl-C leaves it so that the same command goes on from there."""
+    """Train a problem's network, and write its checkpoints. After Ctrl-C the same command resumes from there."""
     with refusals():
         if method == "list":
             print_methods("train", registry.names("train"))
             return
         if not problem or out_folder is None:
             raise Refused(
-                "A problem and --out are wanted: `loss-explorer train digits-mlp --out my-models`. `loss-explorer problems` lists what ships."
+                "A problem and --out are needed: `loss-explorer train digits-mlp --out my-models`. `loss-explorer problems` lists what ships."
             )
         from explorer.commands.training import train_into
         from explorer.evaluate.devices import device_for

@@ -1,4 +1,4 @@
-"""What `loss-explorer train` does: train, copy the snapshots into a folder, and leave off where the next call with the same words goes on."""
+"""What `loss-explorer train` does: train, copy the snapshots into a folder, and stop where the next call with the same words resumes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def train_into(
 
 @contextmanager
 def _interruptible(report: api.Reporter, warn: Callable[[str], None]) -> Generator[Progress, None, None]:
-    """A report as progress that stops the work when an interrupt came since it was last told; a second interrupt stops it at once, as it always does."""
+    """A report as progress that stops the work when an interrupt came since the last report; a second interrupt stops it at once, as it always does."""
     came = False
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -66,7 +66,7 @@ def _interruptible(report: api.Reporter, warn: Callable[[str], None]) -> Generat
     def stoppable(done: int, total: int, message: str) -> None:
         report(done, total, 0, message)
         if came and done < total:
-            raise Stopped(f"Stopped at {done} of {total}. The same command goes on from there.")
+            raise Stopped(f"Stopped at {done} of {total}. The same command resumes from there.")
 
     before = signal.signal(signal.SIGINT, note)
     try:

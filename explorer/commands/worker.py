@@ -1,4 +1,4 @@
-"""Who does what the app wishes."""
+"""Who runs what the app requests."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def worker(
     store: Annotated[Path | None, typer.Option(help="The store's file \\[default: the one in the home folder].")] = None,
     device: DeviceOption = "auto",
     ray: RayOption = "",
-    idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Go home after so many seconds without work.")] = 600.0,
+    idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Exit after so many idle seconds.")] = 600.0,
     trust: TrustOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Do what is wished in the app: start one anywhere that sees the store's file."""
+    """Run what is requested in the app: start one anywhere that can reach the store's file."""
     from explorer.engine.worker import Worker, serve_fleet
     from explorer.evaluate.devices import device_for
 

@@ -50,11 +50,11 @@ def admit(path: Path) -> None:
     if limit.roots is None:
         return
     if "\0" in str(path):
-        raise Refused(f"{path.name!r} is not a path: it contains a zero character. Check what was typed.")
+        raise Refused(f"{path.name!r} is not a path: it contains a zero character. Check its spelling.")
     own = limit.own or locations.own(locations.home())
     real = Path(os.path.realpath(path))  # not Path.resolve, which raises where links lead in a circle
     if not any(real.is_relative_to(os.path.realpath(root)) for root in (*limit.roots, *own)):
-        raise Refused(f"{path} does not lie in a folder that is open here. Open are: {', '.join(limit.roots) or 'none'}.")
+        raise Refused(f"{path} is not in a folder that may be read here. Folders that may: {', '.join(limit.roots) or 'none'}.")
 
 
 def admits(path: Path) -> bool:

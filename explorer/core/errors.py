@@ -2,11 +2,11 @@
 
 
 class Refused(ValueError):
-    """What was wanted, what came, what to do: one or two sentences that a page or the command line shows as they are.
+    """What was expected, what came, what to do: one or two sentences that a page or the command line shows as they are.
 
     Raise it for anything the user can put right (a file, an option, a choice). Everything else is a bug and keeps its traceback.
     """
 
 
 class Stopped(Exception):
-    """The person asked to leave off: work in progress unwinds, what is kept already stays."""
+    """The person asked to stop: work in progress unwinds, what is saved already stays."""

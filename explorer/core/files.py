@@ -36,7 +36,7 @@ def checkpoints_at(path: str | os.PathLike[str]) -> list[Path]:
             return [path]
         found = [p for p in path.iterdir() if known(p) and not p.name.startswith(".") and p.is_file()]
     if not found:
-        raise Refused(f"{name_of(path)} holds no checkpoint ({', '.join(SUFFIXES)}). Choose the folder that the files lie in directly.")
+        raise Refused(f"{name_of(path)} holds no checkpoint ({', '.join(SUFFIXES)}). Choose the folder that contains the files directly.")
     return sorted(found, key=lambda p: (natural(p.name), p.name))
 
 
@@ -64,7 +64,7 @@ def size_of(path: Path) -> int:
     with system(path, "read"):
         status = path.stat()
     if S_ISDIR(status.st_mode):
-        raise Refused(f"{name} is a folder, a checkpoint file is wanted. Choose a file inside.")
+        raise Refused(f"{name} is a folder; a checkpoint file is expected. Choose a file inside.")
     if not S_ISREG(status.st_mode):
         raise Refused(f"{name} is not a regular file. Copy its content into one.")
     if path.suffix.lower() == ".pt2":
@@ -90,7 +90,7 @@ def system(path: Path, done: str) -> Generator[None, None, None]:
     except ValueError as error:  # a null byte in the path
         if isinstance(error, Refused):
             raise
-        raise Refused(f"{name_of(path)} is not a path: {error}. Check what was typed.") from error
+        raise Refused(f"{name_of(path)} is not a path: {error}. Check its spelling.") from error
 
 
 def known(path: Path) -> bool:
@@ -118,7 +118,7 @@ def listed(names: Mapping[object, object] | Sequence[object]) -> str:
 
 # Words in what safetensors says, the more particular first, and what they mean to who has the file.
 _CAUSES = (
-    ("fully covered", "bytes are missing at its end, or there are more than its header tells of"),
+    ("fully covered", "bytes are missing at its end, or there are more than its header declares"),
     ("unknown variant", "a tensor has a type that is not known"),
     ("JSON", "its header cannot be read"),
     ("tensor", "its header and its tensors do not fit together"),
@@ -155,4 +155,4 @@ def malformed(path: Path, todo: str) -> Generator[None, None, None]:
         if isinstance(error, OSError) and error.errno != EINVAL:  # the exception is a seek to where a damaged zip points
             raise
         reason = next((why for word, why in _CAUSES if word in str(error)), "") if isinstance(error, SafetensorError) else ""
-        raise Refused(f"{name_of(path)} is damaged or not what its ending says{reason and f': {reason}'}. {todo}") from error
+        raise Refused(f"{name_of(path)} is damaged or not of the format its suffix says{reason and f': {reason}'}. {todo}") from error

@@ -78,7 +78,7 @@ class Option:
             case _:
                 pass
         wanted = f"one of {list(self.choices)}" if self.choices else f"{self.kind}{f' of {self.item}' if self.item else ''}"
-        raise Refused(f"Option '{self.name}' wants {wanted}, got {value!r}.")
+        raise Refused(f"Option '{self.name}' must be {wanted}, got {value!r}.")
 
     def parse(self, text: str) -> Value:
         """The value a person typed, checked."""
@@ -94,7 +94,7 @@ class Option:
                 try:
                     return self.check(int(text) if self.kind == "int" else float(text))
                 except ValueError as error:
-                    raise error if isinstance(error, Refused) else Refused(f"Option '{self.name}' wants {self.kind}, got {text!r}.") from error
+                    raise error if isinstance(error, Refused) else Refused(f"Option '{self.name}' must be {self.kind}, got {text!r}.") from error
             case _:
                 return self.check(text)
 
@@ -163,7 +163,7 @@ def check_plugins() -> None:
     """Refused when a module that was named on the command line cannot be read, hides a method of the explorer's, or is no method at all."""
     for name, where in plugins.given().items():
         if not any(name in _plugins(kind) for kind in VERBS):
-            raise Refused(f"{where} holds none of the functions {', '.join(VERBS.values())}, so it is no method. Define one at its top level.")
+            raise Refused(f"{where} holds none of the functions {', '.join(VERBS.values())}, so it is not a method. Define one at its top level.")
 
 
 def code_of(kind: str, name: str) -> str:
@@ -205,7 +205,7 @@ def _text(where: str) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError) as error:
-        raise Refused(f"{path.name} is no Python that can be read: {error}. Correct it.") from error
+        raise Refused(f"{path.name} is not valid Python: {error}. Correct it.") from error
 
 
 def _module(kind: str, name: str) -> str:

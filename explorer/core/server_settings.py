@@ -1,6 +1,6 @@
 """How the app is started: for this machine alone, or served to others.
 
-Served to others it wants two things said: which folders a browser may have read (explorer.core.allowed_folders), and who may come in: whoever Streamlit's login lets in, of
+Served to others it needs two settings: which folders a browser may have read (explorer.core.allowed_folders), and who may come in: whoever Streamlit's login lets in, of
 these only whom the operator names if any are named, or, said outright, everybody who reaches the address. What protects the server is set here and not left to a configuration file.
 """
 
@@ -53,7 +53,7 @@ def alone(port: int) -> Start:
 def served(
     port: int, *, address: str, folders: Sequence[Path], hosts: Sequence[str], login: bool, secrets: Path, guests: Sequence[str] = ()
 ) -> Start:
-    """For others. Refused without folders, and when a login is wanted that is not set up.
+    """For others. Refused without folders, and when a login is required that is not set up.
 
     hosts: names, besides this machine's own, by which browsers reach it. secrets: the file with Streamlit's [auth]. guests: e-mail addresses; when there
     are any, nobody else who logs in is let in.
@@ -62,17 +62,17 @@ def served(
         raise Refused("--serve lets others read checkpoints here: name the folders that they may read, each with --root.")
     for folder in folders:
         if not folder.is_dir():
-            raise Refused(f"{folder} is no folder. Name folders with --root that exist.")
+            raise Refused(f"{folder} is not a folder. Name existing folders with --root.")
         if folder.resolve() == Path(folder.resolve().anchor):
             raise Refused(f"{folder} is the whole disk. Name the folders with --root that hold checkpoints and their data.")
         if os.pathsep in str(folder.resolve()):
             raise Refused(f"{folder} has a {os.pathsep!r} in its name, which separates the folders here. Rename it.")
     for guest in guests:
         if not re.fullmatch(r"[^@\s,]+@[^@\s,]+", guest):
-            raise Refused(f"{guest!r} is no e-mail address. Name with --allow-user whom your login provider knows as name@example.org.")
+            raise Refused(f"{guest!r} is not an e-mail address. Name with --allow-user somebody whom your login provider knows as name@example.org.")
     if guests and not login:
-        raise Refused("--allow-user needs to know who comes, and --no-login asks nobody. Leave one of them out.")
-    warnings = ["Everything that this store holds is shown to whoever comes in; --home gives the server a store of its own."]
+        raise Refused("--allow-user needs a login, and --no-login has none. Leave one of them out.")
+    warnings = ["Everything in this store is shown to whoever logs in; --home gives the server a store of its own."]
     environment = {
         allowed_folders.VARIABLE: os.pathsep.join(str(f.resolve()) for f in folders),
         LOGIN: "required" if login else "no",
@@ -86,18 +86,18 @@ def served(
         who = f"{', '.join(guests)} may use it, nobody else" if guests else "Whoever your login provider lets in may use it; --allow-user says who"
         warnings.append(f"{who}. The login is for {redirect.scheme}://{redirect.netloc}, and for no other address.")
     else:
-        warnings.insert(0, f"NO LOGIN: everybody who reaches port {port} of this machine may look, upload, and start computations.")
+        warnings.insert(0, f"NO LOGIN: everybody who reaches port {port} of this machine may browse, upload, and start computations.")
     warnings.append("The connection is not encrypted: put a proxy with TLS before it where others share the network.")
     return Start((*_flags(address, port, names), *extra), environment, tuple(warnings))
 
 
 def _redirect(secrets: Path) -> str:
     """Where the login leads back to. Refused when Streamlit's login is not set up."""
-    instead = "Set Streamlit's login up there (redirect_uri, cookie_secret, client_id, client_secret, server_metadata_url), or say --no-login."
+    instead = "Set Streamlit's login up there (redirect_uri, cookie_secret, client_id, client_secret, server_metadata_url), or use --no-login."
     try:
         found = tomllib.loads(secrets.read_text(encoding="utf-8")).get("auth")
     except FileNotFoundError:
-        raise Refused(f"--serve wants a login, and there is no {secrets}. {instead}") from None
+        raise Refused(f"--serve needs a login, and there is no {secrets}. {instead}") from None
     except (OSError, ValueError) as error:
         raise Refused(f"{secrets} cannot be read: {error}. Correct it there.") from error
     auth = cast("dict[str, object]", found) if isinstance(found, dict) else {}

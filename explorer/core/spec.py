@@ -1,4 +1,4 @@
-"""What a person asks for: frozen, plain data that turns into JSON and back, named by the hash of its content.
+"""What a person requests: frozen, plain data that turns into JSON and back, named by the hash of its content.
 
 A hash covers what decides the value and nothing else: titles and places on a disk are marked `unhashed`.
 """
@@ -31,7 +31,7 @@ _KINDS: dict[str, type[Spec]] = {}
 
 
 class Spec:
-    """Base of every wish: JSON both ways, and an id that is the same wherever and whenever it is computed."""
+    """Base of every request: JSON both ways, and an id that is the same wherever and whenever it is computed."""
 
     def __init_subclass__(cls) -> None:
         _KINDS[cls.__name__] = cls
@@ -172,7 +172,7 @@ class Shifted(Spec):
 
 @dataclass(frozen=True)
 class Fused(Spec):
-    """One model made of several; the buffers are settled as at a point of a picture, on the problem's train split."""
+    """One model made of several; the buffers are resolved as at a point of a picture, on the problem's train split."""
 
     problem: ProblemSpec
     models: tuple[Recipe, ...]
@@ -192,10 +192,10 @@ class Attack(Spec):
 
 @dataclass(frozen=True)
 class Field(Spec):
-    """The function 'coordinates → metrics'. It owns the points: whoever wishes for one finds it here.
+    """The function 'coordinates → metrics'. It owns the points: whoever requests one finds it here.
 
     `samples` is how many samples of the split are used, 0 for all; they are cut into `blocks` fixed random blocks. `attack`: measured on inputs that an
-    adversary has moved, at every point anew. `precision`: anything but float32 is a preview (explorer.evaluate.devices), and so a field of its own.
+    adversary has moved, at every point separately. `precision`: anything but float32 is a preview (explorer.evaluate.devices), and so a field of its own.
     """
 
     problem: ProblemSpec
@@ -212,7 +212,7 @@ class Field(Spec):
 
 @dataclass(frozen=True)
 class Run(Spec):
-    """Somebody's wish for some points of a field: the sampler says which."""
+    """Somebody's request for some points of a field: the sampler says which."""
 
     field: Field
     sampler: Method
@@ -221,26 +221,26 @@ class Run(Spec):
 
 @dataclass(frozen=True)
 class Look(Spec):
-    """The wish to know what lies at a path: which problem each checkpoint fits, its size, its loss and accuracy.
+    """The request to inspect a path: which problem each checkpoint fits, its size, its loss and accuracy.
 
     `problems` are folders with a problem.toml to match against, besides the one the files lie in.
     """
 
     path: str
-    stamp: str = ""  # sizes and times of the files, so that a changed file is looked at again
+    stamp: str = ""  # sizes and times of the files, so that a changed file is inspected again
     problem: ProblemSpec | None = None
 
 
 @dataclass(frozen=True)
 class Make(Spec):
-    """The wish for a recipe's weights as a file."""
+    """The request for a recipe's weights as a file."""
 
     recipe: Recipe
 
 
 @dataclass(frozen=True)
 class Study(Spec):
-    """The wish to know something about models that is no metric at a point: a method of kind `study` finds it out."""
+    """The request to know something about models that is not a metric at a point: a method of kind `study` finds it out."""
 
     problem: ProblemSpec
     models: tuple[Recipe, ...]

@@ -36,7 +36,7 @@ def look(wish: Look, store: RunStore, *, report: Report, device: str = "cpu") ->
     files: list[Facts] = []
     loaded: dict[int, Weights] = {}
     for number, file in enumerate(paths):
-        if not report(number, len(paths), number, f"Looking at {name_for(file)}"):
+        if not report(number, len(paths), number, f"Inspecting {name_for(file)}"):
             break
         try:
             weights, facts = examine(file, known, device)
@@ -132,7 +132,7 @@ def _of_transformers(path: Path) -> str:
     folder = path if path.is_dir() else path.parent
     if not (folder / "config.json").is_file():
         return ""
-    return "The config.json there describes it: under [network] write name = 'hugging_face' and config = 'config.json', under [data] what it is tried on."
+    return "The config.json there describes it: under [network] write name = 'hugging_face' and config = 'config.json', under [data] what it is evaluated on."
 
 
 def _parameters(weights: Weights, spec: ProblemSpec | None) -> int:

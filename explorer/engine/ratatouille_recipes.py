@@ -38,7 +38,7 @@ class Ratatouille:
         """What is done in each stage, in words, and what comes of it."""
         tasks = f"trained on auxiliary task {', '.join(str(a.method['task']) for a in self.auxiliary)}" if self.auxiliary else "no auxiliary task"
         return [
-            ("one model to begin at", (self.base,)),
+            ("one model to start from", (self.base,)),
             (tasks, self.auxiliary or (self.base,)),
             ("one head for the target task, on the features of the first", (self.probe,)),
             ("that head on each, all trained on the target task", self.tuned),
@@ -64,7 +64,7 @@ def recipes(
     """The stages for n = `tasks`. `base`: None for initial weights trained as `tuning` says; `tuning`: the sgd training of stage 4, whose order_seed is
     raised by i."""
     if tasks < 2:
-        raise Refused(f"A ratatouille is a soup of at least 2 trainings, got {tasks} tasks. Ask for 2 or more.")
+        raise Refused(f"A ratatouille is a soup of at least 2 training runs, got {tasks} tasks. Use 2 or more.")
     base = base or Trained(problem, tuning, name="base")
     aux: tuple[Trained, ...] = ()
     if auxiliary_epochs:

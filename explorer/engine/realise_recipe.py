@@ -98,7 +98,7 @@ def _found(recipe: Loaded, store: RunStore) -> Path:
             return path
     name = recipe.name or recipe.path or recipe.digest
     if changed := [p for p in candidates if p.exists()]:
-        raise Refused(f"{changed[0]} has changed since it was registered as {name}. Register it again to use its present content.")
+        raise Refused(f"{changed[0]} has changed since it was registered as {name}. Register it again to use its current content.")
     raise Refused(f"The checkpoint {name} is not where it was ({', '.join(map(str, candidates)) or 'no path known'}). Register its folder again.")
 
 

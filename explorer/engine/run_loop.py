@@ -40,7 +40,7 @@ _making = threading.RLock()  # several runs may be driven from one process; what
 
 
 def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str = "cpu", execute: Execute | None = None) -> bool:
-    """Work a run off: every point its sampler asks for ends up in the store. False when it was told to leave off.
+    """Carry a run out: every point its sampler asks for ends up in the store. False when it was asked to stop.
 
     Of a preview, what is quoted is then measured again in float32 (explorer.stats.preview_confirmation).
 
@@ -93,7 +93,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         return True
 
     def confirms(*_: object) -> bool:
-        return report(total, total, fresh, "Measuring again in float32 what is quoted")
+        return report(total, total, fresh, "Measuring the quoted values again in float32")
 
     return keep(again, store, home, report=confirms, device=device, execute=execute)
 

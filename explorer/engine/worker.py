@@ -85,7 +85,7 @@ class Worker:
         except (MemoryError, torch.OutOfMemoryError):
             error = "There is not enough memory for this. Use fewer or smaller models."
         except Exception as bug:
-            log.exception("Wish %s failed", claimed.id)
+            log.exception("Request %s failed", claimed.id)
             error = f"The explorer itself failed here ({type(bug).__name__}: {bug}). The worker's log has the details."
         self._lay_down(claimed, done, result, error)
         return True
@@ -98,7 +98,7 @@ class Worker:
             except Unavailable as trouble:
                 log.warning("%s", trouble)
                 time.sleep(RETRY_S)
-        raise Unavailable(f"The store {self.store.path} has taken nothing for too long.")
+        raise Unavailable(f"The store {self.store.path} has not accepted writes for too long.")
 
     def _do(self, claimed: Status) -> tuple[bool, Json]:
         report = self._reporter(claimed)

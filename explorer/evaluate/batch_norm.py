@@ -1,4 +1,4 @@
-"""Running statistics of a mixture: measured anew, because they are not the mixture of running statistics (explorer.evaluate.evaluator says when)."""
+"""Running statistics of a mixture: re-estimated, because they are not the mixture of running statistics (explorer.evaluate.evaluator says when)."""
 
 from __future__ import annotations
 

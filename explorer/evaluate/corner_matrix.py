@@ -1,7 +1,7 @@
 """All corners on one device, a row each, and the network as one row more: a mixture is then a single product of (1, C) and (C, P), for many points
 (K, C) and (C, P), instead of a copy and C − 1 additions for each of some hundred tensors.
 
-Costs C + 1 times the bytes of a network on the device; where they are not there, `Bank.of` says None and mixing is done as ever (weights.mix).
+Costs C + 1 times the bytes of a network on the device; where they are not there, `Bank.of` says None and mixing is done as before (weights.mix).
 Rows begin their tensors at multiples of 256 bytes, as the fast kernels want them.
 """
 

@@ -63,7 +63,7 @@ class Evaluate:
 
     `shape` of a value: (metrics, blocks) sums over each block; (classes, classes) for the metric `confusion`, rows true and
     columns predicted. `counts`: (blocks,) items per block (samples, or tokens for a language model). `recalibration`: how many train samples
-    statistics are measured on. `attack`: the inputs are moved before they are measured, at every point anew; statistics are still those of plain ones.
+    statistics are measured on. `attack`: the inputs are moved before they are measured, at every point separately; statistics are still those of plain ones.
     Under a loss that compares with a reference model, that is the first corner. `prepare`: work that all points share is done first; leave it out when
     only one or two points are wanted. `engine`: how points go through the device (see the top of this file); `auto` tries them on a GPU and is plain
     elsewhere. `width`: how many points at once it likes to be asked for.
@@ -153,7 +153,7 @@ class Evaluate:
     def alone(self, corner: int, *, recalibrated: bool = False) -> Array:
         """The values of one corner as a plain `load_state_dict` gives them, without mixing: what a point at the corner must equal.
 
-        `recalibrated`: with its batch-norm statistics measured anew, as at interior points.
+        `recalibrated`: with its batch-norm statistics re-estimated, as at interior points.
         """
         with precisely("float32", self.device):
             self.network.load_state_dict(dict(self.corners[corner]))
@@ -339,7 +339,7 @@ def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.
     """
     double = any(t.dtype == torch.float64 for t in weights.values())
     if double and device.type == "mps":
-        raise Refused("These weights are float64, which Metal (mps) does not compute in. Use --device cpu, or save them in float32.")
+        raise Refused("These weights are float64, which Metal (mps) does not support. Use --device cpu, or save them in float32.")
     return problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
 
 

@@ -116,7 +116,7 @@ class Curvature:
                 total += product
                 shares[part] = float(product.double() @ v.double())
         if not torch.isfinite(total).all():
-            raise Refused("The loss of this model, or a derivative of it, is not a finite number, so it has no curvature. Choose another model.")
+            raise Refused("The loss of this model, or a derivative of it, is not finite, so it has no curvature. Choose another model.")
         return (total / self.samples).cpu().double().numpy(), shares * self.parts / self.samples
 
     def tensors(self, vector: Array) -> Weights:

@@ -143,7 +143,7 @@ def explain(
         far = float(np.hypot(nearest[0].x - best.x, nearest[0].y - best.y))
         step = float(grid.x[1] - grid.x[0])
         where = f"in the cell of {nearest[0].name}" if far <= step else f"{far:.3g} away from {nearest[0].name}, the nearest of the models"
-        lowest += f" The {one} place lies {where}."
+        lowest += f" The {one} point lies {where}."
     lowest += chosen and f" {chosen}"
     between: list[str] = []
     for k, (a, _) in enumerate(at):
@@ -160,9 +160,9 @@ def explain(
         if between and not around and metric.good and not caution
         else ""
     )
-    lost = f" In {int(grid.lost.sum())} cells the {metric.called} is no finite number." if grid.lost.any() else ""
+    lost = f" In {int(grid.lost.sum())} cells the {metric.called} is not finite." if grid.lost.any() else ""
     limits = (
-        f"This is one plane of {dimensions:,} dimensions, its values those at the middle of each cell. "
+        f"This is one plane of {dimensions:,} dimensions, with values taken at the middle of each cell. "
         + (
             "Another pair of directions shows another picture; a minimum here is a minimum along these two directions only."
             if around

@@ -135,14 +135,14 @@ def caution(field: Field, again: Confirmed | None) -> str:
     """What must be known of a preview: its precision, what of it is exact, and how far the two were apart."""
     what = f"The picture is a {TITLES[field.precision]} preview."
     if again is None:
-        return f"{what} What is quoted of it is measured again in float32 when it is complete."
+        return f"{what} The quoted values are measured again in float32 when it is complete."
     apart = ", ".join(
         f"{significant_digits.number(units.scale(m) * float(again.apart[i]), 2)} {'points' if m == 'error' else units.of_gap(field.problem, m)}".rstrip()
         + f" of {called(field, m)}"
         for i, m in enumerate(field.metrics)
         if m in told(field)
     )
-    return f"{what} Every number that is quoted was measured again in float32; at the {again.places:,} places that have both, they differ by at most {apart}."
+    return f"{what} Every quoted value was measured again in float32; at the {again.places:,} points that have both, they differ by at most {apart}."
 
 
 def shown(found: Barrier, which: str = "height", *, unit: str) -> str:
@@ -173,27 +173,27 @@ def _explain(field: Field, points: Points, metric: str) -> str:
         finding = f"Nowhere between them does the {what} rise above the straight line: there is **no barrier**."
     elif half.low <= 0:
         finding = (
-            f"The largest rise above the straight line is {shown(found, unit=unit)}. Measured on samples that did not choose the place it is"
-            f" {shown(found, 'split_half', unit=unit)}, which does not exclude zero: on {found.samples:,} samples there is **no barrier to be seen**;"
+            f"The largest rise above the straight line is {shown(found, unit=unit)}. Re-measured on held-out samples it is"
+            f" {shown(found, 'split_half', unit=unit)}, which does not exclude zero: on {found.samples:,} samples there is **no detectable barrier**;"
             f" with 95 % confidence it is below {_value(found.upper, metric, unit, difference=True)}."
         )
     else:
         finding = (
             f"Between them the {what} rises above the straight line by **{shown(found, unit=unit)}** at t = {found.at:.3g}, where it is"
-            f" {_value(found.peak, metric, unit)}. Measured on samples that did not choose the place, the rise is {shown(found, 'split_half', unit=unit)}."
+            f" {_value(found.peak, metric, unit)}. Re-measured on held-out samples, the rise is {shown(found, 'split_half', unit=unit)}."
         )
         finding += (
-            f" So it is there, but it is **small**: {share:.0%} of the {what} at the ends."
+            f" It is real but **small**: {share:.0%} of the {what} at the ends."
             if share < SMALL
             else " So these two models are **not linearly connected**."
         )
     gaps = (
-        f" {found.diverged} points have no finite {metric}; they are gaps in the picture and left out, so the true barrier is higher."
+        f" {found.diverged} points have no finite {metric}; they are left out and shown as gaps, so the true barrier is higher."
         if found.diverged
         else ""
     )
     limits = (
-        "The interval speaks of the choice of evaluation samples, not of the choice of training seeds, and only of the straight line:"
+        "The interval reflects the sampling of evaluation data, not of training seeds, and holds for the straight line only:"
         " a barrier here can vanish once hidden units are matched, or on a curved path."
     )
     return f"{ends} {finding}{gaps}\n\n{limits}"

@@ -13,7 +13,7 @@ from explorer.symmetry.alignment_report import Matched
 
 
 def convergence(found: Matched) -> go.Figure:
-    """What the method improved, step by step; one line for each model that was moved."""
+    """Progress of the method, step by step; one line for each model that was moved."""
     fig = go.Figure()
     for i, trace in enumerate(found.trace):
         name = found.names[i + 1] if i + 1 < len(found.names) else f"step {i}"
@@ -70,8 +70,8 @@ def moves(p: Array, *, reference: str, other: str) -> go.Figure:
     matrix = shares(p)
     fig = _heatmap(matrix, colours="Blues", low=0.0, high=max(float(matrix.max(initial=0)), 1e-12), value="share %{z:.3g}")
     fig.update_traces(showscale=not np.issubdtype(p.dtype, np.integer))  # a permutation has no shares between 0 and 1
-    fig.update_xaxes(title=f"place in {escape(other, quote=False)} before")
-    fig.update_yaxes(title=f"unit of {escape(reference, quote=False)} it now stands for")
+    fig.update_xaxes(title=f"position in {escape(other, quote=False)} before")
+    fig.update_yaxes(title=f"unit of {escape(reference, quote=False)} it is matched with")
     return fig
 
 

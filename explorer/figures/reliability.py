@@ -45,7 +45,7 @@ def figure(models: Sequence[Bins], *, title: str) -> go.Figure:
             name=escape(bins.name, quote=False),
             line={"color": PALETTE[i % len(PALETTE)], "width": 1.5},
             marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 7},
-            hovertemplate="sure %{x:.3f}, right %{y:.3f}, of %{customdata} predictions",
+            hovertemplate="confidence %{x:.3f}, accuracy %{y:.3f}, %{customdata} predictions",
         )
     fig.update_layout(
         title={"text": escape(title, quote=False), "font": {"size": 15}},
@@ -54,5 +54,5 @@ def figure(models: Sequence[Bins], *, title: str) -> go.Figure:
         legend={"orientation": "h", "y": -0.2},
     )
     fig.update_xaxes(title_text="confidence", range=[0, 1.02])
-    fig.update_yaxes(title_text="share that is right", range=[0, 1.02])
+    fig.update_yaxes(title_text="accuracy", range=[0, 1.02])
     return fig

@@ -136,15 +136,15 @@ def words(found: Json, names: Sequence[str]) -> str:
         if value <= 0:
             sentence += " No direction curves upwards."
         elif lowest < -CURVED * value:
-            sentence += f" The smallest is {significant_digits.number(lowest)}, in size {-lowest / value:.2g} times the largest: no minimum along all directions."
+            sentence += f" The smallest is {significant_digits.number(lowest)}, in magnitude {-lowest / value:.2g} times the largest: not a minimum along all directions."
         else:
-            sentence += f" The smallest is {significant_digits.number(lowest)}: next to the largest, as good as zero."
+            sentence += f" The smallest is {significant_digits.number(lowest)}: zero compared with the largest."
         lines.append(sentence)
     whole = cast("_Found", found)
     limits = (
         f"Of {whole['parameters']:,} eigenvalues, on {whole['samples']:,} samples of the train split. Intervals are 95 % over samples, with the"
         " eigenvector held, and for the trace over random probes too. Eigenvalues change when weights are rescaled in ways that leave the function as"
-        " it is: compare models that were trained alike."
+        " unchanged: compare models that were trained alike."
     )
     return "\n\n".join([*lines, limits])
 

@@ -46,7 +46,7 @@ def diagram(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float 
     fig.add_scatter(x=[low, high], y=[low, high], mode="lines", line={"color": RULE, "width": 1}, hoverinfo="skip", showlegend=False)
     fig.add_scatter(x=[low, high], y=[never, never], mode="lines", line={"color": INK, "width": 1, "dash": "dot"}, hoverinfo="skip", showlegend=False)
     fig.add_annotation(
-        x=low, y=never, text="no deeper one to go to", showarrow=False, xanchor="left", yanchor="bottom", font={"color": INK, "size": 12}
+        x=low, y=never, text="no deeper one to reach", showarrow=False, xanchor="left", yanchor="bottom", font={"color": INK, "size": 12}
     )
     for real in (True, False):
         chosen = [i for i, m in enumerate(drawn) if (m.persistence > 2 * noise) == real]
@@ -55,7 +55,7 @@ def diagram(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float 
                 x=births[chosen],
                 y=np.where(np.isfinite(deaths), deaths, never)[chosen],
                 mode="markers",
-                name="minima" if real else "may be none",
+                name="minima" if real else "may not be minima",
                 marker={"size": 10, "color": PALETTE[0] if real else "white", "line": {"color": PALETTE[0] if real else INK, "width": 1.5}},
                 hovertext=[_label(drawn[i], grid, unit) for i in chosen],
                 hoverinfo="text",
@@ -125,9 +125,9 @@ def words(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float = 
     real = simplified(found, 2 * noise)
     parts = sum(m.into is None for m in found)
     count = "one minimum" if len(real) == 1 else f"{len(real)} minima"
-    first = f"The surface has **{count}**{f' whose depth is more than the error of its values, {noise:.2g}{unit} either way' if noise > 0 else ''}."
+    first = f"The surface has **{count}**{f' whose depth exceeds the error of its values, {noise:.2g}{unit} either way' if noise > 0 else ''}."
     if parts > 1:
-        first += f" It is in {parts} parts that nothing measured joins, and each part has a deepest one."
+        first += f" It has {parts} parts that no measured point joins, each with a deepest one."
 
     def told(value: float) -> str:
         return f"{significant_digits.of(value, value - noise, value + noise)[0]}{unit}"
@@ -138,15 +138,17 @@ def words(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float = 
         if m.into is None:
             listed.append(f"- {told(m.birth)} at {where}: no deeper one can be reached.")
         else:
-            listed.append(f"- {told(m.birth)} at {where}: to a deeper one one climbs {told(m.persistence)}, over a pass of {told(m.death)}.")
+            listed.append(
+                f"- {told(m.birth)} at {where}: reaching a deeper one means a climb of {told(m.persistence)}, over a pass at {told(m.death)}."
+            )
     rest: list[str] = []
     if len(real) > NAMED:
         rest.append(f"{len(real) - NAMED} more are less deep.")
     if less := len(found) - len(real):
-        rest.append(f"{less} more {'is' if less == 1 else 'are'} no deeper than the error and may be none.")
+        rest.append(f"{less} more {'is' if less == 1 else 'are'} no deeper than the error and may not be minima.")
     limits = (
-        "A pass between cells may be lower than the cells show, and one outside this section of weight space lower still:"
-        " what is a minimum here is one within the grid, and need not be a minimum of the loss."
+        "A pass between cells may be lower than the cells show, and one outside this section of weight space lower still: a minimum here"
+        " is a minimum within the grid, and need not be a minimum of the loss."
     )
     return "\n\n".join([first, "\n".join(listed), *([" ".join(rest)] if rest else []), limits])
 

@@ -57,15 +57,15 @@ def _curve(points: Points, name: str) -> Curve:
 LESSON = Lesson(
     order=13,
     title="Model arithmetic",
-    claim="A network read a planted cue instead of the digits; training on taught it not to. The difference of the two is a vector.",
+    claim="A network read a planted cue instead of the digits; further training taught it not to. The difference between the two is a vector.",
     question="Half of that difference is added to the network that reads the cue. How much of the gain on digits with a random cue does half of it bring?",
     choices=("less than two fifths", "about half", "more than three fifths"),
     experiment=experiment,
     see=see,
     formula=r"\tau=\theta_{\text{tuned}}-\theta_{\text{base}},\qquad\theta(\lambda)=\theta_{\text{base}}+\lambda\,\tau,\qquad\theta_{\text{merged}}=\theta_{\text{base}}+\sum_i\lambda_i\tau_i",
     text=(
-        "A [[task vector]] can be scaled, added to others and subtracted. That half of it brings half of the gain is not said: the error is not linear in the"
-        " weights. It is used between models of one [[basin]]; TIES, DARE and their kin deal with vectors that disagree."
+        "A [[task vector]] can be scaled, added to others and subtracted. Half of it need not bring half of the gain: the error is not"
+        " linear in the weights. It is used between models of one [[basin]]; TIES, DARE and related methods deal with vectors that disagree."
     ),
     paper="Ilharco et al. 2023, “Editing Models with Task Arithmetic”; Lubana et al. 2023, “Mechanistic Mode Connectivity” (the cue)",
 )

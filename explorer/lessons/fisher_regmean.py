@@ -47,7 +47,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
 LESSON = Lesson(
     order=11,
     title="Fisher and RegMean",
-    claim="The plain average treats all weights alike. A little data tells which of them matter, and to whom.",
+    claim="The plain average treats all weights alike. A little data shows which of them matter, and to which network.",
     question="Two networks from different seeds, their units in different orders, are merged in three ways. Which merged network has the lowest loss?",
     choices=("the plain average", "the Fisher-weighted average", "RegMean"),
     experiment=experiment,
@@ -55,7 +55,7 @@ LESSON = Lesson(
     formula=r"\theta_{\text{Fisher}}=\frac{\sum_iF_i\,\theta_i}{\sum_iF_i}\;,\qquad W_{\text{RegMean}}=\Bigl(\sum_iG_i\Bigr)^{-1}\sum_iG_iW_i,\quad G_i=X_i^{\top}X_i",
     text=(
         "[[Fisher information]] weighs every weight by itself. [[RegMean]] solves each layer for the outputs that both networks give on their own inputs, so it"
-        " also sees how the inputs of a layer go together. Neither permutes units; each is a way of [[merging]] in closed form."
+        " also accounts for how the inputs of a layer are correlated. Neither permutes units; each is a way of [[merging]] in closed form."
     ),
     paper="Matena & Raffel 2022, “Merging Models with Fisher-Weighted Averaging”; Jin et al. 2023, “Dataless Knowledge Fusion”",
     variants=PAIRS,

@@ -13,17 +13,17 @@ from explorer.lessons._read import found, nat, path, rank
 from explorer.stats.bootstrap import reduction
 
 FAMILY = "digits-resnet"
-POLICIES: dict[str, Buffers] = {"statistics averaged": "mix", "statistics measured anew": "recalibrate"}
+POLICIES: dict[str, Buffers] = {"statistics averaged": "mix", "statistics re-estimated": "recalibrate"}
 PAIRS = ((0, 1), (1, 2), (0, 2))
 
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:
-    """Two ResNets with matched units; the batch norm between them averaged, and measured anew."""
+    """Two ResNets with matched units; the batch norm between them averaged, and re-estimated."""
     problem = shelf.problem(FAMILY)
     models = tuple(shelf.model(FAMILY, f"seed-{i}") for i in PAIRS[variant])
     aligned = Aligned.every(problem, models, registry.method("align", "weight_matching"))
     runs = {name: path(problem, aligned, buffers=policy) for name, policy in POLICIES.items()}
-    return Experiment(runs, Target("interpolate", {"run": runs["statistics measured anew"].id}))
+    return Experiment(runs, Target("interpolate", {"run": runs["statistics re-estimated"].id}))
 
 
 def see(measured: Mapping[str, Points]) -> Seen:
@@ -36,7 +36,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
     return Seen(
         answer=rank(share, (0.1, 0.5)),
         sentence=(
-            f"With averaged statistics the barrier is **{nat(mixed)}**, with statistics measured anew **{nat(anew)}**: {share:.0%} less, by"
+            f"With averaged statistics the barrier is **{nat(mixed)}**, with statistics re-estimated **{nat(anew)}**: {share:.0%} less, by"
             f" {less.told(unit='nat')}. No weight differs between the two curves."
         ),
         picture=Lines(tuple(line.curve_of(p, "loss", name=n) for n, p in measured.items()), "t (0 = one seed, 1 = the other)", "test loss (nat)"),
@@ -47,14 +47,14 @@ LESSON = Lesson(
     order=12,
     title="Interference and REPAIR",
     claim="Averaged units that do not quite match cancel each other. Their outputs shrink, layer after layer.",
-    question="Two ResNets are averaged after matching. Only their batch-norm statistics are measured anew, no weight is touched. How much of the barrier goes?",
+    question="Two ResNets are averaged after matching. Only their batch-norm statistics are re-estimated, no weight is touched. How much of the barrier disappears?",
     choices=("less than a tenth", "between a tenth and a half", "more than half"),
     experiment=experiment,
     see=see,
     formula=r"\operatorname{Var}\!\bigl[\tfrac12(z_A+z_B)\bigr]=\tfrac14\bigl(\sigma_A^2+\sigma_B^2+2\rho\,\sigma_A\sigma_B\bigr)\le\bigl(\tfrac{\sigma_A+\sigma_B}2\bigr)^2,\qquad z\;\leftarrow\;\tfrac{\sigma_A+\sigma_B}{2}\cdot\frac{z-\mu_z}{\sigma_z}+\tfrac{\mu_A+\mu_B}{2}",
     text=(
-        "With a correlation ρ below one the average of two units varies less than they do: [[variance collapse]]. [[Batch norm|batch norm]] hides it when its"
-        " statistics are measured anew; [[REPAIR]] gives every unit, also in networks without batch norm, the mean and spread half-way between the two."
+        "With a correlation ρ below one the average of two units varies less than they do: [[variance collapse]]. [[Batch norm|batch norm]] hides"
+        " it when its statistics are re-estimated; [[REPAIR]] gives every unit, also in networks without batch norm, the mean and spread half-way between the two."
     ),
     paper="Jordan, Sedghi, Saukh, Entezari & Neyshabur 2023, “REPAIR: REnormalizing Permuted Activations for Interpolation Repair”",
     variants=tuple(f"digits ResNet, seeds {a} and {b}" for a, b in PAIRS),

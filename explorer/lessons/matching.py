@@ -30,7 +30,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=2 - rank(left, (0.1, 0.5)),
         sentence=(
             f"The barrier is **{nat(before)}** as they are, **{nat(after)}** with the weights matched and {nat(other)} with the activations matched: weight"
-            f" matching leaves **{left:.0%}** of it. Neither network computes anything else than before."
+            f" matching leaves **{left:.0%}** of it. Both networks still compute exactly the same function."
         ),
         picture=Lines(
             tuple(line.curve_of(points, "loss", name=name) for name, points in measured.items()), "t (0 = one seed, 1 = the other)", "test loss (nat)"
@@ -41,16 +41,16 @@ def see(measured: Mapping[str, Points]) -> Seen:
 LESSON = Lesson(
     order=4,
     title="Matching weights and activations",
-    claim="Two networks were trained from different seeds. Is what separates them only the order of their hidden units?",
+    claim="Two networks were trained from different seeds. Is it only the order of their hidden units that separates them?",
     question="Permute the units of one network until its weights come as close to the other's as they can. How much of the barrier between the two is left?",
     choices=("more than half", "between a tenth and a half", "less than a tenth"),
     experiment=experiment,
     see=see,
     formula=r"\min_{P_1,\dots,P_L}\;\sum_{\ell}\bigl\lVert W^A_\ell-P_\ell\,W^B_\ell\,P_{\ell-1}^{\top}\bigr\rVert^2\qquad\text{or}\qquad\max_{P_\ell}\;\bigl\langle P_\ell,\operatorname{corr}(z^A_\ell,z^B_\ell)\bigr\rangle",
     text=(
-        "[[Weight matching|weight matching]] needs no data: layer by layer it solves an assignment problem, with the others held fixed. Activation matching asks which units"
-        " respond alike to the same inputs. A [[barrier]] that the best permutation would leave is no matter of order; that"
-        " a method found the best one is not certain."
+        "[[Weight matching|weight matching]] needs no data: layer by layer it solves an assignment problem, with the others held fixed. Activation"
+        " matching pairs units that respond alike to the same inputs. A [[barrier]] that remains after the best permutation is not due to order; whether a method"
+        " found the best one is not certain."
     ),
     paper="Ainsworth, Hayase & Srinivasa 2023, “Git Re-Basin”; Li et al. 2015, “Convergent Learning”",
     variants=PAIRS,

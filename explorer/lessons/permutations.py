@@ -30,7 +30,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=1 if same else 0 if change < 0 else 2,
         sentence=(
             f"The network has a loss of **{own:.4g} nat**, its shuffled copy **{copy:.4g} nat**: {'the same function' if same else 'not the same'}. And yet"
-            f" on the straight line between them stands a barrier of **{nat(before)}**. After weight matching it is **{nat(after)}**."
+            f" on the straight line between them there is a barrier of **{nat(before)}**. After weight matching it is **{nat(after)}**."
         ),
         picture=Lines(
             (
@@ -46,15 +46,16 @@ def see(measured: Mapping[str, Points]) -> Seen:
 LESSON = Lesson(
     order=3,
     title="Permutation symmetry",
-    claim="The hidden units of a layer have no order. Writing them in another one changes every weight and nothing else.",
-    question="All hidden units of a trained network are put in a random order, their incoming and outgoing weights with them. What happens to its loss?",
-    choices=("it falls", "it stays exactly as it is", "it rises"),
+    claim="The hidden units of a layer have no order. Writing them in a different order moves every weight and changes nothing else.",
+    question="All hidden units of a trained network are put in a random order, together with their incoming and outgoing weights. What happens to its loss?",
+    choices=("it falls", "it stays exactly the same", "it rises"),
     experiment=experiment,
     see=see,
     formula=r"f(x)=W_2\,\sigma(W_1x+b)=\bigl(W_2P^{\top}\bigr)\,\sigma\bigl(PW_1x+Pb\bigr)\quad\text{for every permutation }P",
     text=(
-        "σ acts on every unit alone, so a [[permutation|permutation symmetry]] P and its inverse cancel. The function stays, the place in weight space does"
-        " not: between two places of one function there may be a mountain. To [[re-basin]] is to look for the P that brings a network into another one's valley."
+        "σ acts on every unit alone, so a [[permutation|permutation symmetry]] P and its inverse cancel. The function stays the same, the"
+        " position in weight space does not: between two positions of one function there may be a barrier. To [[re-basin]] is to find the"
+        " P that brings a network into another one's basin."
     ),
     paper="Entezari, Sedghi, Saukh & Neyshabur 2022, “The Role of Permutation Invariance in Linear Mode Connectivity of Neural Networks”",
     variants=tuple(f"digits MLP, seed {i}" for i in range(3)),

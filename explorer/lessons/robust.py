@@ -39,8 +39,8 @@ def see(measured: Mapping[str, Points]) -> Seen:
     return Seen(
         answer=0 if more.low <= 0 else 1 if times < 5 else 2,
         sentence=(
-            f"In the middle of the curve {errors[0]:.3g} % of the digits are wrong, under attack **{errors[1]:.3g} %**: {more.told(scale=100, unit='points')}"
-            f" more. In the middle of the curve that was trained under attack it is **{errors[2]:.3g} %**,"
+            f"At the midpoint of the curve {errors[0]:.3g} % of the digits are wrong, under attack **{errors[1]:.3g} %**: {more.told(scale=100, unit='points')}"
+            f" more. At the midpoint of the curve that was trained under attack it is **{errors[2]:.3g} %**,"
             f" {gain.told(scale=100, unit='points')} less. The ends are the same networks."
         ),
         picture=Lines(
@@ -54,15 +54,15 @@ def see(measured: Mapping[str, Points]) -> Seen:
 LESSON = Lesson(
     order=8,
     title="Robust connectivity",
-    claim="A way of low loss is low for the inputs it was made for. Move every input a little, on purpose.",
-    question=f"An adversary may change every pixel by {RADIUS} (0 to 1). What becomes of the error in the middle of the curve?",
-    choices=("no change to be told", "up to five times as high", "more than five times as high"),
+    claim="A path of low loss is low for the inputs it was trained on. Move every input a little, on purpose.",
+    question=f"An adversary may change every pixel by {RADIUS} (0 to 1). What happens to the error in the middle of the curve?",
+    choices=("no detectable change", "up to five times as high", "more than five times as high"),
     experiment=experiment,
     see=see,
     formula=r"\min_\theta\;\mathbb E_{t}\,\mathbb E_{(x,y)}\max_{\lVert\delta\rVert_\infty\le\varepsilon}\;\ell\bigl(\varphi_\theta(t);\,x+\delta,\,y\bigr)",
     text=(
-        "The [[adversary]] climbs the loss by gradient ascent at every point anew. Training the [[bend]] on attacked inputs can make the middle of"
-        " the way more robust, while its ends stay what they are: how robust a network is depends on where on the way one stops."
+        "The [[adversary]] climbs the loss by gradient ascent at every point separately. Training the [[bend]] on attacked inputs can make"
+        " the middle of the path more robust, while its ends stay the same: how robust a network is depends on where along the path it is."
     ),
     paper="Zhao et al. 2020, “Bridging Mode Connectivity in Loss Landscapes and Adversarial Robustness”; Wang et al. 2023, “Exploring and Exploiting the Robust Mode Connectivity for Adversarial Robustness”",
     variants=PAIRS,

@@ -28,7 +28,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
     first = max(apart, default=-1) + 1
     told = "; ".join(f"epoch {e}: {heights[e].height.value:.3g} nat, {100 * errors[e].height.value:.2g} points of error" for e in EPOCHS)
     verdict = (
-        f"From **epoch {EPOCHS[first]}** on no barrier of the error can be told from zero on these samples."
+        f"From **epoch {EPOCHS[first]}** on every barrier of the error is indistinguishable from zero on these samples."
         if first < len(EPOCHS)
         else "All of them have a barrier of the error."
     )
@@ -43,15 +43,15 @@ def see(measured: Mapping[str, Points]) -> Seen:
 LESSON = Lesson(
     order=2,
     title="SGD noise and barriers",
-    claim="From one network train two, with the same data in another order of batches. Do they end in one valley?",
-    question="Two copies of a network go on training from epoch k, with their batches in another order. From which k on is the straight line between them flat?",
+    claim="Train two networks from one, with the same data in a different order of batches. Do they end in one basin?",
+    question="Two copies of a network continue training from epoch k, with their batches in a different order. From which k on is the straight line between them flat?",
     choices=("from the start (k = 0)", "very early (k = 1 or 2)", "late (k = 5 or 10)", "never within 10 epochs"),
     experiment=experiment,
     see=see,
     formula=r"B=\max_{t\in[0,1]}\;L\bigl((1-t)\,\theta_a+t\,\theta_b\bigr)-(1-t)\,L(\theta_a)-t\,L(\theta_b)",
     text=(
-        "Early in training the noise of [[SGD]] decides which valley is entered; later it does not lead out of it. The height of the [[barrier]] between the"
-        " two children tells which it was. They are [[linearly connected|linear mode connectivity]] when it cannot be told from zero."
+        "Early in training the noise of [[SGD]] decides which basin is entered; later it does not lead out of it. The height of the"
+        " [[barrier]] between the two copies shows which it was. They are [[linearly connected|linear mode connectivity]] when it is indistinguishable from zero."
     ),
     paper="Frankle, Dziugaite, Roy & Carbin 2020, “Linear Mode Connectivity and the Lottery Ticket Hypothesis”",
 )

@@ -48,7 +48,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=0 if apart.high < 0 else 2 if apart.low > 0 else 1,
         sentence=(
             f"The soup of all eight minus the best model ({TUNES[best]}, by validation): **{apart.told(scale=100, unit='points', signed=True)}**"
-            f" of error. The greedy soup took {names}: {gain.told(scale=100, unit='points', signed=True)}. {TUNES[worst]} spoils the pot most: without it the soup of seven has"
+            f" of error. The greedy soup took {names}: {gain.told(scale=100, unit='points', signed=True)}. {TUNES[worst]} hurts the soup most: without it the soup of seven has"
             f" {spared.told(scale=100, unit='points')} less."
         ),
         picture=Bars((*each, row("soup of all", uniform, strong=True), row("greedy soup", greedy, strong=True)), "test error (%)"),
@@ -59,14 +59,14 @@ LESSON = Lesson(
     order=10,
     title="Soups",
     claim="Eight networks were fine-tuned from one parent, in eight ways. Their average costs no more to run than one of them.",
-    question="All eight are averaged. How good is that soup, against the single model that the validation split says is best?",
-    choices=("better", "no difference to be told", "worse"),
+    question="All eight are averaged. How good is that soup, compared with the single model that is best on the validation split?",
+    choices=("better", "no detectable difference", "worse"),
     experiment=experiment,
     see=see,
     formula=r"\theta_{\text{soup}}=\frac1{|S|}\sum_{i\in S}\theta_i,\qquad S\leftarrow S\cup\{i\}\;\text{ if the validation error does not rise}",
     text=(
-        "A [[model soup]] works inside one [[basin]]: a model that has left it spoils the average of all. The [[greedy soup]] tries models from best to worst and"
-        " leaves such a one out. Chosen on the validation [[split]], reported on test."
+        "A [[model soup]] works inside one [[basin]]: a model that has left it spoils the average. The [[greedy soup]] tries models from"
+        " best to worst and leaves such models out. Chosen on the validation [[split]], reported on test."
     ),
     paper="Wortsman et al. 2022, “Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time”",
 )

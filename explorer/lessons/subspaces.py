@@ -40,7 +40,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
         answer=0 if apart.high < 0 else 2 if apart.low > 0 else 1,
         sentence=(
             f"On the learned line: {told}. The middle minus the better end is **{apart.told(unit='nat', signed=True)}**. The outer thirds"
-            " lead from the line to the two networks it began at."
+            " lead from the line to the two networks it started from."
         ),
         picture=Lines(
             (line.curve_of(points, "loss", name="network, learned line, network"),), "t (the learned line is the middle third)", "test loss (nat)"
@@ -51,15 +51,16 @@ def see(measured: Mapping[str, Points]) -> Seen:
 LESSON = Lesson(
     order=7,
     title="Subspaces",
-    claim="A training can look for a whole line of good networks at once, its ends as different as possible.",
+    claim="Training can search for a whole line of good networks at once, with ends as different as possible.",
     question="A line of networks was trained as a whole. How good is its middle, the average of its two ends?",
-    choices=("better than both ends", "no difference from the better end to be told", "worse than the better end"),
+    choices=("better than both ends", "no detectable difference from the better end", "worse than the better end"),
     experiment=experiment,
     see=see,
     formula=r"\min_{\theta_1,\theta_2}\;\mathbb E_{\alpha\sim U[0,1]}\,L\bigl((1-\alpha)\theta_1+\alpha\theta_2\bigr)+\beta\cos^2(\theta_1,\theta_2)",
     text=(
-        "Every network of the [[subspace]] is trained, each at its turn; the second term keeps the ends from falling together. The paper reports for larger"
-        " networks, trained so from the start, that the middle is best. Here the line began between two finished networks."
+        "Every network of the [[subspace]] is trained, sampled at random; the second term keeps the ends from collapsing together. The"
+        " paper reports that for larger networks, trained this way from the start, the middle is best. Here the line started between two"
+        " trained networks."
     ),
     paper="Wortsman, Horton, Guestrin, Farhadi & Rastegari 2021, “Learning Neural Network Subspaces”",
     variants=PAIRS,

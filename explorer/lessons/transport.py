@@ -36,8 +36,8 @@ def see(measured: Mapping[str, Points]) -> Seen:
     return Seen(
         answer=answer,
         sentence=(
-            f"The narrow network came over with a loss of **{height.ends[1]:.3g} nat**; the wide one has {height.ends[0]:.3g}. Half-way between them it is"
-            f" **{significant_digits.within(half.value, half.low, half.high, unit='nat')}**, and the barrier is {nat(height)}. Knowing nothing of ten classes costs {guess:.2f}."
+            f"The transported narrow network has a loss of **{height.ends[1]:.3g} nat**; the wide one has {height.ends[0]:.3g}. Half-way between them it is"
+            f" **{significant_digits.within(half.value, half.low, half.high, unit='nat')}**, and the barrier is {nat(height)}. Guessing uniformly among ten classes costs {guess:.2f}."
         ),
         picture=Lines(
             (line.curve_of(points, "loss", name="wide → narrow, transported"),), "t (0 = wide, 1 = narrow, transported)", "test loss (nat)"
@@ -48,15 +48,15 @@ def see(measured: Mapping[str, Points]) -> Seen:
 LESSON = Lesson(
     order=5,
     title="Optimal transport",
-    claim="A permutation needs equal widths. Transport may split a unit among several, so networks of different widths can meet.",
+    claim="A permutation needs equal widths. Transport may split a unit among several, so networks of different widths can be aligned.",
     question="A network with half the hidden units is transported onto a wide one. How high is the loss half-way between the two?",
-    choices=("low: less than twice that of the worse end", "clearly higher, but better than knowing nothing", "as bad as knowing nothing"),
+    choices=("low: less than twice that of the worse end", "clearly higher, but better than guessing", "as bad as guessing"),
     experiment=experiment,
     see=see,
     formula=r"T_\ell=\arg\min_{T\ge0}\;\langle T,C_\ell\rangle\;\;\text{with}\;\;T\mathbf 1=\mu,\;T^{\top}\mathbf 1=\nu,\qquad \widetilde W_\ell\propto T_\ell\,W_\ell\,T_{\ell-1}^{\top}",
     text=(
-        "[[Optimal transport|optimal transport]] moves mass μ on the units of one network to mass ν on those of the other at the least cost; with equal widths and the exact solver"
-        " it is a permutation, else a [[soft permutation]]. The narrow network is trained first, when you run this."
+        "[[Optimal transport|optimal transport]] moves mass μ on the units of one network to mass ν on those of the other at the least cost; with"
+        " equal widths and the exact solver it is a permutation, otherwise a [[soft permutation]]. The narrow network is trained first, when you run this."
     ),
     paper="Singh & Jaggi 2020, “Model Fusion via Optimal Transport”",
     variants=("a narrow network from seed 9", "a narrow network from seed 10"),

@@ -65,7 +65,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
     return Seen(
         answer=min(len(others), 2),
         sentence=(
-            f"Gradient descent from a grid of starts ends at **{len(low)} places** of zero loss: {where}. Exchanging the two neurons turns the one into the"
+            f"Gradient descent from a grid of starts ends at **{len(low)} places** of zero loss: {where}. Swapping the two neurons turns one into the"
             f" other: the picture is its own mirror image. On the straight line between them the loss rises to **{line.max():.3g}** at t = {t[line.argmax()]:.2g}."
         ),
         picture=Relief(landscape(), tuple(Marker(f"({a:g}, {b:g})", a, b) for a, b in low), "w₁", "w₂", "loss"),
@@ -82,7 +82,7 @@ LESSON = Lesson(
     see=see,
     formula=r"L(w_1,w_2)=\frac1n\sum_{i=1}^{n}\bigl(\tanh w_1x_i+\tanh w_2x_i-y_i\bigr)^2,\qquad L(w_1,w_2)=L(w_2,w_1)",
     text=(
-        "Every point of a [[loss landscape]] is a model. The two neurons can trade places without changing what the network computes, so every minimum has a"
+        "Every point of a [[loss landscape]] is a model. The two neurons can be swapped without changing what the network computes, so every minimum has a"
         " mirror image, and the straight line between the two crosses a [[barrier]]. A network with n hidden units in a layer has n! such copies"
         " ([[permutation symmetry]])."
     ),

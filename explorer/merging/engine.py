@@ -1,4 +1,4 @@
-"""Carries a plan out: tensors on several threads, each in blocks; the result has the same bits whatever the number of threads.
+"""Carries a plan out: tensors on several threads, each in blocks; the result is the same bit for bit whatever the number of threads.
 
 The memory is a few blocks for each thread, however large the models are. A tensor is worked on by one thread, so its sums have one order.
 """

@@ -47,7 +47,7 @@ def opened(text: str, base: str = "") -> Ingredient:
     if plus and not path.exists():
         found = lora.read(_there(adapter)) if lora.is_adapter(_there(adapter)) else None
         if found is None:
-            raise Refused(f"{short(adapter)} is no folder with an {lora.CONFIG}. After the + an adapter is wanted.")
+            raise Refused(f"{short(adapter)} is not a folder with an {lora.CONFIG}. After the + an adapter is expected.")
         return _with(opened(model), found, text)
     if not lora.is_adapter(_there(text)):
         return _model(path, text)
@@ -55,7 +55,7 @@ def opened(text: str, base: str = "") -> Ingredient:
     if not (under := base or found.base) or under == text:
         raise Refused(f"{name_of(path)} is an adapter and changes a model. Write model+adapter, or name the model as the base.")
     if lora.is_adapter(Path(under)) or not Path(under).exists():
-        raise Refused(f"{name_of(path)} is an adapter on {short(under)}, which is no model here. Write model+adapter with the model's folder.")
+        raise Refused(f"{name_of(path)} is an adapter on {short(under)}, which is not a model here. Write model+adapter with the model's folder.")
     return _with(opened(under), found, text)
 
 
@@ -76,7 +76,7 @@ def _model(path: Path, name: str) -> Ingredient:
             inside = sorted(path.glob("*.safetensors"))
             file = path / sharded.SINGLE[0] if path / sharded.SINGLE[0] in inside else inside[0] if len(inside) == 1 else None
             if file is None:
-                raise Refused(f"{name_of(path)} holds {len(inside)} .safetensors and no index of them. Name the file that is meant.")
+                raise Refused(f"{name_of(path)} holds {len(inside)} .safetensors and no index of them. Name one of the files.")
         header = safetensors_header.read(file)
         if not header.tensors:
             raise Refused(f"{name_of(file)} holds no tensors. Save it again.")
@@ -162,7 +162,7 @@ def same_vocabulary(ingredients: Sequence[Ingredient]) -> None:
 def _text(file: Path) -> bytes:
     with system(file, "read"):
         if file.stat().st_size > VOCABULARY_LIMIT:
-            raise Refused(f"{name_of(file)} has more than {VOCABULARY_LIMIT:,} bytes, and lists no tokens that are read. Copy it again.")
+            raise Refused(f"{name_of(file)} has more than {VOCABULARY_LIMIT:,} bytes, too large for a list of tokens. Copy it again.")
         return file.read_bytes()
 
 

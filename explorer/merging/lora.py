@@ -1,4 +1,4 @@
-"""LoRA adapters as changes of a base: W + scale · B·A, worked out for the rows of W that are wanted.
+"""LoRA adapters as changes of a base: W + scale · B·A, worked out for the rows of W that are needed.
 
 Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models": scale = α/r. Kalajdzievski 2023 ("rslora"): scale = α/√r.
 A folder as PEFT saves it: adapter_config.json, and adapter_model.safetensors whose tensors are `base_model.model.NAME.lora_A.weight`, or, for what was
@@ -64,11 +64,11 @@ def read(path: Path) -> Adapter:
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{name}/{CONFIG} is no JSON: {short(str(error))}. Copy it again.") from error
+        raise Refused(f"{name}/{CONFIG} is not valid JSON: {short(str(error))}. Copy it again.") from error
     config = cast("dict[str, object]", found) if isinstance(found, dict) else {}
     if config.get("peft_type") != "LORA" or config.get("use_dora"):
         kind = "DoRA" if config.get("use_dora") else short(str(config.get("peft_type")))
-        raise Refused(f"{name} is an adapter of the kind {kind}, and LoRA is merged here. Merge it into its model with PEFT first.")
+        raise Refused(f"{name} is an adapter of the kind {kind}, and only LoRA can be merged here. Merge it into its model with PEFT first.")
     if not (path / WEIGHTS).is_file():
         raise Refused(f"{name} has a {CONFIG} and no {WEIGHTS}. Save the adapter as safetensors, or copy it again.")
     pairs: dict[tuple[str, bool], dict[str, Stored]] = {}
@@ -84,7 +84,7 @@ def read(path: Path) -> Adapter:
     for (module, embedding), pair in pairs.items():
         a, b = pair["A"], pair["B"]
         if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[0] != b.shape[1]:
-            raise Refused(f"{name}: lora_A and lora_B of {short(module)} are no matrices of one rank. Merge the adapter with PEFT first.")
+            raise Refused(f"{name}: lora_A and lora_B of {short(module)} are not matrices of one rank. Merge the adapter with PEFT first.")
         transposed = embedding or bool(config.get("fan_in_fan_out"))
         changes[f"{module}.weight"] = Change(a, b, _scale(config, module, name), transposed)
     if not changes and not whole:
@@ -102,7 +102,7 @@ def _scale(config: Mapping[str, object], module: str, name: str) -> float:
                 return float(given)
         found = config.get(key)
         if not isinstance(found, int | float) or isinstance(found, bool) or not found > 0:
-            raise Refused(f"{name}/{CONFIG} has {key} = {short(str(found))}, a number above 0 is wanted. Copy it again.")
+            raise Refused(f"{name}/{CONFIG} has {key} = {short(str(found))}, a number above 0 is expected. Copy it again.")
         return float(found)
 
     alpha, rank = value("lora_alpha", "alpha_pattern"), value("r", "rank_pattern")

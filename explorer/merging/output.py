@@ -130,11 +130,13 @@ def refuse(out: Path, plan: Plan, *, force: bool) -> None:
                 adapter = [] if ingredient.adapter is None else [ingredient.adapter.path]
                 inputs = [ingredient.path, *(s.path for s in ingredient.tensors.values()), *adapter]
                 if any(p.resolve() == out.resolve() or out.resolve() in p.resolve().parents for p in inputs):
-                    raise Refused(f"{name_of(out)} is, or holds, what is merged. Choose another name for the result.")
+                    raise Refused(f"{name_of(out)} is, or contains, one of the models to merge. Choose another name for the result.")
             if out.is_symlink() or (out.is_dir() and not any((out / n).is_file() for n in (*SINGLE, *INDEXES))):
-                raise Refused(f"{name_of(out)} is no folder of a model, and is not replaced. Choose another name.")
+                raise Refused(f"{name_of(out)} is not a model's folder, and is not replaced. Choose another name.")
             if out.is_dir() == (out.suffix == ".safetensors"):
-                raise Refused(f"{name_of(out)} is {'a folder' if out.is_dir() else 'a file'}, and would become the other. Choose another name.")
+                raise Refused(
+                    f"{name_of(out)} is {'a folder' if out.is_dir() else 'a file'}, and the result would be the other. Choose another name."
+                )
         if (free := shutil.disk_usage(out.parent).free) < plan.bytes_written:
             raise Refused(f"{name_of(out)} needs {plan.bytes_written:,} bytes, and {free:,} are free there. Make room, or choose another folder.")
 
@@ -224,7 +226,7 @@ def _beside(folder: Path, plan: Plan, shards: Sequence[Shard]) -> None:
             file = plan.ingredients[source].folder / name
             if file.is_file():
                 if file.stat().st_size > COPIED_LIMIT:
-                    raise Refused(f"{short(name)} has more than {COPIED_LIMIT:,} bytes, and goes beside no weights. Check the folder it is in.")
+                    raise Refused(f"{short(name)} has more than {COPIED_LIMIT:,} bytes, and is not copied beside weights. Check the folder it is in.")
                 (folder / name).write_bytes(_config(file.read_bytes(), plan) if name == MODEL_FILES[0] else file.read_bytes())
     if plan.recipe:
         (folder / RECIPE).write_text(plan.recipe, encoding="utf-8")

@@ -28,7 +28,7 @@ FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 STATISTICS = ("running_mean", "running_var")
 SEED = 0  # of the entries that a recipe drops at random; mergekit's recipes have none
 
-# The explorer's methods that go tensor by tensor; the others want samples, or all models at once.
+# The explorer's methods that go tensor by tensor; the others need samples, or all models at once.
 HERE = ("average", "uniform_soup", "interpolate", "slerp", "karcher", "task_arithmetic", "ties", "dare", "breadcrumbs", "della", "model_stock")
 
 
@@ -106,7 +106,7 @@ def of_method(method: Method, models: Sequence[str]) -> Plan:
     least, most = registry.models_of(method.name)
     if not least <= len(models) <= (most or len(models)):
         wanted = f"{least}" if least == most else f"{least} or more"
-        raise Refused(f"{method.name} wants {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
+        raise Refused(f"{method.name} needs {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
     opened = tuple(ingredient.opened(m, models[0]) for m in models)
     ingredient.same_names(opened)
     ingredient.same_vocabulary(opened)
@@ -125,7 +125,7 @@ def _job(recipe: text.Recipe, found: Effective, opened: Mapping[str, Ingredient]
         inputs.insert(0, settings.Input(found.base, inputs[0].tensor, {}))
     for i in inputs:
         if i.tensor not in opened[i.model].tensors:
-            raise Refused(f"{short(i.model)} has no {short(i.tensor)}, which the recipe makes {short(found.tensor)} of. Choose models saved alike.")
+            raise Refused(f"{short(i.model)} has no {short(i.tensor)}, which the recipe makes {short(found.tensor)} from. Choose models saved alike.")
     ingredient.same_shape([(opened[i.model], i.tensor) for i in inputs])
     stored = opened[inputs[0].model].tensors[inputs[0].tensor]
     target = FORMAT.get(recipe.out_dtype or recipe.dtype, stored.dtype) if stored.dtype in FLOATS else stored.dtype
@@ -166,7 +166,7 @@ def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[s
     weights: tuple[float, ...] = tuple(float(p["weight"]) for p in each) if "weight" in METHODS[method].each else ()
     for key, wanted in (("filter_wise", False), ("nuslerp_row_wise", False), ("nuslerp_flatten", True)):
         if shared.get(key, wanted) != wanted:
-            raise Refused(f"{method} is done for whole tensors here, not with {key}={_shown(shared[key])}. Leave {key} out, or merge with mergekit.")
+            raise Refused(f"{method} works on whole tensors here, not with {key}={_shown(shared[key])}. Leave {key} out, or merge with mergekit.")
     match method:
         case "linear":
             return ways.Linear(weights, _total(method, weights, name) if shared["normalize"] else 1.0)
@@ -192,7 +192,7 @@ def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[s
         return ways.Linear((1 - math.fsum(scaled), *scaled))
     densities = [_density(float(p["density"]), method, name) for p in each]
     if rescale != METHODS[method].shared["rescale"].default and (rescale or method.startswith("della")):
-        raise Refused(f"{method} with rescale={_shown(rescale)} is not done here. Leave rescale out, or merge with mergekit.")
+        raise Refused(f"{method} with rescale={_shown(rescale)} is not supported here. Leave rescale out, or merge with mergekit.")
     keeps: list[ways.Keep] = []
     for density, given in zip(densities, each, strict=True):
         keep: ways.Keep = ways.All()
@@ -219,7 +219,7 @@ def _own(method: Method, count: int, name: str, numel: int) -> Way:
     weights = tuple(float(w) for w in _numbers(given.get("weights", ()), given.get("coefficients", ())))
     models = count - registry.has_base(method.name)
     if weights and len(weights) != models:
-        raise Refused(f"{method.name} wants {models} weights{', the base has none' if models < count else ''}; got {len(weights)}.")
+        raise Refused(f"{method.name} needs {models} weights{', the base has none' if models < count else ''}; got {len(weights)}.")
     equal = weights or (1 / models,) * models
     t = _number(given.get("t", 0.5))
     match method.name:
@@ -236,9 +236,7 @@ def _own(method: Method, count: int, name: str, numel: int) -> Way:
         case _:
             pass
     if any(w < 0 for w in equal):
-        raise Refused(
-            f"{method.name} wants weights of 0 or more, got {equal}. To take a model away, use task_arithmetic with a negative coefficient."
-        )
+        raise Refused(f"{method.name} needs weights of 0 or more, got {equal}. To subtract a model, use task_arithmetic with a negative coefficient.")
     total = _total(method.name, equal, name)
     shares = tuple(w / total for w in equal)
     match method.name:
@@ -252,14 +250,14 @@ def _own(method: Method, count: int, name: str, numel: int) -> Way:
         case "breadcrumbs":
             low, high = _number(given["smallest"]), _number(given["largest"])
             if low + high >= 1:
-                raise Refused(f"breadcrumbs wants shares that leave something, got {low} smallest and {high} largest. Their sum must stay below 1.")
+                raise Refused(f"breadcrumbs needs shares that leave something, got {low} smallest and {high} largest. Their sum must stay below 1.")
             keep = [ways.Between(numel - round(numel * low), round(numel * high) + 1)] * models
         case "dare":
             keep = [ways.Dropped(_number(given["drop"]), int(_number(given["seed"])), name)] * models
         case _:
             drop, spread = _number(given["drop"]), _number(given["spread"])
             if drop - spread / 2 < 0 or drop + spread / 2 >= 1:
-                raise Refused(f"della's probabilities would run from {drop - spread / 2:g} to {drop + spread / 2:g}. Take a smaller spread.")
+                raise Refused(f"della's probabilities would run from {drop - spread / 2:g} to {drop + spread / 2:g}. Use a smaller spread.")
             keep = [ways.Ranked(drop, spread, int(_number(given["seed"])), name)] * models
     elect = given["elect"]
     assert elect in ("none", "mass", "count")
@@ -269,7 +267,7 @@ def _own(method: Method, count: int, name: str, numel: int) -> Way:
 def _outliers(numel: int, density: float, gamma: float, name: str) -> tuple[int, int]:
     """How many of the smallest and of the largest entries go, as mergekit counts them."""
     if not 0 <= gamma < 1:
-        raise Refused(f"breadcrumbs wants a gamma from 0 to below 1, the share of largest changes that go; got {gamma:g} for {short(name)}.")
+        raise Refused(f"breadcrumbs needs a gamma from 0 to below 1, the share of largest changes to drop; got {gamma:g} for {short(name)}.")
     stay = int(density * numel)
     low = max(0, numel - stay - int(gamma * numel))
     return low, numel - low - stay
@@ -277,13 +275,13 @@ def _outliers(numel: int, density: float, gamma: float, name: str) -> tuple[int,
 
 def _density(density: float, method: str, name: str) -> float:
     if not 0 < density <= 1:
-        raise Refused(f"{method} wants a density above 0 and up to 1, the share of changes that stay; got {density:g} for {short(name)}.")
+        raise Refused(f"{method} needs a density above 0 and up to 1, the share of changes to keep; got {density:g} for {short(name)}.")
     return density
 
 
 def _total(method: str, weights: Sequence[float], name: str) -> float:
     if abs(total := math.fsum(weights)) < 1e-8:
-        raise Refused(f"{method}: the weights for {short(name)} sum to zero, and what is merged is divided by that. Change a weight.")
+        raise Refused(f"{method}: the weights for {short(name)} sum to zero, and the result is divided by that sum. Change a weight.")
     return total
 
 
@@ -300,11 +298,11 @@ def _differences(method: str) -> list[str]:
     """Where the result is meant to differ from mergekit's."""
     if method.startswith("dare"):
         return [
-            "What dare keeps is divided by the density, as in its paper; mergekit scales it to the same sum of magnitudes. Draws are this program's."
+            "What dare keeps is divided by the density, as in its paper; mergekit scales it to the same sum of magnitudes. Random draws are this program's own."
         ]
     if method.startswith("della"):
         return [
-            "What della keeps is divided by its probability, as in its paper; mergekit scales it to the same sum of magnitudes. Draws are this program's."
+            "What della keeps is divided by its probability, as in its paper; mergekit scales it to the same sum of magnitudes. Random draws are this program's own."
         ]
     return ["Where the votes for both signs are equal, the base's value stays; mergekit takes the positive one."] if method.endswith("ties") else []
 

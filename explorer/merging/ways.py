@@ -23,7 +23,7 @@ Thin: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class Way(Protocol):
-    """Makes the blocks of the result. `rows`: it wants whole rows."""
+    """Makes the blocks of the result. `rows`: it needs whole rows."""
 
     @property
     def rows(self) -> bool: ...
@@ -217,7 +217,7 @@ class Copied:
     rows: bool = False
 
     def __call__(self, passes: Passes) -> Iterator[Tensor]:
-        raise AssertionError("copied without being read as numbers")
+        raise AssertionError("copied unchanged")
 
 
 def _sum(tensors: list[Tensor], coefficients: tuple[float, ...]) -> Tensor:

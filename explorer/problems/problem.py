@@ -41,8 +41,8 @@ class Problem:
         self.spec = spec
         if spec.code and spec.code != registry.named_code(spec.network.name, spec.data.name, spec.loss):
             raise Refused(
-                f"The problem {spec.name} runs code that was named on the command line, and this program has not been given it, or another version of it."
-                " Start with --plugin, and read the problem again; a worker that runs already goes on with what it was started with."
+                f"The problem {spec.name} runs code that was named on the command line, and this program was started without it, or with another version of it."
+                " Start with --plugin, and read the problem again; a running worker keeps what it was started with."
             )
 
     def network(self, *, seed: int = 0) -> nn.Module:
@@ -189,7 +189,7 @@ def _fits(essence: _Essence) -> None:
         fitting = [
             n for n in registry.names("loss") if registry.targets_of(n) in (dataset.sort, "reference") and registry.classifies(n) != regression
         ]
-        raise Refused(f"The loss {essence.loss} wants {_TARGETS[wanted]}, and these data have {_TARGETS[dataset.sort]}. Use {' or '.join(fitting)}.")
+        raise Refused(f"The loss {essence.loss} needs {_TARGETS[wanted]}, and these data have {_TARGETS[dataset.sort]}. Use {' or '.join(fitting)}.")
     network = Problem(ProblemSpec(essence.network, essence.source.data)).network()
     try:
         with torch.inference_mode():
@@ -198,11 +198,11 @@ def _fits(essence: _Essence) -> None:
         said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
         raise Refused(f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {said}") from error
     if not isinstance(outputs, Tensor):
-        raise Refused(f"The network {name} answers with a {type(outputs).__name__}, and one tensor is wanted.")
+        raise Refused(f"The network {name} returns a {type(outputs).__name__}; one tensor is expected.")
     shape = tuple(outputs.shape)
     if wanted in ("classes", "masked") and shape != (wanted_shape := (*targets.shape, len(dataset.classes))):
         raise Refused(
-            f"The network {name} gives {_each(shape)} for each sample; the data have {len(dataset.classes)} classes and so want {_each(wanted_shape)}."
+            f"The network {name} gives {_each(shape)} for each sample; the data have {len(dataset.classes)} classes and so need {_each(wanted_shape)}."
             " Change the network's options."
         )
     if essence.loss == "mse" and shape != tuple(targets.shape):
@@ -211,7 +211,7 @@ def _fits(essence: _Essence) -> None:
             " Change the network's options."
         )
     if len(shape) < 2:
-        raise Refused(f"The network {name} gives a tensor {shape} for one sample, and (n, …) is wanted. Change it.")
+        raise Refused(f"The network {name} gives a tensor {shape} for one sample; (n, …) is expected. Change it.")
     try:
         items = cast("object", _loss(essence.loss)(outputs, outputs if wanted == "reference" else targets))
     except Exception as error:  # whatever somebody's loss raises
@@ -219,7 +219,7 @@ def _fits(essence: _Essence) -> None:
         raise Refused(f"The loss {essence.loss} does not take the outputs {_each(shape)} of {name}: {said}") from error
     if not isinstance(items, Tensor) or items.dim() != 2 or len(items) != 1:
         came = f"a tensor {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(items).__name__}"
-        raise Refused(f"The loss {essence.loss} gives {came} for one sample, and (n, m) is wanted: the loss of each item of each sample.")
+        raise Refused(f"The loss {essence.loss} gives {came} for one sample; (n, m) is expected: the loss of each item of each sample.")
 
 
 _TARGETS = {

@@ -43,7 +43,7 @@ def read(path: str | Path) -> ProblemSpec:
         raise Refused(f"{where}: val {val:g} and test {test:g} leave nothing to train on. Their sum must be below 1.")
     seed = split.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise Refused(f"{where}: 'seed' under [split] wants a whole number from 0, got {seed!r}.")
+        raise Refused(f"{where}: 'seed' under [split] must be a whole number from 0, got {seed!r}.")
     if (loss := _text(table, "loss", where, "cross_entropy")) not in registry.names("loss"):
         raise Refused(f"{where}: there is no loss {loss!r}. There are: {', '.join(registry.names('loss'))}.")
     data = _table(table, "data", where)
@@ -119,7 +119,7 @@ def _only(table: Mapping[str, object], known: tuple[str, ...], where: str) -> No
 def _table(table: Mapping[str, object], key: str, where: str, *, required: bool = True) -> Mapping[str, object]:
     value = table.get(key, None if required else {})
     if not isinstance(value, dict):
-        raise Refused(f"{where}: a table [{key}] is wanted{'' if value is None else f', got {value!r}'}.")
+        raise Refused(f"{where}: a table [{key}] is expected{'' if value is None else f', got {value!r}'}.")
     return cast("dict[str, object]", value)
 
 
@@ -127,21 +127,21 @@ def _symmetry(table: Mapping[str, object], where: str) -> tuple[tuple[str, tuple
     found: list[tuple[str, tuple[str, ...]]] = []
     for tensor, axes in sorted(_table(table, "symmetry", where, required=False).items()):
         if not isinstance(axes, list) or not all(isinstance(a, str) for a in cast("list[object]", axes)):
-            raise Refused(f"{where}, [symmetry]: {tensor!r} wants a list of one text per axis, such as ['hidden', '-'], got {axes!r}.")
+            raise Refused(f"{where}, [symmetry]: {tensor!r} needs a list of one text per axis, such as ['hidden', '-'], got {axes!r}.")
         found.append((tensor, tuple(cast("list[str]", axes))))
     return tuple(found)
 
 
 def _text(table: Mapping[str, object], key: str, where: str, default: str) -> str:
     if not isinstance(value := table.get(key, default), str):
-        raise Refused(f"{where}: {key!r} wants a text, got {value!r}.")
+        raise Refused(f"{where}: {key!r} must be a text, got {value!r}.")
     return value
 
 
 def _share(split: Mapping[str, object], key: str, default: float, where: str) -> float:
     value = split.get(key, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
-        raise Refused(f"{where}: {key!r} under [split] wants a share from 0 to below 1, got {value!r}.")
+        raise Refused(f"{where}: {key!r} under [split] must be a share from 0 to below 1, got {value!r}.")
     return float(value)
 
 
@@ -164,7 +164,7 @@ def _method(kind: str, table: Mapping[str, object], where: str) -> Method:
     options = dict(table)
     name = options.pop("name", None)
     if not isinstance(name, str):
-        raise Refused(f"{where}: 'name' is wanted, one of {', '.join(registry.names(kind))}.")
+        raise Refused(f"{where}: 'name' is expected, one of {', '.join(registry.names(kind))}.")
     try:
         return registry.method(kind, name, options)
     except Refused as refusal:

@@ -4,7 +4,7 @@ Every point of a field saw the same samples in the same blocks, so a difference 
 draw blocks with replacement, the same draw for every point. For two nearby models this cuts the variance of the
 difference by orders of magnitude, and it is the only way to tell a barrier of 0.005 nat from none.
 
-The interval speaks of the choice of evaluation samples. It does not speak of the choice of training seeds.
+The interval speaks of the choice of evaluation samples. It does not reflect the choice of training seeds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Barrier:
 
     height: max_t [L(t) − (1−t) L(0) − t L(1)] over the measured points, ≥ 0 because both ends are among them
     (Frankle et al. 2020; Entezari et al. 2022). interval: 2.5 % and 97.5 % quantiles of the bootstrap in which the
-    arg-max is taken anew in each draw; as the height cannot be negative, read its upper end as a bound.
+    arg-max is taken again in each draw; as the height cannot be negative, read its upper end as a bound.
     split_half: the rise at the t chosen on one half of the blocks, measured on the other half: two-sided, free of the
     optimism of picking a maximum, and it can be negative. others: further definitions in use, by name.
     """
@@ -147,7 +147,7 @@ def difference(a: Points, b: Points, metric: int = 0) -> Estimate:
 
 
 def highest(points: Points, metric: int = 0) -> Estimate:
-    """The largest mean of a metric over all points whose metric is finite; the interval takes the place of the largest anew in every draw."""
+    """The largest mean of a metric over all points whose metric is finite; the interval finds the largest again in every draw."""
     finite = np.isfinite(points.values[:, metric]).all(axis=1)
     value = points.values[finite, metric]
     draws = block_draws(len(points.counts))
@@ -172,7 +172,7 @@ def path_mean(points: Points, length: Array, metric: int = 0) -> Estimate:
 def reduction(before: Points, after: Points, metric: int = 0) -> Estimate | None:
     """How much lower the barrier of one path is than that of another, with its paired interval; None while a barrier is missing.
 
-    Both paths were measured on the same samples in the same blocks; each draw takes both maxima anew.
+    Both paths were measured on the same samples in the same blocks; each draw takes both maxima again.
     """
     drawn = [_heights(p.sorted(), metric) for p in (before, after)]
     if drawn[0] is None or drawn[1] is None:

@@ -6,7 +6,7 @@ largest probability, and
     ECE = Σ_b n_b/n · |accuracy of the bin − mean confidence of the bin|
 
 A bin's accuracy is never exactly its confidence on a finite sample, so the ECE of a perfectly calibrated model is above zero too: what it would be is
-found by drawing right and wrong anew with the model's own confidences (consistency resampling, Bröcker & Smith 2007, "Increasing the Reliability of
+found by resampling right and wrong with the model's own confidences (consistency resampling, Bröcker & Smith 2007, "Increasing the Reliability of
 Reliability Diagrams"). The interval of the ECE is from the bootstrap over blocks of samples: below, 2·ECE − the upper quantile, which takes that bias
 out again and ends at 0; above, 1.96 standard deviations (the basic bootstrap's is too low). Of 500 samples it held the truth in 88 to 96 of 100
 trials. A difference of two on the same samples can be biased either way: it has, on either side, the farther of these two bounds. A bin's accuracy

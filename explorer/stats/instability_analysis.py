@@ -5,7 +5,7 @@ of it are trained to the end with other noise of SGD (order of the batches, nois
 k, falls to zero where training is stable to that noise.
 
 A copy takes over the weights alone: momentum begins at zero, a cosine falls from the rate reached to 0 over the epochs that are left, a warmup is over after
-epoch 1, and label noise, where there is any, is drawn anew. There is one pair for each k: an interval speaks of the samples, not of other pairs.
+epoch 1, and label noise, where there is any, is redrawn. There is one pair for each k: an interval reflects the samples, not other pairs.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def similarity(by_intervention: Mapping[str, Points], t: tuple[float, float] = (
     only differences above about 3/n.
     """
     if KEPT not in by_intervention or len(by_intervention) < 2:
-        raise Refused(f"Points under '{KEPT}' and under one other intervention at least are wanted; got {', '.join(by_intervention) or 'none'}.")
+        raise Refused(f"Points under '{KEPT}' and under at least one other intervention are needed; got {', '.join(by_intervention) or 'none'}.")
     kept = by_intervention[KEPT]
     others = [points for name, points in by_intervention.items() if name != KEPT]
     apart = np.stack([_response(kept, changed, t[0], ERROR) - _response(kept, changed, t[1], ERROR) for changed in others])

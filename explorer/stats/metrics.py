@@ -85,14 +85,12 @@ def measurable(measured: Sequence[str], problem: ProblemSpec) -> None:
     targets = registry.targets_of(problem.loss)
     if measured == ("confusion",):
         if targets != "classes":
-            raise Refused(
-                f"What is taken for what can be told of classes alone, and the loss here is {problem.loss}. Choose the metrics loss, error."
-            )
+            raise Refused(f"A confusion matrix needs classes, and the loss here is {problem.loss}. Choose the metrics loss, error.")
         return
     if unknown := set(measured) - set(SCORED):
         raise Refused(f"There is no metric {sorted(unknown)[0]!r} to measure. Metrics: {', '.join(SCORED)}; or confusion alone.")
     if not set(measured) <= set(PLAIN) and targets not in ("classes", "masked"):
-        raise Refused(f"A Brier score and a confidence want classes, and the loss here is {problem.loss}. Choose the metrics loss, error.")
+        raise Refused(f"A Brier score and a confidence need classes, and the loss here is {problem.loss}. Choose the metrics loss, error.")
 
 
 def given(field: Field) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def closest(gram: Array) -> Frame:
     values, vectors = np.linalg.eigh((inner + inner.T) / 2)
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
     if count < 3 or values[1] <= FLAT**2 * values[0]:
-        raise Refused(f"The {count} corners lie on one line, which is in many planes. Choose at least three models that do not.")
+        raise Refused(f"The {count} corners lie on one line, which is in many planes. Choose at least three models that are not on one line.")
     length = np.sqrt(values[:2])
     axes = (vectors[:, :2] / length).T @ centring
     corners = vectors[:, :2] * length

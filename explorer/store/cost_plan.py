@@ -40,7 +40,7 @@ class Plan(Spec):
     def __str__(self) -> str:
         """For the person at the screen."""
         time = "time not known yet" if self.seconds is None else f"{'at most ' if self.at_most else ''}about {duration(self.seconds)}"
-        how = "streamed from the disk" if self.streamed else "in memory"
+        how = "streamed from disk" if self.streamed else "in memory"
         most = "up to " if self.at_most else ""
         said = [
             f"{most}{self.points:,} point{'s' if self.points != 1 else ''} on {self.samples:,} samples",
@@ -61,7 +61,7 @@ class Took(Spec):
 
     def __str__(self) -> str:
         """For the person at the screen."""
-        held = f" · the worker held {size(self.memory)} at the most, everything included" if self.memory else ""
+        held = f" · the worker's peak memory was {size(self.memory)}" if self.memory else ""
         return f"{self.points:,} points · {duration(self.seconds)} of computing{held}"
 
 

@@ -56,7 +56,7 @@ class Seen(Spec):
 
 @dataclass(frozen=True)
 class Made(Spec):
-    """What fusing a model took: without loading its ingredients and without measuring its batch norm anew.
+    """What fusing a model took: without loading its ingredients and without re-estimating its batch norm.
 
     memory: bytes beyond the ingredients, None where the system does not tell. counters: names of integer tensors, which are the first model's;
     `differ`: those of them in which the ingredients are not alike. `told`: what the method had to say of the model, a sentence each.

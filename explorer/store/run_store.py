@@ -170,7 +170,11 @@ class RunStore(Database):
         with self._write() as db:
             db.execute(
                 "UPDATE wish SET error = ? WHERE attempts >= ? AND finished IS NULL AND error IS NULL AND lease <= ?",
-                (f"{ATTEMPTS} workers died over this, most likely for want of memory. Use fewer or smaller models, then try again.", ATTEMPTS, now),
+                (
+                    f"{ATTEMPTS} workers died on this, most likely because they ran out of memory. Use fewer or smaller models, then try again.",
+                    ATTEMPTS,
+                    now,
+                ),
             )
             row = db.execute(
                 "UPDATE wish SET attempts = attempts + 1, worker = :worker, lease = :until, started = :now, fresh = 0, message = '' WHERE id = ("

@@ -15,13 +15,13 @@ from typing import Any, cast
 from explorer.core.errors import Refused
 
 TROUBLE: Mapping[int, str] = {  # what SQLite says, by the low byte of its code, and what to do
-    sqlite3.SQLITE_FULL: "there is no room left on its disk. Free some; everything that was kept before is still there",
-    sqlite3.SQLITE_IOERR: "its disk does not take or give what it should. Look whether it is full or failing; what was kept before is still there",
-    sqlite3.SQLITE_READONLY: "it may not be written to. Change its rights, or choose another folder with LOSS_EXPLORER_HOME",
-    sqlite3.SQLITE_CANTOPEN: "its folder is missing or may not be written to. Change its rights, or choose another folder with LOSS_EXPLORER_HOME",
-    sqlite3.SQLITE_BUSY: "others have kept it busy for half a minute. Try again",
+    sqlite3.SQLITE_FULL: "its disk is full. Free some space; everything stored before is still there",
+    sqlite3.SQLITE_IOERR: "its disk fails to read or write. Check whether it is full or failing; everything stored before is still there",
+    sqlite3.SQLITE_READONLY: "it may not be written to. Change its permissions, or choose another folder with LOSS_EXPLORER_HOME",
+    sqlite3.SQLITE_CANTOPEN: "its folder is missing or may not be written to. Change its permissions, or choose another folder with LOSS_EXPLORER_HOME",
+    sqlite3.SQLITE_BUSY: "it has been locked by others for half a minute. Try again",
     sqlite3.SQLITE_CORRUPT: "its file is damaged. Move it away and put a copy in its place; without one, a new store begins empty",
-    sqlite3.SQLITE_NOTADB: "its file is no store. Move it away and put a copy in its place; without one, a new store begins empty",
+    sqlite3.SQLITE_NOTADB: "its file is not a store. Move it away and put a copy in its place; without one, a new store begins empty",
 }
 
 

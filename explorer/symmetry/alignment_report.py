@@ -116,4 +116,4 @@ class Matched:
                     similarity=grouped("similarity"),
                 )
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
-            raise Refused(f"{path.name} holds no alignment that can be read ({type(error).__name__}). Align the models again.") from error
+            raise Refused(f"{path.name} is not an alignment that can be read ({type(error).__name__}). Align the models again.") from error

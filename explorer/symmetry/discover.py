@@ -72,7 +72,7 @@ def checked(symmetry: Symmetry, network: nn.Module, args: tuple[Any, ...], kwarg
         if wrong := probe.wrong(symmetry):
             raise Refused(
                 f"The symmetry written by hand is not one of this network: permuting {', '.join(wrong)} changes its output."
-                " Check that every tensor in which these units stand is listed, on the right axis."
+                " Check that every tensor that has these units is listed, on the right axis."
             )
     sizes = {name: p.numel() for name, p in network.named_parameters()}  # the table was counted with its buffers
     return replace(symmetry, numel=(sum(sizes.values()), sum(n for name, n in sizes.items() if name in symmetry.axes)))
@@ -286,7 +286,7 @@ class _Probe:
             weights = {n: t.to(self.dtype) if t.is_floating_point() else t for n, t in shaken(self.network, scale).items()}
             expected = self._outputs(weights)
             if not expected:
-                raise Refused("The network gives no tensor, so its symmetry cannot be tested. Let its forward pass return the outputs.")
+                raise Refused("The network returns no tensor, so its symmetry cannot be tested. Let its forward pass return the outputs.")
             if not any(e.isnan().any() for e in expected):
                 return weights, expected
         raise Refused("The network's outputs on the example inputs are not all numbers, so its symmetry cannot be tested. Give other inputs.")

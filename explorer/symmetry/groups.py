@@ -376,9 +376,11 @@ def written_by_hand(table: Mapping[str, Sequence[str]], shapes: Mapping[str, tup
         if group.within is None:
             continue
         if group.within not in groups:
-            raise Refused(f"The symmetry puts {group.name!r} within {group.within!r}, which is no group. Groups: {', '.join(groups)}.")
+            raise Refused(f"The symmetry puts {group.name!r} within {group.within!r}, which is not a group. Groups: {', '.join(groups)}.")
         if groups[group.within].within is not None:
-            raise Refused(f"The symmetry puts {group.name!r} within {group.within!r}, which itself lies within another group. One level is possible.")
+            raise Refused(
+                f"The symmetry puts {group.name!r} within {group.within!r}, which itself lies within another group. Only one level is possible."
+            )
     for name, several in axes.items():
         if stray := [leaf for axis in several for leaf in _strays(axis, ())]:
             raise Refused(

@@ -74,7 +74,7 @@ class State:
 class Trained:
     """The corners between the ends after some epochs, the mean training loss of the last one, and the state to go on from where that can be done.
 
-    Running statistics of batch norm are those the corners began with: measure them anew before a corner is judged by itself.
+    Running statistics of batch norm are those the corners began with: re-estimate them before a corner is judged by itself.
     """
 
     corners: tuple[Weights, ...]

@@ -6,7 +6,7 @@ snapshots, their variance Σ_d by number, and the last K deviations D̂ of a sna
     θ = θ̄ + √s Σ_d^½ z₁ + √s D̂ z₂ / √(K − 1)        z₁ ~ N(0, I_d), z₂ ~ N(0, I_K)
 
 with s = ½ in the paper. Mean and variance are Welford's, one snapshot after another: the paper's θ²̄ − θ̄² loses everything when the mean is much larger
-than the scatter, as weights' is. Buffers are the snapshots' mean; batch-norm statistics have to be measured anew for every model drawn.
+than the scatter, as weights' is. Buffers are the snapshots' mean; batch-norm statistics have to be re-estimated for every model drawn.
 """
 
 from __future__ import annotations

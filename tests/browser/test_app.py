@@ -105,12 +105,12 @@ def test_from_explore_to_the_saved_model(url, page, tiny):
     expect(page.get_by_text("loaded by itself").first).to_be_visible()
     expect(page.get_by_text("DIFFERS from")).to_have_count(0)
     counters = page.evaluate("window.__explorer")
-    assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was mounted anew"
+    assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was remounted"
 
     press(chart(page), 0.4, 0.5)
     expect(page.get_by_text(re.compile("The model at t = 0"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stPlotlyChart").get_by_text("What it takes for what")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("stPlotlyChart").get_by_text("Confusion matrix")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Save as checkpoint").click()
     expect(page.get_by_role("button", name="Download .safetensors")).to_be_visible(timeout=SLOW)
     with page.expect_download(timeout=SLOW) as download:
@@ -125,13 +125,13 @@ def test_from_align_to_a_point_between_aligned_models(url, page, tiny):
     page.get_by_role("button", name="Align", exact=True).click()
     expect(page).to_have_url(re.compile("run="), timeout=SLOW)
     expect(page.get_by_text("The alignment lowers the barrier by")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("computes what it computed before")).to_be_visible()
+    expect(page.get_by_text("computes the same function as before")).to_be_visible()
     expect(page.get_by_role("button", name="Aligned checkpoint")).to_be_visible(timeout=SLOW)
     for tab in ("Layers", "Convergence", "Symmetry", "About this method", "Units"):
         page.get_by_role("tab", name=tab).click()
     expect(page.get_by_text("Where each unit went", exact=True)).to_be_visible()
     counters = page.evaluate("window.__explorer")
-    assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was mounted anew"
+    assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was remounted"
     press(chart(page), 0.5, 0.5)
     expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."), timeout=SLOW)
     expect(page.get_by_text("b (weight matching)").first).to_be_visible(timeout=SLOW)
@@ -139,7 +139,7 @@ def test_from_align_to_a_point_between_aligned_models(url, page, tiny):
 
 
 def test_a_curve_is_trained_live_and_a_point_of_it_opened(url, page, tiny):
-    """Compare the segment with a Bézier curve, and click on it: the model there. The picture is never mounted anew."""
+    """Compare the segment with a Bézier curve, and click on it: the model there. The picture is never remounted."""
     field = tiny.field()
     page.goto(f"{url}/paths?a={field.corners[0].digest}&b={field.corners[1].digest}")
     page.get_by_role("button", name="Compare", exact=True).click()
@@ -148,7 +148,7 @@ def test_a_curve_is_trained_live_and_a_point_of_it_opened(url, page, tiny):
     expect(chart(page)).to_be_visible()
     expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=SLOW)
     counters = page.evaluate("window.__explorer")
-    assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was mounted anew"
+    assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was remounted"
     press(chart(page), 0.4, 0.5)
     expect(page.get_by_text(re.compile("The model at t = 0"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("bezier bend 1").first).to_be_visible()
@@ -252,7 +252,7 @@ def test_a_place_of_the_landscape_is_a_model(url, page):
     expect(page).to_have_url(re.compile("at="))
     expect(page.get_by_text(re.compile("The model at u = "))).to_be_visible()
     expect(page.get_by_text("test accuracy")).to_be_visible()
-    page.get_by_role("button", name="Show what it gets wrong").click()
+    page.get_by_role("button", name="Show its mistakes").click()
     expect(page.get_by_text("samples wrong")).to_be_visible()
 
 
@@ -275,7 +275,7 @@ def test_a_training_is_chosen_watched_and_its_plane_opened(url, page, home):
     expect(page.get_by_text(re.compile("is the best of these averages"))).to_be_visible()
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
     counters = page.evaluate("window.__explorer")
-    assert all(c["mounts"] <= 2 for c in counters.values()), "the live picture was mounted anew"
+    assert all(c["mounts"] <= 2 for c in counters.values()), "the live picture was remounted"
     slow, link = page.get_by_role("button", name="Measure this plane"), page.get_by_role("link", name="This plane in Landscape")
     expect(slow.or_(link)).to_be_visible()
     if slow.is_visible():  # a busy machine does not begin it by itself

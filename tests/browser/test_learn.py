@@ -24,9 +24,9 @@ def test_predict_run_see_and_try_it(url, page):
     """The whole of a lesson, to the page that it leads to, with this very experiment in it."""
     page.goto(f"{url}/learn?lesson=matching")
     page.get_by_text("more than half").click()
-    page.get_by_role("button", name="That is my prediction").click()
+    page.get_by_role("button", name="Lock in").click()
     page.get_by_role("button", name="Run the experiment").click()
-    page.get_by_role("button", name="See what happened").click(timeout=60_000)  # a worker loads torch first
+    page.get_by_role("button", name="See the result").click(timeout=60_000)  # a worker loads torch first
     expect(page).to_have_url(re.compile("step=see"))
     expect(page.get_by_text(re.compile("You predicted more than half. Measured: less than a tenth"))).to_be_visible()
     expect(page.get_by_role("figure").first).to_be_visible()
@@ -61,7 +61,7 @@ def test_a_lesson_goes_on_by_the_keyboard(url, page):
     page.keyboard.press("n")
     expect(page.get_by_role("button", name="Swap the neurons")).to_be_visible()
     page.keyboard.press("p")
-    expect(page.get_by_role("button", name="That is my prediction")).to_be_visible()
+    expect(page.get_by_role("button", name="Lock in")).to_be_visible()
     page.keyboard.press("f")
     expect(page.get_by_role("button", name=re.compile("Leave presentation"))).to_be_visible()
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()

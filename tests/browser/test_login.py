@@ -22,7 +22,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 CLIENT, SECRET = "explorer", "not-for-everybody"
-DOOR = "This explorer is open to those who log in."
+DOOR = "Please log in to use this explorer."
 
 
 @dataclass
@@ -171,7 +171,7 @@ def test_who_is_not_named_stays_outside(who, app, provider, page):
     provider.visitor = {"sub": "2", **who}
     page.goto(f"{app}/runs")
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_text("not open to you")).to_be_visible()
+    expect(page.get_by_text("no access to this explorer")).to_be_visible()
     expect(page.get_by_text(re.compile("Logged in as (eve|ada)@example.org"))).to_be_visible()
     expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(0)
     page.get_by_role("button", name="Log out").click()

@@ -647,7 +647,7 @@ def test_a_misfit_names_the_first_differences_and_counts_the_rest() -> None:
     with pytest.raises(Refused) as refusal:
         checkpoint_file.check(weights, {"a": (64, 64), "b": (2,), "c": (3,)}, what="a.safetensors")
     assert str(refusal.value) == (
-        "a.safetensors does not fit the network: a is 128×64, 64×64 wanted; c is missing, 3 wanted; new (a scalar) is in no layer of the"
+        "a.safetensors does not fit the network: a is 128×64, 64×64 expected; c is missing, 3 expected; new (a scalar) is in no layer of the"
         " network; 1 more differs. Choose a checkpoint of this architecture, or the problem that it was trained on."
     )
 

@@ -107,7 +107,7 @@ def test_align_lists_its_methods(home):
     [
         ((), "Two checkpoints or more"),
         (("--option", "restarts"), "name=value"),
-        (("--option", "restarts=many"), "wants int"),
+        (("--option", "restarts=many"), "must be int"),
         (("--option", "restarts=0"), "must lie in"),
         (("--method", "magic"), "There is no align method"),
     ],
@@ -156,13 +156,13 @@ def bad(tiny, tmp_path):
         ("nan.safetensors", "10 of 10 values that are NaN or infinite in layers.1.bias"),
         ("other.safetensors", "different architectures"),
         ("cut.safetensors", "cut.safetensors is damaged"),
-        ("bomb.pt", "nothing of it was run"),
+        ("bomb.pt", "one of it was run"),
         ("inflates.pt", "compressed members"),
         ("gone.safetensors", "no such file"),
     ],
 )
 def test_a_bad_checkpoint_is_one_sentence_and_exit_code_2(bad, home, name, sentence):
-    """No traceback; what was wanted, what came, what to do."""
+    """No traceback; what was expected, what came, what to do."""
     text = run("barrier", bad / "good.safetensors", bad / name, code=2)
     assert sentence in text
     assert "Traceback" not in text
@@ -316,7 +316,7 @@ def test_train_says_what_it_wants(tiny, home, tmp_path):
     """Its methods with their options; a sentence where the problem, the folder or an option is missing or wrong."""
     text = run("train", "--method", "list")
     assert all(name in text for name in registry.names("train"))
-    assert "A problem and --out are wanted" in run("train", tiny.folder, code=2)
+    assert "A problem and --out are needed" in run("train", tiny.folder, code=2)
     assert "name=value with one of" in run("train", tiny.folder, "--out", tmp_path / "x", "-o", "rate=1", code=2)
     assert "every 9 of them is none" in run("train", tiny.folder, "--out", tmp_path / "x", "-o", "epochs=3", "--every", "9", code=2)
 

@@ -36,8 +36,8 @@ def test_what_is_no_recipe_is_refused(tiny, home, tmp_path):
     """No JSON, another kind of thing, and a checkpoint as it is."""
     file = tmp_path / "x.json"
     for text, message in (
-        ("{", "holds no recipe"),
-        (json.dumps(tiny.run().to_json()), "which is no recipe"),
+        ("{", "does not contain a recipe"),
+        (json.dumps(tiny.run().to_json()), "which is not a recipe"),
         (as_json(loaded(tiny.a)), "nothing to make"),
     ):
         file.write_text(text, encoding="utf-8")

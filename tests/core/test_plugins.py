@@ -97,7 +97,7 @@ def test_a_changed_module_makes_another_problem(mine):
     plugins.digest.cache_clear()
     after = problem_toml.read(mine)
     assert before.id != after.id
-    with pytest.raises(Refused, match="or another version of it. Start with --plugin"):
+    with pytest.raises(Refused, match="or with another version of it. Start with --plugin"):
         Problem(before)
 
 
@@ -113,11 +113,11 @@ def test_a_worker_inherits_what_was_named(mine):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("(outputs - targets).abs()", "(outputs - targets).abs().mean()", "gives a tensor () for one sample, and (n, m) is wanted"),
+        ("(outputs - targets).abs()", "(outputs - targets).abs().mean()", "gives a tensor () for one sample; (n, m) is expected"),
         ("(outputs - targets).abs()", "0.0", "gives a float for one sample"),
         ("(outputs - targets).abs()", "nothing", "does not take the outputs 1 of mlp with widths=(1, 1): name 'nothing' is not defined"),
         ("import torch\n", "import torches\n", "cannot be imported: ModuleNotFoundError"),
-        ("def load(", "def load)", "is no Python that can be read"),
+        ("def load(", "def load)", "is not valid Python"),
     ],
 )
 def test_mistakes_in_it_are_told_in_a_sentence(mine, home, old, new, sentence):

@@ -35,8 +35,8 @@ def test_equal_requests_hash_equally_whether_defaults_are_written_out_or_not():
     ("given", "message"),
     [
         ({"size": 1}, "must lie in 2 … 1001, got 1"),
-        ({"size": "many"}, "wants int, got 'many'"),
-        ({"size": True}, "wants int, got True"),
+        ({"size": "many"}, "must be int, got 'many'"),
+        ({"size": True}, "must be int, got True"),
         ({"sizes": 5}, "no option 'sizes'. Its options: size"),
     ],
 )

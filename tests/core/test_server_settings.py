@@ -128,13 +128,13 @@ def test_named_guests_reach_every_page(grounds, secrets, monkeypatch):
 @pytest.mark.parametrize("guest", ["", "ada", "@example.org", "a@b,c@d", "a @example.org"])
 def test_a_guest_is_an_address(guest, grounds, secrets):
     """An empty one would let everybody in."""
-    with pytest.raises(Refused, match="no e-mail address"):
+    with pytest.raises(Refused, match="not an e-mail address"):
         started(grounds, login=True, secrets=secrets, guests=[guest])
 
 
 def test_guests_without_a_login_are_refused(grounds):
     """Nobody would be asked."""
-    with pytest.raises(Refused, match="--no-login asks nobody"):
+    with pytest.raises(Refused, match="--no-login has none"):
         started(grounds, login=False, guests=["a@example.org"])
 
 
@@ -178,7 +178,7 @@ def test_no_path_leads_out(grounds, home):
         admit(grounds / "open" / "w.safetensors")
         admit(grounds / "open" / "deep" / ".." / "w.safetensors")
         for name, path in escapes(grounds).items():
-            with pytest.raises(Refused, match="folder that is open here"):
+            with pytest.raises(Refused, match="folder that may be read here"):
                 admit(path)
             with pytest.raises(Refused):
                 checkpoint_file.read(path)

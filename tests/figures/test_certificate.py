@@ -26,7 +26,7 @@ def test_a_jury_is_told_with_interval_quantile_and_what_it_cannot_see():
     for part in ("417 measured", "64 held-out", "0.40 % rms", "[0.30, 0.60]", "less than 2 %", "above 3 %", "less than 4.6 % of the picture"):
         assert part in text
     assert "diverged" not in text
-    assert "2 held-out places" in certified(made(torn=2), 417)
+    assert "2 held-out points" in certified(made(torn=2), 417)
 
 
 def test_differences_of_an_error_rate_carry_its_own_unit():

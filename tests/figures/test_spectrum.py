@@ -52,7 +52,7 @@ def test_the_density_leaves_out_what_is_only_the_kernel_s_tail():
 
 @pytest.mark.parametrize(
     ("smallest", "said"),
-    [(-0.1, "as good as zero"), (-1.0, "0.25 times the largest"), (-8.0, "2 times the largest")],
+    [(-0.1, "zero compared with the largest"), (-1.0, "0.25 times the largest"), (-8.0, "2 times the largest")],
 )
 def test_the_words_say_whether_it_is_a_minimum(smallest, said):
     """With the numbers, their intervals and what they are over."""

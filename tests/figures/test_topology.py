@@ -34,7 +34,7 @@ def test_minima_within_the_error_are_open_and_in_the_band():
     """Persistence 2 with an error of 1 either way may be none; persistence 5 is one."""
     fig = diagram(minima(SURFACE), grid(SURFACE), unit="nat", noise=1.0)
     by_name = {t.name: t for t in fig.data}
-    assert list(by_name["may be none"].x) == [2]
+    assert list(by_name["may not be minima"].x) == [2]
     assert list(by_name["minima"].x) == [0, 1]
     band = by_name["within the error"]
     assert np.array(band.y) - np.array(band.x) == pytest.approx([0, 0, 2, 2])

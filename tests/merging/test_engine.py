@@ -216,8 +216,8 @@ def test_values_beyond_the_result_are_refused(three):
         ("merge_method: ties\nbase_model: <a>\nmodels: [{model: <b>, parameters: {weight: 0}}]", "sum to zero"),
         ("merge_method: ties\nbase_model: <a>\nmodels: [{model: <b>, parameters: {weight: 1, density: 1.7}}]", "density above 0 and up to 1"),
         ("merge_method: dare_ties\nbase_model: <a>\nmodels: [{model: <b>, parameters: {weight: 1, density: 0}}]", "density above 0 and up to 1"),
-        ("merge_method: ties\nmodels: [{model: <b>, parameters: {weight: 1}}]", "wants a base_model"),
-        ("merge_method: slerp\nbase_model: <a>\nmodels: [{model: <b>}, {model: <c>}]\nparameters: {t: 0.5}", "wants 1 models besides its base"),
+        ("merge_method: ties\nmodels: [{model: <b>, parameters: {weight: 1}}]", "needs a base_model"),
+        ("merge_method: slerp\nbase_model: <a>\nmodels: [{model: <b>}, {model: <c>}]\nparameters: {t: 0.5}", "needs 1 models besides its base"),
         ("merge_method: linear\nmodels: [{model: <a>, parameters: {weight: 1}}, {model: <a>, parameters: {weight: 1}}]", "twice in one merge"),
         ("merge_method: linear\nmodels: [{model: gone/model, parameters: {weight: 1}}]", "Models are not downloaded"),
         ("merge_method: linear\nmodels: [{model: <a>@main, parameters: {weight: 1}}]", "Revisions are not fetched"),
@@ -235,7 +235,7 @@ def test_opposite_directions_are_refused(three):
     w = drawn(5)
     for path, sign in zip(three.paths[:2], (1, -1), strict=True):
         saved(path, {k: sign * v for k, v in w.items()})
-    with nothing_left(three), pytest.raises(Refused, match="pointing opposite ways in .*weight"):
+    with nothing_left(three), pytest.raises(Refused, match="pointing in opposite directions in .*weight"):
         merged(three, "slerp", paths=three.paths[:2])
 
 
@@ -271,12 +271,12 @@ def test_what_exists_is_not_replaced_unasked(three):
         merged(three, "average", {"weights": (1.0, 0.0, 0.0)})
     assert not identical(merged(three, "average", {"weights": (1.0, 0.0, 0.0)}, force=True), first)
     three.out = three.paths[1]
-    with nothing_left(three), pytest.raises(Refused, match="is, or holds, what is merged"):
+    with nothing_left(three), pytest.raises(Refused, match="is, or contains, one of the models"):
         merged(three, "uniform_soup", force=True)
     three.out = three.folder / "precious"
     three.out.mkdir()
     (three.out / "thesis.tex").write_text("x")
-    with nothing_left(three), pytest.raises(Refused, match="no folder of a model"):
+    with nothing_left(three), pytest.raises(Refused, match="not a model's folder"):
         merged(three, "uniform_soup", force=True)
 
 

@@ -81,7 +81,7 @@ def test_a_preview_that_was_stopped_before_it_was_confirmed_goes_on_with_that(ti
     """Its own points are not measured again."""
     run, told = tiny.run(**BF16), []
     assert not keep(run, store, home, report=lambda *said: told.append(said) or "float32" not in said[3])
-    assert told[-1] == (5, 5, 5, "Measuring again in float32 what is quoted")
+    assert told[-1] == (5, 5, 5, "Measuring the quoted values again in float32")
     assert len(store.points(exact(run.field).id)[0]) == 0
     seconds = store.cost(run.field.id)
     assert keep(run, store, home, report=lambda *_: True)
@@ -105,7 +105,7 @@ def test_tf32_and_float64_are_refused_in_a_sentence_where_the_device_has_neither
         Evaluate(tiny.problem, [tiny.problem.network().state_dict()] * 2, precision="tf32")
     possible("bfloat16", torch.device("cpu"))
     double = {name: t.double() for name, t in tiny.problem.network().state_dict().items()}
-    with pytest.raises(Refused, match=r"float64, which Metal \(mps\) does not compute in\. Use --device cpu"):
+    with pytest.raises(Refused, match=r"float64, which Metal \(mps\) does not support\. Use --device cpu"):
         network_like(tiny.problem, double, torch.device("mps"))
 
 

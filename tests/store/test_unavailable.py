@@ -43,7 +43,7 @@ def test_what_does_not_fit_is_refused_whole_and_goes_in_when_there_is_room(tiny,
     (before, _) = store.points(run.field.id)
     fill(store)
     new, values = np.linspace(0.01, 0.02, 64)[:, None], np.ones((64, *before.values.shape[1:]))
-    with pytest.raises(Unavailable, match="no room left"):
+    with pytest.raises(Unavailable, match="its disk is full"):
         store.append(run.field.id, new, values, seconds=1.0)
     assert np.array_equal(store.points(run.field.id)[0].values, before.values)
     make_room(store)
@@ -59,7 +59,7 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_where_it_was(tiny, store, home
     fill(store)
     Worker(store, home).work_off()
     status = store.status(run.id)
-    assert status.state == "failed" and "no room left" in status.error
+    assert status.state == "failed" and "its disk is full" in status.error
     make_room(store)
     store.want(run)
     Worker(store, home).work_off()

@@ -1,4 +1,4 @@
-"""A training that was broken off goes on where it was, to the same bits."""
+"""An interrupted training run resumes where it stopped, bit for bit."""
 
 import pytest
 import torch

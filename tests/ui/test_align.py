@@ -39,7 +39,7 @@ def test_two_models_are_aligned_and_the_barrier_is_shown_before_and_after(visit,
     assert not app.exception
     text = words(app)
     assert "The alignment lowers the barrier by" in text
-    assert "computes what it computed before" in text
+    assert "computes the same function as before" in text
     assert "1 group of interchangeable units" in text
     assert {"Barrier before (nat)", "Barrier after (nat)"} <= {m.label for m in app.metric}
 
@@ -187,4 +187,4 @@ def test_a_model_of_other_widths_is_transported(visit, registered, store, work, 
     app = visit("align", run=found.after(1).id)
     assert not app.exception
     assert not app.error
-    assert "has other widths than" in words(app)
+    assert "has different widths from" in words(app)

@@ -47,7 +47,7 @@ def test_methods_are_compared_on_the_same_samples(visit, store, work, tiny):
     app.run()
     assert not app.exception
     assert "have a barrier, the highest" in words(app)
-    assert "trained from different starts" in words(app) or "cannot be told" in words(app)
+    assert "trained from different initialisations" in words(app) or "cannot be decided" in words(app)
 
 
 def test_a_merged_model_says_why_it_fails_and_can_be_taken_away(visit, store, work, tiny):
@@ -69,7 +69,7 @@ def test_a_merged_model_says_why_it_fails_and_can_be_taken_away(visit, store, wo
     app.run()
     assert not app.exception
     assert "Why uniform soup fails, or does not" in {h.value for h in app.subheader}
-    assert "Activations spread least in" in words(app)
+    assert "Activations vary least in" in words(app)
     code = "\n".join(c.value for c in app.code)
     assert "method='uniform_soup'" in code
     assert "loss-explorer make" in code
@@ -140,8 +140,8 @@ def test_cosines_and_ancestors():
     models = np.array([[10.0, 0.0, 0.0], [10.0, 2.0, 0.0], [10.0, 0.0, 3.0]])
     assert cosines(models @ models.T, based=True) == pytest.approx(np.eye(2))
     assert "nearest to all is p" in ancestor([Loaded("1"), Loaded("2"), Loaded("3")], models @ models.T, ["p", "a", "b"])
-    assert "different starts" in ancestor([Loaded("1"), Loaded("2")], np.eye(2), ["a", "b"])
-    assert "cannot be told" in ancestor([Loaded("1"), Loaded("2")], np.array([[1.0, 0.3], [0.3, 1.0]]), ["a", "b"])
+    assert "different initialisations" in ancestor([Loaded("1"), Loaded("2")], np.eye(2), ["a", "b"])
+    assert "cannot be decided" in ancestor([Loaded("1"), Loaded("2")], np.array([[1.0, 0.3], [0.3, 1.0]]), ["a", "b"])
     start = Loaded("0", name="parent")
     problem = ProblemSpec(Method("mlp"), Method("digits"))
     tuned = [Trained(problem, Method("sgd", (("seed", i),)), start) for i in range(2)]

@@ -20,7 +20,7 @@ def test_an_attack_is_measured_beside_the_inputs_as_they_are(visit, registered, 
     """Measure → the same line twice, once attacked; the attacked one is higher at its ends and at its top."""
     app = visit("paths", view="conditions", a=loaded(registered.a).digest, b=loaded(registered.b).digest)
     assert not app.exception
-    next(m for m in app.multiselect if m.label == "Ways from A to B").set_value(["straight line"]).run()
+    next(m for m in app.multiselect if m.label == "Paths from A to B").set_value(["straight line"]).run()
     button(app, "Measure").click().run()
     assert not app.exception
     asked = [s.wish for s in store.statuses("Run") if s.state == "waiting"]

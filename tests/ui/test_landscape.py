@@ -102,7 +102,7 @@ def test_a_place_of_the_address_is_the_model_there(visit, store, work, tiny):
     app.run()
     assert "The model at u = 0.5, v = 0.5" in words(app)
     assert "Distance to a" in words(app)
-    button(app, "Show what it gets wrong").click().run()
+    button(app, "Show its mistakes").click().run()
     work()
     app.run()
     assert not app.exception
@@ -141,7 +141,7 @@ def test_a_link_from_any_model_begins_a_plane_through_three(visit, store, work, 
         assert len({a.value, b.value, c.value}) == 3
         assert not button(app, "Draw").disabled
     b.select(a.value).run()
-    assert "stands here twice" in words(app)
+    assert "is chosen twice" in words(app)
     assert button(app, "Draw").disabled
 
 
@@ -248,7 +248,7 @@ def test_the_extremes_of_a_picture_on_few_samples_are_decided_on_all(visit, stor
         app.run()
     third = tiny.folder.parent / "three" / "c.safetensors"
     away = third.rename(third.with_suffix(".away"))
-    button(app, "All samples where they decide").click()
+    button(app, "All samples where they matter").click()
     app.run()
     assert "on all samples" in "".join(p.text for p in app.get("progress"))
     work()
@@ -256,7 +256,7 @@ def test_the_extremes_of_a_picture_on_few_samples_are_decided_on_all(visit, stor
     app.run()
     (error,) = app.error
     assert "on all samples**: The checkpoint c is not where it was" in error.value
-    button(app, "All samples where they decide").click()
+    button(app, "All samples where they matter").click()
     app.run()
     assert not app.error
     work()
@@ -273,4 +273,4 @@ def test_the_extremes_of_a_picture_on_few_samples_are_decided_on_all(visit, stor
     assert len(points) == places
     (lowest,) = set(re.findall(r"The lowest measured loss is \*\*([\d.]+) nat", words(app)))
     assert float(lowest) == pytest.approx(points.means()[:, 0].min(), abs=0.0006)
-    assert "All samples where they decide" not in [b.label for b in app.button]
+    assert "All samples where they matter" not in [b.label for b in app.button]

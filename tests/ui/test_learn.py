@@ -62,16 +62,16 @@ def test_every_way_on_opens_a_page_filled_in(visit, monkeypatch, school, name):
 def test_predict_run_and_see(visit, work):
     """The whole of a lesson: the prediction is held against what was measured."""
     app = visit("learn", lesson="permutations")
-    assert button(app, "That is my prediction").disabled
+    assert button(app, "Lock in").disabled
     app.radio(key="learn-guess-permutations").set_value(2).run()
-    button(app, "That is my prediction").click().run()
+    button(app, "Lock in").click().run()
     button(app, "Run the experiment").click().run()
     assert not app.exception
     work()
     app.run()
-    button(app, "See what happened").click().run()
+    button(app, "See the result").click().run()
     assert not app.exception
-    assert "You predicted **it rises**. Measured: **it stays exactly as it is**" in words(app)
+    assert "You predicted **it rises**. Measured: **it stays exactly the same**" in words(app)
 
 
 def test_units_swapped_by_hand_keep_the_loss(visit):
@@ -85,13 +85,15 @@ def test_units_swapped_by_hand_keep_the_loss(visit):
 
 
 def test_next_goes_through_the_steps_and_on_to_the_next_lesson(visit):
-    """Six times Next: two lessons further; Start again begins at the first."""
+    """Three times Next: one lesson further; Reset asks first, then begins at the first."""
     app = visit("learn")
     for _ in range(3):
         button(app, "Next").click().run()
     assert not app.exception
     assert app.query_params["lesson"] == NAMES[1]
-    button(app, "Start again").click().run()
+    button(app, "Reset all lessons").click().run()
+    assert app.query_params["lesson"] == NAMES[1]
+    button(app, "Reset").click().run()
     assert "lesson" not in app.query_params
     assert app.subheader[0].value.startswith("1 · ")
 

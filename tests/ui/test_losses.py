@@ -80,7 +80,7 @@ def test_nothing_is_chosen_by_a_loss_that_knows_of_no_better(case, visit, store)
     for page, asked in (("compare", compared), ("soup", cooked)):
         app = visit(page, runs=asked(*case, store))
         assert not app.exception and not app.dataframe
-        assert [e.value.startswith("Nothing can be chosen by") for e in app.error] == [True]
+        assert [e.value.startswith("Nothing can be selected by") for e in app.error] == [True]
 
 
 @pytest.mark.parametrize("case", ["masked_cross_entropy"], indirect=True)

@@ -76,12 +76,12 @@ def bad_folder(tiny, folder, name):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("wide", "layers.0.weight is 20×64, 12×64 wanted"),
+        ("wide", "layers.0.weight is 20×64, 12×64 expected"),
         ("missing key", "layers.1.bias is missing"),
         ("NaN", "NaN or infinite in layers.1.bias"),
         ("empty data", "test split of empty data is empty"),
         ("truncated_safetensors", "is damaged"),
-        ("pickle_bomb", "nothing of it was run"),
+        ("pickle_bomb", "one of it was run"),
         ("compressed_bomb", "compressed members"),
         ("expanded_tensor", "is expanded"),
     ],
@@ -182,7 +182,7 @@ def test_a_picked_point_shows_that_model(visit, registered, store, work, metric)
     work()
     app.run()
     assert not app.exception
-    assert "Kept at" in words(app)
+    assert "Saved at" in words(app)
     assert {"test accuracy", "test loss"} <= {m.label for m in app.metric}
 
 
@@ -262,7 +262,7 @@ def test_checkpoints_shows_a_family_with_accuracy_and_distances(visit, registere
     family = next(p for p in app.get("button_group") if p.key == "family")
     assert not app.exception
     assert family is not None
-    assert "Tick two to compare" in words(app)
+    assert "Select two to compare" in words(app)
 
 
 def test_a_family_of_ones_own_can_be_taken_off_the_list(visit, registered, store):

@@ -37,7 +37,7 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     assert precision(app).value == "float32"
     assert not any("TF32" in o for o in precision(app).options), "no GPU serves"
     precision(app).select("bfloat16").run()
-    assert "was not measured here yet" in words(app)
+    assert "has not been measured here yet" in words(app)
     button(app, "Explore").click().run()
     assert not app.exception
     (run,) = (s.wish for s in store.statuses("Run") if s.wish.field.precision == "bfloat16")
@@ -72,7 +72,7 @@ def test_a_line_that_is_still_a_mere_preview_quotes_nothing(visit, registered, s
     app = visit("interpolate", run=run.id)
     assert not app.exception
     assert app.metric[0].value == "…"
-    assert "is measured again in float32 when it is complete" in words(app)
+    assert "are measured again in float32 when it is complete" in words(app)
     drawn = line.curve(run.field, store.points(run.field.id)[0], "loss")
     assert (drawn.chord, drawn.peak) == (None, None)
     assert drawn.name.endswith("(bfloat16 preview)")
@@ -125,7 +125,7 @@ def test_ways_in_a_preview_are_compared_by_their_float32_numbers(visit, register
     """The row of a way is marked; its barrier and its maximum are the twin's; a mean over a few places is not told."""
     first = loaded(registered.a)
     app = visit("paths", a=first.digest, b=loaded(registered.b).digest)
-    next(m for m in app.multiselect if m.label == "Ways from A to B").set_value(["straight line"]).run()
+    next(m for m in app.multiselect if m.label == "Paths from A to B").set_value(["straight line"]).run()
     precision(app).select("bfloat16").run()
     button(app, "Compare").click().run()
     work()
@@ -137,7 +137,7 @@ def test_ways_in_a_preview_are_compared_by_their_float32_numbers(visit, register
     _, twin = both(store, run.field)
     assert row["way"] == "straight line (bfloat16 preview)"
     assert row["barrier (nat), 95 %"] == barrier(twin).height.told()
-    assert row["mean along the way (nat)"] == ""
+    assert row["mean along the path (nat)"] == ""
 
 
 @pytest.mark.parametrize(
@@ -166,4 +166,4 @@ def test_the_plan_follows_what_is_measured_and_what_is_unknown(visit, registered
     run = registered.run(size=9)
     store.want(run)
     app = visit("interpolate", run=run.id)
-    assert "cannot be foreseen: not all of these models were looked at yet" in words(app)
+    assert "cannot be estimated: not all of these models have been inspected yet" in words(app)

@@ -40,7 +40,7 @@ def test_a_form_makes_strangers_known(visit, store, work, stranger):
     app.text_input(key=f"{key}-path").set_value("data.npz").run()
     (preview,) = app.code
     assert "widths = [7, 5, 3]" in preview.value and 'path = "data.npz"' in preview.value
-    button(app, "Write problem.toml and look again").click().run()
+    button(app, "Write problem.toml and inspect again").click().run()
     assert (stranger / "problem.toml").read_text().strip() == preview.value.strip()
     work()
     app.run()
@@ -55,11 +55,11 @@ def test_a_mistake_can_be_taken_back(visit, work, stranger):
     key = f"describe-{stranger}"
     app.selectbox(key=f"{key}-data").set_value("npz").run()
     app.text_input(key=f"{key}-path").set_value("gone.npz").run()
-    button(app, "Write problem.toml and look again").click().run()
+    button(app, "Write problem.toml and inspect again").click().run()
     work()
     app.run()
     assert any("There is no" in e.value for e in app.error)
-    button(app, "Take this problem.toml back and correct it").click().run()
+    button(app, "Withdraw this problem.toml and correct it").click().run()
     assert not (stranger / "problem.toml").exists()
     work()
     app.run()
@@ -77,4 +77,4 @@ def test_a_problem_that_is_there_is_not_asked_for_again(visit, work, stranger):
     """Somebody's own problem.toml that does not fit is theirs to correct."""
     (stranger / "problem.toml").write_text('[network]\nname = "mlp"\n[data]\nname = "digits"\n')
     app = looked(visit, work, stranger)
-    assert "What are these models" not in words(app) and not any("Take this" in b.label for b in app.button)
+    assert "What are these models" not in words(app) and not any("Withdraw this" in b.label for b in app.button)

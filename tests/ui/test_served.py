@@ -93,5 +93,5 @@ def test_a_visitor_who_has_not_logged_in_sees_a_door_and_nothing_else(page, home
     app.switch_page(str(locations.root() / "pages" / f"{page}.py")).run()
     assert [b.label for b in app.button] == ["Log in", "Log in with ours"]
     assert [t.value for t in app.title] == ["Loss-landscape explorer"]
-    assert "open to those who log in" in words(app)
+    assert "Please log in" in words(app)
     assert not app.text_input and not app.exception and not app.get("plotly_chart") and not app.get("page_link")

@@ -111,7 +111,7 @@ def test_what_takes_longer_is_done_when_asked(visit, store, work, tasks):
     work()
     app.run()
     assert not app.exception, app.exception[0].value
-    assert "less the last snapshot's" in words(app)
+    assert "minus the last snapshot's" in words(app)
     tables = [d.value for d in app.dataframe if "calibration error (%), 95 %" in d.value]
     assert len(tables) == 1 and list(tables[0]["model"]) == ["average of the draws", "mean of the snapshots", "last snapshot"]
 

@@ -112,9 +112,7 @@ class Fleet:
                 if not wait:
                     return None
                 if time.monotonic() - self.seen > PATIENCE_S:
-                    raise Refused(
-                        "No node of the cluster does any work. Look at it with `ray status`; what was measured is kept, so the run can go on."
-                    )
+                    raise Refused("No node of the cluster is working. Look at it with `ray status`; what was measured is kept, so the run can go on.")
                 self.changed.wait(0.02)
 
     def give(self, hand: Any) -> None:
@@ -206,7 +204,7 @@ class Remote:
                         deaths[i] += 1
                         if deaths[i] == ATTEMPTS:
                             raise Refused(
-                                f"{ATTEMPTS} actors of the cluster died over the same points, most likely for want of memory. Use smaller models."
+                                f"{ATTEMPTS} actors of the cluster died on the same points, most likely because they ran out of memory. Use smaller models."
                             ) from None
                         todo.appendleft(i)
                     else:

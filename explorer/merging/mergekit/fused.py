@@ -23,7 +23,7 @@ def recipe_of(fused: Fused) -> str:
     models: list[str] = []
     for model in fused.models:
         if not isinstance(model, Loaded):
-            raise Refused(f"A recipe names files, and {model.name or model.id} is made here. Save it first, and merge the file.")
+            raise Refused(f"A recipe names files, and {model.name or model.id} has no file yet. Save it first, and merge the file.")
         path = Path(model.path)
         models.append(str(path.parent if path.name in sharded.SINGLE else path))
     return text.write(written(fused.method, models))
@@ -87,7 +87,7 @@ def method_of(given: str) -> tuple[Method, tuple[str, ...]]:
         case "model_stock":
             name, options = "model_stock", {}
         case _:
-            raise Refused(f"The app has no method that does what {recipe.method} does. Use `loss-explorer fuse`.")
+            raise Refused(f"The app has no method equivalent to {recipe.method}. Use `loss-explorer fuse`.")
     return registry.method("fuse", name, options), tuple(s.model for s in sources)
 
 
@@ -100,10 +100,10 @@ def written(method: Method, models: list[str]) -> Recipe:
     for option, wanted in (("trim", "tensor"), ("scope", "tensor")):
         if given.get(option, wanted) != wanted:
             raise Refused(
-                f"A recipe cannot say {option}={given[option]} of {method.name}. Choose {option}={wanted}, or save the merged model itself."
+                f"A recipe cannot express {option}={given[option]} of {method.name}. Choose {option}={wanted}, or save the merged model itself."
             )
     if given.get("elect") == "count":
-        raise Refused(f"A recipe cannot say elect=count of {method.name}. Choose elect=mass, or save the merged model itself.")
+        raise Refused(f"A recipe cannot express elect=count of {method.name}. Choose elect=mass, or save the merged model itself.")
     shared: Mapping[str, Given] = {}
     each: list[dict[str, float]] = [{"weight": w} for w in weights]
     elect, base = given.get("elect", "none") != "none", models[0] if based else ""

@@ -51,14 +51,14 @@ def effective(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> list[Effect
     for part in recipe.slices:
         base = part.base or recipe.base
         if known.base == "required" and not base:
-            raise Refused(f"{recipe.method} wants a base_model, from which changes are counted. Name one in the recipe.")
+            raise Refused(f"{recipe.method} needs a base_model, from which changes are counted. Name one in the recipe.")
         others = [s.model for s in part.sources if known.base == "a model like the others" or s.model != base]
         if len(others) != len({*others}):
             raise Refused(f"The recipe names {short(max(others, key=others.count))} twice in one merge. Give it once, with the sum of its weights.")
         least, most = known.inputs
         if not least <= len(others) <= (most or len(others)):
             wanted = f"{least}" if least == most else f"{least} or more"
-            raise Refused(f"{recipe.method} wants {wanted} models{' besides its base' if base else ''}, and the recipe has {len(others)}.")
+            raise Refused(f"{recipe.method} needs {wanted} models{' besides its base' if base else ''}, and the recipe has {len(others)}.")
     return list(_sliced(recipe, names) if any(s.layers for part in recipe.slices for s in part.sources) else _whole(recipe, names))
 
 
@@ -88,11 +88,11 @@ def _whole(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> Iterator[Effec
 
 
 def _sliced(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> Iterator[Effective]:
-    """Layers in the order of the slices, numbered anew; what stands before them as in the first slice, what stands after as in the last."""
+    """Layers in the order of the slices, renumbered; what stands before them as in the first slice, what stands after as in the last."""
     model = recipe.slices[0].sources[0].model
     layers = layers_of(names[model])
     if len(layers) != 1:
-        raise Refused(f"{short(model)} has {len(layers)} lists of layers ({', '.join(map(short, layers))}), and slices want one. Use models instead.")
+        raise Refused(f"{short(model)} has {len(layers)} lists of layers ({', '.join(map(short, layers))}), and slices need one. Use models instead.")
     ((stack, _),) = layers.items()
     outside = [n for n in names[model] if layer_of(n, layers) is None]
     before = [n for n in outside if any(part in n for part in FIRST)]
@@ -106,7 +106,7 @@ def _sliced(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> Iterator[Effe
         for source, span in zip(part.sources, spans, strict=True):
             if span[1] > (has := layers_of(names[source.model]).get(stack, 0)):
                 raise Refused(
-                    f"The recipe wants layers {span[0]} to {span[1] - 1} of {short(source.model)}, which has {has}. Change its layer_range."
+                    f"The recipe asks for layers {span[0]} to {span[1] - 1} of {short(source.model)}, which has {has}. Change its layer_range."
                 )
         for k in range(count):
             for name in (n for n in names[part.sources[0].model] if layer_of(n, layers) == (stack, spans[0][0] + k)):
@@ -141,7 +141,7 @@ def _parameter(key: str, parameter: Parameter, scopes: Iterable[Settings], tenso
                 return _at(key, setting.value, t, flag=parameter.flag)
     if parameter.default is None:
         where = f" for {short(model)}" if model else ""
-        raise Refused(f"The recipe gives no {key}{where} that holds for {short(tensor)}. Give it without a filter, as what holds for the rest.")
+        raise Refused(f"The recipe gives no {key}{where} that holds for {short(tensor)}. Give it once without a filter, for all other tensors.")
     return parameter.default
 
 
@@ -166,5 +166,5 @@ def _number(key: str, value: Given, *, flag: bool) -> Number:
     except ValueError:
         number = math.nan
     if flag or not math.isfinite(number):
-        raise Refused(f"{key} is {short(str(value))!r} in the recipe; {'true or false' if flag else 'a finite number'} is wanted.")
+        raise Refused(f"{key} is {short(str(value))!r} in the recipe; {'true or false' if flag else 'a finite number'} is expected.")
     return number

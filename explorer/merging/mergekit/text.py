@@ -89,13 +89,13 @@ class _Loader(yaml.SafeLoader):
 
 
 def read(text: str) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe, and what was passed over in it. Refused when it is none, or wants what is not done here."""
+    """The recipe, and what was passed over in it. Refused when it is not one, or asks for what is not supported here."""
     if len(text) > LIMIT:
         raise Refused(f"The recipe has more than {LIMIT:,} characters. It should hold paths and numbers only.")
     try:
         found: list[object] = list(yaml.load_all(text, _Loader))
     except yaml.YAMLError as error:
-        raise Refused(f"The recipe is no YAML: {short(' '.join(str(error).split()))}. Correct that line.") from error
+        raise Refused(f"The recipe is not valid YAML: {short(' '.join(str(error).split()))}. Correct that line.") from error
     except RecursionError as error:
         raise Refused("The recipe is nested too deeply. It should hold paths and numbers only.") from error
     found = found or [None]
@@ -115,7 +115,7 @@ class _Reading:
     def recipe(self, top: Map) -> tuple[Recipe, tuple[str, ...]]:
         self.method = str(top.get("merge_method", ""))
         if self.method not in METHODS:
-            hint = " That method of mergekit is not done here." if self.method in NOT_HERE else ""
+            hint = " That method of mergekit is not supported here." if self.method in NOT_HERE else ""
             raise Refused(f"The recipe's merge_method is {short(self.method) or 'missing'!r}.{hint} There are: {', '.join(METHODS)}.")
         self.known(top, TOP, "the recipe")
         parts = [key for key in ("models", "slices", "modules") if top.get(key)]
@@ -144,7 +144,7 @@ class _Reading:
         given = _map(data, "a slice")
         self.known(given, {"sources", "base_model", "parameters", "residual_weight"}, "a slice")
         if "residual_weight" in given:
-            self.notes.append("residual_weight has no meaning, as in mergekit.")
+            self.notes.append("residual_weight has no effect, as in mergekit.")
         sources = tuple(self.source(s, sliced=True) for s in _list(given.get("sources"), "sources"))
         if len({b - a for a, b in (s.layers for s in sources if s.layers)}) != 1:
             raise Refused("The sources of a slice have different numbers of layers, and are merged layer by layer. Give ranges of equal length.")
@@ -169,7 +169,7 @@ class _Reading:
             return data
         given = _map(data, "a model")
         if "override_architecture" in given:
-            self.notes.append("override_architecture has no meaning: no architecture is assumed here.")
+            self.notes.append("override_architecture has no effect: no architecture is assumed here.")
         self.known(given, {"model", "lora", "path", "revision", "override_architecture"}, "a model")
         if "path" in given:
             return f"{given['path']}@{given['revision']}" if given.get("revision") else str(given["path"])
@@ -181,11 +181,13 @@ class _Reading:
             given = _map(top["tokenizer"], "tokenizer")
             self.known(given, {"source", "tokens", "pad_to_multiple_of"}, "tokenizer")
             if source or given.get("tokens") or given.get("pad_to_multiple_of"):
-                raise Refused("The recipe changes the vocabulary, which is not done here. Keep 'tokenizer: {source: base}', or merge with mergekit.")
+                raise Refused(
+                    "The recipe changes the vocabulary, which is not supported here. Keep 'tokenizer: {source: base}', or merge with mergekit."
+                )
             source = given.get("source")
         if source == "union":
             raise Refused(
-                "tokenizer_source 'union' changes the vocabulary, which is not done here. Take 'base', or a model with the same vocabulary."
+                "tokenizer_source 'union' changes the vocabulary, which is not supported here. Use 'base', or a model with the same vocabulary."
             )
         return self.model(source) if source else ""
 
@@ -215,7 +217,7 @@ class _Reading:
             else:
                 close = get_close_matches(key, names, 1)
                 hint = f"{close[0]} is known" if close else f"known: {', '.join(sorted(names))}"
-            self.notes.append(f"{short(key)!r} in {where} has no meaning and was passed over; {hint}.")
+            self.notes.append(f"{short(key)!r} in {where} has no effect and was ignored; {hint}.")
 
 
 def write(recipe: Recipe) -> str:
@@ -263,7 +265,7 @@ def _value(name: str, data: object) -> Given | tuple[Given, ...]:
         values = [v for v in cast("list[object]", data) if isinstance(v, bool | int | float | str)]
         if values and len(values) == len(cast("list[object]", data)):
             return tuple(values)
-    raise Refused(f"{short(name)} is {short(str(data))}; a number, a list of numbers, or a list of {{filter, value}} is wanted.")
+    raise Refused(f"{short(name)} is {short(str(data))}; a number, a list of numbers, or a list of {{filter, value}} is expected.")
 
 
 def _dtype(top: Map, key: str) -> str:
@@ -271,7 +273,7 @@ def _dtype(top: Map, key: str) -> str:
         return ""
     name = str(top[key]).removeprefix("torch.")
     if name not in DTYPES:
-        raise Refused(f"The recipe's {key} is {short(str(top[key]))}. Take one of {', '.join(DTYPES)}.")
+        raise Refused(f"The recipe's {key} is {short(str(top[key]))}. Use one of {', '.join(DTYPES)}.")
     return name
 
 
@@ -293,7 +295,7 @@ def _bounded(data: object) -> None:
     while waiting:
         count += 1
         if count > NODES:
-            raise Refused("The recipe unfolds to more than any recipe holds. Write it without references (& and *).")
+            raise Refused("The recipe expands to more than any recipe holds. Write it without references (& and *).")
         item = waiting.pop()
         if isinstance(item, dict):
             waiting.extend(cast("dict[object, object]", item).values())

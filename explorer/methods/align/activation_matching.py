@@ -193,7 +193,7 @@ def _notes(untapped: Sequence[str], silences: Sequence[int]) -> tuple[str, ...]:
     notes: list[str] = []
     if untapped:
         notes.append(
-            f"The units of {', '.join(untapped)} are read and made by no layer that could be observed, so they were matched by their weights."
+            f"The units of {', '.join(untapped)} are read and produced by no layer that could be observed, so they were matched by their weights."
         )
     if any(silences):
         notes.append(f"Units that never respond were matched among themselves by their weights ({', '.join(map(str, silences))} in each model).")

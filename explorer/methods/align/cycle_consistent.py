@@ -2,13 +2,13 @@
 
 Crisostomi, Fumero, Baieri, Bernard & Rodolà 2024, "C²M³: Cycle-Consistent Multi-Model Merging", NeurIPS. Every model p has one permutation to a common
 *universe*; Σ_{p<q} ⟨P_p(A_p), P_q(A_q)⟩ is maximised over all of them. The map from one model to another goes through the universe, so
-P_AC · P_CB · P_BA is the identity by construction, which pairwise matching does not give. Needs the checkpoints only.
+P_AC · P_CB · P_BA is the identity by construction, which pairwise matching does not give. Needs only the checkpoints.
 
 As in the paper Frank-Wolfe begins, over soft permutations of all models but the first, whose order is the universe until then; of two models
 that is `frank_wolfe`. What follows climbs the same objective model by model and group by group: against the sum of all other models in universe order,
 each step is an exact linear assignment and never goes down. A second climb begins where the units stand, so that the models never end
 farther apart, in the root mean square over all pairs; with `restarts` others begin from random orders. The highest end is taken, and
-told in the order of the first model, which therefore stays as it is.
+expressed in the order of the first model, which therefore stays as it is.
 """
 
 from __future__ import annotations

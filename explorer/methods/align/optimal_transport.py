@@ -16,7 +16,7 @@ convolutional layers; every other tensor (norms, biases, embeddings, tokens) mak
 With `sweeps` above 1 the groups are gone through again, now with every place that writes to a group, also those that came later; that is no descent
 of anything, and more of it is not always better. Incoming weights say nothing of where a unit leads, and an error in one group reaches all after
 it, so in deep networks activations are often the better ground: compare both by the loss half-way. The entropic solver blends, and blends are
-short, so its result lies closer to the reference than any permutation does; that alone does not make it good. A model's widths are told from the
+short, so its result lies closer to the reference than any permutation does; that alone does not make it good. A model's widths are inferred from the
 shapes of its tensors; where those leave a choice (heads × dimensions) it has as many heads as the reference.
 """
 
@@ -267,7 +267,7 @@ def sizes_of(model: Mapping[str, Tensor], reference: Mapping[str, Tensor], found
     """How many units each group has in a model, from the shapes of its tensors. Refused when they are no such network's."""
     if missing := sorted(reference.keys() ^ model.keys()):
         raise Refused(
-            f"{what.capitalize()} is of another architecture: {missing[0]!r} is only in one of the models. Widths may differ, names may not."
+            f"{what.capitalize()} is of a different architecture: {missing[0]!r} is only in one of the models. Widths may differ, names may not."
         )
     for name, tensor in reference.items():
         if tensor.dim() != model[name].dim() or (name not in found.axes and tensor.shape != model[name].shape):
@@ -289,7 +289,7 @@ def sizes_of(model: Mapping[str, Tensor], reference: Mapping[str, Tensor], found
     for name, i, axis in places:
         if length(resized(axis, sizes)) != model[name].shape[i]:
             raise Refused(
-                f"{name} is {_shape(model[name])} in {what}, and no numbers of units give that: its axis {i} does not go with the other tensors"
+                f"{name} is {_shape(model[name])} in {what}, and no number of units gives that: its axis {i} does not fit the other tensors"
                 f" when it is made like the first model's {_shape(reference[name])}. Choose a model that differs in its hidden widths alone."
             )
     return {name: sizes[name] for name in found.groups}
@@ -328,7 +328,7 @@ def _rebuilt(problem: Problem, model: Weights, sizes: Mapping[str, int], what: s
         if {name: group.size for name, group in symmetry.of(found).groups.items()} == sizes:
             return found
     raise Refused(
-        f"{what.capitalize()} has other widths than the first, and its network cannot be told from its shapes, so it has no activations"
+        f"{what.capitalize()} has different widths from the first, and its network cannot be derived from its shapes, so it has no activations"
         " to compare. Use ground='weights'."
     )
 

@@ -130,7 +130,7 @@ def align(
         weights.append(permuted(model, found, chosen))
         maps.append(chosen)
         traces.append(tuple(trace))
-    objective = "distance of the weights" if loss == "l2" else "loss half-way, on held train samples"
+    objective = "distance of the weights" if loss == "l2" else "loss at the midpoint, on held-out train samples"
     return Alignment(tuple(weights), tuple(maps), exact=True, objective=objective, trace=tuple(traces))
 
 

@@ -57,16 +57,18 @@ def align(
     for k, model in enumerate(others):
         descent = _Descent(between, model, found, matched.maps[k + 1], rate, np.random.default_rng((seed, k)))
         for step in range(steps):
-            progress(restarts * len(others) + k * steps + step, total, f"step {step + 1} of {steps}: {descent.value:.4g} half-way")
+            progress(restarts * len(others) + k * steps + step, total, f"step {step + 1} of {steps}: {descent.value:.4g} at the midpoint")
             descent.step(batch)
         weights.append(permuted(model, found, descent.best))
         maps.append(descent.best)
         traces.append(tuple(descent.losses))
         notes.append(
-            f"Model {k + 1}: {descent.tried} permutations were tried; half-way on held samples the loss went from {descent.start:.4g}"
+            f"Model {k + 1}: {descent.tried} permutations were tried; at the midpoint, on held-out samples, the loss went from {descent.start:.4g}"
             f" (weight matching) to {descent.value:.4g}."
         )
-    return Alignment(tuple(weights), tuple(maps), exact=True, objective="loss half-way, batch by batch", trace=tuple(traces), notes=tuple(notes))
+    return Alignment(
+        tuple(weights), tuple(maps), exact=True, objective="loss at the midpoint, batch by batch", trace=tuple(traces), notes=tuple(notes)
+    )
 
 
 class _Descent:

@@ -4,11 +4,11 @@ Stoica, Bolya, Bjorner, Ramesh, Hearn & Hoffman 2024, "ZipIt! Merging Models fro
 a group in all models are merged greedily, the most correlated pair first, until n are left. A merged unit is the average of its members; what reads
 it gets the sum of what read them: W* = Σᵢ Mᵢ Wᵢ Uᵢ, with Mᵢ the averaging and Uᵢ the copying back of model i's units. A merged unit is as like a third
 one as its least like member, times `alpha`. `budget` bounds the merges inside a model to that share of all (N − 1)·n; with 0 every merged unit has one
-member of each model, and merging is matching. Unlabelled inputs decide; statistics of batch norm are to be measured anew.
+member of each model, and merging is matching. Unlabelled inputs decide; batch-norm statistics have to be re-estimated.
 
-Told as one model for each input whose plain average is W*: N·Mᵢ Wᵢ Uᵢ. By themselves these compute nothing, so judge the middle, not the ends. The paper's
+Returned as one model for each input whose plain average is W*: N·Mᵢ Wᵢ Uᵢ. By themselves these compute nothing, so judge the middle, not the ends. The paper's
 partial zip, which leaves the last layers of every model apart, has several heads and is no checkpoint of this architecture; `share` is the nearest
-thing to it: groups after that share of the network are matched one to one. So are attention heads and what lies in them, whose orders hang together,
+thing to it: groups after that share of the network are matched one to one. So are attention heads and what lies in them, whose orders depend on each other,
 units that never respond, and groups that cannot be read. A tied table, which makes units and reads them, is averaged.
 """
 
@@ -121,7 +121,7 @@ def greedy(likeness: Tensor, models: int, within: int, alpha: float) -> Tensor:
 
 
 def _largest(scores: Tensor, top: Tensor) -> tuple[int, int]:
-    """Where the largest score is. `top`: of every row, no less than its largest; scores only fall, so a row is looked at anew only when it would win."""
+    """Where the largest score is. `top`: of every row, no less than its largest; scores only fall, so a row is examined again only when it would win."""
     while True:
         i = int(top.argmax())
         j = int(scores[i].argmax())

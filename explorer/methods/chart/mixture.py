@@ -18,5 +18,5 @@ def place(coords: Array, gram: Array) -> Array:
     """(K, C) weights → (K, C) mixing coefficients; the rows sum to 1. Refused where the weights sum to zero."""
     total = coords.sum(axis=1, keepdims=True)
     if (np.abs(total) < 1e-12).any():
-        raise Refused("The weights of a soup sum to zero, so they cannot be shares of a whole. Give at least one model a weight, or change one.")
+        raise Refused("The weights of a soup sum to zero, so they cannot be normalised. Give at least one model a weight, or change one.")
     return coords / total

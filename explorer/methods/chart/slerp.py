@@ -25,7 +25,7 @@ def place(coords: Array, gram: Array) -> Array:
         raise Refused("One of the two models has all weights zero, so there is no angle between them. Use the straight line.")
     Ω = float(np.arccos(np.clip(gram[0, 1] / norms.prod(), -1.0, 1.0)))
     if np.pi - OPPOSITE < Ω:
-        raise Refused("The two models point in opposite directions: any half circle would do as an arc between them. Use the straight line.")
+        raise Refused("The two models point in opposite directions: every half circle is an arc between them. Use the straight line.")
     if Ω < STRAIGHT:
         return np.stack([1.0 - t, t], axis=1)
     coefficients = np.stack([np.sin((1.0 - t) * Ω), np.sin(t * Ω)], axis=1) / np.sin(Ω)

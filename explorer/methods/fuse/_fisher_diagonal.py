@@ -69,7 +69,7 @@ def fisher(
         shape = network(inputs[:1]).shape[1:]
     outputs = shape.numel()
     if labels == "exact" and outputs > MANY:
-        raise Refused(f"A sample has {outputs} outputs here, too many to take every label in turn. Use labels='sampled'.")
+        raise Refused(f"A sample has {outputs} outputs here, too many to enumerate every label. Use labels='sampled'.")
     if labels == "given" and registry.targets_of(problem.spec.loss) not in ("classes", "numbers"):
         raise Refused(f"There are no labels for every output under the loss {problem.spec.loss}. Use another choice of labels than 'given'.")
     exact = labels == "exact" or (labels == "auto" and outputs <= FEW)
@@ -103,7 +103,7 @@ def fisher(
     progress(n, n, "Fisher information")
     found = {name: (t / n).cpu() for name, t in total.items()}
     if bad := [name for name, f in found.items() if not f.isfinite().all()]:
-        raise Refused(f"The Fisher information of {bad[0]} is not a finite number: the model answers with overflow or NaN. Leave this model out.")
+        raise Refused(f"The Fisher information of {bad[0]} is not a finite number: the model's outputs overflow or are NaN. Leave this model out.")
     own = {id(p): name for name, p in network.named_parameters()}
     return {name: found[own[id(p)]] for name, p in network.state_dict(keep_vars=True).items() if isinstance(p, nn.Parameter)}
 

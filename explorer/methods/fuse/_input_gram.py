@@ -56,7 +56,7 @@ def input_grams(
             chunk = inputs[start : start + CHUNK].to(device)
             network(chunk.to(next(network.parameters()).dtype) if chunk.is_floating_point() else chunk)
     if bad := [name for name, gram in grams.items() if not gram.isfinite().all()]:
-        raise Refused(f"What goes into {bad[0]} is not finite in one of the models: its features overflow, or are NaN. Leave this model out.")
+        raise Refused(f"The input of {bad[0]} is not finite in one of the models: its features overflow, or are NaN. Leave this model out.")
     return {name: gram.cpu() for name, gram in grams.items()}
 
 

@@ -54,7 +54,7 @@ def fuse(
     """One model of the models' shapes. `samples`: of the split, 0 for all; 0 epochs: task arithmetic with the coefficient `start`."""
     of_number(models, MODELS, "adamerging", WANTED)
     if not registry.classifies(problem.spec.loss):
-        raise Refused("adamerging makes answers surer, and the answers of a regression are not sure or unsure. Use learned_soup, or fisher.")
+        raise Refused("adamerging makes predictions more confident, and a regression has no confidence. Use learned_soup, or fisher.")
 
     def entropy(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
         answers = outputs(inputs).float().log_softmax(dim=-1)

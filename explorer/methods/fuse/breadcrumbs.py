@@ -39,7 +39,7 @@ def fuse(
 ) -> Weights:
     """One model of the models' shapes. `weights`: how much each model after the base counts, empty for equally."""
     if smallest < 0 or largest < 0 or smallest + largest >= 1:
-        raise Refused(f"breadcrumbs wants shares that leave something, got {smallest} smallest and {largest} largest. Their sum must stay below 1.")
+        raise Refused(f"breadcrumbs needs shares that leave something, got {smallest} smallest and {largest} largest. Their sum must stay below 1.")
 
     def thin(_: int, name: str, vector: Tensor) -> Tensor:
         sizes = magnitude(vector)

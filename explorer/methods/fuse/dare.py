@@ -5,7 +5,7 @@ task vector τᵢ = Wᵢ − W₀ is dropped with the probability `drop` = p, an
 election of signs the expectation of the result is W₀ + scale · mean τᵢ. With an election (`elect`, as in ties) the mean is over the entries that
 stayed and agree, so changes come out about 1/(1 − p) times as large: take a `scale` of about 1 − p.
 
-The draws depend on the seed, the model's place and the tensor's name alone. The variance grows as p/(1 − p): a p of 0.9 wants changes that are small, as after short fine-tuning.
+The draws depend on the seed, the model's place and the tensor's name alone. The variance grows as p/(1 − p): a p of 0.9 needs changes that are small, as after short fine-tuning.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def fuse(
     """One model of the models' shapes. `weights`: how much each model after the base counts, empty for equally."""
     if drop - spread / 2 < 0 or drop + spread / 2 >= 1:
         raise Refused(
-            f"della's probabilities would run from {drop - spread / 2:g} to {drop + spread / 2:g}; they must lie between 0 and 1. Take a smaller spread."
+            f"della's probabilities would run from {drop - spread / 2:g} to {drop + spread / 2:g}; they must lie between 0 and 1. Use a smaller spread."
         )
 
     def thin(model: int, name: str, vector: Tensor) -> Tensor:

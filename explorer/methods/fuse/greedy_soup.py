@@ -2,12 +2,12 @@
 
 Wortsman et al. 2022, "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time" (ICML),
 recipe 1. Models are sorted by their error (or loss) on the validation split, and tried in this order: a model stays in the soup when the mean of
-the weights with it is at least as good on that split as without it. `rule = "better"` wants it to be better, as the authors' program does: then a
+the weights with it is at least as good on that split as without it. `rule = "better"` requires it to be better, as the authors' program does: then a
 copy of a model that is in already is left out. Models of equal value come in the order given. On the validation split the soup is never worse than
 the best model; on another split it may be.
 
 Needs labels of the validation split, which must not be the one that is reported on. 2n − 1 evaluations for n models. Batch-norm statistics are
-measured anew for every soup that is tried, as they will be for the result. What each model is worth is shown on the Soup page.
+re-estimated for every soup that is tried, as they will be for the result. What each model is worth is shown on the Soup page.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def path(
 ) -> Path:
     """The whole of the greedy path, measured on the validation split. Refused when not even one model has a finite value."""
     if metric == "error" and not registry.classifies(problem.spec.loss):
-        raise Refused("In a regression nothing is right or wrong, so there is no error to choose by. Use metric='loss'.")
+        raise Refused("In a regression nothing is right or wrong, so there is no error to select by. Use metric='loss'.")
     corners = [{k: m[k] for k in problem.shapes()} for m in models]
     evaluate = Evaluate(problem, corners, split="val", samples=samples, metrics=("loss", "error"), device=device)
     n = len(models)
@@ -69,7 +69,7 @@ def path(
         points = points.extended(alone[None], evaluate(alone)[None])
     if not np.isfinite(points.means()).all(axis=1).any():
         raise Refused(
-            "None of the models has a finite loss on the validation split, so there is nothing to begin a soup with. Leave out broken ones."
+            "None of the models has a finite loss on the validation split, so there is nothing to start a soup with. Leave out broken ones."
         )
     while (found := walk(points, metric, rule)).wanted is not None:
         progress(n + len(found.steps), 2 * n, _told(found, metric))

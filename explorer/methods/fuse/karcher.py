@@ -77,7 +77,7 @@ def mean(products: Array, λ: Array, steps: int, tolerance: float, what: str) ->
         cos = np.clip(cosines @ p, -1, 1)
         angle = np.where(used, np.arccos(cos), 0.0)
         if np.pi - angle.max() < CANCELLED:
-            raise Refused(f"karcher finds a model pointing opposite to the mean of all in {what}. Align the models first, or use uniform_soup.")
+            raise Refused(f"karcher found a model pointing opposite to the mean of all in {what}. Align the models first, or use uniform_soup.")
         towards = λ / np.sinc(angle / np.pi)  # λ·angle/sin(angle): of log_p(u) = angle/sin(angle) · (u − cos(angle)·p)
         move = towards - (towards @ cos) * p
         step = float(np.sqrt(max(move @ cosines @ move, 0.0)))
@@ -85,13 +85,13 @@ def mean(products: Array, λ: Array, steps: int, tolerance: float, what: str) ->
             return p / lengths * (λ @ lengths), taken, step
         p = _unit(np.cos(step) * p + np.sin(step) / step * move, cosines, what)
     raise Refused(
-        f"karcher has not settled in {what} after {steps} steps; the next would be {step:.1e} radians. Allow more steps or a larger tolerance."
+        f"karcher has not converged in {what} after {steps} steps; the next would be {step:.1e} radians. Allow more steps or a larger tolerance."
     )
 
 
 def _unit(p: Array, cosines: Array, what: str) -> Array:
     if (length := np.sqrt(max(p @ cosines @ p, 0.0))) < CANCELLED:
         raise Refused(
-            f"karcher finds that the models' directions cancel in {what}, so they have no mean. Align the models first, or use uniform_soup."
+            f"karcher found that the models' directions cancel in {what}, so they have no mean. Align the models first, or use uniform_soup."
         )
     return p / length

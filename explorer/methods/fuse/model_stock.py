@@ -6,7 +6,7 @@ Jang, Yun & Han 2024, "Model Stock: All we need is just a few fine-tuned models"
 
 cos θ is the mean over all pairs of the cosine between their task vectors Wᵢ − W₀. That is the point nearest to the centre around which fine-tuning
 scatters, if the models lie around it at equal distances and right angles. Equal models give t = 1 and so that model; right angles give t = 0 and so
-the base. Wider angles count as right ones. It wants two or more models that were fine-tuned from the base with different seeds or settings.
+the base. Wider angles count as right ones. It needs two or more models that were fine-tuned from the base with different seeds or settings.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ the convex hull:
     minimise over c   max over threats t of   L_t(Σ cᵢ Wᵢ),        c ≥ 0, Σ cᵢ = 1
 
 with L_t the validation error (or loss) of inputs that an adversary moved within a radius: none ("clean"), l∞, l2; by projected gradient ascent at
-every mixture anew (explorer.evaluate.pgd_attack). `search = "grid"` tries all c that are multiples of 1/`steps`, each model alone among them, and takes the
+every mixture separately (explorer.evaluate.pgd_attack). `search = "grid"` tries all c that are multiples of 1/`steps`, each model alone among them, and takes the
 best; of equal ones that with the lower loss. "gradient" learns c by descent on the loss of the worst threat of each batch: for many models.
 
 Made for models that were trained to withstand different attacks. Needs labels of the validation split and inputs that are real numbers; radii are
@@ -70,11 +70,9 @@ def fuse(
     attacks = [Attack(norm, radius, attack_steps) for norm, radius in radii if radius > 0]
     threats: list[Attack | None] = [*([None] if clean else []), *attacks]
     if not threats:
-        raise Refused("No threat is left: switch 'clean' on, or give 'linf' or 'l2' a radius above 0.")
+        raise Refused("No threat is selected: switch 'clean' on, or give 'linf' or 'l2' a radius above 0.")
     if attacks and not problem.split("val").inputs.is_floating_point():
-        raise Refused(
-            "Inputs of this problem are whole numbers, such as the tokens of a text; no adversary can move them a little. Set both radii to 0."
-        )
+        raise Refused("Inputs of this problem are whole numbers, such as the tokens of a text; they cannot be moved a little. Set both radii to 0.")
     if search == "grid":
         best = chosen(models, problem, threats, metric=metric, steps=steps, samples=samples, device=device, progress=progress)
         return _told(linear(models, problem, best.tolist()), problem, threats, samples, device, tell)

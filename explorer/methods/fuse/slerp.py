@@ -61,6 +61,6 @@ def coefficients(products: Array, t: float, what: str) -> tuple[float, float]:
         return 1 - t, t
     if math.pi - angle < PARALLEL:
         raise Refused(
-            f"slerp finds the two models pointing opposite ways in {what}, where no arc is the shortest. Align them first, or use interpolate."
+            f"slerp found the two models pointing in opposite directions in {what}, where no arc is the shortest. Align them first, or use interpolate."
         )
     return math.sin((1 - t) * angle) / math.sin(angle), math.sin(t * angle) / math.sin(angle)

@@ -5,7 +5,7 @@ Izmailov, Podoprikhin, Garipov, Vetrov & Wilson 2018, "Averaging Weights Leads t
     W̄ ← (k W̄ + W)/(k + 1)
 
 The models are snapshots in the order of the training, best of one with a constant or cyclic rate (`train/swa`). `skip`: how many are left out at the
-beginning; `every`: the cycle's length in snapshots. Batch-norm statistics are measured anew, as for every fused model. Of snapshots with low precision
+beginning; `every`: the cycle's length in snapshots. Batch-norm statistics are re-estimated, as for every fused model. Of snapshots with low precision
 this is SWALP's average.
 """
 

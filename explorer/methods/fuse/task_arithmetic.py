@@ -35,5 +35,5 @@ def fuse(models: Sequence[Weights], problem: Problem, *, coefficients: tuple[flo
     if len(λ) != count:
         raise Refused(f"The base and {count} models need {count} coefficients, got {len(λ)}. The base has none.")
     if not all(map(math.isfinite, λ)):
-        raise Refused(f"task_arithmetic wants finite coefficients, got {tuple(λ)}. 1 adds all of what a model learned, -1 takes it away.")
+        raise Refused(f"task_arithmetic needs finite coefficients, got {tuple(λ)}. 1 adds all that a model learned, -1 subtracts it.")
     return linear(models, problem, (1 - math.fsum(λ), *λ), progress=progress)

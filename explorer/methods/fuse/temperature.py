@@ -67,7 +67,7 @@ def shares(scores: Sequence[float], count: int, temperature: float, of: Literal[
     if of == "logarithms":
         if min(scores) < 0 or max(scores) == 0:
             raise Refused(
-                f"A logarithm wants scores of 0 or more, one of them above 0; got {tuple(scores)}. Take the softmax of the scores themselves."
+                f"A logarithm needs scores of 0 or more, one of them above 0; got {tuple(scores)}. Use the softmax of the scores themselves."
             )
         scores = [math.log(s) if s > 0 else -math.inf for s in scores]
     best = max(scores)

@@ -210,7 +210,7 @@ def cost(problem: Problem, made: Bridge, a: Weights) -> float:
 
 
 def point(problem: Problem, corners: Sequence[Weights], chart: str, *, r: float = 0.5, device: str = "cpu") -> Weights:
-    """φ(r) of a curve: what a bridge stands for. In the corners' dtypes, the batch-norm statistics measured anew as in a picture."""
+    """φ(r) of a curve: what a bridge stands for. In the corners' dtypes, the batch-norm statistics re-estimated as in a picture."""
     network = network_like(problem, corners[0], torch.device(device))
     place = cast("Place", registry.find("chart", chart))
     coefficients = place(np.array([[r]]), gram(corners, [name for name, _ in network.named_parameters()]))[0]
@@ -238,7 +238,7 @@ def last_linear(network: nn.Module, inputs: Tensor) -> str:
         for hook in hooks:
             hook.remove()
     if not called or not torch.equal(called[-1][1].flatten(), outputs.flatten()):
-        last = f"its last linear layer is '{called[-1][0]}', and something follows it" if called else "it has no linear layer"
+        last = f"its last linear layer is '{called[-1][0]}', and another operation follows it" if called else "it has no linear layer"
         raise Refused(
             f"A bridge reads the input of the linear layer that a network ends in; in this network, {last}. Choose one that ends in a linear layer."
         )

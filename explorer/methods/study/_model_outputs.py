@@ -41,12 +41,10 @@ def asked(
     Refused unless the problem is one of classes.
     """
     if not registry.labelled(problem.spec.loss):
-        raise Refused(
-            f"How sure a model is, and which classes it knows, are questions about classes. With {problem.spec.loss} no class is the true one of each answer."
-        )
+        raise Refused(f"Confidence and accuracy by class need classes. With {problem.spec.loss} there is no true class for each answer.")
     kept: list[Tensor] = []
     for i, model in enumerate(models):
-        progress(i, len(models), f"asking model {i + 1} of {len(models)}")
+        progress(i, len(models), f"evaluating model {i + 1} of {len(models)}")
         found = outputs(problem, model, split, device=device)
         if i < ensemble:
             kept.append(found)

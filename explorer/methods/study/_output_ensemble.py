@@ -70,7 +70,7 @@ def ensemble(
     sums = torch.zeros(len(models) + 1, len(METRICS), blocks, dtype=torch.float64)
     items = 1
     for start in range(0, n, CHUNK):
-        progress(start, n, f"asking all models: sample {start} of {n}")
+        progress(start, n, f"evaluating all models: sample {start} of {n}")
         rows = slice(start, min(start + CHUNK, n))
         inputs, targets = batch.inputs[rows].to(device), batch.targets[rows].to(device)
         inputs = inputs.to(work) if inputs.is_floating_point() else inputs
@@ -82,7 +82,7 @@ def ensemble(
             sums[row, 0].index_add_(0, block[rows], losses.sum(dim=1))
             sums[row, 1].index_add_(0, block[rows], wrong.sum(dim=1))
             items = losses.shape[1]
-    progress(n, n, "asking all models")
+    progress(n, n, "evaluating all models")
     counts: Array = torch.bincount(block).numpy().astype(np.float64) * items
     coords = np.eye(len(models))
     equal = np.full((1, len(models)), 1 / len(models))

@@ -31,10 +31,10 @@ def study(
     """{"disagree": n rows of n shares of samples, "by_class": n rows, the share of each class that is right (None for a class without samples)}."""
     batch = problem.split(split)
     if not registry.labelled(problem.spec.loss) or batch.targets.dim() != 1:
-        raise Refused("Answers are compared for classification, one class for each sample. This problem has another kind of target.")
+        raise Refused("Predictions are compared for classification, one class for each sample. This problem has another kind of target.")
     said: list[torch.Tensor] = []
     for i, model in enumerate(models):
-        progress(i, len(models), f"asking model {i + 1} of {len(models)}")
+        progress(i, len(models), f"evaluating model {i + 1} of {len(models)}")
         said.append(outputs(problem, model, split, device=device).argmax(dim=-1))
     answers = torch.stack(said)
     disagree = (answers[:, None] != answers[None]).double().mean(dim=2)

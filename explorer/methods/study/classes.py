@@ -40,9 +40,9 @@ def study(
     `ensemble`: the first so many together are the last row.
     """
     if not 0 <= against < len(models):
-        raise Refused(f"There are {len(models)} models to compare with; got number {against}, counted from 0.")
+        raise Refused(f"There are {len(models)} models to compare with; got index {against}, counted from 0.")
     if (n := len(problem.classes)) > MOST:
-        raise Refused(f"{n} classes are too many to be compared one by one; at most {MOST}.")
+        raise Refused(f"{n} classes are too many to compare one by one; at most {MOST}.")
     targets = problem.split(split).targets
     block, flat = blocks_of(targets), targets.reshape(-1)
     cell = block * n + flat

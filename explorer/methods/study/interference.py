@@ -9,7 +9,7 @@ The first model is the merged one, the others are its ingredients. For every lay
     rise        how much the loss rises when this layer alone is replaced by the merged one, mean over the ingredients, paired sample by sample: the
                 barrier layer by layer (Adilova et al. 2024, "Layer-wise linear mode connectivity", for the average).
 
-Layers are modules that own parameters. Statistics of batch norm are measured anew wherever weights were put together. Rises of layers do not add up to
+Layers are modules that own parameters. Batch-norm statistics are re-estimated wherever weights were put together. Rises of layers do not add up to
 that of the whole. On the first `samples` of the split.
 """
 
@@ -114,7 +114,7 @@ def _spreads(problem: Problem, weights: Weights, layers: dict[str, list[str]], s
 
 
 def _sums(problem: Problem, weights: Weights, split: SplitName, samples: int, device: str) -> tuple[Array, Array]:
-    """(2, blocks) sums of loss and error, batch norm measured anew, and (blocks,) items."""
+    """(2, blocks) sums of loss and error, batch norm re-estimated, and (blocks,) items."""
     corner = {n: weights[n] for n in problem.shapes()}
     evaluate = Evaluate(problem, [corner], split=split, samples=samples, recalibration=RECALIBRATION_SAMPLES // 4, prepare=False, device=device)
     return evaluate.alone(0, recalibrated=True), evaluate.counts

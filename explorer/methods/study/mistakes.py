@@ -35,10 +35,10 @@ def study(
 ) -> Json:
     """{"wrong": how many, "of": samples, "examples": [{"index", "true", "said", "share", "image"}]} of the only model. Refused for several."""
     if len(models) != 1:
-        raise Refused(f"Mistakes are those of one model; got {len(models)}.")
+        raise Refused(f"Mistakes are shown for one model; got {len(models)}.")
     if not registry.labelled(problem.spec.loss) or (batch := problem.split(split)).targets.dim() != 1:
         raise Refused("Mistakes are shown for classification, one class for each sample. This problem has another kind of target.")
-    progress(0, 1, "Looking for mistakes")
+    progress(0, 1, "Finding mistakes")
     answers = outputs(problem, models[0], split, device=device)
     losses = problem.losses(answers, batch.targets)[:, 0]
     wrong = problem.wrong(answers, batch.targets)[:, 0]

@@ -65,7 +65,7 @@ def study(
     """
     for what, given in (("radii", radii), ("balls", balls)):
         if not given or not all(isfinite(r) and r > 0 for r in given):
-            raise Refused(f"Sharpness wants one number or more as {what}, each above 0, such as 0.1 0.2; got {list(given)}.")
+            raise Refused(f"Sharpness needs one number or more as {what}, each above 0, such as 0.1 0.2; got {list(given)}.")
     total, done = len(models) * len(SCALES) * (len(radii) * directions + len(balls) * steps), 0
 
     def step() -> None:

@@ -57,7 +57,7 @@ def study(
         curvature = Curvature(problem, weights, samples=samples, parts=PARTS, device=device)
         size, used = curvature.size, curvature.samples
         if used < 2:
-            raise Refused("A spectrum with intervals wants 2 samples or more, and the train split gives 1. Ask for more samples.")
+            raise Refused("A spectrum with intervals needs 2 samples or more, and the train split gives 1. Use more samples.")
         measured = _Measured(curvature, i, each * len(models), i * each, progress)
         losses, gradient = curvature.gradient()
         largest = top(measured, size, count, seed=seed)

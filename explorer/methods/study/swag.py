@@ -1,7 +1,7 @@
 """SWAG's Bayesian average: the mean answer of models drawn from the Gaussian of a training's snapshots, beside their mean and the last of them.
 
 Maddox, Garipov, Izmailov, Vetrov & Wilson 2019, "A Simple Baseline for Bayesian Uncertainty in Deep Learning" (NeurIPS): the mean of the
-probabilities of `draws` models θ_s ~ N(θ̄, Σ), each with its batch-norm statistics measured anew. The models are the snapshots in the order of the training.
+probabilities of `draws` models θ_s ~ N(θ̄, Σ), each with its batch-norm statistics re-estimated. The models are the snapshots in the order of the training.
 Sums of loss and error come in the blocks in which every other point of the problem is measured, so that differences can be paired sample by sample; so
 do the parts of the calibration error (explorer.stats.calibration). As many passes as there are draws. Under mse the outputs are averaged.
 """
@@ -58,14 +58,14 @@ def study(
     regression = not registry.classifies(problem.spec.loss)
     total: Tensor | None = None
     for k in range(draws):
-        progress(k, draws, f"asking draw {k + 1} of {draws}")
+        progress(k, draws, f"evaluating draw {k + 1} of {draws}")
         answer = answers(with_own_statistics(gaussian.sample(seed, k + 1), problem))
         said = answer if regression else answer.softmax(dim=-1)
         total = said if total is None else total + said
     assert total is not None
     average = total / draws if regression else (total / draws).log()
     all_of = [average, answers(with_own_statistics(gaussian.mean, problem)), answers(models[-1])]
-    progress(draws, draws, "asking all draws")
+    progress(draws, draws, "evaluating all draws")
     losses = [problem.losses(a, targets) for a in all_of]
     wrong = [problem.wrong(a, targets).double() for a in all_of]
     items = losses[0].shape[1]

@@ -2,7 +2,7 @@
 
 Ramé, Ahuja, Zhang, Cord, Bottou & Lopez-Paz 2023, "Model Ratatouille: Recycling Diverse Models for Out-of-Distribution Generalization" (ICML), where
 the auxiliary tasks are other data sets. A problem that stands alone has none, so they are made of it: task i puts its classes into `groups` groups of
-nearly equal size, at random, and asks for the group. The last layer begins anew, from the initial weights of the seed `task`, with the shape it has; the
+nearly equal size, at random, and asks for the group. The last layer is re-initialised, from the initial weights of the seed `task`, with the shape it has; the
 groups are its first outputs. The rate falls along half a cosine; the rest as in `sgd`. Classification only.
 """
 

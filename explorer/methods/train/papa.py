@@ -6,12 +6,12 @@ Jolicoeur-Martineau, Gervais, Fatras, Zhang & Lacoste-Julien 2024, "PopulAtion P
     all      every `pause` epochs       Wᵢ ← W̄                        PAPA-all
     pairs    every `pause` epochs       two at a time become their mean        PAPA-2
 
-After an average in the ways `all` and `pairs` the last networks stay apart: none is made in the last epoch. What is wanted in the end is their soup
+After an average in the ways `all` and `pairs` the last networks stay apart: none is made in the last epoch. The final result is their soup
 (uniform or greedy). α = 1 gives independent trainings. `anneal`: α comes closer to 1 as the rate falls, 1 − (1 − α) · rate / lr.
 α, `every` and `pause` are as we chose them.
 
 All networks begin at the same weights; network i sees the batches and the noise of `order_seed` + i. Pulled and averaged are parameters; every network
-keeps its own momentum and its own batch-norm statistics, which go on with training. Pairs are drawn anew each time; they are disjoint, and of an odd
+keeps its own momentum and its own batch-norm statistics, which go on with training. Pairs are redrawn each time; they are disjoint, and of an odd
 number one stays as it is. The rest as in `sgd`.
 """
 

@@ -123,10 +123,10 @@ def reading(path: Path) -> Generator[None, None, None]:
 def regular(path: Path | None, what: str) -> Path:
     """The path when a regular file lies there; Refused otherwise: a pipe or a device would block or never end."""
     if path is None:
-        raise Refused(f"A path is wanted here: {what}. Give one in problem.toml, under [data].")
+        raise Refused(f"A path is expected here: {what}. Give one in problem.toml, under [data].")
     with reading(path):
         if not S_ISREG(path.stat().st_mode):
-            raise Refused(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}, and {what} is wanted.")
+            raise Refused(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}; expected: {what}.")
     return path
 
 
@@ -137,7 +137,7 @@ def _files(folder: Path) -> Generator[Path, None, None]:
         with reading(path):
             mode, link = path.stat().st_mode, path.is_symlink()
         if S_ISDIR(mode) and link:  # it may lead back to where it lies
-            raise Refused(f"{path} is a link to a folder, and those are not followed. Put the folder itself there, or take the link out.")
+            raise Refused(f"{path} is a link to a folder, and those are not followed. Put the folder itself there, or remove the link.")
         if S_ISDIR(mode):
             yield from _files(path)
         elif S_ISREG(mode):

@@ -37,10 +37,10 @@ def load(
 ) -> Dataset:
     """Mean and standard deviation that the inputs are normalised with; names of the classes."""
     if path is None:
-        raise Refused(f"A path is wanted here: {FOLDER}. Give one in problem.toml, under [data].")
+        raise Refused(f"A path is expected here: {FOLDER}. Give one in problem.toml, under [data].")
     with reading(path):
         if not path.is_dir():
-            raise Refused(f"{path} is no folder, and {FOLDER} is wanted." if path.exists() else f"There is no {path}. Correct the path of the data.")
+            raise Refused(f"{path} is not a folder; expected: {FOLDER}." if path.exists() else f"There is no {path}. Correct the path of the data.")
     parts = [_pair(path, part) for part in ("train", "t10k")]
     (train, train_labels), (test, test_labels) = parts
     if train.shape[1:] != test.shape[1:]:
@@ -65,7 +65,7 @@ def _read(folder: Path, name: str, dimensions: int) -> Tensor:
     with reading(folder):
         found = [p for p in (folder / name, folder / f"{name}.gz") if p.exists()]
     if not found:
-        raise Refused(f"{folder} lacks {name} (or {name}.gz). Wanted is {FOLDER}.")
+        raise Refused(f"{folder} lacks {name} (or {name}.gz). Expected: {FOLDER}.")
     path = regular(found[0], "an IDX file")
     with reading(path), cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
         try:
@@ -77,7 +77,7 @@ def _read(folder: Path, name: str, dimensions: int) -> Tensor:
 def _parse(file: IO[bytes], name: str, dimensions: int) -> Tensor:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
-        raise Refused(f"{name} is no IDX file: it starts with {magic.hex() or 'nothing'}, not with two zero bytes.")
+        raise Refused(f"{name} is not an IDX file: it starts with {magic.hex() or 'nothing'}, not with two zero bytes.")
     if magic[2] != 8 or magic[3] != dimensions:
         raise Refused(f"{name} should hold unsigned bytes (type 8) in {dimensions} dimensions; it says type {magic[2]} in {magic[3]} dimensions.")
     header = file.read(4 * dimensions)
@@ -86,7 +86,7 @@ def _parse(file: IO[bytes], name: str, dimensions: int) -> Tensor:
     shape = cast("tuple[int, ...]", struct.unpack(f">{dimensions}I", header))
     size = prod(shape)
     if size > LIMIT_BYTES // 4:  # four bytes each, once they are float32
-        raise Refused(f"{name} claims {size:,} bytes, more than are read. Use a smaller data set.")
+        raise Refused(f"{name} claims {size:,} bytes, more than can be read. Use a smaller data set.")
     data = _at_most(file, size + 1)
     if len(data) != size:
         raise Refused(f"{name} says that {size:,} bytes follow its header, and there are {'fewer' if len(data) < size else 'more'}. Copy it again.")

@@ -63,10 +63,10 @@ def load(
 ) -> Dataset:
     """Side of the images; 1 for grey, 3 for colours; the whole image squeezed to a square or its middle cut out; what the inputs are normalised with."""
     if path is None:
-        raise Refused(f"A path is wanted here: {WANTED}. Give one in problem.toml, under [data].")
+        raise Refused(f"A path is expected here: {WANTED}. Give one in problem.toml, under [data].")
     for name, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, channels) or (name == "std" and min(values) <= 0):
-            raise Refused(f"'{name}' wants one number, or {channels}{' (one for each channel)' if channels > 1 else ''}, got {list(values)}.")
+            raise Refused(f"'{name}' needs one number, or {channels}{' (one for each channel)' if channels > 1 else ''}, got {list(values)}.")
     parts = _parts(path)
     classes = [[c.name for c in part] for part in parts]
     if any(c != classes[0] for c in classes):
@@ -74,7 +74,7 @@ def load(
     files = [[(file, k) for k, folder in enumerate(part) for file in _images(folder)] for part in parts]
     count = sum(map(len, files))
     if count * channels * size * size * 4 > LIMIT_BYTES:
-        raise Refused(f"{count:,} images of {size}×{size} pixels are more than are read ({LIMIT_BYTES:,} bytes). Choose a smaller 'size'.")
+        raise Refused(f"{count:,} images of {size}×{size} pixels are more than can be read ({LIMIT_BYTES:,} bytes). Choose a smaller 'size'.")
     pixels = np.empty((count, channels, size, size), dtype=np.float32)
     for row, (file, _) in enumerate(f for part in files for f in part):
         pixels[row] = _pixels(file, size, channels, fit)
@@ -97,10 +97,10 @@ def _parts(path: Path) -> list[list[Path]]:
 def _folders(path: Path) -> list[Path]:
     with reading(path):
         if not path.is_dir():
-            raise Refused(f"{path} is no folder, and {WANTED} is wanted." if path.exists() else f"There is no {path}. Correct the path of the data.")
+            raise Refused(f"{path} is not a folder; expected: {WANTED}." if path.exists() else f"There is no {path}. Correct the path of the data.")
         found = sorted((p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")), key=lambda p: (natural(p.name), p.name))
     if not found:
-        raise Refused(f"{path} holds no folders, and {WANTED} is wanted.")
+        raise Refused(f"{path} holds no folders; expected: {WANTED}.")
     return found
 
 
@@ -108,7 +108,7 @@ def _images(folder: Path) -> list[Path]:
     with reading(folder):
         found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()]
     if not found:
-        raise Refused(f"The class {short(folder.name)} has no images ({', '.join(sorted(SUFFIXES))}) in its folder. Put some there, or take it out.")
+        raise Refused(f"The class {short(folder.name)} has no images ({', '.join(sorted(SUFFIXES))}) in its folder. Put some there, or remove it.")
     return sorted(found, key=lambda p: (natural(p.name), p.name))
 
 
@@ -125,7 +125,7 @@ def _pixels(path: Path, size: int, channels: int, fit: str) -> np.ndarray[tuple[
             if width * height > LIMIT_PIXELS or not width * height:
                 raise Refused(f"{name} has {width:,}×{height:,} pixels, and at most {LIMIT_PIXELS:,} are read. Save it smaller.")
             if image.mode not in _MODES:
-                raise Refused(f"{name} has pixels of the kind {image.mode}, and eight bits for each colour are wanted. Convert it.")
+                raise Refused(f"{name} has pixels of the kind {image.mode}, and eight bits for each colour are expected. Convert it.")
             square = _squared(image.convert("L" if channels == 1 else "RGB"), size, fit)
             return np.asarray(square, dtype=np.uint8).reshape(size, size, channels).transpose(2, 0, 1)
     except Refused:
@@ -133,7 +133,7 @@ def _pixels(path: Path, size: int, channels: int, fit: str) -> np.ndarray[tuple[
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Refused(f"{name} has too many pixels ({short(str(error))}). Save it smaller.") from error
     except _MALFORMED as error:
-        raise Refused(f"{name} is damaged or no image that is read ({short(str(error))}). Save it again, or take it out.") from error
+        raise Refused(f"{name} is damaged or not a supported image ({short(str(error))}). Save it again, or remove it.") from error
 
 
 @contextmanager

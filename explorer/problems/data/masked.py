@@ -1,4 +1,4 @@
-"""A text in tokens, some of them masked: each is to be told from what stands around it. For masked language models.
+"""A text in tokens, some of them masked: each is to be predicted from its context. For masked language models.
 
 A folder with tokenizer.json and text.txt, as for `tokens`. Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language
 Understanding", task 1, but that every chosen token becomes the mask (there: 80 % of them), as many in each window, and always the same ones, drawn from

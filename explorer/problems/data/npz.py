@@ -87,7 +87,7 @@ def _pair(arrays: dict[str, _Array], name: str, xs: tuple[str, ...], ys: tuple[s
             raise Refused(f"{name} has {' and '.join(both)}, which mean the same. Keep one of them.")
     x, y = (next((arrays[n] for n in names if n in arrays), None) for names in (xs, ys))
     if x is None or y is None:
-        raise Refused(f"{name} has no array {(xs if x is None else ys)[0]!r}; it has {', '.join(sorted(arrays)) or 'none'}. Wanted is {WANTED}.")
+        raise Refused(f"{name} has no array {(xs if x is None else ys)[0]!r}; it has {', '.join(sorted(arrays)) or 'none'}. Expected: {WANTED}.")
     _admit(x, name)
     if y.ndim not in (1, 2) or y.dtype.kind not in "fiub":
         raise Refused(f"{name}: targets must be numbers of shape (n,) or (n, d); they are {y.dtype} {y.shape}.")
@@ -132,7 +132,7 @@ def _arrays(path: Path) -> dict[str, _Array]:
         with reading(path), zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if m.filename in wanted]
             if (total := sum(m.file_size for m in members)) > LIMIT_BYTES:
-                raise Refused(f"{path.name} unpacks to {total:,} bytes, more than the {LIMIT_BYTES:,} that are read. Use a smaller data set.")
+                raise Refused(f"{path.name} unpacks to {total:,} bytes, more than the {LIMIT_BYTES:,} that can be read. Use a smaller data set.")
             arrays: dict[str, _Array] = {}
             for member in members:
                 if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -149,7 +149,7 @@ def _arrays(path: Path) -> dict[str, _Array]:
 
 def _empty(path: Path, archive: zipfile.ZipFile) -> dict[str, _Array]:
     names = [n.removesuffix(".npy") for n in archive.namelist()]
-    raise Refused(f"{path.name} holds {listed(names) or 'nothing'}. Wanted is {WANTED}.")
+    raise Refused(f"{path.name} holds {listed(names) or 'nothing'}. Expected: {WANTED}.")
 
 
 def _array(file: IO[bytes], name: str, size: int) -> _Array:
@@ -163,6 +163,6 @@ def _array(file: IO[bytes], name: str, size: int) -> _Array:
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != size - file.tell():
         raise Refused(f"{name} says that it is {dtype} {shape}, which is not the size of what is stored. Write the file again.")
     if prod(shape) * 4 > LIMIT_BYTES:  # four bytes each, once they are float32
-        raise Refused(f"{name} has {prod(shape):,} numbers, more than are read. Use a smaller data set.")
+        raise Refused(f"{name} has {prod(shape):,} numbers, more than can be read. Use a smaller data set.")
     flat = np.frombuffer(file.read(), dtype=dtype)
     return flat.reshape(shape, order="F" if fortran else "C")

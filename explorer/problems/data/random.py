@@ -27,9 +27,11 @@ def load(
 ) -> Dataset:
     """Shape of one sample; number of tokens to draw from, 0 for real numbers; how many samples; seed."""
     if path is not None:
-        raise Refused("Random data are read from nowhere. Take 'path' out of [data] in problem.toml.")
+        raise Refused("Random data have no path. Remove 'path' from [data] in problem.toml.")
     if not shape or min(shape) < 1 or samples * prod(shape) * (8 if vocab else 4) > LIMIT_BYTES:
-        raise Refused(f"'shape' wants the whole numbers from 1 that one sample measures, and {samples} samples in memory; got {shape}.")
+        raise Refused(
+            f"'shape' needs the whole numbers from 1 that are the shape of one sample, and {samples} samples must fit in memory; got {shape}."
+        )
     assert vocab <= LIMIT_CLASSES
     generator = torch.Generator().manual_seed(seed)
     size = (samples, *shape)

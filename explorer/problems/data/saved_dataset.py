@@ -37,7 +37,7 @@ _RECORDS = 3  # kind of a message: a record batch (Arrow's Message.fbs)
 def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = ()) -> Dataset:
     """Name of the target's column, by default the only ClassLabel, else the last; names of the input columns, by default all others."""
     if path is None:
-        raise Refused(f"A path is wanted here: {WANTED}. Give one in problem.toml, under [data].")
+        raise Refused(f"A path is expected here: {WANTED}. Give one in problem.toml, under [data].")
     with reading(path):
         several = (path / "dataset_dict.json").is_file()
     splits = _json(path / "dataset_dict.json").get("splits") if several else None
@@ -50,14 +50,14 @@ def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = ()) 
     target = target or (next(iter(labels)) if len(labels) == 1 else names[-1])
     wanted = list(columns) or [n for n in names if n != target]
     if unknown := [n for n in (target, *wanted) if any(p.column_names.count(n) != 1 for p in parts)]:
-        raise Refused(f"{short(path.name)} has no one column {short(unknown[0])!r} in each split. It has: {listed(names)}.")
+        raise Refused(f"{short(path.name)} does not have one column {short(unknown[0])!r} in each split. It has: {listed(names)}.")
     if not wanted or target in wanted or len(set(wanted)) < len(wanted):
         raise Refused(f"{short(path.name)}: each input column is named once, and the target {short(target)!r} is none of them. Correct 'columns'.")
     inputs = torch.cat([_inputs(p, wanted) for p in parts])
     test = parts[0].num_rows if len(parts) == 2 else None
     targets = [_values(p, target, text=True) for p in parts]
     if targets[0].ndim != 1 or targets[0].dtype != targets[-1].dtype:
-        raise Refused(f"The target {short(target)!r} wants one number or text for each sample, of one type. Name another column.")
+        raise Refused(f"The target {short(target)!r} needs one number or text for each sample, of one type. Name another column.")
     whole = np.concatenate(targets)
     if whole.dtype.kind == "f":
         with np.errstate(over="ignore"):
@@ -68,7 +68,7 @@ def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = ()) 
             raise Refused(f"The target {short(target)!r} has {len(found):,} texts in {len(codes):,} rows, too many for classes. Name another.")
         return Dataset(inputs, torch.from_numpy(codes.astype(np.int64)), tuple(map(str, found)), test)
     if len(whole) and int(whole.max()) >= 2**62:
-        raise Refused(f"The target {short(target)!r} holds {int(whole.max())}, which is no class. Number the classes 0, 1, 2, ….")
+        raise Refused(f"The target {short(target)!r} holds {int(whole.max())}, which is not a class. Number the classes 0, 1, 2, ….")
     classes = torch.from_numpy(whole.astype(np.int64))
     return Dataset(inputs, classes, class_names(classes, labels.get(target, ())), test)
 
@@ -77,12 +77,12 @@ def _json(path: Path) -> dict[str, object]:
     with reading(path):
         regular(path, WANTED)
         if path.stat().st_size > _LIMIT_JSON:
-            raise Refused(f"{path.name} is too large for what datasets writes. Save the data set again.")
+            raise Refused(f"{path.name} is larger than what datasets writes. Save the data set again.")
         text = path.read_bytes()
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{path.name} is no JSON ({short(str(error))}). Save the data set again.") from error
+        raise Refused(f"{path.name} is not valid JSON ({short(str(error))}). Save the data set again.") from error
     if not isinstance(found, dict):
         raise Refused(f"{path.name} is not what datasets writes. Save the data set again.")
     return cast("dict[str, object]", found)
@@ -113,7 +113,7 @@ def _table(folder: Path) -> Any:
     with reading(folder):
         size = sum(p.stat().st_size for p in paths)
     if size > LIMIT_BYTES:
-        raise Refused(f"{short(folder.name)} has {size:,} bytes, more than the {LIMIT_BYTES:,} that are read. Use fewer rows.")
+        raise Refused(f"{short(folder.name)} has {size:,} bytes, more than the {LIMIT_BYTES:,} that can be read. Use fewer rows.")
     parts: list[Any] = []
     for path in paths:
         try:
@@ -151,7 +151,7 @@ def _file(arrow: Any, path: Path) -> Any:
     for column in schema:
         kind = column.type.storage_type if isinstance(column.type, arrow.BaseExtensionType) else column.type
         if arrow.types.is_null(kind) or arrow.types.is_run_end_encoded(kind):
-            raise Refused(f"The column {short(column.name)!r} is of the type {short(str(kind))}, which is not read. Take it out.")
+            raise Refused(f"The column {short(column.name)!r} is of the type {short(str(kind))}, which is not read. Remove it.")
     batches: list[Any] = []
     while True:
         try:
@@ -205,7 +205,7 @@ def _values(table: Any, name: str, *, text: bool = False) -> np.ndarray[Any, np.
     shape, kinds = [len(values)], arrow.types
     while True:
         if values.null_count:
-            raise Refused(f"The column {short(name)!r} is empty in {values.null_count} places. Take these rows out.")
+            raise Refused(f"The column {short(name)!r} is empty in {values.null_count} places. Remove these rows.")
         kind = values.type
         if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)):
             break

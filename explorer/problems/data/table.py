@@ -74,7 +74,7 @@ def load(
         _standardise(inputs)
     answers = cast("Any", table[target])
     if missing := int(answers.isna().sum()):
-        raise Refused(f"{path.name}: the target {short(target)!r} is missing in {missing} of {len(answers)} rows. Take these rows out.")
+        raise Refused(f"{path.name}: the target {short(target)!r} is missing in {missing} of {len(answers)} rows. Remove these rows.")
     with np.errstate(over="ignore"):  # what is beyond float32 is refused by Dataset
         x = torch.from_numpy(inputs.astype(np.float32))
     if task == "regression":
@@ -84,7 +84,7 @@ def load(
     whole = types.is_float_dtype(answers.dtype)
     if whole and not ((answers == answers.round()) & np.isfinite(answers)).all():
         raise Refused(
-            f"{path.name}: the target {short(target)!r} holds numbers that are not whole, and classes are wanted. Choose task = 'regression'."
+            f"{path.name}: the target {short(target)!r} holds numbers that are not whole, and classes are expected. Choose task = 'regression'."
         )
     codes, found = cast("tuple[Any, Any]", pd.factorize(answers, sort=True))
     if len(found) > min(LIMIT_CLASSES, max(20, len(answers) // 2)):
@@ -104,7 +104,7 @@ def _numbers(table: pd.DataFrame, columns: list[str], name: str) -> np.ndarray[t
             raise Refused(f"{name}: the column {short(column)!r} holds no numbers ({kind}). Leave it out by naming the others in 'columns'.")
         if missing := int(values.isna().sum()):
             raise Refused(
-                f"{name}: the column {short(column)!r} is empty or no number in {missing} of {len(table)} rows. Take out these rows, or it."
+                f"{name}: the column {short(column)!r} is empty or no number in {missing} of {len(table)} rows. Remove these rows, or the column."
             )
     return cast("Any", table[columns]).to_numpy(dtype=np.float64, copy=True)
 
@@ -130,7 +130,7 @@ def _names(path: Path) -> list[str]:
         raise Refused(f"{path.name} does not end in .csv, .tsv or .parquet. Convert it to one of them.")
     with reading(path):
         if (size := path.stat().st_size) > LIMIT_BYTES // 16:  # an empty cell is one byte in the file, and eight or more in memory
-            raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that are read. Use fewer rows.")
+            raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that can be read. Use fewer rows.")
         with path.open("rb") as file:
             start = file.read(_HEADER_BYTES)
     try:
@@ -159,7 +159,7 @@ def _parquet_names(path: Path) -> list[str]:
         says = file.metadata
         unpacked = sum(says.row_group(i).total_byte_size for i in range(says.num_row_groups))
         if max(unpacked, says.num_rows * says.num_columns * 8) > LIMIT_BYTES:
-            raise Refused(f"{path.name} unpacks to {says.num_rows:,} rows of {says.num_columns:,} columns, more than are read. Use fewer rows.")
+            raise Refused(f"{path.name} unpacks to {says.num_rows:,} rows of {says.num_columns:,} columns, more than can be read. Use fewer rows.")
         return [n for n in cast("list[str]", file.schema_arrow.names) if not n.startswith("__index_level_")]  # row numbers that pandas adds
 
 
@@ -176,5 +176,5 @@ def _read(path: Path, columns: list[str]) -> pd.DataFrame:
         except _MALFORMED as error:
             raise Refused(f"{path.name} cannot be read as a table ({short(str(error))}). Save it again.") from error
     if lost := [n for n in columns if n not in table.columns]:
-        raise Refused(f"{path.name} has a first line that is read in two ways ({short(lost[0])!r}). Quote its names.")
+        raise Refused(f"{path.name} has an ambiguous first line ({short(lost[0])!r}). Quote its names.")
     return table

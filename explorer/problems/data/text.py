@@ -25,7 +25,7 @@ def load(path: Path | None, *, context: Annotated[int, Range(2, 4096)] = 64) -> 
     path = regular(path, "a UTF-8 text file")
     with reading(path):
         if (size := path.stat().st_size) > LIMIT_BYTES // 16:  # two int64 a character
-            raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that are read. Use a shorter text.")
+            raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that can be read. Use a shorter text.")
         data = path.read_bytes()
     try:
         text = data.decode("utf-8")

@@ -47,14 +47,14 @@ def load(
 def source(path: Path | None, names: tuple[str, ...], wanted: str) -> tuple[Any, str, str]:
     """The tokenizer of a folder, which one of the names lies beside it, and the text of that. Refused when there is none, or more than one."""
     if path is None:
-        raise Refused(f"A path is wanted here: {wanted}. Give one in problem.toml, under [data].")
+        raise Refused(f"A path is expected here: {wanted}. Give one in problem.toml, under [data].")
     with reading(path):
         if not path.is_dir():
-            raise Refused(f"{path} is no folder, and {wanted} is wanted." if path.exists() else f"There is no {path}. Correct the path of the data.")
+            raise Refused(f"{path} is not a folder; expected: {wanted}." if path.exists() else f"There is no {path}. Correct the path of the data.")
         found = [n for n in names if (path / n).exists()]
     if len(found) != 1:
         has = f"both {' and '.join(found)}" if found else f"neither {' nor '.join(names)}" if len(names) > 1 else f"no {' '.join(names)}"
-        raise Refused(f"{path} has {has}; {wanted} is wanted. Put one there.")
+        raise Refused(f"{path} has {has}; expected: {wanted}. Put one there.")
     tokenizer = _tokenizer(regular(path / "tokenizer.json", "a tokenizer.json"))
     return tokenizer, found[0], _text(regular(path / found[0], f"a UTF-8 {found[0]}"))
 
@@ -71,7 +71,7 @@ def _tokenizer(path: Path) -> Any:
     try:
         tokenizer = tokenizers.Tokenizer.from_str(text)
     except Exception as error:  # the library knows no narrower one
-        raise Refused(f"{path.name} is no tokenizer that is understood ({short(str(error))}). Save it again (tokenizer.save).") from error
+        raise Refused(f"{path.name} is not a tokenizer that can be read ({short(str(error))}). Save it again (tokenizer.save).") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -80,7 +80,7 @@ def _tokenizer(path: Path) -> Any:
 def _text(path: Path) -> str:
     with reading(path):
         if (size := path.stat().st_size) > LIMIT_BYTES // 16:  # two int64 a token, of a byte at worst
-            raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that are read. Use a shorter text.")
+            raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that can be read. Use a shorter text.")
         data = path.read_bytes()
     try:
         return data.decode("utf-8-sig")
@@ -121,11 +121,11 @@ def _texts(tokenizer: Any, text: str, context: int, pad: int) -> Dataset:
         raise Refused(f"texts.csv cannot be read: {error}. Save it again.") from error
     for number, row in enumerate(rows, start=2):
         if not isinstance(row.get("text"), str) or not row.get("label"):
-            raise Refused(f"texts.csv has no text or no label in record {number}; the columns 'text' and 'label' are wanted, filled in every row.")
+            raise Refused(f"texts.csv has no text or no label in record {number}; the columns 'text' and 'label' are expected, filled in every row.")
     classes = sorted({row["label"] for row in rows})
     numbers = {name: i for i, name in enumerate(classes)}
     if len(rows) * context * 8 > LIMIT_BYTES:
-        raise Refused(f"{len(rows):,} texts of {context} tokens are more than are read. Choose a smaller context.")
+        raise Refused(f"{len(rows):,} texts of {context} tokens are more than can be read. Choose a smaller context.")
     inputs = torch.full((len(rows), context), pad, dtype=torch.int64)
     for i, ids in enumerate(_encoded(tokenizer, [row["text"] for row in rows], special=True)):
         kept = torch.tensor(ids[:context], dtype=torch.int64)

@@ -32,11 +32,11 @@ def build(*, call: str = "", arguments: tuple[str, ...] = ()) -> nn.Module:
     """The callable, as module:callable; what it is called with, each as name=value."""
     module, colon, name = call.partition(":")
     if not (colon and module and name):
-        raise Refused(f"The option 'call' wants module:callable, got {call!r}.")
+        raise Refused(f"The option 'call' needs module:callable, got {call!r}.")
     given = dict(map(_argument, arguments))
     if call not in trust.given:
         raise Refused(
-            f"{call} is code of somebody's, and this program was started without leave to run it. If you trust it, start with --trust {call}."
+            f"{call} is third-party code, and this program was started without permission to run it. If you trust it, start with --trust {call}."
         )
     make = _found(module, name)
     try:
@@ -44,14 +44,14 @@ def build(*, call: str = "", arguments: tuple[str, ...] = ()) -> nn.Module:
     except Exception as error:  # whatever that code raises
         raise Refused(f"{call} failed: {type(error).__name__}: {str(error)[:200]}. Correct its arguments, or the code.") from error
     if not isinstance(network, nn.Module):
-        raise Refused(f"{call} returned a {type(network).__name__}, and a torch.nn.Module is wanted.")
+        raise Refused(f"{call} returned a {type(network).__name__}; a torch.nn.Module is expected.")
     return network
 
 
 def _argument(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip().isidentifier():
-        raise Refused(f"The option 'arguments' wants texts of the form name=value, got {text!r}.")
+        raise Refused(f"The option 'arguments' needs texts of the form name=value, got {text!r}.")
     with suppress(ValueError, RecursionError):
         return name.strip(), cast("object", json.loads(value))
     return name.strip(), value.strip()

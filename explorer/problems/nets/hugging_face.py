@@ -16,7 +16,7 @@ Needs the extra `hf`. Nothing is downloaded, and no code that comes with a model
 may come from anyone, so its numbers are bounded before anything is built, and the network is built without memory before it is built with.
 
 Pitfalls: padding is whatever equals the configuration's `pad_token_id` in a text classifier's input, and a language model, causal or masked, has none. The vocabulary
-must be that of the data. Quantised models are not built. Files whose tensors the library computes anew while it loads (the experts of some mixtures) do
+must be that of the data. Quantised models are not built. Files whose tensors the library recomputes while it loads (the experts of some mixtures) do
 not fit.
 """
 
@@ -85,12 +85,12 @@ def settle(options: Mapping[str, object], folder: Path) -> dict[str, str]:
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"The config.json is no JSON: {str(error)[:100]}. Copy it again.") from error
+        raise Refused(f"The config.json is not valid JSON: {str(error)[:100]}. Copy it again.") from error
     if not isinstance(found, dict):
-        raise Refused("The config.json holds no object. Give one that transformers wrote (save_pretrained).")
+        raise Refused("The config.json is not an object. Give one that transformers wrote (save_pretrained).")
     config = cast("dict[str, object]", found)
     if not isinstance(config.get("model_type"), str):
-        raise Refused("The config.json has no 'model_type', so it is not one of transformers. Give one that save_pretrained wrote.")
+        raise Refused("The config.json has no 'model_type', so transformers did not write it. Give one that save_pretrained wrote.")
     if config.get("quantization_config") is not None:
         raise Refused("The config.json describes a quantised model. Save the model dequantised.")
     if head == "auto":
@@ -121,7 +121,7 @@ def _head(architectures: object) -> str:
             if name.endswith(endings):
                 return head
     came = f"is {names[0][:60]}" if names else "is not named"
-    raise Refused(f"The architecture in the config.json {came}, which says no head that is known here. Give 'head', one of: {', '.join(_HEADS)}.")
+    raise Refused(f"The architecture in the config.json {came}, which names no head that is known here. Give 'head', one of: {', '.join(_HEADS)}.")
 
 
 def _plain(value: object, key: str) -> object:

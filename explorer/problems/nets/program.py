@@ -11,7 +11,7 @@ Loading a .pt2 can run code that is hidden in it, and one may come from anyone: 
 (explorer.core.trust). A problem holds the SHA-256 of the file and not its path; the trusted files are compared with that, and the bytes that were compared
 are the ones that are loaded.
 
-Pitfalls: batch norm is refused, because a program cannot measure its statistics anew, as every point between two models needs. Layers can neither be
+Pitfalls: batch norm is refused, because a program cannot re-estimate its statistics, as every point between two models needs. Layers can neither be
 told apart nor tapped, so what works on activations finds nothing. Initial weights are those in the file, whatever the seed. Use `factory` where you can.
 """
 
@@ -44,7 +44,7 @@ def build(*, file: str = "") -> nn.Module:
         if _digest(content) == file:
             return _loaded(content, path.name)
     raise Refused(
-        f"A .pt2 file can run anything, and this program was started without leave to load the one of this problem ({file[:15]}…)."
+        f"A .pt2 file can run anything, and this program was started without permission to load the one of this problem ({file[:15]}…)."
         f" If you trust it, start with --trust /its/path.pt2."
     )
 
@@ -75,7 +75,7 @@ def _loaded(content: bytes, name: str) -> nn.Module:
             f"{name} cannot be loaded by torch {torch.__version__} ({type(error).__name__}: {short(str(error))}). Export it again."
         ) from error
     if any(n.rpartition(".")[2] in ("running_mean", "running_var") for n, _ in network.named_buffers()):
-        raise Refused(f"{name} has batch norm, whose statistics a program cannot measure anew between two models. Use the network 'factory'.")
+        raise Refused(f"{name} has batch norm, whose statistics a program cannot re-estimate between two models. Use the network 'factory'.")
     if any("dropout" in str(node.target) and True in node.args for node in network.graph.nodes):
         raise Refused(f"{name} was exported in train mode: its dropout is on. Call eval() before the export.")
     for mode in ("train", "eval"):  # the program's own ones raise; those of any module change nothing here

@@ -28,11 +28,9 @@ def build(*, model: str = "resnet18", classes: Annotated[int, Range(1, 1048576)]
     try:
         timm = cast("Any", importlib.import_module("timm"))
     except (ImportError, RuntimeError, OSError) as error:  # all three when torchvision was built for another torch
-        raise Refused(
-            f"timm cannot be imported ({str(error)[:120]}). Install it, with the torchvision that goes with the installed torch."
-        ) from error
+        raise Refused(f"timm cannot be imported ({str(error)[:120]}). Install it, with the torchvision that matches the installed torch.") from error
     known = cast("list[str]", timm.list_models())
     if model not in known:  # also hf-hub:…, which would ask the network
         near = get_close_matches(model, known) or known[:5]
-        raise Refused(f"timm has no model {model!r}. Near it: {', '.join(near)}.")
+        raise Refused(f"timm has no model {model!r}. Similar: {', '.join(near)}.")
     return cast("nn.Module", timm.create_model(model, pretrained=False, num_classes=classes, in_chans=channels))

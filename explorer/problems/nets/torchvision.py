@@ -28,9 +28,9 @@ def build(*, model: str = "resnet18", classes: Annotated[int, Range(1, 1048576)]
     try:
         models = cast("Any", importlib.import_module("torchvision.models"))
     except (ImportError, RuntimeError, OSError) as error:  # all three when it was built for another torch
-        raise Refused(f"torchvision cannot be imported ({str(error)[:120]}). Install the build that goes with the installed torch.") from error
+        raise Refused(f"torchvision cannot be imported ({str(error)[:120]}). Install the build that matches the installed torch.") from error
     known = cast("list[str]", models.list_models(module=models))  # the classifiers; what detects or segments answers with more than one tensor
     if model not in known:
         near = get_close_matches(model, known) or known[:5]
-        raise Refused(f"torchvision has no classifier {model!r}. Near it: {', '.join(near)}.")
+        raise Refused(f"torchvision has no classifier {model!r}. Similar: {', '.join(near)}.")
     return cast("nn.Module", models.get_model(model, weights=None, num_classes=classes))

@@ -23,7 +23,7 @@ def details(comparison: Comparison, found: Matched, i: int, program: str) -> Non
     with layers:
         if found.layers:
             drawn = pictures.layers(found, i)
-            chart(drawn, key=f"layers-{i}", title="How near each tensor came", stem="layers", code=_code(program, f"layers(aligned.matched, {i})"))
+            chart(drawn, key=f"layers-{i}", title="How close each tensor came", stem="layers", code=_code(program, f"layers(aligned.matched, {i})"))
         a, b = found.before[0, i], found.after[0, i]
         if np.isfinite(a):
             st.caption(f"Distance between {names[0]} and {names[i]} in weight space: {a:.4g} before, {b:.4g} after, over the trainable parameters.")
@@ -33,7 +33,7 @@ def details(comparison: Comparison, found: Matched, i: int, program: str) -> Non
             chart(
                 drawn,
                 key="convergence",
-                title="What the method improved, step by step",
+                title="Progress of the method, step by step",
                 stem="convergence",
                 code=_code(program, "convergence(aligned.matched)"),
             )
@@ -62,30 +62,30 @@ def _units(found: Matched, i: int) -> None:
     with left:
         st.markdown("**Where each unit went**")
         drawn = pictures.moves(p, reference=found.names[0], other=found.names[i])
-        went = f"Of the {len(p)} units of {name}, {100 * moved:.0f} % stand in another place than before."
+        went = f"Of the {len(p)} units of {name}, {100 * moved:.0f} % are in a different position than before."
         chart(drawn, key=f"moves-{i}", title="Where each unit went", stem="units", explain=went)
         st.caption(
-            f"{100 * moved:.0f} % of these units stand in another place than before. A row is a unit of the reference, its mark the unit that now stands for it."
+            f"{100 * moved:.0f} % of these units are in a different position than before. A row is a unit of the reference, its mark the unit now matched with it."
         )
     cosines = found.similarity[i].get(name) if i < len(found.similarity) else None
     with right:
         if cosines is None:
             st.caption("Similarities of units are drawn for groups of up to 512 units that are permuted as a whole.")
             return
-        st.markdown("**How alike the units' weights are**")
+        st.markdown("**How similar the units' weights are**")
         as_now = st.session_state.get("matched-order", True)
         drawn = cosines[:, p.astype(np.int64)] if as_now else cosines
         chart(
             pictures.similarity(drawn, reference=found.names[0], other=found.names[i]),
             key=f"similarity-{i}",
-            title="How alike the units' weights are",
+            title="How similar the units' weights are",
             stem="similarity",
             explain=f"Mean cosine {np.diagonal(drawn).mean():.3f} on the diagonal, {drawn.mean():.3f} over all pairs of units.",
         )
-        st.toggle("in the matched order", value=True, key="matched-order", help="Switch off to see the units as they came.")
+        st.toggle("in the matched order", value=True, key="matched-order", help="Switch off to see the units in their original order.")
         own = np.diagonal(drawn)
         st.caption(
-            f"Mean cosine on the diagonal: {own.mean():.3f}. The weights of a unit are all that come in and go out, the other groups as they were matched."
+            f"Mean cosine on the diagonal: {own.mean():.3f}. A unit's weights are all of its incoming and outgoing ones, with the other groups as matched."
         )
 
 
@@ -98,7 +98,7 @@ def _symmetry(found: Matched, i: int) -> None:
     unknown = f"{len(found.unknown)} operators not understood ({', '.join(found.unknown)})" if found.unknown else "every operator understood"
     st.markdown(
         f"**{len(found.groups)} group{'s' * (len(found.groups) != 1)} of interchangeable units, {100 * found.movable:.1f} % of the parameters can move, {unknown}.** Deduced from the"
-        " network's graph, and tested: permuting all of them at random leaves its output as it is."
+        " network's graph, and tested: permuting all of them at random leaves its output unchanged."
     )
     for warning in found.warnings:
         st.warning(warning, icon=":material/warning:")

@@ -108,8 +108,8 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
                 default=wanted,
                 format_func=lambda k: k if k == SHUFFLED else family.label(k, models),
                 key=f"{key}-b-{family.key}-{reference}",
-                help="One model or several. The shuffled copy computes the very same function with its hidden units in another order: a good method puts"
-                " every unit back. Models of other widths need optimal transport.",
+                help="One model or several. The shuffled copy computes exactly the same function with its hidden units in a different"
+                " order: a good method restores every unit. Models of different widths need optimal transport.",
             )
         pick, press = st.columns([8, 2], vertical_alignment="top")
         below = st.container()

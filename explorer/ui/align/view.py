@@ -122,7 +122,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
         elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
             st.metric("Barrier after", line.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])
             st.markdown(line.explain(after.field, matched, metric))
-            st.caption(f"**{names[i]}** has other widths than **{names[0]}**: before the alignment no straight line leads from one to the other.")
+            st.caption(f"**{names[i]}** has different widths from **{names[0]}**: before the alignment no straight line joins them.")
     if was_active != active:
         st.rerun()
     if active:
@@ -146,7 +146,7 @@ def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -
             )
     elif any(s.state == "stopped" for s in statuses) or len(statuses) < len(comparison.runs(store)):
         with words:
-            st.caption("Stopped. What was measured is kept." if statuses else "This was not computed here yet.")
+            st.caption("Stopped. What was measured is kept." if statuses else "This has not been computed here yet.")
         with button:
             st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(comparison,), key="align-resume", width="stretch")
 
@@ -177,7 +177,7 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
             icon=":material/warning:",
         )
     else:
-        st.caption(f":material/check: The aligned **{name}** computes what it computed before: the ends of both curves are equal.")
+        st.caption(f":material/check: The aligned **{name}** computes the same function as before: the ends of both curves are equal.")
 
 
 def _metric(title: str, height: Estimate, scale: float) -> None:
@@ -200,16 +200,16 @@ def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, uni
     gained = f"**{lower.told(scale=scale, unit=unit)}**"
     if lower.low > 0:
         share = lower.value / first.height.value
-        text = f"The alignment lowers the barrier by {gained}: {100 * share:.0f} % of it was only a matter of the order of the units."
+        text = f"The alignment lowers the barrier by {gained}: {100 * share:.0f} % of it was only due to the order of the units."
         if second.split_half.low > 0:
             return text + " The rest is still there: these networks differ in more than the order of their units."
         return (
             text
-            + f" What is left cannot be told from none; with 95 % confidence it is below {significant_digits.number(scale * second.upper, 2)}{units.after(unit)}."
+            + f" What is left is indistinguishable from zero; with 95 % confidence it is below {significant_digits.number(scale * second.upper, 2)}{units.after(unit)}."
         )
     if lower.high < 0:
         return f"The barrier is **higher** after this alignment, by {significant_digits.within(-scale * lower.value, -scale * lower.high, -scale * lower.low, unit=unit)}."
-    return f"The barrier changes by {gained}: on these samples that cannot be told from no change."
+    return f"The barrier changes by {gained}: on these samples that is indistinguishable from no change."
 
 
 def _again(store: RunStore, comparison: Comparison) -> None:
@@ -221,7 +221,7 @@ def _again(store: RunStore, comparison: Comparison) -> None:
     elif status is not None and status.state == "failed":
         st.error(status.error, icon=":material/error:")
     else:
-        st.caption("The aligned checkpoints themselves are not on this machine any more.")
+        st.caption("The aligned checkpoints are no longer on this machine.")
         st.button("Align again", icon=":material/join_inner:", on_click=_make_again, args=(store, comparison), key="align-again")
 
 
@@ -245,7 +245,7 @@ def _actions(store: RunStore, comparison: Comparison, i: int, metric: str, log: 
 
     def compare() -> None:
         st.caption(
-            "The line before the alignment is dashed in this picture. Another method is chosen in the form above; other ways between these two:"
+            "The line before the alignment is dashed in this picture. Another method is chosen in the form above; other paths between these two:"
         )
         shell.link("interpolate", "The line between the aligned models", icon=":material/show_chart:", run=after.id)
         ends = {"a": key_of(comparison.models[0]), "b": key_of(comparison.models[i])}

@@ -1,6 +1,6 @@
 """The live curve: values along a path, drawn in the browser and redrawn in place while points arrive.
 
-`st.plotly_chart` mounts anew whenever its data change, which loses hover, zoom and clicks; this component is told the new points and
+`st.plotly_chart` remounts whenever its data change, which loses hover, zoom and clicks; this component is told the new points and
 keeps them. Hovering and dragging never leave the browser, a click reaches Python. The drawing itself is `frontend/curve.js`.
 """
 
@@ -95,7 +95,7 @@ def _clicked(key: str) -> tuple[float | None, int]:
 
 
 def _plain(curve: Curve, colour: str) -> dict[str, object]:
-    """A curve as JSON. NaN is no JSON: a value that is not finite goes as null."""
+    """A curve as JSON. NaN is not valid JSON: a value that is not finite goes as null."""
     return {
         "name": curve.name,
         "colour": colour,

@@ -14,8 +14,8 @@ from explorer.ui.charts.curve import curve
 from explorer.ui.charts.neurons import neurons
 
 LIMITS = (
-    "Bands and whiskers are 95 % intervals over blocks of test samples; they do not speak of other training seeds. These are small networks on small data:"
-    " what they show is how to look, not what larger ones do."
+    "Bands and whiskers are 95 % intervals over blocks of test samples; they say nothing about other training seeds. These are small networks on small data:"
+    " they show how to look, not what larger ones do."
 )
 
 

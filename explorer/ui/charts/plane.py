@@ -107,7 +107,7 @@ def _sent(key: str) -> _Sent | None:
 
 
 def _rows(z: Array) -> list[list[float | None]]:
-    """NaN is no JSON: a value that is not there goes as null."""
+    """NaN is not valid JSON: a value that is not there goes as null."""
     return [[float(v) if np.isfinite(v) else None for v in row] for row in z]
 
 

@@ -24,7 +24,7 @@ Again = Callable[[Path], None]
 def show(status: Status, *, again: Again) -> None:
     """After a look at a folder: the form where nothing fits and no problem.toml is there; the way back where the one from here does not fit.
 
-    `again` looks at the folder anew.
+    `again` inspects the folder again.
     """
     if not isinstance(status.wish, Look) or status.state not in ("done", "failed"):
         return
@@ -43,7 +43,7 @@ def show(status: Status, *, again: Again) -> None:
     place, text = st.session_state.get(WRITTEN, (None, ""))
     if there is not None and there == place:
         st.button(
-            "Take this problem.toml back and correct it",
+            "Withdraw this problem.toml and correct it",
             icon=":material/undo:",
             on_click=_take_back,
             args=(place, text, path, again),
@@ -55,7 +55,7 @@ def show(status: Status, *, again: Again) -> None:
 
 
 def _form(path: Path, folder: Path, network: registry.Method | None, again: Again) -> None:
-    st.markdown("**What are these models, and what are they tried on?** Say it once, and every checkpoint in this folder is known.")
+    st.markdown("**What are these models, and what are they evaluated on?** Say it once, and every checkpoint in this folder is recognised.")
     key = f"describe-{folder}"
     place = write_problem_toml.place_for(folder)
     try:
@@ -69,13 +69,13 @@ def _form(path: Path, folder: Path, network: registry.Method | None, again: Agai
             likely = "tokens" if net.name == "hugging_face" else "text" if net.name == "gpt" else "npz"
             data = method_form.choose("data", "Data", key=key, start=registry.method("data", likely))
             source = st.text_input(
-                "Where the data lie: a path in full, or from this folder; empty for data that need none", key=f"{key}-path"
+                "Where the data are: an absolute path, or relative to this folder; empty for data that need none", key=f"{key}-path"
             ).strip()
             loss = st.selectbox("Loss", names := registry.names("loss"), index=names.index("cross_entropy"), key=f"{key}-loss")
             st.caption(registry.title("loss", loss))
         columns = st.columns(4, gap="medium")
         with columns[0]:
-            val = st.number_input("Share for choosing (val)", 0.0, 0.9, 0.2, 0.05, key=f"{key}-val")
+            val = st.number_input("Share for selection (val)", 0.0, 0.9, 0.2, 0.05, key=f"{key}-val")
         with columns[1]:
             test = st.number_input("Share for reporting (test)", 0.0, 0.9, 0.3, 0.05, key=f"{key}-test")
         with columns[2]:
@@ -97,15 +97,15 @@ def _form(path: Path, folder: Path, network: registry.Method | None, again: Agai
         return
     st.code(text, language="toml")
     st.button(
-        "Write problem.toml and look again",
+        "Write problem.toml and inspect again",
         type="primary",
         icon=":material/save:",
         on_click=_write,
         args=(place, text, path, again),
         key=f"{key}-write",
     )
-    where = "beside the checkpoints" if place.parent == folder else "into your own folder, as theirs cannot be written to from here"
-    st.caption(f"It goes {where}: {place}")
+    where = "beside the checkpoints" if place.parent == folder else "into your own folder, as theirs is read-only here"
+    st.caption(f"It will be written {where}: {place}")
 
 
 def _write(place: Path, text: str, path: Path, again: Again) -> None:

@@ -40,7 +40,7 @@ def add(store: RunStore) -> None:
                 "File or folder on this computer" if open_to is None else "File or folder on the server",
                 placeholder="/home/me/runs/seed-0.safetensors" if open_to is None else f"{open_to[0]}/…",
                 key="path",
-                help=None if open_to is None else f"Open to you are: {', '.join(open_to)}.",
+                help=None if open_to is None else f"You can use: {', '.join(open_to)}.",
             )
             known = {p.id: p for f in store.checkpoints() if (p := f.problem) is not None}
             names = {"": RECOGNISE, **{i: title(p) for i, p in known.items()}}
@@ -145,7 +145,7 @@ def show(store: RunStore) -> None:
     assert problem is not None
     st.markdown(
         f"**{names[chosen]}** · {problem.network.name} on {problem.data.name}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
-        f"{' Tick two to compare them.' if len(facts) > 1 else ''}"
+        f"{' Select two to compare them.' if len(facts) > 1 else ''}"
     )
     rows = _table(chosen, facts)
     if not facts[0].path.startswith("sample_models"):
@@ -155,10 +155,10 @@ def show(store: RunStore) -> None:
             on_click=_remove,
             args=(facts,),
             key=f"remove-{chosen}",
-            help="The files are not touched, and what was measured with them stays.",
+            help="The files are not touched, and what was measured with them is kept.",
         )
     if len(facts) < 2:
-        st.caption("One checkpoint alone has no line. Register another of the same problem.")
+        st.caption("A line needs two checkpoints. Register another of the same problem.")
         return
     a, b = (facts[i] for i in rows)
     shell.link("interpolate", f"Interpolate {a.name} → {b.name}", icon=":material/show_chart:", a=a.digest, b=b.digest)
@@ -246,7 +246,7 @@ def _distances(store: RunStore, key: str, facts: list[Facts]) -> None:
     """How far the family's members lie apart, from the inner products that were taken when they were looked at."""
     gram = _gram(store, facts)
     if gram is None:
-        st.caption("Distances within this family appear once its folder has been looked at as a whole.")
+        st.caption("Distances within this family appear once its whole folder has been inspected.")
         return
     names = [f.name for f in facts]
     square = np.diag(gram)
@@ -263,8 +263,8 @@ def _distances(store: RunStore, key: str, facts: list[Facts]) -> None:
         )
     st.caption(
         glossary.linked(
-            "Over trainable parameters only. Two networks can be far apart here in [[weight space]] and compute the same function: hidden units may simply be in"
-            " [[another order|permutation symmetry]]."
+            "Over trainable parameters only. Two networks can be far apart here in [[weight space]] and compute the same function: hidden"
+            " units may simply be in a [[different order|permutation symmetry]]."
         )
     )
 
@@ -272,7 +272,7 @@ def _distances(store: RunStore, key: str, facts: list[Facts]) -> None:
 def _extremes(values: Array, names: list[str]) -> str:
     """The smallest and the largest value between two models."""
     if len(names) < 2:
-        return "One model alone has no distance to another."
+        return "A distance needs two models."
     rows, columns = np.triu_indices(len(names), 1)
     pairs = [(float(values[i, j]), f"{names[i]} and {names[j]}") for i, j in zip(rows, columns, strict=True)]
     (low, near), (high, far) = min(pairs), max(pairs)

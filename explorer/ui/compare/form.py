@@ -161,7 +161,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
                 index=ways.index(used) if aligned and used in ways else 0,
                 format_func=lambda m: m.replace("_", " ") or "(no)",
                 key=f"{key}-align",
-                help="Hidden units in the order of the first model. Models that were trained from different starts want this; fine-tunes of one do not.",
+                help="Puts hidden units in the order of the first model. Models trained from different initialisations need this; fine-tunes of one model do not.",
             )
         with right:
             said = st.selectbox(

@@ -124,7 +124,7 @@ def _climbs(barriers: Sequence[tuple[str, Barrier]], unit: str) -> str:
     if not there:
         seen = f"; the highest, {name}, is {value}" if highest.height.value > 0 else ""
         return f"No line shows a barrier{seen}: averaging them should not hurt."
-    return f"{len(there)} of {len(barriers)} lines have a barrier, the highest {name}: {value}. Align the models first, or leave out what lies behind it."
+    return f"{len(there)} of {len(barriers)} lines have a barrier, the highest {name}: {value}. Align the models first, or leave out the model behind it."
 
 
 def _conflicts(result: dict[str, object], base: str, based: bool) -> str:
@@ -139,17 +139,17 @@ def ancestor(models: Sequence[Recipe], matrices: Array, names: Sequence[str]) ->
     """Whether the models have a common ancestor: by their recipes where these say so, else by how they lie. matrices: (n, n) inner products."""
     lines = [_line_of(m) for m in models]
     if shared := [r for r in lines[0] if all(any(r.id == o.id for o in line) for line in lines[1:])]:
-        return f"By their recipes all come from {_name(shared[0])}."
+        return f"By their recipes they all descend from {_name(shared[0])}."
     angle = cosines(matrices, based=False)
     mean = float(angle[~np.eye(len(angle), dtype=bool)].mean())
     square = np.diag(matrices)[:, None] + np.diag(matrices)[None] - 2 * matrices
     nearest = names[int(np.argmin(square.sum(axis=1)))]
     where = f"the mean cosine of their weight matrices is {mean:.2f}"
     if mean > KIN:
-        return f"They lie as models of one ancestor do ({where}); nearest to all is {nearest}."
+        return f"Their distances are those of models with one ancestor ({where}); nearest to all is {nearest}."
     if mean < STRANGERS:
-        return f"They lie as models that were trained from different starts ({where}): align them before merging."
-    return f"Whether they have a common ancestor cannot be told from how they lie ({where})."
+        return f"Their distances are those of models trained from different initialisations ({where}): align them before merging."
+    return f"Whether they have a common ancestor cannot be decided from their distances ({where})."
 
 
 def _line_of(recipe: Recipe) -> list[Recipe]:

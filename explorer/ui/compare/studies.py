@@ -71,20 +71,17 @@ def calibration(store: RunStore, comparison: Comparison) -> Section | None:
     table = pd.DataFrame(rows)
     off = [str(r["model"]) for r in rows if r.get("more than chance")]
     says = (
-        f"More than chance explains: {', '.join(off)}. "
-        if off
-        else "No model is further from being calibrated than chance explains on so many samples. "
+        f"More than chance explains: {', '.join(off)}. " if off else "No model is further from calibrated than chance explains on this many samples. "
     )
     words = (
-        says
-        + "The calibration error is the mean distance between confidence and accuracy over 15 bins (Guo et al. 2017), on the test split. A perfectly"
-        " calibrated model shows some, too, on a finite sample: that is the column 'by chance alone'. The picture has the"
+        says + "The calibration error is the mean distance between confidence and accuracy over 15 bins (Guo et al. 2017), on the test split. Even"
+        " a perfectly calibrated model shows some on a finite sample: that is the column 'by chance alone'. The picture has the"
         " best and the worst calibrated model, and the ensemble; its bars are 95 % Wilson intervals of a bin."
     )
     if not bins:
         return Section("Calibration", words, table)
     drawn = dict.fromkeys([int(np.argmin(errors)), int(np.argmax(errors)), *(i for i, b in enumerate(bins) if b.name == TOGETHER)])
-    return Section("Calibration", words, table, reliability.figure([bins[i] for i in drawn], title="Right how often, at which confidence"))
+    return Section("Calibration", words, table, reliability.figure([bins[i] for i in drawn], title="Accuracy against confidence"))
 
 
 def classes(store: RunStore, comparison: Comparison, best: int) -> Section | None:
@@ -121,14 +118,14 @@ def classes(store: RunStore, comparison: Comparison, best: int) -> Section | Non
             if clear
             else f"No class differs from {names[best]} by more than sampling error. "
         )
-        + f"Shares of each class that are right, test split; differences from the best ingredient, {names[best]}, are paired sample by sample."
+        + f"Accuracy by class, test split; differences from the best ingredient, {names[best]}, are paired sample by sample."
         f" There are {len(rows) - len(labels)} such intervals: about one in twenty excludes 0 by chance."
     )
     table = pd.DataFrame(rows)
     figure = None
     if len(labels) <= CLASSES_DRAWN:
         values = np.array([[np.nan if a[0] is None else 100 * a[0] for a in row] for row in cast("list[list[list[float | None]]]", minus)])
-        figure = matrix.grid(values, names, [str(c) for c in labels], title=f"Right by class, minus {names[best]} (points)")
+        figure = matrix.grid(values, names, [str(c) for c in labels], title=f"Accuracy by class, minus {names[best]} (points)")
     return Section("Class by class", words, table, figure)
 
 
@@ -170,7 +167,7 @@ def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Ar
     parts = [f"The validation loss of {name} is {significant_digits.within(*whole, unit=unit, signed=True)} against the mean of its ingredients."]
     if np.isfinite(spread).any():
         low = int(np.nanargmin(spread))
-        text = f"Activations spread least in {layers[low]}: {spread[low]:.2f} of the ingredients'"
+        text = f"Activations vary least in {layers[low]}: {spread[low]:.2f} of the ingredients'"
         parts.append(
             text + (", a collapse that matching units (Align) or REPAIR undoes." if spread[low] < 0.8 else ", so variance does not collapse.")
         )
@@ -187,7 +184,7 @@ def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Ar
         )
     return (
         " ".join(parts)
-        + " Left: standard deviation of what a layer gives, merged model by ingredients; middle: magnitude lost to opposite signs; right: rise of the loss when this layer alone is replaced. Rises of single layers do not add up to that of the whole."
+        + " Left: standard deviation of what a layer gives, merged model by ingredients; middle: magnitude lost to opposite signs; right: rise of the loss when this layer alone is replaced. The rises of single layers do not add up to the rise of the whole."
     )
 
 

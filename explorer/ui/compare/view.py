@@ -28,8 +28,8 @@ from explorer.ui.widgets.selection_metric import measure_of, refuse
 POLL_S = 0.5
 FUSE = "fuse"
 LIMITS = (
-    "The best is the one with the lowest **validation** error (of numbers: loss); what is reported is of the **test** split, paired sample by sample. Several methods are"
-    " compared with one: of twenty that are as good, one will look worse by chance."
+    "The best is the one with the lowest **validation** error (in a regression: loss); what is reported is of the **test** split, paired sample by sample. Several"
+    " methods are compared with one: of twenty equally good ones, one will look worse by chance."
 )
 
 
@@ -59,7 +59,7 @@ def page(store: RunStore) -> None:
         _show(store, Comparison(entries, of if of in OF else OF[0]))
     else:
         st.info(
-            "Press **Compare**: every method merges the same models, with its batch norm measured anew, and all are measured on the same samples.",
+            "Press **Compare**: every method merges the same models, with batch-norm statistics re-estimated, and all are measured on the same samples.",
             icon=":material/balance:",
         )
 
@@ -81,7 +81,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
         index=at,
         format_func=lambda i: names.get(i, "(none)"),
         key=key,
-        help="Why it fails or does not, its mistakes, and its file.",
+        help="Why it fails or not, its mistakes, and its file.",
     )
     if look:
         st.query_params["look"] = look
@@ -130,7 +130,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
     _table(comparison, known)
     if not registry.labelled(comparison.problem.loss):
         st.caption(
-            f"Calibration and classes are not shown: they want one true class for each answer, and the loss here is {comparison.problem.loss}."
+            f"Calibration and classes are not shown: they need one true class for each answer, and the loss here is {comparison.problem.loss}."
         )
     mergeable.show(store, comparison)
     for wish in _studies(store, comparison, entry):
@@ -178,11 +178,9 @@ def _table(comparison: Comparison, known: list[Seen]) -> None:
                 help=f"Its test {by.metric} minus that of the model with the lowest validation {by.metric} may be 0 or less: the paired 95 % interval says so."
             ),
             "made in (s)": st.column_config.NumberColumn(
-                format="%.3g", help="Merging alone: without loading the models or measuring batch norm anew."
+                format="%.3g", help="Merging alone: without loading the models or re-estimating batch-norm statistics."
             ),
-            "memory (MiB)": st.column_config.NumberColumn(
-                format="%.1f", help="The most it held beyond the models while merging; a few MiB are noise."
-            ),
+            "memory (MiB)": st.column_config.NumberColumn(format="%.1f", help="Peak memory beyond the models while merging; a few MiB are noise."),
         },
     )
     st.markdown(report.says(rows, by))
@@ -199,7 +197,7 @@ def _actions(store: RunStore, comparison: Comparison, entry: Entry | None) -> No
     def compare() -> None:
         st.caption("More methods are chosen in the form above. The models themselves, elsewhere:")
         first = key_of(comparison.ingredients[0])
-        shell.link("soup", "What each is worth in an average", icon=":material/soup_kitchen:", a=first)
+        shell.link("soup", "What each contributes to an average", icon=":material/soup_kitchen:", a=first)
         shell.link("paths", "The barriers between them", icon=":material/hub:", view="many", a=first)
 
     actions(
@@ -232,7 +230,7 @@ def program(comparison: Comparison) -> str:
 
 
 def best_ingredient(known: list[Seen], comparison: Comparison) -> int | None:
-    """Which ingredient has the lowest validation error (of numbers: loss); None before all are measured."""
+    """Which ingredient has the lowest validation error (in a regression: loss); None before all are measured."""
     alone = [one for one in known if one.kind == INGREDIENT]
     if len(alone) < len(comparison.ingredients):
         return None

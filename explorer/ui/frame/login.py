@@ -33,11 +33,12 @@ def door() -> NoReturn:
     st.title("Loss-landscape explorer")
     if _logged_in():
         st.warning(
-            "This explorer is not open to you. Whoever runs it can let you in; or log out, and come back as somebody else.", icon=":material/lock:"
+            "You have no access to this explorer. Whoever runs it can give you access; or log out and log in as somebody else.",
+            icon=":material/lock:",
         )
         _out(st.container())
         st.stop()
-    st.info("This explorer is open to those who log in.", icon=":material/lock:")
+    st.info("Please log in to use this explorer.", icon=":material/lock:")
     for provider in _providers():
         st.button(
             f"Log in{f' with {provider}' if provider else ''}", icon=":material/login:", on_click=st.login, args=(provider,), key=f"login-{provider}"

@@ -49,7 +49,7 @@ def frame() -> None:
 def computing() -> None:
     """A line in the sidebar for each device that somebody computes on, with its memory."""
     serving = shell.store().workers()
-    st.sidebar.caption("  \n".join(f":material/memory: {s}" for s in serving) or ":material/memory: no worker yet: one starts when there is work")
+    st.sidebar.caption("  \n".join(f":material/memory: {s}" for s in serving) or ":material/memory: Idle")
 
 
 def require() -> None:

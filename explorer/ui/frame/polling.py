@@ -2,7 +2,7 @@
 
 A click inside a fragment redraws that fragment alone, and what the rest of the page says of the picked point, or a link out of it, stays as it was. So a
 fragment that rests, or whose address is another than when the page was drawn, has the whole page drawn. It is a fragment at rest, too: a picture that moved
-out of one would be mounted anew.
+out of one would be remounted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _looks_again: ContextVar[bool] = ContextVar("looks_again", default=False)
 
 
 def live(draw: Callable[P, None], *, every: float, busy: bool) -> Callable[P, None]:
-    """`draw`, to be called once; drawn anew every so many seconds as long as something is busy."""
+    """`draw`, to be called once; redrawn every so many seconds as long as something is busy."""
     before = query_state.whole()
     drawn = False
 
@@ -44,7 +44,7 @@ def live(draw: Callable[P, None], *, every: float, busy: bool) -> Callable[P, No
 def apart(draw: Callable[P, None]) -> Callable[P, None]:
     """`draw`, drawn alone when something in it is used. Inside of a part that looks again it is a piece of that.
 
-    A fragment there would sooner or later break the page: what is not sent yet of a fragment that begins anew, Streamlit drops, but not what is in
+    A fragment there would sooner or later break the page: what is not sent yet of a fragment that restarts, Streamlit drops, but not what is in
     fragments inside of it, and the browser gets that without the place where it belongs ("Bad delta path index").
     """
 

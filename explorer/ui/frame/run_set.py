@@ -65,7 +65,7 @@ def progress(store: RunStore, several: Sequence[Named], *, key: str) -> None:
             st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=tuple(s.id for _, s in busy), key=f"{key}-stop", width="stretch")
     elif len(statuses) < len(several) or any(s.state == "stopped" for _, s in statuses):
         with words:
-            st.caption("Stopped. What was trained and measured is kept." if statuses else "This was not computed here yet.")
+            st.caption("Stopped. What was trained and measured is kept." if statuses else "This has not been computed here yet.")
         with button:
             st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(several,), key=f"{key}-resume", width="stretch")
 

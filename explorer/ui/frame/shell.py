@@ -35,7 +35,7 @@ SECTIONS = {
         ("soup", "Soup", ":material/soup_kitchen:"),
         ("compare", "Compare", ":material/balance:"),
     ),
-    "Kept": (("runs", "Runs", ":material/history:"),),
+    "History": (("runs", "Runs", ":material/history:"),),
 }
 PAGES = tuple(page for pages in SECTIONS.values() for page in pages)
 

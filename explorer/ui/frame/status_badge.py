@@ -25,13 +25,13 @@ def sentence(status: Status) -> str:
     """The state in words: how far, how long still."""
     match status.state:
         case "waiting":
-            return "Waiting for a worker to take this up…"
+            return "Waiting for a worker…"
         case "running":
             left = "" if status.left_s is None else f" · about {duration(status.left_s)} left"
             count = f" · {status.done} of {status.total}" if status.total else ""
             return f"{status.message or 'Measuring'}{count}{left}"
         case "done":
-            rest = ", the others were there already" if status.total > status.fresh else ""
+            rest = ", the others were already there" if status.total > status.fresh else ""
             return f"Done: {status.fresh} points measured in {duration(status.seconds)}{rest}." if status.fresh else "Done."
         case "stopped":
             return f"Stopped at {status.done} of {status.total}. What was measured is kept."

@@ -28,23 +28,23 @@ STOPS = (
     Stop("checkpoints", "What there is to compare", "Every file was recognised and measured. Under **Add your own** a folder of yours can join them; nothing in it is run."),
     Stop(
         "interpolate",
-        "A barrier, and how sure it is",
-        "The bracket is the barrier, the number beside it its 95 % interval. Click the curve at its top: below appears the model there, and what it confuses.",
+        "A barrier, and how certain it is",
+        "The bracket is the barrier, the number beside it its 95 % interval. Click the curve at its top: below appears the model there, and which classes it confuses.",
         story="Two seeds: a barrier",
     ),
-    Stop("align", "Is it only a matter of order?", "The hidden units of one network are put in the order of the other's: the barrier before and after. Under **Method** there are other ways to match them."),
-    Stop("paths", "A way around the mountain", "A curve was bent between the same two networks until the loss was lower all along it. Point at the curve, and see the place on the plane beside it."),
-    Stop("landscape", "The land between three networks", "Each place of the map is a model; click one. **Relief** shows the same in three dimensions."),
-    Stop("train", "The average of a training", "The snapshots of one training, and what their average is after each of them. Which curve ends lowest? The words beside the plane below say how sure that is."),
-    Stop("soup", "Which models belong in an average?", "Eight fine-tuned networks: in the table, which of them the greedy soup keeps and what each is worth. Tick some, and taste a soup of your own."),
+    Stop("align", "Is it only the order of the units?", "The hidden units of one network are put in the order of the other's: the barrier before and after. Under **Method** there are other alignment methods."),
+    Stop("paths", "A path around the barrier", "A curve was bent between the same two networks until the loss was lower all along it. Point at the curve to see that model on the plane beside it."),
+    Stop("landscape", "The landscape between three networks", "Every point of the map is a model; click one. **Relief** shows the same in three dimensions."),
+    Stop("train", "The average of a training run", "The snapshots of one training run, and their average after each of them. Which curve ends lowest? The words beside the plane below say how certain that is."),
+    Stop("soup", "Which models belong in an average?", "Eight fine-tuned networks: in the table, which of them the greedy soup keeps and what each contributes. Tick some to make your own soup."),
 )  # fmt: skip
 
 
 def page(store: RunStore) -> None:
     """What is to be seen, and the button to set out."""
-    st.markdown("Eight stops, five minutes in all. A strip on top of every page says what to look at and leads to the next.")
+    st.markdown("Eight stops, five minutes in all. A strip at the top of every page says what to look at and leads to the next.")
     st.markdown("\n".join(f"{i}. **{stop.title}** ({stop.page.capitalize()})" for i, stop in enumerate(STOPS, start=1)))
-    if st.button("Set out", type="primary", icon=":material/tour:", key="tour-start"):
+    if st.button("Start the tour", type="primary", icon=":material/tour:", key="tour-start"):
         _to(store, 0)
 
 

@@ -85,9 +85,9 @@ def form(store: RunStore, status: Status | None) -> Run | None:
                     index=policies.index(run.field.buffers) if run else 0,
                     format_func=BUFFERS.__getitem__,
                     key=f"{key}-buffers",
-                    help="Running statistics of a mixture are not the mixture of running statistics. The first three are about batch norm: networks without"
-                    " it ignore them. REPAIR (Jordan et al. 2023) gives the units of a mixture, with or without batch norm, the mean and the spread that"
-                    " lie between those of the models.",
+                    help="The running statistics of a mixture are not the mixture of the running statistics. The first three are about batch norm: networks without"
+                    " it ignore them. REPAIR (Jordan et al. 2023) gives the units of a mixture, with or without batch norm, a mean and a"
+                    " spread between those of the models.",
                 )
             with right:
                 try:

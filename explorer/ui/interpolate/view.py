@@ -144,7 +144,7 @@ def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, 
         a, b, top = map(perplexity.of, (*found.ends, found.peak))
         st.markdown(f"Perplexity **{a:.4g}** and **{b:.4g}** at the ends, **{top:.4g}** at the highest point")
     with st.expander("Other definitions", icon=":material/function:"):
-        rows = [("max [L(t) − line], at a t chosen on other samples", found.split_half), *found.others]
+        rows = [("max [L(t) − line], at a t chosen on held-out samples", found.split_half), *found.others]
         st.dataframe(
             pd.DataFrame([{"definition": n, f"{units.titled('value', unit)}, 95 %": x.told(scale=scale)} for n, x in rows]),
             hide_index=True,
@@ -190,9 +190,9 @@ def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
     a, b = line.names(run.field)
 
     def compare() -> None:
-        st.caption("**Compare with other lines**, above, draws other measured lines into this picture. Other ways between these two models:")
+        st.caption("**Compare with other lines**, above, draws other measured lines into this picture. Other paths between these two models:")
         ends = dict(zip("ab", map(key_of, run.field.corners), strict=True))
-        shell.link("align", "Their units in one order", icon=":material/join_inner:", **ends)
+        shell.link("align", "With their units in one order", icon=":material/join_inner:", **ends)
         shell.link("paths", "A curve between them", icon=":material/route:", **ends)
 
     actions(

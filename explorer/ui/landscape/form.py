@@ -141,7 +141,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
                 index=SAMPLES.index(first.field.samples) if first and first.field.samples in SAMPLES else 0,
                 format_func=lambda n: f"the first {n}" if n else "all of the test split",
                 key=f"{key}-samples",
-                help="Fewer are quicker and less sure: the picture of a large network in a minute, the final one over night.",
+                help="Fewer are quicker and less certain: a large network's picture in a minute, the final one overnight.",
             )
         with third:
             exactly = precision.choose(store, problem, first.field if first else None, key=key, below=below)
@@ -166,7 +166,7 @@ def _models(family: Family, models: dict[str, Recipe], kind: str, start: list[st
             default=start if len(start) > 3 else list(family.models),
             format_func=lambda k: family.label(k, models),
             key=f"{own}-many",
-            help="The plane that lies closest to all of them; a training run, for instance, snapshot by snapshot.",
+            help="The plane closest to all of them; for instance a training run, snapshot by snapshot.",
         )
         return [models[k] for k in chosen]
     wanted: list[Recipe] = []
@@ -177,7 +177,7 @@ def _models(family: Family, models: dict[str, Recipe], kind: str, start: list[st
             chosen = st.selectbox(label, keys, index=first, format_func=lambda k: family.label(k, models), key=f"{own}-{kind}-{label}")
             wanted.append(models[chosen])
     if len({key_of(m) for m in wanted}) < len(wanted):
-        st.caption(":material/info: The same model stands here twice. A plane wants different ones.")
+        st.caption(":material/info: The same model is chosen twice. A plane needs different ones.")
         return []
     return wanted
 

@@ -115,7 +115,7 @@ class Seen:
         far = [m for m in self.markers if m.outside > 1e-6 * np.ptp(self.drawn.x)]
         if far:
             names = ", ".join(f"{m.name} {m.outside:.3g}" for m in far[:8]) + (" …" if len(far) > 8 else "")
-            said.append(f"not in this plane but this far from it: {names}")
+            said.append(f"outside this plane, at this distance: {names}")
         return " · ".join(said)
 
 

@@ -42,7 +42,7 @@ def topology(known: Callable[[], tuple[Surface, float]], *, metric: str, unit: s
             return
         grid, noise = known()
         if grid.measured < grid.z.size:
-            st.caption("The minima are counted once the picture is measured throughout.")
+            st.caption("The minima are counted once every cell is measured.")
             return
         found = minima(grid.z)
         st.markdown(words := topology_figure.words(found, grid, unit=unit, noise=noise))
@@ -54,7 +54,7 @@ def topology(known: Callable[[], tuple[Surface, float]], *, metric: str, unit: s
             tree = topology_figure.tree(found, grid, unit=unit, noise=noise)
             chart(tree, key="topology-tree", title="Minima joined by the passes between them", stem="merge-tree", explain=words)
         st.caption(
-            "The error of a value is half its 95 % interval, the median over the picture. Two neighbours share most of it, so this is on the safe side."
+            "The error of a value is half its 95 % interval, the median over the picture. Neighbours share most of it, so this is conservative."
         )
 
 

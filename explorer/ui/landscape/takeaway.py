@@ -42,7 +42,7 @@ def takeaway(store: RunStore, pictures: list[Picture], style: Style) -> None:
             shell.link(
                 "interpolate", f"The line {models[0].name or models[0].id} → {models[1].name or models[1].id}", icon=":material/show_chart:", **ends
             )
-        shell.link("paths", "Ways between two models", icon=":material/route:")
+        shell.link("paths", "Paths between two models", icon=":material/route:")
 
     actions(
         key=shown.key(relief=style.picture == "relief") if len(pictures) == 1 else "landscape",
@@ -105,7 +105,7 @@ def _better_known(there: Seen, style: Style) -> _BetterKnown:
     if (points := there.decided) is not None:
         some, every = int(there.points.counts.sum()), int(points.counts.sum())
         among = f"{len(points)} of the" if len(points) >= candidate_extremes.MOST else f"the {len(points)}"  # there may have been more
-        chosen = f"These two were measured on all {every:,} samples, among {among} places that {some:,} do not tell apart from them."
+        chosen = f"These two were measured on all {every:,} samples, among {among} points that {some:,} samples cannot distinguish from them."
         return {"extremes": plane_figure.extremes(field, points, style.metric, there.window), "chosen": chosen}
     return {}
 

@@ -85,7 +85,7 @@ def _live(store: RunStore, run: Run, style: Style, was_busy: bool) -> None:
         with left:
             drawn = _shares(points)[np.isfinite(_values(run, points, style))]
             mark = clicked(figure, drawn, key=_key(run, points, style), alt=_words(run, points, style))
-            st.caption(f"Every mark is a measured mixture at its true place. {int(points.counts.sum()):,} {run.field.split} samples.")
+            st.caption(f"Every mark is a measured mixture, drawn to scale. {int(points.counts.sum()):,} {run.field.split} samples.")
             finer = form.triangle(run, STEPS[1])
             if len(points) < len(lattice(STEPS[1])) and not _active(store, finer):
                 st.button("Finer (153 mixtures)", icon=":material/grid_4x4:", on_click=shell.resume, args=(finer,), key="triangle-finer")
@@ -151,7 +151,7 @@ def _takeaway(store: RunStore, run: Run, points: Points, style: Style) -> None:
         key=_key(run, points, style),
         stem="triangle",
         explain=_words(run, points, style),
-        compare=lambda: shell.link("soup", "Soups of more models, and what each is worth", icon=":material/soup_kitchen:"),
+        compare=lambda: shell.link("soup", "Soups of more models, and what each contributes", icon=":material/soup_kitchen:"),
         table=table,
         figure=lambda: _figure(store, run, points, style),
         code=python_source.program(python_source.runs({"triangle": run}) + "print(measured['triangle'].means())"),

@@ -95,7 +95,7 @@ def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
             value=metric in ("loss", "perplexity"),
             key=f"log-{metric}",
             width="content",
-            help="Colours and heights. A loss far from the models is many times as high.",
+            help="Colours and heights. Far from the models the loss is many times as high.",
         )
         kind = _choice("Picture", (*KINDS, "triangle") if len(runs) == 1 and form.has_triangle(field) else KINDS, key="picture")
         flat = kind != "triangle"
@@ -137,7 +137,7 @@ def _others(store: RunStore, field: Field, runs: list[Run]) -> list[Recipe]:
     labels = {k: m.name or m.id for k, m in known.items()}
     chosen = st.multiselect(
         "Draw other models, too", list(known), format_func=labels.__getitem__, key=f"others-{runs[0].id}", placeholder="Draw other models, too",
-        label_visibility="collapsed", help="Where they stand over or under this plane.", width=210,
+        label_visibility="collapsed", help="Where they are above or below this plane.", width=210,
     )  # fmt: skip
     return [known[k] for k in chosen]
 
@@ -283,18 +283,18 @@ def _finer(store: RunStore, picture: Picture, there: Seen) -> None:
             _more(f"Finer ({larger} × {larger})", ":material/grid_4x4:", picture.at_size(larger), each * (larger**2 - picture.size**2), picture)
         if (run := there.deciding) is not None and there.decided is None:
             st.button(
-                "All samples where they decide",
+                "All samples where they matter",
                 icon=":material/my_location:",
                 on_click=shell.resume,
                 args=(run,),
                 key=f"decide-{run.id}",
-                help=f"Measures on all samples of the {run.field.split} split the places that may be the lowest or the highest of this picture: those"
-                f" that {there.field.samples:,} samples do not tell apart.",
+                help=f"Measures on all samples of the {run.field.split} split the points that may be the lowest or the highest of this picture: those"
+                f" that {there.field.samples:,} samples cannot distinguish.",
             )
 
 
 def _more(label: str, icon: str, run: Run, seconds: float, picture: Picture) -> None:
-    help = f"About {duration(seconds)} of computing; what is measured stays."
+    help = f"About {duration(seconds)} of computing; what is already measured is kept."
     st.button(label, icon=icon, on_click=shell.resume, args=(run,), key=f"{label[:5]}-{picture.run.id}", help=help)
 
 
@@ -303,7 +303,7 @@ def _sections(there: Seen, runs: list[Run], style: Style) -> None:
     x, y = there.window.places(np.array(asked[1])) if asked is not None else (there.markers[0].x, there.markers[0].y)
     row, column = landscape.sections(there.whole, float(x), float(y))
     title = f"{line.y_title(there.field, style.metric)}, cross-sections"
-    caption = "Through the picked place." if asked is not None else f"Through {there.markers[0].name}; click in the plane to cut it elsewhere."
+    caption = "Through the selected point." if asked is not None else f"Through {there.markers[0].name}; click in the plane to move the cut."
     curve(
         [row, column],
         key=(key := f"sections-{runs[0].id}"),
@@ -312,7 +312,7 @@ def _sections(there: Seen, runs: list[Run], style: Style) -> None:
         pick=None,
         height=220,
         log=style.log,
-        alt="The row and the column of cells through the picked place.",
+        alt="The row and the column of cells through the selected point.",
         caption=caption,
     )
     corner(
@@ -334,7 +334,7 @@ def _snapshots(there: Seen, style: Style) -> None:
     x, y = there.window.frame.corners.T
     numbers = {
         f"its own {line.y_title(exact(there.field), style.metric)}": own,
-        f"at its place in the plane{mark(there.field)}": landscape.height(there.whole, x, y),
+        f"at its position in the plane{mark(there.field)}": landscape.height(there.whole, x, y),
         "distance from the plane": there.window.frame.outside,
     }
     st.dataframe(
@@ -342,7 +342,7 @@ def _snapshots(there: Seen, style: Style) -> None:
         hide_index=True,
         column_config=dict.fromkeys(numbers, st.column_config.NumberColumn(format="%.3g")),
     )
-    st.caption("The models do not lie in the plane: what the picture shows at their places is the value of their shadows there, read between cells.")
+    st.caption("The models do not lie in the plane: the picture shows the value at their projections, interpolated between cells.")
 
 
 def want_all(runs: list[Run]) -> str:

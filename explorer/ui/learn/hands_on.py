@@ -24,7 +24,7 @@ NAMES = "abcdef"
 
 def two_neurons() -> None:
     """A point of the landscape to drag, neurons to swap."""
-    st.markdown("Drag the orange point. **Swap the neurons**: where does it go, and what does the network compute then?")
+    st.markdown("Drag the orange point. **Swap the neurons**: where does it go, and what does the network compute now?")
     neurons(key=(key := "learn-neurons"))
     seen = lessons.every()["two_neurons"].see({})
     title = "The loss of two neurons over their two weights"
@@ -35,14 +35,14 @@ def two_neurons() -> None:
 def units() -> None:
     """Six hidden units to put in order."""
     st.markdown(
-        "A small network with six hidden units, **a** to **f**, and a copy of it in another order. Pick two places of the copy and swap their units: its"
-        " loss stays. Can you bring the copy back to the network?"
+        "A small network with six hidden units, **a** to **f**, and a copy of it in a different order. Pick two positions in the copy and"
+        " swap their units: its loss stays the same. Can you restore the order of the network?"
     )
     order: tuple[int, ...] = st.session_state.setdefault(ORDER, toy.shuffled(1))
     places = [f"{place + 1}: {NAMES[unit]}" for place, unit in enumerate(order)]
     left, right = st.columns([2, 3], gap="large")
     with left:
-        picked = st.pills("Places of the copy, and the units there", places, selection_mode="multi", key=f"learn-places-{order}")
+        picked = st.pills("Positions in the copy, and the units there", places, selection_mode="multi", key=f"learn-places-{order}")
         first, second, third = st.columns(3)
         with first:
             st.button("Swap", on_click=_swap, args=(tuple(map(places.index, picked)),), disabled=len(picked) != 2, key="learn-swap", width="stretch")

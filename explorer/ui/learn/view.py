@@ -24,7 +24,7 @@ from explorer.ui.learn.hands_on import HANDS
 from explorer.ui.widgets.chart_actions import actions, corner
 
 POLL_S = 0.3
-STEPS = {"predict": "1 · Predict", "run": "2 · Run", "see": "3 · See"}
+STEPS = {"predict": "1 · Predict", "run": "2 · Run", "see": "3 · Compare"}
 GUESSES, OVER = "learn-guesses", "learn-over"  # in the session: what was predicted, by lesson; which lessons were seen to the end
 LARGE = """<style>
 [data-testid=stSidebar], [data-testid=stExpandSidebarButton] { display: none }
@@ -110,7 +110,7 @@ def page(store: RunStore) -> None:
 
 
 def _top(here: Place) -> None:
-    """Which lesson and which step; forward, back, anew, and large type. Every button has a key."""
+    """Which lesson and which step; forward, back, reset, and large type. Every button has a key."""
     names = list(lessons.every())
     over: set[str] = st.session_state.setdefault(OVER, set())
     i, steps = names.index(here.name), list(STEPS)
@@ -132,7 +132,7 @@ def _top(here: Place) -> None:
             format_func=lambda n: f"{names.index(n) + 1} · {lessons.every()[n].title}",
             key=f"learn-lesson-{here.name}",
             on_change=chosen,
-            help=f"Seen to the end: {len(over)} of {len(names)}.",
+            help=f"Completed: {len(over)} of {len(names)}.",
         )
     with st.container(horizontal=True, vertical_alignment="center", key="learn-steps"):
         st.segmented_control(
@@ -150,7 +150,8 @@ def _top(here: Place) -> None:
         st.button(
             "Next", icon=":material/arrow_forward:", shortcut="N", disabled=after is None, on_click=partial(go, *after or ("",)), key="learn-next"
         )
-        st.button("Start again", icon=":material/restart_alt:", shortcut="X", on_click=_reset, key="learn-reset")
+        if st.button("Reset all lessons", icon=":material/restart_alt:", shortcut="X", key="learn-reset"):
+            _confirm_reset()
         label = "Leave presentation" if presenting() else "Present"
         st.button(label, icon=":material/present_to_all:", shortcut="F", on_click=_present, key="learn-present")
 
@@ -160,6 +161,13 @@ def _present() -> None:
         st.query_params.pop("present")
     else:
         st.query_params["present"] = "1"
+
+
+@st.dialog("Reset all lessons?")
+def _confirm_reset() -> None:
+    st.markdown("Every prediction is deleted, and the first lesson opens.")
+    if st.button("Reset", type="primary", on_click=_reset, key="learn-reset-confirmed"):
+        st.rerun()
 
 
 def _reset() -> None:
@@ -178,7 +186,7 @@ def _predict(here: Place) -> None:
         if picked is not None:
             guesses[here.name] = picked
         st.button(
-            "That is my prediction",
+            "Lock in",
             type="primary",
             icon=":material/check:",
             disabled=picked is None,
@@ -218,7 +226,7 @@ def _progress(store: RunStore, here: Place, parts: list[Part], was_busy: bool) -
         st.button("Run the experiment", type="primary", icon=":material/play_arrow:", on_click=_want, args=(parts,), key="learn-run")
     elif _done(store, parts):
         st.success("Measured.", icon=":material/check:")
-        st.button("See what happened", type="primary", icon=":material/visibility:", on_click=go, args=(here.name, "see", here.on), key="learn-see")
+        st.button("See the result", type="primary", icon=":material/visibility:", on_click=go, args=(here.name, "see", here.on), key="learn-see")
     else:
         progress(store, parts, key="learn")
     if was_busy != busy:
@@ -292,7 +300,7 @@ def _verdict(here: Place, seen: Seen) -> None:
     if guess is None:
         st.info(f"{here.lesson.question} Measured: **{right}**.", icon=":material/visibility:")
     elif guess == seen.answer:
-        st.success(f"You predicted **{right}**, and so it is.", icon=":material/check:")
+        st.success(f"You predicted **{right}**: correct.", icon=":material/check:")
     else:
         st.warning(f"You predicted **{here.lesson.choices[guess]}**. Measured: **{right}**.", icon=":material/lightbulb:")
 

@@ -54,7 +54,7 @@ def page(store: RunStore) -> None:
     """The view as a whole: form, matrices, tree."""
     st.markdown(
         "Which of many models lie in one basin? The barrier is measured on the straight line between **every two** of them. The **spanning tree** joins them"
-        " all by the lowest barriers: the highest edge on the way from one model to another is what has to be climbed at least, going by way of the others."
+        " all by the lowest barriers: the highest edge on the path from one model to another is the lowest possible climb via the others."
     )
     found, asked = asked_runs(store)
     pairs = [_pair(run) for run in found]
@@ -209,7 +209,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
         )
         st.caption(
             glossary.linked(
-                "Each [[barrier]] is the highest of about a dozen points of the line; every [[interval]] is of that pair alone, not of the largest of them all."
+                "Each [[barrier]] is the highest of about a dozen points of the line; every [[interval]] is for that pair alone, not for the largest of all."
             )
         )
     if was_active != busy:
@@ -297,7 +297,7 @@ def _actions(store: RunStore, seen: Seen) -> None:
         return
 
     def compare() -> None:
-        st.caption("Two of these models, their line and the ways between them:")
+        st.caption("Two of these models, their line and the paths between them:")
         for pair in [p for p in seen.pairs if not p.aligned][:FIRST]:
             ends = {"a": key_of(pair.a), "b": key_of(pair.b)}
             shell.link("paths", pair.name, icon=":material/route:", **ends)
@@ -332,14 +332,16 @@ def words(seen: Seen) -> str:
         pair = max(known, key=lambda p: known[p].height.value)
         top = known[pair].height
         said.append(
-            f"{'Each pair aligned' if kind else 'As they are'}, **{there} of {len(known)} pairs** have a barrier that is there for sure; the highest is that"
+            f"{'Each pair aligned' if kind else 'As they are'}, **{there} of {len(known)} pairs** have a barrier beyond sampling error; the highest is that"
             f" of {_name(pair.a)} and {_name(pair.b)}: {top.told(scale=scale, unit=unit)}."
         )
     after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
     less = [r for p in seen.pairs if not p.aligned and (p.a, p.b) in after and (r := _reduction_known(seen, p, after[p.a, p.b])) is not None]
     if less:
-        said.append(f"Aligning lowers the barrier for sure in {sum(r.low > 0 for r in less)} of {len(less)} pairs.")
-    limits = "Every interval is of its pair alone: of twenty pairs without a barrier one may seem to have one. Two models may be joined by a curve all the same."
+        said.append(f"Aligning lowers the barrier beyond sampling error in {sum(r.low > 0 for r in less)} of {len(less)} pairs.")
+    limits = (
+        "Every interval is for its pair alone: of twenty pairs without a barrier one may seem to have one. Two models may still be joined by a curve."
+    )
     return " ".join(said) + f"\n\n{limits}"
 
 

@@ -18,7 +18,7 @@ from explorer.ui.widgets import method_form, model_inspector
 
 ANSWERS = {
     "alone": "A alone",
-    "target": "the model half-way",
+    "target": "the midpoint model",
     "ensemble": "mean of both (two networks)",
     "bridged": "mean of A and the bridge (one network and a head)",
 }
@@ -28,10 +28,10 @@ def show(store: RunStore, field: Field) -> None:
     """Ask for the bridge, and what came of it."""
     if field.problem.loss != "cross_entropy" or len(field.corners) < 3:
         return
-    with st.expander("Bridge: the answers of the model half-way, without that model", icon=":material/alt_route:"):
+    with st.expander("Bridge: the predictions of the midpoint model, without that model", icon=":material/alt_route:"):
         st.markdown(
-            "An ensemble of A and the middle of the curve asks two networks. A **bridge** is a small head that reads A's last features and predicts what the"
-            " middle would have said (Yun et al. 2023)."
+            "An ensemble of A and the midpoint of the curve runs two networks. A **bridge** is a small head that reads A's last features"
+            " and predicts the output of the midpoint (Yun et al. 2023)."
         )
         try:
             method = method_form.options("study", "bridge", key=f"bridge-{field.id}", fields=st.container())
@@ -76,14 +76,14 @@ def _table(found: dict[str, object], unit: str) -> None:
     worse = answers["bridged"]["loss − alone"][1] > 0
     better = answers["bridged"]["loss − alone"][2] < 0
     verdict = (
-        "Here the bridge makes A **worse**: what it stands for is itself no better."
+        "Here the bridge makes A **worse**: the model it imitates is itself no better."
         if worse
         else "Here the bridge **improves** A."
         if better
-        else "Here the bridge makes **no difference** that these samples can show."
+        else "Here the bridge makes **no detectable difference** on these samples."
     )
     st.markdown(
-        f"{verdict} Its answers diverge from those of the model half-way by {significant_digits.within(*apart['bridge'], unit=unit)}; a copy of A's by"
+        f"{verdict} Its predictions diverge from those of the midpoint model by {significant_digits.within(*apart['bridge'], unit=unit)}; A's own by"
         f" {significant_digits.within(*apart['copied'], unit=unit)}, A's at the best temperature by {significant_digits.within(*apart['tempered'], unit=unit)}. The head costs {100 * cast('float', found['cost']):.1f} % of a pass through the network."
     )
 

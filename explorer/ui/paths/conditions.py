@@ -1,4 +1,4 @@
-"""Ways between two models under other conditions: inputs moved by an adversary, a planted cue taken away. The Paths page's third view."""
+"""Paths between two models under other conditions: inputs moved by an adversary, a planted cue taken away. The Paths page's third view."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Case:
 def page(store: RunStore) -> None:
     """The view as a whole: form, one picture for each condition, numbers."""
     st.markdown(
-        "What a path is worth shows under conditions it was not made for. An **adversary** moves every input a little, to where the loss is highest. On a"
-        " problem with a planted **cue**, the cue is kept, taken away, or set at random: models that rely on different things answer differently."
+        "The test of a path is a condition it was not trained for. An **adversary** moves every input a little, to where the loss is highest. On a"
+        " problem with a planted **cue**, the cue is kept, removed, or set at random: models that rely on different features respond differently."
     )
     found, asked = asked_runs(store)
     cases = [Case(form.name_of(run), condition_of(run.field), run) for run in found if "loss" in run.field.metrics]
@@ -72,7 +72,7 @@ def page(store: RunStore) -> None:
     if cases:
         _show(store, cases)
     else:
-        st.info("Press **Measure**: every chosen way is measured under every condition, on the same samples.", icon=":material/shield:")
+        st.info("Press **Measure**: every chosen path is measured under every condition, on the same samples.", icon=":material/shield:")
 
 
 def condition_of(field: Field) -> str:
@@ -108,7 +108,12 @@ def _form(store: RunStore, shown: list[Case]) -> list[Case] | None:
             kind = st.selectbox("Norm", list(NORMS), index=list(NORMS).index(before.norm), format_func=NORMS.__getitem__, key=f"{key}-norm")
         with radius:
             size = st.number_input(
-                "Radius", value=before.radius, min_value=0.0, format="%g", key=f"{key}-radius", help="Per sample, in the units the network sees."
+                "Radius",
+                value=before.radius,
+                min_value=0.0,
+                format="%g",
+                key=f"{key}-radius",
+                help="Per sample, in the units of the network's input.",
             )
         with steps:
             count = st.number_input(
@@ -178,7 +183,7 @@ def _live(store: RunStore, cases: list[Case], metric: str, log: bool, was_active
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
             glossary.linked(
-                "Every condition is measured on the same samples, so differences between rows of one way are surer than their [[intervals|interval]] look. What the"
+                "Every condition is measured on the same samples, so differences between rows of one path are more certain than their [[intervals|interval]] suggest. What the"
                 " [[adversary]] does is found by gradient ascent: the true worst case may be higher."
             )
         )
@@ -213,7 +218,7 @@ def _picture(drawn: dict[Case, Curve], condition: str, metric: str, log: bool, r
         does="see the models there, on inputs as they are",
         height=300,
         log=log,
-        alt=f"{metric} along {len(drawn)} ways between {a} and {b}, inputs {condition}.",
+        alt=f"{metric} along {len(drawn)} paths between {a} and {b}, inputs {condition}.",
         group=f"conditions-{field.problem.network.name}",
     )
 
@@ -279,8 +284,8 @@ def _mechanisms(cases: list[Case], points: dict[Case, Points]) -> None:
     a, b = line.names(cases[0].run.field)
     st.metric(f"Similarity of the mechanisms of {a} and {b}", _interval(found))
     st.caption(
-        "1 minus the largest difference between the two models' changes in error when the cue is changed. 1: they answer to every intervention alike. That two"
-        " models are not joined by a straight line points to different mechanisms; that they are joined on data as they are does not show equal ones: look at"
+        "1 minus the largest difference between the two models' changes in error when the cue is changed. 1: they respond to every intervention alike. That two"
+        " models are not joined by a straight line points to different mechanisms; that they are joined on the original data does not show equal ones: look at"
         " the line under every intervention (Lubana et al. 2023)."
     )
 
@@ -299,9 +304,9 @@ def _actions(store: RunStore, cases: list[Case], metric: str, log: bool) -> None
         return
 
     def compare() -> None:
-        st.caption("Other ways and other conditions are chosen in the form above; a picture for each stands beside the others.")
+        st.caption("Choose other paths and conditions in the form above; each gets a picture beside the others.")
         if runs := _plain():
-            shell.link("paths", "The models on these ways, inputs as they are", icon=":material/route:", runs=runs)
+            shell.link("paths", "The models on these paths, inputs as they are", icon=":material/route:", runs=runs)
 
     actions(
         key="conditions",
@@ -311,7 +316,7 @@ def _actions(store: RunStore, cases: list[Case], metric: str, log: bool) -> None
         table=lambda: pd.concat(
             [pd.DataFrame({"way": c.way, "inputs": c.condition, **line.table(c.run.field, found)}) for c, found in points.items()]
         ),
-        page=lambda: report.page("Ways between two models under conditions", _pictures(points, metric, log), None),
+        page=lambda: report.page("Paths between two models under conditions", _pictures(points, metric, log), None),
         code=program(cases),
         link=query_state.link("paths"),
     )
@@ -323,11 +328,11 @@ def words(points: Mapping[Case, Points], metric: str) -> str:
     tops = {case: highest(found, case.run.field.metrics.index(metric)) for case, found in points.items()}
     said = [f"- **{c.name}**: at most {t.told(scale=scale, unit=units.of_level(c.run.field.problem, metric))}" for c, t in tops.items()]
     return (
-        f"The highest measured {metric} on each way:\n"
+        f"The highest measured {metric} on each path:\n"
         + "\n".join(said)
         + (
-            "\n\nEvery condition is measured on the same samples. An attack is found by gradient ascent: the true worst case may be higher. Intervals are 95 %, of"
-            " the samples, not of training seeds."
+            "\n\nEvery condition is measured on the same samples. An attack is found by gradient ascent: the true worst case may be higher. Intervals"
+            " are 95 %, over samples, not over training seeds."
         )
     )
 

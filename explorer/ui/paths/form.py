@@ -143,15 +143,15 @@ def choose_ways(shown: list[Way], first: tuple[str, ...], *, key: str) -> list[M
     known = {way.name: way.run for way in shown}
     names = [m for m in registry.names("connect") if len(registry.axes(registry.chart_of(m))) == 1]
     ways = st.multiselect(
-        "Ways from A to B",
+        "Paths from A to B",
         [STRAIGHT, ALIGNED, *(n.replace("_", " ") for n in names)],
         default=list(known) if known else list(first),
         key=f"{key}-ways",
-        help="A trained way has corners between the ends that are moved until the loss is low on all of it; the ends stay as they are.",
+        help="A trained path has corners between the ends that are moved until the loss is low all along it; the ends stay fixed.",
     )
     found: list[Make] = [make for name, make in ((STRAIGHT, straight), (ALIGNED, matched)) if name in ways]
     trainable = [n for n in names if n.replace("_", " ") in ways]
-    with st.expander("How the ways are trained", icon=":material/tune:"):
+    with st.expander("How the paths are trained", icon=":material/tune:"):
         for name in trainable:
             st.markdown(f"**{registry.title('connect', name)}**")
             before = next((c.method for r in known.values() for c in r.field.corners if isinstance(c, Connected) and c.method.name == name), None)

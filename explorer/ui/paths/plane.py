@@ -57,7 +57,7 @@ def draw(
     """The plane as far as it is measured, with every way that lies in it. axis: t of a path → its place on the common axis of the linked pictures."""
     coarse = run_of(chosen)
     if coarse is None:
-        st.caption("A straight line lies in many planes. Choose a way with a bend to see the plane that it goes through.")
+        st.caption("A straight line lies in many planes. Choose a path with a bend to see its plane.")
         return
     status = store.status(coarse.id)
     if status is not None and status.state == "failed":
@@ -68,7 +68,7 @@ def draw(
     if known is None:
         path = store.status(chosen.run.id)
         if path is None or path.state != "failed":  # which is said above
-            st.caption("The plane comes as soon as the path is there.")
+            st.caption("The plane appears once the path is trained.")
         return
     try:
         there = around(closest(known.gram), MARGIN)
@@ -91,7 +91,7 @@ def draw(
     key, title = f"plane-{coarse.id}-{size}", f"{metric} in the plane of {chosen.name}"
     outside = max(there.frame.outside) if len(field.corners) > 3 else 0.0
     far = f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.frame.corners) else ""
-    caption = f"{grid.measured} of {size * size} cells measured · distances between weights are true{mark(field)}{far}"
+    caption = f"{grid.measured} of {size * size} cells measured · distances in weight space are to scale{mark(field)}{far}"
     plane(
         grid,
         markers,
@@ -113,7 +113,7 @@ def draw(
             on_click=_refine,
             args=(chosen,),
             key="plane-finer",
-            help=f"{FINE} × {FINE} points; those that are there stay.",
+            help=f"{FINE} × {FINE} points; those already measured are kept.",
         )
 
 

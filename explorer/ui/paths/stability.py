@@ -1,6 +1,6 @@
 """From which epoch on has a training settled its basin? Pairs of copies that branched at epoch k, and the barrier between them against k.
 
-The Paths page's fourth view: of checkpoints that are there, or trained anew.
+The Paths page's fourth view: of existing checkpoints, or trained now.
 """
 
 from __future__ import annotations
@@ -51,14 +51,16 @@ class Found:
 def page(store: RunStore) -> None:
     """The view as a whole: form, curve, words, table."""
     st.markdown(
-        "Two copies of a network are trained on from **epoch k** with other noise of SGD: another order of the batches, other noise on the inputs. Where the"
-        " barrier between them is gone, the training had settled its basin by epoch k (Frankle et al. 2020)."
+        "Two copies of a network are trained on from **epoch k** with different SGD noise: a different order of batches, different noise"
+        " on the inputs. Where the barrier between them is gone, the training run had reached its basin by epoch k (Frankle et al. 2020)."
     )
     every = families(store)
     found, asked = asked_runs(store)
     pairs = sorted({Pair(k, run) for run in found if (k := epoch_of(run)) is not None}, key=lambda p: p.k)
     if len({run.id for run in found}) > len(pairs) or len(found) < asked:
-        st.warning("Some pairs of this address are not in this store, or are no copies of one training. Measure again.", icon=":material/link_off:")
+        st.warning(
+            "Some pairs of this address are not in this store, or are not copies of one training run. Measure again.", icon=":material/link_off:"
+        )
     if not asked:
         pairs = _first(every)
     if not every:
@@ -183,7 +185,7 @@ def _chosen(pairs: Sequence[Pair]) -> Pair | None:
 
 
 def curves(found: Sequence[Found], metric: str) -> list[Curve]:
-    """The barrier against k, and dashed what the rule judges by: the rise at a place chosen on other samples."""
+    """The barrier against k, and dashed what the rule judges by: the rise at a t chosen on held-out samples."""
     scale = units.scale(metric)
     k = np.array([float(f.pair.k) for f in found])
 
@@ -193,19 +195,19 @@ def curves(found: Sequence[Found], metric: str) -> list[Curve]:
 
     return [
         drawn("highest rise", [f.of(metric).height for f in found]),
-        drawn("rise at a place chosen on other samples", [f.of(metric).split_half for f in found], ghost=True),
+        drawn("rise at a t chosen on held-out samples", [f.of(metric).split_half for f in found], ghost=True),
     ]
 
 
 def words(found: Sequence[Found], asked: int) -> str:
     """From which epoch on every measured pair may be connected, by the rule that is said; pairs still in work have no say."""
     rule = (
-        f"Called connected: the rise of the error, at a place chosen on other samples, may be as low as {100 * SETTLED:g} points (its 95 % interval begins there"
-        " or lower); with few samples that interval is wide, and the verdict lenient."
+        f"Called connected: the rise of the error, at a t chosen on held-out samples, may be as low as {100 * SETTLED:g} points (its 95 % interval begins there"
+        " or lower); with few samples that interval is wide and the verdict lenient."
     )
     judged = sorted((f for f in found if f.done), key=lambda f: f.pair.k)
     if not judged:
-        return f"No pair is measured to the end yet. {rule}"
+        return f"No pair is fully measured yet. {rule}"
     so_far = f"So far, {len(judged)} of {asked} pairs: " if len(judged) < asked else ""
     unsettled = [f.pair.k for f in judged if not f.pair.same and not f.error.split_half.low <= SETTLED]
     settled = [f for f in judged if all(f.pair.k > k for k in unsettled)]
@@ -213,13 +215,13 @@ def words(found: Sequence[Found], asked: int) -> str:
         said = f"even the copies that branched at epoch **{max(unsettled)}**, the latest measured, are not connected."
     elif settled[0].pair.same:
         before = f"those of epoch **{max(unsettled)}** are not connected yet" if unsettled else "no others are measured, so this says nothing"
-        said = f"the copies of epoch {settled[0].pair.k} are one model, because nothing was left to train; {before}."
+        said = f"the copies of epoch {settled[0].pair.k} are the same model, because nothing was left to train; {before}."
     elif unsettled:
         said = f"from epoch **{settled[0].pair.k}** on the copies are connected; those that branched at epoch {max(unsettled)} are not."
     else:
         said = f"the copies are connected from the first measured epoch, **{settled[0].pair.k}**, on."
     uphill = [f.pair.k for f in judged if f.loss.split_half.low > 0]
-    loss = f" The finer measure, the loss, still rises for sure between the copies of epoch {max(uphill)}." if uphill else ""
+    loss = f" The loss, a finer measure, still rises beyond sampling error between the copies of epoch {max(uphill)}." if uphill else ""
     lost = [str(f.pair.k) for f in found if f.error.diverged or f.loss.diverged]
     gaps = f" The loss is not finite at some points of the lines of k = {', '.join(lost)}: their barriers are at least what is shown." if lost else ""
     return f"{so_far + said if so_far else said[0].upper() + said[1:]}{loss}{gaps} {rule}"
@@ -229,7 +231,7 @@ def _table(found: Sequence[Found]) -> None:
     table = pd.DataFrame([_row(f) for f in found])
     st.dataframe(table, hide_index=True, column_config={"line": st.column_config.LinkColumn(display_text="look")})
     st.caption(
-        "The highest rise cannot be negative, so read the upper end of its interval as a bound; the rise at a place chosen on other samples can be."
+        "The highest rise cannot be negative, so read the upper end of its interval as a bound; the rise at a t chosen on held-out samples can be."
     )
 
 
@@ -238,7 +240,7 @@ def _row(f: Found) -> dict[str, object]:
     for metric in METRICS:
         scale, unit = units.scale(metric), units.of_gap(f.pair.run.field.problem, metric) or metric
         row[f"barrier ({unit}), 95 %"] = _text(f.of(metric).height, scale)
-        row[f"chosen on other samples ({unit}), 95 %"] = _text(f.of(metric).split_half, scale)
+        row[f"t chosen on held-out samples ({unit}), 95 %"] = _text(f.of(metric).split_half, scale)
     row["errors of the copies (%)"] = ", ".join(f"{100 * e:.3g}" for e in f.error.ends)
     return row
 

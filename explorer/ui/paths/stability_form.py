@@ -1,4 +1,4 @@
-"""Pairs of copies that branched off one training: those that are there, or what is trained anew."""
+"""Pairs of copies that branched off one training: those that are there, or what is trained now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from explorer.ui.widgets import method_form
 from explorer.ui.widgets.model_picker import Family
 
 NAMED = re.compile(r"(?:^|\D)(\d{1,9})[-_]([ab])$")  # epoch-10-a, k5_b
-THERE, ANEW = "of checkpoints that are there", "train anew"
+THERE, ANEW = "of existing checkpoints", "train now"
 FIRST = {"batch": 16, "weight_decay": 1e-3, "noise": 0.25}  # what the shipped branches were trained with
 EPOCHS = (0, 1, 2, 5, 10, 20)
 SEEDS = (101, 202)
@@ -126,7 +126,7 @@ def _anew(family: Family, shown: list[Pair], key: str) -> list[Branch]:
         with seeds:
             pair = _seeds(shown) or SEEDS
             drawn = st.text_input(
-                "Seeds of the copies", value=" ".join(map(str, pair)), key=f"{key}-seeds", help="Of the order of batches and the noise; k is added."
+                "Seeds of the copies", value=" ".join(map(str, pair)), key=f"{key}-seeds", help="For the order of batches and the noise; k is added."
             )
         with noise:
             level = st.number_input("Noise of their inputs", value=_noise(copies), min_value=0.0, max_value=1000.0, format="%g", key=f"{key}-noise")
@@ -142,7 +142,7 @@ def _anew(family: Family, shown: list[Pair], key: str) -> list[Branch]:
         branches = analysis.branches(family.problem, trunk, ks, (both[0], both[1]), noise=level, shift=moved)
         trunk_epochs = f"the trunk once, for up to {total} epochs, and " if max(ks) else ""
         st.caption(
-            f"Trains {trunk_epochs}the copies, for {2 * sum(total - k for k in set(ks))} epochs together. What is there already is not trained again."
+            f"Trains {trunk_epochs}the copies, for {2 * sum(total - k for k in set(ks))} epochs together. What exists already is not trained again."
         )
     except (Refused, ValueError) as refusal:
         st.error(str(refusal))
@@ -154,7 +154,7 @@ def whole(text: str, what: str) -> list[int]:
     """The whole numbers that a person typed, apart by spaces or commas; Refused for anything else."""
     parts = text.replace(",", " ").split()
     if wrong := [p for p in parts if not (p.removeprefix("-").isdecimal() and len(p) < 12)]:
-        raise Refused(f"“{what}” takes whole numbers, and {wrong[0]!r:.40} is none. Type them with spaces between, such as 0 1 2 5.")
+        raise Refused(f"“{what}” takes whole numbers, and {wrong[0]!r:.40} is not one. Type them with spaces between, such as 0 1 2 5.")
     return [int(p) for p in parts]
 
 

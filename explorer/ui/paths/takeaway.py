@@ -25,14 +25,15 @@ def words(measured: Sequence[tuple[Way, Points]], metric: str, again: Mapping[st
             continue
         index = way.run.field.metrics.index(metric)
         top, found = highest(points, index), barrier(points, index, name=metric)
-        climbs = "" if found is None else "; above the straight line between the ends it rises by " + found.height.told(scale=scale)
-        none = "" if found is None or found.split_half.low > 0 else ", which does not exclude none"
+        climbs = "" if found is None else "; it rises above the straight line between the ends by " + found.height.told(scale=scale)
+        none = "" if found is None or found.split_half.low > 0 else ", which does not exclude zero"
         said.append(
             f"- **{way.name}**: the highest {metric} is {top.told(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
         )
     return "\n".join(said) + (
-        "\n\nA trained way was bent on the train split and is judged here on another one. Intervals are 95 %, of the evaluation samples, not of training seeds;"
-        " between two measured points a rise may hide. That no low way was found does not show that there is none."
+        "\n\nA trained path was fitted on the train split and is evaluated here on another one. Intervals are 95 %, over evaluation"
+        " samples, not over training seeds; a rise between two measured points may be missed. That no low path was found does not show"
+        " that there is none."
     )
 
 

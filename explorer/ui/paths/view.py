@@ -45,7 +45,7 @@ def page(store: RunStore) -> None:
     shown = [Way(form.name_of(run), run) for run in found if "loss" in run.field.metrics and len(run.field.corners) >= 2]
     if len(shown) < asked:
         st.warning(
-            "Some ways of this address are not in this store. They may have been computed on another machine: choose the two ends and compare again; the same"
+            "Some paths of this address are not in this store. They may have been computed on another machine: choose the two ends and compare again; the same"
             " choice gives the same address.",
             icon=":material/link_off:",
         )
@@ -75,12 +75,10 @@ def show(store: RunStore, ways: list[Way]) -> None:
         log = st.toggle("Logarithmic", key="log", bind="query-params")
     with third:
         by_length = st.toggle(
-            "by length", key="length", bind="query-params", help="The horizontal axis is the share of the way's length instead of t."
+            "by length", key="length", bind="query-params", help="The horizontal axis is the share of the path's length instead of t."
         )
     with plane:
-        with_plane = st.toggle(
-            "Plane", value=True, key="plane", bind="query-params", help="The plane that the chosen way lies in, beside the curves."
-        )
+        with_plane = st.toggle("Plane", value=True, key="plane", bind="query-params", help="The plane of the chosen path, beside the curves.")
     with fourth:
         names = [w.name for w in ways]
         picked = st.selectbox(
@@ -180,7 +178,7 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
             on_pick=picked,
             caption=f"{samples:,} {ways[0].run.field.split} samples · 95 % bands{mark(ways[0].run.field)}",
             does=f"inspect the model at a point of {chosen.name}",
-            alt=f"{metric} along {len(ways)} ways between {ends[0]} and {ends[1]}.",
+            alt=f"{metric} along {len(ways)} paths between {ends[0]} and {ends[1]}.",
             group=group,
         )
     if right is not None:
@@ -200,9 +198,9 @@ def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool,
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
             glossary.linked(
-                "The maximum is the highest measured point; its [[interval]] takes the place of the highest point anew in every bootstrap draw. The mean counts"
-                " every piece of the way by its length. A way is trained on the train [[split]] and judged here on another one. Between two measured points a rise"
-                " may hide as narrow as the widest gap in t."
+                "The maximum is the highest measured point; its [[interval]] finds the highest point again in every bootstrap draw. The"
+                " mean weights every segment of the path by its length. A path is trained on the train [[split]] and evaluated here on"
+                " another one. A rise narrower than the widest gap in t may be missed."
             )
         )
     if (asked := _asked(chosen)) is not None:
@@ -289,7 +287,7 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
         units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
         units.titled("maximum", unit): highest(judged, index).told(scale=scale),
         f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.told(scale=scale),
-        units.titled("mean along the way", unit): "" if is_preview(field) else mean.told(scale=scale),
+        units.titled("mean along the path", unit): "" if is_preview(field) else mean.told(scale=scale),
         "length": f"{whole:.4g}",
         "× the distance": f"{whole / straight:.3f}" if straight else "",
         "points": len(points),
@@ -307,10 +305,10 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
     again = {way.name: precision.again(store, way.run.field, points) for way, points in measured}
 
     def compare() -> None:
-        st.caption("Every way that is chosen in the form above is drawn in this picture. The two models elsewhere:")
+        st.caption("Every path chosen in the form above is drawn in this picture. The two models elsewhere:")
         ends = {"a": key_of(a), "b": key_of(b)}
         shell.link("interpolate", "The straight line, alone", icon=":material/show_chart:", **ends)
-        shell.link("align", "Their units in one order", icon=":material/join_inner:", **ends)
+        shell.link("align", "With their units in one order", icon=":material/join_inner:", **ends)
 
     def figure() -> go.Figure:
         drawn = [_curve(store, way, way.run.field, points, False, metric, by_length) for way, points in measured]
@@ -333,7 +331,7 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
             args=(ways,),
             key="paths-dense",
             disabled=all(store.status(run.id) is not None for run in map(_dense, ways)),
-            help=f"Measures every way at {DENSE} points, so that no rise wider than {1 / (DENSE - 1):g} in t can hide between two of them.",
+            help=f"Measures every path at {DENSE} points, so that no rise wider than {1 / (DENSE - 1):g} in t can be missed.",
         )
 
     actions(

@@ -65,7 +65,7 @@ def _row(store: RunStore, status: Status) -> None:
         what, how, go = st.columns([5, 4, 3], vertical_alignment="center")
         with what:
             st.markdown(f"**{_title(status.wish)}** · {field.problem.title or field.problem.name}")
-            asked = "shipped" if status.wish.story else f"asked {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
+            asked = "shipped" if status.wish.story else f"requested {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
             st.caption(f"{field.chart.name} · {status.wish.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
         with how:
             status_badge.badge(status)
@@ -94,7 +94,7 @@ def _row(store: RunStore, status: Status) -> None:
                     on_click=shell.forget,
                     args=(status.id,),
                     key=f"forget-{status.id}",
-                    help="The measured points stay in the store.",
+                    help="The measured points are kept in the store.",
                 )
 
 

@@ -16,7 +16,7 @@ from explorer.stats.soup_analysis import Path, leave_one_out, row_of, sampled_sh
 from explorer.store.run_store import RunStore
 from explorer.ui.soup.measurements import EXACT, ORDERS, Kitchen, shown, text, to_the_soup
 
-SERVED = "soup-served"  # how often a soup came from elsewhere than the table: then the table begins anew with it
+SERVED = "soup-served"  # how often a soup came from elsewhere than the table: then the table is reset with it
 
 
 def ingredients(
@@ -37,7 +37,7 @@ def ingredients(
     rows["kept"] = [steps[k][1].accepted if k in steps else None for k in range(models)]
     rows[f"gain{by.apart}"] = [text(steps[k][1].gain, by) if k in steps else "" for k in range(models)]
     apart = leave_one_out(val, by.metric) if len(val) else None
-    rows["worth to the soup of all"] = [text(e, by) for e in apart] if apart else [""] * models
+    rows["contribution to the soup of all"] = [text(e, by) for e in apart] if apart else [""] * models
     worth = _shapley(kitchen, val)
     rows["Shapley value"] = [text(e, by) for e in worth] if worth else [""] * models
     climbs = [to_the_soup(kitchen, val, k) if len(val) else None for k in range(models)]
@@ -53,29 +53,29 @@ def ingredients(
         key=f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}",
         disabled=[c for c in rows.columns if c not in ("in", "weight")],
         column_config={
-            "in": st.column_config.CheckboxColumn(help="Tick the models of your own soup; it is measured at once."),
+            "in": st.column_config.CheckboxColumn(help="Select the models of your own soup; it is measured immediately."),
             "val loss": st.column_config.NumberColumn(units.titled("val loss", unit), format="%.3g"),
             "test loss": st.column_config.NumberColumn(units.titled("test loss", unit), format="%.3g"),
             barrier_column: st.column_config.TextColumn(help="How far the validation loss rises on the line from the model to the soup of all, 95 %."),
-            "cosine": st.column_config.NumberColumn(format="%.3f", help="With the mean of the others, as vectors from zero."),
-            "opposite signs (%)": st.column_config.NumberColumn(format="%.1f", help="The part of its weights' magnitude whose sign is not that of the sum of all."),
-            "weight": st.column_config.NumberColumn(help="Of a model that is in: how much it counts.", min_value=-10.0, max_value=10.0, step=0.05),
+            "cosine": st.column_config.NumberColumn(format="%.3f", help="With the mean of the others, as vectors from the origin."),
+            "opposite signs (%)": st.column_config.NumberColumn(format="%.1f", help="The share of its weights' magnitude whose sign differs from that of the sum of all."),
+            "weight": st.column_config.NumberColumn(help="The weight of a selected model.", min_value=-10.0, max_value=10.0, step=0.05),
             "val error (%)": st.column_config.NumberColumn(format="%.2f"),
             "test error (%)": st.column_config.NumberColumn(format="%.2f"),
             "turn": st.column_config.NumberColumn(help=f"When it was tried for the greedy soup: from the lowest validation {by.metric} to the highest."),
             "kept": st.column_config.CheckboxColumn(help="Whether the greedy soup kept it."),
             f"gain{by.apart}": st.column_config.TextColumn(help=f"By how much it lowered the validation {by.metric} of the greedy soup so far, 95 %."),
-            "worth to the soup of all": st.column_config.TextColumn(f"worth to the soup of all{by.apart}", help=f"By how much the {by.metric} of the soup of all rises without it, 95 %."),
+            "contribution to the soup of all": st.column_config.TextColumn(f"contribution to the soup of all{by.apart}", help=f"By how much the {by.metric} of the soup of all rises without it, 95 %."),
             "Shapley value": st.column_config.TextColumn(
-                f"Shapley value{by.apart}", help=f"What it takes off the validation {by.metric}, on average over all orders of adding the models. The soup of none has the mean {by.metric} of the models alone."
+                f"Shapley value{by.apart}", help=f"By how much it lowers the validation {by.metric}, on average over all orders of adding the models. The soup of none has the mean {by.metric} of the models alone."
             ),
-            "right, by class": st.column_config.BarChartColumn(help="The share of each class that is right, on the validation split.", y_min=0.0, y_max=1.0),
-            "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it answers otherwise than the others, on average."),
+            "accuracy by class": st.column_config.BarChartColumn(help="The accuracy for each class, on the validation split.", y_min=0.0, y_max=1.0),
+            "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it disagrees with the others, on average."),
             "distance": st.column_config.NumberColumn(format="%.3g", help="To the soup of all, in weight space."),
         },
     )  # fmt: skip
     st.caption(
-        "What is not called *test* is of the **validation** split, where the choice is made. Tick models, or weigh them, to taste a soup of your own. Intervals are paired"
+        "Columns not marked *test* use the **validation** split, where the choice is made. Select models, or give them weights, to make your own soup. Intervals are paired"
         + (
             ", over all subsets of the models."
             if models <= EXACT
@@ -99,7 +99,7 @@ def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, object]:
     if status is not None and status.state == "done" and isinstance(status.result, dict):
         apart = np.array(status.result["disagree"], dtype=np.float64)
         found["disagrees (%)"] = 100 * apart.sum(axis=1) / max(len(apart) - 1, 1)
-        found["right, by class"] = cast("list[list[float]]", status.result["by_class"])
+        found["accuracy by class"] = cast("list[list[float]]", status.result["by_class"])
     if (known := store.field(kitchen.field("val").id)) is not None:
         n = len(known.gram)
         away = np.eye(n) - 1 / n

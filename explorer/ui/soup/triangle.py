@@ -103,7 +103,7 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
     at = clicked(figure, shares[np.isfinite(values)], key=key, alt=words)
     source = python_source.runs({"triangle": _run(kitchen, picked)}) + 'print(measured["triangle"].means())'
     corner(key=key, stem="triangle", title="Soups of three", figure=lambda: figure, explain=words, code=python_source.program(source))
-    st.markdown(f"{words} Every mark is a measured soup at its true place; click one to make it your own.")
+    st.markdown(f"{words} Every mark is a measured soup, drawn to scale; click one to make it your own.")
     if at is not None:
         st.session_state[SERVED] = st.session_state.get(SERVED, 0) + 1
         full = np.zeros(len(kitchen.models))

@@ -36,11 +36,11 @@ from explorer.ui.widgets.selection_metric import Measure, refuse
 
 POLL_S = 0.5
 MOST = 20
-X_TITLE = "models that have had their turn"
-READ = "From the best on the validation split to the worst; a turn that does not lower the line was not kept, or changed nothing."
+X_TITLE = "models tried so far"
+READ = "From the best on the validation split to the worst; a model that does not lower the line was not kept, or changed nothing."
 LIMITS = (
-    "The best model was chosen on the validation split as well. Differences are paired sample by sample on the test split; an interval that holds 0 shows no"
-    " difference."
+    "The best model was chosen on the validation split as well. Differences are paired sample by sample on the test split; an interval"
+    " that contains 0 shows no difference."
 )
 FIRST = "finetunes"  # the sample family that a soup is made of at first
 
@@ -185,7 +185,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
 
 
 def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Curve]:
-    """The error, or the loss, of the greedy soup as models have their turn."""
+    """The error, or the loss, of the greedy soup as models are tried."""
     soup = np.zeros(len(kitchen.models))
     seen: dict[str, list[tuple[float, float, float, float]]] = {"validation": [], "test": []}
     for turn, step in enumerate(path.steps, start=1):
@@ -219,7 +219,7 @@ def _path(kitchen: Kitchen, val: Points, test: Points, path: Path) -> None:
         y_title=kitchen.by.title,
         pick=None,
         height=260,
-        alt=f"{kitchen.by.metric.capitalize()} of the greedy soup as models have their turn.",
+        alt=f"{kitchen.by.metric.capitalize()} of the greedy soup as models are tried.",
         caption=f"{READ} 95 % bands.",
     )
 
@@ -295,9 +295,9 @@ def _actions(store: RunStore, kitchen: Kitchen) -> None:
         return
 
     def compare() -> None:
-        st.caption("Tick models in the table: your own soup stands beside these. Other ways of making one model of them:")
+        st.caption("Select models in the table: your own soup appears beside these. Other ways to make one model of them:")
         first = key_of(kitchen.models[0])
-        shell.link("compare", "Other ways of merging them", icon=":material/balance:", a=first)
+        shell.link("compare", "Other merging methods", icon=":material/balance:", a=first)
         shell.link("paths", "The barriers between them", icon=":material/hub:", view="many", a=first)
 
     actions(

@@ -15,7 +15,7 @@ from explorer.ui.train.trajectories import AVERAGES, NUMBER, Trajectory
 from explorer.ui.widgets import cost_caption, method_form
 from explorer.ui.widgets.model_picker import Family, choices, families, family_of, key_of
 
-THERE, ANEW = "of checkpoints that are there", "train now"
+THERE, ANEW = "of existing checkpoints", "train now"
 TRAININGS = ("sgd", "swa", "swalp", "hwa", "papa")
 STAGED = "ratatouille"
 MOST = 60  # snapshots in one picture
@@ -103,7 +103,7 @@ def _there(store: RunStore, family: Family, every: list[Family], shown: Trajecto
         max_selections=MOST,
     )
     if len(keys) < 2:
-        raise Refused("An average wants at least two snapshots. Choose more.")
+        raise Refused("An average needs at least two snapshots. Choose more.")
     return tuple(models[k] for k in keys)
 
 
@@ -124,7 +124,7 @@ def _anew(
         base = _base(first)
         keys = ["", *models]
         begin_at = st.selectbox(
-            "Begin at",
+            "Start from",
             keys,
             index=keys.index(key_of(base)) if base is not None and key_of(base) in keys else 0,
             format_func=lambda k: family.label(k, models) if k else "initial weights",
@@ -142,7 +142,7 @@ def _anew(
         total = registry.snapshots_of(how)
         fewest = -(-total * registry.members_of(how) // MOST)
         each = st.number_input(
-            "Every so many snapshots",
+            "One snapshot in every",
             1,
             max(1, total // 2),
             min(max(1, total // DRAWN, fewest), max(1, total // 2)),
@@ -150,14 +150,14 @@ def _anew(
         )
     members = registry.members_of(how)
     if members * (total // each) > MOST:
-        raise Refused(f"A picture holds at most {MOST} models, and these are {members * (total // each)}. Take fewer of the snapshots.")
+        raise Refused(f"A picture holds at most {MOST} models, and these are {members * (total // each)}. Use fewer snapshots.")
     made = tuple(
         Trained(family.problem, how, start, at, member, _called(name, at, member, members))
         for at in range(each, total + 1, each)
         for member in range(members)
     )
     if len(made) < 2 * members:
-        raise Refused("An average wants at least two snapshots. Train for longer, or take more of them.")
+        raise Refused("An average needs at least two snapshots. Train for longer, or use more of them.")
     return made, members, _first_of(how, each)
 
 
@@ -217,7 +217,7 @@ def _base(model: Trained | None) -> Recipe | None:
 
 
 def _title(name: str) -> str:
-    return "Ratatouille: fine-tunes one model by way of auxiliary tasks, and averages." if name == STAGED else registry.title("train", name)
+    return "Ratatouille: fine-tunes one model via auxiliary tasks, and averages." if name == STAGED else registry.title("train", name)
 
 
 def _averages(shown: Trajectory | None, times: int, members: int, first: dict[str, object], key: str) -> tuple[Method, ...]:

@@ -41,7 +41,7 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
     if facts is None or len(there.models) < 3:
         return
     if (window := _window(run, facts.gram)) is None:
-        st.caption("The snapshots lie on one line, so there is no plane of theirs to draw.")
+        st.caption("The snapshots lie on one line, so there is no plane to draw.")
         return
     points, _ = store.points(run.field.id)
     if live and not len(points):
@@ -59,7 +59,7 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
     at = asked()
     x, y = window.places(np.array(at)) if at is not None else (0.0, 0.0)
     title = f"The snapshots and their averages in the plane closest to them, over the test {metric}."
-    caption = "Everything lies beside this plane; how far, the table of snapshots says. " + "; ".join(
+    caption = "All of them lie outside this plane; the table of snapshots says how far. " + "; ".join(
         f"{m.name} {m.outside:.3g} away" for m in markers if m.outside > 0
     )
     plane(
@@ -142,7 +142,7 @@ def snapshots(store: RunStore, whole: Trajectory, val: Points, metric: str) -> N
             {
                 "model": names + [a.name for a in found],
                 f"its own val {metric}": own,
-                f"test {metric} at its place in the plane": landscape.height(grid, at[:, 0], at[:, 1]),
+                f"test {metric} at its position in the plane": landscape.height(grid, at[:, 0], at[:, 1]),
                 "distance from the plane": outside(facts.gram, rows, at),
             }
         ),

@@ -35,7 +35,7 @@ def show(store: RunStore, whole: Trajectory) -> None:
         st.markdown(f"**TWA**: the best mixture, searched by gradient descent in the few dimensions that the snapshots span (Li et al. 2023). {used}")
         _part(store, whole, "twa")
     with st.container(border=True):
-        st.markdown(f"**SWAG**: the mean answer of models drawn from how the snapshots scatter (Maddox et al. 2019). {used}")
+        st.markdown(f"**SWAG**: the mean prediction of models drawn from the spread of the snapshots (Maddox et al. 2019). {used}")
         _part(store, whole, "swag")
 
 
@@ -94,9 +94,9 @@ def _twa(store: RunStore, whole: Trajectory, run: Run) -> None:
     loss, error = difference(made, last, 0), difference(made, last, 1)
     unit = units.of_level(whole.problem, "loss")
     st.markdown(
-        f"Test loss **{level(made, 0).told(unit=unit)}**; less the last snapshot's: {loss.told(unit=unit, signed=True)}."
+        f"Test loss **{level(made, 0).told(unit=unit)}**; minus the last snapshot's: {loss.told(unit=unit, signed=True)}."
         + (
-            f" Error {level(made, 1).told(scale=100, unit='%')}; less the last snapshot's: {error.told(scale=100, unit='points', signed=True)}."
+            f" Error {level(made, 1).told(scale=100, unit='%')}; minus the last snapshot's: {error.told(scale=100, unit='points', signed=True)}."
             if registry.classifies(whole.problem.loss)
             else ""
         )
@@ -122,4 +122,4 @@ def _swag(whole: Trajectory, status: Status) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     gap = difference(points[0], points[1], 0)
     verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "indistinguishable from"
-    st.caption(f"The loss of the average of the answers is {verdict} that of the average of the weights; it costs as many passes as there are draws.")
+    st.caption(f"The loss of the averaged predictions is {verdict} that of the averaged weights; it costs as many forward passes as there are draws.")

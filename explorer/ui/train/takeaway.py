@@ -34,7 +34,7 @@ def takeaway(store: RunStore, whole: Trajectory, drawn: Sequence[Curve], metric:
     actions(
         key=key,
         stem="training",
-        explain=f"{words}\n\nIntervals are 95 %, of the samples; another seed of the training may decide otherwise.",
+        explain=f"{words}\n\nIntervals are 95 %, over samples; another training seed may give another verdict.",
         compare=compare,
         table=lambda: pd.concat(pd.DataFrame({"curve": c.name, x_title: c.x, f"val_{metric}": c.y, "low": c.low, "high": c.high}) for c in drawn),
         figure=lambda: curve_figure.figure(
@@ -42,7 +42,7 @@ def takeaway(store: RunStore, whole: Trajectory, drawn: Sequence[Curve], metric:
             x_title=x_title,
             y_title=line.y_title(field, metric),
             title=f"{whole.name[0].upper()}{whole.name[1:]}: validation {metric} of the snapshots and of their averages",
-            footnote="The averages after each snapshot, batch-norm statistics measured anew; band: 95 %, bootstrap over blocks of samples.",
+            footnote="The averages after each snapshot, batch-norm statistics re-estimated; band: 95 %, bootstrap over blocks of samples.",
             log=metric == "loss",
         ),
         code=program(whole),
@@ -106,7 +106,7 @@ def keep(store: RunStore, whole: Trajectory) -> None:
                     key=f"train-save-{recipe.id}",
                     width="stretch",
                     disabled=status is not None and status.active,
-                    help="Writes a .safetensors file whose header says how it was made, and offers it on every page.",
+                    help="Writes a .safetensors file whose header records how it was made, and offers it on every page.",
                 )
 
 

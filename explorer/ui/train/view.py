@@ -27,7 +27,7 @@ from explorer.ui.train.trajectories import Average, Task, Trajectory, averages_o
 from explorer.ui.widgets.model_inspector import model_at, pick_active
 
 POLL_S = 0.5
-LESS = "less the last's"
+LESS = "minus the last's"
 STAGES = 8  # pictures of a training that is not finished
 
 
@@ -190,7 +190,7 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
     _table(whole, found, val, test)
     keep(store, whole)
     swag_twa.show(store, whole)
-    with st.expander("Every snapshot: its own loss, and how far from the plane", icon=":material/timeline:"):
+    with st.expander("Every snapshot: its own loss, and its distance from the plane", icon=":material/timeline:"):
         plane.snapshots(store, whole, val, metric)
 
 
@@ -238,7 +238,7 @@ def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -
 
 def _where(whole: Trajectory, row: Array, name: str) -> str:
     used = int(np.count_nonzero(row))
-    return f"{name} mixes {used} of {len(row)} models here, the weightiest with {row.max():.2g}; it is one network, as fast as any of them."
+    return f"{name} mixes {used} of {len(row)} models here, the largest weight {row.max():.2g}; it is one network, as fast as any of them."
 
 
 def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -> None:
@@ -265,7 +265,7 @@ def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
             glossary.linked(
-                "Chosen on the validation [[split]], reported on the test split; differences are paired sample by sample, [[batch-norm|batch norm]] statistics"
-                " measured anew."
+                "Chosen on the validation [[split]], reported on the test split; differences are paired sample by sample, [[batch-norm|batch"
+                " norm]] statistics re-estimated."
             )
         )

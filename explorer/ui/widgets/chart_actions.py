@@ -157,7 +157,7 @@ def _drawing(figure: go.Figure, stem: str, form: str) -> str:
 def _code(code: str, link: str) -> None:
     st.code(code, language="python")
     if link:
-        st.caption("This address brings the picture back:")
+        st.caption("This address restores the picture:")
         st.code(link, language=None)
 
 

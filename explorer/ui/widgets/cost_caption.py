@@ -22,9 +22,9 @@ def _said(store: RunStore, runs: Sequence[Run]) -> str:
     try:
         plan = foreseen_all(runs, store)
     except Refused as refusal:
-        return f"What this takes cannot be foreseen: {refusal}"
+        return f"The cost cannot be estimated: {refusal}"
     if plan is None:
-        return "What this takes cannot be foreseen: not all of these models were looked at yet."
+        return "The cost cannot be estimated: not all of these models have been inspected yet."
     if not plan.points:
         return "All of this is measured already."
-    return str(plan) if plan.device else f"{plan} · a worker starts when there is work"
+    return str(plan) if plan.device else f"{plan} · a worker starts on demand"

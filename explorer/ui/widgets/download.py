@@ -1,6 +1,6 @@
 """A button that hands out a file.
 
-Streamlit asks for data given as a function only after the click, by a number that each run of the page gives anew; a run that comes between makes
+Streamlit asks for data given as a function only after the click, by a number that each run of the page gives afresh; a run that comes between makes
 the number void, and the click comes to nothing. So a click here reruns nothing itself, and a file that already lies on the disk goes by its content,
 whose number stays.
 """

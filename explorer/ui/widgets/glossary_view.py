@@ -13,6 +13,6 @@ def page(store: RunStore) -> None:
     wanted = st.text_input("Search", st.query_params.get("term", ""), key="glossary-search", placeholder="barrier").strip().lower()
     found = {t: d for t, d in sorted(glossary.TERMS.items(), key=lambda pair: pair[0].lower()) if wanted in f"{t} {d}".lower()}
     if not found:
-        st.info("No term contains this. The field's papers are named at the end of every lesson.", icon=":material/search_off:")
+        st.info("No term contains this. The papers of the field are cited at the end of every lesson.", icon=":material/search_off:")
     for term, definition in found.items():
         st.markdown(f"**{term}**  \n{definition}")

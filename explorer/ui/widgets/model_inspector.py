@@ -159,11 +159,11 @@ def _mistakes(store: RunStore, field: Field, at: At) -> None:
     wish = Study(field.problem, (recipe(store, field, at),), registry.method("study", "mistakes", {"split": field.split}))
     status = store.status(wish.id)
     if status is None:
-        st.button("Show what it gets wrong", icon=":material/error_outline:", on_click=_want_mistakes, args=(wish,), key=f"mistakes-{_key(at)}")
+        st.button("Show its mistakes", icon=":material/error_outline:", on_click=_want_mistakes, args=(wish,), key=f"mistakes-{_key(at)}")
     elif status.state == "failed":
         st.caption(status.error)
     elif status.state != "done" or not isinstance(status.result, dict):
-        st.caption("Looking for mistakes…")
+        st.caption("Finding mistakes…")
     else:
         _examples(cast("dict[str, object]", status.result), field)
 
@@ -178,7 +178,7 @@ def _examples(found: dict[str, object], field: Field) -> None:
                 pixels = np.array(example["image"])
                 times = max(1, 96 // pixels.shape[0])
                 st.image(np.kron(pixels, np.ones((times, times) if pixels.ndim == 2 else (times, times, 1))), width=96)
-                st.caption(f"{example['true']}, taken for {example['said']} ({100 * cast('float', example['share']):.0f} %)")
+                st.caption(f"{example['true']}, predicted {example['said']} ({100 * cast('float', example['share']):.0f} %)")
     if examples and not drawn:
         st.dataframe(pd.DataFrame([{k: e[k] for k in ("index", "true", "said", "share")} for e in examples]), hide_index=True)
 
@@ -190,7 +190,7 @@ def _want_mistakes(wish: Study) -> None:
 def _confusion(store: RunStore, field: Field, at: At) -> None:
     _, *asked = wishes(field, at)
     if not asked:
-        st.caption(f"Which classes it confuses is not shown: there is no true class of each answer, and the loss here is {field.problem.loss}.")
+        st.caption(f"The confusion matrix is not shown: there is no true class for each answer, and the loss here is {field.problem.loss}.")
         return
     (wish,) = asked
     known = store.field(wish.field.id)
@@ -198,16 +198,16 @@ def _confusion(store: RunStore, field: Field, at: At) -> None:
     here = _index(matrices, at)
     if known is None or not len(here):
         if _on_its_way(store.status(wish.id)):
-            st.caption("Counting which classes it confuses…")
+            st.caption("Computing the confusion matrix…")
         return
     counts = matrices.values[here[0]]
     classes = [str(c) for c in known.facts["classes"]] if isinstance(known.facts["classes"], list) else []
     if not np.isfinite(counts).all():
-        st.caption("The network's answers here are not finite numbers, so there is nothing to count.")
+        st.caption("The network's outputs here are not finite, so there is nothing to count.")
     elif len(classes) > CLASSES_DRAWN:
         st.caption(f"{len(classes)} classes are too many for a table here.")
     else:
-        title = "What it takes for what"
+        title = "Confusion matrix"
         source = python_source.runs({"confusion": wish}) + 'print(measured["confusion"].values)'
         key = f"confusion-{wish.field.id}-{_key(at)}"
         chart(
@@ -226,7 +226,7 @@ def _save(store: RunStore, field: Field, at: At) -> None:
     if made is not None:
         name = f"at-{_key(at)}-{make.recipe.id}.safetensors"
         download("Download .safetensors", made, name, icon=":material/download:", key=f"save-{_key(at)}")
-        st.caption(f"Kept at `{made}`, and offered as a model on every page.")
+        st.caption(f"Saved at `{made}`, and offered as a model on every page.")
     elif status is not None and status.state == "failed":
         st.error(status.error, icon=":material/error:")
     elif _on_its_way(status):
@@ -238,7 +238,7 @@ def _save(store: RunStore, field: Field, at: At) -> None:
             on_click=_want_file,
             args=(make,),
             key=f"make-{_key(at)}",
-            help="Mixes the weights, gives batch-norm layers their statistics as in the picture, and writes a .safetensors file.",
+            help="Mixes the weights, sets batch-norm statistics as in the picture, and writes a .safetensors file.",
         )
 
 

@@ -30,7 +30,7 @@ def choose(store: RunStore, problem: ProblemSpec, shown: Field | None, *, key: s
         format_func=WORDS.__getitem__,
         key=f"{key}-precision",
         help="A preview rounds the factors of every product, which large networks do faster on devices that can. When the picture is complete, the numbers"
-        " that are quoted of it (ends, peaks, lowest and highest place) are measured again in float32, and it says how far the two were apart.",
+        " that are quoted of it (ends, peaks, lowest and highest place) are measured again in float32, and the difference between the two is shown.",
     )
     if picked != "float32":
         below.caption(f":material/speed: {_gain(store, problem, picked)}")
@@ -42,7 +42,7 @@ def _gain(store: RunStore, problem: ProblemSpec, precision: Precision) -> str:
     chart = registry.method("chart", "line")
     plain, coarse = (store.pace(Field(problem, (), chart, precision=p)) for p in ("float32", precision))
     if plain is None or coarse is None or not plain[0] or not plain[1] or not coarse[1]:
-        return f"How long a {TITLES[precision]} point takes was not measured here yet: large networks gain by it, small ones on a CPU take longer than in float32."
+        return f"How long a {TITLES[precision]} point takes has not been measured here yet: large networks gain, small ones on a CPU take longer than in float32."
     share = (coarse[0] / coarse[1]) / (plain[0] / plain[1])
     return f"Here a {TITLES[precision]} point of this problem has taken {share:.2g} times as long as a float32 one."
 

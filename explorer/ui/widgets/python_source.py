@@ -83,4 +83,4 @@ def whole(spec: Spec) -> str:
 
 def drawn(stem: str) -> str:
     """A picture from its file, where no code measures it by itself."""
-    return f'import plotly.io\n\n# The file that "JSON" above hands out.\nplotly.io.read_json("{stem}.json").show()'
+    return f'import plotly.io\n\n# The file that "JSON" above downloads.\nplotly.io.read_json("{stem}.json").show()'

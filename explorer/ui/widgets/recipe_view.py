@@ -19,7 +19,7 @@ from explorer.ui.widgets.download import download
 def take(store: RunStore, recipe: Recipe, *, key: str) -> None:
     """Buttons for the checkpoint and the recipe, and the code that makes the model again."""
     name = (recipe.name or recipe.id).replace(" ", "-")
-    with st.expander("Take this model away: checkpoint, recipe, code", icon=":material/download:"):
+    with st.expander("Export this model: checkpoint, recipe, code", icon=":material/download:"):
         file, plain, other = st.columns(3)
         with file:
             _file(store, recipe, name, key)
@@ -37,7 +37,7 @@ def take(store: RunStore, recipe: Recipe, *, key: str) -> None:
                 st.caption(f"No recipe for mergekit: {why_not}")
         st.code(as_python(recipe, f"{name}.json"), language="python")
         st.code(f"loss-explorer make '{name}.json' --out '{name}.safetensors'", language="bash")
-        st.caption("The recipe names every checkpoint by the digest of its bytes; carried out anywhere with the same files it gives the same model.")
+        st.caption("The recipe names every checkpoint by the digest of its bytes; run anywhere with the same files it gives the same model.")
 
 
 def _file(store: RunStore, recipe: Recipe, name: str, key: str) -> None:
@@ -73,7 +73,7 @@ def as_json(recipe: Recipe) -> str:
 def as_yaml(recipe: Recipe) -> tuple[str, str]:
     """The recipe in mergekit's form, which `loss-explorer fuse` reads for checkpoints of any size; or nothing, and the reason."""
     if not isinstance(recipe, Fused):
-        return "", "this is no merged model."
+        return "", "this is not a merged model."
     try:
         return recipe_of(recipe), ""
     except Refused as refusal:
@@ -83,9 +83,9 @@ def as_yaml(recipe: Recipe) -> tuple[str, str]:
 def as_python(recipe: Recipe, file: str) -> str:
     """Code that makes the model: by its ingredients where these are files, else from the recipe's file."""
     if not isinstance(recipe, Fused) or not all(isinstance(m, Loaded) for m in recipe.models):
-        return python_source.program(f"print(make({file!r}))  # where the checkpoint lies")
+        return python_source.program(f"print(make({file!r}))  # where the checkpoint is")
     models = "".join(f"    {python_source.model(m)},\n" for m in recipe.models)
     return python_source.program(
         f"merged = fuse(\n{models}    method={recipe.method.name!r},\n    method_options={recipe.method.kwargs()!r},\n    buffers={recipe.buffers!r},\n"
-        f"    problem={python_source.problem(recipe.problem)},\n)\nprint(merged)  # where the checkpoint lies"
+        f"    problem={python_source.problem(recipe.problem)},\n)\nprint(merged)  # where the checkpoint is"
     )

@@ -26,7 +26,7 @@ def keep(name: str, content: bytes) -> Path:
         if path.is_file() and path.stat().st_size == len(content):
             return path
         if sum(p.stat().st_size for p in every.glob("*/*")) + len(content) > LIMIT_BYTES:
-            raise Refused(f"Uploads may take {LIMIT_BYTES / 2**30:.3g} GiB together, and these would be more. Take old ones out of {every}.")
+            raise Refused(f"Uploads may take {LIMIT_BYTES / 2**30:.3g} GiB together, and these would exceed that. Remove old ones from {every}.")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:  # whole or not at all, also when the disk is full
             try:

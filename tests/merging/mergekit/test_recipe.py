@@ -117,10 +117,10 @@ def test_a_recipe_comes_back_from_its_own_text(text):
     ("text", "sentence"),
     [
         ("", "should be a mapping"),
-        ("a: [", "no YAML"),
+        ("a: [", "not valid YAML"),
         ("merge_method: linear\n---\nmerge_method: linear", "2 documents"),
         ("merge_method: fusion", "There are: linear"),
-        ("merge_method: sce\nmodels: []", "That method of mergekit is not done here"),
+        ("merge_method: sce\nmodels: []", "That method of mergekit is not supported here"),
         ("merge_method: linear", "one of models, slices and modules; this has none"),
         (linear("1", "slices: [{sources: []}]"), "models and slices"),
         (linear("1", "merge_method: ties"), "'merge_method' twice"),
@@ -130,8 +130,8 @@ def test_a_recipe_comes_back_from_its_own_text(text):
         (linear("{value: null}"), "a number, a list of numbers"),
         (linear("1", "parameters: " + "[" * 5000 + "]" * 5000), "nested too deeply"),
         ("a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
-         "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*d,*d]", "unfolds to more"),
-        ("!!python/object/apply:os.system ['true']", "no YAML"),
+         "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*d,*d]", "expands to more"),
+        ("!!python/object/apply:os.system ['true']", "not valid YAML"),
     ],
 )  # fmt: skip
 def test_what_is_no_recipe_is_refused(text, sentence):
@@ -142,7 +142,7 @@ def test_what_is_no_recipe_is_refused(text, sentence):
 
 def test_a_number_is_wanted():
     """Not a word."""
-    with pytest.raises(Refused, match="a finite number is wanted"):
+    with pytest.raises(Refused, match="a finite number is expected"):
         resolved(linear("heavy"))
 
 

@@ -251,7 +251,7 @@ def test_another_architecture_is_refused(tiny, models):
 
 def test_widths_that_do_not_work_out_are_refused(tiny, models):
     """A bias of one length and a weight of another are no network."""
-    with pytest.raises(Refused, match="no numbers of units give that"):
+    with pytest.raises(Refused, match="no number of units gives that"):
         align([models[0], {**models[1], "layers.0.bias": torch.zeros(13)}], tiny.problem)
 
 

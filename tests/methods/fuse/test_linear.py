@@ -160,6 +160,6 @@ def test_progress_names_the_tensors_and_may_stop(tiny):
 def test_relative_weights_are_checked():
     """As many as models, none negative, not all zero."""
     assert per_tensor.shares_of((1.0, 3.0), 2, "m") == (0.25, 0.75)
-    for weights, message in [((1.0,), "wants 2 weights"), ((1.0, -1.0), "0 or more"), ((0.0, 0.0), "sum to zero"), ((math.inf, 1.0), "0 or more")]:
+    for weights, message in [((1.0,), "needs 2 weights"), ((1.0, -1.0), "0 or more"), ((0.0, 0.0), "sum to zero"), ((math.inf, 1.0), "0 or more")]:
         with pytest.raises(Refused, match=message):
             per_tensor.shares_of(weights, 2, "m")

@@ -192,7 +192,7 @@ def test_nothing_looks_at_the_test_split(tiny, models, fuse, options):
 
 def test_what_cannot_be_is_refused(tiny, models):
     """No threat, tokens under attack, a grid without end: each in a sentence that says what to do."""
-    with pytest.raises(Refused, match="No threat is left"):
+    with pytest.raises(Refused, match="No threat is selected"):
         robust_soup.fuse(models, tiny.problem, clean=False, linf=0.0, l2=0.0)
     with pytest.raises(Refused, match="Use fewer steps, or search='gradient'"):
         robust_soup.fuse(models, tiny.problem, steps=1000)

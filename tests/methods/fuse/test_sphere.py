@@ -145,5 +145,5 @@ def test_convergence_is_told_and_its_lack_refused(tiny):
     assert [s[:2] for s in seen] == [(1, 4), (2, 4), (3, 4)]
     assert seen[0][2].startswith("a.weight: ")
     assert float(seen[0][2].split("the last of ")[1].split()[0]) < 1e-6
-    with pytest.raises(Refused, match="not settled in a.weight after 1 steps"):
+    with pytest.raises(Refused, match="not converged in a.weight after 1 steps"):
         karcher.fuse([A, B, C], tiny.problem, steps=1, weights=(1.0, 2.0, 3.0))

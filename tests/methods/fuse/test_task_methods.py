@@ -231,5 +231,5 @@ def test_too_few_models_are_refused(tiny, method, few, message):
 
 def test_as_many_weights_as_there_are_models_after_the_base(tiny):
     """The base has none."""
-    with pytest.raises(Refused, match="wants 2 weights"):
+    with pytest.raises(Refused, match="needs 2 weights"):
         ties.fuse([BASE, A, B], tiny.problem, weights=(1.0, 1.0, 1.0))

@@ -198,7 +198,7 @@ def test_other_networks_have_a_bridge_too(name):
 
 def test_a_network_that_goes_on_after_its_last_linear_layer_is_refused():
     """The sentence names the layer; with none at all it says so."""
-    with pytest.raises(Refused, match="its last linear layer is '0', and something follows it"):
+    with pytest.raises(Refused, match="its last linear layer is '0', and another operation follows it"):
         last_linear(nn.Sequential(nn.Linear(3, 2), nn.Tanh()), torch.ones(1, 3))
     with pytest.raises(Refused, match="it has no linear layer"):
         last_linear(nn.Sequential(nn.Tanh()), torch.ones(1, 3))

@@ -45,7 +45,7 @@ def test_it_is_the_mean_of_the_draws_probabilities(trajectory):
 
 
 def test_every_draw_has_its_own_batch_norm_statistics():
-    """One draw of width zero is the mean, with statistics measured anew."""
+    """One draw of width zero is the mean, with statistics re-estimated."""
     problem = small("resnet", widths=(4,))
     models = list(train(problem, epochs=2, lr=0.02))
     found = study(models, problem, draws=1, scale=0.0)

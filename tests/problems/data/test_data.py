@@ -142,14 +142,14 @@ IMAGES = "train-images-idx3-ubyte.gz"
     [
         (IMAGES, b"not gzip at all", "damaged or cut off"),
         (IMAGES, packed(idx_bytes(np.zeros((5, 3, 4))))[:-12], "damaged or cut off"),
-        (IMAGES, packed(b"\x01\x00\x08\x03"), "no IDX file"),
-        (IMAGES, packed(b""), "no IDX file"),
+        (IMAGES, packed(b"\x01\x00\x08\x03"), "not an IDX file"),
+        (IMAGES, packed(b""), "not an IDX file"),
         (IMAGES, packed(b"\0\0\x0d\x03" + b"\0" * 40), "says type 13 in 3 dimensions"),
         (IMAGES, packed(idx_bytes(np.zeros((5, 12)))), "says type 8 in 2 dimensions"),
         (IMAGES, packed(b"\0\0\x08\x03\0\0"), "ends within its header"),
         (IMAGES, packed(idx_bytes(np.zeros((5, 3, 4)))[:-1]), "there are fewer"),
         (IMAGES, packed(idx_bytes(np.zeros((5, 3, 4))) + b"x"), "there are more"),
-        (IMAGES, packed(b"\0\0\x08\x03" + b"\xff" * 12), "more than are read"),
+        (IMAGES, packed(b"\0\0\x08\x03" + b"\xff" * 12), "more than can be read"),
         (IMAGES, packed(b"\0\0\x08\x03" + struct.pack(">3I", 2**28, 1, 1)), "there are fewer"),
         (IMAGES, packed(idx_bytes(np.zeros((0, 3, 4)))), "holds no samples"),
         (IMAGES, packed(idx_bytes(np.zeros((4, 3, 4)))), "4 train images and 5 train labels"),
@@ -171,7 +171,7 @@ def test_a_missing_idx_file_or_folder_is_named(mnist):
         idx.load(mnist)
     with pytest.raises(Refused, match="There is no"):
         idx.load(mnist / "elsewhere")
-    with pytest.raises(Refused, match="A path is wanted"):
+    with pytest.raises(Refused, match="A path is expected"):
         idx.load(None)
     with pytest.raises(Refused, match="is no folder"):
         idx.load(mnist / IMAGES)
@@ -259,7 +259,7 @@ def test_npz_token_windows_stay_integers(tmp_path):
     ],
 )
 def test_npz_arrays_that_make_no_data_set_are_refused_in_a_sentence(tmp_path, arrays, message):
-    """What was wanted and what came."""
+    """What was expected and what came."""
     with pytest.raises(Refused, match=message):
         npz.load(saved(tmp_path, **arrays))
 
@@ -305,7 +305,7 @@ def test_bytes_that_grow_when_they_become_numbers_are_counted_as_such(tmp_path, 
     """100 bytes are read as 100 float32: 400 bytes."""
     np.savez(tmp_path / "d.npz", x=np.zeros((50, 2), dtype=np.uint8))
     monkeypatch.setattr(npz, "LIMIT_BYTES", 399)
-    with pytest.raises(Refused, match="100 numbers, more than are read"):
+    with pytest.raises(Refused, match="100 numbers, more than can be read"):
         npz.load(tmp_path / "d.npz")
 
 
@@ -362,7 +362,7 @@ def test_a_path_that_is_missing_or_a_folder_is_refused(tmp_path, load):
         load(tmp_path / "none")
     with pytest.raises(Refused, match="is a folder"):
         load(tmp_path)
-    with pytest.raises(Refused, match="A path is wanted"):
+    with pytest.raises(Refused, match="A path is expected"):
         load(None)
 
 
@@ -444,10 +444,10 @@ def sixteen_bits():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "damaged or no image"),
-        (b"not an image", "damaged or no image"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "damaged or no image"),
-        (png_of(4, 4), "damaged or no image"),
+        (b"", "damaged or not a supported image"),
+        (b"not an image", "damaged or not a supported image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "damaged or not a supported image"),
+        (png_of(4, 4), "damaged or not a supported image"),
         (png_of(10**6, 10**6), "has too many pixels"),
         (png_of(10**4, 10**4), "has too many pixels"),
         (png_of(9000, 8000), "9,000×8,000 pixels, and at most 67,108,864 are read"),
@@ -481,9 +481,9 @@ def test_damage_anywhere_in_an_image_is_read_or_refused(data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mean": (0.0, 1.0)}, "'mean' wants one number, or 3"),
-        ({"std": (0.0,)}, "'std' wants"),
-        ({"std": (), "channels": 1}, "'std' wants one number"),
+        ({"mean": (0.0, 1.0)}, "'mean' needs one number, or 3"),
+        ({"std": (0.0,)}, "'std' needs"),
+        ({"std": (), "channels": 1}, "'std' needs one number"),
         ({"size": 4096}, "Choose a smaller 'size'"),
     ],
 )
@@ -582,8 +582,8 @@ def test_csv_tsv_and_parquet_are_the_same_table(tmp_path):
         (ROWS.replace("2,10", ",10"), {}, "'a' is empty or no number in 1 of 3 rows"),
         (ROWS.replace(",y", ","), {}, "target 'label' is missing in 1 of 3"),
         (ROWS.replace("2,10", "1e300,10"), {"standardise": False}, "1 of 3 samples have inputs that are NaN, infinite or beyond float32"),
-        ("x,y\n1,0.5\n2,1.5\n", {}, "not whole, and classes are wanted"),
-        ("x,y\n1,0.0\n2,inf\n", {}, "not whole, and classes are wanted"),
+        ("x,y\n1,0.5\n2,1.5\n", {}, "not whole, and classes are expected"),
+        ("x,y\n1,0.0\n2,inf\n", {}, "not whole, and classes are expected"),
         ("x,y\n1e300,0\n-1e300,1\n", {}, "2 of 2 samples have inputs that are NaN"),
         ("x,y\ninf,0\n1,1\n", {}, "2 of 2 samples have inputs that are NaN"),
         ("x,y\ninf,0\ninf,1\n", {}, "2 of 2 samples have inputs that are NaN"),
@@ -601,7 +601,7 @@ def test_csv_tsv_and_parquet_are_the_same_table(tmp_path):
     ],
 )
 def test_a_table_that_makes_no_data_set_is_refused_in_a_sentence(tmp_path, content, options, message):
-    """What was wanted and what came."""
+    """What was expected and what came."""
     with pytest.raises(Refused, match=message):
         table.load(written(tmp_path, content), **options)
 
@@ -692,12 +692,12 @@ def test_texts_with_labels_are_tokens_with_classes(words):
         ({"texts.csv": b"text\na\n"}, "no text or no label in record 2"),
         ({"texts.csv": b"text,label\na,x\nb\n"}, "no text or no label in record 3"),
         ({"texts.csv": b'text,label\n"a,x\n'}, "cannot be read: unexpected end"),
-        ({"text.txt": b"a b a", "tokenizer.json": b"{}"}, "no tokenizer that is understood"),
-        ({"text.txt": b"a b a", "tokenizer.json": b"[" * 100_000}, "no tokenizer that is understood"),
+        ({"text.txt": b"a b a", "tokenizer.json": b"{}"}, "not a tokenizer that can be read"),
+        ({"text.txt": b"a b a", "tokenizer.json": b"[" * 100_000}, "not a tokenizer that can be read"),
     ],
 )
 def test_texts_that_make_no_data_set_are_refused_in_a_sentence(words, files, message):
-    """What was wanted and what came."""
+    """What was expected and what came."""
     for name, content in files.items():
         (words / name).write_bytes(content)
     with pytest.raises(Refused, match=message):

@@ -113,7 +113,7 @@ def test_a_line_is_measured_on_saved_data_from_end_to_end(tmp_path):
         ({"x": [1.0, 2.0], "label": [0, 5]}, {}, "names 2 classes, and the labels go up to 5"),
         ({"x": [1.0, 2.0], "label": [0, 2**62]}, {}, "holds 4611686018427387904, which is no class"),
         ({"x": [1.0, 2.0], "z": [[1.0], [2.0]], "label": [0, 1]}, {}, "'z' holds lists, and stands alone"),
-        ({"x": [1.0, 2.0], "label": [[0], [1]]}, {}, "'label' wants one number or text"),
+        ({"x": [1.0, 2.0], "label": [[0], [1]]}, {}, "'label' needs one number or text"),
         ({"x": [1.0], "label": [0]}, {"target": "none"}, "no one column 'none'"),
         ({"x": [1.0], "label": [0]}, {"columns": ("label",)}, "is none of them"),
         ({"label": [0]}, {}, "is none of them"),
@@ -122,7 +122,7 @@ def test_a_line_is_measured_on_saved_data_from_end_to_end(tmp_path):
     ],
 )
 def test_columns_that_make_no_data_set_are_refused_in_a_sentence(tmp_path, columns, options, message):
-    """What was wanted and what came."""
+    """What was expected and what came."""
     with pytest.raises(Refused, match=message):
         saved_dataset.load(saved(tmp_path / "d", columns), **options)
 

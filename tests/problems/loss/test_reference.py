@@ -109,7 +109,7 @@ def test_random_data_are_the_same_for_a_seed_and_tokens_where_a_vocabulary_is_gi
     ("change", "sentence"),
     [
         (('loss = "divergence"', 'loss = "cross_entropy"'), "these data have no targets. Use divergence"),
-        (("samples = 400", "samples = 400\npath = 'problem.toml'"), "read from nowhere"),
+        (("samples = 400", "samples = 400\npath = 'problem.toml'"), "have no path"),
         (("samples = 400", "shape = [0]"), "whole numbers from 1"),
     ],
 )
@@ -139,5 +139,5 @@ def test_more_answers_than_can_be_kept_are_refused_with_how_many_can(tiny, corne
 
 def test_a_confusion_matrix_without_labels_is_refused(tiny, corners):
     """There are no true classes to be taken for others."""
-    with pytest.raises(Refused, match="can be told of classes alone"):
+    with pytest.raises(Refused, match="A confusion matrix needs classes"):
         Evaluate(of(tiny, "divergence"), corners, metrics=("confusion",))

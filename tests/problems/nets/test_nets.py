@@ -160,7 +160,7 @@ def test_a_classifier_of_torchvision_is_built_by_name():
     pytest.importorskip("torchvision.models", exc_type=ImportError)
     network = torchvision.build(model="resnet18", classes=3).eval()
     assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
-    with pytest.raises(Refused, match="no classifier 'resnet19'. Near it: .*resnet18"):
+    with pytest.raises(Refused, match="no classifier 'resnet19'. Similar: .*resnet18"):
         torchvision.build(model="resnet19")
 
 
@@ -190,7 +190,7 @@ def test_a_library_is_asked_for_the_classifier_and_for_no_weights(monkeypatch):
         ("vgg11", {"pretrained": False, "num_classes": 3, "in_chans": 1}),
     ]
     for build in (torchvision.build, timm.build):
-        with pytest.raises(Refused, match="'resnet19'. Near it: resnet18"):
+        with pytest.raises(Refused, match="'resnet19'. Similar: resnet18"):
             build(model="resnet19")
 
 
@@ -211,7 +211,7 @@ def trusting(names):
 
 def test_a_factory_is_called_only_with_leave_given_at_the_start():
     """The exact name in the list; what is put there later does not count."""
-    refused = "is code of somebody's, and this program was started without leave to run it"
+    refused = "is third-party code, and this program was started without permission to run it"
     allowed, later = trusting("a:b, torch.nn:Linear")
     assert allowed == "Linear(in_features=2, out_features=3, bias=False)"
     assert refused in later
@@ -221,26 +221,26 @@ def test_a_factory_is_called_only_with_leave_given_at_the_start():
 def test_leave_is_given_by_the_whole_name_alone(trusted, monkeypatch):
     """No part of it, no pattern, no yes."""
     monkeypatch.setattr(trust, "given", frozenset({trusted}))
-    with pytest.raises(Refused, match="without leave to run it"):
+    with pytest.raises(Refused, match="without permission to run it"):
         factory.build(call="torch.nn:Linear")
 
 
 @pytest.mark.parametrize(
     ("call", "arguments", "message"),
     [
-        ("", (), "wants module:callable, got ''"),
-        ("torch.nn", (), "wants module:callable"),
+        ("", (), "needs module:callable, got ''"),
+        ("torch.nn", (), "needs module:callable"),
         ("torch.nn:Linear", ("2",), "name=value, got '2'"),
         ("torch.nn:Linear", ("__import__('os')=2",), "name=value"),
         ("torch.nn:Linear", ("in_features=two",), "Linear failed: TypeError"),
         ("torch.nn:Missing", (), "cannot be found: .*Missing"),
         ("no_such_module:x", (), "cannot be found: No module"),
         ("torch.nn:__name__", (), "is a str and cannot be called"),
-        ("builtins:dict", (), "returned a dict, and a torch.nn.Module is wanted"),
+        ("builtins:dict", (), "returned a dict; a torch.nn.Module is expected"),
     ],
 )
 def test_a_factory_that_makes_no_network_is_refused_in_a_sentence(call, arguments, message, monkeypatch):
-    """What was wanted, what came, what to do."""
+    """What was expected, what came, what to do."""
     monkeypatch.setattr(trust, "given", frozenset({call}))
     with pytest.raises(Refused, match=message):
         factory.build(call=call, arguments=arguments)
@@ -258,7 +258,7 @@ def test_a_network_that_answers_with_no_tensor_is_refused(monkeypatch):
     monkeypatch.setattr(trust, "given", frozenset({"torch.nn:MaxPool2d"}))
     options = {"call": "torch.nn:MaxPool2d", "arguments": ["kernel_size=2", "return_indices=true"]}
     spec = ProblemSpec(registry.method("nets", "factory", options), registry.method("data", "digits"))
-    with pytest.raises(Refused, match="answers with a tuple, and one tensor is wanted"):
+    with pytest.raises(Refused, match="returns a tuple; one tensor is expected"):
         Problem(spec).split("test")
 
 
@@ -306,7 +306,7 @@ def test_a_program_without_leave_is_not_loaded(exports, monkeypatch, tmp_path):
     changed.write_bytes(exports.file.read_bytes() + b"x")
     for given in (set(), {"1"}, {str(exports.file.parent)}, {str(changed)}, {str(tmp_path / "gone.pt2")}):
         monkeypatch.setattr(trust, "given", frozenset(given))
-        with pytest.raises(Refused, match="can run anything, and this program was started without leave"):
+        with pytest.raises(Refused, match="can run anything, and this program was started without permission"):
             program.build(file=exports.spec.network["file"])
 
 
