@@ -39,7 +39,7 @@ class Plus:
     parts: tuple[Expression, ...]
 
 
-Expression: TypeAlias = "Atom | Times | Plus"
+Expression: TypeAlias = Atom | Times | Plus
 
 
 def pinned(size: int) -> Atom:

@@ -402,6 +402,7 @@ ORDERED: dict[str, Callable[[Tensor], Tensor]] = {
     "its neighbour is added": lambda x: x + x.roll(1, -1),
     "running sums": lambda x: x.cumsum(-1),
     "differences": lambda x: functional.pad(x.diff(dim=-1), (0, 1)),
+    "differences from what is put before": lambda x: x.diff(dim=-1, prepend=x[:, :1] * 2),
     "sorted": lambda x: x.sort(-1).values,
     "constants by place": lambda x: x * torch.arange(1.0, 8.0),
     "a fixed matrix": lambda x: x @ torch.linspace(-1, 1, 49).reshape(7, 7),
@@ -435,6 +436,22 @@ def test_a_product_of_heads_that_are_added_up_has_one_order_within_all_of_them()
     network = Made(forward, hidden=nn.Linear(6, 8))
     found = discover(network, (vectors(),))
     assert {(g.name, g.size, g.within) for g in found.groups.values()} == {("hidden", 2, None), ("hidden#2", 4, None)}
+    assert moves(network, found, (vectors(),)) < EXACT
+
+
+WHOLE: dict[str, Callable[[Tensor], Tensor]] = {
+    "mantissas and exponents": lambda x: torch.ldexp(*torch.frexp(x)),
+    "a single number in its place": lambda x: x * x.sum().cumsum(0) + x.mean().max(dim=0).values,
+}
+
+
+@pytest.mark.parametrize("what", WHOLE)
+def test_units_whose_order_means_nothing_are_free(what):
+    """One group of all seven, in operators of several results and on tensors without axes too."""
+    network = Made(lambda self, x: self.out(WHOLE[what](self.hidden(x))), hidden=nn.Linear(6, 7), out=nn.Linear(7, 3))
+    found = discover(network, (vectors(),))
+    assert {g.name: g.size for g in found.groups.values()} == {"hidden": 7}
+    assert found.unknown == () and found.warnings == ()
     assert moves(network, found, (vectors(),)) < EXACT
 
 
@@ -508,7 +525,7 @@ def test_a_custom_operator_is_not_taken_for_its_namesake(false_friends):
     network = Made(lambda self, x: torch.ops.false_friends.linear(self.hidden(x), self.out.weight), hidden=nn.Linear(6, 7), out=nn.Linear(7, 3))
     found = discover(network, (vectors(),))
     assert found.groups == {}
-    assert found.unknown == ("linear",)
+    assert found.unknown == ("false_friends::linear",)
     assert found.warnings == ()
 
 

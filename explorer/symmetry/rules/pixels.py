@@ -1,0 +1,84 @@
+"""Rules of what keeps pixels in their places: convolutions, pools, resizing."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from explorer.symmetry.axes import Atom, Times, pin, pinned, size, unify
+from explorer.symmetry.rules.operation import NotUnderstood, Operation, Type, Value, shape_of
+from explorer.symmetry.rules.registry import rule
+
+
+@rule("conv1d", "conv2d", "conv3d")
+def convolution(op: Operation, input: Type, weight: Type, bias: Type | None = None, groups: int = 1) -> Value:
+    """W is (out, in / groups, …); channels are products groups × channels of a group; pixels keep their order."""
+    channel = len(input) - (len(weight) - 1)
+    pin(*input[channel + 1 :], *weight[2:])
+    op.makes(weight[0])
+    if groups == 1:
+        unify(input[channel], weight[1])
+    else:
+        g = Atom(groups)
+        unify(input[channel], Times((g, weight[1])))
+        unify(weight[0], Times((g, Atom(size(weight[0]) // groups))))
+    if bias:
+        unify(bias[0], weight[0])
+    return [*input[:channel], weight[0], *map(pinned, op.shape[channel + 1 :])]
+
+
+@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def transposed_convolution(op: Operation, input: Type, weight: Type, bias: Type | None = None, groups: int = 1) -> Value:
+    """W is (in, out / groups, …)."""
+    channel = len(input) - (len(weight) - 1)
+    pin(*input[channel + 1 :], *weight[2:])
+    out = weight[1]
+    op.makes(out)
+    unify(input[channel], weight[0])
+    if groups > 1:
+        g = Atom(groups)
+        unify(weight[0], Times((g, Atom(size(weight[0]) // groups))))
+        out = Times((g, weight[1]))
+    if bias:
+        unify(bias[0], out)
+    return [*input[:channel], out, *map(pinned, op.shape[channel + 1 :])]
+
+
+@rule("convolution")
+def any_convolution(op: Operation, input: Type, weight: Type, bias: Type | None, transposed: bool, groups: int) -> Value:
+    """One or the other."""
+    return (transposed_convolution if transposed else convolution)(op, input, weight, bias, groups)
+
+
+@rule("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d")
+@rule("adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "max_pool2d_with_indices", "_adaptive_avg_pool2d")
+@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_linear1d", "upsample_nearest3d")
+def pooling(op: Operation, self: Type | None = None, input: Type | None = None) -> Value:
+    """Pixels keep their order, channels stay what they are."""
+    x = self or input
+    if not x:
+        raise NotUnderstood("no tensor")
+    pixels = 1 if "1d" in op.name else 3 if "3d" in op.name else 2
+    pin(*x[-pixels:])
+
+    def like(value: Tensor) -> Type:
+        return [*x[:-pixels], *map(pinned, shape_of(value)[-pixels:])]
+
+    return like(op.value) if isinstance(op.value, Tensor) else tuple(map(like, op.value))
+
+
+@rule("pixel_shuffle")
+def pixel_shuffle(op: Operation, self: Type, upscale_factor: int) -> Value:
+    """Channels are a product channels × r × r, whose two last factors become pixels."""
+    pin(*self[-2:])
+    *_, channels, high, wide = op.shape
+    c = Atom(channels)
+    unify(self[-3], Times((c, pinned(upscale_factor), pinned(upscale_factor))))
+    return [*self[:-3], c, pinned(high), pinned(wide)]
+
+
+@rule("pixel_unshuffle")
+def pixel_unshuffle(op: Operation, self: Type, downscale_factor: int) -> Value:
+    """The reverse."""
+    pin(*self[-2:])
+    channels = Times((self[-3], pinned(downscale_factor), pinned(downscale_factor)))
+    return [*self[:-3], channels, *map(pinned, op.shape[-2:])]
