@@ -107,9 +107,9 @@ def test_an_alignment_of_one_model_is_refused(tiny, home):
 
 
 def test_the_figures_of_an_alignment_are_of_what_it_did(tiny, home):
-    """One mark for each tensor; the reference itself has no such figure."""
+    """One mark for each matrix of weights; the reference itself has no such figure."""
     aligned = api.align(tiny.a, tiny.b, sampler="grid", options={"size": 3})
-    assert len(aligned.layer_figure().data[0].y) == len(aligned.matched.layers) == 4
+    assert len(aligned.layer_figure().data[0].y) == len(aligned.matched.layers) == 2
     assert aligned.convergence_figure().data[0].y[-1] == aligned.matched.trace[0][-1]
     with pytest.raises(Refused, match="no model 2 here"):
         aligned.layer_figure(2)
