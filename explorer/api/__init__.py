@@ -1,44 +1,87 @@
-"""The public Python face of the explorer: what notebooks, printed code and plug-ins import, and nothing else."""
+"""The explorer in a notebook: the engine and the store of the app, without a browser or a worker. Pages print code that imports from here.
 
-from explorer.api.calls import (
-    Reporter,
-    align,
-    connect,
-    decide,
-    find_problem,
-    fuse,
-    interpolate,
-    landscape,
-    landscape_around,
-    loaded,
-    make,
-    paths,
-    points,
-    read_recipe,
-    train,
-    under,
-)
-from explorer.api.results import AlignedModels, Line, Pair, Plane
+    from explorer.api import align, connect, interpolate, landscape
+
+    line = interpolate("a.safetensors", "b.safetensors", problem="digits-mlp")
+    print(line.barrier("loss"))
+    line.figure().show()
+    print(align("a.safetensors", "b.safetensors", method="weight_matching").pairs[0].reduction())
+    print(connect("a.safetensors", "b.safetensors", method="bezier", method_options={"epochs": 60}).barrier("error"))
+    landscape("a.safetensors", "b.safetensors", "c.safetensors").figure().show()
+
+Whoever writes a method, data, a network or a loss takes what it needs from `explorer.api.plugin`. These two are what stays where it is when the rooms of
+the explorer change; every other module may move. What is here is imported when it is asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+from explorer.api._lazily import lazily
+
+if TYPE_CHECKING:
+    from explorer.api._keywords import Reporter
+    from explorer.api.lines import align, connect, interpolate, paths
+    from explorer.api.models import fuse, loaded, make, read_recipe, train
+    from explorer.api.planes import decide, landscape, landscape_around
+    from explorer.api.problems import find_problem, read_problem, under
+    from explorer.api.results import AlignedModels, Line, Pair, Plane
+    from explorer.api.runs import lesson, points
+    from explorer.core.errors import Refused
+    from explorer.core.points import Points
+    from explorer.core.registry import method
+    from explorer.core.registry import names as methods
+    from explorer.core.spec import Aligned, Attack, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Spec, Trained
+    from explorer.methods.sample.trajectory import averages
+    from explorer.stats.bootstrap import Barrier, Estimate, barrier, highest
+    from explorer.stats.soup_analysis import row_of
+    from explorer.stats.soup_analysis import walk as greedy_path
+else:
+    __getattr__ = lazily(__name__, __file__)
 
 __all__ = [
+    "Aligned",
     "AlignedModels",
+    "Attack",
+    "Barrier",
+    "Connected",
+    "Estimate",
+    "Field",
+    "Fused",
     "Line",
+    "Loaded",
+    "Method",
     "Pair",
     "Plane",
+    "Points",
+    "ProblemSpec",
+    "Recipe",
+    "Refused",
     "Reporter",
+    "Run",
+    "Shifted",
+    "Spec",
+    "Trained",
     "align",
+    "averages",
+    "barrier",
     "connect",
     "decide",
     "find_problem",
     "fuse",
+    "greedy_path",
+    "highest",
     "interpolate",
     "landscape",
     "landscape_around",
+    "lesson",
     "loaded",
     "make",
+    "method",
+    "methods",
     "paths",
     "points",
+    "read_problem",
     "read_recipe",
+    "row_of",
     "train",
     "under",
 ]

@@ -12,8 +12,8 @@ from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Field, Run, Shifted
 from explorer.figures import line as line_figure
+from explorer.figures import matching, units
 from explorer.figures import plane as plane_figure
-from explorer.figures import units
 from explorer.figures.certificate import certified
 from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.stats import metrics
@@ -26,7 +26,14 @@ from explorer.symmetry.alignment_report import Matched
 
 @dataclass(frozen=True)
 class Line:
-    """A measured path: its points, and the numbers and pictures made of them."""
+    """A measured path: its points, and the numbers and pictures made of them.
+
+    >>> line = interpolate("sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors", sampler="grid", options={"size": 5})
+    >>> line.points.coords[:, 0]
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    >>> print(f"{line.barrier('error').height.value:.1f} of the answers become wrong on the way")
+    0.1 of the answers become wrong on the way
+    """
 
     run: Run
     points: Points
@@ -70,12 +77,29 @@ class Pair:
 
 @dataclass(frozen=True)
 class AlignedModels:
-    """Models after an alignment: where their checkpoints lie, what became of their units, and a pair for each but the reference."""
+    """Models after an alignment: their recipes, where their checkpoints lie, what became of their units, and a pair for each but the reference.
+
+    >>> aligned = align("sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors", sampler="grid", options={"size": 3})
+    >>> [r.name for r in aligned.recipes], len(aligned.pairs)
+    (['seed-0 (weight matching)', 'seed-1 (weight matching)'], 1)
+    >>> print(f"distance {aligned.matched.before[0, 1]:.0f} before, {aligned.matched.after[0, 1]:.0f} after")
+    distance 20 before, 13 after
+    """
 
     recipes: tuple[Aligned, ...]
     files: tuple[Path, ...]
     matched: Matched
     pairs: tuple[Pair, ...]
+
+    def layer_figure(self, which: int = 1) -> go.Figure:
+        """How near each weight came to the reference's: its cosine before and after. `which`: the model, from 1; Refused when there is none."""
+        if not 1 <= which <= len(self.pairs):
+            raise Refused(f"There is no model {which} here. The reference is 0, and was aligned to nothing; the others are 1 … {len(self.pairs)}.")
+        return matching.layers(self.matched, which)
+
+    def convergence_figure(self) -> go.Figure:
+        """What the method improved, step by step; one curve for each model that was moved. Empty for a method without steps."""
+        return matching.convergence(self.matched)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Method(Spec):
-    """A method by name, with complete options sorted by name. Build it with `methods.method`, which checks and fills in."""
+    """A method by name, with complete options sorted by name. Build it with `registry.method`, which checks and fills in."""
 
     name: str
     options: tuple[tuple[str, Value], ...] = ()

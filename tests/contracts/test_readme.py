@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 
 import pytest
+import torch
 
+from explorer.checkpoints import checkpoint_file
 from explorer.commands.main import app
 from explorer.core import locations, registry
 
 README = (locations.root() / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README + (locations.root() / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 LISTED = {name for row in re.findall(r"^\| (.+?) \|", README, flags=re.MULTILINE) for name in re.findall(r"`([a-z_]+)`", row)}
 
 
@@ -41,12 +45,22 @@ def test_every_kind_of_method_is_a_group_of_entry_points():
 
 
 def test_its_python_can_be_read_and_imports_what_exists():
-    """Every block of Python parses, CONTRIBUTING.md's too, and the names that it takes from the explorer are there."""
-    contributing = (locations.root() / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", README + contributing, flags=re.DOTALL)
-    assert blocks
-    for block in blocks:
+    """Every block of Python parses, CONTRIBUTING.md's too, and takes from the explorer what the api has, and nothing else."""
+    assert len(BLOCKS) >= 5
+    for block in BLOCKS:
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("explorer"):
+                assert node.module in ("explorer.api", "explorer.api.plugin"), ast.unparse(node)
                 module = __import__(node.module, fromlist=[a.name for a in node.names])
                 assert all(hasattr(module, a.name) for a in node.names), ast.unparse(node)
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if "def fuse(" in b])
+def test_its_method_is_the_median(tiny, tmp_path, block):
+    """Written into a file as it stands, it takes the middle one of 1, 5 and 100 times the same weights, whatever their order."""
+    file = tmp_path / "median.py"
+    file.write_text(block, encoding="utf-8")
+    weights = checkpoint_file.read(tiny.a).weights
+    models = [{name: c * tensor for name, tensor in weights.items()} for c in (100, 1, 5)]
+    merged = runpy.run_path(str(file))["fuse"](models, tiny.problem)
+    assert all(torch.equal(merged[name], 5 * tensor) for name, tensor in weights.items())

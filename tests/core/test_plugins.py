@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from explorer.problems.data import Dataset
+from explorer.api.plugin import Dataset
 
 TARGETS = "numbers"
 

@@ -23,7 +23,7 @@ def details(comparison: Comparison, found: Matched, i: int, program: str) -> Non
     with layers:
         if found.layers:
             drawn = pictures.layers(found, i)
-            chart(drawn, key=f"layers-{i}", title="How close each tensor came", stem="layers", code=_code(program, f"layers(aligned.matched, {i})"))
+            chart(drawn, key=f"layers-{i}", title="How near each tensor came", stem="layers", code=_code(program, f"aligned.layer_figure({i})"))
         a, b = found.before[0, i], found.after[0, i]
         if np.isfinite(a):
             st.caption(f"Distance between {names[0]} and {names[i]} in weight space: {a:.4g} before, {b:.4g} after, over the trainable parameters.")
@@ -35,7 +35,7 @@ def details(comparison: Comparison, found: Matched, i: int, program: str) -> Non
                 key="convergence",
                 title="Progress of the method, step by step",
                 stem="convergence",
-                code=_code(program, "convergence(aligned.matched)"),
+                code=_code(program, "aligned.convergence_figure()"),
             )
         st.caption(f"The alignment took {duration(found.seconds)}{'' if found.trace else '; this method has no steps to show'}.")
     with symmetry:
@@ -122,4 +122,4 @@ def _symmetry(found: Matched, i: int) -> None:
 
 def _code(program: str, drawn: str) -> str:
     """The alignment again, and one of its pictures."""
-    return f"{program}\n\nfrom explorer.figures.matching import {drawn.partition('(')[0]}\n\n{drawn}.show()"
+    return f"{program}\n{drawn}.show()"

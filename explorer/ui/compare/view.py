@@ -223,8 +223,8 @@ def program(comparison: Comparison) -> str:
     return python_source.program(
         f"models = {python_source.models(given)}\nproblem = {python_source.spec_of(comparison.problem)}\nmerged = {{\n{calls}}}\n"
         "for name, model in [*((m.name, m) for m in models), *merged.items()]:\n"
-        '    field = Field(problem, (model,), methods.method("chart", "mixture"), split="test")\n'
-        '    found = points(Run(field, methods.method("sample", "given", {"at": (1.0,)})))\n'
+        '    field = Field(problem, (model,), method("chart", "mixture"), split="test")\n'
+        '    found = points(Run(field, method("sample", "given", {"at": (1.0,)})))\n'
         "    print(name, dict(zip(field.metrics, found.means()[0])))"
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pprint import pformat
 
 import streamlit as st
 
@@ -21,6 +20,7 @@ from explorer.ui.frame import shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, want
 from explorer.ui.learn.hands_on import HANDS
+from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions, corner
 
 POLL_S = 0.3
@@ -335,9 +335,4 @@ def _take(here: Place, experiment: Experiment, seen: Seen) -> None:
 
 def code(name: str, experiment: Experiment) -> str:
     """Python that measures the same and reads the same answer."""
-    runs = pformat({n: run.to_json() for n, run in experiment.runs.items()}, width=110, sort_dicts=False)
-    return (
-        "from explorer.api import points\nfrom explorer.lessons import every\nfrom explorer.core.spec import Run\n\n"
-        f"runs = {runs}\n\nmeasured = {{name: points(Run.from_json(run)) for name, run in runs.items()}}\n"
-        f"seen = every()[{name!r}].see(measured)\nprint(seen.answer, seen.sentence)"
-    )
+    return python_source.program(python_source.runs(experiment.runs) + f"seen = lesson({name!r}).see(measured)\nprint(seen.answer, seen.sentence)")

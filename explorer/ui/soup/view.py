@@ -322,8 +322,8 @@ def program(kitchen: Kitchen) -> str:
     """Python that finds the greedy soup again."""
     return python_source.program(
         f"models = {python_source.models(kitchen.models)}\nproblem = {python_source.spec_of(kitchen.problem)}\n"
-        'soups = Field(problem, models, methods.method("chart", "mixture"), split="val")\n'
-        f"path = walk(points(Run(soups, {python_source.method('sample', kitchen.greedy)})), metric={kitchen.by.metric!r}, rule={kitchen.rule!r})\n"
+        'soups = Field(problem, models, method("chart", "mixture"), split="val")\n'
+        f"path = greedy_path(points(Run(soups, {python_source.method('sample', kitchen.greedy)})), metric={kitchen.by.metric!r}, rule={kitchen.rule!r})\n"
         "print([models[k].name for k in path.members])"
     )
 

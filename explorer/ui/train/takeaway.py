@@ -55,7 +55,7 @@ def program(whole: Trajectory) -> str:
     ways = "".join(f"    {task.name!r}: {python_source.method('sample', task.run.sampler)},\n" for task in whole.tasks())
     return python_source.program(
         f"problem = {python_source.spec_of(whole.problem)}\nmodels = {_models(whole)}\n"
-        f'snapshots = Field(problem, models, methods.method("chart", "mixture"), split="val")\nways = {{\n{ways}}}\n'
+        f'snapshots = Field(problem, models, method("chart", "mixture"), split="val")\nways = {{\n{ways}}}\n'
         "for name, way in ways.items():\n    measured = points(Run(snapshots, way))\n    last = averages(measured, **way.kwargs())[-1]\n"
         "    print(name, dict(zip(snapshots.metrics, measured.means()[row_of(measured, last)])))"
     )

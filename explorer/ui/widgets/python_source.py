@@ -6,25 +6,18 @@ import ast
 from collections.abc import Mapping
 from pprint import pformat
 
+from explorer import api
 from explorer.core import locations
 from explorer.core.spec import Field, Loaded, Method, ProblemSpec, Recipe, Run, Spec
 from explorer.stats.preview_confirmation import is_preview
 
-ROOMS = {
-    "explorer": ("methods",),
-    "explorer.api": ("align", "connect", "fuse", "interpolate", "landscape", "landscape_around", "loaded", "make", "points", "train"),
-    "explorer.problems.problem_toml": ("find",),
-    "explorer.methods.sample.trajectory": ("averages",),
-    "explorer.stats.soup_analysis": ("row_of", "walk"),
-    "explorer.core.spec": ("Field", "Fused", "Run", "Spec"),
-    "explorer.stats.bootstrap": ("barrier", "highest"),
-    "itertools": ("combinations",),
-}
+ROOMS = {"itertools": ("combinations",), "explorer.api": tuple(api.__all__)}
 
 
 def program(body: str) -> str:
-    """The body under the imports of the names that it uses."""
-    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    """The body under the imports of the names that it uses and does not make itself: nothing else writes an import of the explorer into printed code."""
+    names = [node for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)]
+    used = {n.id for n in names} - {n.id for n in names if isinstance(n.ctx, ast.Store)}
     found = {room: [name for name in names if name in used] for room, names in ROOMS.items()}
     return "\n".join(f"from {room} import {', '.join(names)}" for room, names in found.items() if names) + f"\n\n{body}"
 
@@ -38,7 +31,7 @@ def problem(spec: ProblemSpec) -> str:
 def spec_of(spec: ProblemSpec) -> str:
     """The same where a problem itself is wanted, not its name."""
     by_name = problem(spec)
-    return by_name if by_name.startswith("Spec.") else f"find({by_name})"
+    return by_name if by_name.startswith("Spec.") else f"read_problem({by_name})"
 
 
 def model(recipe: Recipe) -> str:
@@ -53,7 +46,7 @@ def models(recipes: tuple[Recipe, ...]) -> str:
 
 def method(kind: str, how: Method) -> str:
     """A method with its options."""
-    return f"methods.method({kind!r}, {how.name!r}, {how.kwargs()!r})"
+    return f"method({kind!r}, {how.name!r}, {how.kwargs()!r})"
 
 
 def how(run: Run) -> str:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from explorer.checkpoints.weights import Weights
-from explorer.problems.problem import Problem
+from explorer.api.plugin import Problem, Weights
 
 MODELS = (2, None)  # the fewest and the most models; None: any number
 

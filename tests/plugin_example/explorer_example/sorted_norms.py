@@ -10,24 +10,20 @@ from collections.abc import Sequence
 
 import torch
 
-from explorer import symmetry
-from explorer.checkpoints.weights import Weights
-from explorer.problems.problem import Problem
-from explorer.symmetry import Symmetry
-from explorer.symmetry.assignment import Alignment, of_equal_widths
+from explorer.api.plugin import Alignment, Problem, Symmetry, Weights, identity, of_equal_widths, permuted, symmetry_of
 
 
 def align(models: Sequence[Weights], problem: Problem) -> Alignment:
     """Every model but the first, by rank."""
     of_equal_widths(models, "sorted_norms")
-    found = symmetry.of(problem)
-    maps = [symmetry.identity(found) for _ in models]
+    found = symmetry_of(problem)
+    maps = [identity(found) for _ in models]
     for name, group in found.groups.items():
         if group.within is None:
             reference = _ranked(models[0], found, name)
             for model, own in zip(models[1:], maps[1:], strict=True):
                 own[name] = torch.empty_like(reference).index_copy_(0, reference, _ranked(model, found, name))
-    return Alignment(tuple(symmetry.permuted(m, found, p) for m, p in zip(models, maps, strict=True)), tuple(maps), exact=True)
+    return Alignment(tuple(permuted(m, found, p) for m, p in zip(models, maps, strict=True)), tuple(maps), exact=True)
 
 
 def _ranked(model: Weights, found: Symmetry, name: str) -> torch.Tensor:

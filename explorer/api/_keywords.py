@@ -1,0 +1,111 @@
+"""The keywords that functions of the api share: the type, the default and the meaning of each stand here, and nowhere else.
+
+A function takes them as `**how: Unpack[Lines]` and is decorated with `takes(Lines)`. That refuses what it does not know, puts the defaults in, and shows
+the keywords in the function's signature and docstring.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec, TypeAlias, TypedDict, TypeVar, get_args, get_type_hints
+
+from explorer.core.errors import Refused
+from explorer.core.spec import Buffers, Precision, ProblemSpec, SplitName
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Reporter: TypeAlias = Callable[[int, int, int, str], bool]
+"""`report(done, total, fresh, message) -> bool`: points that are there, points in all, points measured just now, what is being done; False ends it."""
+
+
+def silent(done: int, total: int, fresh: int, message: str) -> bool:
+    """Goes on, and says nothing."""
+    return True
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """What is taken where a keyword is not given, and what it means."""
+
+    default: object
+    meaning: str
+
+
+class Kept(TypedDict, total=False):
+    """Of whatever is computed."""
+
+    home: Annotated[Path | None, Keyword(None, "the folder of what is kept; None: LOSS_EXPLORER_HOME, else the user's own. What it holds already is not computed again.")]  # fmt: skip
+    device: Annotated[str, Keyword("cpu", "where torch computes: `cpu`, `cuda`, `cuda:1` …")]
+
+
+class Watched(Kept, total=False):
+    """Of whatever is measured point by point."""
+
+    report: Annotated[Reporter, Keyword(silent, "`report(done, total, fresh, message) -> bool`, called before each point or batch of points; False ends the measuring, and what is measured stays.")]  # fmt: skip
+
+
+class Merging(Kept, total=False):
+    """Of whatever needs to know what the models were trained for."""
+
+    problem: Annotated[str | Path | ProblemSpec | None, Keyword(None, "the name of a shipped problem, a folder with a problem.toml, or what `read_problem` gives; None: the one that the first model fits.")]  # fmt: skip
+    buffers: Annotated[Buffers, Keyword("recalibrate", "batch-norm statistics of a mixture: measured again on train samples; or `mix`, `first`, `repair`.")]  # fmt: skip
+
+
+class Measuring(Merging, Watched, total=False):
+    """Of whatever is measured on samples."""
+
+    split: Annotated[SplitName, Keyword("test", "the samples to measure on: `train`, `val` or `test`.")]
+    samples: Annotated[int, Keyword(0, "how many samples of the split; 0: all.")]
+    loss: Annotated[str, Keyword("", "another loss than the problem's own; `divergence` and `squared_distance` compare with the first model and need no labels.")]  # fmt: skip
+    precision: Annotated[Precision, Keyword("float32", "`bfloat16`, or `tf32` on an NVIDIA GPU, make a quick preview; what is quoted of it is measured again in float32.")]  # fmt: skip
+
+
+class Lines(Measuring, total=False):
+    """Of whatever is measured along a path."""
+
+    sampler: Annotated[str, Keyword("adaptive", "which points are measured: `adaptive`, `grid` …")]
+    options: Annotated[Mapping[str, object] | None, Keyword(None, 'the sampler\'s options, such as `{"size": 21}` of `grid`; None: its defaults.')]
+
+
+class Planes(Measuring, total=False):
+    """Of whatever is measured over a plane."""
+
+    size: Annotated[int, Keyword(33, "measured at size × size points; does not count with `refine`.")]
+    refine: Annotated[bool, Keyword(False, "measured only where the picture needs it, with a certificate of how wrong it may be in between.")]
+    scores: Annotated[bool, Keyword(False, "the Brier score and the confidence are measured, too.")]
+
+
+def takes(keywords: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A function that takes these keywords beside its own parameters. Refused when it is given another one."""
+    shared: list[inspect.Parameter] = []
+    lines: list[str] = []
+    for name, hint in get_type_hints(keywords, include_extras=True).items():
+        kind, keyword = get_args(hint)
+        assert isinstance(keyword, Keyword)
+        shared.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=keyword.default, annotation=kind))
+        shown = keyword.default.__name__ if callable(keyword.default) else repr(keyword.default)
+        lines.append(f"`{name}` ({shown}): {keyword.meaning}")
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        known = [p.name for p in (*own, *shared) if p.kind is not inspect.Parameter.VAR_POSITIONAL]
+        defaults = {p.name: p.default for p in shared}
+
+        @wraps(function)
+        def checked(*args: P.args, **given: P.kwargs) -> R:
+            if unknown := sorted(given.keys() - set(known)):
+                raise Refused(f"{function.__name__} takes no {unknown[0]!r}. It takes: {', '.join(known)}.")
+            given.update({name: default for name, default in defaults.items() if name not in given})
+            return function(*args, **given)
+
+        checked.__signature__ = signature.replace(parameters=[*own, *shared])  # pyright: ignore[reportAttributeAccessIssue]  (inspect reads it)
+        checked.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nShared keywords (default):\n\n" + "\n".join(lines)
+        return checked
+
+    return decorate

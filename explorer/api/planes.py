@@ -1,0 +1,90 @@
+"""Planes of models, measured: through three models or closest to more, and around one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Unpack, cast
+
+from explorer.api import _measuring
+from explorer.api._keywords import Planes, Watched, takes
+from explorer.api.models import loaded
+from explorer.api.results import Plane
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.core.spec import Recipe, Run, Shifted
+from explorer.figures import plane as plane_figure
+from explorer.figures.plane import Extreme
+from explorer.stats.candidate_extremes import decided, deciding
+from explorer.stats.plane_frame import Window
+
+
+@takes(Planes)
+def landscape(*models: str | Path | Recipe, margin: float = 0.25, **how: Unpack[Planes]) -> Plane:
+    """Measure the plane through three models, or the one closest to more.
+
+    `margin`: how far the picture reaches beyond the models on every side, as a share of its longer side. Refused for fewer than three models, and for three on
+    one line.
+
+    >>> plane = landscape(*(f"sample_models/digits-mlp/seed-{i}.safetensors" for i in range(3)), size=5)
+    >>> plane.surface().z.shape, f"{plane.extremes()[1].value:.1f} nats at the highest point"
+    ((5, 5), '1.3 nats at the highest point')
+    """
+    if not models:
+        raise Refused("landscape needs three models or more, got none.")
+    chart = registry.method("chart", "plane", {"margin": margin})
+    return _plane(_measuring.over(_measuring.problem_of(models[0], how), tuple(map(loaded, models)), chart, how), how)
+
+
+@takes(Planes)
+def landscape_around(
+    model: str | Path | Recipe,
+    *,
+    directions: str = "random",
+    options: Mapping[str, object] | None = None,
+    towards: tuple[str | Path | Recipe, str | Path | Recipe] | None = None,
+    extent: float = 1.0,
+    **how: Unpack[Planes],
+) -> Plane:
+    """Measure the plane around a model along two directions, `extent` lengths of the first one to every side.
+
+    `directions`, `options`: one of `methods("direct")`, which finds them, and its options; or `towards`: the two models that they lead to.
+
+    >>> plane = landscape_around("sample_models/digits-mlp/seed-0.safetensors", extent=0.5, size=5)
+    >>> middle = plane.surface().z[2, 2]
+    >>> f"{middle:.2f} nats at the model itself", bool(middle == plane.extremes()[0].value)
+    ('0.07 nats at the model itself', True)
+    """
+    spec = _measuring.problem_of(model, how)
+    if towards is None:
+        corners = Shifted.both(spec, loaded(model), registry.method("direct", directions, options))
+    else:
+        corners = (loaded(model), *map(loaded, towards))
+    return _plane(_measuring.over(spec, corners, registry.method("chart", "directions", {"extent": extent}), how), how)
+
+
+@takes(Watched)
+def decide(plane: Plane, metric: str = "loss", **how: Unpack[Watched]) -> tuple[Extreme, Extreme] | None:
+    """Where a plane that was measured on some of the samples is lowest and highest, decided on all of them.
+
+    They are measured at those places that may be either (explorer.stats.candidate_extremes). None where no value is finite. Where all samples were used, and
+    of a preview, what the plane itself says.
+
+    >>> plane = landscape_around("sample_models/digits-mlp/seed-0.safetensors", extent=0.5, size=5, samples=100)
+    >>> [round(there.value, 2) for there in plane.extremes()], [round(there.value, 2) for there in decide(plane)]
+    ([0.03, 0.43], [0.07, 0.46])
+    """
+    run = deciding(plane.run.field, plane.points, metric)
+    if run is None:
+        return plane.extremes(metric)
+    found = decided(run, _measuring.measured(run, how))
+    assert found is not None
+    return plane_figure.extremes(run.field, found, metric, plane.window)
+
+
+def _plane(run: Run, how: Planes) -> Plane:
+    field, points = run.field, _measuring.measured(run, how)
+    known = _measuring.store_of(how)[0].field(field.id)
+    assert known is not None
+    window = cast("Window", registry.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
+    return Plane(run, points, window, _measuring.again(field, points, how))
