@@ -1,7 +1,6 @@
 """The arithmetic of merging, on tensors or on blocks of them: whatever is asked entry by entry gives bit for bit the same for a block as for the whole.
 
-Half precision is computed in float32, the rest in float64. `explorer.checkpoints.per_tensor` and `explorer.methods.fuse._task_vectors` apply this to models in memory,
-`explorer.merging` to files that are larger than the memory. Imports torch and nothing else that is large.
+Half precision is computed in float32, the rest in float64. Imports torch and nothing else that is large.
 
 Ilharco et al. 2023, "Editing Models with Task Arithmetic" (task vectors); Yadav et al. 2023, "TIES-Merging" (election and disjoint mean);
 Yu et al. 2024, "Language Models are Super Mario" (dropping).
@@ -10,6 +9,7 @@ Yu et al. 2024, "Language Models are Super Mario" (dropping).
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
@@ -48,10 +48,16 @@ def wide(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.float32 if tensor.element_size() < 4 else torch.float64)
 
 
+def weighted(tensors: Sequence[Tensor], coefficients: Sequence[float], over: float = 1.0) -> Tensor:
+    """Σ cᵢ·tensorᵢ of tensors in wide precision, divided by `over` in the end, as a new tensor. What has the coefficient 0 is not touched."""
+    total = summed((c, t) for c, t in zip(coefficients, tensors, strict=True) if c)
+    total = torch.zeros_like(tensors[0]) if total is None else total
+    return total if over == 1 else total.div_(over)
+
+
 def vectors(tensors: Sequence[Tensor]) -> Iterator[Tensor]:
-    """tensorᵢ − tensor₀ for i ≥ 1, one at a time, in wide precision."""
-    base = wide(tensors[0])
-    return (wide(t) - base for t in tensors[1:])
+    """tensorᵢ − tensor₀ for i ≥ 1, one at a time, of tensors in wide precision."""
+    return (t - tensors[0] for t in tensors[1:])
 
 
 def mean(thinned: Iterable[Tensor], shares: Sequence[float]) -> Tensor:
@@ -111,8 +117,9 @@ def draws(seed: int, model: int, name: str) -> torch.Generator:
 
 
 def products(blocks: Iterable[Sequence[Tensor]]) -> Array:
-    """(N, N) inner products of N tensors that come in blocks, in float64."""
-    return np.sum([gram([{"": tensor} for tensor in block], [""]) for block in blocks], axis=0)
+    """(N, N) inner products of N tensors that come in blocks, in float64; the order of the blocks does not matter."""
+    found = np.array([gram([{"": tensor} for tensor in block], [""]) for block in blocks])
+    return np.array([[math.fsum(found[:, i, j]) for j in range(found.shape[2])] for i in range(found.shape[1])])
 
 
 def threshold(magnitudes: Callable[[], Iterable[Tensor]], count: int) -> float:

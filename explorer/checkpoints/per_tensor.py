@@ -1,9 +1,16 @@
 """What every fusing method does alike: parameters go through it one tensor at a time, and all else is settled here.
 
+    by_entry    what works entry by entry: sums, means, a median
+    by_block    what goes over a tensor several times, or over the whole models first: angles, thresholds
+    by_tensor   what wants a tensor in one piece
+
+A method that returns what one of them gives merges models in memory, and from file to file as well: where the models are `Unread`, nothing is computed, and
+what comes back says how it is done (`Deferred`); `explorer.merging` then does it, block by block.
+
 Parameters are computed in float64, those of half precision in float32, and come back in the first model's dtype. Parameters that are tied in every
 model (one memory under two names) are fused once and come back tied. Buffers with decimals, such as running statistics, are a mean whose coefficients
 are never negative: a variance that is extrapolated can fall below zero. Integer buffers are the first model's. Beyond the models and the result there
-are a few copies of one tensor in memory.
+are a few blocks in memory, or a few copies of one tensor.
 """
 
 from __future__ import annotations
@@ -12,44 +19,118 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import combined
+from explorer.checkpoints.arithmetic import combined, weighted
+from explorer.checkpoints.passes import All, FromAll, InMemory, Kernel, Way, made
 from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.problems.problem import Problem
 
-Kernel: TypeAlias = Callable[[str, Sequence[Tensor]], Tensor]
-"""`kernel(name, tensors)`: one tensor of the result from the models' tensors of that name, which it must not write to."""
+TensorKernel: TypeAlias = Callable[[str, Sequence[Tensor]], Tensor]
+"""`kernel(name, tensors)`: one tensor of the result from the models' tensors of that name as they are stored, which it must not write to."""
+
+EntryKernel: TypeAlias = Callable[[list[Tensor]], Tensor]
+"""`kernel(tensors)`: entries of the result from the models' entries in the precision that is computed in, which it must not write to."""
 
 
-def by_tensor(models: Sequence[Weights], problem: Problem, kernel: Kernel, *, buffers: Sequence[float], progress: Progress = quiet) -> Weights:
-    """The kernel over every parameter. `buffers`: a coefficient per model; negative ones are left out, the others made to sum to 1."""
-    positive = [max(c, 0.0) for c in buffers]
-    shares = [c / total for c in positive] if (total := math.fsum(positive)) > 0 else [1.0] + [0.0] * (len(models) - 1)
+class Unread(dict[str, Tensor]):
+    """A model of which only names, shapes and dtypes are known: its tensors are on torch's meta device and have no values."""
+
+
+class Deferred(dict[str, Tensor]):
+    """What `Unread` models would be fused to, without values as they are: `way` says how, `models` of which, in their order."""
+
+    def __init__(self, models: Sequence[Weights], way: Way) -> None:
+        super().__init__(models[0])
+        self.models, self.way = tuple(models), way
+
+
+def by_entry(
+    models: Sequence[Weights], problem: Problem, kernel: EntryKernel, *, buffers: Sequence[float] = (), progress: Progress = quiet
+) -> Weights:
+    """The kernel over every parameter, so many entries at a time as is fast. `buffers`: a coefficient per model, as in `Way`; none: equal ones."""
+    shares = tuple(buffers) or (1.0,) * len(models)
+    return _fused(models, problem, Way(lambda passes: map(kernel, passes()), shares), progress)
+
+
+def by_block(
+    models: Sequence[Weights],
+    problem: Problem,
+    kernel: Kernel | FromAll,
+    *,
+    buffers: Sequence[float],
+    rows: bool = False,
+    progress: Progress = quiet,
+) -> Weights:
+    """The kernel over every parameter. `rows`: its blocks are whole rows. `buffers`: a coefficient per model, as in `Way`."""
+    return _fused(models, problem, Way(kernel, tuple(buffers), "rows" if rows else "entries"), progress)
+
+
+def by_tensor(models: Sequence[Weights], problem: Problem, kernel: TensorKernel, *, buffers: Sequence[float], progress: Progress = quiet) -> Weights:
+    """The kernel over every parameter, each in one piece. `buffers`: a coefficient per model, as in `Way`."""
+    way = Way(lambda passes: (kernel(passes.name, tensors) for tensors in passes()), tuple(buffers), "whole")
+    return _fused(models, problem, way, progress)
+
+
+def linear(models: Sequence[Weights], problem: Problem, coefficients: Sequence[float], *, over: float = 1.0, progress: Progress = quiet) -> Weights:
+    """Σ cᵢ·Wᵢ, divided by `over` in the end. One coefficient of 1 and zeros elsewhere give that model bit for bit."""
+    return by_block(models, problem, sums(coefficients, over), buffers=coefficients, progress=progress)
+
+
+def sums(coefficients: Sequence[float], over: float = 1.0) -> Kernel:
+    """The kernel of Σ cᵢ·Wᵢ, divided by `over` in the end."""
+    return lambda passes: (weighted(tensors, coefficients, over) for tensors in passes())
+
+
+def in_memory(models: Sequence[Weights], why: str) -> None:
+    """Refused where models are merged from file to file; `why`: what a method does that cannot be done tensor by tensor."""
+    if any(isinstance(m, Unread | Deferred) for m in models):
+        raise Refused(f"{why}, so it cannot go block by block. Add --problem with the problem that the models are of, to merge them in memory.")
+
+
+def _fused(models: Sequence[Weights], problem: Problem, way: Way, progress: Progress) -> Weights:
+    if all(isinstance(m, Unread) for m in models):
+        return Deferred(models, way)
+    in_memory(models, "This method goes over what it has fused before")
     parameters = set(parameters_of(models[0], problem))
     result: Weights = {}
     fused: dict[object, Tensor] = {}
+    kernel = way.kernel
+    if isinstance(kernel, FromAll):
+        progress(0, len(models[0]), "going over the whole models")
+        once = {_memory(name, models): name for name in reversed(models[0]) if name in parameters}
+        kernel = kernel.found(All([InMemory(name, [m[name].detach() for m in models], way.cut) for name in once.values()]))
     for i, (name, like) in enumerate(models[0].items()):
         progress(i, len(models[0]), name)
         tensors = [m[name].detach() for m in models]
         if not like.is_floating_point():
             result[name] = tensors[0].clone()
         elif name not in parameters:
-            result[name] = combined(tensors, shares).to(like.dtype)
+            result[name] = combined(tensors, way.shares).to(like.dtype)
         else:
-            memory = tuple((t.data_ptr(), t.shape, t.stride()) for t in tensors) if like.numel() else name
+            memory = _memory(name, models)
             if memory not in fused:
-                fused[memory] = kernel(name, tensors).to(like.dtype)
+                fused[memory] = _filled(like, kernel, InMemory(name, tensors, way.cut))
             result[name] = fused[memory]
     progress(len(models[0]), len(models[0]), "done")
     return result
 
 
-def linear(models: Sequence[Weights], problem: Problem, coefficients: Sequence[float], *, progress: Progress = quiet) -> Weights:
-    """Σ cᵢ·Wᵢ. One coefficient of 1 and zeros elsewhere give that model bit for bit."""
-    return by_tensor(models, problem, lambda _, tensors: combined(tensors, coefficients), buffers=coefficients, progress=progress)
+def _filled(like: Tensor, kernel: Kernel, passes: InMemory) -> Tensor:
+    result = torch.empty(like.shape, dtype=like.dtype, device=like.device)
+    flat, start = result.view(-1), 0
+    for block in made(kernel, passes):
+        flat[start : start + block.numel()] = block.reshape(-1)
+        start += block.numel()
+    return result
+
+
+def _memory(name: str, models: Sequence[Weights]) -> object:
+    """Equal for names under which every model holds one memory; of tensors without entries, which have none, the name."""
+    return tuple((m[name].data_ptr(), m[name].shape, m[name].stride()) for m in models) if models[0][name].numel() else name
 
 
 def parameters_of(model: Mapping[str, Tensor], problem: Problem) -> list[str]:

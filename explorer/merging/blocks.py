@@ -1,7 +1,7 @@
-"""Reading a tensor in blocks, of several models at once, in the precision that is computed in.
+"""Reading a tensor in blocks, of several models at once: the passes (explorer.checkpoints.passes) over what is on a disk.
 
-A block is at most BLOCK entries, or one row where rows are asked for whole, so the memory does not grow with the tensors. Files are read with pread, which
-has no position: threads share the open files. A value that is not finite is refused where it is read.
+Memory does not grow with the tensors, but where a kernel wants them in one piece. Files are read with pread, which has no position: threads share the open
+files. A value that is not finite is refused where it is read.
 """
 
 from __future__ import annotations
@@ -12,29 +12,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, local
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from explorer.checkpoints.arithmetic import wide
+from explorer.checkpoints.passes import BLOCK, Cut, cuts, shaped
 from explorer.checkpoints.safetensors_header import Stored
 from explorer.core.errors import Refused
 from explorer.core.files import name_of, short, system
 from explorer.merging.ingredients import Ingredient
 from explorer.merging.lora import Change
 
-BLOCK = 2**16  # entries: what is worked on stays in a core's cache, and memory for it is taken and given back without asking the system
 DTYPES = {
     **{"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16},
     **{"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2},
 }
-
-
-class Passes(Protocol):
-    """`passes(i, j)`: once more over the tensor, block by block, in the models i and j alone; without numbers, in all of them."""
-
-    def __call__(self, *which: int) -> Iterator[list[Tensor]]: ...
 
 
 class Files:
@@ -82,43 +75,51 @@ class Files:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The passes over one tensor of several models. `rows`: blocks are whole rows, (rows, entries). `most`: only so many blocks, to try out."""
+    """The passes over one tensor of several models, to make the tensor `name` of. `most`: only so many blocks, to try out.
+
+    What an adapter changes comes in whole rows where entries are asked for, and in the precision that is computed in where whole tensors are.
+    """
 
     files: Files
+    name: str
     sources: Sequence[tuple[Ingredient, str]]
-    rows: bool = False
+    cut: Cut = "entries"
     most: int = 0
+
+    @property
+    def numel(self) -> int:
+        ingredient, name = self.sources[0]
+        return ingredient.tensors[name].numel
 
     def __call__(self, *which: int) -> Iterator[list[Tensor]]:
         chosen = [self.sources[i] for i in which] if which else self.sources
-        for start, stop in self.cuts():
-            yield [self._read(ingredient, name, start, stop) for ingredient, name in chosen]
-
-    def cuts(self) -> list[tuple[int, int]]:
-        """Where the blocks begin and end, in entries."""
+        if self.cut == "whole":
+            yield [self._whole(ingredient, name) for ingredient, name in chosen]
+            return
+        cut = "rows" if any(_changed(*source) for source in self.sources) else self.cut
         ingredient, name = self.sources[0]
-        stored = ingredient.tensors[name]
-        step = BLOCK
-        if self.whole_rows:
-            row = stored.numel // stored.shape[0] if len(stored.shape) > 1 and stored.shape[0] else stored.numel
-            step = max(BLOCK // max(row, 1), 1) * row if len(stored.shape) > 1 else stored.numel
-        found = [(start, min(start + step, stored.numel)) for start in range(0, stored.numel, max(step, 1))] or [(0, 0)]
-        return found[: self.most] if self.most else found
+        found = cuts(ingredient.shape(name), cut)
+        for start, stop in found[: self.most] if self.most else found:
+            yield [self._read(ingredient, name, start, stop, cut) for ingredient, name in chosen]
 
-    @property
-    def whole_rows(self) -> bool:
-        return self.rows or any(i.adapter is not None and name in i.adapter.changes for i, name in self.sources)
+    def _whole(self, ingredient: Ingredient, name: str) -> Tensor:
+        stored, change = ingredient.tensors[name], _changed(ingredient, name)
+        cut = "rows" if change else "entries"
+        kind = DTYPES[stored.dtype]
+        found = torch.empty(stored.numel, dtype=wide(torch.empty(0, dtype=kind)).dtype if change else kind)
+        for start, stop in cuts(stored.shape, cut):
+            found[start:stop] = self._read(ingredient, name, start, stop, cut).view(-1)
+        return found.view(stored.shape)
 
-    def _read(self, ingredient: Ingredient, name: str, start: int, stop: int) -> Tensor:
+    def _read(self, ingredient: Ingredient, name: str, start: int, stop: int, cut: Cut) -> Tensor:
         stored = ingredient.tensors[name]
         block = self.files.block(stored, start, stop)
         if not math.isfinite(float(block.sum())):  # NaN and infinity survive a sum
             finite(block, f"{short(name)} of {short(ingredient.name)}")
-        if self.whole_rows and len(stored.shape) > 1 and block.numel():
-            block = block.view(-1, stored.numel // stored.shape[0])
-            if ingredient.adapter is not None and (change := ingredient.adapter.changes.get(name)) is not None:
-                width = block.shape[1]
-                block.add_(self._change(change, start // width, stop // width).to(block.dtype))
+        block = shaped(block, stored.shape, cut)
+        if (change := _changed(ingredient, name)) is not None and block.numel():
+            width = block.shape[1]
+            block.add_(self._change(change, start // width, stop // width).to(block.dtype))
         return block
 
     def _change(self, change: Change, start: int, stop: int) -> Tensor:
@@ -128,6 +129,11 @@ class Blocks:
             finite(factor, f"an adapter's {what}")
         product = a.T[start:stop] @ b.T if change.transposed else b[start:stop] @ a
         return product * change.scale
+
+
+def _changed(ingredient: Ingredient, name: str) -> Change | None:
+    """What an adapter adds to a tensor of an ingredient."""
+    return ingredient.adapter.changes.get(name) if ingredient.adapter is not None else None
 
 
 def finite(block: Tensor, what: str) -> None:

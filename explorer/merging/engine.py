@@ -20,11 +20,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import magnitude, products, threshold
+from explorer.checkpoints.passes import BLOCK, All, FromAll, Kernel, cuts, each, made
 from explorer.core.errors import Refused, Stopped
 from explorer.core.files import short
-from explorer.merging import output, ways
-from explorer.merging.blocks import BLOCK, DTYPES, Blocks, Files
+from explorer.merging import output
+from explorer.merging.blocks import DTYPES, Blocks, Files
 from explorer.merging.output import Draft
 from explorer.merging.plan import FLOATS, Job, Plan
 
@@ -64,27 +64,12 @@ def merge(plan: Plan, out: Path, *, shard_bytes: int = SHARD_BYTES, force: bool 
 
 
 def settled(plan: Plan, files: Files) -> Plan:
-    """The plan with what is asked of the whole model worked out: an angle, or a threshold."""
-    if plan.whole is None:
-        return plan
-    jobs = [job for job in plan.jobs if isinstance(job.way, ways.Sphere | ways.Tasks)]
-
-    def over(*which: int) -> Iterator[list[Tensor]]:
-        for job in jobs:
-            yield from _blocks(job, plan, files)(*which)
-
-    if plan.whole.name == "ties":
-        entries, density = sum(job.numel for job in jobs), plan.whole["density"]
-        assert isinstance(density, float)
-        keeps = tuple(
-            ways.Above(threshold(lambda i=i: (magnitude(t[1] - t[0]) for t in over(0, i)), max(1, round(entries * density))))
-            for i in range(1, len(plan.ingredients))
-        )
-        changed: dict[str, ways.Way] = {job.name: replace(job.way, keeps=keeps) for job in jobs if isinstance(job.way, ways.Tasks)}
-    else:
-        way = next(replace(job.way, name="the whole model") for job in jobs if isinstance(job.way, ways.Sphere))
-        changed = dict.fromkeys((job.name for job in jobs), ways.Linear(way.coefficients(products(over()))))
-    return replace(plan, jobs=tuple(replace(job, way=changed.get(job.name, job.way)) for job in plan.jobs), whole=None)
+    """The plan with what the whole models say worked out, such as an angle or a threshold."""
+    for found in {job.way.kernel for job in plan.jobs if job.way is not None and isinstance(job.way.kernel, FromAll)}:
+        kernel = found.found(All([_blocks(job, plan, files) for job in plan.jobs if job.way is not None and job.way.kernel is found]))
+        jobs = (replace(j, way=replace(j.way, kernel=kernel)) if j.way is not None and j.way.kernel is found else j for j in plan.jobs)
+        plan = replace(plan, jobs=tuple(jobs))
+    return plan
 
 
 def seconds(plan: Plan) -> float:
@@ -96,7 +81,7 @@ def seconds(plan: Plan) -> float:
         passes = replace(_blocks(job, plan, files), most=TRIED)
         list(passes())  # so that opening the files is not timed
         started = time.perf_counter()
-        entries = sum(_rounded(block, job).numel() for block in job.way(passes))
+        entries = sum(_rounded(block, job).numel() for block in _kernel(job)(passes))
         taken = time.perf_counter() - started
     threads = min(THREADS, os.cpu_count() or 1)
     return taken * sum(j.numel for j in plan.jobs) / entries / threads
@@ -104,10 +89,10 @@ def seconds(plan: Plan) -> float:
 
 def memory(plan: Plan) -> int:
     """About how many bytes the merge holds beside the program itself: some blocks in wide precision for each thread."""
-    rows = [BLOCK, *(job.numel // job.shape[0] for job in plan.jobs if len(job.shape) > 1 and job.shape[0] and job.way.rows)]
+    blocks = [BLOCK, *(max(stop - start for start, stop in cuts(job.shape, job.way.cut)) for job in plan.jobs if job.way is not None)]
     widths = {8 if plan.ingredients[i].tensors[n].dtype in ("F64", "F32") else 4 for job in plan.jobs for i, n in job.sources}
     models = max(len(job.sources) for job in plan.jobs)
-    return min(THREADS, os.cpu_count() or 1) * max(rows) * max(widths) * (models + 8)
+    return min(THREADS, os.cpu_count() or 1) * max(blocks) * max(widths) * (models + 8)
 
 
 def _work(plan: Plan, draft: Draft, files: Files, threads: int, report: Report) -> None:
@@ -136,7 +121,7 @@ def _work(plan: Plan, draft: Draft, files: Files, threads: int, report: Report) 
 
 def _make(job: Job, plan: Plan, draft: Draft, files: Files, wrote: Callable[[int], None]) -> None:
     place = 0
-    for data in _copied(job, plan, files) if isinstance(job.way, ways.Copied) else _computed(job, plan, files):
+    for data in _copied(job, plan, files) if job.way is None else _computed(job, plan, files):
         draft.write(job.name, place, data)
         place += len(data)
         wrote(len(data))
@@ -144,7 +129,8 @@ def _make(job: Job, plan: Plan, draft: Draft, files: Files, wrote: Callable[[int
 
 
 def _computed(job: Job, plan: Plan, files: Files) -> Iterator[memoryview]:
-    for block in job.way(_blocks(job, plan, files)):
+    passes = _blocks(job, plan, files)
+    for block in made(_kernel(job), passes):
         yield _rounded(block, job).contiguous().view(-1).view(torch.uint8).numpy().data
 
 
@@ -167,8 +153,14 @@ def _copied(job: Job, plan: Plan, files: Files) -> Iterator[memoryview]:
         yield files.raw(stored, start, min(start + BLOCK, stored.numel))
 
 
+def _kernel(job: Job) -> Kernel:
+    """The job's kernel; what the whole models would say is told from this tensor alone, where it has not been settled."""
+    assert job.way is not None
+    return each(job.way.kernel.found) if isinstance(job.way.kernel, FromAll) else job.way.kernel
+
+
 def _blocks(job: Job, plan: Plan, files: Files) -> Blocks:
-    return Blocks(files, [(plan.ingredients[i], name) for i, name in job.sources], job.way.rows)
+    return Blocks(files, job.name, [(plan.ingredients[i], name) for i, name in job.sources], job.way.cut if job.way else "entries")
 
 
 @contextmanager

@@ -7,40 +7,47 @@ out in float32 at least, whatever dtype a recipe names; it is the dtype of what 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
+from explorer.checkpoints.arithmetic import vectors
+from explorer.checkpoints.passes import Kernel, Passes, Way
+from explorer.checkpoints.passes import each as per_tensor
+from explorer.checkpoints.per_tensor import sums
 from explorer.checkpoints.safetensors_header import BYTES
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method
 from explorer.merging import ingredients as ingredient
-from explorer.merging import ways
+from explorer.merging.deferred import deferred
 from explorer.merging.ingredients import Ingredient
 from explorer.merging.mergekit import settings, text
 from explorer.merging.mergekit.known import METHODS, Number
 from explorer.merging.mergekit.settings import Effective
-from explorer.merging.ways import Way
+from explorer.methods.fuse import dare, della, karcher, model_stock, slerp
+from explorer.methods.fuse._task_vectors import Keep, between, everything, tasks
 
 FORMAT = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 STATISTICS = ("running_mean", "running_var")
 SEED = 0  # of the entries that a recipe drops at random; mergekit's recipes have none
 
-# The explorer's methods that go tensor by tensor; the others need samples, or all models at once.
-HERE = ("average", "uniform_soup", "interpolate", "slerp", "karcher", "task_arithmetic", "ties", "dare", "breadcrumbs", "della", "model_stock")
-
 
 @dataclass(frozen=True)
 class Job:
-    """One tensor of the result: of which tensors of which ingredients it is made, and how. `said`: the parameters that hold for it, in words."""
+    """One tensor of the result: of which tensors of which ingredients it is made, and how; without a way the first one's bytes, as they are.
+
+    `said`: the parameters that hold for it, in words.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     sources: tuple[tuple[int, str], ...]
-    way: Way
+    way: Way | None
     said: str = ""
 
     @property
@@ -62,7 +69,6 @@ class Plan:
     tokenizer: int
     layers: int | None = None
     recipe: str = ""
-    whole: Method | None = None  # asks for an angle or a threshold of the whole model
     notes: tuple[str, ...] = ()
 
     @property
@@ -98,11 +104,6 @@ def of_recipe(given: str) -> Plan:
 
 def of_method(method: Method, models: Sequence[str]) -> Plan:
     """The plan of one of the explorer's own methods; where it has a base, that is the first model, and adapters are put on it."""
-    if method.name not in HERE:
-        raise Refused(
-            f"{method.name} needs more than the checkpoints, or all of them in memory. Add --problem for a model that fits into it; block by block"
-            f" there are: {', '.join(HERE)}."
-        )
     least, most = registry.models_of(method.name)
     if not least <= len(models) <= (most or len(models)):
         wanted = f"{least}" if least == most else f"{least} or more"
@@ -110,13 +111,13 @@ def of_method(method: Method, models: Sequence[str]) -> Plan:
     opened = tuple(ingredient.opened(m, models[0]) for m in models)
     ingredient.same_names(opened)
     ingredient.same_vocabulary(opened)
+    way, sources = deferred(method, opened)
     said = " ".join(f"{k}={_shown(v)}" for k, v in method.options)
-    jobs: list[Job] = []
-    for name, stored in opened[0].tensors.items():
-        way = _own(method, len(models), name, stored.numel)
-        jobs.append(Job(name, stored.shape, stored.dtype, tuple((i, name) for i in range(len(models))), _proper(way, name, stored.dtype), said))
-    whole = method if "model" in (method.kwargs().get("scope"), method.kwargs().get("trim")) else None
-    return Plan(opened, tuple(jobs), 0, 0, whole=whole)
+    jobs = (
+        Job(name, stored.shape, stored.dtype, tuple((i, name) for i in sources), _proper(way, name, stored.dtype), said)
+        for name, stored in opened[sources[0]].tensors.items()
+    )
+    return Plan(opened, tuple(jobs), 0, 0)
 
 
 def _job(recipe: text.Recipe, found: Effective, opened: Mapping[str, Ingredient], order: Sequence[str]) -> Job:
@@ -137,28 +138,11 @@ def _job(recipe: text.Recipe, found: Effective, opened: Mapping[str, Ingredient]
     return Job(found.tensor, stored.shape, target, sources, _proper(way, found.tensor, stored.dtype), " · ".join(filter(None, [shared, *said])))
 
 
-def _proper(way: Way, name: str, dtype: str) -> Way:
-    """The way, where the tensor is one of parameters; else a copy, or a mean that cannot leave what it is of."""
+def _proper(way: Way, name: str, dtype: str) -> Way | None:
+    """The way, where the tensor is one of parameters; else none, or a mean that cannot leave what it is of."""
     if dtype not in FLOATS:
-        return ways.Copied()
-    return ways.Linear(tuple(_shares(way))) if name.rpartition(".")[2] in STATISTICS else way
-
-
-def _shares(way: Way) -> list[float]:
-    """A coefficient for each model, none negative, that sum to 1: of the base none, where the way has one."""
-    match way:
-        case ways.Linear():
-            given = [max(c / way.over, 0.0) for c in way.coefficients]
-        case ways.Sphere():
-            given = [0.0] * way.based + list(way.weights or (1 - way.t, way.t))
-        case ways.Tasks():
-            given = [0.0, *(max(w, 0.0) for w in way.weights)]
-        case ways.Stock():
-            given = [0.0] + [1.0] * way.models
-        case _:
-            raise AssertionError(f"no means of {way}")
-    total = math.fsum(given)
-    return [c / total for c in given] if total > 0 else [1.0] + [0.0] * (len(given) - 1)
+        return None
+    return Way(sums(way.shares), way.shares) if name.rpartition(".")[2] in STATISTICS else way
 
 
 def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[str, Number]], name: str, numel: int, *, based: bool) -> Way:
@@ -166,102 +150,79 @@ def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[s
     weights: tuple[float, ...] = tuple(float(p["weight"]) for p in each) if "weight" in METHODS[method].each else ()
     for key, wanted in (("filter_wise", False), ("nuslerp_row_wise", False), ("nuslerp_flatten", True)):
         if shared.get(key, wanted) != wanted:
-            raise Refused(f"{method} works on whole tensors here, not with {key}={_shown(shared[key])}. Leave {key} out, or merge with mergekit.")
+            raise Refused(f"{method} is done for whole tensors here, not with {key}={_shown(shared[key])}. Leave {key} out, or merge with mergekit.")
+    equal = (1 / len(each),) * len(each)
     match method:
         case "linear":
-            return ways.Linear(weights, _total(method, weights, name) if shared["normalize"] else 1.0)
+            total = _total(method, weights, name) if shared["normalize"] else 1.0
+            return Way(sums(weights, total), tuple(w / total for w in weights))
         case "passthrough":
-            return ways.Linear((float(each[0]["scale"]),))
+            return Way(sums((float(each[0]["scale"]),)), (1.0,))
         case "slerp":
-            return ways.Sphere(float(shared["t"]), name=name)
+            return Way(per_tensor(slerp.arc(t := float(shared["t"]))), (1 - t, t))
         case "nuslerp":
-            return ways.Sphere(weights[len(each) - 1] / _total(method, weights, name), based=based, name=name)
+            kernel = per_tensor(slerp.arc(t := weights[len(each) - 1] / _total(method, weights, name)))
+            return Way(_from_base(kernel), (0.0, 1 - t, t)) if based else Way(kernel, (1 - t, t))
         case "karcher":
-            equal = (1 / len(each),) * len(each)
-            return ways.Sphere(weights=equal, steps=int(shared["max_iter"]), tolerance=float(shared["tol"]), name=name)
+            return Way(per_tensor(karcher.centre(equal, int(shared["max_iter"]), float(shared["tol"]))), equal)
         case "model_stock":
-            return ways.Stock(len(each))
+            return Way(model_stock.stock, (0.0, *equal))
         case _:
             pass
     normalise, scale, rescale = bool(shared["normalize"]), float(shared["lambda"]), bool(shared["rescale"])
-    if normalise:
-        _total(method, weights, name)
+    total = _total(method, weights, name) if normalise else 1.0
     if method == "task_arithmetic":
-        total = math.fsum(weights) if normalise else 1.0
         scaled = [scale * w / total for w in weights]
-        return ways.Linear((1 - math.fsum(scaled), *scaled))
+        coefficients = (1 - math.fsum(scaled), *scaled)
+        return Way(sums(coefficients), coefficients)
     densities = [_density(float(p["density"]), method, name) for p in each]
     if rescale != METHODS[method].shared["rescale"].default and (rescale or method.startswith("della")):
-        raise Refused(f"{method} with rescale={_shown(rescale)} is not supported here. Leave rescale out, or merge with mergekit.")
-    keeps: list[ways.Keep] = []
-    for density, given in zip(densities, each, strict=True):
-        keep: ways.Keep = ways.All()
-        if density < 1 and method == "ties":
-            keep = ways.Between(max(1, int(density * numel)))
-        elif density < 1 and method.startswith("breadcrumbs"):
-            low, high = _outliers(numel, density, float(given["gamma"]), name)
-            keep = ways.Between(numel - low, high + 1)
-        elif density < 1 and method.startswith("dare"):
-            keep = ways.Dropped(1 - density, SEED, name, rescale)
-        elif density < 1:
-            epsilon = float(given["epsilon"])
-            if not (epsilon >= 0 and density + epsilon < 1 and density - epsilon > 0):
-                raise Refused(f"{method} keeps with a chance of density ± epsilon, {density:g} ± {epsilon:g} here; it must lie between 0 and 1.")
-            keep = ways.Ranked(1 - density, 2 * epsilon, SEED, name)
-        keeps.append(keep)
+        raise Refused(f"{method} with rescale={_shown(rescale)} is not done here. Leave rescale out, or merge with mergekit.")
+    keeps = [_keep(method, density, given, name, numel, rescale=rescale) for density, given in zip(densities, each, strict=True)]
     elect = "mass" if method.endswith("ties") or method == "della" else "none"
-    return ways.Tasks(weights, tuple(keeps), elect, scale, normalise)
+    shares = [w / total for w in weights] if elect == "none" else weights
+    rows = method.startswith("della") and min(densities) < 1
+    return Way(per_tensor(tasks(keeps, shares, elect, scale, normalise=normalise)), (0.0, *weights), "rows" if rows else "entries")
 
 
-def _own(method: Method, count: int, name: str, numel: int) -> Way:
-    """The way of one of the explorer's methods; what is asked of the whole model is settled before the merge (`settled`)."""
-    given = method.kwargs()
-    weights = tuple(float(w) for w in _numbers(given.get("weights", ()), given.get("coefficients", ())))
-    models = count - registry.has_base(method.name)
-    if weights and len(weights) != models:
-        raise Refused(f"{method.name} needs {models} weights{', the base has none' if models < count else ''}; got {len(weights)}.")
-    equal = weights or (1 / models,) * models
-    t = _number(given.get("t", 0.5))
-    match method.name:
-        case "average":
-            return ways.Linear(equal, _total("average", equal, name) if given["normalise"] else 1.0)
-        case "uniform_soup":
-            return ways.Linear((1.0,) * count, float(count))
-        case "interpolate":
-            return ways.Linear((1 - t, t))
-        case "task_arithmetic":
-            return ways.Linear((1 - math.fsum(equal), *equal))
-        case "model_stock":
-            return ways.Stock(models)
-        case _:
-            pass
-    if any(w < 0 for w in equal):
-        raise Refused(f"{method.name} needs weights of 0 or more, got {equal}. To subtract a model, use task_arithmetic with a negative coefficient.")
-    total = _total(method.name, equal, name)
-    shares = tuple(w / total for w in equal)
-    match method.name:
-        case "slerp":
-            return ways.Sphere(t, name=name)
-        case "karcher":
-            return ways.Sphere(weights=shares, steps=int(_number(given["steps"])), tolerance=_number(given["tolerance"]), name=name)
-        case "ties":
-            density = _density(_number(given["density"]), "ties", name)
-            keep = [ways.Between(max(1, round(numel * density)))] * models
-        case "breadcrumbs":
-            low, high = _number(given["smallest"]), _number(given["largest"])
-            if low + high >= 1:
-                raise Refused(f"breadcrumbs needs shares that leave something, got {low} smallest and {high} largest. Their sum must stay below 1.")
-            keep = [ways.Between(numel - round(numel * low), round(numel * high) + 1)] * models
-        case "dare":
-            keep = [ways.Dropped(_number(given["drop"]), int(_number(given["seed"])), name)] * models
-        case _:
-            drop, spread = _number(given["drop"]), _number(given["spread"])
-            if drop - spread / 2 < 0 or drop + spread / 2 >= 1:
-                raise Refused(f"della's probabilities would run from {drop - spread / 2:g} to {drop + spread / 2:g}. Use a smaller spread.")
-            keep = [ways.Ranked(drop, spread, int(_number(given["seed"])), name)] * models
-    elect = given["elect"]
-    assert elect in ("none", "mass", "count")
-    return ways.Tasks(shares, tuple(keep), elect, _number(given["scale"]))
+def _keep(method: str, density: float, given: Mapping[str, Number], name: str, numel: int, *, rescale: bool) -> Keep:
+    """What stays of a model's change, in a recipe's method with that density."""
+    if density == 1:
+        return everything
+    if method == "ties":
+        return between(max(1, int(density * numel)))
+    if method.startswith("breadcrumbs"):
+        low, high = _outliers(numel, density, float(given["gamma"]), name)
+        return between(numel - low, high + 1)
+    if method.startswith("dare"):
+        return dare.dropping(1 - density, SEED, rescale=rescale)
+    epsilon = float(given["epsilon"])
+    if not (epsilon >= 0 and density + epsilon < 1 and density - epsilon > 0):
+        raise Refused(f"{method} keeps with a chance of density ± epsilon, {density:g} ± {epsilon:g} here; it must lie between 0 and 1.")
+    return della.dropping(1 - density, 2 * epsilon, SEED)
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """The passes over the changes Wᵢ − W₀."""
+
+    of: Passes
+
+    @property
+    def name(self) -> str:
+        return self.of.name
+
+    @property
+    def numel(self) -> int:
+        return self.of.numel
+
+    def __call__(self, *which: int) -> Iterator[list[Tensor]]:
+        return (list(vectors(tensors)) for tensors in self.of(*((0, *(i + 1 for i in which)) if which else ())))
+
+
+def _from_base(kernel: Kernel) -> Kernel:
+    """The kernel on the changes, and what it gives added to the base."""
+    return lambda passes: (change.add_(base) for change, (base,) in zip(kernel(_Changes(passes)), passes(0), strict=True))
 
 
 def _outliers(numel: int, density: float, gamma: float, name: str) -> tuple[int, int]:
@@ -283,15 +244,6 @@ def _total(method: str, weights: Sequence[float], name: str) -> float:
     if abs(total := math.fsum(weights)) < 1e-8:
         raise Refused(f"{method}: the weights for {short(name)} sum to zero, and the result is divided by that sum. Change a weight.")
     return total
-
-
-def _numbers(*given: object) -> tuple[float, ...]:
-    return next((tuple(_number(v) for v in g) for g in given if isinstance(g, tuple) and g), ())
-
-
-def _number(value: object) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
 
 
 def _differences(method: str) -> list[str]:

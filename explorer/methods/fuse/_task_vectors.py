@@ -12,19 +12,23 @@ so the result depends neither on the order of the models nor on which sign is ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import Elect, disjoint_mean, mean, vectors, wide
-from explorer.checkpoints.per_tensor import by_tensor, of_number, shares_of
+from explorer.checkpoints.arithmetic import Elect, disjoint_sum, magnitude, mean, threshold, trimmed, vectors
+from explorer.checkpoints.passes import Found, FromAll, Kernel, Passes, each
+from explorer.checkpoints.per_tensor import by_block, of_number, shares_of
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
 from explorer.problems.problem import Problem
 
-Thin: TypeAlias = Callable[[int, str, Tensor], Tensor]
-"""`thin(i, name, vector)`: what stays of one tensor of the i-th task vector; the vector is its own to write to."""
+Thin: TypeAlias = Callable[[Tensor], Tensor]
+"""What stays of a task vector's blocks, one after another; a block is its own to write to."""
+
+Keep: TypeAlias = Callable[[Passes, int], Thin]
+"""`keep(passes, i)`: what stays of the i-th model's task vector, the base being the 0th, by what the passes show of it."""
 
 WANTED = "a base, and one or more models that were fine-tuned from it"
 
@@ -32,20 +36,67 @@ WANTED = "a base, and one or more models that were fine-tuned from it"
 def merged(
     models: Sequence[Weights],
     problem: Problem,
-    thin: Thin,
+    keep: Keep,
     *,
     method: str,
     weights: Sequence[float],
     elect: Elect,
     scale: float,
+    whole: bool = False,
+    rows: bool = False,
     progress: Progress = quiet,
 ) -> Weights:
-    """The base models[0] plus what stays of the others' task vectors; `weights` relative, one for each of the others. Buffers: the others' mean."""
+    """The base models[0] plus what stays of the others' task vectors; `weights` relative, one for each of the others. Buffers: the others' mean.
+
+    `whole`: what stays is told from the whole models, not from each tensor. `rows`: it is told row by row.
+    """
     of_number(models, (2, None), method, WANTED)
     shares = shares_of(weights, len(models) - 1, method)
+    found = tasks([keep] * len(shares), shares, elect, scale)
+    return by_block(models, problem, FromAll(found) if whole else each(found), buffers=(0.0, *shares), rows=rows, progress=progress)
 
-    def kernel(name: str, tensors: Sequence[Tensor]) -> Tensor:
-        thinned = (thin(i, name, vector) for i, vector in enumerate(vectors(tensors)))
-        return (mean(thinned, shares) if elect == "none" else disjoint_mean(thinned, shares, elect)).mul_(scale).add_(wide(tensors[0]))
 
-    return by_tensor(models, problem, kernel, buffers=(0.0, *shares), progress=progress)
+def tasks(keeps: Sequence[Keep], weights: Sequence[float], elect: Elect, scale: float, *, normalise: bool = True) -> Found:
+    """The base plus scale · Σ wᵢ·τ̂ᵢ; where signs are elected, over those that agree, and `normalise` divides by the Σ wᵢ of these."""
+
+    def found(passes: Passes) -> Kernel:
+        thins = [keep(passes, i) for i, keep in enumerate(keeps, start=1)]
+
+        def kernel(passes: Passes) -> Iterator[Tensor]:
+            for tensors in passes():
+                thinned = (thin(vector) for thin, vector in zip(thins, vectors(tensors), strict=True))
+                if elect == "none":
+                    change = mean(thinned, weights)
+                else:
+                    change, weight = disjoint_sum(thinned, weights, elect)
+                    if normalise:
+                        change.div_(weight.add_(weight == 0))
+                yield change.mul_(scale).add_(tensors[0])
+
+        return kernel
+
+    return found
+
+
+def everything(passes: Passes, model: int) -> Thin:
+    """Every change stays."""
+    return lambda vector: vector
+
+
+def between(last: int, first: int = 1) -> Keep:
+    """Of the magnitudes in order, those from the `last`-th largest to the `first`-th largest stay; the largest is the first.
+
+    Entries as large as one that stays, stay as well.
+    """
+
+    def keep(passes: Passes, model: int) -> Thin:
+        def magnitudes() -> Iterator[Tensor]:
+            return (magnitude(tuned - base) for base, tuned in passes(0, model))
+
+        if last < first:
+            return lambda vector: vector.zero_()
+        least = threshold(magnitudes, last)
+        most = threshold(magnitudes, first) if first > 1 else float("inf")
+        return lambda vector: trimmed(vector, least, most)
+
+    return keep

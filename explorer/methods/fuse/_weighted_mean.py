@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import wide
-from explorer.checkpoints.per_tensor import by_tensor
+from explorer.checkpoints.per_tensor import by_entry
 from explorer.checkpoints.weights import Weights
 from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
@@ -24,11 +23,10 @@ def averaged(models: Sequence[Weights], problem: Problem, coefficients: Array, *
     anchor = int(np.argmax(coefficients))
     parts = [(float(c), i) for i, c in enumerate(coefficients) if c and i != anchor]
 
-    def kernel(_: str, tensors: Sequence[Tensor]) -> Tensor:
-        around = wide(tensors[anchor])
-        total = around.clone()
+    def kernel(tensors: list[Tensor]) -> Tensor:
+        total = tensors[anchor].clone()
         for c, i in parts:
-            total.add_(wide(tensors[i]) - around, alpha=c)
+            total.add_(tensors[i] - tensors[anchor], alpha=c)
         return total
 
-    return by_tensor(models, problem, kernel, buffers=coefficients.tolist(), progress=progress)
+    return by_entry(models, problem, kernel, buffers=coefficients.tolist(), progress=progress)

@@ -12,14 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from torch import Tensor
-
-from explorer.checkpoints.arithmetic import magnitude, threshold, trimmed
+from explorer.checkpoints.passes import Passes
 from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
-from explorer.methods.fuse._task_vectors import merged
+from explorer.methods.fuse._task_vectors import Thin, between, merged
 from explorer.problems.problem import Problem
 
 BASE = True  # the first model is the base
@@ -41,12 +39,8 @@ def fuse(
     if smallest < 0 or largest < 0 or smallest + largest >= 1:
         raise Refused(f"breadcrumbs needs shares that leave something, got {smallest} smallest and {largest} largest. Their sum must stay below 1.")
 
-    def thin(_: int, name: str, vector: Tensor) -> Tensor:
-        sizes = magnitude(vector)
-        low, high = round(vector.numel() * smallest), round(vector.numel() * largest)
-        if low + high >= vector.numel():
-            return vector.zero_()
-        least, most = threshold(lambda: [sizes], vector.numel() - low), threshold(lambda: [sizes], high + 1)
-        return trimmed(vector, least, most)
+    def keep(passes: Passes, model: int) -> Thin:
+        n = passes.numel
+        return between(n - round(n * smallest), round(n * largest) + 1)(passes, model)
 
-    return merged(models, problem, thin, method="breadcrumbs", weights=weights, elect=elect, scale=scale, progress=progress)
+    return merged(models, problem, keep, method="breadcrumbs", weights=weights, elect=elect, scale=scale, progress=progress)

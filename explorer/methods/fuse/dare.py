@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from torch import Tensor
-
 from explorer.checkpoints.arithmetic import draws, dropped
+from explorer.checkpoints.passes import Passes
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
-from explorer.methods.fuse._task_vectors import merged
+from explorer.methods.fuse._task_vectors import Keep, Thin, merged
 from explorer.problems.problem import Problem
 
 BASE = True  # the first model is the base
@@ -39,7 +38,15 @@ def fuse(
 ) -> Weights:
     """One model of the models' shapes. `weights`: how much each model after the base counts, empty for equally."""
 
-    def thin(model: int, name: str, vector: Tensor) -> Tensor:
-        return dropped(vector, drop, draws(seed, model, name))
+    return merged(models, problem, dropping(drop, seed), method="dare", weights=weights, elect=elect, scale=scale, progress=progress)
 
-    return merged(models, problem, thin, method="dare", weights=weights, elect=elect, scale=scale, progress=progress)
+
+def dropping(drop: float, seed: int, *, rescale: bool = True) -> Keep:
+    """Every entry is dropped with one probability; what stays is divided by what that leaves, unless `rescale` is off."""
+
+    def keep(passes: Passes, model: int) -> Thin:
+        generator = draws(seed, model - 1, passes.name)
+        back = 1.0 if rescale else 1 - drop
+        return lambda vector: dropped(vector, drop, generator).mul_(back)
+
+    return keep

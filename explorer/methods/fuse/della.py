@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from explorer.checkpoints.arithmetic import draws, dropped
+from explorer.checkpoints.passes import Passes
 from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
-from explorer.methods.fuse._task_vectors import merged
+from explorer.methods.fuse._task_vectors import Keep, Thin, merged
 from explorer.problems.problem import Problem
 
 BASE = True  # the first model is the base
@@ -49,10 +50,18 @@ def fuse(
             f"della's probabilities would run from {drop - spread / 2:g} to {drop + spread / 2:g}; they must lie between 0 and 1. Use a smaller spread."
         )
 
-    def thin(model: int, name: str, vector: Tensor) -> Tensor:
-        return dropped(vector, probabilities(vector, drop, spread), draws(seed, model, name))
+    keep = dropping(drop, spread, seed)
+    return merged(models, problem, keep, method="della", weights=weights, elect=elect, scale=scale, rows=True, progress=progress)
 
-    return merged(models, problem, thin, method="della", weights=weights, elect=elect, scale=scale, progress=progress)
+
+def dropping(drop: float, spread: float, seed: int) -> Keep:
+    """Entries of a row are dropped with a probability that falls with their rank in it; it wants whole rows."""
+
+    def keep(passes: Passes, model: int) -> Thin:
+        generator = draws(seed, model - 1, passes.name)
+        return lambda vector: dropped(vector, probabilities(vector, drop, spread), generator)
+
+    return keep
 
 
 def probabilities(vector: Tensor, drop: float, spread: float) -> Tensor:

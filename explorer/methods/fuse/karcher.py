@@ -12,20 +12,23 @@ that cancel, or lie opposite to the mean, have no mean and are refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from torch import Tensor
 
-from explorer.checkpoints.arithmetic import combined
-from explorer.checkpoints.per_tensor import by_tensor, parameters_of, shares_of
-from explorer.checkpoints.weights import Weights, gram
+from explorer.checkpoints.arithmetic import products
+from explorer.checkpoints.passes import Found, FromAll, Kernel, Passes, each
+from explorer.checkpoints.per_tensor import by_block, shares_of, sums
+from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
+
+Settled: TypeAlias = Callable[[str, int, float], None]
+"""Is told of what, after how many steps, and how long the last one was in radians."""
 
 CANCELLED = 1e-4  # length of a mean of unit vectors below which it has no direction; radians from opposite
 
@@ -41,27 +44,33 @@ def fuse(
     progress: Progress = quiet,
 ) -> Weights:
     """One model of the models' shapes. `weights`: how much each counts, empty for equally; `steps`: the most that are taken, else refused."""
-    λ = np.array(shares_of(weights, len(models), "karcher"))
-    names = parameters_of(models[0], problem)
-    done = 0
+    shares = shares_of(weights, len(models), "karcher")
+    done, total = 0, 1 if scope == "model" else len(models[0])
 
-    def found(products: Array, what: str, total: int) -> list[float]:
+    def settled(what: str, taken: int, last: float) -> None:
         nonlocal done
-        mixture, taken, last = mean(products, λ, steps, tolerance, what)
         done += 1
         progress(done, total, f"{what}: {taken} steps, the last of {last:.1e} radians")
-        return mixture.tolist()
 
-    whole = found(gram(models, names), "the whole model", 1) if scope == "model" else None
+    found = centre(shares, steps, tolerance, settled)
+    return by_block(models, problem, FromAll(found) if scope == "model" else each(found), buffers=shares)
 
-    def kernel(name: str, tensors: Sequence[Tensor]) -> Tensor:
-        if whole is not None:
-            return combined(tensors, whole)
-        if tensors[0].numel() < 2:
-            return combined(tensors, λ.tolist())
-        return combined(tensors, found(gram([{name: x} for x in tensors], [name]), name, len(names)))
 
-    return by_tensor(models, problem, kernel, buffers=λ.tolist())
+def _quiet(what: str, taken: int, last: float) -> None:
+    """Nobody is told."""
+
+
+def centre(shares: Sequence[float], steps: int, tolerance: float, settled: Settled = _quiet) -> Found:
+    """The sum that is the mean of what the passes show; of a single number, which has no direction, the linear one. `settled` is told of its steps."""
+
+    def found(passes: Passes) -> Kernel:
+        if passes.numel < 2:
+            return sums(shares)
+        mixture, taken, last = mean(products(passes()), np.array(shares), steps, tolerance, passes.name)
+        settled(passes.name, taken, last)
+        return sums(mixture.tolist())
+
+    return found
 
 
 def mean(products: Array, λ: Array, steps: int, tolerance: float, what: str) -> tuple[Array, int, float]:

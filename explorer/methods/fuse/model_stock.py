@@ -11,13 +11,14 @@ the base. Wider angles count as right ones. It needs two or more models that wer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import products, vectors, wide
-from explorer.checkpoints.per_tensor import by_tensor, of_number
+from explorer.checkpoints.arithmetic import products, vectors
+from explorer.checkpoints.passes import Passes
+from explorer.checkpoints.per_tensor import by_block, of_number
 from explorer.checkpoints.weights import Weights
 from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
@@ -25,14 +26,20 @@ from explorer.problems.problem import Problem
 
 BASE = True  # the first model is the base
 MODELS = (3, None)  # fewest and most models
-BLOCK = 2**18  # entries of a tensor whose inner products are taken at once
 
 
 def fuse(models: Sequence[Weights], problem: Problem, *, progress: Progress = quiet) -> Weights:
     """One model of the models' shapes. Buffers: the mean of the fine-tuned models'."""
     of_number(models, MODELS, "model_stock", "a base, and two or more models that were fine-tuned from it")
     count = len(models) - 1
-    return by_tensor(models, problem, lambda _, tensors: _stock(tensors), buffers=(0.0, *[1 / count] * count), progress=progress)
+    return by_block(models, problem, stock, buffers=(0.0, *[1 / count] * count), progress=progress)
+
+
+def stock(passes: Passes) -> Iterator[Tensor]:
+    """The kernel: the ratio from a first pass, what it gives from a second."""
+    inner = products(list(vectors(tensors)) for tensors in passes())
+    t = ratio(mean_cosine(inner), len(inner))
+    return (drawn_back(tensors, t) for tensors in passes())
 
 
 def ratio(cosine: float, count: int) -> float:
@@ -55,9 +62,3 @@ def drawn_back(tensors: Sequence[Tensor], t: float) -> Tensor:
     for tensor in tensors[1:]:
         result.add_(tensor - tensors[0], alpha=t / (len(tensors) - 1))
     return result
-
-
-def _stock(tensors: Sequence[Tensor]) -> Tensor:
-    parts = zip(*(t.reshape(-1).split(BLOCK) for t in tensors), strict=True)
-    t = ratio(mean_cosine(products(list(vectors(p)) for p in parts)), len(tensors) - 1)
-    return drawn_back([wide(x) for x in tensors], t)

@@ -14,11 +14,10 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from torch import Tensor
-
-from explorer.checkpoints.arithmetic import combined
-from explorer.checkpoints.per_tensor import by_tensor, of_number, parameters_of
-from explorer.checkpoints.weights import Weights, gram
+from explorer.checkpoints.arithmetic import products
+from explorer.checkpoints.passes import Found, FromAll, Kernel, Passes, each
+from explorer.checkpoints.per_tensor import by_block, of_number, sums
+from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
@@ -39,16 +38,17 @@ def fuse(
 ) -> Weights:
     """One model of the models' shapes. `scope`: the angle is each tensor's own, or that of the whole models."""
     of_number(models, MODELS, "slerp", "two models")
-    whole = coefficients(gram(models, parameters_of(models[0], problem)), t, "the whole model") if scope == "model" else None
+    found = arc(t)
+    return by_block(models, problem, FromAll(found) if scope == "model" else each(found), buffers=(1 - t, t), progress=progress)
 
-    def kernel(name: str, tensors: Sequence[Tensor]) -> Tensor:
-        if whole is not None:
-            return combined(tensors, whole)
-        if tensors[0].numel() < 2:
-            return combined(tensors, (1 - t, t))
-        return combined(tensors, coefficients(gram([{name: x} for x in tensors], [name]), t, name))
 
-    return by_tensor(models, problem, kernel, buffers=(1 - t, t), progress=progress)
+def arc(t: float) -> Found:
+    """The sum that is the point at t of the arc between what the passes show; of a single number, which has no direction, of the line."""
+
+    def found(passes: Passes) -> Kernel:
+        return sums(coefficients(products(passes()), t, passes.name) if passes.numel > 1 else (1 - t, t))
+
+    return found
 
 
 def coefficients(products: Array, t: float, what: str) -> tuple[float, float]:

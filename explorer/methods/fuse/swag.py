@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
+from explorer.checkpoints.per_tensor import in_memory
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
@@ -33,5 +34,6 @@ def fuse(
     progress: Progress = quiet,
 ) -> Weights:
     """One model of the models' shapes. `sample`: which of the seed's draws, from 1 on."""
+    in_memory(models, "swag draws one sequence of random numbers for all layers")
     gaussian = Gaussian(models, problem, rank=rank, scale=scale, progress=progress)
     return gaussian.sample(seed, sample) if sample else gaussian.mean

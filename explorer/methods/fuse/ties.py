@@ -12,19 +12,16 @@ a little more may stay. Where the votes are equal the base's value stays. With o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from torch import Tensor
-
-from explorer.checkpoints.arithmetic import magnitude, threshold, trimmed, wide
-from explorer.checkpoints.per_tensor import of_number, parameters_of
+from explorer.checkpoints.passes import Passes
+from explorer.checkpoints.per_tensor import of_number
 from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
-from explorer.methods.fuse._task_vectors import WANTED, merged
+from explorer.methods.fuse._task_vectors import WANTED, Thin, between, merged
 from explorer.problems.problem import Problem
 
 BASE = True  # the first model is the base
@@ -45,30 +42,9 @@ def fuse(
     """One model of the models' shapes. `weights`: how much each model after the base counts, empty for equally."""
     of_number(models, MODELS, "ties", WANTED)
     if not 0 < density <= 1:
-        raise Refused(f"ties needs a density above 0 and up to 1, the share of changes to keep; got {density}. The paper uses 0.2.")
-    names = _once(models, parameters_of(models[0], problem))
+        raise Refused(f"ties wants a density above 0 and up to 1, the share of changes that stay; got {density}. The paper takes 0.2.")
 
-    @cache
-    def smallest(model: int) -> float:
-        def magnitudes() -> Iterator[Tensor]:
-            for n in names:
-                progress(0, len(models[0]), f"ranking the changes of model {model + 1}: {n}")
-                yield magnitude(wide(models[model + 1][n]) - wide(models[0][n]))
+    def keep(passes: Passes, model: int) -> Thin:
+        return between(max(1, round(passes.numel * density)))(passes, model)
 
-        return threshold(magnitudes, kept(sum(models[0][n].numel() for n in names), density))
-
-    def thin(model: int, name: str, vector: Tensor) -> Tensor:
-        least = smallest(model) if trim == "model" else threshold(lambda: [magnitude(vector)], kept(vector.numel(), density))
-        return trimmed(vector, least)
-
-    return merged(models, problem, thin, method="ties", weights=weights, elect=elect, scale=scale, progress=progress)
-
-
-def kept(entries: int, density: float) -> int:
-    """How many entries stay: the nearest whole number, at least one."""
-    return max(1, round(entries * density))
-
-
-def _once(models: Sequence[Weights], names: Sequence[str]) -> list[str]:
-    """The names without those that are tied to an earlier one in every model."""
-    return list({(tuple(m[n].data_ptr() for m in models) if models[0][n].numel() else n): n for n in reversed(names)}.values())
+    return merged(models, problem, keep, method="ties", weights=weights, elect=elect, scale=scale, whole=trim == "model", progress=progress)

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from explorer.checkpoints.arithmetic import combined
-from explorer.checkpoints.per_tensor import by_tensor
+from explorer.checkpoints.per_tensor import linear
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
 from explorer.problems.problem import Problem
@@ -20,5 +19,4 @@ from explorer.problems.problem import Problem
 
 def fuse(models: Sequence[Weights], problem: Problem, *, progress: Progress = quiet) -> Weights:
     """One model of the models' shapes."""
-    ones = (1.0,) * len(models)
-    return by_tensor(models, problem, lambda _, tensors: combined(tensors, ones).div_(len(models)), buffers=ones, progress=progress)
+    return linear(models, problem, (1.0,) * len(models), over=len(models), progress=progress)
