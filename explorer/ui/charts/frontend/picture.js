@@ -134,7 +134,10 @@ export class Picture {
     if (this.data.group) tell({ group: this.data.group, from: this.data.key, s });
   }
 
-  /** Lines of text beside x, and above y (at the top where there is none) but no lower than `lowest`. @type {(lines: Node[], x: number, y: number | null, lowest: number) => void} */
+  /**
+   * Show lines of text beside x, and above y (at the top where there is none) but no lower than `lowest`.
+   * @type {(lines: Node[], x: number, y: number | null, lowest: number) => void}
+   */
   read(lines, x, y, lowest) {
     this.readout.replaceChildren(...lines);
     const { offsetWidth: w, offsetHeight: h } = this.readout;
