@@ -1,6 +1,6 @@
 // Values along a path, in SVG: told new points, it redraws in place; hover, handle and focus stay.
 //
-// The drawing is made anew with the data (a few hundred nodes). Hovering and dragging touch nothing but the small `live` group.
+// The drawing is made again with the data (a few hundred nodes). Hovering and dragging touch nothing but the small `live` group.
 // Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
 
 import { coloured, element, floorNice, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, swatch, symbol, text, ticks, values } from "./drawing.js";

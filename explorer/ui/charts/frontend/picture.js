@@ -29,7 +29,7 @@ export function keep(kept, parent, make) {
   return found;
 }
 
-/** The counters of one picture, kept when it is mounted anew. @type {(key: string, ...names: string[]) => Counts} */
+/** The counters of one picture, kept when it is remounted. @type {(key: string, ...names: string[]) => Counts} */
 export function counted(key, ...names) {
   const all = (/** @type {Counting} */ (window).__explorer ??= {});
   const count = (all[key] ??= Object.fromEntries(["mounts", "draws", ...names].map((name) => [name, 0])));
