@@ -29,10 +29,19 @@ def register(name: str) -> ComponentRenderer:
 
 def script(file: str) -> str:
     """A script and what it imports, as one text."""
-    text = _read(file)
-    for shared in re.findall(r'^import .* from "\./(.*)";$', text, flags=re.M):
-        text = re.sub(r"^export (?=function|const)", "", _read(shared), flags=re.M) + text
-    return re.sub(r"^import .*$", "", text, flags=re.M)
+    first, *shared = _imported(file)
+    exported = re.compile(r"^export (?=function|const|class)", flags=re.M)
+    whole = "".join(exported.sub("", _read(one)) for one in reversed(shared)) + _read(first)
+    return re.sub(r"^import .*$", "", whole, flags=re.M)
+
+
+def _imported(file: str) -> list[str]:
+    """A script and, each once, those it imports, behind all that import them."""
+    found = [file]
+    for shared in re.findall(r'^import .* from "\./(.*)";$', _read(file), flags=re.M):
+        deeper = _imported(shared)
+        found = [one for one in found if one not in deeper] + deeper
+    return found
 
 
 def style(file: str) -> str:

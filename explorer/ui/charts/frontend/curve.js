@@ -1,91 +1,107 @@
 // Values along a path, in SVG: told new points, it redraws in place; hover, handle and focus stay.
 //
-// Streamlit calls the default export again on the same element whenever the data change. The element keeps its Plot; only
-// the drawing is made anew (a few hundred nodes). Hovering and dragging touch nothing but the small `live` group.
+// The drawing is made again with the data (a few hundred nodes). Hovering and dragging touch nothing but the small `live` group.
 // Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
 
-import { element, floorNice, hear, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, short, styled, swatch, symbol, tell, text, ticks, values } from "./drawing.js";
+import { coloured, element, floorNice, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, swatch, symbol, text, ticks, values } from "./drawing.js";
+import { keep, Picture } from "./picture.js";
+
+/** @typedef {{ x: number, foot: number, top: number, label: string }} Peak of a barrier, with the bracket that measures it */
+
+/**
+ * One curve; null stands for what diverged.
+ * @typedef {object} Curve
+ * @property {string} name
+ * @property {string} colour
+ * @property {number[]} x in order
+ * @property {(number | null)[]} y
+ * @property {(number | null)[] | null} low of the interval
+ * @property {(number | null)[] | null} high
+ * @property {[number, number] | null} chord the straight line's first and last value
+ * @property {Peak | null} peak
+ * @property {boolean} ghost drawn as what is only compared with
+ */
+
+/**
+ * @typedef {object} Curves
+ * @property {Curve[]} curves
+ * @property {string} xTitle
+ * @property {string} yTitle
+ * @property {[number, number] | null} xRange the part of the axis that is shown in any case
+ * @property {[number, number] | null} yRange values that have room in any case
+ * @property {number | null} pick where Python has the handle
+ * @property {number} height px
+ * @property {boolean} log
+ * @property {string} does what a click is for
+ */
+
+/** @typedef {import("./picture.js").Told & Curves} Data */
+/** @typedef {{ curve: Curve, index: number, x: number, y: number | null, low: number | null, high: number | null }} Spot of a curve that is measured */
 
 const SNAP = 4; // px within which a click means the measured point
+/** @type {WeakMap<Element, Plot>} */
 const plots = new WeakMap();
 
+/** @param {import("./picture.js").Call<Data>} call */
 export default function ({ data, parentElement, setStateValue }) {
-  let plot = plots.get(parentElement);
-  if (!plot) plots.set(parentElement, (plot = new Plot(parentElement, data.key)));
+  const plot = keep(plots, parentElement, () => new Plot(parentElement, data));
   plot.send = (sent) => setStateValue("pick", sent);
   plot.tell(data);
   return () => plot.leave();
 }
 
-class Plot {
-  constructor(parent, key) {
-    const counters = (window.__explorer ??= {});
-    this.count = counters[key] ??= { mounts: 0, draws: 0, hovers: 0, lastMs: 0, hoverMs: 0 };
-    this.count.mounts++;
-    this.handle = this.shown = null; // where the handle is; where Python last heard it to be
-    this.sentAt = 0;
-    this.pointer = null; // px in the stage while hovering
-    this.linked = null; // where a picture linked with this one is pointed at
-    this.drag = null; // the handle before the drag, in a box
+/** @extends {Picture<Data>} */
+class Plot extends Picture {
+  /** @type {number | null} */
+  handle = null; // where it is
+  /** @type {number | null} */
+  shown = null; // where Python last heard it to be
+  /** @type {{ handle: number | null } | null} */
+  drag = null; // the handle before the drag
+  /** @override @type {number | null} */
+  pointer = null;
+  pointerY = 0;
+  unit = "";
+  left = 0;
+  right = 0;
+  bottom = 0;
+  domain = [0, 1];
+  /** @type {import("./drawing.js").Tick[]} */
+  xTicks = [];
+  /** @type {import("./drawing.js").Tick[]} */
+  yTicks = [];
+  x = (/** @type {number} */ value) => value;
+  y = (/** @type {number} */ value) => value;
 
-    this.title = element("span", "y-title");
-    this.legend = element("ul");
-    this.svg = shape("svg", { "aria-hidden": "true", focusable: "false" });
-    this.still = this.svg.appendChild(shape("g"));
-    this.live = this.svg.appendChild(shape("g"));
-    this.grip = element("div", "grip");
-    for (const [name, value] of [["role", "slider"], ["tabindex", "0"], ["aria-orientation", "horizontal"]]) this.grip.setAttribute(name, value);
-    this.readout = element("div", "readout");
-    this.readout.setAttribute("aria-hidden", "true");
-    this.stage = element("div", "stage", this.svg, this.grip, this.readout);
+  /** @param {Element} parent @param {Data} data */
+  constructor(parent, data) {
+    super(parent, data, "curve", "slider");
+    this.grip.setAttribute("aria-orientation", "horizontal");
     this.under = element("div", "x-title");
-    this.status = element("p", "status");
-    this.status.setAttribute("aria-live", "polite");
-    this.caption = element("p", "caption");
-    this.root = element("div", "curve", element("div", "head", this.title, this.legend), this.stage, this.under, this.status, this.caption);
-    this.root.setAttribute("role", "figure");
-    parent.appendChild(this.root);
-
-    this.grip.addEventListener("pointermove", (event) => this.move(event));
+    this.stage.after(this.under);
     this.grip.addEventListener("pointerdown", (event) => this.press(event));
     this.grip.addEventListener("pointerup", (event) => this.release(event));
     this.grip.addEventListener("pointercancel", () => this.cancel());
     this.grip.addEventListener("pointerleave", () => this.drag || this.hover(null));
-    this.grip.addEventListener("keydown", (event) => this.type(event));
-    this.watch = new ResizeObserver(() => this.stage.clientWidth !== this.width && this.draw());
-    this.watch.observe(this.stage);
-    this.deafen = hear((word) => this.heard(word));
-    styled(parent, this.root, () => this.draw());
   }
 
-  leave() {
-    // Streamlit also calls this for a call that newer data overtook, while the element lives on.
-    if (this.root.isConnected) return;
-    this.watch.disconnect();
-    this.deafen();
-  }
-
+  /** @override @param {Data} data */
   tell(data) {
     // Data made before Python heard the last click must not take the handle back.
     if (data.at >= this.sentAt && data.pick !== this.shown && !this.drag) this.handle = this.shown = data.pick;
-    this.data = data;
     this.unit = data.xTitle.split(/\s*[(,]/)[0];
-    this.root.setAttribute("aria-label", data.alt);
     this.grip.setAttribute("aria-label", data.xTitle);
     put(this.title, data.yTitle);
     put(this.under, data.xTitle);
-    put(this.caption, data.caption);
     this.stage.style.height = `${data.height}px`;
-    this.draw();
+    super.tell(data);
   }
 
   // -- the still part ---------------------------------------------------------------------------------------------
 
-  draw() {
-    if (!this.data || !this.stage.clientWidth) return;
-    const start = performance.now();
+  /** @override */
+  background() {
     const { curves, height, log } = this.data;
-    this.width = this.stage.clientWidth;
     set(this.svg, { width: this.width, height });
     this.frame();
     const { x, y, left, right, top, bottom } = this;
@@ -109,9 +125,6 @@ class Plot {
     this.labels();
     this.legend.replaceChildren(...curves.map((curve, i) => element("li", "", swatch(curve, i), document.createTextNode(curve.name))));
     Object.assign(this.grip.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
-    this.mark();
-    this.count.draws++;
-    this.count.lastMs = performance.now() - start;
   }
 
   frame() {
@@ -124,7 +137,7 @@ class Plot {
     const ys = curves
       .flatMap((c) => [c.y, c.low ?? [], c.high ?? [], c.chord ?? [], c.peak ? [c.peak.foot, c.peak.top] : []].flat())
       .concat(yRange ?? [])
-      .filter((value) => value !== null && (!log || value > 0));
+      .filter((value) => this.drawable(value));
     let [y0, y1] = ys.length ? [least(ys), most(ys)] : log ? [0.1, 1] : [0, 1];
     this.top = curves.some((curve) => curve.y.includes(null)) ? 26 : 10;
     this.bottom = height - 26;
@@ -145,38 +158,43 @@ class Plot {
     const span = this.right - this.left;
     const counted = xs.every(Number.isInteger) && !(x0 === 0 && x1 === 1); // turns, epochs; from 0 to 1 it is a share
     this.xTicks = ticks(x0, x1, Math.max(counted ? 1 : 0, niceStep((x1 - x0) / Math.max(2, Math.floor(span / 60)))));
-    const up = log ? Math.log10 : (value) => value;
+    const up = log ? Math.log10 : Number;
     const [low, high] = [up(y0), up(y1)];
     this.x = (value) => this.left + (span * (value - x0)) / (x1 - x0);
     this.y = (value) => this.bottom - ((this.bottom - this.top) * (up(value) - low)) / (high - low);
-    this.drawable = (value) => value !== null && (!log || value > 0);
   }
 
+  /** @type {(value: number | null | undefined) => value is number} */
+  drawable(value) {
+    return typeof value === "number" && (!this.data.log || value > 0);
+  }
+
+  /** @type {(curve: Curve, i: number, log: boolean) => SVGGElement} */
   series(curve, i, log) {
-    const { x, y, drawable } = this;
-    const group = shape("g", { class: curve.ghost ? "series ghost" : "series" });
-    group.style.setProperty("--series", curve.colour);
-    const spot = (j, values) => `${round(x(curve.x[j]))} ${round(y(values[j]))}`;
-    if (curve.low) {
-      for (const run of runs(curve.x, (j) => drawable(curve.low[j]) && drawable(curve.high[j]))) {
-        const outline = [...run.map((j) => spot(j, curve.high)), ...run.reverse().map((j) => spot(j, curve.low))];
+    const { x, y } = this;
+    const { low, high, chord } = curve;
+    const group = coloured(curve.colour, curve.ghost ? "series ghost" : "series");
+    const spot = (/** @type {number} */ j, /** @type {(number | null)[]} */ values) => `${round(x(curve.x[j]))} ${round(y(Number(values[j])))}`;
+    if (low && high) {
+      for (const run of runs(curve.x, (j) => this.drawable(low[j]) && this.drawable(high[j]))) {
+        const outline = [...run.map((j) => spot(j, high)), ...run.reverse().map((j) => spot(j, low))];
         group.append(shape("path", { class: "band", d: `M${outline.join("L")}Z` }));
       }
     }
-    if (curve.chord && curve.x.length > 1) {
-      const [from, to] = [curve.x[0], curve.x.at(-1)];
-      const steps = Array.from({ length: log ? 65 : 2 }, (_, k, n = log ? 64 : 1) => k / n);
-      const at = (share) => curve.chord[0] + share * (curve.chord[1] - curve.chord[0]);
-      const line = steps.filter((s) => drawable(at(s))).map((s) => `${round(x(from + s * (to - from)))} ${round(y(at(s)))}`);
+    if (chord && curve.x.length > 1) {
+      const [from, to] = [curve.x[0], curve.x[curve.x.length - 1]];
+      const steps = Array.from({ length: log ? 65 : 2 }, (_, k) => k / (log ? 64 : 1));
+      const at = (/** @type {number} */ share) => chord[0] + share * (chord[1] - chord[0]);
+      const line = steps.filter((s) => this.drawable(at(s))).map((s) => `${round(x(from + s * (to - from)))} ${round(y(at(s)))}`);
       group.append(shape("path", { class: "chord", d: line.length ? `M${line.join("L")}` : "" }));
     }
-    const known = runs(curve.x, (j) => drawable(curve.y[j]));
+    const known = runs(curve.x, (j) => this.drawable(curve.y[j]));
     for (const run of known) {
       if (run.length > 1) group.append(shape("path", { class: "line", d: `M${run.map((j) => spot(j, curve.y)).join("L")}` }));
     }
     const room = (this.right - this.left) / Math.max(1, curve.x.length - 1);
     const size = room > 14 ? 4 : room > 7 ? 3 : 2;
-    for (const j of known.flat()) group.append(symbol(i, x(curve.x[j]), y(curve.y[j]), size, "dot"));
+    for (const j of known.flat()) group.append(symbol(i, x(curve.x[j]), y(Number(curve.y[j])), size, "dot"));
     curve.y.forEach((value, j) => {
       if (value !== null) return;
       const at = round(x(curve.x[j]));
@@ -187,8 +205,9 @@ class Plot {
 
   labels() {
     // Brackets and their labels lie above every curve; a label that would cover another one moves down.
+    /** @type {{ x: number, y: number, w: number, h: number }[]} */
     const placed = [];
-    const fit = (label, wanted) => {
+    const fit = (/** @type {SVGTextElement} */ label, /** @type {{ x: number, y: number }} */ wanted) => {
       const box = { x: wanted.x, y: wanted.y, w: label.getComputedTextLength(), h: 16 };
       box.x = Math.max(this.left + 2, Math.min(box.x, this.right - box.w - 2));
       const hit = () => placed.find((other) => box.x < other.x + other.w && other.x < box.x + box.w && Math.abs(box.y - other.y) < box.h);
@@ -218,13 +237,17 @@ class Plot {
     }
   }
 
-  /** Whether no curve runs through a text of width w that stands at x on the baseline y. */
+  /**
+   * Whether no curve runs through a text of width w that stands at x on the baseline y.
+   * @type {(place: { x: number, y: number, w: number }) => boolean}
+   */
   free({ x, y, w }) {
     const [above, below] = [y - 14, y + 5];
     return this.data.curves.every((curve) =>
       curve.x.every((_, j) => {
-        if (!j || !this.drawable(curve.y[j - 1]) || !this.drawable(curve.y[j])) return true;
-        const [x0, x1, y0, y1] = [this.x(curve.x[j - 1]), this.x(curve.x[j]), this.y(curve.y[j - 1]), this.y(curve.y[j])];
+        const [before, after] = [curve.y[j - 1], curve.y[j]];
+        if (!this.drawable(before) || !this.drawable(after)) return true;
+        const [x0, x1, y0, y1] = [this.x(curve.x[j - 1]), this.x(curve.x[j]), this.y(before), this.y(after)];
         const [from, to] = [Math.max(x, x0), Math.min(x + w, x1)];
         if (from > to) return true;
         const heights = [from, to].map((at) => (x1 > x0 ? y0 + ((y1 - y0) * (at - x0)) / (x1 - x0) : y0));
@@ -234,8 +257,9 @@ class Plot {
 
   // -- the live part: crosshair, readout, handle ---------------------------------------------------------------------
 
-  mark() {
-    const start = performance.now();
+  /** @override */
+  foreground() {
+    /** @type {Node[]} */
     const nodes = [];
     if (this.handle !== null && this.handle >= this.domain[0] && this.handle <= this.domain[1]) {
       const at = round(this.x(this.handle));
@@ -250,24 +274,16 @@ class Plot {
     if (hair !== null && !this.drag) {
       nodes.push(shape("line", { class: "hair", x1: hair, x2: hair, y1: this.top, y2: this.bottom }), ...this.rings(this.at(hair)));
     }
-    this.live.replaceChildren(...nodes);
-    this.tip();
-    this.say();
-    if (this.pointer !== null) {
-      this.count.hovers++;
-      this.count.hoverMs = performance.now() - start;
-    }
+    return nodes;
   }
 
+  /** Around every curve's point nearest to x. @type {(x: number) => SVGGElement[]} */
   rings(x) {
-    return this.near(x).filter((spot) => this.drawable(spot.y)).map((spot) => {
-      const ring = symbol(spot.index, this.x(spot.x), this.y(spot.y), 6.5, "ring");
-      const group = shape("g", { class: "series" }, ring);
-      group.style.setProperty("--series", spot.curve.colour);
-      return group;
-    });
+    return this.near(x).flatMap((spot) =>
+      this.drawable(spot.y) ? [coloured(spot.curve.colour, "series", symbol(spot.index, this.x(spot.x), this.y(spot.y), 6.5, "ring"))] : []);
   }
 
+  /** Every curve's measured point nearest to x. @type {(x: number) => Spot[]} */
   near(x) {
     return this.data.curves.flatMap((curve, index) => {
       if (!curve.x.length) return [];
@@ -277,27 +293,25 @@ class Plot {
     });
   }
 
+  /** @override */
   tip() {
     const hair = this.hair();
     if (hair === null) {
       this.readout.style.visibility = "hidden";
       return;
     }
-    const x = this.drag ? this.handle : this.at(hair);
+    const x = (this.drag && this.handle) ?? this.at(hair);
     const spots = this.near(x);
     const same = spots.every((spot) => spot.x === spots[0].x);
     const head = element("div", "", element("b", "", `${this.unit} = ${this.show(x)}`));
     if (same && spots.length) head.append(spots[0].x === x ? "measured here" : `measured at ${this.show(spots[0].x)}`);
-    this.readout.replaceChildren(head, ...spots.map((spot) =>
+    const lines = spots.map((spot) =>
       element("div", "", swatch(spot.curve, spot.index), element("span", "", spot.curve.name),
-        element("span", "value", values(spot) + (same ? "" : ` at ${this.show(spot.x)}`)))));
-    const { offsetWidth: w, offsetHeight: h } = this.readout;
-    const beside = hair + 14 + w < this.width ? hair + 14 : hair - 14 - w;
-    const above = this.pointer === null ? this.top : Math.min(Math.max(0, this.pointerY - h - 12), this.bottom - h);
-    this.readout.style.transform = `translate(${Math.max(0, beside)}px, ${above}px)`;
-    this.readout.style.visibility = "visible";
+        element("span", "value", values(spot) + (same ? "" : ` at ${this.show(spot.x)}`))));
+    this.read([head, ...lines], hair, this.pointer === null ? null : this.pointerY, this.bottom);
   }
 
+  /** @override */
   say() {
     const [low, high] = this.domain;
     set(this.grip, { "aria-valuemin": low, "aria-valuemax": high, "aria-valuenow": this.handle ?? low });
@@ -320,27 +334,31 @@ class Plot {
     return floorNice((this.domain[1] - this.domain[0]) * (1 + 1e-9)) / 100;
   }
 
+  /** @type {(x: number) => number} */
   tidy(x) {
     const grain = this.step() / 10;
     return Math.min(this.domain[1], Math.max(this.domain[0], Number((Math.round(x / grain) * grain).toPrecision(12))));
   }
 
+  /** @type {(px: number) => number} */
   at(px) {
     const [low, high] = this.domain;
     return this.tidy(low + ((high - low) * (px - this.left)) / (this.right - this.left));
   }
 
-  /** The measured x under the pointer if one is within reach, else the tidy coordinate. */
+  /** The measured x under the pointer if one is within reach, else the tidy coordinate. @type {(px: number) => number} */
   aim(px) {
     const x = this.at(px);
     const spots = this.near(x).sort((a, b) => Math.abs(a.x - x) - Math.abs(b.x - x));
     return spots.length && Math.abs(this.x(spots[0].x) - px) <= SNAP ? spots[0].x : x;
   }
 
+  /** @type {(x: number) => string} */
   show(x) {
     return plain(x, Math.max(0, 3 - Math.ceil(Math.log10(this.domain[1] - this.domain[0]) - 1e-9)));
   }
 
+  /** @override @param {MouseEvent | null} event */
   hover(event) {
     if (event) {
       const box = this.stage.getBoundingClientRect();
@@ -349,38 +367,26 @@ class Plot {
     } else {
       this.pointer = null;
     }
-    if (this.drag && event) this.handle = this.aim(this.pointer);
-    if (!this.data) return;
+    if (this.drag && this.pointer !== null) this.handle = this.aim(this.pointer);
     this.mark();
-    if (this.data.group) tell(this.data.group, this.data.key, this.pointer === null ? null : this.at(this.pointer));
+    this.point(this.pointer === null ? null : this.at(this.pointer));
   }
 
-  /** Another picture of the group is pointed at where it says. */
-  heard({ group, from, s }) {
-    if (!this.data?.group || group !== this.data.group || from === this.data.key) return;
-    const start = performance.now();
-    this.linked = s === null || s < this.domain[0] || s > this.domain[1] ? null : s;
-    this.mark();
-    this.count.linkMs = performance.now() - start;
-    this.count.links = (this.count.links ?? 0) + 1;
-  }
-
-  /** Where the hairline stands in px: under the pointer, else where a linked picture is pointed at. */
+  /** Where the hairline stands in px: under the pointer, else where a linked picture is pointed at, if that is on the axis. */
   hair() {
-    return this.pointer ?? (this.linked === null ? null : this.x(this.linked));
+    if (this.pointer !== null) return this.pointer;
+    return this.linked === null || this.linked < this.domain[0] || this.linked > this.domain[1] ? null : this.x(this.linked);
   }
 
-  move(event) {
-    this.hover(event);
-  }
-
+  /** @type {(event: PointerEvent) => void} */
   press(event) {
-    if (event.button !== 0 || !this.data) return;
+    if (event.button !== 0) return;
     this.grip.setPointerCapture(event.pointerId);
     this.drag = { handle: this.handle };
     this.hover(event);
   }
 
+  /** @type {(event: PointerEvent) => void} */
   release(event) {
     if (!this.drag) return;
     this.drag = null;
@@ -394,13 +400,16 @@ class Plot {
     this.hover(null);
   }
 
+  /** @override @param {KeyboardEvent} event */
   type(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || !this.data) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [low, high] = this.domain;
     const from = this.handle ?? this.shown ?? low;
     const step = this.step();
-    const to = { ArrowLeft: from - step, ArrowDown: from - step, ArrowRight: from + step, ArrowUp: from + step,
-      PageDown: from - 10 * step, PageUp: from + 10 * step, Home: low, End: high }[event.key];
+    /** @type {Record<string, number>} */
+    const places = { ArrowLeft: from - step, ArrowDown: from - step, ArrowRight: from + step, ArrowUp: from + step,
+      PageDown: from - 10 * step, PageUp: from + 10 * step, Home: low, End: high };
+    const to = places[event.key];
     if (to !== undefined) this.handle = this.tidy(to);
     else if (event.key === "Enter" && this.handle !== null) this.commit(this.handle);
     else if (event.key === "Escape" && this.drag) this.cancel();
@@ -411,11 +420,12 @@ class Plot {
     this.mark();
   }
 
+  /** @type {(x: number | null) => void} */
   commit(x) {
     this.handle = x;
     if (x === null && this.shown === null) return;
     this.shown = x;
-    this.sentAt = Math.max(Date.now(), this.sentAt + 1, (this.data.at ?? 0) + 1);
+    this.stamp();
     this.mark();
     this.send({ x, at: this.sentAt });
   }

@@ -1,4 +1,7 @@
-// What all pictures draw with: ticks and texts of numbers, symbols, nodes; and word between linked pictures.
+// What all pictures draw with: ticks and texts of numbers, symbols, nodes.
+
+/** @typedef {{ at: number, text: string, lead?: number }} Tick */
+/** @typedef {Record<string, string | number>} Attributes */
 
 const SVG = "http://www.w3.org/2000/svg";
 export const SYMBOLS = [
@@ -12,20 +15,24 @@ export const SYMBOLS = [
 
 // -- numbers -----------------------------------------------------------------------------------------------------------
 
+/** @type {(rough: number) => number} */
 export function niceStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const lead = rough / power;
   return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * power;
 }
 
+/** @type {(value: number) => number} */
 export function floorNice(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   const lead = value / power;
   return (lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power;
 }
 
+/** @type {(low: number, high: number, step: number) => Tick[]} */
 export function ticks(low, high, step) {
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  /** @type {Tick[]} */
   const found = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) {
     const at = Number((k * step).toPrecision(12));
@@ -34,7 +41,9 @@ export function ticks(low, high, step) {
   return found;
 }
 
+/** @type {(low: number, high: number, wanted: number) => Tick[]} */
 export function logTicks(low, high, wanted) {
+  /** @type {(Tick & { lead: number })[]} */
   const found = [];
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) {
     for (const lead of [1, 2, 5]) {
@@ -49,7 +58,7 @@ export function logTicks(low, high, wanted) {
   return decades.filter((_, k) => k % every === 0);
 }
 
-/** Four significant digits, for values. */
+/** Four significant digits, for values. @type {(value: number) => string} */
 export function short(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
@@ -57,11 +66,13 @@ export function short(value) {
   return digits.replaceAll("-", "−");
 }
 
+/** @type {(value: number, decimals: number, trim?: boolean) => string} */
 export function plain(value, decimals, trim = true) {
   const digits = value.toFixed(decimals);
   return (trim && decimals ? digits.replace(/\.?0+$/, "") : digits).replace("-", "−");
 }
 
+/** @type {(spot: { y: number | null, low: number | null, high: number | null }) => string} */
 export function values({ y, low, high }) {
   if (y === null) return "diverged";
   if (low === null || high === null) return short(y);
@@ -69,7 +80,10 @@ export function values({ y, low, high }) {
   return `${shown} [${from}, ${to}]`;
 }
 
-/** With two significant digits of the half-width of their interval; without a width, or one too narrow to be written out, as values. */
+/**
+ * With two significant digits of the half-width of their interval; without a width, or one too narrow to be written out, as values.
+ * @type {(numbers: number[], half: number) => string[]}
+ */
 function supported(numbers, half) {
   const places = half > 1e-12 * most(numbers.map(Math.abs)) ? 1 - Math.floor(Math.log10(half)) : Infinity;
   if (places > 7) return numbers.map(short);
@@ -81,24 +95,29 @@ function supported(numbers, half) {
   });
 }
 
-/** Stretches of indices for which `known` holds. */
+/** Stretches of indices for which `known` holds. @type {(xs: unknown[], known: (j: number) => boolean) => number[][]} */
 export function runs(xs, known) {
+  /** @type {number[][]} */
   const found = [];
   let open = false;
   xs.forEach((_, j) => {
     if (!known(j)) open = false;
-    else if (open) found.at(-1).push(j);
+    else if (open) found[found.length - 1].push(j);
     else open = Boolean(found.push([j]));
   });
   return found;
 }
 
+/** @type {(list: number[]) => number} */
 export const least = (list) => list.reduce((a, b) => Math.min(a, b), Infinity);
+/** @type {(list: number[]) => number} */
 export const most = (list) => list.reduce((a, b) => Math.max(a, b), -Infinity);
+/** @type {(px: number) => number} */
 export const round = (px) => Math.round(px * 10) / 10;
 
 // -- nodes -------------------------------------------------------------------------------------------------------------
 
+/** @type {<T extends keyof HTMLElementTagNameMap>(tag: T, className?: string, ...children: (Node | string)[]) => HTMLElementTagNameMap[T]} */
 export function element(tag, className = "", ...children) {
   const node = document.createElement(tag);
   if (className) node.className = className;
@@ -106,6 +125,7 @@ export function element(tag, className = "", ...children) {
   return node;
 }
 
+/** @type {<T extends keyof SVGElementTagNameMap>(tag: T, attributes?: Attributes, ...children: Node[]) => SVGElementTagNameMap[T]} */
 export function shape(tag, attributes = {}, ...children) {
   const node = document.createElementNS(SVG, tag);
   set(node, attributes);
@@ -113,31 +133,41 @@ export function shape(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** @type {(content: string, attributes: Attributes) => SVGTextElement} */
 export function text(content, attributes) {
   return shape("text", attributes, document.createTextNode(content));
 }
 
+/** @type {(i: number, x: number, y: number, size: number, className: string) => SVGPathElement} */
 export function symbol(i, x, y, size, className) {
   const place = `translate(${round(x)} ${round(y)}) scale(${size})`;
   return shape("path", { class: className, d: SYMBOLS[i % SYMBOLS.length], transform: place, "vector-effect": "non-scaling-stroke" });
 }
 
-export function swatch(curve, i) {
-  const group = shape("g", { class: curve.ghost ? "series ghost" : "series" }, shape("path", { class: "line", d: "M0 7H26" }), symbol(i, 13, 7, 4, "dot"));
-  group.style.setProperty("--series", curve.colour);
-  return shape("svg", { width: 26, height: 14, "aria-hidden": "true" }, group);
+/** Nodes in the colour of a curve or path. @type {(colour: string, className: string, ...children: Node[]) => SVGGElement} */
+export function coloured(colour, className, ...children) {
+  const group = shape("g", { class: className }, ...children);
+  group.style.setProperty("--series", colour);
+  return group;
 }
 
+/** A curve as it stands in a legend; with i, with its symbol. @type {(curve: { colour: string, ghost?: boolean }, i?: number) => SVGSVGElement} */
+export function swatch({ colour, ghost = false }, i) {
+  const marks = [shape("path", { class: "line", d: "M0 7H26" }), ...(i === undefined ? [] : [symbol(i, 13, 7, 4, "dot")])];
+  return shape("svg", { width: 26, height: 14, "aria-hidden": "true" }, coloured(colour, ghost ? "series ghost" : "series", ...marks));
+}
+
+/** @type {(node: Element, attributes: Attributes) => void} */
 export function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
 }
 
-/** Text that is the same is left alone, so that a screen reader does not say it again. */
+/** Text that is the same is left alone, so that a screen reader does not say it again. @type {(node: Element, content: string) => void} */
 export function put(node, content) {
   if (node.textContent !== content) node.textContent = content;
 }
 
-/** Show a picture, drawn once more, when its style sheet is there: before, nothing lies where it belongs, and a click would miss. */
+/** Show a picture, drawn once more, when its style sheet is there: before, nothing lies where it belongs, and a click would miss. @type {(parent: Element, root: HTMLElement, draw: () => void) => void} */
 export function styled(parent, root, draw) {
   const sheet = parent.querySelector("link");
   if (!sheet || sheet.sheet) return;
@@ -147,18 +177,4 @@ export function styled(parent, root, draw) {
     draw();
   };
   for (const end of ["load", "error"]) sheet.addEventListener(end, show, { once: true });
-}
-
-// -- linked pictures -----------------------------------------------------------------------------------------------------
-
-/** Tell the other pictures of a group where this one is pointed at: a place on their common axis, null for nowhere. */
-export function tell(group, from, s) {
-  window.dispatchEvent(new CustomEvent("explorer:hover", { detail: { group, from, s } }));
-}
-
-/** Listen to what pictures tell; the returned function ends it. */
-export function hear(listener) {
-  const on = (event) => listener(event.detail);
-  window.addEventListener("explorer:hover", on);
-  return () => window.removeEventListener("explorer:hover", on);
 }

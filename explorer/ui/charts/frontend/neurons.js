@@ -3,27 +3,51 @@
 // Nothing goes to Python: the loss of every point is computed here, by the formula that explorer/lessons/two_neurons.py gives.
 
 import { element, niceStep, put, round, set, shape, short, styled, text, ticks } from "./drawing.js";
+import { counted, keep } from "./picture.js";
+
+/** @typedef {[number, number]} Pair of weights */
+
+/**
+ * @typedef {object} Data
+ * @property {string} key
+ * @property {string} alt
+ * @property {number[]} inputs in order
+ * @property {Pair} teacher the weights that are wanted
+ * @property {number} low of the weights that are shown
+ * @property {number} high
+ * @property {number} rate of a step downhill
+ * @property {Pair} start
+ * @property {string[]} colours from the lowest loss to the highest
+ */
 
 const CELLS = 61; // along each side
 const EDGE = 40; // px for the axes' numbers
+/** @type {WeakMap<Element, Toy>} */
 const toys = new WeakMap();
 
+/** @param {import("./picture.js").Call<Data>} call */
 export default function ({ data, parentElement }) {
-  let toy = toys.get(parentElement);
-  if (!toy) toys.set(parentElement, (toy = new Toy(parentElement, data)));
+  const toy = keep(toys, parentElement, () => new Toy(parentElement, data));
   toy.data = data;
   toy.draw();
   return () => toy.leave();
 }
 
 class Toy {
+  /** @type {Pair[]} */
+  trail = []; // the way downhill
+  held = false; // by the pointer
+  wide = 0; // px
+  side = 0; // px of the map
+  px = (/** @type {number} */ value) => value;
+  py = (/** @type {number} */ value) => value;
+
+  /** @param {Element} parent @param {Data} data */
   constructor(parent, data) {
-    const counters = (window.__explorer ??= {});
-    this.count = counters[data.key] ??= { mounts: 0, draws: 0, moves: 0, moveMs: 0 };
-    this.count.mounts++;
+    this.count = counted(data.key, "moves", "moveMs");
     this.data = data;
+    /** @type {Pair} */
     this.at = [...data.start];
-    this.trail = [];
 
     this.canvas = element("canvas");
     this.canvas.setAttribute("aria-hidden", "true");
@@ -36,7 +60,7 @@ class Toy {
     this.graph = shape("svg", { "aria-hidden": "true", focusable: "false" });
     this.status = element("p", "status");
     this.status.setAttribute("aria-live", "polite");
-    const button = (label, act) => {
+    const button = (/** @type {string} */ label, /** @type {() => void} */ act) => {
       const made = element("button", "", label);
       made.type = "button";
       made.addEventListener("click", () => this.act(act));
@@ -68,20 +92,24 @@ class Toy {
 
   // -- the network -----------------------------------------------------------------------------------------------------
 
+  /** @type {(at: Pair, x: number) => number} */
   net([a, b], x) {
     return Math.tanh(a * x) + Math.tanh(b * x);
   }
 
+  /** @type {(at: Pair) => number} */
   loss(at) {
     const { inputs, teacher } = this.data;
     return inputs.reduce((sum, x) => sum + (this.net(at, x) - this.net(teacher, x)) ** 2, 0) / inputs.length;
   }
 
+  /** @type {(at: Pair) => Pair} */
   slope(at) {
     const { inputs, teacher } = this.data;
-    return at.map((w) => inputs.reduce((sum, x) => sum + 2 * (this.net(at, x) - this.net(teacher, x)) * (1 - Math.tanh(w * x) ** 2) * x, 0) / inputs.length);
+    return both(at, (w) => inputs.reduce((sum, x) => sum + 2 * (this.net(at, x) - this.net(teacher, x)) * (1 - Math.tanh(w * x) ** 2) * x, 0) / inputs.length);
   }
 
+  /** @type {(steps: number) => void} */
   descend(steps) {
     this.trail = [[...this.at]];
     for (let k = 0; k < steps; k++) {
@@ -105,14 +133,15 @@ class Toy {
     set(this.map, { width: this.stage.clientWidth, height: side + 44 });
     Object.assign(this.canvas, { width: CELLS, height: CELLS });
     for (const node of [this.canvas, this.grip]) Object.assign(node.style, { left: `${EDGE}px`, top: "6px", width: `${side}px`, height: `${side}px` });
-    const paper = this.canvas.getContext("2d");
-    const middle = (k) => low + ((k + 0.5) * (high - low)) / CELLS;
+    const paper = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    const middle = (/** @type {number} */ k) => low + ((k + 0.5) * (high - low)) / CELLS;
     const values = Array.from({ length: CELLS }, (_, j) => Array.from({ length: CELLS }, (_, i) => this.loss([middle(i), middle(j)])));
     const most = Math.max(...values.flat());
     values.forEach((row, j) => row.forEach((value, i) => {
       paper.fillStyle = colours[Math.round(Math.sqrt(value / most) * (colours.length - 1))]; // a root, so that the valleys have colours of their own
       paper.fillRect(i, CELLS - 1 - j, 1, 1);
     }));
+    /** @type {Node[]} */
     const nodes = [shape("rect", { class: "axis", fill: "none", x: EDGE, y: 6, width: side, height: side })];
     for (const tick of ticks(low, high, niceStep((high - low) / 5))) {
       nodes.push(text(tick.text, { class: "tick", x: this.px(tick.at), y: side + 22, "text-anchor": "middle" }));
@@ -120,7 +149,8 @@ class Toy {
     }
     nodes.push(text("w₁", { x: EDGE + side / 2, y: side + 38, "text-anchor": "middle" }), text("w₂", { x: 8, y: 6 + side / 2 }));
     nodes.push(shape("line", { class: "mirror", x1: this.px(low), y1: this.py(low), x2: this.px(high), y2: this.py(high) }));
-    for (const [a, b] of [this.data.teacher, [...this.data.teacher].reverse()]) {
+    const [one, other] = this.data.teacher;
+    for (const [a, b] of [[one, other], [other, one]]) {
       nodes.push(shape("circle", { class: "corner", cx: this.px(a), cy: this.py(b), r: 6 }));
       nodes.push(text(`(${short(a)}, ${short(b)})`, { class: "over", x: this.px(a), y: this.py(b) - 11, "text-anchor": "middle" }));
     }
@@ -149,12 +179,13 @@ class Toy {
 
   plot() {
     const { inputs } = this.data;
-    const wide = Math.max(160, this.graph.parentElement.clientWidth);
+    const wide = Math.max(160, this.graph.parentElement?.clientWidth ?? 0);
     const tall = Math.min(300, this.side);
     set(this.graph, { width: wide, height: tall + 24 });
-    const x = (value) => 24 + ((wide - 32) * (value - inputs[0])) / (inputs.at(-1) - inputs[0]);
-    const y = (value) => 6 + (tall * (2.1 - value)) / 4.2;
-    const line = (at, name) => shape("path", { class: name, d: `M${inputs.map((v) => `${round(x(v))} ${round(y(this.net(at, v)))}`).join("L")}` });
+    const x = (/** @type {number} */ value) => 24 + ((wide - 32) * (value - inputs[0])) / (inputs[inputs.length - 1] - inputs[0]);
+    const y = (/** @type {number} */ value) => 6 + (tall * (2.1 - value)) / 4.2;
+    const line = (/** @type {Pair} */ at, /** @type {string} */ name) => shape("path", { class: name, d: `M${inputs.map((v) => `${round(x(v))} ${round(y(this.net(at, v)))}`).join("L")}` });
+    /** @type {Node[]} */
     const nodes = [shape("line", { class: "axis", x1: 24, x2: wide - 8, y1: y(0), y2: y(0) })];
     for (const v of [-2, 0, 2]) nodes.push(text(short(v), { class: "tick", x: 20, y: y(v), dy: "0.35em", "text-anchor": "end" }), text(short(v), { class: "tick", x: x(v), y: tall + 20, "text-anchor": "middle" }));
     nodes.push(line(this.data.teacher, "wanted"), line(this.at, "given"));
@@ -164,16 +195,19 @@ class Toy {
 
   // -- the person ------------------------------------------------------------------------------------------------------
 
+  /** @type {(at: Pair, grain?: boolean) => Pair} */
   tidy(at, grain = true) {
     const { low, high } = this.data;
-    return at.map((w) => Math.min(high, Math.max(low, grain ? Math.round(w * 100) / 100 : w)));
+    return both(at, (w) => Math.min(high, Math.max(low, grain ? Math.round(w * 100) / 100 : w)));
   }
 
+  /** @type {(change: () => void) => void} */
   act(change) {
     change();
     this.mark();
   }
 
+  /** @type {(event: PointerEvent) => void} */
   press(event) {
     if (event.button !== 0) return;
     this.held = true;
@@ -181,20 +215,28 @@ class Toy {
     this.drag(event);
   }
 
+  /** @type {(event: PointerEvent) => void} */
   drag(event) {
     const box = this.grip.getBoundingClientRect();
     const { low, high } = this.data;
+    /** @type {Pair} */
     const share = [(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height];
-    this.act(() => ((this.at = this.tidy(share.map((s) => low + s * (high - low)))), (this.trail = [])));
+    this.act(() => ((this.at = this.tidy(both(share, (s) => low + s * (high - low)))), (this.trail = [])));
   }
 
+  /** @type {(event: KeyboardEvent) => void} */
   type(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const step = event.shiftKey ? 0.25 : 0.05;
-    const by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowDown: [0, -step], ArrowUp: [0, step] }[event.key];
+    /** @type {Record<string, Pair>} */
+    const steps = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowDown: [0, -step], ArrowUp: [0, step] };
+    const by = steps[event.key];
     if (!by) return;
     event.preventDefault();
     event.stopPropagation();
     this.act(() => ((this.at = this.tidy([this.at[0] + by[0], this.at[1] + by[1]])), (this.trail = [])));
   }
 }
+
+/** @type {(pair: Pair, of: (value: number) => number) => Pair} */
+const both = ([a, b], of) => [of(a), of(b)];

@@ -4,97 +4,113 @@
 // upwards. A cell that is not measured yet shows its nearest measured neighbour, paler; one that diverged is hatched. In a smooth preview colours run into
 // one another, and a dot marks each measured place. Names are untrusted: text nodes.
 
-import { element, hear, least, logTicks, most, niceStep, put, round, set, shape, short, styled, symbol, tell, text, ticks } from "./drawing.js";
+import { coloured, element, least, logTicks, most, niceStep, put, round, set, shape, short, swatch, symbol, text, ticks } from "./drawing.js";
+import { keep, Picture } from "./picture.js";
+
+/** @typedef {[number, number]} Pair */
+
+/** @typedef {{ name: string, x: number, y: number }} Marker of a model */
+
+/** @typedef {{ name: string, colour: string, s: number[], x: number[], y: number[] }} Path with its own coordinate s */
+
+/**
+ * @typedef {object} Surface
+ * @property {number[]} x of the columns, in order
+ * @property {number[]} y of the rows
+ * @property {(number | null)[][]} z a row for every y; null where nothing is known
+ * @property {Pair[]} lost cells [i, j] that diverged
+ * @property {Pair[] | null} dots cells that are measured, where others are predicted
+ * @property {Marker[]} markers
+ * @property {Path[]} paths
+ * @property {string[]} colours from the lowest value to the highest
+ * @property {boolean} contours
+ * @property {boolean} log
+ * @property {Pair | null} span the values of the first and last colour
+ * @property {string} unit what the paths' s is called
+ * @property {string} xTitle
+ * @property {string} yTitle
+ * @property {string} zTitle
+ * @property {string} zName
+ * @property {Pair | null} pick where Python has the mark
+ * @property {number} height px
+ */
+
+/** @typedef {import("./picture.js").Told & Surface} Data */
+/** @typedef {{ path: Path, s: number, far: number }} Near place on a path, and how many px from the pointer */
+/** @typedef {{ x: number, y: number, w: number, h: number }} Box in px */
 
 const NEAR = 14; // px within which the pointer is on a path
 const BAR = 74; // px for the colour bar and its numbers
 const DECADES = 4; // of a logarithmic scale, from the highest value downwards; what is lower has the lowest colour
 const NAMED = 9; // so many markers all have their names
+/** @type {WeakMap<Element, Plane>} */
 const planes = new WeakMap();
 
+/** @param {import("./picture.js").Call<Data>} call */
 export default function ({ data, parentElement, setStateValue }) {
-  let plane = planes.get(parentElement);
-  if (!plane) planes.set(parentElement, (plane = new Plane(parentElement, data.key)));
+  const plane = keep(planes, parentElement, () => new Plane(parentElement, data));
   plane.send = (sent) => setStateValue("pick", sent);
   plane.tell(data);
   return () => plane.leave();
 }
 
-class Plane {
-  constructor(parent, key) {
-    const counters = (window.__explorer ??= {});
-    this.count = counters[key] ??= { mounts: 0, draws: 0, hovers: 0, links: 0, lastMs: 0, hoverMs: 0, linkMs: 0 };
-    this.count.mounts++;
-    this.pick = null; // [x, y] that Python was told of last, or told us
-    this.cursor = null; // [x, y] of the keyboard
-    this.pointer = null; // [px, px] while hovering
-    this.linked = null; // where a linked picture is pointed at
-    this.sentAt = 0;
+/** @extends {Picture<Data>} */
+class Plane extends Picture {
+  /** @type {Pair | null} */
+  pick = null; // what Python was told of last, or told us
+  /** @type {Pair | null} */
+  cursor = null; // of the keyboard
+  /** @override @type {Pair | null} */
+  pointer = null;
+  left = 0;
+  right = 0;
+  bottom = 0;
+  total = 0; // px of the height
+  /** @type {[number, number, number, number]} */
+  domain = [0, 1, 0, 1]; // from, to along x; from, to along y
+  /** @type {Pair} */
+  span = [0, 1];
+  floor = false; // whether a value lies below it
+  /** @type {import("./drawing.js").Tick[]} */
+  levels = [];
+  px = (/** @type {number} */ value) => value;
+  py = (/** @type {number} */ value) => value;
+  ux = (/** @type {number} */ px) => px;
+  uy = (/** @type {number} */ px) => px;
+  share = (/** @type {number} */ value) => value; // of the span
 
-    this.title = element("span", "y-title");
-    this.legend = element("ul");
+  /** @param {Element} parent @param {Data} data */
+  constructor(parent, data) {
+    super(parent, data, "curve plane", "application");
     this.canvas = element("canvas");
     this.canvas.setAttribute("aria-hidden", "true");
-    this.svg = shape("svg", { "aria-hidden": "true", focusable: "false" });
-    this.still = this.svg.appendChild(shape("g"));
-    this.live = this.svg.appendChild(shape("g"));
-    this.grip = element("div", "grip");
-    for (const [name, value] of [["role", "application"], ["tabindex", "0"]]) this.grip.setAttribute(name, value);
-    this.readout = element("div", "readout");
-    this.readout.setAttribute("aria-hidden", "true");
-    this.stage = element("div", "stage", this.canvas, this.svg, this.grip, this.readout);
-    this.status = element("p", "status");
-    this.status.setAttribute("aria-live", "polite");
-    this.caption = element("p", "caption");
-    this.root = element("div", "curve plane", element("div", "head", this.title, this.legend), this.stage, this.status, this.caption);
-    this.root.setAttribute("role", "figure");
-    parent.appendChild(this.root);
-
-    this.grip.addEventListener("pointermove", (event) => this.hover(event));
+    this.stage.prepend(this.canvas);
     this.grip.addEventListener("pointerleave", () => this.hover(null));
     this.grip.addEventListener("click", (event) => this.click(event));
-    this.grip.addEventListener("keydown", (event) => this.type(event));
-    this.watch = new ResizeObserver(() => this.stage.clientWidth !== this.width && this.draw());
-    this.watch.observe(this.stage);
-    this.deafen = hear((word) => this.heard(word));
-    styled(parent, this.root, () => this.draw());
   }
 
-  leave() {
-    if (this.root.isConnected) return; // Streamlit also calls this for a call that newer data overtook
-    this.watch.disconnect();
-    this.deafen();
-  }
-
+  /** @override @param {Data} data */
   tell(data) {
     if (data.at >= this.sentAt) this.pick = this.cursor = data.pick;
-    this.data = data;
-    this.root.setAttribute("aria-label", data.alt);
     this.grip.setAttribute("aria-label", `${data.alt} Arrow keys move, Enter picks.`);
     put(this.title, data.zTitle);
-    put(this.caption, data.caption);
-    this.draw();
+    super.tell(data);
   }
 
   // -- the still part ----------------------------------------------------------------------------------------------------
 
-  draw() {
-    if (!this.data || !this.stage.clientWidth) return;
-    const start = performance.now();
-    this.width = this.stage.clientWidth;
+  /** @override */
+  background() {
     this.frame();
     this.paint();
     this.overlay();
-    this.mark();
-    this.count.draws++;
-    this.count.lastMs = performance.now() - start;
   }
 
   frame() {
     const { x, y, height } = this.data;
-    const half = (axis) => (axis.length > 1 ? (axis.at(-1) - axis[0]) / (axis.length - 1) / 2 : 0.5);
+    const half = (/** @type {number[]} */ axis) => (axis.length > 1 ? (last(axis) - axis[0]) / (axis.length - 1) / 2 : 0.5);
     const [hx, hy] = [half(x), half(y)];
-    const [x0, x1, y0, y1] = [x[0] - hx, x.at(-1) + hx, y[0] - hy, y.at(-1) + hy];
+    const [x0, x1, y0, y1] = [x[0] - hx, last(x) + hx, y[0] - hy, last(y) + hy];
     this.left = 52;
     this.top = 8;
     const room = Math.max(80, this.width - this.left - BAR);
@@ -117,7 +133,7 @@ class Plane {
     if (this.data.log) [low, high] = high > 0 ? [Math.max(low, high / 10 ** DECADES), high] : [0.1, 1];
     if (low === high) [low, high] = [low - Math.abs(low || 1) / 2, high + Math.abs(high || 1) / 2];
     this.span = [low, high];
-    const up = this.data.log ? (value) => Math.log10(Math.max(value, low)) : (value) => value;
+    const up = this.data.log ? (/** @type {number} */ value) => Math.log10(Math.max(value, low)) : Number;
     this.share = (value) => Math.min(1, Math.max(0, (up(value) - up(low)) / (up(high) - up(low))));
     this.floor = values.some((value) => value < low);
     const wanted = Math.max(3, Math.floor((this.bottom - this.top) / 42));
@@ -130,36 +146,31 @@ class Plane {
     const [w, h] = [this.right - this.left, this.bottom - this.top];
     Object.assign(this.canvas, { width: Math.max(1, Math.round(w * ratio)), height: Math.max(1, Math.round(h * ratio)) });
     Object.assign(this.canvas.style, { left: `${this.left}px`, top: `${this.top}px`, width: `${w}px`, height: `${h}px` });
-    const paper = this.canvas.getContext("2d");
+    const paper = context(this.canvas);
     paper.scale(ratio, ratio);
+    /** @type {[number, number, number][]} */
     const known = [];
     z.forEach((row, j) => row.forEach((value, i) => value !== null && known.push([i, j, value])));
     const gone = new Set(lost.map(([i, j]) => j * x.length + i));
-    const edge = (axis, k) => (k === 0 ? axis[0] - (axis[1] - axis[0]) / 2 : k === axis.length ? axis.at(-1) + (axis.at(-1) - axis.at(-2)) / 2 : (axis[k - 1] + axis[k]) / 2);
+    const edge = (/** @type {number[]} */ axis, /** @type {number} */ k) =>
+      k === 0 ? axis[0] - (axis[1] - axis[0]) / 2 : k === axis.length ? last(axis) + (last(axis) - axis[k - 2]) / 2 : (axis[k - 1] + axis[k]) / 2;
     const xs = Array.from({ length: x.length + 1 }, (_, i) => this.px(edge(x, i)) - this.left);
     const ys = Array.from({ length: y.length + 1 }, (_, j) => this.py(edge(y, j)) - this.top);
     const preview = this.data.dots && known.length > this.data.dots.length;
     if (preview) this.blend(paper, w, h);
     for (let j = 0; j < y.length; j++) {
       for (let i = 0; i < x.length; i++) {
+        /** @type {[number, number, number, number]} */
         const box = [xs[i] - 0.3, ys[j + 1] - 0.3, xs[i + 1] - xs[i] + 0.6, ys[j] - ys[j + 1] + 0.6];
-        let value = z[j][i];
         if (gone.has(j * x.length + i)) {
           hatch(paper, box);
           continue;
         }
         if (preview) continue;
-        const measured = value !== null;
-        if (!measured) {
-          if (!known.length) continue;
-          let best = Infinity;
-          for (const [a, b, v] of known) {
-            const far = (a - i) ** 2 + (b - j) ** 2;
-            if (far < best) [best, value] = [far, v];
-          }
-        }
-        paper.globalAlpha = measured ? 1 : 0.55;
-        paper.fillStyle = this.colour(value);
+        const measured = z[j][i];
+        if (measured === null && !known.length) continue;
+        paper.globalAlpha = measured === null ? 0.55 : 1;
+        paper.fillStyle = this.colour(measured ?? nearest(known, i, j));
         paper.fillRect(...box);
       }
     }
@@ -177,20 +188,24 @@ class Plane {
       }
     }
     if (preview) {
-      for (const [i, j] of this.data.dots) {
-        if (z[j][i] === null) continue;
-        paper.fillStyle = this.share(z[j][i]) > 0.55 ? "rgb(0 0 0 / 35%)" : "rgb(255 255 255 / 45%)";
+      for (const [i, j] of this.data.dots ?? []) {
+        const value = z[j][i];
+        if (value === null) continue;
+        paper.fillStyle = this.share(value) > 0.55 ? "rgb(0 0 0 / 35%)" : "rgb(255 255 255 / 45%)";
         paper.fillRect((xs[i] + xs[i + 1]) / 2 - 0.75, (ys[j] + ys[j + 1]) / 2 - 0.75, 1.5, 1.5);
       }
     }
   }
 
-  /** Colours that run from the middle of one cell to that of the next. */
+  /**
+   * Colours that run from the middle of one cell to that of the next.
+   * @type {(paper: CanvasRenderingContext2D, w: number, h: number) => void}
+   */
   blend(paper, w, h) {
     const { x, y, z } = this.data;
     const small = element("canvas");
     Object.assign(small, { width: x.length, height: y.length });
-    const dab = small.getContext("2d");
+    const dab = context(small);
     z.forEach((row, j) => row.forEach((value, i) => {
       if (value === null) return;
       dab.fillStyle = this.colour(value);
@@ -200,17 +215,17 @@ class Plane {
     paper.drawImage(small, 0, 0, w, h);
   }
 
-  /** Whether the value of a cell is predicted and not measured. */
+  /** Whether the value of a cell is predicted and not measured. @type {(i: number, j: number) => boolean} */
   guessed(i, j) {
-    return Boolean(this.data.dots) && this.data.z[j][i] !== null && !this.data.dots.some(([a, b]) => a === i && b === j);
+    return this.data.dots !== null && !this.data.dots.some(([a, b]) => a === i && b === j);
   }
 
-  /** A cell's value in words. */
-  told(i, j) {
-    const value = short(this.data.z[j][i]);
-    return this.guessed(i, j) ? `about ${short(Number(this.data.z[j][i].toPrecision(3)))}, predicted between measured points` : `${value} in this cell`;
+  /** The value of a cell in words. @type {(value: number, i: number, j: number) => string} */
+  words(value, i, j) {
+    return this.guessed(i, j) ? `about ${short(Number(value.toPrecision(3)))}, predicted between measured points` : `${short(value)} in this cell`;
   }
 
+  /** @type {(value: number) => string} */
   colour(value) {
     const { colours } = this.data;
     return colours[Math.round(this.share(value) * (colours.length - 1))];
@@ -219,6 +234,7 @@ class Plane {
   overlay() {
     const { markers, paths, xTitle, yTitle, colours } = this.data;
     const [x0, x1, y0, y1] = this.domain;
+    /** @type {Node[]} */
     const nodes = [shape("rect", { class: "axis", fill: "none", x: this.left, y: this.top, width: this.right - this.left, height: this.bottom - this.top })];
     const step = niceStep((x1 - x0) / Math.max(3, Math.floor((this.right - this.left) / 60)));
     for (const tick of ticks(x0, x1, step)) {
@@ -247,9 +263,7 @@ class Plane {
 
     for (const path of paths) {
       const d = `M${path.x.map((value, k) => `${round(this.px(value))} ${round(this.py(path.y[k]))}`).join("L")}`;
-      const group = shape("g", { class: "series" }, shape("path", { class: "halo", d }), shape("path", { class: "line", d }));
-      group.style.setProperty("--series", path.colour);
-      nodes.push(group);
+      nodes.push(coloured(path.colour, "series", shape("path", { class: "halo", d }), shape("path", { class: "line", d })));
     }
     markers.forEach((marker, i) => nodes.push(symbol(i, this.px(marker.x), this.py(marker.y), 6, "corner")));
     if (!this.data.z.some((row) => row.some((value) => value !== null))) {
@@ -257,10 +271,13 @@ class Plane {
     }
     this.still.replaceChildren(...nodes);
     this.names(markers);
-    this.legend.replaceChildren(...paths.map((path) => element("li", "", line(path.colour), document.createTextNode(path.name))));
+    this.legend.replaceChildren(...paths.map((path) => element("li", "", swatch(path), document.createTextNode(path.name))));
   }
 
-  /** A marker's name stands above it, else where it covers neither a name nor a marker: below, beside, or, of a few, in a row further off. */
+  /**
+   * A marker's name stands above it, else where it covers neither a name nor a marker: below, beside, or, of a few, in a row further off.
+   * @type {(markers: Marker[]) => void}
+   */
   names(markers) {
     const taken = markers.map((marker) => ({ x: this.px(marker.x) - 7, y: this.py(marker.y) - 7, w: 14, h: 14 }));
     for (const marker of markers) {
@@ -284,31 +301,21 @@ class Plane {
 
   // -- the live part -----------------------------------------------------------------------------------------------------
 
-  mark() {
-    const start = performance.now();
+  /** @override */
+  foreground() {
     const nodes = [];
     if (this.pick) nodes.push(cross(this.px(this.pick[0]), this.py(this.pick[1]), "handle"));
     if (this.cursor && this.cursor !== this.pick) nodes.push(cross(this.px(this.cursor[0]), this.py(this.cursor[1]), "handle moved"));
     const s = this.onPath()?.s ?? (this.pointer ? null : this.linked);
-    if (s !== null) {
-      for (const path of this.data.paths) {
-        const [x, y] = along(path, s);
-        if (x === null) continue;
-        const dot = shape("circle", { class: "bead", cx: round(this.px(x)), cy: round(this.py(y)), r: 7 });
-        const group = shape("g", { class: "series" }, dot);
-        group.style.setProperty("--series", path.colour);
-        nodes.push(group);
-      }
+    if (s === null) return nodes;
+    for (const path of this.data.paths) {
+      const place = along(path, s);
+      if (place) nodes.push(coloured(path.colour, "series", shape("circle", { class: "bead", cx: round(this.px(place[0])), cy: round(this.py(place[1])), r: 7 })));
     }
-    this.live.replaceChildren(...nodes);
-    this.tip();
-    this.say();
-    if (this.pointer) {
-      this.count.hovers++;
-      this.count.hoverMs = performance.now() - start;
-    }
+    return nodes;
   }
 
+  /** @override */
   tip() {
     if (!this.pointer) {
       this.readout.style.visibility = "hidden";
@@ -321,15 +328,12 @@ class Plane {
     const value = this.data.z[j][i];
     const lost = this.data.lost.some(([a, b]) => a === i && b === j);
     const lines = [element("div", "", element("b", "", `(${short(x)}, ${short(y)})`))];
-    lines.push(element("div", "", value === null ? (lost ? (this.data.dots ? "diverged here or close by" : "diverged here") : "not measured here yet") : `${this.data.zName}: ${this.told(i, j)}`));
-    if (on) lines.push(element("div", "", line(on.path.colour), `${on.path.name}: ${this.data.unit} = ${short(Number(on.s.toFixed(3)))}`));
-    this.readout.replaceChildren(...lines);
-    const { offsetWidth: w, offsetHeight: h } = this.readout;
-    const beside = px + 14 + w < this.width ? px + 14 : px - 14 - w;
-    this.readout.style.transform = `translate(${Math.max(0, beside)}px, ${Math.min(Math.max(0, py - h - 12), this.total - h)}px)`;
-    this.readout.style.visibility = "visible";
+    lines.push(element("div", "", value === null ? (lost ? (this.data.dots ? "diverged here or close by" : "diverged here") : "not measured here yet") : `${this.data.zName}: ${this.words(value, i, j)}`));
+    if (on) lines.push(element("div", "", swatch(on.path), `${on.path.name}: ${this.data.unit} = ${short(Number(on.s.toFixed(3)))}`));
+    this.read(lines, px, py, this.total);
   }
 
+  /** @override */
   say() {
     const at = this.cursor ?? this.pick;
     this.status.classList.toggle("idle", !at);
@@ -339,18 +343,19 @@ class Plane {
     }
     const [i, j] = this.cell(...at);
     const value = this.data.z[j][i];
-    put(this.status, `(${short(at[0])}, ${short(at[1])}): ${value === null ? "not measured" : this.told(i, j)}.${this.cursor === this.pick ? "" : " Enter picks it."}`);
+    put(this.status, `(${short(at[0])}, ${short(at[1])}): ${value === null ? "not measured" : this.words(value, i, j)}.${this.cursor === this.pick ? "" : " Enter picks it."}`);
   }
 
-  /** The cell a place lies in. */
+  /** The cell a place lies in. @type {(x: number, y: number) => Pair} */
   cell(x, y) {
-    const nearest = (axis, value) => axis.reduce((best, v, k) => (Math.abs(v - value) < Math.abs(axis[best] - value) ? k : best), 0);
-    return [nearest(this.data.x, x), nearest(this.data.y, y)];
+    const closest = (/** @type {number[]} */ axis, /** @type {number} */ value) => axis.reduce((best, v, k) => (Math.abs(v - value) < Math.abs(axis[best] - value) ? k : best), 0);
+    return [closest(this.data.x, x), closest(this.data.y, y)];
   }
 
-  /** The path under the pointer, and the nearest place on it. */
+  /** The path under the pointer, and the nearest place on it. @type {() => Near | null} */
   onPath() {
     if (!this.pointer) return null;
+    /** @type {Near | null} */
     let best = null;
     for (const path of this.data.paths) {
       for (let k = 1; k < path.x.length; k++) {
@@ -366,6 +371,7 @@ class Plane {
 
   // -- the person --------------------------------------------------------------------------------------------------------
 
+  /** @override @param {MouseEvent | null} event */
   hover(event) {
     if (event) {
       const box = this.stage.getBoundingClientRect();
@@ -373,32 +379,26 @@ class Plane {
     } else {
       this.pointer = null;
     }
-    if (!this.data) return;
     this.mark();
-    if (this.data.group) tell(this.data.group, this.data.key, this.onPath()?.s ?? null);
+    this.point(this.onPath()?.s ?? null);
   }
 
-  heard({ group, from, s }) {
-    if (!this.data?.group || group !== this.data.group || from === this.data.key) return;
-    const start = performance.now();
-    this.linked = s;
-    this.mark();
-    this.count.links++;
-    this.count.linkMs = performance.now() - start;
-  }
-
+  /** @type {(event: MouseEvent) => void} */
   click(event) {
     this.hover(event);
     const on = this.onPath();
-    this.commit([this.ux(this.pointer[0]), this.uy(this.pointer[1])], on ? { s: on.s, path: on.path.name } : null);
+    if (this.pointer) this.commit([this.ux(this.pointer[0]), this.uy(this.pointer[1])], on ? { s: on.s, path: on.path.name } : null);
   }
 
+  /** @override @param {KeyboardEvent} event */
   type(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || !this.data) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [x0, x1, y0, y1] = this.domain;
     const step = (x1 - x0) / 50;
     const [x, y] = this.cursor ?? [(x0 + x1) / 2, (y0 + y1) / 2];
-    const to = { ArrowLeft: [x - step, y], ArrowRight: [x + step, y], ArrowDown: [x, y - step], ArrowUp: [x, y + step] }[event.key];
+    /** @type {Record<string, Pair>} */
+    const places = { ArrowLeft: [x - step, y], ArrowRight: [x + step, y], ArrowDown: [x, y - step], ArrowUp: [x, y + step] };
+    const to = places[event.key];
     if (to) this.cursor = [Math.min(x1, Math.max(x0, to[0])), Math.min(y1, Math.max(y0, to[1]))];
     else if (event.key === "Enter" && this.cursor) this.commit(this.cursor, null);
     else return;
@@ -407,18 +407,35 @@ class Plane {
     this.mark();
   }
 
+  /** @type {(place: Pair, on: { s: number, path: string } | null) => void} */
   commit(place, on) {
     this.pick = this.cursor = place;
-    this.sentAt = Math.max(Date.now(), this.sentAt + 1, (this.data.at ?? 0) + 1);
+    this.stamp();
     this.mark();
     this.send({ x: place[0], y: place[1], on, at: this.sentAt });
   }
 }
 
-/** Where a path is at s: [x, y], nulls beyond its ends. */
+/** @type {(list: number[]) => number} */
+const last = (list) => list[list.length - 1];
+
+/** @type {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} */
+const context = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+
+/** The value of the known cell nearest to [i, j]. @type {(known: [number, number, number][], i: number, j: number) => number} */
+function nearest(known, i, j) {
+  let [best, value] = [Infinity, NaN];
+  for (const [a, b, v] of known) {
+    const far = (a - i) ** 2 + (b - j) ** 2;
+    if (far < best) [best, value] = [far, v];
+  }
+  return value;
+}
+
+/** Where a path is at s: [x, y], null beyond its ends. @type {(path: Path, s: number) => Pair | null} */
 function along(path, s) {
   const { length } = path.s;
-  if (!length || s < path.s[0] - 1e-9 || s > path.s[length - 1] + 1e-9) return [null, null];
+  if (!length || s < path.s[0] - 1e-9 || s > path.s[length - 1] + 1e-9) return null;
   let k = 1;
   while (k < length - 1 && path.s[k] < s) k++;
   const span = path.s[k] - path.s[k - 1];
@@ -426,15 +443,20 @@ function along(path, s) {
   return [path.x[k - 1] + u * (path.x[k] - path.x[k - 1]), path.y[k - 1] + u * (path.y[k] - path.y[k - 1])];
 }
 
-/** Pieces of the line at a level, straight across each square between four measured values (marching squares). */
+/**
+ * Pieces of the line at a level, straight across each square between four measured values (marching squares).
+ * @type {(x: number[], y: number[], z: (number | null)[][], level: number, log: boolean, low: number) => [Pair, Pair][]}
+ */
 function contour(x, y, z, level, log, low) {
-  const up = log ? (value) => Math.log10(Math.max(value, low)) : (value) => value;
+  const up = log ? (/** @type {number} */ value) => Math.log10(Math.max(value, low)) : Number;
   const height = up(level);
+  /** @type {[Pair, Pair][]} */
   const found = [];
   for (let j = 0; j + 1 < y.length; j++) {
     for (let i = 0; i + 1 < x.length; i++) {
-      const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]].map(([a, b]) => [x[a], y[b], z[b][a] === null ? NaN : up(z[b][a]) - height]);
+      const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]].map(([a, b]) => [x[a], y[b], up(z[b][a] ?? NaN) - height]);
       if (corners.some((corner) => !Number.isFinite(corner[2]))) continue;
+      /** @type {Pair[]} */
       const crossings = [];
       for (let k = 0; k < 4; k++) {
         const [a, b] = [corners[k], corners[(k + 1) % 4]];
@@ -442,17 +464,20 @@ function contour(x, y, z, level, log, low) {
         const u = a[2] / (a[2] - b[2]);
         crossings.push([a[0] + u * (b[0] - a[0]), a[1] + u * (b[1] - a[1])]);
       }
-      if (crossings.length === 2) found.push(crossings);
+      if (crossings.length === 2) found.push([crossings[0], crossings[1]]);
       if (crossings.length === 4) {
         // A saddle: its middle decides which two sides belong together.
         const turned = corners.reduce((sum, corner) => sum + corner[2], 0) < 0 === corners[0][2] < 0;
-        found.push(...(turned ? [[crossings[0], crossings[1]], [crossings[2], crossings[3]]] : [[crossings[3], crossings[0]], [crossings[1], crossings[2]]]));
+        /** @type {[Pair, Pair][]} */
+        const pieces = turned ? [[crossings[0], crossings[1]], [crossings[2], crossings[3]]] : [[crossings[3], crossings[0]], [crossings[1], crossings[2]]];
+        found.push(...pieces);
       }
     }
   }
   return found;
 }
 
+/** @type {(paper: CanvasRenderingContext2D, box: [number, number, number, number]) => void} */
 function hatch(paper, [x, y, w, h]) {
   paper.save();
   paper.beginPath();
@@ -467,17 +492,12 @@ function hatch(paper, [x, y, w, h]) {
   paper.restore();
 }
 
+/** @type {(x: number, y: number, className: string) => SVGGElement} */
 function cross(x, y, className) {
   return shape("g", { class: className }, shape("path", { d: `M${round(x) - 9} ${round(y)}h18m-9 -9v18`, fill: "none" }), shape("circle", { cx: round(x), cy: round(y), r: 5 }));
 }
 
-/** px between two boxes; negative where they overlap. */
+/** px between two boxes; negative where they overlap. @type {(a: Box, b: Box) => number} */
 function apart(a, b) {
   return Math.max(b.x - a.x - a.w, a.x - b.x - b.w, b.y - a.y - a.h, a.y - b.y - b.h);
-}
-
-function line(colour) {
-  const group = shape("g", { class: "series" }, shape("path", { class: "line", d: "M0 7H26" }));
-  group.style.setProperty("--series", colour);
-  return shape("svg", { width: 26, height: 14, "aria-hidden": "true" }, group);
 }
