@@ -29,10 +29,11 @@ from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.weights import Weights
 from explorer.core import registry
 from explorer.evaluate.evaluator import Evaluate
-from explorer.methods.train.sgd import train
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.symmetry.assignment import Alignment
+
+train = registry.find("train", "sgd")
 
 TOML = """
 title = "{name} on Fashion-MNIST"

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from explorer.api import interpolate
 from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
 from explorer.figures.line import shown
-from explorer.methods.train.sgd import train
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
+
+train = registry.find("train", "sgd")
 
 TOML = """
 title = "Fashion-MNIST MLP"

@@ -21,12 +21,13 @@ from explorer.checkpoints.weights import Weights, gram
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.evaluate.evaluator import Evaluate
-from explorer.methods.train.sgd import train
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats import arc_length
 from explorer.stats.arc_length import Place
 from explorer.stats.bootstrap import barrier
+
+train = registry.find("train", "sgd")
 
 TOML = """
 title = "Fashion-MNIST MLP"

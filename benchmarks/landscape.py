@@ -57,15 +57,17 @@ from torch import nn
 from torch.nn import functional
 
 from explorer.checkpoints.weights import Weights, gram
+from explorer.core import registry
 from explorer.core.points import Array, Points
 from explorer.core.spec import Buffers
 from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.chart import plane
 from explorer.methods.sample import surface
-from explorer.methods.train.sgd import train
 from explorer.problems import problem_toml
 from explorer.problems.problem import Batch, Problem
 from explorer.stats.sparse_grid_surrogate import Preview, preview
+
+train = registry.find("train", "sgd")
 
 SIZE = 65
 GOAL = 0.01

@@ -22,13 +22,15 @@ import torch
 from fashion_mnist_line import TOML
 from surface import SIZE, Truth, measured, through
 
+from explorer.core import registry
 from explorer.core.points import Array, Points
 from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.sample import surface
-from explorer.methods.train.sgd import train
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats.sparse_grid_surrogate import Lattice, Nodes, levels, nodes_of, panel, preview, steps
+
+train = registry.find("train", "sgd")
 
 TOLERANCES = (0.04, 0.02, 0.01, 0.005, 0.0025)
 FIRST = 8  # nodes from one to the next on the grid that the sampler begins with

@@ -27,10 +27,11 @@ from explorer.checkpoints.weights import Weights
 from explorer.core import registry
 from explorer.core.spec import Buffers
 from explorer.evaluate.evaluator import Evaluate
-from explorer.methods.train.sgd import train
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.symmetry.assignment import Alignment
+
+train = registry.find("train", "sgd")
 
 DIGITS = '[network]\nname = "mlp"\nwidths = [64, {hidden}, 10]\n[data]\nname = "digits"\n'
 IDX = '[network]\nname = "mlp"\nwidths = [784, {hidden}, 10]\n[data]\nname = "idx"\npath = "{data}"\n[split]\nval = 0.0\n'

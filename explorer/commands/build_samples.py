@@ -16,6 +16,7 @@ from itertools import islice
 from math import cos, pi
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
@@ -23,7 +24,6 @@ from explorer.checkpoints.weights import Weights
 from explorer.core import locations, registry
 from explorer.core.spec import Field, Look, Run
 from explorer.engine.worker import Worker
-from explorer.methods.train.sgd import train
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats import mechanistic_similarity
@@ -32,6 +32,7 @@ from explorer.store.run_store import RunStore
 Say = Callable[[str], None]
 Made = tuple[str, Weights, dict[str, str]]  # the file's stem, its weights, and what its header says of them
 Family = Callable[[Problem], Iterator[Made]]
+train = cast("Callable[..., Iterator[Weights]]", registry.find("train", "sgd"))
 TRUNK_EPOCHS = (0, 1, 2, 5, 10)
 
 # family, A, B: what the line between them shows.

@@ -2,8 +2,10 @@
 on the command line (explorer.core.plugins).
 
 Its name is the file's name, its title the first line of its docstring, and its options are the keyword-only arguments of
-the function named after the kind's verb. All of that is read from the source text, without importing the module: a page
-can draw the form of a method that needs torch in a process that never loads torch.
+the function named after the kind's verb. One of these may be a frozen dataclass of options that several methods share,
+`how: TrainingOptions = TrainingOptions(epochs=5)`: its fields are then options like any other. All of that is read from
+the source text, without importing the module: a page can draw the form of a method that needs torch in a process that
+never loads torch.
 """
 
 from __future__ import annotations
@@ -11,17 +13,21 @@ from __future__ import annotations
 import ast
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache, wraps
 from importlib.metadata import entry_points
+from importlib.util import resolve_name
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from explorer.core import plugins
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Field, Method, Value
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 VERBS: Mapping[str, str] = {
     "align": "align",
@@ -111,8 +117,24 @@ def names(kind: str) -> list[str]:
 
 
 def find(kind: str, name: str, *, function: str = "") -> Callable[..., object]:
-    """The method's function (the kind's verb, or another one of its module). Imports the module, and so whatever that needs."""
-    return getattr(plugins.imported(_module(kind, name)), function or VERBS[kind])
+    """The method's function (the kind's verb, or another one of its module), which takes every option by its name. Imports the module, and so whatever
+    that needs."""
+    return _by_name(getattr(plugins.imported(_module(kind, name)), function or VERBS[kind]))
+
+
+def _by_name(function: Callable[..., object]) -> Callable[..., object]:
+    """The function with the fields of its dataclass of options as keyword arguments, if it has one."""
+    holder = next((p for p in inspect.signature(function).parameters.values() if is_dataclass(p.default)), None)
+    if holder is None:
+        return function
+    name, default = holder.name, cast("DataclassInstance", holder.default)
+
+    @wraps(function)
+    def called(*args: object, **options: object) -> object:
+        given = {field.name: options.pop(field.name) for field in fields(default) if field.name in options}
+        return function(*args, **{name: replace(default, **given), **options})
+
+    return called
 
 
 def title(kind: str, name: str) -> str:
@@ -131,8 +153,15 @@ def options(kind: str, name: str) -> tuple[Option, ...]:
     verb = VERBS[kind]
     for node in _source(kind, name).body:
         if isinstance(node, ast.FunctionDef) and node.name == verb:
-            pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-            return tuple(_option(arg, default, where=f"{kind}/{name}") for arg, default in pairs if not _is_wiring(arg))
+            found: list[Option] = []
+            for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                if isinstance(default, ast.Call) and arg.annotation is not None:
+                    found += _shared(arg.annotation, default, _module(kind, name), arg.arg)
+                elif not _is_wiring(arg):
+                    found.append(_option(arg.arg, arg.annotation, default, where=f"{kind}/{name}"))
+            if len({o.name for o in found}) < len(found):
+                raise TypeError(f"{kind}/{name} has two options of one name: {', '.join(o.name for o in found)}.")
+            return tuple(found)
     raise TypeError(f"{_module(kind, name)} has no function '{verb}'.")
 
 
@@ -220,11 +249,36 @@ def _source(kind: str, name: str) -> ast.Module:
     return _text(_module(kind, name))
 
 
-def _option(arg: ast.arg, default: ast.expr | None, *, where: str) -> Option:
-    if default is None or arg.annotation is None:
-        raise TypeError(f"{where}: option '{arg.arg}' needs an annotation and a default.")
+def _shared(annotation: ast.expr, default: ast.Call, where: str, name: str) -> Iterator[Option]:
+    """The fields of a dataclass of options, with the defaults that the method's own default gives them: `how: Options = Options(epochs=5)`."""
+    known = _fields(where, _name(annotation))
+    given = {word.arg: word.value for word in default.keywords if word.arg is not None}
+    if default.args or _name(default.func) != _name(annotation) or not given.keys() <= known.keys():
+        raise TypeError(f"{where}: the default of '{name}' must be {_name(annotation)}(…) with fields of it by name.")
+    for field, (type_, own) in known.items():
+        yield _option(field, type_, given.get(field, own), where=where)
+
+
+def _fields(where: str, name: str) -> dict[str, tuple[ast.expr, ast.expr | None]]:
+    """The (annotation, default) of each field of a frozen dataclass that a module defines or imports, in order, those of its bases first."""
+    for node in _text(where).body:
+        if isinstance(node, ast.ImportFrom) and (found := next((a for a in node.names if (a.asname or a.name) == name), None)):
+            source = "." * node.level + (node.module or "")
+            return _fields(resolve_name(source, where.rpartition(".")[0] or None) if node.level else source, found.name)
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            if not any(ast.unparse(mark).endswith("dataclass(frozen=True)") for mark in node.decorator_list):
+                raise TypeError(f"{where}: {name} holds options, so it must be a frozen dataclass.")
+            inherited = [_fields(where, _name(base)) for base in node.bases]
+            own = {n.target.id: (n.annotation, n.value) for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+            return {key: value for part in (*inherited, own) for key, value in part.items()}
+    raise TypeError(f"{where} neither defines nor imports {name}, whose fields are to be options.")
+
+
+def _option(name: str, annotation: ast.expr | None, default: ast.expr | None, *, where: str) -> Option:
+    if default is None or annotation is None:
+        raise TypeError(f"{where}: option '{name}' needs an annotation and a default.")
     value: Value = ast.literal_eval(default)
-    annotation, span = arg.annotation, None
+    span = None
     if isinstance(annotation, ast.Subscript) and _name(annotation.value) == "Annotated":
         assert isinstance(annotation.slice, ast.Tuple)
         annotation, *marks = annotation.slice.elts
@@ -235,12 +289,12 @@ def _option(arg: ast.arg, default: ast.expr | None, *, where: str) -> Option:
     if isinstance(annotation, ast.Subscript):
         inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
         if _name(annotation.value) == "Literal":
-            return Option(arg.arg, "choice", value, choices=tuple(ast.literal_eval(e) for e in inner))
+            return Option(name, "choice", value, choices=tuple(ast.literal_eval(e) for e in inner))
         if _name(annotation.value) == "tuple":
-            return Option(arg.arg, "tuple", value, item=_name(inner[0]), range=span)
+            return Option(name, "tuple", value, item=_name(inner[0]), range=span)
     if (kind := _name(annotation)) in {"int", "float", "str", "bool"}:
-        return Option(arg.arg, kind, value, range=span)
-    raise TypeError(f"{where}: option '{arg.arg}' has the type {ast.unparse(annotation)}; a form knows int, float, str, bool, Literal and tuple.")
+        return Option(name, kind, value, range=span)
+    raise TypeError(f"{where}: option '{name}' has the type {ast.unparse(annotation)}; a form knows int, float, str, bool, Literal and tuple.")
 
 
 def _name(node: ast.expr) -> str:

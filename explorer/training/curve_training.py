@@ -32,6 +32,7 @@ from explorer.evaluate.evaluator import inputs_for, network_like
 from explorer.problems.problem import Problem
 from explorer.stats import arc_length
 from explorer.stats.arc_length import Place
+from explorer.training.options import CurveOptions, PathOptions
 
 TELL_S = 0.5  # seconds between two tellings of progress within an epoch
 
@@ -43,19 +44,6 @@ Draw: TypeAlias = Callable[[np.random.Generator, Array], Array]
 
 Pull: TypeAlias = Callable[[Array], Array]
 """The corners' present (C, C) Gram matrix → (C, C): row i holds, as coefficients of the corners, the gradient for corner i of a term added to the loss."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a path is trained: `sampling` uniform in t, or uniform along the path's length (the general form of the objective)."""
-
-    epochs: int
-    lr: float
-    momentum: float
-    weight_decay: float
-    batch: int
-    seed: int
-    sampling: Literal["uniform", "arc_length"] = "uniform"
 
 
 @dataclass(frozen=True)
@@ -94,7 +82,7 @@ def train_along(
     ends: Sequence[Weights],
     problem: Problem,
     start: Sequence[Weights],
-    how: Training,
+    how: CurveOptions,
     *,
     perturb: Perturb | None = None,
     device: str = "cpu",
@@ -111,7 +99,7 @@ def train_path(
     problem: Problem,
     place: Place,
     start: Sequence[Weights],
-    how: Training,
+    how: CurveOptions,
     *,
     perturb: Perturb | None = None,
     device: str = "cpu",
@@ -131,7 +119,7 @@ def train_corners(
     problem: Problem,
     draw: Draw,
     start: Sequence[Weights],
-    how: Training,
+    how: PathOptions,
     *,
     perturb: Perturb | None = None,
     pull: Pull | None = None,
@@ -139,7 +127,7 @@ def train_corners(
     progress: Progress = quiet,
     resume: State | None = None,
 ) -> Iterator[Trained]:
-    """The corners between the ends after every epoch, trained at points drawn by `draw`; `sampling` of the training is not used.
+    """The corners between the ends after every epoch, trained at points drawn by `draw`.
 
     `resume`: the state of an earlier training with the same arguments; what follows is then, to the bit, what would have followed there.
     """

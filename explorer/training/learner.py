@@ -7,7 +7,6 @@ with one another, or that changes weights between steps, takes their steps by tu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from math import ceil, cos, pi
 from typing import Literal, TypeAlias
 
@@ -18,30 +17,16 @@ from torch.nn import functional
 from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.problems.problem import Problem
+from explorer.training.options import TrainingOptions
 
 Rate: TypeAlias = Callable[[int, int], float]
 """(step from 0 on, steps in an epoch) → what the learning rate is multiplied with at that step."""
 
 
-@dataclass(frozen=True)
-class How:
-    """How a network is trained. `momentum` is β₁ for AdamW; the others as in `explorer.methods.train.sgd`."""
-
-    epochs: int
-    lr: float
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    batch: int = 64
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    label_noise: float = 0.0
-    noise: float = 0.0
-    shift: bool = False
-
-
 class Learner:
     """A network in training. `parameters`: its own tensors by name, which may be written to between two steps. `parts`: steps in an epoch.
 
-    `start`: weights to begin from instead of initial ones drawn from `seed`; not written to. `targets`: what is learned instead of the train split's
+    `start`: weights to begin from instead of initial ones drawn from the seed; not written to. The other words are those of `explorer.methods.train.sgd`. `targets`: what is learned instead of the train split's
     own. `only`: the parameters that are trained, all when empty; with some of them fixed, the network answers as when it is used (no dropout, fixed
     batch-norm statistics).
     """
@@ -50,29 +35,33 @@ class Learner:
         self,
         problem: Problem,
         start: Mapping[str, Tensor] | None,
-        how: How,
+        how: TrainingOptions,
         rate: Rate,
         *,
-        seed: int,
         order_seed: int,
+        noise: float = 0.0,
+        shift: bool = False,
+        optimizer: Literal["sgd", "adamw"] = "sgd",
+        label_noise: float = 0.0,
         targets: Tensor | None = None,
         only: Collection[str] = (),
         device: str = "cpu",
     ) -> None:
         split = problem.split("train")
         self.problem, self.how, self.rate = problem, how, rate
-        self.network = problem.network(seed=seed)
+        self.noise, self.shift = noise, shift
+        self.network = problem.network(seed=how.seed)
         if start is not None:
             self.network.load_state_dict(dict(start))
         self.network.to(device).train(not only)
         self.order = torch.Generator().manual_seed(order_seed)
         targets = split.targets if targets is None else targets
         self.inputs = split.inputs.to(device)
-        self.targets = _noisy(targets, how.label_noise, len(problem.classes), self.order).to(device)
+        self.targets = _noisy(targets, label_noise, len(problem.classes), self.order).to(device)
         self.parameters = dict(self.network.named_parameters())
         for name, parameter in self.parameters.items():
             parameter.requires_grad_(not only or name in only)
-        self.stepper = _optimizer(self.network, how)
+        self.stepper = _optimizer(self.network, how, optimizer)
         self.parts = ceil(len(targets) / how.batch)
         self.step = 0
         self.rows = torch.empty(0, dtype=torch.int64)  # of this epoch, in the order they are seen
@@ -90,7 +79,7 @@ class Learner:
             rows = batches[self.step % self.parts]
             for group in self.stepper.param_groups:
                 group["lr"] = how.lr * self.rate(self.step, self.parts)
-            outputs = self.network(_varied(self.inputs[rows], how.noise, how.shift, self.order))
+            outputs = self.network(_varied(self.inputs[rows], self.noise, self.shift, self.order))
             loss = self.problem.losses(outputs, self.targets[rows]).mean()
             self.stepper.zero_grad()
             loss.backward()
@@ -144,8 +133,8 @@ def snapshot_steps(parts: int, per_epoch: int) -> list[int]:
     return [round((i + 1) * parts / per_epoch) for i in range(per_epoch)]
 
 
-def _optimizer(network: nn.Module, how: How) -> torch.optim.Optimizer:
-    if how.optimizer == "sgd":
+def _optimizer(network: nn.Module, how: TrainingOptions, name: Literal["sgd", "adamw"]) -> torch.optim.Optimizer:
+    if name == "sgd":
         return torch.optim.SGD(network.parameters(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay)
     return torch.optim.AdamW(network.parameters(), lr=how.lr, betas=(how.momentum, 0.999), weight_decay=how.weight_decay)
 

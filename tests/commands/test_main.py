@@ -14,7 +14,6 @@ from explorer.commands.main import app
 from explorer.commands.training import train_into
 from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
-from explorer.methods.train import sgd
 from explorer.stats.bootstrap import Estimate
 from tests import hostile
 
@@ -302,7 +301,7 @@ def test_train_writes_its_snapshots(tiny, home, tmp_path):
     folder = tmp_path / "new" / "models"
     run("train", tiny.folder, "--out", folder, "-o", "epochs=4", "--every", "2", "--start", tiny.a)
     start = checkpoint_file.read(tiny.a).weights
-    _, second, _, last = sgd.train(tiny.problem, start, epochs=4)
+    _, second, _, last = registry.find("train", "sgd")(tiny.problem, start, epochs=4)
     assert sorted(f.name for f in folder.iterdir()) == ["sgd-2.safetensors", "sgd-4.safetensors"]
     for name, wanted in (("sgd-2", second), ("sgd-4", last)):
         got = checkpoint_file.read(folder / f"{name}.safetensors").weights
@@ -342,7 +341,7 @@ def test_an_interrupted_training_goes_on_with_the_same_words(tiny, home, tmp_pat
     assert signal.getsignal(signal.SIGINT) is before
     (file,) = train_on(0)
     assert told == [1, 2, 3, 4, 5]
-    *_, wanted = sgd.train(tiny.problem, epochs=5)
+    *_, wanted = registry.find("train", "sgd")(tiny.problem, epochs=5)
     got = checkpoint_file.read(file).weights
     assert all(torch.equal(got[k], wanted[k]) for k in wanted)
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from explorer.core import registry
+from explorer.core import plugins, registry
 from explorer.core.errors import Refused
 from explorer.core.registry import Range
 
@@ -23,6 +23,75 @@ def test_options_are_read_from_the_signature():
     """Kind, default and range of an option come from its annotation."""
     (size,) = registry.options("sample", "grid")
     assert (size.name, size.kind, size.default, size.range) == ("size", "int", 25, Range(2, 1001))
+
+
+SHARED = """\"\"\"Steps, all alike: a training of somebody else's.\"\"\"
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from explorer.core.registry import Range
+from explorer.training.options import TrainingOptions
+
+
+@dataclass(frozen=True)
+class Steps(TrainingOptions):
+    epochs: Annotated[int, Range(1, 9)] = 3
+    length: float = 0.5
+
+
+def train(problem, start=None, *, first: int = 1, how: Steps = Steps(lr=0.25), device: str = "cpu"):
+    return first, how
+"""
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch):
+    """A training that was named on the command line."""
+    (tmp_path / "steps.py").write_text(SHARED)
+    monkeypatch.setenv(plugins.VARIABLE, str(tmp_path / "steps.py"))
+    registry.options.cache_clear()
+    yield
+    registry.options.cache_clear()
+
+
+def test_the_fields_of_a_dataclass_are_options_like_any_other(steps):
+    """Those of its bases first, a field that is said again where it stood, and the defaults of the method above those of the class."""
+    found = {o.name: (o.kind, o.default, o.range) for o in registry.options("train", "steps")}
+    assert list(found) == ["first", "epochs", "lr", "momentum", "weight_decay", "batch", "seed", "length"]
+    assert found["epochs"] == ("int", 3, Range(1, 9))
+    assert found["lr"] == ("float", 0.25, Range(0, 100))
+    with pytest.raises(Refused, match="must lie in 1 … 9, got 10"):
+        registry.method("train", "steps", {"epochs": 10})
+
+
+def test_a_method_takes_the_fields_of_its_dataclass_by_name(steps):
+    """Whoever calls it gives options as they stand in a Method; what is not given is the method's default."""
+    first, how = registry.find("train", "steps")(None, **registry.method("train", "steps", {"first": 4, "length": 2.0}).kwargs())
+    assert (first, how.epochs, how.lr, how.length) == (4, 3, 0.25, 2.0)
+    assert registry.find("train", "steps")(None, length=2.0) == (1, how)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("class Steps:", "must be a frozen dataclass"),
+        ("Steps(0.25)", "must be Steps"),
+        ("Steps(rate=1)", "must be Steps"),
+        ("length: float", "two options of one name"),
+    ],
+)
+def test_a_dataclass_that_cannot_be_options_is_an_error_of_its_author(tmp_path, monkeypatch, wrong, message):
+    """It says which module, and what it must be."""
+    text = {
+        "class Steps:": SHARED.replace("@dataclass(frozen=True)\nclass Steps", "@dataclass\nclass Steps"),
+        "length: float": SHARED.replace("first: int", "length: int"),
+    }.get(wrong, SHARED.replace("Steps(lr=0.25)", wrong))
+    (tmp_path / "wrong.py").write_text(text)
+    monkeypatch.setenv(plugins.VARIABLE, str(tmp_path / "wrong.py"))
+    registry.options.cache_clear()
+    with pytest.raises(TypeError, match=message):
+        registry.options("train", "wrong")
 
 
 def test_equal_requests_hash_equally_whether_defaults_are_written_out_or_not():

@@ -15,9 +15,10 @@ from explorer.core.spec import Fused
 from explorer.engine.realise_recipe import realise
 from explorer.evaluate.batch_norm import has_batch_norm
 from explorer.evaluate.evaluator import Evaluate
-from explorer.methods.train.sgd import train
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
+
+train = registry.find("train", "sgd")
 
 TOML = """
 [network]

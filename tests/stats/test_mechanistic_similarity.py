@@ -12,7 +12,6 @@ from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.chart.bezier import place
-from explorer.methods.connect import bezier
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats.bootstrap import Estimate, barrier, block_draws
@@ -227,7 +226,7 @@ def test_a_curve_that_connects_two_mechanisms_on_the_data_as_they_are_has_a_barr
     folder = locations.root() / "sample_models" / "digits-cue"
     spec = problem_toml.read(folder)
     ends = [checkpoint_file.read(folder / f"{stem}.safetensors").weights for stem in ("cue-0", "shape-2")]
-    *_, trained = bezier.connect(ends, Problem(spec), epochs=60)
+    *_, trained = registry.find("connect", "bezier")(ends, Problem(spec), epochs=60)
     t = np.linspace(0, 1, 11)[:, None]
     heights = {}
     for name, changed in interventions(spec).items():

@@ -13,7 +13,8 @@ from explorer.methods.chart.polychain import place as polychain
 from explorer.problems.problem import Batch
 from explorer.stats import arc_length
 from explorer.stats.bootstrap import path_mean
-from explorer.training.curve_training import Training, straight, train_path
+from explorer.training.curve_training import straight, train_path
+from explorer.training.options import CurveOptions
 
 
 class Hills:
@@ -41,7 +42,7 @@ def corner(x, y):
     return {"at": torch.tensor([x, y], dtype=torch.float64)}
 
 
-HOW = Training(epochs=300, lr=0.002, momentum=0.9, weight_decay=0.0, batch=8, seed=0)
+HOW = CurveOptions(epochs=300, lr=0.002, momentum=0.9, weight_decay=0.0, batch=8, seed=0)
 
 
 def test_a_bezier_curve_goes_round_the_hill():
@@ -71,7 +72,7 @@ def test_the_gradient_of_a_bend_is_that_of_finite_differences():
     """One step without momentum moves the bend by −rate · c(t) · ∇L(φ(t)), at the t that was drawn."""
     ends = [corner(-1.0, 0.2), corner(0.8, -0.1)]
     start = [corner(0.1, 0.4)]
-    how = Training(epochs=1, lr=0.01, momentum=0.0, weight_decay=0.3, batch=64, seed=5)
+    how = CurveOptions(epochs=1, lr=0.01, momentum=0.0, weight_decay=0.3, batch=64, seed=5)
     (last,) = train_path(ends, Hills(), bezier, start, how)
     rng = np.random.default_rng(5)
     rng.permutation(32)

@@ -6,11 +6,12 @@ from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
 from explorer.core import locations, registry
 from explorer.core.spec import Look, Make
-from explorer.methods.train.sgd import train
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.ui.align.form import Comparison, shuffled
 from tests.ui.conftest import button, words
+
+train = registry.find("train", "sgd")
 
 
 def comparison(tiny, method="weight_matching", **options):

@@ -7,7 +7,6 @@ from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.core.spec import Fused, Look
-from explorer.methods.train import sgd
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats.soup_analysis import row_of
@@ -156,9 +155,9 @@ def test_soups_and_comparisons_of_regressions_go_by_the_loss(visit, store, work,
         'loss = "mse"\n[network]\nname = "mlp"\nwidths = [3, 8, 2]\n[data]\nname = "npz"\npath = "data.npz"\n', encoding="utf-8"
     )
     problem = Problem(problem_toml.read(tmp_path))
-    *_, base = sgd.train(problem, epochs=2, lr=0.02)
+    *_, base = registry.find("train", "sgd")(problem, epochs=2, lr=0.02)
     for i, epochs in enumerate((1, 4, 2)):
-        *_, tuned = sgd.train(problem, base, epochs=epochs, lr=0.02, order_seed=i)
+        *_, tuned = registry.find("train", "sgd")(problem, base, epochs=epochs, lr=0.02, order_seed=i)
         checkpoint_file.write(tmp_path / f"tune-{i}.safetensors", tuned)
     models = tuple(loaded(tmp_path / f"tune-{i}.safetensors") for i in range(3))
     store.want(Look(str(tmp_path)))

@@ -30,6 +30,7 @@ from explorer.evaluate.evaluator import inputs_for, network_like
 from explorer.methods.connect._elastic_band import filled, legs_to_split, middles, perpendicular, shares, spaced, split, tangents
 from explorer.problems.problem import Problem
 from explorer.training.curve_training import TELL_S, State, Trained, batch_statistics, mean_of, straight, whole
+from explorer.training.options import PathOptions
 
 CHART = "polychain"
 FIRST = 3  # pivots to begin with
@@ -41,12 +42,7 @@ def connect(
     problem: Problem,
     *,
     bends: Annotated[int, Range(1, 60)] = 7,
-    epochs: Annotated[int, Range(1, 10000)] = 60,
-    lr: Annotated[float, Range(0, 100)] = 0.05,
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 128,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    how: PathOptions = PathOptions(),
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
@@ -60,14 +56,14 @@ def connect(
     flat = [torch.cat([w[n].detach().reshape(-1).to(device, work) for n in names]) for w in ends]
     train = problem.split("train")
     inputs, targets = inputs_for(network, train.inputs, torch.device(device)), train.targets.to(device)
-    plan = cycles(bends, epochs)
+    plan = cycles(bends, how.epochs)
     begin = resume.epoch if resume is not None else 0
     if resume is not None:
         band, speed, at = (resume.tensors[n].to(device) for n in ("band", "speed", "shares"))
     else:
         band = spaced(torch.stack(flat), torch.linspace(0, 1, plan[0][0] + 2, dtype=work, device=device))
         speed, at = torch.zeros_like(band[1:-1]), shares(band)
-    parts, told = ceil(len(targets) / batch), time.monotonic()
+    parts, told = ceil(len(targets) / how.batch), time.monotonic()
 
     def trained(epoch: int, loss: float) -> Trained:
         pivots = filled(band, bends + 2)[1:-1]
@@ -75,9 +71,9 @@ def connect(
         tensors = {"band": band, "speed": speed, "shares": at}
         return Trained(corners, epoch, loss, State(epoch, {n: t.to("cpu", copy=True) for n, t in tensors.items()}, ""))
 
-    if begin == epochs:  # it was left after its last epoch
+    if begin == how.epochs:  # it was left after its last epoch
         yield trained(begin, float("nan"))
-    for epoch in range(begin, epochs):
+    for epoch in range(begin, how.epochs):
         size, first, length = _cycle(plan, epoch)
         if epoch == first and epoch > 0:
             heights, between = (
@@ -91,26 +87,28 @@ def connect(
                     )
             speed, at = torch.zeros_like(band[1:-1]), shares(band)
         told_of: list[tuple[Tensor, int]] = []
-        rng = np.random.default_rng((seed, epoch))
+        rng = np.random.default_rng((how.seed, epoch))
         for step, rows in enumerate(np.array_split(rng.permutation(len(targets)), parts)):
             where = torch.from_numpy(rows).to(device)
             first_end, last_end = _heights(network, problem, band[[0, -1]], shapes, inputs[where], targets[where]).to(band)
             found = [_at(network, problem, p, shapes, inputs[where], targets[where]) for p in band[1:-1]]
             losses = torch.stack([first_end, *(loss for loss, _ in found), last_end])
-            downhill = -torch.stack([gradient for _, gradient in found]) - weight_decay * band[1:-1]
+            downhill = -torch.stack([gradient for _, gradient in found]) - how.weight_decay * band[1:-1]
             force = perpendicular(downhill, tangents(band, losses))
-            rate = lr * (1 + cos(pi * ((epoch - first) * parts + step) / (length * parts))) / 2
-            speed = momentum * speed + force
+            rate = how.lr * (1 + cos(pi * ((epoch - first) * parts + step) / (length * parts))) / 2
+            speed = how.momentum * speed + force
             band = spaced(torch.cat([band[:1], band[1:-1] + rate * speed, band[-1:]]), at)
             told_of.append((losses[1:-1].mean(), len(rows)))
             if time.monotonic() - told > TELL_S:
                 told = time.monotonic()
-                progress(epoch * parts + step + 1, epochs * parts, f"epoch {epoch + 1} of {epochs}, {len(band) - 2} pivots")
+                progress(epoch * parts + step + 1, how.epochs * parts, f"epoch {epoch + 1} of {how.epochs}, {len(band) - 2} pivots")
         mean = mean_of(told_of)
         if not np.isfinite(mean) or not bool(torch.isfinite(band).all()):
-            raise Refused(f"The chain diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {lr:g}.")
+            raise Refused(f"The chain diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {how.lr:g}.")
         yield trained(epoch + 1, mean)
-        progress((epoch + 1) * parts, epochs * parts, f"epoch {epoch + 1} of {epochs}: mean training loss of {len(band) - 2} pivots {mean:.4g}")
+        progress(
+            (epoch + 1) * parts, how.epochs * parts, f"epoch {epoch + 1} of {how.epochs}: mean training loss of {len(band) - 2} pivots {mean:.4g}"
+        )
 
 
 def cycles(bends: int, epochs: int) -> list[tuple[int, int]]:

@@ -25,7 +25,8 @@ from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import State, Trained, Training, train_corners
+from explorer.training.curve_training import State, Trained, train_corners
+from explorer.training.options import PathOptions
 
 CHART = "polychain"
 BENDS = 2
@@ -36,12 +37,7 @@ def connect(
     problem: Problem,
     *,
     beta: Annotated[float, Range(0, 1000)] = 1.0,
-    epochs: Annotated[int, Range(1, 10000)] = 60,
-    lr: Annotated[float, Range(0, 100)] = 0.05,
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 128,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    how: PathOptions = PathOptions(),
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
@@ -59,7 +55,6 @@ def connect(
 
     compatible(ends, ["the first end", "the second end"])
     start = [mix(ends, one) for one in ((1.0, 0.0), (0.0, 1.0))]
-    how = Training(epochs, lr, momentum, weight_decay, batch, seed)
     return train_corners(ends, problem, draw, start, how, pull=pull if beta else None, device=device, progress=progress, resume=resume)
 
 

@@ -14,7 +14,7 @@ is the loss on the data as they are, which may be higher than that of `bezier`: 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 from torch import Tensor
 
@@ -23,7 +23,8 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.evaluate.pgd_attack import Norm, attack
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import State, Trained, Training, straight, train_along
+from explorer.training.curve_training import State, Trained, straight, train_along
+from explorer.training.options import CurveOptions
 
 CHART = "bezier"
 
@@ -36,13 +37,7 @@ def connect(
     l2: Annotated[float, Range(0, 1000000)] = 0.0,
     attack_steps: Annotated[int, Range(1, 1000)] = 5,
     bends: Annotated[int, Range(1, 20)] = 1,
-    epochs: Annotated[int, Range(1, 10000)] = 60,
-    lr: Annotated[float, Range(0, 100)] = 0.05,
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 128,
-    sampling: Literal["uniform", "arc_length"] = "uniform",
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    how: CurveOptions = CurveOptions(),
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
@@ -54,6 +49,5 @@ def connect(
     def perturb(losses_of: Callable[[Tensor], Tensor], inputs: Tensor) -> list[Tensor]:
         return [attack(losses_of, inputs, norm, radius, attack_steps) for norm, radius in threats]
 
-    how = Training(epochs, lr, momentum, weight_decay, batch, seed, sampling)
     start = straight(ends, bends)
     return train_along(CHART, ends, problem, start, how, perturb=perturb if threats else None, device=device, progress=progress, resume=resume)

@@ -26,7 +26,8 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.methods.connect._simplex_volume import growth
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import State, Trained, Training, straight, train_corners
+from explorer.training.curve_training import State, Trained, straight, train_corners
+from explorer.training.options import PathOptions
 
 CHART = "simplex"
 
@@ -37,12 +38,7 @@ def connect(
     *,
     reg: Annotated[float, Range(0, 1000)] = 0.01,
     height: Annotated[float, Range(0.0001, 100)] = 0.1,
-    epochs: Annotated[int, Range(1, 10000)] = 60,
-    lr: Annotated[float, Range(0, 100)] = 0.05,
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 128,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    how: PathOptions = PathOptions(),
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
@@ -55,8 +51,7 @@ def connect(
     def pull(inner: Array) -> Array:
         return -reg * growth(inner)
 
-    how = Training(epochs, lr, momentum, weight_decay, batch, seed)
-    start = above(ends, problem, height, seed)
+    start = above(ends, problem, height, how.seed)
     return train_corners(ends, problem, draw, [start], how, pull=pull if reg else None, device=device, progress=progress, resume=resume)
 
 

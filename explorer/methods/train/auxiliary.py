@@ -19,7 +19,8 @@ from explorer.core.errors import Refused
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
 from explorer.training.classifier_head import head_of
-from explorer.training.learner import How, Learner, falling
+from explorer.training.learner import Learner, falling
+from explorer.training.options import TrainingOptions
 from explorer.training.resumable import Course
 
 
@@ -29,13 +30,8 @@ def train(
     *,
     task: Annotated[int, Range(0, 2147483647)] = 0,
     groups: Annotated[int, Range(2, 1000000)] = 2,
-    epochs: Annotated[int, Range(1, 10000)] = 5,
-    lr: Annotated[float, Range(0, 100)] = 0.05,
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 64,
+    how: TrainingOptions = TrainingOptions(epochs=5, lr=0.05),
     noise: Annotated[float, Range(0, 1000)] = 0.0,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
     course: Course | None = None,
 ) -> Iterator[Weights]:
@@ -47,16 +43,15 @@ def train(
     if groups > classes:
         raise Refused(f"{classes} classes cannot be put into {groups} groups. Ask for at most {classes}.")
     head = head_of(problem)
-    begun = dict(start) if start is not None else problem.network(seed=seed).state_dict()
+    begun = dict(start) if start is not None else problem.network(seed=how.seed).state_dict()
     fresh = problem.network(seed=task).state_dict()
-    how = How(epochs, lr, momentum, weight_decay, batch, noise=noise)
     learner = Learner(
         problem,
         {n: fresh[n] if n in head else t for n, t in begun.items()},
         how,
-        lambda step, parts: falling(step, epochs * parts),
-        seed=seed,
+        lambda step, parts: falling(step, how.epochs * parts),
         order_seed=task,
+        noise=noise,
         targets=grouping(classes, groups, task)[split.targets],
         device=device,
     )

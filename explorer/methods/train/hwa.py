@@ -12,7 +12,7 @@ cosine, or stays; the rest as in `sgd`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from torch import Tensor
 
@@ -20,7 +20,8 @@ from explorer.checkpoints.weights import Weights
 from explorer.core.registry import Range
 from explorer.evaluate.evaluator import with_own_statistics
 from explorer.problems.problem import Problem
-from explorer.training.learner import How, Learner, falling, snapshot_steps
+from explorer.training.learner import Learner, falling, snapshot_steps
+from explorer.training.options import ScheduledOptions
 from explorer.training.population import become_mean
 from explorer.training.resumable import Course
 
@@ -31,26 +32,18 @@ def train(
     *,
     replicas: Annotated[int, Range(1, 64)] = 2,
     per_epoch: Annotated[int, Range(1, 100000)] = 1,
-    epochs: Annotated[int, Range(1, 10000)] = 20,
-    lr: Annotated[float, Range(0, 100)] = 0.1,
-    schedule: Literal["cosine", "constant"] = "cosine",
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 64,
-    noise: Annotated[float, Range(0, 1000)] = 0.0,
-    shift: bool = False,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
-    order_seed: Annotated[int, Range(0, 2147483647)] = 0,
+    how: ScheduledOptions = ScheduledOptions(),
     device: str = "cpu",
     course: Course | None = None,
 ) -> Iterator[Weights]:
     """The means on the CPU, `per_epoch` in each epoch. Replica k sees the batches of `order_seed` + k."""
-    how = How(epochs, lr, momentum, weight_decay, batch, noise=noise, shift=shift)
 
     def rate(step: int, parts: int) -> float:
-        return 1.0 if schedule == "constant" else falling(step, epochs * parts)
+        return 1.0 if how.schedule == "constant" else falling(step, how.epochs * parts)
 
-    many = [Learner(problem, start, how, rate, seed=seed, order_seed=order_seed + k, device=device) for k in range(replicas)]
+    many = [
+        Learner(problem, start, how, rate, order_seed=how.order_seed + k, noise=how.noise, shift=how.shift, device=device) for k in range(replicas)
+    ]
     parts = many[0].parts
     due = {s % parts for s in snapshot_steps(parts, per_epoch)}
     for step in (course or Course()).steps(*many):

@@ -26,7 +26,8 @@ from torch import Tensor
 from explorer.checkpoints.weights import Weights
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
-from explorer.training.learner import How, Learner, falling
+from explorer.training.learner import Learner, falling
+from explorer.training.options import ScheduledOptions
 from explorer.training.population import become_mean, pull
 from explorer.training.resumable import Course
 
@@ -41,32 +42,24 @@ def train(
     every: Annotated[int, Range(1, 1000000)] = 10,
     pause: Annotated[int, Range(1, 10000)] = 5,
     anneal: bool = True,
-    epochs: Annotated[int, Range(1, 10000)] = 20,
-    lr: Annotated[float, Range(0, 100)] = 0.1,
-    schedule: Literal["cosine", "constant"] = "cosine",
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 64,
-    noise: Annotated[float, Range(0, 1000)] = 0.0,
-    shift: bool = False,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
-    order_seed: Annotated[int, Range(0, 2147483647)] = 0,
+    how: ScheduledOptions = ScheduledOptions(),
     device: str = "cpu",
     course: Course | None = None,
 ) -> Iterator[tuple[Weights, ...]]:
     """The networks on the CPU, all of them after each epoch. `alpha`, `every` and `anneal` are the pull's, `pause` the others'."""
-    how = How(epochs, lr, momentum, weight_decay, batch, noise=noise, shift=shift)
 
     def rate(step: int, parts: int) -> float:
-        return 1.0 if schedule == "constant" else falling(step, epochs * parts)
+        return 1.0 if how.schedule == "constant" else falling(step, how.epochs * parts)
 
-    many = [Learner(problem, start, how, rate, seed=seed, order_seed=order_seed + i, device=device) for i in range(members)]
+    many = [
+        Learner(problem, start, how, rate, order_seed=how.order_seed + i, noise=how.noise, shift=how.shift, device=device) for i in range(members)
+    ]
     networks, parts = [learner.parameters for learner in many], many[0].parts
-    rng = np.random.default_rng(order_seed)
+    rng = np.random.default_rng(how.order_seed)
     for step in (course or Course()).steps(*many, dice=rng):
         if way == "pull" and step % every == 0:
             pull(networks, 1 - (1 - alpha) * (rate(step - 1, parts) if anneal else 1.0))
-        elif way != "pull" and step % (pause * parts) == 0 and step < epochs * parts:
+        elif way != "pull" and step % (pause * parts) == 0 and step < how.epochs * parts:
             order = rng.permutation(members)
             for group in [order] if way == "all" else [order[i : i + 2] for i in range(0, members, 2)]:
                 become_mean([networks[i] for i in group])

@@ -17,7 +17,8 @@ from explorer.checkpoints.weights import Weights
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
 from explorer.training.classifier_head import head_of
-from explorer.training.learner import How, Learner, falling
+from explorer.training.learner import Learner, falling
+from explorer.training.options import TrainingOptions
 from explorer.training.resumable import Course
 
 
@@ -25,25 +26,19 @@ def train(
     problem: Problem,
     start: Mapping[str, Tensor] | None = None,
     *,
-    epochs: Annotated[int, Range(1, 10000)] = 5,
-    lr: Annotated[float, Range(0, 100)] = 0.1,
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 64,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
+    how: TrainingOptions = TrainingOptions(epochs=5),
     order_seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
     course: Course | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch."""
     head = head_of(problem)
-    begun = dict(start) if start is not None else problem.network(seed=seed).state_dict()
+    begun = dict(start) if start is not None else problem.network(seed=how.seed).state_dict()
     learner = Learner(
         problem,
         {n: torch.zeros_like(t) if n in head else t for n, t in begun.items()},
-        How(epochs, lr, momentum, weight_decay, batch),
-        lambda step, parts: falling(step, epochs * parts),
-        seed=seed,
+        how,
+        lambda step, parts: falling(step, how.epochs * parts),
         order_seed=order_seed,
         only=head,
         device=device,

@@ -19,7 +19,8 @@ from torch import Tensor
 from explorer.checkpoints.weights import Weights
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
-from explorer.training.learner import How, Learner, falling
+from explorer.training.learner import Learner, falling
+from explorer.training.options import ScheduledOptions
 from explorer.training.resumable import Course
 
 
@@ -27,19 +28,10 @@ def train(
     problem: Problem,
     start: Mapping[str, Tensor] | None = None,
     *,
-    epochs: Annotated[int, Range(1, 10000)] = 20,
-    lr: Annotated[float, Range(0, 100)] = 0.1,
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 64,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
-    order_seed: Annotated[int, Range(0, 2147483647)] = 0,
+    how: ScheduledOptions = ScheduledOptions(),
     optimizer: Literal["sgd", "adamw"] = "sgd",
-    schedule: Literal["cosine", "constant"] = "cosine",
     warmup: Annotated[int, Range(0, 1000000)] = 0,
     label_noise: Annotated[float, Range(0, 1)] = 0.0,
-    noise: Annotated[float, Range(0, 1000)] = 0.0,
-    shift: bool = False,
     device: str = "cpu",
     course: Course | None = None,
 ) -> Iterator[Weights]:
@@ -50,13 +42,23 @@ def train(
     samples whose target is replaced by a random class, drawn once. `noise`: standard deviation of Gaussian noise on the
     inputs; `shift`: images (n, c, h, w) are moved by up to one pixel, a batch at a time; both do nothing to tokens. Raises Refused when the loss stops being finite.
     """
-    how = How(epochs, lr, momentum, weight_decay, batch, optimizer, label_noise, noise, shift)
 
     def rate(step: int, parts: int) -> float:
         rise = min(1.0, (step + 1) / (warmup + 1))
-        return rise if schedule == "constant" else rise * falling(step, epochs * parts)
+        return rise if how.schedule == "constant" else rise * falling(step, how.epochs * parts)
 
-    learner = Learner(problem, start, how, rate, seed=seed, order_seed=order_seed, device=device)
+    learner = Learner(
+        problem,
+        start,
+        how,
+        rate,
+        order_seed=how.order_seed,
+        noise=how.noise,
+        shift=how.shift,
+        optimizer=optimizer,
+        label_noise=label_noise,
+        device=device,
+    )
     for step in (course or Course()).steps(learner):
         if step % learner.parts == 0:
             yield learner.weights()

@@ -13,6 +13,7 @@ The snapshots are the iterates; their average is made by `fuse/swa`, which leave
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from torch import Tensor
@@ -20,7 +21,8 @@ from torch import Tensor
 from explorer.checkpoints.weights import Weights
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
-from explorer.training.learner import How, Learner, falling, snapshot_steps
+from explorer.training.learner import Learner, falling, snapshot_steps
+from explorer.training.options import AveragedOptions
 from explorer.training.resumable import Course
 
 
@@ -28,36 +30,25 @@ def train(
     problem: Problem,
     start: Mapping[str, Tensor] | None = None,
     *,
-    epochs: Annotated[int, Range(1, 10000)] = 24,
-    begin: Annotated[int, Range(0, 10000)] = 8,
-    lr: Annotated[float, Range(0, 100)] = 0.1,
-    swa_lr: Annotated[float, Range(0, 100)] = 0.1,
+    how: AveragedOptions = AveragedOptions(),
     schedule: Literal["constant", "cyclic"] = "constant",
     low: Annotated[float, Range(0, 100)] = 0.01,
     cycle: Annotated[int, Range(1, 1000)] = 2,
     per_epoch: Annotated[int, Range(1, 100000)] = 1,
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 64,
-    noise: Annotated[float, Range(0, 1000)] = 0.0,
-    shift: bool = False,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
-    order_seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
     course: Course | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, `per_epoch` in each epoch. `cycle`: epochs; `low` and `cycle` matter to the cyclic rate alone. `begin` = 0: from the start on."""
-    how = How(epochs, 1.0, momentum, weight_decay, batch, noise=noise, shift=shift)
 
     def rate(step: int, parts: int) -> float:
-        if step < begin * parts:
-            return swa_lr + (lr - swa_lr) * falling(step, begin * parts)
+        if step < how.begin * parts:
+            return how.swa_lr + (how.lr - how.swa_lr) * falling(step, how.begin * parts)
         if schedule == "constant":
-            return swa_lr
-        t = ((step - begin * parts) % (cycle * parts) + 1) / (cycle * parts)
-        return (1 - t) * swa_lr + t * low
+            return how.swa_lr
+        t = ((step - how.begin * parts) % (cycle * parts) + 1) / (cycle * parts)
+        return (1 - t) * how.swa_lr + t * low
 
-    learner = Learner(problem, start, how, rate, seed=seed, order_seed=order_seed, device=device)
+    learner = Learner(problem, start, replace(how, lr=1.0), rate, order_seed=how.order_seed, noise=how.noise, shift=how.shift, device=device)
     due = {s % learner.parts for s in snapshot_steps(learner.parts, per_epoch)}
     for step in (course or Course()).steps(learner):
         if step % learner.parts in due:

@@ -13,6 +13,7 @@ Until epoch `begin` the rate falls from `lr` to `swa_lr` along half a cosine, an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -21,7 +22,8 @@ from torch import Tensor
 from explorer.checkpoints.weights import Weights
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
-from explorer.training.learner import How, Learner, falling
+from explorer.training.learner import Learner, falling
+from explorer.training.options import AveragedOptions
 from explorer.training.resumable import Course
 
 
@@ -29,30 +31,19 @@ def train(
     problem: Problem,
     start: Mapping[str, Tensor] | None = None,
     *,
-    epochs: Annotated[int, Range(1, 10000)] = 24,
-    begin: Annotated[int, Range(0, 10000)] = 8,
-    lr: Annotated[float, Range(0, 100)] = 0.1,
-    swa_lr: Annotated[float, Range(0, 100)] = 0.05,
+    how: AveragedOptions = AveragedOptions(swa_lr=0.05),
     bits: Annotated[int, Range(2, 24)] = 8,
     fraction: Annotated[int, Range(0, 23)] = 6,
-    momentum: Annotated[float, Range(0, 0.9999)] = 0.9,
-    weight_decay: Annotated[float, Range(0, 100)] = 0.0,
-    batch: Annotated[int, Range(1, 1048576)] = 64,
-    noise: Annotated[float, Range(0, 1000)] = 0.0,
-    shift: bool = False,
-    seed: Annotated[int, Range(0, 2147483647)] = 0,
-    order_seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
     course: Course | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch, whose parameters lie on the grid. The rest as in `sgd`."""
-    how = How(epochs, 1.0, momentum, weight_decay, batch, noise=noise, shift=shift)
 
     def rate(step: int, parts: int) -> float:
-        return swa_lr + (lr - swa_lr) * falling(step, begin * parts) if step < begin * parts else swa_lr
+        return how.swa_lr + (how.lr - how.swa_lr) * falling(step, how.begin * parts) if step < how.begin * parts else how.swa_lr
 
-    learner = Learner(problem, start, how, rate, seed=seed, order_seed=order_seed, device=device)
-    dice = torch.Generator().manual_seed(order_seed + 1)
+    learner = Learner(problem, start, replace(how, lr=1.0), rate, order_seed=how.order_seed, noise=how.noise, shift=how.shift, device=device)
+    dice = torch.Generator().manual_seed(how.order_seed + 1)
     _round_all(learner, bits, fraction, dice)
     for step in (course or Course()).steps(learner, dice=dice):
         _round_all(learner, bits, fraction, dice)

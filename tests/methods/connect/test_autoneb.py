@@ -7,8 +7,10 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.evaluate.evaluator import Evaluate
-from explorer.methods.connect.autoneb import connect, cycles
+from explorer.methods.connect.autoneb import cycles
 from explorer.training.curve_training import straight
+
+connect = registry.find("connect", "autoneb")
 
 
 @pytest.fixture

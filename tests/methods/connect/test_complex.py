@@ -6,13 +6,17 @@ import torch
 
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.weights import gram
+from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.chart.complex import place
 from explorer.methods.chart.polychain import place as polychain
 from explorer.methods.connect._simplex_volume import volume
-from explorer.methods.connect.complex import around, connect, draw, spread
-from explorer.training.curve_training import Training, train_corners
+from explorer.methods.connect.complex import around, draw, spread
+from explorer.training.curve_training import train_corners
+from explorer.training.options import CurveOptions
+
+connect = registry.find("connect", "complex")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,7 @@ def test_without_volume_it_is_the_training_of_the_draw_alone(tiny, ends):
     """Nothing is added when reg is 0, and two times the same model is no obstacle then."""
     options = {"bends": 2, "epochs": 2, "seed": 1}
     found = last(connect(ends, tiny.problem, reg=0.0, **options))
-    twin = last(train_corners(ends, tiny.problem, draw, around(ends, tiny.problem, 2, 0.1, 1), Training(2, 0.05, 0.9, 0.0, 128, 1)))
+    twin = last(train_corners(ends, tiny.problem, draw, around(ends, tiny.problem, 2, 0.1, 1), CurveOptions(2, 0.05, 0.9, 0.0, 128, 1)))
     assert all(torch.equal(a[k], b[k]) for a, b in zip(found.corners, twin.corners, strict=True) for k in a)
     same = [ends[0], ends[0]]
     assert last(connect(same, tiny.problem, reg=0.0, epochs=1)).corners

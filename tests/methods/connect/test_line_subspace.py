@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.evaluate.evaluator import Evaluate
-from explorer.methods.connect.line_subspace import alikeness, connect
+from explorer.methods.connect.line_subspace import alikeness
+
+connect = registry.find("connect", "line_subspace")
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,17 @@ from torch.func import functional_call
 
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.weights import mix
+from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.evaluate.pgd_attack import attack
 from explorer.methods.chart.bezier import place
-from explorer.methods.connect.bezier import connect as bezier
-from explorer.methods.connect.robust import connect
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import Training, straight, train_path
+from explorer.training.curve_training import straight, train_path
+from explorer.training.options import CurveOptions
+
+bezier = registry.find("connect", "bezier")
+connect = registry.find("connect", "robust")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def test_without_an_adversary_it_is_the_bezier_curve(tiny, ends, options):
 
 def test_inputs_that_are_not_moved_change_nothing(tiny, ends):
     """An adversary that returns what it got is none, be it asked once or twice."""
-    how = Training(3, 0.05, 0.9, 0.0, 128, 0)
+    how = CurveOptions(3, 0.05, 0.9, 0.0, 128, 0)
     plain = last(train_path(ends, tiny.problem, place, straight(ends, 1), how))
     assert same(last(train_path(ends, tiny.problem, place, straight(ends, 1), how, perturb=lambda loss_of, x: [x])), plain)
     assert same(last(train_path(ends, tiny.problem, place, straight(ends, 1), how, perturb=lambda loss_of, x: [x, x])), plain)
@@ -51,7 +54,7 @@ def test_several_threats_count_as_one_batch_of_all_their_inputs(tiny, ends):
     """The mean of their losses has the gradient of the loss on all inputs put together, each with its own target."""
     train = tiny.problem.split("train")
     n = len(train.targets)
-    how = Training(1, 0.1, 0.0, 0.0, n, 0)
+    how = CurveOptions(1, 0.1, 0.0, 0.0, n, 0)
     two = last(train_path(ends, tiny.problem, place, straight(ends, 1), how, perturb=lambda loss_of, x: [0.5 * x, x + 0.1]))
     rng = np.random.default_rng(0)
     rng.permutation(n)

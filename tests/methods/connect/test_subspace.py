@@ -6,13 +6,17 @@ import torch
 from torch import nn
 
 from explorer.checkpoints import checkpoint_file
+from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.chart.polychain import place as polychain
 from explorer.methods.chart.simplex import place as simplex
-from explorer.methods.connect.subspace import above, connect
+from explorer.methods.connect.subspace import above
 from explorer.problems.problem import Batch
-from explorer.training.curve_training import Training, straight, train_corners, train_path
+from explorer.training.curve_training import straight, train_corners, train_path
+from explorer.training.options import CurveOptions
+
+connect = registry.find("connect", "subspace")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +93,7 @@ def test_on_flat_ground_the_square_of_the_height_grows_evenly():
 
 def test_drawn_on_the_two_new_sides_only_it_is_the_polygonal_chain(tiny, ends):
     """With coefficients of the sides that meet in the trained corner, and no volume: the chain's training, to the bit."""
-    how, start = Training(3, 0.05, 0.9, 0.01, 128, 4), straight(ends, 1)
+    how, start = CurveOptions(3, 0.05, 0.9, 0.01, 128, 4), straight(ends, 1)
 
     def sides(rng, inner):
         t = 2 * float(rng.random())

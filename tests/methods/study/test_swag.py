@@ -8,9 +8,10 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import locations, registry
 from explorer.evaluate.evaluator import Evaluate, with_own_statistics
 from explorer.methods.fuse import swag
-from explorer.methods.train.sgd import train
 from explorer.problems.problem import Problem
 from tests.methods.train.test_train import problem as small
+
+train = registry.find("train", "sgd")
 
 study = registry.find("study", "swag")
 

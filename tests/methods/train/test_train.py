@@ -6,8 +6,9 @@ import torch
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import ProblemSpec
-from explorer.methods.train.sgd import train
 from explorer.problems.problem import Problem
+
+train = registry.find("train", "sgd")
 
 
 def problem(network="mlp", **options):
