@@ -66,7 +66,7 @@ def connect(
 ) -> Line:
     """Train a path between two models, which stay as they are, and measure it.
 
-    `method`, `method_options`: one of `paths()`, and its options. The corners it makes are kept in `home`; a training that was broken off goes on.
+    `method`, `method_options`: one of `paths()`, and its options. The corners it makes are kept in `home`; an interrupted training resumes.
     Refused for methods that make no path (of one coordinate).
 
     >>> ends = "sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors"
@@ -76,7 +76,9 @@ def connect(
     """
     chart = registry.chart_of(method)
     if len(registry.axes(chart)) != 1:
-        raise Refused(f"{method} makes no path but something of {len(registry.axes(chart))} dimensions. Paths are made by: {', '.join(paths())}.")
+        raise Refused(
+            f"{method} does not make a path but something of {len(registry.axes(chart))} dimensions. Paths are made by: {', '.join(paths())}."
+        )
     spec, chosen = _measuring.problem_of(a, how), registry.method("connect", method, method_options)
     corners = Connected.every(spec, (loaded(a), loaded(b)), chosen, registry.corners_of(chosen))
     return _line(_measuring.along(spec, corners, registry.method("chart", chart), how), how)

@@ -56,7 +56,7 @@ def train(
     chosen = registry.method("train", method, method_options)
     total, members = registry.snapshots_of(chosen), registry.members_of(chosen)
     if not 1 <= every <= total:
-        raise Refused(f"This training has {total} snapshots, so every {every} of them is none. Choose from 1 to {total}.")
+        raise Refused(f"This training run has {total} snapshots, so one in every {every} gives none. Choose from 1 to {total}.")
     begun = loaded(start) if start is not None else None
     made = tuple(
         Trained(spec, chosen, begun, at, member, f"{method} {at}" + (f" network {member + 1}" if members > 1 else ""))
@@ -72,7 +72,7 @@ def train(
 def fuse(
     *models: str | Path | Recipe, method: str = "uniform_soup", method_options: Mapping[str, object] | None = None, **how: Unpack[Merging]
 ) -> Path:
-    """Merge models into one, and return where its checkpoint lies, in `home`.
+    """Merge models into one, and return where its checkpoint is, in `home`.
 
     `method`, `method_options`: one of `methods("fuse")`, and its options. Methods with a base take the first model for it. Refused when the method does not
     take these models or options.
@@ -98,24 +98,24 @@ def make(recipe: Recipe | str | Path, **how: Unpack[Kept]) -> Path:
     """
     wanted = read_recipe(recipe) if isinstance(recipe, str | Path) else recipe
     if isinstance(wanted, Loaded):
-        raise Refused("This recipe is a checkpoint as it is; there is nothing to make.")
+        raise Refused("This recipe is already a checkpoint; there is nothing to make.")
     return _measuring.made(wanted, how)
 
 
 def read_recipe(file: str | Path) -> Recipe:
-    """The recipe in a JSON file. Refused when it is none."""
+    """The recipe in a JSON file. Refused when it is not one."""
     with system(Path(file), "read"):
         text = Path(file).read_text(encoding="utf-8")
     try:
         found = Spec.from_json(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise Refused(f"{file} holds no recipe: {error}. Take the JSON that the Soup or the Compare page gives.") from error
+        raise Refused(f"{file} does not contain a recipe: {error}. Use the JSON that the Soup or the Compare page gives.") from error
     if not isinstance(found, Loaded | Trained | Aligned | Connected | Shifted | Fused):
-        raise Refused(f"{file} holds a {type(found).__name__}, which is no recipe for a model.")
+        raise Refused(f"{file} contains a {type(found).__name__}, which is not a recipe for a model.")
     return found
 
 
 def _one(path: str | Path) -> Path:
     raise Refused(
-        f"{path}: a checkpoint file was wanted (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
+        f"{path}: a checkpoint file is expected (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
     )

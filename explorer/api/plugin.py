@@ -26,7 +26,7 @@ What each kind's module defines:
 `ask(points, n, *, …) -> (≤ n, d)`: a sampler's next coordinates, none at the end; `left(points, *, …)`: how many it may still ask for.
 `build(*, …) -> nn.Module`: a network. `load(path, *, …) -> Dataset`: data. `losses(outputs, targets) -> (n, m)`: a loss.
 
-Raise `Refused` with one sentence for whatever the user can put right: what was wanted, what came, what to do. Models and problems are never written to.
+Raise `Refused` with one sentence for whatever the user can put right: what was expected, what came, what to do. Models and problems are never written to.
 '''
 
 from typing import TYPE_CHECKING

@@ -98,7 +98,7 @@ class AlignedModels:
         return matching.layers(self.matched, which)
 
     def convergence_figure(self) -> go.Figure:
-        """What the method improved, step by step; one curve for each model that was moved. Empty for a method without steps."""
+        """Progress of the method, step by step; one curve for each model that was moved. Empty for a method without steps."""
         return matching.convergence(self.matched)
 
 

@@ -31,7 +31,7 @@ def lesson(name: str) -> Lesson:
     """A lesson of the Learn page: its question and choices, and what it sees in measured runs (`Lesson.see`). Refused when there is none of that name.
 
     >>> lesson("permutations").choices
-    ('it falls', 'it stays exactly as it is', 'it rises')
+    ('it falls', 'it stays exactly the same', 'it rises')
     """
     if name not in (known := lessons.every()):
         raise Refused(f"There is no lesson {name!r}. There are: {', '.join(known)}.")

@@ -150,7 +150,7 @@ def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[s
     weights: tuple[float, ...] = tuple(float(p["weight"]) for p in each) if "weight" in METHODS[method].each else ()
     for key, wanted in (("filter_wise", False), ("nuslerp_row_wise", False), ("nuslerp_flatten", True)):
         if shared.get(key, wanted) != wanted:
-            raise Refused(f"{method} is done for whole tensors here, not with {key}={_shown(shared[key])}. Leave {key} out, or merge with mergekit.")
+            raise Refused(f"{method} works on whole tensors here, not with {key}={_shown(shared[key])}. Leave {key} out, or merge with mergekit.")
     equal = (1 / len(each),) * len(each)
     match method:
         case "linear":
@@ -177,7 +177,7 @@ def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[s
         return Way(sums(coefficients), coefficients)
     densities = [_density(float(p["density"]), method, name) for p in each]
     if rescale != METHODS[method].shared["rescale"].default and (rescale or method.startswith("della")):
-        raise Refused(f"{method} with rescale={_shown(rescale)} is not done here. Leave rescale out, or merge with mergekit.")
+        raise Refused(f"{method} with rescale={_shown(rescale)} is not supported here. Leave rescale out, or merge with mergekit.")
     keeps = [_keep(method, density, given, name, numel, rescale=rescale) for density, given in zip(densities, each, strict=True)]
     elect = "mass" if method.endswith("ties") or method == "della" else "none"
     shares = [w / total for w in weights] if elect == "none" else weights

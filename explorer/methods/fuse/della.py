@@ -55,7 +55,7 @@ def fuse(
 
 
 def dropping(drop: float, spread: float, seed: int) -> Keep:
-    """Entries of a row are dropped with a probability that falls with their rank in it; it wants whole rows."""
+    """Entries of a row are dropped with a probability that falls with their rank in it; it needs whole rows."""
 
     def keep(passes: Passes, model: int) -> Thin:
         generator = draws(seed, model - 1, passes.name)

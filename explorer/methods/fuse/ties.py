@@ -42,7 +42,7 @@ def fuse(
     """One model of the models' shapes. `weights`: how much each model after the base counts, empty for equally."""
     of_number(models, MODELS, "ties", WANTED)
     if not 0 < density <= 1:
-        raise Refused(f"ties wants a density above 0 and up to 1, the share of changes that stay; got {density}. The paper takes 0.2.")
+        raise Refused(f"ties needs a density above 0 and up to 1, the share of changes to keep; got {density}. The paper uses 0.2.")
 
     def keep(passes: Passes, model: int) -> Thin:
         return between(max(1, round(passes.numel * density)))(passes, model)

@@ -23,7 +23,7 @@ def details(comparison: Comparison, found: Matched, i: int, program: str) -> Non
     with layers:
         if found.layers:
             drawn = pictures.layers(found, i)
-            chart(drawn, key=f"layers-{i}", title="How near each tensor came", stem="layers", code=_code(program, f"aligned.layer_figure({i})"))
+            chart(drawn, key=f"layers-{i}", title="How close each tensor came", stem="layers", code=_code(program, f"aligned.layer_figure({i})"))
         a, b = found.before[0, i], found.after[0, i]
         if np.isfinite(a):
             st.caption(f"Distance between {names[0]} and {names[i]} in weight space: {a:.4g} before, {b:.4g} after, over the trainable parameters.")
