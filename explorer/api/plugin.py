@@ -12,7 +12,8 @@
         return by_tensor(models, problem, lambda _, tensors: torch.stack([wide(t) for t in tensors]).median(dim=0).values, buffers=shares)
 
 The file's name is the method's, the first line of its docstring its title, the keyword-only arguments of the function its options: `int`, `float`, `bool`,
-`str`, `Literal[…]`, `tuple[…]`, with a `Range` inside of `Annotated` where one makes sense. All of that is read from the text, without importing the file.
+`str`, `Literal[…]`, `tuple[…]`, with a `Range` inside of `Annotated` where one makes sense. One of them may be a frozen dataclass of options,
+`how: CurveOptions = CurveOptions(epochs=5)`, whose fields are then options like any other. All of that is read from the text, without importing the file.
 `device`, `progress`, `resume` and `course` are handed to whoever has such a keyword-only argument, and are no options.
 
 What each kind's module defines:
@@ -32,6 +33,7 @@ Raise `Refused` with one sentence for whatever the user can put right: what was 
 from typing import TYPE_CHECKING
 
 from explorer.api._lazily import lazily
+from explorer.training.options import AveragedOptions, CurveOptions, NetworkOptions, PathOptions, ScheduledOptions, TrainingOptions
 
 if TYPE_CHECKING:
     from explorer.checkpoints.arithmetic import combined, wide
@@ -49,9 +51,9 @@ if TYPE_CHECKING:
     from explorer.symmetry import Group, Maps, Site, Symmetry, compose, identity, inverse, permuted
     from explorer.symmetry import of as symmetry_of
     from explorer.symmetry.assignment import Alignment, assign, of_equal_widths
-    from explorer.training.curve_training import State, Training, straight, train_along
+    from explorer.training.curve_training import State, straight, train_along
     from explorer.training.curve_training import Trained as TrainedCorners
-    from explorer.training.learner import How, Learner, falling
+    from explorer.training.learner import Learner, falling
     from explorer.training.resumable import Course
 else:
     __getattr__ = lazily(__name__, __file__)
@@ -59,25 +61,29 @@ else:
 __all__ = [
     "Alignment",
     "Array",
+    "AveragedOptions",
     "Batch",
     "Course",
+    "CurveOptions",
     "Dataset",
     "Group",
-    "How",
     "Json",
     "Learner",
     "Maps",
+    "NetworkOptions",
+    "PathOptions",
     "Points",
     "Problem",
     "Progress",
     "Range",
     "Refused",
+    "ScheduledOptions",
     "Shapes",
     "Site",
     "State",
     "Symmetry",
     "TrainedCorners",
-    "Training",
+    "TrainingOptions",
     "Weights",
     "Window",
     "around",

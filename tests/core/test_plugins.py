@@ -89,6 +89,17 @@ def test_a_module_of_ones_own_is_data_and_a_loss(mine, home):
     assert (registry.targets_of("mine"), [o.name for o in registry.options("data", "mine")]) == ("numbers", ["count"])
 
 
+def test_a_method_of_ones_own_takes_the_explorers_options(mine):
+    """Its dataclass comes from the public place, and its fields are read from the text: the method's own default, and the others as they stand there."""
+    (mine / "detour.py").write_text(
+        '"""A detour."""\n\nfrom explorer.api.plugin import CurveOptions\n\nCHART = "bezier"\n\n\n'
+        "def connect(ends, problem, *, how: CurveOptions = CurveOptions(epochs=3)):\n    return []\n"
+    )
+    plugins.add([str(mine / "detour.py")])
+    known = registry.method("connect", "bezier", {"epochs": 3, "bends": 1}).kwargs()
+    assert registry.method("connect", "detour").kwargs() | {"bends": 1} == known
+
+
 def test_a_changed_module_makes_another_problem(mine):
     """The text of the module is part of what decides the value; a process that runs another text refuses."""
     plugins.add([str(mine / "mine.py")])
