@@ -85,8 +85,8 @@ def test_serving_wants_folders(grounds):
     """And such as exist, and are not the whole disk."""
     for folders, words in (
         ([], "--root"),
-        ([grounds / "gone"], "no folder"),
-        ([grounds / "open" / "w.safetensors"], "no folder"),
+        ([grounds / "gone"], "not a folder"),
+        ([grounds / "open" / "w.safetensors"], "not a folder"),
         (["/"], "whole disk"),
     ):
         with pytest.raises(Refused, match=words):
@@ -213,11 +213,11 @@ def test_a_problem_may_not_take_its_data_from_elsewhere(grounds, home):
     spec = problem_toml.read(grounds / "open")
     assert len(problem.Problem(spec).split("train").targets)  # now it is known, and in memory
     with within([str(grounds / "open")], home):
-        with pytest.raises(Refused, match="open here"):
+        with pytest.raises(Refused, match="may be read here"):
             problem_toml.read(grounds / "open")
-        with pytest.raises(Refused, match="open here"):
+        with pytest.raises(Refused, match="may be read here"):
             problem.Problem(spec).split("train")
-        with pytest.raises(Refused, match="open here"):
+        with pytest.raises(Refused, match="may be read here"):
             fingerprint(grounds / "secret")
 
 
@@ -230,7 +230,7 @@ def test_links_within_a_folder_of_data_and_shards_are_followed_by_nobody(grounds
     (grounds / "open" / "model" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"layers.0.weight": "model-1.safetensors"}}))
     with within([str(grounds / "open")], home):
         for folder, read in (("data", fingerprint), ("model", checkpoint_file.read)):
-            with pytest.raises(Refused, match="open here"):
+            with pytest.raises(Refused, match="may be read here"):
                 read(grounds / "open" / folder)
 
 
@@ -248,7 +248,7 @@ def test_a_worker_keeps_to_the_folders_of_the_wish(grounds, home):
     Worker(own, home).work_off()
     seen = own.status(id)
     assert seen.roots == (str(grounds / "open"),)
-    assert "open here" in (seen.error or seen.result["files"][0]["error"])
+    assert "may be read here" in (seen.error or seen.result["files"][0]["error"])
 
 
 def test_a_checkpoint_registered_elsewhere_is_not_read_for_a_guest(tiny, grounds, home):
@@ -261,7 +261,7 @@ def test_a_checkpoint_registered_elsewhere_is_not_read_for_a_guest(tiny, grounds
     wish = Make(Loaded(a.digest, a.path, a.name))
     guest.want(wish)
     Worker(own, home).work_off()
-    assert "open here" in own.status(wish.id).error
+    assert "may be read here" in own.status(wish.id).error
     own.want(wish)
     Worker(own, home).work_off()
     assert own.status(wish.id).state == "done"
@@ -271,5 +271,5 @@ def test_a_process_keeps_to_the_folders_of_its_environment(grounds, home, monkey
     """The app itself reads names and sizes before a worker reads more."""
     monkeypatch.setenv(allowed_folders.VARIABLE, str(grounds / "open"))
     admit(grounds / "open" / "w.safetensors")
-    with pytest.raises(Refused, match="open here"):
+    with pytest.raises(Refused, match="may be read here"):
         admit(grounds / "secret" / "w.safetensors")

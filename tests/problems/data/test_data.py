@@ -173,7 +173,7 @@ def test_a_missing_idx_file_or_folder_is_named(mnist):
         idx.load(mnist / "elsewhere")
     with pytest.raises(Refused, match="A path is expected"):
         idx.load(None)
-    with pytest.raises(Refused, match="is no folder"):
+    with pytest.raises(Refused, match="is not a folder"):
         idx.load(mnist / IMAGES)
 
 
@@ -501,7 +501,7 @@ def test_a_folder_without_classes_or_images_is_refused(pictures):
         image_folder.load(pictures)
     with pytest.raises(Refused, match="holds no folders"):
         image_folder.load(pictures / "empty")
-    with pytest.raises(Refused, match="is no folder"):
+    with pytest.raises(Refused, match="is not a folder"):
         image_folder.load(pictures / "ant" / "x.bmp")
 
 
