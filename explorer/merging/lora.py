@@ -30,10 +30,19 @@ LIMIT_PATTERN = 1000  # characters of a regular expression
 
 # Settings that change nothing about W + scale · B·A, or that are heeded below.
 UNDERSTOOD = frozenset(
-    "r lora_alpha alpha_pattern rank_pattern use_rslora fan_in_fan_out init_lora_weights peft_type base_model_name_or_path"  # heeded
-    " bias modules_to_save target_modules exclude_modules layers_to_transform layers_pattern"  # what was trained: the tensors say it
-    " lora_dropout eva_config corda_config loftq_config lora_ga_config velora_config qalora_group_size"  # how it was trained, or of what is refused by itself
-    " task_type auto_mapping revision inference_mode runtime_config peft_version megatron_core".split()
+    (
+        *("r", "lora_alpha", "alpha_pattern", "rank_pattern", "use_rslora", "fan_in_fan_out", "init_lora_weights", "peft_type"),
+        *(
+            "bias",
+            "modules_to_save",
+            "target_modules",
+            "exclude_modules",
+            "layers_to_transform",
+            "layers_pattern",
+        ),  # what was trained: the tensors say it
+        *("lora_dropout", "velora_config", "eva_config", "corda_config", "loftq_config", "lora_ga_config", "qalora_group_size"),  # how it was trained
+        *("base_model_name_or_path", "task_type", "auto_mapping", "revision", "inference_mode", "runtime_config", "peft_version", "megatron_core"),
+    )
 )
 # How B and A began, where that leaves the base as it was: B·A = 0 at first. PEFT takes the initial B·A away from the base for all others.
 KEEPS_BASE = frozenset({"gaussian", "orthogonal", "eva", "mica"})
