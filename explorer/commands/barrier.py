@@ -49,7 +49,7 @@ def barrier(
 ) -> None:
     """The loss barrier on the straight line between two checkpoints, with its 95 % interval."""
     with refusals():
-        free(html)
+        free(html, ".html", ".htm")
         from explorer import api
         from explorer.evaluate.devices import device_for
 

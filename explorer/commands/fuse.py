@@ -83,7 +83,7 @@ def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: st
     if target.suffix.lower() != ".safetensors":
         raise Refused(f"With --problem the result is one file. Let {target.name} end in .safetensors.")
     if not force:
-        free(target)
+        free(target, ".safetensors")
     recipe = Fused(problem_toml.find(problem), tuple(api.loaded(m) for m in models), method)
     with progress_bar("Fusing") as report:
 

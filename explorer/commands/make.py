@@ -21,7 +21,7 @@ def make(
 ) -> None:
     """Run a recipe: merge, align or train as it says, and write the checkpoint."""
     with refusals():
-        free(out_file)
+        free(out_file, ".safetensors")
         from explorer import api
         from explorer.evaluate.devices import device_for
 

@@ -55,7 +55,7 @@ def path(
         if method == "list":
             print_methods("connect", api.paths())
             return
-        free(html)
+        free(html, ".html", ".htm")
         if a is None or b is None:
             raise Refused("Two checkpoints are needed, for the ends of the path. Name another one.")
         from explorer.evaluate.devices import device_for

@@ -70,8 +70,8 @@ def plane(
             out.print(", ".join(metrics.METRICS))
             return
         scores = metrics.needed(metric) == metrics.SCORED
-        for file in (html, csv):
-            free(file)
+        free(html, ".html", ".htm")
+        free(csv, ".csv")
         single = bool(around or towards)
         if (around and towards) or (len(models) != 1 if single else len(models) < 3):
             raise Refused(f"A plane goes through three checkpoints or more, or around one with either --around or --towards; got {len(models)}.")

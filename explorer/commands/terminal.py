@@ -42,9 +42,15 @@ def store_of(home: Path | None) -> RunStore:
     return RunStore.within(locations.home(home))
 
 
-def free(file: Path | None) -> None:
-    """Refused when a file that is to be written exists."""
-    if file is not None and file.exists():
+def free(file: Path | None, *endings: str) -> None:
+    """Refused when a file that is to be written exists, or when its name promises another format than the one that is written, which `endings` have."""
+    if file is None:
+        return
+    if file.suffix.lower() not in endings:
+        raise Refused(
+            f"{file.name} would hold what files with the ending {endings[0]} hold, and no other format is written. Let its name end in {endings[0]}."
+        )
+    if file.exists():
         raise Refused(f"{file} exists already. Choose another name, or remove it.")
 
 

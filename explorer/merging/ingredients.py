@@ -100,6 +100,14 @@ def _with(model: Ingredient, adapter: Adapter, name: str) -> Ingredient:
     """The model with an adapter on it; Refused where it changes a tensor that the model does not have, or has in another shape."""
     where = name_of(adapter.path)
     tensors = dict(model.tensors)
+    changes = {key: c.turned(tensors[key].shape) if key in tensors else c for key, c in adapter.changes.items()}
+    square = [key for key, c in changes.items() if c.shape[0] == c.shape[1]]
+    if square and any(c != adapter.changes[key] for key, c in changes.items()):
+        raise Refused(
+            f"{where} changes layers that are stored transposed and others that are not, and the shape of {short(square[0])} does not tell which it is."
+            " Merge the adapter into its model with PEFT first."
+        )
+    adapter = replace(adapter, changes=changes)
     for key, shape in [*((k, c.shape) for k, c in adapter.changes.items()), *((k, s.shape) for k, s in adapter.whole.items())]:
         if key not in tensors:
             raise Refused(f"{where} changes {short(key)}, which {short(model.name)} does not have. Give the model that it was trained on.")

@@ -2,7 +2,11 @@
 
 Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models": scale = α/r. Kalajdzievski 2023 ("rslora"): scale = α/√r.
 A folder as PEFT saves it: adapter_config.json, and adapter_model.safetensors whose tensors are `base_model.model.NAME.lora_A.weight`, or, for what was
-trained whole, `base_model.model.NAME.weight`.
+trained whole, `base_model.model.NAME.weight`; `NAME.base_layer.weight` is a wrapped layer's own tensor, as the adapter was trained on it. r is the
+number of rows of lora_A, α the module's own one where a pattern of the configuration fits its name.
+
+A setting that this file does not know, and that says anything, is refused by its name: PEFT adds variants faster than anybody can follow, and what is
+not understood must not be merged as if it were plain LoRA.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +26,27 @@ from explorer.core.files import listed, name_of, short, system
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 LIMIT = 2**24  # bytes of an adapter_config.json
 TENSOR = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_(embedding_)?([AB])(?:\.default)?(?:\.weight)?")
+LIMIT_PATTERN = 1000  # characters of a regular expression
+
+# Settings that change nothing about W + scale · B·A, or that are heeded below.
+UNDERSTOOD = frozenset(
+    (
+        *("r", "lora_alpha", "alpha_pattern", "rank_pattern", "use_rslora", "fan_in_fan_out", "init_lora_weights", "peft_type"),
+        *(
+            "bias",
+            "modules_to_save",
+            "target_modules",
+            "exclude_modules",
+            "layers_to_transform",
+            "layers_pattern",
+        ),  # what was trained: the tensors say it
+        *("lora_dropout", "velora_config", "eva_config", "corda_config", "loftq_config", "lora_ga_config", "qalora_group_size"),  # how it was trained
+        *("base_model_name_or_path", "task_type", "auto_mapping", "revision", "inference_mode", "runtime_config", "peft_version", "megatron_core"),
+    )
+)
+# How B and A began, where that leaves the base as it was: B·A = 0 at first. PEFT takes the initial B·A away from the base for all others.
+KEEPS_BASE = frozenset({"gaussian", "orthogonal", "eva", "mica"})
+KINDS = {"use_dora": "DoRA", "kasa_config": "KaSA", "use_qalora": "QALoRA", "use_bdlora": "BD-LoRA", "alora_invocation_tokens": "activated LoRA"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +62,10 @@ class Change:
     def shape(self) -> tuple[int, int]:
         rows, columns = self.b.shape[0], self.a.shape[1]
         return (columns, rows) if self.transposed else (rows, columns)
+
+    def turned(self, shape: tuple[int, ...]) -> Change:
+        """The change as it fits a tensor of this shape: the configuration says one thing for all, a GPT-2 has Conv1D layers and linear ones."""
+        return replace(self, transposed=not self.transposed) if shape == self.shape[::-1] != self.shape else self
 
 
 @dataclass(frozen=True)
@@ -66,9 +95,7 @@ def read(path: Path) -> Adapter:
     except (ValueError, RecursionError) as error:
         raise Refused(f"{name}/{CONFIG} is not valid JSON: {short(str(error))}. Copy it again.") from error
     config = cast("dict[str, object]", found) if isinstance(found, dict) else {}
-    if config.get("peft_type") != "LORA" or config.get("use_dora"):
-        kind = "DoRA" if config.get("use_dora") else short(str(config.get("peft_type")))
-        raise Refused(f"{name} is an adapter of the kind {kind}, and only LoRA can be merged here. Merge it into its model with PEFT first.")
+    _plain(config, name)
     if not (path / WEIGHTS).is_file():
         raise Refused(f"{name} has a {CONFIG} and no {WEIGHTS}. Save the adapter as safetensors, or copy it again.")
     pairs: dict[tuple[str, bool], dict[str, Stored]] = {}
@@ -76,8 +103,10 @@ def read(path: Path) -> Adapter:
     for key, stored in safetensors_header.read(path / WEIGHTS).tensors.items():
         if match := TENSOR.fullmatch(key):
             pairs.setdefault((match[1], bool(match[2])), {})[match[3]] = stored
+        elif ".lora_" in key or ".trainable_tokens" in key:
+            raise Refused(f"{name} holds {short(key)}, which is no part of plain LoRA. Merge the adapter into its model with PEFT first.")
         else:
-            whole[key.removeprefix("base_model.model.").replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".")] = stored
+            whole[re.sub(r"\.(modules_to_save(\.default)?|base_layer)\.", ".", key.removeprefix("base_model.model."))] = stored
     if alone := [module for (module, _), pair in pairs.items() if len(pair) < 2]:
         raise Refused(f"{name} has only one of lora_A and lora_B for {listed(alone)}. Copy the adapter again.")
     changes: dict[str, Change] = {}
@@ -86,24 +115,53 @@ def read(path: Path) -> Adapter:
         if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[0] != b.shape[1]:
             raise Refused(f"{name}: lora_A and lora_B of {short(module)} are not matrices of one rank. Merge the adapter with PEFT first.")
         transposed = embedding or bool(config.get("fan_in_fan_out"))
-        changes[f"{module}.weight"] = Change(a, b, _scale(config, module, name), transposed)
+        changes[f"{module}.weight"] = Change(a, b, _scale(config, module, a.shape[0], name), transposed)
     if not changes and not whole:
         raise Refused(f"{name} holds no adapter's tensors. Copy it again.")
     return Adapter(path, changes, whole, str(config.get("base_model_name_or_path") or ""))
 
 
-def _scale(config: Mapping[str, object], module: str, name: str) -> float:
-    """α/r, or α/√r; a module's own α and r come before the adapter's."""
+def _plain(config: Mapping[str, object], name: str) -> None:
+    """Refused, by its name, when the configuration is not that of plain LoRA on the base as it is."""
+    merge = "Merge it into its model with PEFT first."
+    if config.get("peft_type") != "LORA":
+        raise Refused(f"{name} is an adapter of the kind {short(str(config.get('peft_type')))}, and only LoRA can be merged here. {merge}")
+    for key, value in config.items():
+        if value and key not in UNDERSTOOD:
+            kind = f"of the kind {KINDS[key]}" if key in KINDS else f"with {short(key)} set"
+            raise Refused(f"{name} is an adapter {kind}, and only plain LoRA can be merged here. {merge}")
+    begun = config.get("init_lora_weights", True)
+    if not isinstance(begun, bool) and begun not in KEEPS_BASE:
+        raise Refused(
+            f"{name} was initialised by {short(str(begun))}, which changes the model under the adapter: its B·A does not belong on the model as it is."
+            " Save it again with save_pretrained(…, path_initial_model_for_weight_conversion=…), or merge it with PEFT first."
+        )
 
-    def value(key: str, pattern: str) -> float:
-        own = config.get(pattern)
-        for part, given in cast("dict[str, object]", own if isinstance(own, dict) else {}).items():
-            if (module == part or module.endswith(f".{part}")) and isinstance(given, int | float):
-                return float(given)
-        found = config.get(key)
-        if not isinstance(found, int | float) or isinstance(found, bool) or not found > 0:
-            raise Refused(f"{name}/{CONFIG} has {key} = {short(str(found))}, a number above 0 is expected. Copy it again.")
-        return float(found)
 
-    alpha, rank = value("lora_alpha", "alpha_pattern"), value("r", "rank_pattern")
+def _scale(config: Mapping[str, object], module: str, rank: int, name: str) -> float:
+    """α/r, or α/√r; r is the rank of the module's own matrices, and its own α comes before the adapter's."""
+    own = config.get("alpha_pattern")
+    alpha = config.get("lora_alpha")
+    for pattern, given in cast("dict[str, object]", own if isinstance(own, dict) else {}).items():
+        if _fits(pattern, module, name):
+            alpha = given
+            break
+    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha < float("inf"):
+        raise Refused(f"{name}/{CONFIG} has lora_alpha = {short(str(alpha))} for {short(module)}; a number above 0 is expected. Copy it again.")
     return alpha / (rank**0.5 if config.get("use_rslora") else rank)
+
+
+def _fits(pattern: str, module: str, name: str) -> bool:
+    """Whether a key of alpha_pattern means the module: a regular expression for the end of its name that begins after a dot, as PEFT has it."""
+    wrong = f"{name}/{CONFIG} has {short(pattern)} among the keys of alpha_pattern, which"
+    if len(pattern) > LIMIT_PATTERN or _nested(pattern):
+        raise Refused(f"{wrong} could take forever to match. Write the modules' names there.")
+    try:
+        return re.match(rf"(.*\.)?({pattern})$", module) is not None
+    except (re.error, RecursionError, OverflowError) as error:
+        raise Refused(f"{wrong} is not a regular expression: {error}. Correct it there.") from error
+
+
+def _nested(pattern: str) -> bool:
+    """Whether a repetition is repeated, as in (a+)+, whose matching can take exponentially long; an upper bound, read off the text."""
+    return re.search(r"[*+}]\??\)+[*+{]|\([^()]*\|[^()]*\)[*+{]", pattern) is not None or len(re.findall(r"[*+]|\{\d*,", pattern)) > 3

@@ -22,7 +22,7 @@ from uuid import uuid4
 from explorer.checkpoints.safetensors_header import BYTES
 from explorer.checkpoints.sharded import INDEXES, SINGLE
 from explorer.core.errors import Refused
-from explorer.core.files import name_of, short, system
+from explorer.core.files import known, name_of, short, system
 from explorer.merging.ingredients import KEPT, TIED
 from explorer.merging.plan import Job, Plan
 
@@ -120,6 +120,10 @@ def _write(handle: int, data: memoryview, place: int) -> None:
 
 def refuse(out: Path, plan: Plan, *, force: bool) -> None:
     """Refused unless the result may be written there: nothing is there, or a model that may be replaced; and there is room for it."""
+    if known(out) and out.suffix != ".safetensors":
+        raise Refused(
+            f"{name_of(out)} would be a file of another format. A merged model is written as NAME.safetensors, or as a folder of any other name."
+        )
     with system(out, "written"):
         if not out.parent.is_dir():
             raise Refused(f"{name_of(out)} cannot be written: there is no folder {out.parent}. Create it first.")

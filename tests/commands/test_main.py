@@ -278,6 +278,24 @@ def test_a_plane_on_few_samples_is_decided_on_all(tiny, home):
     assert f"loss from {extremes[0].value:.4g} at" not in " ".join(run(*words).split())
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("barrier", "a", "b", "--html", "fig.pdf"), "Let its name end in .html"),
+        (("path", "a", "b", "--html", "fig.svg"), "Let its name end in .html"),
+        (("plane", "a", "--around", "random", "--html", "fig.png"), "Let its name end in .html"),
+        (("plane", "a", "--around", "random", "--csv", "values.vtk"), "Let its name end in .csv"),
+        (("make", "recipe.json", "--out", "model.pt"), "Let its name end in .safetensors"),
+        (("fuse", "a", "b", "model.pt"), "written as NAME.safetensors"),
+    ],
+)
+def test_a_name_that_promises_another_format_is_refused(words, sentence, tiny, tmp_path):
+    """Nothing is measured, and nothing is written under that name."""
+    names = {"a": tiny.a, "b": tiny.b, words[-1]: tmp_path / words[-1]}
+    assert sentence in " ".join(run(*(names.get(w, w) for w in words), code=2).split())
+    assert not (tmp_path / words[-1]).exists()
+
+
 def test_fuse_merges_block_by_block_or_on_samples(tiny, home, tmp_path):
     """Without a problem from file to file; with one in memory, for methods that need samples; a recipe's silent mistakes are said."""
     out = tmp_path / "out.safetensors"

@@ -42,14 +42,17 @@ def scaled(model):
     ("config", "scale"),
     [
         ({}, 4),
-        ({"r": 16, "use_rslora": True}, 1),
-        ({"r": 16}, 0.25),
+        ({"r": 16}, 4),
         ({"alpha_pattern": {"layers.0.q": 8}}, 8),
-        ({"rank_pattern": {"q": 8}, "alpha_pattern": {"k": 3}}, 0.5),
+        ({"rank_pattern": {"q": 8}, "alpha_pattern": {"k": 3}}, 4),
+        ({"alpha_pattern": {r"layers\.\d\.q": 8, "q": 3}}, 8),
+        ({"alpha_pattern": {"(k|q)": 8}}, 8),
+        ({"alpha_pattern": {"^model.layers.0.q": 8}}, 8),
+        ({"alpha_pattern": {"ayers.0.q": 8, "^layers.0.q": 8}}, 4),
     ],
 )
 def test_model_plus_adapter(base, config, scale):
-    """[[1, 2, 3], [−1, −2, −3]] times α/r, or α/√r, on ones; the rest is the base's."""
+    """[[1, 2, 3], [−1, −2, −3]] times α/r on ones, r being the rank of the matrices and α that of the first pattern that fits; the rest is the base's."""
     found = made(base, scaled(f"{base}+{adapter(base.parent / 'lora', **config)}"))
     assert found[NAME].tolist() == (1 + scale * torch.tensor([[1.0, 2, 3], [-1, -2, -3]])).tolist()
     assert torch.equal(found["other.weight"], torch.ones(700, 100))
@@ -95,7 +98,24 @@ def test_an_adapter_is_a_task_vector(base):
     [
         ({"peft_type": "IA3"}, "of the kind IA3"),
         ({"use_dora": True}, "of the kind DoRA"),
-        ({"r": 0}, "r = 0, a number above 0"),
+        ({"kasa_config": {"beta": 1.0}}, "of the kind KaSA"),
+        ({"alora_invocation_tokens": [1, 2]}, "of the kind activated LoRA"),
+        ({"lora_bias": True}, "with lora_bias set"),
+        ({"trainable_token_indices": [3]}, "with trainable_token_indices set"),
+        ({"layer_replication": [[0, 1]]}, "with layer_replication set"),
+        ({"of_next_year": {"x": 1}}, "with of_next_year set"),
+        ({"init_lora_weights": "pissa"}, "initialised by pissa, which changes the model under the adapter"),
+        ({"init_lora_weights": "pissa_niter_4"}, "initialised by pissa_niter_4"),
+        ({"init_lora_weights": "olora"}, "initialised by olora"),
+        ({"init_lora_weights": "corda"}, "initialised by corda"),
+        ({"init_lora_weights": "loftq"}, "initialised by loftq"),
+        ({"init_lora_weights": "of_next_year"}, "initialised by of_next_year"),
+        ({"lora_alpha": 0}, "lora_alpha = 0 for .*a number above 0"),
+        ({"alpha_pattern": {"q": True}}, "lora_alpha = True for"),
+        ({"alpha_pattern": {"q(": 1}}, "not a regular expression"),
+        ({"alpha_pattern": {"(a+)+b": 1}}, "could take forever"),
+        ({"alpha_pattern": {".*.*.*.*q": 1}}, "could take forever"),
+        ({"tensors": {"base_model.model.q.lora_magnitude_vector.weight": A}}, "lora_magnitude_vector.weight, which is no part of plain LoRA"),
         ({"tensors": {"base_model.model.gone.lora_A.weight": A, "base_model.model.gone.lora_B.weight": B}}, "gone.weight, which .* does not have"),
         ({"tensors": {"base_model.model.other.lora_A.weight": A, "base_model.model.other.lora_B.weight": B}}, "of 2×3, which is 700×100"),
         ({"tensors": {"base_model.model.other.lora_A.weight": A}}, "only one of lora_A and lora_B"),
@@ -108,8 +128,21 @@ def test_what_is_no_plain_change_is_refused(base, config, sentence):
         made(base, scaled(f"{base}+{lora}"))
 
 
+def test_a_layer_whose_orientation_its_shape_does_not_tell_is_refused(base):
+    """One change fits turned round only, so the configuration does not hold for all; a square one beside it could be either."""
+    saved(base, {NAME: torch.ones(3, 2), "o.weight": torch.ones(2, 2)})
+    key = f"base_model.model.{NAME.removesuffix('.weight')}"
+    turned = {f"{key}.lora_A.weight": A, f"{key}.lora_B.weight": B}
+    lora = adapter(base.parent / "alone", tensors=turned)
+    assert made(base, scaled(f"{base}+{lora}"))[NAME].tolist() == (1 + 4 * (B @ A).T).tolist()
+    square = {"base_model.model.o.lora_A.weight": torch.ones(1, 2), "base_model.model.o.lora_B.weight": torch.ones(2, 1)}
+    lora = adapter(base.parent / "beside", tensors=turned | square)
+    with pytest.raises(Refused, match="o.weight does not tell"):
+        made(base, scaled(f"{base}+{lora}"), "refused")
+
+
 def test_an_adapter_alone_is_no_model(base):
     """The sentence says how to write it."""
     lora = adapter(base.parent / "lora", base_model_name_or_path="hub/model")
-    with pytest.raises(Refused, match="is an adapter on hub/model, which is no model here"):
+    with pytest.raises(Refused, match="is an adapter on hub/model, which is not a model here"):
         made(base, scaled(lora))
