@@ -256,6 +256,42 @@ def gates() -> Case:
     return Case(Made(forward, **layers), vectors(), {"glu": 5, "swiglu": 7}, 0.99)
 
 
+@case
+def interleaved_gates() -> Case:
+    """Gate and value of a unit stand next to one another: every other place is a gate."""
+
+    def forward(self: nn.Module, x: Tensor) -> Tensor:
+        x = self.up(x)
+        return self.down(x[..., ::2] * torch.sigmoid(x[..., 1::2]))
+
+    return Case(Made(forward, up=nn.Linear(6, 14), down=nn.Linear(7, 3)), vectors(), {"up": 7}, 0.9)
+
+
+@case
+def seen_for_its_shape_alone() -> Case:
+    """A part that is cut out to ask for its shape says nothing about the order of the units."""
+
+    def forward(self: nn.Module, x: Tensor) -> Tensor:
+        x = self.up(x)
+        positions = torch.arange(x[:, :, -1].shape[1]).expand_as(x[..., 0]) + torch.zeros_like(x[..., 1])
+        return self.down(x * positions[..., None])
+
+    return Case(Made(forward, up=nn.Linear(6, 7), down=nn.Linear(7, 3)), sequences(6), {"up": 7}, 0.9)
+
+
+@case
+def mixer_by_convolutions() -> Case:
+    """A kernel of one place mixes tokens for each unit of the stream alike, and a pool along time leaves the units alone."""
+
+    def forward(self: nn.Module, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        x = x + self.back(self.tokens(x).relu())
+        return self.head(functional.avg_pool2d(x[:, None], (2, 1), (2, 1))[:, 0].mean(1))
+
+    layers = {"embed": nn.Linear(6, 16), "tokens": nn.Conv1d(5, 9, 1), "back": nn.Conv1d(9, 5, 1), "head": nn.Linear(16, 3)}
+    return Case(Made(forward, **layers), sequences(6), {"embed": 16, "tokens": 9}, 0.9)
+
+
 # --- attention ----------------------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from explorer.symmetry.axes import Atom, Plus, pieces, pin, pinned, resolve, size, unify
+from explorer.symmetry.axes import Atom, Expression, Plus, Times, pieces, pin, pinned, resolve, size, unify
 from explorer.symmetry.rules.operation import Operation, Stacked, Type, Value, place, places, shape_of, unstacked
 from explorer.symmetry.rules.registry import rule
 
@@ -43,17 +43,22 @@ def split(op: Operation, self: Type, dim: int = 0) -> Value:
 
 @rule("slice", "narrow", cuts=True)
 def slice_(op: Operation, self: Type, dim: int = 0, start: int | None = None, step: int = 1) -> Value:
-    """A consecutive piece of an axis; with a step, or where it cannot be cut, pinned."""
+    """A consecutive piece of an axis. Every step-th place: one for each unit, where it goes on to the end of an axis units × step; else pinned."""
     d = place(dim, len(self))
     whole, n = size(self[d]), op.shape[d]
     if n == whole:
         return self
     first = start or 0
     first = min(max(first + whole if first < 0 else first, 0), whole)
-    if step != 1:
+    piece: Expression = pinned(n)
+    if step == 1:
+        piece = pieces(self[d], [first, n, whole - first - n])[1]
+    elif n * step == whole and first < step:
+        unify(self[d], Times((units := Atom(n), pinned(step))))
+        piece = resolve(units)
+    else:
         pin(self[d])
-        return [*self[:d], pinned(n), *self[d + 1 :]]
-    return [*self[:d], pieces(self[d], [first, n, whole - first - n])[1], *self[d + 1 :]]
+    return [*self[:d], piece, *self[d + 1 :]]
 
 
 @rule("unbind")
