@@ -12,8 +12,9 @@ from explorer.symmetry.rules.registry import rule
 
 
 @rule("clone", "contiguous", "detach", "alias", "lift_fresh_copy", "lift_fresh", "to", "type_as", "_to_copy", "fill", "zero", "requires_grad")
+@rule("real", "imag", "conj", "resolve_conj", "resolve_neg")
 def kept(_op: Operation, self: Type | Stacked, other: OnlyShape | None = None, value: Any = None) -> Value:
-    """The very same tensor, in another type perhaps; or overwritten with one number."""
+    """The very same tensor, in another type perhaps, or a part of each of its numbers; or overwritten with one number."""
     return self
 
 

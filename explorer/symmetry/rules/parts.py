@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from explorer.symmetry.axes import Atom, Expression, Plus, Times, pieces, pin, pinned, resolve, size, unify
-from explorer.symmetry.rules.operation import Operation, Stacked, Type, Value, place, places, shape_of, unstacked
+from explorer.symmetry.rules.operation import NotUnderstood, Operation, Stacked, Type, Value, broadcast, is_type, place, places, shape_of, unstacked
 from explorer.symmetry.rules.registry import rule
 
 
@@ -115,6 +117,30 @@ def gather(_op: Operation, self: Type, dim: int, index: Type) -> Value:
         if k not in along:
             unify(self[k], index[k])  # where fewer places are gathered than there are, the sizes differ, and both are pinned
     return list(index)
+
+
+@rule("scatter", "scatter_add", "scatter_reduce")
+def scatter(op: Operation, self: Type, dim: int, index: Type, src: Type | None = None, value: Any = None) -> Value:
+    """out[index[i, k], k] gets src[i, k]: the axis that is written along is pinned, the others are one and the same."""
+    if is_type(value):
+        raise NotUnderstood("a tensor as the number to write")
+    along = places(dim, len(self))
+    for t in (self, index, src):
+        if t is not None:
+            pin(*(t[d] for d in along))
+            for k in range(len(self)):
+                if k not in along:
+                    unify(self[k], t[k])  # where only a part is written to, the sizes differ, and both are pinned
+    return list(self)
+
+
+@rule("index_add", "index_copy")
+def index_add(_op: Operation, self: Type, dim: int, index: Type, source: Type) -> Value:
+    """Whole slices of the source come to places by index: the axis that is written along is pinned on both, the others are one and the same."""
+    along = places(dim, len(self))
+    pin(*index, *(t[d] for t in (self, source) for d in along if t))
+    broadcast([[e for k, e in enumerate(t) if k not in along] for t in (self, source)], max(len(self) - 1, 0))
+    return list(self)
 
 
 @rule("index_select", cuts=True)
