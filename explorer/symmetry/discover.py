@@ -51,6 +51,7 @@ def discover(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
     Refused, with the reason, when torch.export cannot trace the network; a symmetry written by hand does not need it.
     """
     network = copy.deepcopy(network).eval()
+    _with_batched_experts(network)
     with torch.random.fork_rng(devices=_devices(network)):  # what a network draws while it is traced and tested
         begin = perf_counter()
         program = _export(network, args, dict(kwargs or {}))
@@ -80,6 +81,16 @@ def checked(symmetry: Symmetry, network: nn.Module, args: tuple[Any, ...], kwarg
 
 def _devices(network: nn.Module) -> set[torch.device]:
     return {t.device for t in network.state_dict().values() if isinstance(t, Tensor) and t.is_cuda}
+
+
+def _with_batched_experts(network: nn.Module) -> None:
+    """Let a transformers model compute its experts in one batched product: the loops and sorted groups that it uses otherwise hide their units.
+
+    A choice among ways to compute the same, of the configuration (transformers 5: `experts_implementation`); the network is a copy.
+    """
+    for module in network.modules():
+        if getattr(config := getattr(module, "config", None), "_experts_implementation", None) is not None:
+            cast("Any", config)._experts_implementation = "batched_mm"
 
 
 def _export(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ExportedProgram:

@@ -1,4 +1,4 @@
-"""The symmetry of Hugging Face models, from tiny configurations: sixteen architectures that nobody wrote a rule for.
+"""The symmetry of Hugging Face models, from tiny configurations: twenty architectures that nobody wrote a rule for.
 
 `pytest -s` prints what was found in each.
 """
@@ -176,6 +176,56 @@ MODELS: dict[str, Model] = {
         ),
         {"input_features": SOUND, "decoder_input_ids": TOKENS},
         groups=25,
+    ),
+    "BART": Model(
+        lambda: hf.BartForConditionalGeneration(
+            hf.BartConfig(
+                d_model=16,
+                encoder_layers=1,
+                decoder_layers=1,
+                encoder_attention_heads=4,
+                decoder_attention_heads=4,
+                encoder_ffn_dim=24,
+                decoder_ffn_dim=24,
+                vocab_size=20,
+                max_position_embeddings=16,
+                pad_token_id=0,
+                bos_token_id=1,
+                eos_token_id=2,
+                decoder_start_token_id=1,
+            )
+        ),
+        {"input_ids": TOKENS, "decoder_input_ids": TOKENS},
+        groups=12,  # one stream for encoder and decoder: they share their embedding
+        named={"model.shared": 16},
+    ),
+    "Funnel": Model(
+        lambda: hf.FunnelForSequenceClassification(
+            hf.FunnelConfig(
+                vocab_size=20, block_sizes=[1, 1], num_decoder_layers=1, d_model=16, n_head=4, d_head=4, d_inner=24, max_position_embeddings=16
+            )
+        ),
+        {"input_ids": TOKENS},
+        groups=10,
+        named={"funnel.embeddings.word_embeddings": 16},
+    ),
+    "Mixtral": Model(
+        lambda: hf.MixtralForCausalLM(hf.MixtralConfig(**TEXT, **WIDE, num_key_value_heads=2, num_local_experts=4, experts_implementation="eager")),
+        {"input_ids": TOKENS},
+        groups=9,
+        named={"model.embed_tokens": 32, "model.layers.0.mlp.experts.gate_up_proj": 24},
+        single=True,
+    ),
+    "GPT-OSS": Model(
+        lambda: hf.GptOssForCausalLM(
+            hf.GptOssConfig(
+                **TEXT, **WIDE, num_key_value_heads=2, head_dim=8, num_local_experts=4, num_experts_per_tok=2, experts_implementation="eager"
+            )
+        ),
+        {"input_ids": TOKENS},
+        groups=9,  # gate and value of each unit of an expert stand next to one another
+        named={"model.embed_tokens": 32},
+        single=True,
     ),
     "Mamba": Model(
         lambda: hf.MambaForCausalLM(hf.MambaConfig(hidden_size=16, num_hidden_layers=2, state_size=4, vocab_size=20, time_step_rank=4)),

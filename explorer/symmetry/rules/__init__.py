@@ -16,12 +16,12 @@ Code that brings an operator of its own brings its rule the same way, `@rule("li
 
 from __future__ import annotations
 
-from explorer.symmetry.rules import elementwise, norms, parts, pixels, products, shapes  # each registers its rules
-from explorer.symmetry.rules.operation import Graph, NotUnderstood, Operation, Stacked, Type, Value, tensors
+from explorer.symmetry.rules import distances, elementwise, norms, parts, pixels, products, recurrent, shapes  # each registers its rules
+from explorer.symmetry.rules.operation import Graph, NotUnderstood, OnlyShape, Operation, Stacked, Type, Value, tensors
 from explorer.symmetry.rules.registry import RULES, rule
 from explorer.symmetry.rules.walk import infer
 
 __all__ = [
-    "RULES", "Graph", "NotUnderstood", "Operation", "Stacked", "Type", "Value", "elementwise", "infer", "norms", "parts", "pixels", "products", "rule",
+    "RULES", "Graph", "NotUnderstood", "OnlyShape", "Operation", "Stacked", "Type", "Value", "distances", "elementwise", "infer", "norms", "parts", "pixels", "products", "recurrent", "rule",
     "shapes", "tensors",
 ]  # fmt: skip

@@ -7,13 +7,14 @@ from typing import Any
 from torch import Tensor
 
 from explorer.symmetry.axes import Atom, pieces, pin, pinned, size, unify
-from explorer.symmetry.rules.operation import Operation, Stacked, Type, Value, broadcast, place, places, shape_of, tensors
+from explorer.symmetry.rules.operation import OnlyShape, Operation, Stacked, Type, Value, broadcast, place, places, shape_of, tensors
 from explorer.symmetry.rules.registry import rule
 
 
 @rule("clone", "contiguous", "detach", "alias", "lift_fresh_copy", "lift_fresh", "to", "type_as", "_to_copy", "fill", "zero", "requires_grad")
-def kept(_op: Operation, self: Type | Stacked, other: Any = None, value: Any = None) -> Value:
-    """The very same tensor, in another type perhaps; or overwritten with one number."""
+@rule("real", "imag", "conj", "resolve_conj", "resolve_neg")
+def kept(_op: Operation, self: Type | Stacked, other: OnlyShape | None = None, value: Any = None) -> Value:
+    """The very same tensor, in another type perhaps, or a part of each of its numbers; or overwritten with one number."""
     return self
 
 
@@ -27,7 +28,7 @@ def elementwise(op: Operation, **arguments: Value) -> Value:
 
 
 @rule("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
-def constant(op: Operation, self: Type) -> Value:
+def constant(op: Operation, self: OnlyShape) -> Value:
     """A constant fill is the same in any order."""
     return [Atom(n) for n in op.shape]
 

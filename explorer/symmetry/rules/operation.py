@@ -31,6 +31,10 @@ Value: TypeAlias = Any
 """A Type, a Stacked, a tuple of those, or any argument that is no tensor."""
 
 
+class OnlyShape:
+    """Annotates an argument of which nothing but the shape is asked: what is known of its axes says nothing about the result."""
+
+
 @dataclass
 class Graph:
     """What the rules leave behind. `unknown`: operators not understood. `made`: axes along which layers make units, in the order of the graph.

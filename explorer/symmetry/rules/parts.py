@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
-from explorer.symmetry.axes import Atom, Plus, pieces, pin, pinned, resolve, size, unify
-from explorer.symmetry.rules.operation import Operation, Stacked, Type, Value, place, places, shape_of, unstacked
+from explorer.symmetry.axes import Atom, Expression, Plus, Times, pieces, pin, pinned, resolve, size, unify
+from explorer.symmetry.rules.operation import NotUnderstood, Operation, Stacked, Type, Value, broadcast, is_type, place, places, shape_of, unstacked
 from explorer.symmetry.rules.registry import rule
 
 
@@ -43,17 +45,22 @@ def split(op: Operation, self: Type, dim: int = 0) -> Value:
 
 @rule("slice", "narrow", cuts=True)
 def slice_(op: Operation, self: Type, dim: int = 0, start: int | None = None, step: int = 1) -> Value:
-    """A consecutive piece of an axis; with a step, or where it cannot be cut, pinned."""
+    """A consecutive piece of an axis. Every step-th place: one for each unit, where it goes on to the end of an axis units × step; else pinned."""
     d = place(dim, len(self))
     whole, n = size(self[d]), op.shape[d]
     if n == whole:
         return self
     first = start or 0
     first = min(max(first + whole if first < 0 else first, 0), whole)
-    if step != 1:
+    piece: Expression = pinned(n)
+    if step == 1:
+        piece = pieces(self[d], [first, n, whole - first - n])[1]
+    elif n * step == whole and first < step:
+        unify(self[d], Times((units := Atom(n), pinned(step))))
+        piece = resolve(units)
+    else:
         pin(self[d])
-        return [*self[:d], pinned(n), *self[d + 1 :]]
-    return [*self[:d], pieces(self[d], [first, n, whole - first - n])[1], *self[d + 1 :]]
+    return [*self[:d], piece, *self[d + 1 :]]
 
 
 @rule("unbind")
@@ -110,6 +117,30 @@ def gather(_op: Operation, self: Type, dim: int, index: Type) -> Value:
         if k not in along:
             unify(self[k], index[k])  # where fewer places are gathered than there are, the sizes differ, and both are pinned
     return list(index)
+
+
+@rule("scatter", "scatter_add", "scatter_reduce")
+def scatter(op: Operation, self: Type, dim: int, index: Type, src: Type | None = None, value: Any = None) -> Value:
+    """out[index[i, k], k] gets src[i, k]: the axis that is written along is pinned, the others are one and the same."""
+    if is_type(value):
+        raise NotUnderstood("a tensor as the number to write")
+    along = places(dim, len(self))
+    for t in (self, index, src):
+        if t is not None:
+            pin(*(t[d] for d in along))
+            for k in range(len(self)):
+                if k not in along:
+                    unify(self[k], t[k])  # where only a part is written to, the sizes differ, and both are pinned
+    return list(self)
+
+
+@rule("index_add", "index_copy")
+def index_add(_op: Operation, self: Type, dim: int, index: Type, source: Type) -> Value:
+    """Whole slices of the source come to places by index: the axis that is written along is pinned on both, the others are one and the same."""
+    along = places(dim, len(self))
+    pin(*index, *(t[d] for t in (self, source) for d in along if t))
+    broadcast([[e for k, e in enumerate(t) if k not in along] for t in (self, source)], max(len(self) - 1, 0))
+    return list(self)
 
 
 @rule("index_select", cuts=True)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from torch import Tensor
 
 from explorer.symmetry.axes import Atom, Times, pin, pinned, size, unify
 from explorer.symmetry.rules.operation import NotUnderstood, Operation, Type, Value, shape_of
 from explorer.symmetry.rules.registry import rule
 
+Window: TypeAlias = int | tuple[int, ...]
+
 
 @rule("conv1d", "conv2d", "conv3d")
-def convolution(op: Operation, input: Type, weight: Type, bias: Type | None = None, groups: int = 1) -> Value:
+def convolution(
+    op: Operation,
+    input: Type,
+    weight: Type,
+    bias: Type | None = None,
+    groups: int = 1,
+    stride: Window = 1,
+    padding: Window | str = 0,
+) -> Value:
     """W is (out, in / groups, …); channels are products groups × channels of a group; pixels keep their order."""
     channel = len(input) - (len(weight) - 1)
-    pin(*input[channel + 1 :], *weight[2:])
+    pin(*weight[2:])
+    pixels = _seen_through(op, input[channel + 1 :], tuple(map(size, weight[2:])), stride, padding)
     op.makes(weight[0])
     if groups == 1:
         unify(input[channel], weight[1])
@@ -23,7 +36,23 @@ def convolution(op: Operation, input: Type, weight: Type, bias: Type | None = No
         unify(weight[0], Times((g, Atom(size(weight[0]) // groups))))
     if bias:
         unify(bias[0], weight[0])
-    return [*input[:channel], weight[0], *map(pinned, op.shape[channel + 1 :])]
+    return [*input[:channel], weight[0], *pixels]
+
+
+def _seen_through(op: Operation, pixels: Type, kernel: Window, stride: Window, padding: Window | str) -> Type:
+    """Pixels behind a window that moves over them: each stays by itself along an axis where the window is one place, and moves by one."""
+
+    def along(value: Window | str, i: int) -> int | str:
+        return value[min(i, len(value) - 1)] if isinstance(value, tuple) else value
+
+    done: Type = []
+    for i, (e, n) in enumerate(zip(pixels, op.shape[len(op.shape) - len(pixels) :], strict=True)):
+        if along(kernel, i) == along(stride, i) == 1 and along(padding, i) in (0, "valid", "same"):
+            done.append(e)
+        else:
+            pin(e)
+            done.append(pinned(n))
+    return done
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -44,26 +73,47 @@ def transposed_convolution(op: Operation, input: Type, weight: Type, bias: Type 
 
 
 @rule("convolution")
-def any_convolution(op: Operation, input: Type, weight: Type, bias: Type | None, transposed: bool, groups: int) -> Value:
+def any_convolution(
+    op: Operation, input: Type, weight: Type, bias: Type | None, stride: Window, padding: Window, transposed: bool, groups: int
+) -> Value:
     """One or the other."""
-    return (transposed_convolution if transposed else convolution)(op, input, weight, bias, groups)
+    if transposed:
+        return transposed_convolution(op, input, weight, bias, groups)
+    return convolution(op, input, weight, bias, groups, stride, padding)
 
 
-@rule("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d")
-@rule("adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "max_pool2d_with_indices", "_adaptive_avg_pool2d")
-@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_linear1d", "upsample_nearest3d")
-def pooling(op: Operation, self: Type | None = None, input: Type | None = None) -> Value:
+@rule("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool2d_with_indices")
+def pooling(op: Operation, self: Type, kernel_size: Window, stride: Window = (), padding: Window = 0) -> Value:
+    """Pixels keep their order, channels stay what they are."""
+    count = _dimensions(op)
+    several = isinstance(op.value, tuple | list)
+    if several:
+        pin(*self[-count:])  # it also tells where
+        return tuple([*self[:-count], *map(pinned, shape_of(v)[-count:])] for v in op.value)
+    return [*self[:-count], *_seen_through(op, self[-count:], kernel_size, stride or kernel_size, padding)]
+
+
+@rule("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "_adaptive_avg_pool2d")
+@rule("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d")
+@rule("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "upsample_trilinear3d")
+@rule("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
+def resizing(op: Operation, self: Type | None = None, input: Type | None = None) -> Value:
     """Pixels keep their order, channels stay what they are."""
     x = self or input
     if not x:
         raise NotUnderstood("no tensor")
-    pixels = 1 if "1d" in op.name else 3 if "3d" in op.name else 2
-    pin(*x[-pixels:])
+    count = _dimensions(op)
+    pin(*x[-count:])
 
     def like(value: Tensor) -> Type:
-        return [*x[:-pixels], *map(pinned, shape_of(value)[-pixels:])]
+        return [*x[:-count], *map(pinned, shape_of(value)[-count:])]
 
     return like(op.value) if isinstance(op.value, Tensor) else tuple(map(like, op.value))
+
+
+def _dimensions(op: Operation) -> int:
+    return 1 if "1d" in op.name else 3 if "3d" in op.name else 2
 
 
 @rule("pixel_shuffle")

@@ -8,7 +8,7 @@ from inspect import Parameter, signature
 from types import NoneType, UnionType
 from typing import Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from explorer.symmetry.rules.operation import NotUnderstood, Operation, Stacked, Value, tensors, unstacked
+from explorer.symmetry.rules.operation import NotUnderstood, OnlyShape, Operation, Stacked, Value, tensors, unstacked
 
 Function = TypeVar("Function", bound=Callable[..., Value])
 Arguments: TypeAlias = Mapping[str, Value]
@@ -27,6 +27,11 @@ class Rule:
     def __call__(self, operation: Operation, arguments: Arguments) -> Value:
         """The type of what the operator gives. NotUnderstood when these arguments are not those the rule is written for; any other error is its own."""
         return self.function(operation, **self._fitting(arguments))
+
+    def asks_only_the_shape_of(self, argument: str) -> bool:
+        """Whether the numbers of an argument do not matter."""
+        rest = next((name for name, p in self.parameters.items() if p.kind is Parameter.VAR_KEYWORD), "")
+        return _takes(self.kinds.get(argument if argument in self.parameters else rest), OnlyShape)
 
     def _fitting(self, arguments: Arguments) -> dict[str, Value]:
         known = {name: v for name, v in arguments.items() if name in self.parameters}
@@ -56,7 +61,7 @@ def rule(*names: str, cuts: bool = False) -> Callable[[Function], Function]:
     It is given the Operation, then the operator's arguments by the names in its schema, as many of them as it names: tensors as their Type, a
     tensor that it can take apart as Stacked, anything else as it is. An argument that is not of the annotated kind, or a tensor that is not named,
     is a form that the rule does not know. It says with unify and pin what it knows, and returns the type of the result, a tuple for several.
-    `cuts`: it only cuts off a part, and what is left over counts as unused.
+    One of which only the shape is asked is annotated OnlyShape. `cuts`: it only cuts off a part, and what is left over counts as unused.
     """
 
     def register(function: Function) -> Function:
@@ -75,7 +80,7 @@ def _takes(kind: Any, wanted: type) -> bool:
 def _is(value: Value, kind: Any) -> bool:
     """Whether an argument is of an annotated kind."""
     origin, inner = get_origin(kind), get_args(kind)
-    if kind is Any:
+    if kind is Any or kind is OnlyShape:
         return True
     if origin in (Union, UnionType):
         return any(_is(value, k) for k in inner)

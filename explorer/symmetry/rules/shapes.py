@@ -11,6 +11,7 @@ from torch.fx import Node
 from explorer.symmetry.axes import Atom, Times, pieces, pin, pinned, regroup, resolve, size
 from explorer.symmetry.rules.operation import (
     NotUnderstood,
+    OnlyShape,
     Operation,
     Stacked,
     Type,
@@ -28,7 +29,7 @@ PARTS = 16  # an axis with more places than this is not taken for a fused layer'
 
 
 @rule("view", "reshape", "_unsafe_view", "flatten", "unflatten", "ravel", "view_as", "reshape_as")
-def view(op: Operation, self: Type, other: Any = None, dtype: Any = None) -> Value:
+def view(op: Operation, self: Type, other: OnlyShape | None = None, dtype: Any = None) -> Value:
     """The same places in another shape. An axis that is only ever taken apart slice by slice makes a stacked tensor."""
     if dtype is not None:
         raise NotUnderstood("bits seen as another dtype")
@@ -169,7 +170,7 @@ def squeeze(op: Operation, self: Type | Stacked, dim: int | tuple[int, ...] | No
 
 
 @rule("expand", "expand_as", "broadcast_to")
-def expand(op: Operation, self: Type, other: Any = None) -> Value:
+def expand(op: Operation, self: Type, other: OnlyShape | None = None) -> Value:
     """An axis of one place repeated: all its places are alike, so any order will do."""
     x = [*(Atom(1) for _ in range(len(op.shape) - len(self))), *self]
     return [e if size(e) == n else Atom(n) for e, n in zip(x, op.shape, strict=True)]

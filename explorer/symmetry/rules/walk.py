@@ -7,10 +7,23 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch._ops import HigherOrderOperator
 from torch.fx import GraphModule, Node
+from torch.utils._pytree import tree_leaves
 
 from explorer.symmetry.axes import Atom, pin
-from explorer.symmetry.rules.operation import Graph, NotUnderstood, Operation, Value, arguments_of, in_order, pointwise, tensors
+from explorer.symmetry.rules.operation import (
+    Graph,
+    NotUnderstood,
+    OnlyShape,
+    Operation,
+    Value,
+    arguments_of,
+    in_order,
+    operator_name,
+    pointwise,
+    tensors,
+)
 from explorer.symmetry.rules.registry import RULES, Arguments, rule
 
 FILLS = ("zeros", "ones", "full", "scalar_tensor", "empty")  # of nothing, with one number
@@ -19,11 +32,15 @@ FILLS = ("zeros", "ones", "full", "scalar_tensor", "empty")  # of nothing, with 
 def infer(graph: torch.fx.Graph, given: Mapping[Node, Value], context: Graph, module: torch.nn.Module) -> Value:
     """Walk a graph, its placeholders' types given; returns the type of its output. An operator without a rule pins all that it touches."""
     types: dict[Node, Value] = dict(given)
+    matter = _that_matter(graph)
     for node in graph.nodes:
         if node in types:
             continue
         if node.op == "output":
             return _filled(node.args[0], types)
+        if node not in matter:
+            types[node] = in_order(node.meta.get("val"))
+            continue
         if node.op == "get_attr":
             attribute = _attribute(module, str(node.target))
             types[node] = attribute if isinstance(attribute, GraphModule) else in_order(node.meta.get("val"))
@@ -31,6 +48,21 @@ def infer(graph: torch.fx.Graph, given: Mapping[Node, Value], context: Graph, mo
             types[node] = _result(Operation(node, context), {k: _filled(v, types) for k, v in arguments_of(node).items()})
         context.used += tensors(types[node])
     return None
+
+
+def _that_matter(graph: torch.fx.Graph) -> set[Node]:
+    """The nodes whose numbers reach the output, or are written in place: a part that is cut out for its shape alone pins nothing."""
+    found: set[Node] = set()
+    for node in reversed(graph.nodes):
+        schema = getattr(node.target, "_schema", None)
+        if node.op == "call_function" and (schema.is_mutable if schema is not None else isinstance(node.target, HigherOrderOperator)):
+            found.add(node)
+        if node.op == "output" or node in found:
+            known = RULES.get(operator_name(node)) if node.op == "call_function" else None
+            for name, value in arguments_of(node).items():
+                if known is None or not known.asks_only_the_shape_of(name):
+                    found.update(n for n in tree_leaves(value) if isinstance(n, Node))
+    return found
 
 
 def _result(operation: Operation, arguments: Arguments) -> Value:
@@ -80,7 +112,7 @@ def _attribute(module: Any, path: str) -> Any:
 
 
 @rule("_assert_tensor_metadata", "sym_size", "size", "_assert_async")
-def looks(op: Operation, **_: Value) -> Value:
+def looks(op: Operation, **_: OnlyShape) -> Value:
     """Looks at a tensor and gives none."""
     return op.value
 
