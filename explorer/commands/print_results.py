@@ -100,6 +100,8 @@ def print_alignment(done: AlignedModels, models: list[Path]) -> None:
         out.print(f"  {found.method} changes what the models compute: the end of the line after it is not the checkpoint itself.", style="yellow")
     for note in (*found.notes, *found.warnings, *(f"Operator without a rule, held fixed: {u}" for u in found.unknown)):
         out.print(f"  {note}", style="yellow")
+    for sentence in found.held:
+        out.print(f"  {sentence}", style="dim", highlight=False)
     for file in done.files[1:]:
         out.print(f"  saved at {file}", style="dim", highlight=False, soft_wrap=True)
 
@@ -109,6 +111,7 @@ def alignment_json(done: AlignedModels) -> dict[str, object]:
         "method": done.matched.method,
         "seconds": done.matched.seconds,
         "movable": done.matched.movable,
+        "held": list(done.matched.held),
         "checkpoints": [str(f) for f in done.files],
         "pairs": [
             {

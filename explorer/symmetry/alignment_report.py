@@ -43,6 +43,7 @@ class Matched:
     (n of the first model, n of this model) shares, with the outer units in front where there are some. similarity[i][group]: (n, n) cosine between the unit at each place of the reference (row) and each
     unit of model i before the alignment (column), all other groups as they ended; only of groups small enough to draw.
     distances: (N, N) between the models as vectors, before and after. `movable`: share of the parameters that some permutation moves.
+    `held`: a sentence for each axis that keeps its order: of how many units, in which tensors, and why.
     """
 
     names: tuple[str, ...]
@@ -61,6 +62,7 @@ class Matched:
     after: Array
     maps: tuple[dict[str, Array], ...]
     similarity: tuple[dict[str, Array], ...]
+    held: tuple[str, ...] = ()
 
     def straight(self, model: int) -> bool:
         """Whether a straight line leads from the reference to this model as it was: not when it was transported from other widths."""
@@ -114,6 +116,7 @@ class Matched:
                     after=file["after"],
                     maps=grouped("maps"),
                     similarity=grouped("similarity"),
+                    held=tuple(plain.get("held", ())),
                 )
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise Refused(f"{path.name} is not an alignment that can be read ({type(error).__name__}). Align the models again.") from error

@@ -289,6 +289,7 @@ def describe(
         movable=found.movable,
         unknown=found.unknown,
         warnings=found.warnings,
+        held=tuple(map(str, found.held)),
         groups=unit_groups,
         layers=tuple(layers),
         before=_distances(models, parameters) if equal else nothing,

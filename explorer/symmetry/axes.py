@@ -15,13 +15,14 @@ from typing import TypeAlias
 
 
 class Atom:
-    """n places of which nothing more is known. `bound`: what they have turned out to be."""
+    """n places of which nothing more is known. `bound`: what they have turned out to be. `why`: what first said that they keep their order."""
 
-    __slots__ = ("bound", "pinned", "size")
+    __slots__ = ("bound", "pinned", "size", "why")
 
-    def __init__(self, size: int, *, pinned: bool = False) -> None:
+    def __init__(self, size: int, *, pinned: bool = False, why: str = "") -> None:
         self.size = size
         self.pinned = pinned or size <= 1
+        self.why = why
         self.bound: Expression | None = None
 
 
@@ -42,9 +43,9 @@ class Plus:
 Expression: TypeAlias = Atom | Times | Plus
 
 
-def pinned(size: int) -> Atom:
+def pinned(size: int, why: str = "") -> Atom:
     """An axis whose order means something: pixels, classes, time."""
-    return Atom(size, pinned=True)
+    return Atom(size, pinned=True, why=why)
 
 
 def size(e: Expression) -> int:
@@ -84,11 +85,12 @@ def atoms(e: Expression) -> list[Atom]:
             return [a for p in e.parts for a in atoms(p)]
 
 
-def pin(*expressions: Expression) -> None:
+def pin(*expressions: Expression, why: str = "") -> None:
     """These axes keep their order."""
     for e in expressions:
         for atom in atoms(e):
             atom.pinned = True
+            atom.why = atom.why or why
 
 
 def unify(x: Expression, y: Expression) -> None:
@@ -116,7 +118,7 @@ def cut(e: Expression, at: int) -> tuple[Expression, Expression] | None:
         case Atom():
             if not 0 < at < e.size:
                 return (Atom(0), e) if at == 0 else (e, Atom(0)) if at == e.size else None
-            left, right = Atom(at, pinned=e.pinned), Atom(e.size - at, pinned=e.pinned)
+            left, right = (Atom(n, pinned=e.pinned, why=e.why) for n in (at, e.size - at))
             e.bound = Plus((left, right))
             return left, right
         case Plus():
@@ -186,7 +188,7 @@ def _factors(e: Expression) -> list[Expression]:
 
 def _split(atom: Atom, first: int) -> tuple[Atom, Atom]:
     """An atom of n places as a product first × n/first."""
-    head, tail = Atom(first, pinned=atom.pinned), Atom(atom.size // first, pinned=atom.pinned)
+    head, tail = (Atom(n, pinned=atom.pinned, why=atom.why) for n in (first, atom.size // first))
     atom.bound = Times((head, tail))
     return head, tail
 
@@ -196,7 +198,7 @@ def _bind(atom: Atom, e: Expression) -> None:
         pin(atom, e)
         return
     if atom.pinned:
-        pin(e)
+        pin(e, why=atom.why)
     atom.bound = e
 
 

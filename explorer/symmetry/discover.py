@@ -31,8 +31,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.symmetry import groups as g
-from explorer.symmetry.axes import Atom, Expression, Plus, Times, atoms, pin, pinned, resolve
-from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Group, Product, Symmetry, leaves, permuted
+from explorer.symmetry.axes import Atom, Expression, Plus, Times, atoms, pin, pinned, resolve, size
+from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Group, Held, Product, Symmetry, leaves, permuted
 from explorer.symmetry.rules import Graph, Type, infer, tensors
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the output's scale, in float32
 TOLERANCE_DOUBLE = 1e-9
 GAINS = (2.0, 4.0)  # of the two tests: the first suits rectifiers, the second what lets less through
+INPUTS = "the network's inputs"
 MASK = 1e30  # larger numbers stand for infinity
 NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -58,7 +59,7 @@ def discover(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
         exported = perf_counter()
         context = Graph()
         types, made = _types(network, program, context)
-        candidate = _Candidate(network, types, made, tuple(sorted(context.unknown)))
+        candidate = _Candidate(network, types, made, context)
         inferred = perf_counter()
         found = _verified(candidate, _Probe(network, args, dict(kwargs or {})))
     log.debug("export %.2f s, inference %.2f s, verification %.2f s", exported - begin, inferred - exported, perf_counter() - inferred)
@@ -122,12 +123,13 @@ def _types(network: nn.Module, program: ExportedProgram, context: Graph) -> tupl
         if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER) and spec.target in types:
             given[node] = types[spec.target]
         else:
-            given[node] = [pinned(int(n)) for n in value.shape] if isinstance(value, Tensor) else value
+            why = INPUTS if spec.kind is InputKind.USER_INPUT else "constants"
+            given[node] = [pinned(int(n), why) for n in value.shape] if isinstance(value, Tensor) else value
     done = infer(program.graph, given, context, program.graph_module)
     for t in tensors(done):
-        pin(*t)
+        pin(*t, why="the network's outputs")
     used = {a for t in context.used for e in t for a in atoms(e)}
-    pin(*(a for t in types.values() for e in t for a in atoms(e) if a not in used))
+    pin(*(a for t in types.values() for e in t for a in atoms(e) if a not in used), why="being unused")
     return types, [origin[id(e)] for e in context.made if id(e) in origin]
 
 
@@ -138,10 +140,11 @@ Made: TypeAlias = tuple[str, Expression]
 class _Candidate:
     """A symmetry as it stands: atoms can still be pinned, and lose their outer group."""
 
-    def __init__(self, network: nn.Module, types: Mapping[str, Type], made: Sequence[Made], unknown: tuple[str, ...]) -> None:
+    def __init__(self, network: nn.Module, types: Mapping[str, Type], made: Sequence[Made], context: Graph) -> None:
         self.types = types
         self.made = made
-        self.unknown = unknown
+        self.unknown = tuple(sorted(context.unknown))
+        self.context = context
         self.warnings: list[str] = []
         self.loose: set[Atom] = set()  # atoms that must have one order for all outer units
         self.parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
@@ -156,10 +159,27 @@ class _Candidate:
         groups = {names[a]: Group(names[a], a.size, names[w] if (w := within.get(a)) else None) for a in free}
         axes = {name: tuple(_axis(e, names, within) for e in t) for name, t in resolved.items()}
         axes = {name: t for name, t in axes.items() if any(True for a in t for _ in leaves(a))}
-        total = sum(map(prod, self.shapes.values()))
-        moving = sum(prod(shape) for n, shape in self.shapes.items() if n in axes)
-        found = Symmetry(groups, axes, (total, moving), self.unknown, tuple(self.warnings))
+        numel, held = self._still(resolved, free)
+        found = Symmetry(groups, axes, numel, self.unknown, tuple(self.warnings), held)
         return found, {names[a]: a for a in free}
+
+    def _still(self, resolved: Mapping[str, Sequence[Expression]], free: Mapping[Atom, None]) -> tuple[tuple[int, int], tuple[Held, ...]]:
+        """The number of all parameters and of those that move, and what does not."""
+        written, read = ({a for e in axes for a in atoms(e)} for axes in (self.context.written, self.context.read))
+        units = {a for a in written & read if a.pinned and a.size > 1 and a.why != INPUTS}
+        moving = 0.0
+        held: dict[tuple[str, int, bool], dict[str, None]] = {}
+        for name, shape in self.shapes.items():
+            moves = [any(a in free for a in atoms(e)) for e in resolved[name]]
+            could = [m or not units.isdisjoint(atoms(e)) for m, e in zip(moves, resolved[name], strict=True)]
+            if any(moves):
+                moving += prod(shape) * sum(moves) / sum(could)
+            for e, m, c in zip(resolved[name], moves, could, strict=True):
+                if not m and (c or not any(moves)) and size(e) > 1:
+                    why = next((a.why for a in atoms(e) if a in units), "") or next((a.why for a in atoms(e) if a.why), "")
+                    held.setdefault((why, size(e), c), {})[name] = None
+        done = tuple(Held(why, n, c, tuple(tensors)) for (why, n, c), tensors in sorted(held.items(), key=lambda h: not h[0][2]))
+        return (sum(map(prod, self.shapes.values())), round(moving)), done
 
 
 def _axis(e: Expression, names: Mapping[Atom, str], within: Mapping[Atom, Atom]) -> Axis:
@@ -271,7 +291,7 @@ def _verified(candidate: _Candidate, probe: _Probe) -> Symmetry:
             candidate.loose.update(atom[name] for name in inner)
             continue
         for name in wrong:
-            atom[name].pinned = True
+            pin(atom[name], why="a change of the output when they were permuted")
             candidate.warnings.append(f"Permuting {name} ({found.groups[name].size} units) changed the output, so it is held fixed.")
 
 

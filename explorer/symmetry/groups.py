@@ -84,11 +84,29 @@ class Site:
 
 
 @dataclass(frozen=True)
+class Held:
+    """An axis that keeps its order, which lowers the share that can move where it has units: layers write to it and read from it.
+
+    `why`: what holds it first. `tensors`: those in which it stands.
+    """
+
+    why: str
+    size: int
+    units: bool
+    tensors: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = f" and {len(self.tensors) - 3} more tensors" if len(self.tensors) > 3 else ""
+        return f"{self.size} {'units' if self.units else 'places'} of {', '.join(self.tensors[:3])}{more} keep their order, because of {self.why}."
+
+
+@dataclass(frozen=True)
 class Symmetry:
     """All that may be permuted in a network without changing what it computes.
 
-    `axes`: for each tensor of the state dict that can move, what its axes are made of. `numel`: of all parameters and of those that can move.
-    `unknown`: operators without a rule, whose tensors were pinned. `warnings`: what was given up because it failed the test.
+    `axes`: for each tensor of the state dict that can move, what its axes are made of. `numel`: of all parameters and of those that can move; one
+    that stands on an axis of units that can move and on one that cannot counts half. `unknown`: operators without a rule, whose tensors were pinned.
+    `warnings`: what was given up because it failed the test. `held`: what keeps its order though layers make it, and tensors that stand still.
     """
 
     groups: dict[str, Group]
@@ -96,10 +114,11 @@ class Symmetry:
     numel: tuple[int, int] = (0, 0)
     unknown: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    held: tuple[Held, ...] = ()
 
     @property
     def movable(self) -> float:
-        """Share of the parameters that some permutation moves."""
+        """Share of the parameters that some permutation moves, axis by axis of those that have units."""
         return self.numel[1] / self.numel[0] if self.numel[0] else 0.0
 
     def outer(self, group: Group) -> int:

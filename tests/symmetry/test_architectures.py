@@ -655,6 +655,52 @@ def test_an_unused_layer_is_no_group():
     assert found.numel == (sum(p.numel() for p in network.parameters()), 7 * 6 + 7 + 3 * 7)
 
 
+# --- what keeps its order, and why --------------------------------------------------------------------------------------------
+
+
+class Stream(nn.Module):
+    """An embedding, one residual block and a head; what is done with the stream is given."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], *, hands_out: bool = False) -> None:
+        super().__init__()
+        self.function, self.hands_out = function, hands_out
+        self.embed, self.up, self.down, self.head = (nn.Linear(*n, bias=False) for n in ((6, 8), (8, 5), (5, 8), (8, 3)))
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        x = self.function(self.embed(x))
+        x = x + self.down(self.up(x).relu())
+        return (self.head(x), x) if self.hands_out else self.head(x)
+
+
+PINNED_STREAMS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "one unit is read by itself": (lambda: Stream(lambda x: x * x[:, 2].exp()[:, None]), "select"),
+    "indexed": (lambda: Stream(lambda x: x[:, [3, 1, 0, 2, 6, 5, 4, 7]]), "index"),
+    "positions that are computed are added": (lambda: Stream(lambda x: x + torch.arange(8.0)), "arange"),
+    "not understood": (lambda: Stream(lambda x: torch.linalg.matrix_exp(x[:, :, None] @ x[:, None] / 99).sum(-1)), "linalg_matrix_exp"),
+    "handed out": (lambda: Stream(torch.tanh, hands_out=True), "the network's outputs"),
+}
+
+
+@pytest.mark.parametrize("what", PINNED_STREAMS)
+def test_a_stream_that_keeps_its_order_lowers_the_share_and_says_why(what):
+    """Of up and down, 40 numbers each, one of two axes of units can move; of embed and head, 48 and 24, none of one."""
+    build, why = PINNED_STREAMS[what]
+    found = discover(build(), (vectors(),))
+    assert [g.name for g in found.groups.values()] == ["up"]
+    assert found.numel == (48 + 40 + 40 + 24, 20 + 20)
+    assert {t for h in found.held for t in h.tensors} == {"embed.weight", "up.weight", "down.weight", "head.weight"}
+    stream = [h for h in found.held if h.units and h.size == 8]
+    assert {"up.weight", "down.weight", "head.weight"} <= {t for h in stream for t in h.tensors}
+    assert any(why in h.why for h in found.held if h.size == 8)
+
+
+def test_a_tensor_that_stands_still_because_of_the_outputs_is_no_loss():
+    """Classes and inputs have an order of their own: their axes are no units that could move."""
+    found = discover(nn.Sequential(nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 4)), (vectors(),))
+    assert found.numel == (6 * 7 + 7 + 7 * 4 + 4, 6 * 7 + 7 + 7 * 4)
+    assert list(map(str, found.held)) == ["4 places of 2.bias keep their order, because of the network's outputs."]
+
+
 # --- operators that are not what they say ---------------------------------------------------------------------------------------
 
 

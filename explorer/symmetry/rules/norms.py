@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from explorer.symmetry.axes import Atom, Times, pin, size, unify
-from explorer.symmetry.rules.operation import Operation, Type, Value, broadcast, in_order, operator_name, places
+from explorer.symmetry.rules.operation import NotUnderstood, Operation, Type, Value, broadcast, in_order, operator_name, places
 from explorer.symmetry.rules.registry import rule
 
 
@@ -28,6 +28,8 @@ def channel_norm(
     running_var: Type | None = None,
 ) -> Value:
     """Scale, shift and running statistics stand on the channels."""
+    if len(input) < 2:
+        raise NotUnderstood("no axis of channels")
     for w in (weight, bias, running_mean, running_var):
         if w:
             unify(w[0], input[1])

@@ -38,12 +38,15 @@ class OnlyShape:
 @dataclass
 class Graph:
     """What the rules leave behind. `unknown`: operators not understood. `made`: axes along which layers make units, in the order of the graph.
-    `used`: types that the network computes with; what is only cut off (the positions behind a short input) is not among them.
+    `used`: types that the network computes with; what is only cut off (the positions behind a short input) is not among them. `written`, `read`:
+    the axes that weights write to and read from; an axis of both kinds has units, whether or not they can be permuted.
     """
 
     unknown: set[str] = field(default_factory=set[str])
     made: list[Expression] = field(default_factory=list[Expression])
     used: list[Type] = field(default_factory=list[Type])
+    written: list[Expression] = field(default_factory=list[Expression])
+    read: list[Expression] = field(default_factory=list[Expression])
 
 
 class NotUnderstood(Exception):
@@ -71,6 +74,17 @@ class Operation:
     def shape(self) -> tuple[int, ...]:
         """The shape of what it gives."""
         return shape_of(self.value)
+
+    @property
+    def where(self) -> str:
+        """The operator, and the module in which it stands."""
+        paths = [str(path) for path, _ in (self.node.meta.get("nn_module_stack") or {}).values()]
+        return f"{self.name} in {paths[-1]}" if paths and paths[-1] else self.name
+
+    def layer(self, *, reads: Expression, writes: Expression) -> None:
+        """A weight leads from the units of one axis to those of another."""
+        self.graph.read.append(reads)
+        self.graph.written.append(writes)
 
     def makes(self, *axes: Expression) -> None:
         """Units come about along these axes: groups are called after the layer that makes them."""
@@ -134,12 +148,12 @@ def unstacked(value: Value) -> Value:
     return value
 
 
-def in_order(value: Any) -> Value:
+def in_order(value: Any, why: str = "") -> Value:
     """A tensor that keeps its order along every axis, or several; what is no tensor stays what it is."""
     if isinstance(value, Tensor):
-        return list(map(pinned, shape_of(value)))
+        return [pinned(n, why) for n in shape_of(value)]
     if isinstance(value, (list, tuple)):
-        return tuple(in_order(v) for v in cast("Sequence[Any]", value))
+        return tuple(in_order(v, why) for v in cast("Sequence[Any]", value))
     return value
 
 

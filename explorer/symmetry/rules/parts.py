@@ -90,6 +90,7 @@ def embedding(op: Operation, weight: Type, indices: Type) -> Value:
     """Rows of a table, by index: the rows are pinned."""
     pin(weight[0], *indices)
     op.makes(weight[1])
+    op.graph.written.append(weight[1])  # rows are read by index
     return [*indices, weight[1]]
 
 

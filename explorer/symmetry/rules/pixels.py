@@ -28,6 +28,7 @@ def convolution(
     pin(*weight[2:])
     pixels = _seen_through(op, input[channel + 1 :], tuple(map(size, weight[2:])), stride, padding)
     op.makes(weight[0])
+    op.layer(reads=input[channel], writes=weight[0])
     if groups == 1:
         unify(input[channel], weight[1])
     else:
@@ -67,6 +68,7 @@ def transposed_convolution(op: Operation, input: Type, weight: Type, bias: Type 
         g = Atom(groups)
         unify(weight[0], Times((g, Atom(size(weight[0]) // groups))))
         out = Times((g, weight[1]))
+    op.layer(reads=input[channel], writes=out)
     if bias:
         unify(bias[0], out)
     return [*input[:channel], out, *map(pinned, op.shape[channel + 1 :])]

@@ -14,6 +14,7 @@ def linear(op: Operation, input: Type, weight: Type, bias: Type | None = None) -
     if len(weight) == 1:
         return input[:-1]
     op.makes(weight[0])
+    op.layer(reads=weight[1], writes=weight[0])
     if bias:
         unify(bias[0], weight[0])
     return [*input[:-1], weight[0]]
@@ -31,6 +32,8 @@ def matmul(op: Operation, self: Type, other: Type) -> Value:
         unify(self[0], other[-2])
         return [*other[:-2], other[-1]]
     unify(self[-1], other[-2])
+    if len(other) == 2:
+        op.layer(reads=other[0], writes=other[1])
     return [*broadcast([self[:-2], other[:-2]], rank - 2), self[-2], other[-1]]
 
 

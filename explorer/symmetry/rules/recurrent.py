@@ -94,6 +94,8 @@ def _gates(op: Operation, w_ih: Type, w_hh: Type, biases: Sequence[Type | None])
         if t is not None:
             unify(t[0], Times((pinned(gates), units)))
     op.makes(w_ih[0])
+    op.layer(reads=w_ih[1], writes=units)
+    op.layer(reads=w_hh[1], writes=units)
     return units
 
 

@@ -80,7 +80,7 @@ def _moved(node: Node, axis: int) -> int | None:
         case "unsqueeze":
             return axis + (place(given["dim"], rank + 1) <= axis)
         case "squeeze":
-            gone = [d for d in places(given.get("dim"), rank) if old[d] == 1]
+            gone = [d for d in _squeezed(given.get("dim"), rank) if old[d] == 1]
             return None if axis in gone else axis - sum(d < axis for d in gone)
         case _:
             return axis
@@ -166,7 +166,11 @@ def unsqueeze(op: Operation, self: Type | Stacked, dim: int) -> Value:
 @rule("squeeze")
 def squeeze(op: Operation, self: Type | Stacked, dim: int | tuple[int, ...] | None = None) -> Value:
     """Axes of one place go."""
-    return _through(op, self, lambda x: [e for d, e in enumerate(x) if d not in places(dim, len(x)) or size(e) != 1])
+    return _through(op, self, lambda x: [e for d, e in enumerate(x) if d not in _squeezed(dim, len(x)) or size(e) != 1])
+
+
+def _squeezed(dim: int | tuple[int, ...] | None, rank: int) -> list[int]:
+    return [] if dim == () else places(dim, rank)  # naming none is not the same as not naming any
 
 
 @rule("expand", "expand_as", "broadcast_to")

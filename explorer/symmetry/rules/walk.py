@@ -11,7 +11,7 @@ from torch._ops import HigherOrderOperator
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_leaves
 
-from explorer.symmetry.axes import Atom, pin
+from explorer.symmetry.axes import Atom, atoms, pin
 from explorer.symmetry.rules.operation import (
     Graph,
     NotUnderstood,
@@ -43,9 +43,13 @@ def infer(graph: torch.fx.Graph, given: Mapping[Node, Value], context: Graph, mo
             continue
         if node.op == "get_attr":
             attribute = _attribute(module, str(node.target))
-            types[node] = attribute if isinstance(attribute, GraphModule) else in_order(node.meta.get("val"))
+            types[node] = attribute if isinstance(attribute, GraphModule) else in_order(node.meta.get("val"), why="constants")
         else:
-            types[node] = _result(Operation(node, context), {k: _filled(v, types) for k, v in arguments_of(node).items()})
+            operation, arguments = Operation(node, context), {k: _filled(v, types) for k, v in arguments_of(node).items()}
+            types[node] = _result(operation, arguments)
+            pinned = (a for t in (*tensors(arguments), *tensors(types[node])) for e in t for a in atoms(e) if a.pinned and not a.why)
+            for atom in pinned:
+                atom.why = operation.where
         context.used += tensors(types[node])
     return None
 
@@ -88,8 +92,10 @@ def _result(operation: Operation, arguments: Arguments) -> Value:
 
 
 def _not_understood(operation: Operation, arguments: Arguments) -> Value:
-    for t in tensors(arguments):
-        pin(*t)
+    free = [a for t in tensors(arguments) for e in t for a in atoms(e) if not a.pinned]
+    pin(*free, why=f"{operation.where}, which is not understood")
+    operation.graph.read += free  # for all that is known
+    operation.graph.written += free
     operation.graph.unknown.add(operation.name)
     return in_order(operation.value)
 

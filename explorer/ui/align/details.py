@@ -102,6 +102,9 @@ def _symmetry(found: Matched, i: int) -> None:
     )
     for warning in found.warnings:
         st.warning(warning, icon=":material/warning:")
+    if found.held:
+        with st.expander(f"{len(found.held)} axes keep their order"):
+            st.markdown("\n".join(f"- {sentence}" for sentence in found.held))
     st.dataframe(
         pd.DataFrame(
             [
