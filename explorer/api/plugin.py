@@ -4,12 +4,11 @@
 
     import torch
 
-    from explorer.api.plugin import by_tensor, wide
+    from explorer.api.plugin import by_entry
 
 
     def fuse(models, problem):
-        shares = [1 / len(models)] * len(models)
-        return by_tensor(models, problem, lambda _, tensors: torch.stack([wide(t) for t in tensors]).median(dim=0).values, buffers=shares)
+        return by_entry(models, problem, lambda tensors: torch.stack(tensors).median(dim=0).values)
 
 The file's name is the method's, the first line of its docstring its title, the keyword-only arguments of the function its options: `int`, `float`, `bool`,
 `str`, `Literal[…]`, `tuple[…]`, with a `Range` inside of `Annotated` where one makes sense. One of them may be a frozen dataclass of options,
@@ -19,7 +18,8 @@ The file's name is the method's, the first line of its docstring its title, the 
 What each kind's module defines:
 
 `align(models, problem, *, …) -> Alignment`: models[0] is the reference. `identity`, `permuted` and `symmetry_of` make one from `Maps`.
-`fuse(models, problem, *, …) -> Weights`: `by_tensor` settles dtypes, buffers and ties; `linear` is a weighted sum.
+`fuse(models, problem, *, …) -> Weights`: `by_entry`, `by_block` and `by_tensor` settle dtypes, buffers and ties, and merge in memory or block by block from file
+to file; the first has entries at hand, the second `Passes` over a tensor or (`FromAll`) the whole models, the third whole tensors. `linear` is a weighted sum.
 `connect(ends, problem, *, …) -> Iterator[TrainedCorners]`: the corners between the ends after each epoch; `CHART` names the chart they lie on, and `train_along` trains them.
 `train(problem, start, *, epochs, …, course) -> Iterator[Weights]`: snapshots; `Learner` goes down the gradient, `Course` lets a training go on.
 `directions(weights, problem, *, …) -> list[Weights]`: two directions. `study(models, problem, *, …) -> Json`: anything that can be found out.
@@ -37,7 +37,8 @@ from explorer.training.options import AveragedOptions, CurveOptions, NetworkOpti
 
 if TYPE_CHECKING:
     from explorer.checkpoints.arithmetic import combined, wide
-    from explorer.checkpoints.per_tensor import by_tensor, linear, of_number, parameters_of, shares_of
+    from explorer.checkpoints.passes import FromAll, Kernel, Passes, each
+    from explorer.checkpoints.per_tensor import by_block, by_entry, by_tensor, linear, of_number, parameters_of, shares_of
     from explorer.checkpoints.weights import Weights, gram, mix
     from explorer.core.errors import Refused
     from explorer.core.points import Array, Points, missing
@@ -66,11 +67,14 @@ __all__ = [
     "Course",
     "CurveOptions",
     "Dataset",
+    "FromAll",
     "Group",
     "Json",
+    "Kernel",
     "Learner",
     "Maps",
     "NetworkOptions",
+    "Passes",
     "PathOptions",
     "Points",
     "Problem",
@@ -88,11 +92,14 @@ __all__ = [
     "Window",
     "around",
     "assign",
+    "by_block",
+    "by_entry",
     "by_tensor",
     "closest",
     "combined",
     "compose",
     "confirmed",
+    "each",
     "falling",
     "gram",
     "identity",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from explorer.commands.arguments import DeviceOption, HomeOption, MethodOptions, ProblemOption
+from explorer.commands.arguments import DeviceOption, HomeOption, MethodOptions, PluginOption, ProblemOption, TrustOption
 from explorer.commands.print_results import err, out, print_methods, print_plan, sized
 from explorer.commands.terminal import free, given_options, progress_bar, refusals, store_of
 from explorer.core import locations, registry
@@ -33,10 +33,12 @@ def fuse(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing model.")] = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Merge checkpoints of any size, block by block; a model may be `model+adapter` (LoRA). OUT is a folder to be, or a .safetensors.
 
-    With --problem the models are merged in memory, as in the app: for methods that need samples.
+    With --problem the models are merged in memory, as in the app: for methods that need samples, the network, or all layers at once.
     """
     with refusals():
         if method == "list":

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import DeviceOption, HomeOption
+from explorer.commands.arguments import DeviceOption, HomeOption, PluginOption, TrustOption
 from explorer.commands.print_results import out
 from explorer.commands.terminal import free, refusals
 
@@ -18,6 +18,8 @@ def make(
     out_file: Annotated[Path, typer.Option("--out", help="Where to write the checkpoint (.safetensors).")],
     device: DeviceOption = "auto",
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Run a recipe: merge, align or train as it says, and write the checkpoint."""
     with refusals():

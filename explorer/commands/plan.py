@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from explorer.checkpoints.sharded import stamp
-from explorer.commands.arguments import HomeOption, ProblemOption, SamplesOption, Split, SplitOption
+from explorer.commands.arguments import HomeOption, PluginOption, ProblemOption, SamplesOption, Split, SplitOption, TrustOption
 from explorer.commands.print_results import out
 from explorer.commands.terminal import progress_bar, refusals, store_of
 from explorer.core.errors import Refused
@@ -21,6 +21,8 @@ def plan(
     split: SplitOption = Split.test,
     samples: SamplesOption = 0,
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Estimate the cost of a line or a plane: time, memory, bytes. Nothing is measured."""
     with refusals():

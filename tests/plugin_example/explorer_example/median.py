@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from explorer.api.plugin import Problem, Weights
+from explorer.api.plugin import Problem, Weights, by_entry
 
 MODELS = (2, None)  # the fewest and the most models; None: any number
 
@@ -18,9 +18,7 @@ MODELS = (2, None)  # the fewest and the most models; None: any number
 def fuse(models: Sequence[Weights], problem: Problem, *, lower: bool = False) -> Weights:
     """One model of the models' shapes. `lower`: of an even number of models the lower of the two middle values, not their mean."""
     quantile = torch.median if lower else _median
-    first = models[0]
-    stacked = {name: torch.stack([m[name].float() for m in models]) for name, t in first.items() if t.is_floating_point()}
-    return {name: quantile(stacked[name], dim=0)[0].to(t.dtype) if name in stacked else t.clone() for name, t in first.items()}
+    return by_entry(models, problem, lambda tensors: quantile(torch.stack(tensors), dim=0)[0])
 
 
 def _median(values: torch.Tensor, dim: int) -> tuple[torch.Tensor]:
