@@ -57,7 +57,7 @@ def test_a_preview_prints_the_numbers_of_float32_and_what_it_is(tiny, home, tmp_
     line = interpolate(tiny.a, tiny.b, precision="bfloat16")
     assert "[{1}, {2}]".format(*line.barrier("loss").height.parts()) in text
     assert line.barrier("loss").points == len(line.again.points) < len(line.points)
-    assert f"The picture is a bfloat16 preview. Every number that is quoted was measured again in float32; at the {line.again.places} places" in text
+    assert f"The picture is a bfloat16 preview. Every quoted value was measured again in float32; at the {line.again.places} points" in text
     numbers = json.loads(CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), "--precision", "bfloat16", "--json"]).stdout)
     assert (numbers["preview"], numbers["caution"]) == ("bfloat16", line.caution())
     assert interpolate(tiny.a, tiny.b).caution() == ""
