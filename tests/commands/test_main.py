@@ -57,7 +57,7 @@ def test_a_preview_prints_the_numbers_of_float32_and_what_it_is(tiny, home, tmp_
     line = interpolate(tiny.a, tiny.b, precision="bfloat16")
     assert "[{1}, {2}]".format(*line.barrier("loss").height.parts()) in text
     assert line.barrier("loss").points == len(line.again.points) < len(line.points)
-    assert f"The picture is a bfloat16 preview. Every number that is quoted was measured again in float32; at the {line.again.places} places" in text
+    assert f"The picture is a bfloat16 preview. Every quoted value was measured again in float32; at the {line.again.places} points" in text
     numbers = json.loads(CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), "--precision", "bfloat16", "--json"]).stdout)
     assert (numbers["preview"], numbers["caution"]) == ("bfloat16", line.caution())
     assert interpolate(tiny.a, tiny.b).caution() == ""
@@ -290,7 +290,7 @@ def test_fuse_merges_block_by_block_or_on_samples(tiny, home, tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"merge_method: slerp\nbase_model: {tiny.a}\nmodels: [{{model: {tiny.b}}}]\nparameters: {{t: [0.2, 0.8]}}\nnormalize: true\n")
     text = run("fuse", recipe, tmp_path / "s", "--dry-run")
-    assert "'normalize' in the recipe has no meaning" in text and "t=0.2" in text and "t=0.8" in text
+    assert "'normalize' in the recipe has no effect" in text and "t=0.2" in text and "t=0.8" in text
     assert not (tmp_path / "s").exists()
     assert "size such as" in run("fuse", tiny.a, tiny.b, tmp_path / "s", "--shard-size", "big", code=2)
     assert "breadcrumbs" in run("fuse", "--method", "list", "x")
@@ -317,7 +317,7 @@ def test_train_says_what_it_wants(tiny, home, tmp_path):
     assert all(name in text for name in registry.names("train"))
     assert "A problem and --out are needed" in run("train", tiny.folder, code=2)
     assert "name=value with one of" in run("train", tiny.folder, "--out", tmp_path / "x", "-o", "rate=1", code=2)
-    assert "every 9 of them is none" in run("train", tiny.folder, "--out", tmp_path / "x", "-o", "epochs=3", "--every", "9", code=2)
+    assert "one in every 9 gives none" in run("train", tiny.folder, "--out", tmp_path / "x", "-o", "epochs=3", "--every", "9", code=2)
 
 
 def test_an_interrupted_training_goes_on_with_the_same_words(tiny, home, tmp_path):

@@ -111,5 +111,5 @@ def test_what_is_no_plain_change_is_refused(base, config, sentence):
 def test_an_adapter_alone_is_no_model(base):
     """The sentence says how to write it."""
     lora = adapter(base.parent / "lora", base_model_name_or_path="hub/model")
-    with pytest.raises(Refused, match="is an adapter on hub/model, which is no model here"):
+    with pytest.raises(Refused, match="is an adapter on hub/model, which is not a model here"):
         made(base, scaled(lora))

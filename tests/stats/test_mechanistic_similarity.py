@@ -147,7 +147,7 @@ def test_a_t_that_was_not_measured_is_refused():
 @pytest.mark.parametrize("names", [(), ("kept",), ("removed", "randomised")])
 def test_without_the_data_as_they_are_or_without_an_intervention_there_is_no_similarity(names):
     """The sentence says what is wanted."""
-    with pytest.raises(Refused, match="'kept' and under one other"):
+    with pytest.raises(Refused, match="'kept' and under at least one other"):
         similarity({name: points(0.0, 0.0) for name in names})
 
 

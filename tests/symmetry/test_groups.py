@@ -275,7 +275,7 @@ def test_a_table_is_a_symmetry():
         ({"0.weight": ["hidden"]}, "gives 1 axes for 0.weight, which has 2"),
         ({"0.bias": ["hidden:6"]}, "has 6 places; the tensor has 7"),
         ({"2.weight": ["hidden", "-"]}, "'hidden' 7 units at one place and 3 at another"),
-        ({"0.weight": ["hidden", "a:2*b:3@c"], "0.bias": ["hidden"]}, "'b' within 'c', which is no group"),
+        ({"0.weight": ["hidden", "a:2*b:3@c"], "0.bias": ["hidden"]}, "'b' within 'c', which is not a group"),
         ({"0.weight": ["hidden", "b:3@a+a:3"]}, r"has 'b' in 0.weight without 'a' to its left .* 'a:3\*b:3@a'"),
         ({"0.weight": ["hidden", "a:2*b:1@a*c:3@b"]}, "'c' within 'b', which itself lies within another"),
         ({"0.weight": ["hidden", "a:2*b:3@a"], "2.weight": ["b:3", "hidden"]}, "differs in '@'"),

@@ -53,7 +53,7 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     assert app.metric[0].value == f"{found.height.parts()[0]} nat"
     assert "[{1}, {2}]".format(*found.height.parts()) in words(app)
     said = words(app)
-    assert "The picture is a bfloat16 preview. Every number that is quoted was measured again in float32" in said
+    assert "The picture is a bfloat16 preview. Every quoted value was measured again in float32" in said
     assert f"differ by at most {confirmed(preview, twin).apart[0]:.2g} nat of loss" in said
     assert line.explain(exact(run.field), twin, "loss") in said
     assert "times as long as a float32 one" in said
