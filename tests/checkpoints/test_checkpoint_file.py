@@ -163,7 +163,7 @@ def test_a_file_above_the_limit_is_refused(tmp_path: Path) -> None:
     """The limit is checked before anything is read."""
     for path in (hostile.good_pt(tmp_path), hostile.good_safetensors(tmp_path)):
         assert checkpoint_file.read(path, limit_bytes=path.stat().st_size).weights
-        with pytest.raises(Refused, match="more than the 100 that are read"):
+        with pytest.raises(Refused, match="more than the 100 that can be read"):
             checkpoint_file.read(path, limit_bytes=100)
 
 
@@ -583,7 +583,7 @@ def test_an_index_that_is_no_json_is_refused(text: str, tmp_path: Path) -> None:
     """Cut off, or nested without end."""
     folder = sharded(tmp_path)
     (folder / shards.INDEXES[0]).write_text(text, encoding="utf-8")
-    with pytest.raises(Refused, match=r"index\.json is no JSON"):
+    with pytest.raises(Refused, match=r"index\.json is not valid JSON"):
         checkpoint_file.read(folder)
 
 
@@ -647,7 +647,7 @@ def test_a_misfit_names_the_first_differences_and_counts_the_rest() -> None:
     with pytest.raises(Refused) as refusal:
         checkpoint_file.check(weights, {"a": (64, 64), "b": (2,), "c": (3,)}, what="a.safetensors")
     assert str(refusal.value) == (
-        "a.safetensors does not fit the network: a is 128×64, 64×64 expected; c is missing, 3 expected; new (a scalar) is in no layer of the"
+        "a.safetensors does not fit the network: a is 128×64, 64×64 expected; c is missing, 3 expected; new (a scalar) belongs to no layer of the"
         " network; 1 more differs. Choose a checkpoint of this architecture, or the problem that it was trained on."
     )
 

@@ -49,7 +49,7 @@ def test_without_points_there_is_an_empty_curve():
     ("rise", "noise", "words"),
     [
         (0.5, 0.1, "**not linearly connected**"),
-        (0.05, 0.01, "it is **small**: 5% of the loss at the ends"),
+        (0.05, 0.01, "It is real but **small**: 5% of the loss at the ends"),
         (0.0001, 0.5, "**no detectable barrier**"),
         (-0.2, 0.0, "there is **no barrier**"),
     ],

@@ -103,7 +103,7 @@ def test_the_words_count_place_and_weigh_the_minima():
     found, place = minima(SURFACE), grid(SURFACE)
     text = words(found, place, unit="nat")
     assert "3 minima" in text
-    assert "- 1 nat at (40, 7): to a deeper one one climbs 5 nat, over a pass of 6 nat." in text
+    assert "- 1 nat at (40, 7): reaching a deeper one means a climb of 5 nat, over a pass at 6 nat." in text
     text = words(found, place, unit="nat", noise=1.0)
     assert "2 minima" in text
     assert "1 more is no deeper than the error" in text

@@ -145,7 +145,7 @@ def test_cosines_and_ancestors():
     start = Loaded("0", name="parent")
     problem = ProblemSpec(Method("mlp"), Method("digits"))
     tuned = [Trained(problem, Method("sgd", (("seed", i),)), start) for i in range(2)]
-    assert ancestor(tuned, np.eye(2), ["a", "b"]) == "By their recipes all come from parent."
+    assert ancestor(tuned, np.eye(2), ["a", "b"]) == "By their recipes they all descend from parent."
 
 
 @pytest.mark.parametrize("runs", ["abc", ""])

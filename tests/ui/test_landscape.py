@@ -264,7 +264,8 @@ def test_the_extremes_of_a_picture_on_few_samples_are_decided_on_all(visit, stor
     assert not app.exception
     (said,) = set(
         re.findall(
-            r"These two were measured on all (\d+) samples, among (?:the )?(\d+) (?:of the )?places that 32 do not tell apart from them\.", words(app)
+            r"These two were measured on all (\d+) samples, among (?:the )?(\d+) (?:of the )?points that 32 samples cannot distinguish from them\.",
+            words(app),
         )
     )
     every, places = map(int, said)

@@ -69,7 +69,7 @@ def test_a_fused_model_is_written_with_its_files(tiny):
     text = fused.recipe_of(Fused(spec, models, registry.method("fuse", "average")))
     assert "model: m\n" in text and "model: b.safetensors" in text
     inner = Fused(spec, models, registry.method("fuse", "average"), name="soup")
-    with pytest.raises(Refused, match="soup is made here"):
+    with pytest.raises(Refused, match="soup has no file yet"):
         fused.recipe_of(Fused(spec, (inner, models[0]), registry.method("fuse", "average")))
 
 
@@ -80,7 +80,7 @@ def test_a_fused_model_is_written_with_its_files(tiny):
         ("merge_method: passthrough\nslices: [{sources: [{model: a, layer_range: [0, 1]}]}]", "stacks layers"),
         (
             "merge_method: nuslerp\nmodels: [{model: a, parameters: {weight: 1}}, {model: b, parameters: {weight: 1}}]",
-            "no method that does what nuslerp",
+            "no method equivalent to nuslerp",
         ),
         ("merge_method: linear\nmodels: [{model: a}]", "gives no weight for a"),
     ],

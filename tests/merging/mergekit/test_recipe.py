@@ -84,7 +84,7 @@ def test_a_base_that_is_not_listed_is_added():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("normalize: true", "'normalize' in the recipe has no meaning and was passed over; it belongs under 'parameters'"),
+        ("normalize: true", "'normalize' in the recipe has no effect and was ignored; it belongs under 'parameters'"),
         ("base_modle: x", "base_model is known"),
         ("parameters: {wieght: 3}", "'wieght' in the parameters of linear"),
         ("chat_template: auto", "'chat_template' in the recipe"),
@@ -126,7 +126,7 @@ def test_a_recipe_comes_back_from_its_own_text(text):
         (linear("1", "merge_method: ties"), "'merge_method' twice"),
         (linear("1", "tokenizer_source: union"), "changes the vocabulary"),
         (linear("1", "tokenizer: {source: base, tokens: {x: {source: a}}}"), "changes the vocabulary"),
-        (linear("1", "dtype: int64"), "Take one of float16"),
+        (linear("1", "dtype: int64"), "Use one of float16"),
         (linear("{value: null}"), "a number, a list of numbers"),
         (linear("1", "parameters: " + "[" * 5000 + "]" * 5000), "nested too deeply"),
         ("a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"

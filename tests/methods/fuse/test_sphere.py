@@ -70,9 +70,9 @@ def test_what_has_no_direction_is_mixed_linearly(tiny):
 def test_opposite_directions_are_refused(tiny):
     """There is no shortest arc, and no mean; at an end none is needed."""
     opposite = {"w": -3 * X["w"]}
-    with pytest.raises(Refused, match="opposite ways in w"):
+    with pytest.raises(Refused, match="opposite directions in w"):
         slerp.fuse([X, opposite], tiny.problem)
-    with pytest.raises(Refused, match="opposite ways in the whole model"):
+    with pytest.raises(Refused, match="opposite directions in the whole model"):
         slerp.fuse([X, opposite], tiny.problem, scope="model")
     assert equal(slerp.fuse([X, opposite], tiny.problem, t=1.0), opposite)
     with pytest.raises(Refused, match="cancel in w"):

@@ -297,7 +297,7 @@ def test_an_npz_member_that_lies_about_itself_is_refused(tmp_path, content, mess
 def test_an_npz_that_unpacks_to_too_much_is_refused_unread(tmp_path, monkeypatch):
     """The sizes that the zip declares are added up first."""
     monkeypatch.setattr(npz, "LIMIT_BYTES", 200)
-    with pytest.raises(Refused, match="more than the 200 that are read"):
+    with pytest.raises(Refused, match="more than the 200 that can be read"):
         npz.load(saved(tmp_path, x=X, y=Y))
 
 

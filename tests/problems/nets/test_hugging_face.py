@@ -284,7 +284,7 @@ def test_a_problem_without_its_configuration_is_refused(folder):
         ({"model_type": "no-such-model"}, "does not know the model type 'no-such-model'"),
         ({"model_type": 3}, "no 'model_type'"),
         ({"quantization_config": {"bits": 4}}, "quantised"),
-        ({"architectures": ["GPT2Model"]}, "is GPT2Model, which says no head"),
+        ({"architectures": ["GPT2Model"]}, "is GPT2Model, which names no head"),
         ({"architectures": None}, "is not named"),
         ({"architectures": ["GPT2ForImageClassification"]}, "no image_classification for the model type gpt2"),
         ({"architectures": ["GPT2ForSequenceClassification"]}, "needs 'pad_token_id'"),
