@@ -96,7 +96,7 @@ def test_a_model_picked_in_a_preview_is_measured_in_float32(visit, registered, s
 
 def test_a_preview_of_a_plane_quotes_its_lowest_and_highest_place_in_float32(visit, registered, store, work):
     """And reads nothing off its cells. The axis, the name, the words and the table say what it is."""
-    run = landscape_form.around(registered.problem.spec, loaded(registered.a), registry.method("direct", "random"), 0.5, size=5)
+    run = landscape_form.around(registered.problem.spec, loaded(registered.a), registry.method("direct", "random"), landscape_form.wide(0.5), size=5)
     run = replace(run, field=replace(run.field, precision="bfloat16"))
     store.want(run)
     work()

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from explorer.core import registry
 from explorer.core.spec import Run, Shifted
 from explorer.figures import landscape, line
 from explorer.figures import plane as plane_figure
@@ -139,6 +140,8 @@ def program(run: Run, metric: str = "loss") -> str:
     how = f"    problem={python_source.problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n{python_source.precision(field)}    refine=True,\n"
     how += "    scores=True,\n)" if field.metrics == metrics.SCORED else ")"
     shown = "" if metric == "loss" else repr(metric)
+    if field.chart.name in registry.added("chart"):
+        return python_source.program(python_source.runs({"plane": run}) + 'print(measured["plane"].means())')
     if form.is_around(field):
         first, second = field.corners[1:]
         if isinstance(first, Shifted):
