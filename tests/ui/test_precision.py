@@ -11,6 +11,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Run
 from explorer.figures import line
+from explorer.stats import line_words
 from explorer.stats.bootstrap import barrier, level
 from explorer.stats.preview_confirmation import confirmed, exact
 from explorer.ui.landscape import form as landscape_form
@@ -55,7 +56,7 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     said = words(app)
     assert "The picture is a bfloat16 preview. Every number that is quoted was measured again in float32" in said
     assert f"differ by at most {confirmed(preview, twin).apart[0]:.2g} nat of loss" in said
-    assert line.explain(exact(run.field), twin, "loss") in said
+    assert line_words.explain(exact(run.field), twin, "loss") in said
     assert "times as long as a float32 one" in said
     table = pd.DataFrame(line.table(run.field, preview, confirmed(preview, twin)))
     assert list(table.precision) == ["bfloat16"] * len(preview) + ["float32"] * len(twin)

@@ -8,7 +8,7 @@ import streamlit as st
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Fused, SplitName, Study
-from explorer.figures import units
+from explorer.stats import units
 from explorer.store.records import Made
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import mergeable, report, studies

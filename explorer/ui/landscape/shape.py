@@ -13,8 +13,8 @@ from explorer.core import significant_digits
 from explorer.core.spec import Field, Json, Recipe
 from explorer.figures import spectrum as spectrum_figure
 from explorer.figures import topology as topology_figure
-from explorer.figures import units
 from explorer.figures.plane import Surface
+from explorer.stats import units
 from explorer.stats.persistence import minima
 from explorer.store.run_store import RunStore
 from explorer.ui.widgets import study_panel

@@ -15,7 +15,7 @@ from explorer.core.spec import Run, Shifted
 from explorer.figures import landscape, line
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme
-from explorer.stats import candidate_extremes, metrics
+from explorer.stats import candidate_extremes, line_words, metrics
 from explorer.stats.preview_confirmation import is_preview
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
@@ -102,7 +102,7 @@ def _better_known(there: Seen, style: Style) -> _BetterKnown:
     field = there.field
     if is_preview(field):
         points = line.quoted(field, there.points, there.again)
-        return {"extremes": plane_figure.extremes(field, points, style.metric, there.window), "caution": line.caution(field, there.again)}
+        return {"extremes": plane_figure.extremes(field, points, style.metric, there.window), "caution": line_words.caution(field, there.again)}
     if (points := there.decided) is not None:
         some, every = int(there.points.counts.sum()), int(points.counts.sum())
         among = f"{len(points)} of the" if len(points) >= candidate_extremes.MOST else f"the {len(points)}"  # there may have been more

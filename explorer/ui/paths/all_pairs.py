@@ -17,9 +17,9 @@ import streamlit as st
 from explorer.core import glossary, registry
 from explorer.core.points import Array, Points
 from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run
-from explorer.figures import matrix, report, units
+from explorer.figures import matrix, report
 from explorer.figures import tree as tree_figure
-from explorer.stats import spanning_tree
+from explorer.stats import spanning_tree, units
 from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell

@@ -8,7 +8,8 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.spec import Json, Run
-from explorer.figures import line, units
+from explorer.figures import line
+from explorer.stats import line_words, units
 from explorer.stats.bootstrap import barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.cost_plan import Plan, Took
@@ -113,7 +114,7 @@ def _title(run: Run) -> str:
         if registry.averages_along(run.sampler.name):
             return f"{called(run.sampler).upper()} along {names[0]} … {names[-1]}"
         return names[0] if len(names) == 1 else f"Soups of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
-    return " → ".join(line.names(run.field)) + mark(run.field)
+    return " → ".join(line_words.names(run.field)) + mark(run.field)
 
 
 def _plan(plan: Json, took: Json) -> str:
@@ -131,4 +132,4 @@ def _result(store: RunStore, status: Status) -> str:
     judged = line.quoted(field, points, precision.again(store, field, points))
     found = barrier(judged, 0, name=field.metrics[0]) if len(judged) and len(registry.axes(field.chart.name)) == 1 else None
     spent = f"{len(points):,} points, {duration(store.cost(field.id))} of computing"
-    return f"{spent} · barrier {line.shown(found, unit=units.of_gap(field.problem, field.metrics[0]))}" if found else spent
+    return f"{spent} · barrier {line_words.shown(found, unit=units.of_gap(field.problem, field.metrics[0]))}" if found else spent

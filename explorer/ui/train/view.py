@@ -11,7 +11,8 @@ import streamlit as st
 from explorer.core import glossary, locations, registry
 from explorer.core.points import Array, Points
 from explorer.core.spec import Make, Trained
-from explorer.figures import line, units
+from explorer.figures import line
+from explorer.stats import units
 from explorer.stats.bootstrap import band, difference, level
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
