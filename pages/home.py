@@ -5,6 +5,7 @@ import streamlit as st
 from explorer.core import glossary
 from explorer.core.spec import Run
 from explorer.figures import line
+from explorer.stats import line_words
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import page, shell, shipped_stories
 from explorer.ui.interpolate import view as interpolate_view
@@ -54,21 +55,21 @@ with left:
         height=340,
         caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.split} samples.",
         does="see the model at a point",
-        alt=f"Loss along the straight line: {line.explain(field, points, 'loss')}",
+        alt=f"Loss along the straight line: {line_words.explain(field, points, 'loss')}",
     )
     corner(
         key=key,
         stem="line",
         title="Loss along the straight line",
         figure=lambda: line.figure_of(field, points, "loss"),
-        explain=line.explain(field, points, "loss"),
+        explain=line_words.explain(field, points, "loss"),
         code=interpolate_view.program(run),
     )
 if t is not None:
     shell.go("interpolate", run=status.id, t=f"{t:g}")
 with right:
     st.markdown(f"**{field.problem.title or field.problem.name}**")
-    st.markdown(line.explain(field, points, "loss"))
+    st.markdown(line_words.explain(field, points, "loss"))
     shell.link("interpolate", "Open this line", icon=":material/show_chart:", run=status.id)
 
 st.divider()

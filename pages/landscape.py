@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from explorer.core import glossary
+from explorer.core import glossary, registry
 from explorer.ui.frame import page, shell
 from explorer.ui.frame.run_set import asked_runs
 from explorer.ui.landscape import form as landscape_form
@@ -19,7 +19,7 @@ st.caption(
 )
 
 runs, asked = asked_runs(store)
-shown = [run for run in runs if run.field.chart.name in landscape_form.PLANES]
+shown = [run for run in runs if registry.has_window(run.field.chart.name)]
 if len(shown) < asked:
     st.warning("Some planes of this address are not in this store. Choose the models and draw again.", icon=":material/link_off:")
 if wanted := landscape_form.form(store, shown):

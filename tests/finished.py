@@ -44,8 +44,8 @@ def wishes(tiny) -> dict[str, list]:
     attacked = [tiny.run(3), tiny.run(3, attack=Attack("linf", 0.1, 2))]
     branches = instability_analysis.branches(spec, registry.method("train", "sgd", {"epochs": 2}), [0, 1], (1, 2))
     copies = [instability_analysis.line(spec, branch) for branch in branches]
-    plane = landscape_form.around(spec, a, registry.method("direct", "random"), 0.5, samples=64)
-    other = landscape_form.around(spec, b, registry.method("direct", "random"), 0.5, samples=64)
+    plane = landscape_form.around(spec, a, registry.method("direct", "random"), landscape_form.wide(0.5), samples=64)
+    other = landscape_form.around(spec, b, registry.method("direct", "random"), landscape_form.wide(0.5), samples=64)
     spectrum = Study(spec, tuple(landscape_form.models_of(plane.field)), registry.method("study", "spectrum"))
     kitchen, larder = Kitchen(spec, (a, b)), Kitchen(spec, (a, b, Fused(spec, (a, b), registry.method("fuse", "slerp"), name="arc")))
     merged = Comparison(tuple(Entry(m, spec) for m in (a, b, Fused(spec, (a, b), registry.method("fuse", "uniform_soup"), name="uniform soup"))))

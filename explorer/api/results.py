@@ -12,12 +12,12 @@ from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Field, Run, Shifted
 from explorer.figures import line as line_figure
-from explorer.figures import matching, units
+from explorer.figures import matching
 from explorer.figures import plane as plane_figure
-from explorer.figures.certificate import certified
 from explorer.figures.plane import Extreme, Marker, Surface
-from explorer.stats import metrics
+from explorer.stats import line_words, metrics, units
 from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
+from explorer.stats.certificate_words import certified
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate
@@ -49,7 +49,7 @@ class Line:
 
     def caution(self) -> str:
         """What must be known of a preview; empty for what is exact."""
-        return line_figure.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
+        return line_words.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Plane:
 
     def caution(self) -> str:
         """What must be known of a preview; empty for what is exact."""
-        return line_figure.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
+        return line_words.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
 
     def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
         measured = self.run.field.metrics

@@ -10,6 +10,7 @@ import typer
 
 from explorer.commands.terminal import refusals
 from explorer.core import plugins, registry, trust
+from explorer.core.errors import Refused
 
 
 class Split(StrEnum):
@@ -29,11 +30,6 @@ class Exactly(StrEnum):
     float32 = "float32"
     bfloat16 = "bfloat16"
     tf32 = "tf32"
-
-
-class Sampler(StrEnum):
-    adaptive = "adaptive"
-    grid = "grid"
 
 
 HomeOption = Annotated[
@@ -56,9 +52,17 @@ PrecisionOption = Annotated[
         help="bfloat16 (or tf32, on an NVIDIA GPU): a quick preview; printed values are measured again in float32.",
     ),
 ]
+SamplerOption = Annotated[str, typer.Option(help="adaptive: as few points as the barrier needs; grid: evenly spaced; or one of a plug-in.")]
 MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be repeated.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]
+
+
+def sized(sampler: str, points: int) -> dict[str, object]:
+    """The option that says how many points a sampler of a curve takes, where it has one. Refused when it is no sampler of a curve."""
+    if sampler not in (known := registry.samplers(1)):
+        raise Refused(f"No sampler of a curve is called {sampler!r}. There are: {', '.join(known)}.")
+    return {o.name: points for o in registry.options("sample", sampler) if o.name in ("budget", "size")}
 
 
 def _trusted(names: list[str]) -> list[str]:

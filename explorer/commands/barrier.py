@@ -19,11 +19,12 @@ from explorer.commands.arguments import (
     Policy,
     PrecisionOption,
     ProblemOption,
-    Sampler,
+    SamplerOption,
     SamplesOption,
     Split,
     SplitOption,
     TrustOption,
+    sized,
 )
 from explorer.commands.print_results import tell_line
 from explorer.commands.terminal import free, progress_bar, refusals
@@ -38,7 +39,7 @@ def barrier(
     buffers: BuffersOption = Policy.recalibrate,
     loss: LossOption = "",
     precision: PrecisionOption = Exactly.float32,
-    sampler: Annotated[Sampler, typer.Option(help="adaptive: as few points as the barrier needs; grid: evenly spaced.")] = Sampler.adaptive,
+    sampler: SamplerOption = "adaptive",
     points: Annotated[int, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler.")] = 15,
     as_json: JsonOption = False,
     html: HtmlOption = None,
@@ -63,8 +64,8 @@ def barrier(
                 buffers=buffers.value,
                 loss=loss,
                 precision=precision.value,
-                sampler=sampler.value,
-                options={"budget" if sampler is Sampler.adaptive else "size": points},
+                sampler=sampler,
+                options=sized(sampler, points),
                 report=report,
                 home=home,
                 device=device_for(device),

@@ -77,8 +77,8 @@ def plane(
             raise Refused(f"A plane goes through three checkpoints or more, or around one with either --around or --towards; got {len(models)}.")
         from explorer.evaluate.devices import device_for
         from explorer.figures import curve as curve_figure
-        from explorer.figures import units
-        from explorer.figures.certificate import certified
+        from explorer.stats import units
+        from explorer.stats.certificate_words import certified
 
         if towards:
             draw = partial(api.landscape_around, models[0], towards=towards, extent=extent)

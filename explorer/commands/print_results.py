@@ -12,8 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from explorer.core import registry, significant_digits
-from explorer.figures import units
-from explorer.stats import perplexity
+from explorer.stats import perplexity, units
 from explorer.stats.preview_confirmation import is_preview
 
 if TYPE_CHECKING:  # the command line starts without torch
@@ -55,7 +54,7 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
 def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> None:
     """A measured path: its picture into a file, and its barriers on the console or as JSON."""
     from explorer.figures import curve as curve_figure
-    from explorer.figures.line import told
+    from explorer.stats.line_words import told
 
     if html is not None:
         html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
@@ -79,7 +78,7 @@ def line_json(line: Line) -> dict[str, object]:
 
 
 def print_alignment(done: AlignedModels, models: list[Path]) -> None:
-    from explorer.figures.line import told
+    from explorer.stats.line_words import told
 
     found = done.matched
     table = Table("to", "", "barrier before", "barrier after", "lower by", title_justify="left")

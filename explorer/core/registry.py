@@ -321,7 +321,7 @@ def snapshots_of(train: Method) -> int:
     options = train.kwargs()
     epochs, each = options.get("epochs"), options.get("per_epoch", 1)
     if not isinstance(epochs, int) or not isinstance(each, int):
-        raise TypeError(f"train/{train.name} needs a whole-number option 'epochs'.")
+        raise Refused(f"The training {train.name} does not say how long it is. Give its function a whole-number option 'epochs'.")
     return epochs * each
 
 
@@ -395,6 +395,53 @@ def left(sampler: Method, points: Points) -> int:
     """The most points that a sampler may still ask for, given those that are there."""
     count = cast("Callable[[Points], int]", find("sample", sampler.name, function="left"))
     return count(points, **sampler.kwargs())
+
+
+def added(kind: str) -> list[str]:
+    """The methods of a kind that packages and modules of somebody else's add."""
+    return names(kind)[len(_own(kind)) :]
+
+
+def alignments() -> list[str]:
+    """The alignments that match something: all but those whose modules' constant `CONTROL` says that they stand beside for comparison."""
+    return [n for n in names("align") if not _constant("align", n, "CONTROL", missing=False)]
+
+
+def trainings() -> list[str]:
+    """The trainings that stand by themselves: all but those whose modules' constant `STAGE` says that they are a part of another."""
+    return [n for n in names("train") if not _constant("train", n, "STAGE", missing=False)]
+
+
+def paths() -> list[str]:
+    """The connecting methods whose corners lie on a curve."""
+    return [n for n in names("connect") if len(axes(chart_of(n))) == 1]
+
+
+def samplers(coordinates: int) -> list[str]:
+    """The samplers that choose among points of so many coordinates: their modules' constant `AXES` says that number, or nothing for any; `NAMED` says that
+    they take what is given."""
+    known = [n for n in names("sample") if not _constant("sample", n, "NAMED", missing=False)]
+    return [n for n in known if _constant("sample", n, "AXES", missing=coordinates) == coordinates]
+
+
+def averages_along(sampler: str) -> bool:
+    """Whether a sampler averages the snapshots of a training, which its module's function `averages` does."""
+    return _defines(_module("sample", sampler), "averages")
+
+
+def mixes(chart: str) -> bool:
+    """Whether a chart's coordinates are the shares of its corners."""
+    return _constant("chart", chart, "AXES") == "corners"
+
+
+def is_around(chart: str) -> bool:
+    """Whether only the first corner of a chart is a model, and the others say where to go from it: its module's constant `AROUND`."""
+    return bool(_constant("chart", chart, "AROUND", missing=False))
+
+
+def planes(*, around: bool) -> list[str]:
+    """The charts that look at a plane through a window: of models, or around one."""
+    return [n for n in names("chart") if has_window(n) and is_around(n) == around]
 
 
 def has_window(chart: str) -> bool:

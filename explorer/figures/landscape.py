@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 
 from explorer.core import significant_digits
 from explorer.core.points import Array
-from explorer.figures import units
 from explorer.figures.curve import INK, Curve
 from explorer.figures.plane import SCALE, Extreme, Marker, Surface, Trace
+from explorer.stats import units
 from explorer.stats.metrics import Metric
 
 WALL = {"showbackground": False, "gridcolor": "rgba(128,128,128,0.4)"}  # of a relief: seen on light and on dark pages

@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field
-from explorer.figures import units
 from explorer.figures.curve import INK
+from explorer.stats import units
 from explorer.stats.metrics import column, find, given, interval, means, value
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview

@@ -9,9 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.core import significant_digits
-from explorer.figures import units
 from explorer.figures.curve import INK, PALETTE, RULE
 from explorer.figures.plane import Surface
+from explorer.stats import units
 from explorer.stats.persistence import Minimum, simplified
 
 DRAWN = 60  # minima of a picture; the least persistent are left out

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from plotly.colors import get_colorscale, sample_colorscale
 
 from explorer.core.points import Array
-from explorer.figures import units
 from explorer.figures.curve import INK
+from explorer.stats import units
 from explorer.stats.spanning_tree import Edge
 
 SCALE = "Cividis"

@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_maps(tiny, models, name):
         assert all(torch.equal(a[g], b[g]) for g in a)
 
 
-@pytest.mark.parametrize("name", [n for n in registry.names("align") if n not in ("identity", "shuffle")])
+@pytest.mark.parametrize("name", registry.alignments())
 def test_a_shuffled_copy_is_restored(tiny, models, name):
     """A network and its copy in another order: afterwards their average computes the network's function."""
     found = symmetry.of(tiny.problem)

@@ -1,4 +1,4 @@
-"""A measured line in curves, numbers and words."""
+"""A measured line in curves and numbers."""
 
 import numpy as np
 import pytest
@@ -42,28 +42,6 @@ def test_without_points_there_is_an_empty_curve():
     """The picture exists before the first point does."""
     nothing = Points(np.empty((0, 1)), np.empty((0, 2, 64)), np.ones(64))
     assert len(line.curve(FIELD, nothing, "loss").x) == 0
-    assert "not measured yet" in line.explain(FIELD, nothing, "loss")
-
-
-@pytest.mark.parametrize(
-    ("rise", "noise", "words"),
-    [
-        (0.5, 0.1, "**not linearly connected**"),
-        (0.05, 0.01, "It is real but **small**: 5% of the loss at the ends"),
-        (0.0001, 0.5, "**no detectable barrier**"),
-        (-0.2, 0.0, "there is **no barrier**"),
-    ],
-)
-def test_the_words_follow_from_the_numbers(rise, noise, words):
-    """High, small, within the noise, none: four different sentences."""
-    assert words in line.explain(FIELD, points(rise, noise), "loss")
-
-
-def test_a_gap_is_told():
-    """A diverged point makes the height a lower bound, and the text says so."""
-    holed = points(0.5)
-    holed.values[1] = np.nan
-    assert "1 points have no finite loss" in line.explain(FIELD, holed, "loss")
 
 
 def test_the_table_has_the_measured_numbers_by_rising_t():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.core.points import Points
+from explorer.stats import bootstrap
 from explorer.stats.bootstrap import above_line, band, barrier, difference, highest, reduction
 
 
@@ -184,3 +185,16 @@ def test_a_point_without_a_finite_value_is_not_the_highest():
     """It is left out."""
     points = Points(np.array([[0.0], [1.0]]), np.array([[[1.0, 2.0]], [[np.inf, 1.0]]]), np.ones(2))
     assert highest(points).value == 1.5
+
+
+def test_a_barrier_is_bootstrapped_once_for_the_same_points(monkeypatch):
+    """Points that are equal give the same answer without new work; another value, metric or name is another barrier."""
+    asked = []
+    monkeypatch.setattr(bootstrap, "_barriers", {})
+    monkeypatch.setattr(bootstrap, "_bootstrapped", lambda *given, plain=bootstrap._bootstrapped: asked.append(1) or plain(*given))
+    values = np.random.default_rng(0).random((11, 64))
+    first = barrier(points_of(T, values))
+    assert barrier(points_of(T, values)) is first and len(asked) == 1
+    values[3, 5] = 9.0
+    assert barrier(points_of(T, values)).height.value > first.height.value and len(asked) == 2
+    assert barrier(points_of(T, values), name="error").metric == "error" and len(asked) == 3

@@ -53,7 +53,7 @@ def _align(tiny):
 
 
 def _plane(tiny):
-    run = landscape_form.around(tiny.problem.spec, loaded(tiny.a), registry.method("direct", "random"), 0.5, samples=64)
+    run = landscape_form.around(tiny.problem.spec, loaded(tiny.a), registry.method("direct", "random"), landscape_form.wide(0.5), samples=64)
     return landscape_takeaway.program(run), [run]
 
 

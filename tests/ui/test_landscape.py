@@ -78,7 +78,7 @@ def test_a_refined_plane_says_how_wrong_it_may_be_and_cells_say_nothing_of_it(vi
 def test_a_plane_from_one_model_towards_two_has_the_first_in_its_middle(visit, store, work, tiny):
     """Any two models give the directions; all three stand in the picture, and the code makes it again."""
     models = three(tiny, store, work)
-    run = landscape_form.towards(tiny.problem.spec, models, 1.5)
+    run = landscape_form.towards(tiny.problem.spec, models, landscape_form.wide(1.5))
     store.want(run)
     work()
     app = visit("landscape", runs=run.id)
@@ -112,7 +112,10 @@ def test_a_place_of_the_address_is_the_model_there(visit, store, work, tiny):
 def test_random_directions_with_several_seeds_stand_side_by_side(visit, store, work, tiny):
     """One picture for each, around the same model; the first is the model itself."""
     three(tiny, store, work)
-    runs = [landscape_form.around(tiny.problem.spec, loaded(tiny.a), registry.method("direct", "random", {"seed": s}), 0.5) for s in (0, 1)]
+    runs = [
+        landscape_form.around(tiny.problem.spec, loaded(tiny.a), registry.method("direct", "random", {"seed": s}), landscape_form.wide(0.5))
+        for s in (0, 1)
+    ]
     for run in runs:
         store.want(run)
     work()

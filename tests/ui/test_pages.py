@@ -9,6 +9,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import locations, registry
 from explorer.core.spec import Loaded, Look, Run
 from explorer.engine.run_loop import keep
+from explorer.stats import bootstrap
 from explorer.store.run_store import RunStore
 from tests import hostile
 from tests.ui.conftest import button, words
@@ -157,6 +158,25 @@ def test_a_link_with_nonsense_in_it_shows_the_run_all_the_same(visit, registered
     assert not app.exception
     assert not store.waiting()
     assert "95 % interval" in words(app)
+
+
+def test_a_redraw_bootstraps_no_barrier_that_is_known(visit, registered, store, work, monkeypatch):
+    """The picture, its words, the numbers beside it and the actions below need one barrier: it is bootstrapped once, and not at all when the page is
+    drawn again."""
+    run = registered.run()
+    store.want(run)
+    work()
+    asked = []
+    monkeypatch.setattr(bootstrap, "_barriers", {})
+    monkeypatch.setattr(
+        bootstrap, "_bootstrapped", lambda *given, plain=bootstrap._bootstrapped: asked.append(given[0].values.tobytes()) or plain(*given)
+    )
+    mine = store.points(run.field.id)[0].values.tobytes()  # the first page of a visit draws other lines
+    app = visit("interpolate", run=run.id)
+    assert not app.exception and "95 % interval" in words(app)
+    assert asked.count(mine) == 1
+    app.run()
+    assert asked.count(mine) == 1
 
 
 def test_a_link_to_something_else_than_a_line_is_not_taken_for_one(visit, registered, store):

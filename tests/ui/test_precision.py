@@ -11,6 +11,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Run
 from explorer.figures import line
+from explorer.stats import line_words
 from explorer.stats.bootstrap import barrier, level
 from explorer.stats.preview_confirmation import confirmed, exact
 from explorer.ui.landscape import form as landscape_form
@@ -55,7 +56,7 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     said = words(app)
     assert "The picture is a bfloat16 preview. Every quoted value was measured again in float32" in said
     assert f"differ by at most {confirmed(preview, twin).apart[0]:.2g} nat of loss" in said
-    assert line.explain(exact(run.field), twin, "loss") in said
+    assert line_words.explain(exact(run.field), twin, "loss") in said
     assert "times as long as a float32 one" in said
     table = pd.DataFrame(line.table(run.field, preview, confirmed(preview, twin)))
     assert list(table.precision) == ["bfloat16"] * len(preview) + ["float32"] * len(twin)
@@ -96,7 +97,7 @@ def test_a_model_picked_in_a_preview_is_measured_in_float32(visit, registered, s
 
 def test_a_preview_of_a_plane_quotes_its_lowest_and_highest_place_in_float32(visit, registered, store, work):
     """And reads nothing off its cells. The axis, the name, the words and the table say what it is."""
-    run = landscape_form.around(registered.problem.spec, loaded(registered.a), registry.method("direct", "random"), 0.5, size=5)
+    run = landscape_form.around(registered.problem.spec, loaded(registered.a), registry.method("direct", "random"), landscape_form.wide(0.5), size=5)
     run = replace(run, field=replace(run.field, precision="bfloat16"))
     store.want(run)
     work()

@@ -9,7 +9,7 @@ from explorer.core.spec import Make, Trained
 from explorer.ui.frame import auto_start
 from explorer.ui.train import form as train_form
 from explorer.ui.train import plane as train_plane
-from explorer.ui.train.trajectories import Trajectory, values_at
+from explorer.ui.train.trajectories import Trajectory, kinds, values_at
 from tests.ui.conftest import words
 from tests.ui.test_landscape import button
 from tests.ui.test_stability import field
@@ -24,7 +24,7 @@ def tasks(registered, store):
         spec = registered.problem.spec
         how = registry.method("train", name, {"epochs": 4, **options})
         models = tuple(Trained(spec, how, None, at, i, f"{name} {at}-{i}") for at in range(1, 5) for i in range(members))
-        made = Trajectory(spec, models, train_form.ways(("swa", "ema", "lawa", "swad"), {"skip": 1, "latest": 2}, members))
+        made = Trajectory(spec, models, tuple(kind.way({"skip": 1, "latest": 2}, members) for kind in kinds(members).values()))
         for task in made.tasks():
             store.want(task.run)
         return made

@@ -18,6 +18,7 @@ from explorer.stats.plane_frame import Window, spanned
 
 AXES = ("u", "v")
 CORNERS = 3
+AROUND = True  # the first corner is a model, the others say where to go from it
 
 
 def place(coords: Array, gram: Array, *, extent: Annotated[float, Range(0.0001, 1000)] = 1.0) -> Array:

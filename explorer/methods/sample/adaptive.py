@@ -22,6 +22,7 @@ from explorer.stats.bootstrap import above_line
 START = np.linspace(0.0, 1.0, 5)[[0, 4, 2, 1, 3]][:, None]
 ROUNDING = 1e-6  # of the loss: single precision cannot tell smaller differences
 CLOSEST = 1e-3  # two points are never asked for nearer to each other than this
+AXES = 1  # the number of coordinates that it works with
 
 
 def ask(

@@ -13,6 +13,8 @@ import numpy as np
 from explorer.core.points import Array, Points, missing
 from explorer.stats.soup_analysis import singles, walk
 
+AXES = "corners"  # one coordinate for each model
+
 
 def ask(points: Points, n: int, *, metric: Literal["error", "loss"] = "error", rule: Literal["at_least", "better"] = "at_least") -> Array:
     """The models alone that are missing, else the next candidate; `rule`: keep at equal values, or only when better. (≤ n, C); empty: finished."""

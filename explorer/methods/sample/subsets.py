@@ -16,6 +16,7 @@ from explorer.core.registry import Range
 from explorer.stats.soup_analysis import orders, singles, subsets
 
 MOST = 12  # models of which all subsets are measured
+AXES = "corners"  # one coordinate for each model
 
 
 def ask(

@@ -48,6 +48,7 @@ from explorer.stats.sparse_grid_surrogate import (
 )
 
 SHRINK = 1 / 16  # how much smaller the next difference is; 1/16 for four times differentiable surfaces, 1/2 at a kink
+AXES = 2  # the number of coordinates that it works with
 
 
 def ask(

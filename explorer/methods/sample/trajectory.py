@@ -15,6 +15,8 @@ from explorer.core.points import Array, Points, missing, rounded
 from explorer.core.registry import Range
 from explorer.stats import averaging_coefficients
 
+AXES = "corners"  # one coordinate for each model
+
 
 def ask(
     points: Points,

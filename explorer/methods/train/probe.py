@@ -21,6 +21,8 @@ from explorer.training.learner import Learner, falling
 from explorer.training.options import TrainingOptions
 from explorer.training.resumable import Course
 
+STAGE = True  # of a longer training, not one of its own
+
 
 def train(
     problem: Problem,

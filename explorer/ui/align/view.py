@@ -11,8 +11,9 @@ from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Run
 from explorer.figures import curve as curve_figure
-from explorer.figures import line, units
+from explorer.figures import line
 from explorer.figures.curve import Curve
+from explorer.stats import line_words, units
 from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
@@ -120,8 +121,8 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
         if len(curves) > 1 and (active or (len(measured) and len(matched))):
             _numbers(measured, matched, metric, after, names[i])
         elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
-            st.metric("Barrier after", line.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])
-            st.markdown(line.explain(after.field, matched, metric))
+            st.metric("Barrier after", line_words.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])
+            st.markdown(line_words.explain(after.field, matched, metric))
             st.caption(f"**{names[i]}** has different widths from **{names[0]}**: before the alignment no straight line joins them.")
     if was_active != active:
         st.rerun()
@@ -192,7 +193,7 @@ def _words(before: Points, after: Points, metric: str, run: Run) -> str:
     first, second = (barrier(points, index, name=metric) if len(points) else None for points in (before, after))
     lower = reduction(before, after, index) if first is not None and second is not None else None
     if first is None or second is None or lower is None:
-        return line.explain(run.field, after, metric)
+        return line_words.explain(run.field, after, metric)
     return _explain(first, second, lower, units.scale(metric), units.of_gap(run.field.problem, metric))
 
 
@@ -286,7 +287,7 @@ def _figure(store: RunStore, comparison: Comparison, i: int, metric: str, log: b
         x_title=f"t   (0 = {names[0]}, 1 = {names[i]})",
         y_title=line.y_title(field, metric),
         title=f"{names[0]} → {names[i]}: {metric} before and after {comparison.method.name.replace('_', ' ')}",
-        footnote=line.footnote(field, store.points(field.id)[0]),
+        footnote=line_words.footnote(field, store.points(field.id)[0]),
         log=log,
     )
 

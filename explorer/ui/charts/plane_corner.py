@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from explorer.core.spec import Run
-from explorer.figures import landscape, line, units
+from explorer.figures import landscape, line
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Marker, Surface, Trace
-from explorer.stats import metrics
+from explorer.stats import metrics, units
 from explorer.ui.frame import shell
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import corner

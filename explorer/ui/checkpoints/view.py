@@ -15,8 +15,8 @@ from explorer.core.errors import Refused
 from explorer.core.files import SUFFIXES
 from explorer.core.points import Array
 from explorer.core.spec import Look, ProblemSpec
-from explorer.figures import matrix, units
-from explorer.stats import perplexity
+from explorer.figures import matrix
+from explorer.stats import perplexity, units
 from explorer.store.job_status import Status
 from explorer.store.records import Facts, Seen
 from explorer.store.run_store import RunStore

@@ -153,7 +153,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         )
         left, right = st.columns(2)
         used = before[0].method.name if before and isinstance(before[0], Aligned) else ""
-        ways = ["", *(m for m in registry.names("align") if m not in ("identity", "shuffle"))]
+        ways = ["", *registry.alignments()]
         with left:
             align_first = st.selectbox(
                 "Align the models first",

@@ -13,8 +13,9 @@ import streamlit as st
 from explorer.core import registry
 from explorer.core.points import Array
 from explorer.core.spec import Aligned, Connected, Field, Fused, Recipe, Run, Shifted, Study, Trained
-from explorer.figures import matrix, units
+from explorer.figures import matrix
 from explorer.figures.report import Section
+from explorer.stats import units
 from explorer.stats.bootstrap import Barrier, barrier
 from explorer.store.run_store import RunStore
 from explorer.ui.compare.form import Comparison, Task

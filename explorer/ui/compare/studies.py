@@ -12,8 +12,9 @@ from explorer.core import registry, significant_digits
 from explorer.core.points import Array
 from explorer.core.spec import Fused, Study
 from explorer.figures import layers as layers_figure
-from explorer.figures import matrix, reliability, units
+from explorer.figures import matrix, reliability
 from explorer.figures.report import Section
+from explorer.stats import units
 from explorer.store.run_store import RunStore
 from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.widgets.section import found

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.core.points import Points
-from explorer.figures import units
+from explorer.stats import units
 from explorer.stats.bootstrap import difference, level
 from explorer.store.records import Made
 from explorer.ui.widgets.selection_metric import ERROR, Measure

@@ -8,7 +8,7 @@ import streamlit as st
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Fused, SplitName, Study
-from explorer.figures import units
+from explorer.stats import units
 from explorer.store.records import Made
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import mergeable, report, studies
@@ -17,7 +17,7 @@ from explorer.ui.compare.table import INGREDIENT, REFERENCE, Seen, copied, table
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
-from explorer.ui.widgets import python_source
+from explorer.ui.widgets import python_source, study_panel
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.model_inspector import inspect_once, model_at, pick_active
 from explorer.ui.widgets.model_picker import key_of
@@ -98,6 +98,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
             shell.want(why)
     busy = _busy(store, comparison, entry)
     live(_live, every=POLL_S, busy=busy)(store, comparison, entry, busy)
+    study_panel.added(store, comparison.problem, comparison.models)
     _actions(store, comparison, entry)
 
 

@@ -92,7 +92,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
             with right:
                 try:
                     start = run.sampler if run and run.sampler.name != "given" else registry.method("sample", "adaptive")
-                    sampler = method_form.choose("sample", "Which points", key=key, start=start, only=("adaptive", "grid"))
+                    sampler = method_form.choose("sample", "Which points", key=key, start=start, only=tuple(registry.samplers(1)))
                 except (Refused, ValueError) as refusal:
                     st.error(str(refusal))
                     return None

@@ -7,8 +7,8 @@ import streamlit as st
 
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run
-from explorer.figures import line, units
-from explorer.stats import perplexity
+from explorer.figures import line
+from explorer.stats import line_words, perplexity, units
 from explorer.stats.bootstrap import Barrier, barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.job_status import Status
@@ -35,7 +35,12 @@ def show(store: RunStore, run_id: str) -> None:
     with top:
         metric = (
             st.segmented_control(
-                "Metric", list(line.told(run.field)), default=run.field.metrics[0], key="metric", bind="query-params", label_visibility="collapsed"
+                "Metric",
+                list(line_words.told(run.field)),
+                default=run.field.metrics[0],
+                key="metric",
+                bind="query-params",
+                label_visibility="collapsed",
             )
             or run.field.metrics[0]
         )
@@ -94,10 +99,10 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             on_pick=picked,
             caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
             does="inspect the model at a point",
-            alt=f"{metric} along the straight line. {line.explain(field, points, metric, again)}",
+            alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again)}",
         )
         if len(points):
-            st.markdown(line.explain(field, points, metric, again))
+            st.markdown(line_words.explain(field, points, metric, again))
     judged = line.quoted(field, points, again)
     found = barrier(judged, field.metrics.index(metric), name=metric) if len(judged) else None
     with right:
@@ -166,7 +171,7 @@ def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
         return
     index, scale = field.metrics.index(metric), units.scale(metric)
     t, mean = points.coords[:, 0], points.means()[:, index]
-    for end, name, plain in zip((0.0, 1.0), line.names(field), alone, strict=True):
+    for end, name, plain in zip((0.0, 1.0), line_words.names(field), alone, strict=True):
         here = mean[t == end]
         assert isinstance(plain, list)
         if not len(here):
@@ -187,7 +192,7 @@ def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
     if not len(points):
         return
     again = precision.again(store, run.field, points)
-    a, b = line.names(run.field)
+    a, b = line_words.names(run.field)
 
     def compare() -> None:
         st.caption("**Compare with other lines**, above, draws other measured lines into this picture. Other paths between these two models:")
@@ -198,7 +203,7 @@ def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
     actions(
         key=f"curve-{run.id}",
         stem=f"{a}-to-{b}-{metric}",
-        explain=line.explain(run.field, points, metric, again),
+        explain=line_words.explain(run.field, points, metric, again),
         compare=compare,
         table=lambda: pd.DataFrame(line.table(run.field, points, again)),
         figure=lambda: line.figure_of(run.field, points, metric, log=log, again=again),
@@ -251,6 +256,6 @@ def _others(store: RunStore, run: Run) -> dict[str, Status]:
 
 def _name(status: Status) -> str:
     assert isinstance(status.wish, Run)
-    a, b = line.names(status.wish.field)
+    a, b = line_words.names(status.wish.field)
     extra = "" if status.wish.field.buffers == "recalibrate" else f", buffers: {status.wish.field.buffers}"
     return f"{a} → {b}{extra}{mark(status.wish.field)}"

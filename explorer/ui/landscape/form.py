@@ -21,24 +21,28 @@ COARSE = 17  # points along each side of the first picture; each finer one is ne
 FINEST = 65  # nodes along each side of a smooth preview, and of a refinement
 BUDGET = 1700  # points of a refinement, those of a 33 × 33 grid that may be there already among them
 SAMPLES = (0, 64, 128, 256, 512, 1024, 2048)
-PLANES = ("plane", "directions")  # the charts that this page draws
+PLANE, DIRECTIONS = "plane", "directions"  # the charts that it begins with
 THREE, AROUND, TOWARDS, MANY = "through three", "around one", "from one to two", "closest to many"
 
 
-def through(problem: ProblemSpec, models: tuple[Recipe, ...], *, size: int = COARSE, samples: int = 0) -> Run:
+def through(problem: ProblemSpec, models: tuple[Recipe, ...], *, chart: Method | None = None, size: int = COARSE, samples: int = 0) -> Run:
     """The plane of three models, or the one closest to more of them."""
-    return _grid(Field(problem, models, registry.method("chart", "plane"), samples=samples), size)
+    return _grid(Field(problem, models, chart or registry.method("chart", PLANE), samples=samples), size)
 
 
-def around(problem: ProblemSpec, model: Recipe, directions: Method, extent: float, *, size: int = COARSE, samples: int = 0) -> Run:
+def around(problem: ProblemSpec, model: Recipe, directions: Method, chart: Method, *, size: int = COARSE, samples: int = 0) -> Run:
     """The plane around a model along two directions."""
-    return towards(problem, Shifted.both(problem, model, directions), extent, size=size, samples=samples)
+    return towards(problem, Shifted.both(problem, model, directions), chart, size=size, samples=samples)
 
 
-def towards(problem: ProblemSpec, corners: tuple[Recipe, ...], extent: float, *, size: int = COARSE, samples: int = 0) -> Run:
+def towards(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, *, size: int = COARSE, samples: int = 0) -> Run:
     """The plane around the first of three models along the directions to the two others."""
-    chart = registry.method("chart", "directions", {"extent": extent})
     return _grid(Field(problem, corners, chart, samples=samples), size)
+
+
+def wide(extent: float) -> Method:
+    """The chart around a model that reaches so many lengths of the first direction."""
+    return registry.method("chart", DIRECTIONS, {"extent": extent})
 
 
 def measured_for(run: Run, metric: str) -> Run:
@@ -69,7 +73,7 @@ def finer(run: Run, size: int) -> Run:
 
 def is_around(field: Field) -> bool:
     """Whether it is a plane around one model."""
-    return field.chart.name == "directions"
+    return registry.is_around(field.chart.name)
 
 
 def models_of(field: Field) -> tuple[Recipe, ...]:
@@ -127,9 +131,9 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         if kind == AROUND and wanted:
             asked = _around(family.problem, wanted[0], first, key)
         elif kind == TOWARDS and wanted:
-            asked = [towards(family.problem, tuple(wanted), _extent(first, key, st.container()))]
+            asked = [towards(family.problem, tuple(wanted), _wide(first, key, st.container()))]
         elif kind and len(wanted) >= 3:
-            asked = [through(family.problem, tuple(wanted))]
+            asked = [through(family.problem, tuple(wanted), chart=_chart(first, key, around=False, place=st.container()))]
         beside = False
         left, middle, third, right = st.columns([5, 4, 4, 4], vertical_alignment="bottom")
         with left:
@@ -189,7 +193,7 @@ def _around(problem: ProblemSpec, model: Recipe, shown: Run | None, key: str) ->
     try:
         with left:
             method = method_form.choose("direct", "Directions", key=key, start=start, fields=st.container())
-        extent = _extent(shown, key, right)
+        chart = _wide(shown, key, right)
         with right:
             seeds = ""
             if "seed" in method.kwargs():
@@ -199,18 +203,33 @@ def _around(problem: ProblemSpec, model: Recipe, shown: Run | None, key: str) ->
     except (Refused, ValueError) as refusal:
         st.error(str(refusal))
         return []
-    return [around(problem, model, m, extent) for m in chosen]
+    return [around(problem, model, m, chart) for m in chosen]
 
 
-def _extent(shown: Run | None, key: str, place: DeltaGenerator) -> float:
-    given = shown.field.chart["extent"] if shown and is_around(shown.field) else 1.0
-    return place.number_input(
+def _wide(shown: Run | None, key: str, place: DeltaGenerator) -> Method:
+    """The chart around a model: how far it reaches, where there is no other one to choose."""
+    if len(registry.planes(around=True)) > 1:
+        return _chart(shown, key, around=True, place=place)
+    given = shown.field.chart.kwargs().get("extent") if shown and is_around(shown.field) else 1.0
+    extent = place.number_input(
         "How far, in lengths of the first direction",
         value=float(given) if isinstance(given, float | int) else 1.0,
         min_value=0.001,
         format="%g",
         key=f"{key}-extent",
     )
+    return wide(extent)
+
+
+def _chart(shown: Run | None, key: str, *, around: bool, place: DeltaGenerator) -> Method:
+    """The chart of the plane, where there is more than one."""
+    start = registry.method("chart", DIRECTIONS if around else PLANE)
+    if shown is not None and is_around(shown.field) == around:
+        start = shown.field.chart
+    if len(known := registry.planes(around=around)) == 1:
+        return registry.method("chart", PLANE)
+    with place:
+        return method_form.choose("chart", "Chart", key=key, start=start, only=tuple(known), fields=st.container())
 
 
 def _grid(field: Field, size: int) -> Run:

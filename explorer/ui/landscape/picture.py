@@ -12,12 +12,11 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Recipe, Run, Study
-from explorer.figures import line, units
-from explorer.figures.certificate import certified
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Surface, Trace, cells, previewed
-from explorer.stats import arc_length, candidate_extremes, metrics
+from explorer.stats import arc_length, candidate_extremes, line_words, metrics, units
 from explorer.stats.arc_length import Place
+from explorer.stats.certificate_words import certified
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate
@@ -111,7 +110,7 @@ class Seen:
         else:
             said = [f"{self.drawn.measured} of {self.drawn.z.size} cells measured on {samples:,} {self.field.split} samples"]
         if is_preview(self.field):
-            said.append(line.caution(self.field, self.again))
+            said.append(line_words.caution(self.field, self.again))
         far = [m for m in self.markers if m.outside > 1e-6 * np.ptp(self.drawn.x)]
         if far:
             names = ", ".join(f"{m.name} {m.outside:.3g}" for m in far[:8]) + (" …" if len(far) > 8 else "")

@@ -9,18 +9,15 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from explorer.core import registry, significant_digits
-from explorer.core.errors import Refused
-from explorer.core.spec import Field, Json, Recipe, Study
+from explorer.core import significant_digits
+from explorer.core.spec import Field, Json, Recipe
 from explorer.figures import spectrum as spectrum_figure
 from explorer.figures import topology as topology_figure
-from explorer.figures import units
 from explorer.figures.plane import Surface
+from explorer.stats import units
 from explorer.stats.persistence import minima
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import shell, status_badge
-from explorer.ui.frame.polling import live
-from explorer.ui.widgets import method_form
+from explorer.ui.widgets import study_panel
 from explorer.ui.widgets.chart_actions import chart
 
 MOST = 6  # models whose sharpness is shown side by side
@@ -60,10 +57,10 @@ def topology(known: Callable[[], tuple[Surface, float]], *, metric: str, unit: s
 
 def sharpness(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
     """How much the loss rises around each model, by several measures."""
-    _study(
+    study_panel.show(
         store,
-        field,
-        models,
+        field.problem,
+        models[:MOST],
         "sharpness",
         "How sharp are these models?",
         ":material/show_chart:",
@@ -73,53 +70,7 @@ def sharpness(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
 
 def spectrum(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
     """The eigenvalues of the Hessian at each model."""
-    _study(store, field, models, "spectrum", "Spectrum of the Hessian", ":material/equalizer:", _spectrum)
-
-
-def _study(
-    store: RunStore, field: Field, models: Sequence[Recipe], name: str, title: str, icon: str, draw: Callable[[Json, list[str]], None]
-) -> None:
-    chosen = tuple(models[:MOST])
-    with st.expander(title, icon=icon, key=f"{name}-study", on_change="rerun") as part:
-        if not part.open:
-            return
-        st.caption(registry.title("study", name))
-        try:
-            method = method_form.options("study", name, key=f"{name}-{field.id}", fields=st.container())
-        except (Refused, ValueError) as refusal:
-            st.error(str(refusal))
-            return
-        wish = Study(field.problem, chosen, method)
-        status = store.status(wish.id)
-        st.button(
-            "Measure",
-            icon=icon,
-            on_click=shell.resume,
-            args=(wish,),
-            key=f"{name}-go-{field.id}",
-            disabled=status is not None and status.state == "done",
-        )
-        if status is not None:
-            names = [m.name or m.id for m in chosen]
-            live(_live, every=0.5, busy=status.active)(store, wish, names, draw, status.active)
-
-
-def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, list[str]], None], was_active: bool) -> None:
-    status = store.status(wish.id)
-    if status is None:
-        return
-    if status.state == "failed":
-        st.error(status.error, icon=":material/error:")
-    elif status.active:
-        words, button = st.columns([5, 1], vertical_alignment="center")
-        with words:
-            st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=status_badge.sentence(status))
-        with button:
-            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(wish.id,), key=f"stop-{wish.id}", width="stretch")
-    elif status.result is not None:
-        draw(status.result, names)
-    if was_active != status.active:
-        st.rerun()
+    study_panel.show(store, field.problem, models[:MOST], "spectrum", "Spectrum of the Hessian", ":material/equalizer:", _spectrum)
 
 
 def _sharpness(found: Json, names: list[str], *, unit: str) -> None:

@@ -10,11 +10,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from explorer.core import registry
 from explorer.core.spec import Run, Shifted
 from explorer.figures import landscape, line
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme
-from explorer.stats import candidate_extremes, metrics
+from explorer.stats import candidate_extremes, line_words, metrics
 from explorer.stats.preview_confirmation import is_preview
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
@@ -101,7 +102,7 @@ def _better_known(there: Seen, style: Style) -> _BetterKnown:
     field = there.field
     if is_preview(field):
         points = line.quoted(field, there.points, there.again)
-        return {"extremes": plane_figure.extremes(field, points, style.metric, there.window), "caution": line.caution(field, there.again)}
+        return {"extremes": plane_figure.extremes(field, points, style.metric, there.window), "caution": line_words.caution(field, there.again)}
     if (points := there.decided) is not None:
         some, every = int(there.points.counts.sum()), int(points.counts.sum())
         among = f"{len(points)} of the" if len(points) >= candidate_extremes.MOST else f"the {len(points)}"  # there may have been more
@@ -139,6 +140,8 @@ def program(run: Run, metric: str = "loss") -> str:
     how = f"    problem={python_source.problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n{python_source.precision(field)}    refine=True,\n"
     how += "    scores=True,\n)" if field.metrics == metrics.SCORED else ")"
     shown = "" if metric == "loss" else repr(metric)
+    if field.chart.name in registry.added("chart"):
+        return python_source.program(python_source.runs({"plane": run}) + 'print(measured["plane"].means())')
     if form.is_around(field):
         first, second = field.corners[1:]
         if isinstance(first, Shifted):

@@ -13,9 +13,9 @@ import streamlit as st
 from explorer.core.points import Points
 from explorer.core.spec import Field, Recipe, Run
 from explorer.figures import curve as curve_figure
-from explorer.figures import landscape, line, units
+from explorer.figures import landscape, line
 from explorer.figures.plane import Surface
-from explorer.stats import metrics
+from explorer.stats import line_words, metrics, units
 from explorer.stats.candidate_extremes import on_all
 from explorer.stats.preview_confirmation import exact, mark
 from explorer.store.job_status import duration
@@ -63,7 +63,7 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
     takeaway(store, pictures, style)
     if len(pictures) == 1 and store.field(first.id) is not None:
         low = _low(style, first)
-        shape.topology(partial(_surface, store, pictures[0], low), metric=line.called(first, low.metric) + mark(first), unit=low.unit)
+        shape.topology(partial(_surface, store, pictures[0], low), metric=line_words.called(first, low.metric) + mark(first), unit=low.unit)
         corners = form.models_of(first)
         shape.sharpness(store, first, corners)
         shape.spectrum(store, first, corners)
@@ -113,7 +113,7 @@ def _metric(field: Field) -> str:
         "Metric",
         offered,
         index=offered.index(asked) if asked in offered else 0,
-        format_func=lambda m: units.titled(line.called(field, m), units.of_level(field.problem, m)),
+        format_func=lambda m: units.titled(line_words.called(field, m), units.of_level(field.problem, m)),
         key=key,
         on_change=lambda: query_state.put(metric=st.session_state[key]),
         label_visibility="collapsed",
@@ -259,7 +259,7 @@ def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: 
         there.traces,
         key=picture.key(relief=False),
         z_title=line.y_title(there.field, style.metric),
-        alt=f"{line.called(there.field, style.metric)} in the plane {picture.name}.",
+        alt=f"{line_words.called(there.field, style.metric)} in the plane {picture.name}.",
         pick=pick,
         on_pick=picked,
         log=style.log,

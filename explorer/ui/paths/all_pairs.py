@@ -17,9 +17,9 @@ import streamlit as st
 from explorer.core import glossary, registry
 from explorer.core.points import Array, Points
 from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run
-from explorer.figures import matrix, report, units
+from explorer.figures import matrix, report
 from explorer.figures import tree as tree_figure
-from explorer.stats import spanning_tree
+from explorer.stats import spanning_tree, units
 from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
@@ -102,12 +102,12 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
                 max_selections=MOST,
                 key=f"{key}-models-{family.key}",
             )
-        methods_known = [m for m in registry.names("align") if m in ("weight_matching", "activation_matching")]
+        methods_known = registry.alignments()
         used = next((c.method.name for p in shown for c in p.run.field.corners if isinstance(c, Aligned)), ALIGN)
         with_alignment = st.selectbox(
             "And after aligning each pair by",
             ["", *methods_known],
-            index=0 if shown and not any(p.aligned for p in shown) else 1 + methods_known.index(used) if used in methods_known else 1,
+            index=0 if shown and not any(p.aligned for p in shown) else 1 + methods_known.index(used if used in methods_known else ALIGN),
             format_func=lambda m: m.replace("_", " ") or "(not aligned)",
             key=f"{key}-align",
         )

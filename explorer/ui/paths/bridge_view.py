@@ -10,7 +10,7 @@ import streamlit as st
 from explorer.core import significant_digits
 from explorer.core.errors import Refused
 from explorer.core.spec import Field, Study
-from explorer.figures import units
+from explorer.stats import units
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import shell, status_badge
 from explorer.ui.frame.polling import live

@@ -15,8 +15,9 @@ from explorer.core import glossary, registry
 from explorer.core.points import Points
 from explorer.core.spec import Attack, Field, ProblemSpec, Run
 from explorer.figures import curve as curve_figure
-from explorer.figures import line, report, units
+from explorer.figures import line, report
 from explorer.figures.curve import Curve
+from explorer.stats import line_words, units
 from explorer.stats.bootstrap import Estimate, highest
 from explorer.stats.mechanistic_similarity import interventions, similarity
 from explorer.store.run_store import RunStore
@@ -204,7 +205,7 @@ def _picture(drawn: dict[Case, Curve], condition: str, metric: str, log: bool, r
     """The ways under one condition."""
     first = next(iter(drawn))
     field = first.run.field
-    a, b = line.names(field)
+    a, b = line_words.names(field)
     st.markdown(f"**Inputs {condition}**")
     curve(
         list(drawn.values()),
@@ -281,7 +282,7 @@ def _mechanisms(cases: list[Case], points: dict[Case, Points]) -> None:
     if len(known) < 2 or "kept" not in known or not all(map(_has_ends, known.values())):
         return
     found = similarity(known)
-    a, b = line.names(cases[0].run.field)
+    a, b = line_words.names(cases[0].run.field)
     st.metric(f"Similarity of the mechanisms of {a} and {b}", _interval(found))
     st.caption(
         "1 minus the largest difference between the two models' changes in error when the cue is changed. 1: they respond to every intervention alike. That two"
@@ -354,7 +355,7 @@ def _figure(points: Mapping[Case, Points], metric: str, log: bool) -> go.Figure:
         x_title=line.x_title(first.run.field),
         y_title=line.y_title(first.run.field, metric),
         title=f"Inputs {first.condition}",
-        footnote=line.footnote(first.run.field, points[first]),
+        footnote=line_words.footnote(first.run.field, points[first]),
         log=log,
     )
 

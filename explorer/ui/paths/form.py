@@ -141,7 +141,7 @@ def choose_ends(store: RunStore, shown: list[Field], *, key: str) -> Ends | None
 def choose_ways(shown: list[Way], first: tuple[str, ...], *, key: str) -> list[Make]:
     """How to get from A to B: makers of ways, none while an option is not valid."""
     known = {way.name: way.run for way in shown}
-    names = [m for m in registry.names("connect") if len(registry.axes(registry.chart_of(m))) == 1]
+    names = registry.paths()
     ways = st.multiselect(
         "Paths from A to B",
         [STRAIGHT, ALIGNED, *(n.replace("_", " ") for n in names)],

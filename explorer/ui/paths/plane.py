@@ -13,10 +13,10 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.spec import Field, Run
-from explorer.figures import line, units
+from explorer.figures import line
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Trace, surface
-from explorer.stats import arc_length
+from explorer.stats import arc_length, units
 from explorer.stats.arc_length import Place
 from explorer.stats.plane_frame import Frame, Window, around, closest
 from explorer.stats.preview_confirmation import mark

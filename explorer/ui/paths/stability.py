@@ -16,8 +16,8 @@ import streamlit as st
 
 from explorer.core.points import Points
 from explorer.figures import curve as curve_figure
-from explorer.figures import units
 from explorer.figures.curve import Curve
+from explorer.stats import units
 from explorer.stats.bootstrap import Barrier, Estimate, barrier
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Connected, Field, Recipe
-from explorer.figures import line, units
+from explorer.figures import line
+from explorer.stats import line_words, units
 from explorer.stats.bootstrap import barrier, highest
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.ui.paths.form import Way
@@ -19,7 +20,7 @@ def words(measured: Sequence[tuple[Way, Points]], metric: str, again: Mapping[st
     said: list[str] = []
     for way, every in measured:
         points = line.quoted(way.run.field, every, again[way.name])
-        caution = f" {line.caution(way.run.field, again[way.name])}" if is_preview(way.run.field) else ""
+        caution = f" {line_words.caution(way.run.field, again[way.name])}" if is_preview(way.run.field) else ""
         if not len(points):
             said.append(f"- **{way.name}**:{caution}")
             continue

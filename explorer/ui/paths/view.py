@@ -13,9 +13,9 @@ from explorer.core import glossary, locations, registry
 from explorer.core.points import Points
 from explorer.core.spec import Connected, Field, Run
 from explorer.figures import curve as curve_figure
-from explorer.figures import line, units
+from explorer.figures import line
 from explorer.figures.curve import Curve
-from explorer.stats import arc_length
+from explorer.stats import arc_length, line_words, units
 from explorer.stats.arc_length import Place
 from explorer.stats.bootstrap import barrier, highest, path_mean
 from explorer.stats.plane_frame import Window
@@ -319,7 +319,7 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
             x_title=f"{x}   (0 = {names[0]}, 1 = {names[1]})",
             y_title=line.y_title(field, metric),
             title=title,
-            footnote=line.footnote(field, measured[0][1], again[measured[0][0].name]),
+            footnote=line_words.footnote(field, measured[0][1], again[measured[0][0].name]),
             log=log,
         )
 

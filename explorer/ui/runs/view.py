@@ -8,7 +8,8 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.spec import Json, Run
-from explorer.figures import line, units
+from explorer.figures import line
+from explorer.stats import line_words, units
 from explorer.stats.bootstrap import barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.cost_plan import Plan, Took
@@ -18,10 +19,11 @@ from explorer.ui.align.form import Comparison
 from explorer.ui.frame import shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.landscape import form as landscape_form
-from explorer.ui.landscape.form import PLANES
+from explorer.ui.train.trajectories import called
 from explorer.ui.widgets import precision
 
 PAGE = 20
+ONE = ("align", "interpolate")  # pages whose address has a single run
 
 
 def show(store: RunStore) -> None:
@@ -73,16 +75,8 @@ def _row(store: RunStore, status: Status) -> None:
             if (plan := store.plan(status.id)) is not None:
                 st.caption(_plan(*plan))
         with go:
-            if field.chart.name in PLANES:
-                shell.link("landscape", "Open", icon=":material/open_in_new:", runs=status.id)
-            elif status.wish.sampler.name == "trajectory":
-                shell.link("train", "Open", icon=":material/open_in_new:", runs=status.id)
-            elif field.chart.name == "mixture":
-                shell.link("soup" if len(field.corners) > 1 else "compare", "Open", icon=":material/open_in_new:", runs=status.id)
-            elif field.chart.name == "line" and field.attack is None:
-                shell.link("align" if Comparison.of(status.wish) else "interpolate", "Open", icon=":material/open_in_new:", run=status.id)
-            else:
-                shell.link("paths", "Open", icon=":material/open_in_new:", runs=status.id)
+            page = page_of(status.wish)
+            shell.link(page, "Open", icon=":material/open_in_new:", **{"run" if page in ONE else "runs": status.id})
             if status.active:
                 st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}")
             else:
@@ -98,15 +92,29 @@ def _row(store: RunStore, status: Status) -> None:
                 )
 
 
+def page_of(run: Run) -> str:
+    """The page that shows a run, by what its chart and its sampler say of themselves."""
+    field, chart = run.field, run.field.chart.name
+    if registry.has_window(chart):
+        return "landscape"
+    if registry.averages_along(run.sampler.name):
+        return "train"
+    if registry.mixes(chart):
+        return "soup" if len(field.corners) > 1 else "compare"
+    if chart == "line" and field.attack is None:
+        return "align" if Comparison.of(run) else "interpolate"
+    return "paths"
+
+
 def _title(run: Run) -> str:
-    if run.field.chart.name in PLANES:
+    if registry.has_window(run.field.chart.name):
         return f"Plane of {landscape_form.name_of(run)}"
-    if run.field.chart.name == "mixture":
+    if registry.mixes(run.field.chart.name):
         names = [c.name or c.id for c in run.field.corners]
-        if run.sampler.name == "trajectory":
-            return f"{str(run.sampler['average']).upper()} along {names[0]} … {names[-1]}"
+        if registry.averages_along(run.sampler.name):
+            return f"{called(run.sampler).upper()} along {names[0]} … {names[-1]}"
         return names[0] if len(names) == 1 else f"Soups of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
-    return " → ".join(line.names(run.field)) + mark(run.field)
+    return " → ".join(line_words.names(run.field)) + mark(run.field)
 
 
 def _plan(plan: Json, took: Json) -> str:
@@ -124,4 +132,4 @@ def _result(store: RunStore, status: Status) -> str:
     judged = line.quoted(field, points, precision.again(store, field, points))
     found = barrier(judged, 0, name=field.metrics[0]) if len(judged) and len(registry.axes(field.chart.name)) == 1 else None
     spent = f"{len(points):,} points, {duration(store.cost(field.id))} of computing"
-    return f"{spent} · barrier {line.shown(found, unit=units.of_gap(field.problem, field.metrics[0]))}" if found else spent
+    return f"{spent} · barrier {line_words.shown(found, unit=units.of_gap(field.problem, field.metrics[0]))}" if found else spent

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.core.points import Array, Points
-from explorer.figures import units
+from explorer.stats import units
 from explorer.stats.bootstrap import Estimate
 from explorer.stats.soup_analysis import Path, leave_one_out, row_of, sampled_shapley, shapley, singles
 from explorer.store.run_store import RunStore

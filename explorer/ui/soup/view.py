@@ -15,8 +15,8 @@ import streamlit as st
 from explorer.core.points import Array, Points
 from explorer.core.spec import Run
 from explorer.figures import curve as curve_figure
-from explorer.figures import units
 from explorer.figures.curve import Curve
+from explorer.stats import units
 from explorer.stats.bootstrap import difference, level
 from explorer.stats.soup_analysis import Path, best_single, row_of, singles, walk
 from explorer.store.run_store import RunStore

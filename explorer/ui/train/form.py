@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
-from explorer.core.spec import Fused, Loaded, Method, ProblemSpec, Recipe, Trained
+from explorer.core.registry import Range
+from explorer.core.spec import Fused, Loaded, Method, ProblemSpec, Recipe, Trained, Value
 from explorer.engine import ratatouille_recipes
 from explorer.store.run_store import RunStore
-from explorer.ui.train.trajectories import AVERAGES, NUMBER, Trajectory
+from explorer.ui.train.trajectories import NUMBER, Trajectory, called, kinds
 from explorer.ui.widgets import cost_caption, method_form
 from explorer.ui.widgets.model_picker import Family, choices, families, family_of, key_of
 
 THERE, ANEW = "of existing checkpoints", "train now"
-TRAININGS = ("sgd", "swa", "swalp", "hwa", "papa")
 STAGED = "ratatouille"
 MOST = 60  # snapshots in one picture
 DRAWN = 24  # that are taken of a training, unless somebody asks for more
-OPTIONS = {"swa": ("skip", "every"), "ema": ("decay",), "lawa": ("latest",), "swad": ()}
 FIRST = {"weight_decay": 1e-3, "noise": 0.25}  # what the shipped samples were trained with
 TUNING = {"lr": 0.05, "epochs": 10, **FIRST}
 
@@ -30,16 +30,12 @@ def default(store: RunStore) -> Trajectory | None:
     for family in families(store):
         models = tuple(family.models.values())
         if len(models) >= 4 and all(isinstance(m, Loaded) and (NUMBER.search(m.name)) and m.name.startswith("epoch") for m in models):
-            return Trajectory(family.problem, models[:MOST], ways(AVERAGES, {"skip": len(models) // 2}))
+            return Trajectory(
+                family.problem,
+                models[:MOST],
+                tuple(kind.way({"skip": len(models) // 2}) for kind in kinds().values() if kind.name not in registry.added("sample")),
+            )
     return None
-
-
-def ways(kinds: tuple[str, ...], given: dict[str, object], members: int = 1) -> tuple[Method, ...]:
-    """Samplers of averages; options that an average does not have keep their defaults."""
-    return tuple(
-        registry.method("sample", "trajectory", {"average": kind, "members": members, **{k: v for k, v in given.items() if k in OPTIONS[kind]}})
-        for kind in kinds
-    )
 
 
 def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
@@ -116,7 +112,7 @@ def _anew(
     models = choices(store, family, every)
     one, two = st.columns(2)
     with one:
-        names = [*TRAININGS, STAGED]
+        names = [*registry.trainings(), STAGED]
         was = STAGED if staged else first.method.name if first else "swa"
         name = st.selectbox("Training", names, index=names.index(was) if was in names else 0, key=f"{key}-training")
         st.caption(_title(name))
@@ -221,26 +217,29 @@ def _title(name: str) -> str:
 
 
 def _averages(shown: Trajectory | None, times: int, members: int, first: dict[str, object], key: str) -> tuple[Method, ...]:
-    before = {cast("str", way["average"]): way.kwargs() for way in shown.ways} if shown else {}
+    offered = kinds(members)
+    before = {called(way): way.kwargs() for way in shown.ways} if shown else {}
     one, two = st.columns([3, 5], vertical_alignment="bottom")
     with one:
-        kinds = st.pills(
-            "Averages", AVERAGES, selection_mode="multi", default=list(before) or list(AVERAGES), format_func=str.upper, key=f"{key}-averages"
+        chosen = st.pills(
+            "Averages",
+            list(offered),
+            selection_mode="multi",
+            default=[name for name in before if name in offered] or [name for name in offered if name not in registry.added("sample")],
+            format_func=str.upper,
+            key=f"{key}-averages",
         )
-    if not kinds:
+    if not chosen:
         raise Refused("No average is chosen. Choose one or more.")
-    given: dict[str, object] = {"skip": times // 2 if members == 1 else times - 1, **first}
-    for kind, options in before.items():
-        given |= {name: options[name] for name in OPTIONS[kind]}
-    fields = [(kind, o) for kind in kinds for o in registry.options("sample", "trajectory") if o.name in OPTIONS[kind]]
+    usual: dict[str, object] = {"skip": times // 2 if members == 1 else times - 1, **first}
+    given: dict[str, dict[str, object]] = {name: {} for name in chosen}
+    fields = [(name, o) for name in chosen for o in registry.options("sample", offered[name].sampler) if o.name in offered[name].options]
     with two:
-        for column, (kind, option) in zip(st.columns(max(len(fields), 1)), fields, strict=False):
-            value = cast("float", given.get(option.name, option.default))
-            label = f"{kind.upper()}: {option.name}"
-            own = f"{key}-{kind}-{option.name}-{times}-{value}"
+        for column, (name, option) in zip(st.columns(max(len(fields), 1)), fields, strict=False):
+            value = cast("Value", before.get(name, usual).get(option.name, option.default))
+            own = f"{key}-{name}-{option.name}-{times}-{value}"
+            if option.kind == "int" and isinstance(value, int):
+                option = replace(option, range=Range(option.range.low if option.range else 0, max(times, value)))
             with column:
-                if option.kind == "int":
-                    given[option.name] = int(st.number_input(label, 0 if option.name == "skip" else 1, max(times, int(value)), int(value), key=own))
-                else:
-                    given[option.name] = float(st.number_input(label, 0.0, 1.0, float(value), format="%g", key=own))
-    return ways(tuple(kinds), given, members)
+                given[name][option.name] = method_form.field(option, value, key=own, label=f"{name.upper()}: {option.name}")
+    return tuple(offered[name].way(given[name], members) for name in chosen)

@@ -12,9 +12,10 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array, Points
 from explorer.core.spec import Run
-from explorer.figures import landscape, line, units
+from explorer.figures import landscape, line
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Trace, surface
+from explorer.stats import units
 from explorer.stats.plane_frame import Window
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.plane import Spot, plane

@@ -11,8 +11,7 @@ import streamlit as st
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, Fused, Method, Run, Study
-from explorer.figures import units
-from explorer.stats import calibration
+from explorer.stats import calibration, units
 from explorer.stats.bootstrap import difference, level
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore

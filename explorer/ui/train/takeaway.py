@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import pandas as pd
 import streamlit as st
@@ -15,7 +14,7 @@ from explorer.figures import line
 from explorer.figures.curve import Curve
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
-from explorer.ui.train.trajectories import Trajectory
+from explorer.ui.train.trajectories import Trajectory, called
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.download import download
@@ -84,7 +83,7 @@ def links(store: RunStore, whole: Trajectory) -> None:
 
 def keep(store: RunStore, whole: Trajectory) -> None:
     """Each average as a file; kept ones are offered on every page."""
-    wanted: list[tuple[str, Recipe]] = [(cast("str", way["average"]).upper(), whole.fused(way)) for way in whole.ways]
+    wanted: list[tuple[str, Recipe]] = [(called(way).upper(), made) for way in whole.ways if (made := whole.fused(way)) is not None]
     if isinstance(whole.models[-1], Trained):
         wanted.append(("the last snapshot", whole.models[-whole.members]))
     for column, (name, recipe) in zip(st.columns(len(wanted)), wanted, strict=True):

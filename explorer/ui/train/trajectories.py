@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
@@ -14,12 +14,46 @@ from explorer.core import registry
 from explorer.core.points import Array, Points, rounded
 from explorer.core.spec import Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, SplitName, Trained
 from explorer.engine import ratatouille_recipes
-from explorer.methods.sample.trajectory import averages
 from explorer.stats.averaging_coefficients import swa
 from explorer.ui.landscape import form as landscape_form
 
-AVERAGES = ("swa", "ema", "lawa", "swad")
 NUMBER = re.compile(r"(\d{1,9})$")  # epoch-24
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of average along a training: the sampler that asks for it, and the options of that which are its own."""
+
+    name: str
+    sampler: str
+    options: tuple[str, ...]
+
+    def way(self, given: Mapping[str, object], members: int = 1) -> Method:
+        """The sampler with these options, of those that are its own; the others keep their defaults."""
+        known = {o.name for o in registry.options("sample", self.sampler)}
+        shared = {name: value for name, value in (("average", self.name), ("members", members)) if name in known}
+        return registry.method("sample", self.sampler, {**shared, **{k: v for k, v in given.items() if k in self.options}})
+
+
+def kinds(members: int = 1) -> dict[str, Kind]:
+    """Every average along a training of so many networks, by name: each choice of a sampler's option `average`, which shares the options of the fusing method
+    of that name; or the sampler itself."""
+    found: dict[str, Kind] = {}
+    for sampler in (s for s in registry.names("sample") if registry.averages_along(s)):
+        known = {o.name: o for o in registry.options("sample", sampler)}
+        if members > 1 and "members" not in known:
+            continue
+        if "average" in known:
+            for name in map(str, known["average"].choices):
+                found[name] = Kind(name, sampler, tuple(o.name for o in registry.options("fuse", name) if o.name in known))
+        else:
+            found[sampler] = Kind(sampler, sampler, tuple(name for name in known if name != "members"))
+    return found
+
+
+def called(way: Method) -> str:
+    """What the average of a sampler is called."""
+    return str(way.kwargs().get("average", way.name))
 
 
 @dataclass(frozen=True)
@@ -41,7 +75,7 @@ class Trajectory:
     @classmethod
     def of(cls, runs: Sequence[Run]) -> Trajectory | None:
         """The trajectory of an address; None when its runs are of no single one."""
-        found = [run for run in runs if run.sampler.name == "trajectory"]
+        found = [run for run in runs if registry.averages_along(run.sampler.name)]
         if not found or len({run.field.id for run in found}) > 1:
             return None
         field = found[0].field
@@ -50,7 +84,7 @@ class Trajectory:
     @property
     def members(self) -> int:
         """How many networks are trained together."""
-        return cast("int", self.ways[0]["members"])
+        return cast("int", self.ways[0].kwargs().get("members", 1))
 
     @property
     def epochs(self) -> Array:
@@ -79,7 +113,7 @@ class Trajectory:
 
     def tasks(self) -> list[Task]:
         """What is measured on the validation split: the snapshots, and each average after each of them."""
-        return [Task(cast("str", way["average"]).upper(), Run(self.field("val"), way)) for way in self.ways]
+        return [Task(called(way).upper(), Run(self.field("val"), way)) for way in self.ways]
 
     def begun(self, times: int) -> Trajectory:
         """The part of it up to a number of snapshots."""
@@ -87,16 +121,8 @@ class Trajectory:
 
     def rows(self, way: Method, points: Points) -> Array:
         """(T, C) the averages of one way after each snapshot; fewer while they are not known."""
-        options = way.kwargs()
-        return averages(
-            points,
-            average=cast("str", options["average"]),
-            skip=cast("int", options["skip"]),
-            every=cast("int", options["every"]),
-            decay=cast("float", options["decay"]),
-            latest=cast("int", options["latest"]),
-            members=cast("int", options["members"]),
-        )
+        averages = cast("Callable[..., Array]", registry.find("sample", way.name, function="averages"))
+        return averages(points, **way.kwargs())
 
     def report(self, points: Points) -> Task | None:
         """The test split's run: the last snapshot, and each average after it; None while a valley is not known."""
@@ -109,7 +135,7 @@ class Trajectory:
 
     def late(self) -> tuple[Recipe, ...]:
         """The snapshots that SWA averages, or the later half where it is not among the averages: those that scatter around one place."""
-        found = next((way.kwargs() for way in self.ways if way["average"] == "swa"), None)
+        found = next((way.kwargs() for way in self.ways if called(way) == "swa"), None)
         skip, every = (cast("int", found["skip"]), cast("int", found["every"])) if found else (len(self.epochs) // 2, 1)
         used = np.repeat(swa(len(self.epochs), skip=skip, every=every), self.members) > 0
         return tuple(m for m, kept in zip(self.models, used, strict=True) if kept)
@@ -118,9 +144,10 @@ class Trajectory:
         """The plane closest to the snapshots."""
         return landscape_form.through(self.problem, self.models)
 
-    def fused(self, way: Method) -> Fused:
-        """An average after the last snapshot as a recipe that says how it was made."""
-        kind = cast("str", way["average"])
+    def fused(self, way: Method) -> Fused | None:
+        """An average after the last snapshot as a recipe that says how it was made; None where no fusing method is called like it."""
+        if (kind := called(way)) not in registry.names("fuse"):
+            return None
         known = {o.name for o in registry.options("fuse", kind)}
         how = registry.method("fuse", kind, {k: v for k, v in way.options if k in known})
         souped = tuple(
@@ -152,5 +179,5 @@ def averages_of(there: Trajectory, points: Points) -> list[Average]:
     found: list[Average] = []
     for way in there.ways:
         rows = there.rows(way, points)
-        found.append(Average(cast("str", way["average"]).upper(), way, rows, values_at(points, rows) if len(rows) else None))
+        found.append(Average(called(way).upper(), way, rows, values_at(points, rows) if len(rows) else None))
     return found

@@ -11,7 +11,8 @@ import streamlit as st
 from explorer.core import glossary, locations, registry
 from explorer.core.points import Array, Points
 from explorer.core.spec import Make, Trained
-from explorer.figures import line, units
+from explorer.figures import line
+from explorer.stats import units
 from explorer.stats.bootstrap import band, difference, level
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
@@ -23,7 +24,7 @@ from explorer.ui.landscape.form import COARSE
 from explorer.ui.train import plane, swag_twa
 from explorer.ui.train.plane import asked
 from explorer.ui.train.takeaway import keep, links, takeaway
-from explorer.ui.train.trajectories import Average, Task, Trajectory, averages_of, values_at
+from explorer.ui.train.trajectories import Average, Task, Trajectory, averages_of, called, values_at
 from explorer.ui.widgets.model_inspector import model_at, pick_active
 
 POLL_S = 0.5
@@ -45,7 +46,8 @@ def show(store: RunStore, whole: Trajectory) -> None:
     with st.expander("What these averages are", icon=":material/menu_book:"):
         first = whole.models[0]
         known = [("train", first.method.name)] if isinstance(first, Trained) else []
-        for kind, name in (*known, *(("fuse", cast("str", way["average"])) for way in whole.ways)):
+        averages = (("fuse", called(way)) if whole.fused(way) is not None else ("sample", way.name) for way in whole.ways)
+        for kind, name in (*known, *averages):
             st.markdown(f"**{registry.title(kind, name)}**")
             st.text(registry.reference(kind, name))
 
@@ -53,7 +55,7 @@ def show(store: RunStore, whole: Trajectory) -> None:
 def _busy(store: RunStore, whole: Trajectory) -> bool:
     if (at := asked()) is not None and pick_active(store, whole.plane().field, at):
         return True
-    wishes = [whole.plane().id, *(Make(whole.fused(way)).id for way in whole.ways), *swag_twa.wishes(whole)]
+    wishes = [whole.plane().id, *(Make(made).id for way in whole.ways if (made := whole.fused(way)) is not None), *swag_twa.wishes(whole)]
     if (report := _report(store, whole)) is not None:
         wishes.append(report.run.id)
     return active(store, whole.tasks()) or any(s is not None and s.active for s in map(store.status, wishes))

@@ -34,7 +34,7 @@ def options(kind: str, name: str, *, key: str, start: Method | None = None, fiel
     columns = fields.columns(COLUMNS, gap="medium") if fields is not None and known else []
     for i, option in enumerate(known):
         with columns[i % COLUMNS] if columns else nullcontext():
-            values[option.name] = _field(option, given.get(option.name, option.default), key=f"{key}-{name}-{option.name}")
+            values[option.name] = field(option, given.get(option.name, option.default), key=f"{key}-{name}-{option.name}")
     return registry.method(kind, name, values)
 
 
@@ -42,8 +42,9 @@ def _help(kind: str, names: list[str]) -> str:
     return "\n".join(f"- **{n.replace('_', ' ')}**: {registry.title(kind, n)}" for n in names)
 
 
-def _field(option: Option, value: Value, *, key: str) -> Value:
-    label, span = option.name.replace("_", " "), option.range
+def field(option: Option, value: Value, *, key: str, label: str = "") -> Value:
+    """The widget of one option; `label`: what stands above it, its name unless said otherwise."""
+    label, span = label or option.name.replace("_", " "), option.range
     match option.kind:
         case "bool":
             return st.checkbox(label, value=bool(value), key=key)

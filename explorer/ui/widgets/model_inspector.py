@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from explorer.core import locations, registry, significant_digits
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Fused, Make, Method, Run, Study
-from explorer.figures import confusion, units
-from explorer.stats import metrics, perplexity
+from explorer.figures import confusion
+from explorer.stats import metrics, perplexity, units
 from explorer.stats.preview_confirmation import exact, is_preview
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from explorer.figures import units
 from explorer.problems.problem_toml import find
+from explorer.stats import units
 
 
 @pytest.mark.parametrize(("loss", "unit"), [("cross_entropy", "nat"), ("divergence", "nat"), ("mse", "")])

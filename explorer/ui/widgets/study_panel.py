@@ -1,0 +1,72 @@
+"""One study, folded away until somebody opens it: asked for, under way, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from explorer.core import registry
+from explorer.core.errors import Refused
+from explorer.core.spec import Json, ProblemSpec, Recipe, Study
+from explorer.store.run_store import RunStore
+from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame.polling import live
+from explorer.ui.widgets import method_form
+
+
+def show(
+    store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], name: str, title: str, icon: str, draw: Callable[[Json, list[str]], None]
+) -> None:
+    """Its options, what it found for these models, and how it stands meanwhile. draw: (what it found, the models' names) → on the page."""
+    with st.expander(title, icon=icon, key=f"{name}-study", on_change="rerun") as part:
+        if not part.open:
+            return
+        known = "-".join(m.id for m in models)
+        st.caption(registry.title("study", name))
+        try:
+            method = method_form.options("study", name, key=f"{name}-{known}", fields=st.container())
+        except (Refused, ValueError) as refusal:
+            st.error(str(refusal))
+            return
+        wish = Study(problem, tuple(models), method)
+        status = store.status(wish.id)
+        st.button(
+            "Measure",
+            icon=icon,
+            on_click=shell.resume,
+            args=(wish,),
+            key=f"{name}-go-{known}",
+            disabled=status is not None and status.state == "done",
+        )
+        if status is not None:
+            names = [m.name or m.id for m in models]
+            live(_live, every=0.5, busy=status.active)(store, wish, names, draw, status.active)
+
+
+def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, list[str]], None], was_active: bool) -> None:
+    status = store.status(wish.id)
+    if status is None:
+        return
+    if status.state == "failed":
+        st.error(status.error, icon=":material/error:")
+    elif status.active:
+        words, button = st.columns([5, 1], vertical_alignment="center")
+        with words:
+            st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=status_badge.sentence(status))
+        with button:
+            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(wish.id,), key=f"stop-{wish.id}", width="stretch")
+    elif status.result is not None:
+        draw(status.result, names)
+    if was_active != status.active:
+        st.rerun()
+
+
+def added(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe]) -> None:
+    """The studies of packages and modules of somebody else's; what they find is shown as it is."""
+    for name in registry.added("study"):
+        show(store, problem, models, name, name.replace("_", " ").capitalize(), ":material/extension:", lambda found, names: _as_it_is(found))
+
+
+def _as_it_is(found: Json) -> None:
+    st.json(found)
