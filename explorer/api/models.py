@@ -11,7 +11,7 @@ from explorer.api import _measuring
 from explorer.api._keywords import Kept, Merging, takes
 from explorer.api.problems import read_problem
 from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
-from explorer.core import locations, registry
+from explorer.core import locations, model_path, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.progress import Progress, quiet
@@ -26,7 +26,7 @@ def loaded(path: str | Path | Recipe) -> Recipe:
     """
     if not isinstance(path, str | Path):
         return path
-    found = checkpoints_at(path) if Path(path).exists() else []
+    found = checkpoints_at(path) if model_path.parse(path).path.exists() else []
     file = found[0] if len(found) == 1 else _one(path)
     return Loaded(digest(file), path=locations.shorten(file), name=name_for(file))
 

@@ -3,8 +3,9 @@
 A file may come from anyone, so nothing in it is executed and nothing it claims is believed:
 
 - `.safetensors` is data by design; only its shapes of size zero are bounded here.
-- `.pt`, `.pth`, `.bin`, `.ckpt` are zips around a pickle: see pickled.py.
-- A folder of shards is assembled as its index says: see shards.py.
+- `.pt`, `.pth`, `.bin`, `.ckpt` are zips around a pickle: see torch_archive.py.
+- A folder of shards is assembled as its index says: see sharded.py.
+- Integers with scales are no weights: they are refused, or dequantised where that was chosen. See quantised.py.
 - Tensors are copied out of the mapping once, after all of them together proved to be no larger than the file explains.
 
 Tied weights (two names, one memory) are one tensor object under both names. safetensors cannot hold that, so `write` stores
@@ -17,7 +18,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
@@ -26,8 +27,9 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 
-from explorer.checkpoints import safetensors_header, sharded, torch_archive
+from explorer.checkpoints import quantised, safetensors_header, sharded, torch_archive
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
+from explorer.core import model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, malformed, name_of, short, size_of, system
 
@@ -70,7 +72,7 @@ class Checkpoint:
     """The weights of one file, or of one folder of shards, and what the file said besides.
 
     `weights` by state_dict name, on the CPU, contiguous, in memory of their own; `metadata` is the header of a .safetensors;
-    `notes` say what was stripped, restored or ignored.
+    `path` ends in what was chosen, where that made a difference; `notes` say what was stripped, restored or ignored.
     """
 
     weights: dict[str, Tensor]
@@ -80,11 +82,13 @@ class Checkpoint:
 
 
 def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Checkpoint:
-    """The weights in a checkpoint file, or in a folder of shards; Refused when it is damaged, unsafe, larger than the limit, or holds none.
+    """The weights in a checkpoint file, or in a folder of shards; Refused when it is damaged, unsafe, larger than the limit, quantised, or holds none.
 
+    The path may end in what is chosen: `#dequantised` (explorer.core.model_path).
     The file is mapped while it is read: whoever replaces it meanwhile should write a new file and rename it, as `write` does.
     """
-    path = Path(path)
+    chosen = model_path.parse(path)
+    path = chosen.path
     name, index = name_of(path), sharded.index_of(path)
     size = size_of(path) if index is None else sharded.sizes(index)
     if size > limit_bytes:
@@ -93,11 +97,16 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
         weights, metadata, notes = _read_file(path)
     else:
         weights, metadata, notes = _read_shards(index)
+    if (plan := quantised.plan(quantised.kinds_of(weights), path, dequantise=chosen.dequantise, byte=lambda n: int(weights[n]))) is not None:
+        weights = quantised.undone(weights, plan)
+        notes.append(f"dequantised, {len(plan.scaled):,} tensors: {plan.how}")
+    else:
+        chosen = replace(chosen, dequantise=False)  # nothing was to be done
     if metadata.pop(EXACT, None) is None:
         names = _called(path, weights, notes)
         weights = _strip(weights, notes, _WRAPPERS if names or metadata.get("format") == "pt" else _PREFIXES)
         weights = _renamed(weights, names, notes)
-    return Checkpoint(weights, metadata, path, tuple(notes))
+    return Checkpoint(weights, metadata, chosen.at(path), tuple(notes))
 
 
 def write(

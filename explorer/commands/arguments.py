@@ -56,6 +56,10 @@ PrecisionOption = Annotated[
         help="bfloat16 (or tf32, on an NVIDIA GPU): a quick preview; printed values are measured again in float32.",
     ),
 ]
+DequantiseOption = Annotated[
+    bool,
+    typer.Option("--dequantise", help="Work out in float32 what quantised checkpoints stand for, where that is a number times a scale (int8, fp8)."),
+]
 MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be repeated.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]

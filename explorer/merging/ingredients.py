@@ -1,6 +1,7 @@
 """What is merged: a .safetensors, a folder of shards or of one file, or an adapter on one of these; only headers are read.
 
-Refused when an index names a shard that is missing or cut short, or when ingredients do not go together: other tensors, other shapes, other vocabularies.
+Refused when an index names a shard that is missing or cut short, or when ingredients do not go together: other tensors, other shapes, other vocabularies;
+or when one is quantised, unless `#dequantised` stands behind its path and it can be undone.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from explorer.checkpoints import safetensors_header, sharded
+from explorer.checkpoints import quantised, safetensors_header, sharded
 from explorer.checkpoints.safetensors_header import Stored
+from explorer.core import model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, system
 from explorer.merging import lora
@@ -23,6 +25,21 @@ VOCABULARIES = ("tokenizer.json", "vocab.json")
 VOCABULARY_LIMIT = 2**28  # bytes of a file that numbers tokens
 TIED = "explorer.tied"
 KEPT = (TIED, "explorer.names", "format")  # of a header, in the merged file's
+
+
+@dataclass(frozen=True)
+class Dequantised(Stored):
+    """A tensor that is worked out in float32 while it is read: (number · scale) / over, each scale for a block of entries (explorer.checkpoints.quantised)."""
+
+    number: Stored
+    scale: Stored
+    blocks: tuple[int, ...]
+    over: float
+
+    @property
+    def nbytes(self) -> int:
+        """In the file."""
+        return self.number.nbytes + self.scale.nbytes
 
 
 @dataclass(frozen=True)
@@ -40,27 +57,27 @@ class Ingredient:
         return self.tensors[tensor].shape
 
 
-def opened(text: str, base: str = "") -> Ingredient:
-    """The ingredient that a recipe or a person calls `model` or `model+adapter`; an adapter alone is put on `base`."""
+def opened(text: str, base: str = "", *, dequantise: bool = False) -> Ingredient:
+    """The ingredient that a recipe or a person calls `model` or `model+adapter`; an adapter alone is put on `base`. `dequantise`: as if they said so."""
     path = Path(text).expanduser()
     model, plus, adapter = text.partition("+")
-    if plus and not path.exists():
+    if plus and not model_path.parse(path).path.exists():
         found = lora.read(_there(adapter)) if lora.is_adapter(_there(adapter)) else None
         if found is None:
             raise Refused(f"{short(adapter)} is not a folder with an {lora.CONFIG}. After the + an adapter is expected.")
-        return _with(opened(model), found, text)
+        return _with(opened(model, dequantise=dequantise), found, text)
     if not lora.is_adapter(_there(text)):
-        return _model(path, text)
+        return _model(model_path.dequantised(path, dequantise), text)
     found = lora.read(path)
     if not (under := base or found.base) or under == text:
         raise Refused(f"{name_of(path)} is an adapter and changes a model. Write model+adapter, or name the model as the base.")
-    if lora.is_adapter(Path(under)) or not Path(under).exists():
+    if lora.is_adapter(Path(under)) or not model_path.parse(under).path.exists():
         raise Refused(f"{name_of(path)} is an adapter on {short(under)}, which is not a model here. Write model+adapter with the model's folder.")
-    return _with(opened(under), found, text)
+    return _with(opened(under, dequantise=dequantise), found, text)
 
 
 def _there(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = model_path.parse(Path(text).expanduser()).path
     with system(path, "read"):
         if not path.exists():
             revision = " Revisions are not fetched: download that one, and give its folder." if "@" in text else ""
@@ -69,6 +86,36 @@ def _there(text: str) -> Path:
 
 
 def _model(path: Path, name: str) -> Ingredient:
+    chosen = model_path.parse(path)
+    found = _stored(chosen.path, name)
+    kinds = {key: (s.dtype, s.shape) for key, s in found.tensors.items()}
+    plan = quantised.plan(kinds, chosen.path, dequantise=chosen.dequantise, byte=lambda key: _byte(found.tensors[key]))
+    if plan is None:
+        quantised.whole(kinds, [key for key, kind in kinds.items() if _is_parameter(key, kind[1])], name)
+        return found
+    tensors: dict[str, Stored] = {}
+    for key, stored in found.tensors.items():
+        if (how := plan.scaled.get(key)) is not None:
+            tensors[key] = Dequantised(stored.path, "F32", stored.shape, stored.start, stored, found.tensors[how.scale], how.blocks, how.over)
+        elif key not in plan.dropped:
+            tensors[key] = stored
+    return replace(found, tensors=tensors)
+
+
+def _is_parameter(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is one that networks train, as far as its name tells; a `bias` of more axes is a mask."""
+    last = name.rpartition(".")[2]
+    return bool(shape) and (last == "weight" or (last == "bias" and len(shape) == 1))
+
+
+def _byte(stored: Stored) -> int:
+    with system(stored.path, "read"), stored.path.open("rb") as file:
+        file.seek(stored.start)
+        return file.read(1)[0]
+
+
+def _stored(path: Path, name: str) -> Ingredient:
+    """The tensors as they lie in the files."""
     index = sharded.index_of(path)
     if index is None:
         file = path
