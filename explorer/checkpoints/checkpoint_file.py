@@ -72,19 +72,21 @@ class Checkpoint:
     """The weights of one file, or of one folder of shards, and what the file said besides.
 
     `weights` by state_dict name, on the CPU, contiguous, in memory of their own; `metadata` is the header of a .safetensors;
-    `path` ends in what was chosen, where that made a difference; `notes` say what was stripped, restored or ignored.
+    `path` ends in what was chosen, where that made a difference; `notes` say what was stripped, restored or ignored; `others` are the other sets of weights
+    in the file, as they are chosen.
     """
 
     weights: dict[str, Tensor]
     metadata: dict[str, str]
     path: Path
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Checkpoint:
     """The weights in a checkpoint file, or in a folder of shards; Refused when it is damaged, unsafe, larger than the limit, quantised, or holds none.
 
-    The path may end in what is chosen: `#dequantised` (explorer.core.model_path).
+    The path may end in what is chosen: `#state_dict_ema`, `#dequantised` (explorer.core.model_path).
     The file is mapped while it is read: whoever replaces it meanwhile should write a new file and rename it, as `write` does.
     """
     chosen = model_path.parse(path)
@@ -94,8 +96,11 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
     if size > limit_bytes:
         raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that can be read. Save the weights alone, or raise the limit.")
     if index is None:
-        weights, metadata, notes = _read_file(path)
+        weights, metadata, notes, others = _read_file(path, chosen.part)
+    elif chosen.part:
+        raise _one_set(name, chosen.part)
     else:
+        others = ()
         weights, metadata, notes = _read_shards(index)
     if (plan := quantised.plan(quantised.kinds_of(weights), path, dequantise=chosen.dequantise, byte=lambda n: int(weights[n]))) is not None:
         weights = quantised.undone(weights, plan)
@@ -106,7 +111,20 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
         names = _called(path, weights, notes)
         weights = _strip(weights, notes, _WRAPPERS if names or metadata.get("format") == "pt" else _PREFIXES)
         weights = _renamed(weights, names, notes)
-    return Checkpoint(weights, metadata, chosen.at(path), tuple(notes))
+    return Checkpoint(weights, metadata, chosen.at(path), tuple(notes), others)
+
+
+def others(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The other sets of weights in a checkpoint file, as they are chosen behind its path; no values are read. Nothing is said of a file that `read` refuses."""
+    chosen = model_path.parse(path)
+    with suppress(Refused):
+        if chosen.path.is_file() and chosen.path.suffix.lower() != ".safetensors":
+            return torch_archive.read(chosen.path, size_of(chosen.path), chosen.part).others
+    return ()
+
+
+def _one_set(name: str, part: str) -> Refused:
+    return Refused(f"{name} has one set of weights, and no part {short(part)!r} can be chosen. Say {name} alone.")
 
 
 def write(
@@ -197,22 +215,27 @@ def finite(weights: Mapping[str, Tensor], what: str) -> None:
             )
 
 
-def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
-    """The weights, header and notes of one file, under the names that it gives."""
+def _read_file(path: Path, part: str = "") -> tuple[dict[str, Tensor], dict[str, str], list[str], tuple[str, ...]]:
+    """The weights, header, notes and other sets of weights of one file, under the names that it gives."""
     name, size = name_of(path), size_of(path)
     if size == 0:
         raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
+    notes: list[str] = []
+    metadata: dict[str, str] = {}
+    others: tuple[str, ...] = ()
     if path.suffix.lower() == ".safetensors":
+        if part:
+            raise _one_set(name, part)
         tensors, metadata = _read_safetensors(path)
-        notes: list[str] = []
     else:
-        tensors, notes = torch_archive.read(path, size)
-        metadata = {}
+        archive = torch_archive.read(path, size, part)
+        tensors, others = archive.tensors, archive.others
+        notes += archive.notes
     if not tensors:
         raise Refused(f"{name} holds no tensors. {SAVE_AGAIN}.")
     weights = _own(tensors, name, allowed=2 * size)
     _restore_ties(weights, metadata, name, notes)
-    return weights, metadata, notes
+    return weights, metadata, notes, others
 
 
 def _read_shards(index: sharded.Index) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
@@ -221,7 +244,7 @@ def _read_shards(index: sharded.Index) -> tuple[dict[str, Tensor], dict[str, str
     metadata: dict[str, str] = {}
     notes = [f"assembled from {len(index.shards)} files"]
     for shard in index.shards:
-        found, header, said = _read_file(shard)
+        found, header, said, _ = _read_file(shard)
         if twice := sorted(found.keys() & weights.keys()):
             raise Refused(f"{short(twice[0])} is in {name_of(shard)} and in another shard as well. Save the model again.")
         weights |= found

@@ -11,6 +11,7 @@ from __future__ import annotations
 import pickletools
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -41,7 +42,17 @@ _UNWANTED: Mapping[str, str] = {
 SAVE_AGAIN = "Save it again with torch.save(model.state_dict(), …)"
 
 
-def read(path: Path, size: int) -> tuple[dict[str, Tensor], list[str]]:
+@dataclass(frozen=True)
+class Archive:
+    """The tensors of one set of weights in a file, what was left aside, and under which keys there are other sets."""
+
+    tensors: dict[str, Tensor]
+    notes: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def read(path: Path, size: int, part: str = "") -> Archive:
+    """The tensors of a file. `part`: the key of the set of weights that is meant, "" for the usual one."""
     import torch
 
     name = name_of(path)
@@ -51,7 +62,7 @@ def read(path: Path, size: int) -> tuple[dict[str, Tensor], list[str]]:
         if unsafe:
             raise Refused(f"{name} tries to run or build {listed(sorted(unsafe))}, which weights do not need; none of it was run. {SAVE_AGAIN}.")
         loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    return _find(loaded, name)
+    return _find(loaded, name, part)
 
 
 def _check_zip(path: Path, size: int) -> None:
@@ -122,26 +133,56 @@ def _check_opcodes(data: bytes, name: str) -> None:
             stack[start:] = [depth] * len(opcode.stack_after)
 
 
-def _find(loaded: object, name: str) -> tuple[dict[str, Tensor], list[str]]:
-    """The mapping of tensors in what was saved, at the top or under one of the usual keys; the rest is noted."""
+def _find(loaded: object, name: str, part: str) -> Archive:
+    """The mapping of tensors in what was saved, at the top or under one of the usual keys, or under the one that is meant; the rest is noted."""
     import torch
 
     notes: list[str] = []
-    found = _entries(loaded)
+    others: list[str] = []
+    every: list[str] = []
+    found, wanted = _entries(loaded), part
     for _ in _NESTED:
-        key = next((k for k in _NESTED if found and _entries(found.get(k))), None)
+        sets = _sets(found or {})
+        key = wanted if wanted in sets else next((k for k in _NESTED if found and _entries(found.get(k))), None)
         if found is None or key is None:
             break
-        if beside := [k for k in found if k != key]:
+        wanted = "" if key == wanted else wanted
+        others += [k for k in sets if k != key]
+        every += sets
+        if beside := [k for k in found if k != key and k not in sets]:
             notes.append(f"ignored beside '{key}': {listed(beside)}")
         found = _entries(found[key])
     tensors = {k: v for k, v in (found or {}).items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
+    every += _sets(found or {})
+    if wanted or (every and not tensors):
+        known = ", ".join(f"{name}#{short(k)}" for k in dict.fromkeys(every))
+        raise Refused(
+            f"{name} has no weights under {short(wanted)!r}. {f'Choose one of: {known}' if known else f'Say {name} alone'}."
+            if wanted
+            else f"{name} has several sets of weights, none under a usual name. Choose one of: {known}."
+        )
     if not tensors:
         came = f"the entries {listed(found)}" if found else f"an object of the type {type(loaded).__name__}" if found is None else "nothing"
         raise Refused(f"{name} holds {came}; tensors by name are expected. {SAVE_AGAIN}.")
+    if others:
+        notes.append(f"other weights in it: choose them with {', '.join(f'{name}#{short(k)}' for k in others)}")
     if ignored := [k for k in found or {} if k not in tensors]:
         notes.append(f"ignored, not tensors: {listed(ignored)}")
-    return tensors, notes
+    return Archive(tensors, tuple(notes), tuple(others))
+
+
+def _sets(found: Mapping[object, object]) -> list[str]:
+    """The keys under which there are weights: tensors by name that are more than single numbers, directly or under a usual key."""
+    return [k for k, value in found.items() if isinstance(k, str) and _holds(value)]
+
+
+def _holds(value: object, depth: int = 0) -> bool:
+    import torch
+
+    inside = _entries(value) or {}
+    if any(isinstance(k, str) and isinstance(v, torch.Tensor) and v.dim() for k, v in inside.items()):
+        return True
+    return depth < 2 and any(_holds(inside.get(k), depth + 1) for k in _NESTED)
 
 
 def _entries(value: object) -> dict[object, object] | None:

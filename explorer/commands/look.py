@@ -54,3 +54,6 @@ def look(
                 right = file.problem is None or registry.classifies(file.problem.loss)
                 table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")
         out.print(table)
+        for file in found.files:
+            for note in file.notes:
+                out.print(f"  {escape(file.name)}: {escape(note)}", style="dim", highlight=False, soft_wrap=True)

@@ -77,6 +77,7 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tu
         tensors=len(loaded.weights),
         dtype=", ".join(sorted(floating)),
         notes=loaded.notes,
+        others=loaded.others,
         network=None if spec is not None else _network_of(loaded.weights, path),
         quality=() if spec is None or Problem(spec).against_reference else tuple(quality(spec, loaded.weights, split, device) for split in SPLITS),
     )

@@ -306,8 +306,33 @@ def test_the_weights_go_before_their_moving_average(tmp_path: Path) -> None:
     torch.save({"ema": average, "model": weights}, tmp_path / "both.pt")
     torch.save({"ema": average, "epoch": 3}, tmp_path / "one.pt")
     both, one = checkpoint_file.read(tmp_path / "both.pt"), checkpoint_file.read(tmp_path / "one.pt")
-    assert same(both.weights, weights) and both.notes == ("ignored beside 'model': ema",)
+    assert same(both.weights, weights) and both.notes == ("other weights in it: choose them with both.pt#ema",)
     assert same(one.weights, average) and one.notes == ("ignored beside 'ema': epoch",)
+
+
+def test_another_set_of_weights_is_chosen_behind_the_path(tmp_path: Path) -> None:
+    """By its key, usual or not, also above a usual one; a key that is not there is refused with those that are."""
+    path, nets = tmp_path / "last.pth.tar", {k: {"w": torch.full((2,), v)} for k, v in (("state_dict", 1.0), ("state_dict_ema", 2.0), ("netD", 3.0))}
+    torch.save({**nets, "metrics": {"loss": torch.tensor(0.5)}, "epoch": 3}, path)
+    plain = checkpoint_file.read(path)
+    assert plain.others == ("state_dict_ema", "netD") == checkpoint_file.others(path)
+    assert plain.notes == (
+        "ignored beside 'state_dict': metrics, epoch",
+        "other weights in it: choose them with last.pth.tar#state_dict_ema, last.pth.tar#netD",
+    )
+    for key in ("state_dict_ema", "netD"):
+        chosen = checkpoint_file.read(f"{path}#{key}")
+        assert same(chosen.weights, nets[key])
+        assert (chosen.path, set(chosen.others)) == (Path(f"{path}#{key}"), set(nets) - {key})
+    with pytest.raises(Refused, match=r"last\.pth\.tar has no weights under 'ema'\. Choose one of: last\.pth\.tar#state_dict, "):
+        checkpoint_file.read(f"{path}#ema")
+    torch.save({"ema": {"module": nets["netD"]}, "model": nets["state_dict"]}, tmp_path / "a.pt")
+    assert same(checkpoint_file.read(f"{tmp_path / 'a.pt'}#ema").weights, nets["netD"])
+    torch.save({"netG": nets["state_dict"], "netD": nets["netD"]}, tmp_path / "gan.pt")
+    with pytest.raises(Refused, match=r"several sets of weights, none under a usual name\. Choose one of: gan\.pt#netG, gan\.pt#netD"):
+        checkpoint_file.read(tmp_path / "gan.pt")
+    with pytest.raises(Refused, match=r"a\.safetensors has one set of weights, and no part 'ema'"):
+        checkpoint_file.read(f"{hostile.good_safetensors(tmp_path, 'a.safetensors')}#ema")
 
 
 def test_a_prefix_of_some_names_stays(tmp_path: Path) -> None:

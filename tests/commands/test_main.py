@@ -50,6 +50,18 @@ def test_a_quantised_checkpoint_is_refused_or_dequantised(tiny, home, tmp_path):
     assert "int8#dequantised" in run("look", quantised, *how, "--dequantise")
 
 
+def test_other_weights_in_a_file_are_said_and_chosen(tiny, home, tmp_path):
+    """On standard error wherever the file is used; the other set is measured under the file's name with its key."""
+    weights = [checkpoint_file.read(p).weights for p in (tiny.a, tiny.b)]
+    torch.save({"state_dict": weights[0], "state_dict_ema": weights[1]}, tmp_path / "last.pth.tar")
+    how, file = ["--problem", tiny.folder], tmp_path / "last.pth.tar"
+    said = "choose them with last.pth.tar#state_dict_ema"
+    assert f"last.pth.tar has other weights in it, too: {said}" in run("barrier", file, tiny.b, *how)
+    assert said in run("look", file, *how)
+    found = interpolate(tiny.a, f"{file}#state_dict_ema", problem=tiny.folder).barrier("loss")
+    assert found.ends == interpolate(tiny.a, tiny.b, problem=tiny.folder).barrier("loss").ends
+
+
 def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):
     """For scripts, and for a report; the picture needs no network, and the store makes its folder."""
     picture, place = tmp_path / "line.html", tmp_path / "new" / "home"

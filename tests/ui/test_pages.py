@@ -305,6 +305,24 @@ def test_a_quantised_file_is_dequantised_by_a_tick(visit, registered, store, wor
     assert [f.path for f in store.checkpoints()][-1] == f"{file}#dequantised"
 
 
+def test_another_set_of_weights_in_a_file_is_registered_by_a_button(visit, registered, store, work, tmp_path):
+    """Beside the one that was taken; then it is a model like any other, and the button goes."""
+    weights = [checkpoint_file.read(p).weights for p in (registered.a, registered.b)]
+    torch.save({"model": weights[0], "ema": weights[1]}, tmp_path / "last.pth")
+    (tmp_path / "problem.toml").write_text((registered.folder / "problem.toml").read_text())
+    app = visit("checkpoints")
+    app.text_input(key="path").set_value(str(tmp_path / "last.pth"))
+    button(app, "Look").click().run()
+    work()
+    app.run()
+    button(app, "Also register ema of last.pth").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert [(f.name, f.others) for f in store.checkpoints()][-2:] == [("last", ("ema",)), ("last#ema", ("model",))]
+    assert not any("Also register" in b.label for b in app.button)
+
+
 def test_a_broken_file_is_named_and_the_good_ones_beside_it_are_taken(visit, registered, store, work, tmp_path):
     """One bad file in a folder does not hide the others, and the family of the good ones is what is shown now."""
     folder = tmp_path / "mixed"

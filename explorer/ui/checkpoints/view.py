@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.checkpoints import change_mark
-from explorer.core import allowed_folders, glossary, registry, significant_digits
+from explorer.core import allowed_folders, glossary, locations, model_path, registry, significant_digits
 from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
 from explorer.core.files import SUFFIXES
@@ -69,7 +70,22 @@ def add(store: RunStore) -> None:
         active = any((s := store.status(i)) is not None and s.active for i in looks)
         live(_looks, every=0.5, busy=active)(store, looks, active)
         if not active and (latest := store.status(looks[0])) is not None:
+            _others(latest)
             problem_form.show(latest, again=lambda path: _look(path, None))
+
+
+def _others(status: Status) -> None:
+    """After a look: the other sets of weights in its files, each to be registered beside the one that was taken."""
+    if status.state != "done":
+        return
+    known = {f.path for f in shell.store().checkpoints()}
+    for facts in Seen.from_json(status.result).files:
+        chosen = model_path.parse(locations.expand(facts.path))
+        for key in () if chosen.part else facts.others:
+            other = replace(chosen, part=key).at(chosen.path)
+            if locations.shorten(other) not in known:
+                label = f"Also register {key} of {chosen.path.name}"
+                st.button(label, icon=":material/add:", on_click=_look, args=(other, facts.problem), key=f"other-{other}")
 
 
 def title(problem: ProblemSpec) -> str:
