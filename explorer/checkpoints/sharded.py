@@ -69,7 +69,7 @@ def index_of(path: str | os.PathLike[str]) -> Index | None:
 def checkpoints_at(path: str | os.PathLike[str]) -> list[Path]:
     """As files.checkpoints_at, and what transformers saved: a folder with an index is one checkpoint; in a folder of such folders each is one.
 
-    A folder within that holds a config.json and one file of weights counts by that file. What is chosen of a folder is chosen of each in it.
+    A folder that holds a config.json and one file of weights counts by that file; what the Trainer saves beside it is no model. What is chosen of a folder is chosen of each in it.
     """
     chosen = model_path.parse(path)
     return [chosen.at(found) for found in _checkpoints_at(chosen.path)]
@@ -81,9 +81,13 @@ def _checkpoints_at(path: Path) -> list[Path]:
     with system(path, "read"):
         inside = sorted(p for p in path.iterdir() if not p.name.startswith(".") and p.is_dir()) if path.is_dir() else []
         saved = [found for folder in inside if (found := _saved(folder)) is not None]
-        if not saved:
-            return files.checkpoints_at(path)
-        single = [p for p in path.iterdir() if files.known(p) and not p.name.startswith(".") and p.is_file()]
+        single = files.inside(path) if path.is_dir() else []
+        twice = (
+            [path / name for name in SINGLE if path / name in single][1:] if (path / "config.json").is_file() else []
+        )  # one model, in both formats
+    if not saved and not twice:
+        return files.checkpoints_at(path)
+    single = [p for p in single if p not in twice]
     return sorted([*single, *saved], key=lambda p: (files.natural(name_for(p)), str(p)))
 
 

@@ -552,6 +552,26 @@ def test_shards_are_one_checkpoint(tmp_path: Path) -> None:
         checkpoint_file.read(folder, limit_bytes=100)
 
 
+@pytest.mark.parametrize("shards_of", [False, True])
+def test_a_folder_of_a_trainer_is_its_model(shards_of: bool, tmp_path: Path) -> None:
+    """Given directly or in the folder above it: what was saved to go on training is none, and the same model in an older format not another."""
+    folder = tmp_path / "checkpoint-500"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    for name in ("optimizer.pt", "scheduler.pt", "training_args.bin", "rng_state.pth", "rng_state_1.pth", "scaler.pt", "pytorch_model.bin"):
+        torch.save({"state": {}}, folder / name)
+    if shards_of:
+        save_file(hostile.good_weights(), folder / "model-00001-of-00001.safetensors")
+        (folder / shards.INDEXES[0]).write_text(json.dumps({"weight_map": dict.fromkeys(hostile.good_weights(), "model-00001-of-00001.safetensors")}))
+    else:
+        save_file(hostile.good_weights(), folder / "model.safetensors")
+    (model,) = shards.checkpoints_at(folder)
+    assert shards.name_for(model) == "checkpoint-500"
+    assert same(checkpoint_file.read(model).weights, hostile.good_weights())
+    torch.save({}, tmp_path / "training_args.bin")
+    assert shards.checkpoints_at(tmp_path) == [model]
+
+
 def test_what_is_no_folder_of_shards_is_listed_hashed_and_stamped_as_before(tmp_path: Path) -> None:
     """Files, and folders of files."""
     path = hostile.good_pt(tmp_path)
