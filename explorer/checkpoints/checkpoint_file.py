@@ -27,7 +27,7 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 
-from explorer.checkpoints import quantised, safetensors_header, sharded, torch_archive
+from explorer.checkpoints import names, quantised, safetensors_header, sharded, torch_archive
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
 from explorer.core import model_path
 from explorer.core.errors import Refused
@@ -49,15 +49,8 @@ if TYPE_CHECKING:
 TIED = "explorer.tied"
 EXACT = "explorer.names"  # present in files that `write` made: their names are meant as they stand, no prefix is stripped
 
-_COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
-
 LIMIT_BYTES = 32 * 2**30
 _EMPTY_LIMIT = 2**31  # product of the other dimensions of a tensor that has no elements
-_WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
-_WITHIN = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # put into the middle of names, by wrapping a part of the network
-# A LightningModule's attribute; but all names of a tied Llama begin with `model.` too. So they stay where transformers wrote the file: "format": "pt"
-# in its header, or a config.json beside it.
-_PREFIXES = (*_WRAPPERS, "model.", "net.", "network.")
 _DTYPES = frozenset(
     f"torch.{d}"
     for d in (
@@ -108,9 +101,10 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
     else:
         chosen = replace(chosen, dequantise=False)  # nothing was to be done
     if metadata.pop(EXACT, None) is None:
-        names = _called(path, weights, notes)
-        weights = _strip(weights, notes, _WRAPPERS if names or metadata.get("format") == "pt" else _PREFIXES)
-        weights = _renamed(weights, names, notes)
+        counter = names.COUNTER in weights and weights[names.COUNTER].numel() == 1
+        found = names.read([*weights], path, metadata, counter=counter)
+        notes += found.notes
+        weights = _renamed({found.plain[n]: t for n, t in weights.items() if n in found.plain}, found.called, notes)
     return Checkpoint(weights, metadata, chosen.at(path), tuple(notes), others)
 
 
@@ -257,40 +251,25 @@ def _read_shards(index: sharded.Index) -> tuple[dict[str, Tensor], dict[str, str
     return weights, metadata, notes
 
 
-def _called(path: Path, weights: dict[str, Tensor], notes: list[str]) -> dict[str, str]:
-    """What transformers calls the tensors of a file that lies beside a config.json of its own; nothing where there is none, or it cannot be used."""
-    folder = path if path.is_dir() else path.parent
-    with system(path, "read"):
-        if not (folder / "config.json").is_file():
-            return {}
-    from explorer.problems.nets import hugging_face  # brings torch, which who reads no such file may not need yet
-
-    try:
-        return hugging_face.called([*_strip(weights, [], _WRAPPERS)], folder)
-    except Refused as refusal:
-        notes.append(f"the config.json beside it was not used: {refusal}")
-        return {}
-
-
-def _renamed(weights: dict[str, Tensor], names: Mapping[str, str], notes: list[str]) -> dict[str, Tensor]:
+def _renamed(weights: dict[str, Tensor], called: Mapping[str, str], notes: list[str]) -> dict[str, Tensor]:
     """Under other names; Refused when two tensors that differ would have the same one."""
     import torch
 
     found: dict[str, Tensor] = {}
     twice: list[str] = []
     for name, tensor in weights.items():
-        if not (new := names.get(name, name)):
+        if not (new := called.get(name, name)):
             continue
         if new in found and (found[new].shape != tensor.shape or not torch.equal(found[new], tensor)):
             raise Refused(f"{short(name)} and {short(new)} are one weight by the config.json, and differ in the file. Set tie_word_embeddings there.")
         if new in found:
             twice.append(name)
         found[new] = tensor
-    if changed := [f"{n} (now {names[n]})" for n in weights if names.get(n, n) not in (n, "") and n not in twice]:
+    if changed := [f"{n} (now {called[n]})" for n in weights if called.get(n, n) not in (n, "") and n not in twice]:
         notes.append(f"renamed as transformers does: {listed(changed)}")
     if twice:
         notes.append(f"kept once, tied by the config.json: {listed(twice)}")
-    if ignored := [n for n in weights if names.get(n) == ""]:
+    if ignored := [n for n in weights if called.get(n) == ""]:
         notes.append(f"ignored, as transformers does: {listed(ignored)}")
     return found
 
@@ -380,22 +359,6 @@ def _place(tensor: Tensor) -> object | None:
     if tensor.numel() == 0:
         return None
     return tensor.device, tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.is_neg()
-
-
-def _strip(weights: dict[str, Tensor], notes: list[str], prefixes: Sequence[str]) -> dict[str, Tensor]:
-    """Without what wrappers put before every name, or into the middle of some."""
-    if (counter := weights.get(_COUNTER)) is not None and counter.numel() == 1 and len(weights) > 1:
-        weights = {name: tensor for name, tensor in weights.items() if name != _COUNTER}
-        notes.append(f"ignored, the counter of an AveragedModel: {_COUNTER}")
-    while prefix := next((p for p in prefixes if all(n.startswith(p) and n != p for n in weights)), None):
-        weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
-        notes.append(f"stripped the prefix '{prefix}'")
-    for part in _WITHIN:
-        shorter = {name.replace(f".{part}", ".").removeprefix(part): tensor for name, tensor in weights.items()}
-        if len(shorter) == len(weights) and "" not in shorter and shorter.keys() != weights.keys():
-            weights = shorter
-            notes.append(f"stripped '{part}' within names")
-    return weights
 
 
 def _shape(shape: Sequence[int]) -> str:
