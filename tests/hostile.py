@@ -1,19 +1,22 @@
 """Files that a person might be handed: damaged, lying, or made to do harm. Each function writes one into a folder and returns its path.
 
-`HOSTILE` has them all by name, for every test whose promise is that such a file is refused in a sentence.
+`HOSTILE` has them all by name, for every test whose promise is that such a file is refused in a sentence; `INERT` those whose weights are read all the same.
 """
 
 from __future__ import annotations
 
+import argparse
 import codecs
 import json
 import os
 import pickle
 import struct
 import zipfile
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+import numpy as np
 import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]  (a PathLike without its parameter)
 
@@ -257,6 +260,39 @@ def hungry_encodings(folder: Path) -> Path:
     return folder / "encodings.pt"
 
 
+def vast_memo(folder: Path) -> Path:
+    """A memo that claims two thousand million places, which a plain array of them would take."""
+    return with_pickle(folder, "memo.pt", b"\x80\x02}r" + struct.pack("<I", 2**31 - 1) + b"K\x01j" + struct.pack("<I", 2**31 - 2) + b".")
+
+
+def many_opcodes(folder: Path) -> Path:
+    """Twenty million dicts in twenty megabytes."""
+    return with_pickle(folder, "dicts.pt", b"\x80\x02" + b"}" * 20_000_000 + b".")
+
+
+def long_keys(folder: Path) -> Path:
+    """A number of a million bytes that is a key a hundred thousand times: hashing it would take minutes."""
+    number = b"\x8b" + struct.pack("<i", 2**20) + b"\x7f" * 2**20
+    return with_pickle(folder, "keys.pt", b"\x80\x02}q\x00" + number + b"q\x010" + b"h\x01K\x01s" * 100_000 + b".")
+
+
+def endless_modules(folder: Path) -> Path:
+    """Forty modules, each of which has the next one twice: 2⁴⁰ names."""
+    module: torch.nn.Module = torch.nn.Linear(1, 1)
+    for _ in range(40):
+        module = torch.nn.ModuleList([module, module])
+    torch.save(module, folder / "endless-modules.pt")
+    return folder / "endless-modules.pt"
+
+
+def module_in_itself(folder: Path) -> Path:
+    """A module that is a part of itself."""
+    module = torch.nn.ModuleList()
+    module._modules["again"] = module
+    torch.save(module, folder / "itself.pt")
+    return folder / "itself.pt"
+
+
 def climbing_member(folder: Path) -> Path:
     return rezip(good_pt(folder, "climbing.pt"), add={"climbing/../../etc/cron.d/x": b"x"})
 
@@ -422,8 +458,11 @@ HOSTILE: Mapping[str, Callable[[Path], Path]] = {
         *(folder_called_pt, folder_without_checkpoints, missing, broken_link, circular_link, pipe, null_in_path, path_too_long),
         *(pickle_bomb, pickle_bomb_unzipped, pickle_bomb_protocol_4, compressed_bomb, expanded_tensor, overlapping_views, short_storage),
         *(
-            hungry_bytearray,
-            hungry_encodings,
+            vast_memo,
+            many_opcodes,
+            long_keys,
+            endless_modules,
+            module_in_itself,
             climbing_member,
             absolute_member,
             doubled_member,
@@ -445,5 +484,39 @@ HOSTILE: Mapping[str, Callable[[Path], Path]] = {
     "meta_tensor": _saved({"w": torch.zeros(3, device="meta")}, "meta.pt"),
     "sparse_tensor": _saved({"w": torch.eye(3).to_sparse()}, "sparse.pt"),
     "complex_tensor": _saved({"w": torch.zeros(3, dtype=torch.complex64)}, "complex.pt"),
-    "whole_module": _saved(torch.nn.Linear(2, 2), "module.pt"),
+}
+
+
+class Anything:
+    """An object of a class of the person who saved it."""
+
+    def __init__(self) -> None:
+        self.lr, self.history = 0.1, [1.0, 2.0]
+
+
+def _beside(value: object) -> Callable[[Path], Path]:
+    return _saved({"state_dict": good_weights(), "x": value}, "beside.pt")
+
+
+def _trained() -> dict[str, object]:
+    network = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(network.parameters())
+    return {"optimizer": optimizer, "scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 3)}
+
+
+# Read in spite of what they hold, without building any of it.
+INERT: Mapping[str, Callable[[Path], Path]] = {
+    "numpy_scalar": _beside(np.float64(0.5)),
+    "numpy_array": _beside(np.arange(3)),
+    "namespace": _beside(argparse.Namespace(lr=0.1)),
+    "path": _beside(PurePosixPath("/runs/1")),
+    "defaultdict": _beside(defaultdict(list, {"a": [1]})),
+    "counter": _beside(Counter("abc")),
+    "set": _beside({1, 2}),
+    "own_class": _beside(Anything()),
+    "optimizer": _beside(_trained()),
+    "bound_method": _beside(Anything().__init__),
+    "weights_in_a_subclass": lambda folder: _saved({"state_dict": defaultdict(list, good_weights())}, "sub.pt")(folder),
+    "hungry_bytearray": hungry_bytearray,
+    "hungry_encodings": hungry_encodings,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Unpack
@@ -10,12 +11,15 @@ from typing import Unpack
 from explorer.api import _measuring
 from explorer.api._keywords import Kept, Merging, takes
 from explorer.api.problems import read_problem
+from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
-from explorer.core import locations, registry
+from explorer.core import locations, model_path, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Shifted, Spec, Trained
+
+log = logging.getLogger(__name__)
 
 
 def loaded(path: str | Path | Recipe) -> Recipe:
@@ -26,8 +30,11 @@ def loaded(path: str | Path | Recipe) -> Recipe:
     """
     if not isinstance(path, str | Path):
         return path
-    found = checkpoints_at(path) if Path(path).exists() else []
+    found = checkpoints_at(path) if model_path.parse(path).path.exists() else []
     file = found[0] if len(found) == 1 else _one(path)
+    if beside := checkpoint_file.others(file):
+        plain = model_path.parse(file).path.name
+        log.warning("%s has other weights in it, too: choose them with %s", file.name, ", ".join(f"{plain}#{key}" for key in beside))
     return Loaded(digest(file), path=locations.shorten(file), name=name_for(file))
 
 

@@ -3,8 +3,9 @@
 A file may come from anyone, so nothing in it is executed and nothing it claims is believed:
 
 - `.safetensors` is data by design; only its shapes of size zero are bounded here.
-- `.pt`, `.pth`, `.bin`, `.ckpt` are zips around a pickle: see pickled.py.
-- A folder of shards is assembled as its index says: see shards.py.
+- `.pt`, `.pth`, `.bin`, `.ckpt` are zips around a pickle: see torch_archive.py.
+- A folder of shards is assembled as its index says: see sharded.py.
+- Integers with scales are no weights: they are refused, or dequantised where that was chosen. See quantised.py.
 - Tensors are copied out of the mapping once, after all of them together proved to be no larger than the file explains.
 
 Tied weights (two names, one memory) are one tensor object under both names. safetensors cannot hold that, so `write` stores
@@ -17,7 +18,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
@@ -26,8 +27,9 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 
-from explorer.checkpoints import safetensors_header, sharded, torch_archive
+from explorer.checkpoints import names, quantised, safetensors_header, sharded, torch_archive
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
+from explorer.core import model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, malformed, name_of, short, size_of, system
 
@@ -47,15 +49,8 @@ if TYPE_CHECKING:
 TIED = "explorer.tied"
 EXACT = "explorer.names"  # present in files that `write` made: their names are meant as they stand, no prefix is stripped
 
-_COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
-
 LIMIT_BYTES = 32 * 2**30
 _EMPTY_LIMIT = 2**31  # product of the other dimensions of a tensor that has no elements
-_WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
-_WITHIN = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # put into the middle of names, by wrapping a part of the network
-# A LightningModule's attribute; but all names of a tied Llama begin with `model.` too. So they stay where transformers wrote the file: "format": "pt"
-# in its header, or a config.json beside it.
-_PREFIXES = (*_WRAPPERS, "model.", "net.", "network.")
 _DTYPES = frozenset(
     f"torch.{d}"
     for d in (
@@ -70,34 +65,60 @@ class Checkpoint:
     """The weights of one file, or of one folder of shards, and what the file said besides.
 
     `weights` by state_dict name, on the CPU, contiguous, in memory of their own; `metadata` is the header of a .safetensors;
-    `notes` say what was stripped, restored or ignored.
+    `path` ends in what was chosen, where that made a difference; `notes` say what was stripped, restored or ignored; `others` are the other sets of weights
+    in the file, as they are chosen.
     """
 
     weights: dict[str, Tensor]
     metadata: dict[str, str]
     path: Path
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Checkpoint:
-    """The weights in a checkpoint file, or in a folder of shards; Refused when it is damaged, unsafe, larger than the limit, or holds none.
+    """The weights in a checkpoint file, or in a folder of shards; Refused when it is damaged, unsafe, larger than the limit, quantised, or holds none.
 
+    The path may end in what is chosen: `#state_dict_ema`, `#dequantised` (explorer.core.model_path).
     The file is mapped while it is read: whoever replaces it meanwhile should write a new file and rename it, as `write` does.
     """
-    path = Path(path)
+    chosen = model_path.parse(path)
+    path = chosen.path
     name, index = name_of(path), sharded.index_of(path)
     size = size_of(path) if index is None else sharded.sizes(index)
     if size > limit_bytes:
         raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that can be read. Save the weights alone, or raise the limit.")
     if index is None:
-        weights, metadata, notes = _read_file(path)
+        weights, metadata, notes, others = _read_file(path, chosen.part)
+    elif chosen.part:
+        raise _one_set(name, chosen.part)
     else:
+        others = ()
         weights, metadata, notes = _read_shards(index)
+    if (plan := quantised.plan(quantised.kinds_of(weights), path, dequantise=chosen.dequantise, byte=lambda n: int(weights[n]))) is not None:
+        weights = quantised.undone(weights, plan)
+        notes.append(f"dequantised, {len(plan.scaled):,} tensors: {plan.how}")
+    else:
+        chosen = replace(chosen, dequantise=False)  # nothing was to be done
     if metadata.pop(EXACT, None) is None:
-        names = _called(path, weights, notes)
-        weights = _strip(weights, notes, _WRAPPERS if names or metadata.get("format") == "pt" else _PREFIXES)
-        weights = _renamed(weights, names, notes)
-    return Checkpoint(weights, metadata, path, tuple(notes))
+        counter = names.COUNTER in weights and weights[names.COUNTER].numel() == 1
+        found = names.read([*weights], path, metadata, counter=counter)
+        notes += found.notes
+        weights = _renamed({found.plain[n]: t for n, t in weights.items() if n in found.plain}, found.called, notes)
+    return Checkpoint(weights, metadata, chosen.at(path), tuple(notes), others)
+
+
+def others(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The other sets of weights in a checkpoint file, as they are chosen behind its path; no values are read. Nothing is said of a file that `read` refuses."""
+    chosen = model_path.parse(path)
+    with suppress(Refused):
+        if chosen.path.is_file() and chosen.path.suffix.lower() != ".safetensors":
+            return torch_archive.read(chosen.path, size_of(chosen.path), chosen.part).others
+    return ()
+
+
+def _one_set(name: str, part: str) -> Refused:
+    return Refused(f"{name} has one set of weights, and no part {short(part)!r} can be chosen. Say {name} alone.")
 
 
 def write(
@@ -188,22 +209,27 @@ def finite(weights: Mapping[str, Tensor], what: str) -> None:
             )
 
 
-def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
-    """The weights, header and notes of one file, under the names that it gives."""
+def _read_file(path: Path, part: str = "") -> tuple[dict[str, Tensor], dict[str, str], list[str], tuple[str, ...]]:
+    """The weights, header, notes and other sets of weights of one file, under the names that it gives."""
     name, size = name_of(path), size_of(path)
     if size == 0:
         raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
+    notes: list[str] = []
+    metadata: dict[str, str] = {}
+    others: tuple[str, ...] = ()
     if path.suffix.lower() == ".safetensors":
+        if part:
+            raise _one_set(name, part)
         tensors, metadata = _read_safetensors(path)
-        notes: list[str] = []
     else:
-        tensors, notes = torch_archive.read(path, size)
-        metadata = {}
+        archive = torch_archive.read(path, size, part)
+        tensors, others = archive.tensors, archive.others
+        notes += archive.notes
     if not tensors:
         raise Refused(f"{name} holds no tensors. {SAVE_AGAIN}.")
     weights = _own(tensors, name, allowed=2 * size)
     _restore_ties(weights, metadata, name, notes)
-    return weights, metadata, notes
+    return weights, metadata, notes, others
 
 
 def _read_shards(index: sharded.Index) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
@@ -212,7 +238,7 @@ def _read_shards(index: sharded.Index) -> tuple[dict[str, Tensor], dict[str, str
     metadata: dict[str, str] = {}
     notes = [f"assembled from {len(index.shards)} files"]
     for shard in index.shards:
-        found, header, said = _read_file(shard)
+        found, header, said, _ = _read_file(shard)
         if twice := sorted(found.keys() & weights.keys()):
             raise Refused(f"{short(twice[0])} is in {name_of(shard)} and in another shard as well. Save the model again.")
         weights |= found
@@ -225,40 +251,25 @@ def _read_shards(index: sharded.Index) -> tuple[dict[str, Tensor], dict[str, str
     return weights, metadata, notes
 
 
-def _called(path: Path, weights: dict[str, Tensor], notes: list[str]) -> dict[str, str]:
-    """What transformers calls the tensors of a file that lies beside a config.json of its own; nothing where there is none, or it cannot be used."""
-    folder = path if path.is_dir() else path.parent
-    with system(path, "read"):
-        if not (folder / "config.json").is_file():
-            return {}
-    from explorer.problems.nets import hugging_face  # brings torch, which who reads no such file may not need yet
-
-    try:
-        return hugging_face.called([*_strip(weights, [], _WRAPPERS)], folder)
-    except Refused as refusal:
-        notes.append(f"the config.json beside it was not used: {refusal}")
-        return {}
-
-
-def _renamed(weights: dict[str, Tensor], names: Mapping[str, str], notes: list[str]) -> dict[str, Tensor]:
+def _renamed(weights: dict[str, Tensor], called: Mapping[str, str], notes: list[str]) -> dict[str, Tensor]:
     """Under other names; Refused when two tensors that differ would have the same one."""
     import torch
 
     found: dict[str, Tensor] = {}
     twice: list[str] = []
     for name, tensor in weights.items():
-        if not (new := names.get(name, name)):
+        if not (new := called.get(name, name)):
             continue
         if new in found and (found[new].shape != tensor.shape or not torch.equal(found[new], tensor)):
             raise Refused(f"{short(name)} and {short(new)} are one weight by the config.json, and differ in the file. Set tie_word_embeddings there.")
         if new in found:
             twice.append(name)
         found[new] = tensor
-    if changed := [f"{n} (now {names[n]})" for n in weights if names.get(n, n) not in (n, "") and n not in twice]:
+    if changed := [f"{n} (now {called[n]})" for n in weights if called.get(n, n) not in (n, "") and n not in twice]:
         notes.append(f"renamed as transformers does: {listed(changed)}")
     if twice:
         notes.append(f"kept once, tied by the config.json: {listed(twice)}")
-    if ignored := [n for n in weights if names.get(n) == ""]:
+    if ignored := [n for n in weights if called.get(n) == ""]:
         notes.append(f"ignored, as transformers does: {listed(ignored)}")
     return found
 
@@ -348,22 +359,6 @@ def _place(tensor: Tensor) -> object | None:
     if tensor.numel() == 0:
         return None
     return tensor.device, tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.is_neg()
-
-
-def _strip(weights: dict[str, Tensor], notes: list[str], prefixes: Sequence[str]) -> dict[str, Tensor]:
-    """Without what wrappers put before every name, or into the middle of some."""
-    if (counter := weights.get(_COUNTER)) is not None and counter.numel() == 1 and len(weights) > 1:
-        weights = {name: tensor for name, tensor in weights.items() if name != _COUNTER}
-        notes.append(f"ignored, the counter of an AveragedModel: {_COUNTER}")
-    while prefix := next((p for p in prefixes if all(n.startswith(p) and n != p for n in weights)), None):
-        weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
-        notes.append(f"stripped the prefix '{prefix}'")
-    for part in _WITHIN:
-        shorter = {name.replace(f".{part}", ".").removeprefix(part): tensor for name, tensor in weights.items()}
-        if len(shorter) == len(weights) and "" not in shorter and shorter.keys() != weights.keys():
-            weights = shorter
-            notes.append(f"stripped '{part}' within names")
-    return weights
 
 
 def _shape(shape: Sequence[int]) -> str:

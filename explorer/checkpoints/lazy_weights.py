@@ -8,21 +8,23 @@ shards, that hold the network's tensors under the network's names; anything else
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from safetensors import SafetensorError, safe_open
 
-from explorer.checkpoints import sharded
+from explorer.checkpoints import quantised, sharded
 from explorer.checkpoints.checkpoint_file import TIED
+from explorer.core import model_path
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     class _Slice(Protocol):
         def get_shape(self) -> list[int]: ...
+        def get_dtype(self) -> str: ...
 
     class _Open(Protocol):
         """The part of safetensors.safe_open that is used, with the types that its stub leaves out."""
@@ -50,11 +52,13 @@ class Streamed(Mapping[str, "Tensor"]):
         return len(self._where)
 
 
-def of(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Streamed | None:
-    """The tensors of a checkpoint in the order of the shapes; None unless it is `.safetensors` and has exactly these names, ties resolved, and shapes."""
-    index = sharded.index_of(path)
-    files = (path,) if index is None else index.shards
-    if any(f.suffix.lower() != ".safetensors" for f in files):
+def of(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collection[str] = ()) -> Streamed | None:
+    """The tensors of a checkpoint in the order of the shapes; None unless it is `.safetensors` and has exactly these names, ties resolved, and shapes,
+    and is not quantised: none of the `reals` is of whole numbers."""
+    chosen = model_path.parse(path)
+    index = sharded.index_of(chosen.path)
+    files = (chosen.path,) if index is None else index.shards
+    if chosen.ending or any(f.suffix.lower() != ".safetensors" for f in files) or quantised.described(chosen.path) is not None:
         return None
     found: dict[str, tuple[_Open, str]] = {}
     with suppress(SafetensorError, OSError, ValueError):
@@ -64,6 +68,8 @@ def of(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Streamed | None:
             header = opened.metadata() or {}
             ties = cast("dict[str, str]", json.loads(header[TIED])) if TIED in header else header
             found |= {alias: found[target] for alias, target in ties.items() if alias not in found and target in found}
+        if any(found[name][0].get_slice(found[name][1]).get_dtype() in quantised.WHOLE for name in reals if name in found):
+            return None
         if found.keys() == shapes.keys() and all(tuple(f.get_slice(n).get_shape()) == shapes[k] for k, (f, n) in found.items()):
             return Streamed({name: found[name] for name in shapes})
     return None

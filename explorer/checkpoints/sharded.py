@@ -2,6 +2,7 @@
 
 `model.safetensors.index.json` holds {"weight_map": {tensor: file}}. The folder is one checkpoint; its digest covers the index and the shards in order.
 The index may come from anyone: it is read up to a size, the files it names must lie beside it, and each must be there. Imports nothing heavy.
+Every path may end in what is chosen of the checkpoint (explorer.core.model_path).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from explorer.core import files
+from explorer.core import files, model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, size_of, system
 
@@ -35,7 +36,7 @@ class Index:
 
 def index_of(path: str | os.PathLike[str]) -> Index | None:
     """What the index of a folder says; None for a file, or a folder without one. Refused when it is malformed or names a file that is not there."""
-    path = Path(path)
+    path = model_path.parse(path).path
     with system(path, "read"):
         found = [path / name for name in INDEXES if (path / name).is_file()] if path.is_dir() else []
         if not found:
@@ -68,23 +69,33 @@ def index_of(path: str | os.PathLike[str]) -> Index | None:
 def checkpoints_at(path: str | os.PathLike[str]) -> list[Path]:
     """As files.checkpoints_at, and what transformers saved: a folder with an index is one checkpoint; in a folder of such folders each is one.
 
-    A folder within that holds a config.json and one file of weights counts by that file.
+    A folder that holds a config.json and one file of weights counts by that file; what the Trainer saves beside it is no model. What is chosen of a folder is chosen of each in it.
     """
-    path = Path(path)
+    chosen = model_path.parse(path)
+    return [chosen.at(found) for found in _checkpoints_at(chosen.path)]
+
+
+def _checkpoints_at(path: Path) -> list[Path]:
     if index_of(path) is not None:
         return [path]
     with system(path, "read"):
         inside = sorted(p for p in path.iterdir() if not p.name.startswith(".") and p.is_dir()) if path.is_dir() else []
         saved = [found for folder in inside if (found := _saved(folder)) is not None]
-        if not saved:
-            return files.checkpoints_at(path)
-        single = [p for p in path.iterdir() if files.known(p) and not p.name.startswith(".") and p.is_file()]
+        single = files.inside(path) if path.is_dir() else []
+        twice = (
+            [path / name for name in SINGLE if path / name in single][1:] if (path / "config.json").is_file() else []
+        )  # one model, in both formats
+    if not saved and not twice:
+        return files.checkpoints_at(path)
+    single = [p for p in single if p not in twice]
     return sorted([*single, *saved], key=lambda p: (files.natural(name_for(p)), str(p)))
 
 
 def name_for(path: Path) -> str:
     """What a checkpoint is called: by its file, and by its folder where the file has the name that transformers gives to all."""
-    return path.parent.name if path.name in SINGLE and path.parent.name else path.name if path.is_dir() else path.stem
+    chosen = model_path.parse(path)
+    path = chosen.path
+    return (path.parent.name if path.name in SINGLE and path.parent.name else path.name if path.is_dir() else path.stem) + chosen.ending
 
 
 def _saved(folder: Path) -> Path | None:
@@ -95,7 +106,13 @@ def _saved(folder: Path) -> Path | None:
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """SHA-256 in hex of a file's bytes; of a folder of shards, of the names and digests of its index and shards."""
+    """SHA-256 in hex of a file's bytes; of a folder of shards, of the names and digests of its index and shards; of what is chosen, of that and the choice."""
+    chosen = model_path.parse(path)
+    whole = _digest(chosen.path)
+    return hashlib.sha256(f"{whole}{chosen.ending}".encode("utf-8", "surrogateescape")).hexdigest() if chosen.ending else whole
+
+
+def _digest(path: Path) -> str:
     index = index_of(path)
     if index is None:
         return files.digest(path)
@@ -110,7 +127,7 @@ def stamp(path: str | os.PathLike[str]) -> str:
     lines: list[str] = []
     for found in checkpoints_at(path):
         index = index_of(found)
-        for file in (found,) if index is None else (index.path, *index.shards):
+        for file in (model_path.parse(found).path,) if index is None else (index.path, *index.shards):
             with system(file, "read"):
                 status = file.stat()
             lines.append(f"{file.name}/{status.st_size}/{status.st_mtime_ns}")
@@ -120,7 +137,7 @@ def stamp(path: str | os.PathLike[str]) -> str:
 def bytes_at(path: str | os.PathLike[str]) -> int:
     """Bytes of a checkpoint: of the file, or of all shards of a folder."""
     index = index_of(path)
-    return size_of(Path(path)) if index is None else sizes(index)
+    return size_of(model_path.parse(path).path) if index is None else sizes(index)
 
 
 def sizes(index: Index) -> int:

@@ -10,6 +10,7 @@ import typer
 
 from explorer.commands.arguments import (
     BuffersOption,
+    DequantiseOption,
     DeviceOption,
     HomeOption,
     JsonOption,
@@ -27,6 +28,7 @@ from explorer.commands.print_results import alignment_json, print_alignment, pri
 from explorer.commands.terminal import given_options, progress_bar, refusals
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.model_path import dequantised
 
 
 def align(
@@ -40,6 +42,7 @@ def align(
     loss: LossOption = "",
     save: Annotated[Path | None, typer.Option(help="Also write the aligned checkpoints into this folder.")] = None,
     as_json: JsonOption = False,
+    dequantise: DequantiseOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
@@ -61,7 +64,7 @@ def align(
 
         with progress_bar("Aligning", quiet=as_json) as report:
             done = api.align(
-                *models,
+                *(dequantised(m, dequantise) for m in models),
                 method=method,
                 method_options=given_options("align", method, option or []),
                 problem=problem,

@@ -53,6 +53,10 @@ PrecisionOption = Annotated[
     ),
 ]
 SamplerOption = Annotated[str, typer.Option(help="adaptive: as few points as the barrier needs; grid: evenly spaced; or one of a plug-in.")]
+DequantiseOption = Annotated[
+    bool,
+    typer.Option("--dequantise", help="Work out in float32 what quantised checkpoints stand for, where that is a number times a scale (int8, fp8)."),
+]
 MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be repeated.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]

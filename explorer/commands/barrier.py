@@ -9,6 +9,7 @@ import typer
 
 from explorer.commands.arguments import (
     BuffersOption,
+    DequantiseOption,
     DeviceOption,
     Exactly,
     HomeOption,
@@ -28,6 +29,7 @@ from explorer.commands.arguments import (
 )
 from explorer.commands.print_results import tell_line
 from explorer.commands.terminal import free, progress_bar, refusals
+from explorer.core.model_path import dequantised
 
 
 def barrier(
@@ -43,6 +45,7 @@ def barrier(
     points: Annotated[int, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler.")] = 15,
     as_json: JsonOption = False,
     html: HtmlOption = None,
+    dequantise: DequantiseOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
@@ -56,8 +59,8 @@ def barrier(
 
         with progress_bar("Measuring", quiet=as_json) as report:
             line = api.interpolate(
-                a,
-                b,
+                dequantised(a, dequantise),
+                dequantised(b, dequantise),
                 problem=problem,
                 split=split.value,
                 samples=samples,

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from explorer.commands.arguments import DeviceOption, HomeOption, MethodOptions, PluginOption, ProblemOption, TrustOption
+from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, MethodOptions, PluginOption, ProblemOption, TrustOption
 from explorer.commands.print_results import err, out, print_methods, print_plan, sized
 from explorer.commands.terminal import free, given_options, progress_bar, refusals, store_of
 from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
+from explorer.core.model_path import dequantised
 
 if TYPE_CHECKING:
     from explorer.core.spec import Method
@@ -31,6 +32,7 @@ def fuse(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the settings of each tensor and the cost, and write nothing.")] = False,
     shard_size: Annotated[str, typer.Option(help="Largest size of a file, such as 500MB or 5GB.")] = "5GB",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing model.")] = False,
+    dequantise: DequantiseOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
@@ -50,7 +52,8 @@ def fuse(
         out_path, recipe = Path(target), Path(models[0])
         given = registry.method("fuse", method, given_options("fuse", method, option or []))
         if problem is not None:
-            _fuse_in_memory(models, out_path, given, problem, device, home, force)
+            given_models = [dequantised(Path(m), dequantise) for m in models]
+            _fuse_in_memory(given_models, out_path, given, problem, device, home, force)
             return
         from explorer.merging import engine, plan
 
@@ -58,9 +61,9 @@ def fuse(
             if len(models) > 1 or option:
                 raise Refused("A recipe names its own models and options. Give only the recipe and OUT.")
             with system(recipe, "read"):
-                made = plan.of_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
+                made = plan.of_recipe(recipe.read_text(encoding="utf-8", errors="replace"), dequantise=dequantise)
         else:
-            made = plan.of_method(given, models)
+            made = plan.of_method(given, models, dequantise=dequantise)
         for note in made.notes:
             err.print(f"[yellow]![/yellow] {note}", highlight=False, soft_wrap=True)
         if dry_run:
@@ -73,7 +76,7 @@ def fuse(
         out.print(f"{done.path}: {len(made.jobs):,} tensors, {sized(done.bytes_written)} in {done.seconds:.1f} s", highlight=False, soft_wrap=True)
 
 
-def _fuse_in_memory(models: list[str], target: Path, method: Method, problem: str, device: str, home: Path | None, force: bool) -> None:
+def _fuse_in_memory(models: list[Path], target: Path, method: Method, problem: str, device: str, home: Path | None, force: bool) -> None:
     """As the app does it: loaded, fused, its buffers resolved, kept in the home folder and copied."""
     from explorer import api
     from explorer.checkpoints import checkpoint_file

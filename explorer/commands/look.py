@@ -10,16 +10,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from explorer.checkpoints.sharded import stamp
-from explorer.commands.arguments import DeviceOption, HomeOption, PluginOption, ProblemOption, TrustOption
+from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, PluginOption, ProblemOption, TrustOption
 from explorer.commands.print_results import interval, out
 from explorer.commands.terminal import progress_bar, refusals, store_of
 from explorer.core import registry
+from explorer.core.model_path import dequantised
 from explorer.stats import perplexity
 
 
 def look(
     path: Annotated[Path, typer.Argument(help="A checkpoint file, or a folder of them.")],
     problem: ProblemOption = None,
+    dequantise: DequantiseOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
@@ -32,7 +34,7 @@ def look(
         from explorer.evaluate.devices import device_for
         from explorer.problems import problem_toml
 
-        store = store_of(home)
+        store, path = store_of(home), dequantised(path, dequantise)
         wish = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None)
         with progress_bar("Looking") as report:
             found = look_at(wish, store, report=report, device=device_for(device))
@@ -52,3 +54,6 @@ def look(
                 right = file.problem is None or registry.classifies(file.problem.loss)
                 table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")
         out.print(table)
+        for file in found.files:
+            for note in file.notes:
+                out.print(f"  {escape(file.name)}: {escape(note)}", style="dim", highlight=False, soft_wrap=True)

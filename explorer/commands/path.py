@@ -9,6 +9,7 @@ import typer
 
 from explorer.commands.arguments import (
     BuffersOption,
+    DequantiseOption,
     DeviceOption,
     Exactly,
     HomeOption,
@@ -28,6 +29,7 @@ from explorer.commands.arguments import (
 from explorer.commands.print_results import print_methods, tell_line
 from explorer.commands.terminal import free, given_options, progress_bar, refusals
 from explorer.core.errors import Refused
+from explorer.core.model_path import dequantised
 
 
 def path(
@@ -43,6 +45,7 @@ def path(
     precision: PrecisionOption = Exactly.float32,
     as_json: JsonOption = False,
     html: HtmlOption = None,
+    dequantise: DequantiseOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
@@ -62,8 +65,8 @@ def path(
 
         with progress_bar("Training the path", quiet=as_json) as report:
             line = api.connect(
-                a,
-                b,
+                dequantised(a, dequantise),
+                dequantised(b, dequantise),
                 method=method,
                 method_options=given_options("connect", method, option or []),
                 problem=problem,

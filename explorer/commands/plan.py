@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from explorer.checkpoints.sharded import stamp
-from explorer.commands.arguments import HomeOption, PluginOption, ProblemOption, SamplesOption, Split, SplitOption, TrustOption
+from explorer.commands.arguments import DequantiseOption, HomeOption, PluginOption, ProblemOption, SamplesOption, Split, SplitOption, TrustOption
 from explorer.commands.print_results import out
 from explorer.commands.terminal import progress_bar, refusals, store_of
 from explorer.core.errors import Refused
+from explorer.core.model_path import dequantised
 
 
 def plan(
@@ -20,12 +21,14 @@ def plan(
     problem: ProblemOption = None,
     split: SplitOption = Split.test,
     samples: SamplesOption = 0,
+    dequantise: DequantiseOption = False,
     home: HomeOption = None,
     trust: TrustOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Estimate the cost of a line or a plane: time, memory, bytes. Nothing is measured."""
     with refusals():
+        models = [dequantised(m, dequantise) for m in models]
         from explorer import api
         from explorer.core import registry
         from explorer.core.spec import Field, Look, Run

@@ -10,6 +10,7 @@ import typer
 
 from explorer.commands.arguments import (
     BuffersOption,
+    DequantiseOption,
     DeviceOption,
     Exactly,
     HomeOption,
@@ -29,6 +30,7 @@ from explorer.commands.print_results import out, print_methods
 from explorer.commands.terminal import free, given_options, progress_bar, refusals
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.model_path import dequantised
 from explorer.stats import metrics
 
 
@@ -54,6 +56,7 @@ def plane(
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
     html: HtmlOption = None,
+    dequantise: DequantiseOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
@@ -80,8 +83,10 @@ def plane(
         from explorer.stats import units
         from explorer.stats.certificate_words import certified
 
+        models = [dequantised(m, dequantise) for m in models]
         if towards:
-            draw = partial(api.landscape_around, models[0], towards=towards, extent=extent)
+            ends = dequantised(towards[0], dequantise), dequantised(towards[1], dequantise)
+            draw = partial(api.landscape_around, models[0], towards=ends, extent=extent)
         elif around:
             draw = partial(api.landscape_around, models[0], directions=around, options=given_options("direct", around, option or []), extent=extent)
         else:

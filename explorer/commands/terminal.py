@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from explorer.commands.print_results import err
@@ -17,12 +19,24 @@ from explorer.store.run_store import RunStore
 
 @contextmanager
 def refusals() -> Generator[None, None, None]:
-    """A refusal is one sentence on standard error and exit code 2, never a traceback."""
+    """A refusal is one sentence on standard error and exit code 2, never a traceback; what is logged meanwhile is said there, too."""
+    log, handler = logging.getLogger("explorer"), _Said(logging.WARNING)
+    log.addHandler(handler)
     try:
         yield
     except Refused as refusal:
         err.print(f"[red]✗[/red] {refusal}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
+    finally:
+        log.removeHandler(handler)
+
+
+class _Said(logging.Handler):
+    """Warnings, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """On standard error."""
+        err.print(f"[yellow]![/yellow] {escape(record.getMessage())}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

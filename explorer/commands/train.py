@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import DeviceOption, HomeOption, MethodOptions, PluginOption, TrustOption
+from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, MethodOptions, PluginOption, TrustOption
 from explorer.commands.print_results import err, out, print_methods
 from explorer.commands.terminal import given_options, progress_bar, refusals
 from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
+from explorer.core.model_path import dequantised
 
 
 def train(
@@ -22,6 +23,7 @@ def train(
     option: MethodOptions = None,
     start: Annotated[Path | None, typer.Option(help="A checkpoint to start from, instead of initial weights.")] = None,
     every: Annotated[int, typer.Option(min=0, help="Write one snapshot in every so many, 0 for the last alone.")] = 0,
+    dequantise: DequantiseOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
@@ -46,7 +48,7 @@ def train(
                     problem,
                     method=method,
                     options=given_options("train", method, option or []),
-                    start=start,
+                    start=dequantised(start, dequantise) if start else None,
                     every=every,
                     home=home,
                     device=device_for(device),

@@ -24,6 +24,8 @@ from safetensors import SafetensorError
 from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
 
+# What transformers' Trainer and accelerate save beside a model, to go on training: no models, whatever their endings.
+_TRAINING = re.compile(r"(optimizer|scheduler|scaler|sampler|training_args|rng_state)(_\d+)?\.(pt|pth|bin)", re.IGNORECASE)
 SUFFIXES = (".safetensors", ".pt", ".pth", ".pth.tar", ".bin", ".ckpt")
 
 
@@ -34,10 +36,15 @@ def checkpoints_at(path: str | os.PathLike[str]) -> list[Path]:
         if not S_ISDIR(path.stat().st_mode):
             size_of(path)
             return [path]
-        found = [p for p in path.iterdir() if known(p) and not p.name.startswith(".") and p.is_file()]
+        found = inside(path)
     if not found:
         raise Refused(f"{name_of(path)} holds no checkpoint ({', '.join(SUFFIXES)}). Choose the folder that contains the files directly.")
     return sorted(found, key=lambda p: (natural(p.name), p.name))
+
+
+def inside(folder: Path) -> list[Path]:
+    """The checkpoint files directly in a folder, without what was saved beside a model to go on training it."""
+    return [p for p in folder.iterdir() if known(p) and not p.name.startswith(".") and not _TRAINING.fullmatch(p.name) and p.is_file()]
 
 
 def digest(path: str | os.PathLike[str]) -> str:

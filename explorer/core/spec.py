@@ -26,6 +26,7 @@ Wish: TypeAlias = "Run | Look | Make | Study"
 UNHASHED = MappingProxyType({"unhashed": True})
 UNLESS_GIVEN = MappingProxyType({"unless given": True})  # hashed only when it differs from its default: ids made before it existed stay
 
+UNSAID = MappingProxyType({"unsaid": True})  # only written down when it differs from its default: what was written before it existed stays
 
 _KINDS: dict[str, type[Spec]] = {}
 
@@ -38,7 +39,8 @@ class Spec:
 
     def to_json(self) -> dict[str, Json]:
         """`{"kind": class name, field: value, …}`, nested; tuples become lists."""
-        return {"kind": type(self).__name__, **{f.name: _plain(getattr(self, f.name)) for f in fields(_instance(self))}}
+        told = [f for f in fields(_instance(self)) if not (f.metadata.get("unsaid") and getattr(self, f.name) == f.default)]
+        return {"kind": type(self).__name__, **{f.name: _plain(getattr(self, f.name)) for f in told}}
 
     @classmethod
     def from_json(cls, data: Json) -> Self:

@@ -9,10 +9,10 @@ from typing import cast
 
 import numpy as np
 
-from explorer.checkpoints import checkpoint_file
+from explorer.checkpoints import checkpoint_file, quantised
 from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
 from explorer.checkpoints.weights import Weights, gram
-from explorer.core import locations, registry
+from explorer.core import locations, model_path, registry
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Look, Method, ProblemSpec, SplitName
@@ -60,6 +60,8 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tu
     """Read, recognise and measure one file."""
     content = digest(path)
     loaded = checkpoint_file.read(path)
+    if loaded.path != path:
+        path, content = loaded.path, digest(loaded.path)
     checkpoint_file.finite(loaded.weights, path.name)
     spec, why = recognise(loaded.weights, loaded.metadata, known)
     if spec is None and (hint := _of_transformers(path)):
@@ -75,6 +77,7 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tu
         tensors=len(loaded.weights),
         dtype=", ".join(sorted(floating)),
         notes=loaded.notes,
+        others=loaded.others,
         network=None if spec is not None else _network_of(loaded.weights, path),
         quality=() if spec is None or Problem(spec).against_reference else tuple(quality(spec, loaded.weights, split, device) for split in SPLITS),
     )
@@ -86,6 +89,7 @@ def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[Pro
     specs = sorted(known, key=lambda s: s.name != metadata.get("problem"))
     for spec in specs:
         if Problem(spec).shapes() == shapes:
+            quantised.whole(quantised.kinds_of(weights), Problem(spec).reals(), "The checkpoint")
             named = metadata.get("problem") == spec.name
             return spec, f"{spec.network.name}, by {'its metadata, names and shapes' if named else 'names and shapes'}"
     if len(specs) == 1:
@@ -115,7 +119,7 @@ def _candidates(wish: Look, path: Path) -> list[ProblemSpec]:
 
 def _network_of(weights: Weights, path: Path) -> Method | None:
     """A network with exactly these names and shapes: the one that a config.json beside them describes, or the first that recognises itself."""
-    folder = path if path.is_dir() else path.parent
+    folder = _folder(path)
     if (folder / "config.json").is_file():
         return registry.method("nets", "hugging_face", {"config": str(folder.resolve() / "config.json")})
     shapes = {name: tuple(t.shape) for name, t in weights.items()}
@@ -129,10 +133,16 @@ def _network_of(weights: Weights, path: Path) -> Method | None:
 
 def _of_transformers(path: Path) -> str:
     """What to write into a problem.toml for a model that transformers saved; "" for any other."""
-    folder = path if path.is_dir() else path.parent
+    folder = _folder(path)
     if not (folder / "config.json").is_file():
         return ""
     return "The config.json there describes it: under [network] write name = 'hugging_face' and config = 'config.json', under [data] what it is evaluated on."
+
+
+def _folder(path: Path) -> Path:
+    """The folder that is a checkpoint, or that it lies in."""
+    plain = model_path.parse(path).path
+    return plain if plain.is_dir() else plain.parent
 
 
 def _parameters(weights: Weights, spec: ProblemSpec | None) -> int:

@@ -12,15 +12,15 @@ from typing import cast
 import torch
 
 from explorer import symmetry
-from explorer.checkpoints import checkpoint_file
+from explorer.checkpoints import checkpoint_file, quantised
 from explorer.checkpoints.sharded import digest
 from explorer.checkpoints.weights import Weights, compatible, mix
-from explorer.core import locations, registry
+from explorer.core import locations, model_path, registry
 from explorer.core.allowed_folders import admit, admits
 from explorer.core.errors import Refused, Stopped
 from explorer.core.locations import made_at, matched_at
 from explorer.core.progress import Progress, quiet
-from explorer.core.spec import Aligned, Connected, Fused, Loaded, Recipe, Shifted, SplitName, Trained
+from explorer.core.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Shifted, SplitName, Trained
 from explorer.engine.resource_meter import Cost, measured
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, repaired
 from explorer.evaluate.evaluator import RECALIBRATION_SAMPLES, inputs_for, network_like, with_own_statistics
@@ -38,34 +38,53 @@ KEPT_WHOLE = 2**24  # bytes of weights up to which every epoch of a training is 
 STAGES = frozenset(2**k for k in range(20))  # epochs after which the corners of a path in training are kept
 
 
-def realise(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Weights:
-    """The weights a recipe stands for, on the CPU. Refused when a file is gone or has changed.
+def realise(
+    recipe: Recipe, store: RunStore, home: Path, *, problem: ProblemSpec | None = None, device: str = "cpu", progress: Progress = quiet
+) -> Weights:
+    """The weights a recipe stands for, on the CPU. Refused when a file is gone or has changed, or holds whole numbers for a parameter of the problem's network.
 
-    `progress(done, total, message)` is told of long work, and may raise Stopped.
+    `problem`: whose network a checkpoint is for; what is made here names its own. `progress(done, total, message)` is told of long work, and may raise Stopped.
     """
     match recipe:
         case Loaded():
-            return _load(recipe, store)
+            weights = _load(recipe, store)
+            if problem is not None:
+                quantised.whole(quantised.kinds_of(weights), Problem(problem).reals(), recipe.name or recipe.id)
+            return weights
         case Trained():
             if not made_at(recipe, home).exists():
-                start = realise(recipe.start, store, home, device=device, progress=progress) if recipe.start is not None else None
+                start = None
+                if recipe.start is not None:
+                    start = realise(recipe.start, store, home, problem=recipe.problem, device=device, progress=progress)
                 _train(recipe, start, home, device, progress)
             return checkpoint_file.read(made_at(recipe, home)).weights
         case Aligned():
             if not (made_at(recipe, home).exists() and matched_at(recipe, home).exists()):
-                _align(recipe, [realise(m, store, home, device=device, progress=progress) for m in recipe.models], home, device, progress)
+                _align(
+                    recipe,
+                    [realise(m, store, home, problem=recipe.problem, device=device, progress=progress) for m in recipe.models],
+                    home,
+                    device,
+                    progress,
+                )
             return checkpoint_file.read(made_at(recipe, home)).weights
         case Connected():
             if not made_at(recipe, home).exists():
-                _connect(recipe, [realise(e, store, home, device=device, progress=progress) for e in recipe.ends], home, device, progress)
+                _connect(
+                    recipe,
+                    [realise(e, store, home, problem=recipe.problem, device=device, progress=progress) for e in recipe.ends],
+                    home,
+                    device,
+                    progress,
+                )
             return checkpoint_file.read(made_at(recipe, home)).weights
         case Shifted():
             if not made_at(recipe, home).exists():
-                _shift(recipe, realise(recipe.base, store, home, device=device, progress=progress), home, device, progress)
+                _shift(recipe, realise(recipe.base, store, home, problem=recipe.problem, device=device, progress=progress), home, device, progress)
             return checkpoint_file.read(made_at(recipe, home)).weights
         case Fused():
             if not made_at(recipe, home).exists():
-                models = [realise(m, store, home, device=device, progress=progress) for m in recipe.models]
+                models = [realise(m, store, home, problem=recipe.problem, device=device, progress=progress) for m in recipe.models]
                 fused = _fuse(recipe, models, store, device, progress)
                 checkpoint_file.finite(fused, recipe.name or recipe.method.name)
                 _keep(recipe, fused, home)
@@ -94,10 +113,10 @@ def _found(recipe: Loaded, store: RunStore) -> Path:
     if known and not candidates:
         admit(known[0])
     for path in candidates:
-        if path.exists() and digest(path) == recipe.digest:
+        if model_path.parse(path).path.exists() and digest(path) == recipe.digest:
             return path
     name = recipe.name or recipe.path or recipe.digest
-    if changed := [p for p in candidates if p.exists()]:
+    if changed := [p for p in candidates if model_path.parse(p).path.exists()]:
         raise Refused(f"{changed[0]} has changed since it was registered as {name}. Register it again to use its current content.")
     raise Refused(f"The checkpoint {name} is not where it was ({', '.join(map(str, candidates)) or 'no path known'}). Register its folder again.")
 

@@ -120,14 +120,14 @@ def corners_of(field: Field, store: RunStore, home: Path, *, device: str = "cpu"
     files = [file_of(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
     free = memory("cpu")
     if free is None or sum(map(bytes_at, files)) <= SHARE * free.free:
-        return [realise(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
-    shapes = Problem(field.problem).shapes()
+        return [realise(recipe, store, home, problem=field.problem, device=device, progress=progress) for recipe in field.corners]
+    shapes, reals = Problem(field.problem).shapes(), Problem(field.problem).reals()
     corners: list[Mapping[str, Tensor]] = []
     for file, recipe in zip(files, field.corners, strict=True):
-        streamed = streamed_at(file, shapes)
+        streamed = streamed_at(file, shapes, reals)
         if streamed is not None:
             checkpoint_file.finite(streamed, recipe.name or file.name)
-        corners.append(streamed if streamed is not None else realise(recipe, store, home, device=device, progress=progress))
+        corners.append(streamed if streamed is not None else realise(recipe, store, home, problem=field.problem, device=device, progress=progress))
     return corners
 
 

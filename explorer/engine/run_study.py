@@ -19,7 +19,7 @@ from explorer.store.run_store import RunStore
 def examine(wish: Study, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Json:
     """Carry a study out. Refused when a model is not there or does not fit the problem; `progress` may raise Stopped."""
     problem = Problem(wish.problem)
-    models = [realise(recipe, store, home, device=device, progress=progress) for recipe in wish.models]
+    models = [realise(recipe, store, home, problem=wish.problem, device=device, progress=progress) for recipe in wish.models]
     names = [recipe.name or recipe.id for recipe in wish.models]
     compatible(models, names)
     checkpoint_file.check(models[0], problem.shapes(), what=names[0])

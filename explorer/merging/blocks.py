@@ -16,17 +16,18 @@ from threading import Lock, local
 import torch
 from torch import Tensor
 
+from explorer.checkpoints import quantised
 from explorer.checkpoints.arithmetic import wide
 from explorer.checkpoints.passes import BLOCK, Cut, cuts, shaped
 from explorer.checkpoints.safetensors_header import Stored
 from explorer.core.errors import Refused
 from explorer.core.files import name_of, short, system
-from explorer.merging.ingredients import Ingredient
+from explorer.merging.ingredients import Dequantised, Ingredient
 from explorer.merging.lora import Change
 
 DTYPES = {
     **{"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16},
-    **{"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2},
+    **{"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "I8": torch.int8},
 }
 
 
@@ -67,10 +68,26 @@ class Files:
 
     def block(self, stored: Stored, start: int, stop: int) -> Tensor:
         """The entries from start to stop in wide precision, in memory of their own."""
+        if isinstance(stored, Dequantised):
+            return wide(self._dequantised(stored, start, stop))
         if start == stop:
             return wide(torch.empty(0, dtype=DTYPES[stored.dtype]))
         raw = torch.frombuffer(self.raw(stored, start, stop), dtype=DTYPES[stored.dtype])
         return wide(raw) if raw.dtype != torch.float64 else raw.clone()
+
+    def _dequantised(self, stored: Dequantised, start: int, stop: int) -> Tensor:
+        """The entries in float32, with the bits of `quantised.undone`: of the scales, only those are read that are needed."""
+        number = self.block(stored.number, start, stop)
+        if start == stop:
+            return number
+        which, rest, stride = torch.zeros(stop - start, dtype=torch.int64), torch.arange(start, stop), 1
+        counts = quantised.counts(stored.blocks, stored.shape)
+        for size, block, count in zip(reversed(stored.shape), reversed(stored.blocks), reversed(counts), strict=True):
+            which += (rest % size // block) * stride
+            rest //= size
+            stride *= count
+        first, last = int(which.min()), int(which.max())
+        return quantised.product(number, self.block(stored.scale, first, last + 1)[which - first], stored.over)
 
 
 @dataclass(frozen=True)

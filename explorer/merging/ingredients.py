@@ -1,6 +1,7 @@
 """What is merged: a .safetensors, a folder of shards or of one file, or an adapter on one of these; only headers are read.
 
-Refused when an index names a shard that is missing or cut short, or when ingredients do not go together: other tensors, other shapes, other vocabularies.
+Refused when an index names a shard that is missing or cut short, or when ingredients do not go together: other tensors, other shapes, other vocabularies;
+or when one is quantised, unless `#dequantised` stands behind its path and it can be undone.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from explorer.checkpoints import safetensors_header, sharded
+from explorer.checkpoints import names, quantised, safetensors_header, sharded
 from explorer.checkpoints.safetensors_header import Stored
+from explorer.core import model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, system
 from explorer.merging import lora
@@ -21,8 +23,24 @@ from explorer.merging.lora import Adapter
 
 VOCABULARIES = ("tokenizer.json", "vocab.json")
 VOCABULARY_LIMIT = 2**28  # bytes of a file that numbers tokens
+AT_ONCE = 2**20  # bytes of two tensors that are compared
 TIED = "explorer.tied"
 KEPT = (TIED, "explorer.names", "format")  # of a header, in the merged file's
+
+
+@dataclass(frozen=True)
+class Dequantised(Stored):
+    """A tensor that is worked out in float32 while it is read: (number · scale) / over, each scale for a block of entries (explorer.checkpoints.quantised)."""
+
+    number: Stored
+    scale: Stored
+    blocks: tuple[int, ...]
+    over: float
+
+    @property
+    def nbytes(self) -> int:
+        """In the file."""
+        return self.number.nbytes + self.scale.nbytes
 
 
 @dataclass(frozen=True)
@@ -35,32 +53,33 @@ class Ingredient:
     metadata: Mapping[str, str]
     folder: Path
     adapter: Adapter | None = None
+    notes: tuple[str, ...] = ()
 
     def shape(self, tensor: str) -> tuple[int, ...]:
         return self.tensors[tensor].shape
 
 
-def opened(text: str, base: str = "") -> Ingredient:
-    """The ingredient that a recipe or a person calls `model` or `model+adapter`; an adapter alone is put on `base`."""
+def opened(text: str, base: str = "", *, dequantise: bool = False) -> Ingredient:
+    """The ingredient that a recipe or a person calls `model` or `model+adapter`; an adapter alone is put on `base`. `dequantise`: as if they said so."""
     path = Path(text).expanduser()
     model, plus, adapter = text.partition("+")
-    if plus and not path.exists():
+    if plus and not model_path.parse(path).path.exists():
         found = lora.read(_there(adapter)) if lora.is_adapter(_there(adapter)) else None
         if found is None:
             raise Refused(f"{short(adapter)} is not a folder with an {lora.CONFIG}. After the + an adapter is expected.")
-        return _with(opened(model), found, text)
+        return _with(opened(model, dequantise=dequantise), found, text)
     if not lora.is_adapter(_there(text)):
-        return _model(path, text)
+        return _model(model_path.dequantised(path, dequantise), text)
     found = lora.read(path)
     if not (under := base or found.base) or under == text:
         raise Refused(f"{name_of(path)} is an adapter and changes a model. Write model+adapter, or name the model as the base.")
-    if lora.is_adapter(Path(under)) or not Path(under).exists():
+    if lora.is_adapter(Path(under)) or not model_path.parse(under).path.exists():
         raise Refused(f"{name_of(path)} is an adapter on {short(under)}, which is not a model here. Write model+adapter with the model's folder.")
-    return _with(opened(under), found, text)
+    return _with(opened(under, dequantise=dequantise), found, text)
 
 
 def _there(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = model_path.parse(Path(text).expanduser()).path
     with system(path, "read"):
         if not path.exists():
             revision = " Revisions are not fetched: download that one, and give its folder." if "@" in text else ""
@@ -69,6 +88,36 @@ def _there(text: str) -> Path:
 
 
 def _model(path: Path, name: str) -> Ingredient:
+    chosen = model_path.parse(path)
+    found = _stored(chosen.path, name)
+    kinds = {key: (s.dtype, s.shape) for key, s in found.tensors.items()}
+    plan = quantised.plan(kinds, chosen.path, dequantise=chosen.dequantise, byte=lambda key: _byte(found.tensors[key]))
+    if plan is None:
+        quantised.whole(kinds, [key for key, kind in kinds.items() if _is_parameter(key, kind[1])], name)
+        return found
+    tensors: dict[str, Stored] = {}
+    for key, stored in found.tensors.items():
+        if (how := plan.scaled.get(key)) is not None:
+            tensors[key] = Dequantised(stored.path, "F32", stored.shape, stored.start, stored, found.tensors[how.scale], how.blocks, how.over)
+        elif key not in plan.dropped:
+            tensors[key] = stored
+    return replace(found, tensors=tensors)
+
+
+def _is_parameter(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is one that networks train, as far as its name tells; a `bias` of more axes is a mask."""
+    last = name.rpartition(".")[2]
+    return bool(shape) and (last == "weight" or (last == "bias" and len(shape) == 1))
+
+
+def _byte(stored: Stored) -> int:
+    with system(stored.path, "read"), stored.path.open("rb") as file:
+        file.seek(stored.start)
+        return file.read(1)[0]
+
+
+def _stored(path: Path, name: str) -> Ingredient:
+    """The tensors as they lie in the files."""
     index = sharded.index_of(path)
     if index is None:
         file = path
@@ -114,6 +163,109 @@ def _with(model: Ingredient, adapter: Adapter, name: str) -> Ingredient:
         if tensors[key].shape != shape:
             raise Refused(f"{where} changes {short(key)} of {sized(shape)}, which is {sized(tensors[key].shape)} in {short(model.name)}.")
     return replace(model, name=name, tensors=tensors | dict(adapter.whole), adapter=adapter)
+
+
+def alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
+    """The ingredients under the same names; Refused unless all have the same tensors of the same shapes.
+
+    Where the names in the files differ, they are read as everywhere (explorer.checkpoints.names), and what is in some of the models alone is left out when
+    nothing is lost: a tied tensor that is stored once elsewhere, a constant.
+    """
+    found = list(ingredients)
+    for step in (_plain, _called):
+        if any(i.tensors.keys() != found[0].tensors.keys() for i in found):
+            found = [step(i) for i in ingredients]
+    if any(i.tensors.keys() != found[0].tensors.keys() for i in found):
+        found = _without_extras(found)
+    same_names(found)
+    return found
+
+
+def _read(ingredient: Ingredient) -> names.Read:
+    counter = names.COUNTER in ingredient.tensors and ingredient.tensors[names.COUNTER].numel == 1
+    return names.read([*ingredient.tensors, *_ties(ingredient)], model_path.parse(ingredient.path).path, ingredient.metadata, counter=counter)
+
+
+def _ties(ingredient: Ingredient) -> dict[str, str]:
+    return cast("dict[str, str]", json.loads(ingredient.metadata.get(TIED, "{}")))
+
+
+def _plain(ingredient: Ingredient) -> Ingredient:
+    read = _read(ingredient)
+    return _under(ingredient, read.plain, read.notes)
+
+
+def _called(ingredient: Ingredient) -> Ingredient:
+    """Under the names that transformers has for the plain ones; of two tensors of one name, which must be equal, the first."""
+    read = _read(ingredient)
+    return _under(ingredient, {name: called for name, plain in read.plain.items() if (called := read.called.get(plain, plain))}, read.notes)
+
+
+def _under(ingredient: Ingredient, new: Mapping[str, str], notes: Sequence[str]) -> Ingredient:
+    tensors: dict[str, Stored] = {}
+    for name, stored in ingredient.tensors.items():
+        if name not in new:
+            continue
+        if (other := tensors.setdefault(new[name], stored)) is not stored and not _equal(other, stored):
+            raise Refused(f"{short(name)} and another tensor of {short(ingredient.name)} are one weight by its config.json, and differ in the file.")
+    adapter = ingredient.adapter
+    if adapter is not None:
+        adapter = replace(adapter, changes={new.get(name, name): change for name, change in adapter.changes.items()})
+    ties = {new[alias]: new[name] for alias, name in _ties(ingredient).items() if alias in new and name in new and new[alias] not in tensors}
+    metadata = {key: value for key, value in ingredient.metadata.items() if key != TIED} | ({TIED: json.dumps(ties)} if ties else {})
+    said = (f"{short(ingredient.name)}: {note}" for note in notes)
+    return replace(ingredient, tensors=tensors, metadata=metadata, adapter=adapter, notes=(*ingredient.notes, *said))
+
+
+def _without_extras(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
+    """Without what only some have, where it is a constant, or equal to a tensor that all have."""
+    shared = set[str].intersection(*(set(i.tensors) for i in ingredients))
+    found: list[Ingredient] = []
+    for ingredient in ingredients:
+        notes: list[str] = []
+        left_out: set[str] = set()
+        for name in [n for n in ingredient.tensors if n not in shared]:
+            own = ingredient.tensors[name]
+            twin = next((n for n in sorted(shared) if _equal(ingredient.tensors[n], own)), "") if _is_matrix(own) else ""
+            if twin and not _changed(ingredient, name, twin):
+                notes.append(f"left out, as it equals {short(twin)} and is not in every model: {short(name)}")
+            elif names.CONSTANTS.search(name):
+                notes.append(f"left out, a constant that is not in every model: {short(name)}")
+            else:
+                continue
+            left_out.add(name)
+        found.append(_under(ingredient, {n: n for n in (*ingredient.tensors, *_ties(ingredient)) if n not in left_out}, notes))
+    return found
+
+
+def _changed(ingredient: Ingredient, *which: str) -> bool:
+    """Whether an adapter makes something else of one of the tensors."""
+    return ingredient.adapter is not None and any(name in ingredient.adapter.changes for name in which)
+
+
+def _is_matrix(stored: Stored) -> bool:
+    """Whether a tensor can be told by its values: two layers that nothing was learned in are equal, too, and not tied."""
+    if len(stored.shape) < 2 or not stored.numel:
+        return False
+    width = stored.nbytes // stored.numel
+    with system(stored.path, "read"), stored.path.open("rb") as file:
+        file.seek(stored.start)
+        values = file.read(min(AT_ONCE, stored.nbytes))
+    return values != values[:width] * (len(values) // width)
+
+
+def _equal(a: Stored, b: Stored) -> bool:
+    """Whether two tensors have the same type, shape and bytes."""
+    if (a.dtype, a.shape, type(a)) != (b.dtype, b.shape, type(b)) or isinstance(a, Dequantised):
+        return False
+    with system(a.path, "read"), a.path.open("rb") as one, b.path.open("rb") as two:
+        one.seek(a.start)
+        two.seek(b.start)
+        for start in range(0, a.nbytes, AT_ONCE):
+            count = min(AT_ONCE, a.nbytes - start)
+            if one.read(count) != two.read(count):
+                return False
+    return True
 
 
 def same_names(ingredients: Sequence[Ingredient]) -> None:

@@ -23,7 +23,7 @@ from explorer.checkpoints.safetensors_header import BYTES
 from explorer.checkpoints.sharded import INDEXES, SINGLE
 from explorer.core.errors import Refused
 from explorer.core.files import known, name_of, short, system
-from explorer.merging.ingredients import KEPT, TIED
+from explorer.merging.ingredients import KEPT, TIED, Dequantised
 from explorer.merging.plan import Job, Plan
 
 RECIPE = "mergekit_config.yml"  # where mergekit leaves the recipe in what it made
@@ -243,7 +243,7 @@ def _beside(folder: Path, plan: Plan, shards: Sequence[Shard]) -> None:
 
 
 def _config(text: bytes, plan: Plan) -> bytes:
-    """The configuration, with the result's own number of layers and dtype."""
+    """The configuration, with the result's own number of layers and dtype, and without how its model was quantised."""
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError):
@@ -254,6 +254,8 @@ def _config(text: bytes, plan: Plan) -> bytes:
     changed = dict(config)
     if plan.layers is not None and "num_hidden_layers" in config:
         changed["num_hidden_layers"] = plan.layers
+    if any(isinstance(s, Dequantised) for s in plan.ingredients[plan.config].tensors.values()):
+        changed = {key: value for key, value in changed.items() if key not in ("quantization_config", "compression_config")}
     names = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
     kinds = {names[job.dtype] for job in plan.jobs if job.dtype in names}
     for key in ("torch_dtype", "dtype"):

@@ -81,17 +81,18 @@ class Plan:
         return sum(job.nbytes for job in self.jobs)
 
 
-def of_recipe(given: str) -> Plan:
+def of_recipe(given: str, *, dequantise: bool = False) -> Plan:
     """The plan of a recipe's text; the paths in it are seen from the present folder, as mergekit sees them."""
     recipe, notes = text.read(given)
     models = list(dict.fromkeys([recipe.base, *(part.base for part in recipe.slices), *(s.model for part in recipe.slices for s in part.sources)]))
     models = [m for m in models if m]
-    opened = {m: ingredient.opened(m, recipe.base) for m in models}
+    opened = {m: ingredient.opened(m, recipe.base, dequantise=dequantise) for m in models}
     whole = all(s.layers is None for part in recipe.slices for s in part.sources)
     if whole:
-        ingredient.same_names([opened[s.model] for s in recipe.slices[0].sources])
+        used = [s.model for s in recipe.slices[0].sources]
+        opened |= zip(used, ingredient.alike([opened[m] for m in used]), strict=True)
     if recipe.tokenizer not in ("", "base", *models):
-        opened[recipe.tokenizer] = ingredient.opened(recipe.tokenizer)
+        opened[recipe.tokenizer] = ingredient.opened(recipe.tokenizer, dequantise=dequantise)
     ingredient.same_vocabulary(list(opened.values()))
     order = list(opened)
     found = settings.effective(recipe, {m: list(i.tensors) for m, i in opened.items()})
@@ -99,17 +100,24 @@ def of_recipe(given: str) -> Plan:
     first = order.index(recipe.base or recipe.slices[0].sources[0].model)
     layers = None if whole else sum(s.layers[1] - s.layers[0] for s in (part.sources[0] for part in recipe.slices) if s.layers)
     tokenizer = first if recipe.tokenizer in ("", "base") else order.index(recipe.tokenizer)
-    return Plan(tuple(opened.values()), jobs, first, tokenizer, layers, given, notes=(*notes, *_differences(recipe.method)))
+    return Plan(
+        tuple(opened.values()),
+        jobs,
+        first,
+        tokenizer,
+        layers,
+        given,
+        notes=(*notes, *(n for i in opened.values() for n in i.notes), *_differences(recipe.method)),
+    )
 
 
-def of_method(method: Method, models: Sequence[str]) -> Plan:
+def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False) -> Plan:
     """The plan of one of the explorer's own methods; where it has a base, that is the first model, and adapters are put on it."""
     least, most = registry.models_of(method.name)
     if not least <= len(models) <= (most or len(models)):
         wanted = f"{least}" if least == most else f"{least} or more"
         raise Refused(f"{method.name} needs {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
-    opened = tuple(ingredient.opened(m, models[0]) for m in models)
-    ingredient.same_names(opened)
+    opened = tuple(ingredient.alike([ingredient.opened(m, models[0], dequantise=dequantise) for m in models]))
     ingredient.same_vocabulary(opened)
     way, sources = deferred(method, opened)
     said = " ".join(f"{k}={_shown(v)}" for k, v in method.options)
@@ -117,7 +125,7 @@ def of_method(method: Method, models: Sequence[str]) -> Plan:
         Job(name, stored.shape, stored.dtype, tuple((i, name) for i in sources), _proper(way, name, stored.dtype), said)
         for name, stored in opened[sources[0]].tensors.items()
     )
-    return Plan(opened, tuple(jobs), 0, 0)
+    return Plan(opened, tuple(jobs), 0, 0, notes=tuple(n for i in opened for n in i.notes))
 
 
 def _job(recipe: text.Recipe, found: Effective, opened: Mapping[str, Ingredient], order: Sequence[str]) -> Job:

@@ -56,6 +56,10 @@ class Problem:
         """Names and shapes of the network's state dict, without building it in memory."""
         return dict(_shapes(self.spec.network))
 
+    def reals(self) -> frozenset[str]:
+        """Names of the network's parameters, as far as they are real numbers: no whole numbers of a file stand for them."""
+        return _reals(self.spec.network)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, or the symbols of a language model; empty for a regression."""
@@ -149,6 +153,12 @@ def _builder(network: Method) -> Callable[[], nn.Module]:
 @lru_cache(maxsize=64)
 def _shapes(network: Method) -> Mapping[str, tuple[int, ...]]:
     return shapes_of(_builder(network))
+
+
+@lru_cache(maxsize=64)
+def _reals(network: Method) -> frozenset[str]:
+    with torch.device("meta"):
+        return frozenset(n for n, p in _builder(network)().named_parameters(remove_duplicate=False) if p.is_floating_point())
 
 
 def _data(source: _Source) -> Dataset:

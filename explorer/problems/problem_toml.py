@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
-from explorer.core import locations, registry
+from explorer.core import locations, model_path, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.spec import Method, ProblemSpec
@@ -91,7 +91,8 @@ def find(name: str | Path) -> ProblemSpec:
 def beside(checkpoint: Path) -> ProblemSpec | None:
     """The problem in a checkpoint's folder, or one folder up where transformers saved the folder as a whole; else the one that was
     written in the app for that folder (explorer.problems.write_problem_toml). None where there is none."""
-    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    plain = model_path.parse(checkpoint).path
+    folder = plain if plain.is_dir() else plain.parent
     with system(folder, "read"):
         folders = (folder, folder.parent) if (folder / "config.json").is_file() else (folder,)
     found = next((file for f in folders if (file := described(f)) is not None), None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from explorer.checkpoints.sharded import bytes_at
-from explorer.core import locations, registry
+from explorer.core import locations, model_path, registry
 from explorer.core.files import system
 from explorer.core.points import Array, no_points, rounded
 from explorer.core.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Run, Shifted, Trained
@@ -106,6 +106,6 @@ def _same(a: ProblemSpec | None, b: ProblemSpec) -> bool:
 
 
 def _bytes(facts: Facts) -> int:
-    path = locations.expand(facts.path)
+    path = model_path.parse(locations.expand(facts.path)).path
     with system(path, "read"):
         return bytes_at(path) if path.exists() else 4 * facts.parameters

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from explorer.core.points import Array
-from explorer.core.spec import Field, Json, Method, ProblemSpec, Spec
+from explorer.core.spec import UNSAID, Field, Json, Method, ProblemSpec, Spec
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Quality(Spec):
 class Facts(Spec):
     """One checkpoint file. `error` is the sentence for which it was refused; `problem` is None when no known one fits, `why` says how it was told.
 
-    `network`: of what none fits, a network that has just these tensors, where one is known; files it names are written in full.
+    `others`: other sets of weights in the file, as they are chosen behind its path. `network`: of what none fits, a network that has just these tensors, where one is known; files it names are written in full.
     """
 
     path: str
@@ -39,6 +39,7 @@ class Facts(Spec):
     notes: tuple[str, ...] = ()
     quality: tuple[Quality, ...] = ()
     network: Method | None = None
+    others: tuple[str, ...] = field(default=(), metadata=UNSAID)
 
     def on(self, split: str) -> Quality | None:
         """The quality on a split, where it was measured."""

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import struct
+import zipfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +30,7 @@ from explorer.core.errors import Refused
 from explorer.core.spec import ProblemSpec, Run, Spec
 from explorer.problems import problem_toml
 from explorer.problems.data import fingerprint, idx, image_folder, npz, table, text
+from tests import hostile
 
 fuzzed = settings(max_examples=60, deadline=timedelta(seconds=5), derandomize=True, database=None)
 
@@ -121,6 +124,74 @@ def test_a_header_of_any_tensors_is_read_or_refused(header, body):
         path.write_bytes(struct.pack("<Q", len(text)) + text + body)
         with contextlib.suppress(Refused):
             assert sum(t.nbytes for t in checkpoint_file.read(path).weights.values()) <= 2 * path.stat().st_size
+
+
+OPCODES = st.sampled_from(
+    [
+        *(b")", b"]", b"}", b"(", b".", b"t", b"l", b"d", b"a", b"e", b"s", b"u", b"R", b"b", b"\x81", b"\x85", b"\x86", b"\x87", b"0", b"1", b"2"),
+        *(
+            b"N",
+            b"\x88",
+            b"K\x01",
+            b"K\x03",
+            b"q\x00",
+            b"q\x01",
+            b"h\x00",
+            b"h\x01",
+            b"Q",
+            b"X\x01\x00\x00\x00w",
+            b"X\x07\x00\x00\x00storage",
+            b"X\x01\x00\x00\x000",
+        ),
+        *(b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nFloatStorage\n", b"ccollections\nOrderedDict\n", b"cbuiltins\nset\n", b"cos\nsystem\n"),
+        *(
+            b"X\x0b\x00\x00\x00_parameters",
+            b"X\x08\x00\x00\x00_modules",
+            b"\x82\x01",
+            b"iposix\nsystem\n",
+            b"o",
+            b"\x93",
+            b"\x80\x04",
+            b"r\xff\xff\xff\x7f",
+        ),
+    ]
+)
+
+
+def archived(folder: str, pickled: bytes) -> Path:
+    """A zip as torch.save writes it, with any pickle."""
+    return hostile.with_pickle(Path(folder), "any.pt", pickled)
+
+
+@fuzzed
+@given(st.lists(OPCODES, max_size=60).map(lambda parts: b"\x80\x02" + b"".join(parts) + b"."))
+def test_any_program_of_a_pickle_is_read_or_refused(pickled):
+    """Opcodes in any order, with the names of what rebuilds tensors and of what must not be called."""
+    with TemporaryDirectory() as folder:
+        settled(lambda: checkpoint_file.read(archived(folder, pickled)))
+
+
+@fuzzed
+@given(st.data())
+def test_a_damaged_checkpoint_of_the_wild_is_read_or_refused(data):
+    """A whole module, and a training checkpoint with what scripts leave in it, their pickles changed, cut or doubled."""
+    with TemporaryDirectory() as folder:
+        good = data.draw(st.sampled_from(WILD))
+        settled(lambda: checkpoint_file.read(archived(folder, damaged(data, good))))
+
+
+def pickled(value: object) -> bytes:
+    """What torch.save writes beside the numbers."""
+    file = io.BytesIO()
+    torch.save(value, file)
+    with zipfile.ZipFile(file) as archive:
+        return archive.read("archive/data.pkl")
+
+
+WILD = [
+    pickled(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))),
+    pickled({"model": hostile.good_weights(), "ema": hostile.good_weights(), "args": hostile.Anything(), "best": np.float64(0.5)}),
+]
 
 
 # --- data -----------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
 from explorer.stats.bootstrap import Estimate
 from tests import hostile
+from tests.engine.test_inspect_checkpoints import int8_of
 
 
 def run(*words, code=0):
@@ -34,6 +35,31 @@ def test_barrier_prints_the_number_with_its_interval(tiny, home):
     assert f" {value} " in text
     assert f"[{low}, {high}]" in text
     assert "max L(t) − worse end" in text
+
+
+def test_a_quantised_checkpoint_is_refused_or_dequantised(tiny, home, tmp_path):
+    """By the one word, on every command that loads models; what is measured is what the path with #dequantised is in Python."""
+    quantised = int8_of(tiny.a, tmp_path)
+    how = ["--problem", tiny.folder]
+    for words in (["barrier", tiny.b, quantised], ["align", tiny.b, quantised], ["fuse", tiny.b, quantised, tmp_path / "out.safetensors"]):
+        assert "int8.safetensors is quantised: layers.0.weight is int8 12×64" in run(*words, *how, code=2)
+        run(*words, *how, "--dequantise")
+    assert checkpoint_file.read(tmp_path / "out.safetensors").weights["layers.0.weight"].dtype == torch.float32
+    _, low, high = interpolate(tiny.b, f"{quantised}#dequantised", problem=tiny.folder).barrier("loss").height.parts()
+    assert f"[{low}, {high}]" in run("barrier", tiny.b, quantised, *how, "--dequantise")
+    assert "int8#dequantised" in run("look", quantised, *how, "--dequantise")
+
+
+def test_other_weights_in_a_file_are_said_and_chosen(tiny, home, tmp_path):
+    """On standard error wherever the file is used; the other set is measured under the file's name with its key."""
+    weights = [checkpoint_file.read(p).weights for p in (tiny.a, tiny.b)]
+    torch.save({"state_dict": weights[0], "state_dict_ema": weights[1]}, tmp_path / "last.pth.tar")
+    how, file = ["--problem", tiny.folder], tmp_path / "last.pth.tar"
+    said = "choose them with last.pth.tar#state_dict_ema"
+    assert f"last.pth.tar has other weights in it, too: {said}" in run("barrier", file, tiny.b, *how)
+    assert said in run("look", file, *how)
+    found = interpolate(tiny.a, f"{file}#state_dict_ema", problem=tiny.folder).barrier("loss")
+    assert found.ends == interpolate(tiny.a, tiny.b, problem=tiny.folder).barrier("loss").ends
 
 
 def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):

@@ -76,3 +76,37 @@ def test_the_problem_of_a_saved_folder_may_lie_one_folder_up(tiny, tmp_path):
     assert problem_toml.beside(file) is None
     (tmp_path / "run" / "config.json").touch()
     assert problem_toml.beside(file) == problem_toml.beside(tmp_path / "run") == problem_toml.read(tmp_path)
+
+
+def int8_of(path, folder):
+    """A checkpoint's weights as int8 with a scale for each row, in a file of its own; biases stay."""
+    found = {}
+    for name, w in checkpoint_file.read(path).weights.items():
+        if w.dim() == 2:
+            scale = w.abs().amax(1)
+            found |= {name: (w / scale[:, None] * 127).round().to(torch.int8), name.replace("weight", "SCB"): scale}
+        else:
+            found[name] = w
+    checkpoint_file.write(folder / "int8.safetensors", found)
+    return folder / "int8.safetensors"
+
+
+def test_a_quantised_checkpoint_is_dequantised_when_asked(tiny, tmp_path, store):
+    """Its loss is nearly that of the weights it was made of; unasked, its line says what it is. In a folder, the plain ones stay what they are."""
+    int8_of(tiny.a, tmp_path)
+    checkpoint_file.write(tmp_path / "plain.safetensors", checkpoint_file.read(tiny.a).weights)
+    refused, plain = seen(tmp_path, store, problem=tiny.problem.spec).files
+    assert refused.error.startswith("int8.safetensors is quantised: layers.0.weight is int8 12×64, scaled by layers.0.SCB")
+    asked, same = seen(f"{tmp_path}#dequantised", store, problem=tiny.problem.spec).files
+    assert asked.on("test").loss[0] == pytest.approx(plain.on("test").loss[0], rel=0.02)
+    assert asked.name == "int8#dequantised"
+    assert "dequantised, 2 tensors" in asked.notes[0]
+    assert (same.path, same.digest) == (plain.path, plain.digest)
+
+
+def test_whole_numbers_are_not_recognised_as_a_network_of_reals(tiny, tmp_path, store):
+    """Names and shapes fit, and the values are no weights."""
+    weights = checkpoint_file.read(tiny.a).weights
+    checkpoint_file.write(tmp_path / "q.safetensors", {n: (100 * t).round().to(torch.int8) for n, t in weights.items()})
+    (facts,) = seen(tmp_path, store, problem=tiny.problem.spec).files
+    assert "layers.0.weight is of whole numbers (int8 12×64)" in facts.error

@@ -12,6 +12,7 @@ from explorer.engine.run_loop import keep
 from explorer.stats import bootstrap
 from explorer.store.run_store import RunStore
 from tests import hostile
+from tests.engine.test_inspect_checkpoints import int8_of
 from tests.ui.conftest import button, words
 
 PAGES = ["home", "learn", "checkpoints", "align", "interpolate", "paths", "runs"]
@@ -303,6 +304,43 @@ def test_a_path_that_is_not_there_is_said_at_once(visit):
     app.text_input(key="path").set_value("/nowhere/at/all")
     button(app, "Look").click().run()
     assert app.error[0].value == "all does not exist (in /nowhere/at). Check the path."
+
+
+def test_a_quantised_file_is_dequantised_by_a_tick(visit, registered, store, work, tmp_path):
+    """Without it, the file's line says what it is and names the tick."""
+    file = int8_of(registered.a, tmp_path)
+    (tmp_path / "problem.toml").write_text((registered.folder / "problem.toml").read_text())
+    app = visit("checkpoints")
+    app.text_input(key="path").set_value(str(file))
+    button(app, "Look").click().run()
+    work()
+    app.run()
+    assert any("int8.safetensors is quantised" in e.value and "tick it on the Checkpoints page" in e.value for e in app.error)
+    app.checkbox(key="path-dequantise").check()
+    button(app, "Look").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert any("**int8#dequantised** is a checkpoint" in s.value for s in app.success)
+    assert [f.path for f in store.checkpoints()][-1] == f"{file}#dequantised"
+
+
+def test_another_set_of_weights_in_a_file_is_registered_by_a_button(visit, registered, store, work, tmp_path):
+    """Beside the one that was taken; then it is a model like any other, and the button goes."""
+    weights = [checkpoint_file.read(p).weights for p in (registered.a, registered.b)]
+    torch.save({"model": weights[0], "ema": weights[1]}, tmp_path / "last.pth")
+    (tmp_path / "problem.toml").write_text((registered.folder / "problem.toml").read_text())
+    app = visit("checkpoints")
+    app.text_input(key="path").set_value(str(tmp_path / "last.pth"))
+    button(app, "Look").click().run()
+    work()
+    app.run()
+    button(app, "Also register ema of last.pth").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert [(f.name, f.others) for f in store.checkpoints()][-2:] == [("last", ("ema",)), ("last#ema", ("model",))]
+    assert not any("Also register" in b.label for b in app.button)
 
 
 def test_a_broken_file_is_named_and_the_good_ones_beside_it_are_taken(visit, registered, store, work, tmp_path):

@@ -16,8 +16,8 @@ Needs the extra `hf`. Nothing is downloaded, and no code that comes with a model
 may come from anyone, so its numbers are bounded before anything is built, and the network is built without memory before it is built with.
 
 Pitfalls: padding is whatever equals the configuration's `pad_token_id` in a text classifier's input, and a language model, causal or masked, has none. The vocabulary
-must be that of the data. Quantised models are not built. Files whose tensors the library recomputes while it loads (the experts of some mixtures) do
-not fit.
+must be that of the data. A quantised model's file is dequantised, or refused, where it is read (checkpoints/quantised.py). Files whose tensors the library
+recomputes while it loads (the experts of some mixtures) do not fit.
 """
 
 from __future__ import annotations
@@ -59,8 +59,11 @@ _HEADS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "sequence_classification": ("AutoModelForSequenceClassification", ("ForSequenceClassification",)),
     "image_classification": ("AutoModelForImageClassification", ("ForImageClassification", "ForImageClassificationWithTeacher")),
 }
-# Where a file came from, in what precision it was saved, and what would have the library fetch or run something.
-_DROPPED = ("transformers_version", "torch_dtype", "dtype", "auto_map", "task_specific_params", "attn_implementation", "experts_implementation")
+# Where a file came from, in what precision or form its weights were saved, and what would have the library fetch or run something.
+_DROPPED = (
+    *("transformers_version", "torch_dtype", "dtype", "auto_map", "task_specific_params", "attn_implementation", "experts_implementation"),
+    *("quantization_config", "compression_config"),
+)
 
 
 def build(
@@ -91,8 +94,6 @@ def settle(options: Mapping[str, object], folder: Path) -> dict[str, str]:
     config = cast("dict[str, object]", found)
     if not isinstance(config.get("model_type"), str):
         raise Refused("The config.json has no 'model_type', so transformers did not write it. Give one that save_pretrained wrote.")
-    if config.get("quantization_config") is not None:
-        raise Refused("The config.json describes a quantised model. Save the model dequantised.")
     if head == "auto":
         head = _head(config.get("architectures"))
     kept = {key: value for key, value in config.items() if key not in ("architectures", "id2label", "label2id")}

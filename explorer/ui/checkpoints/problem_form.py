@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from explorer.core import registry
+from explorer.core import model_path, registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Look
 from explorer.problems import write_problem_toml
@@ -29,7 +29,8 @@ def show(status: Status, *, again: Again) -> None:
     if not isinstance(status.wish, Look) or status.state not in ("done", "failed"):
         return
     path = Path(status.wish.path)
-    folder = path if path.is_dir() else path.parent
+    plain = model_path.parse(path).path
+    folder = plain if plain.is_dir() else plain.parent
     seen = Seen.from_json(status.result) if status.state == "done" else Seen(())
     if any(f.problem is not None for f in seen.files):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from explorer.checkpoints import change_mark
-from explorer.core import allowed_folders, glossary, registry, significant_digits
+from explorer.core import allowed_folders, glossary, locations, model_path, registry, significant_digits
 from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
 from explorer.core.files import SUFFIXES
+from explorer.core.model_path import dequantised
 from explorer.core.points import Array
 from explorer.core.spec import Look, ProblemSpec
 from explorer.figures import matrix
@@ -27,6 +29,9 @@ from explorer.ui.widgets import uploads
 from explorer.ui.widgets.chart_actions import chart
 
 UPLOAD_MB = 200
+DEQUANTISE = (
+    "Works out in float32 what int8 or fp8 numbers with their scales stand for. Plain checkpoints stay as they are; other schemes are refused."
+)
 RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
 
 
@@ -45,8 +50,9 @@ def add(store: RunStore) -> None:
             known = {p.id: p for f in store.checkpoints() if (p := f.problem) is not None}
             names = {"": RECOGNISE, **{i: title(p) for i, p in known.items()}}
             chosen = st.selectbox("Fits the problem", list(names), format_func=lambda i: names[str(i)], key="path-problem")
+            dequantise = st.checkbox("Dequantise", key="path-dequantise", help=DEQUANTISE)
             if st.form_submit_button("Look", icon=":material/search:") and text.strip():
-                _look(_typed(text.strip()), known.get(chosen))
+                _look(dequantised(_typed(text.strip()), dequantise), known.get(chosen))
         with upload:
             files = st.file_uploader(
                 f"Or upload small files (up to {UPLOAD_MB} MB)",
@@ -55,15 +61,31 @@ def add(store: RunStore) -> None:
                 max_upload_size=UPLOAD_MB,
                 key="upload",
             )
+            dequantise = st.checkbox("Dequantise the uploads", key="upload-dequantise", help=DEQUANTISE)
             if files and st.button("Register the uploads", icon=":material/upload:"):
                 for file in files:
-                    _upload(file.name, file.getvalue())
+                    _upload(file.name, file.getvalue(), dequantise)
     looks: list[str] = st.session_state.get("looks", [])
     if looks:
         active = any((s := store.status(i)) is not None and s.active for i in looks)
         live(_looks, every=0.5, busy=active)(store, looks, active)
         if not active and (latest := store.status(looks[0])) is not None:
+            _others(latest)
             problem_form.show(latest, again=lambda path: _look(path, None))
+
+
+def _others(status: Status) -> None:
+    """After a look: the other sets of weights in its files, each to be registered beside the one that was taken."""
+    if status.state != "done":
+        return
+    known = {f.path for f in shell.store().checkpoints()}
+    for facts in Seen.from_json(status.result).files:
+        chosen = model_path.parse(locations.expand(facts.path))
+        for key in () if chosen.part else facts.others:
+            other = replace(chosen, part=key).at(chosen.path)
+            if locations.shorten(other) not in known:
+                label = f"Also register {key} of {chosen.path.name}"
+                st.button(label, icon=":material/add:", on_click=_look, args=(other, facts.problem), key=f"other-{other}")
 
 
 def title(problem: ProblemSpec) -> str:
@@ -91,13 +113,13 @@ def _look(path: Path, problem: ProblemSpec | None) -> None:
     st.session_state["looks"] = [id, *(s.id for s in kept if not isinstance(s.wish, Look) or s.wish.path != str(path.resolve()))][:8]
 
 
-def _upload(name: str, content: bytes) -> None:
+def _upload(name: str, content: bytes, dequantise: bool) -> None:
     try:
         path = uploads.keep(name, content)
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
-    _look(path, None)
+    _look(dequantised(path, dequantise), None)
 
 
 def _looks(store: RunStore, ids: list[str], was_active: bool) -> None:

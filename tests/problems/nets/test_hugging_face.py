@@ -283,7 +283,6 @@ def test_a_problem_without_its_configuration_is_refused(folder):
         ({"n_layer": 4000}, "more than 10,000 layers"),
         ({"model_type": "no-such-model"}, "does not know the model type 'no-such-model'"),
         ({"model_type": 3}, "no 'model_type'"),
-        ({"quantization_config": {"bits": 4}}, "quantised"),
         ({"architectures": ["GPT2Model"]}, "is GPT2Model, which names no head"),
         ({"architectures": None}, "is not named"),
         ({"architectures": ["GPT2ForImageClassification"]}, "no image_classification for the model type gpt2"),
