@@ -84,8 +84,10 @@ class Worker:
             done, result = apart(partial(self._do, claimed), self.rest, self.device)
         except Refused as refusal:
             error = str(refusal)
+            log.warning("Request %s was refused: %s", claimed.id, error)
         except (MemoryError, torch.OutOfMemoryError):
             error = "There is not enough memory for this. Use fewer or smaller models."
+            log.warning("Request %s ran out of memory", claimed.id)
         except Exception as bug:
             log.exception("Request %s failed", claimed.id)
             error = f"The explorer itself failed here ({type(bug).__name__}: {bug}). The worker's log has the details."

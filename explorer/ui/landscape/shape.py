@@ -18,7 +18,7 @@ from explorer.figures import units
 from explorer.figures.plane import Surface
 from explorer.stats.persistence import minima
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import method_form
 from explorer.ui.widgets.chart_actions import chart
@@ -109,7 +109,7 @@ def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, 
     if status is None:
         return
     if status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status)
     elif status.active:
         words, button = st.columns([5, 1], vertical_alignment="center")
         with words:
