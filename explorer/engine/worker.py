@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from explorer.core.spec import Json, Look, Make, Run, Study
 from explorer.engine.execute import Execute
 from explorer.engine.execute.ray import Fleet
 from explorer.engine.inspect_checkpoints import look
+from explorer.engine.own_settings import Rest, apart
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import Report, keep
 from explorer.engine.run_study import examine
@@ -46,6 +48,7 @@ class Worker:
     def __init__(self, store: RunStore, home: Path, *, device: str = "cpu", execute: Execute | None = None) -> None:
         self.store, self.home, self.device, self.execute = store, home, device, execute
         self.id = uuid.uuid4().hex[:12]
+        self.rest = Rest.now()
 
     def serve(self, *, idle_s: float) -> None:
         """Work until nothing has been wished for `idle_s` seconds."""
@@ -78,12 +81,13 @@ class Worker:
             return False
         done, result, error = False, None, None
         try:
-            with within(claimed.roots, self.home):
-                done, result = self._do(claimed)
+            done, result = apart(partial(self._do, claimed), self.rest, self.device)
         except Refused as refusal:
             error = str(refusal)
+            log.warning("Request %s was refused: %s", claimed.id, error)
         except (MemoryError, torch.OutOfMemoryError):
             error = "There is not enough memory for this. Use fewer or smaller models."
+            log.warning("Request %s ran out of memory", claimed.id)
         except Exception as bug:
             log.exception("Request %s failed", claimed.id)
             error = f"The explorer itself failed here ({type(bug).__name__}: {bug}). The worker's log has the details."
@@ -102,22 +106,23 @@ class Worker:
 
     def _do(self, claimed: Status) -> tuple[bool, Json]:
         report = self._reporter(claimed)
-        match claimed.wish:
-            case Run() as run:
-                return keep(run, self.store, self.home, report=report, device=self.device, execute=self.execute), None
-            case Look() as wish:
-                return True, look(wish, self.store, report=report, device=self.device).to_json()
-            case Study() as wish:
-                try:
-                    return True, examine(wish, self.store, self.home, device=self.device, progress=_progress(report))
-                except Stopped:
-                    return False, None
-            case Make(recipe):
-                try:
-                    realise(recipe, self.store, self.home, device=self.device, progress=_progress(report))
-                except Stopped:
-                    return False, None
-                return True, {"path": str(made_at(recipe, self.home))}
+        with within(claimed.roots, self.home):
+            match claimed.wish:
+                case Run() as run:
+                    return keep(run, self.store, self.home, report=report, device=self.device, execute=self.execute), None
+                case Look() as wish:
+                    return True, look(wish, self.store, report=report, device=self.device).to_json()
+                case Study() as wish:
+                    try:
+                        return True, examine(wish, self.store, self.home, device=self.device, progress=_progress(report))
+                    except Stopped:
+                        return False, None
+                case Make(recipe):
+                    try:
+                        realise(recipe, self.store, self.home, device=self.device, progress=_progress(report))
+                    except Stopped:
+                        return False, None
+                    return True, {"path": str(made_at(recipe, self.home))}
 
     def _reporter(self, claimed: Status) -> Report:
         def report(done: int, total: int, fresh: int, message: str) -> bool:

@@ -131,6 +131,28 @@ def precisely(precision: Precision, device: torch.device) -> Generator[None, Non
             _turn.notify_all()
 
 
+@contextmanager
+def outside_precisely() -> Generator[None, None, None]:
+    """Within: as if this thread had not entered `precisely`; afterwards it is within again, once nobody else is who wants it otherwise."""
+    thread = threading.get_ident()
+    with _turn:
+        mine = [entry for entry in _within if entry[0] == thread]
+        _within[:] = [entry for entry in _within if entry[0] != thread]
+        if mine and not _within:
+            _set(*_before)
+        _turn.notify_all()
+    try:
+        yield
+    finally:
+        if mine:
+            with _turn:
+                _turn.wait_for(lambda: all(rounding == mine[-1][1] for _, rounding in _within))
+                if not _within:
+                    _before[:] = [r.fp32_precision for r in _rounds()]
+                _within.extend(mine)
+                _set(mine[-1][1], mine[-1][1])
+
+
 def _rounds() -> tuple[Any, ...]:
     return (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # pyright: ignore[reportAttributeAccessIssue]  (the stub leaves it out)
 

@@ -17,6 +17,8 @@ from explorer.store.records import Serving
 from explorer.store.run_store import HOST, RunStore
 
 _started: dict[tuple[Path, str], float] = {}
+LOG = "worker.log"
+TAIL_BYTES = 16384
 PATIENCE_S = 20.0  # how long a worker may take to import torch and say that it lives
 
 
@@ -43,7 +45,7 @@ def wanted(serving: Sequence[Serving], device: str) -> list[str]:
 
 
 def _start(store: RunStore, home: Path, device: str) -> None:
-    file = home / "worker.log"
+    file = home / LOG
     with system(file, "written"), file.open("ab") as log:
         subprocess.Popen(
             [sys.executable, "-m", "explorer", "worker", "--store", str(store.path), "--device", device],
@@ -52,3 +54,13 @@ def _start(store: RunStore, home: Path, device: str) -> None:
             stderr=log,
             start_new_session=True,
         )
+
+
+def last_lines(home: Path, count: int = 20) -> str:
+    """How the log of the workers that were started here ends; empty where there is none."""
+    try:
+        with (home / LOG).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
+            return "\n".join(log.read().decode("utf-8", "replace").splitlines()[-count:])
+    except OSError:
+        return ""

@@ -21,7 +21,7 @@ from explorer.symmetry.alignment_report import Matched
 from explorer.ui.align.details import details
 from explorer.ui.align.form import Comparison
 from explorer.ui.charts.curve import curve
-from explorer.ui.frame import query_state, shell, status_badge
+from explorer.ui.frame import failure, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions
@@ -131,10 +131,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
 
 
 def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -> None:
-    for status in statuses:
-        if status.state == "failed":
-            st.error(status.error, icon=":material/error:")
-            return
+    failure.several((("", status) for status in statuses), key="align")
     running = next((s for s in statuses if s.state == "running"), next((s for s in statuses if s.active), None))
     words, button = st.columns([5, 1], vertical_alignment="center")
     if running is not None:
@@ -220,7 +217,7 @@ def _again(store: RunStore, comparison: Comparison) -> None:
         st.progress(0.0, text=status_badge.sentence(status))
         live(_wait, every=POLL_S, busy=True)(store, make.id)
     elif status is not None and status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status)
     else:
         st.caption("The aligned checkpoints are no longer on this machine.")
         st.button("Align again", icon=":material/join_inner:", on_click=_make_again, args=(store, comparison), key="align-again")

@@ -23,7 +23,7 @@ from explorer.store.job_status import Status
 from explorer.store.records import Facts, Seen
 from explorer.store.run_store import RunStore
 from explorer.ui.checkpoints import problem_form
-from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import uploads
 from explorer.ui.widgets.chart_actions import chart
@@ -133,7 +133,7 @@ def _looks(store: RunStore, ids: list[str], was_active: bool) -> None:
 
 def _outcome(status: Status) -> None:
     if status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status)
         return
     if status.state != "done":
         st.progress(status.done / status.total if status.total else 0.0, text=status_badge.sentence(status))

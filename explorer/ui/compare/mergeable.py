@@ -53,7 +53,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
         st.subheader("Are these mergeable?", anchor=False)
         st.button("Check", icon=":material/rule:", on_click=_check, args=(comparison,), key="compare-check")
         return
-    stands(store, kinship_of(comparison), "Distances and conflicts")
+    stands(store, [("Distances and conflicts", kinship_of(comparison))])
     progress(store, lines_of(comparison), key="mergeable")
     if (made := section(store, comparison)) is not None:
         draw(made, key="compare-mergeable")

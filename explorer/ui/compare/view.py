@@ -134,8 +134,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
             f"Calibration and classes are not shown: they need one true class for each answer, and the loss here is {comparison.problem.loss}."
         )
     mergeable.show(store, comparison)
-    for wish in _studies(store, comparison, entry):
-        stands(store, wish, wish.method.name.replace("_", " ").capitalize())
+    stands(store, [(wish.method.name.replace("_", " ").capitalize(), wish) for wish in _studies(store, comparison, entry)])
     for key, made in (
         ("calibration", studies.calibration(store, comparison)),
         ("classes", studies.classes(store, comparison, best) if best is not None else None),

@@ -10,7 +10,7 @@ import streamlit as st
 from explorer.core.spec import Run
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame import failure, shell, status_badge
 
 
 class Named(Protocol):
@@ -48,11 +48,9 @@ def active(store: RunStore, several: Sequence[Named]) -> bool:
 
 
 def progress(store: RunStore, several: Sequence[Named], *, key: str) -> None:
-    """How far they are, what failed, and the button to stop them or to go on."""
+    """How far they are, what failed, and the buttons to stop them, to go on or to try again."""
     statuses = [(one, status) for one in several if (status := store.status(one.run.id)) is not None]
-    for one, status in statuses:
-        if status.state == "failed":
-            st.error(f"**{one.name}**: {status.error}", icon=":material/error:")
+    failure.several(((one.name, status) for one, status in statuses), key=key)
     busy = [(one, status) for one, status in statuses if status.active]
     words, button = st.columns([5, 1], vertical_alignment="center")
     if busy:

@@ -14,7 +14,7 @@ from explorer.stats.preview_confirmation import mark
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
-from explorer.ui.frame import query_state, shell, status_badge
+from explorer.ui.frame import failure, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import precision, python_source
 from explorer.ui.widgets.chart_actions import actions
@@ -118,7 +118,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
 
 def _progress(store: RunStore, status: Status) -> None:
     if status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status)
         return
     words, button = st.columns([5, 1], vertical_alignment="center")
     with words:

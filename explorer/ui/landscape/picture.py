@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
@@ -22,7 +21,7 @@ from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate
 from explorer.store.job_status import Status
 from explorer.store.run_store import FieldFacts, RunStore
-from explorer.ui.frame import shell
+from explorer.ui.frame import failure, shell
 from explorer.ui.landscape import form
 from explorer.ui.landscape.form import COARSE, FINEST
 from explorer.ui.widgets import precision
@@ -180,7 +179,7 @@ def _strangers(store: RunStore, field: Field, window: Window, others: list[Recip
     if status is None:
         shell.want(wish, urgent=True)
     elif status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status)
     if status is None or status.state != "done" or not isinstance(status.result, dict):
         return []
     gram = np.array(status.result["gram"], dtype=np.float64)

@@ -12,7 +12,7 @@ from explorer.core.errors import Refused
 from explorer.core.spec import Field, Study
 from explorer.stats import units
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import method_form, model_inspector
 
@@ -50,7 +50,7 @@ def _live(store: RunStore, wish: Study, was_active: bool) -> None:
     if status is None:
         return
     if status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status)
     elif status.active:
         st.progress(status.done / status.total if status.total else 0.0, text=status_badge.sentence(status))
     elif isinstance(status.result, dict):

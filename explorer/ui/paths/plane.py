@@ -23,7 +23,7 @@ from explorer.stats.preview_confirmation import mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.plane import Spot, plane
 from explorer.ui.charts.plane_corner import plane_corner
-from explorer.ui.frame import shell
+from explorer.ui.frame import failure, shell
 from explorer.ui.paths.form import Way
 
 COARSE, FINE = 17, 33  # points along each side; every coarse one is a fine one too
@@ -61,7 +61,7 @@ def draw(
         return
     status = store.status(coarse.id)
     if status is not None and status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status)
         return
     field = coarse.field
     known = store.field(field.id)

@@ -81,7 +81,8 @@ def _row(store: RunStore, status: Status) -> None:
                 st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}")
             else:
                 if status.state in ("stopped", "failed"):
-                    st.button("Resume", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}")
+                    label = "Resume" if status.state == "stopped" else "Try again"
+                    st.button(label, icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}")
                 st.button(
                     "Remove from the list",
                     icon=":material/close:",

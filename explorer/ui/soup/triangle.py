@@ -11,7 +11,7 @@ from explorer.figures import simplex
 from explorer.stats.soup_analysis import row_of
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.triangle import clicked, lattice, says
-from explorer.ui.frame import query_state, shell
+from explorer.ui.frame import failure, query_state, shell
 from explorer.ui.soup.measurements import Kitchen, given
 from explorer.ui.soup.table import SERVED
 from explorer.ui.widgets import python_source
@@ -82,6 +82,8 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
     rows = [row_of(val, soup.tolist()) for soup in soups(kitchen, picked)]
     there = [(i, r) for i, r in enumerate(rows) if r is not None]
     if len(there) < len(rows):
+        if (status := store.status(_run(kitchen, picked).id)) is not None:
+            failure.show(status, name="The triangle")
         st.caption(f"The triangle: {len(there)} of {len(rows)} soups are measured.")
         return
     shares = grid()

@@ -13,15 +13,16 @@ import pandas as pd
 import streamlit as st
 
 from explorer.core.points import Array, Points
-from explorer.core.spec import Run
+from explorer.core.spec import Run, Study
 from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.stats import units
 from explorer.stats.bootstrap import difference, level
 from explorer.stats.soup_analysis import Path, best_single, row_of, singles, walk
+from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
-from explorer.ui.frame import query_state, shell
+from explorer.ui.frame import failure, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
 from explorer.ui.soup import triangle as simplex
@@ -162,6 +163,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
         shell.want(reported)
     busy = _busy(store, kitchen)
     progress(store, tasks, key="soup")
+    failure.several(_besides(store, kitchen, path), key="soup")
     own = ingredients(store, kitchen, val, test, path, _own(kitchen))
     if own != _own(kitchen):
         _choose(store, kitchen, own)
@@ -182,6 +184,14 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
         st.rerun()
     if busy:
         shell.tend()
+
+
+def _besides(store: RunStore, kitchen: Kitchen, path: Path | None) -> list[tuple[str, Status]]:
+    """How what belongs to the picture besides its tasks stands."""
+    asked: list[tuple[str, Run | Study]] = [(study.method.name.replace("_", " ").capitalize(), study) for study in kitchen.studies()]
+    asked += [("The greedy soup on the test split", _on_test(kitchen, path))] if path is not None and path.wanted is None else []
+    asked += [("Your soup", given(kitchen, split, own)) for split in ("val", "test") if (own := _own(kitchen)) is not None]
+    return [(name, status) for name, wish in asked if (status := store.status(wish.id)) is not None]
 
 
 def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Curve]:

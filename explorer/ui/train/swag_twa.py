@@ -15,7 +15,7 @@ from explorer.stats import calibration, units
 from explorer.stats.bootstrap import difference, level
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.train.trajectories import Trajectory, values_at
 from explorer.ui.widgets import method_form
 
@@ -52,7 +52,7 @@ def _part(store: RunStore, whole: Trajectory, name: str) -> None:
     if status is None:
         return
     if status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status)
     elif status.state != "done":
         st.caption(status_badge.sentence(status))
     elif isinstance(wish, Run):

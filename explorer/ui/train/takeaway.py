@@ -13,7 +13,7 @@ from explorer.figures import curve as curve_figure
 from explorer.figures import line
 from explorer.figures.curve import Curve
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import query_state, shell
+from explorer.ui.frame import failure, query_state, shell
 from explorer.ui.train.trajectories import Trajectory, called
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions
@@ -91,7 +91,7 @@ def keep(store: RunStore, whole: Trajectory) -> None:
             make = Make(recipe)
             status = store.status(make.id)
             if status is not None and status.state == "failed":
-                st.error(status.error, icon=":material/error:")
+                failure.show(status)
             elif status is not None and status.state == "done" and locations.made_at(recipe, locations.home()).is_file():
                 path = locations.made_at(recipe, locations.home())
                 download(f"Download {name}", path, f"{name}.safetensors", icon=":material/download:", key=f"train-file-{recipe.id}")

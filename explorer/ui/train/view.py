@@ -17,7 +17,7 @@ from explorer.stats.bootstrap import band, difference, level
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import Curve, curve
-from explorer.ui.frame import auto_start, shell
+from explorer.ui.frame import auto_start, failure, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress
 from explorer.ui.landscape.form import COARSE
@@ -174,6 +174,8 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
         return
     if store.status(report.run.id) is None:
         shell.want(report.run)
+    besides = [("The report on the test split", report.run), ("The plane", whole.plane())]
+    failure.several((name, status) for name, run in besides if (status := store.status(run.id)) is not None)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _ask_plane(store, whole)

@@ -23,7 +23,7 @@ from explorer.stats import metrics, perplexity, units
 from explorer.stats.preview_confirmation import exact, is_preview
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import shell
+from explorer.ui.frame import failure, shell
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import chart
 from explorer.ui.widgets.download import download
@@ -86,7 +86,7 @@ def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
         st.markdown(f"**The model{where(field, at)}**: {recipe(store, field, at).name}")
         status = store.status(wishes(field, at)[0].id)
         if status is not None and status.state == "failed":
-            st.error(status.error, icon=":material/error:")
+            failure.show(status, key="picked")
             return
         points = store.points(exact(field).id)[0] if is_preview(field) else points
         here = _index(points, at)
@@ -161,7 +161,7 @@ def _mistakes(store: RunStore, field: Field, at: At) -> None:
     if status is None:
         st.button("Show its mistakes", icon=":material/error_outline:", on_click=_want_mistakes, args=(wish,), key=f"mistakes-{_key(at)}")
     elif status.state == "failed":
-        st.caption(status.error)
+        failure.show(status, key="picked")
     elif status.state != "done" or not isinstance(status.result, dict):
         st.caption("Finding mistakes…")
     else:
@@ -199,6 +199,8 @@ def _confusion(store: RunStore, field: Field, at: At) -> None:
     if known is None or not len(here):
         if _on_its_way(store.status(wish.id)):
             st.caption("Computing the confusion matrix…")
+        elif (status := store.status(wish.id)) is not None:
+            failure.show(status, name="The confusion matrix", key="picked")
         return
     counts = matrices.values[here[0]]
     classes = [str(c) for c in known.facts["classes"]] if isinstance(known.facts["classes"], list) else []
@@ -228,7 +230,7 @@ def _save(store: RunStore, field: Field, at: At) -> None:
         download("Download .safetensors", made, name, icon=":material/download:", key=f"save-{_key(at)}")
         st.caption(f"Saved at `{made}`, and offered as a model on every page.")
     elif status is not None and status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status, key="picked")
     elif _on_its_way(status):
         st.caption("Writing the checkpoint…")
     else:

@@ -11,7 +11,7 @@ from explorer.core.errors import Refused
 from explorer.core.spec import Fused, Loaded, Make, Recipe
 from explorer.merging.mergekit.fused import recipe_of
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import shell
+from explorer.ui.frame import failure, shell
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.download import download
 
@@ -47,7 +47,7 @@ def _file(store: RunStore, recipe: Recipe, name: str, key: str) -> None:
     if status is not None and status.state == "done" and path.is_file():
         download("Checkpoint (.safetensors)", path, f"{name}.safetensors", icon=":material/save:", key=f"{key}-file")
     elif status is not None and status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status, key=key)
     elif status is not None and status.active:
         st.caption("Writing the checkpoint…")
     else:

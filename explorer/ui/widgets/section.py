@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from explorer.core.spec import Study
 from explorer.figures.report import Section
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import shell
+from explorer.ui.frame import failure, shell
 from explorer.ui.widgets.chart_actions import chart
 from explorer.ui.widgets.download import download
 
@@ -32,12 +34,12 @@ def found(store: RunStore, wish: Study) -> dict[str, object] | None:
     return dict(status.result) if status is not None and status.state == "done" and isinstance(status.result, dict) else None
 
 
-def stands(store: RunStore, wish: Study, title: str) -> None:
-    """How a study stands that has found nothing yet: on its way, failed, or stopped."""
-    status = store.status(wish.id)
-    if status is not None and status.state == "failed":
-        st.caption(f"{title}: {status.error}")
-    elif status is not None and status.active:
-        st.caption(f"{title}: {status.message or 'waiting for a worker'}…")
-    elif status is not None and status.state == "stopped":
-        st.button(f"Resume: {title}", icon=":material/play_arrow:", on_click=shell.resume, args=(wish,), key=f"resume-{wish.id}")
+def stands(store: RunStore, wishes: Iterable[tuple[str, Study]]) -> None:
+    """How studies stand, each by its title, that have found nothing yet: on their way, failed, or stopped."""
+    statuses = [(title, status) for title, wish in wishes if (status := store.status(wish.id)) is not None]
+    failure.several(statuses)
+    for title, status in statuses:
+        if status.active:
+            st.caption(f"{title}: {status.message or 'waiting for a worker'}…")
+        elif status.state == "stopped":
+            st.button(f"Resume: {title}", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}")

@@ -10,7 +10,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Json, ProblemSpec, Recipe, Study
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import method_form
 
@@ -49,7 +49,7 @@ def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, 
     if status is None:
         return
     if status.state == "failed":
-        st.error(status.error, icon=":material/error:")
+        failure.show(status)
     elif status.active:
         words, button = st.columns([5, 1], vertical_alignment="center")
         with words:
