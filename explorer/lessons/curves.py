@@ -1,4 +1,4 @@
-"""Curves: where the straight line has a mountain, a bent way leads round it."""
+"""Curves: where the straight line has a barrier, a curved path goes around it."""
 
 from __future__ import annotations
 

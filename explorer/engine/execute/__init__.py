@@ -74,7 +74,7 @@ def evaluator(field: Field, corners: Sequence[Mapping[str, Tensor]], device: str
 
 
 def look_at(field: Field, corners: Sequence[Mapping[str, Tensor]], evaluate: Evaluate, device: str) -> Opened:
-    """The corners by themselves, as plain checkpoints, and how they lie to each other."""
+    """The corners by themselves, as plain checkpoints, and their inner products."""
     parameters = [name for name, _ in evaluate.network.named_parameters()]
     facts: dict[str, Json] = {
         "parameters": sum(p.numel() for p in evaluate.network.parameters()),

@@ -1,4 +1,4 @@
-"""Cycle-consistent: put many models into one common order, so that going from model to model in a circle leads back exactly.
+"""Cycle-consistent: put many models into one common order, so that composing the maps around any cycle of models gives the identity.
 
 Crisostomi, Fumero, Baieri, Bernard & Rodolà 2024, "C²M³: Cycle-Consistent Multi-Model Merging", NeurIPS. Every model p has one permutation to a common
 *universe*; Σ_{p<q} ⟨P_p(A_p), P_q(A_q)⟩ is maximised over all of them. The map from one model to another goes through the universe, so

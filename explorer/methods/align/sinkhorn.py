@@ -1,4 +1,4 @@
-"""Sinkhorn: learn soft permutations by gradient descent on a distance or on the loss half-way, then round them.
+"""Sinkhorn: learn soft permutations by gradient descent on a distance or on the midpoint loss, then round them.
 
 Peña, Medeiros, Dubail, Aminbeidokhti, Granger & Pedersoli 2023, "Re-basin via Implicit Sinkhorn Differentiation", CVPR. Every group has a free
 matrix X; its soft permutation is P = Sinkhorn(X / τ), the doubly stochastic matrix exp(X/τ + f + g) (Sinkhorn & Knopp 1967; Cuturi 2013), found in

@@ -1,4 +1,4 @@
-"""Straight-through: learn which weights to match, so that the loss half-way, not the distance, decides the permutation.
+"""Straight-through: learn which weights to match, so that the midpoint loss, not the distance, decides the permutation.
 
 Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin: Merging Models modulo Permutation Symmetries". Free weights Ŵ of the reference's
 shapes are kept. At every step the permutation π of the model that brings it nearest to Ŵ is found by weight matching (coordinate descent from the

@@ -1,4 +1,4 @@
-"""Zip: merge units that respond alike, also two of one model, so that networks that share little still fit into one.
+"""Zip: merge units that respond alike, also within one model, so that networks that share little still fit into one.
 
 Stoica, Bolya, Bjorner, Ramesh, Hearn & Hoffman 2024, "ZipIt! Merging Models from Different Tasks without Training", sections 4.1 and 4.2. The N·n units of
 a group in all models are merged greedily, the most correlated pair first, until n are left. A merged unit is the average of its members; what reads

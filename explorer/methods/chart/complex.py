@@ -1,4 +1,4 @@
-"""Way through a complex of simplexes: from A straight to the middle of the shared corners, and on to B.
+"""Path through a complex of simplexes: from A straight to the middle of the shared corners, and on to B.
 
 Benton et al. 2021, "Loss Surface Simplexes for Mode Connecting Volumes and Fast Ensembling": two simplexes that share all corners but one. The
 corners are A, the shared ones, B. t = 0 is A, t = ½ the mean of the shared corners, t = 1 is B; the first half lies inside the simplex of A, the

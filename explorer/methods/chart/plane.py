@@ -1,4 +1,4 @@
-"""Plane through three models, or the one that comes closest to more of them. Distances are true, along both axes.
+"""Plane through three models, or the one that comes closest to more of them. Distances are to scale along both axes.
 
 Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs" (three models, orthonormal axes); for more corners the
 plane of their first two principal axes (Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", for a trajectory). Coordinates run

@@ -1,4 +1,4 @@
-"""AutoNEB: a chain of models that sinks into the valley, with more links where the mountain pass needs them.
+"""AutoNEB: a chain of models that relaxes to the lowest pass, with more links where the barrier needs them.
 
 Draxler, Veschgini, Salmhofer & Hamprecht 2018, "Essentially No Barriers in Neural Network Energy Landscape"; Kolsbjerg, Groves & Hammer 2016, "An
 automated nudged elastic band method". Pivots between the two models follow the gradient of their own loss, without its part along the chain, and keep

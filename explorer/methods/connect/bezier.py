@@ -1,4 +1,4 @@
-"""Bézier curve: bend the way between two models until the loss is low all along it.
+"""Bézier curve: bend the path between two models until the loss is low all along it.
 
 Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", equations (1) to (3); with `sampling` arc_length their general
 form, in which every piece of the curve counts by its length. The ends stay as they are; the bends begin on the segment between them, where the curve

@@ -1,4 +1,4 @@
-"""Complex of simplexes: two models in a simplex each, which share their trained corners, so that many ways lead from one to the other.
+"""Complex of simplexes: two models in a simplex each, which share their trained corners, so that many paths lead from one to the other.
 
 Benton et al. 2021, "Loss Surface Simplexes for Mode Connecting Volumes and Fast Ensembling" (SPRO, simplicial pointwise random optimization). With
 the shared corners θ₁ … θ_b, the complex is K = S(A, θ₁ … θ_b) ∪ S(θ₁ … θ_b, B). The models stay as they are; the shared corners minimise

@@ -1,4 +1,4 @@
-"""Polygonal chain: two models joined by straight legs over trained corners, the loss low on all of them.
+"""Polygonal chain: two models joined by straight segments through trained corners, with low loss along all of them.
 
 Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", equations (1) and (2); with `sampling` arc_length their general
 form, in which a long leg is trained more often than a short one. The ends stay as they are; the corners begin evenly spaced on the segment. With one

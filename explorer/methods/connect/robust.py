@@ -1,4 +1,4 @@
-"""Robust curve: bend the way between two models until the loss stays low all along it, for inputs disturbed by an adversary too.
+"""Robust curve: bend the path between two models until the loss stays low all along it, also for inputs perturbed by an adversary.
 
 Wang et al. 2023, "Exploring and Exploiting the Robust Mode Connectivity for Adversarial Robustness"; Zhao et al. 2020, "Bridging Mode Connectivity in
 Loss Landscapes and Adversarial Robustness". A Bézier curve, as of `bezier`, that minimises E_t Σᵢ max L(φ(t); x', y), the maximum being over all x'

@@ -1,4 +1,4 @@
-"""Random directions: how the loss rises around a model on average, without favouring any way.
+"""Random directions: how the loss rises around a model on average, favouring no direction.
 
 Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets". Two Gaussian directions, each scaled to the model's own size, so that
 networks whose layers could be rescaled without changing what they compute get comparable pictures:

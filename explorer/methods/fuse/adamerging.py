@@ -1,4 +1,4 @@
-"""AdaMerging: task vectors added with coefficients that make the model sure of its answers (the first model is the base).
+"""AdaMerging: task vectors added with coefficients that minimise the entropy of the predictions (the first model is the base).
 
 Yang, Wang, Shen, Liu, Guo, Wang & Tao 2024, "AdaMerging: Adaptive Model Merging for Multi-Task Learning" (ICLR):
 

@@ -1,4 +1,4 @@
-"""EMA: the exponential moving average of a training's snapshots, the latest weighing most.
+"""EMA: the exponential moving average of a training run's snapshots, the latest weighted most.
 
 Polyak & Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; Tarvainen & Valpola 2017, "Mean teachers are better role models":
 

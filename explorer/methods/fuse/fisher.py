@@ -1,4 +1,4 @@
-"""Fisher merging: entry by entry, each model counts as much as its likelihood minds that entry.
+"""Fisher merging: entry by entry, each model is weighted by how sensitive its likelihood is to that entry.
 
 Matena & Raffel 2022, "Merging Models with Fisher-Weighted Averaging" (NeurIPS):
 

@@ -1,4 +1,4 @@
-"""Greedy soup: models from the best to the worst, each kept when the average does not get worse by it.
+"""Greedy soup: models from the best to the worst, each kept unless it makes the average worse.
 
 Wortsman et al. 2022, "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time" (ICML),
 recipe 1. Models are sorted by their error (or loss) on the validation split, and tried in this order: a model stays in the soup when the mean of

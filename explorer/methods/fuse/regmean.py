@@ -1,4 +1,4 @@
-"""RegMean: merged layers that answer, on each model's own features, as nearly as possible like that model.
+"""RegMean: merged layers whose outputs, on each model's own features, are as close as possible to that model's.
 
 Jin, Ren, Preotiuc-Pietro & Cheng 2023, "Dataless Knowledge Fusion by Merging Weights of Language Models" (ICLR). Layer by layer
 

@@ -1,4 +1,4 @@
-"""SWAD: the mean of the snapshots in the valley of the validation loss, from where it stops falling to where it rises for good.
+"""SWAD: the mean of the snapshots in the valley of the validation loss, from where it stops falling to where it starts rising for good.
 
 Cha, Chun, Lee, Cho, Park, Lee & Park 2021, "SWAD: Domain Generalization by Seeking Flat Minima" (NeurIPS). The valley begins at the first
 snapshot whose loss is the lowest of the next N_s = `converged`, and ends before the first from which on N_e = `tolerance` losses all lie above r =

@@ -1,4 +1,4 @@
-"""SWAG: a model drawn from the Gaussian that a training's snapshots scatter in.
+"""SWAG: a model drawn from a Gaussian fitted to a training run's snapshots.
 
 Maddox, Garipov, Izmailov, Vetrov & Wilson 2019, "A Simple Baseline for Bayesian Uncertainty in Deep Learning" (NeurIPS), with the mean θ̄, the
 variance Σ_d by number, and the last K = `rank` deviations D̂:

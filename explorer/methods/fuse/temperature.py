@@ -1,4 +1,4 @@
-"""Scored average: models weigh the more the better they scored, as sharply as a temperature says.
+"""Scored average: models weighted by their scores, as sharply as a temperature sets.
 
 The weights are a softmax of the scores' logarithms, λᵢ = softmax(log sᵢ / T) ∝ sᵢ^(1/T), or of the scores themselves, λᵢ = softmax(sᵢ / T) (`of`).
 A form that surveys of model fusion list (Li et al. 2023, "Deep Model Fusion: A Survey", arXiv 2309.15698). T → ∞ is the uniform soup, T → 0 the best

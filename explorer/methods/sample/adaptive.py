@@ -1,4 +1,4 @@
-"""As few points as the barrier needs: a coarse look, then the peak, then wherever the curve still bends.
+"""As few points as the barrier needs: a coarse grid, then the peak, then wherever the curve still bends.
 
 For curves (one coordinate). It starts with five points, walks to the peak of 'loss minus straight line' by parabola steps
 until the peak would rise by less than a tenth of its sampling error, and halves the interval with the largest estimated

@@ -1,4 +1,4 @@
-"""Greedy soup: models from the best to the worst, each kept when the soup does not get worse by it.
+"""Greedy soup: models from the best to the worst, each kept unless it makes the soup worse.
 
 Wortsman et al. 2022, "Model soups", recipe 1. For the chart `mixture`. What is asked for is what the greedy rule has to know: every model alone, then
 one candidate soup after the other. Choose on the validation split, and report on another one.

@@ -1,4 +1,4 @@
-"""Soups of subsets: what each model is worth to the others.
+"""Soups of subsets: what each model contributes to the others.
 
 leave_one_out: the soup of all, of all but one, and every model alone. all: every subset that is not empty (2ⁿ − 1 soups), as exact Shapley values need
 them. permutations: the models one after the other in random orders, as sampled Shapley values need them (Castro, Gómez & Tejada 2009).

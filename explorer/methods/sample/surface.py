@@ -1,4 +1,4 @@
-"""As few points as a picture needs: a coarse grid, then only where it is wrong, then a jury that says how wrong it still is.
+"""As few points as a picture needs: a coarse grid, then only where it is wrong, then held-out points that estimate the remaining error.
 
 For planes. Local refinement by hierarchical surplus (Griebel 1998, "Adaptive sparse grid multilevel methods for elliptic PDEs based on finite
 differences"; Bungartz & Griebel 2004, "Sparse grids") on the splines of explorer.stats.sparse_grid_surrogate:

@@ -1,4 +1,4 @@
-"""Calibration: whether models are right as often as they are sure.
+"""Calibration: whether models are right as often as their confidence says.
 
 Expected calibration error and reliability by bins of confidence (explorer.stats.calibration; Guo et al. 2017), of every model on the same samples, and of
 what the first `ensemble` of them say together. Problems with classes only.

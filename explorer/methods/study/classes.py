@@ -1,4 +1,4 @@
-"""Classes: how much of each class models get right, and where one differs from another.
+"""Classes: each model's accuracy by class, and where models differ.
 
 The share of the samples of a class that is right (its recall), with the interval of its difference from the model `against`, paired sample by sample.
 Problems with classes only. There are as many intervals as classes and models: of twenty differences that are none, one will look like one.

@@ -1,4 +1,4 @@
-"""Ensemble: what all models say together, the reference for every fused model.
+"""Ensemble: the joint prediction of all models, the reference for every fused model.
 
 The mean of the models' probabilities (Lakshminarayanan et al. 2017), or of their logits, on the first samples of a split; each model as it is. Sums
 of loss and error come in the blocks in which every other point of the problem is measured, so that differences can be paired sample by sample. As

@@ -1,4 +1,4 @@
-"""Inner products of models: how far apart they lie, and where each stands in a plane.
+"""Inner products of models: their distances, and where each lies in a plane.
 
 The (n, n) Gram matrix of the models' parameters, summed in float64. Distances follow as √(Gᵢᵢ + Gⱼⱼ − 2Gᵢⱼ).
 """

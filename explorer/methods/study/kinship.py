@@ -1,4 +1,4 @@
-"""Kinship: how models lie to each other, and where they pull weights in opposite directions.
+"""Kinship: how models relate in weight space, and where their changes have opposite signs.
 
 Inner products of the models' parameters, from which distances and cosines follow, over all of them and over weight matrices alone (biases and scales of
 norms are alike in any two networks); and conflicts of sign (explorer.methods.study._sign_conflicts) between the models, or between their differences from the first, the

@@ -1,4 +1,4 @@
-"""SWAG's Bayesian average: the mean answer of models drawn from the Gaussian of a training's snapshots, beside their mean and the last of them.
+"""SWAG's Bayesian average: the mean prediction of models drawn from the Gaussian of a training's snapshots, beside their mean and the last of them.
 
 Maddox, Garipov, Izmailov, Vetrov & Wilson 2019, "A Simple Baseline for Bayesian Uncertainty in Deep Learning" (NeurIPS): the mean of the
 probabilities of `draws` models θ_s ~ N(θ̄, Σ), each with its batch-norm statistics re-estimated. The models are the snapshots in the order of the training.

@@ -1,4 +1,4 @@
-"""Hierarchical averaging: networks trained in parallel that are averaged and start again from their average, again and again.
+"""Hierarchical averaging: networks trained in parallel that are repeatedly averaged and restarted from their average.
 
 Gu et al. 2023, "Hierarchical Weight Averaging for Deep Neural Networks" (IEEE TNNLS). The inner, online average: `replicas` networks see other batches,
 and every H steps each becomes the mean of all, `per_epoch` times in an epoch. Those means are the snapshots. The outer, offline average is the mean of the

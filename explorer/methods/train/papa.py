@@ -1,4 +1,4 @@
-"""PAPA: a population of networks that see other batches and are drawn a little towards their mean, or averaged now and then.
+"""PAPA: a population of networks on different batches, pulled slightly towards their mean or averaged from time to time.
 
 Jolicoeur-Martineau, Gervais, Fatras, Zhang & Lacoste-Julien 2024, "PopulAtion Parameter Averaging" (TMLR, arXiv 2304.03094). Three ways:
 

@@ -1,4 +1,4 @@
-"""Linear probe: trains the last layer alone, on features that stay as they are. A stage of model ratatouille.
+"""Linear probe: trains only the last layer, on frozen features. A stage of model ratatouille.
 
 Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (ICLR); Ramé et al. 2023, "Model Ratatouille". Every
 other parameter and all batch-norm statistics come out as they went in. The last layer is re-initialised, at zero: its answer is convex in it, so where it

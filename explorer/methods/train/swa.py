@@ -1,4 +1,4 @@
-"""SWA's trajectory: training that keeps a high rate, or a cyclic one, so that its snapshots scatter around a good region.
+"""SWA's trajectory: training at a high or cyclic learning rate, so that its snapshots spread over a good region.
 
 Izmailov, Podoprikhin, Garipov, Vetrov & Wilson 2018, "Averaging Weights Leads to Wider Optima and Better Generalization" (UAI). Until epoch
 `begin` the rate falls from `lr` to `swa_lr` along half a cosine. From there on it is constant, or falls in every cycle of c iterations from α₁ = `swa_lr`

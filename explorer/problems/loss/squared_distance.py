@@ -1,4 +1,4 @@
-"""Squared distance from the first model's answers, without labels: the mean over the outputs of a regression.
+"""Squared distance from the first model's outputs, without labels: the mean over the outputs of a regression.
 
 (1/d) Σ (fᵢ(x) − gᵢ(x))², g the first corner. 0 at the first model; symmetric; in the square of the outputs' unit. Like `divergence`, it says how far the
 function has moved, and nothing of better or worse.

@@ -1,4 +1,4 @@
-"""A network of your own: a function that makes it, named as module:callable. Only where the program was started with leave to call it.
+"""A network of your own: a function that makes it, named as module:callable. Only where the program was started with permission to call it.
 
     [network]
     name = "factory"

@@ -1,4 +1,4 @@
-"""A network as a program that torch.export saved (.pt2). Only where the program was started with leave to run that file.
+"""A network as a program that torch.export saved (.pt2). Only where the program was started with permission to run that file.
 
     [network]
     name = "program"

@@ -33,7 +33,7 @@ STOPS = (
         story="Two seeds: a barrier",
     ),
     Stop("align", "Is it only the order of the units?", "The hidden units of one network are put in the order of the other's: the barrier before and after. Under **Method** there are other alignment methods."),
-    Stop("paths", "A path around the barrier", "A curve was bent between the same two networks until the loss was lower all along it. Point at the curve to see that model on the plane beside it."),
+    Stop("paths", "A path around the barrier", "A curve between the same two networks was trained until the loss was lower all along it. Point at the curve to see that model on the plane beside it."),
     Stop("landscape", "The landscape between three networks", "Every point of the map is a model; click one. **Relief** shows the same in three dimensions."),
     Stop("train", "The average of a training run", "The snapshots of one training run, and their average after each of them. Which curve ends lowest? The words beside the plane below say how certain that is."),
     Stop("soup", "Which models belong in an average?", "Eight fine-tuned networks: in the table, which of them the greedy soup keeps and what each contributes. Tick some to make your own soup."),

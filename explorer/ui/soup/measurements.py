@@ -80,7 +80,7 @@ class Kitchen:
 
     @property
     def kinship(self) -> Study:
-        """The wish to know how the models lie to each other."""
+        """The request to know how the models relate in weight space."""
         return Study(self.problem, self.models, registry.method("study", "kinship"))
 
     def ensemble(self, split: SplitName) -> Study:
