@@ -108,7 +108,7 @@ def test_the_words_count_place_and_weigh_the_minima():
     assert "2 minima" in text
     assert "1 more is no deeper than the error" in text
     apart = np.array([[0.0, np.nan, 1.0]])
-    assert "2 parts" in words(minima(apart), grid(apart), unit="nat")
+    assert "has 2 parts" in words(minima(apart), grid(apart), unit="nat")
     rough = np.random.default_rng(0).random((9, 9))
     assert "are less deep" in words(minima(rough), grid(rough), unit="nat")
 
