@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pandas as pd
 import streamlit as st
 
 from explorer.core import registry
@@ -26,6 +27,7 @@ PAGE = 20
 
 def show(store: RunStore) -> None:
     """The newest runs first; clicks on a picture are points of a run, not runs of their own."""
+    _strange(store)
     runs = _runs(store)
     if not runs:
         st.info("Nothing has been measured here yet. Measure a first line.", icon=":material/history:")
@@ -34,6 +36,15 @@ def show(store: RunStore) -> None:
     only = st.pills("Show", ["waiting", "running", "done", "failed", "stopped"], selection_mode="multi", key="states")
     active = any(s.active for s in runs)
     live(_list, every=1.0, busy=active)(store, tuple(only), active)
+
+
+def _strange(store: RunStore) -> None:
+    """What lies in the store and is none of this version's: named, and left as it is."""
+    if not (rows := store.unreadable()):
+        return
+    with st.expander(f"{len(rows)} entr{'ies' if len(rows) > 1 else 'y'} of this store cannot be used here", icon=":material/help:"):
+        st.dataframe(pd.DataFrame([{"kind": row.kind, "entry": row.id, "why": row.why} for row in rows]), hide_index=True)
+        st.caption("They are left as they are, and nothing works on them.")
 
 
 def _runs(store: RunStore) -> list[Status]:
@@ -82,7 +93,8 @@ def _row(store: RunStore, status: Status) -> None:
             elif field.chart.name == "line" and field.attack is None:
                 shell.link("align" if Comparison.of(status.wish) else "interpolate", "Open", icon=":material/open_in_new:", run=status.id)
             else:
-                shell.link("paths", "Open", icon=":material/open_in_new:", runs=status.id)
+                under = {"view": "conditions"} if field.attack is not None else {}
+                shell.link("paths", "Open", icon=":material/open_in_new:", runs=status.id, **under)
             if status.active:
                 st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}")
             else:
