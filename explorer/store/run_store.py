@@ -91,8 +91,8 @@ class RunStore(Database):
 
     # --- wishes -------------------------------------------------------------------------------------------------------
 
-    def want(self, wish: Wish, *, urgent: bool = False, idle: bool = False) -> str:
-        """Put a wish down and return its id. A wish that failed or was stopped is taken up again; one that is done stays done.
+    def want(self, wish: Wish, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
+        """Put a wish down and return its id. A wish that failed or was stopped is taken up again; one that is done stays done, unless `again`.
 
         urgent: somebody waits for it at this moment. idle: nobody asked for it, it may be there when somebody does; everything else goes first.
         """
@@ -101,9 +101,9 @@ class RunStore(Database):
         with self._write() as db:
             db.execute(
                 "INSERT INTO wish (id, kind, subject, urgent, spec, created, roots) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, roots = excluded.roots "
-                "WHERE error IS NOT NULL OR stopped = 1",
-                (wish.id, type(wish).__name__, subject, rank, json.dumps(wish.to_json()), self.clock(), _listed(self.roots)),
+                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, finished = NULL, result = NULL, roots = excluded.roots "
+                "WHERE error IS NOT NULL OR stopped = 1 OR (? AND finished IS NOT NULL)",
+                (wish.id, type(wish).__name__, subject, rank, json.dumps(wish.to_json()), self.clock(), _listed(self.roots), again),
             )
             db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, wish.id, rank))
         return wish.id
