@@ -7,6 +7,7 @@ from explorer.core.spec import Run
 from explorer.ui.align import form as align_form
 from explorer.ui.align import view as align_view
 from explorer.ui.frame import page, shell
+from explorer.ui.widgets.form_state import names_a_model
 
 page.require()
 store = shell.store()
@@ -30,13 +31,13 @@ if asked and shown is None:
         icon=":material/link_off:",
     )
 
+if not asked and not names_a_model() and (shown := align_form.default(store)) is not None:
+    align_view.begin(shown)
 wish = align_form.form(store, shown)
 if wish is not None:
     st.query_params.from_dict({"run": align_view.want(wish)})
     st.rerun()
 
-if not asked and not st.query_params.get("a") and (shown := align_form.default(store)) is not None:
-    align_view.begin(shown)
 if shown is not None:
     align_view.show(store, shown)
 else:

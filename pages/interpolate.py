@@ -7,6 +7,7 @@ from explorer.core.spec import Run
 from explorer.ui.frame import page, shell
 from explorer.ui.interpolate import form as interpolate_form
 from explorer.ui.interpolate import view as interpolate_view
+from explorer.ui.widgets.form_state import names_a_model
 
 page.require()
 store = shell.store()
@@ -20,7 +21,7 @@ st.caption(
 )
 
 asked = st.query_params.get("run")
-status = store.status(asked) if asked else interpolate_form.shipped(store)
+status = store.status(asked) if asked else None if names_a_model() else interpolate_form.shipped(store)
 if asked and (
     status is None or not isinstance(status.wish, Run) or "loss" not in status.wish.field.metrics or status.wish.field.chart.name != "line"
 ):
@@ -38,3 +39,5 @@ if wish is not None:
 
 if status is not None:
     interpolate_view.show(store, status.id)
+else:
+    st.info("Press **Explore**: the loss is measured on the line between the two models above.", icon=":material/show_chart:")

@@ -7,6 +7,7 @@ from explorer.ui.frame import page, shell
 from explorer.ui.frame.run_set import asked_runs
 from explorer.ui.landscape import form as landscape_form
 from explorer.ui.landscape import view as landscape_view
+from explorer.ui.widgets.form_state import names_a_model
 
 page.require()
 store = shell.store()
@@ -22,13 +23,13 @@ runs, asked = asked_runs(store)
 shown = [run for run in runs if registry.has_window(run.field.chart.name)]
 if len(shown) < asked:
     st.warning("Some planes of this address are not in this store. Choose the models and draw again.", icon=":material/link_off:")
-if wanted := landscape_form.form(store, shown):
-    st.query_params.from_dict({"runs": landscape_view.want_all(wanted)})
-    st.rerun()
-if not asked and not st.query_params.get("a") and (first := landscape_form.default(store)) is not None:
+if not asked and not names_a_model() and (first := landscape_form.default(store)) is not None:
     if store.status(first.id) is None:
         landscape_view.want_all([first])
     shown = [first]
+if wanted := landscape_form.form(store, shown):
+    st.query_params.from_dict({"runs": landscape_view.want_all(wanted)})
+    st.rerun()
 if shown:
     landscape_view.show(store, shown)
 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.table import Table
 
 from explorer.commands.arguments import HomeOption
@@ -22,8 +23,11 @@ def problems() -> None:
 def runs(home: HomeOption = None) -> None:
     """What has been computed here, newest first."""
     table = Table("run", "state", "points", "what")
-    for status in store_of(home).statuses("Run"):
+    store = store_of(home)
+    for status in store.statuses("Run"):
         field = getattr(status.wish, "field", None)
         what = " → ".join(c.name or c.id for c in field.corners) if field else ""
         table.add_row(status.id, status.state, f"{status.done}/{status.total}", what)
+    for row in store.unreadable():
+        table.add_row(escape(row.id), "unreadable", "", escape(f"{row.kind}: {row.why}"))
     out.print(table)

@@ -6,6 +6,8 @@ worker goes on where the points end. Runs of one field are never worked on at th
 
 The state of a wish is derived from what happened to it (lease, error, finish, stop) and stored nowhere. Arrays are float64
 blobs: SQLite turns a REAL NaN into NULL, and a diverged point must stay NaN.
+
+A row that this version cannot read (explorer.store.readable) is listed by `unreadable`, and left alone by everything else.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -22,8 +25,10 @@ import numpy as np
 from explorer.core import registry
 from explorer.core.points import Array, Points, no_points, rounded
 from explorer.core.spec import Field, Json, Run, Spec, Wish
+from explorer.store import readable
 from explorer.store.job_status import State, Status
 from explorer.store.process_alive import alive
+from explorer.store.readable import Unknown, Unreadable
 from explorer.store.records import Facts, FieldFacts, Serving
 from explorer.store.sqlite import Database
 
@@ -32,6 +37,7 @@ LEASE_S = 15.0
 ATTEMPTS = 3  # a wish over which so many workers died in a row, without a single new point, is given up
 HOST = socket.gethostname()
 WISH = "id, kind, subject, urgent, spec, created, worker, lease, started, finished, error, stopped, attempts, done, total, fresh, message, result"
+SPEC = WISH.split(", ").index("spec")
 MIGRATIONS = (
     """
     CREATE TABLE field (
@@ -73,7 +79,7 @@ class RunStore(Database):
     """
 
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
-        super().__init__(Path(path), MIGRATIONS)
+        super().__init__(Path(path), MIGRATIONS, {"readable": _readable})
         self.clock = clock
         self.roots = roots
         self._known: dict[str, tuple[tuple[object, ...], float]] = {}  # of every field: its kind, and the items of a point
@@ -85,8 +91,8 @@ class RunStore(Database):
 
     # --- wishes -------------------------------------------------------------------------------------------------------
 
-    def want(self, wish: Wish, *, urgent: bool = False, idle: bool = False) -> str:
-        """Put a wish down and return its id. A wish that failed or was stopped is taken up again; one that is done stays done.
+    def want(self, wish: Wish, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
+        """Put a wish down and return its id. A wish that failed or was stopped is taken up again; one that is done stays done, unless `again`.
 
         urgent: somebody waits for it at this moment. idle: nobody asked for it, it may be there when somebody does; everything else goes first.
         """
@@ -95,22 +101,34 @@ class RunStore(Database):
         with self._write() as db:
             db.execute(
                 "INSERT INTO wish (id, kind, subject, urgent, spec, created, roots) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, roots = excluded.roots "
-                "WHERE error IS NOT NULL OR stopped = 1",
-                (wish.id, type(wish).__name__, subject, rank, json.dumps(wish.to_json()), self.clock(), _listed(self.roots)),
+                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, finished = NULL, result = NULL, roots = excluded.roots "
+                "WHERE error IS NOT NULL OR stopped = 1 OR (? AND finished IS NOT NULL)",
+                (wish.id, type(wish).__name__, subject, rank, json.dumps(wish.to_json()), self.clock(), _listed(self.roots), again),
             )
             db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, wish.id, rank))
         return wish.id
 
     def status(self, id: str) -> Status | None:
-        """How a wish stands; None when nobody has wished it here."""
-        row = self._db.execute("SELECT * FROM wish WHERE id = ?", (id,)).fetchone()
+        """How a wish stands; None when nobody has wished it here, or in a way that cannot be read."""
+        row = self._db.execute("SELECT * FROM wish WHERE id = ? AND readable(spec, result)", (id,)).fetchone()
         return None if row is None else self._status(row)
 
     def statuses(self, kind: str = "Run", *, limit: int = 200) -> list[Status]:
-        """The latest wishes of a kind, newest first."""
-        rows = self._db.execute("SELECT * FROM wish WHERE kind = ? ORDER BY created DESC, rowid DESC LIMIT ?", (kind, limit))
-        return [self._status(row) for row in rows.fetchall()]
+        """The latest wishes of a kind, newest first; without those that are unreadable, or whose methods are not here."""
+        rows = self._db.execute(
+            "SELECT * FROM wish WHERE kind = ? AND readable(spec, result) ORDER BY created DESC, rowid DESC LIMIT ?", (kind, limit)
+        )
+        known: dict[str, list[str]] = {}
+        return [self._status(row) for row in rows.fetchall() if not readable.missing(row[SPEC], known)]
+
+    def unreadable(self) -> list[Unreadable]:
+        """The wishes and checkpoints that nothing else here speaks of, newest first: those of another version, and those whose methods are not here."""
+        wishes = self._db.execute("SELECT id, kind, spec, result FROM wish ORDER BY created DESC, rowid DESC").fetchall()
+        files = self._db.execute("SELECT path, facts FROM checkpoint ORDER BY seen DESC").fetchall()
+        known: dict[str, list[str]] = {}
+        against = [(id, kind, _against(partial(readable.request, text, result), text, known)) for id, kind, text, result in wishes]
+        against += [(path, "Checkpoint", _against(partial(readable.facts, text), text, known)) for path, text in files]
+        return [Unreadable(id, kind, why) for id, kind, why in against if why]
 
     def stop(self, id: str) -> None:
         """Ask for a wish to be given up; what it has computed stays."""
@@ -125,7 +143,8 @@ class RunStore(Database):
     def waiting(self) -> int:
         """How many wishes nobody works on."""
         (count,) = self._db.execute(
-            "SELECT count(*) FROM wish WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= ?", (self.clock(),)
+            "SELECT count(*) FROM wish WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= ? AND readable(spec, result)",
+            (self.clock(),),
         ).fetchone()
         return count
 
@@ -178,7 +197,7 @@ class RunStore(Database):
             )
             row = db.execute(
                 "UPDATE wish SET attempts = attempts + 1, worker = :worker, lease = :until, started = :now, fresh = 0, message = '' WHERE id = ("
-                "  SELECT id FROM wish AS w WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= :now AND urgent > :above"
+                "  SELECT id FROM wish AS w WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= :now AND urgent > :above AND readable(spec, result)"
                 "  AND NOT EXISTS (SELECT 1 FROM wish AS o WHERE o.subject = w.subject AND o.lease > :now AND o.worker <> :worker)"
                 "  ORDER BY urgent DESC, created, rowid LIMIT 1) RETURNING *",
                 {"worker": worker, "until": now + LEASE_S, "now": now, "above": above},
@@ -213,12 +232,13 @@ class RunStore(Database):
             )
 
     def field(self, id: str) -> FieldFacts | None:
-        """What is known of a field; None before a worker has opened it."""
+        """What is known of a field; None before a worker has opened it, or where another version has in a way that cannot be read."""
         row = self._db.execute("SELECT spec, shape, counts, gram, facts FROM field WHERE id = ?", (id,)).fetchone()
         if row is None:
             return None
         spec, shape, counts, gram, facts = row
-        field = Field.from_json(json.loads(spec))
+        if (field := _field(spec)) is None:
+            return None
         corners = len(field.corners)
         return FieldFacts(field, tuple(json.loads(shape)), _array(counts), _array(gram).reshape(corners, corners), json.loads(facts))
 
@@ -265,7 +285,7 @@ class RunStore(Database):
         for id, spent, count in self._db.execute("SELECT field, sum(seconds), count(*) FROM point GROUP BY field").fetchall():
             if id not in self._known:  # what a field is never changes
                 spec, counts = self._db.execute("SELECT spec, counts FROM field WHERE id = ?", (id,)).fetchone()
-                self._known[id] = _kind(Field.from_json(json.loads(spec))), float(_array(counts).sum())
+                self._known[id] = _kind_of(spec), float(_array(counts).sum())
             if self._known[id][0] == kind:
                 seconds, points, items = seconds + spent, points + count, items + count * self._known[id][1]
         return (seconds / points, items / points) if points else None
@@ -283,7 +303,9 @@ class RunStore(Database):
     def plan(self, run_id: str) -> tuple[Json, Json] | None:
         """(the plan, what it took or None); None when nobody made a plan."""
         row = self._db.execute("SELECT plan, took FROM plan WHERE wish = ?", (run_id,)).fetchone()
-        return None if row is None else (json.loads(row[0]), json.loads(row[1]) if row[1] else None)
+        if row is None or not all(map(_known_spec, filter(None, row))):
+            return None
+        return json.loads(row[0]), json.loads(row[1]) if row[1] else None
 
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
@@ -297,9 +319,10 @@ class RunStore(Database):
             )
 
     def checkpoints(self) -> list[Facts]:
-        """Every registered checkpoint, in the order in which they were first registered."""
+        """Every registered checkpoint, in the order in which they were first registered; without unreadable ones."""
         rows = self._db.execute("SELECT facts FROM checkpoint ORDER BY rowid").fetchall()
-        return [Facts.from_json(json.loads(facts)) for (facts,) in rows]
+        known: dict[str, list[str]] = {}
+        return [found for (text,) in rows if (found := _facts(text)) is not None and not readable.missing(text, known)]
 
     def unregister(self, path: str) -> None:
         """Take a checkpoint off the list; the file is not touched."""
@@ -321,7 +344,7 @@ class RunStore(Database):
     def noted(self, recipe_id: str) -> dict[str, Json] | None:
         """What making the recipe's model took and found; None where it was not made here."""
         row = self._db.execute("SELECT facts FROM made WHERE recipe = ?", (recipe_id,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        return None if row is None or not _known_spec(row[0]) else json.loads(row[0])
 
     # --- export -------------------------------------------------------------------------------------------------------
 
@@ -370,7 +393,7 @@ class RunStore(Database):
             state = "running" if cast("float", r["lease"]) > now else "waiting"
         return Status(
             id=cast("str", r["id"]),
-            wish=cast("Wish", Spec.from_json(json.loads(cast("str", r["spec"])))),
+            wish=readable.request(cast("str", r["spec"]), cast("str | None", r["result"])),
             rank=cast("int", r["urgent"]),
             state=state,
             done=cast("int", r["done"]),
@@ -389,6 +412,53 @@ class RunStore(Database):
 
 def _listed(roots: Sequence[str] | None) -> str | None:
     return None if roots is None else json.dumps(list(roots))
+
+
+def _against(read: Callable[[], Spec], text: str, known: dict[str, list[str]]) -> str:
+    """Why something cannot be used here, as a sentence; empty where it can."""
+    try:
+        read()
+        gone = readable.missing(text, known)
+    except Unknown as error:
+        return f"It was written by another version of the explorer, and this one cannot read it: {error}."
+    return f"It needs {gone}, which are not here: start the explorer with the --plugin or the package that they come from." if gone else ""
+
+
+def _facts(text: str) -> Facts | None:
+    try:
+        return readable.facts(text)
+    except Unknown:
+        return None
+
+
+def _known_spec(text: str) -> bool:
+    try:
+        readable.spec(text)
+    except Unknown:
+        return False
+    return True
+
+
+def _readable(spec: str, result: str | None) -> bool:
+    """The same as a function in SQL."""
+    try:
+        readable.request(spec, result)
+    except Unknown:
+        return False
+    return True
+
+
+def _kind_of(text: str) -> tuple[object, ...]:
+    found = _field(text)
+    return _kind(found) if found is not None else ()
+
+
+def _field(text: str) -> Field | None:
+    try:
+        found = readable.spec(text)
+    except Unknown:
+        return None
+    return found if isinstance(found, Field) else None
 
 
 def _kind(field: Field) -> tuple[object, ...]:

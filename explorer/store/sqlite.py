@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -30,10 +30,14 @@ class Unavailable(Refused):
 
 
 class Database:
-    """One file, brought to the newest of the schemas that `migrations` lead to, each a script of statements. Unavailable when it cannot be."""
+    """One file, brought to the newest of the schemas that `migrations` lead to, each a script of statements. Unavailable when it cannot be.
 
-    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+    tests: what its statements may call, by name, with two columns.
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[str], tests: Mapping[str, Callable[[str, str | None], bool]]) -> None:
         self.path = path
+        self._tests = tests
         self._local = threading.local()
         with self._write() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -59,6 +63,8 @@ class Database:
             db.file = self.path
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
+            for name, test in self._tests.items():
+                db.create_function(name, 2, test, deterministic=True)
             self._local.db = db
         return cast("sqlite3.Connection", db)
 

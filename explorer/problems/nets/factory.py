@@ -58,6 +58,7 @@ def _argument(text: str) -> tuple[str, object]:
 
 
 def _found(module: str, name: str) -> Callable[..., object]:
+    importlib.invalidate_caches()  # what was not there a moment ago may have been installed since
     try:
         found: object = importlib.import_module(module)
         for part in name.split("."):

@@ -11,7 +11,7 @@ from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Buffers, Field, Make, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.store.run_store import RunStore
 from explorer.ui.interpolate.form import BUFFERS, SPLITS
-from explorer.ui.widgets import cost_caption, method_form
+from explorer.ui.widgets import cost_caption, form_state, method_form
 from explorer.ui.widgets.model_picker import begin_at, choices, families, family_of, key_of, of_problem, related
 
 FIRST = "weight_matching"
@@ -82,7 +82,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
-    start = [key_of(m) for m in _unshuffled(shown)] if shown else [k for k in (st.query_params.get("a"), st.query_params.get("b")) if k]
+    start = [key_of(m) for m in _unshuffled(shown)] if shown else [k for k in form_state.addressed(store, every, "a", "b") if k]
     with st.container(border=True):
         left, middle, right = st.columns([4, 3, 4], vertical_alignment="bottom")
         with left:
@@ -148,6 +148,9 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
         wanted = Comparison(family.problem, (chosen, *ends), method, split=split, samples=int(samples), buffers=buffers)
         with below:
             cost_caption.caption(store, wanted.runs(store))
+            if shown:
+                of = f"{', '.join(m.name or m.id for m in shown.models)} by {shown.method.name.replace('_', ' ')}, {shown.split} split"
+                form_state.note(shown.runs(store), wanted.runs(store), of, button="Align")
     return wanted if go else None
 
 

@@ -101,16 +101,26 @@ def _typed(text: str) -> Path:
 
 
 def _look(path: Path, problem: ProblemSpec | None) -> None:
-    """Put the wish down; a path without a checkpoint, or outside the folders that are open here, is said at once."""
+    """Put the wish down, again where an earlier look found trouble: its cause may be gone, though no file has changed.
+
+    A path without a checkpoint, or outside the folders that are open here, is said at once.
+    """
     try:
         admit(path)
         mark = change_mark.mark(path)  # first: it refuses what is no path at all
-        id = shell.want(Look(str(path.resolve()), mark, problem))
+        wish = Look(str(path.resolve()), mark, problem)
+        before = shell.store().status(wish.id)
+        id = shell.want(wish, again=before is not None and _troubled(before))
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
     kept = [s for i in st.session_state.get("looks", []) if (s := shell.store().status(i)) is not None]
     st.session_state["looks"] = [id, *(s.id for s in kept if not isinstance(s.wish, Look) or s.wish.path != str(path.resolve()))][:8]
+
+
+def _troubled(status: Status) -> bool:
+    """Whether a look failed, or did not recognise all that it found."""
+    return status.state == "failed" or (status.state == "done" and any(f.problem is None for f in Seen.from_json(status.result).files))
 
 
 def _upload(name: str, content: bytes, dequantise: bool) -> None:
@@ -132,13 +142,12 @@ def _looks(store: RunStore, ids: list[str], was_active: bool) -> None:
 
 
 def _outcome(status: Status) -> None:
+    assert isinstance(status.wish, Look)
     if status.state == "failed":
-        failure.show(status)
-        return
-    if status.state != "done":
+        failure.show(status, name=status.wish.path)
+    elif status.state != "done":
         st.progress(status.done / status.total if status.total else 0.0, text=status_badge.sentence(status))
-        return
-    for facts in Seen.from_json(status.result).files:
+    for facts in Seen.from_json(status.result).files if status.state == "done" else ():
         if facts.error:
             st.error(facts.error, icon=":material/error:")
         elif facts.problem is None:
@@ -148,6 +157,15 @@ def _outcome(status: Status) -> None:
                 f"**{facts.name}** is a checkpoint of **{title(facts.problem)}** ({facts.why}; {facts.parameters:,} parameters).",
                 icon=":material/check:",
             )
+    if _troubled(status):
+        st.button(
+            "Inspect again",
+            icon=":material/refresh:",
+            on_click=_look,
+            args=(Path(status.wish.path), status.wish.problem),
+            key=f"again-{status.id}",
+            help="After its cause is gone: a package installed, the explorer started with --trust.",
+        )
 
 
 def show(store: RunStore) -> None:

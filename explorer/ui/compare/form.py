@@ -11,7 +11,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Field, Fused, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.store.run_store import RunStore
-from explorer.ui.widgets import cost_caption, method_form
+from explorer.ui.widgets import cost_caption, form_state, method_form
 from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
 
 MOST = 12
@@ -127,7 +127,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         below = st.container()
         with one:
-            asked = key_of(plain[0]) if plain else st.query_params.get("a", "")
+            asked = key_of(plain[0]) if plain else form_state.addressed(store, every, "a")[0]
             tuned = next((i for i, f in enumerate(every) if TUNED in f.key), 0)
             here = family_of(store, every, asked, tuned)
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
@@ -183,12 +183,14 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
                     given.append(method_form.options("fuse", name, key=key, start=known, fields=st.container()))
                 except (Refused, ValueError) as refusal:
                     st.error(str(refusal))
+                    _note(shown, (), True)
                     return None
         with go:
             pressed = st.button(
                 "Compare", type="primary", icon=":material/balance:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2 or not given
             )
         if len(chosen) < 2 or not given:
+            _note(shown, (), True)
             return None
         own: tuple[Recipe, ...] = tuple(models[k] for k in chosen)
         if align_first:
@@ -196,7 +198,14 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         wanted = Comparison.between(family.problem, own, given, said)
         with below:
             cost_caption.caption(store, [task.run for task in wanted.tasks()])
+            _note(shown, wanted.entries, said != st.query_params.get("of", OF[0]))
     return wanted if pressed else None
+
+
+def _note(shown: Sequence[Entry], wanted: Sequence[Entry], otherwise: bool) -> None:
+    """Say so where the form asks for another comparison than the one below it; otherwise: of another ensemble."""
+    if shown and (otherwise or {e.run.id for e in shown} != {e.run.id for e in wanted}):
+        form_state.differs(", ".join(e.name for e in shown), button="Compare")
 
 
 def fits(method: str, models: int) -> bool:

@@ -19,6 +19,7 @@ from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
 from explorer.ui.widgets import python_source, study_panel
 from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect_once, model_at, pick_active
 from explorer.ui.widgets.model_picker import key_of
 from explorer.ui.widgets.recipe_view import take, taking
@@ -39,14 +40,14 @@ def page(store: RunStore) -> None:
     entries = tuple(Entry(r.field.corners[0], r.field.problem) for r in found if r.field.chart.name == "mixture" and len(r.field.corners) == 1)
     if len(entries) < asked:
         st.warning("Some models of this address are not in this store. Choose the models and compare again.", icon=":material/link_off:")
-    if (wanted := form(store, entries)) is not None:
+    first = None if asked or names_a_model() else default(store)
+    if (wanted := form(store, first.entries if first else entries)) is not None:
         refuse(wanted.problem)
         want(wanted.tasks())
         for study in _at_once(wanted):
             shell.want(study)
         st.query_params.from_dict({"runs": ",".join(e.run.id for e in wanted.entries), **({"of": wanted.of} if wanted.of != OF[0] else {})})
         st.rerun()
-    first = None if asked or st.query_params.get("a") else default(store)
     if first is not None:
         begin(first.tasks())
         for study in _at_once(first):

@@ -92,12 +92,12 @@ def _store(home: Path) -> RunStore:
     return opened
 
 
-def want(wish: Wish, *, urgent: bool = False, idle: bool = False) -> str:
-    """Put a wish down and see to it that somebody takes it up. What the store has against it is said at the head of the page."""
+def want(wish: Wish, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
+    """Put a wish down, `again` where it is done already, and see to it that somebody takes it up. What the store has against it is said at the head of the page."""
     with _excused():
         if isinstance(wish, Run) and not urgent and (plan := foreseen(wish, store())) is not None and plan.points:
             store().foresee(wish.id, plan.to_json())
-        store().want(wish, urgent=urgent, idle=idle)
+        store().want(wish, urgent=urgent, idle=idle, again=again)
         tend()
     return wish.id
 

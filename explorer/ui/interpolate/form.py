@@ -7,10 +7,11 @@ import streamlit as st
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Buffers, Field, Run, SplitName
+from explorer.figures import line
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import shipped_stories
-from explorer.ui.widgets import cost_caption, loss_choice, method_form, precision
+from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, precision
 from explorer.ui.widgets.model_picker import Family, begin_at, choices, families, family_of, key_of
 
 SPLITS: dict[SplitName, str] = {
@@ -110,16 +111,13 @@ def form(store: RunStore, status: Status | None) -> Run | None:
     )
     with below:
         cost_caption.caption(store, [wanted])
+        if run:
+            of = f"{' → '.join(line.names(run.field))}, {run.field.split} split{', inputs attacked' if run.field.attack else ''}"
+            form_state.note([run], [wanted], of, button="Explore")
     return wanted if go else None
 
 
 def _start(store: RunStore, every: list[Family], run: Run | None) -> tuple[str, str]:
-    """Keys to begin with: those of the link (?a=…&b=…), of the run shown, or none."""
-    asked = (st.query_params.get("a", ""), st.query_params.get("b", ""))
-    known = {k for f in every for k in choices(store, f, every)}
-    if asked[0] in known and asked[1] in known:
-        return asked
-    if run:
-        a, b = map(key_of, run.field.corners)
-        return a, b
-    return "", ""
+    """Keys to begin with: those of the run shown, or of the link (?a=…&b=…), or none."""
+    a, b = map(key_of, run.field.corners) if run else form_state.addressed(store, every, "a", "b")
+    return a, b

@@ -14,7 +14,7 @@ from explorer.stats.metrics import field_for
 from explorer.stats.preview_confirmation import exact, mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.triangle import lattice
-from explorer.ui.widgets import cost_caption, loss_choice, method_form, precision
+from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, precision
 from explorer.ui.widgets.model_picker import Family, begin_at, choices, families, family_of, key_of
 
 COARSE = 17  # points along each side of the first picture; each finer one is nested in the next
@@ -116,7 +116,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         one, two, go = st.columns([70, 168, 36], vertical_alignment="bottom")
         below = st.container()
         with one:
-            start = [key_of(c) for c in corners] or [st.query_params.get(name, "") for name in "abc"]
+            start = [key_of(c) for c in corners] or form_state.addressed(store, every, *"abc")
             here = family_of(store, every, start[0])
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
@@ -157,6 +157,8 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
             pressed = st.button("Draw", type="primary", icon=":material/landscape:", key=f"{key}-go", width="stretch", disabled=not asked)
         with below:
             cost_caption.caption(store, asked)
+            if shown and not (asked and {run.field.id for run in asked} <= {run.field.id for run in shown}):
+                form_state.differs("; ".join(map(name_of, shown)), button="Draw")
     return ([*shown, *asked] if beside else asked) if pressed else None
 
 

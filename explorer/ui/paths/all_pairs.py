@@ -25,8 +25,9 @@ from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
-from explorer.ui.widgets import python_source
+from explorer.ui.widgets import form_state, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
+from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
 
 POLL_S = 1.0
@@ -57,14 +58,14 @@ def page(store: RunStore) -> None:
         " all by the lowest barriers: the highest edge on the path from one model to another is the lowest possible climb via the others."
     )
     found, asked = asked_runs(store)
-    pairs = [_pair(run) for run in found]
+    pairs = [_pair(run) for run in found if run.field.chart.name == "line" and run.field.attack is None and "loss" in run.field.metrics]
     if len(pairs) < asked:
         st.warning("Some lines of this address are not in this store. Choose the models and measure again.", icon=":material/link_off:")
+    if not asked and not names_a_model():
+        begin(pairs := _first(store))
     if wanted := _form(store, pairs):
         st.query_params.from_dict({"view": "many", "runs": want(wanted)})
         st.rerun()
-    if not asked and not st.query_params.get("a"):
-        begin(pairs := _first(store))
     if pairs:
         _show(store, pairs)
     else:
@@ -89,7 +90,7 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
         one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         with one:
             keys = [key_of(m) for m in before]
-            here = family_of(store, every, keys[0] if keys else st.query_params.get("a", ""))
+            here = family_of(store, every, keys[0] if keys else form_state.addressed(store, every, "a")[0])
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
         models = choices(store, family, every)
         with two:
@@ -113,9 +114,10 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
         )
         with go:
             pressed = st.button("Measure", type="primary", icon=":material/hub:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
-    if not pressed:
-        return None
-    return _lines(family.problem, [models[k] for k in chosen], with_alignment)
+        wanted = _lines(family.problem, [models[k] for k in chosen], with_alignment)
+        if shown:
+            form_state.note([p.run for p in shown], [p.run for p in wanted], ", ".join(map(_name, before)), button="Measure")
+    return wanted if pressed else None
 
 
 def _first(store: RunStore) -> list[Pair]:

@@ -29,6 +29,7 @@ from explorer.ui.paths import form
 from explorer.ui.paths.form import Way
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions, corner
+from explorer.ui.widgets.form_state import names_a_model
 
 POLL_S = 0.5
 PLAIN = "as they are"
@@ -62,14 +63,14 @@ def page(store: RunStore) -> None:
         " problem with a planted **cue**, the cue is kept, removed, or set at random: models that rely on different features respond differently."
     )
     found, asked = asked_runs(store)
-    cases = [Case(form.name_of(run), condition_of(run.field), run) for run in found if "loss" in run.field.metrics]
+    cases = [Case(form.name_of(run), condition_of(run.field), run) for run in found if form.is_way(run)]
     if len(cases) < asked:
         st.warning("Some runs of this address are not in this store. Choose the ends and measure again.", icon=":material/link_off:")
+    if not asked and not names_a_model():
+        begin(cases := _first(store))
     if wanted := _form(store, cases):
         st.query_params.from_dict({"view": "conditions", "runs": want(wanted)})
         st.rerun()
-    if not asked and not st.query_params.get("a"):
-        begin(cases := _first(store))
     if cases:
         _show(store, cases)
     else:
@@ -122,13 +123,16 @@ def _form(store: RunStore, shown: list[Case]) -> list[Case] | None:
             )
         with ends.aside:
             pressed = st.button("Measure", type="primary", icon=":material/shield:", key=f"{key}-go", width="stretch", disabled=not makers)
-    if not pressed:
-        return None
+        below = st.container()
     changes: list[Change] = [lambda field: field]
     changes += [_under(spec) for name, spec in known.items() if name in chosen and spec != ends.problem]
     if "attacked" in chosen:
         changes.append(lambda field: replace(field, attack=Attack(kind, float(size), int(count))))
-    return _cases([make(ends.problem, ends.a, ends.b) for make in makers], changes)
+    wanted = _cases([make(ends.problem, ends.a, ends.b) for make in makers], changes)
+    if shown:
+        with below:
+            form.note(shown, wanted, "Measure")
+    return wanted if pressed else None
 
 
 def _first(store: RunStore) -> list[Case]:

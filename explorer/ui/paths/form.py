@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
@@ -14,7 +14,8 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Connected, Field, Method, Precision, ProblemSpec, Recipe, Run
 from explorer.store.run_store import RunStore
-from explorer.ui.widgets import cost_caption, method_form, precision
+from explorer.ui.frame.run_set import Named
+from explorer.ui.widgets import cost_caption, form_state, method_form, precision
 from explorer.ui.widgets.model_picker import begin_at, choices, families, family_of, key_of
 
 STRAIGHT, ALIGNED = "straight line", "straight line after weight matching"
@@ -96,9 +97,24 @@ def form(store: RunStore, shown: list[Way]) -> list[Way] | None:
         wanted = [_in(exactly, make(ends.problem, ends.a, ends.b)) for make in chosen]
         with below:
             cost_caption.caption(store, [way.run for way in wanted])
+            if shown:
+                note(shown, wanted, "Compare")
         with ends.aside:
             pressed = st.button("Compare", type="primary", icon=":material/route:", key=f"{key}-go", width="stretch", disabled=not chosen)
     return wanted if pressed and wanted else None
+
+
+def is_way(run: Run) -> bool:
+    """Whether a run is the loss along one way between two models."""
+    return "loss" in run.field.metrics and len(run.field.corners) >= 2 and len(registry.axes(run.field.chart.name)) == 1
+
+
+def note(shown: Sequence[Named], wanted: Sequence[Named], button: str) -> None:
+    """Say so where the form asks for other ways than those shown below it."""
+    corners = shown[0].run.field.corners
+    ends = " → ".join(m.name or m.id for m in (corners[0], corners[-1]))
+    of = f"{ends} ({', '.join(dict.fromkeys(one.name for one in shown))})"
+    form_state.note([one.run for one in shown], [one.run for one in wanted], of, button=button)
 
 
 def _in(exactly: Precision, way: Way) -> Way:
@@ -123,7 +139,7 @@ def choose_ends(store: RunStore, shown: list[Field], *, key: str) -> Ends | None
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
-    start = [key_of(e) for e in ends] or [st.query_params.get("a", ""), st.query_params.get("b", "")]
+    start = [key_of(e) for e in ends] or form_state.addressed(store, every, "a", "b")
     one, two, three, aside = st.columns([5, 3, 3, 2], vertical_alignment="bottom")
     with one:
         here = family_of(store, every, start[0])

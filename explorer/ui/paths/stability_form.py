@@ -13,7 +13,7 @@ from explorer.core.errors import Refused
 from explorer.core.spec import Loaded, Method, Run, Trained, Value
 from explorer.stats import instability_analysis as analysis
 from explorer.stats.instability_analysis import Branch
-from explorer.ui.widgets import method_form
+from explorer.ui.widgets import form_state, method_form
 from explorer.ui.widgets.model_picker import Family
 
 NAMED = re.compile(r"(?:^|\D)(\d{1,9})[-_]([ab])$")  # epoch-10-a, k5_b
@@ -95,7 +95,11 @@ def form(every: Sequence[Family], shown: list[Pair]) -> list[Pair] | None:
         branches = pairs_of(family) if kind == THERE else _anew(family, shown if trained else [], key)
         with go:
             pressed = st.button("Measure", type="primary", icon=":material/call_split:", key=f"{key}-go", width="stretch", disabled=not branches)
-    return [Pair(b.k, analysis.line(family.problem, b)) for b in branches] if pressed and branches else None
+        wanted = [Pair(b.k, analysis.line(family.problem, b)) for b in branches]
+        if shown:
+            of = f"copies that branched at epoch {', '.join(str(p.k) for p in shown)}"
+            form_state.note([p.run for p in shown], [p.run for p in wanted], of, button="Measure")
+    return wanted if pressed and wanted else None
 
 
 def _index(offered: Sequence[Family], shown: list[Pair]) -> int:

@@ -32,6 +32,7 @@ from explorer.ui.paths.form import Way, trained
 from explorer.ui.paths.takeaway import program, words
 from explorer.ui.widgets import precision
 from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.widgets.model_picker import key_of
 
@@ -42,18 +43,18 @@ DENSE = 101  # points of the dense check
 def page(store: RunStore) -> None:
     """The view as a whole: form, picture, words."""
     found, asked = asked_runs(store)
-    shown = [Way(form.name_of(run), run) for run in found if "loss" in run.field.metrics and len(run.field.corners) >= 2]
+    shown = [Way(form.name_of(run), run) for run in found if form.is_way(run) and run.field.attack is None]
     if len(shown) < asked:
         st.warning(
             "Some paths of this address are not in this store. They may have been computed on another machine: choose the two ends and compare again; the same"
             " choice gives the same address.",
             icon=":material/link_off:",
         )
+    if not asked and not names_a_model():
+        begin(shown := form.default(store))
     if ways := form.form(store, shown):
         st.query_params.from_dict({"runs": want(ways)})
         st.rerun()
-    if not asked and not st.query_params.get("a"):
-        begin(shown := form.default(store))
     if shown:
         show(store, shown)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pandas as pd
 import streamlit as st
 
 from explorer.core import registry
@@ -28,6 +29,7 @@ ONE = ("align", "interpolate")  # pages whose address has a single run
 
 def show(store: RunStore) -> None:
     """The newest runs first; clicks on a picture are points of a run, not runs of their own."""
+    _strange(store)
     runs = _runs(store)
     if not runs:
         st.info("Nothing has been measured here yet. Measure a first line.", icon=":material/history:")
@@ -36,6 +38,15 @@ def show(store: RunStore) -> None:
     only = st.pills("Show", ["waiting", "running", "done", "failed", "stopped"], selection_mode="multi", key="states")
     active = any(s.active for s in runs)
     live(_list, every=1.0, busy=active)(store, tuple(only), active)
+
+
+def _strange(store: RunStore) -> None:
+    """What lies in the store and is none of this version's: named, and left as it is."""
+    if not (rows := store.unreadable()):
+        return
+    with st.expander(f"{len(rows)} entr{'ies' if len(rows) > 1 else 'y'} of this store cannot be used here", icon=":material/help:"):
+        st.dataframe(pd.DataFrame([{"kind": row.kind, "entry": row.id, "why": row.why} for row in rows]), hide_index=True)
+        st.caption("They are left as they are, and nothing works on them.")
 
 
 def _runs(store: RunStore) -> list[Status]:
@@ -76,7 +87,8 @@ def _row(store: RunStore, status: Status) -> None:
                 st.caption(_plan(*plan))
         with go:
             page = page_of(status.wish)
-            shell.link(page, "Open", icon=":material/open_in_new:", **{"run" if page in ONE else "runs": status.id})
+            under = {"view": "conditions"} if page == "paths" and field.attack is not None else {}
+            shell.link(page, "Open", icon=":material/open_in_new:", **{"run" if page in ONE else "runs": status.id}, **under)
             if status.active:
                 st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}")
             else:

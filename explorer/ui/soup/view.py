@@ -28,8 +28,9 @@ from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
 from explorer.ui.soup import triangle as simplex
 from explorer.ui.soup.measurements import EXACT, Kitchen, Rule, Task, given, interval, known_together, one, text
 from explorer.ui.soup.table import ingredients
-from explorer.ui.widgets import cost_caption, python_source
+from explorer.ui.widgets import cost_caption, form_state, python_source
 from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
 from explorer.ui.widgets.recipe_view import take, taking
@@ -53,6 +54,8 @@ def page(store: RunStore) -> None:
     if len(kitchens) < asked:
         st.warning("This soup is not in this store. Choose the models and measure again.", icon=":material/link_off:")
     shown = kitchens[0] if kitchens else None
+    if not asked and not names_a_model():
+        shown = _first(store)
     if (chosen := _form(store, shown)) is not None:
         refuse(chosen.problem)
         want(chosen.tasks())
@@ -60,8 +63,6 @@ def page(store: RunStore) -> None:
             shell.want(study)
         st.query_params.from_dict({"runs": chosen.tasks()[0].run.id})
         st.rerun()
-    if not asked and not st.query_params.get("a"):
-        shown = _first(store)
     if shown is not None:
         refuse(shown.problem)
         begin(shown.tasks())
@@ -93,7 +94,7 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
         one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         below = st.container()
         with one:
-            asked = key_of(first) if first else st.query_params.get("a", "")
+            asked = key_of(first) if first else form_state.addressed(store, every, "a")[0]
             tuned = next((i for i, f in enumerate(every) if FIRST in f.key), 0)
             here = family_of(store, every, asked, tuned)
             family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
@@ -121,6 +122,9 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
         wanted = Kitchen(family.problem, tuple(models[k] for k in chosen), cast("Rule", rule or "at_least"))
         with below:
             cost_caption.caption(store, [task.run for task in wanted.tasks()] if len(chosen) > 1 else [])
+            if shown:
+                of = ", ".join(m.name or m.id for m in shown.models)
+                form_state.note((t.run for t in shown.tasks()), (t.run for t in wanted.tasks()) if len(chosen) > 1 else (), of, button="Cook")
     return wanted if pressed else None
 
 

@@ -14,7 +14,7 @@ from explorer.core.spec import Fused, Loaded, Method, ProblemSpec, Recipe, Train
 from explorer.engine import ratatouille_recipes
 from explorer.store.run_store import RunStore
 from explorer.ui.train.trajectories import NUMBER, Trajectory, called, kinds
-from explorer.ui.widgets import cost_caption, method_form
+from explorer.ui.widgets import cost_caption, form_state, method_form
 from explorer.ui.widgets.model_picker import Family, choices, families, family_of, key_of
 
 THERE, ANEW = "of existing checkpoints", "train now"
@@ -74,10 +74,17 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
             label = "Train" if kind == ANEW else "Average"
             pressed = st.button(label, type="primary", icon=":material/fitness_center:", key=f"{key}-go", width="stretch", disabled=not chosen)
         wanted = Trajectory(family.problem, models, chosen) if chosen else None
-        if wanted is not None:
-            with below:
+        with below:
+            if wanted is not None:
                 cost_caption.caption(store, [task.run for task in wanted.tasks()])
+            if shown:
+                form_state.note((t.run for t in shown.tasks()), (t.run for t in wanted.tasks()) if wanted else (), _named(shown), button=label)
     return wanted if pressed else None
+
+
+def _named(shown: Trajectory) -> str:
+    names = [m.name or m.id for m in shown.models]
+    return f"{', '.join(str(way['average']).upper() for way in shown.ways)} along {names[0]} … {names[-1]}"
 
 
 def _of_problem(store: RunStore, every: list[Family], shown: Trajectory | None) -> int:
@@ -136,12 +143,13 @@ def _anew(
         )
         how = method_form.options("train", name, key=key, start=before, fields=st.container())
         total = registry.snapshots_of(how)
+        shown_each = first.at if first and first.method == how else 0
         fewest = -(-total * registry.members_of(how) // MOST)
         each = st.number_input(
             "One snapshot in every",
             1,
             max(1, total // 2),
-            min(max(1, total // DRAWN, fewest), max(1, total // 2)),
+            min(shown_each or max(1, total // DRAWN, fewest), max(1, total // 2)),
             key=f"{key}-each-{name}-{total}",
         )
     members = registry.members_of(how)
