@@ -7,7 +7,7 @@ import streamlit as st
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Buffers, Field, Run, SplitName
-from explorer.figures import line
+from explorer.stats import line_words
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import shipped_stories
@@ -112,7 +112,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
     with below:
         cost_caption.caption(store, [wanted])
         if run:
-            of = f"{' → '.join(line.names(run.field))}, {run.field.split} split{', inputs attacked' if run.field.attack else ''}"
+            of = f"{' → '.join(line_words.names(run.field))}, {run.field.split} split{', inputs attacked' if run.field.attack else ''}"
             form_state.note([run], [wanted], of, button="Explore")
     return wanted if go else None
 
