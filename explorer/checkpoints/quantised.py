@@ -10,7 +10,7 @@ Works on names, types and shapes, so it serves headers as well as tensors. Types
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -127,12 +127,12 @@ def counts(blocks: Sequence[int], shape: Sequence[int]) -> list[int]:
     return [-(-size // block) if size else 1 for block, size in zip(blocks, shape, strict=True)]
 
 
-def whole(kinds: Kinds, parameters: Iterable[str], what: str) -> None:
+def whole(kinds: Kinds, parameters: Collection[str], what: str) -> None:
     """Refused when one of the parameters, which are of real numbers, is of whole numbers."""
-    for name in parameters:
-        if name in kinds and kinds[name][0] in WHOLE:
+    for name, kind in kinds.items():
+        if kind[0] in WHOLE and name in parameters:
             raise Refused(
-                f"{what}: {short(name)} is of whole numbers ({_said(*kinds[name])}), and a parameter of real numbers is wanted: it is quantised, and its scale"
+                f"{what}: {short(name)} is of whole numbers ({_said(*kind)}); a parameter of real numbers is expected: it is quantised, and its scale"
                 " is not beside it. Save the model dequantised."
             )
 

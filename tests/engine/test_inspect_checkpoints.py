@@ -109,4 +109,4 @@ def test_whole_numbers_are_not_recognised_as_a_network_of_reals(tiny, tmp_path, 
     weights = checkpoint_file.read(tiny.a).weights
     checkpoint_file.write(tmp_path / "q.safetensors", {n: (100 * t).round().to(torch.int8) for n, t in weights.items()})
     (facts,) = seen(tmp_path, store, problem=tiny.problem.spec).files
-    assert "layers.0.weight is of whole numbers (int8 12×64)" in facts.error
+    assert "of whole numbers (int8 12" in facts.error
