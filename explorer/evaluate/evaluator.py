@@ -45,6 +45,7 @@ from explorer.evaluate.proper_scores import scores
 from explorer.evaluate.repair import Repair
 from explorer.evaluate.shared_first_layer import Shortcuts, channels_go_last
 from explorer.evaluate.stacked_engine import Batched
+from explorer.evaluate.steady_answers import leaving_buffers, steady
 from explorer.problems.problem import Problem
 from explorer.stats.metrics import measurable
 
@@ -99,6 +100,8 @@ class Evaluate:
         n = min(samples or len(batch.targets), len(batch.targets))
         self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
         with precisely("float32", self.device):
+            mix(corners[:1], (1.0,), out=self.network.state_dict(keep_vars=True))
+            steady(self.network, self.inputs)
             images_last = attack is None and channels_go_last(self.network, self.inputs)
         if images_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
@@ -340,7 +343,8 @@ def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.
     double = any(t.dtype == torch.float64 for t in weights.values())
     if double and device.type == "mps":
         raise Refused("These weights are float64, which Metal (mps) does not support. Use --device cpu, or save them in float32.")
-    return problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
+    network = problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
+    return leaving_buffers(network)
 
 
 def inputs_for(network: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
