@@ -13,6 +13,7 @@ from explorer.api._keywords import Kept, Merging, takes
 from explorer.api.problems import read_problem
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
+from explorer.checkpoints.stored_types import holds_halves
 from explorer.core import locations, model_path, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
@@ -35,7 +36,7 @@ def loaded(path: str | Path | Recipe) -> Recipe:
     if beside := checkpoint_file.others(file):
         plain = model_path.parse(file).path.name
         log.warning("%s has other weights in it, too: choose them with %s", file.name, ", ".join(f"{plain}#{key}" for key in beside))
-    return Loaded(digest(file), path=locations.shorten(file), name=name_for(file))
+    return Loaded(digest(file), path=locations.shorten(file), name=name_for(file), half=holds_halves(file))
 
 
 @takes(Kept)

@@ -1,7 +1,8 @@
 """Weights by state_dict name: mixing, inner products, distances.
 
 Floating tensors are mixed; integer tensors (counters, indices) are copied from the first model. Half precision is computed
-in float32. Tied entries (one storage under two names) count once. Inputs are never written to.
+in float32 and rounded to the type it is stored in: a mixture is the model that would be saved. Tied entries (one storage under two names) count
+once. Inputs are never written to.
 """
 
 from __future__ import annotations
@@ -42,17 +43,18 @@ def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], o
     """Σ cᵢ·modelᵢ, tensor by tensor. A coefficient of exactly 0 leaves its model out, one of exactly 1 alone copies it bit for bit.
 
     `out`: tensors to write into (a network's own), in whose dtype and on whose device the sum is done; without it new tensors
-    of the first model's dtype are returned.
+    of the first model's dtype are returned. What the first model has in half precision is rounded to that in either case.
     """
     parts = [(c, m) for c, m in zip(coefficients, models, strict=True) if c != 0.0]
     result: Weights = {}
     for name, like in models[0].items():
-        work = torch.float32 if like.dtype in (torch.float16, torch.bfloat16) else like.dtype
-        target = out[name] if out is not None else torch.empty_like(like, dtype=work)
+        target = out[name] if out is not None else torch.empty_like(like)
         if not (like.is_floating_point() and target.is_floating_point()):  # a counter, also one that a file holds as a float
             target.copy_(like)
         elif not parts:
             target.zero_()
+        elif is_half(like) and len(parts) + (parts[0][0] != 1.0) > 1:
+            target.copy_(_in_single([(c, m[name]) for c, m in parts], target.device).to(like.dtype))
         else:
             (c, model), *rest = parts
             target.copy_(model[name])
@@ -60,8 +62,22 @@ def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], o
                 target.mul_(c)
             for c, model in rest:
                 target.add_(model[name].to(target.device, target.dtype), alpha=c)
-        result[name] = target if out is not None else target.to(like.dtype)
+        result[name] = target
     return result
+
+
+def is_half(tensor: Tensor) -> bool:
+    """Whether a tensor holds decimals in less than single precision."""
+    return tensor.is_floating_point() and tensor.element_size() < 4
+
+
+def _in_single(parts: Sequence[tuple[float, Tensor]], device: torch.device) -> Tensor:
+    """Σ cᵢ·tensorᵢ in float32, product and sum rounded each by itself: the very numbers that merging to a file rounds (explorer.checkpoints.arithmetic)."""
+    (c, tensor), *rest = parts
+    total = tensor.detach().to(device, torch.float32) * c
+    for c, tensor in rest:
+        total.add_(tensor.detach().to(device, torch.float32) * c)
+    return total
 
 
 def own_names(network: nn.Module) -> dict[str, str]:

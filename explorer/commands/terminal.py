@@ -25,7 +25,7 @@ def refusals() -> Generator[None, None, None]:
     try:
         yield
     except Refused as refusal:
-        err.print(f"[red]✗[/red] {refusal}", highlight=False, soft_wrap=True)
+        err.print(f"[red]✗[/red] {escape(str(refusal))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     finally:
         log.removeHandler(handler)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, cast
@@ -98,11 +99,16 @@ class ProblemSpec(Spec):
 
 @dataclass(frozen=True)
 class Loaded(Spec):
-    """A checkpoint file as it is; `digest` is the SHA-256 of its bytes (for a folder, of its files in order)."""
+    """A checkpoint file as it is; `digest` is the SHA-256 of its bytes (for a folder, of its files in order).
+
+    `half`: some of it is stored in half precision. Its mixtures are rounded to that before they are measured; without the mark they once were not, so
+    points that a store holds of the same file under its id from then are never taken for these.
+    """
 
     digest: str
     path: str = dataclasses.field(default="", metadata=UNHASHED)
     name: str = dataclasses.field(default="", metadata=UNHASHED)
+    half: bool = dataclasses.field(default=False, metadata={**UNLESS_GIVEN, **UNSAID})
 
 
 @dataclass(frozen=True)
@@ -247,6 +253,17 @@ class Study(Spec):
     problem: ProblemSpec
     models: tuple[Recipe, ...]
     method: Method
+
+
+def files_of(spec: Spec) -> Iterator[Loaded]:
+    """Every checkpoint file that a spec goes back to."""
+    if isinstance(spec, Loaded):
+        yield spec
+    for f in fields(_instance(spec)):
+        value: object = getattr(spec, f.name)
+        for part in cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,):
+            if isinstance(part, Spec):
+                yield from files_of(part)
 
 
 def _instance(spec: Spec) -> DataclassInstance:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 
 from explorer import symmetry
@@ -19,8 +20,9 @@ from explorer.core import locations, model_path, registry
 from explorer.core.allowed_folders import admit, admits
 from explorer.core.errors import Refused, Stopped
 from explorer.core.locations import made_at, matched_at
+from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
-from explorer.core.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Shifted, SplitName, Trained
+from explorer.core.spec import Aligned, Connected, Fused, Loaded, Method, ProblemSpec, Recipe, Shifted, SplitName, Trained
 from explorer.engine.resource_meter import Cost, measured
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, repaired
 from explorer.evaluate.evaluator import RECALIBRATION_SAMPLES, inputs_for, network_like, with_own_statistics
@@ -286,7 +288,8 @@ def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fus
     if recipe.buffers == "repair":
         repair = repair_towards(network, models, inputs)
         network.load_state_dict(fused)
-        repaired(network, nearest(models, fused, [name for name, _ in network.named_parameters()]), repair)
+        shares = _shares(recipe)
+        repaired(network, nearest(models, fused, [n for n, _ in network.named_parameters()]) if shares is None else shares, repair)
         changed |= repair.names
     else:
         network.load_state_dict(fused)
@@ -294,6 +297,17 @@ def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fus
         recalibrate(network, inputs)
     state = network.state_dict()
     return {name: state[name].to(tensor.dtype) if name in changed else tensor for name, tensor in fused.items()}
+
+
+def _shares(recipe: Fused) -> Array | None:
+    """The coefficients of a model at a place of a picture, which half precision would blur; None of other ways to merge."""
+    match recipe.method:
+        case Method("average", (("normalise", False), ("weights", (*shares,)))) if shares:
+            return np.array(shares, dtype=np.float64)
+        case Method("interpolate", (("t", float() | int() as t),)):
+            return np.array([1.0 - t, t])
+        case _:
+            return None
 
 
 def _keep(recipe: Trained | Aligned | Connected | Shifted | Fused, weights: Weights, home: Path) -> None:

@@ -17,12 +17,12 @@ from torch import Tensor
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.lazy_weights import of as streamed_at
 from explorer.checkpoints.sharded import bytes_at
-from explorer.checkpoints.weights import compatible
+from explorer.checkpoints.weights import compatible, is_half
 from explorer.core import registry
-from explorer.core.errors import Stopped
+from explorer.core.errors import Refused, Stopped
 from explorer.core.points import Array, no_points
 from explorer.core.progress import Progress, quiet
-from explorer.core.spec import Field, Run
+from explorer.core.spec import Field, Run, files_of
 from explorer.engine.execute import Execute, Executor, local
 from explorer.engine.realise_recipe import file_of, realise
 from explorer.evaluate.devices import memory, peak
@@ -141,6 +141,12 @@ def open_field(
     names = [recipe.name or recipe.id for recipe in field.corners]
     compatible(corners, names)
     checkpoint_file.check(corners[0], problem.shapes(), what=names[0])
+    for recipe, corner, name in zip(field.corners, corners, names, strict=True):
+        if any(map(is_half, corner.values())) and not any(file.half for file in files_of(recipe)):
+            raise Refused(
+                f"{name} is stored in half precision, and this run is written as of the time when mixtures were measured without being rounded to it."
+                " Choose the models again and start it anew: under the same name both would be taken for one."
+            )
     executor = (execute or local.on(device))(field, corners)
     if store.field(field.id) is None:
         found = executor.opened()

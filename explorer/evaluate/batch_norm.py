@@ -31,10 +31,18 @@ def within_hull(network: nn.Module, coefficients: Array) -> None:
 
 @torch.no_grad()
 def recalibrate(network: nn.Module, inputs: Tensor) -> None:
-    """Give every batch-norm layer the cumulative average of its batch statistics over the inputs; nothing else changes."""
+    """Give every batch-norm layer the cumulative average of its batch statistics over the inputs; nothing else changes. Refused for a lone value."""
     with _averaging(network), _counted(network):
         for batch in _batches(inputs):
-            network(batch)
+            try:
+                network(batch)
+            except ValueError as error:
+                if len(batch) > 1:
+                    raise
+                raise Refused(
+                    "Batch-norm statistics are measured on the train split, and there is one sample in it, which has no variance. Give the train split more"
+                    " samples, under [split] in problem.toml."
+                ) from error
 
 
 def repair_towards(network: nn.Module, corners: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Repair:

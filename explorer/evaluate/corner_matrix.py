@@ -80,3 +80,11 @@ class Bank:
     @staticmethod
     def _view(row: Tensor, place: Place) -> Tensor:
         return row.as_strided(place.shape, place.strides, row.storage_offset() + place.start)
+
+
+def resident(corners: Sequence[Mapping[str, Tensor]], device: torch.device) -> Sequence[Mapping[str, Tensor]]:
+    """The corners as they are stored, on a GPU that has room for them; else the same."""
+    free = memory(str(device)) if device.type == "cuda" else None
+    if free is None or sum(t.nbytes for corner in corners for t in corner.values()) > SHARE * free.free:
+        return corners
+    return [{name: tensor.to(device) for name, tensor in corner.items()} for corner in corners]

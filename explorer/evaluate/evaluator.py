@@ -10,6 +10,9 @@ CUDA graph a point) or `batched` (the weights of many points stacked). Which is 
 differently; they agree with each other and with the CPU to 1e-5 of a mean loss, and in errors but for samples whose two largest outputs are that close.
 The host waits once for a batch of points, never for a chunk of samples. Where memory runs out, the chunk is halved.
 
+Half precision. A point is the model that would be saved: mixed in float32, rounded to the type its tensors are stored in, and measured in float32. Rounding
+is not linear, so of the shortcuts those that add up what was worked out for each corner are not taken: no shared first layer, no block of corners.
+
 Batch norm. The running statistics of a mixture are not the mixture of the running statistics. By default they are
 recalibrated at every interior point: reset, then the cumulative average over plain (not augmented) samples of the train
 split, in train mode for these layers alone (that is the RESET of Jordan et al. 2023). With the policy `repair`, units that go
@@ -30,14 +33,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from explorer.checkpoints.weights import Weights, Without, mix
+from explorer.checkpoints.weights import Weights, Without, is_half, mix
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.spec import Attack, Buffers, Precision, SplitName
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, repaired, within_hull
 from explorer.evaluate.conv_epilogue import joined, joins
-from explorer.evaluate.corner_matrix import Bank
+from explorer.evaluate.corner_matrix import Bank, resident
 from explorer.evaluate.cuda_graphs import Replayed
 from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely
 from explorer.evaluate.pgd_attack import attack as attacked
@@ -45,6 +48,7 @@ from explorer.evaluate.proper_scores import scores
 from explorer.evaluate.repair import Repair
 from explorer.evaluate.shared_first_layer import Shortcuts, channels_go_last
 from explorer.evaluate.stacked_engine import Batched
+from explorer.evaluate.steady_answers import leaving_buffers, steady
 from explorer.problems.problem import Problem
 from explorer.stats.metrics import measurable
 
@@ -99,12 +103,16 @@ class Evaluate:
         n = min(samples or len(batch.targets), len(batch.targets))
         self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
         with precisely("float32", self.device):
+            mix(corners[:1], (1.0,), out=self.network.state_dict(keep_vars=True))
+            steady(self.network, self.inputs)
             images_last = attack is None and channels_go_last(self.network, self.inputs)
         if images_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
             self.inputs = self.inputs.contiguous(memory_format=torch.channels_last)
-        bank = Bank.of(self.network, corners) if self.device.type == "cuda" or engine in ("graphs", "batched") else None
-        self.corners = corners if bank is None else bank.corners
+        self.halves = halves_of(corners[0])
+        together = (self.device.type == "cuda" or engine in ("graphs", "batched")) and not self.halves
+        bank = Bank.of(self.network, corners) if together else None
+        self.corners = bank.corners if bank is not None else resident(corners, self.device) if self.halves else corners
         self.tensors = self.network.state_dict(keep_vars=True)
         wanted = has_batch_norm(self.network) or buffers == "repair"
         train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
@@ -120,7 +128,8 @@ class Evaluate:
         with precisely("float32", self.device):
             self.repair = repair_towards(self.network, self.corners, train) if buffers == "repair" and train is not None else None
             # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
-            self.shortcuts = None if attack else Shortcuts(self.network, self.corners, self.inputs, shared=prepare and buffers != "repair")
+            shared = prepare and buffers != "repair" and not self.halves
+            self.shortcuts = None if attack else Shortcuts(self.network, self.corners, self.inputs, shared=shared)
         # Between the corners the first layer's answers are mixed; its weight then only counts where statistics are measured through the network.
         spared = self.shortcuts.spared if self.shortcuts and self.train is None else ""
         self.between = [Without(w, spared) for w in self.corners]
@@ -159,6 +168,7 @@ class Evaluate:
             self.network.load_state_dict(dict(self.corners[corner]))
             if recalibrated and self.train is not None:
                 recalibrate(self.network, self.train)
+                round_to(self.tensors, self.halves)
             return self._in_memory(self._values).cpu().numpy()
 
     @torch.inference_mode()
@@ -180,7 +190,16 @@ class Evaluate:
     def _alone(self, coefficients: Array) -> Tensor:
         """One point, the network's tensors mixed one by one."""
         corners = self.corners if at_corner(coefficients) else self.between
-        settle(self.network, corners, coefficients, buffers=self.buffers, train=self.train, tensors=self.tensors, repair=self.repair)
+        settle(
+            self.network,
+            corners,
+            coefficients,
+            buffers=self.buffers,
+            train=self.train,
+            tensors=self.tensors,
+            repair=self.repair,
+            halves=self.halves,
+        )
         if self.attack:  # what inference mode makes, no gradient can go through
             with torch.no_grad():
                 return self._in_memory(self._values)
@@ -340,7 +359,8 @@ def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.
     double = any(t.dtype == torch.float64 for t in weights.values())
     if double and device.type == "mps":
         raise Refused("These weights are float64, which Metal (mps) does not support. Use --device cpu, or save them in float32.")
-    return problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
+    network = problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
+    return leaving_buffers(network)
 
 
 def inputs_for(network: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
@@ -359,16 +379,26 @@ def settle(
     train: Tensor | None,
     tensors: Mapping[str, Tensor] | None = None,
     repair: Repair | None = None,
+    halves: Mapping[str, torch.dtype] | None = None,
 ) -> None:
     """Write Σ cᵢ·cornerᵢ into a network and give its batch-norm layers their statistics, by one of four policies.
 
     recalibrate: measured on `train` (n, …). mix: mixed like the weights; Refused outside the convex hull, because variances are
     never extrapolated. first: those of the first corner. repair: recalibrated, and units that no batch norm sees get the mixed mean and
-    standard deviation of the corners' (`repair`). At a corner itself all keep the corner's own.
+    standard deviation of the corners' (`repair`). At a corner itself all keep the corner's own. What the first corner stores in half precision
+    (`halves`, read where they are not given) is rounded to it, as it would be in a file.
     """
-    mix(corners, coefficients.tolist(), out=tensors or network.state_dict(keep_vars=True))
+    tensors = tensors or network.state_dict(keep_vars=True)
+    mix(corners, coefficients.tolist(), out=tensors)
     if at_corner(coefficients):
         return
+    _settle_buffers(network, corners, coefficients, buffers, train, repair)
+    round_to(tensors, halves_of(corners[0]) if halves is None else halves)
+
+
+def _settle_buffers(
+    network: nn.Module, corners: Sequence[Mapping[str, Tensor]], coefficients: Array, buffers: Buffers, train: Tensor | None, repair: Repair | None
+) -> None:
     if buffers == "repair":
         assert repair is not None
         repaired(network, coefficients, repair)
@@ -382,6 +412,19 @@ def settle(
     else:
         assert train is not None
         recalibrate(network, train)
+
+
+def halves_of(weights: Mapping[str, Tensor]) -> dict[str, torch.dtype]:
+    """The types of the tensors that are stored in half precision."""
+    return {name: tensor.dtype for name, tensor in weights.items() if is_half(tensor)}
+
+
+@torch.no_grad()
+def round_to(tensors: Mapping[str, Tensor], types: Mapping[str, torch.dtype]) -> None:
+    """Round a network's tensors to the types that they would be saved in, in place."""
+    for name, dtype in types.items():
+        if name in tensors:
+            tensors[name].copy_(tensors[name].to(dtype))
 
 
 @torch.no_grad()

@@ -35,6 +35,7 @@ from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.spec import SplitName
 from explorer.evaluate.evaluator import CHUNK, network_like
+from explorer.evaluate.steady_answers import steady
 from explorer.problems.problem import Problem
 from explorer.stats.bootstrap import Estimate
 
@@ -77,6 +78,7 @@ class Curvature:
         self.samples = min(samples or len(batch.targets), len(batch.targets))
         inputs = batch.inputs[: self.samples].to(device)
         self.inputs = inputs.to(self.origin.dtype) if inputs.is_floating_point() else inputs
+        steady(self.network, self.inputs)
         self.targets = batch.targets[: self.samples].to(device)
         self.parts = min(self.samples, max(parts, ceil(self.samples / CHUNK)))
 

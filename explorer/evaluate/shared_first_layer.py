@@ -254,6 +254,8 @@ def _pairs(made: Sequence[Call], first: nn.Module | None) -> list[tuple[nn.Modul
     for before, after in ((b, a) for a in made for b in made if b.answer is a.given):
         channels = isinstance(before.layer, nn.Linear) == (isinstance(before.answer, Tensor) and before.answer.dim() == 2)
         fits = before.layer is not first and {id(before.layer), id(after.layer)} <= once and channels
+        hooked = before.layer._forward_pre_hooks  # pyright: ignore[reportPrivateUsage]  (as of the old weight_norm: the weight is made at the call)
+        fits = fits and not hooked
         if fits and isinstance(before.layer, Affine) and isinstance(after.layer, _BatchNorm) and after.layer.track_running_stats:
             found.append((before.layer, after.layer))
     return found

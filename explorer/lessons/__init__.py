@@ -91,7 +91,7 @@ class Shelf:
     def model(self, family: str, name: str) -> Loaded:
         """A shipped checkpoint. Refused when the samples are not installed."""
         found = self._found(family, name)
-        return Loaded(found.digest, path=found.path, name=found.name)
+        return Loaded(found.digest, path=found.path, name=found.name, half=found.half)
 
     def problem(self, family: str) -> ProblemSpec:
         """What a family was trained for."""

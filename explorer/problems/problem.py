@@ -16,6 +16,7 @@ from typing import TypeAlias, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
 from explorer.core import locations, registry
 from explorer.core.allowed_folders import admit
@@ -201,6 +202,12 @@ def _fits(essence: _Essence) -> None:
         ]
         raise Refused(f"The loss {essence.loss} needs {_TARGETS[wanted]}, and these data have {_TARGETS[dataset.sort]}. Use {' or '.join(fitting)}.")
     network = Problem(ProblemSpec(essence.network, essence.source.data)).network()
+    if norms := [n for n, m in network.named_modules() if isinstance(m, _BatchNorm) and m.running_mean is None]:
+        raise Refused(
+            f"The batch norm {norms[0]} of {name} keeps no running statistics (track_running_stats=False), so the answer to a sample depends on the others"
+            " in its batch, and its loss on how samples are put together. Use track_running_stats=True, or a norm that looks at one sample (GroupNorm,"
+            " LayerNorm)."
+        )
     try:
         with torch.inference_mode():
             outputs: object = network(inputs)

@@ -41,6 +41,11 @@ class Facts(Spec):
     network: Method | None = None
     others: tuple[str, ...] = field(default=(), metadata=UNSAID)
 
+    @property
+    def half(self) -> bool:
+        """Whether some of it is stored in half precision."""
+        return any(dtype.startswith(("float16", "bfloat16", "float8")) for dtype in self.dtype.split(", "))
+
     def on(self, split: str) -> Quality | None:
         """The quality on a split, where it was measured."""
         return next((q for q in self.quality if q.split == split), None)

@@ -4,13 +4,17 @@ A method is told the models and the problem, and returns an `Alignment`: the mod
 symmetry what was done to its units. models[0] is the reference, and stays as it is unless the method says otherwise.
 
 Groups are solved by *family*: an outer group together with the groups within it (attention heads, and what lies inside each). Given scores, the
-best permutation of a family is exact: an assignment within every pair of outer units, then one of the outer units on the values of those.
+best permutation of a family is exact: an assignment within every pair of outer units, then one of the outer units on the values of those. Two groups
+within that share an axis (heads × queries × values) depend on each other: every order of the smaller is tried, with an assignment of the larger for
+each. Where those are more than `ORDERS`, they move in turn, one of them together with the heads while the other is held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations, product
+from math import factorial, inf, prod
 
 import numpy as np
 import torch
@@ -26,6 +30,7 @@ from explorer.symmetry.groups import Axis, leaves, order
 
 SWEEPS = 100
 NOISE = 1e-6  # of a score: what float32 sums may be off by
+ORDERS = 720  # tried for each pair of outer units, of inner groups that depend on another
 
 
 @dataclass(frozen=True)
@@ -63,36 +68,90 @@ class Scores:
     """How well each unit of a model would stand in each place of the reference; larger is better.
 
     outer: (n, n) float64, entry (i, j) for the model's unit j in place i. inner: for each group within, (n, n, k, k): entry (i, j, p, q) for
-    the inner unit q of the model's unit j in place p of the reference's unit i.
+    the inner unit q of the model's unit j in place p of the reference's unit i. joint: what groups within are worth together where they
+    share an axis, (n, n, k, k, l, l): entry (i, j, p, q, r, s) for q in place p of the one and s in place r of the other.
     """
 
     outer: Tensor
     inner: dict[str, Tensor]
+    joint: dict[tuple[str, ...], Tensor] = field(default_factory=dict[tuple[str, ...], Tensor])
 
     def value(self, symmetry: Symmetry, name: str, maps: Maps) -> float:
         """The score of a permutation of this family."""
         order = maps[name]
         places = torch.arange(len(order))
         total = float(self.outer[places, order].sum())
-        for inner, scores in self.inner.items():
-            chosen = scores[places, order]  # (n, k, k)
-            total += float(chosen.gather(2, maps[inner][:, :, None]).sum())
+        for i, j in enumerate(order.tolist()):
+            total += sum(float(_settled(s[i, j], [maps[g][i] for g in several])) for several, s in self._terms())
         return total
 
     def best(self, name: str) -> Maps:
         """The permutation of this family with the largest score."""
         outer, within = self.outer.clone(), dict[str, Tensor]()
-        for inner, scores in self.inner.items():
-            n, _, k, _ = scores.shape
-            orders = torch.empty(n, n, k, dtype=torch.int64)
+        n = len(outer)
+        for several in coupled(self.inner, self.joint):
+            terms = [(groups, scores) for groups, scores in self._terms() if set(groups) <= set(several)]
+            orders = {g: torch.empty(n, n, self.inner[g].shape[-1], dtype=torch.int64) for g in several}
             for i in range(n):
                 for j in range(n):
-                    orders[i, j] = assign(scores[i, j])
-            within[inner] = orders
-            outer += scores.gather(3, orders[..., None]).sum(dim=(2, 3))
+                    value, found = _best_of_pair(several, [(groups, scores[i, j]) for groups, scores in terms])
+                    outer[i, j] += value
+                    for g, chosen in found.items():
+                        orders[g][i, j] = chosen
+            within |= orders
         order = assign(outer)
         places = torch.arange(len(order))
         return {name: order, **{inner: orders[places, order] for inner, orders in within.items()}}
+
+    def _terms(self) -> list[tuple[tuple[str, ...], Tensor]]:
+        return [*(((g,), s) for g, s in self.inner.items()), *self.joint.items()]
+
+
+def coupled(inner: Mapping[str, object], joint: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The groups within, those together whose best orders depend on each other."""
+    sets = [{g} for g in inner]
+    for several in joint:
+        touched = [s for s in sets if s & set(several)]
+        sets = [s for s in sets if s not in touched] + [set[str]().union(*touched)]
+    return [tuple(g for g in inner if g in s) for s in sets]
+
+
+def _settled(scores: Tensor, orders: Sequence[Tensor]) -> Tensor:
+    """(k, k, l, l, …) with the first groups in given orders: what is left of the others' axes."""
+    for units in orders:
+        scores = scores[torch.arange(len(units)), units].sum(dim=0)
+    return scores
+
+
+def _best_of_pair(groups: Sequence[str], terms: Sequence[tuple[tuple[str, ...], Tensor]]) -> tuple[float, Maps]:
+    """The largest score within one pair of outer units, and the orders that reach it: of the largest group by an assignment, of others by trying all.
+
+    The sum of what every row, or column, would be worth at most is no less than an assignment's value: most orders need no assignment.
+    """
+    size = {g: s.shape[0] for several, s in terms for g in several if len(several) == 1}
+    last = max(groups, key=size.__getitem__)
+    rest = [g for g in groups if g != last]
+    tried: list[tuple[float, float, Tensor, Maps]] = []
+    for orders in product(*(permutations(range(size[g])) for g in rest)):
+        held: Maps = {g: torch.tensor(o, dtype=torch.int64) for g, o in zip(rest, orders, strict=True)}
+        alone, matrix = 0.0, torch.zeros(size[last], size[last], dtype=torch.float64)
+        for several, scores in terms:
+            if last in several:  # its own axes to the end
+                where = 2 * several.index(last)
+                moved = scores.movedim((where, where + 1), (-2, -1))
+                matrix = matrix + _settled(moved, [held[g] for g in several if g != last])
+            else:
+                alone += float(_settled(scores, [held[g] for g in several]))
+        bound = alone + float(torch.minimum(matrix.amax(dim=0).sum(), matrix.amax(dim=1).sum()))
+        tried.append((bound, alone, matrix, held))
+    best, found = -inf, dict[str, Tensor]()
+    for bound, alone, matrix, held in sorted(tried, key=lambda t: -t[0]):
+        if found and not bound > best:
+            break
+        order = assign(matrix)
+        if (value := alone + float(_settled(matrix, [order]))) > best or not found:
+            best, found = value, {**held, last: order}
+    return best, found
 
 
 def assign(scores: Tensor) -> Tensor:
@@ -113,6 +172,69 @@ def families(symmetry: Symmetry) -> list[str]:
 def members(symmetry: Symmetry, name: str) -> list[Group]:
     """A family: its outer group, then those within it."""
     return [symmetry.groups[name], *symmetry.inner(name)]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Places on one axis of a tensor that belong to a family's outer group and to the same of its groups within: `rows` (n, k, l, …, m)."""
+
+    tensor: str
+    axis: int
+    groups: tuple[str, ...]
+    rows: Tensor
+
+
+def _cells(family: Sequence[tuple[str, Sequence[Site]]]) -> list[Cell]:
+    """The cells of a family: its outer group first, and the sites of each of its groups."""
+    (_, outer), *inner = family
+    cells: list[Cell] = []
+    for site in outer:
+        here = {g: s.rows for g, sites in inner for s in sites if (s.tensor, s.axis) == (site.tensor, site.axis)}
+        size = 1 + int(site.rows.max())
+        unit = {g: _units(rows.movedim(1, 0).flatten(1), size) for g, rows in here.items()}
+        which = sum(((u >= 0).long() << d for d, u in enumerate(unit.values())), torch.zeros(size, dtype=torch.int64))
+        outermost = _units(site.rows, size)
+        for mask in which[outermost >= 0].unique().tolist():
+            groups = tuple(g for d, g in enumerate(here) if mask >> d & 1)
+            shape = (len(site.rows), *(here[g].shape[1] for g in groups))
+            places = ((which == mask) & (outermost >= 0)).nonzero()[:, 0]
+            label = outermost[places]
+            for g, k in zip(groups, shape[1:], strict=True):
+                label = label * k + unit[g][places]
+            cells.append(Cell(site.tensor, site.axis, groups, places[label.argsort(stable=True)].reshape(*shape, -1)))
+    return cells
+
+
+def _units(rows: Tensor, size: int) -> Tensor:
+    """(size,) which unit each place of an axis belongs to, by (units, places); −1 where to none."""
+    unit = torch.full((size,), -1, dtype=torch.int64)
+    unit[rows] = torch.arange(len(rows))[:, None].expand_as(rows)
+    return unit
+
+
+def _pairs(a: Tensor, b: Tensor, still: Mapping[int, Tensor]) -> Tensor:
+    """Inner products of all pairs of units: (n, k, l, …, m) twice → (n, n, k, k, l, l, …).
+
+    `still`: inner groups, by number, that keep an order (n, k) at every place of the reference, and are summed over.
+    """
+    free = [d for d in range(a.dim() - 2) if d not in still]
+    shape = [a.shape[d + 1] for d in free]
+
+    def flat(t: Tensor) -> Tensor:
+        return t.movedim([d + 1 for d in free], [*range(1, 1 + len(free))]).reshape(len(t), prod(shape), -1)
+
+    def held(i: int) -> Tensor:
+        there = b
+        for d, units in still.items():
+            there = there.index_select(d + 1, units[i])
+        return flat(there)
+
+    if still:
+        found = torch.stack([torch.einsum("pm,jqm->jpq", one, held(i)) for i, one in enumerate(flat(a))])
+    else:
+        found = torch.einsum("ipm,jqm->ijpq", flat(a), flat(b))
+    n, k = len(a), len(shape)
+    return found.reshape(n, n, *shape, *shape).permute(0, 1, *(2 + d + side * k for d in range(k) for side in (0, 1)))
 
 
 class WeightScores:
@@ -138,6 +260,7 @@ class WeightScores:
         self.b = {n: _work(model[n], device) for n in self.names}
         known = set(self.names)
         self.sites: dict[str, list[Site]] = {g: [s for s in symmetry.sites(g) if s.tensor in known] for g in symmetry.groups}
+        self.cells: dict[str, list[Cell]] = {}
 
     def neighbours(self, name: str) -> set[str]:
         """The families whose scores change when this one moves."""
@@ -152,37 +275,47 @@ class WeightScores:
     def _tensors(self, name: str) -> set[str]:
         return {s.tensor for member in members(self.symmetry, name) for s in self.sites[member.name]}
 
-    def __call__(self, name: str, maps: Maps) -> Scores:
-        """The scores of one family, given the maps of all others."""
-        group, inner = self.symmetry.groups[name], self.symmetry.inner(name)
-        mine = {group.name, *(g.name for g in inner)}
-        outer = torch.zeros(group.size, group.size, dtype=torch.float64, device=self.sums)
-        within = {g.name: torch.zeros(group.size, group.size, g.size, g.size, dtype=torch.float64, device=self.sums) for g in inner}
-        covered: dict[tuple[str, int], Tensor] = {}
-        for member in inner:
-            for site in self.sites[member.name]:
-                a, b = self._unfolded(site, maps, mine)  # (n, k, m)
-                within[member.name] += torch.einsum("ipm,jqm->ijpq", a, b).to(self.sums).double()
-                key = (site.tensor, site.axis)
-                covered[key] = torch.cat([covered.get(key, torch.empty(0, dtype=torch.int64)), site.rows.flatten()])
-        for site in self.sites[name]:
-            if (places := covered.get((site.tensor, site.axis))) is not None:
-                left = ~torch.isin(site.rows, places)
-                if not left.any():
-                    continue
-                site = Site(site.tensor, site.axis, site.rows[left].reshape(group.size, -1))
-            a, b = self._unfolded(site, maps, mine)
-            outer += (a @ b.T).to(self.sums).double()
-        return Scores(outer.cpu(), {g: scores.cpu() for g, scores in within.items()})
+    def parts(self, name: str) -> list[tuple[str, ...]]:
+        """The groups within a family that move at once, together with its outer one. One part, unless their orders are too many to be tried."""
+        inner = {g.name: g.size for g in self.symmetry.inner(name)}
+        free, parts = list[str](), list[tuple[str, ...]]()
+        for several in coupled(inner, [cell.groups for cell in self._cells(name) if len(cell.groups) > 1]):
+            tried = prod(map(factorial, sorted(inner[g] for g in several)[:-1]))
+            parts, free = (parts, [*free, *several]) if tried <= ORDERS else ([*parts, *((g,) for g in several)], free)
+        return [(*free, *part) for part in parts] or [tuple(free)]
 
-    def _unfolded(self, site: Site, maps: Maps, mine: set[str]) -> tuple[Tensor, Tensor]:
+    def __call__(self, name: str, maps: Maps, moving: Sequence[str] | None = None) -> Scores:
+        """The scores of one family, given the maps of all others. `moving`: the groups within that may move, all unless said; the others are held."""
+        n, inner = self.symmetry.groups[name].size, self.symmetry.inner(name)
+        mine = {name, *(g.name for g in inner)}
+        free = [g.name for g in inner if moving is None or g.name in moving]
+        sums: dict[tuple[str, ...], Tensor] = {}
+        for cell in self._cells(name):
+            own = tuple(g for g in cell.groups if g in free)
+            a, b = (t.reshape(*cell.rows.shape[:-1], -1) for t in self._unfolded(cell, maps, mine))
+            still = {d: maps[g].to(b.device) for d, g in enumerate(cell.groups) if g not in free}
+            found = _pairs(a, b, still).to(self.sums).double()
+            sums[own] = sums[own] + found if own in sums else found
+        for g in free:
+            k = self.symmetry.groups[g].size
+            sums.setdefault((g,), torch.zeros(n, n, k, k, dtype=torch.float64))
+        cpu = {several: scores.cpu() for several, scores in sums.items()}
+        outer = cpu.pop((), torch.zeros(n, n, dtype=torch.float64))
+        return Scores(outer, {g: cpu.pop((g,)) for g in free}, cpu)
+
+    def _cells(self, name: str) -> list[Cell]:
+        if name not in self.cells:
+            self.cells[name] = _cells([(member.name, self.sites[member.name]) for member in members(self.symmetry, name)])
+        return self.cells[name]
+
+    def _unfolded(self, cell: Cell, maps: Maps, mine: set[str]) -> tuple[Tensor, Tensor]:
         """Both models' tensors with a row per unit; the model's with every other axis as it stands now."""
-        axes = self.symmetry.axes[site.tensor]
-        moved = self.b[site.tensor]
-        for i, axis in enumerate(axes):
-            held = {g: p for g, p in maps.items() if i != site.axis or g not in mine}
+        moved = self.b[cell.tensor]
+        for i, axis in enumerate(self.symmetry.axes[cell.tensor]):
+            held = {g: p for g, p in maps.items() if i != cell.axis or g not in mine}
             moved = _along(moved, i, axis, held)
-        return site.unfold(self.a[site.tensor]), site.unfold(moved)
+        site = Site(cell.tensor, cell.axis, cell.rows.flatten(0, -2))
+        return site.unfold(self.a[cell.tensor]), site.unfold(moved)
 
     def total(self, maps: Maps) -> float:
         """⟨A, π(B)⟩ over all movable parameters, in float64."""
@@ -205,26 +338,29 @@ def descend(scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.G
     maps = dict(start)
     squares, product = scores.squares(), scores.total(maps)
     trace = [_distance(squares, product)]
-    around = {name: scores.neighbours(name) | ({name} if scores.twice(name) else set()) for name in families(found)}
+    parts = {name: scores.parts(name) for name in families(found)}
+    twice = {name for name in parts if scores.twice(name)}
+    around = {name: scores.neighbours(name) | ({name} if name in twice or len(parts[name]) > 1 else set()) for name in parts}
     dirty = set(around)
     for _ in range(SWEEPS):
         for name in rng.permutation(sorted(around)).tolist():
             if name not in dirty:
                 continue
             dirty.discard(name)
-            here = scores(name, maps)
-            before, best = here.value(found, name, maps), here.best(name)
-            rise = here.value(found, name, {**maps, **best}) - before
-            if rise <= NOISE * max(abs(before), abs(before + rise)):
-                continue
-            if name in around[name]:  # on several axes of one tensor the score is only a linear part: what counts is the distance itself
-                rise = scores.total({**maps, **best}) - product
-                if rise <= NOISE * abs(product):
+            for part in parts[name]:
+                here = scores(name, maps, part)
+                before, best = here.value(found, name, maps), here.best(name)
+                rise = here.value(found, name, {**maps, **best}) - before
+                if rise <= NOISE * max(abs(before), abs(before + rise)):
                     continue
-            maps |= best
-            product += rise
-            dirty |= around[name]
-            trace.append(_distance(squares, product))
+                if name in twice:  # on several axes of one tensor the score is only a linear part: what counts is the distance itself
+                    rise = scores.total({**maps, **best}) - product
+                    if rise <= NOISE * abs(product):
+                        continue
+                maps |= best
+                product += rise
+                dirty |= around[name]
+                trace.append(_distance(squares, product))
         if not dirty:
             break
     trace[-1] = scores.distance(maps)  # the steps were summed in float32

@@ -10,12 +10,11 @@ Hecht-Nielsen 1990; Ainsworth, Hayase & Srinivasa 2023 (permutation specificatio
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from math import prod
 from time import perf_counter
@@ -32,6 +31,7 @@ from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.symmetry import groups as g
 from explorer.symmetry.axes import Atom, Expression, Plus, Times, atoms, pin, pinned, resolve, size
+from explorer.symmetry.borrowed import borrowed
 from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Group, Held, Product, Symmetry, leaves, permuted
 from explorer.symmetry.rules import Graph, Type, infer, tensors
 
@@ -51,9 +51,11 @@ def discover(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
     All that the network returns keeps its order: wrap one that hands out hidden states with its answer, and return the answer alone.
     Refused, with the reason, when torch.export cannot trace the network; a symmetry written by hand does not need it.
     """
-    network = copy.deepcopy(network).eval()
-    _with_batched_experts(network)
-    with torch.random.fork_rng(devices=_devices(network)):  # what a network draws while it is traced and tested
+    with (
+        borrowed(network),
+        _batched_experts(network),
+        torch.random.fork_rng(devices=_devices(network)),
+    ):  # what a network draws while traced and tested
         begin = perf_counter()
         program = _export(network, args, dict(kwargs or {}))
         exported = perf_counter()
@@ -68,8 +70,7 @@ def discover(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
 def checked(symmetry: Symmetry, network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Symmetry:
     """A symmetry written by hand, after the same test. Refused with the names of the groups that change what the network computes."""
-    network = copy.deepcopy(network).eval()
-    with torch.random.fork_rng(devices=_devices(network)):
+    with borrowed(network), torch.random.fork_rng(devices=_devices(network)):
         probe = _Probe(network, args, dict(kwargs or {}))
         if wrong := probe.wrong(symmetry):
             raise Refused(
@@ -84,14 +85,23 @@ def _devices(network: nn.Module) -> set[torch.device]:
     return {t.device for t in network.state_dict().values() if isinstance(t, Tensor) and t.is_cuda}
 
 
-def _with_batched_experts(network: nn.Module) -> None:
-    """Let a transformers model compute its experts in one batched product: the loops and sorted groups that it uses otherwise hide their units.
+@contextmanager
+def _batched_experts(network: nn.Module) -> Generator[None, None, None]:
+    """Within: a transformers model computes its experts in one batched product: the loops and sorted groups that it uses otherwise hide their units.
 
-    A choice among ways to compute the same, of the configuration (transformers 5: `experts_implementation`); the network is a copy.
+    A choice among ways to compute the same, of the configuration (transformers 5: `experts_implementation`).
     """
-    for module in network.modules():
-        if getattr(config := getattr(module, "config", None), "_experts_implementation", None) is not None:
-            cast("Any", config)._experts_implementation = "batched_mm"
+    configs = {
+        id(c): cast("Any", c) for m in network.modules() if getattr(c := getattr(m, "config", None), "_experts_implementation", None) is not None
+    }
+    before = [(config, config._experts_implementation) for config in configs.values()]
+    for config, _ in before:
+        config._experts_implementation = "batched_mm"
+    try:
+        yield
+    finally:
+        for config, implementation in before:
+            config._experts_implementation = implementation
 
 
 def _export(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ExportedProgram:

@@ -86,12 +86,12 @@ def test_confusion_counts_every_sample_with_true_classes_down(tiny, corners):
     assert counts.sum() - np.trace(counts) == wrong.sum()
 
 
-def test_half_precision_is_mixed_in_single(tiny, corners):
-    """bfloat16 checkpoints are upcast before they are mixed, not after."""
+def test_half_precision_is_mixed_in_single_and_rounded(tiny, corners):
+    """bfloat16 checkpoints are upcast before they are mixed, not after, and what is measured is the mixture as it would be saved."""
     halves = [{k: v.bfloat16() for k, v in m.items()} for m in corners]
     values = Evaluate(tiny.problem, halves)(np.array([0.5, 0.5]))
-    upcast = [{k: v.float() for k, v in m.items()} for m in halves]
-    assert np.array_equal(values, Evaluate(tiny.problem, upcast)(np.array([0.5, 0.5])))
+    saved = {k: (0.5 * v.float() + 0.5 * halves[1][k].float()).bfloat16().float() for k, v in halves[0].items()}
+    assert np.array_equal(values, Evaluate(tiny.problem, [saved])(np.array([1.0])))
 
 
 def test_nothing_of_the_caller_is_changed(tiny, corners):

@@ -8,8 +8,10 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from explorer.checkpoints.weights import mix
+from explorer.evaluate.evaluator import Evaluate
 from explorer.evaluate.shared_first_layer import SHARED, Shortcuts, calls, channels_go_last, chunk_for
 from explorer.problems.nets import mlp, resnet, vgg, vit
+from tests.odd_networks import HookedNorm, problem_of
 
 SHARES = np.array([0.7, 0.5, -0.2])
 
@@ -166,3 +168,18 @@ def test_channels_go_last_for_large_images_only():
             return y.view(len(y), -1)
 
     assert not channels_go_last(Viewing().eval().requires_grad_(False), torch.randn(4, 3, 64, 64))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # that weight_norm is the old one
+def test_a_weight_that_a_hook_makes_is_not_folded_before_it_is_made(tmp_path, monkeypatch):
+    """Weight norm before a batch norm, statistics mixed: every point is what a fresh network with its weights gives, whatever was measured before."""
+    problem = problem_of(HookedNorm, tmp_path, monkeypatch)
+    a, b = (problem.network(seed=seed).state_dict() for seed in range(2))
+    evaluate = Evaluate(problem, [a, b], samples=64, metrics=("loss",), buffers="mix")
+    batch = problem.split("test")
+    for t in (0.2, 0.8):
+        network = problem.network()
+        network.load_state_dict({n: torch.lerp(a[n], b[n], t) if a[n].is_floating_point() else a[n] for n in a})
+        with torch.no_grad():
+            expected = problem.losses(network(batch.inputs[:64]), batch.targets[:64]).sum()
+        assert evaluate(np.array([1 - t, t])).sum() == pytest.approx(float(expected), rel=1e-5)

@@ -177,11 +177,12 @@ def _by_weights(scores: WeightScores, found: Symmetry, maps: Maps, untapped: Seq
         for name in families(found):
             order = maps[name]
             if name in untapped:
-                maps |= scores(name, maps).best(name)
+                for part in scores.parts(name):
+                    maps |= scores(name, maps, part).best(name)
             elif lost := [group.name for group in found.inner(name) if group.name in untapped]:
-                here = scores(name, maps)
                 for inner in lost:
-                    maps[inner] = torch.stack([assign(s) for s in here.inner[inner][torch.arange(len(order)), order]])
+                    here = scores(name, maps, (inner,)).inner[inner]
+                    maps[inner] = torch.stack([assign(s) for s in here[torch.arange(len(order)), order]])
             elif (places := silent.get(name)) is not None:
                 units = order[places]
                 maps[name] = order.index_copy(0, places, units[assign(scores(name, maps).outer[places][:, units])])

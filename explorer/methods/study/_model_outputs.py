@@ -12,6 +12,7 @@ from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import SplitName
 from explorer.evaluate.evaluator import CHUNK, inputs_for, network_like
+from explorer.evaluate.steady_answers import ASKED, steady
 from explorer.methods.study._output_ensemble import together
 from explorer.problems.problem import Problem
 
@@ -22,6 +23,7 @@ def outputs(problem: Problem, weights: Mapping[str, Tensor], split: SplitName, *
     """(n, …, classes) outputs on a split, on the CPU."""
     network = network_like(problem, weights, torch.device(device))
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
+    steady(network, inputs_for(network, problem.split(split).inputs[:ASKED], torch.device(device)))
     with torch.inference_mode():
         parts = problem.split(split).inputs.split(CHUNK)
         return torch.cat([network(inputs_for(network, part, torch.device(device))).cpu() for part in parts])

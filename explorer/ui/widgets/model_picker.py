@@ -43,7 +43,7 @@ def families(store: RunStore, problem: ProblemSpec | None = None, shown: tuple[R
         title = title if facts.path.startswith("sample_models") else f"{title} ({folder.name})"
         key = f"{facts.problem.id}-{folder}"
         family = found.setdefault(key, Family(key, title, facts.problem, {}))
-        family.models.setdefault(facts.digest, Loaded(facts.digest, path=facts.path, name=facts.name))
+        family.models.setdefault(facts.digest, Loaded(facts.digest, path=facts.path, name=facts.name, half=facts.half))
     known = {k for f in found.values() for k in f.models}
     strangers = {key_of(r): r for r in shown if key_of(r) not in known}
     if problem and strangers and not (found and all(not isinstance(r, Loaded) for r in strangers.values())):

@@ -113,9 +113,9 @@ def test_an_unchanged_group_is_not_solved_again(tiny):
     asked = []
 
     class Counting(WeightScores):
-        def __call__(self, name, maps):
+        def __call__(self, name, maps, moving=None):
             asked.append(name)
-            return super().__call__(name, maps)
+            return super().__call__(name, maps, moving)
 
     scores = Counting(*models, found, parameters(tiny.problem))
     _, trace = descend(scores, found, symmetry.identity(found), np.random.default_rng(0))
