@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from explorer.checkpoints import checkpoint_file, quantised
 from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
 from explorer.checkpoints.weights import Weights, gram
 from explorer.core import locations, model_path, registry
+from explorer.core.allowed_folders import admits
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Look, Method, ProblemSpec, SplitName
@@ -32,7 +34,7 @@ def look(wish: Look, store: RunStore, *, report: Report, device: str = "cpu") ->
     """Recognise and measure every checkpoint at a path, and register those that fit a problem. A bad file does not hide the others."""
     path = locations.expand(wish.path)
     paths = checkpoints_at(path)
-    known = _candidates(wish, path)
+    known = _candidates(wish, path, store)
     files: list[Facts] = []
     loaded: dict[int, Weights] = {}
     for number, file in enumerate(paths):
@@ -87,11 +89,12 @@ def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[Pro
     """The problem whose network has exactly these names and shapes (the one named in the metadata first), and how it was told."""
     shapes = {name: tuple(t.shape) for name, t in weights.items()}
     specs = sorted(known, key=lambda s: s.name != metadata.get("problem"))
-    for spec in specs:
-        if Problem(spec).shapes() == shapes:
-            quantised.whole(quantised.kinds_of(weights), Problem(spec).reals(), "The checkpoint")
-            named = metadata.get("problem") == spec.name
-            return spec, f"{spec.network.name}, by {'its metadata, names and shapes' if named else 'names and shapes'}"
+    if fitting := [spec for spec in specs if Problem(spec).shapes() == shapes]:
+        spec, *others = fitting
+        quantised.whole(quantised.kinds_of(weights), Problem(spec).reals(), "The checkpoint")
+        named = metadata.get("problem") == spec.name
+        also = f", which fit {', '.join(s.name for s in others)}, too: choose the problem if it is not this one" if others and not named else ""
+        return spec, f"{spec.network.name}, by {'its metadata, names and shapes' if named else 'names and shapes'}{also}"
     if len(specs) == 1:
         try:
             checkpoint_file.check(weights, Problem(specs[0]).shapes(), what="It")
@@ -109,12 +112,24 @@ def quality(spec: ProblemSpec, weights: Weights, split: SplitName, device: str =
     return Quality(split, int(evaluate.counts.sum()), (loss[0], loss[1], loss[2]), (error[0], error[1], error[2]))
 
 
-def _candidates(wish: Look, path: Path) -> list[ProblemSpec]:
-    """The problem named in the wish; else that of the folder; else every problem the explorer ships."""
+def _candidates(wish: Look, path: Path, store: RunStore) -> list[ProblemSpec]:
+    """The problem named in the wish; else that of the folder; else every problem of a registered checkpoint, and every one the explorer ships."""
     if wish.problem is not None:
         return [wish.problem]
     own = problem_toml.beside(path)
-    return problem_toml.shipped() if own is None else [own]
+    return list(dict.fromkeys([*_registered(store), *problem_toml.shipped()])) if own is None else [own]
+
+
+def _registered(store: RunStore) -> list[ProblemSpec]:
+    """The problems of registered checkpoints that may be read here and can still be built, the latest first."""
+    found: list[ProblemSpec] = []
+    for facts in reversed(store.checkpoints()):
+        spec = facts.problem
+        if spec is not None and spec not in found and all(admits(locations.expand(p)) for p in (facts.path, spec.path) if p):
+            with suppress(Refused):  # its code or its config.json is gone: then it is no candidate
+                Problem(spec).shapes()
+                found.append(spec)
+    return found
 
 
 def _network_of(weights: Weights, path: Path) -> Method | None:

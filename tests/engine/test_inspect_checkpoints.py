@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from explorer.checkpoints import checkpoint_file
+from explorer.core.allowed_folders import within
 from explorer.core.spec import Look
 from explorer.engine.inspect_checkpoints import look
 from explorer.problems import problem_toml
@@ -27,6 +28,37 @@ def test_checkpoints_of_a_problem_are_recognised_measured_and_compared(tiny, sto
     product = sum(float((weights[0][n].double() * weights[1][n].double()).sum()) for n in weights[0])
     assert found.gram[0][1] == pytest.approx(product)
     assert found.files[0].parameters == 64 * 12 + 12 + 12 * 10 + 10
+
+
+def test_an_upload_is_tried_against_registered_problems(tiny, store, tmp_path, home):
+    """It lies in a folder of its own, without a problem.toml; a problem in a folder that may not be read here is not tried."""
+    weights = checkpoint_file.read(tiny.a).weights
+    (tmp_path / "upload").mkdir()
+    checkpoint_file.write(tmp_path / "upload" / "mine.safetensors", weights)
+    assert seen(tmp_path / "upload", store).files[0].problem is None
+    seen(tiny.a, store)
+    with within([str(tmp_path / "upload")], home):
+        (hidden,) = seen(tmp_path / "upload", store).files
+    assert hidden.problem is None and tiny.problem.spec.name not in hidden.why
+    (facts,) = seen(tmp_path / "upload", store).files
+    assert facts.problem == tiny.problem.spec
+    assert facts.on("test").loss == seen(tiny.a, store).files[0].on("test").loss
+
+
+def test_a_checkpoint_that_fits_two_problems_says_so(tiny, store, tmp_path):
+    """Names and shapes do not tell two splits of the same data apart; the latest registered one is taken, and the other named."""
+    weights = checkpoint_file.read(tiny.a).weights
+    text = (tiny.folder / "problem.toml").read_text(encoding="utf-8")
+    for name, seed in (("first", 0), ("second", 1)):
+        (tmp_path / name).mkdir()
+        checkpoint_file.write(tmp_path / name / "w.safetensors", weights)
+        (tmp_path / name / "problem.toml").write_text(f"{text}[split]\nseed = {seed}\n", encoding="utf-8")
+        seen(tmp_path / name, store)
+    (tmp_path / "upload").mkdir()
+    checkpoint_file.write(tmp_path / "upload" / "mine.safetensors", weights)
+    (facts,) = seen(tmp_path / "upload", store).files
+    assert facts.problem.name == "second"
+    assert facts.why == "mlp, by names and shapes, which fit first, too: choose the problem if it is not this one"
 
 
 def test_what_was_stripped_and_ignored_is_told(tiny, tmp_path, store):

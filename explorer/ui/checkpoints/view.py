@@ -25,7 +25,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.checkpoints import problem_form
 from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
-from explorer.ui.widgets import uploads
+from explorer.ui.widgets import known_distances, uploads
 from explorer.ui.widgets.chart_actions import chart
 
 UPLOAD_MB = 200
@@ -284,13 +284,13 @@ def _row(facts: Facts) -> dict[str, object]:
 
 def _distances(store: RunStore, key: str, facts: list[Facts]) -> None:
     """How far the family's members lie apart, from the inner products that were taken when they were looked at."""
-    gram = _gram(store, facts)
-    if gram is None:
+    digests = [f.digest for f in facts]
+    gram, distance = known_distances.gram(store, digests), known_distances.distances(store, digests)
+    if gram is None or distance is None:
         st.caption("Distances within this family appear once its whole folder has been inspected.")
         return
     names = [f.name for f in facts]
     square = np.diag(gram)
-    distance = np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * gram, 0))
     cosine = gram / np.sqrt(np.outer(square, square))
     left, right = st.columns(2, gap="large")
     with left:
@@ -317,17 +317,3 @@ def _extremes(values: Array, names: list[str]) -> str:
     pairs = [(float(values[i, j]), f"{names[i]} and {names[j]}") for i, j in zip(rows, columns, strict=True)]
     (low, near), (high, far) = min(pairs), max(pairs)
     return f"Smallest between {near}: {low:.4g}. Largest between {far}: {high:.4g}. {len(pairs)} pairs of models."
-
-
-def _gram(store: RunStore, facts: list[Facts]) -> Array | None:
-    """Inner products of exactly these checkpoints, in this order, if some look has taken them."""
-    wanted = [f.digest for f in facts]
-    for status in store.statuses("Look"):
-        if status.state != "done":
-            continue
-        seen = Seen.from_json(status.result)
-        members = [seen.files[i].digest for i in seen.group]
-        if set(wanted) <= set(members):
-            rows = [members.index(d) for d in wanted]
-            return np.array(seen.gram)[np.ix_(rows, rows)]
-    return None

@@ -11,8 +11,9 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Field, Fused, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.store.run_store import RunStore
+from explorer.ui.compare import base
 from explorer.ui.widgets import cost_caption, form_state, method_form
-from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
+from explorer.ui.widgets.model_picker import Family, choices, families, family_of, key_of
 
 MOST = 12
 FIRST_MODELS = 3
@@ -108,7 +109,7 @@ def default(store: RunStore) -> Comparison | None:
     family = next((f for f in families(store) if TUNED in f.key and len(f.models) >= FIRST_MODELS), None)
     if family is None:
         return None
-    models = tuple(family.models.values())[:FIRST_MODELS]
+    models = tuple(family.models[k] for k in base.nearest(store, family.models, base.proposed(store, family.models), FIRST_MODELS))
     return Comparison.between(family.problem, models, [registry.method("fuse", name) for name in FIRST])
 
 
@@ -135,9 +136,9 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         with two:
             start = [key_of(m) for m in plain if key_of(m) in models]
             chosen = st.multiselect(
-                "Models; the first is the base of methods that work on differences",
+                "Models",
                 list(models),
-                default=start or list(family.models)[:FIRST_MODELS],
+                default=start or base.nearest(store, family.models, base.proposed(store, family.models), FIRST_MODELS),
                 format_func=lambda k: family.label(k, models),
                 max_selections=MOST,
                 key=f"{key}-models-{family.key}",
@@ -151,7 +152,9 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
             format_func=lambda n: n.replace("_", " "),
             key=f"{key}-methods-{'-'.join(names)}",
         )
-        left, right = st.columns(2)
+        middle, left, right = st.columns(3)
+        with middle:
+            first = _base(store, family, models, chosen, start, key)
         used = before[0].method.name if before and isinstance(before[0], Aligned) else ""
         ways = ["", *registry.alignments()]
         with left:
@@ -161,7 +164,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
                 index=ways.index(used) if aligned and used in ways else 0,
                 format_func=lambda m: m.replace("_", " ") or "(no)",
                 key=f"{key}-align",
-                help="Puts hidden units in the order of the first model. Models trained from different initialisations need this; fine-tunes of one model do not.",
+                help="Puts hidden units in the order of the base. Models trained from different initialisations need this; fine-tunes of one model do not.",
             )
         with right:
             said = st.selectbox(
@@ -175,7 +178,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
             for name in picked:
                 st.markdown(
                     f"**{name.replace('_', ' ')}**: {registry.title('fuse', name)}"
-                    + (" *Base: the first model.*" if registry.has_base(name) else "")
+                    + (f" *Base: {family.label(first, models)}.*" if registry.has_base(name) else "")
                     + f" *Needs: {needs(name)}.*"
                 )
                 known = next((m.method for m in fused if m.method.name == name), None)
@@ -192,11 +195,14 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         if len(chosen) < 2 or not given:
             _note(shown, (), True)
             return None
-        own: tuple[Recipe, ...] = tuple(models[k] for k in chosen)
+        own: tuple[Recipe, ...] = tuple(models[k] for k in (first, *(k for k in chosen if k != first)))
+        doubt = base.doubt(store, own) if any(registry.has_base(m.name) for m in given) else ""
         if align_first:
             own = Aligned.every(family.problem, own, registry.method("align", align_first))
         wanted = Comparison.between(family.problem, own, given, said)
         with below:
+            if doubt:
+                st.warning(doubt, icon=":material/warning:")
             cost_caption.caption(store, [task.run for task in wanted.tasks()])
             _note(shown, wanted.entries, said != st.query_params.get("of", OF[0]))
     return wanted if pressed else None
@@ -206,6 +212,22 @@ def _note(shown: Sequence[Entry], wanted: Sequence[Entry], otherwise: bool) -> N
     """Say so where the form asks for another comparison than the one below it; otherwise: of another ensemble."""
     if shown and (otherwise or {e.run.id for e in shown} != {e.run.id for e in wanted}):
         form_state.differs(", ".join(e.name for e in shown), button="Compare")
+
+
+def _base(store: RunStore, family: Family, models: dict[str, Recipe], chosen: list[str], shown: list[str], key: str) -> str:
+    """The key of the base; at first that of what is shown, else the one that is proposed."""
+    proposal = shown[0] if shown and shown[0] in chosen else base.proposed(store, {k: models[k] for k in chosen}) if chosen else ""
+    return (
+        st.selectbox(
+            "Base of methods that work on differences",
+            chosen,
+            index=chosen.index(proposal) if chosen else None,
+            format_func=lambda k: family.label(k, models),
+            key=f"{key}-base-{'-'.join(k[:8] for k in chosen)}",
+            help="The model from which the others were fine-tuned. Proposed is the one called parent or base, else the one nearest to all others.",
+        )
+        or ""
+    )
 
 
 def fits(method: str, models: int) -> bool:
