@@ -99,11 +99,9 @@ def disjoint_sum(thinned: Iterable[Tensor], weights: Sequence[float], elect: Ele
     return above.mul_(up).add_(below.mul_(down)), above_weight.mul_(up).add_(below_weight.mul_(down))
 
 
-def trimmed(vector: Tensor, least: float, most: float = float("inf")) -> Tensor:
-    """The vector, written to: 0 where the magnitude is below `least` or above `most`. Entries must be finite."""
-    sizes = magnitude(vector)
-    kept = sizes >= least if most == float("inf") else (sizes >= least) & (sizes <= most)
-    return vector.mul_(kept).add_(0.0)  # and no minus before a nought
+def kept(vector: Tensor, mask: Tensor) -> Tensor:
+    """The vector, written to: 0 where the mask is off. Entries must be finite."""
+    return vector.mul_(mask).add_(0.0)  # and no minus before a nought
 
 
 def dropped(vector: Tensor, probability: float | Tensor, generator: torch.Generator) -> Tensor:
@@ -129,13 +127,18 @@ def threshold(magnitudes: Callable[[], Iterable[Tensor]], count: int) -> float:
     upper halves of the bits are counted first, and then the lower halves of those that share the upper half at which the count is reached. The
     tensors are gone through twice, so `magnitudes` makes them again.
     """
+    return ranked(magnitudes, count)[0]
+
+
+def ranked(magnitudes: Callable[[], Iterable[Tensor]], count: int) -> tuple[float, int, int]:
+    """The threshold; of the entries exactly as large, how many are among the `count` largest; and how many there are."""
     upper = _tally(_bits(m) >> 16 for m in magnitudes())
     if (count := min(count, int(upper.sum()))) <= 0:
-        return float("inf")
+        return float("inf"), 0, 0
     high, count = _reached(upper, count)
     lower = _tally(bits[bits >> 16 == high] & 0xFFFF for bits in map(_bits, magnitudes()))
-    low, _ = _reached(lower, count)
-    return float(torch.tensor([high << 16 | low], dtype=torch.int32).view(torch.float32))
+    low, count = _reached(lower, count)
+    return float(torch.tensor([high << 16 | low], dtype=torch.int32).view(torch.float32)), count, int(lower[low])
 
 
 def magnitude(vector: Tensor) -> Tensor:

@@ -12,13 +12,15 @@ so the result depends neither on the order of the models nor on which sign is ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeAlias
 
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import Elect, disjoint_sum, magnitude, mean, threshold, trimmed, vectors
-from explorer.checkpoints.passes import Found, FromAll, Kernel, Passes, each
+from explorer.checkpoints.arithmetic import Elect, disjoint_sum, kept, magnitude, mean, ranked, vectors
+from explorer.checkpoints.passes import All, Found, FromAll, Kernel, Passes, each
 from explorer.checkpoints.per_tensor import by_block, of_number, shares_of
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
@@ -27,7 +29,10 @@ from explorer.problems.problem import Problem
 Thin: TypeAlias = Callable[[Tensor], Tensor]
 """What stays of a task vector's blocks, one after another; a block is its own to write to."""
 
-Keep: TypeAlias = Callable[[Passes, int], Thin]
+Stays: TypeAlias = Callable[[str], Thin]
+"""`stays(name)`: what stays of one tensor, from its first block on."""
+
+Keep: TypeAlias = Callable[[Passes, int], Stays]
 """`keep(passes, i)`: what stays of the i-th model's task vector, the base being the 0th, by what the passes show of it."""
 
 WANTED = "a base, and one or more models that were fine-tuned from it"
@@ -60,9 +65,10 @@ def tasks(keeps: Sequence[Keep], weights: Sequence[float], elect: Elect, scale: 
     """The base plus scale · Σ wᵢ·τ̂ᵢ; where signs are elected, over those that agree, and `normalise` divides by the Σ wᵢ of these."""
 
     def found(passes: Passes) -> Kernel:
-        thins = [keep(passes, i) for i, keep in enumerate(keeps, start=1)]
+        stays = [keep(passes, i) for i, keep in enumerate(keeps, start=1)]
 
         def kernel(passes: Passes) -> Iterator[Tensor]:
+            thins = [stay(passes.name) for stay in stays]
             for tensors in passes():
                 thinned = (thin(vector) for thin, vector in zip(thins, vectors(tensors), strict=True))
                 if elect == "none":
@@ -78,25 +84,76 @@ def tasks(keeps: Sequence[Keep], weights: Sequence[float], elect: Elect, scale: 
     return found
 
 
-def everything(passes: Passes, model: int) -> Thin:
+def everything(passes: Passes, model: int) -> Stays:
     """Every change stays."""
-    return lambda vector: vector
+    return lambda name: lambda vector: vector
 
 
 def between(last: int, first: int = 1) -> Keep:
     """Of the magnitudes in order, those from the `last`-th largest to the `first`-th largest stay; the largest is the first.
 
-    Entries as large as one that stays, stay as well.
+    Exactly as many: of entries that are equally large those count as larger that stand earlier. Changes of half-precision models are few distinct
+    multiples of their last digit, so equal ones are the rule there.
     """
 
-    def keep(passes: Passes, model: int) -> Thin:
-        def magnitudes() -> Iterator[Tensor]:
-            return (magnitude(tuned - base) for base, tuned in passes(0, model))
+    def keep(passes: Passes, model: int) -> Stays:
+        parts = sorted(passes.parts, key=lambda part: part.name) if isinstance(passes, All) else [passes]  # files have orders of their own
+
+        def magnitudes(*of: Passes) -> Iterator[Tensor]:
+            return (magnitude(tuned - base) for part in of for base, tuned in part(0, model))
 
         if last < first:
-            return lambda vector: vector.zero_()
-        least = threshold(magnitudes, last)
-        most = threshold(magnitudes, first) if first > 1 else float("inf")
-        return lambda vector: trimmed(vector, least, most)
+            return lambda name: lambda vector: vector.zero_()
+        low = _Cut.at(last, parts, magnitudes)
+        high = _Cut.at(first - 1, parts, magnitudes)
+
+        def stays(name: str) -> Thin:
+            among, beyond = low.counted(name), high.counted(name)
+
+            def thin(vector: Tensor) -> Tensor:
+                sizes = magnitude(vector)
+                mask = among(sizes)
+                return kept(vector, mask if first == 1 else mask & ~beyond(sizes))
+
+            return thin
+
+        return stays
 
     return keep
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The largest entries of one or more tensors, exactly so many: those above `value`, and the first `within` of those equal to it.
+
+    `before`: how many of the equal ones there are in earlier tensors, by the tensor's name; None where all the equal ones are among the largest.
+    """
+
+    value: float
+    within: int
+    before: Mapping[str, int] | None
+
+    @classmethod
+    def at(cls, count: int, parts: Sequence[Passes], magnitudes: Callable[..., Iterator[Tensor]]) -> _Cut:
+        value, within, equal = ranked(lambda: magnitudes(*parts), count)
+        if within == equal:
+            return cls(value, within, None)
+        if len(parts) == 1:
+            return cls(value, within, {parts[0].name: 0})
+        each = [sum(int((sizes == value).sum()) for sizes in magnitudes(part)) for part in parts]
+        return cls(value, within, dict(zip((part.name for part in parts), accumulate(each, initial=0), strict=False)))
+
+    def counted(self, name: str) -> Callable[[Tensor], Tensor]:
+        """What of a tensor's blocks, one after another, is among the largest."""
+        if self.before is None:
+            return lambda sizes: sizes >= self.value
+        seen = self.before[name]
+
+        def mask(sizes: Tensor) -> Tensor:
+            nonlocal seen
+            equal = sizes == self.value
+            places = equal.flatten().cumsum(0).view_as(sizes) + seen
+            seen += int(equal.sum())
+            return (sizes > self.value) | (equal & (places <= self.within))
+
+        return mask

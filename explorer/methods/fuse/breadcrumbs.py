@@ -4,7 +4,8 @@ Davari & Belilovsky 2024, "Model Breadcrumbs: Scaling Multi-Task Model Merging w
 τᵢ = Wᵢ − W₀ the share `smallest` of the entries of least magnitude and the share `largest` of greatest magnitude become 0; the mean of what stays,
 times `scale`, is added to the base. (The paper adds the sum: that is a scale of as many as there are models.)
 
-Entries as large as one that stays, stay as well. Shares are rounded to whole entries, so of a tensor with very few of them none may stay.
+Exactly so many: of entries that are equally large, those count as larger that stand earlier. Shares are rounded to whole entries, so of a tensor with very
+few of them none may stay.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
-from explorer.methods.fuse._task_vectors import Thin, between, merged
+from explorer.methods.fuse._task_vectors import Stays, between, merged
 from explorer.problems.problem import Problem
 
 BASE = True  # the first model is the base
@@ -39,7 +40,7 @@ def fuse(
     if smallest < 0 or largest < 0 or smallest + largest >= 1:
         raise Refused(f"breadcrumbs needs shares that leave something, got {smallest} smallest and {largest} largest. Their sum must stay below 1.")
 
-    def keep(passes: Passes, model: int) -> Thin:
+    def keep(passes: Passes, model: int) -> Stays:
         n = passes.numel
         return between(n - round(n * smallest), round(n * largest) + 1)(passes, model)
 

@@ -18,7 +18,7 @@ from explorer.checkpoints.passes import Passes
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
-from explorer.methods.fuse._task_vectors import Keep, Thin, merged
+from explorer.methods.fuse._task_vectors import Keep, Stays, Thin, merged
 from explorer.problems.problem import Problem
 
 BASE = True  # the first model is the base
@@ -44,9 +44,12 @@ def fuse(
 def dropping(drop: float, seed: int, *, rescale: bool = True) -> Keep:
     """Every entry is dropped with one probability; what stays is divided by what that leaves, unless `rescale` is off."""
 
-    def keep(passes: Passes, model: int) -> Thin:
-        generator = draws(seed, model - 1, passes.name)
-        back = 1.0 if rescale else 1 - drop
-        return lambda vector: dropped(vector, drop, generator).mul_(back)
+    def keep(passes: Passes, model: int) -> Stays:
+        def stays(name: str) -> Thin:
+            generator = draws(seed, model - 1, name)
+            back = 1.0 if rescale else 1 - drop
+            return lambda vector: dropped(vector, drop, generator).mul_(back)
+
+        return stays
 
     return keep

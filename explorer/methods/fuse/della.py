@@ -25,7 +25,7 @@ from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
-from explorer.methods.fuse._task_vectors import Keep, Thin, merged
+from explorer.methods.fuse._task_vectors import Keep, Stays, Thin, merged
 from explorer.problems.problem import Problem
 
 BASE = True  # the first model is the base
@@ -57,9 +57,12 @@ def fuse(
 def dropping(drop: float, spread: float, seed: int) -> Keep:
     """Entries of a row are dropped with a probability that falls with their rank in it; it needs whole rows."""
 
-    def keep(passes: Passes, model: int) -> Thin:
-        generator = draws(seed, model - 1, passes.name)
-        return lambda vector: dropped(vector, probabilities(vector, drop, spread), generator)
+    def keep(passes: Passes, model: int) -> Stays:
+        def stays(name: str) -> Thin:
+            generator = draws(seed, model - 1, name)
+            return lambda vector: dropped(vector, probabilities(vector, drop, spread), generator)
+
+        return stays
 
     return keep
 

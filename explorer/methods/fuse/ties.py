@@ -6,8 +6,8 @@ Yadav, Tam, Choshen, Raffel & Bansal 2023, "TIES-Merging: Resolving Interference
     elect    the sign with the larger sum of magnitudes, or with more models
     merge    the mean of the entries of that sign, times `scale` (the paper's λ), is added to the base
 
-Entries whose magnitude equals the smallest that stays, stay as well: with distinct magnitudes the count is exact, with coarse ones (half precision)
-a little more may stay. Where the votes are equal the base's value stays. With one model and a density of 1 it gives that model.
+Exactly so many stay: of entries that are equally large, as changes of half-precision models often are, those that stand earlier. Where the votes are equal
+the base's value stays. With one model and a density of 1 it gives that model.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
-from explorer.methods.fuse._task_vectors import WANTED, Thin, between, merged
+from explorer.methods.fuse._task_vectors import WANTED, Stays, between, merged
 from explorer.problems.problem import Problem
 
 BASE = True  # the first model is the base
@@ -44,7 +44,7 @@ def fuse(
     if not 0 < density <= 1:
         raise Refused(f"ties needs a density above 0 and up to 1, the share of changes to keep; got {density}. The paper uses 0.2.")
 
-    def keep(passes: Passes, model: int) -> Thin:
+    def keep(passes: Passes, model: int) -> Stays:
         return between(max(1, round(passes.numel * density)))(passes, model)
 
     return merged(models, problem, keep, method="ties", weights=weights, elect=elect, scale=scale, whole=trim == "model", progress=progress)

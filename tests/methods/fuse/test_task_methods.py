@@ -152,11 +152,11 @@ def test_breadcrumbs_leaves_out_the_largest_and_the_smallest(tiny):
     assert found.tolist() == [5, 0, 0, 0, -7, 3, 0, -4, 6, 0]
 
 
-def test_breadcrumbs_keeps_equal_changes_together_and_refuses_to_leave_nothing(tiny):
-    """Where all are equal there is no outlier; shares that add up to all are refused, and a tensor too small for them stays the base's."""
+def test_breadcrumbs_counts_equal_changes_and_refuses_to_leave_nothing(tiny):
+    """85 % of ten equal changes are eight, the later ones; shares that add up to all are refused, and a tensor too small for them stays the base's."""
     base, a = {"w": torch.zeros(10), "s": torch.zeros(())}, {"w": torch.ones(10), "s": torch.ones(())}
     found = breadcrumbs.fuse([base, a], tiny.problem)
-    assert found["w"].tolist() == [1] * 10
+    assert found["w"].tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
     assert float(found["s"]) == 0
     with pytest.raises(Refused, match="leave something"):
         breadcrumbs.fuse([base, a], tiny.problem, smallest=0.9, largest=0.1)
@@ -233,3 +233,23 @@ def test_as_many_weights_as_there_are_models_after_the_base(tiny):
     """The base has none."""
     with pytest.raises(Refused, match="needs 2 weights"):
         ties.fuse([BASE, A, B], tiny.problem, weights=(1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("trim", ["model", "tensor"])
+def test_exactly_the_share_stays_where_changes_are_equally_large(tiny, trim):
+    """All changes are one size, so which stay is a matter of order: the first 30 %, of each tensor or of both together, block borders or not."""
+    base = {"hidden.weight": torch.zeros(300, 400), "out.weight": torch.zeros(10, 20)}
+    tuned = {name: torch.where(torch.arange(t.numel()).reshape(t.shape) % 2 == 0, 1.0, -1.0) for name, t in base.items()}
+    found = ties.fuse([base, tuned], tiny.problem, density=0.3, trim=trim)
+    kept = {name: torch.nonzero(found[name].flatten()).flatten() for name in base}
+    total = 300 * 400 + 10 * 20
+    wanted = {"hidden.weight": round(0.3 * 120_000), "out.weight": 60} if trim == "tensor" else {"hidden.weight": round(0.3 * total), "out.weight": 0}
+    for name, count in wanted.items():
+        assert torch.equal(kept[name], torch.arange(count)), name
+
+
+def test_exactly_the_share_goes_on_both_sides(tiny):
+    """Breadcrumbs on ten equal changes, 20 % of the largest and 50 % of the smallest left out: the third to the fifth stay."""
+    base = {"w": torch.zeros(10)}
+    found = breadcrumbs.fuse([base, {"w": torch.ones(10)}], tiny.problem, smallest=0.5, largest=0.2)
+    assert found["w"].tolist() == [0, 0, 1, 1, 1, 0, 0, 0, 0, 0]
