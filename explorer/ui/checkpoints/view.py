@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from explorer.ui.widgets import known_distances, uploads
 from explorer.ui.widgets.chart_actions import chart
 
 UPLOAD_MB = 200
+SHOWN = "family-shown"  # in the session: the family that is shown until a person chooses another
 RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
 
 
@@ -135,11 +137,12 @@ def show(store: RunStore) -> None:
         st.info("Nothing is registered yet. Give the path of a file or a folder above.", icon=":material/inventory_2:")
         return
     names = {key: _family_name(key, facts) for key, facts in families.items()}
-    if (looked := _just_looked_at(store)) in families:
-        st.session_state["family"] = looked
-    elif st.session_state.get("family") not in families:
-        st.session_state["family"] = next(iter(families))
-    chosen = str(st.pills("Family", list(families), format_func=lambda k: names[str(k)], key="family", required=True))
+    if (looked := _just_looked_at(store)) in families or st.session_state.get(SHOWN) not in families:
+        st.session_state[SHOWN] = looked if looked in families else next(iter(families))
+    # A widget of its own for each family that is shown by itself, and for each list: set from here, one that is there already may go on to show another.
+    first = st.session_state[SHOWN]
+    key = f"family-{hashlib.sha256(repr((first, *families)).encode()).hexdigest()[:12]}"
+    chosen = str(st.pills("Family", list(families), default=first, format_func=lambda k: names[str(k)], key=key, required=True))
     facts = families[chosen]
     problem = facts[0].problem
     assert problem is not None
