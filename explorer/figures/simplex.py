@@ -1,4 +1,4 @@
-"""Soups of three models on the triangle between them, at true distances."""
+"""Soups of three models on the triangle between them, with equal sides or at true distances."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ def corners(gram: Array) -> Array:
     return np.array([[0.0, 0.0], [far, 0.0], [x, np.sqrt(max(square[0, 2] - x**2, 0.0))]])
 
 
+EQUAL = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
+
+
 def figure(
     shares: Array,
     values: Array,
-    gram: Array,
+    gram: Array | None,
     names: Sequence[str],
     *,
     value_title: str,
@@ -34,9 +37,9 @@ def figure(
 ) -> go.Figure:
     """(K, 3) shares that sum to 1, and the (K,) value of each soup; every mark is a measured soup, and nothing is drawn between them. NaN: diverged.
 
-    log: colours on a logarithmic scale.
+    gram: (3, 3) inner products, for a triangle at true distances, in which marks cover each other where two models are near; None: with equal sides. log: colours on a logarithmic scale.
     """
-    places = corners(gram)
+    places = EQUAL if gram is None else corners(gram)
     xy = shares @ places
     colour = np.log10(np.where(values > 0, values, np.nan)) if log else values
     finite = np.isfinite(colour)

@@ -16,6 +16,9 @@ from explorer.stats.spanning_tree import Edge
 
 SCALE = "Cividis"
 CLOSE = 0.12  # of the picture: models nearer than this have no room between them for a number
+WIDTH, HEIGHT = 440, 300  # pixels that the places take of the picture, about
+BENDS = (0.0, *(sign * by for by in (0.08, 0.14, 0.2, 0.28, 0.36, 0.5) for sign in (1, -1)))  # of an edge's length, at its middle
+SHARES = (0.5, 0.4, 0.6, 0.3, 0.7)  # of an edge, for its number
 FAINT, SEAM = "rgba(128,132,149,0.4)", "#9A9DA8"  # to be seen on white and on black
 PAPER = "rgba(255,255,255,0.9)"  # under a text, so that no line runs through it
 
@@ -34,9 +37,33 @@ def layout(distances: Array) -> Array:
     return places
 
 
-def _between(a: Array, b: Array, taken: Sequence[Array]) -> Array:
+def _boxes(at: Array, names: Sequence[str], above: Sequence[bool]) -> Array:
+    """(n, 4) left, bottom, right and top of what each model takes of the picture, mark and name, about as it will be drawn."""
+    pixel = max(float(np.ptp(at[:, 0])) / WIDTH, float(np.ptp(at[:, 1])) / HEIGHT)
+    wide = np.array([max(12.0, 4.5 * len(name)) for name in names])
+    low, high = np.where(above, -12.0, -34.0), np.where(above, 34.0, 12.0)
+    return np.column_stack([at[:, 0] - pixel * wide, at[:, 1] + pixel * low, at[:, 0] + pixel * wide, at[:, 1] + pixel * high])
+
+
+def _around(a: Array, b: Array, boxes: Array) -> Array:
+    """(K, 2) the way from a to b: straight, or bent as little as keeps it out of the boxes of the other models."""
+    t = np.linspace(0, 1, 41)[:, None]
+    across = np.array([a[1] - b[1], b[0] - a[0]])
+
+    def bent(by: float) -> Array:
+        return (1 - t) * a + t * b + 4 * t * (1 - t) * by * across
+
+    def hidden(way: Array) -> int:
+        x, y = way[:, :1], way[:, 1:]
+        return int(((boxes[:, 0] < x) & (x < boxes[:, 2]) & (boxes[:, 1] < y) & (y < boxes[:, 3])).sum())
+
+    best = min(BENDS, key=lambda by: (hidden(bent(by)), abs(by)))
+    return bent(best) if best else np.stack([a, b])
+
+
+def _between(way: Array, taken: Sequence[Array]) -> Array:
     """A place on the edge for its number: of a few, the one farthest from what is written already."""
-    places = [a + share * (b - a) for share in (0.5, 0.4, 0.6, 0.3, 0.7)]
+    places = [way[0] + share * (way[1] - way[0]) for share in SHARES] if len(way) == 2 else [way[round(share * (len(way) - 1))] for share in SHARES]
     return max(places, key=lambda p: min(float(np.linalg.norm(p - other)) for other in taken))
 
 
@@ -62,16 +89,18 @@ def figure(
     if faint:
         x, y = ([v for i, j in faint for v in (at[i, axis], at[j, axis], None)] for axis in range(2))
         fig.add_scatter(x=x, y=y, mode="lines", line={"color": FAINT, "width": 1}, hoverinfo="skip", name="other lines")
-    for edge in tree:
+    close = CLOSE * float(np.ptp(at, axis=0).max())
+    above = [bool((np.linalg.norm(at[:k] - at[k], axis=1) < close).any()) for k in range(n)]  # the name of a model close by stands below already
+    boxes = _boxes(at, names, above)
+    ways = [_around(at[e.i], at[e.j], np.delete(boxes, (e.i, e.j), axis=0)) for e in tree]
+    for edge, way in zip(tree, ways, strict=True):
         share = min(max(edge.height / top, 0.0), 1.0)
         colour = str(sample_colorscale(get_colorscale(SCALE), [share])[0])
-        ends = {"x": [at[edge.i, 0], at[edge.j, 0]], "y": [at[edge.i, 1], at[edge.j, 1]]}
         for stroke in ({"color": SEAM, "width": 8}, {"color": colour, "width": 5}):
-            fig.add_scatter(**ends, mode="lines", line=stroke, hoverinfo="skip", showlegend=False)
+            fig.add_scatter(x=way[:, 0], y=way[:, 1], mode="lines", line=stroke, hoverinfo="skip", showlegend=False)
     taken = list(at)
-    close = CLOSE * float(np.ptp(at, axis=0).max())
-    for edge in tree:
-        x, y = place = _between(at[edge.i], at[edge.j], taken)
+    for edge, way in zip(tree, ways, strict=True):
+        x, y = place = _between(way, taken)
         taken.append(place)
         fig.add_annotation(
             x=x,
@@ -93,10 +122,9 @@ def figure(
         hoverinfo="text",
         showlegend=False,
     )
-    for k, ((x, y), label) in enumerate(zip(at, labels, strict=True)):
-        above = bool((np.linalg.norm(at[:k] - at[k], axis=1) < close).any())  # the name of a model close by stands below already
+    for (x, y), label, up in zip(at, labels, above, strict=True):
         fig.add_annotation(
-            x=x, y=y, text=f"<b>{label}</b>", yshift=19 if above else -19, showarrow=False, bgcolor=PAPER, font={"color": INK}, borderpad=1
+            x=x, y=y, text=f"<b>{label}</b>", yshift=19 if up else -19, showarrow=False, bgcolor=PAPER, font={"color": INK}, borderpad=1
         )
     fig.add_scatter(
         x=[None],

@@ -165,13 +165,14 @@ def sampled_shapley(points: Points, count: int, seed: int, metric: str = "error"
 
 
 def best_single(points: Points, metric: str = "error") -> int | None:
-    """The model that is best alone; None while one is missing."""
+    """The model that is best alone, among those of equal error the one of the lowest loss; None while one is missing."""
     at = _index(points)
     where = [at.get(row.tobytes()) for row in singles(points.coords.shape[1])]
     if any(w is None for w in where):
         return None
-    values = points.means()[[w for w in where if w is not None], _column(points, metric)]
-    return int(np.argmin(np.where(np.isfinite(values), values, np.inf)))
+    values = points.means()[[w for w in where if w is not None]]
+    values = np.where(np.isfinite(values), values, np.inf)
+    return int(np.lexsort((values[:, 0], values[:, _column(points, metric)]))[0])
 
 
 def row_of(points: Points, soup: Sequence[float]) -> int | None:

@@ -27,3 +27,17 @@ def test_marks_stand_where_their_shares_say_and_carry_them():
     assert (fig.data[1].x[0], fig.data[1].y[0]) == (0, 0)
     assert [a.text for a in fig.layout.annotations] == ["a", "&lt;b&gt;", "c"]
     assert (fig.data[-1].x[0], fig.data[-1].y[0]) == (1, 0)
+
+
+def test_marks_keep_apart_however_near_two_models_are():
+    """With equal sides unless true distances are asked for: then the same marks all but cover each other."""
+    near = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1e-3]])
+    shares = np.array([(a, b, 4 - a - b) for a in range(5) for b in range(5 - a)]) / 4
+
+    def least(gram):
+        marks = figure(shares, np.arange(15.0), gram, ["a", "b", "c"], value_title="error", title="t").data[0]
+        xy = np.column_stack([marks.x, marks.y])
+        return (np.linalg.norm(xy[:, None] - xy[None], axis=2) + 9 * np.eye(15)).min()
+
+    assert least(None) == pytest.approx(0.25, abs=1e-6)
+    assert least(near @ near.T) < 0.001

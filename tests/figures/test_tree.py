@@ -36,3 +36,17 @@ def test_what_lies_close_together_can_be_read():
     heights = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0.0]])
     shifts = {a.text: a.yshift for a in figure(apart, heights, spanning_tree(heights), ["a", "b", "c"], unit="nat", title="tree").layout.annotations}
     assert shifts == {"1": -38, "2": 0, "<b>a</b>": -19, "<b>b</b>": 19, "<b>c</b>": -19}
+
+
+def test_no_edge_runs_behind_another_model():
+    """Three models on a line, the outer two joined: their edge goes around the middle one and its name, and carries its number there; the other is straight."""
+    apart = np.array([[0, 10, 20], [10, 0, 10], [20, 10, 0.0]])
+    heights = np.array([[0, 9, 0], [9, 0, 0.5], [0, 0.5, 0]])
+    fig = figure(apart, heights, spanning_tree(heights), ["seed-0", "seed-1", "seed-2"], unit="nat", title="tree")
+    ways = {round(len(t.x)): np.column_stack([t.x, t.y]) for t in fig.data if t.mode == "lines" and t.line.width == 5}
+    bent, straight = ways[41], ways[2]
+    middle = layout(apart)[1]
+    assert straight[0] == pytest.approx(middle, abs=1e-9) or straight[1] == pytest.approx(middle, abs=1e-9)
+    assert np.linalg.norm(bent - middle, axis=1).min() > 1, "more than a mark's own size, 20 being the width of the picture"
+    (number,) = (a for a in fig.layout.annotations if a.text == "0")
+    assert np.linalg.norm(np.array([number.x, number.y]) - middle) > 1

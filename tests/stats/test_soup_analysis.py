@@ -53,6 +53,14 @@ def test_the_greedy_soup_is_that_of_a_plain_loop(seed, rule):
     assert best_single(points) == order[0]
 
 
+def test_among_models_of_equal_error_the_best_alone_has_the_lowest_loss():
+    """By the loss itself, a tie goes to the first."""
+    points = measured(singles(3), lambda row: 1.0)
+    points.values[:, 0] += np.array([3.0, 1.0, 2.0])[:, None]
+    assert best_single(points) == 1
+    assert best_single(measured(singles(3), lambda row: 1.0)) == 0
+
+
 def test_an_equal_candidate_is_kept_or_not_as_the_rule_says():
     """All soups are equally good."""
     points = run_greedy(3, lambda row: 1.0)

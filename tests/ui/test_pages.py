@@ -280,7 +280,7 @@ def test_a_failed_line_says_why_in_one_sentence(visit, registered, store, work):
 def test_checkpoints_shows_a_family_with_accuracy_and_distances(visit, registered):
     """Table, distances, cosines, and the way to the line."""
     app = visit("checkpoints")
-    family = next(p for p in app.get("button_group") if p.key == "family")
+    family = next(p for p in app.get("button_group") if str(p.key).startswith("family-"))
     assert not app.exception
     assert family is not None
     assert "Select two to compare" in words(app)
@@ -290,7 +290,7 @@ def test_a_family_of_ones_own_can_be_taken_off_the_list(visit, registered, store
     """The list shrinks; the files stay."""
     app = visit("checkpoints")
     own = next(f"{f.problem.id} {registered.folder}" for f in store.checkpoints() if f.name == "a")
-    app.session_state["family"] = own
+    app.session_state["family-shown"] = own
     app.run()
     button(app, "Remove this family from the list").click().run()
     assert not app.exception
@@ -358,7 +358,10 @@ def test_a_broken_file_is_named_and_the_good_ones_beside_it_are_taken(visit, reg
     assert not app.exception
     assert any("cut.safetensors" in e.value for e in app.error)
     assert any("**good** is a checkpoint" in s.value for s in app.success)
-    assert app.session_state["family"].endswith(f" {folder}")
+    (group,) = (p for p in app.get("button_group") if str(p.key).startswith("family-"))
+    assert group.value.endswith(f" {folder}")
+    shown = {tuple(d.value["name"]) for d in app.dataframe if "recognised as" in d.value}
+    assert shown == {("good",)}, "the table is of the family that is highlighted"
 
 
 def test_runs_lists_what_was_asked_with_its_barrier(visit, registered, store, work):

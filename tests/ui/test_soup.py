@@ -13,6 +13,8 @@ from explorer.stats.soup_analysis import row_of
 from explorer.ui.compare.form import Entry
 from explorer.ui.soup import view as page
 from explorer.ui.soup.measurements import Kitchen, to_the_soup
+from explorer.ui.widgets.model_inspector import recipe
+from explorer.ui.widgets.recipe_view import file_name
 from tests.ui.conftest import click, words
 from tests.ui.test_landscape import button, three
 
@@ -89,6 +91,14 @@ def test_a_click_in_the_triangle_makes_that_soup_ones_own(visit, store, work, ti
         points, _ = store.points(kitchen.field(split).id)
         assert row_of(points, (0.5, 0.125, 0.375)) is not None
     assert "0.5 a + 0.125 b + 0.375 c" in words(app)
+    model = recipe(store, kitchen.field("test"), (0.5, 0.125, 0.375))
+    assert file_name(model) == "0.5-a-+-0.125-b-+-0.375-c"
+    assert [b.label for b in app.button].count("Save as checkpoint") == 2, "where it is looked at, and where it is exported"
+    button(app, "Save as checkpoint").click().run()
+    work()
+    app.run()
+    assert [d.proto.label for d in app.get("download_button")].count("Download .safetensors") == 2, "one file, under one name"
+    assert "Save as checkpoint" not in [b.label for b in app.button]
 
 
 def test_the_barrier_to_the_soup_is_that_of_the_line(tiny, store, work):

@@ -28,6 +28,7 @@ from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.download import download
 from explorer.ui.widgets.missing_barrier import no_barrier
 from explorer.ui.widgets.model_picker import key_of
+from explorer.ui.widgets.recipe_view import file_name
 
 POLL_S = 0.5
 
@@ -252,7 +253,7 @@ def _actions(store: RunStore, comparison: Comparison, i: int, metric: str, log: 
     def save() -> None:
         path = locations.made_at(model, locations.home())
         if path.is_file():
-            download("Aligned checkpoint", path, f"{model.name}.safetensors", icon=":material/download:", key="aligned", width="content")
+            download("Aligned checkpoint", path, f"{file_name(model)}.safetensors", icon=":material/download:", key="aligned", width="content")
 
     actions(
         key=f"align-{after.id}",

@@ -18,6 +18,13 @@ def lattice(steps: int) -> Array:
     return np.array(rows, dtype=np.float64) / steps
 
 
+def scale() -> bool:
+    """Whether the triangle is drawn at true distances; else its sides are equal."""
+    return st.toggle(
+        "True distances", key="triangle-scale", help="Models near each other are then drawn near each other, and marks may cover one another."
+    )
+
+
 def clicked(figure: go.Figure, shares: Array, *, key: str, alt: str) -> tuple[float, ...] | None:
     """Draw the triangle; the shares of the mark that was clicked just now. shares: those of the figure's first trace, in its order."""
     event = st.plotly_chart(figure, key=key, on_select="rerun", selection_mode="points", config={"displaylogo": False}, alt=alt)

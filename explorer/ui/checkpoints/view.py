@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ UPLOAD_MB = 200
 DEQUANTISE = (
     "Works out in float32 what int8 or fp8 numbers with their scales stand for. Plain checkpoints stay as they are; other schemes are refused."
 )
+SHOWN = "family-shown"  # in the session: the family that is shown until a person chooses another
 RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
 
 
@@ -175,11 +177,12 @@ def show(store: RunStore) -> None:
         st.info("Nothing is registered yet. Give the path of a file or a folder above.", icon=":material/inventory_2:")
         return
     names = {key: _family_name(key, facts) for key, facts in families.items()}
-    if (looked := _just_looked_at(store)) in families:
-        st.session_state["family"] = looked
-    elif st.session_state.get("family") not in families:
-        st.session_state["family"] = next(iter(families))
-    chosen = str(st.pills("Family", list(families), format_func=lambda k: names[str(k)], key="family", required=True))
+    if (looked := _just_looked_at(store)) in families or st.session_state.get(SHOWN) not in families:
+        st.session_state[SHOWN] = looked if looked in families else next(iter(families))
+    # A widget of its own for each family that is shown by itself, and for each list: set from here, one that is there already may go on to show another.
+    first = st.session_state[SHOWN]
+    key = f"family-{hashlib.sha256(repr((first, *families)).encode()).hexdigest()[:12]}"
+    chosen = str(st.pills("Family", list(families), default=first, format_func=lambda k: names[str(k)], key=key, required=True))
     facts = families[chosen]
     problem = facts[0].problem
     assert problem is not None

@@ -38,7 +38,7 @@ def table(seen: Sequence[Seen], unit: str, by: Measure = ERROR) -> pd.DataFrame:
         value = float(one.val.means()[0, by.column])
         return value if np.isfinite(value) else np.inf
 
-    ordered = sorted(seen, key=chosen)
+    ordered = sorted(seen, key=lambda one: (chosen(one), float(np.nan_to_num(one.val.means()[0, 0], nan=np.inf))))
     best = next(one for one in ordered if one.kind != REFERENCE)
     single = next((one for one in ordered if one.kind == INGREDIENT), None)
     rows: list[dict[str, object]] = []

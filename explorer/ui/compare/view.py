@@ -231,12 +231,13 @@ def program(comparison: Comparison) -> str:
 
 
 def best_ingredient(known: list[Seen], comparison: Comparison) -> int | None:
-    """Which ingredient has the lowest validation error (in a regression: loss); None before all are measured."""
+    """Which ingredient has the lowest validation error (in a regression: loss), among equal ones the lowest loss; None before all are measured."""
     alone = [one for one in known if one.kind == INGREDIENT]
     if len(alone) < len(comparison.ingredients):
         return None
-    values = np.array([one.val.means()[0, measure_of(comparison.problem).column] for one in alone])
-    return int(np.argmin(np.where(np.isfinite(values), values, np.inf)))
+    values = np.array([one.val.means()[0] for one in alone])
+    values = np.where(np.isfinite(values), values, np.inf)
+    return int(np.lexsort((values[:, 0], values[:, measure_of(comparison.problem).column]))[0])
 
 
 def seen(store: RunStore, comparison: Comparison) -> list[Seen]:

@@ -13,7 +13,7 @@ from explorer.core.spec import Run
 from explorer.figures import line, simplex
 from explorer.stats import metrics
 from explorer.store.run_store import RunStore
-from explorer.ui.charts.triangle import clicked, lattice, says
+from explorer.ui.charts.triangle import clicked, lattice, says, scale
 from explorer.ui.frame import auto_start, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import progress
@@ -37,10 +37,11 @@ def show(store: RunStore, plane: Run, style: Style) -> None:
     if at is not None:
         inspect_once(store, run.field, at)
     busy = _active(store, run) or pick_active(store, run.field, at)
-    live(_live, every=POLL_S, busy=busy)(store, run, style, busy)
+    to_scale = scale()
+    live(_live, every=POLL_S, busy=busy)(store, run, style, to_scale, busy)
     points = _measured(store, run)
     if points is not None:
-        _takeaway(store, run, points, style)
+        _takeaway(store, run, points, style, to_scale)
 
 
 def _asked() -> At | None:
@@ -76,16 +77,18 @@ def _measured(store: RunStore, run: Run) -> Points | None:
     return None
 
 
-def _live(store: RunStore, run: Run, style: Style, was_busy: bool) -> None:
+def _live(store: RunStore, run: Run, style: Style, to_scale: bool, was_busy: bool) -> None:
     progress(store, [Picture(run, 0)], key="triangle")
     points, at = _measured(store, run), _asked()
     if points is not None:
         left, right = st.columns([3, 2], gap="large")
-        figure = _figure(store, run, points, style)
+        figure = _figure(store, run, points, style, to_scale)
         with left:
             drawn = _shares(points)[np.isfinite(_values(run, points, style))]
-            mark = clicked(figure, drawn, key=_key(run, points, style), alt=_words(run, points, style))
-            st.caption(f"Every mark is a measured mixture, drawn to scale. {int(points.counts.sum()):,} {run.field.split} samples.")
+            mark = clicked(figure, drawn, key=_key(run, points, style) + ("-scale" if to_scale else ""), alt=_words(run, points, style))
+            st.caption(
+                f"Every mark is a measured mixture{', drawn to scale' if to_scale else ''}. {int(points.counts.sum()):,} {run.field.split} samples."
+            )
             finer = form.triangle(run, STEPS[1])
             if len(points) < len(lattice(STEPS[1])) and not _active(store, finer):
                 st.button("Finer (153 mixtures)", icon=":material/grid_4x4:", on_click=shell.resume, args=(finer,), key="triangle-finer")
@@ -114,13 +117,13 @@ def _key(run: Run, points: Points, style: Style) -> str:
     return f"landscape-triangle-{run.field.id}-{len(points)}-{style.metric}-{style.log}"
 
 
-def _figure(store: RunStore, run: Run, points: Points, style: Style) -> go.Figure:
+def _figure(store: RunStore, run: Run, points: Points, style: Style, to_scale: bool) -> go.Figure:
     known, at = store.field(run.field.id), _asked()
     assert known is not None
     return simplex.figure(
         _shares(points),
         _values(run, points, style),
-        known.gram,
+        known.gram if to_scale else None,
         _names(run),
         value_title=line.y_title(run.field, style.metric),
         title=f"Mixtures of {', '.join(_names(run))}",
@@ -142,7 +145,7 @@ def _words(run: Run, points: Points, style: Style) -> str:
     )
 
 
-def _takeaway(store: RunStore, run: Run, points: Points, style: Style) -> None:
+def _takeaway(store: RunStore, run: Run, points: Points, style: Style, to_scale: bool) -> None:
     def table() -> pd.DataFrame:
         columns = dict(zip(_names(run), _shares(points).T, strict=True))
         return pd.DataFrame({**columns, **{m: metrics.means(points, run.field.metrics, m) for m in metrics.given(run.field)}})
@@ -153,7 +156,7 @@ def _takeaway(store: RunStore, run: Run, points: Points, style: Style) -> None:
         explain=_words(run, points, style),
         compare=lambda: shell.link("soup", "Soups of more models, and what each contributes", icon=":material/soup_kitchen:"),
         table=table,
-        figure=lambda: _figure(store, run, points, style),
+        figure=lambda: _figure(store, run, points, style, to_scale),
         code=python_source.program(python_source.runs({"triangle": run}) + "print(measured['triangle'].means())"),
         link=query_state.link("landscape"),
     )

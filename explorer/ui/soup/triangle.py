@@ -10,7 +10,7 @@ from explorer.core.spec import Run
 from explorer.figures import simplex
 from explorer.stats.soup_analysis import row_of
 from explorer.store.run_store import RunStore
-from explorer.ui.charts.triangle import clicked, lattice, says
+from explorer.ui.charts.triangle import clicked, lattice, says, scale
 from explorer.ui.frame import failure, query_state, shell
 from explorer.ui.soup.measurements import Kitchen, given
 from explorer.ui.soup.table import SERVED
@@ -91,21 +91,22 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
     values = by.scale * val.means()[[r for _, r in there], by.column]
     names = [kitchen.models[k].name or kitchen.models[k].id for k in picked]
     mine = np.array(own)[picked] if own is not None and abs(sum(own) - sum(np.array(own)[picked])) < 1e-12 and sum(own) > 0 else None
+    to_scale = scale()
     figure = simplex.figure(
         shares,
         values,
-        known.gram[np.ix_(picked, picked)],
+        known.gram[np.ix_(picked, picked)] if to_scale else None,
         names,
         value_title=f"val {by.title}",
         title=f"Soups of {', '.join(names)}",
         picked=None if mine is None else mine.tolist(),
     )
-    key = f"soup-triangle-{kitchen.field('val').id}-{'-'.join(map(str, picked))}"
+    key = f"soup-triangle-{kitchen.field('val').id}-{'-'.join(map(str, picked))}{'-scale' if to_scale else ''}"
     words = says(shares, values, names, lambda k: f"{values[k]:{by.form}}{' %' if by.metric == 'error' else ''}", what=f"validation {by.metric}")
     at = clicked(figure, shares[np.isfinite(values)], key=key, alt=words)
     source = python_source.runs({"triangle": _run(kitchen, picked)}) + 'print(measured["triangle"].means())'
     corner(key=key, stem="triangle", title="Soups of three", figure=lambda: figure, explain=words, code=python_source.program(source))
-    st.markdown(f"{words} Every mark is a measured soup, drawn to scale; click one to make it your own.")
+    st.markdown(f"{words} Every mark is a measured soup{', drawn to scale' if to_scale else ''}; click one to make it your own.")
     if at is not None:
         st.session_state[SERVED] = st.session_state.get(SERVED, 0) + 1
         full = np.zeros(len(kitchen.models))

@@ -18,6 +18,7 @@ from explorer.ui.train.trajectories import Trajectory, called
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.download import download
+from explorer.ui.widgets.recipe_view import file_name
 
 SHOWN = 20  # models that the Soup page takes
 
@@ -94,7 +95,7 @@ def keep(store: RunStore, whole: Trajectory) -> None:
                 failure.show(status)
             elif status is not None and status.state == "done" and locations.made_at(recipe, locations.home()).is_file():
                 path = locations.made_at(recipe, locations.home())
-                download(f"Download {name}", path, f"{name}.safetensors", icon=":material/download:", key=f"train-file-{recipe.id}")
+                download(f"Download {name}", path, f"{file_name(recipe)}.safetensors", icon=":material/download:", key=f"train-file-{recipe.id}")
                 shell.link("compare", "Open in Compare", icon=":material/balance:", a=recipe.id)
             else:
                 st.button(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -15,7 +14,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.core import locations, registry, significant_digits
+from explorer.core import registry, significant_digits
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Fused, Make, Method, Run, Study
 from explorer.figures import confusion
@@ -24,9 +23,8 @@ from explorer.stats.preview_confirmation import exact, is_preview
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell
-from explorer.ui.widgets import python_source
+from explorer.ui.widgets import python_source, recipe_view
 from explorer.ui.widgets.chart_actions import chart
-from explorer.ui.widgets.download import download
 
 CLASSES_DRAWN = 40
 DISTANCES_SHOWN = 6
@@ -99,7 +97,7 @@ def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
             else:
                 _quality(field, Points(points.coords[here], points.values[here], points.counts))
             _distances(store, field, at)
-            _save(store, field, at)
+            recipe_view.checkpoint(store, recipe(store, field, at), key=f"picked-{_key(at)}")
         with right:
             _confusion(store, field, at)
         _mistakes(store, field, at)
@@ -219,41 +217,6 @@ def _confusion(store: RunStore, field: Field, at: At) -> None:
             stem="confusion",
             code=python_source.program(source),
         )
-
-
-def _save(store: RunStore, field: Field, at: At) -> None:
-    make = Make(recipe(store, field, at))
-    status = store.status(make.id)
-    made = _made(status)
-    if made is not None:
-        name = f"at-{_key(at)}-{make.recipe.id}.safetensors"
-        download("Download .safetensors", made, name, icon=":material/download:", key=f"save-{_key(at)}")
-        st.caption(f"Saved at `{made}`, and offered as a model on every page.")
-    elif status is not None and status.state == "failed":
-        failure.show(status, key="picked")
-    elif _on_its_way(status):
-        st.caption("Writing the checkpoint…")
-    else:
-        st.button(
-            "Save as checkpoint",
-            icon=":material/save:",
-            on_click=_want_file,
-            args=(make,),
-            key=f"make-{_key(at)}",
-            help="Mixes the weights, sets batch-norm statistics as in the picture, and writes a .safetensors file.",
-        )
-
-
-def _want_file(make: Make) -> None:
-    shell.store().forget(make.id)  # it may have been made before, and the file removed since
-    shell.want(make, urgent=True)
-
-
-def _made(status: Status | None) -> Path | None:
-    if status is None or status.state != "done" or not isinstance(status.result, dict):
-        return None
-    path = Path(str(status.result["path"]))
-    return path if path.is_file() and path.is_relative_to(locations.home()) else None
 
 
 def _on_its_way(status: Status | None) -> bool:

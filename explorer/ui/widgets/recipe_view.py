@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import streamlit as st
 
@@ -18,11 +19,11 @@ from explorer.ui.widgets.download import download
 
 def take(store: RunStore, recipe: Recipe, *, key: str) -> None:
     """Buttons for the checkpoint and the recipe, and the code that makes the model again."""
-    name = (recipe.name or recipe.id).replace(" ", "-")
+    name = file_name(recipe)
     with st.expander("Export this model: checkpoint, recipe, code", icon=":material/download:"):
         file, plain, other = st.columns(3)
         with file:
-            _file(store, recipe, name, key)
+            checkpoint(store, recipe, key=key)
         with plain:
             download(
                 "Recipe (JSON)", lambda: as_json(recipe), f"{name}.json", mime="application/json", icon=":material/data_object:", key=f"{key}-json"
@@ -40,18 +41,33 @@ def take(store: RunStore, recipe: Recipe, *, key: str) -> None:
         st.caption("The recipe names every checkpoint by the digest of its bytes; run anywhere with the same files it gives the same model.")
 
 
-def _file(store: RunStore, recipe: Recipe, name: str, key: str) -> None:
+def file_name(recipe: Recipe) -> str:
+    """What a model's files are called, without an ending, whichever button hands them out."""
+    return re.sub(r"[^\w.+-]+", "-", recipe.name).strip("-.") or recipe.id
+
+
+def checkpoint(store: RunStore, recipe: Recipe, *, key: str) -> None:
+    """The button to save the model, and once it is saved the one to download it."""
     wish = Make(recipe)
     status = store.status(wish.id)
     path = locations.made_at(recipe, locations.home())
     if status is not None and status.state == "done" and path.is_file():
-        download("Checkpoint (.safetensors)", path, f"{name}.safetensors", icon=":material/save:", key=f"{key}-file")
+        download("Download .safetensors", path, f"{file_name(recipe)}.safetensors", icon=":material/download:", key=f"{key}-file")
+        st.caption(f"Saved at `{path}`, and offered as a model on every page.")
     elif status is not None and status.state == "failed":
         failure.show(status, key=key)
     elif status is not None and status.active:
         st.caption("Writing the checkpoint…")
     else:
-        st.button("Make the checkpoint", icon=":material/save:", on_click=_make, args=(wish,), key=f"{key}-make", width="stretch")
+        st.button(
+            "Save as checkpoint",
+            icon=":material/save:",
+            on_click=_make,
+            args=(wish,),
+            key=f"{key}-make",
+            width="stretch",
+            help="Mixes the weights, sets batch-norm statistics as in the picture, and writes a .safetensors file.",
+        )
 
 
 def _make(wish: Make) -> None:
