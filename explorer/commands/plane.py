@@ -70,7 +70,7 @@ def plane(
             print_methods("direct", registry.names("direct"))
             return
         if metric == "list":
-            out.print(", ".join(metrics.METRICS))
+            out.print(", ".join(metrics.every()))
             return
         scores = metrics.needed(metric) == metrics.SCORED
         free(html, ".html", ".htm")

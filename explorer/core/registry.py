@@ -43,7 +43,15 @@ VERBS: Mapping[str, str] = {
     "loss": "losses",
 }
 
-WINGS: Mapping[str, str] = {kind: "problems" if kind in ("nets", "data", "loss") else "methods" for kind in VERBS}
+VALUES: Mapping[str, str] = {"metric": "TERMS", "lesson": "LESSON"}
+"""Kinds whose modules say what they are by a value of this name, where the others have a function."""
+
+KINDS: Mapping[str, str] = {**VERBS, **VALUES}
+
+
+def _package(kind: str) -> tuple[str, ...]:
+    """Where the explorer's own modules of a kind lie, below its root."""
+    return ("lessons",) if kind == "lesson" else ("problems" if kind in ("nets", "data", "loss") else "methods", kind)
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,28 @@ def _by_name(function: Callable[..., object]) -> Callable[..., object]:
     return called
 
 
+def value(kind: str, name: str) -> object:
+    """What a module of a kind of values holds under that name. Imports the module."""
+    return getattr(plugins.imported(_module(kind, name)), VALUES[kind])
+
+
+def constants(kind: str, name: str) -> dict[str, object]:
+    """The module's constants, by their names in capitals, of those that are written out."""
+    found: dict[str, object] = {}
+    for node in _source(kind, name).body:
+        if isinstance(node, ast.Assign) and (said := _name(node.targets[0])).isupper():
+            try:
+                found[said] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    return found
+
+
+def measures(metric: str) -> bool:
+    """Whether a metric's module measures each sample itself, by its function `samples`."""
+    return _defines(_module("metric", metric), "samples")
+
+
 def title(kind: str, name: str) -> str:
     """First line of the method's docstring, for someone choosing."""
     return (ast.get_docstring(_source(kind, name)) or name).splitlines()[0]
@@ -191,14 +221,17 @@ def _is_wiring(arg: ast.arg) -> bool:
 def check_plugins() -> None:
     """Refused when a module that was named on the command line cannot be read, hides a method of the explorer's, or is no method at all."""
     for name, where in plugins.given().items():
-        if not any(name in _plugins(kind) for kind in VERBS):
-            raise Refused(f"{where} holds none of the functions {', '.join(VERBS.values())}, so it is not a method. Define one at its top level.")
+        if not any(name in _plugins(kind) for kind in KINDS):
+            raise Refused(
+                f"{where} holds none of the functions {', '.join(VERBS.values())}, and no {' or '.join(VALUES.values())}, so it is not a method. Define one"
+                " at its top level."
+            )
 
 
 def code_of(kind: str, name: str) -> str:
     """SHA-256 of the text of a method that was named on the command line; "" for any other, which comes with a version."""
     where = plugins.given().get(name, "")
-    return plugins.digest(where) if where and name not in _own(kind) and _defines(where, VERBS[kind]) else ""
+    return plugins.digest(where) if where and name not in _own(kind) and _defines(where, KINDS[kind]) else ""
 
 
 def named_code(network: str, data: str, loss: str) -> tuple[tuple[str, str], ...]:
@@ -208,12 +241,12 @@ def named_code(network: str, data: str, loss: str) -> tuple[tuple[str, str], ...
 
 
 def _own(kind: str) -> list[str]:
-    package = Path(__file__).parents[1] / WINGS[kind] / kind
+    package = Path(__file__).parents[1].joinpath(*_package(kind))
     return sorted(m.name for m in pkgutil.iter_modules([str(package)]) if not m.name.startswith("_"))
 
 
 def _plugins(kind: str) -> dict[str, str]:
-    named = {name: where for name, where in plugins.given().items() if _defines(where, VERBS.get(kind, ""))}
+    named = {name: where for name, where in plugins.given().items() if _defines(where, KINDS.get(kind, ""))}
     if taken := sorted(named.keys() & set(_own(kind))):
         raise Refused(f"{named[taken[0]]} would hide the explorer's own {kind} method {taken[0]!r}. Rename the module.")
     return {**_installed(kind), **named}
@@ -224,8 +257,12 @@ def _installed(kind: str) -> dict[str, str]:
     return {e.name: e.value for e in entry_points(group=f"explorer.{kind}")}
 
 
-def _defines(where: str, function: str) -> bool:
-    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in _text(where).body)
+def _defines(where: str, name: str) -> bool:
+    """Whether a module has a function or a value of this name at its top level."""
+    return any(
+        (isinstance(node, ast.FunctionDef) and node.name == name) or (isinstance(node, ast.Assign) and _name(node.targets[0]) == name)
+        for node in _text(where).body
+    )
 
 
 @cache
@@ -238,11 +275,11 @@ def _text(where: str) -> ast.Module:
 
 
 def _module(kind: str, name: str) -> str:
-    if kind not in VERBS:
-        raise Refused(f"There is no kind of method called {kind!r}. Kinds: {', '.join(VERBS)}.")
+    if kind not in KINDS:
+        raise Refused(f"There is no kind of method called {kind!r}. Kinds: {', '.join(KINDS)}.")
     if name not in (known := names(kind)):
         raise Refused(f"There is no {kind} method called {name!r}. There are: {', '.join(known)}.")
-    return _plugins(kind).get(name) or f"explorer.{WINGS[kind]}.{kind}.{name}"
+    return _plugins(kind).get(name) or ".".join(("explorer", *_package(kind), name))
 
 
 def _source(kind: str, name: str) -> ast.Module:

@@ -280,7 +280,6 @@ class Evaluate:
                 if metric == "error":
                     items = self.problem.wrong(outputs, targets)
                 else:
-                    assert metric in ("brier", "confidence")
                     items = scores(metric, outputs, targets, masked=registry.targets_of(self.problem.spec.loss) == "masked")
                 items = items.to(self._work).masked_fill(lost[:, None], torch.nan)
             found.append(items.sum(dim=1))

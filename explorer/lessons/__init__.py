@@ -1,4 +1,4 @@
-"""The lessons of the Learn page: predict, run, see. The directory is the registry: one file, one lesson, found by its `LESSON`.
+"""The lessons of the Learn page: predict, run, see. The directory is the registry: one file, one lesson, found by its `LESSON`; a plug-in adds its own.
 
 A lesson asks a question, wishes for runs on the shipped models, and reads the answer from what was measured: which of its choices is right, and every
 number of its sentences, come from the points. Nothing here loads torch or draws in a browser.
@@ -6,13 +6,11 @@ number of its sentences, come from the points. Nothing here loads torch or draws
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
+from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Loaded, ProblemSpec, Run
@@ -130,11 +128,12 @@ class Lesson:
     hands: str = ""
 
 
-@cache
 def every() -> Mapping[str, Lesson]:
-    """All lessons by name, in the order in which they are taught."""
+    """All lessons by name, in the order in which they are taught; those of packages and modules of somebody else's among them."""
     found: dict[str, Lesson] = {}
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        if not module.name.startswith("_"):
-            found[module.name] = importlib.import_module(f"{__name__}.{module.name}").LESSON
+    for name in registry.names("lesson"):
+        lesson = registry.value("lesson", name)
+        if not isinstance(lesson, Lesson):
+            raise Refused(f"The LESSON of {name} is a {type(lesson).__name__}. Make it an explorer.lessons.Lesson.")
+        found[name] = lesson
     return dict(sorted(found.items(), key=lambda pair: pair[1].order))

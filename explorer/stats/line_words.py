@@ -20,7 +20,8 @@ def names(field: Field) -> tuple[str, str]:
 
 def told(field: Field) -> tuple[str, ...]:
     """The metrics that mean something: where outputs are numbers, nothing is right or wrong."""
-    return field.metrics if registry.classifies(field.problem.loss) else tuple(m for m in field.metrics if m != "error")
+    known = metrics.every()
+    return tuple(m for m in field.metrics if m in known and known[m].suits(field.problem))
 
 
 def called(field: Field, metric: str) -> str:
@@ -51,7 +52,7 @@ def caution(field: Field, again: Confirmed | None) -> str:
     if again is None:
         return f"{what} The quoted values are measured again in float32 when it is complete."
     apart = ", ".join(
-        f"{significant_digits.number(units.scale(m) * float(again.apart[i]), 2)} {'points' if m == 'error' else units.of_gap(field.problem, m)}".rstrip()
+        f"{significant_digits.number(units.scale(m) * float(again.apart[i]), 2)} {'points' if metrics.find(m).percent else units.of_gap(field.problem, m)}".rstrip()
         + f" of {called(field, m)}"
         for i, m in enumerate(field.metrics)
         if m in told(field)
@@ -62,7 +63,7 @@ def caution(field: Field, again: Confirmed | None) -> str:
 def shown(found: Barrier, which: str = "height", *, unit: str) -> str:
     """An estimate of the barrier with its interval; `unit` is the loss's, an error is in points."""
     estimate = getattr(found, which)
-    if found.metric == "error":
+    if metrics.find(found.metric).percent:
         return estimate.told(scale=100, unit="points")
     return estimate.told(unit=unit)
 
@@ -114,8 +115,8 @@ def _explain(field: Field, points: Points, metric: str) -> str:
 
 
 def _value(x: float, metric: str, unit: str, *, difference: bool = False) -> str:
-    if metric == "error":
-        return f"{significant_digits.number(100 * x, 3)} {'points' if difference else '% error'}"
+    if metrics.find(metric).percent:
+        return f"{significant_digits.number(100 * x, 3)} {'points' if difference else f'% {metric}'}"
     return f"{significant_digits.number(x, 3)}{units.after(unit)}"
 
 

@@ -13,13 +13,14 @@ the mean loss of tokens, and its interval that of the loss through the same expo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
 
-from explorer.core import registry
+from explorer.core import plugins, registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, ProblemSpec
@@ -28,56 +29,105 @@ from explorer.stats.bootstrap import band
 
 PLAIN = ("loss", "error")
 SCORED = (*PLAIN, "brier", "confidence")
+KINDS = ("", "classes", "labels", "tokens")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What one is called, and `constant` + Σ factor · measured sum of each sample. good: which values are the better ones, if any.
+    """What one is called, and `constant` + Σ factor · measured sum of each sample: the constants of a module of explorer.methods.metric, or of a plug-in.
 
-    exponential: what is shown is the exponential of that mean. percent: it is shown a hundred times as large.
+    of: which problems it means something for: any, those whose answers are classes, those that know the true class, those of tokens. good: which values
+    are the better ones, if any. percent: it is shown a hundred times as large. exponential: what is shown is the exponential of that mean. unit, gap: of
+    a value and of a difference, where they are not those that follow. order: where it stands among the others.
     """
 
     name: str
     terms: tuple[tuple[str, float], ...]
     title: str = ""
     constant: float = 0.0
+    of: Literal["", "classes", "labels", "tokens"] = ""
     good: Literal["low", "high", ""] = "low"
     percent: bool = False
     exponential: bool = False
+    unit: str = ""
+    gap: str = ""
+    order: int = 1000
 
     @property
     def called(self) -> str:
         """Its name for a person."""
-        return self.title or self.name
+        return self.title or self.name.replace("_", " ")
+
+    def suits(self, problem: ProblemSpec) -> bool:
+        """Whether it means something for a problem: nothing is right where outputs are numbers, and no class is the true one without labels."""
+        match self.of:
+            case "tokens":
+                return perplexity.applies(problem)
+            case "classes":
+                return registry.classifies(problem.loss)
+            case "labels":
+                return registry.classifies(problem.loss) and registry.targets_of(problem.loss) != "reference"
+            case _:
+                return True
 
 
-_ALL = (
-    Metric("loss", (("loss", 1.0),)),
-    Metric("error", (("error", 1.0),), percent=True),
-    Metric("accuracy", (("error", -1.0),), constant=1.0, good="high", percent=True),
-    Metric("perplexity", (("loss", 1.0),), exponential=True),
-    Metric("brier", (("brier", 1.0),), title="Brier score"),
-    Metric("confidence", (("confidence", 1.0),), good="", percent=True),
-    Metric("overconfidence", (("confidence", 1.0), ("error", 1.0)), constant=-1.0, good="", percent=True),
-)
-METRICS = {m.name: m for m in _ALL}
+def every() -> Mapping[str, Metric]:
+    """All metrics by name, in the order in which they are offered."""
+    return _every(tuple(plugins.given().items()))
+
+
+@cache
+def _every(given: tuple[tuple[str, str], ...]) -> Mapping[str, Metric]:
+    found = [_read(name) for name in registry.names("metric")]
+    return {m.name: m for m in sorted(found, key=lambda m: (m.order, m.name))}
+
+
+def _read(name: str) -> Metric:
+    """A metric from the constants of its module. Refused when they describe none."""
+    said = {key.lower(): value for key, value in registry.constants("metric", name).items()}
+    given = {f.name: said[f.name] for f in fields(Metric) if f.name in said}
+    wrong = sorted(key for key, value in given.items() if key != "terms" and not isinstance(value, type(_DEFAULTS[key])))
+    terms = said.get("terms")
+    if not isinstance(terms, tuple) or not terms or not all(isinstance(t, tuple) and [*map(type, t)] == [str, float] for t in terms):
+        wrong.append("terms")
+    if given.get("of", "") not in KINDS or given.get("good", "") not in ("low", "high", ""):
+        wrong.append("of, or good")
+    if wrong:
+        raise Refused(
+            f"The metric {name} has a wrong {wrong[0].upper()}. See the constants of explorer/methods/metric/brier.py, and explorer.stats.metrics."
+        )
+    found = replace(_SOME, name=name, **given)
+    return replace(found, terms=tuple((measured_as(term), factor) for term, factor in found.terms))
+
+
+_SOME = Metric("", ())
+_DEFAULTS = {f.name: getattr(_SOME, f.name) for f in fields(Metric)}
+
+
+def measured_as(name: str) -> str:
+    """What a sum is called among those of a field. One that a module named on the command line measures carries the digest of its text: when that changes,
+    points that were measured before are not taken for its own."""
+    if name in SCORED or name not in registry.names("metric"):
+        return name
+    digest = registry.code_of("metric", name)
+    return f"{name}@{digest[:12]}" if digest else name
 
 
 def find(name: str) -> Metric:
     """The metric of this name. Refused, with all names, when there is none."""
-    if name not in METRICS:
-        raise Refused(f"There is no metric {name!r}. There are: {', '.join(METRICS)}.")
-    return METRICS[name]
+    if name not in (known := every()):
+        raise Refused(f"There is no metric {name!r}. There are: {', '.join(known)}.")
+    return known[name]
 
 
 def offered(problem: ProblemSpec) -> tuple[str, ...]:
-    """Those that mean something for a problem: nothing is right where outputs are numbers, and no class is the true one without labels."""
-    names = ["loss", "error"] if registry.classifies(problem.loss) else ["loss"]
-    if perplexity.applies(problem):
-        names.append("perplexity")
-    if registry.classifies(problem.loss) and registry.targets_of(problem.loss) != "reference":
-        names += ["accuracy", "brier", "confidence", "overconfidence"]
-    return tuple(names)
+    """Those that mean something for a problem."""
+    return tuple(m.name for m in every().values() if m.suits(problem))
+
+
+def known_sums() -> tuple[str, ...]:
+    """All that can be measured of each sample: loss, error, and what the metrics' modules measure."""
+    return (*SCORED, *(measured_as(name) for name in every() if name not in SCORED and registry.measures(name)))
 
 
 def measurable(measured: Sequence[str], problem: ProblemSpec) -> None:
@@ -87,8 +137,8 @@ def measurable(measured: Sequence[str], problem: ProblemSpec) -> None:
         if targets != "classes":
             raise Refused(f"A confusion matrix needs classes, and the loss here is {problem.loss}. Choose the metrics loss, error.")
         return
-    if unknown := set(measured) - set(SCORED):
-        raise Refused(f"There is no metric {sorted(unknown)[0]!r} to measure. Metrics: {', '.join(SCORED)}; or confusion alone.")
+    if unknown := set(measured) - set(known := known_sums()):
+        raise Refused(f"There is no metric {sorted(unknown)[0]!r} to measure. Metrics: {', '.join(known)}; or confusion alone.")
     if not set(measured) <= set(PLAIN) and targets not in ("classes", "masked"):
         raise Refused(f"A Brier score and a confidence need classes, and the loss here is {problem.loss}. Choose the metrics loss, error.")
 
@@ -100,7 +150,8 @@ def given(field: Field) -> tuple[str, ...]:
 
 def needed(metric: str) -> tuple[str, ...]:
     """What a field must measure for it."""
-    return PLAIN if {name for name, _ in find(metric).terms} <= set(PLAIN) else SCORED
+    sums = {name for name, _ in find(metric).terms}
+    return next((usual for usual in (PLAIN, SCORED) if sums <= set(usual)), (*PLAIN, *sorted(sums - set(PLAIN))))
 
 
 def field_for(field: Field, metric: str) -> Field:

@@ -12,16 +12,19 @@ def scale(metric: str) -> float:
     return 100.0 if metrics.find(metric).percent else 1.0
 
 
+OF_THE_LOSS = "of the loss"  # the unit of a metric that has the loss's own
+
+
 def of_level(problem: ProblemSpec, metric: str) -> str:
     """The unit of a value of the metric; "" where it, or the problem's loss, has none."""
-    if metric == "overconfidence":
-        return "points"
-    return "%" if metrics.find(metric).percent else registry.unit_of(problem.loss) if metric == "loss" else ""
+    found = metrics.find(metric)
+    return registry.unit_of(problem.loss) if found.unit == OF_THE_LOSS else found.unit or ("%" if found.percent else "")
 
 
 def of_gap(problem: ProblemSpec, metric: str) -> str:
     """The unit of a difference of two values, such as a barrier."""
-    return "points of error" if metric == "error" else registry.unit_of(problem.loss)
+    found = metrics.find(metric)
+    return found.gap or ("points" if found.percent else of_level(problem, metric))
 
 
 def titled(text: str, unit: str) -> str:

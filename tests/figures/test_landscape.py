@@ -5,7 +5,7 @@ import pytest
 
 from explorer.figures.landscape import explain, height, relief, sections
 from explorer.figures.plane import Marker, Surface
-from explorer.stats.metrics import METRICS
+from explorer.stats.metrics import find
 
 X, Y = np.linspace(-2, 2, 9), np.linspace(-1, 3, 5)
 
@@ -40,7 +40,7 @@ def test_the_words_name_the_lowest_place_and_what_lies_between_the_models():
     grid = surface(lambda x, y: 0.1 + (1 - x**2 / 4) + 0 * y)
     grid.z[:] = np.where(np.abs(X) == 2, 0.1, grid.z)
     grid.z[1, 0] = 0.05
-    said = explain(grid, [Marker("A", -2.0, 0.0), Marker("B", 2.0, 0.0)], metric=METRICS["loss"], unit="nat", around=False, dimensions=1234)
+    said = explain(grid, [Marker("A", -2.0, 0.0), Marker("B", 2.0, 0.0)], metric=find("loss"), unit="nat", around=False, dimensions=1234)
     assert "**0.05 nat**" in said
     assert "in the cell of A" in said
     assert "A and B 1" in said
@@ -51,7 +51,7 @@ def test_of_an_accuracy_the_words_name_the_highest_place_and_the_valley_between_
     """What is better is named first; its digits are those that its interval leaves."""
     grid = surface(lambda x, y: 90 + 2 * x**2 + 0 * y)
     ends = [Marker("A", -2.0, 0.0), Marker("B", 2.0, 0.0)]
-    said = explain(grid, ends, metric=METRICS["accuracy"], unit="%", around=False, dimensions=9, interval=lambda i, j: (97.2, 98.9))
+    said = explain(grid, ends, metric=find("accuracy"), unit="%", around=False, dimensions=9, interval=lambda i, j: (97.2, 98.9))
     assert "The highest measured accuracy is **98.00 %** [97.20, 98.90] at (−2.00, −1.00), the lowest 90.00 %" in said
     assert "the fall below the straight line is, in points: A and B 8" in said
 
@@ -62,5 +62,5 @@ def test_cells_that_diverged_are_counted_and_leave_holes():
     lost[0, :3] = True
     grid = surface(lambda x, y: x**2 + y**2 + 1.0, lost)
     grid.z[lost] = np.nan
-    assert "In 3 cells" in explain(grid, [], metric=METRICS["loss"], unit="nat", around=True, dimensions=10)
+    assert "In 3 cells" in explain(grid, [], metric=find("loss"), unit="nat", around=True, dimensions=10)
     assert np.isnan(relief(grid, [], [], z_title="loss", log=True).data[0].z[0, 0])

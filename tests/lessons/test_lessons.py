@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from explorer.core import glossary, locations
+from explorer.core import glossary, locations, plugins
+from explorer.core.errors import Refused
 from explorer.core.spec import Run
 from explorer.engine.worker import Worker
 from explorer.lessons import Bars, Lines, Relief, Shelf, _units, every, two_neurons
@@ -120,3 +121,17 @@ def test_swapping_units_of_the_small_network_changes_nothing_but_its_place():
     assert _units.distance(order) > 0.5
     assert line.max() > 2 * line[0]
     assert _units.distance(tuple(range(_units.UNITS))) == 0
+
+
+def test_a_lesson_of_somebody_else_is_taught_after_ours(tmp_path, monkeypatch):
+    """A module with a LESSON, named on the command line; what is no lesson is refused."""
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\nfrom explorer.lessons import soups\nLESSON = replace(soups.LESSON, order=99, title='Mine')\n"
+    )
+    (tmp_path / "empty.py").write_text("LESSON = 3\n")
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    plugins.add([str(tmp_path / "mine.py")])
+    assert [*every()] == [*NAMES, "mine"] and every()["mine"].title == "Mine"
+    plugins.add([str(tmp_path / "empty.py")])
+    with pytest.raises(Refused, match="LESSON of empty"):
+        every()

@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from explorer.checkpoints import checkpoint_file
+from explorer.core import plugins, registry
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import ProblemSpec
 from explorer.evaluate.evaluator import Evaluate
 from explorer.evaluate.proper_scores import scores
 from explorer.problems import problem_toml
-from explorer.stats import metrics
+from explorer.stats import metrics, units
 from explorer.stats.bootstrap import band
 
 COUNTS = np.array([3.0, 2.0, 4.0])
@@ -90,5 +91,81 @@ def test_what_was_not_measured_is_refused_with_what_was():
     """No number is made up of what is not there."""
     with pytest.raises(Refused, match="Brier score.*only loss, error"):
         metrics.column(points(COUNTS, COUNTS), metrics.PLAIN, "brier")
-    with pytest.raises(Refused, match="There are: loss, error, accuracy"):
+    with pytest.raises(Refused, match="There are: loss, error, perplexity, accuracy"):
         metrics.find("f1")
+
+
+MARGIN = '''"""Margin: how far the largest probability is above the second."""
+
+TITLE = "margin of probabilities"
+TERMS = (("margin", 1.0),)
+OF = "labels"
+GOOD = "high"
+PERCENT = True
+
+
+def samples(p, classes):
+    first, second = p.topk(2, dim=-1).values.T
+    return first - second
+'''
+HALF = '''"""Half the error."""
+
+TERMS = (("error", 0.5),)
+OF = "classes"
+'''
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Two metrics that were named on the command line: one that measures something new, one that is made of what is there."""
+    (tmp_path / "margin.py").write_text(MARGIN)
+    (tmp_path / "half.py").write_text(HALF)
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    plugins.add([str(tmp_path / "margin.py"), str(tmp_path / "half.py")])
+    return tmp_path
+
+
+def test_a_metric_is_one_file(mine, tiny):
+    """It is offered behind ours, named and given its unit by its constants; what is made of measured sums wants nothing new to be measured."""
+    assert metrics.offered(tiny.problem.spec)[-2:] == ("half", "margin")
+    assert (metrics.find("margin").called, units.of_level(tiny.problem.spec, "margin"), units.of_gap(tiny.problem.spec, "margin")) == (
+        "margin of probabilities",
+        "%",
+        "points",
+    )
+    assert metrics.needed("half") == metrics.PLAIN
+    assert metrics.means(points(COUNTS, np.array([1.0, 1.0, 1.0])), metrics.PLAIN, "half") == pytest.approx([1 / 6])
+
+
+def test_a_metric_measures_each_sample_itself(mine, tiny):
+    """Its module's function is given probabilities and true classes; the means are those of a naive loop."""
+    measured = metrics.needed("margin")
+    weights = checkpoint_file.read(tiny.a).weights
+    found = Evaluate(tiny.problem, [weights], blocks=7, metrics=measured)(np.ones(1))
+    network = tiny.problem.network()
+    network.load_state_dict(weights)
+    with torch.no_grad():
+        p = np.sort(network(tiny.problem.split("test").inputs).double().softmax(dim=-1).numpy(), axis=1)
+    assert found[2].sum() == pytest.approx((p[:, -1] - p[:, -2]).sum(), rel=1e-5)
+
+
+def test_points_of_another_text_of_a_metric_are_not_taken_for_its_own(mine, tiny):
+    """What it measures carries the digest of its text; who asks for points of a text that is gone is told so."""
+    before = metrics.needed("margin")
+    (mine / "margin.py").write_text(MARGIN.replace("first - second", "first"))
+    plugins.digest.cache_clear()
+    registry._text.cache_clear()
+    metrics._every.cache_clear()
+    assert metrics.needed("margin") != before
+    with pytest.raises(Refused, match="was changed after these points were asked for"):
+        scores(before[2], torch.zeros(2, 4), torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize("wrong", ['TERMS = ("error", 0.5)', 'OF = "all"', 'PERCENT = "yes"'])
+def test_constants_that_describe_no_metric_are_refused(tmp_path, monkeypatch, wrong):
+    """The constant is named, and where to see right ones."""
+    (tmp_path / "wrong.py").write_text(f"{HALF}{wrong}\n")
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    plugins.add([str(tmp_path / "wrong.py")])
+    with pytest.raises(Refused, match=f"has a wrong {wrong.split()[0]}"):
+        metrics.every()

@@ -54,6 +54,8 @@ PLUGINS = {
         def averages(points, *, share: float = 0.5):
             return np.eye(points.coords.shape[1])
     """,
+    "my_metric": 'TERMS = (("error", 0.5),)',
+    "my_lesson": "from dataclasses import replace\n\nfrom explorer.lessons import soups\n\nLESSON = replace(soups.LESSON, title='Mine', order=99)",
     "my_network": "def build(): ...",
     "my_data": "def load(path): ...",
     "my_loss": "def losses(outputs, targets): ...",
@@ -140,6 +142,14 @@ def test_a_chart_and_directions_are_listed(visit, store, work, tiny):
 def test_a_sampler_is_listed(visit, store, work, tiny):
     """Of those that choose among the points of a line."""
     assert choices(seen(visit("interpolate")), "Which points") == ["adaptive", "grid", "my_sampler"]
+
+
+def test_a_metric_and_a_lesson_are_listed(visit, store, work, tiny):
+    """A metric among those that a picture is drawn by, a lesson among those that are taught."""
+    app = seen(visit("landscape"))
+    assert "my metric" in next(o for o in ([*map(str, w.options)] for w in [*app.selectbox, *app.button_group]) if "loss (nat)" in o)
+    app = seen(visit("learn"))
+    assert any(option.endswith("· Mine") for w in [*app.selectbox, *app.button_group] for option in w.options)
 
 
 def test_network_data_and_loss_are_listed(visit, work, stranger):

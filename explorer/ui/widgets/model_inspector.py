@@ -119,10 +119,15 @@ def _key(at: At) -> str:
     return "-".join(f"{value:g}" for value in at)
 
 
+def _others(field: Field) -> list[str]:
+    """What the sums of a field give besides loss, error and accuracy; an exponential of one stands beside it."""
+    return [m for m in metrics.given(field) if m not in ("loss", "error", "accuracy") and not metrics.find(m).exponential]
+
+
 def _quality(field: Field, point: Points) -> None:
     """Every metric that the point has, with its interval: how often it is right instead of how often it is wrong."""
     classifies, free = registry.classifies(field.problem.loss), registry.targets_of(field.problem.loss) == "reference"
-    names = ["loss", *(["accuracy"] if classifies else []), *(m for m in ("brier", "confidence", "overconfidence") if m in metrics.given(field))]
+    names = ["loss", *(["accuracy"] if classifies else []), *_others(field)]
     for metric in names:
         title = {"loss": field.problem.loss.replace("_", " "), "accuracy": "agreement"}[metric] if free else metrics.find(metric).called
         scale, unit = units.scale(metric), units.of_level(field.problem, metric)

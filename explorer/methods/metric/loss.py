@@ -1,0 +1,5 @@
+"""Loss: the mean of the problem's own, lower is better."""
+
+TERMS = (("loss", 1.0),)
+UNIT = "of the loss"
+ORDER = 1

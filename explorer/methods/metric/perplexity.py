@@ -1,0 +1,9 @@
+"""Perplexity: among how many equally likely tokens a language model is left to choose.
+
+The exponential of the mean loss of tokens; its interval is that of the loss through the same exponential.
+"""
+
+TERMS = (("loss", 1.0),)
+OF = "tokens"
+EXPONENTIAL = True
+ORDER = 3
