@@ -47,7 +47,7 @@ def test_a_failed_look_is_tried_again_on_its_page(visit, store, home, tiny):
     store.claim("w")
     store.release(id, "w", error=REASON)
     app.run()
-    assert [e.value for e in app.error] == [REASON]
+    assert [e.value for e in app.error] == [f"**{tiny.folder}**: {REASON}"]
     button(app, "Try again").click().run()
     assert store.status(id).state == "waiting"
 

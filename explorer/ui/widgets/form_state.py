@@ -19,7 +19,7 @@ def note(shown: Iterable[Spec], wanted: Iterable[Spec], of: str, *, button: str)
 
 def differs(of: str, *, button: str) -> None:
     """Say that what is shown below is not what the form asks for. of: what it was measured for."""
-    st.warning(
+    st.info(
         f"What is shown below was measured for **{of}**, and not for what this form says now. Press **{button}** to measure that.",
         icon=":material/sync_problem:",
     )
