@@ -88,7 +88,7 @@ def main() -> None:
             (folder / "problem.toml").write_text(toml, encoding="utf-8")
             problem = Problem(problem_toml.read(folder))
             seeds = trained(problem, arguments.epochs, arguments.device)
-            found = symmetry.of(problem)
+            found = symmetry.symmetry_of(problem)
             maps = symmetry.random(found, torch.Generator().manual_seed(7))
             for case, (a, b) in {"planted": (seeds[0], symmetry.permuted(seeds[0], found, maps)), "independent": (seeds[0], seeds[1])}.items():
                 for file, weights in (("a", a), ("b", b)):
@@ -110,7 +110,7 @@ def compare(name: str, case: str, problem: Problem, folder: Path, a: Weights, b:
         if label not in chosen:
             continue
         align = registry.find("align", method)
-        symmetry._of.cache_clear()  # every method pays for understanding the network, as the peers do
+        symmetry._symmetry_of.cache_clear()  # every method pays for understanding the network, as the peers do
         started = time.perf_counter()
         wiring = registry.wired(align, device=device)
         done = align([a, b], problem, **registry.method("align", method, options).kwargs(), **wiring)
@@ -135,8 +135,8 @@ def compare(name: str, case: str, problem: Problem, folder: Path, a: Weights, b:
         if run.returncode:
             print(f"{peer:<32}   failed: {(run.stderr.strip().splitlines() or ['?'])[-1][:100]}")
             continue
-        told = json.loads(run.stdout.strip().splitlines()[-1])
-        line(peer, told["seconds"], case, problem, a, checkpoint_file.read(Path(told["file"])).weights, device)
+        printed = json.loads(run.stdout.strip().splitlines()[-1])
+        line(peer, printed["seconds"], case, problem, a, checkpoint_file.read(Path(printed["file"])).weights, device)
 
 
 def line(label: str, seconds: float, case: str, problem: Problem, a: Weights, b: Weights, device: str) -> None:

@@ -24,7 +24,7 @@ from explorer.evaluate.evaluator import Evaluate
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats import arc_length
-from explorer.stats.arc_length import Place
+from explorer.stats.arc_length import ChartFunction
 from explorer.stats.bootstrap import barrier
 
 train = registry.find("train", "sgd")
@@ -73,7 +73,7 @@ def main() -> None:
 
 def measure(problem: Problem, corners: list[Weights], chart: str, device: str, seconds: float) -> None:
     """One row."""
-    place = cast("Place", registry.find("chart", chart))
+    place = cast("ChartFunction", registry.find("chart", chart))
     names = [n for n, _ in problem.network().named_parameters()]
     inner = gram(corners, names)
     evaluate = Evaluate(problem, corners, device=device)

@@ -297,7 +297,7 @@ def alignment(scratch: Path, widths: Sequence[int], device: str) -> list[Row]:
         (folder / "problem.toml").write_text(text, encoding="utf-8")
         problem = Problem(problem_toml.read(folder))
         a = {k: v.detach() for k, v in problem.network(seed=0).state_dict().items()}
-        found = symmetry.of(problem)
+        found = symmetry.symmetry_of(problem)
         generator = torch.Generator().manual_seed(1)
         noisy = {k: v + 0.2 * v.std() * torch.randn(v.shape, generator=generator) for k, v in a.items()}
         b = symmetry.permuted(noisy, found, symmetry.random(found, generator))

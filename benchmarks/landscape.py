@@ -27,7 +27,7 @@ row by a step; its losses are compared where it really is. Both keep the running
 norm means little; only the cost is compared.
 
 A picture within 1 % rms of log-loss, over a 65 × 65 plane through the three models. Ours is what explorer.methods.sample.surface asks for at a tolerance of 3 % a
-point, its jury included; the upper end of the certified interval must be below 1 %, or it says so. Elsewhere a grid is drawn as it is, so straight lines (bilinear) run between its points. Two comparisons, points × the
+point, its held-out points included; the upper end of the certified interval must be below 1 %, or it says so. Elsewhere a grid is drawn as it is, so straight lines (bilinear) run between its points. Two comparisons, points × the
 cost of a point above: between those who do not know the surface, our refined picture and 41 × 41, Landscaper's default; and between those who do (for the
 MLP only), the smallest even grid whose spline is good enough (5, 9, 17, 33 a side) and the smallest that is good enough with straight lines (7, 9, 11 …).
 The truth is the whole 65 × 65 for the MLP; for the ResNet it is our own picture on fewer samples, whose certified difference is printed.

@@ -1,6 +1,6 @@
 """Would a picture of a plane be cheaper if points were measured on few samples, and on more only where these do not say enough?
 
-The points are those that `surface` asks for; what a point costs is the share of the 256 blocks of samples that it is measured on. Scouts, jury and the first
+The points are those that `surface` asks for; what a point costs is the share of the 256 blocks of samples that it is measured on. Scouts, held-out points and the first
 grid are measured on all of them, so that the certificate means what it says. Two rules for the others, both doubling the blocks until the standard error is
 below a share of the tolerance: `value` of the mean itself, `rest` of what is left over a prediction of every block by the spline through the coarser levels
 (a control variate, as in multilevel Monte Carlo; Giles 2015, "Multilevel Monte Carlo methods"). Blocks without a measurement get prediction + mean rest.

@@ -73,8 +73,8 @@ def main() -> None:
 
 
 def finish(store: RunStore, run: Run, kills: int) -> Outcome:
-    """Wish for a run and see it through with one worker after another, all but the last of which are killed in the middle of it."""
-    id, started = store.want(run), time.monotonic()
+    """Request for a run and see it through with one worker after another, all but the last of which are killed in the middle of it."""
+    id, started = store.submit(run), time.monotonic()
     size = int(str(run.sampler["size"]))
     peaks: list[int] = []
     for i in range(kills + 1):

@@ -2,7 +2,7 @@
 
     python benchmarks/soak.py [--clients 50] [--runs 200] [--seconds 900]
 
-Starts the app on the loopback address with a home of its own, and wishes for lines between the shipped digits models. The visitors speak Streamlit's own
+Starts the app on the loopback address with a home of its own, and requests lines between the shipped digits models. The visitors speak Streamlit's own
 protocol over websockets: each opens pages with addresses of these runs, so that the server runs the pages' scripts for it as for a browser. Meanwhile a
 worker is killed every few seconds (SIGKILL), others take over, and one works under a limit on the size of files (RLIMIT_FSIZE), beyond which every write
 fails as on a full disk. In the end each run must be done, and its points must equal, bit for bit, those of the same run alone in a quiet process.
@@ -50,12 +50,12 @@ from explorer.store.run_store import RunStore
 PAGES = ("home", "checkpoints", "interpolate", "align", "runs", "paths", "landscape", "soup", "compare")
 KILL_S, TIGHT_S = 7.0, 15.0  # between two kills, on average; when the worker without room begins
 COME_S, READ_S = 60.0, 10.0  # until the last visitor has come; how long a page is read at most
-QUEUE = 0.3  # share of the time over which the runs are wished for
+QUEUE = 0.3  # share of the time over which the runs are requested
 BATCHES = 12  # of the last half, whose means stand for independent measurements of the memory
 
 
 @dataclass
-class Seen:
+class VisitLog:
     """What the visitors met."""
 
     scripts: list[float] = field(default_factory=list)  # seconds each page took
@@ -63,7 +63,7 @@ class Seen:
     broken: list[str] = field(default_factory=list)
 
 
-def wanted(count: int) -> list[Run]:
+def small_runs(count: int) -> list[Run]:
     """Small lines, each on another field: other models, samples or buffers."""
     spec = problem_toml.find("digits-mlp")
     models = [loaded(p) for p in sorted((locations.root() / "sample_models" / "digits-mlp").glob("seed-*.safetensors"))]
@@ -74,7 +74,7 @@ def wanted(count: int) -> list[Run]:
     ]
 
 
-async def visit(port: int, ids: list[str], seen: Seen, until: float, seed: int) -> None:
+async def visit(port: int, ids: list[str], seen: VisitLog, until: float, seed: int) -> None:
     """One visitor: opens a session, reads some pages in it, leaves, and comes again. All arrive within COME_S seconds."""
     rng = random.Random(seed)
     await asyncio.sleep(rng.random() * COME_S)
@@ -92,7 +92,7 @@ async def visit(port: int, ids: list[str], seen: Seen, until: float, seed: int) 
                 await asyncio.sleep(1)
 
 
-async def _page(session: object, page: str, run: str, seen: Seen, until: float) -> None:
+async def _page(session: object, page: str, run: str, seen: VisitLog, until: float) -> None:
     """Ask for a page, and read what comes until its script has ended."""
     ask = BackMsg()
     ask.rerun_script.page_name = page
@@ -135,7 +135,7 @@ def slope(pages: list[int], memories: list[float]) -> tuple[float, float]:
 
 
 async def trouble(
-    home: Path, store: RunStore, runs: list[Run], until: float, seen: Seen, memories: list[tuple[int, float]], server: int
+    home: Path, store: RunStore, runs: list[Run], until: float, seen: VisitLog, memories: list[tuple[int, float]], server: int
 ) -> tuple[int, int]:
     """Keep two workers at work, kill one at random every few seconds, let one run on a full disk; ask again for what it laid down. Killed, asked again."""
     rng, started = random.Random(0), time.monotonic()
@@ -155,11 +155,11 @@ async def trouble(
                 victim.wait()
                 killed, next_kill = killed + 1, time.monotonic() + KILL_S * (0.5 + rng.random())
             while queued and time.monotonic() - started > (len(runs) - len(queued)) / len(runs) * QUEUE * (until - started):
-                store.want(queued.pop(0))
+                store.submit(queued.pop(0))
             states = [s for s in (store.status(r.id) for r in runs) if s is not None]
             for status in states:
                 if status.state == "failed":
-                    store.want(status.wish)
+                    store.submit(status.request)
                     again += 1
             memories.append((len(seen.scripts), memory(server)))
             await asyncio.sleep(1)
@@ -174,7 +174,7 @@ async def soak(home: Path, port: int, server: int, clients: int, runs: list[Run]
     """All of it at once, then the figures."""
     store = RunStore(home / "store.sqlite")
     ids = [r.id for r in runs]
-    seen, memories, begun = Seen(), list[tuple[int, float]](), time.monotonic()
+    seen, memories, begun = VisitLog(), list[tuple[int, float]](), time.monotonic()
     until = begun + seconds
     visitors = [asyncio.create_task(visit(port, ids, seen, until, i)) for i in range(clients)]
     killed, again = await trouble(home, store, runs, until, seen, memories, server)
@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=900, help="at most, then what is done is compared")
     arguments = parser.parse_args()
-    runs = wanted(arguments.runs)
+    runs = small_runs(arguments.runs)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

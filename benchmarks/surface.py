@@ -2,7 +2,7 @@
 
 Every surface is measured on the full 65 × 65 grid, which is the truth here. Then the sampler `surface` asks for its points, explorer.stats.sparse_grid_surrogate predicts the
 rest, and the picture is compared with the truth: rms and largest difference of log-loss, and what the certificate says of the rms. For comparison: even
-grids with the same spline. Each surface is taken in its eight orientations, so that scouts and jury fall on other places of it; `covered` is the share
+grids with the same spline. Each surface is taken in its eight orientations, so that exploration points and held-out points fall on other places of it; `covered` is the share
 of them in which the true rms lies below the upper end of the certified interval (97.5 % one-sided), and `q95` the same for the 95 % quantile.
 Surfaces: planes through three digits-mlp, one through three digits-resnet (128 samples), and formulas with narrow features.
 
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
     certified: float
     covered: bool
     quantile_covered: bool
-    torn: int
+    nan_mismatches: int
 
 
 def main() -> None:
@@ -65,10 +65,10 @@ def main() -> None:
         evens = ", ".join(f"{n}²: {even(truth, n):.4f}" for n in (9, 17, 33))
         for tolerance in (0.01, 0.02):
             runs = [sampled(turned, tolerance) for turned in orientations(truth)]
-            points, rms, largest, certified, covered, quantile, torn = np.mean(runs, axis=0)
+            points, rms, largest, certified, covered, quantile, nan_mismatches = np.mean(runs, axis=0)
             print(
                 f"{truth.name:16s} {tolerance:9.2f} {points:7.0f} {points / SIZE**2:6.1%} {rms:7.4f} {largest:8.3f} {certified:9.4f} {covered:8.0%} {quantile:5.0%}"
-                + (f"  {torn:.0f} cells torn" if torn else "")
+                + (f"  {nan_mismatches:.0f} cells torn" if nan_mismatches else "")
             )
         print(f"{'':16s} even grids: {evens}", flush=True)
 
@@ -135,7 +135,7 @@ def sampled(truth: Truth, tolerance: float) -> Outcome:
         certified=certificate.rms.value,
         covered=rms <= certificate.rms.high,
         quantile_covered=float(np.quantile(seen, 0.95)) <= certificate.quantile_upper,
-        torn=int((np.isnan(shown.values) != np.isnan(right)).sum()),
+        nan_mismatches=int((np.isnan(shown.values) != np.isnan(right)).sum()),
     )
 
 

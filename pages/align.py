@@ -23,7 +23,7 @@ st.caption(
 
 asked = st.query_params.get("run")
 status = store.status(asked) if asked else None
-shown = align_form.Comparison.of(status.wish) if status is not None and isinstance(status.wish, Run) else None
+shown = align_form.Comparison.from_run(status.request) if status is not None and isinstance(status.request, Run) else None
 if asked and shown is None:
     st.warning(
         f"There is no alignment **{asked}** in this store. It may have been computed on another machine: choose the models below and align them again;"
@@ -33,9 +33,9 @@ if asked and shown is None:
 
 if not asked and not names_a_model() and (shown := align_form.default(store)) is not None:
     align_view.begin(shown)
-wish = align_form.form(store, shown)
-if wish is not None:
-    st.query_params.from_dict({"run": align_view.want(wish)})
+request = align_form.form(store, shown)
+if request is not None:
+    st.query_params.from_dict({"run": align_view.submit(request)})
     st.rerun()
 
 if shown is not None:

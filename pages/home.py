@@ -38,7 +38,7 @@ picked = st.pills(
     help="Trained beforehand and shipped with the explorer; every point was measured, none is invented.",
 )
 status = stories[picked or next(iter(stories))]
-run = status.wish
+run = status.request
 assert isinstance(run, Run)
 field = run.field
 points, _ = store.points(field.id)

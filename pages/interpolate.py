@@ -23,7 +23,7 @@ st.caption(
 asked = st.query_params.get("run")
 status = store.status(asked) if asked else None if names_a_model() else interpolate_form.shipped(store)
 if asked and (
-    status is None or not isinstance(status.wish, Run) or "loss" not in status.wish.field.metrics or status.wish.field.chart.name != "line"
+    status is None or not isinstance(status.request, Run) or "loss" not in status.request.field.metrics or status.request.field.chart.name != "line"
 ):
     st.warning(
         f"There is no run **{asked}** in this store. It may have been computed on another machine: choose the two checkpoints below and measure"
@@ -32,9 +32,9 @@ if asked and (
     )
     status = None
 
-wish = interpolate_form.form(store, status)
-if wish is not None:
-    st.query_params.from_dict({"run": shell.want(wish)})
+request = interpolate_form.form(store, status)
+if request is not None:
+    st.query_params.from_dict({"run": shell.submit(request)})
     st.rerun()
 
 if status is not None:

@@ -1,4 +1,4 @@
-"""Runs: everything that was wished here, how it stands, and the way back to it."""
+"""Runs: everything that was requested here, how it stands, and the way back to it."""
 
 import streamlit as st
 

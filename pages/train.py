@@ -4,7 +4,7 @@ import streamlit as st
 
 from explorer.core import glossary
 from explorer.ui.frame import page, shell
-from explorer.ui.frame.run_set import asked_runs, begin, want
+from explorer.ui.frame.run_set import asked_runs, begin, submit
 from explorer.ui.train import form as train_form
 from explorer.ui.train import view as train_view
 from explorer.ui.train.trajectories import Trajectory
@@ -21,16 +21,16 @@ st.caption(
 )
 
 runs, asked = asked_runs(store)
-shown = Trajectory.of(runs)
+shown = Trajectory.from_runs(runs)
 if asked and shown is None:
     st.warning(
         "This training is not in this store. Choose the snapshots, or train, below; the same choice gives the same link.", icon=":material/link_off:"
     )
 if not asked and (shown := train_form.default(store)) is not None:
     begin(shown.tasks())
-wished = train_form.form(store, shown)
-if wished is not None:
-    st.query_params.from_dict({"runs": want(wished.tasks())})
+requested = train_form.form(store, shown)
+if requested is not None:
+    st.query_params.from_dict({"runs": submit(requested.tasks())})
     st.rerun()
 if shown is not None:
     train_view.show(store, shown)

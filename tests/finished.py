@@ -25,19 +25,19 @@ from explorer.ui.widgets import model_inspector
 
 
 def work_off(tiny, home: Path) -> dict[str, list]:
-    """The same wishes, worked off into a folder."""
-    store, asked = RunStore.within(home), wishes(tiny)
-    for wish in (w for each in asked.values() for w in each):
-        store.want(wish)
+    """The same requests, worked off into a folder."""
+    store, asked = RunStore.within(home), requests(tiny)
+    for request in (w for each in asked.values() for w in each):
+        store.submit(request)
     Worker(store, home).work_off()
     return asked
 
 
-def wishes(tiny) -> dict[str, list]:
+def requests(tiny) -> dict[str, list]:
     """What brings each page into its finished state, by its address."""
     spec, a, b = tiny.problem.spec, loaded(tiny.a), loaded(tiny.b)
     line = tiny.run()
-    picked = model_inspector.wishes(line.field, (0.5,))
+    picked = model_inspector.requests(line.field, (0.5,))
     alignment = Alignment(spec, (a, b), registry.method("align", "weight_matching"))
     ways = [paths_form.straight(spec, a, b), paths_form.trained(spec, a, b, registry.method("connect", "bezier", {"epochs": 1}))]
     pairs = [all_pairs._line(spec, a, b, how) for how in (None, "weight_matching")]

@@ -45,12 +45,12 @@ def field(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how:
 
 
 def along(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how: Lines) -> Run:
-    """The wish to measure a path."""
+    """The request to measure a path."""
     return Run(field(problem, corners, chart, how), registry.method("sample", how["sampler"], how["options"]))
 
 
 def over(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how: Planes) -> Run:
-    """The wish to measure a plane."""
+    """The request to measure a plane."""
     sampler = registry.method("sample", "surface") if how["refine"] else registry.method("sample", "grid", {"size": how["size"]})
     return Run(field(problem, corners, chart, how, scores=how["scores"]), sampler)
 

@@ -13,7 +13,7 @@
 The file's name is the method's, the first line of its docstring its title, the keyword-only arguments of the function its options: `int`, `float`, `bool`,
 `str`, `Literal[…]`, `tuple[…]`, with a `Range` inside of `Annotated` where one makes sense. One of them may be a frozen dataclass of options,
 `how: CurveOptions = CurveOptions(epochs=5)`, whose fields are then options like any other. All of that is read from the text, without importing the file.
-`device`, `progress`, `resume` and `course` are handed to whoever has such a keyword-only argument, and are no options.
+`device`, `progress`, `resume` and `training` are handed to whoever has such a keyword-only argument, and are no options.
 
 What each kind's module defines:
 
@@ -21,7 +21,7 @@ What each kind's module defines:
 `fuse(models, problem, *, …) -> Weights`: `by_entry`, `by_block` and `by_tensor` settle dtypes, buffers and ties, and merge in memory or block by block from file
 to file; the first has entries at hand, the second `Passes` over a tensor or (`FromAll`) the whole models, the third whole tensors. `linear` is a weighted sum.
 `connect(ends, problem, *, …) -> Iterator[TrainedCorners]`: the corners between the ends after each epoch; `CHART` names the chart they lie on, and `train_along` trains them.
-`train(problem, start, *, epochs, …, course) -> Iterator[Weights]`: snapshots; `Learner` goes down the gradient, `Course` lets a training go on.
+`train(problem, start, *, epochs, …, training) -> Iterator[Weights]`: snapshots; `Learner` goes down the gradient, `ResumableTraining` lets it resume.
 `directions(weights, problem, *, …) -> list[Weights]`: two directions. `study(models, problem, *, …) -> Json`: anything that can be found out.
 `place(coords (K, d), gram (C, C), *, …) -> (K, C)`: a chart's mixing coefficients; `AXES` names the coordinates.
 `ask(points, n, *, …) -> (≤ n, d)`: a sampler's next coordinates, none at the end; `left(points, *, …)`: how many it may still ask for.
@@ -49,13 +49,11 @@ if TYPE_CHECKING:
     from explorer.problems.nets import Shapes, confirmed
     from explorer.problems.problem import Batch, Problem
     from explorer.stats.plane_frame import Window, around, closest
-    from explorer.symmetry import Group, Maps, Site, Symmetry, compose, identity, inverse, permuted
-    from explorer.symmetry import of as symmetry_of
+    from explorer.symmetry import Group, Maps, Site, Symmetry, compose, identity, inverse, permuted, symmetry_of
     from explorer.symmetry.assignment import Alignment, assign, of_equal_widths
-    from explorer.training.curve_training import State, straight, train_along
-    from explorer.training.curve_training import Trained as TrainedCorners
+    from explorer.training.curve_training import State, TrainedCorners, straight, train_along
     from explorer.training.learner import Learner, falling
-    from explorer.training.resumable import Course
+    from explorer.training.resumable import ResumableTraining
 else:
     __getattr__ = lazily(__name__, __file__)
 
@@ -64,7 +62,6 @@ __all__ = [
     "Array",
     "AveragedOptions",
     "Batch",
-    "Course",
     "CurveOptions",
     "Dataset",
     "FromAll",
@@ -81,6 +78,7 @@ __all__ = [
     "Progress",
     "Range",
     "Refused",
+    "ResumableTraining",
     "ScheduledOptions",
     "Shapes",
     "Site",

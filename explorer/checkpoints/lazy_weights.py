@@ -52,7 +52,7 @@ class Streamed(Mapping[str, "Tensor"]):
         return len(self._where)
 
 
-def of(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collection[str] = ()) -> Streamed | None:
+def open_lazily(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collection[str] = ()) -> Streamed | None:
     """The tensors of a checkpoint in the order of the shapes; None unless it is `.safetensors` and has exactly these names, ties resolved, and shapes,
     and is not quantised: none of the `reals` is of whole numbers."""
     chosen = model_path.parse(path)

@@ -57,7 +57,7 @@ def each(found: Found) -> Kernel:
 
 
 @dataclass(frozen=True)
-class Way:
+class MergeRule:
     """How the tensors of a result are made: parameters by the kernel, statistics as a mean with `buffers` for coefficients (`shares`)."""
 
     kernel: Kernel | FromAll

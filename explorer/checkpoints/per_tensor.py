@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from explorer.checkpoints.arithmetic import combined, weighted
-from explorer.checkpoints.passes import All, FromAll, InMemory, Kernel, Way, made
+from explorer.checkpoints.passes import All, FromAll, InMemory, Kernel, MergeRule, made
 from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
@@ -43,9 +43,9 @@ class Unread(dict[str, Tensor]):
 class Deferred(dict[str, Tensor]):
     """What `Unread` models would be fused to, without values as they are: `way` says how, `models` of which, in their order."""
 
-    def __init__(self, models: Sequence[Weights], way: Way) -> None:
+    def __init__(self, models: Sequence[Weights], rule: MergeRule) -> None:
         super().__init__(models[0])
-        self.models, self.way = tuple(models), way
+        self.models, self.rule = tuple(models), rule
 
 
 def by_entry(
@@ -53,7 +53,7 @@ def by_entry(
 ) -> Weights:
     """The kernel over every parameter, so many entries at a time as is fast. `buffers`: a coefficient per model, as in `Way`; none: equal ones."""
     shares = tuple(buffers) or (1.0,) * len(models)
-    return _fused(models, problem, Way(lambda passes: map(kernel, passes()), shares), progress)
+    return _fused(models, problem, MergeRule(lambda passes: map(kernel, passes()), shares), progress)
 
 
 def by_block(
@@ -66,13 +66,13 @@ def by_block(
     progress: Progress = quiet,
 ) -> Weights:
     """The kernel over every parameter. `rows`: its blocks are whole rows. `buffers`: a coefficient per model, as in `Way`."""
-    return _fused(models, problem, Way(kernel, tuple(buffers), "rows" if rows else "entries"), progress)
+    return _fused(models, problem, MergeRule(kernel, tuple(buffers), "rows" if rows else "entries"), progress)
 
 
 def by_tensor(models: Sequence[Weights], problem: Problem, kernel: TensorKernel, *, buffers: Sequence[float], progress: Progress = quiet) -> Weights:
     """The kernel over every parameter, each in one piece. `buffers`: a coefficient per model, as in `Way`."""
-    way = Way(lambda passes: (kernel(passes.name, tensors) for tensors in passes()), tuple(buffers), "whole")
-    return _fused(models, problem, way, progress)
+    rule = MergeRule(lambda passes: (kernel(passes.name, tensors) for tensors in passes()), tuple(buffers), "whole")
+    return _fused(models, problem, rule, progress)
 
 
 def linear(models: Sequence[Weights], problem: Problem, coefficients: Sequence[float], *, over: float = 1.0, progress: Progress = quiet) -> Weights:
@@ -91,29 +91,29 @@ def in_memory(models: Sequence[Weights], why: str) -> None:
         raise Refused(f"{why}, so it cannot go block by block. Add --problem with the problem that the models are of, to merge them in memory.")
 
 
-def _fused(models: Sequence[Weights], problem: Problem, way: Way, progress: Progress) -> Weights:
+def _fused(models: Sequence[Weights], problem: Problem, rule: MergeRule, progress: Progress) -> Weights:
     if all(isinstance(m, Unread) for m in models):
-        return Deferred(models, way)
+        return Deferred(models, rule)
     in_memory(models, "This method goes over what it has fused before")
     parameters = set(parameters_of(models[0], problem))
     result: Weights = {}
     fused: dict[object, Tensor] = {}
-    kernel = way.kernel
+    kernel = rule.kernel
     if isinstance(kernel, FromAll):
         progress(0, len(models[0]), "going over the whole models")
         once = {_memory(name, models): name for name in reversed(models[0]) if name in parameters}
-        kernel = kernel.found(All([InMemory(name, [m[name].detach() for m in models], way.cut) for name in once.values()]))
+        kernel = kernel.found(All([InMemory(name, [m[name].detach() for m in models], rule.cut) for name in once.values()]))
     for i, (name, like) in enumerate(models[0].items()):
         progress(i, len(models[0]), name)
         tensors = [m[name].detach() for m in models]
         if not like.is_floating_point():
             result[name] = tensors[0].clone()
         elif name not in parameters:
-            result[name] = combined(tensors, way.shares).to(like.dtype)
+            result[name] = combined(tensors, rule.shares).to(like.dtype)
         else:
             memory = _memory(name, models)
             if memory not in fused:
-                fused[memory] = _filled(like, kernel, InMemory(name, tensors, way.cut))
+                fused[memory] = _filled(like, kernel, InMemory(name, tensors, rule.cut))
             result[name] = fused[memory]
     progress(len(models[0]), len(models[0]), "done")
     return result

@@ -82,7 +82,7 @@ def _plugged(names: list[str]) -> list[str]:
     return names
 
 
-# Both act while the command line is read, before any command looks at a method; a worker that is hired inherits them.
+# Both act while the command line is read, before any command looks at a method; a worker that is started inherits them.
 TrustOption = Annotated[
     list[str] | None,
     typer.Option("--trust", callback=_trusted, help="Let this code be run: module:callable, or the path of a .pt2 file; may be repeated."),

@@ -55,7 +55,7 @@ REFINED = {
     "start": PLANE_SIZE,
     "finest": 65,
     "budget": 1700,
-}  # more points where a plane needs them, and its jury, as the Landscape page asks for them
+}  # more points where a plane needs them, and its held-out points, as the Landscape page asks for them
 
 
 def make(folder: Path, *, report: Say) -> None:
@@ -87,21 +87,21 @@ def measure(folder: Path, *, report: Say) -> Path:
         store = RunStore(Path(scratch) / "store.sqlite")
         for name in FAMILIES:
             if (folder / name / "problem.toml").is_file():
-                store.want(Look(locations.shorten(folder / name)))
+                store.submit(Look(locations.shorten(folder / name)))
         Worker(store, Path(scratch)).work_off()
         for name, a, b, story in STORIES:
             if not (folder / name / "problem.toml").is_file():
                 continue
             corners = tuple(loaded(folder / name / f"{stem}.safetensors") for stem in (a, b))
             field = Field(problem_toml.read(folder / name), corners, registry.method("chart", "line"))
-            store.want(Run(field, registry.method("sample", "adaptive"), story=story))
+            store.submit(Run(field, registry.method("sample", "adaptive"), story=story))
             report(f"{name}: {story}")
         for name, stems in PLANES:
             if (folder / name / "problem.toml").is_file():
                 corners = tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems)
                 field = Field(problem_toml.read(folder / name), corners, registry.method("chart", "plane"))
                 for sampler in (registry.method("sample", "grid", {"size": PLANE_SIZE}), registry.method("sample", "surface", REFINED)):
-                    store.want(Run(field, sampler))
+                    store.submit(Run(field, sampler))
                 report(f"{name}: the plane through {', '.join(stems)}")
         Worker(store, Path(scratch)).work_off()
         failed = [s.error for kind in ("Look", "Run") for s in store.statuses(kind) if s.state != "done"]

@@ -25,7 +25,7 @@ def runs(home: HomeOption = None) -> None:
     table = Table("run", "state", "points", "what")
     store = store_of(home)
     for status in store.statuses("Run"):
-        field = getattr(status.wish, "field", None)
+        field = getattr(status.request, "field", None)
         what = " → ".join(c.name or c.id for c in field.corners) if field else ""
         table.add_row(status.id, status.state, f"{status.done}/{status.total}", what)
     for row in store.unreadable():

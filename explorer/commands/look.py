@@ -30,14 +30,14 @@ def look(
     """Inspect a file or folder: which problem it fits, parameters, loss and error."""
     with refusals():
         from explorer.core.spec import Look
-        from explorer.engine.inspect_checkpoints import look as look_at
+        from explorer.engine.inspect_checkpoints import inspect_path
         from explorer.evaluate.devices import device_for
         from explorer.problems import problem_toml
 
         store, path = store_of(home), dequantised(path, dequantise)
-        wish = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None)
+        request = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None)
         with progress_bar("Looking") as report:
-            found = look_at(wish, store, report=report, device=device_for(device))
+            found = inspect_path(request, store, report=report, device=device_for(device))
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error (%)")
         for file in found.files:
             if file.error:
@@ -49,7 +49,7 @@ def look(
                 name = file.problem.name if file.problem else ""
                 loss = interval(test.loss)
                 if file.problem and perplexity.applies(file.problem):
-                    value, low, high = map(perplexity.of, test.loss)
+                    value, low, high = map(perplexity.from_loss, test.loss)
                     loss += f"\nperplexity {interval((value, low, high))}"
                 right = file.problem is None or registry.classifies(file.problem.loss)
                 table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")

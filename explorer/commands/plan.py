@@ -32,8 +32,8 @@ def plan(
         from explorer import api
         from explorer.core import registry
         from explorer.core.spec import Field, Look, Run
-        from explorer.engine.inspect_checkpoints import look as look_at
-        from explorer.store.estimate_cost import foreseen
+        from explorer.engine.inspect_checkpoints import inspect_path
+        from explorer.store.estimate_cost import estimate
 
         store, spec = store_of(home), api.find_problem(models[0], problem)
         chart = registry.method("chart", "line" if len(models) == 2 else "plane")
@@ -41,7 +41,7 @@ def plan(
         run = Run(field, registry.method("sample", "grid", {"size": points}))
         with progress_bar("Looking") as report:
             for file in models:
-                look_at(Look(str(file.resolve()), stamp(file), spec), store, report=report)
-        if (found := foreseen(run, store)) is None:
+                inspect_path(Look(str(file.resolve()), stamp(file), spec), store, report=report)
+        if (found := estimate(run, store)) is None:
             raise Refused("Not all of these are checkpoints of the problem. `loss-explorer look` says why.")
         out.print(str(found), highlight=False)

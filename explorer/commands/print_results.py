@@ -18,7 +18,7 @@ from explorer.stats.preview_confirmation import is_preview
 if TYPE_CHECKING:  # the command line starts without torch
     from explorer.api import AlignedModels, Line
     from explorer.core.spec import ProblemSpec
-    from explorer.merging.plan import Plan
+    from explorer.merging.plan import MergePlan
     from explorer.stats.bootstrap import Barrier, Estimate
 
 out, err = Console(), Console(stderr=True)
@@ -37,10 +37,10 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
     for b in found:
         others = [*b.others, ("rise at a t chosen on held-out samples", b.split_half)]
         for name, e in others:
-            out.print(f"  {b.metric}: {name} = {e.told(scale=units.scale(b.metric), unit=units.of_gap(problem, b.metric))}", highlight=False)
+            out.print(f"  {b.metric}: {name} = {e.formatted(scale=units.scale(b.metric), unit=units.of_gap(problem, b.metric))}", highlight=False)
         if b.metric == "loss" and perplexity.applies(problem):
-            first, last = map(perplexity.of, b.ends)
-            out.print(f"  perplexity: ends {first:.4g}, {last:.4g}; peak {perplexity.of(b.peak):.4g}", highlight=False)
+            first, last = map(perplexity.from_loss, b.ends)
+            out.print(f"  perplexity: ends {first:.4g}, {last:.4g}; peak {perplexity.from_loss(b.peak):.4g}", highlight=False)
         if b.diverged:
             out.print(f"  {b.metric}: {b.diverged} points are not finite and were left out: the true barrier is higher.", style="red")
     out.print(
@@ -54,7 +54,7 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
 def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> None:
     """A measured path: its picture into a file, and its barriers on the console or as JSON."""
     from explorer.figures import curve as curve_figure
-    from explorer.stats.line_words import told
+    from explorer.stats.line_words import meaningful_metrics
 
     if html is not None:
         html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
@@ -63,7 +63,7 @@ def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> No
     else:
         field = line.run.field
         print_barriers(
-            [line.barrier(metric) for metric in told(field)],
+            [line.barrier(metric) for metric in meaningful_metrics(field)],
             f"{title} · {field.problem.name} · {field.split} split",
             field.problem,
             caution=line.caution(),
@@ -78,13 +78,13 @@ def line_json(line: Line) -> dict[str, object]:
 
 
 def print_alignment(done: AlignedModels, models: list[Path]) -> None:
-    from explorer.stats.line_words import told
+    from explorer.stats.line_words import meaningful_metrics
 
     found = done.matched
     table = Table("to", "", "barrier before", "barrier after", "lower by", title_justify="left")
     table.title = f"{models[0].name} as reference · {found.method} · {found.seconds:.1f} s · {100 * found.movable:.1f} % of the parameters can move"
     for path, pair in zip(models[1:], done.pairs, strict=True):
-        for metric in told(pair.after.run.field):
+        for metric in meaningful_metrics(pair.after.run.field):
             named = units.titled(metric, units.of_gap(pair.after.run.field.problem, metric))
             after = estimate(pair.after.barrier(metric).height, metric)
             if pair.before is None:
@@ -125,7 +125,7 @@ def alignment_json(done: AlignedModels) -> dict[str, object]:
     }
 
 
-def print_plan(made: Plan) -> None:
+def print_plan(made: MergePlan) -> None:
     from explorer.merging import engine
 
     table = Table("tensor", "shape", "dtype", "settings")
@@ -148,7 +148,7 @@ def print_methods(kind: str, names: list[str]) -> None:
 
 
 def estimate(found: Estimate, metric: str) -> str:
-    return found.told(scale=units.scale(metric))
+    return found.formatted(scale=units.scale(metric))
 
 
 def interval(numbers: tuple[float, float, float], scale: float = 1.0) -> str:

@@ -1,6 +1,6 @@
 """Which folders may be read: on one's own machine all of them, on behalf of a browser elsewhere only those named when the app was started.
 
-`loss-explorer app --serve --root DIR` names them in `LOSS_EXPLORER_ROOTS`. A wish carries them along (explorer.store.run_store), so whatever worker does it, in
+`loss-explorer app --serve --root DIR` names them in `LOSS_EXPLORER_ROOTS`. A request carries them along (explorer.store.run_store), so whatever worker does it, in
 whatever process, keeps to them too. A path counts by where it really leads: `..` and links are resolved, each time that something is opened.
 """
 

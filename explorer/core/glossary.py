@@ -56,13 +56,13 @@ _MARK = re.compile(r"\[\[([^\]|]+)(?:\|([^\]]+))?\]\]")
 
 def linked(text: str) -> str:
     """The text as Markdown: every term at its first use a link with its definition, later on a plain word."""
-    told: set[str] = set()
+    explained: set[str] = set()
 
     def link(found: re.Match[str]) -> str:
         word, term = found[1], found[2] or found[1]
-        if term in told:
+        if term in explained:
             return word
-        told.add(term)
+        explained.add(term)
         return f'[{word}](/learn?view=glossary&term={quote(term)} "{TERMS[term]}")'
 
     return _MARK.sub(link, text)

@@ -16,11 +16,11 @@ def within(value: float, low: float, high: float, *, unit: str = "", signed: boo
     """A number, its unit and its 95 % interval, e.g. "0.750 nat [0.715, 0.786]"; what is not finite has diverged."""
     if not isfinite(value):
         return "diverged"
-    value_, low_, high_ = of(value, low, high, signed=signed)
+    value_, low_, high_ = formatted(value, low, high, signed=signed)
     return f"{value_}{unit and f' {unit}'} [{low_}, {high_}]"
 
 
-def of(value: float, low: float, high: float, *, signed: bool = False) -> tuple[str, str, str]:
+def formatted(value: float, low: float, high: float, *, signed: bool = False) -> tuple[str, str, str]:
     """The number and the ends of its interval, each with the same places after the point."""
     half = (high - low) / 2
     largest = max(abs(x) for x in (value, low, high) if not isinf(x)) if isfinite(value) else 0.0

@@ -22,7 +22,7 @@ Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
 SplitName: TypeAlias = Literal["train", "val", "test"]
 Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
 Recipe: TypeAlias = "Loaded | Trained | Aligned | Connected | Shifted | Fused"
-Wish: TypeAlias = "Run | Look | Make | Study"
+Request: TypeAlias = "Run | Look | Make | Study"
 
 UNHASHED = MappingProxyType({"unhashed": True})
 UNLESS_GIVEN = MappingProxyType({"unless given": True})  # hashed only when it differs from its default: ids made before it existed stay

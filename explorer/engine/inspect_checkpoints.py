@@ -30,11 +30,11 @@ from explorer.store.run_store import RunStore
 SPLITS: tuple[SplitName, ...] = ("val", "test")
 
 
-def look(wish: Look, store: RunStore, *, report: Report, device: str = "cpu") -> Seen:
+def inspect_path(request: Look, store: RunStore, *, report: Report, device: str = "cpu") -> Seen:
     """Recognise and measure every checkpoint at a path, and register those that fit a problem. A bad file does not hide the others."""
-    path = locations.expand(wish.path)
+    path = locations.expand(request.path)
     paths = checkpoints_at(path)
-    known = _candidates(wish, path, store)
+    known = _candidates(request, path, store)
     files: list[Facts] = []
     loaded: dict[int, Weights] = {}
     for number, file in enumerate(paths):
@@ -112,10 +112,10 @@ def quality(spec: ProblemSpec, weights: Weights, split: SplitName, device: str =
     return Quality(split, int(evaluate.counts.sum()), (loss[0], loss[1], loss[2]), (error[0], error[1], error[2]))
 
 
-def _candidates(wish: Look, path: Path, store: RunStore) -> list[ProblemSpec]:
-    """The problem named in the wish; else that of the folder; else every problem of a registered checkpoint, and every one the explorer ships."""
-    if wish.problem is not None:
-        return [wish.problem]
+def _candidates(request: Look, path: Path, store: RunStore) -> list[ProblemSpec]:
+    """The problem named in the request; else that of the folder; else every problem of a registered checkpoint, and every one the explorer ships."""
+    if request.problem is not None:
+        return [request.problem]
     own = problem_toml.beside(path)
     return list(dict.fromkeys([*_registered(store), *problem_toml.shipped()])) if own is None else [own]
 

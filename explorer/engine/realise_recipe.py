@@ -31,9 +31,8 @@ from explorer.problems.problem import Problem
 from explorer.store.records import Made
 from explorer.store.run_store import RunStore
 from explorer.symmetry.assignment import Alignment, describe
-from explorer.training.curve_training import State
-from explorer.training.curve_training import Trained as TrainedPath
-from explorer.training.resumable import Course
+from explorer.training.curve_training import State, TrainedCorners
+from explorer.training.resumable import ResumableTraining
 
 KEEP_S = 20.0  # seconds of training that may be lost when a process dies
 KEPT_WHOLE = 2**24  # bytes of weights up to which every epoch of a training is kept
@@ -143,7 +142,7 @@ def _train(recipe: Trained, start: Weights | None, home: Path, device: str, prog
     unfinished = locations.unfinished_at(recipe, home)
     left = _left_off(unfinished)
     reached = left.epoch if left is not None else 0
-    course = Course(left if reached < wanted else None)
+    training = ResumableTraining(left if reached < wanted else None)
     begin = reached if reached < wanted else 0
     kept = time.monotonic()
 
@@ -151,9 +150,9 @@ def _train(recipe: Trained, start: Weights | None, home: Path, device: str, prog
         if at == total:
             unfinished.unlink(missing_ok=True)
         elif at > reached:
-            _leave_off(course.state(at), unfinished)
+            _leave_off(training.state(at), unfinished)
 
-    snapshots = train(problem, start, **recipe.method.kwargs(), **registry.wired(train, device=device, course=course))
+    snapshots = train(problem, start, **recipe.method.kwargs(), **registry.wired(train, device=device, training=training))
     for at, made in enumerate(snapshots, start=begin + 1):
         together = (made,) if isinstance(made, dict) else tuple(made)
         small = sum(t.nbytes for weights in together for t in weights.values()) <= KEPT_WHOLE
@@ -188,7 +187,7 @@ def _align(recipe: Aligned, models: list[Weights], home: Path, device: str, prog
         checkpoint_file.check(weights, problem.shapes(), what=names[i])
         _keep(replace(recipe, which=i), weights, home)
     parameters = [name for name, _ in problem.network().named_parameters()]
-    found = describe(models, done, symmetry.of(problem), parameters, names=names, method=recipe.method.name, seconds=seconds)
+    found = describe(models, done, symmetry.symmetry_of(problem), parameters, names=names, method=recipe.method.name, seconds=seconds)
     found.write(matched_at(recipe, home))
 
 
@@ -199,10 +198,10 @@ def _connect(recipe: Connected, ends: list[Weights], home: Path, device: str, pr
     """
     problem = Problem(recipe.problem)
     compatible(ends, [e.name or e.id for e in recipe.ends])
-    connect = cast("Callable[..., Iterator[TrainedPath]]", registry.find("connect", recipe.method.name))
+    connect = cast("Callable[..., Iterator[TrainedCorners]]", registry.find("connect", recipe.method.name))
     unfinished = locations.unfinished_at(recipe, home)
     wiring = registry.wired(connect, device=device, progress=progress, resume=_left_off(unfinished))
-    last: TrainedPath | None = None
+    last: TrainedCorners | None = None
     kept = time.monotonic()
     try:
         for last in connect(ends, problem, **recipe.method.kwargs(), **wiring):
@@ -222,7 +221,7 @@ def _connect(recipe: Connected, ends: list[Weights], home: Path, device: str, pr
     unfinished.unlink(missing_ok=True)
 
 
-def _keep_corners(recipe: Connected, trained: TrainedPath, problem: Problem, home: Path) -> None:
+def _keep_corners(recipe: Connected, trained: TrainedCorners, problem: Problem, home: Path) -> None:
     for i, weights in enumerate(trained.corners):
         _keep(replace(recipe, which=i), with_own_statistics(weights, problem), home)
 
@@ -256,11 +255,11 @@ def _fuse(recipe: Fused, models: list[Weights], store: RunStore, device: str, pr
     fuse = cast("Callable[..., Weights]", registry.find("fuse", recipe.method.name))
     if needed := registry.data_of(recipe.method.name):  # loaded before the clock starts: once per process, by whichever method comes first
         problem.split(cast("SplitName", needed.split()[0]))
-    told: list[str] = []
+    notes: list[str] = []
     with measured(device) as cost:
-        fused = fuse(models, problem, **recipe.method.kwargs(), **registry.wired(fuse, device=device, progress=progress, tell=told.append))
-    store.note(recipe.id, replace(_made(cost, models, device), told=tuple(told)).to_json())
-    return settled(fused, models, problem, recipe)
+        fused = fuse(models, problem, **recipe.method.kwargs(), **registry.wired(fuse, device=device, progress=progress, tell=notes.append))
+    store.note(recipe.id, replace(_made(cost, models, device), told=tuple(notes)).to_json())
+    return with_buffers(fused, models, problem, recipe)
 
 
 def _made(cost: Cost, models: list[Weights], device: str) -> Made:
@@ -270,7 +269,7 @@ def _made(cost: Cost, models: list[Weights], device: str) -> Made:
 
 
 @torch.no_grad()
-def settled(fused: Weights, models: list[Weights], problem: Problem, recipe: Fused) -> Weights:
+def with_buffers(fused: Weights, models: list[Weights], problem: Problem, recipe: Fused) -> Weights:
     """The fused weights with the buffers their policy asks for; a model that is one of the ingredients keeps its own.
 
     repair: towards the statistics of the nearest mixture of the ingredients; of a weighted mean, that is itself.

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from explorer.checkpoints import checkpoint_file
-from explorer.checkpoints.lazy_weights import of as streamed_at
+from explorer.checkpoints.lazy_weights import open_lazily as streamed_at
 from explorer.checkpoints.sharded import bytes_at
 from explorer.checkpoints.weights import compatible, is_half
 from explorer.core import registry
@@ -57,7 +57,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         if not report(0, total, 0, "Loading the checkpoints"):
             return False
         try:
-            executor = open_field(field, store, home, device=device, execute=execute, progress=_told(report, total))
+            executor = open_field(field, store, home, device=device, execute=execute, progress=_preparation_progress(report, total))
         except Stopped:
             return False
     known = store.field(field.id)
@@ -83,7 +83,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
             fresh, here, spent = fresh + len(values), here + len(values), spent + seconds
             if here < len(todo) and not report(total - rest + here, total, fresh, ""):
                 return False
-        # From the store, not from `values`: an urgent wish may have added points of this field in between.
+        # From the store, not from `values`: an urgent request may have added points of this field in between.
         new, seen = store.points(field.id, after=seen, bare=blind)
         points, rest = points.extended(new.coords, new.values), rest - len(todo)
         if len(new) != len(todo):
@@ -98,7 +98,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     return keep(again, store, home, report=confirms, device=device, execute=execute)
 
 
-def _told(report: Report, total: int) -> Progress:
+def _preparation_progress(report: Report, total: int) -> Progress:
     """The making of a run's corners, told as a message of the run, with the time that it still takes."""
     begun, first, before = time.monotonic(), 0, -1
 

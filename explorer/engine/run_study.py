@@ -16,12 +16,12 @@ from explorer.problems.problem import Problem
 from explorer.store.run_store import RunStore
 
 
-def examine(wish: Study, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Json:
+def examine(request: Study, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Json:
     """Carry a study out. Refused when a model is not there or does not fit the problem; `progress` may raise Stopped."""
-    problem = Problem(wish.problem)
-    models = [realise(recipe, store, home, problem=wish.problem, device=device, progress=progress) for recipe in wish.models]
-    names = [recipe.name or recipe.id for recipe in wish.models]
+    problem = Problem(request.problem)
+    models = [realise(recipe, store, home, problem=request.problem, device=device, progress=progress) for recipe in request.models]
+    names = [recipe.name or recipe.id for recipe in request.models]
     compatible(models, names)
     checkpoint_file.check(models[0], problem.shapes(), what=names[0])
-    study = cast("Callable[..., Json]", registry.find("study", wish.method.name))
-    return study(models, problem, **wish.method.kwargs(), **registry.wired(study, device=device, progress=progress))
+    study = cast("Callable[..., Json]", registry.find("study", request.method.name))
+    return study(models, problem, **request.method.kwargs(), **registry.wired(study, device=device, progress=progress))

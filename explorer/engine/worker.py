@@ -1,4 +1,4 @@
-"""A process that does what is wished: claims, works, reports, resumes. One per device; `loss-explorer worker` starts one anywhere.
+"""A process that does what is requested: claims, works, reports, resumes. One per device; `loss-explorer worker` starts one anywhere.
 
 It outlives the app that started it and goes home after a quiet while.
 """
@@ -25,7 +25,7 @@ from explorer.core.progress import Progress
 from explorer.core.spec import Json, Look, Make, Run, Study
 from explorer.engine.execute import Execute
 from explorer.engine.execute.ray import Fleet
-from explorer.engine.inspect_checkpoints import look
+from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.engine.own_settings import Rest, apart
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import Report, keep
@@ -43,7 +43,7 @@ MOST_RUNS = 32  # driven by one process
 
 
 class Worker:
-    """Does one wish after another. Between two points of a long one it lets those of a higher rank (a click on a picture) go first."""
+    """Does one request after another. Between two points of a long one it lets those of a higher rank (a click on a picture) go first."""
 
     def __init__(self, store: RunStore, home: Path, *, device: str = "cpu", execute: Execute | None = None) -> None:
         self.store, self.home, self.device, self.execute = store, home, device, execute
@@ -51,7 +51,7 @@ class Worker:
         self.rest = Rest.now()
 
     def serve(self, *, idle_s: float) -> None:
-        """Work until nothing has been wished for `idle_s` seconds."""
+        """Work until nothing has been requested `idle_s` seconds."""
         with self._heartbeat():
             last = time.monotonic()
             while time.monotonic() - last < idle_s:
@@ -67,7 +67,7 @@ class Worker:
                     time.sleep(POLL_S)
 
     def work_off(self) -> int:
-        """Work until nothing is left to do; the number of wishes done."""
+        """Work until nothing is left to do; the number of requests done."""
         with self._heartbeat():
             count = 0
             while self.work_one():
@@ -75,7 +75,7 @@ class Worker:
             return count
 
     def work_one(self, *, above: int = IDLE - 1) -> bool:
-        """Claim one wish of a rank above the given one and see it through. False when there was none."""
+        """Claim one request of a rank above the given one and see it through. False when there was none."""
         claimed = self.store.claim(self.id, above=above)
         if claimed is None:
             return False
@@ -95,7 +95,7 @@ class Worker:
         return True
 
     def _lay_down(self, claimed: Status, done: bool, result: Json, error: str | None) -> None:
-        """Release a wish. While the store takes nothing (a full disk), wait: what was found out is not thrown away, and nobody else could write it either."""
+        """Release a request. While the store takes nothing (a full disk), wait: what was found out is not thrown away, and nobody else could write it either."""
         for _ in range(RETRIES):
             try:
                 return self.store.release(claimed.id, self.id, finished=done, error=error, result=result)
@@ -107,14 +107,14 @@ class Worker:
     def _do(self, claimed: Status) -> tuple[bool, Json]:
         report = self._reporter(claimed)
         with within(claimed.roots, self.home):
-            match claimed.wish:
+            match claimed.request:
                 case Run() as run:
                     return keep(run, self.store, self.home, report=report, device=self.device, execute=self.execute), None
-                case Look() as wish:
-                    return True, look(wish, self.store, report=report, device=self.device).to_json()
-                case Study() as wish:
+                case Look() as request:
+                    return True, inspect_path(request, self.store, report=report, device=self.device).to_json()
+                case Study() as request:
                     try:
-                        return True, examine(wish, self.store, self.home, device=self.device, progress=_progress(report))
+                        return True, examine(request, self.store, self.home, device=self.device, progress=_progress(report))
                     except Stopped:
                         return False, None
                 case Make(recipe):
@@ -169,7 +169,7 @@ def _progress(report: Report) -> Progress:
 
 
 def serve_fleet(store: RunStore, home: Path, fleet: Fleet, *, device: str, idle_s: float) -> None:
-    """Work for a whole cluster until nothing has been wished for `idle_s` seconds: as many runs at once as there are actors, for a run that asks
+    """Work for a whole cluster until nothing has been requested `idle_s` seconds: as many runs at once as there are actors, for a run that asks
     for one point after the other keeps one of them busy."""
     crew = [Worker(store, home, device=device, execute=fleet) for _ in range(max(1, min(fleet.size, MOST_RUNS)))]
     with precisely("float32", torch.device(device)), ThreadPoolExecutor(len(crew)) as threads:  # one setting for all threads

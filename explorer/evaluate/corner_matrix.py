@@ -1,7 +1,7 @@
 """All corners on one device, a row each, and the network as one row more: a mixture is then a single product of (1, C) and (C, P), for many points
 (K, C) and (C, P), instead of a copy and C − 1 additions for each of some hundred tensors.
 
-Costs C + 1 times the bytes of a network on the device; where they are not there, `Bank.of` says None and mixing is done as before (weights.mix).
+Costs C + 1 times the bytes of a network on the device; where they are not there, `CornerMatrix.if_it_fits` says None and mixing is done as before (weights.mix).
 Rows begin their tensors at multiples of 256 bytes, as the fast kernels want them.
 """
 
@@ -20,7 +20,7 @@ ALIGNED = 64  # numbers
 SHARE = 0.5  # of the free memory, at most
 
 
-class Place(NamedTuple):
+class TensorLayout(NamedTuple):
     """Where a tensor stands in a row."""
 
     start: int
@@ -28,7 +28,7 @@ class Place(NamedTuple):
     strides: tuple[int, ...]
 
 
-class Bank:
+class CornerMatrix:
     """Corners of one network. From then on the network's floating tensors are views of one row, `row`; nothing else of it changes.
 
     `corners`: the same weights as given, on the device. `finite`: whether all of them are: 0 · ∞ would be NaN in a product, where mixing leaves out.
@@ -37,13 +37,13 @@ class Bank:
     def __init__(self, network: nn.Module, corners: Sequence[Mapping[str, Tensor]]) -> None:
         tensors = network.state_dict(keep_vars=True)
         first = next(network.parameters())
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, TensorLayout] = {}
         named: dict[int, str] = {}
         size = 0
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and tensor.numel() and id(tensor) not in named:
                 named[id(tensor)] = name
-                self.places[name] = Place(size, tuple(tensor.shape), tensor.stride())
+                self.places[name] = TensorLayout(size, tuple(tensor.shape), tensor.stride())
                 size += -(-tensor.numel() // ALIGNED) * ALIGNED
         block = torch.zeros(len(corners) + 1, size, dtype=first.dtype, device=first.device)
         self.rows, self.row = block[:-1], block[-1]
@@ -59,8 +59,8 @@ class Bank:
         mix(self.corners[:1], (1.0,), out=tensors)
 
     @classmethod
-    def of(cls, network: nn.Module, corners: Sequence[Mapping[str, Tensor]]) -> Bank | None:
-        """The bank of these corners; None where the device has no room for it."""
+    def if_it_fits(cls, network: nn.Module, corners: Sequence[Mapping[str, Tensor]]) -> CornerMatrix | None:
+        """The matrix of these corners; None where the device has no room for it."""
         device = next(network.parameters()).device
         free = memory(str(device))
         wanted = (len(corners) + 1) * sum(t.nbytes for t in network.state_dict().values())
@@ -78,7 +78,7 @@ class Bank:
         }
 
     @staticmethod
-    def _view(row: Tensor, place: Place) -> Tensor:
+    def _view(row: Tensor, place: TensorLayout) -> Tensor:
         return row.as_strided(place.shape, place.strides, row.storage_offset() + place.start)
 
 

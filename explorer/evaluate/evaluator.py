@@ -40,7 +40,7 @@ from explorer.core.points import Array
 from explorer.core.spec import Attack, Buffers, Precision, SplitName
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, repaired, within_hull
 from explorer.evaluate.conv_epilogue import joined, joins
-from explorer.evaluate.corner_matrix import Bank, resident
+from explorer.evaluate.corner_matrix import CornerMatrix, resident
 from explorer.evaluate.cuda_graphs import Replayed
 from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely
 from explorer.evaluate.pgd_attack import attack as attacked
@@ -111,8 +111,8 @@ class Evaluate:
             self.inputs = self.inputs.contiguous(memory_format=torch.channels_last)
         self.halves = halves_of(corners[0])
         together = (self.device.type == "cuda" or engine in ("graphs", "batched")) and not self.halves
-        bank = Bank.of(self.network, corners) if together else None
-        self.corners = bank.corners if bank is not None else resident(corners, self.device) if self.halves else corners
+        corner_matrix = CornerMatrix.if_it_fits(self.network, corners) if together else None
+        self.corners = corner_matrix.corners if corner_matrix is not None else resident(corners, self.device) if self.halves else corners
         self.tensors = self.network.state_dict(keep_vars=True)
         wanted = has_batch_norm(self.network) or buffers == "repair"
         train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
@@ -139,9 +139,16 @@ class Evaluate:
                 self.targets = self._reference()
             items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
         self.counts: Array = torch.bincount(self.block).numpy().astype(np.float64) * items
-        self.bank, self.batched, self.graph, self.width, self.joins = bank, None, None, 1, False
+        self.corner_matrix, self.batched, self.graph, self.width, self.joins = corner_matrix, None, None, 1, False
         self.engine: Engine = "plain"
-        if bank is not None and bank.finite and not confusion and self.shortcuts and not self.repair and (buffers != "first" or self.train is None):
+        if (
+            corner_matrix is not None
+            and corner_matrix.finite
+            and not confusion
+            and self.shortcuts
+            and not self.repair
+            and (buffers != "first" or self.train is None)
+        ):
             self._choose(engine if prepare or engine != "auto" else "plain")
 
     def __call__(self, coefficients: Array) -> Array:
@@ -190,7 +197,7 @@ class Evaluate:
     def _alone(self, coefficients: Array) -> Tensor:
         """One point, the network's tensors mixed one by one."""
         corners = self.corners if at_corner(coefficients) else self.between
-        settle(
+        write_mixture(
             self.network,
             corners,
             coefficients,
@@ -223,16 +230,16 @@ class Evaluate:
 
     def _point(self, shares: Tensor) -> Tensor:
         """All that a point takes, from its coefficients (C,) to its sums over blocks, without a look at what the device works out."""
-        assert self.bank is not None and self.shortcuts is not None
-        self.bank.mix(shares)
+        assert self.corner_matrix is not None and self.shortcuts is not None
+        self.corner_matrix.mix(shares)
         if self.train is not None and self.buffers == "recalibrate":
             recalibrate(self.network, self.train)
         with joined(self.network) if self.joins else nullcontext(), self.shortcuts.taken(shares):
             return self._sums()
 
     def _stacked(self, shares: Tensor) -> Tensor:
-        assert self.bank is not None and self.batched is not None
-        stacked = self.bank.stacked(shares)
+        assert self.corner_matrix is not None and self.batched is not None
+        stacked = self.corner_matrix.stacked(shares)
         each = torch.empty((len(self.metrics), len(shares), len(self.targets)), dtype=torch.float64, device=self.device)
         for rows in self._rows(self.batched.chunk):
             outputs, targets = self.batched(stacked, shares, rows), self.targets[rows]
@@ -242,9 +249,9 @@ class Evaluate:
 
     def _choose(self, wanted: Engine) -> None:
         """Set up the engine that is wanted, or on a GPU the one that takes the least time for a point."""
-        assert self.bank is not None and self.shortcuts is not None
+        assert self.corner_matrix is not None and self.shortcuts is not None
         if wanted in ("auto", "batched"):
-            self.batched = Batched.of(self.network, self.bank, self.shortcuts, self.inputs)
+            self.batched = Batched.if_exact(self.network, self.corner_matrix, self.shortcuts, self.inputs)
         tried: list[tuple[Engine, int]] = []
         if wanted in ("auto", "graphs"):
             with precisely("float32", self.device):
@@ -369,7 +376,7 @@ def inputs_for(network: nn.Module, inputs: Tensor, device: torch.device) -> Tens
 
 
 @torch.no_grad()
-def settle(
+def write_mixture(
     network: nn.Module,
     corners: Sequence[Mapping[str, Tensor]],
     coefficients: Array,

@@ -120,7 +120,7 @@ def layers(network: nn.Module, example: Tensor) -> dict[str, int]:
     return {name: calls for name, calls in Counter(called).items() if name in free - normed - answers}
 
 
-class _Seen(Exception):
+class _EnoughSamples(Exception):
     """All that was to be seen has passed: the rest of the network need not be computed."""
 
 
@@ -140,13 +140,13 @@ def moments(network: nn.Module, layers: Mapping[str, int], batches: Iterable[Ten
         sums[name] = _pooled(sums[name], (len(moved), mean.cpu().double(), squares.cpu().double()))
         left -= 1
         if left == 0:
-            raise _Seen
+            raise _EnoughSamples
 
     handles = [network.get_submodule(n).register_forward_hook(partial(after, n)) for n in layers]
     try:
         for batch in batches:
             left = sum(layers.values())
-            with suppress(_Seen):
+            with suppress(_EnoughSamples):
                 network(batch)
     finally:
         for handle in handles:

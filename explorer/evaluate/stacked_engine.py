@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
 
-from explorer.evaluate.corner_matrix import Bank
+from explorer.evaluate.corner_matrix import CornerMatrix
 from explorer.evaluate.devices import halved
 from explorer.evaluate.shared_first_layer import Shortcuts, close
 
@@ -40,15 +40,15 @@ class Batched:
     `width`: the most points that pay. `chunk`: how many samples go through at once. A first layer that `shortcuts` shares is mixed here, too.
     """
 
-    def __init__(self, network: nn.Module, bank: Bank, shortcuts: Shortcuts, inputs: Tensor) -> None:
-        self.network, self.bank, self.shortcuts, self.inputs = network, bank, shortcuts, inputs
-        self.width = max(1, min(WIDEST, STACKED // bank.row.nbytes))
+    def __init__(self, network: nn.Module, corner_matrix: CornerMatrix, shortcuts: Shortcuts, inputs: Tensor) -> None:
+        self.network, self.corner_matrix, self.shortcuts, self.inputs = network, corner_matrix, shortcuts, inputs
+        self.width = max(1, min(WIDEST, STACKED // corner_matrix.row.nbytes))
         self.chunk = max(1, min(len(inputs), int(ALIVE / self.width / shortcuts.each)))
 
     @classmethod
-    def of(cls, network: nn.Module, bank: Bank, shortcuts: Shortcuts, inputs: Tensor) -> Batched | None:
+    def if_exact(cls, network: nn.Module, corner_matrix: CornerMatrix, shortcuts: Shortcuts, inputs: Tensor) -> Batched | None:
         """None for a network that cannot be batched, or that answers otherwise when it is."""
-        found = cls(network, bank, shortcuts, inputs)
+        found = cls(network, corner_matrix, shortcuts, inputs)
         return found if of_products(network) and found._right() else None
 
     def halve(self) -> int:
@@ -58,7 +58,7 @@ class Batched:
         return left
 
     def __call__(self, stacked: dict[str, Tensor], shares: Tensor, rows: slice) -> Tensor:
-        """`stacked`: what the bank makes of the shares (K, C). rows: which inputs."""
+        """`stacked`: what the corner matrix makes of the shares (K, C). rows: which inputs."""
         first, inputs = self.shortcuts.first, self.inputs[rows]
         answers = torch.zeros(len(shares), 1, device=shares.device) if first is None else self.shortcuts.mixtures(shares, rows)
 
@@ -77,13 +77,13 @@ class Batched:
     @torch.no_grad()
     def _right(self) -> bool:
         """Whether this equals the network, one mixture after the other, at two random points."""
-        shares = torch.rand(2, len(self.bank.rows), generator=torch.Generator().manual_seed(1)).to(self.bank.row) + 0.1
+        shares = torch.rand(2, len(self.corner_matrix.rows), generator=torch.Generator().manual_seed(1)).to(self.corner_matrix.row) + 0.1
         shares /= shares.sum(dim=1, keepdim=True)
         rows = slice(0, min(8, len(self.inputs)))
         plain: list[Tensor] = []
         for c in shares:
-            self.bank.mix(c)
+            self.corner_matrix.mix(c)
             plain.append(self.network(self.inputs[rows]))
         with suppress(RuntimeError, NotImplementedError):  # what vmap has no rule for
-            return close(self(self.bank.stacked(shares), shares, rows), torch.stack(plain))
+            return close(self(self.corner_matrix.stacked(shares), shares, rows), torch.stack(plain))
         return False

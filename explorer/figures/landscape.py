@@ -123,9 +123,11 @@ def explain(
         return caution
     sign, one, other = (-1.0, "highest", "lowest") if metric.good == "high" else (1.0, "lowest", "highest")
 
-    def told(there: Extreme, mark: str = "") -> str:
+    def formatted(there: Extreme, mark: str = "") -> str:
         value, low, high = (
-            significant_digits.of(there.value, *there.interval) if there.interval is not None else (significant_digits.number(there.value), "", "")
+            significant_digits.formatted(there.value, *there.interval)
+            if there.interval is not None
+            else (significant_digits.number(there.value), "", "")
         )
         return f"{mark}{value}{units.after(unit)}{mark}{low and f' [{low}, {high}]'}"
 
@@ -135,7 +137,7 @@ def explain(
     else:
         low, high = extremes
     best, worst = (low, high) if sign > 0 else (high, low)
-    lowest = f"The {one} measured {metric.called} is {told(best, '**')} at ({_place(grid.x, best.x)}, {_place(grid.y, best.y)}), the {other} {told(worst)}."
+    lowest = f"The {one} measured {metric.called} is {formatted(best, '**')} at ({_place(grid.x, best.x)}, {_place(grid.y, best.y)}), the {other} {formatted(worst)}."
     at = [(m, float(height(grid, np.array([m.x]), np.array([m.y]))[0])) for m in markers if m.outside <= 1e-6 * np.ptp(grid.x)]
     at = [(m, value) for m, value in at if np.isfinite(value)]
     nearest = min(at, key=lambda pair: np.hypot(pair[0].x - best.x, pair[0].y - best.y), default=None)
@@ -176,4 +178,4 @@ def explain(
 def _place(axis: Array, at: float) -> str:
     """A place along an axis, to a tenth of a cell."""
     half = (axis[1] - axis[0]) / 2
-    return significant_digits.of(at, float(at - half), float(at + half))[0]
+    return significant_digits.formatted(at, float(at - half), float(at + half))[0]

@@ -55,10 +55,10 @@ def _where(row: Row, height: str) -> str:
 
 def _rows(figure: go.Figure) -> list[Row]:
     layout = cast("Props", figure.layout.to_plotly_json())
-    return [row for trace in cast("Sequence[go.Scatter]", figure.data) for row in _of(cast("Props", trace.to_plotly_json()), layout)]
+    return [row for trace in cast("Sequence[go.Scatter]", figure.data) for row in _trace_rows(cast("Props", trace.to_plotly_json()), layout)]
 
 
-def _of(trace: Props, layout: Props) -> list[Row]:
+def _trace_rows(trace: Props, layout: Props) -> list[Row]:
     """One trace; nothing for a guide, and for contours, which are those of a heatmap under them."""
     z = trace.get("z")
     columns: dict[str, list[float] | list[str]]
@@ -72,7 +72,7 @@ def _of(trace: Props, layout: Props) -> list[Row]:
         columns = {"value": _floats((shown if shown.shape == values.shape and shown.dtype.kind == "f" else values).ravel())}
     else:
         places = {"x": np.asarray(trace["x"]), "y": np.asarray(trace["y"])}
-        columns = ({} if z is None else {"value": _floats(z)}) | _told(trace)
+        columns = ({} if z is None else {"value": _floats(z)}) | _point_annotations(trace)
     columns |= {which: _called(at, _names(trace, layout, which)) for which, at in places.items()}
     name = unescape(str(trace.get("name") or ""))
     return [{"curve": name, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
@@ -86,7 +86,7 @@ def _ticks(trace: Props, which: str, count: int) -> np.ndarray:
     return np.arange(count) if trace.get(which) is None else np.asarray(trace[which])
 
 
-def _told(trace: Props) -> dict[str, list[float] | list[str]]:
+def _point_annotations(trace: Props) -> dict[str, list[float] | list[str]]:
     """The interval of each point, drawn as error bars or told on hovering; else what is said of it there."""
     for which in ("y", "x"):
         bars = cast("Props", trace.get(f"error_{which}") or {})

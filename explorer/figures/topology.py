@@ -129,17 +129,17 @@ def words(found: Sequence[Minimum], grid: Surface, *, unit: str, noise: float = 
     if parts > 1:
         first += f" It has {parts} parts that no measured point joins, each with a deepest one."
 
-    def told(value: float) -> str:
-        return f"{significant_digits.of(value, value - noise, value + noise)[0]}{unit}"
+    def formatted(value: float) -> str:
+        return f"{significant_digits.formatted(value, value - noise, value + noise)[0]}{unit}"
 
     listed: list[str] = []
     for m in real[:NAMED]:
         where = f"({significant_digits.number(float(grid.x[m.cell[1]]), 3)}, {significant_digits.number(float(grid.y[m.cell[0]]), 3)})"
         if m.into is None:
-            listed.append(f"- {told(m.birth)} at {where}: no deeper one can be reached.")
+            listed.append(f"- {formatted(m.birth)} at {where}: no deeper one can be reached.")
         else:
             listed.append(
-                f"- {told(m.birth)} at {where}: reaching a deeper one means a climb of {told(m.persistence)}, over a pass at {told(m.death)}."
+                f"- {formatted(m.birth)} at {where}: reaching a deeper one means a climb of {formatted(m.persistence)}, over a pass at {formatted(m.death)}."
             )
     rest: list[str] = []
     if len(real) > NAMED:

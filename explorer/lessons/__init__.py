@@ -1,6 +1,6 @@
 """The lessons of the Learn page: predict, run, see. The directory is the registry: one file, one lesson, found by its `LESSON`; a plug-in adds its own.
 
-A lesson asks a question, wishes for runs on the shipped models, and reads the answer from what was measured: which of its choices is right, and every
+A lesson asks a question, requests runs on the shipped models, and reads the answer from what was measured: which of its choices is right, and every
 number of its sentences, come from the points. Nothing here loads torch or draws in a browser.
 """
 
@@ -50,7 +50,7 @@ class Relief:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Outcome:
     """What was measured shows: which choice is right, the finding in words, and the picture."""
 
     answer: int
@@ -81,7 +81,7 @@ class Shelf:
     facts: Mapping[tuple[str, str], Facts]
 
     @classmethod
-    def of(cls, checkpoints: Iterable[Facts]) -> Shelf:
+    def from_checkpoints(cls, checkpoints: Iterable[Facts]) -> Shelf:
         """Of all registered checkpoints, those that ship with the explorer."""
         shipped = [f for f in checkpoints if f.path.startswith("sample_models/")]
         return cls({(Path(f.path).parent.name, f.name): f for f in shipped})
@@ -120,7 +120,7 @@ class Lesson:
     question: str
     choices: tuple[str, ...]
     experiment: Callable[[Shelf, int], Experiment]
-    see: Callable[[Mapping[str, Points]], Seen]
+    see: Callable[[Mapping[str, Points]], Outcome]
     formula: str
     text: str
     paper: str

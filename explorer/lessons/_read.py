@@ -23,7 +23,7 @@ PAIRS = tuple(f"digits MLP, seeds {a} and {b}" for a, b in SEEDS)
 def path(
     problem: ProblemSpec, corners: Sequence[Recipe], *, chart: str = "line", buffers: Buffers = "recalibrate", attack: Attack | None = None
 ) -> Run:
-    """The wish to measure a path, as finely as its barrier needs."""
+    """The request to measure a path, as finely as its barrier needs."""
     field = Field(problem, tuple(corners), registry.method("chart", chart), buffers=buffers, attack=attack)
     return Run(field, registry.method("sample", "adaptive"))
 
@@ -46,7 +46,7 @@ def pair(shelf: Shelf, variant: int) -> tuple[ProblemSpec, tuple[Recipe, Recipe]
 
 
 def mixtures(problem: ProblemSpec, corners: Sequence[Recipe], shares: Sequence[Sequence[float]], *, split: SplitName = "test") -> Run:
-    """The wish to measure some mixtures of models."""
+    """The request to measure some mixtures of models."""
     field = Field(problem, tuple(corners), registry.method("chart", "mixture"), split=split)
     return Run(field, registry.method("sample", "given", {"at": tuple(float(w) for row in shares for w in row)}))
 
@@ -81,4 +81,4 @@ def rank(value: float, edges: Sequence[float]) -> int:
 
 def nat(height: Barrier) -> str:
     """A barrier of the loss with its interval."""
-    return height.height.told(unit="nat")
+    return height.height.formatted(unit="nat")

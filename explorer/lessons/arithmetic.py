@@ -10,7 +10,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run
 from explorer.figures.curve import Curve
-from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, at
 from explorer.stats import mechanistic_similarity
 from explorer.stats.bootstrap import band, difference
@@ -30,18 +30,18 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("interpolate", {"a": models[0].digest, "b": models[1].digest}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """The error under a random cue at half the amount, against none and all of it."""
     none, half, whole = (at(measured["randomised"], t) for t in (0.0, 0.5, 1.0))
     errors = [100 * float(p.means()[0, ERROR]) for p in (none, half, whole)]
     less = difference(none, half, ERROR)
     share = (errors[0] - errors[1]) / (errors[0] - errors[2]) if errors[0] != errors[2] else float("nan")
     minus = {cue: 100 * float(at(measured[cue], -0.5).means()[0, ERROR]) for cue in CUES}
-    return Seen(
+    return Outcome(
         answer=0 if share < 0.4 else 1 if share <= 0.6 else 2,
         sentence=(
             f"With a random cue {errors[0]:.3g} % are wrong at λ = 0, **{errors[1]:.3g} %** at λ = ½ and {errors[2]:.3g} % at λ = 1: half of the vector brings"
-            f" **{share:.0%}** of the gain ({less.told(scale=100, unit='points')}). At λ = −½ it is {minus['randomised']:.3g} %,"
+            f" **{share:.0%}** of the gain ({less.formatted(scale=100, unit='points')}). At λ = −½ it is {minus['randomised']:.3g} %,"
             f" and {minus['kept']:.3g} % where the cue tells the truth."
         ),
         picture=Lines(tuple(_curve(measured[cue], name) for cue, name in CUES.items()), "λ (0 = reads the cue, 1 = unlearned it)", "test error (%)"),

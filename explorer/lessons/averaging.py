@@ -9,7 +9,7 @@ import numpy as np
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run, Trained
-from explorer.lessons import Bars, Experiment, Lesson, Seen, Shelf, Target
+from explorer.lessons import Bars, Experiment, Lesson, Outcome, Shelf, Target
 from explorer.lessons._read import LOSS, at, mixtures, row
 from explorer.stats.bootstrap import difference
 
@@ -29,7 +29,7 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment({"snapshots": mixtures(problem, snapshots, shares), "along the training": along}, Target("train", {"runs": along.id}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """The mean against the last epoch, and against the average of all of them."""
     points = measured["snapshots"]
     alone = [at(points, *one) for one in np.eye(LAST).tolist()]
@@ -38,11 +38,11 @@ def see(measured: Mapping[str, Points]) -> Seen:
     typical = float(np.mean([p.means()[0, LOSS] for p in alone]))
     names = [f"epoch {EPOCHS - LAST + 1 + k}" for k in range(LAST)]
     rows = (*(row(n, p, LOSS) for n, p in zip(names, alone, strict=True)), row("mean of the weights", mean, LOSS, strong=True))
-    return Seen(
+    return Outcome(
         answer=0 if apart.high < 0 else 2 if apart.low > 0 else 1,
         sentence=(
             f"The mean of the weights has a loss of **{float(mean.means()[0, LOSS]):.3g} nat**, the last epoch {float(alone[-1].means()[0, LOSS]):.3g}, all ten"
-            f" {typical:.3g} on average. The mean minus the last is **{apart.told(unit='nat', signed=True)}**, sample by sample."
+            f" {typical:.3g} on average. The mean minus the last is **{apart.formatted(unit='nat', signed=True)}**, sample by sample."
         ),
         picture=Bars(rows, "test loss (nat)"),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import PAIRS, connected, found, nat, pair, path, rank
 from explorer.stats.bootstrap import reduction
 
@@ -19,18 +19,18 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("paths", {"runs": ",".join(r.id for r in runs.values())}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """What share of the barrier is left on the curve."""
     straight, curved = measured["straight line"], measured["Bézier curve"]
     before, after = found(straight), found(curved)
     less = reduction(straight, curved)
     assert less is not None  # both barriers are there
     left = after.height.value / before.height.value if before.height.value > 0 else float("nan")
-    return Seen(
+    return Outcome(
         answer=2 - rank(left, (0.25, 0.75)),
         sentence=(
             f"On the straight line the barrier is **{nat(before)}**, on the trained curve **{nat(after)}**: {left:.0%} of it is left. The curve is lower by"
-            f" {less.told(unit='nat')}, sample by sample."
+            f" {less.formatted(unit='nat')}, sample by sample."
         ),
         picture=Lines(tuple(line.curve_of(p, "loss", name=n) for n, p in measured.items()), "t (0 = one seed, 1 = the other)", "test loss (nat)"),
     )

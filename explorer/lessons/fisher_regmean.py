@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Fused, ProblemSpec, Recipe, Run, SplitName
-from explorer.lessons import Bars, Experiment, Lesson, Seen, Shelf, Target
+from explorer.lessons import Bars, Experiment, Lesson, Outcome, Shelf, Target
 from explorer.lessons._read import LOSS, PAIRS, mixtures, pair, row
 from explorer.stats.bootstrap import difference
 
@@ -27,18 +27,18 @@ def _alone(problem: ProblemSpec, model: Recipe, split: SplitName) -> Run:
     return mixtures(problem, (model,), [[1.0]], split=split)
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """Which of the three has the lowest loss on the validation split, and by how much on the test split."""
     order = sorted(METHODS, key=lambda name: float(measured[f"{name}, val"].means()[0, LOSS]))
     test = {name: measured[f"{name}, test"] for name in ("network A", "network B", *METHODS)}
     first, last = test[order[0]], test["average"]
     gain = difference(last, first, LOSS)
     losses = ", ".join(f"{name} {float(test[name].means()[0, LOSS]):.3g}" for name in test)
-    return Seen(
+    return Outcome(
         answer=list(METHODS).index(order[0]),
         sentence=(
             f"On the validation split **{order[0]}** is best. Test losses in nat: {losses}. {order[0]} is lower than the plain average by"
-            f" **{gain.told(unit='nat')}**, sample by sample."
+            f" **{gain.formatted(unit='nat')}**, sample by sample."
         ),
         picture=Bars(tuple(row(name, point, LOSS, strong=name in METHODS) for name, point in test.items()), "test loss (nat)"),
     )

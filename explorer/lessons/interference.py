@@ -8,7 +8,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Buffers
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import found, nat, path, rank
 from explorer.stats.bootstrap import reduction
 
@@ -26,18 +26,18 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("interpolate", {"run": runs["statistics re-estimated"].id}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """What share of the barrier goes when the statistics alone are set right."""
     mixed, anew = (found(measured[name]) for name in POLICIES)
     before, after = (measured[name] for name in POLICIES)
     less = reduction(before, after)
     assert less is not None  # both barriers are there
     share = less.value / mixed.height.value if mixed.height.value > 0 else float("nan")
-    return Seen(
+    return Outcome(
         answer=rank(share, (0.1, 0.5)),
         sentence=(
             f"With averaged statistics the barrier is **{nat(mixed)}**, with statistics re-estimated **{nat(anew)}**: {share:.0%} less, by"
-            f" {less.told(unit='nat')}. No weight differs between the two curves."
+            f" {less.formatted(unit='nat')}. No weight differs between the two curves."
         ),
         picture=Lines(tuple(line.curve_of(p, "loss", name=n) for n, p in measured.items()), "t (0 = one seed, 1 = the other)", "test loss (nat)"),
     )

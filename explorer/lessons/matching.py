@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from explorer.core.points import Points
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import PAIRS, found, matched, nat, pair, path, rank
 
 
@@ -21,12 +21,12 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("align", {"run": runs["weights matched"].id}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """What share of the barrier weight matching leaves."""
     heights = {name: found(points) for name, points in measured.items()}
     before, after, other = (heights[n] for n in ("as they are", "weights matched", "activations matched"))
     left = after.height.value / before.height.value if before.height.value > 0 else float("nan")
-    return Seen(
+    return Outcome(
         answer=2 - rank(left, (0.1, 0.5)),
         sentence=(
             f"The barrier is **{nat(before)}** as they are, **{nat(after)}** with the weights matched and {nat(other)} with the activations matched: weight"

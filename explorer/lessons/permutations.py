@@ -8,7 +8,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Aligned
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import MLPS, found, matched, nat, path
 
 
@@ -20,13 +20,13 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("align", {"run": runs["matched"].id}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """The loss of the copy against that of the network, and both barriers."""
     before, after = found(measured["shuffled"]), found(measured["matched"])
     own, copy = before.ends
     change = copy - own
     same = abs(change) <= 1e-6 * max(own, 1.0)
-    return Seen(
+    return Outcome(
         answer=1 if same else 0 if change < 0 else 2,
         sentence=(
             f"The network has a loss of **{own:.4g} nat**, its shuffled copy **{copy:.4g} nat**: {'the same function' if same else 'not the same'}. And yet"

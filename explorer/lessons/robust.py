@@ -8,7 +8,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Attack
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, PAIRS, at, connected, pair
 from explorer.stats.bootstrap import difference
 
@@ -29,19 +29,19 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("paths", {"view": "conditions", "runs": ",".join(r.id for r in runs.values())}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """Errors in the middle of the curves, paired."""
     plain, attacked, robust = (at(measured[name], 0.5) for name in TITLES)
     more = difference(attacked, plain, ERROR)
     gain = difference(attacked, robust, ERROR)
     errors = [100 * float(p.means()[0, ERROR]) for p in (plain, attacked, robust)]
     times = errors[1] / errors[0] if errors[0] > 0 else float("inf")
-    return Seen(
+    return Outcome(
         answer=0 if more.low <= 0 else 1 if times < 5 else 2,
         sentence=(
-            f"At the midpoint of the curve {errors[0]:.3g} % of the digits are wrong, under attack **{errors[1]:.3g} %**: {more.told(scale=100, unit='points')}"
+            f"At the midpoint of the curve {errors[0]:.3g} % of the digits are wrong, under attack **{errors[1]:.3g} %**: {more.formatted(scale=100, unit='points')}"
             f" more. At the midpoint of the curve that was trained under attack it is **{errors[2]:.3g} %**,"
-            f" {gain.told(scale=100, unit='points')} less. The ends are the same networks."
+            f" {gain.formatted(scale=100, unit='points')} less. The ends are the same networks."
         ),
         picture=Lines(
             tuple(line.curve_of(measured[name], "error", name=title) for name, title in TITLES.items()),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from explorer.core.points import Points
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, found, path
 
 FAMILY = "digits-mlp-branches"
@@ -20,22 +20,22 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("interpolate", {"run": runs["1"].id}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """The first epoch from which on the children are connected: the barrier of the error measured on other samples than chose its place may be zero."""
     heights = {e: found(measured[str(e)]) for e in EPOCHS}
     errors = {e: found(measured[str(e)], ERROR) for e in EPOCHS}
     apart = [i for i, e in enumerate(EPOCHS) if errors[e].split_half.low > 0]
     first = max(apart, default=-1) + 1
-    told = "; ".join(f"epoch {e}: {heights[e].height.value:.3g} nat, {100 * errors[e].height.value:.2g} points of error" for e in EPOCHS)
+    listed = "; ".join(f"epoch {e}: {heights[e].height.value:.3g} nat, {100 * errors[e].height.value:.2g} points of error" for e in EPOCHS)
     verdict = (
         f"From **epoch {EPOCHS[first]}** on every barrier of the error is indistinguishable from zero on these samples."
         if first < len(EPOCHS)
         else "All of them have a barrier of the error."
     )
     curves = tuple(line.curve_of(measured[str(e)], "loss", name=f"branched after epoch {e}") for e in EPOCHS)
-    return Seen(
+    return Outcome(
         (0, 1, 1, 2, 2, 3)[first],
-        f"The barrier by the epoch of branching: {told}. {verdict}",
+        f"The barrier by the epoch of branching: {listed}. {verdict}",
         Lines(curves, "t (0 = child a, 1 = child b)", "test loss (nat)"),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run
-from explorer.lessons import Bars, Experiment, Lesson, Seen, Shelf, Target
+from explorer.lessons import Bars, Experiment, Lesson, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, at, row
 from explorer.stats.bootstrap import difference
 from explorer.stats.soup_analysis import walk
@@ -29,7 +29,7 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("soup", {"runs": runs["greedy, validation"].id}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """Best model, uniform soup, greedy soup: chosen on the validation split, compared on the test split."""
     val, test = measured["greedy, validation"], measured["soups, test"]
     n = len(TUNES)
@@ -44,12 +44,12 @@ def see(measured: Mapping[str, Points]) -> Seen:
     spared = difference(uniform, without[worst], ERROR)
     names = ", ".join(t for t, k in zip(TUNES, chosen, strict=True) if k)
     each = tuple(row(t, at(test, *one)) for t, one in zip(TUNES, np.eye(n).tolist(), strict=True))
-    return Seen(
+    return Outcome(
         answer=0 if apart.high < 0 else 2 if apart.low > 0 else 1,
         sentence=(
-            f"The soup of all eight minus the best model ({TUNES[best]}, by validation): **{apart.told(scale=100, unit='points', signed=True)}**"
-            f" of error. The greedy soup took {names}: {gain.told(scale=100, unit='points', signed=True)}. {TUNES[worst]} hurts the soup most: without it the soup of seven has"
-            f" {spared.told(scale=100, unit='points')} less."
+            f"The soup of all eight minus the best model ({TUNES[best]}, by validation): **{apart.formatted(scale=100, unit='points', signed=True)}**"
+            f" of error. The greedy soup took {names}: {gain.formatted(scale=100, unit='points', signed=True)}. {TUNES[worst]} hurts the soup most: without it the soup of seven has"
+            f" {spared.formatted(scale=100, unit='points')} less."
         ),
         picture=Bars((*each, row("soup of all", uniform, strong=True), row("greedy soup", greedy, strong=True)), "test error (%)"),
     )

@@ -10,7 +10,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Run
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import LOSS, PAIRS, at, connected, pair
 from explorer.stats.bootstrap import difference
 
@@ -27,7 +27,7 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("paths", {"runs": runs["learned line"].id}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """The middle of the learned line against the better of its two ends."""
     points = measured["learned line"]
     ends = [at(points, INNER[0]), at(points, INNER[-1])]
@@ -35,11 +35,11 @@ def see(measured: Mapping[str, Points]) -> Seen:
     better = min(ends, key=lambda p: float(p.means()[0, LOSS]))
     apart = difference(middle, better, LOSS)
     values = {name: float(p.means()[0, LOSS]) for name, p in (("one end", ends[0]), ("middle", middle), ("other end", ends[1]))}
-    told = ", ".join(f"{name} {value:.3g} nat" for name, value in values.items())
-    return Seen(
+    listed = ", ".join(f"{name} {value:.3g} nat" for name, value in values.items())
+    return Outcome(
         answer=0 if apart.high < 0 else 2 if apart.low > 0 else 1,
         sentence=(
-            f"On the learned line: {told}. The middle minus the better end is **{apart.told(unit='nat', signed=True)}**. The outer thirds"
+            f"On the learned line: {listed}. The middle minus the better end is **{apart.formatted(unit='nat', signed=True)}**. The outer thirds"
             " lead from the line to the two networks it started from."
         ),
         picture=Lines(

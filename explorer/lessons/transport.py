@@ -9,7 +9,7 @@ from explorer.core import registry, significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Trained
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import LOSS, MLPS, at, found, matched, nat, row
 
 WIDTHS = (64, 32, 32, 10)
@@ -26,14 +26,14 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment(runs, Target("align", {"run": runs["transported"].id}))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """The barrier to the transported network, against the loss of the worse end."""
     points = measured["transported"]
     height = found(points)
     half = row("half-way", at(points, 0.5), LOSS)
     guess = 2.302585  # ln 10: the loss of knowing nothing of ten classes
     answer = 2 if half.low > guess else 1 if height.height.low > 0 and half.low > 2 * max(height.ends) else 0
-    return Seen(
+    return Outcome(
         answer=answer,
         sentence=(
             f"The transported narrow network has a loss of **{height.ends[1]:.3g} nat**; the wide one has {height.ends[0]:.3g}. Half-way between them it is"

@@ -12,7 +12,7 @@ import numpy as np
 
 from explorer.core.points import Array, Points
 from explorer.figures.plane import Marker, Surface
-from explorer.lessons import Experiment, Lesson, Relief, Seen, Shelf, Target
+from explorer.lessons import Experiment, Lesson, Outcome, Relief, Shelf, Target
 
 TEACHER = (0.5, 2.0)
 INPUTS = np.linspace(-3.0, 3.0, 61)
@@ -54,7 +54,7 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     return Experiment({}, Target("landscape"))
 
 
-def see(measured: Mapping[str, Points]) -> Seen:
+def see(measured: Mapping[str, Points]) -> Outcome:
     """Count the minima."""
     low = minima()
     others = [place for place in low if place != TEACHER]
@@ -62,7 +62,7 @@ def see(measured: Mapping[str, Points]) -> Seen:
     (ax, ay), (bx, by) = low[0], low[-1]
     line = loss(ax + t * (bx - ax), ay + t * (by - ay))
     where = ", ".join(f"({a:g}, {b:g})" for a, b in low)
-    return Seen(
+    return Outcome(
         answer=min(len(others), 2),
         sentence=(
             f"Gradient descent from a grid of starts ends at **{len(low)} places** of zero loss: {where}. Swapping the two neurons turns one into the"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Never, cast
 
 import torch
 
-from explorer.checkpoints.passes import Way
+from explorer.checkpoints.passes import MergeRule
 from explorer.checkpoints.per_tensor import Deferred, Unread
 from explorer.core import registry
 from explorer.core.errors import Refused
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 IN_MEMORY = "Add --problem with the problem that the models are of, to merge them in memory as the app does."
 
 
-def deferred(method: Method, opened: Sequence[Ingredient]) -> tuple[Way, tuple[int, ...]]:
+def deferred(method: Method, opened: Sequence[Ingredient]) -> tuple[MergeRule, tuple[int, ...]]:
     """How the method makes a tensor, and of which of the models, in their order. Refused where it needs more than the models' tensors, one at a time."""
     models = [Unread({name: _empty(stored.shape, stored.dtype) for name, stored in model.tensors.items()}) for model in opened]
     fuse = registry.find("fuse", method.name)
@@ -37,7 +37,7 @@ def deferred(method: Method, opened: Sequence[Ingredient]) -> tuple[Way, tuple[i
     if not isinstance(made, Deferred):
         raise Refused(_why(method.name, "works on whole models, and not through explorer.checkpoints.per_tensor"))
     places = {id(model): i for i, model in enumerate(models)}
-    return made.way, tuple(places[id(model)] for model in made.models)
+    return made.rule, tuple(places[id(model)] for model in made.models)
 
 
 def _empty(shape: Sequence[int], dtype: str) -> torch.Tensor:

@@ -26,7 +26,7 @@ from explorer.core.files import short
 from explorer.merging import output
 from explorer.merging.blocks import DTYPES, Blocks, Files
 from explorer.merging.output import Draft
-from explorer.merging.plan import FLOATS, Job, Plan
+from explorer.merging.plan import FLOATS, Job, MergePlan
 
 SHARD_BYTES = 5_000_000_000
 THREADS = 4  # at most; more of them wait for the disk
@@ -51,7 +51,7 @@ class Merged:
     seconds: float
 
 
-def merge(plan: Plan, out: Path, *, shard_bytes: int = SHARD_BYTES, force: bool = False, threads: int = 0, report: Report = _silent) -> Merged:
+def merge(plan: MergePlan, out: Path, *, shard_bytes: int = SHARD_BYTES, force: bool = False, threads: int = 0, report: Report = _silent) -> Merged:
     """Write the result; `out` is a folder to be, or a .safetensors. An existing one is only replaced with `force`. `threads`: 0 for as many as help."""
     if shard_bytes < 1:
         raise Refused(f"Shards of {shard_bytes} bytes hold nothing. Give a size such as 5GB.")
@@ -59,20 +59,20 @@ def merge(plan: Plan, out: Path, *, shard_bytes: int = SHARD_BYTES, force: bool 
     output.sweep(out)  # first, so that its room counts
     output.refuse(out, plan, force=force)
     with _one_thread_each(), Files() as files, output.drafted(out, plan, shard_bytes) as draft:
-        _work(settled(plan, files), draft, files, threads or min(THREADS, os.cpu_count() or 1), report)
+        _work(with_global_thresholds(plan, files), draft, files, threads or min(THREADS, os.cpu_count() or 1), report)
     return Merged(out, plan.bytes_read, plan.bytes_written, time.perf_counter() - started)
 
 
-def settled(plan: Plan, files: Files) -> Plan:
+def with_global_thresholds(plan: MergePlan, files: Files) -> MergePlan:
     """The plan with what the whole models say worked out, such as an angle or a threshold."""
-    for found in {job.way.kernel for job in plan.jobs if job.way is not None and isinstance(job.way.kernel, FromAll)}:
-        kernel = found.found(All([_blocks(job, plan, files) for job in plan.jobs if job.way is not None and job.way.kernel is found]))
-        jobs = (replace(j, way=replace(j.way, kernel=kernel)) if j.way is not None and j.way.kernel is found else j for j in plan.jobs)
+    for found in {job.rule.kernel for job in plan.jobs if job.rule is not None and isinstance(job.rule.kernel, FromAll)}:
+        kernel = found.found(All([_blocks(job, plan, files) for job in plan.jobs if job.rule is not None and job.rule.kernel is found]))
+        jobs = (replace(j, rule=replace(j.rule, kernel=kernel)) if j.rule is not None and j.rule.kernel is found else j for j in plan.jobs)
         plan = replace(plan, jobs=tuple(jobs))
     return plan
 
 
-def seconds(plan: Plan) -> float:
+def seconds(plan: MergePlan) -> float:
     """About how long the merge will take, from a trial on the first blocks of its largest tensor; nothing is written."""
     job = max((j for j in plan.jobs if j.dtype in FLOATS), key=lambda j: j.numel, default=None)
     if job is None or not job.numel:
@@ -87,15 +87,15 @@ def seconds(plan: Plan) -> float:
     return taken * sum(j.numel for j in plan.jobs) / entries / threads
 
 
-def memory(plan: Plan) -> int:
+def memory(plan: MergePlan) -> int:
     """About how many bytes the merge holds beside the program itself: some blocks in wide precision for each thread."""
-    blocks = [BLOCK, *(max(stop - start for start, stop in cuts(job.shape, job.way.cut)) for job in plan.jobs if job.way is not None)]
+    blocks = [BLOCK, *(max(stop - start for start, stop in cuts(job.shape, job.rule.cut)) for job in plan.jobs if job.rule is not None)]
     widths = {8 if plan.ingredients[i].tensors[n].dtype in ("F64", "F32") else 4 for job in plan.jobs for i, n in job.sources}
     models = max(len(job.sources) for job in plan.jobs)
     return min(THREADS, os.cpu_count() or 1) * max(blocks) * max(widths) * (models + 8)
 
 
-def _work(plan: Plan, draft: Draft, files: Files, threads: int, report: Report) -> None:
+def _work(plan: MergePlan, draft: Draft, files: Files, threads: int, report: Report) -> None:
     total, done, lock, stop = plan.bytes_written, 0, Lock(), Event()
 
     def wrote(count: int) -> None:
@@ -119,16 +119,16 @@ def _work(plan: Plan, draft: Draft, files: Files, threads: int, report: Report) 
             pool.shutdown(cancel_futures=True)
 
 
-def _make(job: Job, plan: Plan, draft: Draft, files: Files, wrote: Callable[[int], None]) -> None:
+def _make(job: Job, plan: MergePlan, draft: Draft, files: Files, wrote: Callable[[int], None]) -> None:
     place = 0
-    for data in _copied(job, plan, files) if job.way is None else _computed(job, plan, files):
+    for data in _copied(job, plan, files) if job.rule is None else _computed(job, plan, files):
         draft.write(job.name, place, data)
         place += len(data)
         wrote(len(data))
     assert place == job.nbytes
 
 
-def _computed(job: Job, plan: Plan, files: Files) -> Iterator[memoryview]:
+def _computed(job: Job, plan: MergePlan, files: Files) -> Iterator[memoryview]:
     passes = _blocks(job, plan, files)
     for block in made(_kernel(job), passes):
         yield _rounded(block, job).contiguous().view(-1).view(torch.uint8).numpy().data
@@ -146,7 +146,7 @@ def _rounded(block: Tensor, job: Job) -> Tensor:
     return rounded
 
 
-def _copied(job: Job, plan: Plan, files: Files) -> Iterator[memoryview]:
+def _copied(job: Job, plan: MergePlan, files: Files) -> Iterator[memoryview]:
     which, name = job.sources[0]
     stored = plan.ingredients[which].tensors[name]
     for start in range(0, stored.numel, BLOCK):
@@ -155,12 +155,12 @@ def _copied(job: Job, plan: Plan, files: Files) -> Iterator[memoryview]:
 
 def _kernel(job: Job) -> Kernel:
     """The job's kernel; what the whole models would say is told from this tensor alone, where it has not been settled."""
-    assert job.way is not None
-    return each(job.way.kernel.found) if isinstance(job.way.kernel, FromAll) else job.way.kernel
+    assert job.rule is not None
+    return each(job.rule.kernel.found) if isinstance(job.rule.kernel, FromAll) else job.rule.kernel
 
 
-def _blocks(job: Job, plan: Plan, files: Files) -> Blocks:
-    return Blocks(files, job.name, [(plan.ingredients[i], name) for i, name in job.sources], job.way.cut if job.way else "entries")
+def _blocks(job: Job, plan: MergePlan, files: Files) -> Blocks:
+    return Blocks(files, job.name, [(plan.ingredients[i], name) for i, name in job.sources], job.rule.cut if job.rule else "entries")
 
 
 @contextmanager

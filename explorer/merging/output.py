@@ -24,7 +24,7 @@ from explorer.checkpoints.sharded import INDEXES, SINGLE
 from explorer.core.errors import Refused
 from explorer.core.files import known, name_of, short, system
 from explorer.merging.ingredients import KEPT, TIED, Dequantised
-from explorer.merging.plan import Job, Plan
+from explorer.merging.plan import Job, MergePlan
 
 RECIPE = "mergekit_config.yml"  # where mergekit leaves the recipe in what it made
 MODEL_FILES = ("config.json", "generation_config.json")
@@ -118,7 +118,7 @@ def _write(handle: int, data: memoryview, place: int) -> None:
         done += os.pwrite(handle, data[done:], place + done)
 
 
-def refuse(out: Path, plan: Plan, *, force: bool) -> None:
+def refuse(out: Path, plan: MergePlan, *, force: bool) -> None:
     """Refused unless the result may be written there: nothing is there, or a model that may be replaced; and there is room for it."""
     if known(out) and out.suffix != ".safetensors":
         raise Refused(
@@ -173,7 +173,7 @@ def _lock(folder: Path) -> int | None:
 
 
 @contextmanager
-def drafted(out: Path, plan: Plan, shard_bytes: int) -> Generator[Draft, None, None]:
+def drafted(out: Path, plan: MergePlan, shard_bytes: int) -> Generator[Draft, None, None]:
     """A draft of the result. When the block ends without an error, all of it is given the goal's name; else nothing of it stays."""
     single = out.suffix == ".safetensors"
     shards = shards_of(plan.jobs, plan.ingredients[plan.config].metadata, 2**63 if single else shard_bytes)
@@ -215,7 +215,7 @@ def _named(made: Path, out: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _beside(folder: Path, plan: Plan, shards: Sequence[Shard]) -> None:
+def _beside(folder: Path, plan: MergePlan, shards: Sequence[Shard]) -> None:
     """The index, the configuration, the tokenizer and the recipe."""
     if len(shards) > 1:
         table = {name: shard.name for shard in shards for name in shard.places}
@@ -242,7 +242,7 @@ def _beside(folder: Path, plan: Plan, shards: Sequence[Shard]) -> None:
             os.close(handle)
 
 
-def _config(text: bytes, plan: Plan) -> bytes:
+def _config(text: bytes, plan: MergePlan) -> bytes:
     """The configuration, with the result's own number of layers and dtype, and without how its model was quantised."""
     try:
         found: object = json.loads(text)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from explorer.checkpoints.arithmetic import vectors
-from explorer.checkpoints.passes import Kernel, Passes, Way
+from explorer.checkpoints.passes import Kernel, MergeRule, Passes
 from explorer.checkpoints.passes import each as per_tensor
 from explorer.checkpoints.per_tensor import sums
 from explorer.checkpoints.safetensors_header import BYTES
@@ -47,7 +47,7 @@ class Job:
     shape: tuple[int, ...]
     dtype: str
     sources: tuple[tuple[int, str], ...]
-    way: Way | None
+    rule: MergeRule | None
     said: str = ""
 
     @property
@@ -60,7 +60,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MergePlan:
     """All of a merge. `config`, `tokenizer`: whose files are copied. `layers`: how many the result has, where slices say it."""
 
     ingredients: tuple[Ingredient, ...]
@@ -81,7 +81,7 @@ class Plan:
         return sum(job.nbytes for job in self.jobs)
 
 
-def of_recipe(given: str, *, dequantise: bool = False) -> Plan:
+def of_recipe(given: str, *, dequantise: bool = False) -> MergePlan:
     """The plan of a recipe's text; the paths in it are seen from the present folder, as mergekit sees them."""
     recipe, notes = text.read(given)
     models = list(dict.fromkeys([recipe.base, *(part.base for part in recipe.slices), *(s.model for part in recipe.slices for s in part.sources)]))
@@ -100,7 +100,7 @@ def of_recipe(given: str, *, dequantise: bool = False) -> Plan:
     first = order.index(recipe.base or recipe.slices[0].sources[0].model)
     layers = None if whole else sum(s.layers[1] - s.layers[0] for s in (part.sources[0] for part in recipe.slices) if s.layers)
     tokenizer = first if recipe.tokenizer in ("", "base") else order.index(recipe.tokenizer)
-    return Plan(
+    return MergePlan(
         tuple(opened.values()),
         jobs,
         first,
@@ -111,7 +111,7 @@ def of_recipe(given: str, *, dequantise: bool = False) -> Plan:
     )
 
 
-def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False) -> Plan:
+def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False) -> MergePlan:
     """The plan of one of the explorer's own methods; where it has a base, that is the first model, and adapters are put on it."""
     least, most = registry.models_of(method.name)
     if not least <= len(models) <= (most or len(models)):
@@ -119,13 +119,13 @@ def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False
         raise Refused(f"{method.name} needs {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
     opened = tuple(ingredient.alike([ingredient.opened(m, models[0], dequantise=dequantise) for m in models]))
     ingredient.same_vocabulary(opened)
-    way, sources = deferred(method, opened)
+    rule, sources = deferred(method, opened)
     said = " ".join(f"{k}={_shown(v)}" for k, v in method.options)
     jobs = (
-        Job(name, stored.shape, stored.dtype, tuple((i, name) for i in sources), _proper(way, name, stored.dtype), said)
+        Job(name, stored.shape, stored.dtype, tuple((i, name) for i in sources), _proper(rule, name, stored.dtype), said)
         for name, stored in opened[sources[0]].tensors.items()
     )
-    return Plan(opened, tuple(jobs), 0, 0, notes=tuple(n for i in opened for n in i.notes))
+    return MergePlan(opened, tuple(jobs), 0, 0, notes=tuple(n for i in opened for n in i.notes))
 
 
 def _job(recipe: text.Recipe, found: Effective, opened: Mapping[str, Ingredient], order: Sequence[str]) -> Job:
@@ -139,21 +139,21 @@ def _job(recipe: text.Recipe, found: Effective, opened: Mapping[str, Ingredient]
     stored = opened[inputs[0].model].tensors[inputs[0].tensor]
     target = FORMAT.get(recipe.out_dtype or recipe.dtype, stored.dtype) if stored.dtype in FLOATS else stored.dtype
     each = [i.parameters for i in inputs if i.parameters or i.model != found.base]
-    way = _foreign(recipe.method, found.parameters, each, found.tensor, stored.numel, based=bool(found.base))
+    rule = _foreign(recipe.method, found.parameters, each, found.tensor, stored.numel, based=bool(found.base))
     shared = " ".join(f"{k}={_shown(v)}" for k, v in found.parameters.items())
     said = [f"{i.model}: " + " ".join(f"{k}={_shown(v)}" for k, v in i.parameters.items()) for i in inputs if i.parameters]
     sources = tuple((order.index(i.model), i.tensor) for i in inputs)
-    return Job(found.tensor, stored.shape, target, sources, _proper(way, found.tensor, stored.dtype), " · ".join(filter(None, [shared, *said])))
+    return Job(found.tensor, stored.shape, target, sources, _proper(rule, found.tensor, stored.dtype), " · ".join(filter(None, [shared, *said])))
 
 
-def _proper(way: Way, name: str, dtype: str) -> Way | None:
+def _proper(rule: MergeRule, name: str, dtype: str) -> MergeRule | None:
     """The way, where the tensor is one of parameters; else none, or a mean that cannot leave what it is of."""
     if dtype not in FLOATS:
         return None
-    return Way(sums(way.shares), way.shares) if name.rpartition(".")[2] in STATISTICS else way
+    return MergeRule(sums(rule.shares), rule.shares) if name.rpartition(".")[2] in STATISTICS else rule
 
 
-def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[str, Number]], name: str, numel: int, *, based: bool) -> Way:
+def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[str, Number]], name: str, numel: int, *, based: bool) -> MergeRule:
     """The way of a recipe's method."""
     weights: tuple[float, ...] = tuple(float(p["weight"]) for p in each) if "weight" in METHODS[method].each else ()
     for key, wanted in (("filter_wise", False), ("nuslerp_row_wise", False), ("nuslerp_flatten", True)):
@@ -163,18 +163,18 @@ def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[s
     match method:
         case "linear":
             total = _total(method, weights, name) if shared["normalize"] else 1.0
-            return Way(sums(weights, total), tuple(w / total for w in weights))
+            return MergeRule(sums(weights, total), tuple(w / total for w in weights))
         case "passthrough":
-            return Way(sums((float(each[0]["scale"]),)), (1.0,))
+            return MergeRule(sums((float(each[0]["scale"]),)), (1.0,))
         case "slerp":
-            return Way(per_tensor(slerp.arc(t := float(shared["t"]))), (1 - t, t))
+            return MergeRule(per_tensor(slerp.arc(t := float(shared["t"]))), (1 - t, t))
         case "nuslerp":
             kernel = per_tensor(slerp.arc(t := weights[len(each) - 1] / _total(method, weights, name)))
-            return Way(_from_base(kernel), (0.0, 1 - t, t)) if based else Way(kernel, (1 - t, t))
+            return MergeRule(_from_base(kernel), (0.0, 1 - t, t)) if based else MergeRule(kernel, (1 - t, t))
         case "karcher":
-            return Way(per_tensor(karcher.centre(equal, int(shared["max_iter"]), float(shared["tol"]))), equal)
+            return MergeRule(per_tensor(karcher.centre(equal, int(shared["max_iter"]), float(shared["tol"]))), equal)
         case "model_stock":
-            return Way(model_stock.stock, (0.0, *equal))
+            return MergeRule(model_stock.stock, (0.0, *equal))
         case _:
             pass
     normalise, scale, rescale = bool(shared["normalize"]), float(shared["lambda"]), bool(shared["rescale"])
@@ -182,7 +182,7 @@ def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[s
     if method == "task_arithmetic":
         scaled = [scale * w / total for w in weights]
         coefficients = (1 - math.fsum(scaled), *scaled)
-        return Way(sums(coefficients), coefficients)
+        return MergeRule(sums(coefficients), coefficients)
     densities = [_density(float(p["density"]), method, name) for p in each]
     if rescale != METHODS[method].shared["rescale"].default and (rescale or method.startswith("della")):
         raise Refused(f"{method} with rescale={_shown(rescale)} is not supported here. Leave rescale out, or merge with mergekit.")
@@ -190,7 +190,7 @@ def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[s
     elect = "mass" if method.endswith("ties") or method == "della" else "none"
     shares = [w / total for w in weights] if elect == "none" else weights
     rows = method.startswith("della") and min(densities) < 1
-    return Way(per_tensor(tasks(keeps, shares, elect, scale, normalise=normalise)), (0.0, *weights), "rows" if rows else "entries")
+    return MergeRule(per_tensor(tasks(keeps, shares, elect, scale, normalise=normalise)), (0.0, *weights), "rows" if rows else "entries")
 
 
 def _keep(method: str, density: float, given: Mapping[str, Number], name: str, numel: int, *, rescale: bool) -> Keep:

@@ -30,13 +30,13 @@ class Estimate:
     low: float
     high: float
 
-    def told(self, *, scale: float = 1.0, unit: str = "", signed: bool = False) -> str:
+    def formatted(self, *, scale: float = 1.0, unit: str = "", signed: bool = False) -> str:
         """As it is shown: with the digits that the interval supports."""
         return significant_digits.within(scale * self.value, scale * self.low, scale * self.high, unit=unit, signed=signed)
 
     def parts(self, *, scale: float = 1.0) -> tuple[str, str, str]:
         """The same in three: the number, and the ends of its interval."""
-        return significant_digits.of(scale * self.value, scale * self.low, scale * self.high)
+        return significant_digits.formatted(scale * self.value, scale * self.low, scale * self.high)
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def barrier(points: Points, metric: int = 0, *, name: str = "loss") -> Barrier |
 
     It is bootstrapped once for the same points: a page draws one line in several places, and looks again every half second.
     """
-    told = (points.coords, points.values[:, metric], points.counts)
-    text = [name.encode(), *(part for a in told for part in (f"{a.shape} {a.dtype}".encode(), np.ascontiguousarray(a).tobytes()))]
+    formatted = (points.coords, points.values[:, metric], points.counts)
+    text = [name.encode(), *(part for a in formatted for part in (f"{a.shape} {a.dtype}".encode(), np.ascontiguousarray(a).tobytes()))]
     key = hashlib.blake2b(b"\0".join(text), digest_size=16).digest()
     if key in _barriers:
         return _barriers[key]

@@ -1,4 +1,4 @@
-"""Which places of a picture on some of the samples may be its lowest or its highest, and the wish for all samples there.
+"""Which places of a picture on some of the samples may be its lowest or its highest, and the request for all samples there.
 
 The extremes of a picture are chosen among many values, each as sure as its samples make it. Places are compared sample by sample: one whose difference
 from the extreme has a 95 % interval with 0 in it is not told apart from it. Where a picture has a deep valley these are few, and only they need more
@@ -23,7 +23,7 @@ MOST = 16  # places at either end, those nearest to it
 FAR = 4.0  # standard errors: a difference of more has no interval with 0 in it
 
 
-def undecided(sums: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def candidate_extremes(sums: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Points with one metric → (≤ MOST,) those that may be the lowest, the lowest itself first, and (≤ MOST,) those that may be the highest."""
     means = sums.means()[:, 0]
     if not np.isfinite(means).any():
@@ -37,7 +37,7 @@ def deciding(field: Field, points: Points, metric: str) -> Run | None:
     """The run that measures them on all samples of the split. None where all were used, and of a preview, which is confirmed otherwise (explorer.stats.preview_confirmation)."""
     if not field.samples or is_preview(field) or not len(points):
         return None
-    places = points.coords[np.concatenate(undecided(column(points, field.metrics, metric)))]
+    places = points.coords[np.concatenate(candidate_extremes(column(points, field.metrics, metric)))]
     if not len(places):
         return None
     at = np.unique(rounded(places), axis=0)

@@ -40,7 +40,7 @@ def branches(problem: ProblemSpec, trunk: Method, epochs: Sequence[int], seeds: 
 
 
 def line(problem: ProblemSpec, branch: Branch) -> Run:
-    """The wish for the barrier between two copies."""
+    """The request for the barrier between two copies."""
     return Run(Field(problem, (branch.a, branch.b), registry.method("chart", "line")), registry.method("sample", "adaptive"))
 
 

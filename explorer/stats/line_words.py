@@ -18,7 +18,7 @@ def names(field: Field) -> tuple[str, str]:
     return a.name or a.id, b.name or b.id
 
 
-def told(field: Field) -> tuple[str, ...]:
+def meaningful_metrics(field: Field) -> tuple[str, ...]:
     """The metrics that mean something: where outputs are numbers, nothing is right or wrong."""
     known = metrics.every()
     return tuple(m for m in field.metrics if m in known and known[m].suits(field.problem))
@@ -55,7 +55,7 @@ def caution(field: Field, again: Confirmed | None) -> str:
         f"{significant_digits.number(units.scale(m) * float(again.apart[i]), 2)} {'points' if metrics.find(m).percent else units.of_gap(field.problem, m)}".rstrip()
         + f" of {called(field, m)}"
         for i, m in enumerate(field.metrics)
-        if m in told(field)
+        if m in meaningful_metrics(field)
     )
     return f"{what} Every quoted value was measured again in float32; at the {again.places:,} points that have both, they differ by at most {apart}."
 
@@ -64,8 +64,8 @@ def shown(found: Barrier, which: str = "height", *, unit: str) -> str:
     """An estimate of the barrier with its interval; `unit` is the loss's, an error is in points."""
     estimate = getattr(found, which)
     if metrics.find(found.metric).percent:
-        return estimate.told(scale=100, unit="points")
-    return estimate.told(unit=unit)
+        return estimate.formatted(scale=100, unit="points")
+    return estimate.formatted(unit=unit)
 
 
 def explain(field: Field, points: Points, metric: str, again: Confirmed | None = None) -> str:

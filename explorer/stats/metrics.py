@@ -1,6 +1,6 @@
 """What a plane can show: metrics by name, and the measured sums that each is made of. Plain numpy.
 
-A field keeps sums over blocks of samples: of `loss` and `error`, and, where its wish says so, of `brier` and `confidence` too (SCORED; explorer.evaluate.proper_scores).
+A field keeps sums over blocks of samples: of `loss` and `error`, and, where its request says so, of `brier` and `confidence` too (SCORED; explorer.evaluate.proper_scores).
 A network answers once for all of them. Two more are made of these sample by sample, so that their intervals and differences are as good:
 
     accuracy = 1 − error        overconfidence = confidence − accuracy

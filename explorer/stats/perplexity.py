@@ -21,6 +21,6 @@ def applies(problem: ProblemSpec) -> bool:
     return problem.loss in _LOSSES and (answers or registry.of_tokens(problem.data.name))
 
 
-def of(loss: float) -> float:
+def from_loss(loss: float) -> float:
     """The perplexity of a mean loss in nats; infinite where it is beyond a float, NaN where the loss is none."""
     return exp(loss) if not loss > 700 else float("inf")

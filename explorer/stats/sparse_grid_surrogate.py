@@ -11,9 +11,9 @@ predicted outside of the square, nor before its corners are measured.
 
 A cell with a diverged node (NaN, infinity) is NaN wherever nothing finite is measured.
 
-How wrong: the jury is a fixed draw of random nodes, one in each of 8^d equal parts of the square. explorer.methods.sample.surface measures it and never lets
-it say where to refine, so that the differences there, with the jury left out of the prediction, are a fair sample of all differences to the full
-lattice. They say nothing of a feature so small that no jury point hit it; `unseen` is how large such features may be in all.
+How wrong: the held-out points are a fixed draw of random nodes, one in each of 8^d equal parts of the square. explorer.methods.sample.surface measures them and never lets
+them say where to refine, so that the differences there, with the held-out points left out of the prediction, are a fair sample of all differences to the full
+lattice. They say nothing of a feature so small that no held-out point hit it; `unseen` is how large such features may be in all.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ Mask = NDArray[np.bool_]
 Nodes = NDArray[np.intp]
 S = TypeVar("S", np.float64, np.bool_)
 
-STRATA = 8  # parts of each axis with one jury point each
-SEED = 19051905  # of scouts and jury: fixed, so that a picture is certified by the same places whoever looks
-FEWEST = 8  # jury points below which nothing is said
+STRATA = 8  # parts of each axis with one held-out point each
+SEED = 19051905  # of exploration points and held-out points: fixed, so that a picture is certified by the same places whoever looks
+FEWEST = 8  # held-out points below which nothing is said
 CONTINUED = 4  # nodes into a diverged region
 GROUPS = 16  # of blocks, for standard errors
 
@@ -49,8 +49,8 @@ class Certificate:
     Differences are of natural logarithms when `relative` (0.01 is one per cent), else of the metric itself. rms: with a 95 % interval by resampling the
     held-out points. quantile: 95 % of differences are smaller; quantile_upper: a bound of it that holds with 95 % confidence whatever the
     distribution, infinite for fewer than 59 points. unseen: differences larger than the `largest` seen fill, with 95 % confidence, less than this share
-    of the square. torn: held-out points where one of prediction and measurement is finite and the other is not; they are in no other number.
-    source: jury (fair), or coarser: no jury is measured, so the points of the last level are compared with the prediction of the level before,
+    of the square. nan_mismatches: held-out points where one of prediction and measurement is finite and the other is not; they are in no other number.
+    source: held out (fair), or coarser: no held-out point is measured, so the points of the last level are compared with the prediction of the level before,
     which for a smooth surface is several times too pessimistic, and blind to features between the points.
     """
 
@@ -60,9 +60,9 @@ class Certificate:
     largest: float
     unseen: float
     count: int
-    torn: int
+    nan_mismatches: int
     relative: bool
-    source: Literal["jury", "coarser", "complete"]
+    source: Literal["held out", "coarser", "complete"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +130,11 @@ def preview(points: Points, size: int, *, metric: int = 0, relative: bool = True
         return Preview(values, measured, Certificate(Estimate(0.0, 0.0, 0.0), 0.0, 0.0, 0.0, 0.0, 0, 0, lattice.relative, "complete"))
     if not chain:
         return Preview(values, measured, None)
-    sworn = sitting(lattice)
-    if sworn is not None:
-        at = tuple(sworn.T)
-        held = levels(lattice.without(sworn[~settled(measured)[at]]), 1)[-1]
-        return Preview(values, measured, _certificate(lattice.values[(*at, 0)], held.values[(*at, 0)], held.lost[at], lattice.relative, "jury"))
+    usable = usable_held_out(lattice)
+    if usable is not None:
+        at = tuple(usable.T)
+        held = levels(lattice.without(usable[~in_refined_cell(measured)[at]]), 1)[-1]
+        return Preview(values, measured, _certificate(lattice.values[(*at, 0)], held.values[(*at, 0)], held.lost[at], lattice.relative, "held out"))
     for coarser, level in reversed(list(pairwise(chain))):
         new = measured[every(level.step, d)] & fresh(len(level.lost), coarser.step // level.step, d)
         if new.sum() >= FEWEST:
@@ -237,7 +237,7 @@ def steps(size: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=32)
 def panel(size: int, d: int) -> tuple[Nodes, Nodes]:
-    """(≤ 8^d, d) nodes each: the scouts, and the jury: different nodes, one in each part of the square, in random order."""
+    """(≤ 8^d, d) nodes each: the exploration points, and the held-out points: different nodes, one in each part of the square, in random order."""
     rng = np.random.default_rng(SEED)
     edges = np.linspace(0, size, min(STRATA, max(1, (size - 1) // 2)) + 1).round().astype(int).tolist()
     drawn: tuple[list[Nodes], list[Nodes]] = ([], [])
@@ -245,26 +245,26 @@ def panel(size: int, d: int) -> tuple[Nodes, Nodes]:
         nodes = np.stack(np.meshgrid(*[np.arange(edges[i], edges[i + 1]) for i in part], indexing="ij"), axis=-1).reshape(-1, d)
         for group, node in zip(drawn, rng.permutation(nodes), strict=False):
             group.append(node)
-    scouts, jury = (rng.permutation(np.array(group, dtype=np.intp).reshape(-1, d)) for group in drawn)
-    scouts.setflags(write=False)
-    jury.setflags(write=False)
-    return scouts, jury
+    exploration, held_out = (rng.permutation(np.array(group, dtype=np.intp).reshape(-1, d)) for group in drawn)
+    exploration.setflags(write=False)
+    held_out.setflags(write=False)
+    return exploration, held_out
 
 
-def sitting(lattice: Lattice) -> Nodes | None:
-    """The (K, d) nodes of the jury that may be listened to: all of it, or, while it is being measured, those up to the first that is missing.
+def usable_held_out(lattice: Lattice) -> Nodes | None:
+    """The (K, d) nodes of the held-out points that may be listened to: all of it, or, while it is being measured, those up to the first that is missing.
 
     What a grid or a refinement has measured of it in passing is no random draw; then fewer than FEWEST of the first ones are held out, and it is None.
     """
-    _, jury = panel(lattice.size, lattice.known.ndim)
-    there = lattice.known[tuple(jury.T)]
+    _, held_out = panel(lattice.size, lattice.known.ndim)
+    there = lattice.known[tuple(held_out.T)]
     if there.all():
-        return jury if len(jury) >= FEWEST else None
-    heard = jury[: int(np.argmin(there))]
-    return heard if (~settled(lattice.known)[tuple(heard.T)]).sum() >= FEWEST else None
+        return held_out if len(held_out) >= FEWEST else None
+    heard = held_out[: int(np.argmin(there))]
+    return heard if (~in_refined_cell(lattice.known)[tuple(heard.T)]).sum() >= FEWEST else None
 
 
-def settled(known: Mask) -> Mask:
+def in_refined_cell(known: Mask) -> Mask:
     """Which nodes lie in a halved cell, all of whose nodes are measured: refinement has been there, so a held-out point among them costs no error.
 
     On a curve a single held-out point would complete its cell, so nothing is settled there. In a plane that happens only to a point in the middle of a
@@ -291,8 +291,8 @@ def closed_cells(value: NDArray[S], step: int) -> NDArray[S]:
     return value
 
 
-def _certificate(true: Array, guess: Array, lost: Mask, relative: bool, source: Literal["jury", "coarser"]) -> Certificate | None:
-    torn = lost != np.isnan(true)
+def _certificate(true: Array, guess: Array, lost: Mask, relative: bool, source: Literal["held out", "coarser"]) -> Certificate | None:
+    nan_mismatches = lost != np.isnan(true)
     error = np.abs(true - guess)[~lost & ~np.isnan(true)]
     n = len(error)
     if n == 0:
@@ -309,7 +309,7 @@ def _certificate(true: Array, guess: Array, lost: Mask, relative: bool, source: 
         largest=float(ordered[-1]),
         unseen=float(1 - 0.05 ** (1 / n)),
         count=n,
-        torn=int(torn.sum()),
+        nan_mismatches=int(nan_mismatches.sum()),
         relative=relative,
         source=source,
     )

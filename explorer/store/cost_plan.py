@@ -25,7 +25,7 @@ class Model:
 class Plan(Spec):
     """points: still to be measured, `at_most` where a sampler decides on the way. seconds: None where nothing comparable was measured. read: bytes of the
     corners, in all. memory: bytes at the most, besides what the samples take. device: who will do it; empty while there is nobody. first: what must be made
-    before the first point, in a time that is not foreseen."""
+    before the first point, in a time that is not estimated."""
 
     points: int
     samples: int

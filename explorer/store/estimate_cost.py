@@ -25,12 +25,12 @@ MAKING = {
 }
 
 
-def foreseen(run: Run, store: RunStore) -> Plan | None:
+def estimate(run: Run, store: RunStore) -> Plan | None:
     """What a run will still take; None where a model was never looked at, so that its size is not known."""
-    return foreseen_all((run,), store)
+    return estimate_all((run,), store)
 
 
-def foreseen_all(runs: Sequence[Run], store: RunStore) -> Plan | None:
+def estimate_all(runs: Sequence[Run], store: RunStore) -> Plan | None:
     """What several will still take, one after the other; those that are measured already are left out, unless all are."""
     known = {f.digest: f for f in store.checkpoints()}
     serving = store.workers()
@@ -38,14 +38,14 @@ def foreseen_all(runs: Sequence[Run], store: RunStore) -> Plan | None:
     device = (serving[0].title or serving[0].device) if serving else ""
     fields = [run.field.id for run in runs]
     asked: dict[str, set[bytes]] = {id: set() for id in fields if fields.count(id) > 1}
-    plans = [_foreseen(run, store, known, free, asked.get(run.field.id)) for run in runs]
+    plans = [_estimate(run, store, known, free, asked.get(run.field.id)) for run in runs]
     there = [p for p in plans if p is not None]
     if not there or len(there) < len(plans):
         return None
     return replace(together([p for p in there if p.points] or there), device=device)
 
 
-def _foreseen(run: Run, store: RunStore, known: Mapping[str, Facts], free: int | None, asked: set[bytes] | None) -> Plan | None:
+def _estimate(run: Run, store: RunStore, known: Mapping[str, Facts], free: int | None, asked: set[bytes] | None) -> Plan | None:
     field = run.field
     origins = [_origin(corner, known) for corner in field.corners]
     found = [f for f in origins if f is not None]

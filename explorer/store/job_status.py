@@ -1,21 +1,21 @@
-"""How a wish stands: derived from what happened to it, and the time it still takes."""
+"""How a request stands: derived from what happened to it, and the time it still takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from explorer.core.spec import Json, Wish
+from explorer.core.spec import Json, Request
 
 State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """A wish and how it stands."""
+    """A request and how it stands."""
 
     id: str
-    wish: Wish
+    request: Request
     rank: int  # 1: urgent, -1: idle, 0: everything else
     state: State
     done: int

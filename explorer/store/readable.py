@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import cast
 
 from explorer.core import registry
-from explorer.core.spec import Aligned, Connected, Field, Fused, Look, Make, Method, ProblemSpec, Run, Shifted, Spec, Study, Trained, Wish
+from explorer.core.spec import Aligned, Connected, Field, Fused, Look, Make, Method, ProblemSpec, Request, Run, Shifted, Spec, Study, Trained
 from explorer.store.records import Facts
 
 KINDS: dict[tuple[type[Spec], str], str] = {  # of the methods that specs hold
@@ -40,7 +40,7 @@ class Unreadable:
 
 
 @lru_cache(maxsize=4096)
-def request(text: str, result: str | None = None) -> Wish:
+def request(text: str, result: str | None = None) -> Request:
     """A request from its row's text, where its result can be read as well; Unknown otherwise."""
     found = spec(text)
     if not isinstance(found, Run | Look | Make | Study):

@@ -1,10 +1,10 @@
-"""RunStore: every evaluated point and every wish, in one SQLite file that is also the export format.
+"""RunStore: every evaluated point and every request, in one SQLite file that is also the export format.
 
-Only the driver of a run writes points; anybody may read. A wish is done by the worker that claims it: one statement sets a
+Only the driver of a run writes points; anybody may read. A request is done by the worker that claims it: one statement sets a
 lease, a heartbeat renews it, and when a worker dies its lease runs out (at once, if it died on this machine) and the next
 worker goes on where the points end. Runs of one field are never worked on at the same time, so no point is computed twice.
 
-The state of a wish is derived from what happened to it (lease, error, finish, stop) and stored nowhere. Arrays are float64
+The state of a request is derived from what happened to it (lease, error, finish, stop) and stored nowhere. Arrays are float64
 blobs: SQLite turns a REAL NaN into NULL, and a diverged point must stay NaN.
 
 A row that this version cannot read (explorer.store.readable) is listed by `unreadable`, and left alone by everything else.
@@ -24,7 +24,7 @@ import numpy as np
 
 from explorer.core import registry
 from explorer.core.points import Array, Points, no_points, rounded
-from explorer.core.spec import Field, Json, Run, Spec, Wish
+from explorer.core.spec import Field, Json, Request, Run, Spec
 from explorer.store import readable
 from explorer.store.job_status import State, Status
 from explorer.store.process_alive import alive
@@ -32,12 +32,14 @@ from explorer.store.readable import Unknown, Unreadable
 from explorer.store.records import Facts, FieldFacts, Serving
 from explorer.store.sqlite import Database
 
-URGENT, IDLE = 1, -1  # ranks of wishes; 0 is that of everything else
+URGENT, IDLE = 1, -1  # ranks of requests; 0 is that of everything else
 LEASE_S = 15.0
-ATTEMPTS = 3  # a wish over which so many workers died in a row, without a single new point, is given up
+ATTEMPTS = 3  # a request over which so many workers died in a row, without a single new point, is given up
 HOST = socket.gethostname()
-WISH = "id, kind, subject, urgent, spec, created, worker, lease, started, finished, error, stopped, attempts, done, total, fresh, message, result"
-SPEC = WISH.split(", ").index("spec")
+REQUEST_COLUMNS = (
+    "id, kind, subject, urgent, spec, created, worker, lease, started, finished, error, stopped, attempts, done, total, fresh, message, result"
+)
+SPEC = REQUEST_COLUMNS.split(", ").index("spec")
 MIGRATIONS = (
     """
     CREATE TABLE field (
@@ -75,7 +77,7 @@ MIGRATIONS = (
 class RunStore(Database):
     """One SQLite file. Safe to use from several threads and processes at once.
 
-    `roots`: the folders that a wish put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
+    `roots`: the folders that a request put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
     """
 
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
@@ -89,32 +91,32 @@ class RunStore(Database):
         """The store of a home folder (explorer.core.locations)."""
         return cls(home / "store.sqlite", roots=roots)
 
-    # --- wishes -------------------------------------------------------------------------------------------------------
+    # --- requests -------------------------------------------------------------------------------------------------------
 
-    def want(self, wish: Wish, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
-        """Put a wish down and return its id. A wish that failed or was stopped is taken up again; one that is done stays done, unless `again`.
+    def submit(self, request: Request, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
+        """Put a request down and return its id. A request that failed or was stopped is taken up again; one that is done stays done, unless `again`.
 
         urgent: somebody waits for it at this moment. idle: nobody asked for it, it may be there when somebody does; everything else goes first.
         """
         rank = URGENT if urgent else IDLE if idle else 0
-        subject = wish.field.id if isinstance(wish, Run) else wish.id
+        subject = request.field.id if isinstance(request, Run) else request.id
         with self._write() as db:
             db.execute(
                 "INSERT INTO wish (id, kind, subject, urgent, spec, created, roots) VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, finished = NULL, result = NULL, roots = excluded.roots "
                 "WHERE error IS NOT NULL OR stopped = 1 OR (? AND finished IS NOT NULL)",
-                (wish.id, type(wish).__name__, subject, rank, json.dumps(wish.to_json()), self.clock(), _listed(self.roots), again),
+                (request.id, type(request).__name__, subject, rank, json.dumps(request.to_json()), self.clock(), _listed(self.roots), again),
             )
-            db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, wish.id, rank))
-        return wish.id
+            db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, request.id, rank))
+        return request.id
 
     def status(self, id: str) -> Status | None:
-        """How a wish stands; None when nobody has wished it here, or in a way that cannot be read."""
+        """How a request stands; None when nobody has requested it here, or in a way that cannot be read."""
         row = self._db.execute("SELECT * FROM wish WHERE id = ? AND readable(spec, result)", (id,)).fetchone()
         return None if row is None else self._status(row)
 
     def statuses(self, kind: str = "Run", *, limit: int = 200) -> list[Status]:
-        """The latest wishes of a kind, newest first; without those that are unreadable, or whose methods are not here."""
+        """The latest requests of a kind, newest first; without those that are unreadable, or whose methods are not here."""
         rows = self._db.execute(
             "SELECT * FROM wish WHERE kind = ? AND readable(spec, result) ORDER BY created DESC, rowid DESC LIMIT ?", (kind, limit)
         )
@@ -122,26 +124,26 @@ class RunStore(Database):
         return [self._status(row) for row in rows.fetchall() if not readable.missing(row[SPEC], known)]
 
     def unreadable(self) -> list[Unreadable]:
-        """The wishes and checkpoints that nothing else here speaks of, newest first: those of another version, and those whose methods are not here."""
-        wishes = self._db.execute("SELECT id, kind, spec, result FROM wish ORDER BY created DESC, rowid DESC").fetchall()
+        """The requests and checkpoints that nothing else here speaks of, newest first: those of another version, and those whose methods are not here."""
+        requests = self._db.execute("SELECT id, kind, spec, result FROM wish ORDER BY created DESC, rowid DESC").fetchall()
         files = self._db.execute("SELECT path, facts FROM checkpoint ORDER BY seen DESC").fetchall()
         known: dict[str, list[str]] = {}
-        against = [(id, kind, _against(partial(readable.request, text, result), text, known)) for id, kind, text, result in wishes]
+        against = [(id, kind, _against(partial(readable.request, text, result), text, known)) for id, kind, text, result in requests]
         against += [(path, "Checkpoint", _against(partial(readable.facts, text), text, known)) for path, text in files]
         return [Unreadable(id, kind, why) for id, kind, why in against if why]
 
     def stop(self, id: str) -> None:
-        """Ask for a wish to be given up; what it has computed stays."""
+        """Ask for a request to be given up; what it has computed stays."""
         with self._write() as db:
             db.execute("UPDATE wish SET stopped = 1 WHERE id = ? AND finished IS NULL", (id,))
 
     def forget(self, id: str) -> None:
-        """Remove a wish from the list. The points stay: they belong to the field."""
+        """Remove a request from the list. The points stay: they belong to the field."""
         with self._write() as db:
             db.execute("DELETE FROM wish WHERE id = ? AND lease <= ?", (id, self.clock()))
 
     def waiting(self) -> int:
-        """How many wishes nobody works on."""
+        """How many requests nobody works on."""
         (count,) = self._db.execute(
             "SELECT count(*) FROM wish WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= ? AND readable(spec, result)",
             (self.clock(),),
@@ -178,9 +180,9 @@ class RunStore(Database):
         return [Serving(host, device, title, free, total, tuple(json.loads(sees))) for host, device, title, free, total, sees in rows]
 
     def claim(self, worker: str, *, above: int = IDLE - 1) -> Status | None:
-        """Take the next wish that nobody works on and whose rank is above a given one, urgent ones first, idle ones last; None when there is none.
+        """Take the next request that nobody works on and whose rank is above a given one, urgent ones first, idle ones last; None when there is none.
 
-        A wish whose field another worker is busy with has to wait, so that nothing is computed twice.
+        A request whose field another worker is busy with has to wait, so that nothing is computed twice.
         """
         self._bury()
         if not self.waiting():  # a read: an idle worker never takes the write lock
@@ -205,7 +207,7 @@ class RunStore(Database):
         return None if row is None else self._status(row)
 
     def report(self, id: str, worker: str, *, done: int, total: int, fresh: int = 0, message: str = "") -> bool:
-        """Note progress. False when the wish was stopped or is no longer this worker's: then leave off."""
+        """Note progress. False when the request was stopped or is no longer this worker's: then leave off."""
         with self._write() as db:
             cursor = db.execute(
                 "UPDATE wish SET done = ?, total = ?, fresh = ?, message = ?, attempts = iif(? > 0, 0, attempts) WHERE id = ? AND worker = ? AND stopped = 0",
@@ -214,7 +216,7 @@ class RunStore(Database):
         return cursor.rowcount == 1
 
     def release(self, id: str, worker: str, *, finished: bool = False, error: str | None = None, result: Json = None) -> None:
-        """Lay a wish down: finished, failed with a sentence for its owner, or simply let go (it was stopped)."""
+        """Lay a request down: finished, failed with a sentence for its owner, or simply let go (it was stopped)."""
         with self._write() as db:
             db.execute(
                 "UPDATE wish SET lease = 0, finished = ?, error = ?, result = ? WHERE id = ? AND worker = ?",
@@ -290,7 +292,7 @@ class RunStore(Database):
                 seconds, points, items = seconds + spent, points + count, items + count * self._known[id][1]
         return (seconds / points, items / points) if points else None
 
-    def foresee(self, run_id: str, plan: Json) -> None:
+    def keep_estimate(self, run_id: str, plan: Json) -> None:
         """Note what a run is expected to take; the first plan stays."""
         with self._write() as db:
             db.execute("INSERT OR IGNORE INTO plan (wish, plan) VALUES (?, ?)", (run_id, json.dumps(plan)))
@@ -349,7 +351,7 @@ class RunStore(Database):
     # --- export -------------------------------------------------------------------------------------------------------
 
     def absorb(self, other: Path) -> None:
-        """Take over what another store's file holds: fields, points, finished wishes, checkpoints. What is here already stays."""
+        """Take over what another store's file holds: fields, points, finished requests, checkpoints. What is here already stays."""
         uri = f"{other.absolute().as_uri()}?mode=ro&immutable=1"
         self._db.execute("ATTACH ? AS other", (uri,))
         try:
@@ -358,7 +360,7 @@ class RunStore(Database):
                 db.execute(
                     "INSERT OR IGNORE INTO point (field, coords, value, seconds) SELECT field, coords, value, seconds FROM other.point ORDER BY seq"
                 )
-                db.execute(f"INSERT OR IGNORE INTO wish ({WISH}) SELECT {WISH} FROM other.wish WHERE finished IS NOT NULL")
+                db.execute(f"INSERT OR IGNORE INTO wish ({REQUEST_COLUMNS}) SELECT {REQUEST_COLUMNS} FROM other.wish WHERE finished IS NOT NULL")
                 db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint ORDER BY rowid")
                 if db.execute("SELECT 1 FROM other.sqlite_schema WHERE name = 'made'").fetchone():
                     db.execute("INSERT OR IGNORE INTO made SELECT * FROM other.made")
@@ -381,7 +383,7 @@ class RunStore(Database):
                     db.execute("DELETE FROM worker WHERE id = ?", (id,))
 
     def _status(self, row: tuple[object, ...]) -> Status:
-        r = dict(zip((*WISH.split(", "), "roots"), row, strict=True))
+        r = dict(zip((*REQUEST_COLUMNS.split(", "), "roots"), row, strict=True))
         now = self.clock()
         if r["error"] is not None:
             state: State = "failed"
@@ -393,7 +395,7 @@ class RunStore(Database):
             state = "running" if cast("float", r["lease"]) > now else "waiting"
         return Status(
             id=cast("str", r["id"]),
-            wish=readable.request(cast("str", r["spec"]), cast("str | None", r["result"])),
+            request=readable.request(cast("str", r["spec"]), cast("str | None", r["result"])),
             rank=cast("int", r["urgent"]),
             state=state,
             done=cast("int", r["done"]),

@@ -22,20 +22,20 @@ TAIL_BYTES = 16384
 PATIENCE_S = 20.0  # how long a worker may take to import torch and say that it lives
 
 
-def hire(store: RunStore, home: Path) -> None:
+def start_workers(store: RunStore, home: Path) -> None:
     """Make sure that somebody serves this store. A worker is a process of its own: it outlives this one and ends when idle."""
     if os.environ.get("LOSS_EXPLORER_HIRE") == "no":
         return
     serving, now = store.workers(), time.monotonic()
     if serving and os.environ.get("LOSS_EXPLORER_RAY"):  # the one that is there has the cluster's devices
         return
-    for device in wanted(serving, os.environ.get("LOSS_EXPLORER_DEVICE", "auto")):
+    for device in devices_without_worker(serving, os.environ.get("LOSS_EXPLORER_DEVICE", "auto")):
         if now - _started.get((store.path, device), -PATIENCE_S) >= PATIENCE_S:
             _started[store.path, device] = now
             _start(store, home, device)
 
 
-def wanted(serving: Sequence[Serving], device: str) -> list[str]:
+def devices_without_worker(serving: Sequence[Serving], device: str) -> list[str]:
     """The devices that a worker is missing on: the given one, where nobody serves; else, where that is `auto`, the GPUs that those here see and do not use."""
     if not serving:
         return [device]

@@ -58,7 +58,7 @@ class Database:
     @property
     def _db(self) -> sqlite3.Connection:
         if (db := getattr(self._local, "db", None)) is None:
-            with _told(self.path):
+            with _translated(self.path):
                 db = sqlite3.connect(self.path.absolute().as_uri(), uri=True, timeout=30.0, isolation_level=None, factory=_Connection)
             db.file = self.path
             db.execute("PRAGMA journal_mode = WAL")
@@ -87,16 +87,16 @@ class _Connection(sqlite3.Connection):
     file = Path()
 
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> sqlite3.Cursor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        with _told(self.file):
+        with _translated(self.file):
             return super().execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        with _told(self.file):
+        with _translated(self.file):
             return super().executemany(sql, parameters)
 
 
 @contextmanager
-def _told(path: Path) -> Generator[None, None, None]:
+def _translated(path: Path) -> Generator[None, None, None]:
     """What SQLite says about the file, as Unavailable; a mistake in a statement stays what it is."""
     try:
         yield

@@ -12,13 +12,13 @@ from explorer.symmetry.groups import Group, Maps, Site, Symmetry, compose, ident
 PROBES = 3  # samples the symmetry is found and tested on
 
 
-def of(problem: Problem) -> Symmetry:
+def symmetry_of(problem: Problem) -> Symmetry:
     """The symmetry of a problem's network, deduced or as its problem.toml writes it; found and tested once per process."""
-    return _of(problem.spec)
+    return _symmetry_of(problem.spec)
 
 
 @lru_cache(maxsize=32)
-def _of(spec: ProblemSpec) -> Symmetry:
+def _symmetry_of(spec: ProblemSpec) -> Symmetry:
     problem = Problem(spec)
     network, example = problem.network(), (problem.split("train").inputs[:PROBES],)
     if spec.symmetry:
@@ -26,4 +26,4 @@ def _of(spec: ProblemSpec) -> Symmetry:
     return discover(network, example)
 
 
-__all__ = ["Group", "Maps", "Site", "Symmetry", "compose", "discover", "identity", "inverse", "of", "permuted", "random", "reorder"]
+__all__ = ["Group", "Maps", "Site", "Symmetry", "compose", "discover", "identity", "inverse", "permuted", "random", "reorder", "symmetry_of"]

@@ -27,7 +27,7 @@ class UnitGroup:
 
 
 @dataclass(frozen=True)
-class Layer:
+class TensorSimilarity:
     """One parameter: its cosine with the reference's before and after, for each model."""
 
     tensor: str
@@ -57,7 +57,7 @@ class Matched:
     unknown: tuple[str, ...]
     warnings: tuple[str, ...]
     groups: tuple[UnitGroup, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[TensorSimilarity, ...]
     before: Array
     after: Array
     maps: tuple[dict[str, Array], ...]
@@ -111,7 +111,7 @@ class Matched:
                     unknown=tuple(plain["unknown"]),
                     warnings=tuple(plain["warnings"]),
                     groups=tuple(UnitGroup(g["name"], g["size"], g["within"], tuple(g["tensors"])) for g in plain["groups"]),
-                    layers=tuple(Layer(x["tensor"], tuple(x["before"]), tuple(x["after"])) for x in plain["layers"]),
+                    layers=tuple(TensorSimilarity(x["tensor"], tuple(x["before"]), tuple(x["after"])) for x in plain["layers"]),
                     before=file["before"],
                     after=file["after"],
                     maps=grouped("maps"),

@@ -25,7 +25,7 @@ from explorer.checkpoints.weights import Weights, compatible, gram
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.symmetry import Group, Maps, Site, Symmetry, identity, reorder
-from explorer.symmetry.alignment_report import Layer, Matched, UnitGroup
+from explorer.symmetry.alignment_report import Matched, TensorSimilarity, UnitGroup
 from explorer.symmetry.groups import Axis, leaves, order
 
 SWEEPS = 100
@@ -406,7 +406,7 @@ def describe(
     same = [n for n in _once(reference, parameters) if all(m[n].shape == reference[n].shape for m in models)]
     equal = len(same) == len(_once(reference, parameters))
     layers = [
-        Layer(n, tuple(_cosine(models[0][n], m[n]) for m in models[1:]), tuple(_cosine(reference[n], m[n]) for m in alignment.weights[1:]))
+        TensorSimilarity(n, tuple(_cosine(models[0][n], m[n]) for m in models[1:]), tuple(_cosine(reference[n], m[n]) for m in alignment.weights[1:]))
         for n in same
         if reference[n].dim() > 1
     ]

@@ -31,7 +31,7 @@ from explorer.core.progress import Progress, quiet
 from explorer.evaluate.evaluator import inputs_for, network_like
 from explorer.problems.problem import Problem
 from explorer.stats import arc_length
-from explorer.stats.arc_length import Place
+from explorer.stats.arc_length import ChartFunction
 from explorer.training.options import CurveOptions, PathOptions
 
 TELL_S = 0.5  # seconds between two tellings of progress within an epoch
@@ -59,7 +59,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedCorners:
     """The corners between the ends after some epochs, the mean training loss of the last one, and the state to go on from where that can be done.
 
     Running statistics of batch norm are those the corners began with: re-estimate them before a corner is judged by itself.
@@ -88,16 +88,16 @@ def train_along(
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedCorners]:
     """train_path on a chart by its name."""
-    place = cast("Place", registry.find("chart", chart))
+    place = cast("ChartFunction", registry.find("chart", chart))
     return train_path(ends, problem, place, start, how, perturb=perturb, device=device, progress=progress, resume=resume)
 
 
 def train_path(
     ends: Sequence[Weights],
     problem: Problem,
-    place: Place,
+    place: ChartFunction,
     start: Sequence[Weights],
     how: CurveOptions,
     *,
@@ -105,7 +105,7 @@ def train_path(
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedCorners]:
     """The path after every epoch. Refused when the ends are of different shapes or the loss stops being finite."""
 
     def draw(rng: np.random.Generator, inner: Array) -> Array:
@@ -126,7 +126,7 @@ def train_corners(
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedCorners]:
     """The corners between the ends after every epoch, trained at points drawn by `draw`.
 
     `resume`: the state of an earlier training with the same arguments; what follows is then, to the bit, what would have followed there.
@@ -147,9 +147,9 @@ def train_corners(
             tensor.copy_(resume.tensors[name])
     parts = ceil(len(targets) / how.batch)
     begin = resume.epoch if resume is not None else 0
-    steps, step, told = how.epochs * parts, begin * parts, time.monotonic()
+    steps, step, reported = how.epochs * parts, begin * parts, time.monotonic()
     if resume is not None and begin == how.epochs:  # it was left after its last epoch
-        yield Trained(tuple(whole(c, w, own) for c, w in zip(corners[1:-1], start, strict=True)), begin, float("nan"), resume)
+        yield TrainedCorners(tuple(whole(c, w, own) for c, w in zip(corners[1:-1], start, strict=True)), begin, float("nan"), resume)
     for epoch in range(begin, how.epochs):
         inner = gram(corners, parameters)
         losses: list[tuple[Tensor, int]] = []
@@ -170,15 +170,15 @@ def train_corners(
                     corner[n].sub_(v[n], alpha=rate)
             losses.append((loss, len(rows)))
             step += 1
-            if time.monotonic() - told > TELL_S:
-                told = time.monotonic()
+            if time.monotonic() - reported > TELL_S:
+                reported = time.monotonic()
                 progress(step, steps, f"epoch {epoch + 1} of {how.epochs}")
         mean = mean_of(losses)
         if not np.isfinite(mean):
             raise Refused(f"The path diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {how.lr:g}.")
         tensors = {n: t.to("cpu", copy=True) for n, t in _named(corners[1:-1], speed).items()}
         state = State(epoch + 1, tensors, json.dumps(rng.bit_generator.state))
-        yield Trained(tuple(whole(c, w, own) for c, w in zip(corners[1:-1], start, strict=True)), epoch + 1, mean, state)
+        yield TrainedCorners(tuple(whole(c, w, own) for c, w in zip(corners[1:-1], start, strict=True)), epoch + 1, mean, state)
         progress(step, steps, f"epoch {epoch + 1} of {how.epochs}: mean training loss on the path {mean:.4g}")
 
 
@@ -222,7 +222,7 @@ def _at(
     return loss.detach(), dict(zip(point, gradient, strict=True)), {n: t.detach() for n, t in point.items()}
 
 
-def _draw(rng: np.random.Generator, place: Place, inner: Array, sampling: Literal["uniform", "arc_length"]) -> float:
+def _draw(rng: np.random.Generator, place: ChartFunction, inner: Array, sampling: Literal["uniform", "arc_length"]) -> float:
     u = float(rng.random())
     if sampling == "uniform":
         return u

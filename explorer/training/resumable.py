@@ -1,4 +1,4 @@
-"""The course of a training: networks that take their steps by turns, and what it takes to leave it after a snapshot and to go on to the same bits.
+"""A resumable training run: networks that take their steps alternately, and what it takes to stop it after a snapshot and to resume bit for bit.
 
 Kept are, of every learner, its weights and buffers, the state of its optimizer, that of its generator, and the order of the batches of the epoch that it
 is in; and the generator that a training has beside them. All else follows from the arguments.
@@ -17,7 +17,7 @@ from explorer.training.curve_training import State
 from explorer.training.learner import Learner
 
 
-class Course:
+class ResumableTraining:
     """A training under way, from its beginning or from where another one with the same arguments was left."""
 
     def __init__(self, left: State | None = None) -> None:

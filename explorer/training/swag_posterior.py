@@ -37,7 +37,7 @@ class Spread:
     deviations: Tensor
 
     @classmethod
-    def of(cls, tensors: Sequence[Tensor], rank: int) -> Spread:
+    def fitted(cls, tensors: Sequence[Tensor], rank: int) -> Spread:
         """Welford's update over the tensors in order, in wide precision."""
         mean = wide(tensors[0]).clone()
         squares = torch.zeros_like(mean)
@@ -68,7 +68,7 @@ class Gaussian:
         self.spreads: dict[str, Spread] = {}
 
         def noted(name: str, tensors: Sequence[Tensor]) -> Tensor:
-            self.spreads[name] = spread = Spread.of(tensors, rank)
+            self.spreads[name] = spread = Spread.fitted(tensors, rank)
             return spread.mean
 
         self.mean = by_tensor(snapshots, problem, noted, buffers=[1 / len(snapshots)] * len(snapshots), progress=progress)

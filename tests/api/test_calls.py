@@ -77,7 +77,7 @@ def test_a_plane_towards_two_models_holds_them_at_their_distances(tiny, home, tm
     assert plane.window.frame.corners[:2] == pytest.approx(np.array([[0, 0], [apart, 0]]), rel=1e-6)
     certificate = plane.certificate()
     assert certificate is not None
-    assert certificate.source == "jury"
+    assert certificate.source == "held out"
     figure = plane.figure()
     assert "a, b, c" in figure.layout.title.text
     assert "held-out" in figure.layout.annotations[-1].text

@@ -23,7 +23,7 @@ def home(tmp_path_factory, tiny):
     """A user's folder in which the two tiny checkpoints are registered."""
     folder = tmp_path_factory.mktemp("home")
     store = RunStore(folder / "store.sqlite")
-    store.want(Look(str(tiny.folder)))
+    store.submit(Look(str(tiny.folder)))
     Worker(store, folder).work_off()
     return folder
 

@@ -60,7 +60,7 @@ def one_sentence(refusal: Refused) -> bool:
     return 10 < len(str(refusal)) < 2000
 
 
-def settled(function: Callable[[], object]) -> None:
+def loads_or_refuses(function: Callable[[], object]) -> None:
     """The function gives a value, or refuses in words."""
     try:
         function()
@@ -168,7 +168,7 @@ def archived(folder: str, pickled: bytes) -> Path:
 def test_any_program_of_a_pickle_is_read_or_refused(pickled):
     """Opcodes in any order, with the names of what rebuilds tensors and of what must not be called."""
     with TemporaryDirectory() as folder:
-        settled(lambda: checkpoint_file.read(archived(folder, pickled)))
+        loads_or_refuses(lambda: checkpoint_file.read(archived(folder, pickled)))
 
 
 @fuzzed
@@ -177,7 +177,7 @@ def test_a_damaged_checkpoint_of_the_wild_is_read_or_refused(data):
     """A whole module, and a training checkpoint with what scripts leave in it, their pickles changed, cut or doubled."""
     with TemporaryDirectory() as folder:
         good = data.draw(st.sampled_from(WILD))
-        settled(lambda: checkpoint_file.read(archived(folder, damaged(data, good))))
+        loads_or_refuses(lambda: checkpoint_file.read(archived(folder, damaged(data, good))))
 
 
 def pickled(value: object) -> bytes:
@@ -227,7 +227,7 @@ def test_any_bytes_as_data_are_read_or_refused(content, name):
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(content)
-        settled(lambda: SOURCES[name][0](path))
+        loads_or_refuses(lambda: SOURCES[name][0](path))
 
 
 @fuzzed
@@ -239,7 +239,7 @@ def test_damaged_data_are_read_or_refused(data):
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(damaged(data, good))
-        settled(lambda: load(path))
+        loads_or_refuses(lambda: load(path))
 
 
 IDX = {
@@ -263,7 +263,7 @@ def test_damaged_idx_files_are_read_or_refused(data):
                 name = f"{name}.gz"
                 content = damaged(data, content) if packed == "outside" and name == f"{broken}.gz" else content
             (Path(folder) / name).write_bytes(content)
-        settled(lambda: idx.load(Path(folder)))
+        loads_or_refuses(lambda: idx.load(Path(folder)))
 
 
 @fuzzed
@@ -273,7 +273,7 @@ def test_any_bytes_as_an_image_are_read_or_refused(content, name):
     with TemporaryDirectory() as folder:
         (Path(folder) / "cats").mkdir()
         (Path(folder) / "cats" / name).write_bytes(content)
-        settled(lambda: image_folder.load(Path(folder)))
+        loads_or_refuses(lambda: image_folder.load(Path(folder)))
 
 
 # --- what people write ----------------------------------------------------------------------------------------------------
@@ -332,7 +332,7 @@ def test_any_valid_toml_is_a_problem_or_refused(top, tables):
         lines += [f"[{name}]", *(f"{json.dumps(k)} = {toml(v)}" for k, v in inside.items())]
     with TemporaryDirectory() as folder:
         (Path(folder) / "problem.toml").write_text("\n".join(lines), encoding="utf-8")
-        settled(lambda: problem_toml.read(Path(folder)))
+        loads_or_refuses(lambda: problem_toml.read(Path(folder)))
 
 
 PROBLEMS = [p.read_bytes() for p in sorted((locations.root() / "sample_models").glob("*/problem.toml"))]
@@ -345,14 +345,14 @@ def test_a_damaged_problem_file_is_a_problem_or_refused(data):
     with TemporaryDirectory() as folder:
         (Path(folder) / "text.txt").write_text("abc" * 100)
         (Path(folder) / "problem.toml").write_bytes(damaged(data, data.draw(st.sampled_from(PROBLEMS))))
-        settled(lambda: problem_toml.read(Path(folder)))
+        loads_or_refuses(lambda: problem_toml.read(Path(folder)))
 
 
 @fuzzed
 @given(st.one_of(st.text(max_size=300), st.sampled_from(["\0", "~", "~nobody-of-that-name/x", "x" * 5000, "/dev/stdin", "/proc/self/mem", ""])))
 def test_any_text_as_the_name_of_a_problem_is_found_or_refused(name):
     """What a person pastes into a field."""
-    settled(lambda: problem_toml.find(name))
+    loads_or_refuses(lambda: problem_toml.find(name))
 
 
 @fuzzed
@@ -360,7 +360,7 @@ def test_any_text_as_the_name_of_a_problem_is_found_or_refused(name):
 def test_any_text_as_a_path_of_data_has_a_fingerprint_or_is_refused(name):
     """Below an empty folder: names with zeros, controls, half characters."""
     with TemporaryDirectory() as folder:
-        settled(lambda: fingerprint(Path(folder) / "inside" / name.lstrip("/.")))
+        loads_or_refuses(lambda: fingerprint(Path(folder) / "inside" / name.lstrip("/.")))
 
 
 JSON = st.recursive(
@@ -376,6 +376,6 @@ JSON = st.recursive(
 @fuzzed
 @given(JSON, st.sampled_from([Spec, Run, ProblemSpec]))
 def test_any_json_is_a_wish_or_a_type_error(value, kind):
-    """A TypeError is what Spec.from_json promises for JSON that is no wish of the class."""
+    """A TypeError is what Spec.from_json promises for JSON that is no request of the class."""
     with contextlib.suppress(TypeError):
         assert isinstance(kind.from_json(value), kind)

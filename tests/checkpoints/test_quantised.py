@@ -126,9 +126,9 @@ def test_quantised_files_are_not_left_on_their_disk(tmp_path):
     """Who streams tensors one by one would miss their scales, or take whole numbers for parameters."""
     path = at(tmp_path / "m", {"w": INT8, "n": torch.tensor([3])})
     shapes = {"w": (2, 4), "n": (1,)}
-    assert lazy_weights.of(path, shapes) is not None
-    assert lazy_weights.of(path, shapes, {"w"}) is None
-    assert lazy_weights.of(dequantised(path), shapes) is None
+    assert lazy_weights.open_lazily(path, shapes) is not None
+    assert lazy_weights.open_lazily(path, shapes, {"w"}) is None
+    assert lazy_weights.open_lazily(dequantised(path), shapes) is None
 
 
 def test_whole_numbers_for_a_parameter_are_refused_by_name():

@@ -51,7 +51,7 @@ class Held:
         self.now -= size
 
 
-def wishes(problem, corners):
+def requests(problem, corners):
     """The line between two of them, and a small plane through three."""
     line = Run(Field(problem.spec, corners[:2], registry.method("chart", "line")), registry.method("sample", "adaptive"))
     plane = Run(Field(problem.spec, corners, registry.method("chart", "plane")), registry.method("sample", "grid", {"size": 5}))
@@ -62,9 +62,9 @@ def test_a_barrier_and_a_plane_of_shards_that_do_not_fit_have_the_same_bits(tiny
     """A worker that may hold no corner reads each tensor when it is mixed; every point, and so the barrier, is that of models in memory."""
     models = [checkpoint_file.read(tiny.a).weights, checkpoint_file.read(tiny.b).weights, tiny.problem.network(seed=2).state_dict()]
     corners = tuple(in_shards(tmp_path / f"m{i}", weights) for i, weights in enumerate(models))
-    line, plane = wishes(tiny.problem, corners)
+    line, plane = requests(tiny.problem, corners)
     for run in (line, plane):
-        store.want(run)
+        store.submit(run)
     opened = []
     plain = runs.streamed_at
     with monkeypatch.context() as small:
@@ -94,7 +94,7 @@ def test_no_more_than_a_few_tensors_of_the_corners_are_held(store, home, tmp_pat
     held, read = Held(), lazy_weights.Streamed.__getitem__
     monkeypatch.setattr(runs, "SHARE", 0.0)
     monkeypatch.setattr(lazy_weights.Streamed, "__getitem__", lambda self, name: held.add(read(self, name)))
-    _, plane = wishes(problem, corners)
+    _, plane = requests(problem, corners)
     executor = runs.open_field(plane.field, store, home)
     assert 0 < held.most <= sum(sizes) + 2 * sizes[-1]
     assert held.now == 0

@@ -150,8 +150,8 @@ def test_the_problem_is_recognised_from_the_folder(tiny, home):
 
 
 def test_runs_lists_what_was_computed(tiny, home, store):
-    """What the app wished shows up here too."""
-    store.want(tiny.run())
+    """What the app requested shows up here too."""
+    store.submit(tiny.run())
     assert "a → b" in run("runs")
 
 
@@ -366,12 +366,12 @@ def test_train_says_what_it_wants(tiny, home, tmp_path):
 
 def test_an_interrupted_training_goes_on_with_the_same_words(tiny, home, tmp_path):
     """Ctrl-C once stops it at the next epoch; the second call trains the rest, and writes the bytes of a training that was left alone."""
-    told, warned = [], []
+    reported, warned = [], []
     before = signal.getsignal(signal.SIGINT)
 
     def train_on(interrupt):
         def report(done, total, fresh, message):
-            told.append(done)
+            reported.append(done)
             if done == interrupt:
                 signal.raise_signal(signal.SIGINT)
             return True
@@ -384,7 +384,7 @@ def test_an_interrupted_training_goes_on_with_the_same_words(tiny, home, tmp_pat
     assert "Ctrl-C once more" in warned[0] and not (tmp_path / "out").exists()
     assert signal.getsignal(signal.SIGINT) is before
     (file,) = train_on(0)
-    assert told == [1, 2, 3, 4, 5]
+    assert reported == [1, 2, 3, 4, 5]
     *_, wanted = registry.find("train", "sgd")(tiny.problem, epochs=5)
     got = checkpoint_file.read(file).weights
     assert all(torch.equal(got[k], wanted[k]) for k in wanted)

@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_maps(tiny, models, name):
 @pytest.mark.parametrize("name", registry.alignments())
 def test_a_shuffled_copy_is_restored(tiny, models, name):
     """A network and its copy in another order: afterwards their average computes the network's function."""
-    found = symmetry.of(tiny.problem)
+    found = symmetry.symmetry_of(tiny.problem)
     maps = symmetry.random(found, torch.Generator().manual_seed(5))
     shuffled = symmetry.permuted(models[0], found, maps)
     done = aligned(tiny, [models[0], shuffled], name)

@@ -28,14 +28,14 @@ def shipped(store):
 
 def test_every_story_is_there_and_finished(shipped):
     """The first page shows all of them."""
-    told = {s.wish.story for s in shipped.statuses("Run") if s.wish.story and s.state == "done"}
-    assert told == {story for *_, story in STORIES}
+    reported = {s.request.story for s in shipped.statuses("Run") if s.request.story and s.state == "done"}
+    assert reported == {story for *_, story in STORIES}
 
 
 def test_shipped_numbers_are_measured_again_here(shipped: RunStore, home):
     """Three points of every shipped line and plane, recomputed from the shipped checkpoints, agree to what one machine differs from another."""
     for status in shipped.statuses("Run"):
-        field = status.wish.field
+        field = status.request.field
         points, _ = shipped.points(field.id)
         evaluate = open_field(field, shipped, home).evaluate
         place = registry.find("chart", field.chart.name)
@@ -49,10 +49,10 @@ def test_shipped_numbers_are_measured_again_here(shipped: RunStore, home):
 @pytest.mark.parametrize("family", ["digits-mlp", "digits-mlp-branches", "digits-resnet", "digits-vit"])
 def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, family):
     """At most 15 points, and the height differs from that of 101 by less than the half-width of its interval."""
-    status = next(s for s in shipped.statuses("Run") if s.wish.story and s.wish.field.problem.name == family)
-    few = barrier(shipped.points(status.wish.field.id)[0])
+    status = next(s for s in shipped.statuses("Run") if s.request.story and s.request.field.problem.name == family)
+    few = barrier(shipped.points(status.request.field.id)[0])
     assert few.points <= 15
-    grid = Run(status.wish.field, registry.method("sample", "grid", {"size": 101}))
+    grid = Run(status.request.field, registry.method("sample", "grid", {"size": 101}))
     keep(grid, shipped, home, report=lambda *_: True)
     dense = barrier(shipped.points(grid.field.id)[0])
     assert dense.points >= 101
@@ -61,14 +61,14 @@ def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, famil
 
 def test_the_planes_of_the_first_look_are_there(shipped):
     """The Landscape page shows one before anything has been computed, with the certificate of its preview: within 1 % of what would be measured."""
-    planes = {s.wish.field.id for s in shipped.statuses("Run") if s.wish.field.chart.name == "plane"}
+    planes = {s.request.field.id for s in shipped.statuses("Run") if s.request.field.chart.name == "plane"}
     assert len(planes) == len(PLANES)
     for status in shipped.statuses("Run"):
-        if status.wish.field.id in planes:
+        if status.request.field.id in planes:
             assert status.state == "done"
-            points, _ = shipped.points(status.wish.field.id)
-            assert status.wish in (landscape_form.refined(status.wish), landscape_form.finer(status.wish, PLANE_SIZE))
-            assert preview(points, landscape_form.FINEST).certificate.source == "jury"
+            points, _ = shipped.points(status.request.field.id)
+            assert status.request in (landscape_form.refined(status.request), landscape_form.finer(status.request, PLANE_SIZE))
+            assert preview(points, landscape_form.FINEST).certificate.source == "held out"
             assert preview(points, landscape_form.FINEST).certificate.rms.high < 0.01
 
 
@@ -79,7 +79,7 @@ def test_every_registered_sample_is_where_it_was(shipped, home):
     for facts in samples:
         assert facts.path.startswith("sample_models/")
     for status in shipped.statuses("Run"):
-        for corner in status.wish.field.corners:
+        for corner in status.request.field.corners:
             assert realise(corner, shipped, home)
 
 

@@ -238,10 +238,10 @@ def test_links_within_a_folder_of_data_and_shards_are_followed_by_nobody(grounds
 
 
 def test_a_worker_keeps_to_the_folders_of_the_wish(grounds, home):
-    """Wherever it was started: the wish says what it may read, and a link that was put there since leads nowhere."""
+    """Wherever it was started: the request says what it may read, and a link that was put there since leads nowhere."""
     file = grounds / "open" / "w.safetensors"
     guest = RunStore(home / "store.sqlite", roots=[str(grounds / "open")])
-    id = guest.want(Look(str(file)))
+    id = guest.submit(Look(str(file)))
     file.unlink()
     file.symlink_to(grounds / "secret" / "w.safetensors")
     own = RunStore(home / "store.sqlite")
@@ -254,17 +254,17 @@ def test_a_worker_keeps_to_the_folders_of_the_wish(grounds, home):
 def test_a_checkpoint_registered_elsewhere_is_not_read_for_a_guest(tiny, grounds, home):
     """The owner of the machine registered it; who is served may not have it opened by its digest, and the owner may."""
     own = RunStore(home / "store.sqlite")
-    own.want(Look(str(tiny.folder)))
+    own.submit(Look(str(tiny.folder)))
     Worker(own, home).work_off()
     (a, _) = own.checkpoints()
     guest = RunStore(home / "store.sqlite", roots=[str(grounds / "open")])
-    wish = Make(Loaded(a.digest, a.path, a.name))
-    guest.want(wish)
+    request = Make(Loaded(a.digest, a.path, a.name))
+    guest.submit(request)
     Worker(own, home).work_off()
-    assert "may be read here" in own.status(wish.id).error
-    own.want(wish)
+    assert "may be read here" in own.status(request.id).error
+    own.submit(request)
     Worker(own, home).work_off()
-    assert own.status(wish.id).state == "done"
+    assert own.status(request.id).state == "done"
 
 
 def test_a_process_keeps_to_the_folders_of_its_environment(grounds, home, monkeypatch):

@@ -42,7 +42,7 @@ def test_a_difference_shows_its_sign_unless_it_is_nought(given: tuple[float, flo
 
 def test_an_estimate_tells_itself_in_its_unit() -> None:
     """Scaled first and rounded then, the unit between the number and its interval."""
-    assert Estimate(0.0312, 0.0201, 0.0422).told(scale=100, unit="points") == "3.1 points [2.0, 4.2]"
+    assert Estimate(0.0312, 0.0201, 0.0422).formatted(scale=100, unit="points") == "3.1 points [2.0, 4.2]"
 
 
 def test_a_number_alone_keeps_four_figures() -> None:

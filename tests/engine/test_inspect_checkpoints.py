@@ -8,14 +8,14 @@ import torch
 from explorer.checkpoints import checkpoint_file
 from explorer.core.allowed_folders import within
 from explorer.core.spec import Look
-from explorer.engine.inspect_checkpoints import look
+from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.problems import problem_toml
 from tests import hostile
 
 
-def seen(path, store, **wish):
+def seen(path, store, **request):
     """What a look at a path finds."""
-    return look(Look(str(path), **wish), store, report=lambda *_: True)
+    return inspect_path(Look(str(path), **request), store, report=lambda *_: True)
 
 
 def test_checkpoints_of_a_problem_are_recognised_measured_and_compared(tiny, store):

@@ -23,9 +23,9 @@ class Interrupted(RunStore):
     order: tuple[str, ...] = ()
 
     def report(self, id, worker, *, done, total, fresh=0, message=""):
-        kind = type(self.status(id).wish).__name__
+        kind = type(self.status(id).request).__name__
         if kind == "Study" and self.training is not None:
-            self.want(self.training)
+            self.submit(self.training)
             self.training = None
         self.order += (kind,)
         return super().report(id, worker, done=done, total=total, fresh=fresh, message=message)
@@ -39,7 +39,7 @@ def test_a_training_has_gradients_in_the_middle_of_a_study_that_has_none(tiny, h
     study = Study(spec, tiny.field().corners, registry.method("study", "ensemble"))
     store = Interrupted(home / "store.sqlite")
     store.training = make
-    store.want(study, idle=True)
+    store.submit(study, idle=True)
     assert Worker(store, home).work_one()
     assert store.status(make.id).error == ""
     assert store.order.index("Make") < len(store.order) - 1, "it was done before the study ended"
@@ -47,7 +47,7 @@ def test_a_training_has_gradients_in_the_middle_of_a_study_that_has_none(tiny, h
     amid = checkpoint_file.read(made_at(trained, home)).weights
     made_at(trained, home).unlink()
     quiet = RunStore(home / "quiet.sqlite")
-    quiet.want(make)
+    quiet.submit(make)
     Worker(quiet, home).work_off()
     alone = checkpoint_file.read(made_at(trained, home)).weights
     assert all(torch.equal(amid[n], alone[n]) for n in alone)

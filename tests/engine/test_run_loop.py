@@ -123,9 +123,9 @@ def test_a_changed_file_is_not_taken_for_the_old_one(tiny, store, home, tmp_path
 
 
 def test_worker_reports_a_refusal_as_the_wish_error_and_lives_on(tiny, store, home):
-    """One bad wish does not stop the next."""
-    bad = store.want(tiny.run(corners=(Loaded("00" * 32, name="gone"), Loaded("11" * 32))))
-    good = store.want(tiny.run())
+    """One bad request does not stop the next."""
+    bad = store.submit(tiny.run(corners=(Loaded("00" * 32, name="gone"), Loaded("11" * 32))))
+    good = store.submit(tiny.run())
     assert Worker(store, home).work_off() == 2
     assert "gone" in store.status(bad).error
     assert store.status(good).state == "done"
@@ -136,13 +136,13 @@ def test_an_urgent_click_is_served_in_the_middle_of_a_long_run(tiny, store, home
     """The picked point of the very field that is being computed comes before its end."""
     long = tiny.run(size=65)
     click = Run(long.field, registry.method("sample", "given", {"at": (0.123,)}))
-    store.want(long)
+    store.submit(long)
     worker = Worker(store, home)
 
     def watch():
         while len(store.points(long.field.id)[0]) < 5:
             time.sleep(0.002)
-        store.want(click, urgent=True)
+        store.submit(click, urgent=True)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -158,7 +158,7 @@ def test_a_recipe_becomes_a_file_that_is_the_mixture(tiny, store, home):
     average = registry.method("fuse", "average", {"weights": (0.7, 0.3)})
     corners = tiny.field().corners
     make = Make(Fused(tiny.problem.spec, corners, average))
-    id = store.want(make)
+    id = store.submit(make)
     Worker(store, home).work_off()
     path = store.status(id).result["path"]
     assert path == str(made_at(make.recipe, home))
@@ -173,7 +173,7 @@ def test_a_recipe_becomes_a_file_that_is_the_mixture(tiny, store, home):
 
 def test_a_look_recognises_measures_and_registers(tiny, store, home):
     """Names, parameters, quality with interval, and distances within the folder."""
-    id = store.want(Look(str(tiny.folder)))
+    id = store.submit(Look(str(tiny.folder)))
     Worker(store, home).work_off()
     seen = Seen.from_json(store.status(id).result)
     assert [f.name for f in seen.files] == ["a", "b"]
@@ -189,7 +189,7 @@ def test_two_workers_share_a_store_and_one_dies(tiny, store, home):
     """The other one takes over; no point is lost or there twice, and all are those of a quiet run."""
     runs = [tiny.run(size=150, samples=n) for n in (100, 200, 300, 400)]
     for run in runs:
-        store.want(run)
+        store.submit(run)
     victim, other = _worker(store), _worker(store)
     try:
         until = time.monotonic() + 120
@@ -230,7 +230,7 @@ def test_killed_workers_lose_nothing_and_double_nothing(tiny, store, home, tmp_p
     files = (tiny.a, tiny.b, third)
     field = tiny.field(corners=tuple(map(loaded, files)), chart=registry.method("chart", "plane"))
     run = Run(field, registry.method("sample", "grid", {"size": 33}))
-    id = store.want(run)
+    id = store.submit(run)
     for _ in range(4):
         worker = _worker(store)
         before = len(store.points(field.id)[0])
@@ -257,12 +257,12 @@ def test_killed_workers_lose_nothing_and_double_nothing(tiny, store, home, tmp_p
 @pytest.mark.slow
 def test_two_workers_share_the_work_and_never_repeat_it(tiny, store, home):
     """Four overlapping runs of two fields: each point is computed by one of them only, so the fresh counts add up."""
-    wishes = [tiny.run(size=201), tiny.run(size=401), tiny.run(size=201, split="val"), tiny.run(size=401, split="val")]
-    ids = [store.want(w) for w in wishes]
+    requests = [tiny.run(size=201), tiny.run(size=401), tiny.run(size=201, split="val"), tiny.run(size=401, split="val")]
+    ids = [store.submit(w) for w in requests]
     workers = [_worker(store) for _ in range(2)]
     _wait(lambda: all(store.status(i).state == "done" for i in ids), 120)
     for w in workers:
         w.terminate()
         w.wait()
     assert sum(store.status(i).fresh for i in ids) == 2 * 401
-    assert [len(store.points(w.field.id)[0]) for w in wishes] == [401] * 4
+    assert [len(store.points(w.field.id)[0]) for w in requests] == [401] * 4

@@ -9,7 +9,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.weights import mix
 from explorer.core.errors import Refused
 from explorer.evaluate import evaluator
-from explorer.evaluate.corner_matrix import Bank
+from explorer.evaluate.corner_matrix import CornerMatrix
 from explorer.evaluate.devices import accelerators, device_for, memory, precisely
 from explorer.evaluate.evaluator import Evaluate
 from explorer.evaluate.shared_first_layer import Shortcuts
@@ -98,11 +98,11 @@ def test_stacked_weights_answer_as_each_point_does(case):
     """Three mixtures of three corners at once."""
     build, inputs = NETS[case]
     network, weights = models(build)
-    bank = Bank(network, weights)
-    batched = Batched.of(network, bank, Shortcuts(network, bank.corners, inputs, shared=True), inputs)
+    corner_matrix = CornerMatrix(network, weights)
+    batched = Batched.if_exact(network, corner_matrix, Shortcuts(network, corner_matrix.corners, inputs, shared=True), inputs)
     assert batched is not None
     shares = torch.tensor([[0.7, 0.5, -0.2], [0.1, 0.2, 0.7], [0.0, 0.5, 0.5]])
-    found = batched(bank.stacked(shares), shares, slice(2, 9))
+    found = batched(corner_matrix.stacked(shares), shares, slice(2, 9))
     for c, outputs in zip(shares, found, strict=True):
         mix(weights, c.tolist(), out=network.state_dict(keep_vars=True))
         assert outputs == pytest.approx(network(inputs[2:9]), abs=2e-5)
@@ -122,9 +122,9 @@ def test_what_cannot_be_stacked_is_left_out():
 
     assert not of_products(vit.build(channels=1, image=8, patch=4))
     network, weights = models(Looking)
-    bank = Bank(network, weights)
+    corner_matrix = CornerMatrix(network, weights)
     inputs = torch.randn(9, 4)
-    assert Batched.of(network, bank, Shortcuts(network, bank.corners, inputs, shared=False), inputs) is None
+    assert Batched.if_exact(network, corner_matrix, Shortcuts(network, corner_matrix.corners, inputs, shared=False), inputs) is None
 
 
 def test_a_bank_holds_corners_and_mixtures():
@@ -133,10 +133,10 @@ def test_a_bank_holds_corners_and_mixtures():
         network, weights = models(build)
         before = network.state_dict(keep_vars=True)
         halves = [{k: v.half() if v.is_floating_point() else v for k, v in w.items()} for w in weights]
-        bank = Bank(network, halves)
-        for corner, half in zip(bank.corners, halves, strict=True):
+        corner_matrix = CornerMatrix(network, halves)
+        for corner, half in zip(corner_matrix.corners, halves, strict=True):
             assert all(torch.equal(corner[k], half[k].to(corner[k].dtype)) for k in half)
-        bank.mix(torch.tensor([0.7, 0.5, -0.2]))
+        corner_matrix.mix(torch.tensor([0.7, 0.5, -0.2]))
         wanted = mix([{k: v.float() if v.is_floating_point() else v for k, v in h.items()} for h in halves], (0.7, 0.5, -0.2))
         for name, tensor in network.state_dict(keep_vars=True).items():
             assert tensor is before[name]

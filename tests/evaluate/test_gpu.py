@@ -154,7 +154,7 @@ def test_a_run_on_the_device_keeps_the_values_of_the_cpu(tiny, store, home):
 @pytest.mark.parametrize("method", ["weight_matching", "activation_matching", "sinkhorn", "straight_through", "frank_wolfe"])
 def test_alignments_on_the_device_undo_a_shuffle_as_well(tiny, corners, method):
     """A model and its own shuffled copy."""
-    found = symmetry.of(tiny.problem)
+    found = symmetry.symmetry_of(tiny.problem)
     shuffled = symmetry.permuted(corners[0], found, symmetry.random(found, torch.Generator().manual_seed(3)))
     align = registry.find("align", method)
     done = align([corners[0], shuffled], tiny.problem, **registry.wired(align, device="cuda:0"))

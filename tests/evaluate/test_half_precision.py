@@ -83,7 +83,7 @@ def test_every_engine_shows_the_same(trained, net, kind, tmp_path):
     plain = Evaluate(problem, corners, samples=100).many(SHARES)
     for i, weights in enumerate(corners):
         checkpoint_file.write(tmp_path / f"{i}.safetensors", weights)
-    streamed = [lazy_weights.of(tmp_path / f"{i}.safetensors", problem.shapes()) for i in range(3)]
+    streamed = [lazy_weights.open_lazily(tmp_path / f"{i}.safetensors", problem.shapes()) for i in range(3)]
     assert np.array_equal(Evaluate(problem, streamed, samples=100).many(SHARES), plain)
     for options in ({"prepare": False}, {"engine": "batched"}, {"engine": "plain"}):
         assert np.array_equal(Evaluate(problem, corners, samples=100, **options).many(SHARES), plain)

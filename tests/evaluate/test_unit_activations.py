@@ -45,7 +45,7 @@ def where(found):
 def test_inputs_are_read_and_outputs_only_where_there_are_none(problem):
     """A residual stream wherever a layer reads it; values as the projection sees them; queries and keys, which no layer reads, as they are made."""
     p = problem("vit")
-    found = where(taps(p.network(), symmetry.of(p), p.split("train").inputs[:1]))
+    found = where(taps(p.network(), symmetry.symmetry_of(p), p.split("train").inputs[:1]))
     stream, heads, keys, values, hidden = found.values()
     assert stream == [("blocks.0.qkv", "input"), ("blocks.0.up", "input"), ("head", "input")]
     assert heads == []
@@ -87,7 +87,7 @@ def test_the_features_of_an_mlp_are_its_activations(problem):
     """Against the formula, after the ReLU."""
     p = problem("mlp")
     w = start(p)
-    seen = observe(p, [w], symmetry.of(p), samples=200)
+    seen = observe(p, [w], symmetry.symmetry_of(p), samples=200)
     x = p.split("train").inputs[:200].flatten(1)
     for i in (0, 1):
         x = (x @ w[f"layers.{i}.weight"].T + w[f"layers.{i}.bias"]).relu()
@@ -134,7 +134,7 @@ def test_a_unit_that_stands_at_several_places_has_the_observations_of_all(proble
     network.hidden.register_forward_pre_hook(lambda m, args: read.append(args[0]))
     with torch.no_grad():
         network(p.split("train").inputs[:50])
-    (features,) = observe(p, [network.state_dict()], symmetry.of(p), samples=50).features[0]["stages.1.0.conv"]
+    (features,) = observe(p, [network.state_dict()], symmetry.symmetry_of(p), samples=50).features[0]["stages.1.0.conv"]
     expected = read[0].unflatten(1, (6, 4)).permute(1, 2, 0).flatten(1)
     assert torch.allclose(features, expected, atol=1e-6)
 
@@ -147,7 +147,7 @@ def test_units_within_others_have_an_axis_for_those(problem):
     network.blocks[0].qkv.register_forward_hook(lambda m, args, out: read.append(out))
     with torch.no_grad():
         network(p.split("train").inputs[:20])
-    _, _, (features,), *_ = observe(p, [network.state_dict()], symmetry.of(p), samples=20).features[0].values()
+    _, _, (features,), *_ = observe(p, [network.state_dict()], symmetry.symmetry_of(p), samples=20).features[0].values()
     q, k, _ = read[0].unflatten(2, (3, 4, 3)).permute(2, 3, 4, 0, 1).flatten(3)  # (heads, units, samples · patches) each
     assert features.shape == (4, 3, 2 * 20 * 16)
     assert torch.allclose(features, torch.cat([q, k], dim=2), atol=1e-6)
@@ -157,7 +157,7 @@ def test_a_permuted_model_responds_in_the_permuted_order(problem):
     """The same observations of the same inputs, also where they are thinned out: the features of a shuffled copy are the shuffled features."""
     for name in NETWORKS:
         p = problem(name)
-        found = symmetry.of(p)
+        found = symmetry.symmetry_of(p)
         w = start(p)
         maps = symmetry.random(found, torch.Generator().manual_seed(2))
         a, b = observe(p, [w, symmetry.permuted(w, found, maps)], found, samples=300, observations=100, seed=3).features
@@ -173,7 +173,7 @@ def test_no_more_observations_than_asked_for(problem):
     """Thinned out chunk by chunk, from all of them; another seed draws others."""
     p = problem("resnet")
     w = start(p)
-    runs = [observe(p, [w], symmetry.of(p), samples=300, observations=500, seed=s).features[0]["stem"] for s in (0, 0, 1)]
+    runs = [observe(p, [w], symmetry.symmetry_of(p), samples=300, observations=500, seed=s).features[0]["stem"] for s in (0, 0, 1)]
     for x in runs[0]:
         assert 500 <= x.shape[1] <= 503
     assert all(torch.equal(x, y) for x, y in zip(runs[0], runs[1], strict=True))
@@ -185,7 +185,7 @@ def test_nothing_is_left_behind(problem):
     p = problem("resnet")
     half = {k: v.half() if v.is_floating_point() else v for k, v in start(p).items()}
     before, state = {k: v.clone() for k, v in half.items()}, torch.get_rng_state()
-    seen = observe(p, [half, half], symmetry.of(p), samples=40)
+    seen = observe(p, [half, half], symmetry.symmetry_of(p), samples=40)
     assert all(torch.equal(half[k], before[k]) for k in half)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(x.dtype == torch.float32 and x.isfinite().all() for here in seen.features[0].values() for x in here)
@@ -203,4 +203,4 @@ def test_every_model_is_told_of(problem):
 
     p = problem("mlp")
     with pytest.raises(Enough):
-        observe(p, [start(p)] * 3, symmetry.of(p), samples=10, progress=stop)
+        observe(p, [start(p)] * 3, symmetry.symmetry_of(p), samples=10, progress=stop)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.figures import matching
-from explorer.symmetry.alignment_report import Layer, Matched, UnitGroup
+from explorer.symmetry.alignment_report import Matched, TensorSimilarity, UnitGroup
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def found():
         unknown=(),
         warnings=(),
         groups=(UnitGroup("h", 3, "", ("h.weight",)),),
-        layers=(Layer("h.weight", (0.1,), (0.8,)), Layer("out.weight", (-0.2,), (0.7,))),
+        layers=(TensorSimilarity("h.weight", (0.1,), (0.8,)), TensorSimilarity("out.weight", (-0.2,), (0.7,))),
         before=np.array([[0.0, 3.0], [3.0, 0.0]]),
         after=np.array([[0.0, 1.5], [1.5, 0.0]]),
         maps=({"h": np.arange(3)}, {"h": p}),

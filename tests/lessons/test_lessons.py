@@ -1,4 +1,4 @@
-"""Every lesson of the folder, run on the shipped models: its wishes are valid, and its sentence says what the points say."""
+"""Every lesson of the folder, run on the shipped models: its requests are valid, and its sentence says what the points say."""
 
 import re
 
@@ -21,7 +21,7 @@ def shop(tmp_path_factory):
     home = tmp_path_factory.mktemp("lessons")
     store = RunStore(home / "store.sqlite")
     store.absorb(locations.root() / "sample_models" / "samples.sqlite")
-    return store, Worker(store, home), Shelf.of(store.checkpoints())
+    return store, Worker(store, home), Shelf.from_checkpoints(store.checkpoints())
 
 
 def measured(shop, name, variant=0):
@@ -29,7 +29,7 @@ def measured(shop, name, variant=0):
     store, worker, shelf = shop
     runs = every()[name].experiment(shelf, variant).runs
     for run in runs.values():
-        store.want(run)
+        store.submit(run)
     worker.work_off()
     assert [store.status(r.id).error for r in runs.values() if store.status(r.id).state != "done"] == []
     return {key: store.points(run.field.id)[0] for key, run in runs.items()}
@@ -65,7 +65,7 @@ def test_a_lesson_runs_and_answers_its_own_question(shop, name):
 
 @pytest.mark.parametrize("name", [n for n in NAMES if len(every()[n].variants) > 1])
 def test_a_lesson_can_be_run_on_other_models(shop, name):
-    """Every variant has wishes of its own that survive JSON."""
+    """Every variant has requests of its own that survive JSON."""
     lesson, (_, _, shelf) = every()[name], shop
     found = [lesson.experiment(shelf, v).runs for v in range(len(lesson.variants))]
     ids = [tuple(r.id for r in runs.values()) for runs in found]

@@ -9,7 +9,7 @@ from explorer.checkpoints import change_mark, checkpoint_file
 from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Look
-from explorer.engine.inspect_checkpoints import look
+from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.problems import problem_toml, write_problem_toml
 
 MLP = {"widths": (64, 12, 10)}
@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_written_to_is_described_in_the_users_own(bare, 
     assert write_problem_toml.relative("data/x.npz", bare, bare / "problem.toml") == "data/x.npz"
     write_problem_toml.write(place, text())
     assert change_mark.mark(bare) != before
-    (seen,) = look(Look(str(bare), change_mark.mark(bare)), store, report=lambda *_: True).files
+    (seen,) = inspect_path(Look(str(bare), change_mark.mark(bare)), store, report=lambda *_: True).files
     assert seen.problem is not None and seen.problem.network["widths"] == (64, 12, 10)
     assert find_problem(bare / "a.safetensors", None).id == seen.problem.id
     assert not (bare / "problem.toml").exists()
@@ -92,15 +92,15 @@ def test_a_served_app_writes_into_no_folder_of_others(bare, home, monkeypatch):
 def test_a_look_says_which_network_has_these_tensors(bare, store, tmp_path):
     """Recognised by names and shapes; a config.json counts before them; what nobody knows is no network."""
     checkpoint_file.write(bare / "a.safetensors", {f"layers.{i}.{k}": t for i in (0, 1) for k, t in _layer(i).items()}, replace=True)
-    (seen,) = look(Look(str(bare)), store, report=lambda *_: True).files
+    (seen,) = inspect_path(Look(str(bare)), store, report=lambda *_: True).files
     assert (seen.problem, seen.network) == (None, registry.method("nets", "mlp", {"widths": (7, 5, 3)}))
     (bare / "config.json").write_text("{}")
-    (seen,) = look(Look(str(bare)), store, report=lambda *_: True).files
+    (seen,) = inspect_path(Look(str(bare)), store, report=lambda *_: True).files
     assert seen.network is not None and seen.network["config"] == str(bare / "config.json")
     assert write_problem_toml.fitted(seen.network, bare, bare / "problem.toml")["config"] == "config.json"
     (bare / "config.json").unlink()
     checkpoint_file.write(bare / "a.safetensors", {"strange": _layer(0)["bias"]}, replace=True)
-    assert look(Look(str(bare)), store, report=lambda *_: True).files[0].network is None
+    assert inspect_path(Look(str(bare)), store, report=lambda *_: True).files[0].network is None
 
 
 def _layer(i):

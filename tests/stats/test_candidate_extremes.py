@@ -1,4 +1,4 @@
-"""Which places may be a picture's extremes: known answers, and the wish for all samples there."""
+"""Which places may be a picture's extremes: known answers, and the request for all samples there."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 
 from explorer.core import registry
 from explorer.core.points import Points
-from explorer.stats.candidate_extremes import MOST, decided, deciding, undecided
+from explorer.stats.candidate_extremes import MOST, candidate_extremes, decided, deciding
 
 BLOCKS = 64
 
@@ -22,28 +22,28 @@ def points(means, noise):
 def test_what_all_places_share_does_not_blur_them():
     """Hard samples are hard everywhere: every value is unsure by 1, every difference is known to the last digit."""
     shared = np.tile(np.random.default_rng(0).standard_normal(BLOCKS), (5, 1))
-    low, high = undecided(points([0.3, 0.1, 0.2, 0.9, 0.8], shared))
+    low, high = candidate_extremes(points([0.3, 0.1, 0.2, 0.9, 0.8], shared))
     assert low.tolist() == [1] and high.tolist() == [3]
 
 
 def test_places_whose_differences_may_be_none_are_not_told_apart():
     """Independent noise of one: a difference of means is unsure by √(2/64) ≈ 0.18, and places further apart than 1.96 of these are told apart."""
     noise = np.random.default_rng(1).standard_normal((4, BLOCKS))
-    low, high = undecided(points([0.0, 0.1, 1.0, 3.0], noise))
+    low, high = candidate_extremes(points([0.0, 0.1, 1.0, 3.0], noise))
     assert low.tolist() == [0, 1] and high.tolist() == [3]
 
 
 def test_what_diverged_is_no_candidate_and_many_are_cut():
     noise = np.zeros((2 * MOST, BLOCKS))
     flat = points(np.zeros(2 * MOST), noise)
-    low, high = undecided(flat)
+    low, high = candidate_extremes(flat)
     assert len(low) == len(high) == MOST
     flat.values[:, 0, 0] = np.nan
-    low, high = undecided(flat)
+    low, high = candidate_extremes(flat)
     assert not len(low) and not len(high)
     flat.values[3:6, 0, 0] = 0.0
     flat.values[4, 0, 1] = np.inf
-    low, high = undecided(flat)
+    low, high = candidate_extremes(flat)
     assert set(low) == set(high) == {3, 5}
 
 

@@ -15,9 +15,9 @@ def made(**changes):
         "largest": 0.03,
         "unseen": 0.046,
         "count": 64,
-        "torn": 0,
+        "nan_mismatches": 0,
     }
-    return Certificate(**{**numbers, "relative": True, "source": "jury", **changes})
+    return Certificate(**{**numbers, "relative": True, "source": "held out", **changes})
 
 
 def test_a_jury_is_told_with_interval_quantile_and_what_it_cannot_see():
@@ -26,7 +26,7 @@ def test_a_jury_is_told_with_interval_quantile_and_what_it_cannot_see():
     for part in ("417 measured", "64 held-out", "0.40 % rms", "[0.30, 0.60]", "less than 2 %", "above 3 %", "less than 4.6 % of the picture"):
         assert part in text
     assert "diverged" not in text
-    assert "2 held-out points" in certified(made(torn=2), 417)
+    assert "2 held-out points" in certified(made(nan_mismatches=2), 417)
 
 
 def test_differences_of_an_error_rate_carry_its_own_unit():
@@ -36,7 +36,7 @@ def test_differences_of_an_error_rate_carry_its_own_unit():
 
 
 def test_what_is_not_known_is_not_said():
-    """No quantile from few points, nothing without any, and no jury where there was none."""
+    """No quantile from few points, nothing without any, and no held-out points where there was none."""
     assert "95 of 100" not in certified(made(quantile_upper=np.inf, count=20), 9)
     assert "not known yet" in certified(None, 9)
     assert "certified" not in certified(made(source="coarser"), 289)

@@ -54,11 +54,11 @@ def test_a_copy_without_other_noise_than_the_trunk_s_is_the_trunk_where_nothing_
 def test_the_trunk_is_trained_once_for_all_epochs(tiny, store, home):
     """One snapshot asked for, and those of the other epochs of a small network are there too; the last is the training's end."""
     realise(Trained(tiny.problem.spec, TRUNK, at=1), store, home)
-    told = []
+    reported = []
     for k in (2, 3, 4):
-        realise(Trained(tiny.problem.spec, TRUNK, at=k), store, home, progress=lambda *said: told.append(said))
-    end = realise(Trained(tiny.problem.spec, TRUNK), store, home, progress=lambda *said: told.append(said))
-    assert told == [], "nothing was trained again"
+        realise(Trained(tiny.problem.spec, TRUNK, at=k), store, home, progress=lambda *said: reported.append(said))
+    end = realise(Trained(tiny.problem.spec, TRUNK), store, home, progress=lambda *said: reported.append(said))
+    assert reported == [], "nothing was trained again"
     assert same(end, realise(Trained(tiny.problem.spec, TRUNK, at=4), store, home))
 
 

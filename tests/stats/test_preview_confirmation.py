@@ -60,7 +60,7 @@ def test_the_largest_difference_is_that_of_places_that_both_have():
 def test_a_preview_is_kept_apart_and_what_is_quoted_of_it_has_the_bits_of_float32(tiny, store, home, tmp_path):
     """Worker to store: rounded values in the preview's field, a few exact ones in its twin, equal to those of a run without a preview; nothing else there."""
     run = tiny.run(size=9, **BF16)
-    store.want(run)
+    store.submit(run)
     Worker(store, home).work_off()
     assert store.status(run.id).state == "done"
     preview, twin = store.points(run.field.id)[0], store.points(exact(run.field).id)[0]
@@ -79,9 +79,9 @@ def test_a_preview_is_kept_apart_and_what_is_quoted_of_it_has_the_bits_of_float3
 
 def test_a_preview_that_was_stopped_before_it_was_confirmed_goes_on_with_that(tiny, store, home):
     """Its own points are not measured again."""
-    run, told = tiny.run(**BF16), []
-    assert not keep(run, store, home, report=lambda *said: told.append(said) or "float32" not in said[3])
-    assert told[-1] == (5, 5, 5, "Measuring the quoted values again in float32")
+    run, reported = tiny.run(**BF16), []
+    assert not keep(run, store, home, report=lambda *said: reported.append(said) or "float32" not in said[3])
+    assert reported[-1] == (5, 5, 5, "Measuring the quoted values again in float32")
     assert len(store.points(exact(run.field).id)[0]) == 0
     seconds = store.cost(run.field.id)
     assert keep(run, store, home, report=lambda *_: True)

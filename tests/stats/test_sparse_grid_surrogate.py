@@ -116,22 +116,22 @@ def test_a_diverged_point_makes_its_cells_nan_and_no_others(value):
 
 def test_scouts_and_jury_are_one_in_each_part_and_strangers():
     """8 × 8 parts of the square, another node for each of the two."""
-    scouts, jury = panel(65, 2)
-    for group in (scouts, jury):
+    exploration, held_out = panel(65, 2)
+    for group in (exploration, held_out):
         edges = np.linspace(0, 65, 9).round()
         assert len({tuple(np.searchsorted(edges, node, side="right")) for node in group}) == len(group) == 64
-    assert not set(map(tuple, scouts)) & set(map(tuple, jury))
+    assert not set(map(tuple, exploration)) & set(map(tuple, held_out))
 
 
 def test_the_certificate_is_of_points_that_were_not_used():
-    """A jury that says 10 % more than the surface is: the rms difference is that, however the picture bends to it."""
+    """A held-out points that says 10 % more than the surface is: the rms difference is that, however the picture bends to it."""
     truth = over(bicubic)
-    _, jury = panel(SIZE, 2)
+    _, held_out = panel(SIZE, 2)
     coarse = {tuple(node) for node in grid(8)}
-    fair = np.array([node for node in jury if tuple(node) not in coarse])
+    fair = np.array([node for node in held_out if tuple(node) not in coarse])
     truth[tuple(fair.T)] *= np.exp(0.1)
-    seen = preview(known(truth, np.unique(np.concatenate([grid(8), jury]), axis=0)), SIZE).certificate
-    assert (seen.source, seen.count, seen.relative, seen.torn) == ("jury", 64, True, 0)
+    seen = preview(known(truth, np.unique(np.concatenate([grid(8), held_out]), axis=0)), SIZE).certificate
+    assert (seen.source, seen.count, seen.relative, seen.nan_mismatches) == ("held out", 64, True, 0)
     # Jury members that the grid holds as well are no error of the picture.
     assert seen.rms.value == pytest.approx(0.1 * np.sqrt(len(fair) / 64), rel=0.05)
     assert seen.quantile == pytest.approx(0.1, rel=0.01)
@@ -157,8 +157,8 @@ def test_without_a_jury_the_last_level_is_compared_with_the_one_before():
 
 def test_few_held_out_points_bound_no_quantile():
     """Of fewer than 59 points even the largest does not bound the 95 % quantile with 95 % confidence; of 59 it does."""
-    truth, (_, jury) = over(wavy(3)), panel(SIZE, 2)
-    some, enough = (preview(known(truth, np.unique(np.concatenate([grid(16), jury[:k]]), axis=0)), SIZE).certificate for k in (58, 59))
+    truth, (_, held_out) = over(wavy(3)), panel(SIZE, 2)
+    some, enough = (preview(known(truth, np.unique(np.concatenate([grid(16), held_out[:k]]), axis=0)), SIZE).certificate for k in (58, 59))
     assert (some.count, some.quantile_upper) == (58, np.inf)
     assert (enough.count, enough.quantile_upper) == (59, enough.largest)
 
@@ -170,19 +170,19 @@ def test_a_full_grid_is_certain():
 
 
 def test_held_out_points_in_a_diverged_region_are_counted_apart():
-    """A jury point that is finite where the picture is NaN is torn, and in no other number."""
-    truth, (_, jury) = over(bicubic), panel(SIZE, 2)
+    """A held-out point that is finite where the picture is NaN is a NaN mismatch, and in no other number."""
+    truth, (_, held_out) = over(bicubic), panel(SIZE, 2)
     truth[16, 16] = np.nan
-    seen = preview(known(truth, np.unique(np.concatenate([grid(8), jury]), axis=0)), SIZE).certificate
-    # The middle of the square is NaN: nine of 64 parts touch it, with at least one jury point each that lies well inside.
-    assert seen.torn >= 1 and seen.count + seen.torn == 64 - int((jury == 16).all(axis=1).any())
+    seen = preview(known(truth, np.unique(np.concatenate([grid(8), held_out]), axis=0)), SIZE).certificate
+    # The middle of the square is NaN: nine of 64 parts touch it, with at least one held-out point each that lies well inside.
+    assert seen.nan_mismatches >= 1 and seen.count + seen.nan_mismatches == 64 - int((held_out == 16).all(axis=1).any())
     assert seen.largest < 0.1
 
 
 def test_the_certificate_covers_the_truth():
     """On forty smooth random surfaces the upper end for the rms difference holds in at least 85 %, the bound of the 95 % quantile too."""
-    _, jury = panel(SIZE, 2)
-    nodes = np.unique(np.concatenate([grid(4), jury]), axis=0)
+    _, held_out = panel(SIZE, 2)
+    nodes = np.unique(np.concatenate([grid(4), held_out]), axis=0)
     held: list[tuple[bool, bool]] = []
     for seed in range(40):
         truth = over(wavy(seed))

@@ -20,7 +20,7 @@ from explorer.engine.worker import Worker
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.store.cost_plan import Model, Plan, Took, planned, size
-from explorer.store.estimate_cost import foreseen, foreseen_all
+from explorer.store.estimate_cost import estimate, estimate_all
 
 
 def test_the_arithmetic():
@@ -35,17 +35,17 @@ def test_the_arithmetic():
 def test_a_plan_is_made_of_what_was_measured_before(tiny, store, home):
     """No time at first; then that of earlier points, and as many points as are missing. What it took stands beside it."""
     run = tiny.run(size=9)
-    assert foreseen(run, store) is None
-    store.want(Look(str(tiny.folder)))
+    assert estimate(run, store) is None
+    store.submit(Look(str(tiny.folder)))
     Worker(store, home).work_off()
-    first = foreseen(run, store)
+    first = estimate(run, store)
     assert (first.points, first.samples, first.seconds, first.streamed) == (9, 539, None, False)
     assert first.read == 9 * (tiny.a.stat().st_size + tiny.b.stat().st_size)
     keep(tiny.run(size=5), store, home, report=lambda *_: True)
-    later = foreseen(run, store)
+    later = estimate(run, store)
     assert later.points == 4
     assert later.seconds == pytest.approx(4 * store.cost(run.field.id) / 5, rel=1e-6)
-    store.foresee(run.id, later.to_json())
+    store.keep_estimate(run.id, later.to_json())
     keep(run, store, home, report=lambda *_: True)
     plan, took = store.plan(run.id)
     assert Plan.from_json(plan) == later
@@ -56,14 +56,14 @@ def test_a_plan_is_made_of_what_was_measured_before(tiny, store, home):
 
 def test_a_plan_reads_no_values_that_its_sampler_does_not_ask_by(tiny, store, home):
     """Values that could not be read are not looked at by the plan of a grid; that of the adaptive sampler goes by them."""
-    store.want(Look(str(tiny.folder)))
+    store.submit(Look(str(tiny.folder)))
     Worker(store, home).work_off()
     keep(tiny.run(size=5), store, home, report=lambda *_: True)
-    before = foreseen(tiny.run(size=9), store)
+    before = estimate(tiny.run(size=9), store)
     store._db.execute("UPDATE point SET value = zeroblob(3)")
-    assert foreseen(tiny.run(size=9), store) == before
+    assert estimate(tiny.run(size=9), store) == before
     with pytest.raises(ValueError, match="buffer size"):
-        foreseen(Run(tiny.field(), registry.method("sample", "adaptive")), store)
+        estimate(Run(tiny.field(), registry.method("sample", "adaptive")), store)
 
 
 def test_the_pace_is_that_of_points_of_the_same_kind(tiny, store, home):
@@ -76,31 +76,31 @@ def test_the_pace_is_that_of_points_of_the_same_kind(tiny, store, home):
 
 def test_several_runs_have_one_plan_of_what_is_still_to_be_done(tiny, store, home):
     """Points and bytes are added up, those that are there left out; what has to be made first is named, its time is left open."""
-    store.want(Look(str(tiny.folder)))
+    store.submit(Look(str(tiny.folder)))
     Worker(store, home).work_off()
     keep(tiny.run(size=5), store, home, report=lambda *_: True)
     a, b = tiny.field().corners
     aligned = Aligned.every(tiny.problem.spec, (a, b), registry.method("align", "weight_matching"))
     after = Run(tiny.field(corners=aligned), registry.method("sample", "adaptive"))
-    plan = foreseen_all((tiny.run(size=5), tiny.run(size=9), after), store)
+    plan = estimate_all((tiny.run(size=5), tiny.run(size=9), after), store)
     assert (plan.points, plan.at_most, plan.first) == (4 + 15, True, ("the alignment",))
     assert plan.seconds == pytest.approx(19 * store.pace(tiny.field())[0], rel=1e-9)
     assert str(plan).startswith("up to 19 points on 539 samples · at most about a second, after the alignment · ")
-    assert foreseen_all((tiny.run(size=5), tiny.run(size=3)), store).points == 0
+    assert estimate_all((tiny.run(size=5), tiny.run(size=3)), store).points == 0
     keep(after, store, home, report=lambda *_: True)
-    assert foreseen(after, store).first == ()
-    assert foreseen_all((tiny.run(size=5), Run(tiny.field(corners=(Loaded("gone"), b)), after.sampler)), store) is None
+    assert estimate(after, store).first == ()
+    assert estimate_all((tiny.run(size=5), Run(tiny.field(corners=(Loaded("gone"), b)), after.sampler)), store) is None
 
 
 def test_points_that_several_runs_of_a_field_ask_for_are_counted_once(tiny, store, home):
     """Of three models: seven soups, the greedy path (at most five of them), and every soup but one; a grid and one that holds it."""
-    store.want(Look(str(tiny.folder)))
+    store.submit(Look(str(tiny.folder)))
     Worker(store, home).work_off()
-    assert foreseen_all((tiny.run(size=5), tiny.run(size=9)), store).points == 9
+    assert estimate_all((tiny.run(size=5), tiny.run(size=9)), store).points == 9
     soups = tiny.field(corners=(*tiny.field().corners, loaded(tiny.a)), chart=registry.method("chart", "mixture"))
     runs = [Run(soups, registry.method("sample", "subsets", {"which": which})) for which in ("all", "leave_one_out")]
-    assert foreseen_all(runs, store).points == 7
-    assert foreseen_all((*runs, Run(soups, registry.method("sample", "greedy"))), store).points == 7 + 2
+    assert estimate_all(runs, store).points == 7
+    assert estimate_all((*runs, Run(soups, registry.method("sample", "greedy"))), store).points == 7 + 2
 
 
 def test_the_command_line_says_the_plan_and_measures_nothing(tiny, store, home):
@@ -162,15 +162,15 @@ def test_only_files_with_the_names_of_the_network_are_streamed(tiny, tmp_path):
     """Ties and shards included; what has to be renamed, or is no safetensors, is read whole."""
     shapes = tiny.problem.shapes()
     weights = checkpoint_file.read(tiny.a).weights
-    found = lazy_weights.of(tiny.a, shapes)
+    found = lazy_weights.open_lazily(tiny.a, shapes)
     assert list(found) == list(shapes)
     assert len(found) == len(weights)
     assert all(torch.equal(found[k], weights[k]) for k in weights)
     checkpoint_file.write(tmp_path / "other.safetensors", {f"net.{k}": v for k, v in weights.items()})
     torch.save(weights, tmp_path / "a.pt")
-    assert lazy_weights.of(tmp_path / "other.safetensors", shapes) is None
-    assert lazy_weights.of(tmp_path / "a.pt", shapes) is None
+    assert lazy_weights.open_lazily(tmp_path / "other.safetensors", shapes) is None
+    assert lazy_weights.open_lazily(tmp_path / "a.pt", shapes) is None
     tied = {"a": torch.ones(2, 3), "b": torch.zeros(2)}
     checkpoint_file.write(tmp_path / "tied.safetensors", {**tied, "c": tied["a"]})
-    both = lazy_weights.of(tmp_path / "tied.safetensors", {"a": (2, 3), "b": (2,), "c": (2, 3)})
+    both = lazy_weights.open_lazily(tmp_path / "tied.safetensors", {"a": (2, 3), "b": (2,), "c": (2, 3)})
     assert torch.equal(both["c"], tied["a"])

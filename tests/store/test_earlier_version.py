@@ -27,14 +27,14 @@ def test_its_requests_are_read_and_keep_their_ids(earlier: RunStore) -> None:
     kept = earlier.statuses()
     assert len(kept) > 10
     for status in kept:
-        assert status.wish.id == status.id
-        assert Spec.from_json(status.wish.to_json()) == status.wish
+        assert status.request.id == status.id
+        assert Spec.from_json(status.request.to_json()) == status.request
 
 
 def test_its_points_are_reused(earlier: RunStore, home: Path) -> None:
     """The line of the first page, asked for again from the files: no fresh point, and the values are those that were there, bit for bit."""
-    status = next(s for s in earlier.statuses("Run") if s.wish.story == "Two seeds: a barrier")
-    before, _ = earlier.points(status.wish.field.id)
+    status = next(s for s in earlier.statuses("Run") if s.request.story == "Two seeds: a barrier")
+    before, _ = earlier.points(status.request.field.id)
     fresh: list[int] = []
 
     def report(done: int, total: int, new: int, message: str) -> bool:
@@ -43,7 +43,7 @@ def test_its_points_are_reused(earlier: RunStore, home: Path) -> None:
 
     folder = locations.root() / "sample_models" / "digits-mlp"
     line = api.interpolate(folder / "seed-0.safetensors", folder / "seed-1.safetensors", problem="digits-mlp", report=report, home=home)
-    assert line.run.field.id == status.wish.field.id
+    assert line.run.field.id == status.request.field.id
     assert max(fresh, default=0) == 0
     assert np.array_equal(line.points.values, before.sorted().values, equal_nan=True)
 

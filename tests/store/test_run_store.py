@@ -88,47 +88,47 @@ def test_an_unknown_field_has_no_points(store):
 
 def test_life_of_a_wish(store):
     """waiting → running → done, and wishing again changes nothing."""
-    id = store.want(run())
+    id = store.submit(run())
     assert store.status(id).state == "waiting"
     claimed = store.claim("w1")
-    assert claimed.wish == run()
+    assert claimed.request == run()
     assert store.status(id).state == "running"
     assert store.report(id, "w1", done=2, total=5, fresh=2)
     store.clock.now += 2
     assert store.status(id).left_s == pytest.approx(3.0)
     store.release(id, "w1", finished=True)
     assert store.status(id).state == "done"
-    store.want(run())
+    store.submit(run())
     assert store.status(id).state == "done"
     assert store.claim("w1") is None
 
 
 def test_a_failed_wish_says_why_and_is_taken_up_when_wished_again(store):
     """An error is a sentence; trying again clears it."""
-    id = store.want(run())
+    id = store.submit(run())
     store.claim("w1")
     store.release(id, "w1", error="a.safetensors is gone.")
     assert (store.status(id).state, store.status(id).error) == ("failed", "a.safetensors is gone.")
     assert store.claim("w1") is None
-    store.want(run())
+    store.submit(run())
     assert store.claim("w2").id == id
 
 
 def test_stopping_reaches_the_worker_and_resuming_goes_on(store):
     """The worker learns it from its next report; what it kept stays."""
-    id = store.want(run())
+    id = store.submit(run())
     store.claim("w1")
     store.stop(id)
     assert store.report(id, "w1", done=1, total=5) is False
     store.release(id, "w1")
     assert store.status(id).state == "stopped"
-    store.want(run())
+    store.submit(run())
     assert store.status(id).state == "waiting"
 
 
 def test_a_lease_that_ran_out_is_taken_over_and_the_late_worker_is_told(store, clock):
-    """A worker that hangs loses its wish and may not report any more."""
-    id = store.want(run())
+    """A worker that hangs loses its request and may not report any more."""
+    id = store.submit(run())
     store.claim("w1")
     assert store.claim("w2") is None
     clock.now += LEASE_S + 1
@@ -138,7 +138,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_worker_is_told(store, c
 
 def test_a_heartbeat_renews_the_lease(store, clock):
     """Long work stays with its worker."""
-    store.want(run())
+    store.submit(run())
     store.claim("w1")
     for _ in range(5):
         clock.now += LEASE_S - 1
@@ -150,7 +150,7 @@ def test_a_worker_that_died_here_gives_up_its_wish_at_once(store):
     """No waiting for the lease when the process is gone."""
     dead = subprocess.Popen([sys.executable, "-c", "pass"])
     dead.wait()
-    id = store.want(run())
+    id = store.submit(run())
     store.beat("w1", pid=dead.pid, device="cpu")
     store.claim("w1")
     store.beat("w1", pid=dead.pid, device="cpu")
@@ -160,44 +160,44 @@ def test_a_worker_that_died_here_gives_up_its_wish_at_once(store):
 
 def test_runs_of_one_field_are_not_worked_on_at_the_same_time(store):
     """Otherwise two workers would compute the same points."""
-    store.want(run(size=5))
-    store.want(run(size=9))
-    store.want(run(n=1))
-    assert store.claim("w1").wish == run(size=5)
-    assert store.claim("w2").wish == run(n=1)
+    store.submit(run(size=5))
+    store.submit(run(size=9))
+    store.submit(run(n=1))
+    assert store.claim("w1").request == run(size=5)
+    assert store.claim("w2").request == run(n=1)
     assert store.claim("w3") is None
 
 
 def test_the_worker_of_a_field_may_take_its_urgent_wishes(store):
     """A click on the picture that is being computed does not wait for the end."""
-    store.want(run(size=5))
+    store.submit(run(size=5))
     click = Run(field(), Method("given", (("at", (0.3,)),)))
     store.claim("w1")
-    store.want(click, urgent=True)
+    store.submit(click, urgent=True)
     assert store.claim("w2", above=0) is None
-    assert store.claim("w1", above=0).wish == click
+    assert store.claim("w1", above=0).request == click
 
 
 def test_idle_wishes_go_last_until_somebody_asks(store):
-    """However early they were wished; asked for, they are like any other."""
-    store.want(Make(Loaded("idle")), idle=True)
-    store.want(Make(Loaded("first")))
-    store.want(Make(Loaded("later")))
-    store.want(Make(Loaded("idle too")), idle=True)
-    store.want(Make(Loaded("idle")))
-    assert [store.claim("w").wish.recipe.digest for _ in range(4)] == ["idle", "first", "later", "idle too"]
+    """However early they were requested; asked for, they are like any other."""
+    store.submit(Make(Loaded("idle")), idle=True)
+    store.submit(Make(Loaded("first")))
+    store.submit(Make(Loaded("later")))
+    store.submit(Make(Loaded("idle too")), idle=True)
+    store.submit(Make(Loaded("idle")))
+    assert [store.claim("w").request.recipe.digest for _ in range(4)] == ["idle", "first", "later", "idle too"]
 
 
 def test_urgent_wishes_go_first(store):
     """Somebody is looking."""
-    store.want(run())
-    store.want(Make(Loaded("x")), urgent=True)
-    assert isinstance(store.claim("w1").wish, Make)
+    store.submit(run())
+    store.submit(Make(Loaded("x")), urgent=True)
+    assert isinstance(store.claim("w1").request, Make)
 
 
 def test_a_wish_that_kills_its_workers_is_given_up(store, clock):
-    """Without an end to it, every new worker would die over the same wish."""
-    id = store.want(run())
+    """Without an end to it, every new worker would die over the same request."""
+    id = store.submit(run())
     for n in range(ATTEMPTS):
         assert store.claim(f"w{n}").id == id
         clock.now += LEASE_S + 1
@@ -207,7 +207,7 @@ def test_a_wish_that_kills_its_workers_is_given_up(store, clock):
 
 def test_deaths_with_progress_in_between_are_no_reason_to_give_up(store, clock):
     """Only deaths in a row without a single new point count."""
-    id = store.want(run())
+    id = store.submit(run())
     for n in range(2 * ATTEMPTS):
         assert store.claim(f"w{n}").id == id
         store.report(id, f"w{n}", done=n, total=99, fresh=1)
@@ -216,7 +216,7 @@ def test_deaths_with_progress_in_between_are_no_reason_to_give_up(store, clock):
 
 def test_results_of_a_look_are_kept(store):
     """JSON in, JSON out."""
-    id = store.want(Look("/x"))
+    id = store.submit(Look("/x"))
     store.claim("w")
     store.release(id, "w", finished=True, result={"files": [{"name": "ü", "error": None}]})
     assert store.status(id).result == {"files": [{"name": "ü", "error": None}]}
@@ -227,7 +227,7 @@ def test_another_store_is_absorbed_without_touching_it(store, tmp_path):
     other = RunStore(tmp_path / "other #1?.sqlite")
     f = opened(other)
     other.append(f.id, np.array([[0.5]]), np.ones((1, 2, 3)), seconds=0.1)
-    id = other.want(run())
+    id = other.submit(run())
     other.claim("w")
     other.release(id, "w", finished=True)
     other.register(Facts("sample_models/x/a.safetensors", "a", digest="aa"))

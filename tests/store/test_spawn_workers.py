@@ -1,17 +1,17 @@
-"""Who is hired: one worker where there is none, one for every GPU."""
+"""Which workers are started: one worker where there is none, one for every GPU."""
 
 import pytest
 
 from explorer.engine.worker import Worker
 from explorer.store.records import Serving
 from explorer.store.run_store import HOST
-from explorer.store.spawn_workers import wanted
+from explorer.store.spawn_workers import devices_without_worker
 
 TWO = ("cuda:0", "cuda:1")
 
 
 @pytest.mark.parametrize(
-    ("serving", "device", "hired"),
+    ("serving", "device", "started"),
     [
         ([], "auto", ["auto"]),
         ([], "cuda:1", ["cuda:1"]),
@@ -21,14 +21,14 @@ TWO = ("cuda:0", "cuda:1")
         ([("cuda:0", TWO)], "cuda:0", []),
     ],
 )
-def test_a_worker_for_every_gpu_and_none_twice(serving, device, hired):
+def test_a_worker_for_every_gpu_and_none_twice(serving, device, started):
     """The first one finds out what there is; a device that was named is the only one."""
-    assert wanted([Serving(HOST, d, "", 0, 0, sees) for d, sees in serving], device) == hired
+    assert devices_without_worker([Serving(HOST, d, "", 0, 0, sees) for d, sees in serving], device) == started
 
 
 def test_gpus_of_another_machine_are_not_ours_to_fill():
     """Whoever serves from there hires there."""
-    assert wanted([Serving("elsewhere", "cuda:0", "", 0, 0, TWO)], "auto") == []
+    assert devices_without_worker([Serving("elsewhere", "cuda:0", "", 0, 0, TWO)], "auto") == []
 
 
 def test_a_worker_tells_what_it_computes_on(store, home):

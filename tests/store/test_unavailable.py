@@ -54,14 +54,14 @@ def test_what_does_not_fit_is_refused_whole_and_goes_in_when_there_is_room(tiny,
 def test_a_run_on_a_full_disk_says_so_and_goes_on_where_it_was(tiny, store, home, tmp_path):
     """The points afterwards are those of a run that met no trouble, bit for bit."""
     run = tiny.run(size=33)
-    store.want(run)
+    store.submit(run)
     keep(tiny.run(), store, home, report=lambda *_: True)
     fill(store)
     Worker(store, home).work_off()
     status = store.status(run.id)
     assert status.state == "failed" and "its disk is full" in status.error
     make_room(store)
-    store.want(run)
+    store.submit(run)
     Worker(store, home).work_off()
     assert store.status(run.id).state == "done"
     found, wanted = store.points(run.field.id)[0].sorted(), quiet(run, tmp_path / "quiet")
@@ -70,7 +70,7 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_where_it_was(tiny, store, home
 
 def test_a_worker_lays_its_wish_down_when_the_store_takes_it_again(tiny, store, home, monkeypatch):
     """It waits and does not die: the third attempt finds the store open."""
-    id = store.want(tiny.run())
+    id = store.submit(tiny.run())
     waits = []
 
     def rest(seconds):
@@ -92,7 +92,7 @@ def test_a_store_that_may_only_be_read_shows_what_it_holds(tiny, store, home):
     run = tiny.run()
     keep(run, store, home, report=lambda *_: True)
     store._db.execute("PRAGMA query_only = ON")
-    for write in (lambda: store.want(run), lambda: store.stop("x"), lambda: store.forget("x"), lambda: store.beat("w", pid=1, device="cpu")):
+    for write in (lambda: store.submit(run), lambda: store.stop("x"), lambda: store.forget("x"), lambda: store.beat("w", pid=1, device="cpu")):
         with pytest.raises(Unavailable, match="may not be written to"):
             write()
     assert len(store.points(run.field.id)[0]) == 5

@@ -195,19 +195,19 @@ def test_a_stopped_path_is_finished_as_if_it_had_not_been_stopped(tiny, store, h
     ends = tiny.field().corners
     method = registry.method("connect", "bezier", {"epochs": 5})
     _, bend, _ = Connected.every(tiny.problem.spec, ends, method, 1)
-    told = []
+    reported = []
 
     def stop_in_the_third(done, total, message):
-        told.append(message)
+        reported.append(message)
         if message.startswith("epoch 3") and "mean" in message:
             raise Stopped
 
     with pytest.raises(Stopped):
         realise(bend, store, home, progress=stop_in_the_third)
     assert locations.unfinished_at(bend, home).is_file()
-    told.clear()
-    resumed = realise(bend, store, home, progress=lambda done, total, message: told.append(message))
-    assert next(m for m in told if "mean" in m).startswith("epoch 4")
+    reported.clear()
+    resumed = realise(bend, store, home, progress=lambda done, total, message: reported.append(message))
+    assert next(m for m in reported if "mean" in m).startswith("epoch 4")
     assert not locations.unfinished_at(bend, home).exists()
     whole = realise(bend, store, home / "another")
     assert all(torch.equal(resumed[k], whole[k]) for k in whole)

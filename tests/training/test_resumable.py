@@ -7,7 +7,7 @@ from explorer.core import locations, registry
 from explorer.core.errors import Stopped
 from explorer.core.spec import Trained
 from explorer.engine import realise_recipe
-from explorer.training.resumable import Course
+from explorer.training.resumable import ResumableTraining
 from tests.methods.train.test_train import problem, same
 
 NOISY = {"noise": 0.1, "batch": 300}
@@ -41,22 +41,22 @@ def test_a_training_goes_on_where_it_was_left(method, options, network):
     """After each of its snapshots: the rest is, to the bit, what it would have been; running statistics too."""
     task = problem(network, **({"widths": (2,)} if network == "resnet" else {}))
     train = registry.find("train", method)
-    course = Course()
+    training = ResumableTraining()
     whole, states = [], []
-    for made in train(task, **options, course=course):
+    for made in train(task, **options, training=training):
         whole.append(together(made))
-        states.append(course.state(len(whole)))
+        states.append(training.state(len(whole)))
     for state in states if network == "mlp" else states[1:2]:
-        rest = [together(made) for made in train(task, **options, course=Course(state))]
+        rest = [together(made) for made in train(task, **options, training=ResumableTraining(state))]
         assert len(rest) == len(whole) - state.epoch
         assert all(same(a, b) for one, other in zip(rest, whole[state.epoch :], strict=True) for a, b in zip(one, other, strict=True))
 
 
-def stopping(at, told):
+def stopping(at, reported):
     """Progress that is told, and stops the work there."""
 
     def progress(done, total, message):
-        told.append(done)
+        reported.append(done)
         if done == at:
             raise Stopped
 
@@ -67,12 +67,12 @@ def stopping(at, told):
 def test_a_stopped_training_is_finished_as_if_it_had_not_been_stopped(tiny, store, home, member):
     """Its first epochs are not trained again, and nothing is left behind."""
     how = registry.method("train", "papa", {"members": 2, "epochs": 5})
-    recipe, told = Trained(tiny.problem.spec, how, member=member), []
+    recipe, reported = Trained(tiny.problem.spec, how, member=member), []
     with pytest.raises(Stopped):
-        realise_recipe.realise(recipe, store, home, progress=stopping(3, told))
+        realise_recipe.realise(recipe, store, home, progress=stopping(3, reported))
     assert locations.unfinished_at(recipe, home).is_file()
-    resumed = realise_recipe.realise(recipe, store, home, progress=stopping(0, told))
-    assert told == [1, 2, 3, 4, 5]
+    resumed = realise_recipe.realise(recipe, store, home, progress=stopping(0, reported))
+    assert reported == [1, 2, 3, 4, 5]
     assert not locations.unfinished_at(recipe, home).exists()
     assert same(resumed, realise_recipe.realise(recipe, store, home / "another"))
 
@@ -80,41 +80,41 @@ def test_a_stopped_training_is_finished_as_if_it_had_not_been_stopped(tiny, stor
 def test_a_process_that_dies_loses_what_came_after_the_last_keeping(tiny, store, home, monkeypatch):
     """No one is told of a death: what was kept on the way is enough."""
     monkeypatch.setattr(realise_recipe, "KEEP_S", 0.0)
-    recipe, told = Trained(tiny.problem.spec, registry.method("train", "sgd", {"epochs": 4})), []
+    recipe, reported = Trained(tiny.problem.spec, registry.method("train", "sgd", {"epochs": 4})), []
 
     def die(done, total, message):
-        told.append(done)
-        if told == [1, 2, 3]:
+        reported.append(done)
+        if reported == [1, 2, 3]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         realise_recipe.realise(recipe, store, home, progress=die)
     resumed = realise_recipe.realise(recipe, store, home, progress=die)
-    assert told == [1, 2, 3, 3, 4]
+    assert reported == [1, 2, 3, 3, 4]
     assert same(resumed, realise_recipe.realise(recipe, store, home / "another"))
 
 
 def test_an_earlier_snapshot_than_where_it_was_left_is_trained_from_the_beginning(tiny, store, home):
     """And what was left farther on is not thrown away for it."""
-    how, told = registry.method("train", "sgd", {"epochs": 5}), []
+    how, reported = registry.method("train", "sgd", {"epochs": 5}), []
     with pytest.raises(Stopped):
-        realise_recipe.realise(Trained(tiny.problem.spec, how), store, home, progress=stopping(3, told))
+        realise_recipe.realise(Trained(tiny.problem.spec, how), store, home, progress=stopping(3, reported))
     early = Trained(tiny.problem.spec, how, at=2)
-    told.clear()
+    reported.clear()
     with pytest.raises(Stopped):
-        realise_recipe.realise(early, store, home, progress=stopping(2, told))
-    assert told == [1, 2]
-    told.clear()
-    realise_recipe.realise(Trained(tiny.problem.spec, how), store, home, progress=stopping(0, told))
-    assert told == [4, 5]
+        realise_recipe.realise(early, store, home, progress=stopping(2, reported))
+    assert reported == [1, 2]
+    reported.clear()
+    realise_recipe.realise(Trained(tiny.problem.spec, how), store, home, progress=stopping(0, reported))
+    assert reported == [4, 5]
 
 
 def test_of_large_networks_the_next_snapshot_is_trained_from_the_one_before(tiny, store, home, monkeypatch):
     """A trajectory whose snapshots are asked for one after another is trained once."""
     monkeypatch.setattr(realise_recipe, "KEPT_WHOLE", 0)
-    how, told = registry.method("train", "sgd", {"epochs": 4}), []
-    made = [realise_recipe.realise(Trained(tiny.problem.spec, how, at=k), store, home, progress=stopping(0, told)) for k in (1, 2, 3, 4)]
-    assert told == [1, 2, 3, 4]
+    how, reported = registry.method("train", "sgd", {"epochs": 4}), []
+    made = [realise_recipe.realise(Trained(tiny.problem.spec, how, at=k), store, home, progress=stopping(0, reported)) for k in (1, 2, 3, 4)]
+    assert reported == [1, 2, 3, 4]
     assert not locations.unfinished_at(Trained(tiny.problem.spec, how), home).exists()
     assert all(map(same, made, registry.find("train", "sgd")(tiny.problem, epochs=4)))
     assert all(torch.isfinite(t).all() for weights in made for t in weights.values())

@@ -41,13 +41,13 @@ def no_fragment_in_one_that_looks_again(monkeypatch):
 
 @pytest.fixture
 def work(store, home):
-    """Do everything that has been wished."""
+    """Do everything that has been requested."""
     return lambda: Worker(store, home).work_off()
 
 
 @pytest.fixture
 def visit(home, monkeypatch):
-    """visit("runs", run=…): a fresh visitor's page, run once; nobody but the test works on wishes."""
+    """visit("runs", run=…): a fresh visitor's page, run once; nobody but the test works on requests."""
     monkeypatch.setenv("LOSS_EXPLORER_HIRE", "no")
     st.cache_resource.clear()
 
@@ -65,7 +65,7 @@ def visit(home, monkeypatch):
 @pytest.fixture
 def registered(tiny, store, work):
     """The two tiny checkpoints, looked at and registered."""
-    store.want(Look(str(tiny.folder)))
+    store.submit(Look(str(tiny.folder)))
     work()
     return tiny
 

@@ -50,8 +50,8 @@ def bare(app) -> set[str]:
         inside = list(nodes(box))
         sources = [n.value for n in inside if n.type == "code"]
         labels = {getattr(n, "label", "") or getattr(n.proto, "label", "") for n in inside}
-        told = [n.value for n in inside if n.type == "markdown"]
-        if {"CSV", "Parquet", "JSON", "PNG", "SVG", "HTML"} <= labels and any(len(t) > 20 for t in told) and sources:
+        reported = [n.value for n in inside if n.type == "markdown"]
+        if {"CSV", "Parquet", "JSON", "PNG", "SVG", "HTML"} <= labels and any(len(t) > 20 for t in reported) and sources:
             compile(sources[0], "code", "exec")
             full.add(key_of(box).removesuffix("-actions"))
     return pictures(app) - full
@@ -61,7 +61,7 @@ def bare(app) -> set[str]:
 def test_pictures_of_the_samples_have_their_actions(visit, store, work, page):
     """As a newcomer meets them, on what ships with the explorer."""
     if page == "checkpoints":
-        store.want(Look(str(locations.root() / "sample_models" / "digits-mlp")))
+        store.submit(Look(str(locations.root() / "sample_models" / "digits-mlp")))
         work()
     app = visit(page)
     assert pictures(app)

@@ -19,11 +19,11 @@ def comparison(tiny, method="weight_matching", **options):
     return Comparison(tiny.problem.spec, (loaded(tiny.a), loaded(tiny.b)), registry.method("align", method, options))
 
 
-def wished(store, found):
-    """Put the wishes down that the page's button puts down."""
+def requested(store, found):
+    """Put the requests down that the page's button puts down."""
     for i in range(1, len(found.models)):
-        store.want(found.before(i))
-        store.want(found.after(i))
+        store.submit(found.before(i))
+        store.submit(found.after(i))
     return found.after(1).id
 
 
@@ -34,7 +34,7 @@ def test_two_models_are_aligned_and_the_barrier_is_shown_before_and_after(visit,
     assert not app.exception
     button(app, "Align").click().run()
     assert not app.exception
-    assert {s.wish.id for s in store.statuses("Run") if s.state == "waiting"} == {found.before(1).id, found.after(1).id}
+    assert {s.request.id for s in store.statuses("Run") if s.state == "waiting"} == {found.before(1).id, found.after(1).id}
     work()
     app.run()
     assert not app.exception
@@ -48,7 +48,7 @@ def test_two_models_are_aligned_and_the_barrier_is_shown_before_and_after(visit,
 def test_a_permalink_brings_an_alignment_back(visit, registered, store, work):
     """The link alone: models, method, options and numbers."""
     found = comparison(registered, restarts=2)
-    id = wished(store, found)
+    id = requested(store, found)
     work()
     app = visit("align", run=id)
     assert not app.exception
@@ -61,7 +61,7 @@ def test_a_shuffled_copy_is_put_back(visit, registered, store, work):
     a = loaded(registered.a)
     spec = registered.problem.spec
     found = Comparison(spec, (a, shuffled(spec, a)), registry.method("align", "weight_matching"))
-    id = wished(store, found)
+    id = requested(store, found)
     work()
     app = visit("align", run=id)
     assert not app.exception
@@ -76,7 +76,7 @@ def test_an_alignment_with_a_model_that_is_gone_waits_for_nothing(visit, registe
     checkpoint_file.write(copy, {name: w * 1.001 for name, w in checkpoint_file.read(registered.b).weights.items()})
     found = Comparison(registered.problem.spec, (loaded(registered.a), loaded(copy)), registry.method("align", "weight_matching"))
     copy.unlink()
-    id = wished(store, found)
+    id = requested(store, found)
     work()
     app = visit("align", run=id)
     assert not app.exception
@@ -91,7 +91,7 @@ def test_a_method_that_changes_the_function_says_so(visit, registered, store, wo
     found = comparison(registered, "identity")
     other = Comparison(found.problem, (found.models[1], found.models[0]), found.method)
     monkeypatch.setattr(Comparison, "before", lambda self, i: other.after(i))
-    id = wished(store, found)
+    id = requested(store, found)
     work()
     app = visit("align", run=id)
     assert not app.exception
@@ -101,7 +101,7 @@ def test_a_method_that_changes_the_function_says_so(visit, registered, store, wo
 def test_a_failed_alignment_says_why(visit, registered, store, work):
     """A file that is gone: one sentence, no exception."""
     found = comparison(registered)
-    id = wished(store, found)
+    id = requested(store, found)
     registered.b.rename(registered.b.with_suffix(".away"))
     try:
         work()
@@ -113,9 +113,9 @@ def test_a_failed_alignment_says_why(visit, registered, store, work):
 
 
 def test_a_stopped_alignment_can_be_resumed(visit, registered, store):
-    """Stop, and Resume puts both wishes down again."""
+    """Stop, and Resume puts both requests down again."""
     found = comparison(registered)
-    id = wished(store, found)
+    id = requested(store, found)
     app = visit("align", run=id)
     button(app, "Stop").click().run()
     assert {store.status(r.id).state for r in (found.before(1), found.after(1))} == {"stopped"}
@@ -127,7 +127,7 @@ def test_a_stopped_alignment_can_be_resumed(visit, registered, store):
 def test_aligned_files_that_are_gone_can_be_made_again(visit, registered, store, work, home):
     """The numbers are in the store; the files can be removed and come back."""
     found = comparison(registered)
-    id = wished(store, found)
+    id = requested(store, found)
     work()
     for file in (home / "models").iterdir():
         file.unlink()
@@ -145,7 +145,7 @@ def test_aligned_files_that_are_gone_can_be_made_again(visit, registered, store,
 def test_a_link_to_something_else_is_not_taken_for_an_alignment(visit, registered, store, run):
     """What is missing, and how to get it."""
     if run == "a line":
-        run = store.want(registered.run())
+        run = store.submit(registered.run())
     app = visit("align", run=run)
     assert not app.exception
     assert any("There is no alignment" in w.value for w in app.warning)
@@ -154,7 +154,7 @@ def test_a_link_to_something_else_is_not_taken_for_an_alignment(visit, registere
 def test_an_aligned_model_can_stand_at_an_end_of_any_other_line(visit, registered, store, work):
     """What was made here is offered by the Interpolate form, under its own name."""
     found = comparison(registered)
-    wished(store, found)
+    requested(store, found)
     work()
     app = visit("interpolate", a=found.models[0].digest, b=found.aligned[1].id)
     assert not app.exception
@@ -175,7 +175,7 @@ def test_a_model_of_other_widths_is_transported(visit, registered, store, work, 
     (folder / "problem.toml").write_text((registered.folder / "problem.toml").read_text().replace("64, 12, 10", "64, 20, 10"))
     wide = Problem(problem_toml.read(folder))
     checkpoint_file.write(folder / "wide.safetensors", list(train(wide, epochs=4))[-1], {})
-    store.want(Look(str(folder)))
+    store.submit(Look(str(folder)))
     work()
     app = visit("align", a=loaded(registered.a).digest)
     others = next(m for m in app.multiselect if m.label == "Align with it")
@@ -183,7 +183,7 @@ def test_a_model_of_other_widths_is_transported(visit, registered, store, work, 
     models = (loaded(registered.a), loaded(folder / "wide.safetensors"))
     found = Comparison(registered.problem.spec, models, registry.method("align", "optimal_transport"))
     assert found.runs(store) == [found.after(1)]
-    store.want(found.after(1))
+    store.submit(found.after(1))
     work()
     app = visit("align", run=found.after(1).id)
     assert not app.exception

@@ -26,7 +26,7 @@ def tuned(tiny, store, work, tmp_path):
             checkpoint_file.write(
                 folder / f"{other}.safetensors", {k: w + length * 0.1 * torch.randn(w.shape, generator=dice) for k, w in weights.items()}
             )
-        store.want(Look(str(folder)))
+        store.submit(Look(str(folder)))
         work()
         return {file.stem: loaded(file) for file in sorted(folder.glob("*.safetensors"))}
 
@@ -69,6 +69,6 @@ def test_the_page_asks_for_the_base(visit, store, tuned):
     assert "**lr-high** is not in the middle" in words(app)
     next(m for m in app.multiselect if m.label == "Methods").set_value(["ties"]).run()
     button(app, "Compare").click().run()
-    (merged,) = {c for s in store.statuses("Run") if s.rank == 0 for c in s.wish.field.corners if isinstance(c, Fused)}
+    (merged,) = {c for s in store.statuses("Run") if s.rank == 0 for c in s.request.field.corners if isinstance(c, Fused)}
     assert [m.name for m in merged.models] == ["lr-high", "lr-low", "parent"]
     assert not app.exception

@@ -25,17 +25,17 @@ from explorer.ui.align import view as align_view
 from explorer.ui.compare import view as compare_view
 from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.interpolate import view as interpolate_view
+from explorer.ui.landscape import export as landscape_export
 from explorer.ui.landscape import form as landscape_form
-from explorer.ui.landscape import takeaway as landscape_takeaway
 from explorer.ui.learn import view as learn_view
 from explorer.ui.paths import all_pairs, conditions
+from explorer.ui.paths import export as paths_export
 from explorer.ui.paths import form as paths_form
 from explorer.ui.paths import stability as stability_view
-from explorer.ui.paths import takeaway as paths_takeaway
 from explorer.ui.paths.stability_form import Pair
 from explorer.ui.soup import view as soup_view
 from explorer.ui.soup.measurements import Kitchen
-from explorer.ui.train import takeaway as train_takeaway
+from explorer.ui.train import export as train_export
 from explorer.ui.train.trajectories import Trajectory
 from explorer.ui.widgets import python_source, recipe_view
 
@@ -54,7 +54,7 @@ def _align(tiny):
 
 def _plane(tiny):
     run = landscape_form.around(tiny.problem.spec, loaded(tiny.a), registry.method("direct", "random"), landscape_form.wide(0.5), samples=64)
-    return landscape_takeaway.program(run), [run]
+    return landscape_export.program(run), [run]
 
 
 def _previews(tiny):
@@ -62,7 +62,7 @@ def _previews(tiny):
     run, plane = tiny.run(precision="bfloat16"), _plane(tiny)[1][0]
     plane = replace(plane, field=replace(plane.field, precision="bfloat16"))
     ways = [paths_form._in("bfloat16", way(tiny.problem.spec, *ends)) for way in (paths_form.straight, paths_form.matched)]
-    programs = [interpolate_view.program(run), landscape_takeaway.program(plane), paths_takeaway.program(ways)]
+    programs = [interpolate_view.program(run), landscape_export.program(plane), paths_export.program(ways)]
     return "\n".join(programs), [run, plane, *(way.run for way in ways)]
 
 
@@ -70,7 +70,7 @@ def _ways(tiny):
     spec, a, b = tiny.problem.spec, loaded(tiny.a), loaded(tiny.b)
     curve = paths_form.trained(spec, a, b, registry.method("connect", "bezier", {"epochs": 1}))
     ways = [paths_form.straight(spec, a, b), paths_form.matched(spec, a, b), curve]
-    return paths_takeaway.program(ways), [w.run for w in ways]
+    return paths_export.program(ways), [w.run for w in ways]
 
 
 def _many(tiny):
@@ -109,7 +109,7 @@ def _train(tiny):
     models = tuple(Trained(tiny.problem.spec, how, at=k) for k in (2, 4))
     ways = tuple(registry.method("sample", "trajectory", {"average": average}) for average in ("swa", "ema"))
     whole = Trajectory(tiny.problem.spec, models, ways)
-    return train_takeaway.program(whole), [task.run for task in whole.tasks()]
+    return train_export.program(whole), [task.run for task in whole.tasks()]
 
 
 def _corner(tiny):
@@ -121,7 +121,7 @@ def _corner(tiny):
 def _learn(tiny):
     shelf = RunStore(tiny.folder.parent / "shelf.sqlite")
     shelf.absorb(locations.root() / "sample_models" / "samples.sqlite")
-    experiment = lessons.every()["permutations"].experiment(Shelf.of(shelf.checkpoints()), 0)
+    experiment = lessons.every()["permutations"].experiment(Shelf.from_checkpoints(shelf.checkpoints()), 0)
     return learn_view.code("permutations", experiment), list(experiment.runs.values())
 
 

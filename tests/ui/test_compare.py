@@ -14,7 +14,7 @@ from explorer.ui.compare import view as compare_view
 from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.compare.mergeable import ancestor, cosines
 from explorer.ui.compare.report import report
-from explorer.ui.compare.table import Seen, table
+from explorer.ui.compare.table import Candidate, table
 from tests.ui.conftest import words
 from tests.ui.test_landscape import button, three
 
@@ -55,12 +55,12 @@ def test_a_merged_model_says_why_it_fails_and_can_be_taken_away(visit, store, wo
     models = three(tiny, store, work)[:2]
     fused = Fused(tiny.problem.spec, models, registry.method("fuse", "uniform_soup"), name="uniform soup")
     comparison = Comparison(tuple(Entry(m, tiny.problem.spec) for m in (*models, fused)))
-    for wish in (
+    for request in (
         *(t.run for t in comparison.tasks()),
         *(comparison.ensemble(s) for s in ("val", "test")),
         compare_studies.calibration_of(comparison),
     ):
-        store.want(wish)
+        store.submit(request)
     work()
     app = visit("compare", runs=",".join(e.run.id for e in comparison.entries), look=comparison.entries[2].run.id)
     work()
@@ -91,16 +91,16 @@ def test_a_robust_soup_says_what_it_is_worth_under_each_threat(visit, store, wor
     entries = [Entry(m, tiny.problem.spec) for m in (*models, Fused(tiny.problem.spec, models, method, name="robust soup"))]
     for entry in entries:
         for split in ("val", "test"):
-            store.want(entry.on(split))
+            store.submit(entry.on(split))
     work()
     app = visit("compare", runs=",".join(e.run.id for e in entries), look=entries[2].run.id)
     assert not app.exception
-    told = store.noted(entries[2].model.id)["told"]
-    assert [t.split(":")[0] for t in told] == ["clean inputs", "linf within 0.03", "l2 within 0.3"]
-    assert all(t in words(app) for t in told)
+    reported = store.noted(entries[2].model.id)["told"]
+    assert [t.split(":")[0] for t in reported] == ["clean inputs", "linf within 0.03", "l2 within 0.3"]
+    assert all(t in words(app) for t in reported)
     loss, error = store.points(entries[2].field("val").id)[0].means()[0]
-    assert f"loss {loss:.4g}, error {100 * error:.2f} % on" in told[0]
-    losses = [float(re.search(r"loss ([\d.e+-]+)", t)[1]) for t in told]
+    assert f"loss {loss:.4g}, error {100 * error:.2f} % on" in reported[0]
+    losses = [float(re.search(r"loss ([\d.e+-]+)", t)[1]) for t in reported]
     assert min(losses[1:]) > losses[0]
 
 
@@ -111,7 +111,7 @@ def test_an_address_brings_methods_and_models_back(visit, store, work, tiny):
     entries = [Entry(m, tiny.problem.spec) for m in (*models[:2], fused)]
     for entry in entries:
         for split in ("val", "test"):
-            store.want(entry.on(split))
+            store.submit(entry.on(split))
     work()
     app = visit("compare", runs=",".join(e.run.id for e in entries), look=entries[2].run.id)
     work()
@@ -129,7 +129,7 @@ def test_a_model_is_as_good_as_the_best_when_the_paired_interval_says_so():
     def made(extra):
         return Points(np.ones((1, 1)), np.stack([noise, noise + extra])[None], np.ones(64))
 
-    seen = [Seen(str(extra), kind, made(extra), made(extra)) for extra, kind in ((0.0, ""), (0.0, ""), (0.05, ""), (-0.1, "several models"))]
+    seen = [Candidate(str(extra), kind, made(extra), made(extra)) for extra, kind in ((0.0, ""), (0.0, ""), (0.05, ""), (-0.1, "several models"))]
     rows = table(seen, "nat")
     assert list(rows["model"]) == ["-0.1", "0.0", "0.0", "0.05"]
     assert list(rows["indistinguishable from the best"]) == [True, True, True, False]

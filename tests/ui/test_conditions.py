@@ -23,7 +23,7 @@ def test_an_attack_is_measured_beside_the_inputs_as_they_are(visit, registered, 
     next(m for m in app.multiselect if m.label == "Paths from A to B").set_value(["straight line"]).run()
     button(app, "Measure").click().run()
     assert not app.exception
-    asked = [s.wish for s in store.statuses("Run") if s.state == "waiting"]
+    asked = [s.request for s in store.statuses("Run") if s.state == "waiting"]
     assert {r.field.attack for r in asked} == {None, Attack("linf", 0.1, 10)}
     work()
     app.run()
@@ -38,7 +38,7 @@ def test_an_address_brings_the_attack_back_into_the_form(visit, registered, stor
     """Norm, radius and steps are those of the runs that are shown."""
     runs = cases(registered, lambda f: replace(f, attack=Attack("l2", 0.5, 3)))
     for run in runs:
-        store.want(run)
+        store.submit(run)
     work()
     app = visit("paths", view="conditions", runs=",".join(r.id for r in runs))
     assert not app.exception

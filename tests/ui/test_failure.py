@@ -10,8 +10,8 @@ REASON = "The checkpoint a is not where it was. Register its folder again."
 
 def fail(store, asked):
     """Every request claimed by a worker and failed for the same reason."""
-    for wish in asked:
-        store.want(wish)
+    for request in asked:
+        store.submit(request)
     while (claimed := store.claim("w")) is not None:
         store.release(claimed.id, "w", error=REASON)
 

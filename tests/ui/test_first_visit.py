@@ -19,8 +19,8 @@ BEGUN = [
 ]
 
 
-def wished(store):
-    """Every wish that is not there yet: id → rank."""
+def requested(store):
+    """Every request that is not there yet: id → rank."""
     return {s.id: s.rank for kind in ("Run", "Study") for s in store.statuses(kind, limit=1000) if s.state == "waiting"}
 
 
@@ -30,15 +30,15 @@ def test_a_first_visit_begins_an_example_once_and_behind_everything_else(visit, 
     query = {"view": view} if view else {}
     app = visit(page, **query)
     assert not app.exception
-    first = wished(store)
+    first = requested(store)
     assert first and set(first.values()) == {-1}
     assert "Press **" not in words(app)
     assert not visit(page, **query).exception
-    assert wished(store) == first
+    assert requested(store) == first
     next(b for b in app.button if b.key.endswith("-go")).click().run()
     assert not app.exception
-    assert set(wished(store)) == set(first)
-    assert set(wished(store).values()) == {0}
+    assert set(requested(store)) == set(first)
+    assert set(requested(store).values()) == {0}
 
 
 @pytest.mark.parametrize("page", ["align", "paths", "soup", "compare"])
@@ -46,7 +46,7 @@ def test_a_link_with_a_model_in_it_begins_nothing(visit, registered, store, page
     """Who comes with models of their own finds them in the form, and no example."""
     app = visit(page, a=next(f.digest for f in store.checkpoints() if f.path == str(registered.a)))
     assert not app.exception
-    assert not wished(store)
+    assert not requested(store)
     assert "Press **" in words(app)
 
 
@@ -73,7 +73,7 @@ def test_a_copy_of_a_model_in_another_folder_does_not_rename_it(store, registere
     folder.mkdir()
     for name, source in (("problem.toml", registered.folder / "problem.toml"), ("z.safetensors", registered.a)):
         (folder / name).write_bytes(source.read_bytes())
-    store.want(Look(str(folder)))
+    store.submit(Look(str(folder)))
     work()
     every = families(store)
     for family in every:

@@ -79,7 +79,7 @@ def test_a_line_under_attack_is_no_plain_path(visit, registered, store, work):
     """Its loss is that of inputs which an adversary has moved: only the view that says so shows it."""
     run = registered.run(size=3)
     attacked = replace(run, field=replace(run.field, attack=Attack("linf", 0.1)))
-    id = store.want(attacked)
+    id = store.submit(attacked)
     work()
     plain = visit("paths", runs=id)
     assert not plain.exception

@@ -30,7 +30,7 @@ def three(tiny, store, work):
         shutil.copytree(tiny.folder, folder)
         a, b = (checkpoint_file.read(p).weights for p in files[:2])
         checkpoint_file.write(files[2], {k: a[k].flip(0).contiguous() + 0.1 * b[k] for k in a})
-    store.want(Look(str(folder)))
+    store.submit(Look(str(folder)))
     work()
     return tuple(map(loaded, files))
 
@@ -47,7 +47,7 @@ def test_a_plane_of_three_models_is_drawn_and_refined_by_itself(visit, store, wo
     """Coarse, then more points where they are needed, then a finer grid, without asking because it is quick."""
     models = three(tiny, store, work)
     run = landscape_form.through(tiny.problem.spec, models)
-    store.want(run)
+    store.submit(run)
     work()
     app = visit("landscape", runs=run.id)
     assert not app.exception
@@ -63,8 +63,8 @@ def test_a_plane_of_three_models_is_drawn_and_refined_by_itself(visit, store, wo
 def test_a_refined_plane_says_how_wrong_it_may_be_and_cells_say_nothing_of_it(visit, store, work, tiny):
     """The certificate stands under the relief (the map's caption is drawn in the browser), as long as a preview is what is shown."""
     run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
-    store.want(landscape_form.refined(run))
-    store.want(run)
+    store.submit(landscape_form.refined(run))
+    store.submit(run)
     work()
     app = visit("landscape", runs=run.id, picture="relief")
     assert not app.exception
@@ -79,7 +79,7 @@ def test_a_plane_from_one_model_towards_two_has_the_first_in_its_middle(visit, s
     """Any two models give the directions; all three stand in the picture, and the code makes it again."""
     models = three(tiny, store, work)
     run = landscape_form.towards(tiny.problem.spec, models, landscape_form.wide(1.5))
-    store.want(run)
+    store.submit(run)
     work()
     app = visit("landscape", runs=run.id)
     assert not app.exception
@@ -94,7 +94,7 @@ def test_a_place_of_the_address_is_the_model_there(visit, store, work, tiny):
     """Quality, distances to the corners, and its mistakes when somebody asks."""
     models = three(tiny, store, work)
     run = landscape_form.through(tiny.problem.spec, models)
-    store.want(run)
+    store.submit(run)
     work()
     app = visit("landscape", runs=run.id, at="0.5,0.5", of="0")
     assert not app.exception
@@ -117,7 +117,7 @@ def test_random_directions_with_several_seeds_stand_side_by_side(visit, store, w
         for s in (0, 1)
     ]
     for run in runs:
-        store.want(run)
+        store.submit(run)
     work()
     app = visit("landscape", runs=",".join(r.id for r in runs))
     assert not app.exception
@@ -157,7 +157,7 @@ def test_a_plane_without_labels_is_asked_for_in_the_form(visit, store, work, tin
     loss.select("divergence").run()
     button(app, "Draw").click().run()
     assert not app.exception
-    (run,) = (s.wish for s in store.statuses("Run") if s.wish.field.problem.loss == "divergence")
+    (run,) = (s.request for s in store.statuses("Run") if s.request.field.problem.loss == "divergence")
     assert run.field.problem.data == tiny.problem.spec.data
     work()
     app = visit("landscape", runs=run.id)
@@ -170,7 +170,7 @@ def test_a_plane_without_labels_is_asked_for_in_the_form(visit, store, work, tin
 def test_a_plane_is_drawn_by_any_metric_of_its_problem(visit, store, work, tiny):
     """Accuracy is made of what is there; for a Brier score the plane is measured again, by itself as it is quick, and picture, words and data follow."""
     run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
-    store.want(run)
+    store.submit(run)
     work()
     app = visit("landscape", runs=run.id, metric="accuracy")
     assert not app.exception
@@ -192,18 +192,18 @@ def test_a_plane_is_drawn_by_any_metric_of_its_problem(visit, store, work, tiny)
 def test_the_triangle_of_the_plane_is_measured_by_itself_and_a_click_is_a_model(visit, store, work, tiny):
     """Of the same three models: corners are the models, marks the mixtures, and the one that is clicked is inspected."""
     run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
-    store.want(run)
+    store.submit(run)
     work()
     app = visit("landscape", runs=run.id, picture="triangle", metric="accuracy")
-    wish = landscape_form.triangle(run, 8)
-    assert store.status(wish.id).state == "waiting"
+    request = landscape_form.triangle(run, 8)
+    assert store.status(request.id).state == "waiting"
     work()
     app.run()
     assert not app.exception
     assert "The highest test accuracy (%) is" in words(app)
-    points, _ = store.points(wish.field.id)
+    points, _ = store.points(request.field.id)
     assert len(points) == 45
-    alone = store.field(wish.field.id).facts["alone"]
+    alone = store.field(request.field.id).facts["alone"]
     for place, own in zip(([0, 0], [1, 0], [0, 1]), alone, strict=True):
         assert points.means()[np.flatnonzero((points.coords == place).all(axis=1))[0]] == pytest.approx(own)
     mark = np.flatnonzero((lattice(8) == (0.5, 0.125, 0.375)).all(axis=1))[0]
@@ -220,7 +220,7 @@ def test_the_triangle_of_the_plane_is_measured_by_itself_and_a_click_is_a_model(
 def test_the_shape_around_the_models_is_measured_once_somebody_opens_the_panel(visit, store, work, tiny, name):
     """Sharpness by three measures for each model with intervals, the Hessian's eigenvalues with their words."""
     models = three(tiny, store, work)
-    store.want(run := landscape_form.through(tiny.problem.spec, models))
+    store.submit(run := landscape_form.through(tiny.problem.spec, models))
     work()
     app = visit("landscape", runs=run.id)
     assert not [b for b in app.button if b.label == "Measure"]
@@ -244,7 +244,7 @@ def test_the_shape_around_the_models_is_measured_once_somebody_opens_the_panel(v
 def test_the_extremes_of_a_picture_on_few_samples_are_decided_on_all(visit, store, work, tiny):
     """The places that few samples do not tell apart are measured on all; the words quote that, and what a run on all samples finds there."""
     run = landscape_form.through(tiny.problem.spec, three(tiny, store, work), samples=32)
-    store.want(run)
+    store.submit(run)
     app = visit("landscape", runs=run.id)
     for _ in range(3):  # coarse, refined, finer
         work()

@@ -20,10 +20,10 @@ def school(tmp_path_factory):
     home = tmp_path_factory.mktemp("school")
     store = RunStore(home / "store.sqlite")
     store.absorb(locations.root() / "sample_models" / "samples.sqlite")
-    shelf = Shelf.of(store.checkpoints())
+    shelf = Shelf.from_checkpoints(store.checkpoints())
     for lesson in every().values():
         for run in lesson.experiment(shelf, 0).runs.values():
-            store.want(run)
+            store.submit(run)
     Worker(store, home).work_off()
     return home
 
@@ -51,7 +51,7 @@ def test_every_lesson_opens_at_every_step(visit, monkeypatch, school, name, step
 def test_every_way_on_opens_a_page_filled_in(visit, monkeypatch, school, name):
     """No page says that what the lesson links to is not there."""
     monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
-    shelf = Shelf.of(RunStore(school / "store.sqlite").checkpoints())
+    shelf = Shelf.from_checkpoints(RunStore(school / "store.sqlite").checkpoints())
     target = every()[name].experiment(shelf, 0).target
     app = visit(target.page, **target.query)
     assert not app.exception

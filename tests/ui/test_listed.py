@@ -118,8 +118,8 @@ def test_a_training_and_an_average_are_listed(visit, store, work, tiny):
     next(g for g in app.button_group if g.label == "Averages").set_value(["my_average"]).run()
     assert next(n for n in seen(app).number_input if n.label == "MY_AVERAGE: share").value == 0.5
     button(app, "Train").click().run()
-    (wish,) = [s.wish for s in store.statuses("Run") if s.state == "waiting" and s.wish.sampler.name == "my_average"]
-    assert wish.sampler == registry.method("sample", "my_average") and len(wish.field.corners) == 6
+    (request,) = [s.request for s in store.statuses("Run") if s.state == "waiting" and s.request.sampler.name == "my_average"]
+    assert request.sampler == registry.method("sample", "my_average") and len(request.field.corners) == 6
 
 
 def test_a_chart_and_directions_are_listed(visit, store, work, tiny):
@@ -131,7 +131,7 @@ def test_a_chart_and_directions_are_listed(visit, store, work, tiny):
     button(app, "Draw").click().run()
     work()
     app.run()
-    drawn = [s for s in store.statuses("Run") if s.wish.field.chart.name == "my_plane"]
+    drawn = [s for s in store.statuses("Run") if s.request.field.chart.name == "my_plane"]
     assert app.query_params["runs"] in {s.id for s in drawn if s.state == "done"}
     assert len(seen(app).get("bidi_component")) > 0
     next(g for g in app.button_group if g.label == "Plane").set_value("around one").run()

@@ -71,7 +71,7 @@ def test_a_look_succeeds_once_its_cause_of_failure_is_gone(visit, own, work, sto
     assert not errors(app)
     assert "is a checkpoint of" in words(app)
     assert "Inspect again" not in [b.label for b in app.button]
-    assert len([s for s in store.statuses("Look") if s.wish.path == str(folder)]) == 1
+    assert len([s for s in store.statuses("Look") if s.request.path == str(folder)]) == 1
 
 
 def test_a_look_without_trouble_is_not_taken_again(visit, registered, store, work):
@@ -81,7 +81,7 @@ def test_a_look_without_trouble_is_not_taken_again(visit, registered, store, wor
         app.text_input(key="path").set_value(str(registered.folder))
         button(app, "Look").click().run()
         work()
-    found = [s for s in store.statuses("Look") if s.wish.path == str(registered.folder) and s.wish.stamp]
+    found = [s for s in store.statuses("Look") if s.request.path == str(registered.folder) and s.request.stamp]
     before = found[0].started
     app.text_input(key="path").set_value(str(registered.folder))
     button(app, "Look").click().run()
@@ -91,13 +91,13 @@ def test_a_look_without_trouble_is_not_taken_again(visit, registered, store, wor
 
 def test_a_failed_request_is_taken_up_under_its_own_id(store, tiny):
     """The same content, the same name; a done one only when it is asked for once more."""
-    wish = Look(str(tiny.folder))
-    id = store.want(wish)
+    request = Look(str(tiny.folder))
+    id = store.submit(request)
     for error in ("gone", None):
-        assert store.want(wish) == id
+        assert store.submit(request) == id
         assert store.claim("w").id == id
         store.release(id, "w", finished=error is None, error=error)
-    assert store.want(wish) == id
+    assert store.submit(request) == id
     assert store.claim("w") is None
-    assert store.want(wish, again=True) == id
+    assert store.submit(request, again=True) == id
     assert store.claim("w").id == id

@@ -48,25 +48,25 @@ def case(request, tmp_path, store, work):
     base = {n: 0.3 * torch.randn(t, generator=generator) for n, t in problem.shapes().items()}
     for i in range(3):
         checkpoint_file.write(tmp_path / f"m{i}.safetensors", {n: w + 0.1 * torch.randn(w.shape, generator=generator) for n, w in base.items()})
-    store.want(Look(str(tmp_path)))
+    store.submit(Look(str(tmp_path)))
     work()
     return problem.spec, tuple(loaded(tmp_path / f"m{i}.safetensors") for i in range(3))
 
 
 def compared(problem, models, store):
-    """The wishes of a comparison with the mean of all, put down; its address."""
+    """The requests of a comparison with the mean of all, put down; its address."""
     entries = [Entry(m, problem) for m in (*models, Fused(problem, models, registry.method("fuse", "uniform_soup")))]
     for entry in entries:
         for split in ("val", "test"):
-            store.want(entry.on(split))
+            store.submit(entry.on(split))
     return ",".join(e.run.id for e in entries)
 
 
 def cooked(problem, models, store):
-    """The wishes of a soup, put down; its address."""
+    """The requests of a soup, put down; its address."""
     tasks = Kitchen(problem, models).tasks()
     for task in tasks:
-        store.want(task.run)
+        store.submit(task.run)
     return tasks[0].run.id
 
 
@@ -102,7 +102,7 @@ def test_a_clicked_model_says_why_no_classes_are_shown(case, visit, store, work)
     """Its loss and its distances stand there; nothing is asked for that would be refused."""
     problem, models = case
     run = Run(Field(problem, models, registry.method("chart", "plane")), registry.method("sample", "grid", {"size": 3}))
-    store.want(run)
+    store.submit(run)
     work()
     visit("landscape", runs=run.id, at="0.5,0.5", of="0")
     work()

@@ -30,7 +30,7 @@ def test_an_address_brings_the_models_and_the_method_back(visit, store, work, ti
     three(tiny, store, work)
     pairs = [all_pairs._line(tiny.problem.spec, a, b, None), all_pairs._line(tiny.problem.spec, a, b, "activation_matching")]
     for pair in pairs:
-        store.want(pair.run)
+        store.submit(pair.run)
     app = visit("paths", view="many", runs=",".join(p.run.id for p in pairs))
     assert not app.exception
     assert len(next(m for m in app.multiselect if m.label == "Models").value) == 2

@@ -40,7 +40,7 @@ def test_every_page_of_the_folder_is_in_the_navigation(visit, page):
 def test_every_page_in_every_state_of_a_run(visit, registered, store, home, page, state):
     """Whatever is going on behind it, a page shows something sensible and no exception."""
     run = registered.run(size=9)
-    id = store.want(run)
+    id = store.submit(run)
     if state != "waiting":
         store.claim("w")
         keep(run, store, home, report=lambda done, total, fresh, _: store.report(id, "w", done=done, total=total, fresh=fresh) and fresh < 4)
@@ -118,7 +118,7 @@ def test_a_line_is_wished_measured_and_shown(visit, registered, store, work):
     button(app, "Explore").click().run()
     assert not app.exception
     (run,) = [s for s in store.statuses("Run") if s.state == "waiting"]
-    assert run.wish.field.id == field.id
+    assert run.request.field.id == field.id
     assert "Waiting for a worker" in app.get("progress")[0].proto.text
     work()
     app.run()
@@ -133,7 +133,7 @@ def test_a_line_is_wished_measured_and_shown(visit, registered, store, work):
 def test_a_permalink_shows_the_finished_run(visit, registered, store, home):
     """The link alone brings everything back."""
     run = registered.run()
-    id = store.want(run)
+    id = store.submit(run)
     keep(run, store, home, report=lambda *_: True)
     store.claim("w")
     store.release(id, "w", finished=True)
@@ -151,9 +151,9 @@ def test_a_link_to_a_run_that_is_not_here_says_so(visit, registered):
 
 @pytest.mark.parametrize("typed", [{"t": "nan"}, {"t": "inf"}, {"t": "-3"}, {"t": "x"}, {"metric": "f1"}, {"log": "maybe"}])
 def test_a_link_with_nonsense_in_it_shows_the_run_all_the_same(visit, registered, store, work, typed):
-    """What cannot be understood is left out; nothing is wished for it."""
+    """What cannot be understood is left out; nothing is requested it."""
     run = registered.run()
-    store.want(run)
+    store.submit(run)
     work()
     app = visit("interpolate", run=run.id, **typed)
     assert not app.exception
@@ -165,7 +165,7 @@ def test_a_redraw_bootstraps_no_barrier_that_is_known(visit, registered, store, 
     """The picture, its words, the numbers beside it and the actions below need one barrier: it is bootstrapped once, and not at all when the page is
     drawn again."""
     run = registered.run()
-    store.want(run)
+    store.submit(run)
     work()
     asked = []
     monkeypatch.setattr(bootstrap, "_barriers", {})
@@ -183,9 +183,9 @@ def test_a_redraw_bootstraps_no_barrier_that_is_known(visit, registered, store, 
 def test_a_link_to_something_else_than_a_line_is_not_taken_for_one(visit, registered, store):
     """The id of a look, or of a confusion matrix, says that there is no such run."""
     field = registered.field(metrics=("confusion",))
-    for wish in (Look(str(registered.folder)), Run(field, registry.method("sample", "given"))):
-        store.want(wish)
-        app = visit("interpolate", run=wish.id)
+    for request in (Look(str(registered.folder)), Run(field, registry.method("sample", "given"))):
+        store.submit(request)
+        app = visit("interpolate", run=request.id)
         assert not app.exception
         assert "There is no run" in app.warning[0].value
 
@@ -194,7 +194,7 @@ def test_a_link_to_something_else_than_a_line_is_not_taken_for_one(visit, regist
 def test_a_picked_point_shows_that_model(visit, registered, store, work, metric):
     """t in the link asks for the model there; once measured, accuracy, confusion and a file are offered."""
     run = registered.run()
-    store.want(run)
+    store.submit(run)
     work()
     app = visit("interpolate", run=run.id, t="0.25", metric=metric)
     assert not app.exception
@@ -210,7 +210,7 @@ def test_a_picked_point_shows_that_model(visit, registered, store, work, metric)
 def test_a_point_measured_while_the_page_is_drawn_is_looked_for_again(visit, registered, store, work, monkeypatch):
     """The worker may finish between the reading of the points and the end of the drawing: the page must not rest on the old points."""
     run = registered.run()
-    store.want(run)
+    store.submit(run)
     work()
 
     def clicked():
@@ -228,7 +228,7 @@ def test_a_point_measured_while_the_page_is_drawn_is_looked_for_again(visit, reg
         else:
             st.session_state["clicked"] = True
             st.query_params["t"] = "0.3"
-            model_inspector.inspect(shell.store(), run.wish.field, (0.3,))
+            model_inspector.inspect(shell.store(), run.request.field, (0.3,))
             interpolate_view._live(shell.store(), run.id, "loss", False, [], False)
 
     read = RunStore.points
@@ -253,7 +253,7 @@ def test_a_point_measured_while_the_page_is_drawn_is_looked_for_again(visit, reg
 def test_a_running_line_can_be_stopped_and_resumed(visit, registered, store, home):
     """Stop keeps what is there and offers to resume."""
     run = registered.run(size=9)
-    id = store.want(run)
+    id = store.submit(run)
     store.claim("w")
     keep(run, store, home, report=lambda done, total, fresh, message: store.report(id, "w", done=done, total=total, fresh=fresh) and fresh < 3)
     app = visit("interpolate", run=id)
@@ -270,7 +270,7 @@ def test_a_running_line_can_be_stopped_and_resumed(visit, registered, store, hom
 def test_a_failed_line_says_why_in_one_sentence(visit, registered, store, work):
     """The worker's refusal is what the page shows; no traceback."""
     a, b = (Loaded("ab" * 32, name="gone"), registered.field().corners[1])
-    id = store.want(Run(registered.field(corners=(a, b)), registry.method("sample", "grid", {"size": 5})))
+    id = store.submit(Run(registered.field(corners=(a, b)), registry.method("sample", "grid", {"size": 5})))
     work()
     app = visit("interpolate", run=id)
     assert not app.exception
@@ -367,10 +367,10 @@ def test_a_broken_file_is_named_and_the_good_ones_beside_it_are_taken(visit, reg
 def test_runs_lists_what_was_asked_with_its_barrier(visit, registered, store, work):
     """Newest first, with the number, and every state has its word."""
     run = registered.run()
-    store.want(run)
-    store.want(Look("/nowhere"))
+    store.submit(run)
+    store.submit(Look("/nowhere"))
     work()
-    store.want(registered.run(size=7))
+    store.submit(registered.run(size=7))
     app = visit("runs")
     assert not app.exception
     text = words(app)
@@ -381,9 +381,9 @@ def test_runs_lists_what_was_asked_with_its_barrier(visit, registered, store, wo
 
 def test_a_list_narrowed_to_finished_runs_rests_while_another_runs(visit, registered, store, work):
     """The page draws itself anew when the last run ends, not when the last run that is listed has ended."""
-    store.want(registered.run())
+    store.submit(registered.run())
     work()
-    store.want(registered.run(size=7))
+    store.submit(registered.run(size=7))
     app = visit("runs")
     app.session_state["states"] = ["done"]
     app.run()
@@ -398,7 +398,7 @@ def test_a_line_without_labels_is_asked_for_in_the_form(visit, registered, store
     next(s for s in app.selectbox if s.label == "Loss").select("divergence").run()
     next(b for b in app.button if b.label == "Explore").click().run()
     assert not app.exception
-    (run,) = (s.wish for s in store.statuses("Run") if s.wish.field.problem.loss == "divergence")
+    (run,) = (s.request for s in store.statuses("Run") if s.request.field.problem.loss == "divergence")
     assert [c.digest for c in run.field.corners] == [a.digest, b.digest]
     work()
     app = visit("interpolate", run=run.id)
@@ -417,7 +417,7 @@ def test_a_line_to_a_model_that_diverged_or_is_gone_waits_for_nothing(visit, sto
         run = registered.run(5, corners=(loaded(registered.b), loaded(copy)))
         if scale < 2:
             copy.unlink()
-        store.want(run)
+        store.submit(run)
         work()
         app = visit("interpolate", run=run.id)
         assert not app.exception

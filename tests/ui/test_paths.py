@@ -31,7 +31,7 @@ def test_two_ways_are_compared(visit, registered, store, work):
     button(app, "Compare").click().run()
     assert not app.exception
     asked = [s for s in store.statuses("Run") if s.state == "waiting"]
-    assert {paths_form.name_of(s.wish) for s in asked} == {"straight line", "bezier"}
+    assert {paths_form.name_of(s.request) for s in asked} == {"straight line", "bezier"}
     work()
     app.run()
     assert not app.exception
@@ -48,7 +48,7 @@ def test_a_permalink_brings_the_comparison_and_the_picked_point_back(visit, regi
     """Ways, options, and the model at a point of the trained way."""
     found = ways(registered, "bezier", bends=2)
     for way in found:
-        store.want(way.run)
+        store.submit(way.run)
     work()
     app = visit("paths", runs=address(found), t="0.4", length=by_length)
     assert not app.exception
@@ -65,7 +65,7 @@ def test_a_permalink_brings_the_comparison_and_the_picked_point_back(visit, regi
 def test_a_way_in_training_is_drawn_as_it_stood(visit, registered, store, work, home):
     """Stages that were kept are measured at a few points and shown until the way itself is there."""
     (_, way) = ways(registered, "polychain")
-    store.want(way.run)
+    store.submit(way.run)
     keep(paths_form.straight(registered.problem.spec, loaded(registered.a), loaded(registered.b)).run, store, home, report=lambda *_: True)
     (corner,) = [c for c in way.run.field.corners if isinstance(c, Connected)]
     from explorer.engine.realise_recipe import realise
@@ -87,7 +87,7 @@ def test_stop_and_resume(visit, registered, store):
     """All that still goes on is stopped, and can be taken up again."""
     found = ways(registered, "bezier")
     for way in found:
-        store.want(way.run)
+        store.submit(way.run)
     app = visit("paths", runs=address(found))
     button(app, "Stop").click().run()
     assert {store.status(w.run.id).state for w in found} == {"stopped"}
@@ -100,7 +100,7 @@ def test_a_training_that_diverges_says_so(visit, registered, store, work):
     """One sentence, with what to do; the other way is shown."""
     found = ways(registered, "bezier", lr=100.0, weight_decay=100.0, epochs=50)
     for way in found:
-        store.want(way.run)
+        store.submit(way.run)
     work()
     app = visit("paths", runs=address(found))
     assert not app.exception
@@ -119,7 +119,7 @@ def test_an_address_of_ways_that_are_not_here_says_so(visit, registered, typed):
 def test_a_trained_way_is_not_taken_for_a_line(visit, registered, store):
     """The Interpolate page says that there is no such run; Runs leads to Paths."""
     (_, way) = ways(registered, "bezier")
-    store.want(way.run)
+    store.submit(way.run)
     app = visit("interpolate", run=way.run.id)
     assert not app.exception
     assert "There is no run" in app.warning[0].value

@@ -14,9 +14,9 @@ from explorer.figures import line
 from explorer.stats import line_words
 from explorer.stats.bootstrap import barrier, level
 from explorer.stats.preview_confirmation import confirmed, exact
+from explorer.ui.landscape import export as landscape_export
 from explorer.ui.landscape import form as landscape_form
-from explorer.ui.landscape import takeaway as landscape_takeaway
-from explorer.ui.landscape.picture import Picture, Style, look
+from explorer.ui.landscape.picture import Picture, Style, current_view
 from explorer.ui.paths import form as paths_form
 from tests.ui.conftest import button, words
 
@@ -41,7 +41,7 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     assert "has not been measured here yet" in words(app)
     button(app, "Explore").click().run()
     assert not app.exception
-    (run,) = (s.wish for s in store.statuses("Run") if s.wish.field.precision == "bfloat16")
+    (run,) = (s.request for s in store.statuses("Run") if s.request.field.precision == "bfloat16")
     app = visit("interpolate", run=run.id)
     assert "The picture is a bfloat16 preview." not in words(app), "nothing is there yet"
     work()
@@ -68,7 +68,7 @@ def test_a_line_that_is_still_a_mere_preview_quotes_nothing(visit, registered, s
     from explorer.engine.run_loop import keep
 
     run = registered.run(precision="bfloat16")
-    store.want(run)
+    store.submit(run)
     keep(run, store, home, report=lambda *said: "float32" not in said[3])
     app = visit("interpolate", run=run.id)
     assert not app.exception
@@ -82,7 +82,7 @@ def test_a_line_that_is_still_a_mere_preview_quotes_nothing(visit, registered, s
 def test_a_model_picked_in_a_preview_is_measured_in_float32(visit, registered, store, work):
     """A click asks the twin, and shows its number."""
     run = registered.run(precision="bfloat16")
-    store.want(run)
+    store.submit(run)
     work()
     app = visit("interpolate", run=run.id, t="0.3")
     work()
@@ -99,7 +99,7 @@ def test_a_preview_of_a_plane_quotes_its_lowest_and_highest_place_in_float32(vis
     """And reads nothing off its cells. The axis, the name, the words and the table say what it is."""
     run = landscape_form.around(registered.problem.spec, loaded(registered.a), registry.method("direct", "random"), landscape_form.wide(0.5), size=5)
     run = replace(run, field=replace(run.field, precision="bfloat16"))
-    store.want(run)
+    store.submit(run)
     work()
     app = visit("landscape", runs=run.id, picture="relief")
     assert not app.exception
@@ -109,16 +109,18 @@ def test_a_preview_of_a_plane_quotes_its_lowest_and_highest_place_in_float32(vis
     assert f"The lowest measured loss is **{low} nat**" in said
     assert f"the highest {high} nat" in said
     assert "bfloat16 preview" in landscape_form.name_of(run)
-    seen = look(store, Picture(run, 17), Style("loss", "nat", False, False, False), [])
+    seen = current_view(store, Picture(run, 17), Style("loss", "nat", False, False, False), [])
     assert "bfloat16 preview" in seen.caption(Style("loss", "nat", False, False, False))
     assert landscape_form.triangle(run, 8).field.precision == "float32"
     assert line.y_title(run.field, "loss") == "test loss, bfloat16 preview (nat)"
-    table = landscape_takeaway._table([(Picture(run, 17), seen)])
+    table = landscape_export._table([(Picture(run, 17), seen)])
     assert set(table.precision) == {"bfloat16", "float32"}
     precision(app).select("bfloat16").run()
     button(app, "Draw").click().run()
     assert any(
-        s.wish.field.precision == "bfloat16" and s.wish.sampler["size"] == 17 for s in store.statuses("Run") if "size" in s.wish.sampler.kwargs()
+        s.request.field.precision == "bfloat16" and s.request.sampler["size"] == 17
+        for s in store.statuses("Run")
+        if "size" in s.request.sampler.kwargs()
     )
 
 
@@ -132,12 +134,12 @@ def test_ways_in_a_preview_are_compared_by_their_float32_numbers(visit, register
     work()
     app.run()
     assert not app.exception
-    (run,) = (s.wish for s in store.statuses("Run") if s.wish.field.precision == "bfloat16")
+    (run,) = (s.request for s in store.statuses("Run") if s.request.field.precision == "bfloat16")
     assert paths_form.name_of(run) == "straight line"
     row = app.dataframe[0].value.iloc[0]
     _, twin = both(store, run.field)
     assert row["way"] == "straight line (bfloat16 preview)"
-    assert row["barrier (nat), 95 %"] == barrier(twin).height.told()
+    assert row["barrier (nat), 95 %"] == barrier(twin).height.formatted()
     assert row["mean along the path (nat)"] == ""
 
 
@@ -155,16 +157,16 @@ def test_every_start_button_says_what_it_will_take(visit, registered, page, quer
 
 
 def test_the_plan_follows_what_is_measured_and_what_is_unknown(visit, registered, store, work):
-    """Time not known → all of it is there; a model that nobody looked at cannot be foreseen."""
+    """Time not known → all of it is there; a model that nobody looked at cannot be estimated."""
     a, b = registered.field().corners
     app = visit("interpolate", a=a.digest, b=b.digest)
     assert "up to 15 points on 539 samples · time not known yet" in words(app)
-    store.want(Run(registered.field(), registry.method("sample", "adaptive")))
+    store.submit(Run(registered.field(), registry.method("sample", "adaptive")))
     work()
     app.run()
     assert "All of this is measured already." in words(app)
     store.unregister(str(registered.b))
     run = registered.run(size=9)
-    store.want(run)
+    store.submit(run)
     app = visit("interpolate", run=run.id)
     assert "cannot be estimated: not all of these models have been inspected yet" in words(app)

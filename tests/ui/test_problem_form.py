@@ -22,7 +22,7 @@ def stranger(tmp_path):
     return folder
 
 
-def looked(visit, work, folder):
+def inspected(visit, work, folder):
     """The page after a look at a folder."""
     app = visit("checkpoints")
     app.text_input(key="path").set_value(str(folder))
@@ -33,7 +33,7 @@ def looked(visit, work, folder):
 
 def test_a_form_makes_strangers_known(visit, store, work, stranger):
     """The network is recognised from the tensors; data and loss are chosen; the file is previewed, written, and the models are looked at again."""
-    app = looked(visit, work, stranger)
+    app = inspected(visit, work, stranger)
     assert "What are these models" in words(app)
     key = f"describe-{stranger}"
     app.selectbox(key=f"{key}-data").set_value("npz").run()
@@ -51,7 +51,7 @@ def test_a_form_makes_strangers_known(visit, store, work, stranger):
 
 def test_a_mistake_can_be_taken_back(visit, work, stranger):
     """What does not fit is told by the look; the file that the form wrote goes, and the form is there again, as it was filled in."""
-    app = looked(visit, work, stranger)
+    app = inspected(visit, work, stranger)
     key = f"describe-{stranger}"
     app.selectbox(key=f"{key}-data").set_value("npz").run()
     app.text_input(key=f"{key}-path").set_value("gone.npz").run()
@@ -68,7 +68,7 @@ def test_a_mistake_can_be_taken_back(visit, work, stranger):
 
 def test_a_wrong_entry_is_a_sentence_and_nothing_is_offered_to_be_written(visit, work, stranger):
     """Widths that are no numbers."""
-    app = looked(visit, work, stranger)
+    app = inspected(visit, work, stranger)
     app.text_input(key=f"describe-{stranger}-mlp-widths").set_value("seven").run()
     assert not app.exception and app.error and not any(b.label.startswith("Write") for b in app.button)
 
@@ -76,5 +76,5 @@ def test_a_wrong_entry_is_a_sentence_and_nothing_is_offered_to_be_written(visit,
 def test_a_problem_that_is_there_is_not_asked_for_again(visit, work, stranger):
     """Somebody's own problem.toml that does not fit is theirs to correct."""
     (stranger / "problem.toml").write_text('[network]\nname = "mlp"\n[data]\nname = "digits"\n')
-    app = looked(visit, work, stranger)
+    app = inspected(visit, work, stranger)
     assert "What are these models" not in words(app) and not any("Withdraw this" in b.label for b in app.button)

@@ -31,14 +31,14 @@ def test_every_ingredient_has_its_worth(visit, store, work, tiny):
     work()  # the greedy soups on the test split
     app.run()
     assert not app.exception
-    splits = {s.wish.field.split for s in store.statuses("Run") if s.wish.field.chart.name == "mixture"}
+    splits = {s.request.field.split for s in store.statuses("Run") if s.request.field.chart.name == "mixture"}
     assert splits == {"val", "test"}
     soups = app.dataframe[-1].value
     assert soups["soup"][0].startswith("best alone")
     assert "…" not in "".join(soups["test error (%)"])
     assert list(soups["soup"])[-1].startswith("ensemble of all")
     assert "the best model alone" in words(app)
-    points, _ = store.points(next(s for s in store.statuses("Run") if s.wish.field.split == "val").wish.field.id)
+    points, _ = store.points(next(s for s in store.statuses("Run") if s.request.field.split == "val").request.field.id)
     assert len(points) == 7 + 9, "all subsets of three models, and three places on each one's way to the soup of all"
     table = app.dataframe[0].value if "in" in app.dataframe[0].value else None
     assert table is not None
@@ -54,7 +54,7 @@ def test_the_triangle_of_three_ingredients_is_measured_when_asked_for(visit, sto
     models = three(tiny, store, work)
     kitchen = Kitchen(tiny.problem.spec, models)
     for task in kitchen.tasks():
-        store.want(task.run)
+        store.submit(task.run)
     work()
     app = visit("soup", runs=kitchen.tasks()[0].run.id)
     button(app, "Measure the triangle").click().run()
@@ -73,7 +73,7 @@ def test_a_click_in_the_triangle_makes_that_soup_ones_own(visit, store, work, ti
 
     kitchen = Kitchen(tiny.problem.spec, three(tiny, store, work))
     for task in kitchen.tasks():
-        store.want(task.run)
+        store.submit(task.run)
     work()
     app = visit("soup", runs=kitchen.tasks()[0].run.id)
     button(app, "Measure the triangle").click().run()
@@ -110,12 +110,12 @@ def test_the_barrier_to_the_soup_is_that_of_the_line(tiny, store, work):
     models = three(tiny, store, work)
     kitchen = Kitchen(tiny.problem.spec, models)
     for task in kitchen.tasks():
-        store.want(task.run)
+        store.submit(task.run)
     mean = Fused(tiny.problem.spec, models, registry.method("fuse", "uniform_soup"))
     line = Run(
         Field(tiny.problem.spec, (models[1], mean), registry.method("chart", "line"), split="val"), registry.method("sample", "grid", {"size": 5})
     )
-    store.want(line)
+    store.submit(line)
     work()
     points, _ = store.points(line.field.id)
     found = to_the_soup(kitchen, store.points(kitchen.field("val").id)[0], 1)
@@ -130,7 +130,7 @@ def test_a_link_brings_the_own_soup_and_its_model_back(visit, store, work, tiny)
 
     kitchen = Kitchen(tiny.problem.spec, models)
     for task in kitchen.tasks():
-        store.want(task.run)
+        store.submit(task.run)
     work()
     address = {"runs": kitchen.tasks()[0].run.id, "soup": "1,0.5,0"}
     app = visit("soup", **address)
@@ -148,7 +148,7 @@ def test_weights_that_are_no_soup_are_not_asked_for(visit, store, work, tiny):
 
     kitchen = Kitchen(tiny.problem.spec, models)
     for task in kitchen.tasks():
-        store.want(task.run)
+        store.submit(task.run)
     work()
     for soup in ("0,0,0", "1,2", "a,b,c", "1,-1,0", "nan,1,1"):
         app = visit("soup", runs=kitchen.tasks()[0].run.id, soup=soup)
@@ -170,10 +170,10 @@ def test_soups_and_comparisons_of_regressions_go_by_the_loss(visit, store, work,
         *_, tuned = registry.find("train", "sgd")(problem, base, epochs=epochs, lr=0.02, order_seed=i)
         checkpoint_file.write(tmp_path / f"tune-{i}.safetensors", tuned)
     models = tuple(loaded(tmp_path / f"tune-{i}.safetensors") for i in range(3))
-    store.want(Look(str(tmp_path)))
+    store.submit(Look(str(tmp_path)))
     kitchen = Kitchen(problem.spec, models)
     for task in kitchen.tasks():
-        store.want(task.run)
+        store.submit(task.run)
     work()
     app = visit("soup", runs=kitchen.tasks()[0].run.id)
     work()
@@ -192,7 +192,7 @@ def test_soups_and_comparisons_of_regressions_go_by_the_loss(visit, store, work,
     entries = [Entry(m, problem.spec) for m in (*models, Fused(problem.spec, models, registry.method("fuse", "uniform_soup")))]
     for entry in entries:
         for split in ("val", "test"):
-            store.want(entry.on(split))
+            store.submit(entry.on(split))
     work()
     app = visit("compare", runs=",".join(e.run.id for e in entries))
     assert not app.exception, app.exception[0].value
@@ -205,8 +205,8 @@ def test_a_page_that_asks_for_the_greedy_soup_waits_for_it(visit, store, work, t
     """Whoever comes when all else is measured: the page asks for the soups on the test split, and looks again until they are there."""
     kitchen = Kitchen(problem_toml.read(tiny.folder), tuple(three(tiny, store, work)))
     want = [task.run for task in kitchen.tasks()] + kitchen.studies()
-    for wish in want:
-        store.want(wish)
+    for request in want:
+        store.submit(request)
     work()
     assert not page._busy(store, kitchen)
     assert not visit("soup", runs=want[0].id).exception

@@ -16,7 +16,7 @@ from tests.ui.test_landscape import button
 
 def waiting(store):
     """The runs that nobody has taken up yet."""
-    return [s.wish for s in store.statuses("Run") if s.state == "waiting" and isinstance(s.wish, Run)]
+    return [s.request for s in store.statuses("Run") if s.state == "waiting" and isinstance(s.request, Run)]
 
 
 def trained(tiny, ks, seeds=(101, 202), **changes):
@@ -67,7 +67,7 @@ def test_a_training_anew_is_branched_where_it_was_asked(visit, registered, store
     """The address brings trunk, epochs, seeds, noise and shift back into the form; the last epoch's copies are one model."""
     pairs = trained(registered, [0, 1, 3], (7, 8), noise=0.5, shift=True)
     for pair in pairs:
-        store.want(pair.run)
+        store.submit(pair.run)
     work()
     app = visit("paths", view="stability", runs=address(pairs), k="1")
     assert not app.exception
@@ -82,7 +82,7 @@ def test_a_training_anew_is_branched_where_it_was_asked(visit, registered, store
     assert table["barrier (points of error), 95 %"].iloc[-1] == "0 [0, 0]"
     assert table["barrier (nat), 95 %"].iloc[-1] == "0 [0, 0]"
     assert float(table["barrier (nat), 95 %"].iloc[0].split()[0]) > 0
-    # The same choice is the same wish: nothing is left to do.
+    # The same choice is the same request: nothing is left to do.
     button(app, "Measure").click().run()
     assert not app.exception
     assert app.query_params["runs"] == address(pairs)
@@ -92,7 +92,7 @@ def test_a_training_anew_is_branched_where_it_was_asked(visit, registered, store
 def test_each_pair_opens_as_a_line(visit, registered, store, work):
     """What the table links to is a run that Interpolate shows."""
     (pair,) = pairs = trained(registered, [2])
-    store.want(pair.run)
+    store.submit(pair.run)
     work()
     app = visit("paths", view="stability", runs=address(pairs))
     assert field(app, "text_input", "Seeds of the copies").value == "101 202"
@@ -107,7 +107,7 @@ def test_stop_and_resume(visit, registered, store):
     """All pairs that still go on, and all again."""
     pairs = trained(registered, [0, 1])
     for pair in pairs:
-        store.want(pair.run)
+        store.submit(pair.run)
     app = visit("paths", view="stability", runs=address(pairs))
     button(app, "Stop").click().run()
     assert {store.status(p.run.id).state for p in pairs} == {"stopped"}
@@ -120,7 +120,7 @@ def test_a_training_that_diverges_says_so(visit, registered, store, work):
     """In one sentence for each of its pairs, without a table."""
     trunk = registry.method("train", "sgd", {"epochs": 3, "lr": 100.0, "weight_decay": 100.0})
     pairs = [stability.Pair(b.k, line(registered.problem.spec, b)) for b in branches(registered.problem.spec, trunk, [1])]
-    store.want(pairs[0].run)
+    store.submit(pairs[0].run)
     work()
     app = visit("paths", view="stability", runs=address(pairs))
     assert not app.exception
@@ -138,7 +138,7 @@ def test_an_address_of_pairs_that_are_not_here_says_so(visit, registered, typed)
 
 def test_a_line_between_other_models_is_no_pair(visit, registered, store):
     """A warning, and the form."""
-    app = visit("paths", view="stability", runs=store.want(registered.run()))
+    app = visit("paths", view="stability", runs=store.submit(registered.run()))
     assert not app.exception
     assert "not copies of one training" in app.warning[0].value
 

@@ -17,26 +17,26 @@ from tests.ui.test_stability import field
 
 @pytest.fixture
 def tasks(registered, store):
-    """Wish for a small training and its averages; the trajectory."""
+    """Request for a small training and its averages; the trajectory."""
 
-    def wish(name="sgd", members=1, **options):
+    def request(name="sgd", members=1, **options):
         options |= {"members": members} if members > 1 else {}
         spec = registered.problem.spec
         how = registry.method("train", name, {"epochs": 4, **options})
         models = tuple(Trained(spec, how, None, at, i, f"{name} {at}-{i}") for at in range(1, 5) for i in range(members))
         made = Trajectory(spec, models, tuple(kind.way({"skip": 1, "latest": 2}, members) for kind in kinds(members).values()))
         for task in made.tasks():
-            store.want(task.run)
+            store.submit(task.run)
         return made
 
-    return wish
+    return request
 
 
 def address(trajectory):
     return ",".join(t.run.id for t in trajectory.tasks())
 
 
-def settled(visit, work, trajectory, **query):
+def finished_page(visit, work, trajectory, **query):
     """The page once everything is done that it asks for by itself."""
     for _ in range(2):
         work()
@@ -62,9 +62,9 @@ def test_a_first_visit_tells_the_shipped_story(visit, store, work):
 
 
 def test_a_training_is_brought_back_by_its_address(visit, store, work, tasks):
-    """The form shows its method, its options and its averages; the same choice is the same wish."""
+    """The form shows its method, its options and its averages; the same choice is the same request."""
     trajectory = tasks("swa", lr=0.2, begin=2)
-    app = settled(visit, work, trajectory)
+    app = finished_page(visit, work, trajectory)
     assert not app.exception
     assert field(app, "selectbox", "Training").value == "swa"
     assert field(app, "number_input", "lr").value == 0.2
@@ -77,7 +77,7 @@ def test_a_training_is_brought_back_by_its_address(visit, store, work, tasks):
 def test_a_population_is_averaged_over_its_members(visit, store, work, tasks):
     """SWA of the last snapshot alone is their uniform soup."""
     trajectory = tasks("papa", 2)
-    app = settled(visit, work, trajectory)
+    app = finished_page(visit, work, trajectory)
     assert not app.exception
     val, _ = store.points(trajectory.field("val").id)
     row = trajectory.rows(trajectory.ways[2], val)[-1]
@@ -90,7 +90,7 @@ def test_an_average_is_saved_with_how_it_was_made(visit, store, work, home, task
     from explorer.checkpoints import checkpoint_file
 
     trajectory = tasks()
-    app = settled(visit, work, trajectory)
+    app = finished_page(visit, work, trajectory)
     button(app, "Save LAWA").click().run()
     work()
     app.run()
@@ -105,7 +105,7 @@ def test_an_average_is_saved_with_how_it_was_made(visit, store, work, home, task
 def test_what_takes_longer_is_done_when_asked(visit, store, work, tasks):
     """TWA's difference from the last snapshot, and SWAG's table with calibration."""
     trajectory = tasks()
-    app = settled(visit, work, trajectory)
+    app = finished_page(visit, work, trajectory)
     button(app, "Search").click().run()
     button(app, "Draw").click().run()
     work()
@@ -124,7 +124,7 @@ def test_a_training_in_progress_shows_what_there_is(store, work, home, tasks, vi
     realise(trajectory.models[0], store, home)  # a small network: all snapshots are kept
     visit("train", runs=address(trajectory))
     urgent = [s for s in store.statuses("Run") if s.rank == 1]
-    assert {len(s.wish.field.corners) for s in urgent} == {3}
+    assert {len(s.request.field.corners) for s in urgent} == {3}
 
 
 def test_stop_and_resume(visit, store, tasks):
@@ -158,7 +158,7 @@ def test_a_ratatouille_is_trained_from_the_form(visit, store, registered):
     assert "trained on auxiliary task 0, 1, 2" in words(app)
     button(app, "Train").click().run()
     assert not app.exception, app.exception[0].value
-    runs = [s.wish for s in store.statuses("Run") if s.id in app.query_params["runs"]]
+    runs = [s.request for s in store.statuses("Run") if s.id in app.query_params["runs"]]
     assert {len(r.field.corners) for r in runs} == {30} and {r.sampler["members"] for r in runs} == {3}
     assert field(app, "selectbox", "Training").value == "ratatouille"
 

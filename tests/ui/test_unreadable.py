@@ -76,7 +76,7 @@ def test_the_worker_leaves_them_alone_and_does_the_rest(strange, home, registere
     """They stand before and after a request of this version's, which is done; they are what they were, and count for no work."""
     before = rows(strange)
     assert len(before) >= 9
-    id = strange.want(registered.run(size=3))
+    id = strange.submit(registered.run(size=3))
     assert strange.waiting() == 2  # this one, and the one whose plug-in another worker may have
     Worker(strange, home).work_off()
     assert strange.status(id).state == "done"

@@ -29,7 +29,7 @@ class Opened:
     facts: dict[str, Json]
 
 
-class Measured(NamedTuple):
+class MeasuredBatch(NamedTuple):
     """Some of the points that were asked for: which rows, their values (K, *shape), and the seconds of computing that they took."""
 
     rows: slice
@@ -49,7 +49,7 @@ class Executor(Protocol):
         """Look at the corners."""
         ...
 
-    def map(self, coefficients: Array) -> Iterator[Measured]:
+    def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:
         """Measure points, coefficients (K, C), and hand them over as they are done, every row once. Closed early, it takes up nothing new."""
         ...
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from explorer.core.points import Array
 from explorer.core.spec import Field
-from explorer.engine.execute import Execute, Measured, Opened, evaluator, look_at
+from explorer.engine.execute import Execute, MeasuredBatch, Opened, evaluator, look_at
 
 BATCH_S = 0.25  # seconds of points that go through together at most: so long waits whoever stops the run, or clicks
 
@@ -26,12 +26,12 @@ class Local:
     def opened(self) -> Opened:
         return look_at(self.field, self.corners, self.evaluate, self.device)
 
-    def map(self, coefficients: Array) -> Iterator[Measured]:
+    def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:
         started = time.perf_counter()
         values = self.evaluate.many(coefficients)
         seconds = time.perf_counter() - started
         self.width = max(1, min(self.evaluate.width, int(BATCH_S * len(coefficients) / max(seconds, 1e-9))))
-        yield Measured(slice(0, len(coefficients)), values, seconds)
+        yield MeasuredBatch(slice(0, len(coefficients)), values, seconds)
 
 
 def on(device: str) -> Execute:

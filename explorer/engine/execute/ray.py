@@ -29,7 +29,7 @@ from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.spec import Field, Json
-from explorer.engine.execute import Measured, Opened, evaluator, look_at
+from explorer.engine.execute import MeasuredBatch, Opened, evaluator, look_at
 from explorer.evaluate.evaluator import Evaluate
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -174,12 +174,12 @@ class Remote:
         done = self._each([()], "opened")
         return cast("Opened", next(done)[1])
 
-    def map(self, coefficients: Array) -> Iterator[Measured]:
+    def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:
         per = self.fleet.per
         parts = [slice(start, min(start + per, len(coefficients))) for start in range(0, len(coefficients), per)]
         for i, found in self._each([(coefficients[rows],) for rows in parts], "many"):
             values, seconds = cast("tuple[Array, float]", found)
-            yield Measured(parts[i], np.array(values), seconds)
+            yield MeasuredBatch(parts[i], np.array(values), seconds)
 
     def _each(self, tasks: Sequence[tuple[object, ...]], method: str) -> Iterator[tuple[int, object]]:
         """The answers as they come; what was with an actor that died is done by another one."""

@@ -59,7 +59,7 @@ def align(
 ) -> Alignment:
     """Every model matched to the first. `samples` of the train split; `bins` for mutual information alone; `seed` draws pixels and tokens."""
     of_equal_widths(models, "activation_matching")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     parameters = [name for name, _ in problem.network().named_parameters()]
     total = 2 * len(models) - 1
     seen = observe(

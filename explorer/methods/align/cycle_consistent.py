@@ -45,7 +45,7 @@ def align(
 ) -> Alignment:
     """All models in the order of the first. `restarts`: beginnings to choose from, the first by Frank-Wolfe, the others random."""
     of_equal_widths(models, "cycle_consistent")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     parameters = [name for name, _ in problem.network().named_parameters()]
     best: tuple[float, list[Maps], list[float]] | None = None
     for i in range(restarts):
@@ -62,9 +62,9 @@ def align(
     assert best is not None
     _, maps, trace = best
     back = inverse(found, maps[0])
-    told = [identity(found), *(compose(found, m, back) for m in maps[1:])]
-    weights = (models[0], *(permuted(w, found, m) for w, m in zip(models[1:], told[1:], strict=True)))
-    return Alignment(weights, tuple(told), exact=True, objective="root mean square distance between two models", trace=(tuple(trace),))
+    in_first_order = [identity(found), *(compose(found, m, back) for m in maps[1:])]
+    weights = (models[0], *(permuted(w, found, m) for w, m in zip(models[1:], in_first_order[1:], strict=True)))
+    return Alignment(weights, tuple(in_first_order), exact=True, objective="root mean square distance between two models", trace=(tuple(trace),))
 
 
 def climb(
@@ -74,7 +74,7 @@ def climb(
     maps: list[Maps],
     rng: np.random.Generator,
     device: str,
-    told: Callable[[str], None] = lambda message: None,
+    report: Callable[[str], None] = lambda message: None,
 ) -> list[float]:
     """Improve the maps to the universe in place until none can be; the root mean square distance of two models after every round: it only falls."""
     placed = [permuted(w, found, m) for w, m in zip(models, maps, strict=True)]
@@ -82,7 +82,7 @@ def climb(
     for _ in range(ROUNDS):
         moved = False
         for p in rng.permutation(len(models)).tolist():
-            told(f"{trace[-1]:.4g} apart")
+            report(f"{trace[-1]:.4g} apart")
             others = {n: _sum([placed[q][n] for q in range(len(models)) if q != p]) for n in parameters if n in models[p]}
             scores = WeightScores(others, models[p], found, parameters, device=device)
             better, _ = descend(scores, found, maps[p], rng)
@@ -96,7 +96,7 @@ def climb(
     return trace
 
 
-def _relaxed(models: Sequence[Weights], found: Symmetry, parameters: Sequence[str], device: str, told: Callable[[str], None]) -> list[Maps]:
+def _relaxed(models: Sequence[Weights], found: Symmetry, parameters: Sequence[str], device: str, report: Callable[[str], None]) -> list[Maps]:
     """Where Frank-Wolfe ends from the barycentre, rounded. The first model is held: were all of them at the barycentre, no direction would be uphill."""
     shared = found.shared()
     names = [n for n in parameters if n in models[0] and n in shared.axes]
@@ -112,7 +112,7 @@ def _relaxed(models: Sequence[Weights], found: Symmetry, parameters: Sequence[st
         for name, group in shared.groups.items()
     }
     highest = max((degree(shared.axes[n]) for n in names), default=1) * min(2, len(models) - 1)
-    soft, _ = ascend(parts, start, highest, STEPS, lambda step, value: told(f"step {step + 1}, inner product {value:.5g}"))
+    soft, _ = ascend(parts, start, highest, STEPS, lambda step, value: report(f"step {step + 1}, inner product {value:.5g}"))
     rounded = ({name: assign(soft[k, name]) for name in shared.groups} for k in range(1, len(models)))
     return [identity(found), *(expanded(found, m) for m in rounded)]
 

@@ -44,17 +44,17 @@ def align(
 ) -> Alignment:
     """Every model matched to the first. `start`: P in the beginning; `steps`: at most so many."""
     of_equal_widths(models, "frank_wolfe")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     parameters = [name for name, _ in problem.network().named_parameters()]
     reference, *others = models
     weights, maps, traces = [reference], [symmetry.identity(found)], list[tuple[float, ...]]()
     for k, model in enumerate(others):
         scores = WeightScores(reference, model, found, parameters, device=device)
 
-        def told(step: int, value: float, done: int = k * steps) -> None:
+        def report(step: int, value: float, done: int = k * steps) -> None:
             progress(done + step, steps * len(others), f"step {step + 1}: inner product {value:.5g}")
 
-        soft, trace = relaxed(scores, found.shared(), start, steps, told)
+        soft, trace = relaxed(scores, found.shared(), start, steps, report)
         rounded = expanded(found, {name: assign(p) for name, p in soft.items()})
         rng = np.random.default_rng(0)
         candidates = [descend(scores, found, begin, rng)[0] for begin in (rounded, symmetry.identity(found))]
@@ -65,7 +65,7 @@ def align(
     return Alignment(tuple(weights), tuple(maps), exact=True, objective="inner product of the weights", trace=tuple(traces))
 
 
-def relaxed(scores: WeightScores, shared: Symmetry, start: str, steps: int, told: Callable[[int, float], None]) -> tuple[Matrices, list[float]]:
+def relaxed(scores: WeightScores, shared: Symmetry, start: str, steps: int, report: Callable[[int, float], None]) -> tuple[Matrices, list[float]]:
     """(a doubly stochastic matrix per group, ⟨A, P(B)⟩ after every step: it only rises)."""
 
     def parts(p: Mapping[str, Tensor]) -> Iterator[Tensor]:
@@ -76,11 +76,11 @@ def relaxed(scores: WeightScores, shared: Symmetry, start: str, steps: int, told
     for name, group in shared.groups.items():
         eye = torch.eye(group.size, dtype=torch.float64, device=scores.device)
         p[name] = eye if start == "identity" else torch.full_like(eye, 1 / group.size)
-    return ascend(parts, p, max((degree(shared.axes[n]) for n in scores.names), default=1), steps, told)
+    return ascend(parts, p, max((degree(shared.axes[n]) for n in scores.names), default=1), steps, report)
 
 
 def ascend(
-    parts: Callable[[Mapping[K, Tensor]], Iterator[Tensor]], start: Mapping[K, Tensor], degree: int, steps: int, told: Callable[[int, float], None]
+    parts: Callable[[Mapping[K, Tensor]], Iterator[Tensor]], start: Mapping[K, Tensor], degree: int, steps: int, report: Callable[[int, float], None]
 ) -> tuple[dict[K, Tensor], list[float]]:
     """Frank-Wolfe from given doubly stochastic matrices: (where it ends, the value after every step).
 
@@ -90,7 +90,7 @@ def ascend(
     p = dict(start)
     trace = [_sum(parts(p))]
     for step in range(steps):
-        told(step, trace[-1])
+        report(step, trace[-1])
         gradients = _gradients(parts, p)
         ends = {key: torch.eye(len(g), dtype=g.dtype, device=g.device)[assign(g).to(g.device)] for key, g in gradients.items()}
         gap = sum(float((gradients[key] * (ends[key] - p[key])).sum()) for key in p)

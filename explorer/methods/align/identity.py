@@ -18,5 +18,5 @@ CONTROL = True  # it matches nothing
 def align(models: Sequence[Weights], problem: Problem) -> Alignment:
     """The models as they are."""
     of_equal_widths(models, "identity")
-    still = symmetry.identity(symmetry.of(problem))
+    still = symmetry.identity(symmetry.symmetry_of(problem))
     return Alignment(tuple(models), tuple(still for _ in models), exact=True)

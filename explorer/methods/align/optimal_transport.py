@@ -72,7 +72,7 @@ def align(
     """Every model brought to the first one's shapes. `regularisation`: entropic only, in shares of the mean cost; `samples`: for activations."""
     if len(models) < 2:
         raise Refused(f"optimal_transport aligns two models or more, got {len(models)}.")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     reference, *others = models
     own = {name: group.size for name, group in found.groups.items()}
     weights, maps, traces, notes = [reference], [symmetry.identity(found)], list[tuple[float, ...]](), list[str]()
@@ -302,7 +302,7 @@ def _solved(axis: Axis, sizes: Mapping[str, int], group: str, places: int) -> in
 
 def _responses(problem: Problem, weights: Weights, samples: int, device: str) -> Features:
     """What each unit responds to samples of the train split, wherever it is read; groups that cannot be read are left out."""
-    seen = observe(problem, [weights], symmetry.of(problem), samples=samples, observations=OBSERVATIONS, device=device).features[0]
+    seen = observe(problem, [weights], symmetry.symmetry_of(problem), samples=samples, observations=OBSERVATIONS, device=device).features[0]
     return {group: torch.cat(taps, dim=-1).double() for group, taps in seen.items() if taps}
 
 
@@ -325,7 +325,7 @@ def _rebuilt(problem: Problem, model: Weights, sizes: Mapping[str, int], what: s
                 if Problem(replace(problem.spec, network=nearer)).shapes() == shapes:
                     options = dict(nearer.options)
         found = Problem(replace(problem.spec, network=registry.method("nets", network.name, options)))
-        if {name: group.size for name, group in symmetry.of(found).groups.items()} == sizes:
+        if {name: group.size for name, group in symmetry.symmetry_of(found).groups.items()} == sizes:
             return found
     raise Refused(
         f"{what.capitalize()} has different widths from the first, and its network cannot be derived from its shapes, so it has no activations"

@@ -23,7 +23,7 @@ CONTROL = True  # it matches nothing
 def align(models: Sequence[Weights], problem: Problem, *, seed: Annotated[int, Range(0, 2147483647)] = 0) -> Alignment:
     """Every model but the first in an order of its own, drawn from the seed."""
     of_equal_widths(models, "shuffle")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     generator = torch.Generator().manual_seed(seed)
     maps = [symmetry.identity(found), *(symmetry.random(found, generator) for _ in models[1:])]
     return Alignment(tuple(symmetry.permuted(m, found, p) for m, p in zip(models, maps, strict=True)), tuple(maps), exact=True)

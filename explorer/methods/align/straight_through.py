@@ -46,7 +46,7 @@ def align(
 ) -> Alignment:
     """Every model matched to the first. `rate` is Adam's, of Ŵ; `batch`: samples per step; `restarts`: of the weight matching to begin with."""
     of_equal_widths(models, "straight_through")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     reference, *others = models
     weights, maps, traces, notes = [reference], [symmetry.identity(found)], list[tuple[float, ...]](), list[str]()
     total = restarts * len(others) + steps * len(others)

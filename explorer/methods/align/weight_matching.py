@@ -41,7 +41,7 @@ def align(
 ) -> Alignment:
     """Every model matched to the first. `restarts`: descents to choose from, the first from where the units stand, the others from random orders."""
     of_equal_widths(models, "weight_matching")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     parameters = [name for name, _ in problem.network().named_parameters()]
     reference, *others = models
     weights, maps, traces = [reference], [symmetry.identity(found)], list[tuple[float, ...]]()

@@ -49,7 +49,7 @@ def align(
 ) -> Alignment:
     """Parts whose average is the zipped model."""
     of_equal_widths(models, "zip")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     matched = activation_matching.align(models, problem, samples=samples, seed=seed, device=device, progress=progress)
     seen = observe(problem, models, found, samples=samples, seed=seed, device=device)
     orders = [as_matrices(found, m) for m in matched.maps]

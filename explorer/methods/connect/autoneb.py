@@ -29,7 +29,7 @@ from explorer.core.registry import Range
 from explorer.evaluate.evaluator import inputs_for, network_like
 from explorer.methods.connect._elastic_band import filled, legs_to_split, middles, perpendicular, shares, spaced, split, tangents
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import TELL_S, State, Trained, batch_statistics, mean_of, straight, whole
+from explorer.training.curve_training import TELL_S, State, TrainedCorners, batch_statistics, mean_of, straight, whole
 from explorer.training.options import PathOptions
 
 CHART = "polychain"
@@ -46,7 +46,7 @@ def connect(
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedCorners]:
     """The pivots after every epoch; while there are fewer than `bends`, the longest legs are split for the count. Refused when a loss diverges."""
     start = straight(ends, bends)
     network = batch_statistics(network_like(problem, ends[0], torch.device(device)))
@@ -59,17 +59,17 @@ def connect(
     plan = cycles(bends, how.epochs)
     begin = resume.epoch if resume is not None else 0
     if resume is not None:
-        band, speed, at = (resume.tensors[n].to(device) for n in ("band", "speed", "shares"))
+        elastic_band, speed, at = (resume.tensors[n].to(device) for n in ("band", "speed", "shares"))
     else:
-        band = spaced(torch.stack(flat), torch.linspace(0, 1, plan[0][0] + 2, dtype=work, device=device))
-        speed, at = torch.zeros_like(band[1:-1]), shares(band)
-    parts, told = ceil(len(targets) / how.batch), time.monotonic()
+        elastic_band = spaced(torch.stack(flat), torch.linspace(0, 1, plan[0][0] + 2, dtype=work, device=device))
+        speed, at = torch.zeros_like(elastic_band[1:-1]), shares(elastic_band)
+    parts, reported = ceil(len(targets) / how.batch), time.monotonic()
 
-    def trained(epoch: int, loss: float) -> Trained:
-        pivots = filled(band, bends + 2)[1:-1]
+    def trained(epoch: int, loss: float) -> TrainedCorners:
+        pivots = filled(elastic_band, bends + 2)[1:-1]
         corners = tuple(whole(_named(p, shapes), w, own) for p, w in zip(pivots, start, strict=True))
-        tensors = {"band": band, "speed": speed, "shares": at}
-        return Trained(corners, epoch, loss, State(epoch, {n: t.to("cpu", copy=True) for n, t in tensors.items()}, ""))
+        tensors = {"band": elastic_band, "speed": speed, "shares": at}
+        return TrainedCorners(corners, epoch, loss, State(epoch, {n: t.to("cpu", copy=True) for n, t in tensors.items()}, ""))
 
     if begin == how.epochs:  # it was left after its last epoch
         yield trained(begin, float("nan"))
@@ -77,37 +77,41 @@ def connect(
         size, first, length = _cycle(plan, epoch)
         if epoch == first and epoch > 0:
             heights, between = (
-                _heights(network, problem, points, shapes, inputs[:JUDGED], targets[:JUDGED]).tolist() for points in (band, middles(band))
+                _heights(network, problem, points, shapes, inputs[:JUDGED], targets[:JUDGED]).tolist()
+                for points in (elastic_band, middles(elastic_band))
             )
-            while len(band) < size + 2:
-                band = split(band, legs_to_split(heights, between, size + 2 - len(band)))
-                if len(band) < size + 2:  # every leg was split once
+            while len(elastic_band) < size + 2:
+                elastic_band = split(elastic_band, legs_to_split(heights, between, size + 2 - len(elastic_band)))
+                if len(elastic_band) < size + 2:  # every leg was split once
                     heights, between = (
-                        _heights(network, problem, p, shapes, inputs[:JUDGED], targets[:JUDGED]).tolist() for p in (band, middles(band))
+                        _heights(network, problem, p, shapes, inputs[:JUDGED], targets[:JUDGED]).tolist()
+                        for p in (elastic_band, middles(elastic_band))
                     )
-            speed, at = torch.zeros_like(band[1:-1]), shares(band)
+            speed, at = torch.zeros_like(elastic_band[1:-1]), shares(elastic_band)
         told_of: list[tuple[Tensor, int]] = []
         rng = np.random.default_rng((how.seed, epoch))
         for step, rows in enumerate(np.array_split(rng.permutation(len(targets)), parts)):
             where = torch.from_numpy(rows).to(device)
-            first_end, last_end = _heights(network, problem, band[[0, -1]], shapes, inputs[where], targets[where]).to(band)
-            found = [_at(network, problem, p, shapes, inputs[where], targets[where]) for p in band[1:-1]]
+            first_end, last_end = _heights(network, problem, elastic_band[[0, -1]], shapes, inputs[where], targets[where]).to(elastic_band)
+            found = [_at(network, problem, p, shapes, inputs[where], targets[where]) for p in elastic_band[1:-1]]
             losses = torch.stack([first_end, *(loss for loss, _ in found), last_end])
-            downhill = -torch.stack([gradient for _, gradient in found]) - how.weight_decay * band[1:-1]
-            force = perpendicular(downhill, tangents(band, losses))
+            downhill = -torch.stack([gradient for _, gradient in found]) - how.weight_decay * elastic_band[1:-1]
+            force = perpendicular(downhill, tangents(elastic_band, losses))
             rate = how.lr * (1 + cos(pi * ((epoch - first) * parts + step) / (length * parts))) / 2
             speed = how.momentum * speed + force
-            band = spaced(torch.cat([band[:1], band[1:-1] + rate * speed, band[-1:]]), at)
+            elastic_band = spaced(torch.cat([elastic_band[:1], elastic_band[1:-1] + rate * speed, elastic_band[-1:]]), at)
             told_of.append((losses[1:-1].mean(), len(rows)))
-            if time.monotonic() - told > TELL_S:
-                told = time.monotonic()
-                progress(epoch * parts + step + 1, how.epochs * parts, f"epoch {epoch + 1} of {how.epochs}, {len(band) - 2} pivots")
+            if time.monotonic() - reported > TELL_S:
+                reported = time.monotonic()
+                progress(epoch * parts + step + 1, how.epochs * parts, f"epoch {epoch + 1} of {how.epochs}, {len(elastic_band) - 2} pivots")
         mean = mean_of(told_of)
-        if not np.isfinite(mean) or not bool(torch.isfinite(band).all()):
+        if not np.isfinite(mean) or not bool(torch.isfinite(elastic_band).all()):
             raise Refused(f"The chain diverged in epoch {epoch + 1}: its loss is no longer finite. Use a smaller lr than {how.lr:g}.")
         yield trained(epoch + 1, mean)
         progress(
-            (epoch + 1) * parts, how.epochs * parts, f"epoch {epoch + 1} of {how.epochs}: mean training loss of {len(band) - 2} pivots {mean:.4g}"
+            (epoch + 1) * parts,
+            how.epochs * parts,
+            f"epoch {epoch + 1} of {how.epochs}: mean training loss of {len(elastic_band) - 2} pivots {mean:.4g}",
         )
 
 

@@ -30,7 +30,7 @@ from explorer.core.registry import Range
 from explorer.methods.connect._simplex_volume import growth
 from explorer.methods.connect.subspace import above
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import State, Trained, train_corners
+from explorer.training.curve_training import State, TrainedCorners, train_corners
 from explorer.training.options import PathOptions
 
 CHART = "complex"
@@ -47,7 +47,7 @@ def connect(
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedCorners]:
     """The shared corners after every epoch. With a positive reg, refused when the ends are the same model."""
 
     def pull(inner: Array) -> Array:

@@ -25,7 +25,7 @@ from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import State, Trained, train_corners
+from explorer.training.curve_training import State, TrainedCorners, train_corners
 from explorer.training.options import PathOptions
 
 CHART = "polychain"
@@ -41,7 +41,7 @@ def connect(
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedCorners]:
     """The two ends of the line after every epoch. With a positive beta, refused when all weights of a model are zero."""
 
     def draw(rng: np.random.Generator, inner: Array) -> Array:

@@ -14,7 +14,7 @@ from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import State, Trained, straight, train_along
+from explorer.training.curve_training import State, TrainedCorners, straight, train_along
 from explorer.training.options import CurveOptions
 
 CHART = "polychain"
@@ -29,6 +29,6 @@ def connect(
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedCorners]:
     """The corners between the ends after every epoch."""
     return train_along(CHART, ends, problem, straight(ends, bends), how, device=device, progress=progress, resume=resume)

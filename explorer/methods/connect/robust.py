@@ -23,7 +23,7 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.evaluate.pgd_attack import Norm, attack
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import State, Trained, straight, train_along
+from explorer.training.curve_training import State, TrainedCorners, straight, train_along
 from explorer.training.options import CurveOptions
 
 CHART = "bezier"
@@ -41,7 +41,7 @@ def connect(
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedCorners]:
     """The bends after every epoch; their loss is that of the attacked inputs."""
     radii: list[tuple[Norm, float]] = [("linf", linf), ("l2", l2)]
     threats: list[tuple[Norm, float]] = [(norm, radius) for norm, radius in radii if radius > 0]

@@ -26,7 +26,7 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.methods.connect._simplex_volume import growth
 from explorer.problems.problem import Problem
-from explorer.training.curve_training import State, Trained, straight, train_corners
+from explorer.training.curve_training import State, TrainedCorners, straight, train_corners
 from explorer.training.options import PathOptions
 
 CHART = "simplex"
@@ -42,7 +42,7 @@ def connect(
     device: str = "cpu",
     progress: Progress = quiet,
     resume: State | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedCorners]:
     """The corner between the ends after every epoch. With a positive reg, refused when the ends are the same model."""
 
     def draw(rng: np.random.Generator, inner: Array) -> Array:

@@ -52,10 +52,10 @@ def fuse(
     informations: list[Weights] = []
     for i, model in enumerate(models):
 
-        def told(done: int, total: int, message: str, i: int = i) -> None:
+        def forward(done: int, total: int, message: str, i: int = i) -> None:
             progress(i * total + done, len(models) * total, f"model {i + 1}: {message}")
 
-        informations.append(fisher(problem, model, labels=labels, samples=samples, seed=seed, device=device, progress=told))
+        informations.append(fisher(problem, model, labels=labels, samples=samples, seed=seed, device=device, progress=forward))
     return merged(models, informations, problem, shares, normalise=normalise, floor=floor)
 
 

@@ -72,12 +72,12 @@ def path(
             "None of the models has a finite loss on the validation split, so there is nothing to start a soup with. Leave out broken ones."
         )
     while (found := walk(points, metric, rule)).wanted is not None:
-        progress(n + len(found.steps), 2 * n, _told(found, metric))
+        progress(n + len(found.steps), 2 * n, _step_message(found, metric))
         points = points.extended(found.wanted[None], evaluate(found.wanted / found.wanted.sum())[None])
-    progress(2 * n, 2 * n, _told(found, metric))
+    progress(2 * n, 2 * n, _step_message(found, metric))
     return found
 
 
-def _told(found: Path, metric: str) -> str:
+def _step_message(found: Path, metric: str) -> str:
     step = found.steps[-1]
     return f"model {step.model + 1} {'accepted' if step.accepted else 'left out'}: {metric} {step.value:.4g}"

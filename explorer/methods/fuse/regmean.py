@@ -51,10 +51,10 @@ def fuse(
     pulls: dict[str, Tensor] = {}  # Σ Ĝᵢ (Wᵢ − W̄)ᵀ
     for i, model in enumerate(models):
 
-        def told(done: int, total: int, message: str, i: int = i) -> None:
+        def forward(done: int, total: int, message: str, i: int = i) -> None:
             progress(i * total + done, len(models) * total, f"model {i + 1}: {message}")
 
-        for name, gram in input_grams(problem, model, samples=samples, widest=widest, device=device, progress=told).items():
+        for name, gram in input_grams(problem, model, samples=samples, widest=widest, device=device, progress=forward).items():
             shrunk = gram * shrink
             shrunk.diagonal(dim1=-2, dim2=-1).copy_(gram.diagonal(dim1=-2, dim2=-1))
             mean = combined([m[name] for m in models], equal)

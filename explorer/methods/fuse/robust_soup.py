@@ -75,7 +75,7 @@ def fuse(
         raise Refused("Inputs of this problem are whole numbers, such as the tokens of a text; they cannot be moved a little. Set both radii to 0.")
     if search == "grid":
         best = chosen(models, problem, threats, metric=metric, steps=steps, samples=samples, device=device, progress=progress)
-        return _told(linear(models, problem, best.tolist()), problem, threats, samples, device, tell)
+        return _reported(linear(models, problem, best.tolist()), problem, threats, samples, device, tell)
 
     def worst(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
         def losses_of(x: Tensor) -> Tensor:
@@ -86,10 +86,10 @@ def fuse(
 
     how = Descent(epochs, lr, batch, samples, seed)
     found = learned(models, problem, worst, softmax, (0.0,) * len(models), per="model", split="val", how=how, device=device, progress=progress)
-    return _told(mixed(models, problem, found), problem, threats, samples, device, tell)
+    return _reported(mixed(models, problem, found), problem, threats, samples, device, tell)
 
 
-def _told(
+def _reported(
     soup: Weights, problem: Problem, threats: Sequence[Attack | None], samples: int, device: str, tell: Callable[[str], None] | None
 ) -> Weights:
     """The soup, once it has been said what it is worth under every threat."""

@@ -3,11 +3,11 @@
 For planes. Local refinement by hierarchical surplus (Griebel 1998, "Adaptive sparse grid multilevel methods for elliptic PDEs based on finite
 differences"; Bungartz & Griebel 2004, "Sparse grids") on the splines of explorer.stats.sparse_grid_surrogate:
 
-1. A coarse grid, start × start, coarse to fine, and 64 scouts, one at random in each part of the square.
+1. A coarse grid, start × start, coarse to fine, and 64 exploration points, one at random in each part of the square.
 2. A cell is halved when a measured point in it or on its border differs from the prediction that does not use it, or when the last halving brought
    such a surprise that the next one would too (SHRINK times the difference then). What counts is a difference of log-loss larger than `tolerance` and
    than its own standard error over blocks. Again, down to `finest`. Worst places first.
-3. A jury, 64 random points more, which is only listened to: nothing is refined for it. explorer.stats.sparse_grid_surrogate makes the certificate of it.
+3. 64 random points more are held out: nothing is refined for them. explorer.stats.sparse_grid_surrogate makes the certificate of it.
 
 Points of other samplers and clicks count in step 2 wherever they are. A diverged region is not refined, its border is. A loss that is not positive
 somewhere is compared as it is instead of by its logarithm; `tolerance` is then in its own units. The tolerance is that of single points: the rms
@@ -38,12 +38,12 @@ from explorer.stats.sparse_grid_surrogate import (
     closed_cells,
     every,
     fresh,
+    in_refined_cell,
     levels,
     nodes_of,
     on_lattice,
     panel,
     predicted,
-    settled,
     signals,
 )
 
@@ -60,7 +60,7 @@ def ask(
     tolerance: Annotated[float, Range(0.0001, 1)] = 0.01,
     budget: Annotated[int, Range(25, 66049)] = 1000,
 ) -> Array:
-    """The next points; of the budget, the jury's share is kept for it. (≤ n, d); empty: finished. Refused unless `finest` is finer than `start`."""
+    """The next points; of the budget, the held-out points' share is kept for it. (≤ n, d); empty: finished. Refused unless `finest` is finer than `start`."""
     if start >= finest:
         raise Refused(f"A grid of {start} points a side cannot be refined to {finest}. Choose a smaller start or a larger finest grid.")
     if (d := points.coords.shape[1]) > 2:
@@ -69,12 +69,12 @@ def ask(
     if len(todo := grid.ask(points, start**d, size=start)) or room <= 0:
         return todo[: max(0, min(n, room))]
     lattice = on_lattice(points, finest)
-    scouts, jury = panel(finest, d)
-    if len(absent := scouts[~lattice.known[tuple(scouts.T)]]):
+    exploration, held_out = panel(finest, d)
+    if len(absent := exploration[~lattice.known[tuple(exploration.T)]]):
         return rounded(absent[: min(n, room)] / (finest - 1))
-    unasked = jury[~settled(lattice.known)[tuple(jury.T)]]
-    wrong = _wrong(points, lattice.without(unasked), lattice.known, start, tolerance)
-    absent = jury[~lattice.known[tuple(jury.T)]]
+    unmeasured = held_out[~in_refined_cell(lattice.known)[tuple(held_out.T)]]
+    wrong = _wrong(points, lattice.without(unmeasured), lattice.known, start, tolerance)
+    absent = held_out[~lattice.known[tuple(held_out.T)]]
     spare = max(0, room - len(absent))
     return rounded((wrong[:spare] if len(wrong) and spare else absent[:room])[:n] / (finest - 1))
 

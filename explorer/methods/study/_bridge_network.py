@@ -38,10 +38,10 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.core.spec import SplitName
 from explorer.evaluate.batch_norm import has_batch_norm
-from explorer.evaluate.evaluator import CHUNK, RECALIBRATION_SAMPLES, network_like, settle
+from explorer.evaluate.evaluator import CHUNK, RECALIBRATION_SAMPLES, network_like, write_mixture
 from explorer.evaluate.weighted_layers import axes_of
 from explorer.problems.problem import Problem
-from explorer.stats.arc_length import Place
+from explorer.stats.arc_length import ChartFunction
 
 FITTED = 512  # train samples that the temperature of the comparison is fitted on
 TELL_S = 0.5  # seconds between two tellings of progress within an epoch
@@ -122,7 +122,7 @@ def bridge(
     head = [part.requires_grad_() for part in parts]
     optimizer = torch.optim.Adam(head, lr=lr)
     rng = np.random.default_rng(seed)
-    steps, step, told = epochs * ceil(len(inputs) / batch), 0, time.monotonic()
+    steps, step, reported = epochs * ceil(len(inputs) / batch), 0, time.monotonic()
     losses: list[float] = []
     for epoch in range(epochs):
         total = 0.0
@@ -140,8 +140,8 @@ def bridge(
             optimizer.step()
             total += float(loss.detach()) * len(rows)
             step += 1
-            if time.monotonic() - told > TELL_S:
-                told = time.monotonic()
+            if time.monotonic() - reported > TELL_S:
+                reported = time.monotonic()
                 progress(step, steps, f"epoch {epoch + 1} of {epochs}")
         losses.append(total / len(inputs))
         if not np.isfinite(losses[-1]):
@@ -212,10 +212,10 @@ def cost(problem: Problem, made: Bridge, a: Weights) -> float:
 def point(problem: Problem, corners: Sequence[Weights], chart: str, *, r: float = 0.5, device: str = "cpu") -> Weights:
     """φ(r) of a curve: what a bridge stands for. In the corners' dtypes, the batch-norm statistics re-estimated as in a picture."""
     network = network_like(problem, corners[0], torch.device(device))
-    place = cast("Place", registry.find("chart", chart))
+    place = cast("ChartFunction", registry.find("chart", chart))
     coefficients = place(np.array([[r]]), gram(corners, [name for name, _ in network.named_parameters()]))[0]
     train = problem.split("train").inputs[:RECALIBRATION_SAMPLES].to(device) if has_batch_norm(network) else None
-    settle(network, corners, coefficients, buffers="recalibrate", train=train)
+    write_mixture(network, corners, coefficients, buffers="recalibrate", train=train)
     return {name: t.detach().to("cpu", corners[0][name].dtype, copy=True) for name, t in network.state_dict().items()}
 
 

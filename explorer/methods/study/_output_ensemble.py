@@ -33,7 +33,7 @@ METRICS = ("loss", "error")
 
 
 @dataclass(frozen=True)
-class Measured:
+class EnsembleMeasurement:
     """Loss and error in the blocks that `measure.Evaluate` cuts, so that `statistics.difference` of any two is paired.
 
     ensemble: one point. alone: a point for each model; their coordinates are unit vectors.
@@ -54,7 +54,7 @@ def ensemble(
     blocks: int = 256,
     device: str = "cpu",
     progress: Progress = quiet,
-) -> Measured:
+) -> EnsembleMeasurement:
     """The models as they are, each with its own batch-norm statistics; samples: the first of the split, 0 for all.
 
     Under mse the outputs are averaged.
@@ -86,7 +86,7 @@ def ensemble(
     counts: Array = torch.bincount(block).numpy().astype(np.float64) * items
     coords = np.eye(len(models))
     equal = np.full((1, len(models)), 1 / len(models))
-    return Measured(Points(equal, sums[:1].numpy(), counts), Points(coords, sums[1:].numpy(), counts))
+    return EnsembleMeasurement(Points(equal, sums[:1].numpy(), counts), Points(coords, sums[1:].numpy(), counts))
 
 
 def together(outputs: Sequence[Tensor], of: Of) -> Tensor:

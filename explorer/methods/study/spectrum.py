@@ -58,7 +58,7 @@ def study(
         size, used = curvature.size, curvature.samples
         if used < 2:
             raise Refused("A spectrum with intervals needs 2 samples or more, and the train split gives 1. Use more samples.")
-        measured = _Measured(curvature, i, each * len(models), i * each, progress)
+        measured = _MeasuredSpectrum(curvature, i, each * len(models), i * each, progress)
         losses, gradient = curvature.gradient()
         largest = top(measured, size, count, seed=seed)
         smallest = top(lambda v, m=measured: -m(v), size, 1, seed=seed)
@@ -74,7 +74,7 @@ def study(
     return {"parameters": size, "samples": used, "models": found}
 
 
-class _Measured:
+class _MeasuredSpectrum:
     """Products with the Hessian, counted for whoever is waiting."""
 
     def __init__(self, curvature: Curvature, model: int, total: int, before: int, progress: Progress) -> None:

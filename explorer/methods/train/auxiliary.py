@@ -21,7 +21,7 @@ from explorer.problems.problem import Problem
 from explorer.training.classifier_head import head_of
 from explorer.training.learner import Learner, falling
 from explorer.training.options import TrainingOptions
-from explorer.training.resumable import Course
+from explorer.training.resumable import ResumableTraining
 
 STAGE = True  # of a longer training, not one of its own
 
@@ -35,7 +35,7 @@ def train(
     how: TrainingOptions = TrainingOptions(epochs=5, lr=0.05),
     noise: Annotated[float, Range(0, 1000)] = 0.0,
     device: str = "cpu",
-    course: Course | None = None,
+    training: ResumableTraining | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch. `task`: which grouping of the classes, and the order of the batches. Refused for other than classes."""
     split = problem.split("train")
@@ -57,7 +57,7 @@ def train(
         targets=grouping(classes, groups, task)[split.targets],
         device=device,
     )
-    for step in (course or Course()).steps(learner):
+    for step in (training or ResumableTraining()).steps(learner):
         if step % learner.parts == 0:
             yield learner.weights()
 

@@ -23,7 +23,7 @@ from explorer.problems.problem import Problem
 from explorer.training.learner import Learner, falling, snapshot_steps
 from explorer.training.options import ScheduledOptions
 from explorer.training.population import become_mean
-from explorer.training.resumable import Course
+from explorer.training.resumable import ResumableTraining
 
 
 def train(
@@ -34,7 +34,7 @@ def train(
     per_epoch: Annotated[int, Range(1, 100000)] = 1,
     how: ScheduledOptions = ScheduledOptions(),
     device: str = "cpu",
-    course: Course | None = None,
+    training: ResumableTraining | None = None,
 ) -> Iterator[Weights]:
     """The means on the CPU, `per_epoch` in each epoch. Replica k sees the batches of `order_seed` + k."""
 
@@ -46,7 +46,7 @@ def train(
     ]
     parts = many[0].parts
     due = {s % parts for s in snapshot_steps(parts, per_epoch)}
-    for step in (course or Course()).steps(*many):
+    for step in (training or ResumableTraining()).steps(*many):
         if step % parts in due:
             become_mean([learner.parameters for learner in many])
             weights = many[0].weights()

@@ -29,7 +29,7 @@ from explorer.problems.problem import Problem
 from explorer.training.learner import Learner, falling
 from explorer.training.options import ScheduledOptions
 from explorer.training.population import become_mean, pull
-from explorer.training.resumable import Course
+from explorer.training.resumable import ResumableTraining
 
 
 def train(
@@ -44,7 +44,7 @@ def train(
     anneal: bool = True,
     how: ScheduledOptions = ScheduledOptions(),
     device: str = "cpu",
-    course: Course | None = None,
+    training: ResumableTraining | None = None,
 ) -> Iterator[tuple[Weights, ...]]:
     """The networks on the CPU, all of them after each epoch. `alpha`, `every` and `anneal` are the pull's, `pause` the others'."""
 
@@ -56,7 +56,7 @@ def train(
     ]
     networks, parts = [learner.parameters for learner in many], many[0].parts
     rng = np.random.default_rng(how.order_seed)
-    for step in (course or Course()).steps(*many, dice=rng):
+    for step in (training or ResumableTraining()).steps(*many, dice=rng):
         if way == "pull" and step % every == 0:
             pull(networks, 1 - (1 - alpha) * (rate(step - 1, parts) if anneal else 1.0))
         elif way != "pull" and step % (pause * parts) == 0 and step < how.epochs * parts:

@@ -19,7 +19,7 @@ from explorer.problems.problem import Problem
 from explorer.training.classifier_head import head_of
 from explorer.training.learner import Learner, falling
 from explorer.training.options import TrainingOptions
-from explorer.training.resumable import Course
+from explorer.training.resumable import ResumableTraining
 
 STAGE = True  # of a longer training, not one of its own
 
@@ -31,7 +31,7 @@ def train(
     how: TrainingOptions = TrainingOptions(epochs=5),
     order_seed: Annotated[int, Range(0, 2147483647)] = 0,
     device: str = "cpu",
-    course: Course | None = None,
+    training: ResumableTraining | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch."""
     head = head_of(problem)
@@ -45,6 +45,6 @@ def train(
         only=head,
         device=device,
     )
-    for step in (course or Course()).steps(learner):
+    for step in (training or ResumableTraining()).steps(learner):
         if step % learner.parts == 0:
             yield learner.weights()

@@ -21,7 +21,7 @@ from explorer.core.registry import Range
 from explorer.problems.problem import Problem
 from explorer.training.learner import Learner, falling
 from explorer.training.options import ScheduledOptions
-from explorer.training.resumable import Course
+from explorer.training.resumable import ResumableTraining
 
 
 def train(
@@ -33,7 +33,7 @@ def train(
     warmup: Annotated[int, Range(0, 1000000)] = 0,
     label_noise: Annotated[float, Range(0, 1)] = 0.0,
     device: str = "cpu",
-    course: Course | None = None,
+    training: ResumableTraining | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch.
 
@@ -59,6 +59,6 @@ def train(
         label_noise=label_noise,
         device=device,
     )
-    for step in (course or Course()).steps(learner):
+    for step in (training or ResumableTraining()).steps(learner):
         if step % learner.parts == 0:
             yield learner.weights()

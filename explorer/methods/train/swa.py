@@ -23,7 +23,7 @@ from explorer.core.registry import Range
 from explorer.problems.problem import Problem
 from explorer.training.learner import Learner, falling, snapshot_steps
 from explorer.training.options import AveragedOptions
-from explorer.training.resumable import Course
+from explorer.training.resumable import ResumableTraining
 
 
 def train(
@@ -36,7 +36,7 @@ def train(
     cycle: Annotated[int, Range(1, 1000)] = 2,
     per_epoch: Annotated[int, Range(1, 100000)] = 1,
     device: str = "cpu",
-    course: Course | None = None,
+    training: ResumableTraining | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, `per_epoch` in each epoch. `cycle`: epochs; `low` and `cycle` matter to the cyclic rate alone. `begin` = 0: from the start on."""
 
@@ -50,6 +50,6 @@ def train(
 
     learner = Learner(problem, start, replace(how, lr=1.0), rate, order_seed=how.order_seed, noise=how.noise, shift=how.shift, device=device)
     due = {s % learner.parts for s in snapshot_steps(learner.parts, per_epoch)}
-    for step in (course or Course()).steps(learner):
+    for step in (training or ResumableTraining()).steps(learner):
         if step % learner.parts in due:
             yield learner.weights()

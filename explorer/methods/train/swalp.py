@@ -24,7 +24,7 @@ from explorer.core.registry import Range
 from explorer.problems.problem import Problem
 from explorer.training.learner import Learner, falling
 from explorer.training.options import AveragedOptions
-from explorer.training.resumable import Course
+from explorer.training.resumable import ResumableTraining
 
 
 def train(
@@ -35,7 +35,7 @@ def train(
     bits: Annotated[int, Range(2, 24)] = 8,
     fraction: Annotated[int, Range(0, 23)] = 6,
     device: str = "cpu",
-    course: Course | None = None,
+    training: ResumableTraining | None = None,
 ) -> Iterator[Weights]:
     """Snapshots on the CPU, one after each epoch, whose parameters lie on the grid. The rest as in `sgd`."""
 
@@ -45,7 +45,7 @@ def train(
     learner = Learner(problem, start, replace(how, lr=1.0), rate, order_seed=how.order_seed, noise=how.noise, shift=how.shift, device=device)
     dice = torch.Generator().manual_seed(how.order_seed + 1)
     _round_all(learner, bits, fraction, dice)
-    for step in (course or Course()).steps(learner, dice=dice):
+    for step in (training or ResumableTraining()).steps(learner, dice=dice):
         _round_all(learner, bits, fraction, dice)
         if step % learner.parts == 0:
             yield learner.weights()

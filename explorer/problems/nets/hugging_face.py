@@ -74,10 +74,10 @@ def build(
         raise Refused(
             f"The network hugging_face is described by a config.json, and {config!r} has not been read. Read the problem.toml that names it."
         )
-    settled = settle({"config": config, "head": head}, Path())
+    resolved = settle({"config": config, "head": head}, Path())
     if torch.empty(0).device.type != "meta":
-        _bounded(settled["config"], settled["head"])
-    return _built(settled["config"], settled["head"])
+        _bounded(resolved["config"], resolved["head"])
+    return _built(resolved["config"], resolved["head"])
 
 
 def settle(options: Mapping[str, object], folder: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ from explorer.core.registry import Range
 from explorer.problems.nets import Shapes, confirmed, count
 
 
-class Layer(nn.Module):
+class ConvBlock(nn.Module):
     """Convolution, batch norm if wanted, ReLU."""
 
     def __init__(self, inputs: int, outputs: int, norm: bool) -> None:
@@ -38,7 +38,7 @@ class VGG(nn.Module):
         super().__init__()
         inputs = (channels, *widths[:-1])
         self.stages = nn.ModuleList(
-            nn.ModuleList([Layer(a if i == 0 else b, b, norm) for i in range(layers)]) for a, b in zip(inputs, widths, strict=True)
+            nn.ModuleList([ConvBlock(a if i == 0 else b, b, norm) for i in range(layers)]) for a, b in zip(inputs, widths, strict=True)
         )
         side = image // 2 ** len(widths)
         self.hidden = nn.Linear(widths[-1] * side * side, hidden)

@@ -30,7 +30,7 @@ class Comparison:
     buffers: Buffers = "recalibrate"
 
     @classmethod
-    def of(cls, run: Run) -> Comparison | None:
+    def from_run(cls, run: Run) -> Comparison | None:
         """The comparison that a run after an alignment belongs to; None for any other run."""
         match run.field.corners:
             case (Aligned(which=0) as a, Aligned() as b) if (a.problem, a.models, a.method) == (b.problem, b.models, b.method):
@@ -61,7 +61,7 @@ class Comparison:
         return [run for i in numbers for run in ([self.before(i)] if self.straight(store, i) else []) + [self.after(i)]]
 
     def make(self) -> Make:
-        """The wish for the aligned checkpoints alone."""
+        """The request for the aligned checkpoints alone."""
         return Make(self.aligned[1])
 
     def _line(self, a: Recipe, b: Recipe) -> Run:

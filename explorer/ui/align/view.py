@@ -33,18 +33,18 @@ from explorer.ui.widgets.recipe_view import file_name
 POLL_S = 0.5
 
 
-def want(comparison: Comparison) -> str:
-    """Wish for all of a comparison's lines; the id under which it is found again."""
+def submit(comparison: Comparison) -> str:
+    """Request for all of a comparison's lines; the id under which it is found again."""
     for run in comparison.runs(shell.store()):
-        shell.want(run)
+        shell.submit(run)
     return comparison.after(1).id
 
 
 def begin(comparison: Comparison) -> None:
-    """Wish for what a first visit shows, where nobody has yet, to be done when nothing else is to do."""
+    """Request for what a first visit shows, where nobody has yet, to be done when nothing else is to do."""
     for run in comparison.runs(shell.store()):
         if shell.store().status(run.id) is None:
-            shell.want(run, idle=True)
+            shell.submit(run, idle=True)
 
 
 def show(store: RunStore, comparison: Comparison) -> None:
@@ -151,7 +151,7 @@ def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -
 
 
 def _resume(comparison: Comparison) -> None:
-    want(comparison)
+    submit(comparison)
 
 
 def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) -> None:
@@ -196,7 +196,7 @@ def _words(before: Points, after: Points, metric: str, run: Run) -> str:
 
 
 def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, unit: str) -> str:
-    gained = f"**{lower.told(scale=scale, unit=unit)}**"
+    gained = f"**{lower.formatted(scale=scale, unit=unit)}**"
     if lower.low > 0:
         share = lower.value / first.height.value
         text = f"The alignment lowers the barrier by {gained}: {100 * share:.0f} % of it was only due to the order of the units."
@@ -226,7 +226,7 @@ def _again(store: RunStore, comparison: Comparison) -> None:
 
 def _make_again(store: RunStore, comparison: Comparison) -> None:
     shell.forget(comparison.make().id)
-    shell.want(comparison.make(), urgent=True)
+    shell.submit(comparison.make(), urgent=True)
 
 
 def _wait(store: RunStore, id: str) -> None:

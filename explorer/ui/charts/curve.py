@@ -45,7 +45,7 @@ def curve(
     one group show where any of them is pointed at; their common axis is x.
     """
 
-    def told() -> None:
+    def handle_pick() -> None:
         if on_pick is not None:
             on_pick(_clicked(key)[0])
 
@@ -68,7 +68,7 @@ def curve(
             "caption": caption,
             "does": does,
         },
-        on_pick_change=told,
+        on_pick_change=handle_pick,
     )
     return stands
 

@@ -9,7 +9,7 @@ import streamlit as st
 from explorer.figures import bars as bars_figure
 from explorer.figures import curve as curve_figure
 from explorer.figures import plane as plane_figure
-from explorer.lessons import Bars, Lines, Relief, Seen
+from explorer.lessons import Bars, Lines, Outcome, Relief
 from explorer.ui.charts.curve import curve
 from explorer.ui.charts.neurons import neurons
 
@@ -19,7 +19,7 @@ LIMITS = (
 )
 
 
-def draw(seen: Seen, *, key: str, height: int) -> None:
+def draw(seen: Outcome, *, key: str, height: int) -> None:
     """Draw it in the app."""
     match seen.picture:
         case Lines() as lines:
@@ -40,7 +40,7 @@ def draw(seen: Seen, *, key: str, height: int) -> None:
             neurons(key=key)
 
 
-def table(seen: Seen) -> pd.DataFrame:
+def table(seen: Outcome) -> pd.DataFrame:
     """Its numbers, one row for each point."""
     match seen.picture:
         case Lines(curves, x_title):
@@ -59,7 +59,7 @@ def table(seen: Seen) -> pd.DataFrame:
             )
 
 
-def figure(seen: Seen, title: str) -> go.Figure:
+def figure(seen: Outcome, title: str) -> go.Figure:
     """It on paper."""
     match seen.picture:
         case Lines() as p:

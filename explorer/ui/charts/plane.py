@@ -63,7 +63,7 @@ def plane(
     """Draw the plane. unit: what the paths' own coordinate is called. span: the values with the lowest and the highest colour, for
     planes that are compared. group: as of a curve."""
 
-    def told() -> None:
+    def handle_pick() -> None:
         if on_pick is not None and (sent := _sent(key)) is not None:
             on = sent["on"]
             on_pick(Spot(sent["x"], sent["y"], on["s"] if on else None, on["path"] if on else ""))
@@ -96,7 +96,7 @@ def plane(
             "alt": alt,
             "caption": caption,
         },
-        on_pick_change=told,
+        on_pick_change=handle_pick,
     )
 
 

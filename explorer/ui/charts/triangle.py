@@ -37,11 +37,11 @@ def clicked(figure: go.Figure, shares: Array, *, key: str, alt: str) -> tuple[fl
     return at if fresh else None
 
 
-def says(shares: Array, values: Array, names: Sequence[str], told: Callable[[int], str], *, what: str, highest: bool = False) -> str:
+def says(shares: Array, values: Array, names: Sequence[str], formatted: Callable[[int], str], *, what: str, highest: bool = False) -> str:
     """Where the best mixture lies, and what the corners are; told: a row's value in words."""
     if not np.isfinite(values).any():
         return f"None of these mixtures has a finite {what}."
     best = int(np.nanargmax(values) if highest else np.nanargmin(values))
     mix = " + ".join(n if s == 1 else f"{s:.3g} {n}" for s, n in zip(shares[best], names, strict=True) if s)
-    alone = [told(int(k)) for corner in np.eye(3) for k in np.flatnonzero((shares == corner).all(axis=1))]
-    return f"The {'highest' if highest else 'lowest'} {what} is {told(best)}, at {mix}; alone they have {', '.join(alone)}."
+    alone = [formatted(int(k)) for corner in np.eye(3) for k in np.flatnonzero((shares == corner).all(axis=1))]
+    return f"The {'highest' if highest else 'lowest'} {what} is {formatted(best)}, at {mix}; alone they have {', '.join(alone)}."

@@ -26,9 +26,9 @@ def show(status: Status, *, again: Again) -> None:
 
     `again` inspects the folder again.
     """
-    if not isinstance(status.wish, Look) or status.state not in ("done", "failed"):
+    if not isinstance(status.request, Look) or status.state not in ("done", "failed"):
         return
-    path = Path(status.wish.path)
+    path = Path(status.request.path)
     plain = model_path.parse(path).path
     folder = plain if plain.is_dir() else plain.parent
     seen = Seen.from_json(status.result) if status.state == "done" else Seen(())

@@ -54,7 +54,7 @@ def add(store: RunStore) -> None:
             chosen = st.selectbox("Fits the problem", list(names), format_func=lambda i: names[str(i)], key="path-problem")
             dequantise = st.checkbox("Dequantise", key="path-dequantise", help=DEQUANTISE)
             if st.form_submit_button("Look", icon=":material/search:") and text.strip():
-                _look(dequantised(_typed(text.strip()), dequantise), known.get(chosen))
+                _inspect(dequantised(_typed(text.strip()), dequantise), known.get(chosen))
         with upload:
             files = st.file_uploader(
                 f"Or upload small files (up to {UPLOAD_MB} MB)",
@@ -67,13 +67,13 @@ def add(store: RunStore) -> None:
             if files and st.button("Register the uploads", icon=":material/upload:"):
                 for file in files:
                     _upload(file.name, file.getvalue(), dequantise)
-    looks: list[str] = st.session_state.get("looks", [])
-    if looks:
-        active = any((s := store.status(i)) is not None and s.active for i in looks)
-        live(_looks, every=0.5, busy=active)(store, looks, active)
-        if not active and (latest := store.status(looks[0])) is not None:
+    inspections: list[str] = st.session_state.get("looks", [])
+    if inspections:
+        active = any((s := store.status(i)) is not None and s.active for i in inspections)
+        live(_inspections, every=0.5, busy=active)(store, inspections, active)
+        if not active and (latest := store.status(inspections[0])) is not None:
             _others(latest)
-            problem_form.show(latest, again=lambda path: _look(path, None))
+            problem_form.show(latest, again=lambda path: _inspect(path, None))
 
 
 def _others(status: Status) -> None:
@@ -87,7 +87,7 @@ def _others(status: Status) -> None:
             other = replace(chosen, part=key).at(chosen.path)
             if locations.shorten(other) not in known:
                 label = f"Also register {key} of {chosen.path.name}"
-                st.button(label, icon=":material/add:", on_click=_look, args=(other, facts.problem), key=f"other-{other}")
+                st.button(label, icon=":material/add:", on_click=_inspect, args=(other, facts.problem), key=f"other-{other}")
 
 
 def title(problem: ProblemSpec) -> str:
@@ -102,22 +102,22 @@ def _typed(text: str) -> Path:
         return Path(text)
 
 
-def _look(path: Path, problem: ProblemSpec | None) -> None:
-    """Put the wish down, again where an earlier look found trouble: its cause may be gone, though no file has changed.
+def _inspect(path: Path, problem: ProblemSpec | None) -> None:
+    """Put the request down, again where an earlier look found trouble: its cause may be gone, though no file has changed.
 
     A path without a checkpoint, or outside the folders that are open here, is said at once.
     """
     try:
         admit(path)
         mark = change_mark.mark(path)  # first: it refuses what is no path at all
-        wish = Look(str(path.resolve()), mark, problem)
-        before = shell.store().status(wish.id)
-        id = shell.want(wish, again=before is not None and _troubled(before))
+        request = Look(str(path.resolve()), mark, problem)
+        before = shell.store().status(request.id)
+        id = shell.submit(request, again=before is not None and _troubled(before))
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
     kept = [s for i in st.session_state.get("looks", []) if (s := shell.store().status(i)) is not None]
-    st.session_state["looks"] = [id, *(s.id for s in kept if not isinstance(s.wish, Look) or s.wish.path != str(path.resolve()))][:8]
+    st.session_state["looks"] = [id, *(s.id for s in kept if not isinstance(s.request, Look) or s.request.path != str(path.resolve()))][:8]
 
 
 def _troubled(status: Status) -> bool:
@@ -131,10 +131,10 @@ def _upload(name: str, content: bytes, dequantise: bool) -> None:
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
-    _look(dequantised(path, dequantise), None)
+    _inspect(dequantised(path, dequantise), None)
 
 
-def _looks(store: RunStore, ids: list[str], was_active: bool) -> None:
+def _inspections(store: RunStore, ids: list[str], was_active: bool) -> None:
     found = [s for s in map(store.status, ids) if s is not None]
     for status in found:
         _outcome(status)
@@ -144,9 +144,9 @@ def _looks(store: RunStore, ids: list[str], was_active: bool) -> None:
 
 
 def _outcome(status: Status) -> None:
-    assert isinstance(status.wish, Look)
+    assert isinstance(status.request, Look)
     if status.state == "failed":
-        failure.show(status, name=status.wish.path)
+        failure.show(status, name=status.request.path)
     elif status.state != "done":
         st.progress(status.done / status.total if status.total else 0.0, text=status_badge.sentence(status))
     for facts in Seen.from_json(status.result).files if status.state == "done" else ():
@@ -163,8 +163,8 @@ def _outcome(status: Status) -> None:
         st.button(
             "Inspect again",
             icon=":material/refresh:",
-            on_click=_look,
-            args=(Path(status.wish.path), status.wish.problem),
+            on_click=_inspect,
+            args=(Path(status.request.path), status.request.problem),
             key=f"again-{status.id}",
             help="After its cause is gone: a package installed, the explorer started with --trust.",
         )
@@ -268,12 +268,12 @@ def _row(facts: Facts) -> dict[str, object]:
     row: dict[str, object] = {"name": facts.name}
     if (test := facts.on("test")) is not None:
         accuracy, high, low = (100 * (1 - e) for e in test.error)
-        _, low, high = significant_digits.of(accuracy, low, high)
+        _, low, high = significant_digits.formatted(accuracy, low, high)
         row |= {"test accuracy": accuracy, "95 %": f"[{low}, {high}]", "test loss": test.loss[0]}
         if facts.problem is not None and not registry.classifies(facts.problem.loss):
-            row = {"name": facts.name, "test loss": test.loss[0], "95 %": "[{1}, {2}]".format(*significant_digits.of(*test.loss))}
+            row = {"name": facts.name, "test loss": test.loss[0], "95 %": "[{1}, {2}]".format(*significant_digits.formatted(*test.loss))}
         elif facts.problem is not None and perplexity.applies(facts.problem):
-            row["test perplexity"] = perplexity.of(test.loss[0])
+            row["test perplexity"] = perplexity.from_loss(test.loss[0])
     if (val := facts.on("val")) is not None:
         row["val loss"] = val.loss[0]
     return row | {

@@ -45,7 +45,7 @@ class Entry:
         return Field(self.problem, (self.model,), registry.method("chart", "mixture"), split=split)
 
     def on(self, split: SplitName) -> Run:
-        """The wish to measure it."""
+        """The request to measure it."""
         return Run(self.field(split), registry.method("sample", "given", {"at": (1.0,)}))
 
     @property
@@ -90,7 +90,7 @@ class Comparison:
         return any(e.method is not None and registry.has_base(e.method.name) for e in self.entries)
 
     def ensemble(self, split: SplitName) -> Study:
-        """The wish to know what the ingredients say together."""
+        """The request to know what the ingredients say together."""
         return Study(self.problem, self.ingredients, registry.method("study", "ensemble", {"split": split, "of": self.of}))
 
     def tasks(self) -> list[Task]:

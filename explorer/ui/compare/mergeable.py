@@ -28,7 +28,7 @@ KIN, STRANGERS = 0.5, 0.2  # mean cosines between weight matrices: of fine-tunes
 
 
 def kinship_of(comparison: Comparison) -> Study:
-    """The wish for distances and conflicts; differences from the first model where a method takes it for the base."""
+    """The request for distances and conflicts; differences from the first model where a method takes it for the base."""
     based = comparison.based and len(comparison.ingredients) > 2
     return Study(comparison.problem, comparison.ingredients, registry.method("study", "kinship", {"base": based}))
 
@@ -60,9 +60,9 @@ def show(store: RunStore, comparison: Comparison) -> None:
 
 
 def _check(comparison: Comparison) -> None:
-    shell.want(kinship_of(comparison))
+    shell.submit(kinship_of(comparison))
     for task in lines_of(comparison):
-        shell.want(task.run)
+        shell.submit(task.run)
 
 
 def section(store: RunStore, comparison: Comparison) -> Section | None:
@@ -75,9 +75,9 @@ def section(store: RunStore, comparison: Comparison) -> Section | None:
     based = bool(kinship_of(comparison).method["base"])
     unit = units.of_gap(comparison.problem, "loss")
     rows, barriers = _pairs(store, comparison, gram, result, based, unit)
-    told = [ancestor(models, matrices, names), _climbs(barriers, unit), _conflicts(result, names[0], based)]
+    sentences = [ancestor(models, matrices, names), _climbs(barriers, unit), _conflicts(result, names[0], based)]
     figure = matrix.figure(cosines(gram, based=based), names[based:], title="Cosines of the differences" if based else "Cosines", signed=True)
-    return Section("Are these mergeable?", " ".join(t for t in told if t), pd.DataFrame(rows), figure if len(names) > 1 + based else None)
+    return Section("Are these mergeable?", " ".join(t for t in sentences if t), pd.DataFrame(rows), figure if len(names) > 1 + based else None)
 
 
 def cosines(gram: Array, *, based: bool) -> Array:
@@ -110,7 +110,7 @@ def _pairs(
         points, _ = store.points(task.run.field.id)
         if len(points) and (height := barrier(points)) is not None:
             known.append((task.name, height))
-            row[f"{units.titled('barrier', unit)}, 95 %"] = height.height.told()
+            row[f"{units.titled('barrier', unit)}, 95 %"] = height.height.formatted()
             row["a barrier"] = height.split_half.low > 0
         rows.append(row)
     return rows, known
@@ -121,7 +121,7 @@ def _climbs(barriers: Sequence[tuple[str, Barrier]], unit: str) -> str:
         return "Barriers are not measured yet."
     name, highest = max(barriers, key=lambda pair: pair[1].height.value)
     there = [n for n, b in barriers if b.split_half.low > 0]
-    value = highest.height.told(unit=unit)
+    value = highest.height.formatted(unit=unit)
     if not there:
         seen = f"; the highest, {name}, is {value}" if highest.height.value > 0 else ""
         return f"No line shows a barrier{seen}: averaging them should not hurt."

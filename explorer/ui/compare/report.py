@@ -12,7 +12,7 @@ from explorer.figures.report import Section, page
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import mergeable, studies
 from explorer.ui.compare.form import Comparison, Entry
-from explorer.ui.compare.table import REFERENCE, Seen
+from explorer.ui.compare.table import REFERENCE, Candidate
 from explorer.ui.widgets.recipe_view import as_json, as_python
 from explorer.ui.widgets.selection_metric import ERROR, Measure, measure_of
 
@@ -27,7 +27,7 @@ def says(rows: pd.DataFrame, by: Measure = ERROR) -> str:
     return f"**{best['model']}** has the lowest validation {by.metric}; its test {by.metric} is {found}. {others}"
 
 
-def report(store: RunStore, comparison: Comparison, known: Sequence[Seen], rows: pd.DataFrame, best: int | None, entry: Entry | None) -> str:
+def report(store: RunStore, comparison: Comparison, known: Sequence[Candidate], rows: pd.DataFrame, best: int | None, entry: Entry | None) -> str:
     """Everything that is known of the comparison by now, the looked-at model among it."""
     parts = [
         Section(
@@ -50,7 +50,7 @@ def report(store: RunStore, comparison: Comparison, known: Sequence[Seen], rows:
     return page(title, [p for p in parts if p is not None], _data(comparison, known))
 
 
-def _data(comparison: Comparison, known: Sequence[Seen]) -> Json:
+def _data(comparison: Comparison, known: Sequence[Candidate]) -> Json:
     """Recipes and numbers; sums over blocks are there, so that every interval can be taken again."""
     return {
         "problem": comparison.problem.to_json(),

@@ -24,18 +24,18 @@ TOGETHER = "ensemble (mean of probabilities)"
 
 
 def calibration_of(comparison: Comparison) -> Study:
-    """The wish to know whether all models are right as often as they are sure, their ensemble with them."""
+    """The request to know whether all models are right as often as they are sure, their ensemble with them."""
     count = len(comparison.ingredients)
     return Study(comparison.problem, comparison.models, registry.method("study", "calibration", {"ensemble": count if count > 1 else 0}))
 
 
 def classes_of(comparison: Comparison, best: int) -> Study:
-    """The wish to know which classes each model gets right, beside the best ingredient."""
+    """The request to know which classes each model gets right, beside the best ingredient."""
     return Study(comparison.problem, comparison.models, registry.method("study", "classes", {"against": best}))
 
 
 def interference_of(comparison: Comparison, entry: Entry) -> Study:
-    """The wish to know in which layers a merged model fails."""
+    """The request to know in which layers a merged model fails."""
     based = isinstance(entry.model, Fused) and registry.has_base(entry.model.method.name) and len(comparison.ingredients) > 2
     return Study(comparison.problem, (entry.model, *comparison.ingredients), registry.method("study", "interference", {"base": based}))
 
@@ -112,10 +112,10 @@ def classes(store: RunStore, comparison: Comparison, best: int) -> Section | Non
             if text and low is not None and high is not None and value is not None and (low > 0 or high < 0):
                 clear.append((value, f"{name} {100 * value:+.1f} points on class {label}"))
     clear.sort(key=lambda pair: -abs(pair[0]))
-    told = "; ".join(text for _, text in clear[:4])
+    listed = "; ".join(text for _, text in clear[:4])
     words = (
         (
-            f"Beyond sampling error: {told}{'; and more' * (len(clear) > 4)}. "
+            f"Beyond sampling error: {listed}{'; and more' * (len(clear) > 4)}. "
             if clear
             else f"No class differs from {names[best]} by more than sampling error. "
         )

@@ -18,7 +18,7 @@ INGREDIENT, REFERENCE = "ingredient", "several models"
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Candidate:
     """A measured model, or several that answer together: one point on each split."""
 
     name: str
@@ -29,12 +29,12 @@ class Seen:
     needs: str = ""
 
 
-def table(seen: Sequence[Seen], unit: str, by: Measure = ERROR) -> pd.DataFrame:
+def table(seen: Sequence[Candidate], unit: str, by: Measure = ERROR) -> pd.DataFrame:
     """One row for each model, from the lowest validation error (or loss) on; the best is the lowest of those that are one model. unit: the loss's."""
     if not any(one.kind != REFERENCE for one in seen):
         return pd.DataFrame()
 
-    def chosen(one: Seen) -> float:
+    def chosen(one: Candidate) -> float:
         value = float(one.val.means()[0, by.column])
         return value if np.isfinite(value) else np.inf
 
@@ -48,24 +48,24 @@ def table(seen: Sequence[Seen], unit: str, by: Measure = ERROR) -> pd.DataFrame:
             "model": one.name,
             "": one.kind,
             f"val {by.title}": by.scale * chosen(one),
-            f"test {by.title}, 95 %": by.told(level(one.test, by.column)),
-            **({f"{units.titled('test loss', unit)}, 95 %": level(one.test, 0).told()} if by.metric == "error" else {}),
+            f"test {by.title}, 95 %": by.formatted(level(one.test, by.column)),
+            **({f"{units.titled('test loss', unit)}, 95 %": level(one.test, 0).formatted()} if by.metric == "error" else {}),
             "indistinguishable from the best": bool(apart.low <= 0),
         }
         if single is not None:
             gain = difference(one.test, single.test, by.column)
-            row[f"minus the best ingredient{by.apart}"] = "" if one is single else by.told(gain, signed=True)
+            row[f"minus the best ingredient{by.apart}"] = "" if one is single else by.formatted(gain, signed=True)
         rows.append({**row, **_cost(one)})
     return pd.DataFrame(rows)
 
 
-def _cost(one: Seen) -> dict[str, object]:
+def _cost(one: Candidate) -> dict[str, object]:
     took = one.took
     memory = None if took is None or took.memory is None else took.memory / 2**20
     return {"made in (s)": None if took is None else took.seconds, "memory (MiB)": memory, "needs": one.needs}
 
 
-def copied(seen: Sequence[Seen]) -> str:
+def copied(seen: Sequence[Candidate]) -> str:
     """A sentence about integer tensors, which no method averages; empty where there are none."""
     took = next((one.took for one in seen if one.took is not None and one.took.counters), None)
     if took is None:

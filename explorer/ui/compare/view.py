@@ -13,16 +13,16 @@ from explorer.store.records import Made
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import mergeable, report, studies
 from explorer.ui.compare.form import OF, SPLITS, Comparison, Entry, default, form, needs
-from explorer.ui.compare.table import INGREDIENT, REFERENCE, Seen, copied, table
+from explorer.ui.compare.table import INGREDIENT, REFERENCE, Candidate, copied, table
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.widgets import python_source, study_panel
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect_once, model_at, pick_active
 from explorer.ui.widgets.model_picker import key_of
-from explorer.ui.widgets.recipe_view import take, taking
+from explorer.ui.widgets.recipe_view import export, exporting
 from explorer.ui.widgets.section import draw, stands
 from explorer.ui.widgets.selection_metric import measure_of, refuse
 
@@ -43,16 +43,16 @@ def page(store: RunStore) -> None:
     first = None if asked or names_a_model() else default(store)
     if (wanted := form(store, first.entries if first else entries)) is not None:
         refuse(wanted.problem)
-        want(wanted.tasks())
+        submit(wanted.tasks())
         for study in _at_once(wanted):
-            shell.want(study)
+            shell.submit(study)
         st.query_params.from_dict({"runs": ",".join(e.run.id for e in wanted.entries), **({"of": wanted.of} if wanted.of != OF[0] else {})})
         st.rerun()
     if first is not None:
         begin(first.tasks())
         for study in _at_once(first):
             if store.status(study.id) is None:
-                shell.want(study, idle=True)
+                shell.submit(study, idle=True)
         _show(store, first)
     elif entries and any(e.method is None for e in entries):
         refuse(entries[0].problem)
@@ -76,7 +76,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
     picked = st.query_params.get("look", "")
     key = f"look-{comparison.entries[0].run.id}"
     at = [*names].index(picked) + 1 if picked in names else 0
-    look = st.selectbox(
+    selected = st.selectbox(
         "Look at",
         ["", *names],
         index=at,
@@ -84,11 +84,11 @@ def _show(store: RunStore, comparison: Comparison) -> None:
         key=key,
         help="Why it fails or not, its mistakes, and its file.",
     )
-    if look:
-        st.query_params["look"] = look
+    if selected:
+        st.query_params["look"] = selected
     else:
         st.query_params.pop("look", None)
-    entry = next((e for e in comparison.entries if e.run.id == look), None)
+    entry = next((e for e in comparison.entries if e.run.id == selected), None)
     if entry is not None:
         inspect_once(store, entry.field("test"), (1.0,))
         if (
@@ -96,7 +96,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
             and len(comparison.ingredients) > 1
             and store.status((why := studies.interference_of(comparison, entry)).id) is None
         ):
-            shell.want(why)
+            shell.submit(why)
     busy = _busy(store, comparison, entry)
     live(_live, every=POLL_S, busy=busy)(store, comparison, entry, busy)
     study_panel.added(store, comparison.problem, comparison.models)
@@ -105,12 +105,12 @@ def _show(store: RunStore, comparison: Comparison) -> None:
 
 def _studies(store: RunStore, comparison: Comparison, entry: Entry | None) -> list[Study]:
     """What is asked for beside the points, in the order in which it is shown."""
-    wishes = _at_once(comparison)
+    requests = _at_once(comparison)
     if registry.labelled(comparison.problem.loss) and (best := best_ingredient(seen(store, comparison), comparison)) is not None:
-        wishes.append(studies.classes_of(comparison, best))
+        requests.append(studies.classes_of(comparison, best))
     if entry is not None and entry.method is not None:
-        wishes.append(studies.interference_of(comparison, entry))
-    return wishes
+        requests.append(studies.interference_of(comparison, entry))
+    return requests
 
 
 def _busy(store: RunStore, comparison: Comparison, entry: Entry | None) -> bool:
@@ -118,15 +118,15 @@ def _busy(store: RunStore, comparison: Comparison, entry: Entry | None) -> bool:
         active(store, comparison.tasks())
         or any(s is not None and s.active for s in (store.status(w.id) for w in _studies(store, comparison, entry)))
         or mergeable.busy(store, comparison)
-        or (entry is not None and (pick_active(store, entry.field("test"), (1.0,)) or taking(store, entry.model)))
+        or (entry is not None and (pick_active(store, entry.field("test"), (1.0,)) or exporting(store, entry.model)))
     )
 
 
 def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy: bool) -> None:
     known = seen(store, comparison)
     best = best_ingredient(known, comparison)
-    if best is not None and registry.labelled(comparison.problem.loss) and store.status((wish := studies.classes_of(comparison, best)).id) is None:
-        shell.want(wish)
+    if best is not None and registry.labelled(comparison.problem.loss) and store.status((request := studies.classes_of(comparison, best)).id) is None:
+        shell.submit(request)
     busy = _busy(store, comparison, entry)
     progress(store, comparison.tasks(), key="compare")
     _table(comparison, known)
@@ -135,7 +135,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
             f"Calibration and classes are not shown: they need one true class for each answer, and the loss here is {comparison.problem.loss}."
         )
     mergeable.show(store, comparison)
-    stands(store, [(wish.method.name.replace("_", " ").capitalize(), wish) for wish in _studies(store, comparison, entry)])
+    stands(store, [(request.method.name.replace("_", " ").capitalize(), request) for request in _studies(store, comparison, entry)])
     for key, made in (
         ("calibration", studies.calibration(store, comparison)),
         ("classes", studies.classes(store, comparison, best) if best is not None else None),
@@ -147,22 +147,22 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         points, _ = store.points(entry.field("test").id)
         model_at(store, entry.field("test"), (1.0,), points)
         if entry.method is not None:
-            _told(store, entry)
-            take(store, entry.model, key="compare-take")
+            _method_notes(store, entry)
+            export(store, entry.model, key="compare-take")
     if was_busy != busy:
         st.rerun()
     if busy:
         shell.tend()
 
 
-def _told(store: RunStore, entry: Entry) -> None:
+def _method_notes(store: RunStore, entry: Entry) -> None:
     """What the method itself said of the model when it was made."""
     noted = store.noted(entry.model.id)
-    if noted is not None and (told := Made.from_json(noted).told):
-        st.markdown(f"**{entry.name}**, as it was made:\n" + "\n".join(f"- {sentence}" for sentence in told))
+    if noted is not None and (notes := Made.from_json(noted).told):
+        st.markdown(f"**{entry.name}**, as it was made:\n" + "\n".join(f"- {sentence}" for sentence in notes))
 
 
-def _table(comparison: Comparison, known: list[Seen]) -> None:
+def _table(comparison: Comparison, known: list[Candidate]) -> None:
     by = measure_of(comparison.problem)
     rows = table(known, units.of_level(comparison.problem, "loss"), by)
     if not len(rows):
@@ -230,7 +230,7 @@ def program(comparison: Comparison) -> str:
     )
 
 
-def best_ingredient(known: list[Seen], comparison: Comparison) -> int | None:
+def best_ingredient(known: list[Candidate], comparison: Comparison) -> int | None:
     """Which ingredient has the lowest validation error (in a regression: loss), among equal ones the lowest loss; None before all are measured."""
     alone = [one for one in known if one.kind == INGREDIENT]
     if len(alone) < len(comparison.ingredients):
@@ -240,18 +240,18 @@ def best_ingredient(known: list[Seen], comparison: Comparison) -> int | None:
     return int(np.lexsort((values[:, 0], values[:, measure_of(comparison.problem).column]))[0])
 
 
-def seen(store: RunStore, comparison: Comparison) -> list[Seen]:
+def seen(store: RunStore, comparison: Comparison) -> list[Candidate]:
     """What is measured on both splits, the ensemble of the ingredients with it."""
-    found: list[Seen] = []
+    found: list[Candidate] = []
     for entry in comparison.entries:
         val, test = (store.points(entry.field(split).id)[0] for split in SPLITS)
         if len(val) and len(test):
             noted = store.noted(entry.model.id) if entry.method else None
             need = needs(entry.method.name) if entry.method else ""
-            found.append(Seen(entry.name, "" if entry.method else INGREDIENT, val, test, Made.from_json(noted) if noted else None, need))
+            found.append(Candidate(entry.name, "" if entry.method else INGREDIENT, val, test, Made.from_json(noted) if noted else None, need))
     together = [_answered(store, comparison, split) for split in SPLITS]
     if together[0] is not None and together[1] is not None:
-        found.append(Seen(f"ensemble (mean of {comparison.of})", REFERENCE, together[0], together[1], None, "every ingredient at each answer"))
+        found.append(Candidate(f"ensemble (mean of {comparison.of})", REFERENCE, together[0], together[1], None, "every ingredient at each answer"))
     return found
 
 

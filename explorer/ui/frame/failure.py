@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from explorer.core import allowed_folders, locations
-from explorer.core.spec import Wish
+from explorer.core.spec import Request
 from explorer.store.job_status import Status
 from explorer.store.spawn_workers import last_lines
 from explorer.ui.frame import shell
@@ -28,13 +28,13 @@ def several(named: Iterable[tuple[str, Status]], *, key: str = "") -> None:
         names = ", ".join(dict.fromkeys(name for name, _ in those if name))
         with st.container(horizontal=True, vertical_alignment="center"):
             st.error(f"**{names}**: {reason}" if names else reason, icon=":material/error:", width="stretch")
-            wishes = [status.wish for _, status in those]
-            st.button("Try again", icon=":material/refresh:", on_click=_again, args=(wishes,), key=f"again-{key}-{wishes[0].id}")
+            requests = [status.request for _, status in those]
+            st.button("Try again", icon=":material/refresh:", on_click=_again, args=(requests,), key=f"again-{key}-{requests[0].id}")
     if reasons and allowed_folders.named() is None and (lines := last_lines(locations.home())):  # a server's log speaks of other people's files, too
         with st.expander("The last lines of the worker's log", icon=":material/article:"):
             st.code(lines, language=None, wrap_lines=True)
 
 
-def _again(wishes: list[Wish]) -> None:
-    for wish in wishes:
-        shell.resume(wish)
+def _again(requests: list[Request]) -> None:
+    for request in requests:
+        shell.resume(request)

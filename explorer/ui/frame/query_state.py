@@ -33,13 +33,13 @@ def put(**values: str | None) -> None:
 
 def get(name: str) -> str | None:
     """A parameter of the address, as it was last written here or typed by the person."""
-    _settle()
+    _restore()
     return st.query_params.get(name)
 
 
 def whole() -> dict[str, str]:
     """All parameters of the address."""
-    _settle()
+    _restore()
     return st.query_params.to_dict()
 
 
@@ -48,7 +48,7 @@ def link(page: str, **values: str) -> str:
     return f"/{page}?{urlencode(whole() | values, safe=',')}"
 
 
-def _settle() -> None:
+def _restore() -> None:
     """Write once more what an answer to an older question has taken out."""
     written = cast("_Written | None", st.session_state.get(MEMORY))
     if written is not None:

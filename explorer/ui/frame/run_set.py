@@ -1,4 +1,4 @@
-"""Several runs that belong to one picture: wished for together, brought back by one address, stopped and resumed together."""
+"""Several runs that belong to one picture: requested together, brought back by one address, stopped and resumed together."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ class Named(Protocol):
     def run(self) -> Run: ...
 
 
-def want(several: Sequence[Named]) -> str:
-    """Wish for all of them; what brings them back in an address."""
+def submit(several: Sequence[Named]) -> str:
+    """Request for all of them; what brings them back in an address."""
     for one in several:
-        shell.want(one.run)
+        shell.submit(one.run)
     return ",".join(one.run.id for one in several)
 
 
 def begin(several: Sequence[Named]) -> None:
-    """Wish for what a first visit shows, where nobody has yet, to be done when nothing else is to do."""
+    """Request for what a first visit shows, where nobody has yet, to be done when nothing else is to do."""
     for one in several:
         if shell.store().status(one.run.id) is None:
-            shell.want(one.run, idle=True)
+            shell.submit(one.run, idle=True)
 
 
 def asked_runs(store: RunStore) -> tuple[list[Run], int]:
     """The runs of the address that this store knows, and how many the address names."""
     asked = [i for i in st.query_params.get("runs", "").split(",") if i]
-    return [s.wish for s in map(store.status, asked) if s is not None and isinstance(s.wish, Run)], len(asked)
+    return [s.request for s in map(store.status, asked) if s is not None and isinstance(s.request, Run)], len(asked)
 
 
 def active(store: RunStore, several: Sequence[Named]) -> bool:
@@ -73,4 +73,4 @@ def _share(status: Status) -> float:
 
 
 def _resume(several: Sequence[Named]) -> None:
-    want(several)
+    submit(several)

@@ -12,10 +12,10 @@ from streamlit.navigation.page import StreamlitPage
 
 from explorer.core import allowed_folders, locations
 from explorer.core.errors import Refused
-from explorer.core.spec import Run, Wish
-from explorer.store.estimate_cost import foreseen
+from explorer.core.spec import Request, Run
+from explorer.store.estimate_cost import estimate
 from explorer.store.run_store import RunStore
-from explorer.store.spawn_workers import hire
+from explorer.store.spawn_workers import start_workers
 
 # Section of the sidebar → (file, title, icon); a page's address is the name of its file.
 SECTIONS = {
@@ -86,36 +86,36 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def _store(home: Path) -> RunStore:
     opened = RunStore.within(home, roots=allowed_folders.named())
-    hire(opened, home)  # it loads torch while the first page is being read
+    start_workers(opened, home)  # it loads torch while the first page is being read
     if (shipped := locations.root() / "sample_models" / "samples.sqlite").is_file():
         opened.absorb(shipped)
     return opened
 
 
-def want(wish: Wish, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
-    """Put a wish down, `again` where it is done already, and see to it that somebody takes it up. What the store has against it is said at the head of the page."""
+def submit(request: Request, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
+    """Put a request down, `again` where it is done already, and see to it that somebody takes it up. What the store has against it is said at the head of the page."""
     with _excused():
-        if isinstance(wish, Run) and not urgent and (plan := foreseen(wish, store())) is not None and plan.points:
-            store().foresee(wish.id, plan.to_json())
-        store().want(wish, urgent=urgent, idle=idle, again=again)
+        if isinstance(request, Run) and not urgent and (plan := estimate(request, store())) is not None and plan.points:
+            store().keep_estimate(request.id, plan.to_json())
+        store().submit(request, urgent=urgent, idle=idle, again=again)
         tend()
-    return wish.id
+    return request.id
 
 
-def resume(wish: Wish) -> None:
-    """Take a wish up again (a callback of buttons)."""
-    want(wish)
+def resume(request: Request) -> None:
+    """Take a request up again (a callback of buttons)."""
+    submit(request)
 
 
 def stop(*ids: str) -> None:
-    """Give wishes up (a callback of buttons)."""
+    """Give requests up (a callback of buttons)."""
     with _excused():
         for id in ids:
             store().stop(id)
 
 
 def forget(id: str) -> None:
-    """Take a wish off the list (a callback of buttons)."""
+    """Take a request off the list (a callback of buttons)."""
     with _excused():
         store().forget(id)
 
@@ -131,7 +131,7 @@ def tend() -> None:
     """Hire a worker when something waits and nobody is there."""
     with _excused():
         if store().waiting():
-            hire(store(), locations.home())
+            start_workers(store(), locations.home())
 
 
 @contextmanager

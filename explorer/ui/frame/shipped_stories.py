@@ -9,5 +9,5 @@ from explorer.store.run_store import RunStore
 
 def stories(store: RunStore) -> dict[str, Status]:
     """Shipped runs by title, in the order they were made."""
-    told = [s for s in store.statuses("Run", limit=1000) if isinstance(s.wish, Run) and s.wish.story and s.state == "done"]
-    return {s.wish.story: s for s in sorted(told, key=lambda s: s.created) if isinstance(s.wish, Run)}
+    finished = [s for s in store.statuses("Run", limit=1000) if isinstance(s.request, Run) and s.request.story and s.state == "done"]
+    return {s.request.story: s for s in sorted(finished, key=lambda s: s.created) if isinstance(s.request, Run)}

@@ -1,4 +1,4 @@
-"""Words and colours for how a wish stands, the same on every page."""
+"""Words and colours for how a request stands, the same on every page."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def shipped(store: RunStore) -> Status | None:
 
 def form(store: RunStore, status: Status | None) -> Run | None:
     """Draw the form, filled in from a run; the new run when the person presses Explore."""
-    run = status.wish if status and isinstance(status.wish, Run) and len(status.wish.field.corners) == 2 else None
+    run = status.request if status and isinstance(status.request, Run) and len(status.request.field.corners) == 2 else None
     key = f"line-{status.id if status else 'new'}"
     every = families(store, run.field.problem, run.field.corners) if run else families(store)
     if not every:

@@ -28,15 +28,15 @@ POLL_S = 0.5
 def show(store: RunStore, run_id: str) -> None:
     """Everything about one run; while it or a picked model is being worked on, the page looks again every half second."""
     status = store.status(run_id)
-    if status is None or not isinstance(status.wish, Run):
+    if status is None or not isinstance(status.request, Run):
         return
-    run = status.wish
+    run = status.request
     top, right = st.columns([3, 2], vertical_alignment="bottom")
     with top:
         metric = (
             st.segmented_control(
                 "Metric",
-                list(line_words.told(run.field)),
+                list(line_words.meaningful_metrics(run.field)),
                 default=run.field.metrics[0],
                 key="metric",
                 bind="query-params",
@@ -61,9 +61,9 @@ def show(store: RunStore, run_id: str) -> None:
 
 def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Status], was_polling: bool) -> None:
     status = store.status(run_id)
-    if status is None or not isinstance(status.wish, Run):  # taken off the list in another window
+    if status is None or not isinstance(status.request, Run):  # taken off the list in another window
         st.rerun()
-    field = status.wish.field
+    field = status.request.field
     t = _asked_t()
     active = status.active or pick_active(
         store, field, (t,) if t is not None else None
@@ -73,9 +73,9 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     again = precision.again(store, field, points)
     curves = [line.curve(field, points, metric, again=again)]
     for other in others:
-        assert isinstance(other.wish, Run)
-        theirs, _ = store.points(other.wish.field.id)
-        curves.append(line.curve(other.wish.field, theirs, metric, ghost=True, name=_name(other)))
+        assert isinstance(other.request, Run)
+        theirs, _ = store.points(other.request.field.id)
+        curves.append(line.curve(other.request.field, theirs, metric, ghost=True, name=_name(other)))
 
     def picked(x: float | None) -> None:
         if x is None:
@@ -130,7 +130,9 @@ def _progress(store: RunStore, status: Status) -> None:
         if status.active:
             st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}", width="stretch")
         elif status.state == "stopped":
-            st.button("Resume", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}", width="stretch")
+            st.button(
+                "Resume", icon=":material/play_arrow:", on_click=shell.resume, args=(status.request,), key=f"resume-{status.id}", width="stretch"
+            )
 
 
 def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, points: Points) -> None:
@@ -146,12 +148,12 @@ def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, 
     )
     st.markdown(f"95 % interval **[{low}, {high}]** at t = {found.at:.3g}")
     if metric == "loss" and perplexity.applies(field.problem):
-        a, b, top = map(perplexity.of, (*found.ends, found.peak))
+        a, b, top = map(perplexity.from_loss, (*found.ends, found.peak))
         st.markdown(f"Perplexity **{a:.4g}** and **{b:.4g}** at the ends, **{top:.4g}** at the highest point")
     with st.expander("Other definitions", icon=":material/function:"):
         rows = [("max [L(t) − line], at a t chosen on held-out samples", found.split_half), *found.others]
         st.dataframe(
-            pd.DataFrame([{"definition": n, f"{units.titled('value', unit)}, 95 %": x.told(scale=scale)} for n, x in rows]),
+            pd.DataFrame([{"definition": n, f"{units.titled('value', unit)}, 95 %": x.formatted(scale=scale)} for n, x in rows]),
             hide_index=True,
         )
     _ends(store, field, points, metric)
@@ -240,22 +242,22 @@ def _others(store: RunStore, run: Run) -> dict[str, Status]:
     """Runs that may stand in the same picture: lines on the same problem and split, of other fields."""
     fields: dict[str, Status] = {}
     for status in store.statuses("Run"):
-        wish = status.wish
+        request = status.request
         if (
-            isinstance(wish, Run)
-            and wish.field.chart.name == "line"
-            and wish.sampler.name != "given"
-            and wish.field.problem.id == run.field.problem.id
-            and wish.field.split == run.field.split
-            and wish.field.metrics == run.field.metrics
-            and wish.field.id != run.field.id
+            isinstance(request, Run)
+            and request.field.chart.name == "line"
+            and request.sampler.name != "given"
+            and request.field.problem.id == run.field.problem.id
+            and request.field.split == run.field.split
+            and request.field.metrics == run.field.metrics
+            and request.field.id != run.field.id
         ):
-            fields.setdefault(wish.field.id, status)
+            fields.setdefault(request.field.id, status)
     return {s.id: s for s in fields.values()}
 
 
 def _name(status: Status) -> str:
-    assert isinstance(status.wish, Run)
-    a, b = line_words.names(status.wish.field)
-    extra = "" if status.wish.field.buffers == "recalibrate" else f", buffers: {status.wish.field.buffers}"
-    return f"{a} → {b}{extra}{mark(status.wish.field)}"
+    assert isinstance(status.request, Run)
+    a, b = line_words.names(status.request.field)
+    extra = "" if status.request.field.buffers == "recalibrate" else f", buffers: {status.request.field.buffers}"
+    return f"{a} → {b}{extra}{mark(status.request.field)}"

@@ -14,7 +14,7 @@ from explorer.core.spec import Field, Recipe, Run, Study
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Surface, Trace, cells, previewed
 from explorer.stats import arc_length, candidate_extremes, line_words, metrics, units
-from explorer.stats.arc_length import Place
+from explorer.stats.arc_length import ChartFunction
 from explorer.stats.certificate_words import certified
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
@@ -31,7 +31,7 @@ SIZES = (COARSE, 33, FINEST)
 
 @dataclass(frozen=True)
 class Picture:
-    """A plane by its coarsest wish, and the finest size that somebody has wished for."""
+    """A plane by its coarsest request, and the finest size that somebody has requested."""
 
     run: Run
     size: int
@@ -47,15 +47,15 @@ class Picture:
 
     @property
     def refined(self) -> Run:
-        """The wish for more points where the picture needs them, and for its certificate."""
+        """The request for more points where the picture needs them, and for its certificate."""
         return form.refined(self.run)
 
     def at_size(self, size: int) -> Run:
-        """The wish for the same plane with `size` points along each side."""
+        """The request for the same plane with `size` points along each side."""
         return form.finer(self.run, size)
 
-    def wished(self, store: RunStore) -> list[tuple[Run, Status]]:
-        """All that was wished for this plane."""
+    def requested(self, store: RunStore) -> list[tuple[Run, Status]]:
+        """All that was requested this plane."""
         runs = [*(self.at_size(size) for size in SIZES), self.refined]
         return [(run, status) for run in runs if (status := store.status(run.id)) is not None]
 
@@ -82,7 +82,7 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Seen:
+class PlaneView:
     """What is known of a plane at this moment.
 
     drawn: what is to be drawn. whole: the finest grid that is measured everywhere, or what there is of the coarsest. certificate: of the preview, if one is drawn.
@@ -98,7 +98,7 @@ class Seen:
     markers: list[Marker]
     traces: list[Trace]
     again: Confirmed | None = None  # of a preview, what was measured again in float32
-    deciding: Run | None = None  # of a picture on some of the samples, the wish for all of them at the places that may be its lowest or highest
+    deciding: Run | None = None  # of a picture on some of the samples, the request for all of them at the places that may be its lowest or highest
     decided: Points | None = None  # these places
 
     def caption(self, style: Style) -> str:
@@ -118,12 +118,12 @@ class Seen:
 
 
 def finest(store: RunStore, run: Run) -> int:
-    """The finest grid that was wished for."""
-    wished = [size for size in SIZES if store.status(form.finer(run, size).id) is not None]
-    return max(wished, default=COARSE)
+    """The finest grid that was requested."""
+    requested = [size for size in SIZES if store.status(form.finer(run, size).id) is not None]
+    return max(requested, default=COARSE)
 
 
-def look(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) -> Seen | None:
+def current_view(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) -> PlaneView | None:
     """The plane as far as it is known; None while nothing is."""
     field = picture.run.field
     facts = store.field(field.id)
@@ -141,7 +141,7 @@ def look(store: RunStore, picture: Picture, style: Style, others: list[Recipe]) 
     if style.smooth:
         drawn, certificate = previewed(points, field.metrics, style.metric, window, FINEST)
     deciding = candidate_extremes.deciding(field, points, style.metric) if whole.measured == whole.z.size else None
-    return Seen(
+    return PlaneView(
         field,
         facts,
         window,
@@ -174,10 +174,10 @@ def _strangers(store: RunStore, field: Field, window: Window, others: list[Recip
     """Other models, where they stand over the plane; asked for when that is not known."""
     if not others:
         return []
-    wish = Study(field.problem, (*field.corners, *others), registry.method("study", "gram"))
-    status = store.status(wish.id)
+    request = Study(field.problem, (*field.corners, *others), registry.method("study", "gram"))
+    status = store.status(request.id)
     if status is None:
-        shell.want(wish, urgent=True)
+        shell.submit(request, urgent=True)
     elif status.state == "failed":
         failure.show(status)
     if status is None or status.state != "done" or not isinstance(status.result, dict):
@@ -199,13 +199,13 @@ def _ways(store: RunStore, field: Field, window: Window) -> list[Trace]:
     own = [c.id for c in field.corners]
     t = np.linspace(0.0, 1.0, arc_length.STEPS // 2 + 1)
     for status in store.statuses("Run", limit=200):
-        run = status.wish
+        run = status.request
         if not isinstance(run, Run) or status.state != "done" or len(registry.axes(run.field.chart.name)) != 1 or len(found) >= len(PALETTE):
             continue
         corners = [c.id for c in run.field.corners]
         if len(corners) < 3 or not set(corners) <= set(own):
             continue
-        rows = cast("Place", registry.find("chart", run.field.chart.name))(t[:, None], np.eye(len(corners)))
+        rows = cast("ChartFunction", registry.find("chart", run.field.chart.name))(t[:, None], np.eye(len(corners)))
         x, y = window.frame.places(rows @ np.eye(len(own))[[own.index(c) for c in corners]]).T
         if (name := run.field.chart.name) not in {f.name for f in found}:
             found.append(Trace(name, PALETTE[len(found)], t, x, y))

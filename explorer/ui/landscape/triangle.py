@@ -31,7 +31,7 @@ def show(store: RunStore, plane: Run, style: Style) -> None:
     """The triangle, its words and what can be taken away; measured by itself where that is quick."""
     coarse, fine = (form.triangle(plane, steps) for steps in STEPS)
     if store.status(coarse.id) is None and auto_start.quick(store, plane.field, len(lattice(STEPS[0]))):
-        shell.want(coarse)
+        shell.submit(coarse)
     run = coarse if store.status(fine.id) is None else fine
     at = _asked()
     if at is not None:
@@ -41,7 +41,7 @@ def show(store: RunStore, plane: Run, style: Style) -> None:
     live(_live, every=POLL_S, busy=busy)(store, run, style, to_scale, busy)
     points = _measured(store, run)
     if points is not None:
-        _takeaway(store, run, points, style, to_scale)
+        _export(store, run, points, style, to_scale)
 
 
 def _asked() -> At | None:
@@ -145,7 +145,7 @@ def _words(run: Run, points: Points, style: Style) -> str:
     )
 
 
-def _takeaway(store: RunStore, run: Run, points: Points, style: Style, to_scale: bool) -> None:
+def _export(store: RunStore, run: Run, points: Points, style: Style, to_scale: bool) -> None:
     def table() -> pd.DataFrame:
         columns = dict(zip(_names(run), _shares(points).T, strict=True))
         return pd.DataFrame({**columns, **{m: metrics.means(points, run.field.metrics, m) for m in metrics.given(run.field)}})

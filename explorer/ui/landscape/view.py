@@ -24,17 +24,17 @@ from explorer.ui.charts.curve import curve
 from explorer.ui.charts.plane import Spot, plane
 from explorer.ui.frame import auto_start, query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import active, progress, want
+from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.landscape import form, shape, triangle
+from explorer.ui.landscape.export import beside, export, program, words
 from explorer.ui.landscape.form import COARSE
-from explorer.ui.landscape.picture import SIZES, Picture, Seen, Style, finest, look, span
-from explorer.ui.landscape.takeaway import beside, program, takeaway, words
+from explorer.ui.landscape.picture import SIZES, Picture, PlaneView, Style, current_view, finest, span
 from explorer.ui.widgets.chart_actions import corner
 from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.widgets.model_picker import choices, families, key_of
 
 POLL_S = 0.5
-EXPECTED = 300  # points a refinement takes, more or less: scouts, jury, and as many again where it is needed
+EXPECTED = 300  # points a refinement takes, more or less: exploration points, held-out points, and as many again where it is needed
 MOST_SHOWN = 4
 SMOOTH = "smooth preview"
 KINDS = ("map", "relief")
@@ -47,7 +47,7 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
     runs = [form.measured_for(run, style.metric) for run in asked_for]
     for plain, run in zip(asked_for, runs, strict=True):
         if store.status(run.id) is None and run != plain and auto_start.quick(store, plain.field, COARSE**2):
-            shell.want(run)
+            shell.submit(run)
     if style.picture == "triangle":
         triangle.show(store, runs[0], style)
         return
@@ -60,7 +60,7 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
         _refine_by_itself(store, picture)
     busy = _busy(store, pictures, runs)
     live(_live, every=POLL_S, busy=busy)(store, runs, pictures, style, others, busy)
-    takeaway(store, pictures, style)
+    export(store, pictures, style)
     if len(pictures) == 1 and store.field(first.id) is not None:
         low = _low(style, first)
         shape.topology(partial(_surface, store, pictures[0], low), metric=line_words.called(first, low.metric) + mark(first), unit=low.unit)
@@ -71,7 +71,7 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
 
 def _surface(store: RunStore, picture: Picture, style: Style) -> tuple[Surface, float]:
     """What is measured of a plane, and half the 95 % interval of its values, the median over them."""
-    there = look(store, picture, style, [])
+    there = current_view(store, picture, style, [])
     assert there is not None
     low, high = style.interval(there.field, there.points)
     half = (high - low)[np.isfinite(high - low)] / 2
@@ -160,28 +160,30 @@ def _refine_by_itself(store: RunStore, picture: Picture) -> None:
     if coarse is None or coarse.state != "done":
         return
     if refined is None and auto_start.quick(store, field, EXPECTED):
-        shell.want(picture.refined, idle=True)
+        shell.submit(picture.refined, idle=True)
     elif refined is not None and refined.state == "done" and picture.size == COARSE and auto_start.quick(store, field, more):
-        shell.want(picture.at_size(SIZES[1]), idle=True)
+        shell.submit(picture.at_size(SIZES[1]), idle=True)
 
 
 def _busy(store: RunStore, pictures: list[Picture], runs: list[Run]) -> bool:
     asked = _asked(runs)
     studies = [s for s in store.statuses("Study", limit=20) if s.active]
     whole = [on_all(run.field) for run in runs]
-    deciding = [s for s in store.statuses("Run", limit=20) if s.active and isinstance(s.wish, Run) and s.wish.field in whole]
+    deciding = [s for s in store.statuses("Run", limit=20) if s.active and isinstance(s.request, Run) and s.request.field in whole]
     return _wishes_active(store, pictures) or bool(studies) or bool(deciding) or (asked is not None and pick_active(store, *asked))
 
 
 def _wishes_active(store: RunStore, pictures: list[Picture]) -> bool:
-    return any(status.active for picture in pictures for _, status in picture.wished(store))
+    return any(status.active for picture in pictures for _, status in picture.requested(store))
 
 
 def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Style, others: list[Recipe], was_busy: bool) -> None:
     busy = _busy(store, pictures, runs)
-    seen = [look(store, picture, style, others) for picture in pictures]
-    wishes = [wish for picture, there in zip(pictures, seen, strict=True) for wish in (*_pending(store, picture), *_deciding(store, picture, there))]
-    progress(store, wishes, key="landscape")
+    seen = [current_view(store, picture, style, others) for picture in pictures]
+    requests = [
+        request for picture, there in zip(pictures, seen, strict=True) for request in (*_pending(store, picture), *_deciding(store, picture, there))
+    ]
+    progress(store, requests, key="landscape")
     colours = span([s.drawn for s in seen if s is not None], style.log) if len(pictures) > 1 else None
     columns = st.columns(len(pictures)) if len(pictures) > 1 else st.columns([3, 2], gap="large")
     for i, (picture, there) in enumerate(zip(pictures, seen, strict=True)):
@@ -215,33 +217,33 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Request:
     name: str
     run: Run
 
 
-def _pending(store: RunStore, picture: Picture) -> list[_Wish]:
+def _pending(store: RunStore, picture: Picture) -> list[_Request]:
     """What is told of under the buttons: the finest grid, and the refinement, where they are not there yet."""
-    wished = picture.wished(store)
-    open = [run for run, status in wished if status.state != "done"]
-    return [_Wish(picture.name, run) for run in open or ([] if wished else [picture.run])]
+    requested = picture.requested(store)
+    open = [run for run, status in requested if status.state != "done"]
+    return [_Request(picture.name, run) for run in open or ([] if requested else [picture.run])]
 
 
-def _deciding(store: RunStore, picture: Picture, there: Seen | None) -> list[_Wish]:
+def _deciding(store: RunStore, picture: Picture, there: PlaneView | None) -> list[_Request]:
     """What was asked to be measured of it on all samples, and is not there yet."""
     if there is None or there.deciding is None or there.decided is not None or store.status(there.deciding.id) is None:
         return []
-    return [_Wish(f"{picture.name}, on all samples", there.deciding)]
+    return [_Request(f"{picture.name}, on all samples", there.deciding)]
 
 
-def _relief(picture: Picture, there: Seen, style: Style, colours: tuple[float, float] | None) -> None:
+def _relief(picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> None:
     surface = there.whole if there.drawn.guess is None else there.drawn
     figure = landscape.relief(surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log, span=colours)
     st.plotly_chart(figure, key=picture.key(relief=True), config={"displaylogo": False})
     st.caption(there.caption(style))
 
 
-def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: Seen, style: Style, colours: tuple[float, float] | None) -> None:
+def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> None:
     asked = _asked(runs)
     pick = None
     if asked is not None and asked[0] == there.field:
@@ -269,7 +271,7 @@ def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: 
     )
 
 
-def _finer(store: RunStore, picture: Picture, there: Seen) -> None:
+def _finer(store: RunStore, picture: Picture, there: PlaneView) -> None:
     """Buttons for what did not come by itself."""
     coarse = store.status(picture.run.id)
     if coarse is None or coarse.state != "done" or not len(there.points) or _wishes_active(store, [picture]):
@@ -298,7 +300,7 @@ def _more(label: str, icon: str, run: Run, seconds: float, picture: Picture) -> 
     st.button(label, icon=icon, on_click=shell.resume, args=(run,), key=f"{label[:5]}-{picture.run.id}", help=help)
 
 
-def _sections(there: Seen, runs: list[Run], style: Style) -> None:
+def _sections(there: PlaneView, runs: list[Run], style: Style) -> None:
     asked = _asked(runs)
     x, y = there.window.places(np.array(asked[1])) if asked is not None else (there.markers[0].x, there.markers[0].y)
     row, column = landscape.sections(there.whole, float(x), float(y))
@@ -324,7 +326,7 @@ def _sections(there: Seen, runs: list[Run], style: Style) -> None:
     )
 
 
-def _snapshots(there: Seen, style: Style) -> None:
+def _snapshots(there: PlaneView, style: Style) -> None:
     """What the plane does to each model: its own value, and that of the place of the plane under it."""
     alone = there.facts.facts.get("alone")
     if not isinstance(alone, list):
@@ -346,5 +348,5 @@ def _snapshots(there: Seen, style: Style) -> None:
 
 
 def want_all(runs: list[Run]) -> str:
-    """Wish for all planes; what brings them back in an address."""
-    return want([Picture(run, COARSE) for run in runs])
+    """Request for all planes; what brings them back in an address."""
+    return submit([Picture(run, COARSE) for run in runs])

@@ -13,12 +13,12 @@ from explorer.core import glossary
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Run
-from explorer.lessons import Experiment, Lesson, Seen, Shelf
+from explorer.lessons import Experiment, Lesson, Outcome, Shelf
 from explorer.store.run_store import RunStore
 from explorer.ui.charts import lesson_picture
 from explorer.ui.frame import shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import active, progress, want
+from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.learn.hands_on import HANDS
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions, corner
@@ -42,7 +42,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Place:
+class LessonStep:
     """Where in which lesson one is: what the address says."""
 
     name: str
@@ -69,7 +69,7 @@ def frame() -> None:
         st.html(LARGE)
 
 
-def place() -> Place:
+def current_step() -> LessonStep:
     """What the address asks for: a lesson by name or number; what it does not know is the first one."""
     every = lessons.every()
     asked = st.query_params.get("lesson", "")
@@ -79,7 +79,7 @@ def place() -> Place:
     step = st.query_params.get("step", "")
     on = st.query_params.get("on", "0")
     known = on.isdecimal() and int(on) < len(every[name].variants)
-    return Place(name, step if step in STEPS else "predict", int(on) if known else 0)
+    return LessonStep(name, step if step in STEPS else "predict", int(on) if known else 0)
 
 
 def go(name: str, step: str = "predict", on: int = 0) -> None:
@@ -90,12 +90,12 @@ def go(name: str, step: str = "predict", on: int = 0) -> None:
 
 def page(store: RunStore) -> None:
     """The lesson of the address."""
-    here = place()
+    here = current_step()
     _top(here)
     lesson = here.lesson
     st.subheader(f"{list(lessons.every()).index(here.name) + 1} · {lesson.title}", anchor=False)
     try:
-        experiment = lesson.experiment(Shelf.of(store.checkpoints()), here.on)
+        experiment = lesson.experiment(Shelf.from_checkpoints(store.checkpoints()), here.on)
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
@@ -109,7 +109,7 @@ def page(store: RunStore) -> None:
             _see(store, here, experiment, parts)
 
 
-def _top(here: Place) -> None:
+def _top(here: LessonStep) -> None:
     """Which lesson and which step; forward, back, reset, and large type. Every button has a key."""
     names = list(lessons.every())
     over: set[str] = st.session_state.setdefault(OVER, set())
@@ -177,7 +177,7 @@ def _reset() -> None:
     st.query_params.from_dict({"present": "1"} if presenting() else {})
 
 
-def _predict(here: Place) -> None:
+def _predict(here: LessonStep) -> None:
     lesson = here.lesson
     st.markdown(glossary.linked(lesson.claim))
     guesses: dict[str, int] = st.session_state.setdefault(GUESSES, {})
@@ -196,7 +196,7 @@ def _predict(here: Place) -> None:
         )
 
 
-def _run(store: RunStore, here: Place, parts: list[Part]) -> None:
+def _run(store: RunStore, here: LessonStep, parts: list[Part]) -> None:
     lesson = here.lesson
     if lesson.hands:
         HANDS[lesson.hands]()
@@ -204,26 +204,26 @@ def _run(store: RunStore, here: Place, parts: list[Part]) -> None:
         st.button("See", type="primary", icon=":material/visibility:", on_click=go, args=(here.name, "see", here.on), key="learn-see")
         return
     _on_which(here, "run")
-    if not _wished(store, parts):
+    if not _requested(store, parts):
         many = f"{len(parts)} paths or models are" if len(parts) > 1 else "One path is"
         st.markdown(f"{many} measured on the shipped models, **{', '.join(p.name for p in parts)}**. It takes a few seconds.")
     _follow(store, here, parts)
 
 
-def _wished(store: RunStore, parts: list[Part]) -> bool:
+def _requested(store: RunStore, parts: list[Part]) -> bool:
     return all(store.status(p.run.id) is not None for p in parts)
 
 
-def _follow(store: RunStore, here: Place, parts: list[Part]) -> None:
+def _follow(store: RunStore, here: LessonStep, parts: list[Part]) -> None:
     """The button to run, then how far it is, then the way on."""
     busy = active(store, parts)
     live(_progress, every=POLL_S, busy=busy)(store, here, parts, busy)
 
 
-def _progress(store: RunStore, here: Place, parts: list[Part], was_busy: bool) -> None:
+def _progress(store: RunStore, here: LessonStep, parts: list[Part], was_busy: bool) -> None:
     busy = active(store, parts)
-    if not _wished(store, parts):
-        st.button("Run the experiment", type="primary", icon=":material/play_arrow:", on_click=_want, args=(parts,), key="learn-run")
+    if not _requested(store, parts):
+        st.button("Run the experiment", type="primary", icon=":material/play_arrow:", on_click=_submit, args=(parts,), key="learn-run")
     elif _done(store, parts):
         st.success("Measured.", icon=":material/check:")
         st.button("See the result", type="primary", icon=":material/visibility:", on_click=go, args=(here.name, "see", here.on), key="learn-see")
@@ -235,15 +235,15 @@ def _progress(store: RunStore, here: Place, parts: list[Part], was_busy: bool) -
         shell.tend()
 
 
-def _want(parts: list[Part]) -> None:
-    want(parts)
+def _submit(parts: list[Part]) -> None:
+    submit(parts)
 
 
 def _done(store: RunStore, parts: list[Part]) -> bool:
     return all((s := store.status(p.run.id)) is not None and s.state == "done" for p in parts)
 
 
-def _on_which(here: Place, step: str) -> None:
+def _on_which(here: LessonStep, step: str) -> None:
     """Which of the shipped models the experiment is run on."""
     if len(here.lesson.variants) < 2:
         return
@@ -257,11 +257,11 @@ def _on_which(here: Place, step: str) -> None:
     )
 
 
-def _see(store: RunStore, here: Place, experiment: Experiment, parts: list[Part]) -> None:
+def _see(store: RunStore, here: LessonStep, experiment: Experiment, parts: list[Part]) -> None:
     if not presenting():
         _on_which(here, "see")
     if not _done(store, parts):
-        st.markdown("This experiment has not been run here yet." if not _wished(store, parts) else "The experiment is running.")
+        st.markdown("This experiment has not been run here yet." if not _requested(store, parts) else "The experiment is running.")
         _follow(store, here, parts)
         return
     measured: Mapping[str, Points] = {p.name: store.points(p.run.field.id)[0] for p in parts}
@@ -294,7 +294,7 @@ def _see(store: RunStore, here: Place, experiment: Experiment, parts: list[Part]
     shell.link(experiment.target.page, "Try it on your models", icon=":material/open_in_new:", **experiment.target.query)
 
 
-def _verdict(here: Place, seen: Seen) -> None:
+def _verdict(here: LessonStep, seen: Outcome) -> None:
     guess = st.session_state.get(GUESSES, {}).get(here.name)
     right = here.lesson.choices[seen.answer]
     if guess is None:
@@ -312,7 +312,7 @@ def _tell(lesson: Lesson) -> None:
     st.caption(lesson.paper)
 
 
-def _take(here: Place, experiment: Experiment, seen: Seen) -> None:
+def _take(here: LessonStep, experiment: Experiment, seen: Outcome) -> None:
     def compare() -> None:
         st.caption("The same experiment on other models, or this one beside others on its own page.")
         for k, name in enumerate(here.lesson.variants):

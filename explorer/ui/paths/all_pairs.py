@@ -24,7 +24,7 @@ from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.widgets import form_state, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.form_state import names_a_model
@@ -38,7 +38,7 @@ MOST = 20
 
 @dataclass(frozen=True)
 class Pair:
-    """The straight line between two of the models, and the wish to measure it."""
+    """The straight line between two of the models, and the request to measure it."""
 
     a: Recipe
     b: Recipe
@@ -64,7 +64,7 @@ def page(store: RunStore) -> None:
     if not asked and not names_a_model():
         begin(pairs := _first(store))
     if wanted := _form(store, pairs):
-        st.query_params.from_dict({"view": "many", "runs": want(wanted)})
+        st.query_params.from_dict({"view": "many", "runs": submit(wanted)})
         st.rerun()
     if pairs:
         _show(store, pairs)
@@ -139,7 +139,7 @@ def _line(problem: ProblemSpec, a: Recipe, b: Recipe, align: str | None) -> Pair
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class PairwiseBarriers:
     """What is known of the pairs in one metric; heights: (n, n) by whether the pairs are aligned."""
 
     pairs: list[Pair]
@@ -165,14 +165,14 @@ class Seen:
         return max((float(np.nanmax(h)) for h in self.heights.values() if np.isfinite(h).any()), default=1.0) or 1.0
 
 
-def _seen(store: RunStore, pairs: list[Pair], metric: str) -> Seen:
+def _pairwise_barriers(store: RunStore, pairs: list[Pair], metric: str) -> PairwiseBarriers:
     points = {pair: store.points(pair.run.field.id)[0] for pair in pairs}
     models = list(dict.fromkeys(m for pair in pairs for m in (pair.a, pair.b)))
     found = {pair: _barrier(pair, points[pair], metric) for pair in pairs}
     scale = units.scale(metric)
     kinds = [kind for kind in (False, True) if any(pair.aligned == kind for pair in pairs)]
     heights = {kind: _matrix([p for p in pairs if p.aligned == kind], found, models) * scale for kind in kinds}
-    return Seen(pairs, points, found, models, heights, metric)
+    return PairwiseBarriers(pairs, points, found, models, heights, metric)
 
 
 def _show(store: RunStore, pairs: list[Pair]) -> None:
@@ -181,12 +181,12 @@ def _show(store: RunStore, pairs: list[Pair]) -> None:
     )
     busy = active(store, pairs)
     live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
-    _actions(store, _seen(store, pairs, metric))
+    _actions(store, _pairwise_barriers(store, pairs, metric))
 
 
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> None:
     busy = active(store, pairs)
-    seen = _seen(store, pairs, metric)
+    seen = _pairwise_barriers(store, pairs, metric)
     progress(store, pairs, key="many")
     for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
         with column:
@@ -224,12 +224,12 @@ def _how(aligned: bool) -> str:
     return "each pair aligned" if aligned else "as they are"
 
 
-def _squares(seen: Seen, kind: bool) -> go.Figure:
+def _squares(seen: PairwiseBarriers, kind: bool) -> go.Figure:
     title = f"{units.titled('Barrier', seen.unit[1])}, {_how(kind)}"
     return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top, figures=2)
 
 
-def _tree(store: RunStore, seen: Seen, kind: bool) -> go.Figure | None:
+def _tree(store: RunStore, seen: PairwiseBarriers, kind: bool) -> go.Figure | None:
     """The spanning tree; None while barriers or distances are missing."""
     heights, models = seen.heights[kind], seen.models
     if len(models) < 3 or not np.isfinite(heights[~np.eye(len(models), dtype=bool)]).any():
@@ -246,7 +246,7 @@ def _tree(store: RunStore, seen: Seen, kind: bool) -> go.Figure | None:
     return tree_figure.figure(distances, heights, edges, seen.names, unit=seen.unit[1], top=seen.top, title=title)
 
 
-def _table(seen: Seen) -> pd.DataFrame:
+def _table(seen: PairwiseBarriers) -> pd.DataFrame:
     """A row for each pair."""
     scale, unit = seen.unit
     after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
@@ -258,20 +258,20 @@ def _table(seen: Seen) -> pd.DataFrame:
         row: dict[str, object] = {
             "A": _name(pair.a),
             "B": _name(pair.b),
-            f"{units.titled('barrier', unit)}, 95 %": height.height.told(scale=scale),
+            f"{units.titled('barrier', unit)}, 95 %": height.height.formatted(scale=scale),
         }
         other = after.get((pair.a, pair.b))
         if other is not None and (aligned := seen.found[other]) is not None:
             row |= {
-                "aligned, 95 %": aligned.height.told(scale=scale),
+                "aligned, 95 %": aligned.height.formatted(scale=scale),
             }
             less = _reduction(seen, pair, other)
-            row["lower by, 95 %"] = less.told(scale=scale) if less is not None else ""
+            row["lower by, 95 %"] = less.formatted(scale=scale) if less is not None else ""
         rows.append({**row, "line": f"/interpolate?run={pair.run.id}"})
     return pd.DataFrame(rows)
 
 
-def _numbers(seen: Seen) -> pd.DataFrame:
+def _numbers(seen: PairwiseBarriers) -> pd.DataFrame:
     """The same for a file: one row for each measured line, with full digits; errors are shares."""
     return pd.DataFrame(
         [
@@ -290,11 +290,11 @@ def _numbers(seen: Seen) -> pd.DataFrame:
     )
 
 
-def _reduction(seen: Seen, before: Pair, after: Pair) -> Estimate | None:
+def _reduction(seen: PairwiseBarriers, before: Pair, after: Pair) -> Estimate | None:
     return reduction(seen.points[before], seen.points[after], before.run.field.metrics.index(seen.metric))
 
 
-def _actions(store: RunStore, seen: Seen) -> None:
+def _actions(store: RunStore, seen: PairwiseBarriers) -> None:
     if not any(seen.found.values()):
         return
 
@@ -322,7 +322,7 @@ def _actions(store: RunStore, seen: Seen) -> None:
     )
 
 
-def words(seen: Seen) -> str:
+def words(seen: PairwiseBarriers) -> str:
     """How many pairs have a barrier, the highest, and what aligning does to them."""
     scale, unit = seen.unit
     said: list[str] = []
@@ -335,7 +335,7 @@ def words(seen: Seen) -> str:
         top = known[pair].height
         said.append(
             f"{'Each pair aligned' if kind else 'As they are'}, **{there} of {len(known)} pairs** have a barrier beyond sampling error; the highest is that"
-            f" of {_name(pair.a)} and {_name(pair.b)}: {top.told(scale=scale, unit=unit)}."
+            f" of {_name(pair.a)} and {_name(pair.b)}: {top.formatted(scale=scale, unit=unit)}."
         )
     after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
     less = [r for p in seen.pairs if not p.aligned and (p.a, p.b) in after and (r := _reduction_known(seen, p, after[p.a, p.b])) is not None]
@@ -347,7 +347,7 @@ def words(seen: Seen) -> str:
     return " ".join(said) + f"\n\n{limits}"
 
 
-def _reduction_known(seen: Seen, before: Pair, after: Pair) -> Estimate | None:
+def _reduction_known(seen: PairwiseBarriers, before: Pair, after: Pair) -> Estimate | None:
     return None if seen.found[before] is None or seen.found[after] is None else _reduction(seen, before, after)
 
 

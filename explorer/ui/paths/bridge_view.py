@@ -38,15 +38,15 @@ def show(store: RunStore, field: Field) -> None:
         except (Refused, ValueError) as refusal:
             st.error(str(refusal))
             return
-        wish = Study(field.problem, (field.corners[0], model_inspector.recipe(store, field, (0.5,))), method)
-        st.button("Train the bridge", icon=":material/alt_route:", on_click=shell.resume, args=(wish,), key=f"bridge-go-{field.id}")
-        status = store.status(wish.id)
+        request = Study(field.problem, (field.corners[0], model_inspector.recipe(store, field, (0.5,))), method)
+        st.button("Train the bridge", icon=":material/alt_route:", on_click=shell.resume, args=(request,), key=f"bridge-go-{field.id}")
+        status = store.status(request.id)
         if status is not None:
-            live(_live, every=0.5, busy=status.active)(store, wish, status.active)
+            live(_live, every=0.5, busy=status.active)(store, request, status.active)
 
 
-def _live(store: RunStore, wish: Study, was_active: bool) -> None:
-    status = store.status(wish.id)
+def _live(store: RunStore, request: Study, was_active: bool) -> None:
+    status = store.status(request.id)
     if status is None:
         return
     if status.state == "failed":
@@ -54,7 +54,7 @@ def _live(store: RunStore, wish: Study, was_active: bool) -> None:
     elif status.active:
         st.progress(status.done / status.total if status.total else 0.0, text=status_badge.sentence(status))
     elif isinstance(status.result, dict):
-        _table(cast("dict[str, object]", status.result), units.of_level(wish.problem, "loss"))
+        _table(cast("dict[str, object]", status.result), units.of_level(request.problem, "loss"))
     if was_active != status.active:
         st.rerun()
 

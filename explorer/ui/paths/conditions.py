@@ -24,9 +24,9 @@ from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.paths import form
-from explorer.ui.paths.form import Way
+from explorer.ui.paths.form import NamedPath
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions, corner
 from explorer.ui.widgets.form_state import names_a_model
@@ -44,7 +44,7 @@ Change: TypeAlias = Callable[[Field], Field]
 
 @dataclass(frozen=True)
 class Case:
-    """A way under a condition, and the wish to measure it."""
+    """A way under a condition, and the request to measure it."""
 
     way: str
     condition: str
@@ -69,7 +69,7 @@ def page(store: RunStore) -> None:
     if not asked and not names_a_model():
         begin(cases := _first(store))
     if wanted := _form(store, cases):
-        st.query_params.from_dict({"view": "conditions", "runs": want(wanted)})
+        st.query_params.from_dict({"view": "conditions", "runs": submit(wanted)})
         st.rerun()
     if cases:
         _show(store, cases)
@@ -94,7 +94,7 @@ def _form(store: RunStore, shown: list[Case]) -> list[Case] | None:
         ends = form.choose_ends(store, [case.run.field for case in shown], key=key)
         if ends is None:
             return None
-        makers = form.choose_ways([Way(case.way, case.run) for case in shown], WAYS, key=key)
+        makers = form.choose_ways([NamedPath(case.way, case.run) for case in shown], WAYS, key=key)
         before = next((case.run.field.attack for case in shown if case.run.field.attack), ATTACK)
         which, norm, radius, steps = st.columns([4, 1, 1, 1])
         known = {f"cue {name}": spec for name, spec in interventions(ends.problem).items()}
@@ -144,7 +144,7 @@ def _first(store: RunStore) -> list[Case]:
     return _cases(ways, [lambda field: field, lambda field: replace(field, attack=ATTACK)])
 
 
-def _cases(ways: list[Way], changes: list[Change]) -> list[Case]:
+def _cases(ways: list[NamedPath], changes: list[Change]) -> list[Case]:
     """Every way under every condition."""
     fields = [(way, change(way.run.field)) for change in changes for way in ways]
     return [Case(way.name, condition_of(field), Run(field, way.run.sampler)) for way, field in fields]
@@ -258,7 +258,7 @@ def _plain() -> str:
 
 def _run(id: str) -> Run | None:
     status = shell.store().status(id)
-    return status.wish if status is not None and isinstance(status.wish, Run) else None
+    return status.request if status is not None and isinstance(status.request, Run) else None
 
 
 def _row(case: Case, points: Points, metric: str) -> dict[str, object] | None:
@@ -273,7 +273,7 @@ def _row(case: Case, points: Points, metric: str) -> dict[str, object] | None:
         "way": case.way,
         "inputs": case.condition,
         units.titled("ends", unit): f"{mean[0]:.3g}, {mean[-1]:.3g}",
-        f"{units.titled('maximum', unit)}, 95 %": top.told(scale=scale),
+        f"{units.titled('maximum', unit)}, 95 %": top.formatted(scale=scale),
         "at t": f"{ordered.coords[int(np.nanargmax(mean)), 0]:.3g}" if np.isfinite(mean).any() else "",
         "points": len(points),
     }
@@ -300,7 +300,7 @@ def _has_ends(points: Points) -> bool:
 
 
 def _interval(found: Estimate) -> str:
-    return found.told()
+    return found.formatted()
 
 
 def _actions(store: RunStore, cases: list[Case], metric: str, log: bool) -> None:
@@ -331,7 +331,7 @@ def words(points: Mapping[Case, Points], metric: str) -> str:
     """How high each way gets under each condition."""
     scale = units.scale(metric)
     tops = {case: highest(found, case.run.field.metrics.index(metric)) for case, found in points.items()}
-    said = [f"- **{c.name}**: at most {t.told(scale=scale, unit=units.of_level(c.run.field.problem, metric))}" for c, t in tops.items()]
+    said = [f"- **{c.name}**: at most {t.formatted(scale=scale, unit=units.of_level(c.run.field.problem, metric))}" for c, t in tops.items()]
     return (
         f"The highest measured {metric} on each path:\n"
         + "\n".join(said)

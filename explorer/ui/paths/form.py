@@ -23,31 +23,31 @@ FIRST = (STRAIGHT, "bezier")
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way from A to B: what it is called, and the wish to measure it."""
+class NamedPath:
+    """One way from A to B: what it is called, and the request to measure it."""
 
     name: str
     run: Run
 
 
-Make: TypeAlias = Callable[[ProblemSpec, Recipe, Recipe], Way]
+Make: TypeAlias = Callable[[ProblemSpec, Recipe, Recipe], NamedPath]
 
 
-def straight(problem: ProblemSpec, a: Recipe, b: Recipe) -> Way:
+def straight(problem: ProblemSpec, a: Recipe, b: Recipe) -> NamedPath:
     """The segment."""
-    return Way(STRAIGHT, _measured(Field(problem, (a, b), registry.method("chart", "line"))))
+    return NamedPath(STRAIGHT, _measured(Field(problem, (a, b), registry.method("chart", "line"))))
 
 
-def matched(problem: ProblemSpec, a: Recipe, b: Recipe) -> Way:
+def matched(problem: ProblemSpec, a: Recipe, b: Recipe) -> NamedPath:
     """The segment to B with its hidden units in A's order."""
     reference, other = Aligned.every(problem, (a, b), registry.method("align", "weight_matching"))
-    return Way(ALIGNED, _measured(Field(problem, (reference, other), registry.method("chart", "line"))))
+    return NamedPath(ALIGNED, _measured(Field(problem, (reference, other), registry.method("chart", "line"))))
 
 
-def trained(problem: ProblemSpec, a: Recipe, b: Recipe, method: Method, at: int = 0) -> Way:
+def trained(problem: ProblemSpec, a: Recipe, b: Recipe, method: Method, at: int = 0) -> NamedPath:
     """A path that a connecting method trains, or how it stood after epoch `at`."""
     corners = Connected.every(problem, (a, b), method, registry.corners_of(method), at=at)
-    return Way(title(method), _measured(Field(problem, corners, registry.method("chart", registry.chart_of(method.name)))))
+    return NamedPath(title(method), _measured(Field(problem, corners, registry.method("chart", registry.chart_of(method.name)))))
 
 
 def title(method: Method) -> str:
@@ -67,7 +67,7 @@ def _measured(field: Field) -> Run:
     return Run(field, registry.method("sample", "adaptive"))
 
 
-def default(store: RunStore) -> list[Way]:
+def default(store: RunStore) -> list[NamedPath]:
     """What a first visit shows: the straight line and a curve with one bend, between the first two models of the first family that has two."""
     if (ends := first_ends(store)) is None:
         return []
@@ -83,7 +83,7 @@ def first_ends(store: RunStore) -> tuple[ProblemSpec, Recipe, Recipe] | None:
     return found.problem, a, b
 
 
-def form(store: RunStore, shown: list[Way]) -> list[Way] | None:
+def form(store: RunStore, shown: list[NamedPath]) -> list[NamedPath] | None:
     """Draw the form; the ways when the person presses Compare."""
     key = f"paths-{shown[0].run.id if shown else 'new'}"
     with st.container(border=True):
@@ -117,7 +117,7 @@ def note(shown: Sequence[Named], wanted: Sequence[Named], button: str) -> None:
     form_state.note([one.run for one in shown], [one.run for one in wanted], of, button=button)
 
 
-def _in(exactly: Precision, way: Way) -> Way:
+def _in(exactly: Precision, way: NamedPath) -> NamedPath:
     return replace(way, run=replace(way.run, field=replace(way.run.field, precision=exactly)))
 
 
@@ -154,7 +154,7 @@ def choose_ends(store: RunStore, shown: list[Field], *, key: str) -> Ends | None
     return Ends(family.problem, models[a], models[b], aside)
 
 
-def choose_ways(shown: list[Way], first: tuple[str, ...], *, key: str) -> list[Make]:
+def choose_ways(shown: list[NamedPath], first: tuple[str, ...], *, key: str) -> list[Make]:
     """How to get from A to B: makers of ways, none while an option is not valid."""
     known = {way.name: way.run for way in shown}
     names = registry.paths()

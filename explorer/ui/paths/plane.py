@@ -17,36 +17,36 @@ from explorer.figures import line
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Trace, surface
 from explorer.stats import arc_length, units
-from explorer.stats.arc_length import Place
+from explorer.stats.arc_length import ChartFunction
 from explorer.stats.plane_frame import Frame, Window, around, closest
 from explorer.stats.preview_confirmation import mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.plane import Spot, plane
 from explorer.ui.charts.plane_corner import plane_corner
 from explorer.ui.frame import failure, shell
-from explorer.ui.paths.form import Way
+from explorer.ui.paths.form import NamedPath
 
 COARSE, FINE = 17, 33  # points along each side; every coarse one is a fine one too
 MARGIN = 0.25
 
 
-def run_of(way: Way, *, size: int = COARSE) -> Run | None:
-    """The wish for the plane of a way with corners between its ends; None for a straight line."""
+def run_of(way: NamedPath, *, size: int = COARSE) -> Run | None:
+    """The request for the plane of a way with corners between its ends; None for a straight line."""
     if len(way.run.field.corners) < 3:
         return None
     field = replace(way.run.field, chart=registry.method("chart", "plane", {"margin": MARGIN}))
     return Run(field, registry.method("sample", "grid", {"size": size}))
 
 
-def runs(way: Way) -> list[Run]:
-    """The coarse wish and the fine one."""
+def runs(way: NamedPath) -> list[Run]:
+    """The coarse request and the fine one."""
     return [run for size in (COARSE, FINE) if (run := run_of(way, size=size)) is not None]
 
 
 def draw(
     store: RunStore,
-    ways: list[Way],
-    chosen: Way,
+    ways: list[NamedPath],
+    chosen: NamedPath,
     metric: str,
     *,
     group: str,
@@ -123,16 +123,16 @@ def coords_of(there: Window, spot: Spot) -> tuple[float, float]:
     return round(float(u), 3), round(float(v), 3)
 
 
-def _refine(way: Way) -> None:
-    shell.want(runs(way)[1])
+def _refine(way: NamedPath) -> None:
+    shell.submit(runs(way)[1])
 
 
-def _trace(store: RunStore, way: Way, shown: Field, there: Frame, colour: str, axis: Callable[[Field, Array], Array]) -> Trace | None:
+def _trace(store: RunStore, way: NamedPath, shown: Field, there: Frame, colour: str, axis: Callable[[Field, Array], Array]) -> Trace | None:
     """A way as it lies in the plane of the shown one; None for one with other corners."""
     corners, of = [c.id for c in way.run.field.corners], [c.id for c in shown.corners]
     if not set(corners) <= set(of):
         return None
-    place = cast("Place", registry.find("chart", way.run.field.chart.name))
+    place = cast("ChartFunction", registry.find("chart", way.run.field.chart.name))
     known = store.field(way.run.field.id)
     t = np.linspace(0.0, 1.0, arc_length.STEPS // 2 + 1)
     rows = place(t[:, None], known.gram if known is not None else np.eye(len(corners)))

@@ -23,7 +23,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.paths.stability_form import Pair, epoch_of, form, lines_of
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions
@@ -43,7 +43,7 @@ class Found:
     loss: Barrier
     done: bool
 
-    def of(self, metric: str) -> Barrier:
+    def barrier(self, metric: str) -> Barrier:
         """The barrier in one of the metrics."""
         return self.error if metric == "error" else self.loss
 
@@ -66,7 +66,7 @@ def page(store: RunStore) -> None:
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
     elif wanted := form(every, pairs):
-        st.query_params.from_dict({"view": "stability", "runs": want(wanted)})
+        st.query_params.from_dict({"view": "stability", "runs": submit(wanted)})
         st.rerun()
     if pairs:
         _show(store, pairs)
@@ -194,8 +194,8 @@ def curves(found: Sequence[Found], metric: str) -> list[Curve]:
         return Curve(name, k, value, low, high, ghost=ghost)
 
     return [
-        drawn("highest rise", [f.of(metric).height for f in found]),
-        drawn("rise at a t chosen on held-out samples", [f.of(metric).split_half for f in found], ghost=True),
+        drawn("highest rise", [f.barrier(metric).height for f in found]),
+        drawn("rise at a t chosen on held-out samples", [f.barrier(metric).split_half for f in found], ghost=True),
     ]
 
 
@@ -239,8 +239,8 @@ def _row(f: Found) -> dict[str, object]:
     row: dict[str, object] = {"k": f.pair.k, "line": f"/interpolate?run={f.pair.run.id}"}
     for metric in METRICS:
         scale, unit = units.scale(metric), units.of_gap(f.pair.run.field.problem, metric) or metric
-        row[f"barrier ({unit}), 95 %"] = _text(f.of(metric).height, scale)
-        row[f"t chosen on held-out samples ({unit}), 95 %"] = _text(f.of(metric).split_half, scale)
+        row[f"barrier ({unit}), 95 %"] = _text(f.barrier(metric).height, scale)
+        row[f"t chosen on held-out samples ({unit}), 95 %"] = _text(f.barrier(metric).split_half, scale)
     row["errors of the copies (%)"] = ", ".join(f"{100 * e:.3g}" for e in f.error.ends)
     return row
 
@@ -252,13 +252,13 @@ def numbers(found: Sequence[Found]) -> pd.DataFrame:
             {
                 "k": f.pair.k,
                 "metric": metric,
-                **_columns("barrier", f.of(metric).height),
-                **_columns("split_half", f.of(metric).split_half),
-                "at_t": f.of(metric).at,
-                "end_a": f.of(metric).ends[0],
-                "end_b": f.of(metric).ends[1],
-                "points": f.of(metric).points,
-                "samples": f.of(metric).samples,
+                **_columns("barrier", f.barrier(metric).height),
+                **_columns("split_half", f.barrier(metric).split_half),
+                "at_t": f.barrier(metric).at,
+                "end_a": f.barrier(metric).ends[0],
+                "end_b": f.barrier(metric).ends[1],
+                "points": f.barrier(metric).points,
+                "samples": f.barrier(metric).samples,
                 "complete": f.done,
                 "run": f.pair.run.id,
             }
@@ -273,4 +273,4 @@ def _columns(name: str, e: Estimate) -> dict[str, float]:
 
 
 def _text(e: Estimate, scale: float) -> str:
-    return e.told(scale=scale) if isfinite(e.value) else "unknown"
+    return e.formatted(scale=scale) if isfinite(e.value) else "unknown"

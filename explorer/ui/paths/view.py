@@ -16,7 +16,7 @@ from explorer.figures import curve as curve_figure
 from explorer.figures import line
 from explorer.figures.curve import Curve
 from explorer.stats import arc_length, line_words, units
-from explorer.stats.arc_length import Place
+from explorer.stats.arc_length import ChartFunction
 from explorer.stats.bootstrap import barrier, highest, path_mean
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import is_preview, mark
@@ -25,11 +25,11 @@ from explorer.ui.charts.curve import curve
 from explorer.ui.charts.plane import Spot
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import asked_runs, begin, progress, want
+from explorer.ui.frame.run_set import asked_runs, begin, progress, submit
 from explorer.ui.paths import bridge_view, form
 from explorer.ui.paths import plane as paths_plane
-from explorer.ui.paths.form import Way, trained
-from explorer.ui.paths.takeaway import program, words
+from explorer.ui.paths.export import program, words
+from explorer.ui.paths.form import NamedPath, trained
 from explorer.ui.widgets import precision
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
@@ -43,7 +43,7 @@ DENSE = 101  # points of the dense check
 def page(store: RunStore) -> None:
     """The view as a whole: form, picture, words."""
     found, asked = asked_runs(store)
-    shown = [Way(form.name_of(run), run) for run in found if form.is_way(run) and run.field.attack is None]
+    shown = [NamedPath(form.name_of(run), run) for run in found if form.is_way(run) and run.field.attack is None]
     if len(shown) < asked:
         st.warning(
             "Some paths of this address are not in this store. They may have been computed on another machine: choose the two ends and compare again; the same"
@@ -53,7 +53,7 @@ def page(store: RunStore) -> None:
     if not asked and not names_a_model():
         begin(shown := form.default(store))
     if ways := form.form(store, shown):
-        st.query_params.from_dict({"runs": want(ways)})
+        st.query_params.from_dict({"runs": submit(ways)})
         st.rerun()
     if shown:
         show(store, shown)
@@ -64,7 +64,7 @@ def page(store: RunStore) -> None:
         )
 
 
-def show(store: RunStore, ways: list[Way]) -> None:
+def show(store: RunStore, ways: list[NamedPath]) -> None:
     """The picture, the table, and the model at the picked point of the picked way."""
     first, second, third, plane, fourth = st.columns([2, 2, 2, 2, 3], vertical_alignment="center")
     with first:
@@ -94,7 +94,7 @@ def show(store: RunStore, ways: list[Way]) -> None:
     status = store.status(chosen.run.id)
     if status is not None and status.state == "done":
         if with_plane and (run := paths_plane.run_of(chosen)) is not None and store.status(run.id) is None:
-            shell.want(run)
+            shell.submit(run)
         if (asked := _asked(chosen)) is not None:
             inspect_once(store, *asked)
     active = _active(store, ways, chosen)
@@ -122,7 +122,7 @@ def asked_place() -> At | None:
     return (u, v) if np.isfinite([u, v]).all() else None
 
 
-def _asked(chosen: Way) -> tuple[Field, At] | None:
+def _asked(chosen: NamedPath) -> tuple[Field, At] | None:
     """The picked model: the field it is a point of, and its coordinates there."""
     if (t := asked_t()) is not None:
         return chosen.run.field, (t,)
@@ -130,15 +130,17 @@ def _asked(chosen: Way) -> tuple[Field, At] | None:
     return (run.field, at) if run is not None and at is not None else None
 
 
-def _active(store: RunStore, ways: list[Way], chosen: Way) -> bool:
+def _active(store: RunStore, ways: list[NamedPath], chosen: NamedPath) -> bool:
     ids = [run.id for way in ways for run in (way.run, _dense(way))] + [run.id for run in paths_plane.runs(chosen)]
     asked = _asked(chosen)
     return any(s is not None and s.active for s in map(store.status, ids)) or (asked is not None and pick_active(store, *asked))
 
 
-def _live(store: RunStore, ways: list[Way], chosen: Way, metric: str, log: bool, by_length: bool, with_plane: bool, was_active: bool) -> None:
+def _live(
+    store: RunStore, ways: list[NamedPath], chosen: NamedPath, metric: str, log: bool, by_length: bool, with_plane: bool, was_active: bool
+) -> None:
     active = _active(store, ways, chosen)
-    found: list[tuple[Way, Field, Points, bool]] = []
+    found: list[tuple[NamedPath, Field, Points, bool]] = []
     for way in ways:
         points, _ = store.points(way.run.field.id)
         field, stage = way.run.field, False
@@ -221,7 +223,7 @@ def _pick(store: RunStore | None = None, field: Field | None = None, at: At = ()
         inspect(store, field, at)
 
 
-def _stage(store: RunStore, way: Way) -> tuple[Field, Points] | None:
+def _stage(store: RunStore, way: NamedPath) -> tuple[Field, Points] | None:
     """How a way in training stood when it was last kept: measured in between, at a few points."""
     inner = next((c for c in way.run.field.corners if isinstance(c, Connected)), None)
     if inner is None:
@@ -236,16 +238,16 @@ def _stage(store: RunStore, way: Way) -> tuple[Field, Points] | None:
         points, _ = store.points(early.id)
         if len(points):
             newest = early, points
-        elif store.status((wish := Run(early, registry.method("sample", "grid", {"size": 9}))).id) is None:
-            shell.want(wish, urgent=True)
+        elif store.status((request := Run(early, registry.method("sample", "grid", {"size": 9}))).id) is None:
+            shell.submit(request, urgent=True)
     return newest
 
 
-def _key(ways: list[Way], by_length: bool) -> str:
+def _key(ways: list[NamedPath], by_length: bool) -> str:
     return f"paths-{ways[0].run.id}-{len(ways)}-{by_length}"
 
 
-def _curve(store: RunStore, way: Way, field: Field, points: Points, stage: bool, metric: str, by_length: bool) -> Curve:
+def _curve(store: RunStore, way: NamedPath, field: Field, points: Points, stage: bool, metric: str, by_length: bool) -> Curve:
     at = next((c.at for c in field.corners if isinstance(c, Connected)), 0)
     drawn = line.curve(field, points, metric, ghost=stage, name=f"{way.name}, after epoch {at}" if stage else way.name)
     if by_length and len(points):
@@ -257,7 +259,7 @@ def _lengths(store: RunStore, field: Field, t: np.ndarray) -> np.ndarray:
     known = store.field(field.id)
     if known is None:
         return t
-    return arc_length.at(cast("Place", registry.find("chart", field.chart.name)), known.gram, t)
+    return arc_length.at(cast("ChartFunction", registry.find("chart", field.chart.name)), known.gram, t)
 
 
 def _x_of(store: RunStore, field: Field, t: float) -> float:
@@ -271,7 +273,7 @@ def _t_of(store: RunStore, field: Field, x: float) -> float:
     return float(np.interp(x * length[-1], length, t)) if length[-1] else x
 
 
-def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, metric: str) -> dict[str, object] | None:
+def _row(store: RunStore, way: NamedPath, field: Field, points: Points, stage: bool, metric: str) -> dict[str, object] | None:
     index = field.metrics.index(metric)
     judged = line.quoted(field, points, precision.again(store, field, points))
     found = barrier(judged, index, name=metric) if len(judged) else None
@@ -286,9 +288,9 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
     return {
         "way": way.name + (" (in training)" if stage else "") + mark(field),
         units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
-        units.titled("maximum", unit): highest(judged, index).told(scale=scale),
-        f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.told(scale=scale),
-        units.titled("mean along the path", unit): "" if is_preview(field) else mean.told(scale=scale),
+        units.titled("maximum", unit): highest(judged, index).formatted(scale=scale),
+        f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.formatted(scale=scale),
+        units.titled("mean along the path", unit): "" if is_preview(field) else mean.formatted(scale=scale),
         "length": f"{whole:.4g}",
         "× the distance": f"{whole / straight:.3f}" if straight else "",
         "points": len(points),
@@ -296,7 +298,7 @@ def _row(store: RunStore, way: Way, field: Field, points: Points, stage: bool, m
     }
 
 
-def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length: bool) -> None:
+def _actions(store: RunStore, ways: list[NamedPath], metric: str, log: bool, by_length: bool) -> None:
     measured = [(way, points) for way in ways if len(points := store.points(way.run.field.id)[0])]
     if not measured:
         return
@@ -348,10 +350,10 @@ def _actions(store: RunStore, ways: list[Way], metric: str, log: bool, by_length
     )
 
 
-def _dense(way: Way) -> Run:
+def _dense(way: NamedPath) -> Run:
     return Run(way.run.field, registry.method("sample", "grid", {"size": DENSE}))
 
 
-def _check_densely(ways: list[Way]) -> None:
+def _check_densely(ways: list[NamedPath]) -> None:
     for way in ways:
-        shell.want(_dense(way))
+        shell.submit(_dense(way))

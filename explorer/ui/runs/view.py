@@ -50,7 +50,7 @@ def _strange(store: RunStore) -> None:
 
 
 def _runs(store: RunStore) -> list[Status]:
-    return [s for s in store.statuses("Run", limit=1000) if isinstance(s.wish, Run) and s.wish.sampler.name != "given"]
+    return [s for s in store.statuses("Run", limit=1000) if isinstance(s.request, Run) and s.request.sampler.name != "given"]
 
 
 def _list(store: RunStore, only: tuple[str, ...], was_active: bool) -> None:
@@ -72,21 +72,21 @@ def _list(store: RunStore, only: tuple[str, ...], was_active: bool) -> None:
 
 
 def _row(store: RunStore, status: Status) -> None:
-    assert isinstance(status.wish, Run)
-    field = status.wish.field
+    assert isinstance(status.request, Run)
+    field = status.request.field
     with st.container(border=True):
         what, how, go = st.columns([5, 4, 3], vertical_alignment="center")
         with what:
-            st.markdown(f"**{_title(status.wish)}** · {field.problem.title or field.problem.name}")
-            asked = "shipped" if status.wish.story else f"requested {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
-            st.caption(f"{field.chart.name} · {status.wish.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
+            st.markdown(f"**{_title(status.request)}** · {field.problem.title or field.problem.name}")
+            asked = "shipped" if status.request.story else f"requested {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
+            st.caption(f"{field.chart.name} · {status.request.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
         with how:
             status_badge.badge(status)
             st.caption(_result(store, status))
             if (plan := store.plan(status.id)) is not None:
                 st.caption(_plan(*plan))
         with go:
-            page = page_of(status.wish)
+            page = page_of(status.request)
             under = {"view": "conditions"} if page == "paths" and field.attack is not None else {}
             shell.link(page, "Open", icon=":material/open_in_new:", **{"run" if page in ONE else "runs": status.id}, **under)
             if status.active:
@@ -94,7 +94,7 @@ def _row(store: RunStore, status: Status) -> None:
             else:
                 if status.state in ("stopped", "failed"):
                     label = "Resume" if status.state == "stopped" else "Try again"
-                    st.button(label, icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}")
+                    st.button(label, icon=":material/play_arrow:", on_click=shell.resume, args=(status.request,), key=f"resume-{status.id}")
                 st.button(
                     "Remove from the list",
                     icon=":material/close:",
@@ -115,7 +115,7 @@ def page_of(run: Run) -> str:
     if registry.mixes(chart):
         return "soup" if len(field.corners) > 1 else "compare"
     if chart == "line" and field.attack is None:
-        return "align" if Comparison.of(run) else "interpolate"
+        return "align" if Comparison.from_run(run) else "interpolate"
     return "paths"
 
 
@@ -137,10 +137,10 @@ def _plan(plan: Json, took: Json) -> str:
 
 
 def _result(store: RunStore, status: Status) -> str:
-    assert isinstance(status.wish, Run)
+    assert isinstance(status.request, Run)
     if status.state != "done":
         return status_badge.sentence(status)
-    field = status.wish.field
+    field = status.request.field
     points, _ = store.points(field.id)
     judged = line.quoted(field, points, precision.again(store, field, points))
     found = barrier(judged, 0, name=field.metrics[0]) if len(judged) and len(registry.axes(field.chart.name)) == 1 else None

@@ -58,7 +58,7 @@ class Kitchen:
 
     @property
     def answers(self) -> Study:
-        """The wish to know where the models disagree."""
+        """The request to know where the models disagree."""
         return Study(self.problem, self.models, registry.method("study", "answers"))
 
     def tasks(self) -> list[Task]:
@@ -84,7 +84,7 @@ class Kitchen:
         return Study(self.problem, self.models, registry.method("study", "kinship"))
 
     def ensemble(self, split: SplitName) -> Study:
-        """The wish to know what all models say together."""
+        """The request to know what all models say together."""
         return Study(self.problem, self.models, registry.method("study", "ensemble", {"split": split}))
 
     def studies(self) -> list[Study]:
@@ -93,14 +93,14 @@ class Kitchen:
         return [*asked, self.answers] if registry.labelled(self.problem.loss) else asked
 
     @classmethod
-    def of(cls, run: Run) -> Kitchen:
+    def from_run(cls, run: Run) -> Kitchen:
         """The kitchen of a run's address."""
         rule = run.sampler.kwargs().get("rule", "at_least")
         return cls(run.field.problem, run.field.corners, cast("Rule", rule))
 
 
 def given(kitchen: Kitchen, split: SplitName, coords: tuple[float, ...]) -> Run:
-    """The wish for these soups."""
+    """The request for these soups."""
     return Run(kitchen.field(split), registry.method("sample", "given", {"at": coords}))
 
 
@@ -141,4 +141,4 @@ def shown(points: Points, soup: Array, by: Measure) -> float | None:
 
 
 def text(estimate: Estimate | None, by: Measure) -> str:
-    return "" if estimate is None else by.told(estimate, signed=True)
+    return "" if estimate is None else by.formatted(estimate, signed=True)

@@ -42,7 +42,7 @@ def ingredients(
     rows["Shapley value"] = [text(e, by) for e in worth] if worth else [""] * models
     climbs = [to_the_soup(kitchen, val, k) if len(val) else None for k in range(models)]
     barrier_column = units.titled("barrier to the soup", units.of_gap(kitchen.problem, "loss"))
-    rows[barrier_column] = ["" if b is None else b.height.told() for b in climbs]
+    rows[barrier_column] = ["" if b is None else b.height.formatted() for b in climbs]
     for name, column in _looks(store, kitchen).items():
         rows[name] = column
     unit = units.of_level(kitchen.problem, "loss")

@@ -40,7 +40,7 @@ def choose(kitchen: Kitchen) -> None:
 
 def _ask(kitchen: Kitchen, picked: tuple[int, ...]) -> None:
     query_state.put(three=",".join(map(str, picked)))
-    shell.want(_run(kitchen, list(picked)))
+    shell.submit(_run(kitchen, list(picked)))
 
 
 def three(kitchen: Kitchen) -> list[int]:

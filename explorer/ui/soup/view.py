@@ -24,7 +24,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import failure, query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import active, asked_runs, begin, progress, want
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.soup import triangle as simplex
 from explorer.ui.soup.measurements import EXACT, Kitchen, Rule, Task, given, interval, known_together, one, text
 from explorer.ui.soup.table import ingredients
@@ -33,7 +33,7 @@ from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
-from explorer.ui.widgets.recipe_view import take, taking
+from explorer.ui.widgets.recipe_view import export, exporting
 from explorer.ui.widgets.selection_metric import Measure, refuse
 
 POLL_S = 0.5
@@ -50,7 +50,7 @@ FIRST = "finetunes"  # the sample family that a soup is made of at first
 def page(store: RunStore) -> None:
     """Form, table, greedy path, and the soup of one's own."""
     found, asked = asked_runs(store)
-    kitchens = [Kitchen.of(run) for run in found if run.field.chart.name == "mixture"]
+    kitchens = [Kitchen.from_run(run) for run in found if run.field.chart.name == "mixture"]
     if len(kitchens) < asked:
         st.warning("This soup is not in this store. Choose the models and measure again.", icon=":material/link_off:")
     shown = kitchens[0] if kitchens else None
@@ -58,9 +58,9 @@ def page(store: RunStore) -> None:
         shown = _first(store)
     if (chosen := _form(store, shown)) is not None:
         refuse(chosen.problem)
-        want(chosen.tasks())
+        submit(chosen.tasks())
         for study in chosen.studies():
-            shell.want(study)
+            shell.submit(study)
         st.query_params.from_dict({"runs": chosen.tasks()[0].run.id})
         st.rerun()
     if shown is not None:
@@ -68,7 +68,7 @@ def page(store: RunStore) -> None:
         begin(shown.tasks())
         for study in shown.studies():
             if store.status(study.id) is None:
-                shell.want(study, idle=True)
+                shell.submit(study, idle=True)
         _show(store, shown)
     else:
         st.info(
@@ -132,8 +132,8 @@ def _show(store: RunStore, kitchen: Kitchen) -> None:
     tasks = kitchen.tasks()
     if (own := _own(kitchen)) is not None:  # from a link
         inspect_once(store, kitchen.field("test"), own)
-        if store.status((wish := given(kitchen, "val", own)).id) is None:
-            shell.want(wish, urgent=True)
+        if store.status((request := given(kitchen, "val", own)).id) is None:
+            shell.submit(request, urgent=True)
     busy = _busy(store, kitchen)
     live(_live, every=POLL_S, busy=busy)(store, kitchen, tasks, busy)
     _actions(store, kitchen)
@@ -156,7 +156,7 @@ def _busy(store: RunStore, kitchen: Kitchen) -> bool:
         or simplex.busy(store, kitchen)
         or any(s is not None and s.active for s in waiting)
         or pick_active(store, kitchen.field("test"), own if own else None)
-        or (soup is not None and taking(store, recipe(store, kitchen.field("test"), soup)))
+        or (soup is not None and exporting(store, recipe(store, kitchen.field("test"), soup)))
     )
 
 
@@ -164,7 +164,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
     path = _walked(kitchen, val)
     if path is not None and path.wanted is None and store.status((reported := _on_test(kitchen, path)).id) is None:
-        shell.want(reported)
+        shell.submit(reported)
     busy = _busy(store, kitchen)
     progress(store, tasks, key="soup")
     failure.several(_besides(store, kitchen, path), key="soup")
@@ -183,7 +183,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     if own is not None:
         model_at(store, kitchen.field("test"), own, test)
     if (soup := own or _greedy(kitchen, path)) is not None:
-        take(store, recipe(store, kitchen.field("test"), soup), key="soup-take")
+        export(store, recipe(store, kitchen.field("test"), soup), key="soup-take")
     if was_busy != busy:
         st.rerun()
     if busy:
@@ -195,7 +195,7 @@ def _besides(store: RunStore, kitchen: Kitchen, path: Path | None) -> list[tuple
     asked: list[tuple[str, Run | Study]] = [(study.method.name.replace("_", " ").capitalize(), study) for study in kitchen.studies()]
     asked += [("The greedy soup on the test split", _on_test(kitchen, path))] if path is not None and path.wanted is None else []
     asked += [("Your soup", given(kitchen, split, own)) for split in ("val", "test") if (own := _own(kitchen)) is not None]
-    return [(name, status) for name, wish in asked if (status := store.status(wish.id)) is not None]
+    return [(name, status) for name, request in asked if (status := store.status(request.id)) is not None]
 
 
 def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Curve]:
@@ -259,7 +259,7 @@ def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: P
         row: dict[str, object] = {"soup": name}
         for split, points in (("val", val), ("test", test)):
             value = interval(points, soup, by)
-            row[f"{split} {by.title}"] = "…" if value is None else by.told(value)
+            row[f"{split} {by.title}"] = "…" if value is None else by.formatted(value)
         here = row_of(test, soup.tolist())
         if here is not None and reference is not None:
             apart = difference(one(test, here), one(test, reference), by.column)
@@ -271,7 +271,7 @@ def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: P
         row = {"soup": "ensemble of all (as many passes)"}
         for split, points in together.items():
             if points is not None:
-                row[f"{split} {by.title}"] = by.told(level(points, by.column))
+                row[f"{split} {by.title}"] = by.formatted(level(points, by.column))
                 if split == "test" and reference is not None:
                     row[_apart(by)] = text(difference(points, one(test, reference), by.column), by)
         rows.append(row)
@@ -295,7 +295,7 @@ def _verdict(kitchen: Kitchen, val: Points, test: Points, path: Path) -> str:
     apart = difference(one(test, here), one(test, alone), by.column)
     says = "better than" if apart.high < 0 else "worse than" if apart.low > 0 else "indistinguishable from"
     what = "points of test error" if by.metric == "error" else f"{units.of_gap(kitchen.problem, 'loss')} of test loss".lstrip()
-    return f"The greedy soup of {len(path.members)} is **{says}** the best model alone: {apart.told(scale=by.scale, unit=what, signed=True)}."
+    return f"The greedy soup of {len(path.members)} is **{says}** the best model alone: {apart.formatted(scale=by.scale, unit=what, signed=True)}."
 
 
 def _greedy(kitchen: Kitchen, path: Path | None) -> tuple[float, ...] | None:
@@ -362,7 +362,7 @@ def _table(kitchen: Kitchen, val: Points, test: Points) -> pd.DataFrame:
 
 
 def _on_test(kitchen: Kitchen, path: Path) -> Run:
-    """The wish to report the soups along the greedy path on the test split."""
+    """The request to report the soups along the greedy path on the test split."""
     soup = np.zeros(len(kitchen.models))
     rows: list[Array] = []
     for step in path.steps:
@@ -387,5 +387,5 @@ def _choose(store: RunStore, kitchen: Kitchen, own: tuple[float, ...] | None) ->
         query_state.put(soup=None)
         return
     query_state.put(soup=",".join(f"{w:g}" for w in own))
-    shell.want(given(kitchen, "val", own), urgent=True)
+    shell.submit(given(kitchen, "val", own), urgent=True)
     inspect(store, kitchen.field("test"), own)

@@ -22,7 +22,7 @@ from explorer.ui.widgets import method_form
 ENDS = np.eye(2)
 
 
-def wishes(whole: Trajectory) -> list[str]:
+def request_ids(whole: Trajectory) -> list[str]:
     """Ids of what may be on its way here."""
     return [_asked(whole, name).id for name in ("twa", "swag")]
 
@@ -41,22 +41,22 @@ def show(store: RunStore, whole: Trajectory) -> None:
 def _part(store: RunStore, whole: Trajectory, name: str) -> None:
     kind = "fuse" if name == "twa" else "study"
     key = f"more-{name}-{whole.tasks()[0].run.id}"
-    wish = _asked(whole, name)
-    status = store.status(wish.id)
+    request = _asked(whole, name)
+    status = store.status(request.id)
     options, go, _ = st.columns([2, 2, 6])
     with options, st.popover("Options", icon=":material/tune:", width="stretch"):
         how = method_form.options(kind, name, key=key)
     with go:
         busy = status is not None and status.active
-        st.button("Search" if name == "twa" else "Draw", key=f"{key}-go", on_click=_want, args=(whole, name, how), disabled=busy, width="stretch")
+        st.button("Search" if name == "twa" else "Draw", key=f"{key}-go", on_click=_submit, args=(whole, name, how), disabled=busy, width="stretch")
     if status is None:
         return
     if status.state == "failed":
         failure.show(status)
     elif status.state != "done":
         st.caption(status_badge.sentence(status))
-    elif isinstance(wish, Run):
-        _twa(store, whole, wish)
+    elif isinstance(request, Run):
+        _twa(store, whole, request)
     else:
         _swag(whole, status)
 
@@ -66,7 +66,7 @@ def _memory(whole: Trajectory, name: str) -> str:
 
 
 def _asked(whole: Trajectory, name: str) -> Run | Study:
-    """The wish with the options that the person asked for last; with the defaults where nobody did."""
+    """The request with the options that the person asked for last; with the defaults where nobody did."""
     how = cast("Method | None", st.session_state.get(_memory(whole, name))) or registry.method("fuse" if name == "twa" else "study", name)
     return _wish(whole, name, how)
 
@@ -80,9 +80,9 @@ def _wish(whole: Trajectory, name: str, how: Method) -> Run | Study:
     return Run(field, registry.method("sample", "given", {"at": (1.0, 0.0, 0.0, 1.0)}))
 
 
-def _want(whole: Trajectory, name: str, how: Method) -> None:
+def _submit(whole: Trajectory, name: str, how: Method) -> None:
     st.session_state[_memory(whole, name)] = how
-    shell.want(_wish(whole, name, how), urgent=True)
+    shell.submit(_wish(whole, name, how), urgent=True)
 
 
 def _twa(store: RunStore, whole: Trajectory, run: Run) -> None:
@@ -93,9 +93,9 @@ def _twa(store: RunStore, whole: Trajectory, run: Run) -> None:
     loss, error = difference(made, last, 0), difference(made, last, 1)
     unit = units.of_level(whole.problem, "loss")
     st.markdown(
-        f"Test loss **{level(made, 0).told(unit=unit)}**; minus the last snapshot's: {loss.told(unit=unit, signed=True)}."
+        f"Test loss **{level(made, 0).formatted(unit=unit)}**; minus the last snapshot's: {loss.formatted(unit=unit, signed=True)}."
         + (
-            f" Error {level(made, 1).told(scale=100, unit='%')}; minus the last snapshot's: {error.told(scale=100, unit='points', signed=True)}."
+            f" Error {level(made, 1).formatted(scale=100, unit='%')}; minus the last snapshot's: {error.formatted(scale=100, unit='points', signed=True)}."
             if registry.classifies(whole.problem.loss)
             else ""
         )
@@ -110,13 +110,17 @@ def _swag(whole: Trajectory, status: Status) -> None:
     unit = units.of_level(whole.problem, "loss")
     rows: list[dict[str, object]] = []
     for i, name in enumerate(("average of the draws", "mean of the snapshots", "last snapshot")):
-        row: dict[str, object] = {"model": name, f"{units.titled('test loss', unit)}, 95 %": level(points[i], 0).told()}
+        row: dict[str, object] = {"model": name, f"{units.titled('test loss', unit)}, 95 %": level(points[i], 0).formatted()}
         if registry.classifies(whole.problem.loss):
-            row["test error (%), 95 %"] = level(points[i], 1).told(scale=100)
-        row[f"{units.titled('loss less that of the mean', unit)}, 95 %"] = "" if i == 1 else difference(points[i], points[1], 0).told(signed=True)
+            row["test error (%), 95 %"] = level(points[i], 1).formatted(scale=100)
+        row[f"{units.titled('loss less that of the mean', unit)}, 95 %"] = (
+            "" if i == 1 else difference(points[i], points[1], 0).formatted(signed=True)
+        )
         if gaps:
-            row["calibration error (%), 95 %"] = calibration.error(gaps[i], counts).told(scale=100)
-            row["its difference (points), 95 %"] = "" if i == 1 else calibration.difference(gaps[i], gaps[1], counts).told(scale=100, signed=True)
+            row["calibration error (%), 95 %"] = calibration.error(gaps[i], counts).formatted(scale=100)
+            row["its difference (points), 95 %"] = (
+                "" if i == 1 else calibration.difference(gaps[i], gaps[1], counts).formatted(scale=100, signed=True)
+            )
         rows.append(row)
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     gap = difference(points[0], points[1], 0)

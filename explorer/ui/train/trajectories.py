@@ -73,7 +73,7 @@ class Trajectory:
     ways: tuple[Method, ...]
 
     @classmethod
-    def of(cls, runs: Sequence[Run]) -> Trajectory | None:
+    def from_runs(cls, runs: Sequence[Run]) -> Trajectory | None:
         """The trajectory of an address; None when its runs are of no single one."""
         found = [run for run in runs if registry.averages_along(run.sampler.name)]
         if not found or len({run.field.id for run in found}) > 1:

@@ -22,8 +22,8 @@ from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress
 from explorer.ui.landscape.form import COARSE
 from explorer.ui.train import plane, swag_twa
+from explorer.ui.train.export import export, keep, links
 from explorer.ui.train.plane import asked
-from explorer.ui.train.takeaway import keep, links, takeaway
 from explorer.ui.train.trajectories import Average, Task, Trajectory, averages_of, called, values_at
 from explorer.ui.widgets.model_inspector import model_at, pick_active
 
@@ -42,7 +42,7 @@ def show(store: RunStore, whole: Trajectory) -> None:
     val, test = (store.points(whole.field(split).id)[0] for split in ("val", "test"))
     if len(val) and (drawn := _drawn_curves(whole, val, metric)):
         words = _words(whole, averages_of(whole, val), val, test) or "The averages are not measured on the test split yet."
-        takeaway(store, whole, drawn, metric, key=_key(whole, metric), x_title=_x_title(whole), words=words)
+        export(store, whole, drawn, metric, key=_key(whole, metric), x_title=_x_title(whole), words=words)
     with st.expander("What these averages are", icon=":material/menu_book:"):
         first = whole.models[0]
         known = [("train", first.method.name)] if isinstance(first, Trained) else []
@@ -55,10 +55,10 @@ def show(store: RunStore, whole: Trajectory) -> None:
 def _busy(store: RunStore, whole: Trajectory) -> bool:
     if (at := asked()) is not None and pick_active(store, whole.plane().field, at):
         return True
-    wishes = [whole.plane().id, *(Make(made).id for way in whole.ways if (made := whole.fused(way)) is not None), *swag_twa.wishes(whole)]
+    requests = [whole.plane().id, *(Make(made).id for way in whole.ways if (made := whole.fused(way)) is not None), *swag_twa.request_ids(whole)]
     if (report := _report(store, whole)) is not None:
-        wishes.append(report.run.id)
-    return active(store, whole.tasks()) or any(s is not None and s.active for s in map(store.status, wishes))
+        requests.append(report.run.id)
+    return active(store, whole.tasks()) or any(s is not None and s.active for s in map(store.status, requests))
 
 
 def _report(store: RunStore, whole: Trajectory) -> Task | None:
@@ -99,7 +99,7 @@ def _stage(store: RunStore, whole: Trajectory) -> Trajectory | None:
     if active(store, whole.tasks()):
         for task in whole.begun(sizes[-1]).tasks():
             if store.status(task.run.id) is None:
-                shell.want(task.run, urgent=True)
+                shell.submit(task.run, urgent=True)
     return next((t for k in reversed(sizes) if store.field((t := whole.begun(k)).field("val").id) is not None), None)
 
 
@@ -173,7 +173,7 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
         st.warning("No snapshot has a finite loss, so there is no valley for SWAD.", icon=":material/warning:")
         return
     if store.status(report.run.id) is None:
-        shell.want(report.run)
+        shell.submit(report.run)
     besides = [("The report on the test split", report.run), ("The plane", whole.plane())]
     failure.several((name, status) for name, run in besides if (status := store.status(run.id)) is not None)
     left, right = st.columns([3, 2], gap="large")
@@ -204,7 +204,7 @@ def _ask_plane(store: RunStore, whole: Trajectory) -> None:
         return
     needed = auto_start.seconds(store, whole.field("val"), COARSE**2)
     if needed is not None and needed < auto_start.PATIENCE_S:
-        shell.want(whole.plane())
+        shell.submit(whole.plane())
     elif needed is not None:
         help = f"About {duration(needed)} of computing."
         st.button("Measure this plane", icon=":material/grid_4x4:", on_click=shell.resume, args=(whole.plane(),), key="train-plane-go", help=help)
@@ -236,7 +236,7 @@ def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -
     return (
         f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.3g}{units.after(unit)}; {f'all {beaten}' if beaten == len(losses) else f'{beaten} of the {len(losses)}'}"
         f" snapshots are worse than it. On the test split its loss is **{verdict}** that of {iterate}: the difference is"
-        f" {gap.told(unit=unit, signed=True)}, paired sample by sample. " + _where(whole, rows[best][0], best)
+        f" {gap.formatted(unit=unit, signed=True)}, paired sample by sample. " + _where(whole, rows[best][0], best)
     )
 
 
@@ -256,14 +256,14 @@ def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -
             continue
         said: dict[str, object] = {
             "model": name,
-            f"{units.titled('val loss', unit)}, 95 %": level(v, 0).told(),
-            f"{units.titled('test loss', unit)}, 95 %": level(t, 0).told(),
+            f"{units.titled('val loss', unit)}, 95 %": level(v, 0).formatted(),
+            f"{units.titled('test loss', unit)}, 95 %": level(t, 0).formatted(),
         }
         same = name == alone
-        said[f"{units.titled(LESS, unit)}, 95 %"] = "" if same else difference(t, last, 0).told(signed=True)
+        said[f"{units.titled(LESS, unit)}, 95 %"] = "" if same else difference(t, last, 0).formatted(signed=True)
         if registry.classifies(whole.problem.loss):
-            said["test error (%), 95 %"] = level(t, 1).told(scale=100)
-            said[f"{LESS} (points), 95 %"] = "" if same else difference(t, last, 1).told(scale=100, signed=True)
+            said["test error (%), 95 %"] = level(t, 1).formatted(scale=100)
+            said[f"{LESS} (points), 95 %"] = "" if same else difference(t, last, 1).formatted(scale=100, signed=True)
         rows.append(said)
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from explorer.core.errors import Refused
 from explorer.core.spec import Run
-from explorer.store.estimate_cost import foreseen_all
+from explorer.store.estimate_cost import estimate_all
 from explorer.store.run_store import RunStore
 
 
@@ -20,7 +20,7 @@ def caption(store: RunStore, runs: Sequence[Run]) -> None:
 
 def _said(store: RunStore, runs: Sequence[Run]) -> str:
     try:
-        plan = foreseen_all(runs, store)
+        plan = estimate_all(runs, store)
     except Refused as refusal:
         return f"The cost cannot be estimated: {refusal}"
     if plan is None:

@@ -35,17 +35,17 @@ At: TypeAlias = tuple[float, ...]
 
 def inspect(store: RunStore, field: Field, at: At) -> None:
     """Ask for the model at a point: its metrics, and which classes it confuses."""
-    for wish in wishes(field, at):
-        shell.want(wish, urgent=True)
+    for request in requests(field, at):
+        shell.submit(request, urgent=True)
 
 
 def inspect_once(store: RunStore, field: Field, at: At) -> None:
     """What a link to a point asks for: the same as a click, unless somebody has asked before."""
-    if all(store.status(w.id) is None for w in wishes(field, at)):
+    if all(store.status(w.id) is None for w in requests(field, at)):
         inspect(store, field, at)
 
 
-def wishes(field: Field, at: At) -> list[Run]:
+def requests(field: Field, at: At) -> list[Run]:
     """The runs that a click asks for: the point of this very field and, of classes, its confusion matrix; of a preview in float32."""
     field = exact(field)
     there = registry.method("sample", "given", {"at": at})
@@ -58,7 +58,7 @@ def pick_active(store: RunStore, field: Field, at: At | None) -> bool:
         return False
     made = recipe(store, field, at)
     mistakes = Study(field.problem, (made,), registry.method("study", "mistakes", {"split": field.split}))
-    ids = [w.id for w in (*wishes(field, at), Make(made), mistakes)]
+    ids = [w.id for w in (*requests(field, at), Make(made), mistakes)]
     return any(s is not None and s.active for s in map(store.status, ids))
 
 
@@ -82,7 +82,7 @@ def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
     """The panel of the picked model."""
     with st.container(border=True):
         st.markdown(f"**The model{where(field, at)}**: {recipe(store, field, at).name}")
-        status = store.status(wishes(field, at)[0].id)
+        status = store.status(requests(field, at)[0].id)
         if status is not None and status.state == "failed":
             failure.show(status, key="picked")
             return
@@ -137,11 +137,11 @@ def _quality(field: Field, point: Points) -> None:
             st.metric(f"{field.split} {title}", "diverged")
             st.caption(f"The {title} here is not a finite number.")
             continue
-        value, lower, upper = significant_digits.of(mean, low, high)
+        value, lower, upper = significant_digits.formatted(mean, low, high)
         st.metric(f"{field.split} {title}", value + units.after(unit))
         st.caption(f"95 % interval [{lower}, {upper}]{units.after(unit)}")
         if metric == "loss" and perplexity.applies(field.problem):
-            value, lower, upper = significant_digits.of(*map(perplexity.of, (mean, low, high)))
+            value, lower, upper = significant_digits.formatted(*map(perplexity.from_loss, (mean, low, high)))
             st.caption(f"Perplexity **{value}** [{lower}, {upper}]")
 
 
@@ -159,10 +159,10 @@ def _mistakes(store: RunStore, field: Field, at: At) -> None:
     """The samples it gets wrong with the highest loss, once somebody asks for them."""
     if not registry.labelled(field.problem.loss):
         return
-    wish = Study(field.problem, (recipe(store, field, at),), registry.method("study", "mistakes", {"split": field.split}))
-    status = store.status(wish.id)
+    request = Study(field.problem, (recipe(store, field, at),), registry.method("study", "mistakes", {"split": field.split}))
+    status = store.status(request.id)
     if status is None:
-        st.button("Show its mistakes", icon=":material/error_outline:", on_click=_want_mistakes, args=(wish,), key=f"mistakes-{_key(at)}")
+        st.button("Show its mistakes", icon=":material/error_outline:", on_click=_request_mistakes, args=(request,), key=f"mistakes-{_key(at)}")
     elif status.state == "failed":
         failure.show(status, key="picked")
     elif status.state != "done" or not isinstance(status.result, dict):
@@ -186,23 +186,23 @@ def _examples(found: dict[str, object], field: Field) -> None:
         st.dataframe(pd.DataFrame([{k: e[k] for k in ("index", "true", "said", "share")} for e in examples]), hide_index=True)
 
 
-def _want_mistakes(wish: Study) -> None:
-    shell.want(wish, urgent=True)
+def _request_mistakes(request: Study) -> None:
+    shell.submit(request, urgent=True)
 
 
 def _confusion(store: RunStore, field: Field, at: At) -> None:
-    _, *asked = wishes(field, at)
+    _, *asked = requests(field, at)
     if not asked:
         st.caption(f"The confusion matrix is not shown: there is no true class for each answer, and the loss here is {field.problem.loss}.")
         return
-    (wish,) = asked
-    known = store.field(wish.field.id)
-    matrices, _ = store.points(wish.field.id)
+    (request,) = asked
+    known = store.field(request.field.id)
+    matrices, _ = store.points(request.field.id)
     here = _index(matrices, at)
     if known is None or not len(here):
-        if _on_its_way(store.status(wish.id)):
+        if _on_its_way(store.status(request.id)):
             st.caption("Computing the confusion matrix…")
-        elif (status := store.status(wish.id)) is not None:
+        elif (status := store.status(request.id)) is not None:
             failure.show(status, name="The confusion matrix", key="picked")
         return
     counts = matrices.values[here[0]]
@@ -213,8 +213,8 @@ def _confusion(store: RunStore, field: Field, at: At) -> None:
         st.caption(f"{len(classes)} classes are too many for a table here.")
     else:
         title = "Confusion matrix"
-        source = python_source.runs({"confusion": wish}) + 'print(measured["confusion"].values)'
-        key = f"confusion-{wish.field.id}-{_key(at)}"
+        source = python_source.runs({"confusion": request}) + 'print(measured["confusion"].values)'
+        key = f"confusion-{request.field.id}-{_key(at)}"
         chart(
             confusion.figure(counts.astype(np.int64), classes, title=title),
             key=key,

@@ -79,13 +79,13 @@ def made(store: RunStore, problem: ProblemSpec) -> dict[str, Recipe]:
     """Models of a problem that were made here (aligned, fused), newest first."""
     found: dict[str, Recipe] = {}
     for status in store.statuses("Make", limit=200):
-        if isinstance(status.wish, Make) and status.state == "done":
-            recipe = status.wish.recipe
+        if isinstance(status.request, Make) and status.state == "done":
+            recipe = status.request.recipe
             if not isinstance(recipe, Loaded) and recipe.problem.id == problem.id:
                 found.setdefault(recipe.id, recipe)
     for status in store.statuses("Run", limit=200):
-        if isinstance(status.wish, Run) and status.state == "done" and status.wish.field.problem.id == problem.id:
-            for corner in status.wish.field.corners:
+        if isinstance(status.request, Run) and status.state == "done" and status.request.field.problem.id == problem.id:
+            for corner in status.request.field.corners:
                 if isinstance(corner, Aligned) and corner.which:
                     found.setdefault(corner.id, corner)
     return found

@@ -65,8 +65,8 @@ def precision(field: Field) -> str:
 
 def runs(named: Mapping[str, Run]) -> str:
     """Several runs, whole, and their points by the same names."""
-    wishes = "".join(f"    {name!r}: {whole(run)},\n" for name, run in named.items())
-    return f"runs = {{\n{wishes}}}\nmeasured = {{name: points(run) for name, run in runs.items()}}\n"
+    requests = "".join(f"    {name!r}: {whole(run)},\n" for name, run in named.items())
+    return f"runs = {{\n{requests}}}\nmeasured = {{name: points(run) for name, run in runs.items()}}\n"
 
 
 def whole(spec: Spec) -> str:

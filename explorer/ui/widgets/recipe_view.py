@@ -17,7 +17,7 @@ from explorer.ui.widgets import python_source
 from explorer.ui.widgets.download import download
 
 
-def take(store: RunStore, recipe: Recipe, *, key: str) -> None:
+def export(store: RunStore, recipe: Recipe, *, key: str) -> None:
     """Buttons for the checkpoint and the recipe, and the code that makes the model again."""
     name = file_name(recipe)
     with st.expander("Export this model: checkpoint, recipe, code", icon=":material/download:"):
@@ -48,8 +48,8 @@ def file_name(recipe: Recipe) -> str:
 
 def checkpoint(store: RunStore, recipe: Recipe, *, key: str) -> None:
     """The button to save the model, and once it is saved the one to download it."""
-    wish = Make(recipe)
-    status = store.status(wish.id)
+    request = Make(recipe)
+    status = store.status(request.id)
     path = locations.made_at(recipe, locations.home())
     if status is not None and status.state == "done" and path.is_file():
         download("Download .safetensors", path, f"{file_name(recipe)}.safetensors", icon=":material/download:", key=f"{key}-file")
@@ -63,19 +63,19 @@ def checkpoint(store: RunStore, recipe: Recipe, *, key: str) -> None:
             "Save as checkpoint",
             icon=":material/save:",
             on_click=_make,
-            args=(wish,),
+            args=(request,),
             key=f"{key}-make",
             width="stretch",
             help="Mixes the weights, sets batch-norm statistics as in the picture, and writes a .safetensors file.",
         )
 
 
-def _make(wish: Make) -> None:
-    shell.store().forget(wish.id)  # it may have been made before, and the file removed since
-    shell.want(wish, urgent=True)
+def _make(request: Make) -> None:
+    shell.store().forget(request.id)  # it may have been made before, and the file removed since
+    shell.submit(request, urgent=True)
 
 
-def taking(store: RunStore, recipe: Recipe) -> bool:
+def exporting(store: RunStore, recipe: Recipe) -> bool:
     """Whether its file is on the way."""
     status = store.status(Make(recipe).id)
     return status is not None and status.active

@@ -28,18 +28,18 @@ def draw(section: Section, *, key: str) -> None:
             download("Data (CSV)", lambda: table.to_csv(index=False), f"{key}.csv", mime="text/csv", icon=":material/table:", key=f"{key}-csv")
 
 
-def found(store: RunStore, wish: Study) -> dict[str, object] | None:
+def found(store: RunStore, request: Study) -> dict[str, object] | None:
     """What a study found, once it is done."""
-    status = store.status(wish.id)
+    status = store.status(request.id)
     return dict(status.result) if status is not None and status.state == "done" and isinstance(status.result, dict) else None
 
 
-def stands(store: RunStore, wishes: Iterable[tuple[str, Study]]) -> None:
+def stands(store: RunStore, requests: Iterable[tuple[str, Study]]) -> None:
     """How studies stand, each by its title, that have found nothing yet: on their way, failed, or stopped."""
-    statuses = [(title, status) for title, wish in wishes if (status := store.status(wish.id)) is not None]
+    statuses = [(title, status) for title, request in requests if (status := store.status(request.id)) is not None]
     failure.several(statuses)
     for title, status in statuses:
         if status.active:
             st.caption(f"{title}: {status.message or 'waiting for a worker'}…")
         elif status.state == "stopped":
-            st.button(f"Resume: {title}", icon=":material/play_arrow:", on_click=shell.resume, args=(status.wish,), key=f"resume-{status.id}")
+            st.button(f"Resume: {title}", icon=":material/play_arrow:", on_click=shell.resume, args=(status.request,), key=f"resume-{status.id}")

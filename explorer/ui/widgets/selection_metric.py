@@ -22,9 +22,9 @@ class Measure:
     apart: str  # the unit of a difference, behind a title
     form: str
 
-    def told(self, found: Estimate, *, signed: bool = False) -> str:
+    def formatted(self, found: Estimate, *, signed: bool = False) -> str:
         """As it is shown, with its interval; the unit stands in the title."""
-        return found.told(scale=self.scale, signed=signed)
+        return found.formatted(scale=self.scale, signed=signed)
 
 
 ERROR = Measure("error", 1, 100.0, "error (%)", " (points)", ".2f")

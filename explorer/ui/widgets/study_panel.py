@@ -29,23 +29,23 @@ def show(
         except (Refused, ValueError) as refusal:
             st.error(str(refusal))
             return
-        wish = Study(problem, tuple(models), method)
-        status = store.status(wish.id)
+        request = Study(problem, tuple(models), method)
+        status = store.status(request.id)
         st.button(
             "Measure",
             icon=icon,
             on_click=shell.resume,
-            args=(wish,),
+            args=(request,),
             key=f"{name}-go-{known}",
             disabled=status is not None and status.state == "done",
         )
         if status is not None:
             names = [m.name or m.id for m in models]
-            live(_live, every=0.5, busy=status.active)(store, wish, names, draw, status.active)
+            live(_live, every=0.5, busy=status.active)(store, request, names, draw, status.active)
 
 
-def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, list[str]], None], was_active: bool) -> None:
-    status = store.status(wish.id)
+def _live(store: RunStore, request: Study, names: list[str], draw: Callable[[Json, list[str]], None], was_active: bool) -> None:
+    status = store.status(request.id)
     if status is None:
         return
     if status.state == "failed":
@@ -55,7 +55,7 @@ def _live(store: RunStore, wish: Study, names: list[str], draw: Callable[[Json, 
         with words:
             st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=status_badge.sentence(status))
         with button:
-            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(wish.id,), key=f"stop-{wish.id}", width="stretch")
+            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(request.id,), key=f"stop-{request.id}", width="stretch")
     elif status.result is not None:
         draw(status.result, names)
     if was_active != status.active:

@@ -97,7 +97,7 @@ def test_many_lines_are_measured_side_by_side(tiny, store, home, tmp_path, found
         checkpoint_file.write(path, {k: weights[0][k] * (1 - i / 19) + weights[1][k] * i / 19 for k in weights[0]})
         recipes.append(loaded(path))
     runs = [tiny.run(size=2, corners=(a, b), samples=64) for i, a in enumerate(recipes) for b in recipes[i + 1 :]]
-    ids = [store.want(r) for r in runs]
+    ids = [store.submit(r) for r in runs]
     serve_fleet(store, home, found, device="cpu", idle_s=1.0)
     assert len(ids) == 190
     assert {store.status(i).state for i in ids} == {"done"}

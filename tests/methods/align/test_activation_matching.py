@@ -25,7 +25,7 @@ def sample(name):
 
 
 def shuffled(problem, weights, seed=1):
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     return symmetry.permuted(weights, found, symmetry.random(found, torch.Generator().manual_seed(seed)))
 
 
@@ -129,7 +129,7 @@ def test_unaligned_models_come_closer_half_way():
 
     assert halfway(done.weights) < 0.3 * halfway(models)
     (trace,) = done.trace
-    assert len(trace) == 1 + len(symmetry.of(problem).groups)
+    assert len(trace) == 1 + len(symmetry.symmetry_of(problem).groups)
     assert list(trace) == sorted(trace)
     assert trace[0] < 0.1
     assert 0.3 < trace[-1] <= 1
@@ -148,7 +148,7 @@ def test_the_objective_of_a_copy_reaches_its_end(cost):
 def test_what_cannot_be_read_is_matched_by_its_weights():
     """Given all others: a whole family of heads, or one group within it whose family is known."""
     problem, (a, _) = sample("digits-vit")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     maps = symmetry.random(found, torch.Generator().manual_seed(4))
     b = symmetry.permuted(a, found, maps)
     scores = WeightScores(a, b, found, [n for n, _ in problem.network().named_parameters()])

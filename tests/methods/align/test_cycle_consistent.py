@@ -24,7 +24,7 @@ def distance(problem, weights):
 def test_round_the_circle_is_the_identity_in_whole_numbers(name):
     """P_AC · P_CB · P_BA = I, exactly."""
     problem, models = sample(name, 3)
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     a, b, c = align(models, problem).maps
 
     def between(source, target):
@@ -41,7 +41,7 @@ def test_round_the_circle_is_the_identity_in_whole_numbers(name):
 def test_shuffled_copies_are_all_put_back(name):
     """Three copies of one network in three orders, heads and what lies in them included."""
     problem, (a, *_) = sample(name, 3)
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     generator = torch.Generator().manual_seed(9)
     copies = [symmetry.permuted(a, found, symmetry.random(found, generator)) for _ in range(2)]
     done = align([a, *copies], problem)
@@ -60,7 +60,7 @@ def test_models_come_nearer_to_one_another_than_by_matching_each_with_the_first(
 def test_every_round_comes_nearer():
     """The climb never goes down, from any start."""
     problem, models = sample("digits-resnet", 3)
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     parameters = [n for n, _ in problem.network().named_parameters()]
     maps = [symmetry.random(found, torch.Generator().manual_seed(i)) for i in range(3)]
     trace = climb(models, found, parameters, maps, np.random.default_rng(0), "cpu")
@@ -74,7 +74,7 @@ def test_models_of_very_different_distances_come_nearer_round_by_round(tmp_path)
     (tmp_path / "problem.toml").write_text('[network]\nname = "mlp"\nwidths = [64, 8, 8, 10]\n[data]\nname = "digits"\n', encoding="utf-8")
     problem = Problem(problem_toml.read(tmp_path))
     like = problem.network().state_dict()
-    found, parameters = symmetry.of(problem), list(like)
+    found, parameters = symmetry.symmetry_of(problem), list(like)
     for seed in (0, 46, 90):
         generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
 

@@ -21,7 +21,7 @@ FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit"]
 def test_a_planted_permutation_is_found_exactly(name, start):
     """Also with orders of their own within heads, which the soft phase does not know."""
     problem, (a, _) = sample(name)
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     shuffled = symmetry.permuted(a, found, symmetry.random(found, torch.Generator().manual_seed(2)))
     done = align([a, shuffled], problem, start=start)
     assert all(torch.equal(done.weights[1][k], a[k]) for k in a)
@@ -42,7 +42,7 @@ def test_the_line_search_is_exact(degree):
 def test_the_objective_only_rises_and_the_matrices_stay_doubly_stochastic(name):
     """Step by step in the soft phase; rows and columns sum to one, nothing is negative."""
     problem, (a, b) = sample(name)
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     scores = WeightScores(a, b, found, [n for n, _ in problem.network().named_parameters()])
     p, trace = relaxed(scores, found.shared(), "barycentre", 20, lambda step, value: None)
     assert (np.diff(trace) > 0).all()
@@ -68,7 +68,7 @@ def test_the_result_is_no_farther_than_coordinate_descent_from_where_units_stand
 def test_the_value_along_a_segment_is_a_polynomial_of_the_stated_degree(name):
     """What the line search rests on: tensor by tensor, degree + 1 points foretell all others, also where queries, keys and values are one tensor."""
     problem, (a, b) = sample(name)
-    shared = symmetry.of(problem).shared()
+    shared = symmetry.symmetry_of(problem).shared()
     generator = torch.Generator().manual_seed(3)
     ends = [{g.name: torch.rand(g.size, g.size, generator=generator, dtype=torch.float64) for g in shared.groups.values()} for _ in range(2)]
     for tensor, axes in shared.axes.items():
@@ -80,8 +80,8 @@ def test_the_value_along_a_segment_is_a_polynomial_of_the_stated_degree(name):
 
         nodes = np.linspace(0, 1, degree(axes) + 1)
         values = [value(t) for t in nodes]
-        foretold = np.polynomial.Polynomial.fit(nodes, values, degree(axes), domain=[0, 1])(0.37)
-        assert foretold == pytest.approx(value(0.37), rel=1e-9, abs=1e-9 * max(map(abs, values)))
+        predicted = np.polynomial.Polynomial.fit(nodes, values, degree(axes), domain=[0, 1])(0.37)
+        assert predicted == pytest.approx(value(0.37), rel=1e-9, abs=1e-9 * max(map(abs, values)))
 
 
 def test_a_network_without_hidden_units_stays_as_it_is(tmp_path):

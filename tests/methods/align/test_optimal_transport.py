@@ -110,7 +110,7 @@ def test_margins_that_are_not_reached_are_said():
 def test_a_shuffled_copy_is_restored(tiny, name, options, ground):
     """The very weights come back: residual streams, batch norm's statistics and orders within heads too."""
     problem, weights = made(tiny, name, **options)
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     shuffled = permuted(weights, found, symmetry.random(found, torch.Generator().manual_seed(1)))
     done = align([weights, shuffled], problem, ground=ground)
     assert done.exact
@@ -122,7 +122,7 @@ def test_dead_units_are_told_apart_by_their_weights(tiny):
     """Units that never respond have no activations to go by; a shuffled copy is restored all the same."""
     problem, weights = made(tiny, "mlp", widths=[64, 12, 8, 10])
     weights["layers.0.bias"][:5] -= 100
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     shuffled = permuted(weights, found, symmetry.random(found, torch.Generator().manual_seed(1)))
     done = align([weights, shuffled], problem, ground="activations")
     assert all(torch.equal(done.weights[1][n], t) for n, t in weights.items())
@@ -193,7 +193,7 @@ def test_other_widths_come_in_the_first_ones_shapes(tiny, name, ours, theirs, gr
     done = align([reference, model], problem, ground=ground)
     assert {n: (t.shape, t.dtype) for n, t in done.weights[1].items()} == {n: (t.shape, t.dtype) for n, t in reference.items()}
     assert outputs(problem, done.weights[1]).isfinite().all()
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     for group, plan in done.maps[1].items():
         assert torch.allclose(plan.sum(-1), torch.ones(plan.shape[:-1], dtype=torch.float64), atol=1e-9)
         assert plan.shape[-2] == found.groups[group].size
@@ -226,7 +226,7 @@ def test_widths_are_told_from_shapes(tiny):
     options = {"image": 8, "patch": 4, "depth": 1}
     problem, reference = made(tiny, "vit", dim=8, heads=2, **options)
     _, model = made(tiny, "vit", dim=12, heads=2, ratio=3, **options)
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     sizes = sizes_of(model, reference, found, "model 1")
     assert sizes["embed"] == 12
     assert sorted(sizes.values()) == [2, 6, 6, 12, 36]

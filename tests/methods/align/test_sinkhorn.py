@@ -78,7 +78,7 @@ def test_a_permutation_has_no_gradient_and_no_nan(sharpness):
 
 def test_a_shuffled_copy_is_restored(tiny, models):
     """l2 comes back to the very weights."""
-    found = symmetry.of(tiny.problem)
+    found = symmetry.symmetry_of(tiny.problem)
     maps = symmetry.random(found, torch.Generator().manual_seed(1))
     done = align([models[0], permuted(models[0], found, maps)], tiny.problem)
     assert all(torch.equal(done.weights[1][n], t) for n, t in models[0].items())
@@ -89,7 +89,7 @@ def test_orders_within_heads_are_restored(tiny):
     """Each head's own order, and that of the heads, are found together."""
     vit = registry.method("nets", "vit", {"image": 8, "patch": 4, "dim": 8, "depth": 1, "heads": 2, "ratio": 1})
     problem = Problem(replace(tiny.problem.spec, network=vit))
-    found, weights = symmetry.of(problem), dict(problem.network(seed=1).state_dict())
+    found, weights = symmetry.symmetry_of(problem), dict(problem.network(seed=1).state_dict())
     assert any(g.within for g in found.groups.values())
     maps = symmetry.random(found, torch.Generator().manual_seed(2))
     done = align([weights, permuted(weights, found, maps)], problem, rate=0.2, steps=200)
@@ -99,7 +99,7 @@ def test_orders_within_heads_are_restored(tiny):
 def test_two_seeds_come_closer(tiny, models):
     """The distance falls, and is that of the weights returned."""
     done = align(models, tiny.problem)
-    movable = {n: t for n, t in models[0].items() if n in symmetry.of(tiny.problem).axes}
+    movable = {n: t for n, t in models[0].items() if n in symmetry.symmetry_of(tiny.problem).axes}
     far, near = (sum(float((a - b[n]).square().sum()) for n, a in movable.items()) ** 0.5 for b in (models[1], done.weights[1]))
     assert near < 0.95 * far
     assert done.trace[0][-1] == pytest.approx(near, rel=1e-4)

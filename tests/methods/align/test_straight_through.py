@@ -47,7 +47,7 @@ def test_the_best_permutation_of_all_is_kept():
     """Residual networks, where the loss jumps up and down: the lowest held loss seen, far below weight matching's, is that of the result."""
     problem = Problem(find("digits-resnet"))
     models = [checkpoint_file.read(locations.root() / "sample_models" / "digits-resnet" / f"seed-{i}.safetensors").weights for i in (0, 1)]
-    found, between = symmetry.of(problem), Between(problem, models[0])
+    found, between = symmetry.symmetry_of(problem), Between(problem, models[0])
     descent = _Descent(between, models[1], found, weight_matching.align(models, problem, restarts=1).maps[1], 0.01, np.random.default_rng(0))
     seen = [descent.value]
     for _ in range(12):
@@ -60,7 +60,7 @@ def test_the_best_permutation_of_all_is_kept():
 
 def test_the_gradient_passes_straight_through(tiny, models):
     """What moves Ŵ is the gradient of the loss of (A + Ŵ + stop(π(B) − Ŵ)) / 2, the textbook form."""
-    found, between = symmetry.of(tiny.problem), Between(tiny.problem, models[0])
+    found, between = symmetry.symmetry_of(tiny.problem), Between(tiny.problem, models[0])
     maps = weight_matching.align(models, tiny.problem).maps[1]
     descent = _Descent(between, models[1], found, maps, 0.01, np.random.default_rng(0))
     free = {n: t.clone().requires_grad_() for n, t in descent.free.items()}
@@ -90,7 +90,7 @@ def test_the_trace_is_the_loss_of_every_batch(tiny, models):
 def test_a_shuffled_copy_is_restored(tiny, models, deep):
     """The very weights come back, with batch norm's statistics."""
     for problem, weights in ((tiny.problem, models[0]), (deep[0], deep[1][0])):
-        found = symmetry.of(problem)
+        found = symmetry.symmetry_of(problem)
         shuffled = permuted(weights, found, symmetry.random(found, torch.Generator().manual_seed(1)))
         assert not equal(shuffled, weights)
         assert equal(align([weights, shuffled], problem, steps=5).weights[1], weights)
@@ -118,7 +118,7 @@ def test_half_precision_comes_back_as_it_was(tiny, models):
     half = [{n: t.half() for n, t in m.items()} for m in models]
     done = align(half, tiny.problem, steps=5)
     assert {t.dtype for t in done.weights[1].values()} == {torch.float16}
-    assert equal(done.weights[1], permuted(half[1], symmetry.of(tiny.problem), done.maps[1]))
+    assert equal(done.weights[1], permuted(half[1], symmetry.symmetry_of(tiny.problem), done.maps[1]))
 
 
 def test_it_stops_when_it_is_told(tiny, models):

@@ -24,7 +24,7 @@ def parameters(problem):
 def test_a_planted_permutation_is_found_exactly(name):
     """Also with attention heads and the order within each, residual streams, and batch norm: every tensor comes back bit for bit."""
     problem, (a, _) = sample(name)
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     shuffled = symmetry.permuted(a, found, symmetry.random(found, torch.Generator().manual_seed(11)))
     done = align([a, shuffled], problem, restarts=1)
     assert all(torch.equal(done.weights[1][k], a[k]) for k in a)
@@ -39,7 +39,7 @@ def test_every_step_comes_nearer_and_the_trace_is_the_distance(name):
     done = align([a, b], problem, restarts=1)
     trace = np.array(done.trace[0])
     assert (np.diff(trace) < 0).all()
-    names = [n for n in parameters(problem) if n in symmetry.of(problem).axes]
+    names = [n for n in parameters(problem) if n in symmetry.symmetry_of(problem).axes]
     direct = sum((a[n] - done.weights[1][n]).double().square().sum() for n in names) ** 0.5
     assert trace[-1] == pytest.approx(float(direct), rel=1e-6)
 
@@ -49,7 +49,7 @@ def test_the_maps_are_what_was_done_to_the_weights(name):
     """weights[1] is models[1] permuted by maps[1], and models[0] is as it was."""
     problem, models = sample(name)
     done = align(models, problem, restarts=1)
-    again = symmetry.permuted(models[1], symmetry.of(problem), done.maps[1])
+    again = symmetry.permuted(models[1], symmetry.symmetry_of(problem), done.maps[1])
     assert all(torch.equal(again[k], done.weights[1][k]) for k in again)
     assert all(torch.equal(done.weights[0][k], models[0][k]) for k in again)
 
@@ -57,7 +57,7 @@ def test_the_maps_are_what_was_done_to_the_weights(name):
 def test_the_scores_are_the_inner_products_of_the_permuted_weights():
     """A family's score of any permutation differs from ⟨A, πB⟩ by a constant: heads and the orders within them included."""
     problem, (a, b) = sample("digits-vit")
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     scores = WeightScores(a, b, found, parameters(problem))
     generator = torch.Generator().manual_seed(0)
     held = symmetry.random(found, generator)
@@ -109,7 +109,7 @@ def test_restarts_keep_the_lowest_midpoint(tiny):
 def test_an_unchanged_group_is_not_solved_again(tiny):
     """The scores of each family are asked for again only after a neighbour has moved: at most moves × neighbours + families times."""
     models = [checkpoint_file.read(p).weights for p in (tiny.a, tiny.b)]
-    found = symmetry.of(tiny.problem)
+    found = symmetry.symmetry_of(tiny.problem)
     asked = []
 
     class Counting(WeightScores):

@@ -20,7 +20,7 @@ def average(done):
 def test_a_shuffled_copy_zips_to_the_model_itself(name):
     """The average of the parts is the model, to rounding."""
     problem, (a, _) = sample(name)
-    found = symmetry.of(problem)
+    found = symmetry.symmetry_of(problem)
     shuffled = symmetry.permuted(a, found, symmetry.random(found, torch.Generator().manual_seed(4)))
     zipped = average(align([a, shuffled], problem, budget=0.0))
     network = problem.network()

@@ -97,12 +97,12 @@ def test_candidates_are_judged_with_statistics_of_their_own():
 def test_progress_says_who_was_accepted(tunes):
     """One word for each model that was tried."""
     problem, models = tunes
-    told = []
-    members = greedy_soup.path(models, problem, progress=lambda done, total, message: told.append((done, total, message))).members
-    assert {int(m.split()[1]) - 1 for _, _, m in told if "accepted" in m} == set(members)
-    assert sum("accepted" in m or "left out" in m for _, _, m in told) == len(models)
-    assert [d for d, _, _ in told] == sorted(d for d, _, _ in told)
-    assert told[-1][0] == told[-1][1]
+    reported = []
+    members = greedy_soup.path(models, problem, progress=lambda done, total, message: reported.append((done, total, message))).members
+    assert {int(m.split()[1]) - 1 for _, _, m in reported if "accepted" in m} == set(members)
+    assert sum("accepted" in m or "left out" in m for _, _, m in reported) == len(models)
+    assert [d for d, _, _ in reported] == sorted(d for d, _, _ in reported)
+    assert reported[-1][0] == reported[-1][1]
 
 
 def test_broken_models_are_left_out_and_none_else_is_refused(tiny, models):

@@ -135,7 +135,7 @@ def test_welford_is_stable_where_the_mean_is_much_larger_than_the_scatter():
     """10⁶ ± 10⁻³ in float64: the textbook difference of squares would be off by more than itself."""
     g = torch.Generator().manual_seed(0)
     many = [1e6 + 1e-3 * torch.randn(500, generator=g, dtype=torch.float64) for _ in range(30)]
-    spread = Spread.of(many, rank=0)
+    spread = Spread.fitted(many, rank=0)
     exact = torch.stack(many).var(dim=0, correction=0)
     assert torch.allclose(spread.variance, exact, rtol=1e-5)
     textbook = torch.stack([m.square() for m in many]).mean(dim=0) - torch.stack(many).mean(dim=0).square()
@@ -144,7 +144,7 @@ def test_welford_is_stable_where_the_mean_is_much_larger_than_the_scatter():
 
 def test_the_deviations_are_from_the_mean_so_far():
     """Of 1, 3, 8: means 1, 2, 4; the last two deviations 1 and 4."""
-    spread = Spread.of([torch.tensor([v], dtype=torch.float64) for v in (1.0, 3.0, 8.0)], rank=2)
+    spread = Spread.fitted([torch.tensor([v], dtype=torch.float64) for v in (1.0, 3.0, 8.0)], rank=2)
     assert spread.deviations.flatten().tolist() == [1, 4]
     assert float(spread.mean) == 4 and float(spread.variance) == pytest.approx(26 / 3)
 
@@ -152,7 +152,7 @@ def test_the_deviations_are_from_the_mean_so_far():
 def test_the_samples_covariance_is_the_one_that_was_asked_for():
     """½ (Σ_d + D̂ D̂ᵀ/(K − 1)); with K = 0 and s = 1 the variance alone."""
     g = torch.Generator().manual_seed(0)
-    spread = Spread.of([torch.randn(3, generator=g, dtype=torch.float64) for _ in range(6)], rank=4)
+    spread = Spread.fitted([torch.randn(3, generator=g, dtype=torch.float64) for _ in range(6)], rank=4)
     rng = np.random.default_rng(0)
     drawn = torch.stack([spread.drawn(0.5, rng.standard_normal(3), rng.standard_normal(4)) for _ in range(40000)])
     wanted = (spread.variance.diag() + spread.deviations.T @ spread.deviations / 3) / 2

@@ -54,7 +54,7 @@ def test_a_smooth_surface_needs_the_grid_the_scouts_and_the_jury():
 
 
 def test_a_bump_is_refined_and_the_rest_is_not():
-    """Most points beyond the coarse grid, scouts and jury lie near the bump, and the picture is within the tolerance."""
+    """Most points beyond the coarse grid, exploration points and held-out points lie near the bump, and the picture is within the tolerance."""
     points, flat = walk(bump), walk(smooth)
     extra = np.array([c for c in points.coords if c.tolist() not in flat.coords.tolist()])
     near = np.hypot(extra[:, 0] - 0.3, extra[:, 1] - 0.67) < 0.25
@@ -125,7 +125,7 @@ def test_differences_below_the_sampling_error_are_left_alone():
 
 
 def test_a_diverged_region_is_left_alone_and_its_border_found():
-    """Inside only the coarse grid, scouts and jury; along the border neighbouring points of the finest grid."""
+    """Inside only the coarse grid, exploration points and held-out points; along the border neighbouring points of the finest grid."""
 
     def ball(x, y):
         return np.where(np.hypot(x - 0.5, y - 0.5) < 0.3, np.nan, 1 + x)
@@ -142,19 +142,19 @@ def test_a_diverged_region_is_left_alone_and_its_border_found():
 
 
 def test_everything_diverged_ends():
-    """NaN everywhere: the grid, the scouts, the jury, and no more."""
+    """NaN everywhere: the grid, the exploration points, the held-out points, and no more."""
     assert len(walk(lambda x, y: np.full_like(x, np.nan))) == len(walk(smooth))
 
 
 @pytest.mark.parametrize("budget", [40, 100, 150, 300])
 def test_the_budget_is_kept_and_the_jury_has_its_share(budget):
-    """Never more points than that; refinement leaves the jury's points over."""
+    """Never more points than that; refinement leaves the held-out points' points over."""
     points = walk(lambda x, y: 1 + np.abs(x - y), budget=budget)
     assert len(points) == budget
     nodes, _ = nodes_of(points.coords, SIZE)
     if budget == 300:
         assert {tuple(n) for n in panel(SIZE, 2)[1]} <= set(map(tuple, nodes))
-        assert preview(points, SIZE).certificate.source == "jury"
+        assert preview(points, SIZE).certificate.source == "held out"
 
 
 def test_left_bounds_what_comes_and_is_zero_at_the_end():

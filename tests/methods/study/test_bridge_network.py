@@ -157,16 +157,16 @@ def test_half_precision_models_have_a_bridge_in_single_precision(digits):
 
 def test_progress_is_told_and_may_stop_the_work(digits):
     """At the end of every epoch; what it raises goes through."""
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
     def tell(done, total, message):
-        told.append((done, total))
-        if len(told) == 2:
+        reported.append((done, total))
+        if len(reported) == 2:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
         bridge(digits.problem, digits.a, digits.middle, epochs=5, batch=4096, progress=tell)
-    assert told == [(1, 5), (2, 5)]
+    assert reported == [(1, 5), (2, 5)]
     assert quiet(1, 5, "") is None
 
 

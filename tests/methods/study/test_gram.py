@@ -11,11 +11,11 @@ from explorer.store.run_store import RunStore
 
 
 def test_distances_follow_from_it(tiny, store: RunStore, home):
-    """√(Gᵢᵢ + Gⱼⱼ − 2Gᵢⱼ) is the distance of the parameters as flat vectors; the wish is done by a worker and its result is JSON."""
-    wish = Study(tiny.problem.spec, tiny.field().corners, registry.method("study", "gram"))
-    store.want(wish)
+    """√(Gᵢᵢ + Gⱼⱼ − 2Gᵢⱼ) is the distance of the parameters as flat vectors; the request is done by a worker and its result is JSON."""
+    request = Study(tiny.problem.spec, tiny.field().corners, registry.method("study", "gram"))
+    store.submit(request)
     Worker(store, home).work_off()
-    status = store.status(wish.id)
+    status = store.status(request.id)
     assert status.state == "done"
     gram = np.array(status.result["gram"])
     a, b = (checkpoint_file.read(p).weights for p in (tiny.a, tiny.b))
@@ -24,7 +24,7 @@ def test_distances_follow_from_it(tiny, store: RunStore, home):
 
 
 def test_models_of_other_shapes_are_refused_in_a_sentence(tiny, store: RunStore, home, tmp_path):
-    """The wish fails, and says what does not fit."""
+    """The request fails, and says what does not fit."""
     from explorer.api import loaded
     from explorer.problems import problem_toml
     from explorer.problems.problem import Problem
@@ -32,8 +32,8 @@ def test_models_of_other_shapes_are_refused_in_a_sentence(tiny, store: RunStore,
     (tmp_path / "problem.toml").write_text('[network]\nname = "mlp"\nwidths = [64, 5, 10]\n[data]\nname = "digits"\n', encoding="utf-8")
     other = tmp_path / "other.safetensors"
     checkpoint_file.write(other, Problem(problem_toml.read(tmp_path)).network(seed=0).state_dict())
-    wish = Study(tiny.problem.spec, (loaded(tiny.a), loaded(other)), registry.method("study", "gram"))
-    store.want(wish)
+    request = Study(tiny.problem.spec, (loaded(tiny.a), loaded(other)), registry.method("study", "gram"))
+    store.submit(request)
     Worker(store, home).work_off()
-    assert store.status(wish.id).state == "failed"
-    assert "other" in store.status(wish.id).error
+    assert store.status(request.id).state == "failed"
+    assert "other" in store.status(request.id).error

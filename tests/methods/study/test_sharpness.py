@@ -184,9 +184,9 @@ def test_radii_that_are_none_are_refused(tiny, a, bad):
 
 def test_it_tells_how_far_it_is_and_can_be_stopped(tiny, a):
     """Every evaluation is told."""
-    told = []
-    study([a], tiny.problem, **QUICK, progress=lambda *t: told.append(t[:2]))
-    assert told == [(i, 3 * (2 * 4 + 2 * 10)) for i in range(3 * (2 * 4 + 2 * 10))]
+    reported = []
+    study([a], tiny.problem, **QUICK, progress=lambda *t: reported.append(t[:2]))
+    assert reported == [(i, 3 * (2 * 4 + 2 * 10)) for i in range(3 * (2 * 4 + 2 * 10))]
 
     def stop(done, total, message):
         raise Stopped

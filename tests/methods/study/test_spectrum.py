@@ -73,21 +73,21 @@ def test_an_eigenvalue_s_interval_gets_narrower_with_samples(tiny):
 
 
 def test_a_worker_does_it_and_tells_how_far_it_is(tiny, store, home):
-    """From a wish to JSON; what is told never goes beyond its end."""
+    """From a request to JSON; what is told never goes beyond its end."""
     options = {"samples": 50, "count": 1, "probes": 2, "density_probes": 1, "steps": 4}
-    wish = Study(tiny.problem.spec, tiny.field().corners, registry.method("study", "spectrum", options))
-    store.want(wish)
+    request = Study(tiny.problem.spec, tiny.field().corners, registry.method("study", "spectrum", options))
+    store.submit(request)
     Worker(store, home).work_off()
-    assert store.status(wish.id).state == "done"
-    told = []
+    assert store.status(request.id).state == "done"
+    reported = []
     study(
         [checkpoint_file.read(tiny.a).weights] * 2,
         tiny.problem,
         **registry.method("study", "spectrum", options).kwargs(),
-        progress=lambda *t: told.append(t),
+        progress=lambda *t: reported.append(t),
     )
-    assert all(0 <= done < total for done, total, _ in told)
-    assert told[-1][0] == told[-1][1] - 1
+    assert all(0 <= done < total for done, total, _ in reported)
+    assert reported[-1][0] == reported[-1][1] - 1
 
 
 def test_more_eigenvalues_than_parameters_and_a_single_sample_are_refused(tiny):

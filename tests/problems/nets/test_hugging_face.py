@@ -20,7 +20,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Look
-from explorer.engine.inspect_checkpoints import look
+from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.problems import problem_toml
 from explorer.problems.nets import hugging_face, shapes_of
 from explorer.problems.problem import Problem
@@ -51,10 +51,10 @@ MODELS = {
 
 def built(config):
     """The network of a configuration, its weights from the seed 0."""
-    settled = hugging_face.settle({"config": json.dumps(config)}, Path())
+    resolved = hugging_face.settle({"config": json.dumps(config)}, Path())
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return hugging_face.build(**settled).float().eval()
+        return hugging_face.build(**resolved).float().eval()
 
 
 def saved(folder, config, architecture, **how):
@@ -184,7 +184,7 @@ def test_models_of_the_library_in_folders_are_looked_at_by_their_folders(folder,
     """One checkpoint for each folder, whole or in shards, named by it, measured, and their Gram matrix taken."""
     for name, how in (("b", {}), ("c", {"max_shard_size": "2KB"})):
         saved(folder / name, GPT2, "GPT2LMHeadModel", **how)
-    seen = look(Look(str(folder)), store, report=lambda *_: True)
+    seen = inspect_path(Look(str(folder)), store, report=lambda *_: True)
     assert [(f.name, f.error) for f in seen.files] == [("b", ""), ("c", "")]
     assert [Path(f.path).name for f in seen.files] == ["model.safetensors", "c"]
     assert seen.files[0].parameters == seen.files[1].parameters == sum(p.numel() for p in built(GPT2).parameters())

@@ -15,7 +15,7 @@ from explorer import api, symmetry
 from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.core.spec import Fused, Loaded, Look
-from explorer.engine.inspect_checkpoints import look
+from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.engine.realise_recipe import realise
 from explorer.evaluate.evaluator import Evaluate
 from explorer.problems import problem_toml
@@ -123,7 +123,7 @@ def test_the_barrier_between_two_seeds_is_there_and_told_as_perplexity(family):
     """Both learned the language (2 is the best there is, 16 a guess); half-way between them is neither of them."""
     line = api.interpolate(family.files["first"], family.files["second"], home=family.home)
     found = line.barrier("loss")
-    ends = [perplexity.of(e) for e in found.ends]
+    ends = [perplexity.from_loss(e) for e in found.ends]
     assert perplexity.applies(line.run.field.problem) and all(1.9 < e < 3 for e in ends), ends
     assert found.height.low > 0.1
     assert line.points.counts.sum() == family.problem.split("test").targets.numel(), "every token is an item"
@@ -131,7 +131,7 @@ def test_the_barrier_between_two_seeds_is_there_and_told_as_perplexity(family):
 
 def test_an_alignment_keeps_the_function_and_undoes_a_shuffle(family):
     """weight_matching finds the order of heads' and neurons' units; the barrier to a shuffled copy vanishes, that to another seed does not grow."""
-    found = symmetry.of(family.problem)
+    found = symmetry.symmetry_of(family.problem)
     assert found.groups
     shuffled = symmetry.permuted(family.weights["first"], found, symmetry.random(found, torch.Generator().manual_seed(3)))
     assert any(not torch.equal(shuffled[k], family.weights["first"][k]) for k in shuffled)
@@ -193,7 +193,7 @@ def test_masked_models_and_text_classifiers_are_looked_at_and_joined(name, tmp_p
     problem = Problem(problem_toml.read(path))
     for seed in range(2):
         checkpoint_file.write(path / f"seed-{seed}.safetensors", trained(problem, seed, steps=80), {"format": "pt"})
-    seen = look(Look(str(path)), store, report=lambda *_: True)
+    seen = inspect_path(Look(str(path)), store, report=lambda *_: True)
     assert len(seen.group) == 2, seen
     quality = seen.files[0].on("test")
     fresh = float(problem.losses(problem.network()(problem.split("test").inputs), problem.split("test").targets).mean())

@@ -10,11 +10,11 @@ from explorer.figures import line
 from explorer.stats import line_words, units
 from explorer.stats.bootstrap import barrier, highest
 from explorer.stats.preview_confirmation import Confirmed, is_preview
-from explorer.ui.paths.form import Way
+from explorer.ui.paths.form import NamedPath
 from explorer.ui.widgets import python_source
 
 
-def words(measured: Sequence[tuple[Way, Points]], metric: str, again: Mapping[str, Confirmed | None]) -> str:
+def words(measured: Sequence[tuple[NamedPath, Points]], metric: str, again: Mapping[str, Confirmed | None]) -> str:
     """Each way in a sentence, and what none of them can show. again: of previews, what was measured in float32."""
     scale = units.scale(metric)
     said: list[str] = []
@@ -26,10 +26,10 @@ def words(measured: Sequence[tuple[Way, Points]], metric: str, again: Mapping[st
             continue
         index = way.run.field.metrics.index(metric)
         top, found = highest(points, index), barrier(points, index, name=metric)
-        climbs = "" if found is None else "; it rises above the straight line between the ends by " + found.height.told(scale=scale)
+        climbs = "" if found is None else "; it rises above the straight line between the ends by " + found.height.formatted(scale=scale)
         none = "" if found is None or found.split_half.low > 0 else ", which does not exclude zero"
         said.append(
-            f"- **{way.name}**: the highest {metric} is {top.told(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
+            f"- **{way.name}**: the highest {metric} is {top.formatted(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
         )
     return "\n".join(said) + (
         "\n\nA trained path was fitted on the train split and is evaluated here on another one. Intervals are 95 %, over evaluation"
@@ -38,7 +38,7 @@ def words(measured: Sequence[tuple[Way, Points]], metric: str, again: Mapping[st
     )
 
 
-def program(ways: Sequence[Way]) -> str:
+def program(ways: Sequence[NamedPath]) -> str:
     """Python that trains and measures the ways again."""
     first = ways[0].run
     kinds = [(w.run.field, w.run.sampler) for w in ways]

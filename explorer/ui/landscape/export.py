@@ -20,15 +20,15 @@ from explorer.stats.preview_confirmation import is_preview
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
 from explorer.ui.landscape import form
-from explorer.ui.landscape.picture import Picture, Seen, Style, look
+from explorer.ui.landscape.picture import Picture, PlaneView, Style, current_view
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions, corner
 from explorer.ui.widgets.model_picker import key_of
 
 
-def takeaway(store: RunStore, pictures: list[Picture], style: Style) -> None:
+def export(store: RunStore, pictures: list[Picture], style: Style) -> None:
     """The row under the pictures."""
-    ready = [(p, s) for p in pictures if (s := look(store, p, style, [])) is not None and len(s.points)]
+    ready = [(p, s) for p in pictures if (s := current_view(store, p, style, [])) is not None and len(s.points)]
     if not ready:
         return
     shown, there = ready[0]
@@ -57,7 +57,7 @@ def takeaway(store: RunStore, pictures: list[Picture], style: Style) -> None:
     )
 
 
-def beside(picture: Picture, there: Seen, style: Style) -> None:
+def beside(picture: Picture, there: PlaneView, style: Style) -> None:
     """The corner of one plane among several."""
     corner(
         key=picture.key(relief=style.picture == "relief"),
@@ -69,7 +69,7 @@ def beside(picture: Picture, there: Seen, style: Style) -> None:
     )
 
 
-def words(there: Seen, style: Style) -> str:
+def words(there: PlaneView, style: Style) -> str:
     """A plane in words."""
     count = there.facts.facts.get("parameters", 0)
     coords, last = there.points.coords, len(there.whole.x) - 1
@@ -97,7 +97,7 @@ class _BetterKnown(TypedDict, total=False):
     caution: str
 
 
-def _better_known(there: Seen, style: Style) -> _BetterKnown:
+def _better_known(there: PlaneView, style: Style) -> _BetterKnown:
     """What is quoted and not read off the picture: of a preview, and of places that were measured on all samples."""
     field = there.field
     if is_preview(field):
@@ -111,14 +111,14 @@ def _better_known(there: Seen, style: Style) -> _BetterKnown:
     return {}
 
 
-def _table(ready: list[tuple[Picture, Seen]]) -> pd.DataFrame:
+def _table(ready: list[tuple[Picture, PlaneView]]) -> pd.DataFrame:
     frames: list[pd.DataFrame] = []
     for picture, there in ready:
         frames.append(pd.DataFrame({"plane": picture.name, **plane_figure.table(there.field, there.points, there.window, there.again)}))
     return pd.concat(frames)
 
 
-def figure(picture: Picture, there: Seen, style: Style) -> go.Figure:
+def figure(picture: Picture, there: PlaneView, style: Style) -> go.Figure:
     """A plane on paper; a relief as it is drawn."""
     if style.picture == "relief":
         surface = there.whole if there.drawn.guess is None else there.drawn

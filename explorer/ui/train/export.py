@@ -23,7 +23,7 @@ from explorer.ui.widgets.recipe_view import file_name
 SHOWN = 20  # models that the Soup page takes
 
 
-def takeaway(store: RunStore, whole: Trajectory, drawn: Sequence[Curve], metric: str, *, key: str, x_title: str, words: str) -> None:
+def export(store: RunStore, whole: Trajectory, drawn: Sequence[Curve], metric: str, *, key: str, x_title: str, words: str) -> None:
     """The row under the curves."""
     field = whole.field("val")
 
@@ -75,7 +75,7 @@ def _models(whole: Trajectory) -> str:
 
 
 def links(store: RunStore, whole: Trajectory) -> None:
-    """To the pages that show more of it; to the plane's once somebody wished for it."""
+    """To the pages that show more of it; to the plane's once somebody requested it."""
     if store.status(whole.plane().id) is not None:
         shell.link("landscape", "This plane in Landscape", icon=":material/landscape:", runs=whole.plane().id)
     if len(whole.models) <= SHOWN:
@@ -101,7 +101,7 @@ def keep(store: RunStore, whole: Trajectory) -> None:
                 st.button(
                     f"Save {name}",
                     icon=":material/save:",
-                    on_click=_want,
+                    on_click=_submit,
                     args=(make,),
                     key=f"train-save-{recipe.id}",
                     width="stretch",
@@ -110,6 +110,6 @@ def keep(store: RunStore, whole: Trajectory) -> None:
                 )
 
 
-def _want(make: Make) -> None:
+def _submit(make: Make) -> None:
     shell.store().forget(make.id)
-    shell.want(make, urgent=True)
+    shell.submit(make, urgent=True)
