@@ -25,7 +25,7 @@ def loaded(path: str | Path | Recipe) -> Recipe:
     'seed-0'
     """
     if not isinstance(path, str | Path):
-        return path
+        return _measuring.recipe(path)
     found = checkpoints_at(path) if Path(path).exists() else []
     file = found[0] if len(found) == 1 else _one(path)
     return Loaded(digest(file), path=locations.shorten(file), name=name_for(file))
