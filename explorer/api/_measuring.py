@@ -10,6 +10,7 @@ from pathlib import Path
 from explorer.api._keywords import Kept, Lines, Measuring, Merging, Planes, Watched
 from explorer.api.problems import find_problem, under
 from explorer.core import locations, registry
+from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Trained
@@ -20,9 +21,21 @@ from explorer.stats.preview_confirmation import Confirmed, confirmed, exact, is_
 from explorer.store.run_store import RunStore
 
 
+def recipe(given: object) -> Recipe:
+    """What was given, where it is a recipe. Refused for a network, its state dict, or anything else that is neither a recipe nor a path."""
+    if isinstance(given, Loaded | Trained | Aligned | Connected | Shifted | Fused):
+        return given
+    raise Refused(
+        f"A model is the path of a checkpoint, or a recipe as `train` and `align` return them; got a {type(given).__name__}. Save a network first:"
+        " safetensors.torch.save_file(network.state_dict(), 'model.safetensors'), and give that path."
+    )
+
+
 def problem_of(model: str | Path | Recipe, how: Merging) -> ProblemSpec:
     """The problem that was named, else that of the model: of a made one its own, of a file the one it fits."""
     named = how["problem"]
+    if not isinstance(model, str | Path):
+        model = recipe(model)
     if isinstance(named, ProblemSpec):
         return named
     if isinstance(model, Loaded):

@@ -30,7 +30,7 @@ def loaded(path: str | Path | Recipe) -> Recipe:
     'seed-0'
     """
     if not isinstance(path, str | Path):
-        return path
+        return _measuring.recipe(path)
     found = checkpoints_at(path) if model_path.parse(path).path.exists() else []
     file = found[0] if len(found) == 1 else _one(path)
     if beside := checkpoint_file.others(file):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PICKLE_LIMIT = 64 * 2**20  # of data.pkl; that of a network of 10 000 tensors has 2 MB
 _STEPS, _STEPS_EACH = 300_000, 200  # opcodes of a pickle, beside its tensors and for each; one with its place in an optimizer takes some 60
-_NAMES_LIMIT = 200_000  # of tensors and modules within a module
+_NAMES_LIMIT = 100_000  # of tensors and modules within a module
 _NESTED = (  # where training scripts put the weights; the first that is there is taken, a moving average of them only where there is nothing else
     *("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params", "model_state", "network_state_dict"),
     *("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "params_ema", "ema"),

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from explorer.commands.arguments import DeviceOption, HomeOption, PluginOption, RayOption, TrustOption
 from explorer.commands.print_results import err
 from explorer.commands.terminal import refusals, store_of
-from explorer.core import locations
+from explorer.core import locations, plugins
 from explorer.core.errors import Refused
 
 # Every visitor's script runs in a thread of its own, one at a time; glibc would give these threads up to eight heaps a core, and keep what each of them
@@ -71,9 +72,17 @@ def run_app(
     if (trust or plugin) and (count := len(store_of(home).workers())):
         err.print(f"{count} worker{'s' if count > 1 else ''} started earlier will not run the code named here; they exit after ten idle minutes.")
     for warning in start.warnings:
-        err.print(f"[yellow]![/yellow] {warning}", highlight=False, soft_wrap=True)
+        err.print(Text.assemble(("! ", "yellow"), warning), highlight=False, soft_wrap=True)
     folder = locations.root()
-    where = {"LOSS_EXPLORER_DEVICE": device, "LOSS_EXPLORER_RAY": ray, **({"LOSS_EXPLORER_HOME": str(home.resolve())} if home else {})}
+    with refusals():
+        kept = str(locations.home(home).resolve())
+    # The server starts in another folder: whatever is relative to this one is written in full.
+    where = {"LOSS_EXPLORER_DEVICE": device, "LOSS_EXPLORER_RAY": ray, "LOSS_EXPLORER_HOME": kept, plugins.PATH: plugins.search_path()}
     environment = {"MALLOC_ARENA_MAX": MALLOC_ARENAS, **os.environ, **start.environment, **where}
     command = [sys.executable, "-m", "streamlit", "run", str(folder / "app.py"), "--server.headless", str(headless or serve).lower(), *start.flags]
-    raise typer.Exit(subprocess.call(command, env=environment, cwd=folder))
+    if os.name != "posix":
+        raise typer.Exit(subprocess.call(command, env=environment, cwd=folder))
+    os.chdir(folder)
+    os.execve(
+        sys.executable, command, environment
+    )  # this process becomes the server: ending it, by whatever signal, ends the server and frees the port

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.text import Text
 
 from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, MethodOptions, PluginOption, ProblemOption, TrustOption
 from explorer.commands.print_results import err, out, print_methods, print_plan, sized
@@ -65,7 +66,7 @@ def fuse(
         else:
             made = plan.of_method(given, models, dequantise=dequantise)
         for note in made.notes:
-            err.print(f"[yellow]![/yellow] {note}", highlight=False, soft_wrap=True)
+            err.print(Text.assemble(("! ", "yellow"), note), highlight=False, soft_wrap=True)
         if dry_run:
             print_plan(made)
             return

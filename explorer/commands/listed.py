@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
 from rich.table import Table
 
 from explorer.commands.arguments import HomeOption
@@ -29,5 +28,5 @@ def runs(home: HomeOption = None) -> None:
         what = " → ".join(c.name or c.id for c in field.corners) if field else ""
         table.add_row(status.id, status.state, f"{status.done}/{status.total}", what)
     for row in store.unreadable():
-        table.add_row(escape(row.id), "unreadable", "", escape(f"{row.kind}: {row.why}"))
+        table.add_row(row.id, "unreadable", "", f"{row.kind}: {row.why}")
     out.print(table)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from explorer.checkpoints.sharded import stamp
 from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, PluginOption, ProblemOption, TrustOption
@@ -16,6 +17,7 @@ from explorer.commands.terminal import progress_bar, refusals, store_of
 from explorer.core import registry
 from explorer.core.model_path import dequantised
 from explorer.stats import perplexity
+from explorer.store.records import Facts
 
 
 def look(
@@ -39,13 +41,12 @@ def look(
         with progress_bar("Looking") as report:
             found = inspect_path(request, store, report=report, device=device_for(device))
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error (%)")
+        for said, those in by_sentence(found.files).items():
+            names, refused = "\n".join(f.name for f in those), any(f.error for f in those)
+            sizes = "\n".join(f"{f.parameters:,}" if f.parameters else "" for f in those)
+            table.add_row(names, Text(said, style="red" if refused else ""), sizes)
         for file in found.files:
-            if file.error:
-                table.add_row(file.name, f"[red]{escape(file.error)}[/red]")
-            elif (test := file.on("test")) is None:
-                free = f"{file.problem.name}: its loss compares two models, and says nothing about one" if file.problem else file.why
-                table.add_row(file.name, free, f"{file.parameters:,}")
-            else:
+            if (test := file.on("test")) is not None:
                 name = file.problem.name if file.problem else ""
                 loss = interval(test.loss)
                 if file.problem and perplexity.applies(file.problem):
@@ -56,4 +57,14 @@ def look(
         out.print(table)
         for file in found.files:
             for note in file.notes:
-                out.print(f"  {escape(file.name)}: {escape(note)}", style="dim", highlight=False, soft_wrap=True)
+                out.print(Text(f"  {file.name}: {note}", style="dim"), highlight=False, soft_wrap=True)
+
+
+def by_sentence(files: Sequence[Facts]) -> dict[str, list[Facts]]:
+    """Those of which no loss is known, by what is to be said of them: the same is said once, of all."""
+    found: dict[str, list[Facts]] = {}
+    for file in files:
+        if file.on("test") is None:
+            free = f"{file.problem.name}: its loss compares two models, and says nothing about one" if file.problem else file.why
+            found.setdefault(file.error or free, []).append(file)
+    return found

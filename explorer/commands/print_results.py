@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from explorer.core import registry, significant_digits
@@ -21,7 +20,8 @@ if TYPE_CHECKING:  # the command line starts without torch
     from explorer.merging.plan import MergePlan
     from explorer.stats.bootstrap import Barrier, Estimate
 
-out, err = Console(), Console(stderr=True)
+# What is printed holds names and texts of others: brackets and colons in it ([network], :net:) are no markup.
+out, err = Console(markup=False, emoji=False), Console(stderr=True, markup=False, emoji=False)
 
 
 def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, caution: str = "") -> None:
@@ -130,7 +130,7 @@ def print_plan(made: MergePlan) -> None:
 
     table = Table("tensor", "shape", "dtype", "settings")
     for job in made.jobs:
-        table.add_row(escape(job.name), "×".join(map(str, job.shape)) or "scalar", job.dtype, escape(job.said))
+        table.add_row(job.name, "×".join(map(str, job.shape)) or "scalar", job.dtype, job.said)
     out.print(table)
     out.print(
         f"{len(made.jobs):,} tensors of {len(made.ingredients)} models · {sized(made.bytes_read)} to read in a pass, {sized(made.bytes_written)} to write"

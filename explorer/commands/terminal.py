@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from explorer.commands.print_results import err
 from explorer.core import locations, registry
@@ -25,7 +26,7 @@ def refusals() -> Generator[None, None, None]:
     try:
         yield
     except Refused as refusal:
-        err.print(f"[red]✗[/red] {escape(str(refusal))}", highlight=False, soft_wrap=True)
+        err.print(Text.assemble(("✗ ", "red"), str(refusal)), highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     finally:
         log.removeHandler(handler)
@@ -41,7 +42,7 @@ class _Said(logging.Handler):
 
 @contextmanager
 def progress_bar(title: str, *, quiet: bool = False) -> Generator[Callable[[int, int, int, str], bool], None, None]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=quiet, transient=True) as progress:
         task = progress.add_task(title, total=None)
 

@@ -20,17 +20,26 @@ from types import ModuleType
 from explorer.core.errors import Refused
 
 VARIABLE = "LOSS_EXPLORER_PLUGINS"
+PATH = "PYTHONPATH"
 
 
 def add(names: Iterable[str]) -> None:
     """Offer these modules to this process and to those that it starts. Refused when one cannot be found, or two have one name."""
-    known = given()
-    for name in names:
+    known: dict[str, str] = {}
+    for name in (*given().values(), *names):
         where = str(Path(name).expanduser().resolve()) if name.endswith(".py") else name
         origin(where)
         if known.setdefault(name_of(where), where) != where:
             raise Refused(f"{known[name_of(where)]} and {where} would both be called {name_of(where)!r}. Rename one.")
     os.environ[VARIABLE] = os.pathsep.join(known.values())
+
+
+def search_path() -> str:
+    """PYTHONPATH for a process that starts in another folder: what is importable here by a name is importable there."""
+    named = os.environ.get(PATH, "")
+    folders = [str(Path(folder).absolute()) for folder in named.split(os.pathsep)] if named else []
+    here = str(Path.cwd())  # where `python -m` looks as well
+    return os.pathsep.join(folders + [here] * (here in sys.path and here not in folders))
 
 
 def given() -> dict[str, str]:

@@ -13,7 +13,14 @@ from pathlib import Path
 from explorer.core.errors import Refused
 
 TRUST = "LOSS_EXPLORER_TRUST"
-given = frozenset(name.strip() for name in os.environ.get(TRUST, "").split(",")) - {""}
+
+
+def _settled(name: str) -> str:
+    """The path of a file in full, since workers and the server start in other folders."""
+    return str(Path(name).expanduser().resolve()) if name.endswith(".pt2") else name
+
+
+given = frozenset(_settled(name.strip()) for name in os.environ.get(TRUST, "").split(",")) - {""}
 
 
 def trust(names: Iterable[str]) -> None:
@@ -22,5 +29,5 @@ def trust(names: Iterable[str]) -> None:
     for name in names:
         if "," in name or not (name.endswith(".pt2") or all(name.partition(":"))):
             raise Refused(f"What is trusted is module:callable or the path of a .pt2 file without a comma in it, and {name!r} is neither.")
-        given |= {str(Path(name).expanduser().resolve()) if name.endswith(".pt2") else name}
+        given |= {_settled(name)}
     os.environ[TRUST] = ",".join(sorted(given))

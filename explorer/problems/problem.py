@@ -200,7 +200,10 @@ def _fits(essence: _Essence) -> None:
         fitting = [
             n for n in registry.names("loss") if registry.targets_of(n) in (dataset.sort, "reference") and registry.classifies(n) != regression
         ]
-        raise Refused(f"The loss {essence.loss} needs {_TARGETS[wanted]}, and these data have {_TARGETS[dataset.sort]}. Use {' or '.join(fitting)}.")
+        own = f" Or say in {essence.loss}.py what it takes: TARGETS = {dataset.sort!r}." if registry.code_of("loss", essence.loss) else ""
+        raise Refused(
+            f"The loss {essence.loss} needs {_TARGETS[wanted]}, and these data have {_TARGETS[dataset.sort]}. Use {' or '.join(fitting)}.{own}"
+        )
     network = Problem(ProblemSpec(essence.network, essence.source.data)).network()
     if norms := [n for n, m in network.named_modules() if isinstance(m, _BatchNorm) and m.running_mean is None]:
         raise Refused(
@@ -220,12 +223,12 @@ def _fits(essence: _Essence) -> None:
     if wanted in ("classes", "masked") and shape != (wanted_shape := (*targets.shape, len(dataset.classes))):
         raise Refused(
             f"The network {name} gives {_each(shape)} for each sample; the data have {len(dataset.classes)} classes and so need {_each(wanted_shape)}."
-            " Change the network's options."
+            f" {_to_change(essence.network, shape[-1], wanted_shape[-1])}"
         )
     if essence.loss == "mse" and shape != tuple(targets.shape):
         raise Refused(
             f"The network {name} gives {_each(shape)} for each sample; the targets of the data are {_each(tuple(targets.shape))}."
-            " Change the network's options."
+            f" {_to_change(essence.network, shape[-1], targets.shape[-1])}"
         )
     if len(shape) < 2:
         raise Refused(f"The network {name} gives a tensor {shape} for one sample; (n, …) is expected. Change it.")
@@ -245,6 +248,17 @@ _TARGETS = {
     "masked": "masked tokens",
     "none": "no targets",
 }
+
+
+def _to_change(network: Method, came: int, wanted: int) -> str:
+    """Which options make a network give as many numbers as are wanted: those that hold the number that came, or whose last one is it, else any."""
+
+    def ends(value: object) -> bool:
+        return (value[-1] if isinstance(value, tuple) and value else value) == came and not isinstance(value, bool)
+
+    names = [name for name, value in network.options if ends(value)] or [name for name, _ in network.options]
+    end = f" so that it gives {wanted}" if wanted != came else ""
+    return f"Change {' or '.join(names) or 'the network'}, under [network] in problem.toml,{end or ' so that both agree'}."
 
 
 def _each(shape: tuple[int, ...]) -> str:

@@ -10,11 +10,12 @@ Hecht-Nielsen 1990; Ainsworth, Hayase & Srinivasa 2023 (permutation specificatio
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
 from math import prod
 from time import perf_counter
@@ -104,10 +105,25 @@ def _batched_experts(network: nn.Module) -> Generator[None, None, None]:
             config._experts_implementation = implementation
 
 
+@contextmanager
+def _quiet() -> Generator[None, None, None]:
+    """Without what torch says while it traces: before it fails it prints the whole graph, hundreds of lines, and what is refused is said in a sentence."""
+    loggers = [each for name, each in logging.root.manager.loggerDict.items() if name.startswith("torch") and isinstance(each, logging.Logger)]
+    before = [each.disabled for each in loggers]
+    for each in loggers:
+        each.disabled = True
+    try:
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for each, was in zip(loggers, before, strict=True):
+            each.disabled = was
+
+
 def _export(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ExportedProgram:
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch.export's advice to whoever wrote the network
+        with torch.no_grad(), _quiet():
             return torch.export.export(network, args, kwargs, strict=False)
     except Exception as error:  # whatever the network's own code raises while it is traced
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -1,6 +1,7 @@
 """The base of merging methods that work on differences."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,6 +52,7 @@ def test_a_base_that_lies_aside_is_doubted(store, tuned):
     assert said.startswith("**lr-high** is not in the middle") and "that of **parent**" in said
     assert base.doubt(store, [middle, aside, *others]) == ""
     assert base.doubt(store, [aside, middle]) == ""
+    assert base.doubt(store, [replace(aside, name="my-parent"), middle, *others]) == "", "who calls it so knows"
 
 
 def test_the_page_asks_for_the_base(visit, store, tuned):

@@ -114,9 +114,16 @@ class _Reading:
 
     def recipe(self, top: Map) -> tuple[Recipe, tuple[str, ...]]:
         self.method = str(top.get("merge_method", ""))
+        if not self.method and (own := sorted({"experts", "experts_per_token", "gate_mode", "shared_experts"} & top.keys())):
+            raise Refused(
+                f"This is a recipe of mergekit-moe ({', '.join(own)}): it puts whole models beside one another as the experts of a larger network, and"
+                " merges no weights. That is not done here. Build the mixture with mergekit-moe; its experts can be compared and merged here."
+            )
+        if not self.method:
+            raise Refused(f"The recipe names no merge_method. There are: {', '.join(METHODS)}.")
         if self.method not in METHODS:
             hint = " That method of mergekit is not supported here." if self.method in NOT_HERE else ""
-            raise Refused(f"The recipe's merge_method is {short(self.method) or 'missing'!r}.{hint} There are: {', '.join(METHODS)}.")
+            raise Refused(f"The recipe's merge_method is {short(self.method)!r}.{hint} There are: {', '.join(METHODS)}.")
         self.known(top, TOP, "the recipe")
         parts = [key for key in ("models", "slices", "modules") if top.get(key)]
         if len(parts) != 1:

@@ -149,10 +149,14 @@ def _outcome(status: Status) -> None:
         failure.show(status, name=status.request.path)
     elif status.state != "done":
         st.progress(status.done / status.total if status.total else 0.0, text=status_badge.sentence(status))
-    for facts in Seen.from_json(status.result).files if status.state == "done" else ():
+    files = Seen.from_json(status.result).files if status.state == "done" else ()
+    for refusal in dict.fromkeys(f.error for f in files if f.error):
+        names = [f.name for f in files if f.error == refusal]
+        st.error(f"**{', '.join(names)}**: {refusal}" if len(names) > 1 else refusal, icon=":material/error:")
+    for facts in files:
         if facts.error:
-            st.error(facts.error, icon=":material/error:")
-        elif facts.problem is None:
+            continue
+        if facts.problem is None:
             st.warning(f"**{facts.name}**: {facts.parameters:,} parameters in {facts.tensors} tensors. {facts.why}", icon=":material/help:")
         else:
             st.success(

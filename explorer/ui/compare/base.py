@@ -38,9 +38,12 @@ def nearest(store: RunStore, models: Mapping[str, Recipe], base: str, count: int
 
 
 def doubt(store: RunStore, models: Sequence[Recipe]) -> str:
-    """A sentence where the first of the models, the base, does not lie in their middle; "" where it does, or where distances are not known."""
+    """A sentence where the first of the models, the base, does not lie in their middle; "" where it does, or where distances are not known.
+
+    None of a model called parent or base either: what was tuned from it on the same data moves the same way, and then lies nearer together than to it.
+    """
     apart = _apart(store, models)
-    if apart is None or len(models) < 3:
+    if apart is None or len(models) < 3 or CALLED.search((models[0].name or "").lower()):
         return ""
     mean = apart.sum(axis=1) / (len(models) - 1)
     central = int(np.argmin(mean))
@@ -49,7 +52,7 @@ def doubt(store: RunStore, models: Sequence[Recipe]) -> str:
     base, other = (models[i].name or models[i].id for i in (0, central))
     return (
         f"**{base}** is not in the middle of these models: its mean distance to the others is {mean[0]:.3g}, that of **{other}** {mean[central]:.3g}. Methods"
-        " that work on differences (TIES, task arithmetic) need the model from which the others were fine-tuned as their base."
+        " that work on differences (TIES, task arithmetic) need the model from which the others were fine-tuned as their base; keep it if it is that one."
     )
 
 
