@@ -21,7 +21,7 @@ from explorer.problems.problem import Problem
 
 problem = Problem(problem_toml.read(sys.argv[1]))
 a, b = (checkpoint_file.read(f"{sys.argv[1]}/{name}.safetensors").weights for name in "ab")
-found = symmetry.of(problem)
+found = symmetry.symmetry_of(problem)
 shuffled = symmetry.permuted(a, found, symmetry.random(found, torch.Generator().manual_seed(1)))
 moved = registry.find("align", "sorted_norms")([a, shuffled], problem).weights[1]
 wild = {name: tensor + 1e6 for name, tensor in a.items()}
