@@ -270,7 +270,7 @@ def test_plane_is_told_by_any_metric(tiny, home):
     around = ("plane", tiny.a, "--around", "random", "--size", "3")
     assert re.search(r"test accuracy from [\d.]+ at .* to [\d.]+ %", run(*around, "--metric", "accuracy"))
     assert "test Brier score from 0." in run(*around, "--metric", "brier")
-    assert "loss, error, accuracy, perplexity" in run("plane", tiny.a, "--metric", "list")
+    assert "loss, error, perplexity, accuracy" in run("plane", tiny.a, "--metric", "list")
     assert "measured for loss, error, accuracy" in run(*around, "--metric", "perplexity", code=2)
 
 

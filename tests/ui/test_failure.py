@@ -2,7 +2,7 @@
 
 from explorer.core.spec import Run
 from explorer.store.spawn_workers import LOG, last_lines
-from tests.finished import wishes
+from tests.finished import requests
 from tests.ui.conftest import button
 
 REASON = "The checkpoint a is not where it was. Register its folder again."
@@ -19,7 +19,7 @@ def fail(store, asked):
 def test_every_page_offers_to_try_again_what_failed(visit, registered, store, home):
     """One reason is said once, whatever failed for it; the button takes all of those up again, and the log stands folded beside it."""
     (home / LOG).write_text("INFO first\nWARNING the last line\n", encoding="utf-8")
-    for address, asked in wishes(registered).items():
+    for address, asked in requests(registered).items():
         page, _, query = address.partition("?")
         if page == "checkpoints" or not asked:  # what was looked at belongs to a visit
             continue

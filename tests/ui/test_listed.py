@@ -154,6 +154,6 @@ def test_a_metric_and_a_lesson_are_listed(visit, store, work, tiny):
 
 def test_network_data_and_loss_are_listed(visit, work, stranger):
     """In the form that describes strange checkpoints."""
-    app = seen(test_problem_form.looked(visit, work, stranger))
+    app = seen(test_problem_form.inspected(visit, work, stranger))
     for label, name in (("Network", "my_network"), ("Data", "my_data"), ("Loss", "my_loss")):
         assert name in choices(app, label)
