@@ -1,4 +1,4 @@
-"""Runs: what pages and this package request for, measured as it stands there; and the answers that lessons read from them."""
+"""Runs: what pages and this package ask for, measured as it is written there; and the answers that lessons read from them."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class FromAll:
 
 
 def each(found: Found) -> Kernel:
-    """The kernel that is found anew for every tensor."""
+    """The kernel that is found again for every tensor."""
     return lambda passes: found(passes)(passes)
 
 

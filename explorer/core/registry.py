@@ -1,5 +1,7 @@
-"""The directory is the registry: a method is a module of `explorer/methods/<kind>/` or `explorer/problems/<kind>/`, an entry point of the group `explorer.<kind>`, or a module that was named
-on the command line (explorer.core.plugins).
+"""The directory is the registry.
+
+A method is a module of `explorer/methods/<kind>/` or `explorer/problems/<kind>/`, an entry point of the group `explorer.<kind>`, or a module that
+was named on the command line (explorer.core.plugins).
 
 Its name is the file's name, its title the first line of its docstring, and its options are the keyword-only arguments of
 the function named after the kind's verb. One of these may be a frozen dataclass of options that several methods share,

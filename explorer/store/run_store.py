@@ -207,7 +207,7 @@ class RunStore(Database):
         return None if row is None else self._status(row)
 
     def report(self, id: str, worker: str, *, done: int, total: int, fresh: int = 0, message: str = "") -> bool:
-        """Note progress. False when the request was stopped or is no longer this worker's: then leave off."""
+        """Note progress. False when the request was stopped or is no longer this worker's: then stop."""
         with self._write() as db:
             cursor = db.execute(
                 "UPDATE wish SET done = ?, total = ?, fresh = ?, message = ?, attempts = iif(? > 0, 0, attempts) WHERE id = ? AND worker = ? AND stopped = 0",

@@ -1,7 +1,7 @@
 """Gradient descent on shuffled batches, a step at a time: what every training here does, whatever it does between the steps.
 
 One network is one `Learner`: its weights, its optimizer, its own order of the batches and its own noise. A training that has several of them in step
-with one another, or that changes weights between steps, takes their steps by turns.
+with one another, or that changes weights between steps, takes their steps alternately.
 """
 
 from __future__ import annotations

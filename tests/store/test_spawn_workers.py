@@ -27,7 +27,7 @@ def test_a_worker_for_every_gpu_and_none_twice(serving, device, started):
 
 
 def test_gpus_of_another_machine_are_not_ours_to_fill():
-    """Whoever serves from there hires there."""
+    """Workers of a server that was started from there are started there, too."""
     assert devices_without_worker([Serving("elsewhere", "cuda:0", "", 0, 0, TWO)], "auto") == []
 
 

@@ -72,22 +72,7 @@ def add(store: RunStore) -> None:
         active = any((s := store.status(i)) is not None and s.active for i in inspections)
         live(_inspections, every=0.5, busy=active)(store, inspections, active)
         if not active and (latest := store.status(inspections[0])) is not None:
-            _others(latest)
             problem_form.show(latest, again=lambda path: _inspect(path, None))
-
-
-def _others(status: Status) -> None:
-    """After a look: the other sets of weights in its files, each to be registered beside the one that was taken."""
-    if status.state != "done":
-        return
-    known = {f.path for f in shell.store().checkpoints()}
-    for facts in Seen.from_json(status.result).files:
-        chosen = model_path.parse(locations.expand(facts.path))
-        for key in () if chosen.part else facts.others:
-            other = replace(chosen, part=key).at(chosen.path)
-            if locations.shorten(other) not in known:
-                label = f"Also register {key} of {chosen.path.name}"
-                st.button(label, icon=":material/add:", on_click=_inspect, args=(other, facts.problem), key=f"other-{other}")
 
 
 def title(problem: ProblemSpec) -> str:
@@ -163,6 +148,7 @@ def _outcome(status: Status) -> None:
                 f"**{facts.name}** is a checkpoint of **{title(facts.problem)}** ({facts.why}; {facts.parameters:,} parameters).",
                 icon=":material/check:",
             )
+            _others(facts, status.id)
     if _troubled(status):
         st.button(
             "Inspect again",
@@ -172,6 +158,19 @@ def _outcome(status: Status) -> None:
             key=f"again-{status.id}",
             help="After its cause is gone: a package installed, the explorer started with --trust.",
         )
+
+
+def _others(facts: Facts, look: str) -> None:
+    """The other sets of weights in a file, said where the one that was taken is, each to be registered beside it. look: the id of the look that found it."""
+    chosen = model_path.parse(locations.expand(facts.path))
+    if chosen.part or not facts.others:
+        return
+    st.caption(f"{chosen.path.name} has other weights in it, too: {', '.join(facts.others)}.")
+    known = {f.path for f in shell.store().checkpoints()}
+    for key in facts.others:
+        if locations.shorten(other := replace(chosen, part=key).at(chosen.path)) not in known:
+            label = f"Also register {key} of {chosen.path.name}"
+            st.button(label, icon=":material/add:", on_click=_inspect, args=(other, facts.problem), key=f"other-{look}-{other}")
 
 
 def show(store: RunStore) -> None:

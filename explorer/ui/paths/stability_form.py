@@ -92,7 +92,7 @@ def form(every: Sequence[Family], shown: list[Pair]) -> list[Pair] | None:
                 format_func=lambda f: f.title,
                 key=f"{key}-family-{kind}",
             )
-        branches = pairs_of(family) if kind == THERE else _anew(family, shown if trained else [], key)
+        branches = pairs_of(family) if kind == THERE else _trained_now(family, shown if trained else [], key)
         with go:
             pressed = st.button("Measure", type="primary", icon=":material/call_split:", key=f"{key}-go", width="stretch", disabled=not branches)
         wanted = [Pair(b.k, analysis.line(family.problem, b)) for b in branches]
@@ -113,7 +113,7 @@ def _index(offered: Sequence[Family], shown: list[Pair]) -> int:
     return next(own, next(alike, 0))
 
 
-def _anew(family: Family, shown: list[Pair], key: str) -> list[Branch]:
+def _trained_now(family: Family, shown: list[Pair], key: str) -> list[Branch]:
     """What is trained: the trunk's options, the epochs to branch at, and what the copies do in another way."""
     copies = _copies(shown)
     st.caption(registry.title("train", "sgd"))

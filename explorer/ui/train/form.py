@@ -57,7 +57,7 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
         members, models, first = 1, (), {}
         try:
             if kind == ANEW:
-                models, members, first = _anew(store, family, every, shown if trained else None, key)
+                models, members, first = _trained_now(store, family, every, shown if trained else None, key)
             else:
                 models = _there(store, family, every, shown, key)
             chosen = (
@@ -110,7 +110,7 @@ def _there(store: RunStore, family: Family, every: list[Family], shown: Trajecto
     return tuple(models[k] for k in keys)
 
 
-def _anew(
+def _trained_now(
     store: RunStore, family: Family, every: list[Family], shown: Trajectory | None, key: str
 ) -> tuple[tuple[Recipe, ...], int, dict[str, object]]:
     """(snapshots, networks trained together, options of averages that follow from the training)."""
