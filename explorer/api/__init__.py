@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from explorer.core.registry import names as methods
     from explorer.core.spec import Aligned, Attack, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Spec, Trained
     from explorer.methods.sample.trajectory import averages
-    from explorer.stats.bootstrap import Barrier, Estimate, barrier, highest
+    from explorer.stats.bootstrap import Barrier, barrier, highest
+    from explorer.stats.intervals import Estimate
     from explorer.stats.soup_analysis import row_of
     from explorer.stats.soup_analysis import walk as greedy_path
 else:

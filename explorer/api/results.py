@@ -16,8 +16,9 @@ from explorer.figures import matching
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.stats import line_words, metrics, units
-from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
+from explorer.stats.bootstrap import Barrier, barrier, reduction
 from explorer.stats.certificate_words import certified
+from explorer.stats.intervals import Estimate
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate

@@ -18,13 +18,16 @@ if TYPE_CHECKING:  # the command line starts without torch
     from explorer.api import AlignedModels, Line
     from explorer.core.spec import ProblemSpec
     from explorer.merging.plan import MergePlan
-    from explorer.stats.bootstrap import Barrier, Estimate
+    from explorer.stats.bootstrap import Barrier
+    from explorer.stats.intervals import Estimate
 
 # What is printed holds names and texts of others: brackets and colons in it ([network], :net:) are no markup.
 out, err = Console(markup=False, emoji=False), Console(stderr=True, markup=False, emoji=False)
 
 
 def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, caution: str = "") -> None:
+    from explorer.stats import line_words
+
     table = Table("", "barrier", "95 % interval", "at t", "ends", "peak", title=title, title_justify="left")
     for b in found:
         scale = units.scale(b.metric)
@@ -35,8 +38,8 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
         )
     out.print(table)
     for b in found:
-        others = [*b.others, ("rise at a t chosen on held-out samples", b.split_half)]
-        for name, e in others:
+        out.print(f"  {b.metric}: {line_words.verdict_words(problem, b)}".replace("**", ""), highlight=False)
+        for name, e in b.others:
             out.print(f"  {b.metric}: {name} = {e.formatted(scale=units.scale(b.metric), unit=units.of_gap(problem, b.metric))}", highlight=False)
         if b.metric == "loss" and perplexity.applies(problem):
             first, last = map(perplexity.from_loss, b.ends)
@@ -44,7 +47,7 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
         if b.diverged:
             out.print(f"  {b.metric}: {b.diverged} points are not finite and were left out: the true barrier is higher.", style="red")
     out.print(
-        f"barrier = max over t of L(t) − (1−t)·L(0) − t·L(1); {found[0].points} points, {found[0].samples} samples, paired bootstrap over blocks of samples.",
+        f"barrier = max over t of L(t) − (1−t)·L(0) − t·L(1); {found[0].points} points, {found[0].samples} samples, paired.",
         style="dim",
     )
     if caution:

@@ -105,7 +105,7 @@ def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[Pro
 
 
 def quality(spec: ProblemSpec, weights: Weights, split: SplitName, device: str = "cpu") -> Quality:
-    """Mean loss and error of one model on a split, with 95 % bootstrap bounds over blocks of samples."""
+    """Mean loss and error of one model on a split, with 95 % intervals."""
     evaluate = Evaluate(Problem(spec), [weights], split=split, device=device)
     points = Points(np.zeros((1, 1)), evaluate(np.ones(1))[None], evaluate.counts)
     loss, error = ((float(points.means()[0, i]), *(float(edge[0]) for edge in band(points, i))) for i in range(2))

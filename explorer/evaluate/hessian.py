@@ -37,7 +37,7 @@ from explorer.core.spec import SplitName
 from explorer.evaluate.evaluator import CHUNK, network_like
 from explorer.evaluate.steady_answers import steady
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import Estimate
+from explorer.stats.intervals import Estimate
 
 DENSE = 64  # up to so many parameters the matrix itself is cheaper than any iteration
 SCALE_STEPS = 10  # Lanczos steps that tell the size of the spectrum

@@ -64,7 +64,7 @@ def curve_of(
     peak = None
     if found and not ghost and found.height.value > 0:
         top = found.peak * scale
-        peak = Peak(found.at, top - found.height.value * scale, top, f"barrier {line_words.shown(found, unit=unit)}")
+        peak = Peak(found.at, top - found.measured * scale, top, f"barrier {line_words.shown(found, unit=unit)}")
     chord = (found.ends[0] * scale, found.ends[1] * scale) if found and not ghost else None
     return Curve(name, t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
 

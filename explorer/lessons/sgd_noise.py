@@ -21,10 +21,10 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
 
 
 def see(measured: Mapping[str, Points]) -> Outcome:
-    """The first epoch from which on the children are connected: the barrier of the error measured on other samples than chose its place may be zero."""
+    """The first epoch from which on the children are connected: the interval of the barrier of the error holds zero."""
     heights = {e: found(measured[str(e)]) for e in EPOCHS}
     errors = {e: found(measured[str(e)], ERROR) for e in EPOCHS}
-    apart = [i for i, e in enumerate(EPOCHS) if errors[e].split_half.low > 0]
+    apart = [i for i, e in enumerate(EPOCHS) if errors[e].height.low > 0]
     first = max(apart, default=-1) + 1
     listed = "; ".join(f"epoch {e}: {heights[e].height.value:.3g} nat, {100 * errors[e].height.value:.2g} points of error" for e in EPOCHS)
     verdict = (

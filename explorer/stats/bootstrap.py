@@ -1,66 +1,80 @@
-"""How sure a number is: paired bootstrap over the fixed blocks of samples. Plain numpy.
+"""How far a metric rises above the straight line between the ends of a path, how sure that is, and what it is to be called. Plain numpy.
 
-Every point of a field saw the same samples in the same blocks, so a difference between two points is resampled *paired*:
-draw blocks with replacement, the same draw for every point. For two nearby models this cuts the variance of the
-difference by orders of magnitude, and it is the only way to tell a barrier of 0.005 nat from none.
-
-The interval speaks of the choice of evaluation samples. It does not reflect the choice of training seeds.
+Intervals are those of explorer.stats.intervals: of the largest of all points, which no choice of its place biases. They hold for the measured points, and
+speak of the choice of evaluation samples, not of training seeds.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from math import ceil
+from typing import Literal
 
 import numpy as np
 
-from explorer.core import significant_digits
 from explorer.core.points import Array, Points
+from explorer.stats.intervals import Estimate, Means, Z, apart, are_counts, largest, levels, mean
 
-RESAMPLES = 2000
 REMEMBERED = 4096  # barriers; each is a few numbers
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def formatted(self, *, scale: float = 1.0, unit: str = "", signed: bool = False) -> str:
-        """As it is shown: with the digits that the interval supports."""
-        return significant_digits.within(scale * self.value, scale * self.low, scale * self.high, unit=unit, signed=signed)
-
-    def parts(self, *, scale: float = 1.0) -> tuple[str, str, str]:
-        """The same in three: the number, and the ends of its interval."""
-        return significant_digits.formatted(scale * self.value, scale * self.low, scale * self.high)
+POWER = 0.841621  # the normal quantile of 80 %
 
 
 @dataclass(frozen=True)
 class Barrier:
     """How far a metric rises above the straight line between the ends of a path, and how sure that is.
 
-    height: max_t [L(t) − (1−t) L(0) − t L(1)] over the measured points, ≥ 0 because both ends are among them
-    (Frankle et al. 2020; Entezari et al. 2022). interval: 2.5 % and 97.5 % quantiles of the bootstrap in which the
-    arg-max is taken again in each draw; as the height cannot be negative, read its upper end as a bound.
-    split_half: the rise at the t chosen on one half of the blocks, measured on the other half: two-sided, free of the
-    optimism of picking a maximum, and it can be negative. others: further definitions in use, by name.
+    height: max_t [L(t) − (1−t) L(0) − t L(1)] over the measured points, ≥ 0 because both ends are among them (Frankle et al. 2020; Entezari et al. 2022): an
+    estimate that the choice of its place does not bias, and a 95 % interval for the maximum (explorer.stats.intervals.largest). at: where the highest
+    measured value is; measured: that value, which is too high on average; peak: the metric itself there. others: further definitions in use, by name.
+    diverged: points whose metric is not finite; they are left out and make the height a lower bound. quantile, error: what `height.low` is made of.
     """
 
     metric: str
     height: Estimate
     at: float
-    split_half: Estimate
-    upper: float  # one-sided 95 % bound of the height
+    measured: float
     ends: tuple[float, float]
-    peak: float  # the metric itself at `at`
+    peak: float
     others: tuple[tuple[str, Estimate], ...]
     points: int
     samples: int
-    diverged: int  # points whose metric is not finite; they are left out of the maximum and make the height a lower bound
+    diverged: int
+    quantile: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a barrier is to be called. kind: `barrier` when the interval excludes zero, wrongly so in at most 2.5 %; `connected` when all of the interval is
+    below `negligible`; else `open`. detectable: the lowest barrier that these samples would show in 80 % of cases. needed: how many samples would tell an open
+    case, if the estimate is right; None where no number would.
+    """
+
+    kind: Literal["barrier", "connected", "open"]
+    negligible: float
+    detectable: float
+    needed: int | None = None
+
+
+def verdict(found: Barrier, negligible: float) -> Verdict:
+    """What to call a barrier, given the height below which none is seen (explorer.stats.units.negligible)."""
+    detectable = (found.quantile + POWER) * found.error
+    if found.diverged:
+        return Verdict("barrier", negligible, detectable)
+    if found.height.high <= negligible:
+        return Verdict("connected", negligible, detectable)
+    if found.height.low > 0:
+        return Verdict("barrier", negligible, detectable)
+    gaps = [(found.quantile, found.height.value), (Z, negligible - found.height.value)]
+    wanted = [(quantile * found.error / gap) ** 2 * found.samples for quantile, gap in gaps if gap > 0]
+    return Verdict("open", negligible, detectable, _about(max(min(wanted), found.samples + 1)) if wanted else None)
+
+
+def _about(number: float) -> int:
+    """Rounded up to two figures."""
+    unit = 10 ** max(len(str(int(number))) - 2, 0)
+    return int(ceil(number / unit) * unit)
 
 
 _barriers: dict[bytes, Barrier | None] = {}  # by all that decides one
@@ -68,20 +82,13 @@ _barriers: dict[bytes, Barrier | None] = {}  # by all that decides one
 
 def above_line(points: Points, metric: int = 0) -> tuple[Array, Array]:
     """L(t) − (1−t) L(0) − t L(1) at each point, and its standard error over blocks. Points must be sorted and hold both ends. (K,), (K,)."""
-    rise = _rise(points, metric)
-    total = points.counts.sum()
-    mean = rise.sum(axis=1) / total
-    residual = rise - mean[:, None] * points.counts
-    b = rise.shape[1]
-    return mean, np.sqrt((residual**2).sum(axis=1) * b / max(b - 1, 1)) / total
+    found = Means(_rise(points, metric), points.counts)
+    return found.value, found.error if len(points.counts) > 1 else np.zeros(len(points))
 
 
 def band(points: Points, metric: int = 0) -> tuple[Array, Array]:
     """Pointwise 95 % interval of a metric's mean at each point: (K,), (K,)."""
-    draws = block_draws(len(points.counts))
-    means = (points.values[:, metric] @ draws.T) / (draws @ points.counts)
-    low, high = np.quantile(means, [0.025, 0.975], axis=1)
-    return low, high
+    return levels(points.values[:, metric], points.counts)
 
 
 def level(point: Points, metric: int = 0) -> Estimate:
@@ -93,7 +100,7 @@ def level(point: Points, metric: int = 0) -> Estimate:
 def barrier(points: Points, metric: int = 0, *, name: str = "loss") -> Barrier | None:
     """The barrier of a path whose points include t = 0 and t = 1 with finite values; None while an end is missing.
 
-    It is bootstrapped once for the same points: a page draws one line in several places, and looks again every half second.
+    It is worked out once for the same points: a page draws one line in several places, and looks again every half second.
     """
     formatted = (points.coords, points.values[:, metric], points.counts)
     text = [name.encode(), *(part for a in formatted for part in (f"{a.shape} {a.dtype}".encode(), np.ascontiguousarray(a).tobytes()))]
@@ -102,77 +109,55 @@ def barrier(points: Points, metric: int = 0, *, name: str = "loss") -> Barrier |
         return _barriers[key]
     if len(_barriers) >= REMEMBERED:
         _barriers.clear()
-    _barriers[key] = found = _bootstrapped(points, metric, name)
+    _barriers[key] = found = _worked_out(points, metric, name)
     return found
 
 
-def _bootstrapped(points: Points, metric: int, name: str) -> Barrier | None:
-    known = points.sorted()
-    t = known.coords[:, 0]
-    known = Points(known.coords[(t >= 0) & (t <= 1)], known.values[(t >= 0) & (t <= 1)], known.counts)
-    t = known.coords[:, 0]
-    if len(t) < 2 or t[0] != 0.0 or t[-1] != 1.0 or not np.isfinite(known.values[[0, -1], metric]).all():
+def _worked_out(points: Points, metric: int, name: str) -> Barrier | None:
+    kept = _inside(points, metric)
+    if kept is None:
         return None
-    finite = np.isfinite(known.values[:, metric]).all(axis=1)
-    diverged = int((~finite).sum())
-    kept = Points(known.coords[finite], known.values[finite], known.counts)
-    t, rise, total = kept.coords[:, 0], _rise(kept, metric), kept.counts.sum()
-    mean = rise.sum(axis=1) / total
-    level = kept.means()[:, metric]
-    i = int(np.argmax(mean))
+    known, diverged = kept
+    t, values, counts = known.coords[:, 0], known.values[:, metric], known.counts
+    counted, level = are_counts(values), known.means()[:, metric]
+    rise = Means(_rise(known, metric), counts, counted)
+    top = largest(rise, 0.0)
 
-    draws = block_draws(len(kept.counts))
-    weight = draws @ kept.counts
-    resampled_rise = (rise @ draws.T) / weight
-    resampled = (kept.values[:, metric] @ draws.T) / weight
-    heights = resampled_rise.max(axis=0)
+    def above(line: Array) -> Estimate:
+        return largest(Means(values - line, counts, counted)).estimate
 
-    def estimate(value: float, draw: Array) -> Estimate:
-        low, high = np.quantile(draw, [0.025, 0.975])
-        return Estimate(float(value), float(low), float(high))
-
-    def others() -> tuple[tuple[str, Estimate], ...]:
-        highest, draw = level.max(), resampled.max(axis=0)
-        ends, end_draws = level[[0, -1]], resampled[[0, -1]]
-        listed = [
-            ("max L(t) − mean of the ends", estimate(highest - ends.mean(), draw - end_draws.mean(axis=0))),
-            ("max L(t) − worse end", estimate(highest - ends.max(), draw - end_draws.max(axis=0))),
-        ]
-        if (middle := np.flatnonzero(t == 0.5)).size:
-            m = int(middle[0])
-            listed.append(("L(½) − mean of the ends", estimate(mean[m], resampled_rise[m])))
-        return tuple(listed)
-
+    first, last = values[0], values[-1]
+    worse = first if level[0] >= level[-1] else last
+    others = [("max L(t) − mean of the ends", above((first + last) / 2)), ("max L(t) − worse end", above(worse))]
+    if (middle := np.flatnonzero(t == 0.5)).size:
+        others.append(("L(½) − mean of the ends", mean(rise.sums[middle[0]], counts, counted=counted)))
     return Barrier(
         metric=name,
-        height=estimate(mean[i], heights),
-        at=float(t[i]),
-        split_half=_split_half(rise, kept.counts),
-        upper=float(np.quantile(heights, 0.95)),
+        height=top.estimate,
+        at=float(t[top.at]),
+        measured=top.highest,
         ends=(float(level[0]), float(level[-1])),
-        peak=float(level[i]),
-        others=others(),
+        peak=float(level[top.at]),
+        others=tuple(others),
         points=len(t),
-        samples=int(total),
+        samples=int(counts.sum()),
         diverged=diverged,
+        quantile=top.quantile,
+        error=top.error,
     )
 
 
 def difference(a: Points, b: Points, metric: int = 0) -> Estimate:
     """Paired interval of mean(a) − mean(b) for one point each of the same split, samples and blocks."""
-    draws = block_draws(len(a.counts))
-    delta = a.values[0, metric] - b.values[0, metric]
-    low, high = np.quantile((draws @ delta) / (draws @ a.counts), [0.025, 0.975])
-    return Estimate(float(delta.sum() / a.counts.sum()), float(low), float(high))
+    first, second = a.values[0, metric], b.values[0, metric]
+    return mean(first - second, a.counts, counted=are_counts(np.stack([first, second])))
 
 
 def highest(points: Points, metric: int = 0) -> Estimate:
-    """The largest mean of a metric over all points whose metric is finite; the interval finds the largest again in every draw."""
-    finite = np.isfinite(points.values[:, metric]).all(axis=1)
-    value = points.values[finite, metric]
-    draws = block_draws(len(points.counts))
-    low, high = np.quantile(((value @ draws.T) / (draws @ points.counts)).max(axis=0), [0.025, 0.975])
-    return Estimate(float((value.sum(axis=1) / points.counts.sum()).max()), float(low), float(high))
+    """The largest mean of a metric over all points whose metric is finite, with the interval of a maximum."""
+    values = points.values[:, metric]
+    floor = 0.0 if (values[np.isfinite(values)] >= 0).all() else -np.inf
+    return largest(Means(values, points.counts, are_counts(values)), floor).estimate
 
 
 def path_mean(points: Points, length: Array, metric: int = 0) -> Estimate:
@@ -183,65 +168,34 @@ def path_mean(points: Points, length: Array, metric: int = 0) -> Estimate:
     weight[:-1] += np.diff(s) / 2
     weight[1:] += np.diff(s) / 2
     weight = weight / weight.sum() if weight.sum() > 0 else np.full(len(s), 1 / len(s))
-    blocks = weight @ value
-    draws = block_draws(len(points.counts))
-    low, high = np.quantile((draws @ blocks) / (draws @ points.counts), [0.025, 0.975])
-    return Estimate(float(blocks.sum() / points.counts.sum()), float(low), float(high))
+    return mean(weight @ value, points.counts, counted=are_counts(value))
 
 
 def reduction(before: Points, after: Points, metric: int = 0) -> Estimate | None:
     """How much lower the barrier of one path is than that of another, with its paired interval; None while a barrier is missing.
 
-    Both paths were measured on the same samples in the same blocks; each draw takes both maxima again.
+    Both paths were measured on the same samples in the same blocks.
     """
-    drawn = [_heights(p.sorted(), metric) for p in (before, after)]
-    if drawn[0] is None or drawn[1] is None:
-        return None
-    (height, draws), (height_after, draws_after) = drawn[0], drawn[1]
-    low, high = np.quantile(draws - draws_after, [0.025, 0.975])
-    return Estimate(height - height_after, float(low), float(high))
+    rises: list[Means] = []
+    for points in (before, after):
+        if (kept := _inside(points, metric)) is None:
+            return None
+        rises.append(Means(_rise(kept[0], metric), points.counts, are_counts(kept[0].values[:, metric])))
+    return apart(rises[0], rises[1])
 
 
-def _heights(points: Points, metric: int) -> tuple[float, Array] | None:
-    found = barrier(points, metric)
-    if found is None:
-        return None
-    t = points.coords[:, 0]
-    kept = (t >= 0) & (t <= 1) & np.isfinite(points.values[:, metric]).all(axis=1)
-    rise = _rise(Points(points.coords[kept], points.values[kept], points.counts), metric)
-    draws = block_draws(len(points.counts))
-    return found.height.value, ((rise @ draws.T) / (draws @ points.counts)).max(axis=0)
+def _inside(points: Points, metric: int) -> tuple[Points, int] | None:
+    """The points from 0 to 1 that are finite, sorted, and how many are not; None while an end is missing."""
+    known = points.sorted()
+    t = known.coords[:, 0]
+    within = (t >= 0) & (t <= 1)
+    finite = np.isfinite(known.values[:, metric]).all(axis=1)
+    kept = Points(known.coords[within & finite], known.values[within & finite], known.counts)
+    t = kept.coords[:, 0]
+    return (kept, int((within & ~finite).sum())) if len(t) > 1 and t[0] == 0 and t[-1] == 1 else None
 
 
 def _rise(points: Points, metric: int) -> Array:
     """(K, B) block sums of the height above the straight line between the first and the last point."""
     t, value = points.coords[:, :1], points.values[:, metric]
     return value - ((1 - t) * value[:1] + t * value[-1:])
-
-
-def _split_half(rise: Array, counts: Array) -> Estimate:
-    """Choose t on the even blocks, measure on the odd ones, and the other way round; average the two."""
-    halves = [np.arange(start, len(counts), 2) for start in (0, 1)]
-    if not halves[1].size:
-        return Estimate(float("nan"), float("nan"), float("nan"))
-    values: list[float] = []
-    draws: list[Array] = []
-    for choose, judge in (halves, halves[::-1]):
-        i = int(np.argmax(rise[:, choose].sum(axis=1)))
-        values.append(float(rise[i, judge].sum() / counts[judge].sum()))
-        weights = block_draws(len(judge))
-        draws.append((weights @ rise[i, judge]) / (weights @ counts[judge]))
-    # Each half's estimate has its own sampling error; their mean errs like one estimate on all the samples.
-    rng = np.random.default_rng(0)
-    mixed = (draws[0] + rng.permutation(draws[1])) / 2
-    low, high = np.quantile(mixed, [0.025, 0.975])
-    return Estimate(sum(values) / 2, float(low), float(high))
-
-
-@lru_cache(maxsize=8)
-def block_draws(blocks: int) -> Array:
-    """(RESAMPLES, blocks) multinomial weights; the same for every point, which is what pairs them."""
-    rng = np.random.default_rng(20230915)
-    draws = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=RESAMPLES).astype(np.float64)
-    draws.setflags(write=False)
-    return draws

@@ -7,24 +7,30 @@ largest probability, and
 
 A bin's accuracy is never exactly its confidence on a finite sample, so the ECE of a perfectly calibrated model is above zero too: what it would be is
 found by resampling right and wrong with the model's own confidences (consistency resampling, Bröcker & Smith 2007, "Increasing the Reliability of
-Reliability Diagrams"). The interval of the ECE is from the bootstrap over blocks of samples: below, 2·ECE − the upper quantile, which takes that bias
-out again and ends at 0; above, 1.96 standard deviations (the basic bootstrap's is too low). Of 500 samples it held the truth in 88 to 96 of 100
-trials. A difference of two on the same samples can be biased either way: it has, on either side, the farther of these two bounds. A bin's accuracy
-has Wilson's interval, and none where samples depend on each other (tokens of one text): there it is too narrow.
+Reliability Diagrams"). With γ the true gaps of the bins and e the noise of the measured ones, the triangle inequality and the signs s of γ give
+
+    ECE − ‖e‖ ≤ ‖γ‖        ‖γ‖ = s·γ ≤ ECE + |s·e|
+
+so the interval begins the 97.5 % quantile of ‖e‖ below the measured ECE, found by resampling blocks of samples, and ends where that of s·γ does, with the
+measured signs. It held the truth in 94 % and more of trials (benchmarks/coverage.py). A difference of two on the same samples: the paired error of the signed
+sums, and on either side by how much noise alone lifts that ECE on average. A bin's accuracy has Wilson's interval, and none where samples depend on each
+other (tokens of one text): there it is too narrow.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.core.points import Array
-from explorer.stats.bootstrap import Estimate, block_draws
+from explorer.stats.intervals import Estimate, mean
 
 BINS = 15
 CHANCE_DRAWS = 400
+DRAWS = 2000
 Z = 1.959964
 
 
@@ -75,23 +81,32 @@ def gaps(confidence: Array, right: NDArray[np.bool_], block: NDArray[np.integer]
 
 def error(gaps: Array, counts: Array) -> Estimate:
     """ECE with its 95 % interval. gaps: (bins, blocks); counts: (blocks,) samples."""
-    value, drawn = _ece(gaps, counts)
-    return Estimate(value, max(2 * value - float(np.quantile(drawn, 0.975)), 0.0), value + Z * float(drawn.std()))
+    value, signed, noise = _ece(gaps, counts)
+    above = mean(signed, counts, counted=True)
+    return Estimate(value, max(value - float(np.quantile(np.abs(noise).sum(axis=1), 0.975)), 0.0), above.high)
 
 
 def difference(a: Array, b: Array, counts: Array) -> Estimate:
     """ECE of the gaps a less that of b, on the same samples, with its paired 95 % interval."""
-    (first, drawn_first), (second, drawn_second) = _ece(a, counts), _ece(b, counts)
-    value, drawn = first - second, drawn_first - drawn_second
-    low, high = (2 * value - float(np.quantile(drawn, q)) for q in (0.975, 0.025))
-    half = Z * float(drawn.std())
-    return Estimate(value, min(low, value - half), max(high, value + half))
+    ends = [_ece(gaps, counts) for gaps in (a, b)]
+    along = [noise @ np.sign(gaps.sum(axis=1)) for gaps, (_, _, noise) in zip((a, b), ends, strict=True)]
+    lifted = [float((np.abs(noise).sum(axis=1) - np.abs(line)).mean()) for line, (_, _, noise) in zip(along, ends, strict=True)]
+    value, half = ends[0][0] - ends[1][0], float(np.quantile(np.abs(along[0] - along[1]), 0.975))
+    return Estimate(value, value - half - lifted[0], value + half + lifted[1])
 
 
-def _ece(gaps: Array, counts: Array) -> tuple[float, Array]:
-    """The ECE, and what it is in every draw of the blocks."""
-    draws = block_draws(len(counts))
-    return float(np.abs(gaps.sum(axis=1)).sum() / counts.sum()), np.abs(draws @ gaps.T).sum(axis=1) / (draws @ counts)
+def _ece(gaps: Array, counts: Array) -> tuple[float, Array, Array]:
+    """The ECE; (blocks,) what it is the sum of, with the measured signs; (DRAWS, bins) noise of the gaps, by resampling blocks."""
+    total = gaps.sum(axis=1)
+    draws = _resampled(len(counts))
+    noise = (draws @ gaps.T) / (draws @ counts)[:, None] - total / counts.sum()
+    return float(np.abs(total).sum() / counts.sum()), np.sign(total) @ gaps, noise
+
+
+@lru_cache(maxsize=8)
+def _resampled(blocks: int) -> Array:
+    """(DRAWS, blocks) how often each block is drawn; the same for every model, which pairs them."""
+    return np.random.default_rng(20230915).multinomial(blocks, np.full(blocks, 1 / blocks), size=DRAWS).astype(np.float64)
 
 
 def _place(confidence: Array, bins: int) -> NDArray[np.integer]:

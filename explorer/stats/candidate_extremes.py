@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from explorer.core import registry
 from explorer.core.points import Points, missing, rounded
 from explorer.core.spec import Field, Run
-from explorer.stats.bootstrap import band
+from explorer.stats.intervals import Means, are_counts
 from explorer.stats.metrics import column
 from explorer.stats.preview_confirmation import is_preview
 
 MOST = 16  # places at either end, those nearest to it
-FAR = 4.0  # standard errors: a difference of more has no interval with 0 in it
 
 
 def candidate_extremes(sums: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -61,10 +60,6 @@ def decided(run: Run, points: Points) -> Points | None:
 
 def _near(sums: Points, extreme: int, sign: float) -> NDArray[np.intp]:
     with np.errstate(invalid="ignore"):  # a place that diverged differs by no number, and is no candidate
-        apart = replace(sums, values=sign * (sums.values - sums.values[[extreme]]))
-        mean, blocks = apart.means()[:, 0], len(sums.counts)
-        spread = (apart.values[:, 0] - mean[:, None] * sums.counts).std(axis=1) * np.sqrt(blocks) / sums.counts.sum()
-        maybe = np.flatnonzero(mean <= FAR * spread)  # resampling takes long, and most places are far from it
-        low, _ = band(replace(apart, coords=apart.coords[maybe], values=apart.values[maybe]))
-    close = maybe[low <= 0]
-    return close[np.argsort(mean[close], kind="stable")][:MOST]
+        apart = Means(sign * (sums.values - sums.values[[extreme]])[:, 0], sums.counts, are_counts(sums.values))
+        close = np.flatnonzero(apart.low() <= 0)
+    return close[np.argsort(apart.value[close], kind="stable")][:MOST]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from explorer.core import registry, significant_digits
 from explorer.core.points import Points
-from explorer.core.spec import Field
+from explorer.core.spec import Field, ProblemSpec
 from explorer.stats import metrics, units
-from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats.bootstrap import Barrier, Verdict, barrier, verdict
 from explorer.stats.preview_confirmation import TITLES, Confirmed, is_preview
 
 SMALL = 0.25  # of the metric at the ends: a barrier below this share is called small
@@ -40,7 +40,7 @@ def footnote(field: Field, points: Points, again: Confirmed | None = None) -> st
         "repair": "recalibrated; every other unit repaired to the mean and spread between the models' own (REPAIR)",
     }
     return (
-        f"{len(points)} measured points, straight segments between them; band: 95 % pointwise, bootstrap over blocks of {_samples(points)}"
+        f"{len(points)} measured points, straight segments between them; band: 95 % pointwise, over {_samples(points)}"
         f" {field.split} samples of {field.problem.title or field.problem.name}. Dotted: straight line between the ends."
         f" Batch-norm statistics, where there are any: {buffers[field.buffers]}." + (f" {caution(field, again)}" if is_preview(field) else "")
     )
@@ -60,12 +60,37 @@ def caution(field: Field, again: Confirmed | None) -> str:
     return f"{what} Every quoted value was measured again in float32; at the {again.places:,} points that have both, they differ by at most {apart}."
 
 
-def shown(found: Barrier, which: str = "height", *, unit: str) -> str:
-    """An estimate of the barrier with its interval; `unit` is the loss's, an error is in points."""
-    estimate = getattr(found, which)
+def shown(found: Barrier, *, unit: str) -> str:
+    """The height of a barrier with its interval; `unit` is the loss's, an error is in points."""
     if metrics.find(found.metric).percent:
-        return estimate.formatted(scale=100, unit="points")
-    return estimate.formatted(unit=unit)
+        return found.height.formatted(scale=100, unit="points")
+    return found.height.formatted(unit=unit)
+
+
+def verdict_of(problem: ProblemSpec, found: Barrier) -> Verdict:
+    """Whether two models are connected by the path that was measured."""
+    return verdict(found, units.negligible(problem, found.metric, found.ends))
+
+
+def verdict_words(problem: ProblemSpec, found: Barrier) -> str:
+    """The verdict in a sentence, with what it rests on."""
+    judged, unit = verdict_of(problem, found), units.of_gap(problem, found.metric)
+
+    def height(x: float) -> str:
+        return _value(x, found.metric, unit, difference=True)
+
+    match judged.kind:
+        case "barrier":
+            return "**A barrier**: the interval excludes zero." if not found.diverged else "**A barrier**: some points are not finite."
+        case "connected":
+            rise = " There is a rise, but a negligible one." if found.height.low > 0 else ""
+            return f"**Connected**: with 97.5 % confidence the rise is below {height(found.height.high)}; below {height(judged.negligible)} it counts as none.{rise}"
+        case _:
+            more = f"; about {judged.needed:,} would tell, if the estimate is right" if judged.needed else ""
+            return (
+                f"**Open**: on {found.samples:,} samples the rise may be nought or {height(found.height.high)}{more}."
+                f" A barrier of {height(judged.detectable)} would be seen in 80 % of cases."
+            )
 
 
 def explain(field: Field, points: Points, metric: str, again: Confirmed | None = None) -> str:
@@ -81,35 +106,22 @@ def _explain(field: Field, points: Points, metric: str) -> str:
         return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
     a, b = names(field)
     unit, what = units.of_gap(field.problem, metric), called(field, metric)
-    half = found.split_half
     ends = f"**{a}** has {_value(found.ends[0], metric, unit)}, **{b}** {_value(found.ends[1], metric, unit)}."
-    share = found.height.value / max(sum(found.ends) / 2, 1e-12)
-    if found.height.value <= 0:
-        finding = f"Nowhere between them does the {what} rise above the straight line: there is **no barrier**."
-    elif half.low <= 0:
-        finding = (
-            f"The largest rise above the straight line is {shown(found, unit=unit)}. Re-measured on held-out samples it is"
-            f" {shown(found, 'split_half', unit=unit)}, which does not exclude zero: on {found.samples:,} samples there is **no detectable barrier**;"
-            f" with 95 % confidence it is below {_value(found.upper, metric, unit, difference=True)}."
-        )
-    else:
-        finding = (
-            f"Between them the {what} rises above the straight line by **{shown(found, unit=unit)}** at t = {found.at:.3g}, where it is"
-            f" {_value(found.peak, metric, unit)}. Re-measured on held-out samples, the rise is {shown(found, 'split_half', unit=unit)}."
-        )
-        finding += (
-            f" It is real but **small**: {share:.0%} of the {what} at the ends."
-            if share < SMALL
-            else " So these two models are **not linearly connected**."
-        )
+    judged, share = verdict_of(field.problem, found), found.height.value / max(sum(found.ends) / 2, 1e-12)
+    finding = f"Between them the {what} rises above the straight line by **{shown(found, unit=unit)}**"
+    if found.height.value > 0:
+        finding += f"; the highest measured point is at t = {found.at:.3g}, where it is {_value(found.peak, metric, unit)}"
+    finding += f". {verdict_words(field.problem, found)}"
+    if judged.kind == "barrier" and not found.diverged and share < SMALL:
+        finding += f" It is **small**: {share:.0%} of the {what} at the ends."
     gaps = (
         f" {found.diverged} points have no finite {metric}; they are left out and shown as gaps, so the true barrier is higher."
         if found.diverged
         else ""
     )
     limits = (
-        "The interval reflects the sampling of evaluation data, not of training seeds, and holds for the straight line only:"
-        " a barrier here can vanish once hidden units are matched, or on a curved path."
+        "The interval holds for the largest rise at the measured points. It reflects the sampling of evaluation data, not of training seeds, and speaks of the"
+        " straight line only: a barrier here can vanish once hidden units are matched, or on a curved path."
     )
     return f"{ends} {finding}{gaps}\n\n{limits}"
 

@@ -26,7 +26,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array, Points, rounded
 from explorer.core.spec import ProblemSpec
-from explorer.stats.bootstrap import Estimate, block_draws
+from explorer.stats.intervals import Estimate, Means, mean, simultaneous
 
 KEPT = "kept"  # the intervention that is none: the data as they are
 ERROR = 1  # its place among the metrics of a field, after the loss
@@ -43,33 +43,27 @@ def interventions(problem: ProblemSpec) -> dict[str, ProblemSpec]:
 
 def response(kept: Points, changed: Points, t: float, metric: int = ERROR) -> Estimate:
     """By how much an intervention raises a metric at one t of a path, with the paired 95 % interval over blocks; NaN where the model diverged."""
-    value, draws = _drawn(_response(kept, changed, t, metric)[None], kept.counts)
-    low, high = np.quantile(draws[0], [0.025, 0.975])
-    return Estimate(float(value[0]), float(low), float(high))
+    return mean(_response(kept, changed, t, metric), kept.counts, counted=metric == ERROR)
 
 
 def similarity(by_intervention: Mapping[str, Points], t: tuple[float, float] = (0.0, 1.0)) -> Estimate:
     """How alike the models at two t of a path respond; the points are by intervention, "kept" among them.
 
-    The interval. With d_i = r_i(θ) − r_i(θ′) and D = max_i |d_i|, quantiles of a bootstrapped D will not do: resampled noise has a size but no
-    sign, so they lie above the truth where that is near 0, and miss it there. Instead c is the 95 % quantile of max_i |d_i* − d_i| over the paired
-    draws: all d_i at once are within c of their truths with the confidence of the bootstrap. As | max|d| − max|d̂| | ≤ max|d − d̂|, so is D, at the
-    kinks of max and |·| as elsewhere. The interval is 1 − D ± c, cut at the ends of the scale, −1 and 1; where one intervention stands out it is a
-    little wider than it need be.
-
-    Models that answer every sample alike give exactly 1 and [1, 1]; so do models that no sample told apart, which for n samples excludes
-    only differences above about 3/n.
+    The interval. With d_i = r_i(θ) − r_i(θ′) and D = max_i |d_i|: every d_i gets an interval so wide that all of them hold at once in 95 % of cases. D then
+    lies between the largest of their smallest sizes and the largest of their largest, and 1 − D likewise. Models that no sample told apart do not give
+    [1, 1]: n samples exclude only differences above about 4/n.
     """
     if KEPT not in by_intervention or len(by_intervention) < 2:
         raise Refused(f"Points under '{KEPT}' and under at least one other intervention are needed; got {', '.join(by_intervention) or 'none'}.")
     kept = by_intervention[KEPT]
     others = [points for name, points in by_intervention.items() if name != KEPT]
     apart = np.stack([_response(kept, changed, t[0], ERROR) - _response(kept, changed, t[1], ERROR) for changed in others])
-    value, draws = _drawn(apart, kept.counts)
-    found = 1 - np.abs(value).max()
-    off = np.quantile(np.abs(draws - value[:, None]).max(axis=0), 0.95)
-    low, high = np.clip([found - off, found + off], -1.0, 1.0)
-    return Estimate(float(found), float(low), float(high))
+    found = Means(apart, kept.counts, counted=True)
+    quantile = simultaneous(found)
+    low, high = found.low(quantile), found.high(quantile)
+    least = np.where((low <= 0) & (high >= 0), 0.0, np.minimum(np.abs(low), np.abs(high))).max()
+    most = np.maximum(np.abs(low), np.abs(high)).max()
+    return Estimate(float(1 - np.abs(found.value).max()), float(np.clip(1 - most, -1.0, 1.0)), float(1 - least))
 
 
 def _response(kept: Points, changed: Points, t: float, metric: int) -> Array:
@@ -86,9 +80,3 @@ def _at(points: Points, t: float, metric: int) -> Array:
         raise Refused(f"There is no point at t = {t:g} under every intervention. Measure it there first.")
     sums = points.values[found[0], metric]
     return sums if np.isfinite(sums).all() else np.full_like(sums, np.nan)
-
-
-def _drawn(blocks: Array, counts: Array) -> tuple[Array, Array]:
-    """Block sums (I, B) → means (I,), and the same in every resampling of blocks (I, RESAMPLES)."""
-    draws = block_draws(len(counts))
-    return blocks.sum(axis=1) / counts.sum(), (blocks @ draws.T) / (draws @ counts)

@@ -14,9 +14,10 @@ from math import factorial
 from typing import Literal
 
 import numpy as np
+from scipy.stats import t as student
 
 from explorer.core.points import Array, Points, rounded
-from explorer.stats.bootstrap import Estimate, block_draws
+from explorer.stats.intervals import Estimate, Means, are_counts
 
 METRICS = ("loss", "error")
 
@@ -94,7 +95,7 @@ def walk(points: Points, metric: str = "error", rule: Literal["at_least", "bette
 
 def change(points: Points, before: int, after: int, metric: int) -> Estimate:
     """By how much the metric falls from one point to another, with the paired interval."""
-    return _estimate((points.values[before, metric] - points.values[after, metric])[None], points.counts)[0]
+    return _estimate((points.values[before, metric] - points.values[after, metric])[None], points, metric)[0]
 
 
 def leave_one_out(points: Points, metric: str = "error") -> list[Estimate] | None:
@@ -106,7 +107,7 @@ def leave_one_out(points: Points, metric: str = "error") -> list[Estimate] | Non
     if models < 2 or whole is None or any(w is None for w in without):
         return None
     m = _column(points, metric)
-    return _estimate(np.stack([points.values[w, m] - points.values[whole, m] for w in without if w is not None]), points.counts)
+    return _estimate(np.stack([points.values[w, m] - points.values[whole, m] for w in without if w is not None]), points, m)
 
 
 def shapley(points: Points, metric: str = "error") -> list[Estimate] | None:
@@ -132,7 +133,7 @@ def shapley(points: Points, metric: str = "error") -> list[Estimate] | None:
                 size = mask.bit_count()
                 total += factorial(size) * factorial(models - size - 1) / factorial(models) * (before - value[mask | 1 << k])
         found.append(total)
-    return _estimate(np.stack(found), points.counts)
+    return _estimate(np.stack(found), points, m)
 
 
 def sampled_shapley(points: Points, count: int, seed: int, metric: str = "error") -> list[Estimate] | None:
@@ -156,11 +157,12 @@ def sampled_shapley(points: Points, count: int, seed: int, metric: str = "error"
         gains.append(gain)
     stacked = np.stack(gains)
     pairs = stacked[: len(stacked) // 2 * 2].reshape(-1, 2, *stacked.shape[1:]).mean(axis=1)  # an order and its reverse are not independent
-    inner = _estimate(stacked.mean(axis=0), points.counts)
+    inner = _estimate(stacked.mean(axis=0), points, m)
     spread = pairs.sum(axis=2).std(axis=0, ddof=1) / points.counts.sum() / np.sqrt(len(pairs)) if len(pairs) > 1 else np.full(models, np.nan)
+    wide = spread * student.ppf(0.975, max(len(pairs) - 1, 1))
     return [
-        Estimate(e.value, *(float(e.value + sign * np.hypot((e.high - e.low) / 2, 1.96 * s)) for sign in (-1, 1)))
-        for e, s in zip(inner, spread, strict=True)
+        Estimate(e.value, float(e.value - np.hypot(e.value - e.low, w)), float(e.value + np.hypot(e.high - e.value, w)))
+        for e, w in zip(inner, wide, strict=True)
     ]
 
 
@@ -189,9 +191,6 @@ def _index(points: Points) -> dict[bytes, int]:
     return {row.tobytes(): i for i, row in enumerate(rounded(points.coords))}
 
 
-def _estimate(blocks: Array, counts: Array) -> list[Estimate]:
-    """(I, B) block sums → their means with 95 % intervals."""
-    draws = block_draws(len(counts))
-    values = blocks.sum(axis=1) / counts.sum()
-    low, high = np.quantile((blocks @ draws.T) / (draws @ counts), [0.025, 0.975], axis=1)
-    return [Estimate(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)]
+def _estimate(blocks: Array, points: Points, metric: int) -> list[Estimate]:
+    """(I, B) block sums of differences of a metric → their means with 95 % intervals."""
+    return Means(blocks, points.counts, are_counts(points.values[:, metric])).estimates()

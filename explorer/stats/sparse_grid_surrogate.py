@@ -29,7 +29,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 from scipy.stats import binom
 
 from explorer.core.points import Array, Points
-from explorer.stats.bootstrap import Estimate
+from explorer.stats.intervals import Estimate
 
 Mask = NDArray[np.bool_]
 Nodes = NDArray[np.intp]

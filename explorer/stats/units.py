@@ -27,6 +27,17 @@ def of_gap(problem: ProblemSpec, metric: str) -> str:
     return found.gap or ("points" if found.percent else of_level(problem, metric))
 
 
+def negligible(problem: ProblemSpec, metric: str, ends: tuple[float, float]) -> float:
+    """The height of a barrier below which two models count as connected, in the metric's own numbers.
+
+    Of a share, 0.02: Frankle et al. 2020 ("Linear Mode Connectivity and the Lottery Ticket Hypothesis") call an instability below 2 points of error none. Of a
+    loss in nats, 0.02: a factor of 1.02 in likelihood, or in perplexity. Of others, a twentieth of the mean of the ends.
+    """
+    if metrics.find(metric).percent or of_level(problem, metric) in ("nat", "nats"):
+        return 0.02
+    return 0.05 * abs(sum(ends) / 2)
+
+
 def titled(text: str, unit: str) -> str:
     """The head of a column, or an axis, with its unit in brackets where there is one."""
     return f"{text} ({unit})" if unit else text

@@ -14,7 +14,7 @@ from explorer.commands.main import app
 from explorer.commands.training import train_into
 from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
-from explorer.stats.bootstrap import Estimate
+from explorer.stats.intervals import Estimate
 from tests import hostile
 from tests.engine.test_inspect_checkpoints import int8_of
 

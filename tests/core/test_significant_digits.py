@@ -5,7 +5,7 @@ import math
 import pytest
 
 from explorer.core import significant_digits
-from explorer.stats.bootstrap import Estimate
+from explorer.stats.intervals import Estimate
 
 
 @pytest.mark.parametrize(

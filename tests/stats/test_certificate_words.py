@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from explorer.stats.bootstrap import Estimate
 from explorer.stats.certificate_words import certified
+from explorer.stats.intervals import Estimate
 from explorer.stats.sparse_grid_surrogate import Certificate
 
 

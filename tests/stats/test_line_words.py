@@ -17,14 +17,16 @@ def test_without_points_the_words_say_so():
 @pytest.mark.parametrize(
     ("rise", "noise", "words"),
     [
-        (0.5, 0.1, "**not linearly connected**"),
-        (0.05, 0.01, "It is real but **small**: 5% of the loss at the ends"),
-        (0.0001, 0.5, "**no detectable barrier**"),
-        (-0.2, 0.0, "there is **no barrier**"),
+        (0.5, 0.1, "**A barrier**: the interval excludes zero."),
+        (0.05, 0.01, "It is **small**: 5% of the loss at the ends"),
+        (0.0001, 0.5, "**Open**: on"),
+        (0.0001, 0.5, "would be seen in 80 % of cases"),
+        (-0.2, 0.0, "**Connected**: with 97.5 % confidence"),
+        (0.01, 0.001, "There is a rise, but a negligible one."),
     ],
 )
 def test_the_words_follow_from_the_numbers(rise, noise, words):
-    """High, small, within the noise, none: four different sentences."""
+    """High, small, within the noise, none, negligible: each has its sentence."""
     assert words in line_words.explain(FIELD, points(rise, noise), "loss")
 
 

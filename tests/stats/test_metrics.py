@@ -65,8 +65,8 @@ def test_accuracy_is_what_error_is_not_and_overconfidence_is_a_difference_sample
     low, high = band(there, 1)
     assert metrics.interval(there, metrics.SCORED, "accuracy") == (pytest.approx(1 - high), pytest.approx(1 - low))
     assert metrics.column(there, metrics.SCORED, "overconfidence").values[0, 0] == pytest.approx([0.5, -0.5, 1.0])
-    calibrated = points(COUNTS, COUNTS / 4, COUNTS, 0.75 * COUNTS)
-    assert [float(end[0]) for end in metrics.interval(calibrated, metrics.SCORED, "overconfidence")] == pytest.approx([0, 0])
+    bold = points(COUNTS, COUNTS / 4, COUNTS, 0.85 * COUNTS)
+    assert [float(end[0]) for end in metrics.interval(bold, metrics.SCORED, "overconfidence")] == pytest.approx([0.1, 0.1])
 
 
 def test_perplexity_is_the_exponential_of_the_mean_and_of_its_interval():

@@ -6,8 +6,9 @@ import pytest
 
 from explorer.core import registry
 from explorer.core.spec import Run
-from explorer.stats.bootstrap import Barrier, Estimate
+from explorer.stats.bootstrap import Barrier
 from explorer.stats.instability_analysis import branches, line
+from explorer.stats.intervals import Estimate
 from explorer.ui.paths import stability
 from explorer.ui.paths.stability import Found
 from tests.ui.conftest import words

@@ -20,7 +20,7 @@ from explorer.core.registry import Range
 from explorer.core.spec import Json
 from explorer.methods.study._model_outputs import asked, blocks_of
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import block_draws
+from explorer.stats.intervals import mean
 
 MOST = 1000
 
@@ -53,20 +53,23 @@ def study(
         said = answers.flatten(0, -2).argmax(dim=-1)
         hits = torch.bincount(cell, weights=(said == flat).double(), minlength=shape[0] * n).reshape(shape).numpy()
         right.append(hits if answers.isfinite().all() else np.full(shape, np.nan))
-    draws = block_draws(shape[0])
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = [hits.sum(axis=0) / counts.sum(axis=0) for hits in right]
-        drawn = draws @ counts
-        spread = [np.quantile((draws @ (hits - right[against])) / drawn, [0.025, 0.975], axis=0) for hits in right]
     return {
         "classes": list(problem.classes),
         "samples": counts.sum(axis=0).tolist(),
         "right": [[_plain(v) for v in row] for row in shares],
-        "minus": [
-            [[_plain(v) for v in triple] for triple in zip(row - shares[against], low, high, strict=True)]
-            for row, (low, high) in zip(shares, spread, strict=True)
-        ],
+        "minus": [[_minus(hits[:, c], right[against][:, c], counts[:, c], i == against) for c in range(n)] for i, hits in enumerate(right)],
     }
+
+
+def _minus(hits: Array, others: Array, counts: Array, same: bool) -> list[float | None]:
+    """The share of a class that one model gets right less that of another, with its paired interval; a model is as good as itself without doubt."""
+    seen = counts > 0
+    if not seen.any() or not np.isfinite([hits, others]).all():
+        return [None, None, None]
+    found = mean((hits - others)[seen], counts[seen], counted=True)
+    return [0.0, 0.0, 0.0] if same else [_plain(v) for v in (found.value, found.low, found.high)]
 
 
 def _plain(value: float) -> float | None:

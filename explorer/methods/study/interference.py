@@ -33,7 +33,7 @@ from explorer.evaluate.repair import moments
 from explorer.evaluate.weighted_layers import axes_of
 from explorer.methods.study._sign_conflicts import conflicts, vectors
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import block_draws
+from explorer.stats.intervals import mean
 
 EVERY_CALL = 2**30  # a layer may be called any number of times in a pass
 CHUNK = 256
@@ -121,10 +121,8 @@ def _sums(problem: Problem, weights: Weights, split: SplitName, samples: int, de
 
 
 def _rise(blocks: Array, counts: Array) -> dict[str, Json]:
-    draws = block_draws(len(counts))
-    low, high = np.quantile((blocks @ draws.T) / (draws @ counts), [0.025, 0.975], axis=1)
-    values = blocks.sum(axis=1) / counts.sum()
-    return {name: [_plain(values[i]), _plain(low[i]), _plain(high[i])] for i, name in enumerate(("loss", "error"))}
+    found = {name: mean(sums, counts, counted=name == "error") for name, sums in zip(("loss", "error"), blocks, strict=True)}
+    return {name: [_plain(e.value), _plain(e.low), _plain(e.high)] for name, e in found.items()}
 
 
 def _plain(value: float) -> float | None:

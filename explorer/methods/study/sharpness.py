@@ -39,7 +39,7 @@ from explorer.core.registry import Range
 from explorer.core.spec import Json
 from explorer.evaluate.hessian import Curvature, crossed
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import Estimate
+from explorer.stats.intervals import Estimate
 
 SCALES = ("element", "filter", "global")
 TINY = 1e-300

@@ -6,15 +6,16 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.core import locations, significant_digits
+from explorer.core import locations, registry, significant_digits
 from explorer.core.errors import Refused
 from explorer.core.points import Points
-from explorer.core.spec import Run
+from explorer.core.spec import Aligned, Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import line
 from explorer.figures.curve import Curve
 from explorer.stats import line_words, units
-from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
+from explorer.stats.bootstrap import Barrier, barrier, reduction
+from explorer.stats.intervals import Estimate
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.symmetry.alignment_report import Matched
@@ -192,19 +193,28 @@ def _words(before: Points, after: Points, metric: str, run: Run) -> str:
     lower = reduction(before, after, index) if first is not None and second is not None else None
     if first is None or second is None or lower is None:
         return line_words.explain(run.field, after, metric)
-    return _explain(first, second, lower, units.scale(metric), units.of_gap(run.field.problem, metric))
+    return _explain(first, second, lower, units.scale(metric), units.of_gap(run.field.problem, metric), _tried(run))
 
 
-def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, unit: str) -> str:
+def _tried(run: Run) -> str:
+    """The alignment that was made, in a few words."""
+    made = next((c for c in run.field.corners if isinstance(c, Aligned)), None)
+    return f"one run of {registry.title('align', made.method.name).split(':')[0].lower()}" if made is not None else "this alignment"
+
+
+def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, unit: str, tried: str) -> str:
     gained = f"**{lower.formatted(scale=scale, unit=unit)}**"
     if lower.low > 0:
         share = lower.value / first.height.value
         text = f"The alignment lowers the barrier by {gained}: {100 * share:.0f} % of it was only due to the order of the units."
-        if second.split_half.low > 0:
-            return text + " The rest is still there: these networks differ in more than the order of their units."
+        if second.height.low > 0:
+            return (
+                text
+                + f" The rest is still there after {tried}: another order of the units may leave less of it, or the networks may differ in more than that."
+            )
         return (
-            text
-            + f" What is left is indistinguishable from zero; with 95 % confidence it is below {significant_digits.number(scale * second.upper, 2)}{units.after(unit)}."
+            text + " What is left is indistinguishable from zero; with 97.5 % confidence it is below"
+            f" {significant_digits.number(scale * second.height.high, 2)}{units.after(unit)}."
         )
     if lower.high < 0:
         return f"The barrier is **higher** after this alignment, by {significant_digits.within(-scale * lower.value, -scale * lower.high, -scale * lower.low, unit=unit)}."

@@ -111,7 +111,7 @@ def _pairs(
         if len(points) and (height := barrier(points)) is not None:
             known.append((task.name, height))
             row[f"{units.titled('barrier', unit)}, 95 %"] = height.height.formatted()
-            row["a barrier"] = height.split_half.low > 0
+            row["a barrier"] = height.height.low > 0
         rows.append(row)
     return rows, known
 
@@ -120,7 +120,7 @@ def _climbs(barriers: Sequence[tuple[str, Barrier]], unit: str) -> str:
     if not barriers:
         return "Barriers are not measured yet."
     name, highest = max(barriers, key=lambda pair: pair[1].height.value)
-    there = [n for n, b in barriers if b.split_half.low > 0]
+    there = [n for n, b in barriers if b.height.low > 0]
     value = highest.height.formatted(unit=unit)
     if not there:
         seen = f"; the highest, {name}, is {value}" if highest.height.value > 0 else ""

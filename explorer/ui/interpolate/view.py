@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from explorer.core import significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run
 from explorer.figures import line
@@ -144,16 +145,19 @@ def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, 
     st.metric(
         "Barrier",
         f"{value}{units.after(unit)}",
-        help="max over t of L(t) − (1−t)·L(0) − t·L(1), over the measured points (Frankle et al. 2020; Entezari et al. 2022).",
+        help="max over t of L(t) − (1−t)·L(0) − t·L(1), over the measured points (Frankle et al. 2020; Entezari et al. 2022), estimated so that looking for the"
+        " highest of noisy points does not make it too high.",
     )
-    st.markdown(f"95 % interval **[{low}, {high}]** at t = {found.at:.3g}")
+    st.markdown(f"95 % interval **[{low}, {high}]**, highest at t = {found.at:.3g}")
+    st.markdown(line_words.verdict_words(field.problem, found))
     if metric == "loss" and perplexity.applies(field.problem):
         a, b, top = map(perplexity.from_loss, (*found.ends, found.peak))
         st.markdown(f"Perplexity **{a:.4g}** and **{b:.4g}** at the ends, **{top:.4g}** at the highest point")
     with st.expander("Other definitions", icon=":material/function:"):
-        rows = [("max [L(t) − line], at a t chosen on held-out samples", found.split_half), *found.others]
+        rows = [(n, x.formatted(scale=scale)) for n, x in found.others]
+        rows.append(("highest measured L(t) − line, too high on average", significant_digits.number(scale * found.measured)))
         st.dataframe(
-            pd.DataFrame([{"definition": n, f"{units.titled('value', unit)}, 95 %": x.formatted(scale=scale)} for n, x in rows]),
+            pd.DataFrame([{"definition": n, f"{units.titled('value', unit)}, 95 %": x} for n, x in rows]),
             hide_index=True,
         )
     _ends(store, field, points, metric)

@@ -20,7 +20,8 @@ from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run
 from explorer.figures import matrix, report
 from explorer.figures import tree as tree_figure
 from explorer.stats import spanning_tree, units
-from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
+from explorer.stats.bootstrap import Barrier, barrier, reduction
+from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
@@ -330,7 +331,7 @@ def words(seen: PairwiseBarriers) -> str:
         known = {p: b for p in seen.pairs if p.aligned == kind and (b := seen.found[p]) is not None}
         if not known:
             continue
-        there = sum(b.split_half.low > 0 for b in known.values())
+        there = sum(b.height.low > 0 for b in known.values())
         pair = max(known, key=lambda p: known[p].height.value)
         top = known[pair].height
         said.append(

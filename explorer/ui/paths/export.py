@@ -27,7 +27,7 @@ def words(measured: Sequence[tuple[NamedPath, Points]], metric: str, again: Mapp
         index = way.run.field.metrics.index(metric)
         top, found = highest(points, index), barrier(points, index, name=metric)
         climbs = "" if found is None else "; it rises above the straight line between the ends by " + found.height.formatted(scale=scale)
-        none = "" if found is None or found.split_half.low > 0 else ", which does not exclude zero"
+        none = "" if found is None or found.height.low > 0 else ", which does not exclude zero"
         said.append(
             f"- **{way.name}**: the highest {metric} is {top.formatted(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
         )

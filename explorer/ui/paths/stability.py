@@ -18,7 +18,8 @@ from explorer.core.points import Points
 from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.stats import units
-from explorer.stats.bootstrap import Barrier, Estimate, barrier
+from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import query_state, shell
@@ -108,7 +109,7 @@ def _actions(pairs: list[Pair], found: list[Found], metric: str) -> None:
             x_title="epoch k at which the copies branched",
             y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
             title=f"Barrier between copies that branched at epoch k: {field.problem.title or field.problem.name}",
-            footnote=f"One pair of copies for each epoch; bands: 95 %, bootstrap over blocks of {found[0].error.samples:,} samples.",
+            footnote=f"One pair of copies for each epoch; bands: 95 %, over {found[0].error.samples:,} samples.",
         )
 
     actions(
@@ -185,31 +186,28 @@ def _chosen(pairs: Sequence[Pair]) -> Pair | None:
 
 
 def curves(found: Sequence[Found], metric: str) -> list[Curve]:
-    """The barrier against k, and dashed what the rule judges by: the rise at a t chosen on held-out samples."""
+    """The barrier against k."""
     scale = units.scale(metric)
     k = np.array([float(f.pair.k) for f in found])
 
-    def drawn(name: str, estimates: list[Estimate], ghost: bool = False) -> Curve:
+    def drawn(name: str, estimates: list[Estimate]) -> Curve:
         value, low, high = (scale * np.array([getattr(e, part) for e in estimates]) for part in ("value", "low", "high"))
-        return Curve(name, k, value, low, high, ghost=ghost)
+        return Curve(name, k, value, low, high)
 
-    return [
-        drawn("highest rise", [f.barrier(metric).height for f in found]),
-        drawn("rise at a t chosen on held-out samples", [f.barrier(metric).split_half for f in found], ghost=True),
-    ]
+    return [drawn("barrier", [f.barrier(metric).height for f in found])]
 
 
 def words(found: Sequence[Found], asked: int) -> str:
     """From which epoch on every measured pair may be connected, by the rule that is said; pairs still in work have no say."""
     rule = (
-        f"Called connected: the rise of the error, at a t chosen on held-out samples, may be as low as {100 * SETTLED:g} points (its 95 % interval begins there"
-        " or lower); with few samples that interval is wide and the verdict lenient."
+        f"Called connected: the barrier of the error may be as low as {100 * SETTLED:g} points (its 95 % interval begins there or lower); with few samples that"
+        " interval is wide and the verdict lenient."
     )
     judged = sorted((f for f in found if f.done), key=lambda f: f.pair.k)
     if not judged:
         return f"No pair is fully measured yet. {rule}"
     so_far = f"So far, {len(judged)} of {asked} pairs: " if len(judged) < asked else ""
-    unsettled = [f.pair.k for f in judged if not f.pair.same and not f.error.split_half.low <= SETTLED]
+    unsettled = [f.pair.k for f in judged if not f.pair.same and not f.error.height.low <= SETTLED]
     settled = [f for f in judged if all(f.pair.k > k for k in unsettled)]
     if not settled:
         said = f"even the copies that branched at epoch **{max(unsettled)}**, the latest measured, are not connected."
@@ -220,7 +218,7 @@ def words(found: Sequence[Found], asked: int) -> str:
         said = f"from epoch **{settled[0].pair.k}** on the copies are connected; those that branched at epoch {max(unsettled)} are not."
     else:
         said = f"the copies are connected from the first measured epoch, **{settled[0].pair.k}**, on."
-    uphill = [f.pair.k for f in judged if f.loss.split_half.low > 0]
+    uphill = [f.pair.k for f in judged if f.loss.height.low > 0]
     loss = f" The loss, a finer measure, still rises beyond sampling error between the copies of epoch {max(uphill)}." if uphill else ""
     lost = [str(f.pair.k) for f in found if f.error.diverged or f.loss.diverged]
     gaps = f" The loss is not finite at some points of the lines of k = {', '.join(lost)}: their barriers are at least what is shown." if lost else ""
@@ -230,9 +228,7 @@ def words(found: Sequence[Found], asked: int) -> str:
 def _table(found: Sequence[Found]) -> None:
     table = pd.DataFrame([_row(f) for f in found])
     st.dataframe(table, hide_index=True, column_config={"line": st.column_config.LinkColumn(display_text="look")})
-    st.caption(
-        "The highest rise cannot be negative, so read the upper end of its interval as a bound; the rise at a t chosen on held-out samples can be."
-    )
+    st.caption("A barrier cannot be negative: where its interval begins at 0, read its upper end as a bound.")
 
 
 def _row(f: Found) -> dict[str, object]:
@@ -240,7 +236,6 @@ def _row(f: Found) -> dict[str, object]:
     for metric in METRICS:
         scale, unit = units.scale(metric), units.of_gap(f.pair.run.field.problem, metric) or metric
         row[f"barrier ({unit}), 95 %"] = _text(f.barrier(metric).height, scale)
-        row[f"t chosen on held-out samples ({unit}), 95 %"] = _text(f.barrier(metric).split_half, scale)
     row["errors of the copies (%)"] = ", ".join(f"{100 * e:.3g}" for e in f.error.ends)
     return row
 
@@ -253,7 +248,6 @@ def numbers(found: Sequence[Found]) -> pd.DataFrame:
                 "k": f.pair.k,
                 "metric": metric,
                 **_columns("barrier", f.barrier(metric).height),
-                **_columns("split_half", f.barrier(metric).split_half),
                 "at_t": f.barrier(metric).at,
                 "end_a": f.barrier(metric).ends[0],
                 "end_b": f.barrier(metric).ends[1],

@@ -201,7 +201,7 @@ def _live(
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
             glossary.linked(
-                "The maximum is the highest measured point; its [[interval]] finds the highest point again in every bootstrap draw. The"
+                "The maximum is that over the measured points, and its [[interval]] holds for a maximum. The"
                 " mean weights every segment of the path by its length. A path is trained on the train [[split]] and evaluated here on"
                 " another one. A rise narrower than the widest gap in t may be missed."
             )

@@ -11,7 +11,7 @@ import streamlit as st
 
 from explorer.core.points import Array, Points
 from explorer.stats import units
-from explorer.stats.bootstrap import Estimate
+from explorer.stats.intervals import Estimate
 from explorer.stats.soup_analysis import Path, leave_one_out, row_of, sampled_shapley, shapley, singles
 from explorer.store.run_store import RunStore
 from explorer.ui.soup.measurements import EXACT, ORDERS, Kitchen, shown, text, to_the_soup

@@ -325,7 +325,7 @@ def _actions(store: RunStore, kitchen: Kitchen) -> None:
             x_title=X_TITLE,
             y_title=kitchen.by.title,
             title=f"The greedy soup of {len(kitchen.models)} models",
-            footnote=f"{READ} Bands: 95 %, bootstrap over blocks of samples.",
+            footnote=f"{READ} Bands: 95 %.",
         ),
         code=program(kitchen),
         link=query_state.link("soup", runs=kitchen.tasks()[0].run.id),

@@ -42,7 +42,7 @@ def export(store: RunStore, whole: Trajectory, drawn: Sequence[Curve], metric: s
             x_title=x_title,
             y_title=line.y_title(field, metric),
             title=f"{whole.name[0].upper()}{whole.name[1:]}: validation {metric} of the snapshots and of their averages",
-            footnote="The averages after each snapshot, batch-norm statistics re-estimated; band: 95 %, bootstrap over blocks of samples.",
+            footnote="The averages after each snapshot, batch-norm statistics re-estimated; band: 95 %.",
             log=metric == "loss",
         ),
         code=program(whole),

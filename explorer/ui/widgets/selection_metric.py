@@ -8,7 +8,7 @@ from typing import Literal
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import ProblemSpec
-from explorer.stats.bootstrap import Estimate
+from explorer.stats.intervals import Estimate
 
 
 @dataclass(frozen=True)
