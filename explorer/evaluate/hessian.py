@@ -25,7 +25,6 @@ from typing import TypeAlias, cast
 import numpy as np
 import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-from scipy.stats import t as student
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -37,7 +36,7 @@ from explorer.core.spec import SplitName
 from explorer.evaluate.evaluator import CHUNK, network_like
 from explorer.evaluate.steady_answers import steady
 from explorer.problems.problem import Problem
-from explorer.stats.intervals import Estimate
+from explorer.stats.intervals import Estimate, mean
 
 DENSE = 64  # up to so many parameters the matrix itself is cheaper than any iteration
 SCALE_STEPS = 10  # Lanczos steps that tell the size of the spectrum
@@ -103,14 +102,15 @@ class Curvature:
         """H v at the weights, (n,). Refused when it is not finite."""
         return self.applied(vector)[0]
 
-    def applied(self, vector: Array) -> tuple[Array, Array]:
-        """H v, and (parts,) shares vᵀHₚv of each part of the samples, whose plain mean is vᵀHv. Refused when it is not finite."""
+    def applied(self, vector: Array, parts: int = 0) -> tuple[Array, Array]:
+        """H v, and (parts,) shares vᵀHₚv of each part of the samples, whose plain mean is vᵀHv. Refused when it is not finite. parts: more than usual."""
+        parts = min(self.samples, max(parts, self.parts))
         point = self.origin.clone().requires_grad_()
         v = torch.from_numpy(np.ascontiguousarray(vector)).to(self.origin)
         total = torch.zeros_like(self.origin)
-        shares = np.zeros(self.parts)
+        shares = np.zeros(parts)
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels of attention have no second derivative
-            for part, rows in enumerate(self._rows()):
+            for part, rows in enumerate(self._rows(parts)):
                 slope = torch.autograd.grad(self._losses(point, rows).sum(), point, create_graph=True)[0] @ v
                 if not slope.requires_grad:  # the loss is linear
                     continue
@@ -119,7 +119,7 @@ class Curvature:
                 shares[part] = float(product.double() @ v.double())
         if not torch.isfinite(total).all():
             raise Refused("The loss of this model, or a derivative of it, is not finite, so it has no curvature. Choose another model.")
-        return (total / self.samples).cpu().double().numpy(), shares * self.parts / self.samples
+        return (total / self.samples).cpu().double().numpy(), shares * parts / self.samples
 
     def tensors(self, vector: Array) -> Weights:
         """A flat vector as tensors by name, of the weights' shapes and dtypes, on the CPU; a tied parameter under each of its names."""
@@ -138,8 +138,9 @@ class Curvature:
         weights = {n: piece.view(p.shape) for (n, p), piece in zip(self.parameters.items(), pieces, strict=True)}
         return self.problem.losses(functional_call(self.network, weights, (self.inputs[rows],)), self.targets[rows]).flatten(1).mean(dim=1)
 
-    def _rows(self) -> Iterator[slice]:
-        edges = [self.samples * i // self.parts for i in range(self.parts + 1)]
+    def _rows(self, parts: int = 0) -> Iterator[slice]:
+        parts = parts or self.parts
+        edges = [self.samples * i // parts for i in range(parts + 1)]
         return (slice(a, b) for a, b in pairwise(edges))
 
 
@@ -228,18 +229,15 @@ def quadrature(matvec: MatVec, start: Array, steps: int) -> tuple[Array, Array]:
 def crossed(values: Array) -> Estimate:
     """The mean of (a, b) values and its 95 % interval, when both rows and columns are drawn at random: every probe with every sample, say.
 
-    Variance of the mean: that of the row means over a plus that of the column means over b, which counts the interaction twice and so errs on
-    the wide side. Student's t with Satterthwaite's degrees of freedom. An axis of length 1 is held fixed: the interval says nothing of it.
+    Each side is as long as the hypotenuse of the two that the means of rows and those of columns have by themselves (explorer.stats.intervals), which counts the
+    interaction twice and so errs on the wide side. An axis of length 1 is held fixed: the interval says nothing of it.
     """
-    errors = [(float(np.var(values.mean(axis=1 - axis), ddof=1)) / size, size - 1) for axis, size in enumerate(values.shape) if size > 1]
-    value, variance = float(values.mean()), sum(v for v, _ in errors)
-    if not errors:
+    along = [mean(values.mean(axis=1 - axis), np.ones(size)) for axis, size in enumerate(values.shape) if size > 1]
+    if not along:
         raise ValueError(f"Expected several rows or columns, got {values.shape}.")
-    if not variance > 0:
-        return Estimate(value, value, value) if variance == 0 else Estimate(value, float("nan"), float("nan"))
-    freedom = variance**2 / sum(v**2 / f for v, f in errors)
-    half = float(student.ppf(0.975, freedom)) * variance**0.5
-    return Estimate(value, value - half, value + half)
+    value = float(values.mean())
+    below, above = (float(np.hypot.reduce([abs(getattr(e, end) - e.value) for e in along])) for end in ("low", "high"))
+    return Estimate(value, value - below, value + above)
 
 
 def _pinned(vectors: Array) -> Array:

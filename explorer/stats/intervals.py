@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from explorer.core import significant_digits
@@ -220,7 +221,7 @@ def simultaneous(found: Means) -> float:
     return max(float(np.quantile(np.abs(_standardised(found)).max(axis=0), 2 * LEVEL - 1)), Z)
 
 
-def _may_be_largest(found: Means, errors: Array) -> Array:
+def _may_be_largest(found: Means, errors: Array) -> NDArray[np.bool_]:
     """(I,) those whose mean could be the largest: chosen so generously that the right one is lost in a share 0.1 / ln n of cases."""
     n = max(float(found.counts.sum()), 3.0)
     wide = max(float(np.quantile(errors.max(axis=0), 1 - 0.1 / np.log(n))), Z)

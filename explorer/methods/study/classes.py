@@ -63,7 +63,7 @@ def study(
     }
 
 
-def _minus(hits: Array, others: Array, counts: Array, same: bool) -> list[float | None]:
+def _minus(hits: Array, others: Array, counts: Array, same: bool) -> Json:
     """The share of a class that one model gets right less that of another, with its paired interval; a model is as good as itself without doubt."""
     seen = counts > 0
     if not seen.any() or not np.isfinite([hits, others]).all():

@@ -28,7 +28,8 @@ from explorer.core.spec import Json
 from explorer.evaluate.hessian import Curvature, crossed, density, top, trace
 from explorer.problems.problem import Problem
 
-PARTS = 16  # of the samples: enough for an interval
+PARTS = 16  # of the samples: what is differentiated at once
+FINER = 64  # where an interval is taken over them
 USUAL = 60  # products that Lanczos takes for a few eigenvalues, more or less: what progress is told against
 
 
@@ -86,11 +87,11 @@ class _MeasuredSpectrum:
 
     def shares(self, vector: Array) -> Array:
         """(parts,) vᵀHₚv."""
-        return self._applied(vector)[1]
+        return self._applied(vector, FINER)[1]
 
     def eigenvalue(self, vector: Array) -> Json:
         """What a unit eigenvector's value is, how far it is off, and how it differs between parts of the samples."""
-        ahead, shares = self._applied(vector)
+        ahead, shares = self._applied(vector, FINER)
         value, estimate = float(vector @ ahead), crossed(shares[None])
         return {"value": value, "low": estimate.low, "high": estimate.high, "residual": float(np.linalg.norm(ahead - value * vector))}
 
@@ -98,7 +99,7 @@ class _MeasuredSpectrum:
         """Lanczos took more or fewer products than usual: go on counting from here."""
         self.done = done
 
-    def _applied(self, vector: Array) -> tuple[Array, Array]:
+    def _applied(self, vector: Array, parts: int = 0) -> tuple[Array, Array]:
         self.progress(min(self.before + self.done, self.total - 1), self.total, f"Curvature of model {self.model + 1}")
         self.done += 1
-        return self.curvature.applied(vector)
+        return self.curvature.applied(vector, parts)
