@@ -22,6 +22,7 @@ from explorer.figures import tree as tree_figure
 from explorer.stats import spanning_tree, units
 from explorer.stats.bootstrap import Barrier, barrier, reduction
 from explorer.stats.intervals import Estimate
+from explorer.stats.training_seeds import mean_over_pairs
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
@@ -212,7 +213,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
         )
         st.caption(
             glossary.linked(
-                "Each [[barrier]] is the highest of about a dozen points of the line; every [[interval]] is for that pair alone, not for the largest of all."
+                "Each [[barrier]] is the largest rise at the measured points of the line; every [[interval]] is for that pair alone, not for the largest of all."
             )
         )
     if was_active != busy:
@@ -338,6 +339,12 @@ def words(seen: PairwiseBarriers) -> str:
             f"{'Each pair aligned' if kind else 'As they are'}, **{there} of {len(known)} pairs** have a barrier beyond sampling error; the highest is that"
             f" of {_name(pair.a)} and {_name(pair.b)}: {top.formatted(scale=scale, unit=unit)}."
         )
+        places = {(seen.models.index(p.a), seen.models.index(p.b)): b.height for p, b in known.items()}
+        if (overall := mean_over_pairs({(min(p), max(p)): h for p, h in places.items()}, len(seen.models))) is not None:
+            said.append(
+                f"Over seeds: if these {len(seen.models)} models differ by their training seeds alone, two models of this training have a mean barrier of"
+                f" **{overall.formatted(scale=scale, unit=unit)}** (95 %, over seeds and samples)."
+            )
     after = {(p.a, p.b): p for p in seen.pairs if p.aligned}
     less = [r for p in seen.pairs if not p.aligned and (p.a, p.b) in after and (r := _reduction_known(seen, p, after[p.a, p.b])) is not None]
     if less:
