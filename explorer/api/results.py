@@ -16,7 +16,7 @@ from explorer.figures import matching
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.stats import line_words, metrics, units
-from explorer.stats.bootstrap import Barrier, barrier, reduction
+from explorer.stats.bootstrap import Barrier, Verdict, barrier, reduction
 from explorer.stats.certificate_words import certified
 from explorer.stats.intervals import Estimate
 from explorer.stats.plane_frame import Window
@@ -43,6 +43,10 @@ class Line:
     def barrier(self, metric: str = "loss") -> Barrier:
         """The barrier of a metric ('loss' or 'error') with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
         return require_barrier(self.run.field, line_figure.quoted(self.run.field, self.points, self.again), metric)
+
+    def verdict(self, metric: str = "loss") -> Verdict:
+        """What the barrier is to be called: 'barrier', 'connected' or 'open', what counts as none, and what these samples can show. Refused like `barrier`."""
+        return line_words.verdict_of(self.run.field.problem, self.barrier(metric))
 
     def figure(self, metric: str = "loss") -> go.Figure:
         """The curve with its band, chord and barrier."""

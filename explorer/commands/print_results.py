@@ -75,7 +75,7 @@ def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> No
 
 def line_json(line: Line) -> dict[str, object]:
     field = line.run.field
-    barriers = [dataclasses.asdict(line.barrier(metric)) for metric in field.metrics]
+    barriers = [dataclasses.asdict(line.barrier(m)) | {"verdict": dataclasses.asdict(line.verdict(m))} for m in field.metrics]
     preview = {"preview": field.precision, "caution": line.caution()} if is_preview(field) else {}
     return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
 

@@ -23,7 +23,7 @@ TERMS: dict[str, str] = {
     "EMA": "Exponential moving average: the mean of the weights along a training, recent ones counting more.",
     "Fisher information": "How strongly the outputs react to a weight: the mean squared gradient of the log-likelihood. It weighs weights in Fisher merging.",
     "greedy soup": "Models are tried from best to worst, each kept when the average does not get worse on the validation split.",
-    "interval": "95 %, by resampling the 256 blocks of evaluation samples; differences are paired. It does not reflect the choice of training seeds.",
+    "interval": "95 %, over evaluation samples; differences are paired, and that of a maximum holds for a maximum. It does not reflect the choice of training seeds.",
     "LAWA": "Latest weight averaging: the mean of the last few snapshots, while training continues.",
     "linear mode connectivity": "Two models are linearly connected when the straight line between them has no barrier.",
     "loss landscape": "The loss as a function of the weights; every point of it is a model.",

@@ -127,7 +127,7 @@ def test_a_line_is_wished_measured_and_shown(visit, registered, store, work):
     assert "equals **a** loaded by itself" in text
     assert "equals **b** loaded by itself" in text
     assert "95 % interval" in text
-    assert "not linearly connected" in text
+    assert "A barrier**: the interval excludes zero" in text
 
 
 def test_a_permalink_shows_the_finished_run(visit, registered, store, home):
@@ -161,8 +161,8 @@ def test_a_link_with_nonsense_in_it_shows_the_run_all_the_same(visit, registered
     assert "95 % interval" in words(app)
 
 
-def test_a_redraw_bootstraps_no_barrier_that_is_known(visit, registered, store, work, monkeypatch):
-    """The picture, its words, the numbers beside it and the actions below need one barrier: it is bootstrapped once, and not at all when the page is
+def test_a_redraw_works_out_no_barrier_that_is_known(visit, registered, store, work, monkeypatch):
+    """The picture, its words, the numbers beside it and the actions below need one barrier: it is worked out once, and not at all when the page is
     drawn again."""
     run = registered.run()
     store.submit(run)
@@ -170,7 +170,7 @@ def test_a_redraw_bootstraps_no_barrier_that_is_known(visit, registered, store, 
     asked = []
     monkeypatch.setattr(bootstrap, "_barriers", {})
     monkeypatch.setattr(
-        bootstrap, "_bootstrapped", lambda *given, plain=bootstrap._bootstrapped: asked.append(given[0].values.tobytes()) or plain(*given)
+        bootstrap, "_worked_out", lambda *given, plain=bootstrap._worked_out: asked.append(given[0].values.tobytes()) or plain(*given)
     )
     mine = store.points(run.field.id)[0].values.tobytes()  # the first page of a visit draws other lines
     app = visit("interpolate", run=run.id)

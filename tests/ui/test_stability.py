@@ -166,11 +166,11 @@ def test_nonsense_in_the_form_is_a_sentence(visit, registered, store, label, typ
 
 
 def found(tiny, rises, *, done=True, diverged=0):
-    """What is known of copies that branched at these epochs: the split-half rise of the error, with an interval of ± 0.01."""
+    """What is known of copies that branched at these epochs: the barrier of the error, with an interval of ± 0.01."""
     made = []
     for pair in trained(tiny, list(rises)):
         rise = Estimate(rises[pair.k], rises[pair.k] - 0.01, rises[pair.k] + 0.01)
-        known = Barrier("error", rise, 0.5, rise, rise.high, (0.05, 0.05), 0.1, (), 11, 540, diverged)
+        known = Barrier("error", rise, 0.5, rise.value, (0.05, 0.05), 0.1, (), 11, 540, diverged, 2.5, 0.004)
         made.append(Found(pair, known, replace(known, metric="loss"), done))
     return made
 

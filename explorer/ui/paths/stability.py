@@ -48,6 +48,10 @@ class Found:
         """The barrier in one of the metrics."""
         return self.error if metric == "error" else self.loss
 
+    def height(self, metric: str) -> Estimate:
+        """How high it is; of one model with itself exactly nothing."""
+        return Estimate(0.0, 0.0, 0.0) if self.pair.same else self.barrier(metric).height
+
 
 def page(store: RunStore) -> None:
     """The view as a whole: form, curve, words, table."""
@@ -194,7 +198,7 @@ def curves(found: Sequence[Found], metric: str) -> list[Curve]:
         value, low, high = (scale * np.array([getattr(e, part) for e in estimates]) for part in ("value", "low", "high"))
         return Curve(name, k, value, low, high)
 
-    return [drawn("barrier", [f.barrier(metric).height for f in found])]
+    return [drawn("barrier", [f.height(metric) for f in found])]
 
 
 def words(found: Sequence[Found], asked: int) -> str:
@@ -235,7 +239,7 @@ def _row(f: Found) -> dict[str, object]:
     row: dict[str, object] = {"k": f.pair.k, "line": f"/interpolate?run={f.pair.run.id}"}
     for metric in METRICS:
         scale, unit = units.scale(metric), units.of_gap(f.pair.run.field.problem, metric) or metric
-        row[f"barrier ({unit}), 95 %"] = _text(f.barrier(metric).height, scale)
+        row[f"barrier ({unit}), 95 %"] = _text(f.height(metric), scale)
     row["errors of the copies (%)"] = ", ".join(f"{100 * e:.3g}" for e in f.error.ends)
     return row
 
@@ -247,7 +251,7 @@ def numbers(found: Sequence[Found]) -> pd.DataFrame:
             {
                 "k": f.pair.k,
                 "metric": metric,
-                **_columns("barrier", f.barrier(metric).height),
+                **_columns("barrier", f.height(metric)),
                 "at_t": f.barrier(metric).at,
                 "end_a": f.barrier(metric).ends[0],
                 "end_b": f.barrier(metric).ends[1],
