@@ -73,6 +73,7 @@ def run_app(
         err.print(f"{count} worker{'s' if count > 1 else ''} started earlier will not run the code named here; they exit after ten idle minutes.")
     for warning in start.warnings:
         err.print(Text.assemble(("! ", "yellow"), warning), highlight=False, soft_wrap=True)
+    err.print(f"The explorer is at http://{address if serve else 'localhost'}:{port}. Ctrl+C ends it.", highlight=False, soft_wrap=True)
     folder = locations.root()
     with refusals():
         kept = str(locations.home(home).resolve())

@@ -29,6 +29,8 @@ _ALWAYS = {
     "server.enableCORS": "true",
     "server.enableStaticServing": "false",
     "server.maxUploadSize": "200",
+    "server.showEmailPrompt": "false",  # the first start on a machine waits for nobody
+    "logger.hideWelcomeMessage": "true",  # nor does Streamlit offer its own things, on the terminal or over our pages
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",

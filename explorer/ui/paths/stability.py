@@ -17,7 +17,7 @@ import streamlit as st
 from explorer.core.points import Points
 from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
-from explorer.stats import units
+from explorer.stats import line_words, units
 from explorer.stats.bootstrap import Barrier, barrier
 from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
@@ -31,7 +31,6 @@ from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.model_picker import Family, families
 
 POLL_S = 0.5
-SETTLED = 0.005  # of error: a pair whose barrier may be lower than this is called connected
 METRICS = ("error", "loss")
 
 
@@ -204,24 +203,25 @@ def curves(found: Sequence[Found], metric: str) -> list[Curve]:
 def words(found: Sequence[Found], asked: int) -> str:
     """From which epoch on every measured pair may be connected, by the rule that is said; pairs still in work have no say."""
     rule = (
-        f"Called connected: the barrier of the error may be as low as {100 * SETTLED:g} points (its 95 % interval begins there or lower); with few samples that"
-        " interval is wide and the verdict lenient."
+        "Called a barrier: the 95 % interval of the barrier of the error excludes zero; connected: all of it is below 2 points (Frankle et al. 2020); open: neither,"
+        " on these samples."
     )
     judged = sorted((f for f in found if f.done), key=lambda f: f.pair.k)
     if not judged:
         return f"No pair is fully measured yet. {rule}"
     so_far = f"So far, {len(judged)} of {asked} pairs: " if len(judged) < asked else ""
-    unsettled = [f.pair.k for f in judged if not f.pair.same and not f.error.height.low <= SETTLED]
-    settled = [f for f in judged if all(f.pair.k > k for k in unsettled)]
-    if not settled:
-        said = f"even the copies that branched at epoch **{max(unsettled)}**, the latest measured, are not connected."
-    elif settled[0].pair.same:
-        before = f"those of epoch **{max(unsettled)}** are not connected yet" if unsettled else "no others are measured, so this says nothing"
-        said = f"the copies of epoch {settled[0].pair.k} are the same model, because nothing was left to train; {before}."
-    elif unsettled:
-        said = f"from epoch **{settled[0].pair.k}** on the copies are connected; those that branched at epoch {max(unsettled)} are not."
+    kinds = {f.pair.k: "same" if f.pair.same else line_words.verdict_of(f.pair.run.field.problem, f.error).kind for f in judged}
+    apart = max((k for k, kind in kinds.items() if kind == "barrier"), default=None)
+    settled = [k for k in kinds if all(kinds[later] in ("connected", "same") for later in kinds if later >= k)]
+    between = [str(k) for k, kind in kinds.items() if kind == "open"]
+    if settled and kinds[settled[0]] == "same":
+        said = f"the copies of epoch {settled[0]} are the same model, because nothing was left to train."
+    elif settled:
+        said = f"from epoch **{settled[0]}** on the copies are connected."
     else:
-        said = f"the copies are connected from the first measured epoch, **{settled[0].pair.k}**, on."
+        said = "no pair is connected for certain."
+    said += f" Those that branched at epoch {apart} have a barrier." if apart is not None else " No pair has a barrier beyond sampling error."
+    said += f" Open: epoch{'s' if len(between) > 1 else ''} {', '.join(between)}." if between else ""
     uphill = [f.pair.k for f in judged if f.loss.height.low > 0]
     loss = f" The loss, a finer measure, still rises beyond sampling error between the copies of epoch {max(uphill)}." if uphill else ""
     lost = [str(f.pair.k) for f in found if f.error.diverged or f.loss.diverged]
