@@ -73,9 +73,11 @@ class Pair:
             raise Refused(
                 "Models of different widths are not joined by a straight line before they are aligned, so there is no barrier to compare with."
             )
-        for line in (self.before, self.after):
+        lines = (self.before, self.after)
+        for line in lines:
             line.barrier(metric)
-        found = reduction(self.before.points, self.after.points, self.before.run.field.metrics.index(metric))
+        before, after = (line_figure.quoted(line.run.field, line.points, line.again) for line in lines)
+        found = reduction(before, after, self.before.run.field.metrics.index(metric))
         assert found is not None
         return found
 

@@ -2,7 +2,7 @@
 
 A field whose precision is not float32 is a preview: its factors are rounded to 8 bits (bfloat16) or 10 bits (TF32), its sums are not. Its twin is the
 same field in float32. When a run of a preview is complete, the places that its picture is judged by are measured in the twin, where they stay: the ends of
-a path and, for each metric, its highest point and the one that rises most above the straight line between the ends; of a plane the models that lie in it
+a path and, for each metric, its highest point and the one that rises most above the straight line between the ends, with their neighbours; of a plane the models that lie in it
 and, for each metric, its lowest and its highest point. Whatever else the twin holds counts as well. Plain numpy.
 """
 
@@ -22,6 +22,7 @@ from explorer.stats.plane_frame import Window
 
 TITLES: dict[Precision, str] = {"float32": "float32", "tf32": "TF32", "bfloat16": "bfloat16"}
 INSIDE = 1e-6  # of a plane's width: a model that lies nearer to the plane lies in it
+NEXT = 2  # points on either side of the highest of a path
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +79,19 @@ def _of_path(coords: Array, means: Array) -> Array:
     t, means = coords[order, 0], means[order]
     within = (t >= 0) & (t <= 1)
     ends = np.isin(t, (0.0, 1.0))
-    places = [t[ends], *(t[_highest(column)] for column in means.T)]
+    places = [t[ends], *(_around(t, column) for column in means.T)]
     if (t == 0.0).any() and (t == 1.0).any():
         first, last = means[t == 0.0][0], means[t == 1.0][0]
         rise = means - ((1 - t[:, None]) * first + t[:, None] * last)
-        places += [t[within][_highest(column)] for column in rise[within].T]
+        places += [_around(t[within], column) for column in rise[within].T]
     return np.concatenate(places)[:, None]
+
+
+def _around(t: Array, values: Array) -> Array:
+    """The place of the highest value and those next to it: which of them is the highest is what the preview is least sure of."""
+    known = np.isfinite(values)
+    t, values = t[known], values[known]
+    return t[max(int(np.argmax(values)) - NEXT, 0) : int(np.argmax(values)) + NEXT + 1] if len(t) else t
 
 
 def _shown(field: Field, means: Array) -> Array:
