@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from explorer.checkpoints import names, quantised, safetensors_header, sharded
 from explorer.checkpoints.safetensors_header import Stored
@@ -268,6 +268,26 @@ def _equal(a: Stored, b: Stored) -> bool:
     return True
 
 
+Source: TypeAlias = "tuple[Ingredient, str]"
+
+
+def equal_in(a: Source, b: Source) -> bool:
+    """Whether a tensor of one model and one of another have the same type and bytes, adapters included."""
+    return not any(_changed(*source) for source in (a, b)) and _equal(a[0].tensors[a[1]], b[0].tensors[b[1]])
+
+
+def zero_in(source: Source) -> bool:
+    """Whether a model's tensor is zero; read no further than to its first other value."""
+    ingredient, name = source
+    stored = ingredient.tensors[name]
+    if _changed(ingredient, name):
+        return False
+    stored = stored.number if isinstance(stored, Dequantised) else stored
+    with system(stored.path, "read"), stored.path.open("rb") as file:
+        file.seek(stored.start)
+        return all(not any(file.read(min(AT_ONCE, stored.nbytes - start))) for start in range(0, stored.nbytes, AT_ONCE))
+
+
 def same_names(ingredients: Sequence[Ingredient]) -> None:
     """Refused unless all have the same tensors of the same shapes."""
     first = ingredients[0]
@@ -289,7 +309,7 @@ def same_shape(tensors: Sequence[tuple[Ingredient, str]]) -> None:
         a, b = first.shape(key), other.shape(name)
         if a == b:
             continue
-        if len(a) == len(b) == 2 and a[1] == b[1] and any(part in key for part in ("embed", "lm_head", "wte", "shared")):
+        if len(a) == len(b) and a[1:] == b[1:] and is_vocabulary(key, a):
             raise Refused(
                 f"{short(first.name)} has a vocabulary of {a[0]:,} tokens and {short(other.name)} one of {b[0]:,} ({short(key)})."
                 " Choose models with the same vocabulary."
@@ -297,12 +317,27 @@ def same_shape(tensors: Sequence[tuple[Ingredient, str]]) -> None:
         raise Refused(f"{short(key)} is {sized(a)} in {short(first.name)} and {sized(b)} in {short(other.name)}. Choose checkpoints of equal widths.")
 
 
+def is_vocabulary(name: str, shape: Sequence[int]) -> bool:
+    """Whether a tensor has a row for every token, as far as its name tells."""
+    return len(shape) == 2 and any(part in name for part in ("embed", "lm_head", "wte", "shared")) and "position" not in name
+
+
+def tokens_of(ingredient: Ingredient) -> int:
+    """How many tokens its vocabulary numbers; 0 where no file beside it says so."""
+    file = _vocabulary(ingredient)
+    return len(_numbers(_text(file))) if file is not None else 0
+
+
+def _vocabulary(ingredient: Ingredient) -> Path | None:
+    return next((ingredient.folder / v for v in VOCABULARIES if (ingredient.folder / v).is_file()), None)
+
+
 def same_vocabulary(ingredients: Sequence[Ingredient]) -> None:
     """Refused when two models come with files that number their tokens differently: the rows of their embeddings would not belong together."""
     known: list[tuple[str, dict[str, int]]] = []
     seen: set[bytes] = set()
     for ingredient in ingredients:
-        file = next((ingredient.folder / v for v in VOCABULARIES if (ingredient.folder / v).is_file()), None)
+        file = _vocabulary(ingredient)
         if file is None or not (text := _text(file)) or (digest := hashlib.sha256(text).digest()) in seen:
             continue
         seen.add(digest)
