@@ -27,7 +27,7 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 
-from explorer.checkpoints import names, quantised, safetensors_header, sharded, torch_archive
+from explorer.checkpoints import names, quantised, renaming, safetensors_header, sharded, torch_archive
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
 from explorer.core import model_path
 from explorer.core.errors import Refused
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 
 TIED = "explorer.tied"
+RENAMED = f"#{model_path.RENAMED}"
 EXACT = "explorer.names"  # present in files that `write` made: their names are meant as they stand, no prefix is stripped
 
 LIMIT_BYTES = 32 * 2**30
@@ -188,10 +189,37 @@ def check(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], 
     if differences:
         rest = len(differences) - 3
         more = f"; {rest} more {'differs' if rest == 1 else 'differ'}" if rest > 0 else ""
-        raise Refused(
-            f"{what} does not fit the network: {'; '.join(differences[:3])}{more}."
-            " Choose a checkpoint of this architecture, or the problem that it was trained on."
-        )
+        todo = _other_names(weights, shapes) or "Choose a checkpoint of this architecture, or the problem that it was trained on."
+        raise Refused(f"{what} does not fit the network: {'; '.join(differences[:3])}{more}. {todo}")
+
+
+def _other_names(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """What to do where the weights have a network's shapes under other names; "" where they do not."""
+    try:
+        pairs = renaming.renaming({n: tuple(w.shape) for n, w in weights.items()}, shapes)
+    except Refused as refusal:
+        return str(refusal)
+    return f"Its shapes are the network's in order ({renaming.shown(pairs)}): if it is this network, put {RENAMED} behind its path." if pairs else ""
+
+
+def named_for(weights: dict[str, Tensor], shapes: Mapping[str, tuple[int, ...]], path: Path) -> tuple[dict[str, Tensor], str]:
+    """The weights of a path under a network's names and in its order, where `#renamed` stands behind it; and what was renamed, "" for nothing.
+
+    Refused when two orders fit.
+    """
+    if not model_path.parse(path).renamed:
+        return weights, ""
+    pairs = renaming.renaming({n: tuple(w.shape) for n, w in weights.items()}, shapes)
+    if pairs is None:
+        return weights, ""
+    old = {new: name for name, new in pairs.items()}
+    return {new: weights[old[new]] for new in shapes}, f"renamed in order: {renaming.shown(pairs)}"
+
+
+def under_its_names(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], *, what: str) -> None:
+    """Refused when the weights have a network's shapes in order under other names, and nobody has said that they are its; as `check` says it."""
+    if _other_names(weights, shapes):
+        check(weights, shapes, what=what)
 
 
 def finite(weights: Mapping[str, Tensor], what: str) -> None:

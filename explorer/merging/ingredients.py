@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from explorer.checkpoints import names, quantised, safetensors_header, sharded
+from explorer.checkpoints import names, quantised, renaming, safetensors_header, sharded
+from explorer.checkpoints.checkpoint_file import RENAMED
 from explorer.checkpoints.safetensors_header import Stored
 from explorer.core import model_path
 from explorer.core.errors import Refused
@@ -45,7 +46,8 @@ class Dequantised(Stored):
 
 @dataclass(frozen=True)
 class Ingredient:
-    """A model: its tensors by the names they have in the files. `folder` is where its configuration and tokenizer lie."""
+    """A model: its tensors by the names they have in the files. `folder` is where its configuration and tokenizer lie; `renamed`: whether it is to take
+    another model's names."""
 
     name: str
     path: Path
@@ -54,6 +56,7 @@ class Ingredient:
     folder: Path
     adapter: Adapter | None = None
     notes: tuple[str, ...] = ()
+    renamed: bool = False
 
     def shape(self, tensor: str) -> tuple[int, ...]:
         return self.tensors[tensor].shape
@@ -89,7 +92,7 @@ def _there(text: str) -> Path:
 
 def _model(path: Path, name: str) -> Ingredient:
     chosen = model_path.parse(path)
-    found = _stored(chosen.path, name)
+    found = replace(_stored(chosen.path, name), renamed=chosen.renamed)
     kinds = {key: (s.dtype, s.shape) for key, s in found.tensors.items()}
     plan = quantised.plan(kinds, chosen.path, dequantise=chosen.dequantise, byte=lambda key: _byte(found.tensors[key]))
     if plan is None:
@@ -171,13 +174,33 @@ def alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
     Where the names in the files differ, they are read as everywhere (explorer.checkpoints.names), and what is in some of the models alone is left out when
     nothing is lost: a tied tensor that is stored once elsewhere, a constant.
     """
-    found = list(ingredients)
+    found = ingredients = _renamed(ingredients)
     for step in (_plain, _called):
         if any(i.tensors.keys() != found[0].tensors.keys() for i in found):
             found = [step(i) for i in ingredients]
     if any(i.tensors.keys() != found[0].tensors.keys() for i in found):
         found = _without_extras(found)
     same_names(found)
+    return found
+
+
+def _renamed(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
+    """Those whose path asks for it under the names of the first that does not; Refused where their shapes are not its in order."""
+    if not any(i.renamed for i in ingredients):
+        return list(ingredients)
+    like = next((i for i in ingredients if not i.renamed), None)
+    if like is None:
+        raise Refused(f"All models are to be {RENAMED}, and none says what to. Leave it out behind the one whose names the others take.")
+    shapes = {name: stored.shape for name, stored in like.tensors.items()}
+    found: list[Ingredient] = []
+    for ingredient in ingredients:
+        own = {name: stored.shape for name, stored in ingredient.tensors.items()}
+        if not ingredient.renamed or own.keys() == shapes.keys():
+            found.append(ingredient)
+        elif (pairs := renaming.renaming(own, shapes)) is not None:
+            found.append(_under(ingredient, pairs, [f"renamed in order: {renaming.shown(pairs)}"]))
+        else:
+            raise Refused(f"{short(ingredient.name)} does not have the shapes of {short(like.name)} in order, and cannot take its names.")
     return found
 
 
