@@ -27,7 +27,7 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 
-from explorer.checkpoints import names, quantised, renaming, safetensors_header, sharded, torch_archive
+from explorer.checkpoints import flat_sets, names, quantised, renaming, safetensors_header, sharded, torch_archive
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
 from explorer.core import model_path
 from explorer.core.errors import Refused
@@ -91,11 +91,9 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
         raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that can be read. Save the weights alone, or raise the limit.")
     if index is None:
         weights, metadata, notes, others = _read_file(path, chosen.part)
-    elif chosen.part:
-        raise _one_set(name, chosen.part)
     else:
-        others = ()
         weights, metadata, notes = _read_shards(index)
+        weights, others = _one_set(weights, chosen.part, name, notes)
     if (plan := quantised.plan(quantised.kinds_of(weights), path, dequantise=chosen.dequantise, byte=lambda n: int(weights[n]))) is not None:
         weights = quantised.undone(weights, plan)
         notes.append(f"dequantised, {len(plan.scaled):,} tensors: {plan.how}")
@@ -115,11 +113,19 @@ def others(path: str | os.PathLike[str]) -> tuple[str, ...]:
     with suppress(Refused):
         if chosen.path.is_file() and chosen.path.suffix.lower() != ".safetensors":
             return torch_archive.read(chosen.path, size_of(chosen.path), chosen.part).others
+        index = sharded.index_of(chosen.path)
+        headers = [safetensors_header.read(f) for f in ((chosen.path,) if index is None else index.shards) if f.suffix.lower() == ".safetensors"]
+        shapes = {n: stored.shape for header in headers for n, stored in header.tensors.items()}
+        exact = not chosen.part and any(EXACT in header.metadata for header in headers)
+        return () if exact else flat_sets.only(shapes, chosen.part, name_of(chosen.path))[2]
     return ()
 
 
-def _one_set(name: str, part: str) -> Refused:
-    return Refused(f"{name} has one set of weights, and no part {short(part)!r} can be chosen. Say {name} alone.")
+def _one_set(weights: dict[str, Tensor], part: str, name: str, notes: list[str]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Of weights in one mapping the set that is meant, and the keys of the others. Refused when a part is asked for that is not there."""
+    names, said, others = flat_sets.only({n: tuple(t.shape) for n, t in weights.items()}, part, name)
+    notes += said
+    return {new: weights[n] for n, new in names.items()}, others
 
 
 def write(
@@ -246,9 +252,9 @@ def _read_file(path: Path, part: str = "") -> tuple[dict[str, Tensor], dict[str,
     metadata: dict[str, str] = {}
     others: tuple[str, ...] = ()
     if path.suffix.lower() == ".safetensors":
-        if part:
-            raise _one_set(name, part)
         tensors, metadata = _read_safetensors(path)
+        if part or EXACT not in metadata:
+            tensors, others = _one_set(tensors, part, name, notes)
     else:
         archive = torch_archive.read(path, size, part)
         tensors, others = archive.tensors, archive.others

@@ -144,17 +144,18 @@ def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[Pro
         except Refused as refusal:
             return None, str(refusal)
     tried = ", ".join(s.name for s in specs) or "none"
+    offers: dict[str, str] = {}
     doubts: dict[str, str] = {}
     for spec in specs:
         try:
             if (names := renaming.renaming(shapes, Problem(spec).shapes())) is not None:
-                name = f"the network of {spec.name} ({spec.network.name})"
-                return (
-                    None,
-                    f"In order, its shapes are those of {name}: {renaming.shown(names)}. If it is this network, put {RENAMED} behind its path.",
-                )
+                offers[f"{spec.name} ({spec.network.name})"] = renaming.shown(names)
         except Refused as refusal:
             doubts[spec.name] = str(refusal)
+    if offers:
+        (first, pairs), *rest = offers.items()
+        also = f" Choose the problem if it is not this one: {', '.join(name for name, _ in rest)} would fit, too." if rest else ""
+        return None, f"In order, its shapes are those of the network of {first}: {pairs}. If it is this network, put {RENAMED} behind its path.{also}"
     if doubts:
         return None, f"It has no known network's names, and {next(iter(doubts))}'s shapes. {next(iter(doubts.values()))}"
     return None, f"No known problem has a network with these names and shapes (tried: {tried}). Put a problem.toml beside the file."

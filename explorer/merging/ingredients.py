@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from explorer.checkpoints import names, quantised, renaming, safetensors_header, sharded
-from explorer.checkpoints.checkpoint_file import RENAMED
+from explorer.checkpoints import flat_sets, names, quantised, renaming, safetensors_header, sharded
+from explorer.checkpoints.checkpoint_file import EXACT, RENAMED
 from explorer.checkpoints.safetensors_header import Stored
 from explorer.core import model_path
 from explorer.core.errors import Refused
@@ -92,7 +92,11 @@ def _there(text: str) -> Path:
 
 def _model(path: Path, name: str) -> Ingredient:
     chosen = model_path.parse(path)
-    found = replace(_stored(chosen.path, name), renamed=chosen.renamed)
+    found = _stored(chosen.path, name)
+    if chosen.part or EXACT not in found.metadata:
+        plain, notes, _ = flat_sets.only({key: s.shape for key, s in found.tensors.items()}, chosen.part, name_of(chosen.path))
+        found = replace(found, tensors={new: found.tensors[key] for key, new in plain.items()}, notes=tuple(notes))
+    found = replace(found, renamed=chosen.renamed)
     kinds = {key: (s.dtype, s.shape) for key, s in found.tensors.items()}
     plan = quantised.plan(kinds, chosen.path, dequantise=chosen.dequantise, byte=lambda key: _byte(found.tensors[key]))
     if plan is None:
