@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -24,6 +25,7 @@ from explorer.merging.lora import Adapter
 
 VOCABULARIES = ("tokenizer.json", "vocab.json")
 VOCABULARY_LIMIT = 2**28  # bytes of a file that numbers tokens
+NUMBER = re.compile(r"\.\d+\.")
 AT_ONCE = 2**20  # bytes of two tensors that are compared
 TIED = "explorer.tied"
 KEPT = (TIED, "explorer.names", "format")  # of a header, in the merged file's
@@ -178,13 +180,23 @@ def alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
     Where the names in the files differ, they are read as everywhere (explorer.checkpoints.names), and what is in some of the models alone is left out when
     nothing is lost: a tied tensor that is stored once elsewhere, a constant.
     """
-    found = ingredients = _renamed(ingredients)
-    for step in (_plain, _called):
-        if any(i.tensors.keys() != found[0].tensors.keys() for i in found):
-            found = [step(i) for i in ingredients]
+    found = _read_alike(_renamed(ingredients), lambda i: i.tensors.keys())
     if any(i.tensors.keys() != found[0].tensors.keys() for i in found):
         found = _without_extras(found)
     same_names(found)
+    return found
+
+
+def layers_alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
+    """The ingredients with their names read alike, for merges of some of their layers: they may have different numbers of them."""
+    return _read_alike(ingredients, lambda i: {NUMBER.sub(".#.", f".{name}") for name in i.tensors})
+
+
+def _read_alike(ingredients: Sequence[Ingredient], named: Callable[[Ingredient], Collection[str]]) -> list[Ingredient]:
+    found = list(ingredients)
+    for step in (_plain, _called):
+        if any(named(i) != named(found[0]) for i in found):
+            found = [step(i) for i in ingredients]
     return found
 
 

@@ -85,6 +85,8 @@ def of_recipe(given: str, *, dequantise: bool = False) -> MergePlan:
     if whole:
         used = [s.model for s in recipe.slices[0].sources]
         opened |= zip(used, ingredient.alike([opened[m] for m in used]), strict=True)
+    else:
+        opened = dict(zip(opened, ingredient.layers_alike(list(opened.values())), strict=True))
     if recipe.tokenizer not in ("", "base", *models):
         opened[recipe.tokenizer] = ingredient.opened(recipe.tokenizer, dequantise=dequantise)
     ingredient.same_vocabulary(list(opened.values()))
