@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from explorer.checkpoints import weights
 from explorer.checkpoints.passes import MergeRule
 from explorer.checkpoints.per_tensor import sums
 from explorer.checkpoints.safetensors_header import BYTES
@@ -19,6 +20,7 @@ from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method
 from explorer.merging import ingredients as ingredient
+from explorer.merging.blocks import DTYPES
 from explorer.merging.deferred import deferred
 from explorer.merging.ingredients import Ingredient
 from explorer.merging.mergekit import settings, text
@@ -27,6 +29,7 @@ from explorer.merging.recipe_rules import TYPES, Case, Difference, differences, 
 
 FORMAT = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
+NAMES = {DTYPES[name]: name for name in FLOATS}
 STATISTICS = ("running_mean", "running_var")
 
 
@@ -119,10 +122,10 @@ def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False
     ingredient.same_vocabulary(opened)
     rule, sources = deferred(method, opened)
     said = " ".join(f"{k}={shown(v)}" for k, v in method.options)
-    jobs = (
-        Job(name, stored.shape, stored.dtype, tuple((i, name) for i in sources), _proper(rule, name, stored.dtype), said)
-        for name, stored in opened[sources[0]].tensors.items()
-    )
+    jobs: list[Job] = []
+    for name, stored in opened[sources[0]].tensors.items():
+        dtype = promoted([opened[i].tensors[name].dtype for i in sources])
+        jobs.append(Job(name, stored.shape, dtype, tuple((i, name) for i in sources), _proper(rule, name, dtype), said))
     return MergePlan(opened, tuple(jobs), 0, 0, notes=tuple(n for i in opened for n in i.notes))
 
 
@@ -164,11 +167,8 @@ def _target(recipe: text.Recipe, case: Case) -> str:
 
 
 def promoted(dtypes: Sequence[str]) -> str:
-    """The narrowest type that holds the values of all, as torch promotes; of whole numbers, which are copied, the first's."""
-    if len(kinds := {*dtypes}) == 1 or not kinds <= FLOATS:
-        return dtypes[0]
-    widest = [kind for kind in kinds if BYTES[kind] == max(BYTES[k] for k in kinds)]
-    return widest[0] if len(widest) == 1 else "F32" if BYTES[widest[0]] == 2 else "BF16"
+    """As weights.promoted, by the names that files have for types; of whole numbers, which are copied, the first's."""
+    return NAMES[weights.promoted(DTYPES[d] for d in dtypes)] if {*dtypes} <= FLOATS else dtypes[0]
 
 
 def _of_all_methods(recipe: text.Recipe) -> list[Difference]:
