@@ -20,6 +20,7 @@ from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method
 from explorer.merging import ingredients as ingredient
+from explorer.merging import vocabularies
 from explorer.merging.blocks import DTYPES
 from explorer.merging.deferred import deferred
 from explorer.merging.ingredients import Ingredient
@@ -92,7 +93,7 @@ def of_recipe(given: str, *, dequantise: bool = False) -> MergePlan:
         opened = dict(zip(opened, ingredient.layers_alike(list(opened.values())), strict=True))
     if recipe.tokenizer not in ("", "base", *models):
         opened[recipe.tokenizer] = ingredient.opened(recipe.tokenizer, dequantise=dequantise)
-    ingredient.same_vocabulary(list(opened.values()))
+    vocabularies.same_vocabulary(list(opened.values()))
     order = list(opened)
     found = settings.effective(recipe, {m: list(i.tensors) for m, i in opened.items()})
     inputs = [_inputs(e, opened) for e in found]
@@ -119,7 +120,7 @@ def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False
         wanted = f"{least}" if least == most else f"{least} or more"
         raise Refused(f"{method.name} needs {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
     opened = tuple(ingredient.alike([ingredient.opened(m, models[0], dequantise=dequantise) for m in models]))
-    ingredient.same_vocabulary(opened)
+    vocabularies.same_vocabulary(opened)
     rule, sources = deferred(method, opened)
     said = " ".join(f"{k}={shown(v)}" for k, v in method.options)
     jobs: list[Job] = []
@@ -210,7 +211,7 @@ def _of_all_methods(recipe: text.Recipe) -> list[Difference]:
         if (
             not recipe.tokenizer
             or not ingredient.is_vocabulary(case.name, case.shape)
-            or (tokens := ingredient.tokens_of(model)) in (0, case.shape[0])
+            or (tokens := vocabularies.tokens_of(model)) in (0, case.shape[0])
         ):
             return ""
         return (
