@@ -175,3 +175,12 @@ def checkpoints(problem, folder, count=2):
     for i, file in enumerate(files):
         checkpoint_file.write(file, problem.network(seed=i).state_dict())
     return files
+
+
+class AllNormed(Plain):
+    """Both layers under the new weight_norm, the second with one length for all of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.utils.parametrizations.weight_norm(self.hidden)
+        self.out = nn.utils.parametrizations.weight_norm(self.out, dim=None)

@@ -9,7 +9,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import ProblemSpec
-from explorer.engine.inspect_checkpoints import recognise
+from explorer.engine.inspect_checkpoints import named, recognise
 from explorer.problems import problem_toml
 
 
@@ -35,7 +35,8 @@ def find_problem(checkpoint_path: str | Path, name: str | Path | None = None) ->
     if (own := problem_toml.beside(path)) is not None:
         return own
     read = checkpoint_file.read(path)
-    spec, why = recognise(read.weights, read.metadata, problem_toml.shipped())
+    weights, _ = named(read.weights, path, problem_toml.shipped())
+    spec, why = recognise(weights, read.metadata, problem_toml.shipped())
     if spec is None:
         raise Refused(f"{path.name}: {why} Name the problem, or put a problem.toml beside the file.")
     return spec

@@ -27,7 +27,7 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 
-from explorer.checkpoints import names, quantised, safetensors_header, sharded, torch_archive
+from explorer.checkpoints import flat_sets, names, quantised, renaming, safetensors_header, sharded, torch_archive
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
 from explorer.core import model_path
 from explorer.core.errors import Refused
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 
 TIED = "explorer.tied"
+RENAMED = f"#{model_path.RENAMED}"
 EXACT = "explorer.names"  # present in files that `write` made: their names are meant as they stand, no prefix is stripped
 
 LIMIT_BYTES = 32 * 2**30
@@ -90,11 +91,9 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
         raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that can be read. Save the weights alone, or raise the limit.")
     if index is None:
         weights, metadata, notes, others = _read_file(path, chosen.part)
-    elif chosen.part:
-        raise _one_set(name, chosen.part)
     else:
-        others = ()
         weights, metadata, notes = _read_shards(index)
+        weights, others = _one_set(weights, chosen.part, name, notes)
     if (plan := quantised.plan(quantised.kinds_of(weights), path, dequantise=chosen.dequantise, byte=lambda n: int(weights[n]))) is not None:
         weights = quantised.undone(weights, plan)
         notes.append(f"dequantised, {len(plan.scaled):,} tensors: {plan.how}")
@@ -114,11 +113,19 @@ def others(path: str | os.PathLike[str]) -> tuple[str, ...]:
     with suppress(Refused):
         if chosen.path.is_file() and chosen.path.suffix.lower() != ".safetensors":
             return torch_archive.read(chosen.path, size_of(chosen.path), chosen.part).others
+        index = sharded.index_of(chosen.path)
+        headers = [safetensors_header.read(f) for f in ((chosen.path,) if index is None else index.shards) if f.suffix.lower() == ".safetensors"]
+        shapes = {n: stored.shape for header in headers for n, stored in header.tensors.items()}
+        exact = not chosen.part and any(EXACT in header.metadata for header in headers)
+        return () if exact else flat_sets.only(shapes, chosen.part, name_of(chosen.path))[2]
     return ()
 
 
-def _one_set(name: str, part: str) -> Refused:
-    return Refused(f"{name} has one set of weights, and no part {short(part)!r} can be chosen. Say {name} alone.")
+def _one_set(weights: dict[str, Tensor], part: str, name: str, notes: list[str]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Of weights in one mapping the set that is meant, and the keys of the others. Refused when a part is asked for that is not there."""
+    names, said, others = flat_sets.only({n: tuple(t.shape) for n, t in weights.items()}, part, name)
+    notes += said
+    return {new: weights[n] for n, new in names.items()}, others
 
 
 def write(
@@ -188,10 +195,37 @@ def check(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], 
     if differences:
         rest = len(differences) - 3
         more = f"; {rest} more {'differs' if rest == 1 else 'differ'}" if rest > 0 else ""
-        raise Refused(
-            f"{what} does not fit the network: {'; '.join(differences[:3])}{more}."
-            " Choose a checkpoint of this architecture, or the problem that it was trained on."
-        )
+        todo = _other_names(weights, shapes) or "Choose a checkpoint of this architecture, or the problem that it was trained on."
+        raise Refused(f"{what} does not fit the network: {'; '.join(differences[:3])}{more}. {todo}")
+
+
+def _other_names(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """What to do where the weights have a network's shapes under other names; "" where they do not."""
+    try:
+        pairs = renaming.renaming({n: tuple(w.shape) for n, w in weights.items()}, shapes)
+    except Refused as refusal:
+        return str(refusal)
+    return f"Its shapes are the network's in order ({renaming.shown(pairs)}): if it is this network, put {RENAMED} behind its path." if pairs else ""
+
+
+def named_for(weights: dict[str, Tensor], shapes: Mapping[str, tuple[int, ...]], path: Path) -> tuple[dict[str, Tensor], str]:
+    """The weights of a path under a network's names and in its order, where `#renamed` stands behind it; and what was renamed, "" for nothing.
+
+    Refused when two orders fit.
+    """
+    if not model_path.parse(path).renamed:
+        return weights, ""
+    pairs = renaming.renaming({n: tuple(w.shape) for n, w in weights.items()}, shapes)
+    if pairs is None:
+        return weights, ""
+    old = {new: name for name, new in pairs.items()}
+    return {new: weights[old[new]] for new in shapes}, f"renamed in order: {renaming.shown(pairs)}"
+
+
+def under_its_names(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], *, what: str) -> None:
+    """Refused when the weights have a network's shapes in order under other names, and nobody has said that they are its; as `check` says it."""
+    if _other_names(weights, shapes):
+        check(weights, shapes, what=what)
 
 
 def finite(weights: Mapping[str, Tensor], what: str) -> None:
@@ -218,9 +252,9 @@ def _read_file(path: Path, part: str = "") -> tuple[dict[str, Tensor], dict[str,
     metadata: dict[str, str] = {}
     others: tuple[str, ...] = ()
     if path.suffix.lower() == ".safetensors":
-        if part:
-            raise _one_set(name, part)
         tensors, metadata = _read_safetensors(path)
+        if part or EXACT not in metadata:
+            tensors, others = _one_set(tensors, part, name, notes)
     else:
         archive = torch_archive.read(path, size, part)
         tensors, others = archive.tensors, archive.others

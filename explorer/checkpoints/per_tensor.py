@@ -7,7 +7,7 @@
 A method that returns what one of them gives merges models in memory, and from file to file as well: where the models are `Unread`, nothing is computed, and
 what comes back says how it is done (`Deferred`); `explorer.merging` then does it, block by block.
 
-Parameters are computed in float64, those of half precision in float32, and come back in the first model's dtype. Parameters that are tied in every
+Parameters are computed in float64, those of half precision in float32, and come back in the narrowest type that holds the values of all models. Parameters that are tied in every
 model (one memory under two names) are fused once and come back tied. Buffers with decimals, such as running statistics, are a mean whose coefficients
 are never negative: a variance that is extrapolated can fall below zero. Integer buffers are the first model's. Beyond the models and the result there
 are a few blocks in memory, or a few copies of one tensor.
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from explorer.checkpoints.arithmetic import combined, weighted
 from explorer.checkpoints.passes import All, FromAll, InMemory, Kernel, MergeRule, made
-from explorer.checkpoints.weights import Weights
+from explorer.checkpoints.weights import Weights, stored_type
 from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.problems.problem import Problem
@@ -109,18 +109,18 @@ def _fused(models: Sequence[Weights], problem: Problem, rule: MergeRule, progres
         if not like.is_floating_point():
             result[name] = tensors[0].clone()
         elif name not in parameters:
-            result[name] = combined(tensors, rule.shares).to(like.dtype)
+            result[name] = combined(tensors, rule.shares).to(stored_type(models, name))
         else:
             memory = _memory(name, models)
             if memory not in fused:
-                fused[memory] = _filled(like, kernel, InMemory(name, tensors, rule.cut))
+                fused[memory] = _filled(like, stored_type(models, name), kernel, InMemory(name, tensors, rule.cut))
             result[name] = fused[memory]
     progress(len(models[0]), len(models[0]), "done")
     return result
 
 
-def _filled(like: Tensor, kernel: Kernel, passes: InMemory) -> Tensor:
-    result = torch.empty(like.shape, dtype=like.dtype, device=like.device)
+def _filled(like: Tensor, dtype: torch.dtype, kernel: Kernel, passes: InMemory) -> Tensor:
+    result = torch.empty(like.shape, dtype=dtype, device=like.device)
     flat, start = result.view(-1), 0
     for block in made(kernel, passes):
         flat[start : start + block.numel()] = block.reshape(-1)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from explorer.checkpoints import safetensors_header
 from explorer.core import files, model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, size_of, system
@@ -138,6 +139,18 @@ def bytes_at(path: str | os.PathLike[str]) -> int:
     """Bytes of a checkpoint: of the file, or of all shards of a folder."""
     index = index_of(path)
     return size_of(model_path.parse(path).path) if index is None else sizes(index)
+
+
+def loaded_bytes(path: str | os.PathLike[str]) -> int:
+    """Bytes of a checkpoint once it is in memory: those on the disk, but of what is to be dequantised four for each number at least."""
+    chosen = model_path.parse(path)
+    if not chosen.dequantise:
+        return bytes_at(path)
+    index = index_of(chosen.path)
+    files = (chosen.path,) if index is None else index.shards
+    if any(f.suffix.lower() != ".safetensors" for f in files):
+        return 4 * bytes_at(path)
+    return sum(max(4 * t.numel, t.nbytes) for f in files for t in safetensors_header.read(f).tensors.values())
 
 
 def sizes(index: Index) -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from explorer.checkpoints import inert_pickle
+from explorer.checkpoints import flat_sets, inert_pickle
 from explorer.checkpoints.inert_pickle import Named, Persistent, Record
 from explorer.core.errors import Refused
 from explorer.core.files import listed, malformed, name_of, short, system
@@ -181,6 +181,13 @@ def _find(loaded: object, name: str, part: str) -> _Found:
         found = _entries(found[key])
     tensors = {k: v for k, v in (found or {}).items() if isinstance(k, str) and isinstance(v, Record) and _is_tensor(v)}
     every += _sets(found or {})
+    ignored = [k for k in found or {} if k not in tensors]
+    shapes = {k: _size_of(v) for k, v in tensors.items()}
+    if (flat := flat_sets.chosen(shapes, wanted)) is not None:
+        tensors = {new: tensors[k] for k, new in flat.names.items()}
+        others, wanted = [*others, *flat.others], ""
+    elif (usual := flat_sets.chosen(shapes, "")) is not None:
+        every += usual.others
     if wanted or (every and not tensors):
         known = ", ".join(f"{name}#{short(k)}" for k in dict.fromkeys(every))
         raise Refused(
@@ -193,7 +200,7 @@ def _find(loaded: object, name: str, part: str) -> _Found:
         raise Refused(f"{name} holds {came}; tensors by name are expected. {SAVE_AGAIN}.")
     if others:
         notes.append(f"other weights in it: choose them with {', '.join(f'{name}#{short(k)}' for k in others)}")
-    if ignored := [k for k in found or {} if k not in tensors]:
+    if ignored:
         notes.append(f"ignored, not tensors: {listed(ignored)}")
     return _Found(tensors, tuple(notes), tuple(others))
 
@@ -237,6 +244,13 @@ def _view_of(record: Record, least: int = 0) -> Record | None:
         else:
             return None
     return None
+
+
+def _size_of(record: Record) -> tuple[int, ...]:
+    """A tensor's shape as the file states it; () where it states none."""
+    view = _view_of(record)
+    size = view.arguments[2] if view is not None else ()
+    return tuple(n for n in cast("tuple[object, ...]", size) if isinstance(n, int)) if isinstance(size, tuple) else ()
 
 
 def _entries(value: object) -> dict[object, object] | None:

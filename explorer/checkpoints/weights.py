@@ -1,13 +1,14 @@
 """Weights by state_dict name: mixing, inner products, distances.
 
-Floating tensors are mixed; integer tensors (counters, indices) are copied from the first model. Half precision is computed
-in float32 and rounded to the type it is stored in: a mixture is the model that would be saved. Tied entries (one storage under two names) count
+Floating tensors are mixed; integer tensors (counters, indices) are copied from the first model. A mixture has the narrowest type that holds the values of
+all its models (`promoted`). Half precision is computed in float32 and rounded to it: a mixture is the model that would be saved. Tied entries (one storage under two names) count
 once. Inputs are never written to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 import torch
@@ -43,18 +44,19 @@ def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], o
     """Σ cᵢ·modelᵢ, tensor by tensor. A coefficient of exactly 0 leaves its model out, one of exactly 1 alone copies it bit for bit.
 
     `out`: tensors to write into (a network's own), in whose dtype and on whose device the sum is done; without it new tensors
-    of the first model's dtype are returned. What the first model has in half precision is rounded to that in either case.
+    of the models' common dtype are returned. What all models have in half precision is rounded to that in either case.
     """
     parts = [(c, m) for c, m in zip(coefficients, models, strict=True) if c != 0.0]
     result: Weights = {}
     for name, like in models[0].items():
-        target = out[name] if out is not None else torch.empty_like(like)
+        kind = stored_type(models, name) if out is None or is_half(like) else like.dtype
+        target = out[name] if out is not None else torch.empty_like(like, dtype=kind)
         if not (like.is_floating_point() and target.is_floating_point()):  # a counter, also one that a file holds as a float
             target.copy_(like)
         elif not parts:
             target.zero_()
-        elif is_half(like) and len(parts) + (parts[0][0] != 1.0) > 1:
-            target.copy_(_in_single([(c, m[name]) for c, m in parts], target.device).to(like.dtype))
+        elif kind.itemsize < 4 and len(parts) + (parts[0][0] != 1.0) > 1:
+            target.copy_(_in_single([(c, m[name]) for c, m in parts], target.device).to(kind))
         else:
             (c, model), *rest = parts
             target.copy_(model[name])
@@ -64,6 +66,19 @@ def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], o
                 target.add_(model[name].to(target.device, target.dtype), alpha=c)
         result[name] = target
     return result
+
+
+def promoted(dtypes: Iterable[torch.dtype]) -> torch.dtype:
+    """The narrowest type that holds the values of all, as torch promotes; float8, of which torch promotes none, is held by every wider one."""
+    kinds = dict.fromkeys(dtypes)
+    wider = [k for k in kinds if k.itemsize > 1 or not k.is_floating_point]
+    return next(iter(kinds)) if len(kinds) == 1 else reduce(torch.promote_types, wider) if wider else torch.bfloat16
+
+
+def stored_type(models: Sequence[Mapping[str, Tensor]], name: str) -> torch.dtype:
+    """In what type a tensor that is made of the models' is saved; whole numbers, which are copied, in the first one's."""
+    first = models[0][name].dtype
+    return promoted(m[name].dtype for m in models) if first.is_floating_point else first
 
 
 def is_half(tensor: Tensor) -> bool:

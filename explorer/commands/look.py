@@ -56,6 +56,8 @@ def look(
                 table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")
         out.print(table)
         for file in found.files:
+            for old, new in file.renaming.names if file.renaming is not None else ():
+                out.print(Text(f"  {file.name}: {old} → {new}"), highlight=False, soft_wrap=True)
             for note in file.notes:
                 out.print(Text(f"  {file.name}: {note}", style="dim"), highlight=False, soft_wrap=True)
 

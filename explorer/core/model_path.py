@@ -1,4 +1,4 @@
-"""What is meant of a checkpoint, said behind its path: `last.pth#state_dict_ema`, `model#dequantised`, `last.pth#ema,dequantised`.
+"""What is meant of a checkpoint, said behind its path: `last.pth#state_dict_ema`, `model#dequantised`, `mlp.pt#renamed`, `last.pth#ema,dequantised`.
 
 The path with its ending goes wherever a path goes, so a choice travels in recipes, in the store and on the command line without a field of its own; the
 digest of what is chosen differs from that of the file (explorer.checkpoints.sharded). A file whose own name has a # in it is meant as it stands.
@@ -7,24 +7,27 @@ digest of what is chosen differs from that of the file (explorer.checkpoints.sha
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 DEQUANTISED = "dequantised"
+RENAMED = "renamed"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A file or folder as it lies on the disk; `part`: which of the sets of weights in it, "" for the usual one; whether it is to be dequantised."""
+    """A file or folder as it lies on the disk; `part`: which of the sets of weights in it, "" for the usual one; whether it is to be dequantised, and whether its
+    tensors are to have the names of the network that they are used for (explorer.checkpoints.renaming)."""
 
     path: Path
     part: str = ""
     dequantise: bool = False
+    renamed: bool = False
 
     @property
     def ending(self) -> str:
         """What stands behind the path: "" or #…"""
-        words = [*([self.part] if self.part else []), *([DEQUANTISED] if self.dequantise else [])]
+        words = [*([self.part] if self.part else []), *([DEQUANTISED] if self.dequantise else []), *([RENAMED] if self.renamed else [])]
         return f"#{','.join(words)}" if words else ""
 
     def at(self, path: Path) -> Path:
@@ -39,10 +42,16 @@ def parse(path: str | os.PathLike[str]) -> Chosen:
     if not (sign and head) or os.path.lexists(path) or not os.path.lexists(plain := path.with_name(head)):
         return Chosen(path)
     words = [word for word in ending.split(",") if word]
-    return Chosen(plain, ",".join(w for w in words if w != DEQUANTISED), DEQUANTISED in words)
+    return Chosen(plain, ",".join(w for w in words if w not in (DEQUANTISED, RENAMED)), DEQUANTISED in words, RENAMED in words)
 
 
 def dequantised(path: Path, wanted: bool = True) -> Path:
     """The path, saying that what lies there is to be dequantised."""
     chosen = parse(path)
-    return Chosen(chosen.path, chosen.part, True).at(chosen.path) if wanted else path
+    return replace(chosen, dequantise=True).at(chosen.path) if wanted else path
+
+
+def renamed(path: Path) -> Path:
+    """The path, saying that what lies there is to have the network's names."""
+    chosen = parse(path)
+    return replace(chosen, renamed=True).at(chosen.path)

@@ -207,11 +207,11 @@ def method(kind: str, name: str, given: Mapping[str, object] | None = None) -> M
 
 
 # Arguments that the caller wires and nobody chooses; they are keyword-only, so that they cannot be mixed up, but no options.
-_WIRING = frozenset({"device", "progress", "resume", "training", "tell"})
+_WIRING = frozenset({"device", "progress", "resume", "training", "tell", "purpose"})
 
 
 def wired(function: Callable[..., object], **wiring: object) -> dict[str, object]:
-    """Of the wiring at hand (device, progress, resume, training, tell), what a method's function takes."""
+    """Of the wiring at hand (device, progress, resume, training, tell, purpose), what a method's function takes."""
     taken = inspect.signature(function).parameters
     return {name: value for name, value in wiring.items() if name in taken}
 

@@ -10,7 +10,8 @@ from typing import cast
 
 import numpy as np
 
-from explorer.checkpoints import checkpoint_file, quantised
+from explorer.checkpoints import checkpoint_file, quantised, renaming
+from explorer.checkpoints.checkpoint_file import RENAMED
 from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
 from explorer.checkpoints.weights import Weights, gram
 from explorer.core import locations, model_path, registry
@@ -24,7 +25,7 @@ from explorer.problems import problem_toml
 from explorer.problems.nets import Shapes
 from explorer.problems.problem import Problem
 from explorer.stats.bootstrap import band
-from explorer.store.records import Facts, Quality, Seen
+from explorer.store.records import Facts, Quality, Renaming, Seen
 from explorer.store.run_store import RunStore
 
 SPLITS: tuple[SplitName, ...] = ("val", "test")
@@ -65,24 +66,66 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tu
     if loaded.path != path:
         path, content = loaded.path, digest(loaded.path)
     checkpoint_file.finite(loaded.weights, path.name)
-    spec, why = recognise(loaded.weights, loaded.metadata, known)
+    weights, renamed = named(loaded.weights, path, known)
+    spec, why = recognise(weights, loaded.metadata, known)
+    offer = None if spec is not None else offered(weights, known, device)
+    if offer is not None:
+        why = f"{why} {_confirmation(offer)}"
     if spec is None and (hint := _of_transformers(path)):
         why = f"{why} {hint}"
-    floating = {str(t.dtype).removeprefix("torch.") for t in loaded.weights.values() if t.is_floating_point()}
-    return loaded.weights, Facts(
+    floating = {str(t.dtype).removeprefix("torch.") for t in weights.values() if t.is_floating_point()}
+    return weights, Facts(
         path=locations.shorten(path),
         name=name_for(path),
         digest=content,
         problem=spec,
         why=why,
-        parameters=_parameters(loaded.weights, spec),
-        tensors=len(loaded.weights),
+        parameters=_parameters(weights, spec),
+        tensors=len(weights),
         dtype=", ".join(sorted(floating)),
-        notes=loaded.notes,
+        notes=(*loaded.notes, renamed) if renamed else loaded.notes,
         others=loaded.others,
-        network=None if spec is not None else _network_of(loaded.weights, path),
-        quality=() if spec is None or Problem(spec).against_reference else tuple(quality(spec, loaded.weights, split, device) for split in SPLITS),
+        renaming=offer,
+        network=None if spec is not None else _network_of(weights, path),
+        quality=() if spec is None else _qualities(spec, weights, device),
     )
+
+
+def named(weights: Weights, path: Path, known: Iterable[ProblemSpec]) -> tuple[Weights, str]:
+    """The weights under the names of the first known network that they fit in order, where the path asks for it; and what was renamed, "" for nothing."""
+    for spec in known:
+        found, said = checkpoint_file.named_for(weights, Problem(spec).shapes(), path)
+        if said:
+            return found, said
+    return weights, ""
+
+
+def offered(weights: Weights, known: Iterable[ProblemSpec], device: str = "cpu") -> Renaming | None:
+    """The first known problem whose network has these shapes in order under other names, and how good the model is as that; None where there is none."""
+    shapes = {name: tuple(t.shape) for name, t in weights.items()}
+    for spec in known:
+        with suppress(Refused):  # two orders fit: `recognise` says so
+            wanted = Problem(spec).shapes()
+            if (names := renaming.renaming(shapes, wanted)) is not None:
+                model = {new: weights[old] for old, new in names.items()}
+                untrained = dict(Problem(spec).network().state_dict())
+                return Renaming(spec, tuple(names.items()), _qualities(spec, model, device), _qualities(spec, untrained, device))
+    return None
+
+
+def _qualities(spec: ProblemSpec, weights: Weights, device: str) -> tuple[Quality, ...]:
+    return () if Problem(spec).against_reference else tuple(quality(spec, weights, split, device) for split in SPLITS)
+
+
+def _confirmation(found: Renaming) -> str:
+    """Whether the loss says that a renaming is right."""
+    if not found.quality:
+        return "Its loss compares two models, and cannot confirm that."
+    name = found.problem.name or found.problem.network.name
+    loss, chance = found.quality[-1].loss, found.untrained[-1].loss
+    if loss[2] < chance[1]:
+        return f"The test loss confirms it: {loss[0]:.3g} as {name}, against {chance[0]:.3g} with initial weights."
+    return f"The test loss does not confirm it: {loss[0]:.3g} as {name}, no better than the {chance[0]:.3g} of initial weights."
 
 
 def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[ProblemSpec]) -> tuple[ProblemSpec | None, str]:
@@ -101,6 +144,20 @@ def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[Pro
         except Refused as refusal:
             return None, str(refusal)
     tried = ", ".join(s.name for s in specs) or "none"
+    offers: dict[str, str] = {}
+    doubts: dict[str, str] = {}
+    for spec in specs:
+        try:
+            if (names := renaming.renaming(shapes, Problem(spec).shapes())) is not None:
+                offers[f"{spec.name} ({spec.network.name})"] = renaming.shown(names)
+        except Refused as refusal:
+            doubts[spec.name] = str(refusal)
+    if offers:
+        (first, pairs), *rest = offers.items()
+        also = f" Choose the problem if it is not this one: {', '.join(name for name, _ in rest)} would fit, too." if rest else ""
+        return None, f"In order, its shapes are those of the network of {first}: {pairs}. If it is this network, put {RENAMED} behind its path.{also}"
+    if doubts:
+        return None, f"It has no known network's names, and {next(iter(doubts))}'s shapes. {next(iter(doubts.values()))}"
     return None, f"No known problem has a network with these names and shapes (tried: {tried}). Put a problem.toml beside the file."
 
 

@@ -48,7 +48,7 @@ def realise(
     """
     match recipe:
         case Loaded():
-            weights = _load(recipe, store)
+            weights = _load(recipe, store, problem)
             if problem is not None:
                 quantised.whole(quantised.kinds_of(weights), Problem(problem).reals(), recipe.name or recipe.id)
             return weights
@@ -101,9 +101,13 @@ def file_of(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
     return path
 
 
-def _load(recipe: Loaded, store: RunStore) -> Weights:
+def _load(recipe: Loaded, store: RunStore, problem: ProblemSpec | None) -> Weights:
     path = _found(recipe, store)
     weights = checkpoint_file.read(path).weights
+    if problem is not None:
+        shapes = Problem(problem).shapes()
+        weights, _ = checkpoint_file.named_for(weights, shapes, path)
+        checkpoint_file.under_its_names(weights, shapes, what=recipe.name or path.name)
     checkpoint_file.finite(weights, path.name)
     return weights
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.lazy_weights import open_lazily as streamed_at
-from explorer.checkpoints.sharded import bytes_at
+from explorer.checkpoints.sharded import loaded_bytes
 from explorer.checkpoints.weights import compatible, is_half
 from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
@@ -119,7 +119,7 @@ def corners_of(field: Field, store: RunStore, home: Path, *, device: str = "cpu"
     """A field's corners: in memory, or on their disk where they would take more than half of the memory that is free (explorer.checkpoints.lazy_weights)."""
     files = [file_of(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
     free = memory("cpu")
-    if free is None or sum(map(bytes_at, files)) <= SHARE * free.free:
+    if free is None or sum(map(loaded_bytes, files)) <= SHARE * free.free:
         return [realise(recipe, store, home, problem=field.problem, device=device, progress=progress) for recipe in field.corners]
     shapes, reals = Problem(field.problem).shapes(), Problem(field.problem).reals()
     corners: list[Mapping[str, Tensor]] = []

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from explorer.checkpoints.weights import Weights, Without, is_half, mix
+from explorer.checkpoints.weights import Weights, Without, is_half, mix, stored_type
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array
@@ -109,7 +109,7 @@ class Evaluate:
         if images_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
             self.inputs = self.inputs.contiguous(memory_format=torch.channels_last)
-        self.halves = halves_of(corners[0])
+        self.halves = halves_of(corners)
         together = (self.device.type == "cuda" or engine in ("graphs", "batched")) and not self.halves
         corner_matrix = CornerMatrix.if_it_fits(self.network, corners) if together else None
         self.corners = corner_matrix.corners if corner_matrix is not None else resident(corners, self.device) if self.halves else corners
@@ -391,7 +391,7 @@ def write_mixture(
 
     recalibrate: measured on `train` (n, …). mix: mixed like the weights; Refused outside the convex hull, because variances are
     never extrapolated. first: those of the first corner. repair: recalibrated, and units that no batch norm sees get the mixed mean and
-    standard deviation of the corners' (`repair`). At a corner itself all keep the corner's own. What the first corner stores in half precision
+    standard deviation of the corners' (`repair`). At a corner itself all keep the corner's own. What all corners store in half precision
     (`halves`, read where they are not given) is rounded to it, as it would be in a file.
     """
     tensors = tensors or network.state_dict(keep_vars=True)
@@ -399,7 +399,7 @@ def write_mixture(
     if at_corner(coefficients):
         return
     _settle_buffers(network, corners, coefficients, buffers, train, repair)
-    round_to(tensors, halves_of(corners[0]) if halves is None else halves)
+    round_to(tensors, halves_of(corners) if halves is None else halves)
 
 
 def _settle_buffers(
@@ -420,9 +420,10 @@ def _settle_buffers(
         recalibrate(network, train)
 
 
-def halves_of(weights: Mapping[str, Tensor]) -> dict[str, torch.dtype]:
-    """The types of the tensors that are stored in half precision."""
-    return {name: tensor.dtype for name, tensor in weights.items() if is_half(tensor)}
+def halves_of(corners: Sequence[Mapping[str, Tensor]]) -> dict[str, torch.dtype]:
+    """The types of the tensors whose mixtures are stored in half precision: those that all corners have in it."""
+    types = {name: stored_type(corners, name) for name, tensor in corners[0].items() if is_half(tensor)}
+    return {name: dtype for name, dtype in types.items() if dtype.itemsize < 4}
 
 
 @torch.no_grad()

@@ -5,10 +5,14 @@ Linear layers, convolutions and their transposes, and the Conv1D of Hugging Face
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]  (the only common bases of the convolutions)
+from torch.nn.utils.weight_norm import WeightNorm
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,43 @@ def axes_of(module: nn.Module) -> Axes | None:
             return Axes(0, 1)
         case _:
             return None
+
+
+@dataclass(frozen=True)
+class NormedWeight:
+    """A weight under weight normalisation, g·v/‖v‖: the names of g and v, and the axis of v that each has a length of its own along; None for one length.
+
+    Salimans & Kingma 2016, "Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep Neural Networks".
+    """
+
+    length: str
+    direction: str
+    dim: int | None
+
+    def of(self, model: Mapping[str, Tensor]) -> Tensor:
+        """The weight in float64."""
+        v = model[self.direction].double()
+        return v * (model[self.length].double() / self.norm(v))
+
+    def norm(self, weight: Tensor) -> Tensor:
+        """‖weight‖ along all axes but `dim`, of the shape of g."""
+        return torch.norm_except_dim(weight, 2, -1 if self.dim is None else self.dim)
+
+
+def normed_weights(network: nn.Module) -> dict[str, NormedWeight]:
+    """Of each weight under weight normalisation, old-style by a hook or as a parametrisation, how it is stored."""
+    found: dict[str, NormedWeight] = {}
+    for name, module in network.named_modules():
+        prefix = f"{name}." if name else ""
+        for hook in module._forward_pre_hooks.values():  # pyright: ignore[reportPrivateUsage]  (where the old weight_norm is)
+            if isinstance(hook, WeightNorm):
+                found[f"{prefix}{hook.name}"] = NormedWeight(f"{prefix}{hook.name}_g", f"{prefix}{hook.name}_v", None if hook.dim == -1 else hook.dim)
+        for kind, applied in cast("Mapping[str, Sequence[nn.Module]]", getattr(module, "parametrizations", {})).items():
+            if len(applied) == 1 and type(applied[0]).__name__ == "_WeightNorm":
+                dim = cast("int", applied[0].dim)
+                original = f"{prefix}parametrizations.{kind}.original"
+                found[f"{prefix}{kind}"] = NormedWeight(f"{original}0", f"{original}1", None if dim == -1 else dim)
+    return found
 
 
 def uses(network: nn.Module) -> dict[str, int]:

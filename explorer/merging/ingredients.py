@@ -6,14 +6,15 @@ or when one is quantised, unless `#dequantised` stands behind its path and it ca
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
-from explorer.checkpoints import names, quantised, safetensors_header, sharded
+from explorer.checkpoints import flat_sets, names, quantised, renaming, safetensors_header, sharded
+from explorer.checkpoints.checkpoint_file import EXACT, RENAMED
 from explorer.checkpoints.safetensors_header import Stored
 from explorer.core import model_path
 from explorer.core.errors import Refused
@@ -21,8 +22,7 @@ from explorer.core.files import listed, name_of, short, system
 from explorer.merging import lora
 from explorer.merging.lora import Adapter
 
-VOCABULARIES = ("tokenizer.json", "vocab.json")
-VOCABULARY_LIMIT = 2**28  # bytes of a file that numbers tokens
+NUMBER = re.compile(r"\.\d+\.")
 AT_ONCE = 2**20  # bytes of two tensors that are compared
 TIED = "explorer.tied"
 KEPT = (TIED, "explorer.names", "format")  # of a header, in the merged file's
@@ -45,7 +45,8 @@ class Dequantised(Stored):
 
 @dataclass(frozen=True)
 class Ingredient:
-    """A model: its tensors by the names they have in the files. `folder` is where its configuration and tokenizer lie."""
+    """A model: its tensors by the names they have in the files. `folder` is where its configuration and tokenizer lie; `renamed`: whether it is to take
+    another model's names."""
 
     name: str
     path: Path
@@ -54,6 +55,7 @@ class Ingredient:
     folder: Path
     adapter: Adapter | None = None
     notes: tuple[str, ...] = ()
+    renamed: bool = False
 
     def shape(self, tensor: str) -> tuple[int, ...]:
         return self.tensors[tensor].shape
@@ -90,6 +92,10 @@ def _there(text: str) -> Path:
 def _model(path: Path, name: str) -> Ingredient:
     chosen = model_path.parse(path)
     found = _stored(chosen.path, name)
+    if chosen.part or EXACT not in found.metadata:
+        plain, notes, _ = flat_sets.only({key: s.shape for key, s in found.tensors.items()}, chosen.part, name_of(chosen.path))
+        found = replace(found, tensors={new: found.tensors[key] for key, new in plain.items()}, notes=tuple(notes))
+    found = replace(found, renamed=chosen.renamed)
     kinds = {key: (s.dtype, s.shape) for key, s in found.tensors.items()}
     plan = quantised.plan(kinds, chosen.path, dequantise=chosen.dequantise, byte=lambda key: _byte(found.tensors[key]))
     if plan is None:
@@ -171,13 +177,43 @@ def alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
     Where the names in the files differ, they are read as everywhere (explorer.checkpoints.names), and what is in some of the models alone is left out when
     nothing is lost: a tied tensor that is stored once elsewhere, a constant.
     """
-    found = list(ingredients)
-    for step in (_plain, _called):
-        if any(i.tensors.keys() != found[0].tensors.keys() for i in found):
-            found = [step(i) for i in ingredients]
+    found = _read_alike(_renamed(ingredients), lambda i: i.tensors.keys())
     if any(i.tensors.keys() != found[0].tensors.keys() for i in found):
         found = _without_extras(found)
     same_names(found)
+    return found
+
+
+def layers_alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
+    """The ingredients with their names read alike, for merges of some of their layers: they may have different numbers of them."""
+    return _read_alike(ingredients, lambda i: {NUMBER.sub(".#.", f".{name}") for name in i.tensors})
+
+
+def _read_alike(ingredients: Sequence[Ingredient], named: Callable[[Ingredient], Collection[str]]) -> list[Ingredient]:
+    found = list(ingredients)
+    for step in (_plain, _called):
+        if any(named(i) != named(found[0]) for i in found):
+            found = [step(i) for i in ingredients]
+    return found
+
+
+def _renamed(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
+    """Those whose path asks for it under the names of the first that does not; Refused where their shapes are not its in order."""
+    if not any(i.renamed for i in ingredients):
+        return list(ingredients)
+    like = next((i for i in ingredients if not i.renamed), None)
+    if like is None:
+        raise Refused(f"All models are to be {RENAMED}, and none says what to. Leave it out behind the one whose names the others take.")
+    shapes = {name: stored.shape for name, stored in like.tensors.items()}
+    found: list[Ingredient] = []
+    for ingredient in ingredients:
+        own = {name: stored.shape for name, stored in ingredient.tensors.items()}
+        if not ingredient.renamed or own.keys() == shapes.keys():
+            found.append(ingredient)
+        elif (pairs := renaming.renaming(own, shapes)) is not None:
+            found.append(_under(ingredient, pairs, [f"renamed in order: {renaming.shown(pairs)}"]))
+        else:
+            raise Refused(f"{short(ingredient.name)} does not have the shapes of {short(like.name)} in order, and cannot take its names.")
     return found
 
 
@@ -268,6 +304,26 @@ def _equal(a: Stored, b: Stored) -> bool:
     return True
 
 
+Source: TypeAlias = "tuple[Ingredient, str]"
+
+
+def equal_in(a: Source, b: Source) -> bool:
+    """Whether a tensor of one model and one of another have the same type and bytes, adapters included."""
+    return not any(_changed(*source) for source in (a, b)) and _equal(a[0].tensors[a[1]], b[0].tensors[b[1]])
+
+
+def zero_in(source: Source) -> bool:
+    """Whether a model's tensor is zero; read no further than to its first other value."""
+    ingredient, name = source
+    stored = ingredient.tensors[name]
+    if _changed(ingredient, name):
+        return False
+    stored = stored.number if isinstance(stored, Dequantised) else stored
+    with system(stored.path, "read"), stored.path.open("rb") as file:
+        file.seek(stored.start)
+        return all(not any(file.read(min(AT_ONCE, stored.nbytes - start))) for start in range(0, stored.nbytes, AT_ONCE))
+
+
 def same_names(ingredients: Sequence[Ingredient]) -> None:
     """Refused unless all have the same tensors of the same shapes."""
     first = ingredients[0]
@@ -289,7 +345,7 @@ def same_shape(tensors: Sequence[tuple[Ingredient, str]]) -> None:
         a, b = first.shape(key), other.shape(name)
         if a == b:
             continue
-        if len(a) == len(b) == 2 and a[1] == b[1] and any(part in key for part in ("embed", "lm_head", "wte", "shared")):
+        if len(a) == len(b) and a[1:] == b[1:] and is_vocabulary(key, a):
             raise Refused(
                 f"{short(first.name)} has a vocabulary of {a[0]:,} tokens and {short(other.name)} one of {b[0]:,} ({short(key)})."
                 " Choose models with the same vocabulary."
@@ -297,55 +353,9 @@ def same_shape(tensors: Sequence[tuple[Ingredient, str]]) -> None:
         raise Refused(f"{short(key)} is {sized(a)} in {short(first.name)} and {sized(b)} in {short(other.name)}. Choose checkpoints of equal widths.")
 
 
-def same_vocabulary(ingredients: Sequence[Ingredient]) -> None:
-    """Refused when two models come with files that number their tokens differently: the rows of their embeddings would not belong together."""
-    known: list[tuple[str, dict[str, int]]] = []
-    seen: set[bytes] = set()
-    for ingredient in ingredients:
-        file = next((ingredient.folder / v for v in VOCABULARIES if (ingredient.folder / v).is_file()), None)
-        if file is None or not (text := _text(file)) or (digest := hashlib.sha256(text).digest()) in seen:
-            continue
-        seen.add(digest)
-        if not (numbers := _numbers(text)):
-            continue
-        if known and known[0][1] != numbers:
-            name, first = known[0]
-            token, number = min(first.items() ^ numbers.items(), key=lambda item: (item[1], item[0]))
-            has, lacks = (name, ingredient.name) if first.get(token) == number else (ingredient.name, name)
-            raise Refused(
-                f"The vocabularies differ: {short(repr(token))} is token {number:,} in {short(has)}, and not in {short(lacks)}."
-                " Choose models with the same vocabulary."
-            )
-        known.append((ingredient.name, numbers))
-
-
-def _text(file: Path) -> bytes:
-    with system(file, "read"):
-        if file.stat().st_size > VOCABULARY_LIMIT:
-            raise Refused(f"{name_of(file)} has more than {VOCABULARY_LIMIT:,} bytes, too large for a list of tokens. Copy it again.")
-        return file.read_bytes()
-
-
-def _numbers(text: bytes) -> dict[str, int]:
-    """Token → number, of a tokenizer.json or a vocab.json; empty where the file says it in another way."""
-    try:
-        found: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    top = cast("dict[str, object]", found) if isinstance(found, dict) else {}
-    model = top.get("model")
-    table = cast("dict[str, object]", model).get("vocab") if isinstance(model, dict) else top
-    numbers: dict[str, int] = {}
-    if isinstance(table, dict):
-        numbers = {k: v for k, v in cast("dict[str, object]", table).items() if isinstance(v, int)}
-    elif isinstance(table, list):  # of unigram models: [token, score], numbered as they stand
-        numbers = {str(cast("list[object]", pair)[0]): i for i, pair in enumerate(cast("list[object]", table)) if isinstance(pair, list) and pair}
-    added = top.get("added_tokens")
-    for entry in cast("list[object]", added) if isinstance(added, list) else []:
-        token = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
-        if isinstance(token.get("id"), int):
-            numbers[str(token.get("content"))] = cast("int", token["id"])
-    return numbers
+def is_vocabulary(name: str, shape: Sequence[int]) -> bool:
+    """Whether a tensor has a row for every token, as far as its name tells."""
+    return len(shape) == 2 and any(part in name for part in ("embed", "lm_head", "wte", "shared")) and "position" not in name
 
 
 def sized(shape: Sequence[int]) -> str:

@@ -1,20 +1,18 @@
 """What becomes of every tensor: a job each, from a recipe or from one of the explorer's own methods. Only headers have been read when a plan stands.
 
 Whole numbers are copied from the base, or from the first model; running statistics are a mean with coefficients that are not negative. Sums are worked
-out in float32 at least, whatever dtype a recipe names; it is the dtype of what is written.
+out in float32 at least, whatever dtype a recipe names; it is the dtype of what is written. Where a recipe's result is meant to differ from mergekit's, the
+plan says so: methods state it beside their rules (explorer.merging.recipe_rules), and what holds for all methods does so here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from explorer.checkpoints.arithmetic import vectors
-from explorer.checkpoints.passes import Kernel, MergeRule, Passes
-from explorer.checkpoints.passes import each as per_tensor
+from explorer.checkpoints import weights
+from explorer.checkpoints.passes import MergeRule
 from explorer.checkpoints.per_tensor import sums
 from explorer.checkpoints.safetensors_header import BYTES
 from explorer.core import registry
@@ -22,18 +20,18 @@ from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method
 from explorer.merging import ingredients as ingredient
+from explorer.merging import vocabularies
+from explorer.merging.blocks import DTYPES
 from explorer.merging.deferred import deferred
 from explorer.merging.ingredients import Ingredient
 from explorer.merging.mergekit import settings, text
-from explorer.merging.mergekit.known import METHODS, Number
 from explorer.merging.mergekit.settings import Effective
-from explorer.methods.fuse import dare, della, karcher, model_stock, slerp
-from explorer.methods.fuse._task_vectors import Keep, between, everything, tasks
+from explorer.merging.recipe_rules import TYPES, Case, Difference, differences, rule_of, shown
 
 FORMAT = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
+NAMES = {DTYPES[name]: name for name in FLOATS}
 STATISTICS = ("running_mean", "running_var")
-SEED = 0  # of the entries that a recipe drops at random; mergekit's recipes have none
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,16 @@ def of_recipe(given: str, *, dequantise: bool = False) -> MergePlan:
     if whole:
         used = [s.model for s in recipe.slices[0].sources]
         opened |= zip(used, ingredient.alike([opened[m] for m in used]), strict=True)
+    else:
+        opened = dict(zip(opened, ingredient.layers_alike(list(opened.values())), strict=True))
     if recipe.tokenizer not in ("", "base", *models):
         opened[recipe.tokenizer] = ingredient.opened(recipe.tokenizer, dequantise=dequantise)
-    ingredient.same_vocabulary(list(opened.values()))
+    vocabularies.same_vocabulary(list(opened.values()))
     order = list(opened)
     found = settings.effective(recipe, {m: list(i.tensors) for m, i in opened.items()})
-    jobs = tuple(_job(recipe, e, opened, order) for e in found)
+    inputs = [_inputs(e, opened) for e in found]
+    cases = [_case(recipe, e, of, opened) for e, of in zip(found, inputs, strict=True)]
+    jobs = tuple(_job(recipe, case, of, order) for case, of in zip(cases, inputs, strict=True))
     first = order.index(recipe.base or recipe.slices[0].sources[0].model)
     layers = None if whole else sum(s.layers[1] - s.layers[0] for s in (part.sources[0] for part in recipe.slices) if s.layers)
     tokenizer = first if recipe.tokenizer in ("", "base") else order.index(recipe.tokenizer)
@@ -107,7 +109,7 @@ def of_recipe(given: str, *, dequantise: bool = False) -> MergePlan:
         tokenizer,
         layers,
         given,
-        notes=(*notes, *(n for i in opened.values() for n in i.notes), *_differences(recipe.method)),
+        notes=(*notes, *(n for i in opened.values() for n in i.notes), *differences(cases, _of_all_methods(recipe))),
     )
 
 
@@ -118,17 +120,18 @@ def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False
         wanted = f"{least}" if least == most else f"{least} or more"
         raise Refused(f"{method.name} needs {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
     opened = tuple(ingredient.alike([ingredient.opened(m, models[0], dequantise=dequantise) for m in models]))
-    ingredient.same_vocabulary(opened)
+    vocabularies.same_vocabulary(opened)
     rule, sources = deferred(method, opened)
-    said = " ".join(f"{k}={_shown(v)}" for k, v in method.options)
-    jobs = (
-        Job(name, stored.shape, stored.dtype, tuple((i, name) for i in sources), _proper(rule, name, stored.dtype), said)
-        for name, stored in opened[sources[0]].tensors.items()
-    )
+    said = " ".join(f"{k}={shown(v)}" for k, v in method.options)
+    jobs: list[Job] = []
+    for name, stored in opened[sources[0]].tensors.items():
+        dtype = promoted([opened[i].tensors[name].dtype for i in sources])
+        jobs.append(Job(name, stored.shape, dtype, tuple((i, name) for i in sources), _proper(rule, name, dtype), said))
     return MergePlan(opened, tuple(jobs), 0, 0, notes=tuple(n for i in opened for n in i.notes))
 
 
-def _job(recipe: text.Recipe, found: Effective, opened: Mapping[str, Ingredient], order: Sequence[str]) -> Job:
+def _inputs(found: Effective, opened: Mapping[str, Ingredient]) -> list[settings.Input]:
+    """What the tensor is made of, the base first."""
     inputs = sorted(found.inputs, key=lambda i: i.model != found.base) if found.base else list(found.inputs)
     if found.base and inputs[0].model != found.base:  # the base of a slice that does not list it
         inputs.insert(0, settings.Input(found.base, inputs[0].tensor, {}))
@@ -136,136 +139,94 @@ def _job(recipe: text.Recipe, found: Effective, opened: Mapping[str, Ingredient]
         if i.tensor not in opened[i.model].tensors:
             raise Refused(f"{short(i.model)} has no {short(i.tensor)}, which the recipe makes {short(found.tensor)} from. Choose models saved alike.")
     ingredient.same_shape([(opened[i.model], i.tensor) for i in inputs])
-    stored = opened[inputs[0].model].tensors[inputs[0].tensor]
-    target = FORMAT.get(recipe.out_dtype or recipe.dtype, stored.dtype) if stored.dtype in FLOATS else stored.dtype
+    return inputs
+
+
+def _case(recipe: text.Recipe, found: Effective, inputs: Sequence[settings.Input], opened: Mapping[str, Ingredient]) -> Case:
+    sources = [(opened[i.model], i.tensor) for i in inputs]
     each = [i.parameters for i in inputs if i.parameters or i.model != found.base]
-    rule = _foreign(recipe.method, found.parameters, each, found.tensor, stored.numel, based=bool(found.base))
-    shared = " ".join(f"{k}={_shown(v)}" for k, v in found.parameters.items())
-    said = [f"{i.model}: " + " ".join(f"{k}={_shown(v)}" for k, v in i.parameters.items()) for i in inputs if i.parameters]
+    stored = promoted(_stored(sources))
+    computed = FORMAT.get(recipe.dtype, stored) if stored in FLOATS else stored
+    return Case(recipe.method, found.tensor, found.parameters, each, sources, bool(found.base), computed)
+
+
+def _job(recipe: text.Recipe, case: Case, inputs: Sequence[settings.Input], order: Sequence[str]) -> Job:
+    shared = " ".join(f"{k}={shown(v)}" for k, v in case.shared.items())
+    said = [f"{i.model}: " + " ".join(f"{k}={shown(v)}" for k, v in i.parameters.items()) for i in inputs if i.parameters]
     sources = tuple((order.index(i.model), i.tensor) for i in inputs)
-    return Job(found.tensor, stored.shape, target, sources, _proper(rule, found.tensor, stored.dtype), " · ".join(filter(None, [shared, *said])))
+    rule = _proper(rule_of(case), case.name, case.computed)
+    return Job(case.name, case.shape, _target(recipe, case), sources, rule, " · ".join(filter(None, [shared, *said])))
+
+
+def _stored(sources: Sequence[tuple[Ingredient, str]]) -> list[str]:
+    return [model.tensors[tensor].dtype for model, tensor in sources]
+
+
+def _target(recipe: text.Recipe, case: Case) -> str:
+    """The type of the result: what the recipe says, else the one that holds all values of the models'."""
+    return FORMAT.get(recipe.out_dtype, case.computed) if case.computed in FLOATS else case.computed
+
+
+def promoted(dtypes: Sequence[str]) -> str:
+    """As weights.promoted, by the names that files have for types; of whole numbers, which are copied, the first's."""
+    return NAMES[weights.promoted(DTYPES[d] for d in dtypes)] if {*dtypes} <= FLOATS else dtypes[0]
+
+
+def _of_all_methods(recipe: text.Recipe) -> list[Difference]:
+    """What a plan differs in from mergekit's, whatever the method."""
+
+    def reads_as_stored(case: Case) -> str:
+        if case.computed not in FLOATS or all(promoted([dtype, case.computed]) == case.computed for dtype in _stored(case.sources)):
+            return ""
+        return f"Models are merged as they are stored and the result is rounded; mergekit rounds the models to {TYPES[case.computed]} first, the recipe's dtype."
+
+    def rounds_once(case: Case) -> str:
+        target = _target(recipe, case)
+        if target == case.computed or promoted([target, case.computed]) == case.computed:
+            return ""
+        return f"The result is rounded once, to {TYPES[target]}; mergekit rounds it to {TYPES[case.computed]} first, the type it computes in."
+
+    def merges_adapters(case: Case) -> str:
+        if not any(model.adapter is not None and (name in model.adapter.changes or name in model.adapter.whole) for model, name in case.sources):
+            return ""
+        return (
+            "What an adapter changes is merged unrounded; mergekit first saves the model with its adapter, in the type that transformers loads it in."
+        )
+
+    def averages_statistics(case: Case) -> str:
+        rule = rule_of(case)
+        if not _is_statistic(case.name) or (
+            case.method in ("linear", "passthrough") and rule.shares == rule.buffers and case.shared.get("scale", 1) == 1
+        ):
+            return ""
+        return f"Running statistics, such as {short(case.name)}, are a weighted mean of the models'; mergekit merges them as it does weights."
+
+    def copies_whole_numbers(case: Case) -> str:
+        if case.computed in FLOATS or all(ingredient.equal_in(case.sources[0], source) for source in case.sources[1:]):
+            return ""
+        return f"The whole numbers of {short(case.name)} differ between the models, and {short(case.sources[0][0].name)}'s are taken; mergekit refuses them."
+
+    def keeps_rows(case: Case) -> str:
+        model = case.sources[0][0]
+        if (
+            not recipe.tokenizer
+            or not ingredient.is_vocabulary(case.name, case.shape)
+            or (tokens := vocabularies.tokens_of(model)) in (0, case.shape[0])
+        ):
+            return ""
+        return (
+            f"{short(case.name)} keeps its {case.shape[0]:,} rows; mergekit, asked for a tokenizer, makes one row for each of its {tokens:,} tokens."
+        )
+
+    return [reads_as_stored, rounds_once, merges_adapters, averages_statistics, copies_whole_numbers, keeps_rows]
+
+
+def _is_statistic(name: str) -> bool:
+    return name.rpartition(".")[2] in STATISTICS
 
 
 def _proper(rule: MergeRule, name: str, dtype: str) -> MergeRule | None:
-    """The way, where the tensor is one of parameters; else none, or a mean that cannot leave what it is of."""
+    """The rule, where the tensor is one of parameters; else none, or a mean that cannot leave what it is of."""
     if dtype not in FLOATS:
         return None
-    return MergeRule(sums(rule.shares), rule.shares) if name.rpartition(".")[2] in STATISTICS else rule
-
-
-def _foreign(method: str, shared: Mapping[str, Number], each: Sequence[Mapping[str, Number]], name: str, numel: int, *, based: bool) -> MergeRule:
-    """The way of a recipe's method."""
-    weights: tuple[float, ...] = tuple(float(p["weight"]) for p in each) if "weight" in METHODS[method].each else ()
-    for key, wanted in (("filter_wise", False), ("nuslerp_row_wise", False), ("nuslerp_flatten", True)):
-        if shared.get(key, wanted) != wanted:
-            raise Refused(f"{method} works on whole tensors here, not with {key}={_shown(shared[key])}. Leave {key} out, or merge with mergekit.")
-    equal = (1 / len(each),) * len(each)
-    match method:
-        case "linear":
-            total = _total(method, weights, name) if shared["normalize"] else 1.0
-            return MergeRule(sums(weights, total), tuple(w / total for w in weights))
-        case "passthrough":
-            return MergeRule(sums((float(each[0]["scale"]),)), (1.0,))
-        case "slerp":
-            return MergeRule(per_tensor(slerp.arc(t := float(shared["t"]))), (1 - t, t))
-        case "nuslerp":
-            kernel = per_tensor(slerp.arc(t := weights[len(each) - 1] / _total(method, weights, name)))
-            return MergeRule(_from_base(kernel), (0.0, 1 - t, t)) if based else MergeRule(kernel, (1 - t, t))
-        case "karcher":
-            return MergeRule(per_tensor(karcher.centre(equal, int(shared["max_iter"]), float(shared["tol"]))), equal)
-        case "model_stock":
-            return MergeRule(model_stock.stock, (0.0, *equal))
-        case _:
-            pass
-    normalise, scale, rescale = bool(shared["normalize"]), float(shared["lambda"]), bool(shared["rescale"])
-    total = _total(method, weights, name) if normalise else 1.0
-    if method == "task_arithmetic":
-        scaled = [scale * w / total for w in weights]
-        coefficients = (1 - math.fsum(scaled), *scaled)
-        return MergeRule(sums(coefficients), coefficients)
-    densities = [_density(float(p["density"]), method, name) for p in each]
-    if rescale != METHODS[method].shared["rescale"].default and (rescale or method.startswith("della")):
-        raise Refused(f"{method} with rescale={_shown(rescale)} is not supported here. Leave rescale out, or merge with mergekit.")
-    keeps = [_keep(method, density, given, name, numel, rescale=rescale) for density, given in zip(densities, each, strict=True)]
-    elect = "mass" if method.endswith("ties") or method == "della" else "none"
-    shares = [w / total for w in weights] if elect == "none" else weights
-    rows = method.startswith("della") and min(densities) < 1
-    return MergeRule(per_tensor(tasks(keeps, shares, elect, scale, normalise=normalise)), (0.0, *weights), "rows" if rows else "entries")
-
-
-def _keep(method: str, density: float, given: Mapping[str, Number], name: str, numel: int, *, rescale: bool) -> Keep:
-    """What stays of a model's change, in a recipe's method with that density."""
-    if density == 1:
-        return everything
-    if method == "ties":
-        return between(max(1, int(density * numel)))
-    if method.startswith("breadcrumbs"):
-        low, high = _outliers(numel, density, float(given["gamma"]), name)
-        return between(numel - low, high + 1)
-    if method.startswith("dare"):
-        return dare.dropping(1 - density, SEED, rescale=rescale)
-    epsilon = float(given["epsilon"])
-    if not (epsilon >= 0 and density + epsilon < 1 and density - epsilon > 0):
-        raise Refused(f"{method} keeps with a chance of density ± epsilon, {density:g} ± {epsilon:g} here; it must lie between 0 and 1.")
-    return della.dropping(1 - density, 2 * epsilon, SEED)
-
-
-@dataclass(frozen=True)
-class _Changes:
-    """The passes over the changes Wᵢ − W₀."""
-
-    of: Passes
-
-    @property
-    def name(self) -> str:
-        return self.of.name
-
-    @property
-    def numel(self) -> int:
-        return self.of.numel
-
-    def __call__(self, *which: int) -> Iterator[list[Tensor]]:
-        return (list(vectors(tensors)) for tensors in self.of(*((0, *(i + 1 for i in which)) if which else ())))
-
-
-def _from_base(kernel: Kernel) -> Kernel:
-    """The kernel on the changes, and what it gives added to the base."""
-    return lambda passes: (change.add_(base) for change, (base,) in zip(kernel(_Changes(passes)), passes(0), strict=True))
-
-
-def _outliers(numel: int, density: float, gamma: float, name: str) -> tuple[int, int]:
-    """How many of the smallest and of the largest entries go, as mergekit counts them."""
-    if not 0 <= gamma < 1:
-        raise Refused(f"breadcrumbs needs a gamma from 0 to below 1, the share of largest changes to drop; got {gamma:g} for {short(name)}.")
-    stay = int(density * numel)
-    low = max(0, numel - stay - int(gamma * numel))
-    return low, numel - low - stay
-
-
-def _density(density: float, method: str, name: str) -> float:
-    if not 0 < density <= 1:
-        raise Refused(f"{method} needs a density above 0 and up to 1, the share of changes to keep; got {density:g} for {short(name)}.")
-    return density
-
-
-def _total(method: str, weights: Sequence[float], name: str) -> float:
-    if abs(total := math.fsum(weights)) < 1e-8:
-        raise Refused(f"{method}: the weights for {short(name)} sum to zero, and the result is divided by that sum. Change a weight.")
-    return total
-
-
-def _differences(method: str) -> list[str]:
-    """Where the result is meant to differ from mergekit's."""
-    if method.startswith("dare"):
-        return [
-            "What dare keeps is divided by the density, as in its paper; mergekit scales it to the same sum of magnitudes. Random draws are this program's own."
-        ]
-    if method.startswith("della"):
-        return [
-            "What della keeps is divided by its probability, as in its paper; mergekit scales it to the same sum of magnitudes. Random draws are this program's own."
-        ]
-    return ["Where the votes for both signs are equal, the base's value stays; mergekit takes the positive one."] if method.endswith("ties") else []
-
-
-def _shown(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, int | float) else str(value)
+    return MergeRule(sums(rule.shares), rule.shares) if _is_statistic(name) else rule

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -23,7 +23,7 @@ from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method, ProblemSpec, SplitName
-from explorer.problems.data import Dataset, fingerprint
+from explorer.problems.data import ANY, Dataset, Purpose, fingerprint
 from explorer.problems.nets import shapes_of
 
 
@@ -64,7 +64,7 @@ class Problem:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, or the symbols of a language model; empty for a regression."""
-        return _data(_source(self.spec)).classes
+        return _classes(_essence(self.spec))
 
     def split(self, name: SplitName) -> Batch:
         """The samples of a split. Refused when it is empty, or when network, data and loss do not fit together."""
@@ -113,9 +113,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class _Source:
+    """`network`, `loss`: of data that are told what they are for."""
+
     data: Method
     path: str
     digest: str
+    network: Method | None = None
+    loss: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ class _Essence:
 
 
 def _source(spec: ProblemSpec) -> _Source:
-    return _Source(spec.data, spec.path, spec.digest)
+    found = _Source(spec.data, spec.path, spec.digest)
+    return replace(found, network=spec.network, loss=spec.loss) if registry.wired(_loading(spec.data.name), purpose=None) else found
 
 
 def _essence(spec: ProblemSpec) -> _Essence:
@@ -170,11 +175,44 @@ def _data(source: _Source) -> Dataset:
 
 @lru_cache(maxsize=8)
 def _dataset(source: _Source) -> Dataset:
-    load = cast("Callable[..., Dataset]", registry.find("data", source.data.name))
+    load = _loading(source.data.name)
     path = locations.expand(source.path) if source.path else None
     if path is not None and source.digest and fingerprint(path) != source.digest:
         raise Refused(f"{path} has changed since this problem was read. Read its problem.toml again: with other data it is another problem.")
-    return load(path, **source.data.kwargs())
+    purpose = ANY if source.network is None else Purpose(registry.targets_of(source.loss), partial(_embeds, source.network))
+    return load(path, **source.data.kwargs(), **registry.wired(load, purpose=purpose))
+
+
+def _loading(data: str) -> Callable[..., Dataset]:
+    return cast("Callable[..., Dataset]", registry.find("data", data))
+
+
+@lru_cache(maxsize=64)
+def _embeds(network: Method, shape: tuple[int, ...]) -> bool:
+    """Whether a network takes a sample of whole numbers, as those with an embedding do, and none of real numbers."""
+    model = Problem(ProblemSpec(network, Method("none"))).network()
+
+    def takes(dtype: torch.dtype) -> bool:
+        try:
+            with torch.inference_mode():
+                model(torch.zeros(1, *shape, dtype=dtype))
+        except Exception:  # whatever somebody's network raises at inputs that are not its own
+            return False
+        return True
+
+    return not takes(torch.float32) and takes(torch.int64)
+
+
+@lru_cache(maxsize=64)
+def _classes(essence: _Essence) -> tuple[str, ...]:
+    """The data's; of those that only say which occur, as many as the network gives."""
+    dataset = _data(essence.source)
+    if not dataset.open:
+        return dataset.classes
+    _fits(essence)
+    with torch.inference_mode():
+        outputs = Problem(ProblemSpec(essence.network, essence.source.data)).network()(dataset.inputs[:1])
+    return tuple(map(str, range(outputs.shape[-1])))
 
 
 @lru_cache(maxsize=64)
@@ -195,10 +233,14 @@ def _fits(essence: _Essence) -> None:
     name = f"{essence.network.name} with {options}" if options else essence.network.name
     inputs, targets = dataset.inputs[:1], dataset.targets[:1]
     regression = dataset.sort == "numbers"
-    wanted = "classes" if essence.loss == "divergence" and regression else registry.targets_of(essence.loss)
+    wanted = registry.targets_of(essence.loss)
+    if wanted == "reference" and regression and registry.classifies(essence.loss):
+        wanted = "classes"
     if wanted not in (dataset.sort, "reference"):
         fitting = [
-            n for n in registry.names("loss") if registry.targets_of(n) in (dataset.sort, "reference") and registry.classifies(n) != regression
+            n
+            for n in registry.names("loss")
+            if registry.targets_of(n) in (dataset.sort, "reference") and (dataset.sort == "none" or registry.classifies(n) != regression)
         ]
         own = f" Or say in {essence.loss}.py what it takes: TARGETS = {dataset.sort!r}." if registry.code_of("loss", essence.loss) else ""
         raise Refused(
@@ -220,7 +262,8 @@ def _fits(essence: _Essence) -> None:
     if not isinstance(outputs, Tensor):
         raise Refused(f"The network {name} returns a {type(outputs).__name__}; one tensor is expected.")
     shape = tuple(outputs.shape)
-    if wanted in ("classes", "masked") and shape != (wanted_shape := (*targets.shape, len(dataset.classes))):
+    more = dataset.open and shape[:-1] == tuple(targets.shape) and shape[-1] > len(dataset.classes)
+    if wanted in ("classes", "masked") and not more and shape != (wanted_shape := (*targets.shape, len(dataset.classes))):
         raise Refused(
             f"The network {name} gives {_each(shape)} for each sample; the data have {len(dataset.classes)} classes and so need {_each(wanted_shape)}."
             f" {_to_change(essence.network, shape[-1], wanted_shape[-1])}"

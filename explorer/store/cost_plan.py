@@ -15,10 +15,16 @@ from explorer.store.job_status import duration
 
 @dataclass(frozen=True)
 class Model:
-    """What is known of each corner before it is loaded. parameters: numbers; bytes: on its disk."""
+    """What is known of each corner before it is loaded. parameters: numbers; bytes: on its disk; held: in memory, where that is more."""
 
     parameters: int
     bytes: int
+    held: int = 0
+
+    @property
+    def loaded(self) -> int:
+        """Bytes of it in memory."""
+        return max(self.bytes, self.held)
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,10 @@ def planned(corners: tuple[Model, ...], *, points: int, samples: int, pace: tupl
     would take more than half of them they are streamed.
     """
     one = max((4 * c.parameters for c in corners), default=0)
-    held = sum(c.bytes for c in corners)
+    held, read = sum(c.loaded for c in corners), sum(c.bytes for c in corners)
     streamed = free is not None and held > free // 2
     seconds = None if pace is None else points * pace[0] * (samples / pace[1] if pace[1] else 1.0)
-    return Plan(points, samples, seconds, points * held, one + (max((c.bytes for c in corners), default=0) if streamed else held), streamed)
+    return Plan(points, samples, seconds, points * read, one + (max((c.loaded for c in corners), default=0) if streamed else held), streamed)
 
 
 def together(plans: Sequence[Plan]) -> Plan:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from explorer.checkpoints.sharded import bytes_at
+from explorer.checkpoints.sharded import bytes_at, loaded_bytes
 from explorer.core import locations, model_path, registry
 from explorer.core.files import system
 from explorer.core.points import Array, no_points, rounded
@@ -54,7 +54,7 @@ def _estimate(run: Run, store: RunStore, known: Mapping[str, Facts], free: int |
     quality = found[0].on(field.split) or next(iter(found[0].quality), None)
     every = quality.samples if quality else 0
     plan = planned(
-        tuple(Model(f.parameters, _bytes(f)) for f in found),
+        tuple(Model(f.parameters, _bytes(f), _size(f, loaded_bytes)) for f in found),
         points=_left(run, store, asked),
         samples=min(field.samples, every) if field.samples and every else field.samples or every,
         pace=store.pace(field),
@@ -106,6 +106,10 @@ def _same(a: ProblemSpec | None, b: ProblemSpec) -> bool:
 
 
 def _bytes(facts: Facts) -> int:
-    path = model_path.parse(locations.expand(facts.path)).path
+    return _size(facts, bytes_at)
+
+
+def _size(facts: Facts, measure: Callable[[Path], int]) -> int:
+    path = locations.expand(facts.path)
     with system(path, "read"):
-        return bytes_at(path) if path.exists() else 4 * facts.parameters
+        return measure(path) if model_path.parse(path).path.exists() else 4 * facts.parameters

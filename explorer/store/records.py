@@ -21,10 +21,21 @@ class Quality(Spec):
 
 
 @dataclass(frozen=True)
+class Renaming(Spec):
+    """A problem whose network has a file's shapes in order under other names: the pairs of names (stored, network's), how good the model is so, and how
+    good the network is with its initial weights, which says whether the guess is right."""
+
+    problem: ProblemSpec
+    names: tuple[tuple[str, str], ...]
+    quality: tuple[Quality, ...] = ()
+    untrained: tuple[Quality, ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts(Spec):
     """One checkpoint file. `error` is the sentence for which it was refused; `problem` is None when no known one fits, `why` says how it was told.
 
-    `others`: other sets of weights in the file, as they are chosen behind its path. `network`: of what none fits, a network that has just these tensors, where one is known; files it names are written in full.
+    `others`: other sets of weights in the file, as they are chosen behind its path. `network`: of what none fits, a network that has just these tensors, where one is known; files it names are written in full. `renaming`: of what none fits, one that it fits in order under other names.
     """
 
     path: str
@@ -40,6 +51,7 @@ class Facts(Spec):
     quality: tuple[Quality, ...] = ()
     network: Method | None = None
     others: tuple[str, ...] = field(default=(), metadata=UNSAID)
+    renaming: Renaming | None = field(default=None, metadata=UNSAID)
 
     @property
     def half(self) -> bool:

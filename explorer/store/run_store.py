@@ -81,7 +81,7 @@ class RunStore(Database):
     """
 
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
-        super().__init__(Path(path), MIGRATIONS, {"readable": _readable})
+        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here})
         self.clock = clock
         self.roots = roots
         self._known: dict[str, tuple[tuple[object, ...], float]] = {}  # of every field: its kind, and the items of a point
@@ -145,7 +145,7 @@ class RunStore(Database):
     def waiting(self) -> int:
         """How many requests nobody works on."""
         (count,) = self._db.execute(
-            "SELECT count(*) FROM wish WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= ? AND readable(spec, result)",
+            "SELECT count(*) FROM wish WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= ? AND here(spec, result)",
             (self.clock(),),
         ).fetchone()
         return count
@@ -181,6 +181,7 @@ class RunStore(Database):
 
     def claim(self, worker: str, *, above: int = IDLE - 1) -> Status | None:
         """Take the next request that nobody works on and whose rank is above a given one, urgent ones first, idle ones last; None when there is none.
+        Requests that cannot be read, or whose methods are not here, are left for a worker that has them.
 
         A request whose field another worker is busy with has to wait, so that nothing is computed twice.
         """
@@ -199,7 +200,7 @@ class RunStore(Database):
             )
             row = db.execute(
                 "UPDATE wish SET attempts = attempts + 1, worker = :worker, lease = :until, started = :now, fresh = 0, message = '' WHERE id = ("
-                "  SELECT id FROM wish AS w WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= :now AND urgent > :above AND readable(spec, result)"
+                "  SELECT id FROM wish AS w WHERE finished IS NULL AND error IS NULL AND stopped = 0 AND lease <= :now AND urgent > :above AND here(spec, result)"
                 "  AND NOT EXISTS (SELECT 1 FROM wish AS o WHERE o.subject = w.subject AND o.lease > :now AND o.worker <> :worker)"
                 "  ORDER BY urgent DESC, created, rowid LIMIT 1) RETURNING *",
                 {"worker": worker, "until": now + LEASE_S, "now": now, "above": above},
@@ -448,6 +449,11 @@ def _readable(spec: str, result: str | None) -> bool:
     except Unknown:
         return False
     return True
+
+
+def _here(spec: str, result: str | None) -> bool:
+    """Whether a request can be read, and all the methods that it names are here: a function in SQL."""
+    return _readable(spec, result) and not readable.missing(spec, {})
 
 
 def _kind_of(text: str) -> tuple[object, ...]:

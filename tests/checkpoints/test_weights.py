@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer.checkpoints.weights import Without, compatible, gram, mix
+from explorer.checkpoints.weights import Without, compatible, gram, mix, promoted
 from explorer.core.errors import Refused
 
 
@@ -52,6 +52,16 @@ def test_half_precision_comes_back_as_it_was_after_a_sum_in_single():
     mixed = mix(models, [1 / 64] * 64)
     assert mixed["w"].dtype == torch.float16
     assert torch.equal(mixed["w"], models[0]["w"])
+
+
+def test_types_are_promoted_to_the_one_that_holds_all():
+    """As torch promotes, and float8 with them."""
+    eight, other = torch.float8_e4m3fn, torch.float8_e5m2
+    assert promoted([torch.bfloat16, torch.float16]) == torch.float32
+    assert promoted([torch.float16, torch.float64]) == torch.float64
+    assert (promoted([eight]), promoted([eight, torch.float16]), promoted([eight, other])) == (eight, torch.float16, torch.bfloat16)
+    both = mix([{"w": torch.tensor([1.0, 3.0]).bfloat16()}, {"w": torch.tensor([1 + 2**-20, 3.0])}], (0.0, 1.0))["w"]
+    assert (both.dtype, both.tolist()) == (torch.float32, [1 + 2**-20, 3.0])
 
 
 def test_gram_gives_distances_and_counts_ties_once():

@@ -16,7 +16,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
 from explorer.stats.intervals import Estimate
 from tests import hostile
-from tests.engine.test_inspect_checkpoints import int8_of
+from tests.engine.test_inspect_checkpoints import int8_of, sequential_of
 
 
 def run(*words, code=0):
@@ -48,6 +48,24 @@ def test_a_quantised_checkpoint_is_refused_or_dequantised(tiny, home, tmp_path):
     _, low, high = interpolate(tiny.b, f"{quantised}#dequantised", problem=tiny.folder).barrier("loss").height.parts()
     assert f"[{low}, {high}]" in run("barrier", tiny.b, quantised, *how, "--dequantise")
     assert "int8#dequantised" in run("look", quantised, *how, "--dequantise")
+
+
+def test_a_network_under_other_names_is_shown_and_used_when_accepted(tiny, home, tmp_path):
+    """Refused with the pairs and the way; under #renamed every command takes it for what it is."""
+    file, how = sequential_of(tiny.b, tmp_path), ["--problem", tiny.folder]
+    assert "sequential: 2.bias → layers.1.bias" in run("look", file, *how)
+    for words in (["barrier", tiny.a, file], ["align", tiny.a, file], ["fuse", tiny.a, file, tmp_path / "out.safetensors"]):
+        assert "put #renamed behind its path" in run(*words, *how, code=2)
+    accepted = f"{file}#renamed"
+    assert "renamed in order" in run("look", accepted, *how)
+    theirs, ours = (interpolate(tiny.a, b, problem=tiny.folder).barrier("loss") for b in (tiny.b, accepted))
+    assert ours.height == theirs.height
+    theirs, ours = (json.loads(run("align", tiny.a, b, *how, "--json"))["pairs"][0] for b in (tiny.b, accepted))
+    assert {k: v for k, v in ours.items() if k != "models"} == {k: v for k, v in theirs.items() if k != "models"}
+    run("fuse", tiny.a, accepted, tmp_path / "out.safetensors", *how)
+    run("fuse", tiny.a, tiny.b, tmp_path / "same.safetensors", *how)
+    one, other = (checkpoint_file.read(tmp_path / f"{n}.safetensors").weights for n in ("out", "same"))
+    assert all(torch.equal(one[n], other[n]) for n in other)
 
 
 def test_other_weights_in_a_file_are_said_and_chosen(tiny, home, tmp_path):

@@ -10,6 +10,7 @@ from explorer.core.allowed_folders import within
 from explorer.core.spec import Look
 from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.problems import problem_toml
+from explorer.store.records import Facts
 from tests import hostile
 
 
@@ -142,3 +143,47 @@ def test_whole_numbers_are_not_recognised_as_a_network_of_reals(tiny, tmp_path, 
     checkpoint_file.write(tmp_path / "q.safetensors", {n: (100 * t).round().to(torch.int8) for n, t in weights.items()})
     (facts,) = seen(tmp_path, store, problem=tiny.problem.spec).files
     assert "of whole numbers (int8 12" in facts.error
+
+
+def sequential_of(path, folder, name="sequential.pt"):
+    """The weights as an nn.Sequential with a ReLU between its layers would save them."""
+    weights = checkpoint_file.read(path).weights
+    numbers = {"layers.0": "0", "layers.1": "2"}
+    torch.save({f"{numbers[n.rpartition('.')[0]]}.{n.rpartition('.')[2]}": t for n, t in weights.items()}, folder / name)
+    return folder / name
+
+
+def test_a_network_under_other_names_is_offered_and_not_taken(tiny, store, tmp_path):
+    """With the pairs of names, and the loss of both; with #renamed it is that checkpoint."""
+    file = sequential_of(tiny.a, tmp_path)
+    (facts,) = seen(file, store, problem=tiny.problem.spec).files
+    assert facts.problem is None and facts.renaming.problem == tiny.problem.spec
+    assert dict(facts.renaming.names) == dict(zip(("0.weight", "0.bias", "2.weight", "2.bias"), tiny.problem.shapes(), strict=True))
+    assert facts.renaming.quality == seen(tiny.a, store).files[0].quality
+    assert "put #renamed behind its path" in facts.why and "0.weight → layers.0.weight" in facts.why and "The test loss confirms it" in facts.why
+    assert Facts.from_json(facts.to_json()) == facts
+    (taken,) = seen(f"{file}#renamed", store, problem=tiny.problem.spec).files
+    assert taken.problem == tiny.problem.spec and taken.quality == facts.renaming.quality
+    assert taken.notes[0].startswith("renamed in order: ") and "2.weight → layers.1.weight" in taken.notes[0]
+    assert taken.digest != facts.digest
+
+
+def test_a_loss_that_is_that_of_initial_weights_confirms_nothing(tiny, store, tmp_path):
+    """Random weights of the right shapes."""
+    untrained = dict(tiny.problem.network(seed=3).state_dict())
+    checkpoint_file.write(tmp_path / "fresh.safetensors", untrained)
+    (facts,) = seen(sequential_of(tmp_path / "fresh.safetensors", tmp_path), store, problem=tiny.problem.spec).files
+    assert "The test loss does not confirm it" in facts.why
+
+
+def test_other_names_are_tried_against_every_known_network(tiny, store, tmp_path):
+    """Without a problem.toml: the registered ones; what fits none of them is not offered."""
+    file = sequential_of(tiny.a, tmp_path)
+    seen(tiny.a, store)
+    (facts,) = seen(file, store).files
+    assert facts.renaming.problem == tiny.problem.spec
+    assert facts.why.startswith("In order, its shapes are those of the network of")
+    (taken,) = seen(f"{file}#renamed", store).files
+    assert taken.problem == tiny.problem.spec
+    torch.save({"0.weight": torch.ones(3, 3)}, tmp_path / "other.pt")
+    assert seen(tmp_path / "other.pt", store).files[0].renaming is None

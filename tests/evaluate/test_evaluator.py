@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from explorer.checkpoints import checkpoint_file
+from explorer.checkpoints.weights import mix
+from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Attack
 from explorer.evaluate.evaluator import Evaluate
@@ -156,3 +158,20 @@ def test_a_corner_after_a_point_between_is_still_the_checkpoint(tiny, corners):
     assert np.array_equal(evaluate(np.array([0.0, 1.0])), evaluate.alone(1))
     assert np.array_equal(evaluate(np.array([0.4, 0.6])), between)
     assert np.array_equal(evaluate(np.array([1.0, 0.0])), evaluate.alone(0))
+
+
+@pytest.mark.parametrize(
+    "types", [(torch.bfloat16, torch.float32), (torch.float32, torch.bfloat16), (torch.bfloat16, torch.float16), (torch.float16,) * 2]
+)
+@pytest.mark.parametrize("t", [0.0, 0.5, 1.0])
+def test_what_is_measured_between_two_stored_types_is_the_model_that_is_saved(tiny, corners, types, t):
+    """By `average`, in memory and from file to file; an end is the model as it lies in its file, whatever the other's type."""
+    models = [{k: v.to(dtype) for k, v in m.items()} for m, dtype in zip(corners, types, strict=True)]
+    measured = Evaluate(tiny.problem, models)(np.array([1 - t, t]))
+    saved = registry.find("fuse", "average")(models, tiny.problem, weights=(1 - t, t))
+    assert {v.dtype for v in saved.values()} == {types[0] if types[0] == types[1] else torch.float32}
+    assert np.allclose(measured, Evaluate(tiny.problem, [saved])(np.array([1.0])), rtol=1e-4)
+    if t in (0, 1):
+        assert np.array_equal(measured, Evaluate(tiny.problem, [models[int(t)]])(np.array([1.0])))
+    else:
+        assert all(torch.allclose(v, saved[k], rtol=1e-6) for k, v in mix(models, (1 - t, t)).items())

@@ -214,8 +214,8 @@ def test_values_beyond_the_result_are_refused(three):
     [
         ("merge_method: linear\nmodels: [{model: <a>, parameters: {weight: 1}}, {model: <b>, parameters: {weight: -1}}]", "sum to zero"),
         ("merge_method: ties\nbase_model: <a>\nmodels: [{model: <b>, parameters: {weight: 0}}]", "sum to zero"),
-        ("merge_method: ties\nbase_model: <a>\nmodels: [{model: <b>, parameters: {weight: 1, density: 1.7}}]", "density above 0 and up to 1"),
-        ("merge_method: dare_ties\nbase_model: <a>\nmodels: [{model: <b>, parameters: {weight: 1, density: 0}}]", "density above 0 and up to 1"),
+        ("merge_method: ties\nbase_model: <a>\nmodels: [{model: <b>, parameters: {weight: 1, density: 1.7}}]", "density from 0 to 1"),
+        ("merge_method: dare_ties\nbase_model: <a>\nmodels: [{model: <b>, parameters: {weight: 1, density: -0.1}}]", "density from 0 to 1"),
         ("merge_method: ties\nmodels: [{model: <b>, parameters: {weight: 1}}]", "needs a base_model"),
         ("merge_method: slerp\nbase_model: <a>\nmodels: [{model: <b>}, {model: <c>}]\nparameters: {t: 0.5}", "needs 1 models besides its base"),
         ("merge_method: linear\nmodels: [{model: <a>, parameters: {weight: 1}}, {model: <a>, parameters: {weight: 1}}]", "twice in one merge"),

@@ -89,3 +89,39 @@ def test_a_recipe_reads_names_alike(three):
     engine.merge(made, three.out)
     assert loaded(three.out).keys() == three.weights[0].keys()
     assert any("stripped the prefix 'module.'" in n for n in made.notes)
+
+
+@pytest.mark.parametrize("where", ["the recipe's base", "a slice's base", "a slice's model"])
+def test_a_recipe_of_layers_reads_names_alike(three, where):
+    """Also those of a base that is no model of it; the result is that of plain names."""
+    plain = [saved(path, w) for path, w in zip(three.paths, three.weights, strict=True)]
+    wrapped = saved(three.folder / "wrapped", {f"module.{n}": t for n, t in three.weights[0].items()})
+
+    def text(base):
+        def of(model, layers):
+            return f"{{model: {model}, layer_range: {layers}, parameters: {{weight: 0.5}}}}"
+
+        if where == "a slice's model":
+            parts = [f"{{sources: [{{model: {m}, layer_range: {r}}}]}}" for m, r in ((base, [0, 2]), (plain[1], [1, 3]))]
+            return f"merge_method: passthrough\nslices: [{', '.join(parts)}]"
+        top, inner = (f"base_model: {base}\n", "") if where == "the recipe's base" else ("", f"base_model: {base}, ")
+        return f"merge_method: ties\n{top}slices: [{{{inner}sources: [{of(plain[1], [0, 3])}, {of(plain[2], [0, 3])}]}}]"
+
+    engine.merge(plan.of_recipe(text(plain[0])), three.out)
+    engine.merge(plan.of_recipe(text(wrapped)), three.folder / "again")
+    assert identical(loaded(three.out), loaded(three.folder / "again"))
+
+
+def test_other_names_in_order_are_taken_when_asked(three):
+    """Merged as under the first one's names, and said; Refused unasked, and where no model says what to."""
+    plain = {"layers.0.weight": torch.arange(6.0).view(3, 2), "layers.0.bias": torch.ones(3), "layers.1.weight": torch.ones(1, 3)}
+    other = dict(zip(("0.weight", "0.bias", "2.weight"), (3 * t for t in plain.values()), strict=True))
+    a, b = (saved(path, w) for path, w in zip(three.paths, (plain, other), strict=False))
+    with pytest.raises(Refused, match="not in"):
+        plan.of_method(METHOD, [str(a), str(b)])
+    made = plan.of_method(METHOD, [str(a), f"{b}#renamed"])
+    assert any("renamed in order: 0.bias → layers.0.bias" in note for note in made.notes)
+    engine.merge(made, three.out)
+    assert identical(loaded(three.out), {n: 2 * t for n, t in plain.items()})
+    with pytest.raises(Refused, match="none says what to"):
+        plan.of_method(METHOD, [f"{a}#renamed", f"{b}#renamed"])

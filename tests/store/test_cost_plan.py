@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file, lazy_weights
+from explorer.checkpoints.sharded import loaded_bytes
 from explorer.commands.main import app
 from explorer.core import registry
 from explorer.core.spec import Aligned, Attack, Field, Loaded, Look, Run
@@ -21,6 +22,7 @@ from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.store.cost_plan import Model, Plan, Took, planned, size
 from explorer.store.estimate_cost import estimate, estimate_all
+from tests.engine.test_inspect_checkpoints import int8_of
 
 
 def test_the_arithmetic():
@@ -52,6 +54,21 @@ def test_a_plan_is_made_of_what_was_measured_before(tiny, store, home):
     assert Took.from_json(took).points == 4
     assert Took.from_json(took).seconds > 0
     assert "4 points" in str(Took.from_json(took))
+
+
+def test_dequantised_corners_are_counted_as_they_lie_in_memory(tiny, store, home, tmp_path):
+    """int8 on the disk, float32 in memory: four bytes for each number, while what is read is the file."""
+    file = int8_of(tiny.a, tmp_path)
+    weights = checkpoint_file.read(f"{file}#dequantised").weights
+    held = sum(4 * t.numel() for t in weights.values())
+    assert held <= loaded_bytes(f"{file}#dequantised") <= 1.1 * held
+    assert loaded_bytes(file) == file.stat().st_size < held / 2
+    store.submit(Look(f"{file}#dequantised", problem=tiny.problem.spec))
+    store.submit(Look(str(tiny.folder)))
+    Worker(store, home).work_off()
+    quantised, plain = (estimate(tiny.run(corners=(loaded(m), loaded(tiny.b)), size=5), store) for m in (f"{file}#dequantised", tiny.a))
+    assert quantised.memory == pytest.approx(plain.memory, rel=0.1)
+    assert quantised.read < 0.7 * plain.read
 
 
 def test_a_plan_reads_no_values_that_its_sampler_does_not_ask_by(tiny, store, home):

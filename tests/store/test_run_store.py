@@ -258,3 +258,14 @@ def test_a_registered_checkpoint_is_found_by_what_it_holds(store):
     assert store.whereabouts("d1") == ["/new/a", "/old/a"]
     store.unregister("/old/a")
     assert store.whereabouts("d1") == ["/new/a"]
+
+
+def test_a_request_whose_plug_in_is_gone_is_left_to_a_worker_that_has_it(store):
+    """It is not claimed and does not wait for anybody here, as a row of another version; it is listed with its reason."""
+    gone = store.submit(Run(field(1), Method("mine", ())))
+    assert store.waiting() == 0
+    assert store.claim("w1") is None
+    assert [(u.id, "sample 'mine'" in u.why) for u in store.unreadable()] == [(gone, True)]
+    here = store.submit(run())
+    assert store.claim("w1").id == here
+    assert store.status(gone).state == "waiting"

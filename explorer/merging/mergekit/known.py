@@ -1,4 +1,7 @@
-"""The methods of mergekit that recipes may name here, and their parameters with mergekit's defaults (its version 0.1.5)."""
+"""The methods of mergekit that recipes may name here, and their parameters with mergekit's defaults (its version 0.1.5).
+
+karcher's are its own: mergekit stops after 10 steps, whether or not the mean has been reached.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ member of each model, and merging is matching. Unlabelled inputs decide; batch-n
 Returned as one model for each input whose plain average is W*: N·Mᵢ Wᵢ Uᵢ. By themselves these compute nothing, so judge the middle, not the ends. The paper's
 partial zip, which leaves the last layers of every model apart, has several heads and is no checkpoint of this architecture; `share` is the nearest
 thing to it: groups after that share of the network are matched one to one. So are attention heads and what lies in them, whose orders depend on each other,
-units that never respond, and groups that cannot be read. A tied table, which makes units and reads them, is averaged.
+units that never respond, and groups that cannot be read. A tied table, which makes units and reads them, is averaged. Of a weight under weight
+normalisation it is the weight g·v/‖v‖ that is zipped.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.evaluate.unit_activations import observe
-from explorer.evaluate.weighted_layers import uses
+from explorer.evaluate.weighted_layers import NormedWeight, normed_weights, uses
 from explorer.methods.align import activation_matching
 from explorer.methods.align._soft_maps import Matrices, along, as_matrices
 from explorer.problems.problem import Problem
 from explorer.symmetry import Symmetry
 from explorer.symmetry.assignment import Alignment, families, of_equal_widths
+from explorer.symmetry.groups import Axis
 
 TIE = 1e-6  # of a correlation: what matched pairs have ahead of others that are just as alike
 
@@ -70,8 +72,7 @@ def align(
         for i in range(len(models)):
             own = slice(i * n, (i + 1) * n)
             merges[i][name], reads[i][name] = len(models) * average[:, own], members[:, own]
-    using = uses(problem.network())
-    weights = tuple(_zipped(m, found, using, merge, read) for m, merge, read in zip(models, merges, reads, strict=True))
+    weights = _zipped(models, problem, found, merges, reads)
     return Alignment(weights, tuple(merges), exact=False, notes=matched.notes)
 
 
@@ -146,14 +147,37 @@ def _likeness(features: list[Tensor], pairs: Tensor) -> Tensor:
     return likeness
 
 
-def _zipped(model: Weights, found: Symmetry, using: dict[str, int], merge: Matrices, read: Matrices) -> Weights:
-    """N·M W U: averaged where units are made, summed where they are read."""
-    done: Weights = {}
-    for name, tensor in model.items():
-        moved = tensor
-        if name in found.axes and tensor.is_floating_point():
-            moved = tensor.double()
-            for i, axis in enumerate(found.axes[name]):
-                moved = along(moved, i, axis, read if using.get(name) == i else merge)
-        done[name] = moved.to(tensor.dtype)
-    return done
+def _zipped(
+    models: Sequence[Weights], problem: Problem, found: Symmetry, merges: Sequence[Matrices], reads: Sequence[Matrices]
+) -> tuple[Weights, ...]:
+    """N·M W U of each model: averaged where units are made, summed where they are read."""
+    network = problem.network()
+    using = uses(network)
+
+    def moved(name: str, axes: Sequence[Axis], tensor: Tensor, i: int) -> Tensor:
+        for k, axis in enumerate(axes):
+            tensor = along(tensor, k, axis, reads[i] if using.get(name) == k else merges[i])
+        return tensor
+
+    def part(name: str, tensor: Tensor, i: int) -> Tensor:
+        return moved(name, found.axes[name], tensor.double(), i).to(tensor.dtype) if name in found.axes and tensor.is_floating_point() else tensor
+
+    done: list[Weights] = [{name: part(name, tensor, i) for name, tensor in model.items()} for i, model in enumerate(models)]
+    for name, normed in normed_weights(network).items():
+        if normed.direction not in found.axes:
+            continue
+        weights = [moved(name, found.axes[normed.direction], normed.of(model), i) for i, model in enumerate(models)]
+        for model, own in zip(done, _normed(weights, normed), strict=True):
+            model |= {n: tensor.to(model[n].dtype) for n, tensor in own.items()}
+    return tuple(done)
+
+
+def _normed(parts: Sequence[Tensor], normed: NormedWeight) -> list[Weights]:
+    """g and v of each part, whose averages stand for the average weight W*: ‖W*‖ for every g, and for v the parts, which add up to N·W*.
+
+    A part that is zero has no direction, and W*'s does not change where it takes that; where W* is zero any does, as g is.
+    """
+    mean = torch.stack(list(parts)).mean(dim=0)
+    length = normed.norm(mean)
+    whole = torch.where(length > 0, mean, torch.ones_like(mean))
+    return [{normed.length: length, normed.direction: torch.where(normed.norm(p) > 0, p, whole)} for p in parts]

@@ -54,13 +54,19 @@ def fuse(
     return merged(models, problem, keep, method="della", weights=weights, elect=elect, scale=scale, rows=True, progress=progress)
 
 
-def dropping(drop: float, spread: float, seed: int) -> Keep:
-    """Entries of a row are dropped with a probability that falls with their rank in it; it needs whole rows."""
+def dropping(drop: float, spread: float, seed: int, *, rescale: bool = True) -> Keep:
+    """Entries of a row are dropped with a probability that rises with their rank in it; it needs whole rows. `rescale`: as of dare."""
 
     def keep(passes: Passes, model: int) -> Stays:
         def stays(name: str) -> Thin:
             generator = draws(seed, model - 1, name)
-            return lambda vector: dropped(vector, probabilities(vector, drop, spread), generator)
+
+            def thin(vector: Tensor) -> Tensor:
+                p = probabilities(vector, drop, spread)
+                stay = dropped(vector, p, generator)
+                return stay if rescale else stay.mul_(1 - p)
+
+            return thin
 
         return stays
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from explorer.checkpoints.per_tensor import of_number
-from explorer.checkpoints.weights import Weights
+from explorer.checkpoints.weights import Weights, stored_type
 from explorer.problems.problem import Problem
 from explorer.training.classifier_head import last_layer
 
@@ -21,4 +21,4 @@ def fuse(models: Sequence[Weights], problem: Problem) -> Weights:
     of_number(models, MODELS, "graft", "a body and a head")
     head = last_layer(problem)
     body, other = models
-    return {name: (other if name in head else body)[name].to(tensor.dtype, copy=True) for name, tensor in body.items()}
+    return {name: (other if name in head else body)[name].to(stored_type(models, name), copy=True) for name in body}

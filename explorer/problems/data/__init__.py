@@ -1,4 +1,5 @@
-"""Data sources: each file turns one kind of source into tensors, `load(path, *, options) -> Dataset`.
+"""Data sources: each file turns one kind of source into tensors, `load(path, *, options) -> Dataset`. What the same numbers mean, targets of a regression
+or classes, tokens or measurements, depends on the loss and the network: a `load` that takes `purpose` is told (Purpose).
 
 A source may come from anyone: what a header claims is compared with what the file holds before memory is taken, and a
 number that is not a number is refused, never repaired. Torch is imported by the files that need it.
@@ -7,7 +8,7 @@ number that is not a number is refused, never repaired. Torch is imported by the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,18 +27,37 @@ LIMIT_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True)
+class Purpose:
+    """What data are for. `targets`: what the loss compares with (explorer.problems.loss), "" where that is not known; `embeds(shape)`: whether the network
+    takes whole numbers for a sample of that shape, and no others."""
+
+    targets: str = ""
+    embeds: Callable[[tuple[int, ...]], bool] = lambda shape: False
+
+    @property
+    def numbers(self) -> bool:
+        """Whether targets are to be numbers, whatever they could be taken for."""
+        return self.targets == "numbers"
+
+
+ANY = Purpose()
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A whole source in memory, in the source's order. Refused when its parts contradict one another.
 
     inputs: float32 (n, …), or tokens int64 (n, L). targets: class of each sample int64 (n,), or the next tokens int64
     (n, L), or what a regression should give float32 (n, d); −1 where a masked text asks for nothing; (n, 0) where there are none. classes: their names, or the symbols of a language model; empty
-    for a regression. Tokens with the class of each text, (n, L) and (n,), may be any numbers from 0: only the network knows how many there are. test: rows from here on are the test set that the source fixes; None where it fixes none.
+    for a regression. Tokens with the class of each text, (n, L) and (n,), may be any numbers from 0: only the network knows how many there are. test: rows from here on are the test set that the source fixes; None where it fixes none. open: the classes are those
+    that occur, numbered, and a network that tells more apart has as many as it gives.
     """
 
     inputs: Tensor
     targets: Tensor
     classes: tuple[str, ...]
     test: int | None = None
+    open: bool = False
 
     def __post_init__(self) -> None:
         inputs, targets, classes = self.inputs, self.targets, len(self.classes)
@@ -62,12 +82,12 @@ class Dataset:
             raise Refused(f"Targets are numbered from 0; the smallest here is {low}.")
         if not targets.is_floating_point() and (high := int(targets.max())) >= classes:
             raise Refused(f"A target is number {high}, and there are only {classes} classes (0 … {classes - 1}).")
-        if not inputs.is_floating_point() and (targets.dim() == 1 or self.sort == "none") and (low := int(inputs.min())) < 0:
+        if not inputs.is_floating_point() and (targets.dim() == 1 or targets.is_floating_point()) and (low := int(inputs.min())) < 0:
             raise Refused(f"Tokens are numbered from 0; the smallest here is {low}.")
         if (
             not inputs.is_floating_point()
+            and not targets.is_floating_point()
             and targets.dim() == 2
-            and self.sort != "none"
             and not 0 <= int(inputs.min()) <= int(inputs.max()) < classes
         ):
             raise Refused(f"Tokens must lie in 0 … {classes - 1}; here they go from {int(inputs.min())} to {int(inputs.max())}.")

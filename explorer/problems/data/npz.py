@@ -2,7 +2,9 @@
 
 `x` (n, …) and `y`: labels int (n,), or next tokens int (n, L) beside tokens int (n, L), or targets of a regression float
 (n,) or (n, d). `x_test` and `y_test` beside them fix the test set; `x_train` and `y_train` are taken for `x` and `y`.
-Without `y`, whole numbers (n, L) of 32 or 64 bits are tokens. Inputs that are not tokens become float32 and then (x · scale − mean) / std: scale = 0.00392156862745098 for bytes.
+Under a loss of numbers whole numbers are numbers, too. Whole numbers that the network embeds stay so, as do those of 32 or 64 bits (n, L) without `y`; other
+inputs become float32 and then (x · scale − mean) / std: scale = 0.00392156862745098 for bytes. Without names in `classes` there are as many classes or
+tokens as the network tells apart.
 
 Nothing is unpickled. What an array's header claims is compared with the size of its zip member before it is read.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
@@ -25,7 +28,7 @@ from torch import Tensor
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short
 from explorer.core.registry import Range
-from explorer.problems.data import LIMIT_BYTES, Dataset, class_names, reading, regular
+from explorer.problems.data import ANY, LIMIT_BYTES, Dataset, Purpose, class_names, reading, regular
 
 WANTED = "an .npz file with the arrays x and y"
 _Array = NDArray[np.generic]
@@ -54,12 +57,19 @@ def load(
     mean: Annotated[float, Range(-1e9, 1e9)] = 0.0,
     std: Annotated[float, Range(1e-9, 1e9)] = 1.0,
     classes: tuple[str, ...] = (),
+    purpose: Purpose = ANY,
 ) -> Dataset:
     """What inputs are multiplied with, then their mean and standard deviation; names of the classes."""
     path = regular(path, WANTED)
     arrays = _arrays(path)
+
+    def inputs_of(x: _Array) -> Tensor:
+        if x.dtype.kind in "iu" and purpose.embeds(x.shape[1:]):
+            return torch.from_numpy(x.astype(np.int64))
+        return torch.from_numpy(_single(x)).mul_(scale).sub_(mean).div_(std)
+
     if arrays.keys() == {"x"}:
-        return _unlabelled(arrays["x"], path.name, scale, mean, std)
+        return _unlabelled(arrays["x"], path.name, inputs_of)
     x, y = _pair(arrays, path.name, ("x", "x_train"), ("y", "y_train"))
     test = None
     if "x_test" in arrays or "y_test" in arrays:
@@ -69,16 +79,17 @@ def load(
             raise Refused(f"{path.name}: x and x_test, y and y_test must agree in everything but their length; they are {came}.")
         test = len(x)
         x, y = np.concatenate([x, x_test]), np.concatenate([y, y_test])
-    targets = _targets(y, path.name)
+    targets = _targets(y, path.name, numbers=purpose.numbers)
     if targets.dim() == 2 and not targets.is_floating_point():
         if x.dtype.kind not in "iu" or x.shape != y.shape:
             raise Refused(
                 f"{path.name}: y {y.shape} is read as next tokens, so x must be whole numbers of the same shape; it is {x.dtype} {x.shape}."
             )
         tokens = torch.from_numpy(x.astype(np.int64))
-        return Dataset(tokens, targets, class_names(torch.stack([tokens.max(), targets.max()]), classes), test)
-    inputs = torch.from_numpy(_single(x)).mul_(scale).sub_(mean).div_(std)
-    return Dataset(inputs, targets, () if targets.is_floating_point() else class_names(targets, classes), test)
+        return Dataset(tokens, targets, class_names(torch.stack([tokens.max(), targets.max()]), classes), test, open=not classes)
+    if targets.is_floating_point():
+        return Dataset(inputs_of(x), targets, (), test)
+    return Dataset(inputs_of(x), targets, class_names(targets, classes), test, open=not classes)
 
 
 def _pair(arrays: dict[str, _Array], name: str, xs: tuple[str, ...], ys: tuple[str, ...]) -> tuple[_Array, _Array]:
@@ -103,17 +114,14 @@ def _admit(x: _Array, name: str) -> None:
         raise Refused(f"{name}: inputs must be numbers of shape (n, …) with at least two dimensions; they are {x.dtype} {x.shape}.")
 
 
-def _unlabelled(x: _Array, name: str, scale: float, mean: float, std: float) -> Dataset:
+def _unlabelled(x: _Array, name: str, inputs_of: Callable[[_Array], Tensor]) -> Dataset:
     _admit(x, name)
-    if x.dtype.kind in "iu" and x.dtype.itemsize >= 4 and x.ndim == 2:
-        inputs = torch.from_numpy(x.astype(np.int64))
-    else:
-        inputs = torch.from_numpy(_single(x)).mul_(scale).sub_(mean).div_(std)
-    return Dataset(inputs, torch.empty(len(x), 0), ())
+    tokens = x.dtype.kind in "iu" and x.dtype.itemsize >= 4 and x.ndim == 2
+    return Dataset(torch.from_numpy(x.astype(np.int64)) if tokens else inputs_of(x), torch.empty(len(x), 0), ())
 
 
-def _targets(y: _Array, name: str) -> Tensor:
-    if y.dtype.kind == "f":
+def _targets(y: _Array, name: str, *, numbers: bool) -> Tensor:
+    if y.dtype.kind == "f" or numbers:
         return torch.from_numpy(_single(y).reshape(len(y), -1))
     if y.dtype.kind == "u" and int(np.max(cast("NDArray[np.unsignedinteger]", y))) > np.iinfo(np.int64).max:
         raise Refused(f"{name}: a label is too large. Number the classes 0, 1, 2, ….")

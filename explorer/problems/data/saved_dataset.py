@@ -25,7 +25,7 @@ from torch import Tensor
 
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short
-from explorer.problems.data import LIMIT_BYTES, LIMIT_CLASSES, Dataset, class_names, reading, regular
+from explorer.problems.data import ANY, LIMIT_BYTES, LIMIT_CLASSES, Dataset, Purpose, class_names, reading, regular
 
 WANTED = "a folder written by datasets' save_to_disk"
 _LIMIT_JSON = 2**24
@@ -34,7 +34,7 @@ _MALFORMED = (ValueError, TypeError, LookupError, RuntimeError, EOFError, Memory
 _RECORDS = 3  # kind of a message: a record batch (Arrow's Message.fbs)
 
 
-def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = ()) -> Dataset:
+def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = (), purpose: Purpose = ANY) -> Dataset:
     """Name of the target's column, by default the only ClassLabel, else the last; names of the input columns, by default all others."""
     if path is None:
         raise Refused(f"A path is expected here: {WANTED}. Give one in problem.toml, under [data].")
@@ -59,7 +59,7 @@ def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = ()) 
     if targets[0].ndim != 1 or targets[0].dtype != targets[-1].dtype:
         raise Refused(f"The target {short(target)!r} needs one number or text for each sample, of one type. Name another column.")
     whole = np.concatenate(targets)
-    if whole.dtype.kind == "f":
+    if whole.dtype.kind == "f" or (purpose.numbers and whole.dtype.kind != "O"):
         with np.errstate(over="ignore"):
             return Dataset(inputs, torch.from_numpy(whole.astype(np.float32))[:, None], (), test)
     if whole.dtype.kind == "O":
@@ -70,7 +70,7 @@ def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = ()) 
     if len(whole) and int(whole.max()) >= 2**62:
         raise Refused(f"The target {short(target)!r} holds {int(whole.max())}, which is not a class. Number the classes 0, 1, 2, ….")
     classes = torch.from_numpy(whole.astype(np.int64))
-    return Dataset(inputs, classes, class_names(classes, labels.get(target, ())), test)
+    return Dataset(inputs, classes, class_names(classes, labels.get(target, ())), test, open=target not in labels)
 
 
 def _json(path: Path) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 One column is the target, the others the inputs (n, d). Inputs must be numbers (or truth values); a column that is neither is named and refused, unless
 `columns` leaves it out. Nothing is filled in: a missing value is refused. Classes are the values that occur in the target, sorted; a regression's targets
-are left as they are, (n, 1).
+are left as they are, (n, 1). Under a loss of numbers it is a regression, whatever `task` says.
 
 With `standardise` every input column becomes (x − mean) / standard deviation, over all rows of the file; a constant column becomes 0. The rows are
 split afterwards, so these two numbers of a column have seen the test rows (their inputs, never their targets). Where that matters, standardise the file
@@ -25,7 +25,7 @@ from pandas.api import types
 
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short
-from explorer.problems.data import LIMIT_BYTES, LIMIT_CLASSES, Dataset, reading, regular
+from explorer.problems.data import ANY, LIMIT_BYTES, LIMIT_CLASSES, Dataset, Purpose, reading, regular
 
 WANTED = "a .csv, .tsv or .parquet file"
 LIMIT_COLUMNS = 65536
@@ -54,6 +54,7 @@ def load(
     task: Literal["classification", "regression"] = "classification",
     columns: tuple[str, ...] = (),
     standardise: bool = True,
+    purpose: Purpose = ANY,
 ) -> Dataset:
     """Name of the target's column, by default the last; what it is; names of the input columns, by default all others; the inputs standardised."""
     path = regular(path, WANTED)
@@ -77,7 +78,7 @@ def load(
         raise Refused(f"{path.name}: the target {short(target)!r} is missing in {missing} of {len(answers)} rows. Remove these rows.")
     with np.errstate(over="ignore"):  # what is beyond float32 is refused by Dataset
         x = torch.from_numpy(inputs.astype(np.float32))
-    if task == "regression":
+    if task == "regression" or purpose.numbers:
         with np.errstate(over="ignore"):
             y = _numbers(table, [target], path.name).astype(np.float32)
         return Dataset(x, torch.from_numpy(y), ())

@@ -15,7 +15,7 @@ from explorer.core import allowed_folders, glossary, locations, model_path, regi
 from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
 from explorer.core.files import SUFFIXES
-from explorer.core.model_path import dequantised
+from explorer.core.model_path import dequantised, renamed
 from explorer.core.points import Array
 from explorer.core.spec import Look, ProblemSpec
 from explorer.figures import matrix
@@ -72,7 +72,25 @@ def add(store: RunStore) -> None:
         active = any((s := store.status(i)) is not None and s.active for i in inspections)
         live(_inspections, every=0.5, busy=active)(store, inspections, active)
         if not active and (latest := store.status(inspections[0])) is not None:
+            _renamings(latest)
             problem_form.show(latest, again=lambda path: _inspect(path, None))
+
+
+def _renamings(status: Status) -> None:
+    """After a look: checkpoints that fit a network in order under other names, with the pairs of names, each to be registered as that."""
+    if status.state != "done":
+        return
+    known = {f.path for f in shell.store().checkpoints()}
+    for facts in Seen.from_json(status.result).files:
+        if facts.renaming is None:
+            continue
+        path = renamed(locations.expand(facts.path))
+        if locations.shorten(path) in known:
+            continue
+        with st.expander(f"{facts.name} in order as {title(facts.renaming.problem)}", icon=":material/swap_horiz:", expanded=True):
+            st.dataframe(pd.DataFrame(facts.renaming.names, columns=["in the file", "in the network"]), hide_index=True)
+            label = f"Register {facts.name} under these names"
+            st.button(label, icon=":material/check:", on_click=_inspect, args=(path, facts.renaming.problem), key=f"renamed-{path}")
 
 
 def title(problem: ProblemSpec) -> str:

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from explorer import symmetry
-from explorer.core import registry
+from explorer.core import registry, trust
 from explorer.methods.align.zip import align, greedy
+from tests import odd_networks as odd
 from tests.methods.align import sample
 
 FAMILIES = ["digits-mlp", "digits-resnet", "digits-vit"]
@@ -153,3 +154,48 @@ def test_the_zipped_model_is_far_better_than_the_plain_average():
         return evaluate(np.array([0.5, 0.5]))[1].sum() / evaluate.counts.sum()
 
     assert middle(align(models, problem).weights) < 0.25 * middle(models)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # that weight_norm is the old one
+@pytest.mark.parametrize(("network", "plain"), [(odd.HookedNorm, odd.Normed), (odd.ParametrisedNorm, odd.Plain)])
+def test_a_weight_under_weight_normalisation_is_zipped_as_the_weight_that_it_is(tmp_path, monkeypatch, network, plain):
+    """The average computes what that of the same networks without weight normalisation does, and the ends are finite: a unit that is all the other's has a
+    direction as well."""
+    folders = [tmp_path / "normed", tmp_path / "plain"]
+    for folder in folders:
+        folder.mkdir()
+    problem, twin = (odd.problem_of(n, f, monkeypatch) for n, f in zip((network, plain), folders, strict=True))
+    monkeypatch.setattr(trust, "given", frozenset(f"{odd.__name__}:{n.__name__}" for n in (network, plain)))
+    models, same = [], []
+    for seed in range(2):
+        model = problem.network(seed=seed)
+        models.append({n: t.clone() for n, t in model.state_dict().items()})
+        inputs = problem.split("test").inputs[:64]
+        with torch.no_grad():
+            model(inputs)  # the old one makes its weight at the call
+        modules = dict(model.named_modules())
+        own = {n: modules[n.rpartition(".")[0]].weight if n.endswith("weight") else models[-1][n] for n in twin.shapes()}
+        same.append({n: t.detach().clone() for n, t in own.items()})
+    zipped = [align(m, p, samples=256) for m, p in ((models, problem), (same, twin))]
+    outputs = []
+    for done, p in zip(zipped, (problem, twin), strict=True):
+        net = p.network()
+        net.load_state_dict(average(done))
+        outputs.append(net(inputs).detach())
+    assert (outputs[0] - outputs[1]).abs().max() <= 1e-4 * outputs[1].abs().max()
+    for end in zipped[0].weights:
+        net = problem.network()
+        net.load_state_dict(end)
+        assert torch.isfinite(net(inputs)).all()
+
+
+def test_one_length_for_a_whole_weight_is_zipped_too(tmp_path, monkeypatch):
+    """A shuffled copy zips to the model itself, where what reads the units is under weight normalisation as well."""
+    problem = odd.problem_of(odd.AllNormed, tmp_path, monkeypatch)
+    a, found = dict(problem.network(seed=1).state_dict()), symmetry.symmetry_of(problem)
+    shuffled = symmetry.permuted(a, found, symmetry.random(found, torch.Generator().manual_seed(4)))
+    inputs, network = problem.split("test").inputs[:64], problem.network()
+    network.load_state_dict(a)
+    expected = network(inputs)
+    network.load_state_dict(average(align([a, shuffled], problem, budget=0.0)))
+    assert (network(inputs) - expected).abs().max() <= 1e-4 * expected.abs().max()
