@@ -53,5 +53,5 @@ def test_hashes_are_what_they_were() -> None:
     problem = ProblemSpec(method("nets", "mlp"), method("data", "digits"), "cross_entropy", name="p")
     corners = (Loaded("a" * 64, path="a.safetensors", name="a"), Loaded("b" * 64, path="b.safetensors", name="b"))
     field = Field(problem, corners, method("chart", "line"))
-    run = Run(field, method("sample", "adaptive"))
+    run = Run(field, method("sample", "adaptive", {"budget": 15, "widest": 0.125}))
     assert (problem.id, field.id, run.id) == ("82d5b13ae8249c33", "19b8d39ff342abbf", "ad5e13231727ae1a")
