@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from explorer.core import registry, significant_digits
 from explorer.core.points import Points
-from explorer.core.spec import Field
+from explorer.core.spec import Field, Method
 from explorer.stats import metrics, units
 from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats.hidden_peaks import hidden
 from explorer.stats.preview_confirmation import TITLES, Confirmed, is_preview
 
 SMALL = 0.25  # of the metric at the ends: a barrier below this share is called small
@@ -68,14 +69,39 @@ def shown(found: Barrier, which: str = "height", *, unit: str) -> str:
     return estimate.formatted(unit=unit)
 
 
-def explain(field: Field, points: Points, metric: str, again: Confirmed | None = None) -> str:
-    """The picture in words: what the numbers say, and what they cannot say. Deterministic. again: of a preview, what was measured in float32."""
+def explain(field: Field, points: Points, metric: str, again: Confirmed | None = None, *, sampler: Method | None = None) -> str:
+    """The picture in words: what the numbers say, and what they cannot say. Deterministic. again: of a preview, what was measured in float32. sampler: who
+    chose the points, to be said if its budget ended it."""
+    between = unseen(field, points, metric, sampler)
     if is_preview(field):
-        return f"{caution(field, again)}\n\n{_explain(field, again.points, metric)}" if again is not None else caution(field, again)
-    return _explain(field, points, metric)
+        return f"{caution(field, again)}\n\n{_explain(field, again.points, metric, between)}" if again is not None else caution(field, again)
+    return _explain(field, points, metric, between)
 
 
-def _explain(field: Field, points: Points, metric: str) -> str:
+def unseen(field: Field, points: Points, metric: str, sampler: Method | None = None) -> str:
+    """What the measured points do not show of the path between them, in a sentence; empty while an end is missing."""
+    found = hidden(points, field.metrics.index(metric)) if len(points) else None
+    if found is None:
+        return ""
+    unit = units.of_gap(field.problem, metric)
+
+    def number(x: float) -> str:
+        return f"{significant_digits.number(units.scale(metric) * x, 2)}{units.after(unit)}"
+
+    if sampler is not None and found.out_of_budget(sampler):
+        said = (
+            f"**Sampling stopped at its budget of {sampler['budget']} points, before they told the path**: between them it may be higher by an estimated"
+            f" {number(found.above)}, and straight segments err by up to {number(found.error)}."
+        )
+    elif found.above <= 0:
+        said = f"Between the {found.points} measured points the path rises no higher, by estimate."
+    else:
+        more = f", more than the sampling error of {number(found.sampling)}: measure more points" if found.above > found.sampling else ""
+        said = f"Between the {found.points} measured points the path may be higher by an estimated {number(found.above)}{more}."
+    return f"{said} A peak of {number(found.height)} that is narrower than {significant_digits.number(found.width, 3)} in t could still hide there."
+
+
+def _explain(field: Field, points: Points, metric: str, between: str) -> str:
     found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
     if found is None:
         return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
@@ -85,16 +111,16 @@ def _explain(field: Field, points: Points, metric: str) -> str:
     ends = f"**{a}** has {_value(found.ends[0], metric, unit)}, **{b}** {_value(found.ends[1], metric, unit)}."
     share = found.height.value / max(sum(found.ends) / 2, 1e-12)
     if found.height.value <= 0:
-        finding = f"Nowhere between them does the {what} rise above the straight line: there is **no barrier**."
+        finding = f"At no measured point does the {what} rise above the straight line: there is **no barrier**."
     elif half.low <= 0:
         finding = (
-            f"The largest rise above the straight line is {shown(found, unit=unit)}. Re-measured on held-out samples it is"
+            f"The largest rise above the straight line at the measured points is {shown(found, unit=unit)}. Re-measured on held-out samples it is"
             f" {shown(found, 'split_half', unit=unit)}, which does not exclude zero: on {found.samples:,} samples there is **no detectable barrier**;"
             f" with 95 % confidence it is below {_value(found.upper, metric, unit, difference=True)}."
         )
     else:
         finding = (
-            f"Between them the {what} rises above the straight line by **{shown(found, unit=unit)}** at t = {found.at:.3g}, where it is"
+            f"At the measured points the {what} rises above the straight line by up to **{shown(found, unit=unit)}** at t = {found.at:.3g}, where it is"
             f" {_value(found.peak, metric, unit)}. Re-measured on held-out samples, the rise is {shown(found, 'split_half', unit=unit)}."
         )
         finding += (
@@ -111,7 +137,7 @@ def _explain(field: Field, points: Points, metric: str) -> str:
         "The interval reflects the sampling of evaluation data, not of training seeds, and holds for the straight line only:"
         " a barrier here can vanish once hidden units are matched, or on a curved path."
     )
-    return f"{ends} {finding}{gaps}\n\n{limits}"
+    return f"{ends} {finding}{gaps} {between}".rstrip() + f"\n\n{limits}"
 
 
 def _value(x: float, metric: str, unit: str, *, difference: bool = False) -> str:

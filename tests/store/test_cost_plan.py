@@ -21,6 +21,7 @@ from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.store.cost_plan import Model, Plan, Took, planned, size
 from explorer.store.estimate_cost import estimate, estimate_all
+from explorer.store.job_status import duration
 
 
 def test_the_arithmetic():

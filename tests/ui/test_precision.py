@@ -56,7 +56,8 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     said = words(app)
     assert "The picture is a bfloat16 preview. Every quoted value was measured again in float32" in said
     assert f"differ by at most {confirmed(preview, twin).apart[0]:.2g} nat of loss" in said
-    assert line_words.explain(exact(run.field), twin, "loss") in said
+    assert line_words.explain(exact(run.field), twin, "loss").partition(" Between the ")[0] in said
+    assert line_words.unseen(run.field, preview, "loss") in said, "of all points of the preview, not of the few that were measured again"
     assert "times as long as a float32 one" in said
     table = pd.DataFrame(line.table(run.field, preview, confirmed(preview, twin)))
     assert list(table.precision) == ["bfloat16"] * len(preview) + ["float32"] * len(twin)
