@@ -15,6 +15,7 @@ from explorer.commands.training import train_into
 from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
 from explorer.stats.bootstrap import Estimate
+from explorer.stats.line_words import unseen
 from tests import hostile
 from tests.engine.test_inspect_checkpoints import int8_of
 
@@ -75,6 +76,23 @@ def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):
     assert "Plotly.newPlot" in html
     assert "<script src=" not in html
     assert "exists already" in run("barrier", tiny.a, tiny.b, "--html", picture, code=2)
+
+
+def test_what_the_points_do_not_show_is_printed_with_the_barrier(tiny, home):
+    """By how much the path may be higher, what could hide, and that the budget ended the sampling; by default it ends by itself. In JSON the same."""
+    few = run("barrier", tiny.a, tiny.b, "--points", "5")
+    line = interpolate(tiny.a, tiny.b, options={"budget": 5})
+    assert unseen(line.run.field, line.points, "loss", line.run.sampler).replace("**", "") in few
+    assert "loss: Sampling stopped at its budget of 5 points" in few
+    numbers = json.loads(CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), "--points", "5", "--json"]).stdout)["barriers"][0]["hidden"]
+    assert (numbers["out_of_budget"], numbers["above"], numbers["width"]) == (True, line.hidden().above, line.hidden().width)
+    every = run("barrier", tiny.a, tiny.b)
+    assert "loss: Between the" in every
+    assert interpolate(tiny.a, tiny.b).hidden().settled
+    assert interpolate(tiny.a, tiny.b).hidden().width < line.hidden().width
+    assert "could still hide there" in run("path", tiny.a, tiny.b, "-o", "epochs=1")
+    with pytest.raises(Refused, match="Measure more points"):
+        interpolate(tiny.a, tiny.b, samples=9, sampler="grid", options={"size": 2}).hidden()
 
 
 def test_a_preview_prints_the_numbers_of_float32_and_what_it_is(tiny, home, tmp_path):
