@@ -12,6 +12,7 @@ from rich.table import Table
 
 from explorer.core import registry, significant_digits
 from explorer.stats import perplexity, units
+from explorer.stats.hidden_peaks import hidden
 from explorer.stats.preview_confirmation import is_preview
 
 if TYPE_CHECKING:  # the command line starts without torch
@@ -81,9 +82,10 @@ def line_json(line: Line) -> dict[str, object]:
     return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
 
 
-def hidden_json(line: Line, metric: str) -> dict[str, object]:
-    found = line.hidden(metric)
-    return {**dataclasses.asdict(found), "out_of_budget": found.out_of_budget(line.run.sampler)}
+def hidden_json(line: Line, metric: str) -> dict[str, object] | None:
+    """What the points do not show; None where nothing between the ends is finite."""
+    found = hidden(line.points, line.run.field.metrics.index(metric))
+    return None if found is None else {**dataclasses.asdict(found), "out_of_budget": found.out_of_budget(line.run.sampler)}
 
 
 def print_alignment(done: AlignedModels, models: list[Path]) -> None:

@@ -3,14 +3,17 @@
 import json
 import re
 import signal
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from explorer.api import align, decide, interpolate, landscape_around
+from explorer.api import Line, Run, align, decide, interpolate, landscape_around
 from explorer.checkpoints import checkpoint_file
 from explorer.commands.main import app
+from explorer.commands.print_results import line_json
 from explorer.commands.training import train_into
 from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
@@ -18,6 +21,7 @@ from explorer.stats.bootstrap import Estimate
 from explorer.stats.line_words import unseen
 from tests import hostile
 from tests.engine.test_inspect_checkpoints import int8_of
+from tests.figures.test_line import FIELD, points
 
 
 def run(*words, code=0):
@@ -93,6 +97,15 @@ def test_what_the_points_do_not_show_is_printed_with_the_barrier(tiny, home):
     assert "could still hide there" in run("path", tiny.a, tiny.b, "-o", "epochs=1")
     with pytest.raises(Refused, match="Measure more points"):
         interpolate(tiny.a, tiny.b, samples=9, sampler="grid", options={"size": 2}).hidden()
+
+
+def test_a_line_that_diverged_between_its_ends_has_a_barrier_and_nothing_hidden():
+    """Both ends are finite and nothing between them is: the numbers are there, and say that nothing is known of the rest."""
+    values = points(0.5).values
+    values[1:-1] = np.nan
+    line = Line(Run(FIELD, registry.method("sample", "adaptive")), replace(points(0.5), values=values))
+    (loss, _) = line_json(line)["barriers"]
+    assert (loss["diverged"], loss["hidden"]) == (3, None)
 
 
 def test_a_preview_prints_the_numbers_of_float32_and_what_it_is(tiny, home, tmp_path):

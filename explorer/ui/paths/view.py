@@ -204,7 +204,7 @@ def _live(
             glossary.linked(
                 "The maximum is the highest measured point; its [[interval]] finds the highest point again in every bootstrap draw. The"
                 " mean weights every segment of the path by its length. A path is trained on the train [[split]] and evaluated here on"
-                " another one. *Higher between* is by how much a path may rise above its highest measured point, by estimate; *could hide* is how narrow a peak as"
+                " another one. *Higher between* is by how much a path may rise above its highest measured point, by estimate; *hidden width* is how narrow a peak as"
                 " high as the barrier would have to be, in t, for no point to show it."
             )
         )
@@ -292,14 +292,14 @@ def _row(store: RunStore, way: NamedPath, field: Field, points: Points, stage: b
         units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
         units.titled("maximum", unit): highest(judged, index).formatted(scale=scale),
         f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.formatted(scale=scale),
+        units.titled("higher between", units.of_gap(field.problem, metric)): ""
+        if between is None
+        else f"≈ {significant_digits.number(scale * between.above, 2)}",
+        "hidden width": "" if between is None else f"< {significant_digits.number(between.width, 3)}",
         units.titled("mean along the path", unit): "" if is_preview(field) else mean.formatted(scale=scale),
         "length": f"{whole:.4g}",
         "× the distance": f"{whole / straight:.3f}" if straight else "",
         "points": f"{len(points)}, all of its budget" if between is not None and between.out_of_budget(way.run.sampler) else f"{len(points)}",
-        units.titled("higher between", units.of_gap(field.problem, metric)): ""
-        if between is None
-        else f"≈ {significant_digits.number(scale * between.above, 2)}",
-        "could hide": "" if between is None else f"narrower than {significant_digits.number(between.width, 3)}",
     }
 
 
