@@ -161,7 +161,7 @@ def test_the_plan_follows_what_is_measured_and_what_is_unknown(visit, registered
     """Time not known → all of it is there; a model that nobody looked at cannot be estimated."""
     a, b = registered.field().corners
     app = visit("interpolate", a=a.digest, b=b.digest)
-    assert "up to 151 points on 539 samples · time not known yet" in words(app)
+    assert "about 20, up to 151 points on 539 samples · time not known yet" in words(app)
     store.submit(Run(registered.field(), registry.method("sample", "adaptive")))
     work()
     app.run()

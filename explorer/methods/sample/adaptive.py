@@ -24,6 +24,7 @@ from explorer.stats.between_points import gaps
 
 START = np.linspace(0.0, 1.0, 5)[[0, 4, 2, 1, 3]][:, None]
 AXES = 1  # the number of coordinates that it works with
+USUAL = 20  # points of one barrier: what a plan says beside the budget
 
 
 def ask(
