@@ -1,6 +1,6 @@
 """What the measured points of a path say of the gaps between them: how wrong straight segments are, and how much higher the path may be.
 
-Four estimates from the points alone, so that none vanishes by a coincidence of symmetric points unnoticed:
+Three estimates from the points alone, so that what one misses by a coincidence of symmetric points another shows:
 
 - A curve whose second derivative stays below c rises over a gap of width h at most to the parabola of that curvature through its ends, which leaves the
   straight segment by c h²/8. For c the larger of the second differences at the two ends is taken.
@@ -8,7 +8,7 @@ Four estimates from the points alone, so that none vanishes by a coincidence of 
 - Each point is predicted from the four nearest others by a cubic (left out, as in a jackknife): what that misses, the points around it do not show.
 
 A gap is settled when the first and the third are below a tolerance and neither parabola nor roof rises above the highest point by more than a margin. The
-tolerance is the sampling error of the rise above the line, within 1 … 5 % of the curve's size; the margin a tenth of the sampling error, or half a percent
+tolerance is the sampling error of the rise above the line, within 1 … 5 % of the curve's size, but at least a quarter of that error; the margin a tenth of the sampling error, or half a percent
 of the height where that is more. What is narrower than all of this shows nowhere: explorer.stats.hidden_peaks says how narrow. Plain numpy.
 """
 
