@@ -8,8 +8,9 @@ Three estimates from the points alone, so that what one misses by a coincidence 
 - Each point is predicted from the four nearest others by a cubic (left out, as in a jackknife): what that misses, the points around it do not show.
 
 A gap is settled when the first and the third are below a tolerance and neither parabola nor roof rises above the highest point by more than a margin. The
-tolerance is the sampling error of the rise above the line, within 1 … 5 % of the curve's size, but at least a quarter of that error; the margin a tenth of the sampling error, or half a percent
-of the height where that is more. What is narrower than all of this shows nowhere: explorer.stats.hidden_peaks says how narrow. Plain numpy.
+tolerance is the sampling error of the rise above the line, within 1 … 5 % of the curve's size, but at least a quarter of that error; the margin a tenth of
+the sampling error, or half a percent of the height where that is more. What is narrower than all of this shows nowhere: explorer.stats.hidden_peaks says
+how narrow. Plain numpy.
 """
 
 from __future__ import annotations
