@@ -64,7 +64,7 @@ def gaps(points: Points, metric: int = 0) -> Gaps:
     t, y = points.coords[finite, 0], rise[finite]
     if len(t) < 3:
         return Gaps(*[np.empty(0)] * 7, height=0.0, sampling=0.0)
-    rounding = ROUNDING * float(np.abs(points.means()[finite, metric]).max())
+    rounding = ROUNDING * float(np.abs(points.means()[finite, metric]).max()) or ROUNDING  # of a loss that is 0 everywhere
     sampling = np.maximum(spread[finite], rounding)
     top, size = int(np.argmax(y)), float(np.abs(y).max())
 

@@ -100,3 +100,13 @@ def test_without_ends_or_middle_nothing_is_claimed():
     assert hidden(peaks.measured(np.array([0.0, 1.0]), lambda t: t, 0.0)) is None
     assert hidden(peaks.measured(np.array([0.0, 0.5, 1.0]), lambda t: np.where(t > 0.9, np.nan, t), 0.0)) is None
     assert hidden(Points(np.empty((0, 1)), np.empty((0, 1, 4)), np.ones(4))) is None
+
+
+@pytest.mark.parametrize("level", [0.0, 3.0])
+def test_a_loss_that_never_changes_is_settled(level):
+    """Exactly constant, or exactly zero: nothing to divide by, nothing open, and only less than rounding could hide."""
+    found = hidden(Points(np.linspace(0, 1, 9)[:, None], np.full((9, 1, 4), level), np.ones(4)))
+    assert found is not None
+    assert found.settled
+    assert (found.above, found.width) == (0.0, 0.125)
+    assert 0 < found.height < 1e-5
