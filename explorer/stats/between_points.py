@@ -15,7 +15,7 @@ how narrow. Plain numpy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,7 @@ class Gaps:
 
 def gaps(points: Points, metric: int = 0) -> Gaps:
     """Of sorted points from t = 0 to t = 1, both among them. Without any gap while an end, or all between them, has no finite value."""
+    points = replace(points, values=np.where(np.isfinite(points.values), points.values, np.nan))
     rise, spread = above_line(points, metric)
     finite = np.isfinite(rise)
     t, y = points.coords[finite, 0], rise[finite]

@@ -110,3 +110,14 @@ def test_a_loss_that_never_changes_is_settled(level):
     assert found.settled
     assert (found.above, found.width) == (0.0, 0.125)
     assert 0 < found.height < 1e-5
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_diverged_is_left_out_of_every_estimate(bad):
+    """The gaps on both sides of it are no gaps; a straight line beside it is settled."""
+    values = np.ones((9, 1, 4))
+    values[4] = bad
+    found = hidden(Points(np.linspace(0, 1, 9)[:, None], values, np.ones(4)))
+    assert found is not None
+    assert found.settled
+    assert (found.above, found.error, found.points) == (0.0, 0.0, 9)
