@@ -55,21 +55,21 @@ with left:
         height=340,
         caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.split} samples.",
         does="see the model at a point",
-        alt=f"Loss along the straight line: {line_words.explain(field, points, 'loss')}",
+        alt=f"Loss along the straight line: {line_words.explain(field, points, 'loss', sampler=run.sampler)}",
     )
     corner(
         key=key,
         stem="line",
         title="Loss along the straight line",
         figure=lambda: line.figure_of(field, points, "loss"),
-        explain=line_words.explain(field, points, "loss"),
+        explain=line_words.explain(field, points, "loss", sampler=run.sampler),
         code=interpolate_view.program(run),
     )
 if t is not None:
     shell.go("interpolate", run=status.id, t=f"{t:g}")
 with right:
     st.markdown(f"**{field.problem.title or field.problem.name}**")
-    st.markdown(line_words.explain(field, points, "loss"))
+    st.markdown(line_words.explain(field, points, "loss", sampler=run.sampler))
     shell.link("interpolate", "Open this line", icon=":material/show_chart:", run=status.id)
 
 st.divider()

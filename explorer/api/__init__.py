@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from explorer.core.spec import Aligned, Attack, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Spec, Trained
     from explorer.methods.sample.trajectory import averages
     from explorer.stats.bootstrap import Barrier, barrier, highest
+    from explorer.stats.hidden_peaks import Hidden, hidden
     from explorer.stats.intervals import Estimate
     from explorer.stats.soup_analysis import row_of
     from explorer.stats.soup_analysis import walk as greedy_path
@@ -47,6 +48,7 @@ __all__ = [
     "Estimate",
     "Field",
     "Fused",
+    "Hidden",
     "Line",
     "Loaded",
     "Method",
@@ -69,6 +71,7 @@ __all__ = [
     "find_problem",
     "fuse",
     "greedy_path",
+    "hidden",
     "highest",
     "interpolate",
     "landscape",

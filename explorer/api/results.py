@@ -18,6 +18,7 @@ from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.stats import line_words, metrics, units
 from explorer.stats.bootstrap import Barrier, Verdict, barrier, reduction
 from explorer.stats.certificate_words import certified
+from explorer.stats.hidden_peaks import Hidden, hidden
 from explorer.stats.intervals import Estimate
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
@@ -47,6 +48,23 @@ class Line:
     def verdict(self, metric: str = "loss") -> Verdict:
         """What the barrier is to be called: 'barrier', 'connected' or 'open', what counts as none, and what these samples can show. Refused like `barrier`."""
         return line_words.verdict_of(self.run.field.problem, self.barrier(metric))
+
+    def hidden(self, metric: str = "loss") -> Hidden:
+        """What the points do not show: how much higher the path may be between them, by estimate, and how narrow a peak could hide there; of a preview, by
+        all of its points. Refused when an end diverged, or there is nothing but the ends.
+
+        >>> line = interpolate("sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors", options={"budget": 9})
+        >>> found = line.hidden()
+        >>> print(f"{found.points} points: perhaps {found.above:.2f} nats higher, and a peak narrower than {found.width:.2f} in t could hide")
+        9 points: perhaps 0.05 nats higher, and a peak narrower than 0.06 in t could hide
+        >>> found.out_of_budget(line.run.sampler)
+        True
+        """
+        self.barrier(metric)
+        found = hidden(self.points, self.run.field.metrics.index(metric))
+        if found is None:
+            raise Refused("Between the ends of the path there is no finite value, so nothing is known of what lies there. Measure more points.")
+        return found
 
     def figure(self, metric: str = "loss") -> go.Figure:
         """The curve with its band, chord and barrier."""

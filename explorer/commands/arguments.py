@@ -52,7 +52,9 @@ PrecisionOption = Annotated[
         help="bfloat16 (or tf32, on an NVIDIA GPU): a quick preview; printed values are measured again in float32.",
     ),
 ]
-SamplerOption = Annotated[str, typer.Option(help="adaptive: as few points as the barrier needs; grid: evenly spaced; or one of a plug-in.")]
+SamplerOption = Annotated[
+    str, typer.Option(help="adaptive: until the points tell the barrier to within its sampling error; grid: evenly spaced; or one of a plug-in.")
+]
 DequantiseOption = Annotated[
     bool,
     typer.Option("--dequantise", help="Work out in float32 what quantised checkpoints stand for, where that is a number times a scale (int8, fp8)."),
@@ -62,11 +64,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as J
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]
 
 
-def sized(sampler: str, points: int) -> dict[str, object]:
-    """The option that says how many points a sampler of a curve takes, where it has one. Refused when it is no sampler of a curve."""
+def sized(sampler: str, points: int | None) -> dict[str, object]:
+    """The option that says how many points a sampler of a curve takes, where it has one; None for its default. Refused when it is no sampler of a curve."""
     if sampler not in (known := registry.samplers(1)):
         raise Refused(f"No sampler of a curve is called {sampler!r}. There are: {', '.join(known)}.")
-    return {o.name: points for o in registry.options("sample", sampler) if o.name in ("budget", "size")}
+    return {o.name: points for o in registry.options("sample", sampler) if o.name in ("budget", "size") and points is not None}
 
 
 def _trusted(names: list[str]) -> list[str]:

@@ -42,7 +42,9 @@ def barrier(
     loss: LossOption = "",
     precision: PrecisionOption = Exactly.float32,
     sampler: SamplerOption = "adaptive",
-    points: Annotated[int, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler.")] = 15,
+    points: Annotated[
+        int | None, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler \\[default: the sampler's].")
+    ] = None,
     as_json: JsonOption = False,
     html: HtmlOption = None,
     dequantise: DequantiseOption = False,

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from explorer.core import registry, significant_digits
 from explorer.stats import perplexity, units
+from explorer.stats.hidden_peaks import hidden
 from explorer.stats.preview_confirmation import is_preview
 
 if TYPE_CHECKING:  # the command line starts without torch
@@ -25,7 +26,8 @@ if TYPE_CHECKING:  # the command line starts without torch
 out, err = Console(markup=False, emoji=False), Console(stderr=True, markup=False, emoji=False)
 
 
-def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, caution: str = "") -> None:
+def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, unseen: list[str], caution: str = "") -> None:
+    """unseen: of each barrier, what its points do not show."""
     from explorer.stats import line_words
 
     table = Table("", "barrier", "95 % interval", "at t", "ends", "peak", title=title, title_justify="left")
@@ -47,9 +49,11 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
         if b.diverged:
             out.print(f"  {b.metric}: {b.diverged} points are not finite and were left out: the true barrier is higher.", style="red")
     out.print(
-        f"barrier = max over t of L(t) − (1−t)·L(0) − t·L(1); {found[0].points} points, {found[0].samples} samples, paired.",
+        f"barrier = max over the measured t of L(t) − (1−t)·L(0) − t·L(1); {found[0].points} points, {found[0].samples} samples, paired.",
         style="dim",
     )
+    for b, said in zip(found, unseen, strict=True):
+        out.print(f"{b.metric}: {said.replace('**', '')}", style="yellow" if "**" in said else "dim", highlight=False)
     if caution:
         out.print(caution, style="yellow", highlight=False)
 
@@ -57,27 +61,36 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
 def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> None:
     """A measured path: its picture into a file, and its barriers on the console or as JSON."""
     from explorer.figures import curve as curve_figure
-    from explorer.stats.line_words import meaningful_metrics
+    from explorer.stats.line_words import meaningful_metrics, unseen
 
     if html is not None:
         html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
     if as_json:
         print(json.dumps(line_json(line), indent=2))
     else:
-        field = line.run.field
+        field, metrics = line.run.field, meaningful_metrics(line.run.field)
         print_barriers(
-            [line.barrier(metric) for metric in meaningful_metrics(field)],
+            [line.barrier(metric) for metric in metrics],
             f"{title} · {field.problem.name} · {field.split} split",
             field.problem,
+            unseen=[unseen(field, line.points, metric, line.run.sampler) for metric in metrics],
             caution=line.caution(),
         )
 
 
 def line_json(line: Line) -> dict[str, object]:
     field = line.run.field
-    barriers = [dataclasses.asdict(line.barrier(m)) | {"verdict": dataclasses.asdict(line.verdict(m))} for m in field.metrics]
+    barriers = [
+        {**dataclasses.asdict(line.barrier(m)), "verdict": dataclasses.asdict(line.verdict(m)), "hidden": hidden_json(line, m)} for m in field.metrics
+    ]
     preview = {"preview": field.precision, "caution": line.caution()} if is_preview(field) else {}
     return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
+
+
+def hidden_json(line: Line, metric: str) -> dict[str, object] | None:
+    """What the points do not show; None where nothing between the ends is finite."""
+    found = hidden(line.points, line.run.field.metrics.index(metric))
+    return None if found is None else {**dataclasses.asdict(found), "out_of_budget": found.out_of_budget(line.run.sampler)}
 
 
 def print_alignment(done: AlignedModels, models: list[Path]) -> None:

@@ -436,6 +436,13 @@ def left(sampler: Method, points: Points) -> int:
     return count(points, **sampler.kwargs())
 
 
+def usual(sampler: str) -> int:
+    """How many points a sampler that decides on the way usually takes, from its module's constant `USUAL`; 0 where it does not say."""
+    found = _constant("sample", sampler, "USUAL", missing=0)
+    assert isinstance(found, int)
+    return found
+
+
 def added(kind: str) -> list[str]:
     """The methods of a kind that packages and modules of somebody else's add."""
     return names(kind)[len(_own(kind)) :]

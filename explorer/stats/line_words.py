@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from explorer.core import registry, significant_digits
 from explorer.core.points import Points
-from explorer.core.spec import Field, ProblemSpec
+from explorer.core.spec import Field, Method, ProblemSpec
 from explorer.stats import metrics, units
 from explorer.stats.bootstrap import Barrier, Verdict, barrier, verdict
+from explorer.stats.hidden_peaks import hidden
 from explorer.stats.preview_confirmation import TITLES, Confirmed, is_preview
 
 SMALL = 0.25  # of the metric at the ends: a barrier below this share is called small
@@ -93,14 +94,39 @@ def verdict_words(problem: ProblemSpec, found: Barrier) -> str:
             )
 
 
-def explain(field: Field, points: Points, metric: str, again: Confirmed | None = None) -> str:
-    """The picture in words: what the numbers say, and what they cannot say. Deterministic. again: of a preview, what was measured in float32."""
+def explain(field: Field, points: Points, metric: str, again: Confirmed | None = None, *, sampler: Method | None = None) -> str:
+    """The picture in words: what the numbers say, and what they cannot say. Deterministic. again: of a preview, what was measured in float32. sampler: who
+    chose the points, to be said if its budget ended it."""
+    between = unseen(field, points, metric, sampler)
     if is_preview(field):
-        return f"{caution(field, again)}\n\n{_explain(field, again.points, metric)}" if again is not None else caution(field, again)
-    return _explain(field, points, metric)
+        return f"{caution(field, again)}\n\n{_explain(field, again.points, metric, between)}" if again is not None else caution(field, again)
+    return _explain(field, points, metric, between)
 
 
-def _explain(field: Field, points: Points, metric: str) -> str:
+def unseen(field: Field, points: Points, metric: str, sampler: Method | None = None) -> str:
+    """What the measured points do not show of the path between them, in a sentence; empty while an end is missing."""
+    found = hidden(points, field.metrics.index(metric)) if len(points) else None
+    if found is None:
+        return ""
+    unit = units.of_gap(field.problem, metric)
+
+    def number(x: float) -> str:
+        return f"{significant_digits.number(units.scale(metric) * x, 2)}{units.after(unit)}"
+
+    if sampler is not None and found.out_of_budget(sampler):
+        said = (
+            f"**Sampling stopped at its budget of {sampler['budget']} points, before they told the path**: between them it may be higher by an estimated"
+            f" {number(found.above)}, and straight segments err by up to {number(found.error)}."
+        )
+    elif found.above <= 0:
+        said = f"Between the {found.points} measured points the path rises no higher, by estimate."
+    else:
+        more = f", more than the sampling error of {number(found.sampling)}: measure more points" if found.above > found.sampling else ""
+        said = f"Between the {found.points} measured points the path may be higher by an estimated {number(found.above)}{more}."
+    return f"{said} A peak of {number(found.height)} that is narrower than {significant_digits.number(found.width, 3)} in t could still hide there."
+
+
+def _explain(field: Field, points: Points, metric: str, between: str) -> str:
     found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
     if found is None:
         return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
@@ -108,7 +134,7 @@ def _explain(field: Field, points: Points, metric: str) -> str:
     unit, what = units.of_gap(field.problem, metric), called(field, metric)
     ends = f"**{a}** has {_value(found.ends[0], metric, unit)}, **{b}** {_value(found.ends[1], metric, unit)}."
     judged, share = verdict_of(field.problem, found), found.height.value / max(sum(found.ends) / 2, 1e-12)
-    finding = f"Between them the {what} rises above the straight line by **{shown(found, unit=unit)}**"
+    finding = f"At the measured points the {what} rises above the straight line by **{shown(found, unit=unit)}**"
     if found.height.value > 0:
         finding += f"; the highest measured point is at t = {found.at:.3g}, where it is {_value(found.peak, metric, unit)}"
     finding += f". {verdict_words(field.problem, found)}"
@@ -123,7 +149,7 @@ def _explain(field: Field, points: Points, metric: str) -> str:
         "The interval holds for the largest rise at the measured points. It reflects the sampling of evaluation data, not of training seeds, and speaks of the"
         " straight line only: a barrier here can vanish once hidden units are matched, or on a curved path."
     )
-    return f"{ends} {finding}{gaps}\n\n{limits}"
+    return f"{ends} {finding}{gaps} {between}".rstrip() + f"\n\n{limits}"
 
 
 def _value(x: float, metric: str, unit: str, *, difference: bool = False) -> str:

@@ -29,7 +29,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Plan(Spec):
-    """points: still to be measured, `at_most` where a sampler decides on the way. seconds: None where nothing comparable was measured. read: bytes of the
+    """points: still to be measured, `at_most` where a sampler decides on the way, and then usually only `usual` (0: not known). seconds: None where nothing comparable was measured. read: bytes of the
     corners, in all. memory: bytes at the most, besides what the samples take. device: who will do it; empty while there is nobody. first: what must be made
     before the first point, in a time that is not estimated."""
 
@@ -42,12 +42,16 @@ class Plan(Spec):
     at_most: bool = False
     device: str = ""
     first: tuple[str, ...] = ()
+    usual: int = 0
 
     def __str__(self) -> str:
         """For the person at the screen."""
         time = "time not known yet" if self.seconds is None else f"{'at most ' if self.at_most else ''}about {duration(self.seconds)}"
+        if self.at_most and 0 < self.usual < self.points and self.seconds is not None:
+            time = f"about {duration(self.seconds * self.usual / self.points)}, at most {duration(self.seconds)}"
         how = "streamed from disk" if self.streamed else "in memory"
-        most = "up to " if self.at_most else ""
+        usual = f"about {self.usual:,}, " if 0 < self.usual < self.points else ""
+        most = f"{usual}up to " if self.at_most else ""
         said = [
             f"{most}{self.points:,} point{'s' if self.points != 1 else ''} on {self.samples:,} samples",
             time + (f", after {', '.join(self.first)}" if self.first else ""),
@@ -95,6 +99,7 @@ def together(plans: Sequence[Plan]) -> Plan:
         memory=max(p.memory for p in plans),
         streamed=any(p.streamed for p in plans),
         at_most=any(p.at_most for p in plans),
+        usual=sum(p.usual or p.points for p in plans) if any(p.usual for p in plans) else 0,
         device=plans[0].device,
         first=tuple(dict.fromkeys(what for p in plans for what in p.first)),
     )

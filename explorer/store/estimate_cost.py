@@ -55,29 +55,30 @@ def _estimate(run: Run, store: RunStore, known: Mapping[str, Facts], free: int |
     every = quality.samples if quality else 0
     plan = planned(
         tuple(Model(f.parameters, _bytes(f), _size(f, loaded_bytes)) for f in found),
-        points=_left(run, store, asked),
+        points=(missing := _left(run, store, asked))[0],
         samples=min(field.samples, every) if field.samples and every else field.samples or every,
         pace=store.pace(field),
         free=free,
     )
     first = tuple(dict.fromkeys(what for c in field.corners if (what := _unmade(c, store.path.parent))))
-    return replace(plan, at_most=not registry.is_blind(run.sampler.name), first=first if plan.points else ())
+    return replace(plan, at_most=not registry.is_blind(run.sampler.name), usual=missing[1], first=first if plan.points else ())
 
 
-def _left(run: Run, store: RunStore, asked: set[bytes] | None) -> int:
-    """How many points are missing. Their values, some KB each, are read only for samplers that ask by them. asked: places of the field that runs before
+def _left(run: Run, store: RunStore, asked: set[bytes] | None) -> tuple[int, int]:
+    """How many points are missing, and how many of them are usually asked for (0: not known). Their values, some KB each, are read only for samplers that ask by them. asked: places of the field that runs before
     this one ask for; those that this one begins with are added."""
     points, _ = store.points(run.field.id, bare=registry.is_blind(run.sampler.name))
     if not len(points):  # of a field that is not known yet, nor is its dimension
         points = no_points(registry.dimension(run.field))
     missing = registry.left(run.sampler, points)
+    usual = min(missing, max(1, registry.usual(run.sampler.name) - len(points))) if registry.usual(run.sampler.name) else 0
     if asked is None or not missing:
-        return missing
+        return missing, usual
     ask = cast("Callable[..., Array]", registry.find("sample", run.sampler.name))
     first = {row.tobytes() for row in rounded(ask(points, missing, **run.sampler.kwargs()))}
     missing -= len(first & asked)
     asked |= first
-    return missing
+    return missing, min(missing, usual)
 
 
 def _unmade(recipe: Recipe, home: Path) -> str:

@@ -3,20 +3,25 @@
 import json
 import re
 import signal
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from explorer.api import align, decide, interpolate, landscape_around
+from explorer.api import Line, Run, align, decide, interpolate, landscape_around
 from explorer.checkpoints import checkpoint_file
 from explorer.commands.main import app
+from explorer.commands.print_results import line_json
 from explorer.commands.training import train_into
 from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
 from explorer.stats.intervals import Estimate
+from explorer.stats.line_words import unseen
 from tests import hostile
 from tests.engine.test_inspect_checkpoints import int8_of, sequential_of
+from tests.figures.test_line import FIELD, points
 
 
 def run(*words, code=0):
@@ -93,6 +98,32 @@ def test_barrier_as_json_and_as_a_picture(tiny, home, tmp_path):
     assert "Plotly.newPlot" in html
     assert "<script src=" not in html
     assert "exists already" in run("barrier", tiny.a, tiny.b, "--html", picture, code=2)
+
+
+def test_what_the_points_do_not_show_is_printed_with_the_barrier(tiny, home):
+    """By how much the path may be higher, what could hide, and that the budget ended the sampling; by default it ends by itself. In JSON the same."""
+    few = run("barrier", tiny.a, tiny.b, "--points", "5")
+    line = interpolate(tiny.a, tiny.b, options={"budget": 5})
+    assert unseen(line.run.field, line.points, "loss", line.run.sampler).replace("**", "") in few
+    assert "loss: Sampling stopped at its budget of 5 points" in few
+    numbers = json.loads(CliRunner().invoke(app, ["barrier", str(tiny.a), str(tiny.b), "--points", "5", "--json"]).stdout)["barriers"][0]["hidden"]
+    assert (numbers["out_of_budget"], numbers["above"], numbers["width"]) == (True, line.hidden().above, line.hidden().width)
+    every = run("barrier", tiny.a, tiny.b)
+    assert "loss: Between the" in every
+    assert interpolate(tiny.a, tiny.b).hidden().settled
+    assert interpolate(tiny.a, tiny.b).hidden().width < line.hidden().width
+    assert "could still hide there" in run("path", tiny.a, tiny.b, "-o", "epochs=1")
+    with pytest.raises(Refused, match="Measure more points"):
+        interpolate(tiny.a, tiny.b, samples=9, sampler="grid", options={"size": 2}).hidden()
+
+
+def test_a_line_that_diverged_between_its_ends_has_a_barrier_and_nothing_hidden():
+    """Both ends are finite and nothing between them is: the numbers are there, and say that nothing is known of the rest."""
+    values = points(0.5).values
+    values[1:-1] = np.nan
+    line = Line(Run(FIELD, registry.method("sample", "adaptive")), replace(points(0.5), values=values))
+    (loss, _) = line_json(line)["barriers"]
+    assert (loss["diverged"], loss["hidden"]) == (3, None)
 
 
 def test_a_preview_prints_the_numbers_of_float32_and_what_it_is(tiny, home, tmp_path):

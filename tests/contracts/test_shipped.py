@@ -48,15 +48,15 @@ def test_shipped_numbers_are_measured_again_here(shipped: RunStore, home):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["digits-mlp", "digits-mlp-branches", "digits-resnet", "digits-vit"])
 def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, family):
-    """At most 15 points, and the height differs from that of 101 by less than the half-width of its interval."""
+    """About twenty points, and the height differs from that of 101 by less than one percent, far below the half-width of its interval."""
     status = next(s for s in shipped.statuses("Run") if s.request.story and s.request.field.problem.name == family)
     few = barrier(shipped.points(status.request.field.id)[0])
-    assert few.points <= 15
+    assert few.points <= 30
     grid = Run(status.request.field, registry.method("sample", "grid", {"size": 101}))
     keep(grid, shipped, home, report=lambda *_: True)
     dense = barrier(shipped.points(grid.field.id)[0])
     assert dense.points >= 101
-    assert dense.height.value - few.height.value <= max((few.height.high - few.height.low) / 2, 1e-3)
+    assert dense.height.value - few.height.value <= max(0.01 * dense.height.value, 1e-3)
 
 
 def test_the_planes_of_the_first_look_are_there(shipped):

@@ -77,7 +77,7 @@ IDS = {
     "chart/polychain": "067d73258b487a1b",
     "chart/simplex": "420c428b2dab1e3e",
     "chart/slerp": "2b451d75dd5129b1",
-    "sample/adaptive": "929db3098c5b4588",
+    "sample/adaptive": "7bccc8c619d1abba",
     "sample/given": "68d5c37f358ef54d",
     "sample/greedy": "2160fad65a9a1180",
     "sample/grid": "568e6cce9f39bcff",
@@ -117,3 +117,8 @@ IDS = {
 def test_a_method_with_its_defaults_keeps_its_id(name):
     """Points that were measured stay found: a changed default, name or order of options would hide them."""
     assert registry.method(*name.split("/")).id == IDS[name]
+
+
+def test_a_request_with_options_of_its_own_keeps_its_id():
+    """What earlier versions asked for by default is asked for by its options now, and is the same request."""
+    assert registry.method("sample", "adaptive", {"budget": 15, "widest": 0.125}).id == "929db3098c5b4588"

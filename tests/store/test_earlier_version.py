@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from explorer import api
 from explorer.core import locations
 from explorer.core.registry import method
 from explorer.core.spec import Field, Loaded, ProblemSpec, Run, Spec
+from explorer.engine.run_loop import keep
 from explorer.store.run_store import RunStore
 
 
@@ -48,10 +50,34 @@ def test_its_points_are_reused(earlier: RunStore, home: Path) -> None:
     assert np.array_equal(line.points.values, before.sorted().values, equal_nan=True)
 
 
+def test_a_line_that_was_measured_with_fewer_points_stands_and_is_resumed(earlier: RunStore, home: Path) -> None:
+    """Fifteen points were the default once. Their request is done without a fresh point; today's adds to them what is missing, and measures none again."""
+    status = next(s for s in earlier.statuses("Run") if s.request.story == "Two seeds: a barrier")
+    now = status.request
+    then = Run(now.field, method("sample", "adaptive", {"budget": 15, "widest": 0.125}))
+    field, (points, _) = now.field.id, earlier.points(now.field.id)
+    assert then.id != now.id
+    with sqlite3.connect(home / "store.sqlite") as db:  # as it was: the first fifteen
+        db.execute("DELETE FROM point WHERE field = ? AND seq NOT IN (SELECT seq FROM point WHERE field = ? ORDER BY seq LIMIT 15)", (field, field))
+    fresh: list[int] = []
+
+    def report(done: int, total: int, new: int, message: str) -> bool:
+        fresh.append(new)
+        return True
+
+    assert keep(then, earlier, home, report=report)
+    assert fresh[-1] == 0
+    assert keep(now, earlier, home, report=report)
+    again, _ = earlier.points(now.field.id)
+    assert fresh[-1] == len(points) - 15 == len(again) - 15
+    assert np.array_equal(again.values[:15], points.values[:15])
+    assert np.allclose(again.sorted().coords, points.sorted().coords)
+
+
 def test_hashes_are_what_they_were() -> None:
     """Written down once: whoever changes a spec's text changes these, and then nobody's points are found again."""
     problem = ProblemSpec(method("nets", "mlp"), method("data", "digits"), "cross_entropy", name="p")
     corners = (Loaded("a" * 64, path="a.safetensors", name="a"), Loaded("b" * 64, path="b.safetensors", name="b"))
     field = Field(problem, corners, method("chart", "line"))
-    run = Run(field, method("sample", "adaptive"))
+    run = Run(field, method("sample", "adaptive", {"budget": 15, "widest": 0.125}))
     assert (problem.id, field.id, run.id) == ("82d5b13ae8249c33", "19b8d39ff342abbf", "ad5e13231727ae1a")

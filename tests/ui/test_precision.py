@@ -56,7 +56,8 @@ def test_a_preview_of_a_line_is_asked_for_and_quotes_the_barrier_in_float32(visi
     said = words(app)
     assert "The picture is a bfloat16 preview. Every quoted value was measured again in float32" in said
     assert f"differ by at most {confirmed(preview, twin).apart[0]:.2g} nat of loss" in said
-    assert line_words.explain(exact(run.field), twin, "loss") in said
+    assert line_words.explain(exact(run.field), twin, "loss").partition(" Between the ")[0] in said
+    assert line_words.unseen(run.field, preview, "loss") in said, "of all points of the preview, not of the few that were measured again"
     assert "times as long as a float32 one" in said
     table = pd.DataFrame(line.table(run.field, preview, confirmed(preview, twin)))
     assert list(table.precision) == ["bfloat16"] * len(preview) + ["float32"] * len(twin)
@@ -160,7 +161,7 @@ def test_the_plan_follows_what_is_measured_and_what_is_unknown(visit, registered
     """Time not known → all of it is there; a model that nobody looked at cannot be estimated."""
     a, b = registered.field().corners
     app = visit("interpolate", a=a.digest, b=b.digest)
-    assert "up to 15 points on 539 samples · time not known yet" in words(app)
+    assert "about 20, up to 151 points on 539 samples · time not known yet" in words(app)
     store.submit(Run(registered.field(), registry.method("sample", "adaptive")))
     work()
     app.run()

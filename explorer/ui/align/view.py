@@ -124,7 +124,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             _numbers(measured, matched, metric, after, names[i])
         elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
             st.metric("Barrier after", line_words.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])
-            st.markdown(line_words.explain(after.field, matched, metric))
+            st.markdown(line_words.explain(after.field, matched, metric, sampler=after.sampler))
             st.caption(f"**{names[i]}** has different widths from **{names[0]}**: before the alignment no straight line joins them.")
     if was_active != active:
         st.rerun()
@@ -192,8 +192,10 @@ def _words(before: Points, after: Points, metric: str, run: Run) -> str:
     first, second = (barrier(points, index, name=metric) if len(points) else None for points in (before, after))
     lower = reduction(before, after, index) if first is not None and second is not None else None
     if first is None or second is None or lower is None:
-        return line_words.explain(run.field, after, metric)
-    return _explain(first, second, lower, units.scale(metric), units.of_gap(run.field.problem, metric), _tried(run))
+        return line_words.explain(run.field, after, metric, sampler=run.sampler)
+    said = _explain(first, second, lower, units.scale(metric), units.of_gap(run.field.problem, metric), _tried(run))
+    between = (f"*{when}:* {line_words.unseen(run.field, points, metric, run.sampler)}" for when, points in (("Before", before), ("After", after)))
+    return "\n\n".join((said, *between))
 
 
 def _tried(run: Run) -> str:

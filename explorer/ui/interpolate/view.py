@@ -64,7 +64,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     status = store.status(run_id)
     if status is None or not isinstance(status.request, Run):  # taken off the list in another window
         st.rerun()
-    field = status.request.field
+    field, sampler = status.request.field, status.request.sampler
     t = _asked_t()
     active = status.active or pick_active(
         store, field, (t,) if t is not None else None
@@ -100,10 +100,10 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             on_pick=picked,
             caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
             does="inspect the model at a point",
-            alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again)}",
+            alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again, sampler=sampler)}",
         )
         if len(points):
-            st.markdown(line_words.explain(field, points, metric, again))
+            st.markdown(line_words.explain(field, points, metric, again, sampler=sampler))
     judged = line.quoted(field, points, again)
     found = barrier(judged, field.metrics.index(metric), name=metric) if len(judged) else None
     with right:
@@ -209,7 +209,7 @@ def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
     actions(
         key=f"curve-{run.id}",
         stem=f"{a}-to-{b}-{metric}",
-        explain=line_words.explain(run.field, points, metric, again),
+        explain=line_words.explain(run.field, points, metric, again, sampler=run.sampler),
         compare=compare,
         table=lambda: pd.DataFrame(line.table(run.field, points, again)),
         figure=lambda: line.figure_of(run.field, points, metric, log=log, again=again),

@@ -30,10 +30,11 @@ def words(measured: Sequence[tuple[NamedPath, Points]], metric: str, again: Mapp
         none = "" if found is None or found.height.low > 0 else ", which does not exclude zero"
         said.append(
             f"- **{way.name}**: the highest {metric} is {top.formatted(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
+            f" {line_words.unseen(way.run.field, every, metric, way.run.sampler)}".rstrip()
         )
     return "\n".join(said) + (
         "\n\nA trained path was fitted on the train split and is evaluated here on another one. Intervals are 95 %, over evaluation"
-        " samples, not over training seeds; a rise between two measured points may be missed. That no low path was found does not show"
+        " samples, not over training seeds, and hold at the measured points. That no low path was found does not show"
         " that there is none."
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.core import glossary, locations, registry
+from explorer.core import glossary, locations, registry, significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Connected, Field, Run
 from explorer.figures import curve as curve_figure
@@ -18,6 +18,7 @@ from explorer.figures.curve import Curve
 from explorer.stats import arc_length, line_words, units
 from explorer.stats.arc_length import ChartFunction
 from explorer.stats.bootstrap import barrier, highest, path_mean
+from explorer.stats.hidden_peaks import hidden
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import is_preview, mark
 from explorer.store.run_store import RunStore
@@ -203,7 +204,8 @@ def _live(
             glossary.linked(
                 "The maximum is that over the measured points, and its [[interval]] holds for a maximum. The"
                 " mean weights every segment of the path by its length. A path is trained on the train [[split]] and evaluated here on"
-                " another one. A rise narrower than the widest gap in t may be missed."
+                " another one. *Higher between* is by how much a path may rise above its highest measured point, by estimate; *hidden width* is how narrow a peak as"
+                " high as the barrier would have to be, in t, for no point to show it."
             )
         )
     if (asked := _asked(chosen)) is not None:
@@ -284,17 +286,20 @@ def _row(store: RunStore, way: NamedPath, field: Field, points: Points, stage: b
     whole = float(_lengths(store, field, np.array([1.0]))[0])
     direct = store.field(field.id)
     straight = float(direct.distances()[0, -1]) if direct is not None else 0.0
-    mean = path_mean(points, length, index)
+    mean, between = path_mean(points, length, index), hidden(points, index)
     return {
         "way": way.name + (" (in training)" if stage else "") + mark(field),
         units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
         units.titled("maximum", unit): highest(judged, index).formatted(scale=scale),
         f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.formatted(scale=scale),
+        units.titled("higher between", units.of_gap(field.problem, metric)): ""
+        if between is None
+        else f"≈ {significant_digits.number(scale * between.above, 2)}",
+        "hidden width": "" if between is None else f"< {significant_digits.number(between.width, 3)}",
         units.titled("mean along the path", unit): "" if is_preview(field) else mean.formatted(scale=scale),
         "length": f"{whole:.4g}",
         "× the distance": f"{whole / straight:.3f}" if straight else "",
-        "points": len(points),
-        "widest gap": f"{np.diff(np.sort(points.coords[:, 0])).max():.3g}",
+        "points": f"{len(points)}, all of its budget" if between is not None and between.out_of_budget(way.run.sampler) else f"{len(points)}",
     }
 
 
