@@ -8,7 +8,8 @@ from typing import Unpack, cast
 
 from explorer.api import _measuring
 from explorer.api._keywords import Planes, Watched, takes
-from explorer.api.models import loaded
+from explorer.api.models import fitting
+from explorer.api.problems import under
 from explorer.api.results import Plane
 from explorer.core import registry
 from explorer.core.errors import Refused
@@ -33,7 +34,8 @@ def landscape(*models: str | Path | Recipe, margin: float = 0.25, **how: Unpack[
     if not models:
         raise Refused("landscape needs three models or more, got none.")
     chart = registry.method("chart", "plane", {"margin": margin})
-    return _plane(_measuring.over(_measuring.problem_of(models[0], how), tuple(map(loaded, models)), chart, how), how)
+    spec = _measuring.problem_of(models[0], how)
+    return _plane(_measuring.over(spec, fitting(under(spec, how["loss"]), models), chart, how), how)
 
 
 @takes(Planes)
@@ -57,9 +59,9 @@ def landscape_around(
     """
     spec = _measuring.problem_of(model, how)
     if towards is None:
-        corners = Shifted.both(spec, loaded(model), registry.method("direct", directions, options))
+        corners = Shifted.both(spec, *fitting(under(spec, how["loss"]), (model,)), registry.method("direct", directions, options))
     else:
-        corners = (loaded(model), *map(loaded, towards))
+        corners = fitting(under(spec, how["loss"]), (model, *towards))
     return _plane(_measuring.over(spec, corners, registry.method("chart", "directions", {"extent": extent}), how), how)
 
 

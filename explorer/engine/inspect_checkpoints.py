@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -53,36 +54,34 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
     if first is None:
         return Seen(tuple(files))
     group = tuple(i for i in loaded if files[i].problem == first)
-    names = [name for name, _ in Problem(first).network().named_parameters()]
-    products = gram([loaded[i] for i in group], names)
+    products = gram([loaded[i] for i in group], Problem(first).parameters())
     return Seen(tuple(files), group, tuple(tuple(map(float, row)) for row in products))
 
 
 def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tuple[Weights, Facts]:
-    """Read, recognise and measure one file."""
-    content = digest(path)
-    loaded = checkpoint_file.read(path)
-    if loaded.path != path:
-        path, content = loaded.path, digest(loaded.path)
-    checkpoint_file.finite(loaded.weights, path.name)
-    spec, why = recognise(loaded.weights, loaded.metadata, known)
-    if spec is None and (hint := _of_transformers(path)):
-        why = f"{why} {hint}"
-    floating = {str(t.dtype).removeprefix("torch.") for t in loaded.weights.values() if t.is_floating_point()}
-    return loaded.weights, Facts(
+    """Recognise one file by its headers; where it fits a problem, and that problem holds together, read and measure it. Else its weights are without values."""
+    outline = checkpoint_file.outline(path)
+    path, weights = outline.path, outline.weights
+    spec, why = recognise(weights, outline.metadata, known)
+    facts = Facts(
         path=locations.shorten(path),
         name=name_for(path),
-        digest=content,
         problem=spec,
-        why=why,
-        parameters=_parameters(loaded.weights, spec),
-        tensors=len(loaded.weights),
-        dtype=", ".join(sorted(floating)),
-        notes=loaded.notes,
-        others=loaded.others,
-        network=None if spec is not None else _network_of(loaded.weights, path),
-        quality=() if spec is None or Problem(spec).against_reference else tuple(quality(spec, loaded.weights, split, device) for split in SPLITS),
+        why=f"{why} {hint}" if spec is None and (hint := _of_transformers(path)) else why,
+        parameters=_parameters(weights, spec),
+        tensors=len(weights),
+        dtype=", ".join(sorted({str(t.dtype).removeprefix("torch.") for t in weights.values() if t.is_floating_point()})),
+        notes=outline.notes,
+        others=outline.others,
     )
+    if spec is None:
+        return weights, replace(facts, network=_network_of(weights, path))
+    Problem(spec).check()
+    content = digest(path)
+    weights = checkpoint_file.read(path).weights
+    checkpoint_file.finite(weights, path.name)
+    measured = () if Problem(spec).against_reference else tuple(quality(spec, weights, split, device) for split in SPLITS)
+    return weights, replace(facts, digest=content, quality=measured)
 
 
 def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[ProblemSpec]) -> tuple[ProblemSpec | None, str]:
@@ -106,7 +105,7 @@ def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[Pro
 
 def quality(spec: ProblemSpec, weights: Weights, split: SplitName, device: str = "cpu") -> Quality:
     """Mean loss and error of one model on a split, with 95 % bootstrap bounds over blocks of samples."""
-    evaluate = Evaluate(Problem(spec), [weights], split=split, device=device)
+    evaluate = Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)
     points = Points(np.zeros((1, 1)), evaluate(np.ones(1))[None], evaluate.counts)
     loss, error = ((float(points.means()[0, i]), *(float(edge[0]) for edge in band(points, i))) for i in range(2))
     return Quality(split, int(evaluate.counts.sum()), (loss[0], loss[1], loss[2]), (error[0], error[1], error[2]))
@@ -163,6 +162,6 @@ def _folder(path: Path) -> Path:
 def _parameters(weights: Weights, spec: ProblemSpec | None) -> int:
     """Trainable numbers when the network is known, else all floating ones; a tied tensor counts once."""
     if spec is not None:
-        return sum(p.numel() for p in Problem(spec).network().parameters())
-    unique = {(t.data_ptr(), t.shape): t for t in weights.values() if t.is_floating_point()}
+        return sum(p.numel() for p in Problem(spec).skeleton().parameters())
+    unique = {id(t): t for t in weights.values() if t.is_floating_point()}
     return sum(t.numel() for t in unique.values())

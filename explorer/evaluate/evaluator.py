@@ -358,14 +358,14 @@ def at_corner(coefficients: Array) -> bool:
 
 
 def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.device) -> nn.Module:
-    """The problem's network on the device, in the precision its weights are computed in: float64 for float64, else float32.
+    """The problem's network on the device, for weights to be written into, in the precision they are computed in: float64 for float64, else float32.
 
     Refused where the device does not have that one.
     """
     double = any(t.dtype == torch.float64 for t in weights.values())
     if double and device.type == "mps":
         raise Refused("These weights are float64, which Metal (mps) does not support. Use --device cpu, or save them in float32.")
-    network = problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
+    network = problem.blank().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
     return leaving_buffers(network)
 
 

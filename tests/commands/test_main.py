@@ -395,3 +395,23 @@ def test_a_help_text_shows_what_stands_in_its_brackets():
     text = run("app", "--help")
     for part in ("[cluster]", "[auth]", "[default: LOSS_EXPLORER_HOME"):
         assert part in text
+
+
+def test_a_plan_refuses_what_a_look_would(tiny, home, tmp_path):
+    """With the same sentence, whether the checkpoint, the problem or the file is at fault; what fits has a plan."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "problem.toml").write_text((tiny.folder / "problem.toml").read_text(encoding="utf-8").replace("12, 10", "12, 11"), encoding="utf-8")
+    weights = checkpoint_file.read(tiny.a).weights
+    wider = {n: torch.cat([w, w[:1]]) if w.shape[0] == 10 else w for n, w in weights.items()}
+    for folder, held in ((other, wider), (tmp_path, wider)):
+        checkpoint_file.write(folder / "m.safetensors", held)
+    checkpoint_file.write(tmp_path / "nan.safetensors", {n: w / 0 for n, w in weights.items()})
+    for file, problem, said in (
+        (other / "m.safetensors", other, "gives 11 for each sample; the data have 10 classes"),
+        (tmp_path / "m.safetensors", tiny.folder, "layers.1.weight is 11×12, 10×12 expected"),
+        (tmp_path / "nan.safetensors", tiny.folder, "values that are NaN or infinite"),
+    ):
+        assert said in re.sub(r" [│┃] ", " ", run("look", file, "--problem", problem))
+        assert said in run("plan", file, file, "--problem", problem, code=2)
+    assert "33 points" in run("plan", tiny.a, tiny.b, "--problem", tiny.folder)

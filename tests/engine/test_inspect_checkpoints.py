@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+import time
+from itertools import pairwise
+from math import prod
+
 import pytest
 import torch
 
+from explorer.api import connect, interpolate, landscape
 from explorer.checkpoints import checkpoint_file
 from explorer.core.allowed_folders import within
+from explorer.core.errors import Refused
 from explorer.core.spec import Look
 from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.problems import problem_toml
@@ -142,3 +150,39 @@ def test_whole_numbers_are_not_recognised_as_a_network_of_reals(tiny, tmp_path, 
     checkpoint_file.write(tmp_path / "q.safetensors", {n: (100 * t).round().to(torch.int8) for n, t in weights.items()})
     (facts,) = seen(tmp_path, store, problem=tiny.problem.spec).files
     assert "of whole numbers (int8 12" in facts.error
+
+
+VAST = 8 * 2**30  # bytes of values, all of them holes: to go through them once takes more than four seconds
+
+
+def vast(folder, layers):
+    """A .safetensors of 8 GB of the layers of an MLP that takes no room on the disk, beside a problem of the digits."""
+    names = [(f"layers.{i}.{kind}", shape) for i, (a, b) in enumerate(pairwise(layers)) for kind, shape in (("weight", [b, a]), ("bias", [b]))]
+    header, end = {}, 0
+    for name, shape in names:
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end := end + 4 * prod(shape)]}
+    text = json.dumps(header).encode()
+    with (folder / "vast.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+    return folder / "vast.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("head", "classes", "said"), [(11, 10, "layers.2.weight is 11×80000, 10×80000 expected"), (11, 11, "the data have 10 classes")]
+)
+def test_what_does_not_fit_is_told_by_headers(tmp_path, store, head, classes, said):
+    """A wrong number of classes, of the checkpoint or of the problem, costs neither the time nor the memory of the weights."""
+    wide = VAST // (4 * 80_000)
+    (tmp_path / "problem.toml").write_text(
+        f"[network]\nname = 'mlp'\nwidths = [64, {wide}, 80000, {classes}]\n[data]\nname = 'digits'\n", encoding="utf-8"
+    )
+    file = vast(tmp_path, (64, wide, 80_000, head))
+    begun = time.process_time()
+    (facts,) = seen(file, store).files
+    assert said in (facts.error or facts.why)
+    assert time.process_time() - begun < 4
+    for measured in (lambda: interpolate(file, file), lambda: landscape(file, file, file), lambda: connect(file, file)):
+        with pytest.raises(Refused, match=re.escape(said)):
+            measured()
+    assert time.process_time() - begun < 4
