@@ -250,11 +250,18 @@ def _fits(essence: _Essence) -> None:
 
 
 def _without_values(problem: Problem, inputs: Tensor) -> Tensor | None:
-    """Zeros of the shape and type in which the network answers, found on the meta device; None where that needs values, or fails."""
-    with suppress(Exception), torch.inference_mode():  # the network itself then says why
+    """Zeros of the shape and type in which the network answers, found without the memory of its weights; None where that fails: the network then says why."""
+    with suppress(Exception), torch.inference_mode():
         outputs: object = problem.skeleton()(inputs.to("meta"))
         if isinstance(outputs, Tensor) and outputs.is_meta:
             return torch.zeros_like(outputs, device="cpu")
+    with suppress(Exception), torch.inference_mode():  # a network that looks at its inputs' values: every weight is one zero, expanded
+        network = problem.blank()
+        for parameter in network.parameters():
+            parameter.data = torch.zeros((), dtype=parameter.dtype).expand_as(parameter)
+        outputs = network(inputs)
+        if isinstance(outputs, Tensor):
+            return torch.zeros_like(outputs)
     return None
 
 

@@ -45,7 +45,8 @@ class _PassingOver(TorchDispatchMode):
             if first is None:
                 self.used = True
             else:
-                self.left[_storage(first)] = StorageWeakRef(first.untyped_storage())
+                if not first.is_meta:  # of a network that is built without memory beside this one
+                    self.left[_storage(first)] = StorageWeakRef(first.untyped_storage())
                 return first
         left = [t for t in given if _storage(t) in self.left] if self.left else []
         if left and not func.is_view:
