@@ -80,6 +80,12 @@ def again(field: Field, points: Points, how: Watched) -> Confirmed | None:
     return confirmed(points, store_of(how)[0].points(exact(field).id)[0]) if is_preview(field) else None
 
 
+def doubts(field: Field, how: Watched) -> tuple[str, ...]:
+    """What makes the numbers of a measured field's models doubtful, a sentence each."""
+    known = store_of(how)[0].field(field.id)
+    return () if known is None else tuple(known.doubts())
+
+
 def fused(problem: ProblemSpec, models: tuple[Recipe, ...], method: Method, how: Merging) -> Fused:
     """The recipe of a merged model."""
     return Fused(problem, models, method, how["buffers"], method.name.replace("_", " "))

@@ -100,7 +100,7 @@ def paths() -> list[str]:
 
 def _line(run: Run, how: Lines) -> Line:
     points = _measuring.measured(run, how)
-    return Line(run, points, _measuring.again(run.field, points, how))
+    return Line(run, points, _measuring.again(run.field, points, how), _measuring.doubts(run.field, how))
 
 
 def _first(models: tuple[str | Path | Recipe, ...]) -> str | Path | Recipe:

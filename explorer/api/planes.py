@@ -62,7 +62,8 @@ def landscape_around(
     """
     spec = _measuring.problem_of(model, how)
     if towards is None:
-        corners = Shifted.both(spec, *fitting(under(spec, how["loss"]), (model,)), registry.method("direct", directions, options))
+        (base,) = fitting(under(spec, how["loss"]), (model,))
+        corners = Shifted.both(spec, base, registry.method("direct", directions, options))
     else:
         corners = fitting(under(spec, how["loss"]), (model, *towards))
     return _plane(_measuring.over(spec, corners, registry.method("chart", "directions", {"extent": extent}), how), how)
@@ -92,4 +93,4 @@ def _plane(run: Run, how: Planes) -> Plane:
     known = _measuring.store_of(how)[0].field(field.id)
     assert known is not None
     window = cast("Window", registry.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
-    return Plane(run, points, window, _measuring.again(field, points, how))
+    return Plane(run, points, window, _measuring.again(field, points, how), _measuring.doubts(field, how))

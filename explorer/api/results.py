@@ -38,6 +38,7 @@ class Line:
     run: Run
     points: Points
     again: Confirmed | None = None  # of a preview: what was measured again in float32
+    doubts: tuple[str, ...] = ()  # what makes the numbers of its models doubtful, a sentence each
 
     def barrier(self, metric: str = "loss") -> Barrier:
         """The barrier of a metric ('loss' or 'error') with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
@@ -48,8 +49,8 @@ class Line:
         return line_figure.figure_of(self.run.field, self.points, metric, again=self.again)
 
     def caution(self) -> str:
-        """What must be known of a preview; empty for what is exact."""
-        return line_words.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
+        """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""
+        return " ".join([*([line_words.caution(self.run.field, self.again)] if is_preview(self.run.field) else []), *self.doubts])
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class Plane:
     points: Points
     window: Window
     again: Confirmed | None = None  # of a preview: what was measured again in float32
+    doubts: tuple[str, ...] = ()  # as of a line
 
     def surface(self, metric: str = "loss") -> Surface:
         """The values of any metric that the plane was measured for (explorer.stats.metrics) by their distances along both axes; shares are in percent."""
@@ -125,8 +127,8 @@ class Plane:
         return plane_figure.extremes(field, line_figure.quoted(field, self.points, self.again), metric, self.window)
 
     def caution(self) -> str:
-        """What must be known of a preview; empty for what is exact."""
-        return line_words.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
+        """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""
+        return " ".join([*([line_words.caution(self.run.field, self.again)] if is_preview(self.run.field) else []), *self.doubts])
 
     def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
         measured = self.run.field.metrics

@@ -56,6 +56,9 @@ def look(
                 table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")
         out.print(table)
         for file in found.files:
+            for doubt in file.doubts():
+                out.print(Text(doubt, style="yellow"), highlight=False, soft_wrap=True)
+        for file in found.files:
             for note in file.notes:
                 out.print(Text(f"  {file.name}: {note}", style="dim"), highlight=False, soft_wrap=True)
 

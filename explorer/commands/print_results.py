@@ -73,7 +73,8 @@ def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> No
 def line_json(line: Line) -> dict[str, object]:
     field = line.run.field
     barriers = [dataclasses.asdict(line.barrier(metric)) for metric in field.metrics]
-    preview = {"preview": field.precision, "caution": line.caution()} if is_preview(field) else {}
+    preview = {"preview": field.precision} if is_preview(field) else {}
+    preview |= {"caution": line.caution()} if line.caution() else {}
     return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
 
 
@@ -95,6 +96,8 @@ def print_alignment(done: AlignedModels, models: list[Path]) -> None:
     for i, name in enumerate(found.names[1:], start=1):
         before = f"{found.before[0, i]:.4g}" if done.pairs[i - 1].before else "none"
         out.print(f"  {name}: distance to the reference {before} → {found.after[0, i]:.4g}", highlight=False)
+    for doubt in dict.fromkeys(d for pair in done.pairs for line in (pair.before, pair.after) if line is not None for d in line.doubts):
+        out.print(f"  {doubt}", style="yellow", highlight=False)
     if not found.exact:
         out.print(f"  {found.method} changes what the models compute: the end of the line after it is not the checkpoint itself.", style="yellow")
     for note in (*found.notes, *found.warnings, *(f"Operator without a rule, held fixed: {u}" for u in found.unknown)):
@@ -111,6 +114,7 @@ def alignment_json(done: AlignedModels) -> dict[str, object]:
         "seconds": done.matched.seconds,
         "movable": done.matched.movable,
         "held": list(done.matched.held),
+        "doubts": list(dict.fromkeys(d for pair in done.pairs for line in (pair.before, pair.after) if line is not None for d in line.doubts)),
         "checkpoints": [str(f) for f in done.files],
         "pairs": [
             {

@@ -80,8 +80,12 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tu
     content = digest(path)
     weights = checkpoint_file.read(path).weights
     checkpoint_file.finite(weights, path.name)
-    measured = () if Problem(spec).against_reference else tuple(quality(spec, weights, split, device) for split in SPLITS)
-    return weights, replace(facts, digest=content, quality=measured)
+    if Problem(spec).against_reference:
+        return weights, replace(facts, digest=content)
+    for split in SPLITS:
+        evaluate = Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)
+        facts = replace(facts, quality=(*facts.quality, quality(split, evaluate)), shift=facts.shift or evaluate.shift(0))
+    return weights, replace(facts, digest=content)
 
 
 def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[ProblemSpec]) -> tuple[ProblemSpec | None, str]:
@@ -103,12 +107,13 @@ def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[Pro
     return None, f"No known problem has a network with these names and shapes (tried: {tried}). Put a problem.toml beside the file."
 
 
-def quality(spec: ProblemSpec, weights: Weights, split: SplitName, device: str = "cpu") -> Quality:
-    """Mean loss and error of one model on a split, with 95 % bootstrap bounds over blocks of samples."""
-    evaluate = Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)
+def quality(split: SplitName, evaluate: Evaluate) -> Quality:
+    """Mean loss and error of the one corner on a split, with 95 % bootstrap bounds over blocks of samples."""
     points = Points(np.zeros((1, 1)), evaluate(np.ones(1))[None], evaluate.counts)
     loss, error = ((float(points.means()[0, i]), *(float(edge[0]) for edge in band(points, i))) for i in range(2))
-    return Quality(split, int(evaluate.counts.sum()), (loss[0], loss[1], loss[2]), (error[0], error[1], error[2]))
+    return Quality(
+        split, int(evaluate.counts.sum()), (loss[0], loss[1], loss[2]), (error[0], error[1], error[2]), evaluate.problem.constant(evaluate.targets)
+    )
 
 
 def _candidates(request: Look, path: Path, store: RunStore) -> list[ProblemSpec]:

@@ -43,6 +43,7 @@ from explorer.evaluate.conv_epilogue import joined, joins
 from explorer.evaluate.corner_matrix import CornerMatrix, resident
 from explorer.evaluate.cuda_graphs import Replayed
 from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely
+from explorer.evaluate.input_shift import input_shift
 from explorer.evaluate.pgd_attack import attack as attacked
 from explorer.evaluate.proper_scores import scores
 from explorer.evaluate.repair import Repair
@@ -177,6 +178,15 @@ class Evaluate:
                 recalibrate(self.network, self.train)
                 round_to(self.tensors, self.halves)
             return self._in_memory(self._values).cpu().numpy()
+
+    @torch.no_grad()
+    def shift(self, corner: int) -> tuple[str, float, float] | None:
+        """How far the train split is from what a corner's first batch norm keeps (explorer.evaluate.input_shift); None where it has none."""
+        if self.train is None:
+            return None
+        with precisely("float32", self.device):
+            self.network.load_state_dict(dict(self.corners[corner]))
+            return input_shift(self.network, self.train)
 
     @torch.inference_mode()
     def _reference(self) -> Tensor:

@@ -126,6 +126,11 @@ class Problem:
             return torch.zeros(len(targets), 1, dtype=torch.bool, device=targets.device)
         return (outputs.argmax(dim=-1) != targets).reshape(len(targets), -1)
 
+    def constant(self, targets: Tensor) -> float | None:
+        """The mean loss of the best answer that is the same for every sample; None where the loss does not say."""
+        own = _constant(self.spec.loss)
+        return None if own is None or self.against_reference else own(targets.cpu())
+
 
 # --- what is kept for the life of the process, under just what decides it ------------------------------------------------------
 
@@ -163,6 +168,11 @@ def _loss(name: str) -> _Compare:
 @lru_cache(maxsize=64)
 def _wrong(name: str) -> _Compare | None:
     return cast("_Compare | None", getattr(sys.modules[_loss(name).__module__], "wrong", None))
+
+
+@lru_cache(maxsize=64)
+def _constant(name: str) -> Callable[[Tensor], float] | None:
+    return cast("Callable[[Tensor], float] | None", getattr(sys.modules[_loss(name).__module__], "constant", None))
 
 
 def _builder(network: Method) -> Callable[[], nn.Module]:
@@ -207,7 +217,8 @@ def _fits(essence: _Essence) -> None:
     """Refused, in a sentence, unless the network takes the data's inputs and gives what the loss compares with its targets."""
     dataset, options = _data(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
     name = f"{essence.network.name} with {options}" if options else essence.network.name
-    inputs, targets = dataset.inputs[:1], dataset.targets[:1]
+    first = 0 if dataset.inputs.is_floating_point() else int(dataset.inputs.flatten(1).amax(dim=1).argmax())  # where the largest token is
+    inputs, targets = dataset.inputs[first : first + 1], dataset.targets[first : first + 1]
     regression = dataset.sort == "numbers"
     wanted = _wanted(essence.loss, regression)
     if wanted not in (dataset.sort, "reference"):

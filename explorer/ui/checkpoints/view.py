@@ -26,7 +26,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.checkpoints import problem_form
 from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
-from explorer.ui.widgets import known_distances, uploads
+from explorer.ui.widgets import known_distances, model_doubts, uploads
 from explorer.ui.widgets.chart_actions import chart
 
 UPLOAD_MB = 200
@@ -195,6 +195,7 @@ def show(store: RunStore) -> None:
         f"{' Select two to compare them.' if len(facts) > 1 else ''}"
     )
     rows = _table(chosen, facts)
+    model_doubts.say(sentence for f in facts for sentence in f.doubts())
     if not facts[0].path.startswith("sample_models"):
         st.button(
             "Remove this family from the list",

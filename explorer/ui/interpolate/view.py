@@ -16,7 +16,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import failure, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
-from explorer.ui.widgets import precision, python_source
+from explorer.ui.widgets import model_doubts, precision, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.missing_barrier import no_barrier
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active
@@ -102,6 +102,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again)}",
         )
         if len(points):
+            model_doubts.show(store, (f.request.field for f in (status, *others) if isinstance(f.request, Run)))
             st.markdown(line_words.explain(field, points, metric, again))
     judged = line.quoted(field, points, again)
     found = barrier(judged, field.metrics.index(metric), name=metric) if len(judged) else None
