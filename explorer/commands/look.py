@@ -24,6 +24,9 @@ def look(
     path: Annotated[Path, typer.Argument(help="A checkpoint file, or a folder of them.")],
     problem: ProblemOption = None,
     dequantise: DequantiseOption = False,
+    symmetry: Annotated[
+        bool, typer.Option("--symmetry", help="Find out which axes can be permuted however large the network is; it may take a minute.")
+    ] = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
     trust: TrustOption = None,
@@ -37,7 +40,7 @@ def look(
         from explorer.problems import problem_toml
 
         store, path = store_of(home), dequantised(path, dequantise)
-        request = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None)
+        request = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None, symmetry)
         with progress_bar("Looking") as report:
             found = inspect_path(request, store, report=report, device=device_for(device))
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error (%)")
@@ -55,6 +58,8 @@ def look(
                 right = file.problem is None or registry.classifies(file.problem.loss)
                 table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")
         out.print(table)
+        for said, sentences in dict.fromkeys((s, tuple(each)) for s, each in (f.fixed() for f in found.files) if s):
+            out.print(Text("\n  ".join((said, *sentences)), style="dim"), highlight=False, soft_wrap=True)
         for file in found.files:
             for doubt in file.doubts():
                 out.print(Text(doubt, style="yellow"), highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
 import numpy as np
 
@@ -27,8 +27,15 @@ from explorer.problems.problem import Problem
 from explorer.stats.bootstrap import band
 from explorer.store.records import Facts, Quality, Seen
 from explorer.store.run_store import RunStore
+from explorer.symmetry import symmetry_of
 
+TESTED = 2**23  # parameters up to which the symmetry of a network is found with every look: some seconds, once for each problem
 SPLITS: tuple[SplitName, ...] = ("val", "test")
+
+
+class _Permutable(TypedDict):
+    movable: float | None
+    held: tuple[str, ...]
 
 
 def inspect_path(request: Look, store: RunStore, *, report: Report, device: str = "cpu") -> Seen:
@@ -42,7 +49,7 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
         if not report(number, len(paths), number, f"Inspecting {name_for(file)}"):
             break
         try:
-            weights, facts = examine(file, known, device)
+            weights, facts = examine(file, known, device, symmetry=request.symmetry)
         except Refused as refusal:
             files.append(Facts(locations.shorten(file), name_for(file), error=str(refusal)))
             continue
@@ -58,7 +65,7 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
     return Seen(tuple(files), group, tuple(tuple(map(float, row)) for row in products))
 
 
-def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tuple[Weights, Facts]:
+def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu", *, symmetry: bool = False) -> tuple[Weights, Facts]:
     """Recognise one file by its headers; where it fits a problem, and that problem holds together, read and measure it. Else its weights are without values."""
     outline = checkpoint_file.outline(path)
     path, weights = outline.path, outline.weights
@@ -80,12 +87,22 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tu
     content = digest(path)
     weights = checkpoint_file.read(path).weights
     checkpoint_file.finite(weights, path.name)
+    if symmetry or facts.parameters <= TESTED:
+        facts = replace(facts, **_permutable(Problem(spec)))
     if Problem(spec).against_reference:
         return weights, replace(facts, digest=content)
     for split in SPLITS:
         evaluate = Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)
         facts = replace(facts, quality=(*facts.quality, quality(split, evaluate)), shift=facts.shift or evaluate.shift(0))
     return weights, replace(facts, digest=content)
+
+
+def _permutable(problem: Problem) -> _Permutable:
+    try:
+        found = symmetry_of(problem)
+    except Refused as refusal:
+        return {"movable": None, "held": (str(refusal),)}
+    return {"movable": found.movable, "held": (*found.warnings, *map(str, found.held))}
 
 
 def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[ProblemSpec]) -> tuple[ProblemSpec | None, str]:

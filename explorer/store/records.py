@@ -29,7 +29,8 @@ class Facts(Spec):
     """One checkpoint file. `error` is the sentence for which it was refused; `problem` is None when no known one fits, `why` says how it was told.
 
     `others`: other sets of weights in the file, as they are chosen behind its path. `network`: of what none fits, a network that has just these tensors, where one is known; files it names are written in full.
-    `shift`: how far the problem's inputs are from what its first batch norm keeps.
+    `shift`: how far the problem's inputs are from what its first batch norm keeps. `movable`: share of the parameters that some permutation of units moves,
+    None where it was not worked out; `held`: a sentence for each axis that keeps its order, or why none is known.
     """
 
     path: str
@@ -46,6 +47,8 @@ class Facts(Spec):
     network: Method | None = None
     others: tuple[str, ...] = field(default=(), metadata=UNSAID)
     shift: tuple[str, float, float] | None = field(default=None, metadata=UNSAID)
+    movable: float | None = field(default=None, metadata=UNSAID)
+    held: tuple[str, ...] = field(default=(), metadata=UNSAID)
 
     @property
     def half(self) -> bool:
@@ -55,6 +58,19 @@ class Facts(Spec):
     def on(self, split: str) -> Quality | None:
         """The quality on a split, where it was measured."""
         return next((q for q in self.quality if q.split == split), None)
+
+    def fixed(self) -> tuple[str, list[str]]:
+        """What of it no permutation of units moves: in a sentence, and a sentence for each axis with the reason. Empty for a file that fits no problem."""
+        if self.problem is None:
+            return "", []
+        if self.movable is not None:
+            return f"{100 * self.movable:.1f} % of the parameters of {self.problem.name or self.name} can be permuted", list(self.held)
+        if self.held:
+            return f"Which parameters of {self.problem.name or self.name} can be permuted could not be found", list(self.held)
+        return (
+            f"Which parameters of {self.problem.name or self.name} can be permuted was not worked out when it was looked at: `look --symmetry` does it, and an alignment.",
+            [],
+        )
 
     def doubts(self) -> list[str]:
         """What makes its numbers doubtful, a sentence each."""

@@ -415,3 +415,10 @@ def test_a_plan_refuses_what_a_look_would(tiny, home, tmp_path):
         assert said in re.sub(r" [│┃] ", " ", run("look", file, "--problem", problem))
         assert said in run("plan", file, file, "--problem", problem, code=2)
     assert "33 points" in run("plan", tiny.a, tiny.b, "--problem", tiny.folder)
+
+
+def test_a_look_says_what_cannot_be_permuted(tiny, home):
+    """Once for all checkpoints of a problem, with the reason."""
+    said = run("look", tiny.folder)
+    assert said.count("% of the parameters of") == 1
+    assert said.count("keep their order, because of the network's outputs.") == 1

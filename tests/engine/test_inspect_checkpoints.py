@@ -18,6 +18,8 @@ from explorer.core.errors import Refused
 from explorer.core.spec import Look
 from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
+from explorer.symmetry import symmetry_of
 from tests import hostile
 
 
@@ -186,3 +188,23 @@ def test_what_does_not_fit_is_told_by_headers(tmp_path, store, head, classes, sa
         with pytest.raises(Refused, match=re.escape(said)):
             measured()
     assert time.process_time() - begun < 4
+
+
+def test_what_cannot_be_permuted_is_said_with_its_reason(tiny, store):
+    """The share of parameters that can move and each axis that keeps its order, as an alignment reports them."""
+    (facts, _) = seen(tiny.folder, store).files
+    found = symmetry_of(tiny.problem)
+    assert facts.movable == found.movable
+    assert facts.held == tuple(map(str, found.held)) and "because of the network's outputs" in facts.held[0]
+    assert store.checkpoints()[0].fixed() == facts.fixed()
+    assert facts.fixed()[0] == f"{100 * found.movable:.1f} % of the parameters of {tiny.problem.spec.name} can be permuted"
+
+
+def test_the_symmetry_of_a_large_network_is_found_when_it_is_asked_for(tmp_path, store):
+    """A look at it does not take the minute otherwise, and says so."""
+    (tmp_path / "problem.toml").write_text("[network]\nname = 'mlp'\nwidths = [64, 2900, 2900, 10]\n[data]\nname = 'digits'\n", encoding="utf-8")
+    checkpoint_file.write(tmp_path / "w.safetensors", Problem(problem_toml.read(tmp_path)).network().state_dict())
+    (facts,) = seen(tmp_path, store).files
+    assert facts.movable is None and "was not worked out" in facts.fixed()[0]
+    (facts,) = seen(tmp_path, store, symmetry=True).files
+    assert facts.movable > 0.99 and len(facts.held) == 1

@@ -196,6 +196,7 @@ def show(store: RunStore) -> None:
     )
     rows = _table(chosen, facts)
     model_doubts.say(sentence for f in facts for sentence in f.doubts())
+    _fixed(facts[-1])
     if not facts[0].path.startswith("sample_models"):
         st.button(
             "Remove this family from the list",
@@ -267,6 +268,18 @@ def _table(key: str, facts: list[Facts]) -> list[int]:
     )
     ticked: list[int] = list(event["selection"]["rows"])[:2]
     return ticked if len(ticked) == 2 else [0, 1] if not ticked or ticked == [0] else [0, ticked[0]]
+
+
+def _fixed(facts: Facts) -> None:
+    """What no permutation moves in these networks, folded."""
+    said, sentences = facts.fixed()
+    if not sentences:
+        st.caption(said)
+        return
+    with st.expander(
+        f"{said}; {len(sentences)} {'axis keeps its' if len(sentences) == 1 else 'axes keep their'} order" if facts.movable is not None else said
+    ):
+        st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
 
 
 def _row(facts: Facts) -> dict[str, object]:
