@@ -11,38 +11,35 @@ from rich.table import Table
 from rich.text import Text
 
 from explorer.checkpoints.sharded import stamp
-from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, PluginOption, ProblemOption, TrustOption
+from explorer.commands.arguments import ProblemOption
 from explorer.commands.print_results import interval, out
+from explorer.commands.shared_options import Computing, takes
 from explorer.commands.terminal import progress_bar, refusals, store_of
 from explorer.core import registry
-from explorer.core.model_path import dequantised
 from explorer.stats import perplexity
 from explorer.store.records import Facts
 
 
+@takes(Computing)
 def look(
     path: Annotated[Path, typer.Argument(help="A checkpoint file, or a folder of them.")],
     problem: ProblemOption = None,
-    dequantise: DequantiseOption = False,
     symmetry: Annotated[
         bool, typer.Option("--symmetry", help="Find out which axes can be permuted however large the network is; it may take a minute.")
     ] = False,
-    device: DeviceOption = "auto",
-    home: HomeOption = None,
-    trust: TrustOption = None,
-    plugin: PluginOption = None,
+    *,
+    given: Computing,
 ) -> None:
     """Inspect a file or folder: which problem it fits, parameters, loss and error."""
     with refusals():
         from explorer.core.spec import Look
         from explorer.engine.inspect_checkpoints import inspect_path
-        from explorer.evaluate.devices import device_for
         from explorer.problems import problem_toml
 
-        store, path = store_of(home), dequantised(path, dequantise)
+        store, path = store_of(given.home), given.model(path)
         request = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None, symmetry)
         with progress_bar("Looking") as report:
-            found = inspect_path(request, store, report=report, device=device_for(device))
+            found = inspect_path(request, store, report=report, device=given.on())
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error (%)")
         for said, those in by_sentence(found.files).items():
             names, refused = "\n".join(f.name for f in those), any(f.error for f in those)
