@@ -15,8 +15,8 @@ from explorer.figures import line as line_figure
 from explorer.figures import matching
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme, Marker, Surface
-from explorer.stats import line_words, metrics, units
-from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
+from explorer.stats import line_metrics, line_words, metrics, units
+from explorer.stats.bootstrap import Barrier, Estimate, reduction
 from explorer.stats.certificate_words import certified
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
@@ -41,7 +41,8 @@ class Line:
     doubts: tuple[str, ...] = ()  # what makes the numbers of its models doubtful, a sentence each
 
     def barrier(self, metric: str = "loss") -> Barrier:
-        """The barrier of a metric ('loss' or 'error') with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
+        """The barrier of a metric ('loss', 'error', or any that was measured) with its 95 % interval; of a preview, measured in float32. Refused when an end
+        diverged."""
         return require_barrier(self.run.field, line_figure.quoted(self.run.field, self.points, self.again), metric)
 
     def figure(self, metric: str = "loss") -> go.Figure:
@@ -171,9 +172,9 @@ class Plane:
 
 def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
     """The barrier of a field's metric; Refused with the reason when there is none."""
-    if metric not in field.metrics:
-        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(field.metrics)}.")
-    found = barrier(points, field.metrics.index(metric), name=metric)
+    if metric not in (known := [m for m in line_metrics.offered(field.problem) if m in metrics.given(field)]):
+        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(known)}; metrics={[metric]!r} measures another.")
+    found = line_metrics.barrier_of(points, field.metrics, metric)
     if found is None:
         raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
     return found

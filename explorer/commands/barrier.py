@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import HtmlOption, JsonOption, SamplerOption, sized
-from explorer.commands.print_results import tell_line
+from explorer.commands.arguments import HtmlOption, JsonOption, MetricOption, SamplerOption, sized
+from explorer.commands.print_results import out, tell_line
 from explorer.commands.shared_options import Previewing, takes
 from explorer.commands.terminal import free, progress_bar, refusals
+from explorer.stats import metrics
 
 
 @takes(Previewing)
@@ -19,6 +20,7 @@ def barrier(
     b: Annotated[Path, typer.Argument(help="Checkpoint at t = 1.")],
     sampler: SamplerOption = "adaptive",
     points: Annotated[int, typer.Option(min=5, max=1001, help="Size of the grid, or budget of the adaptive sampler.")] = 15,
+    metric: MetricOption = "loss",
     as_json: JsonOption = False,
     html: HtmlOption = None,
     *,
@@ -26,6 +28,9 @@ def barrier(
 ) -> None:
     """The loss barrier on the straight line between two checkpoints, with its 95 % interval."""
     with refusals():
+        if metric == "list":
+            out.print(", ".join(metrics.every()))
+            return
         free(html, ".html", ".htm")
         from explorer import api
 
@@ -35,6 +40,7 @@ def barrier(
                 given.model(b),
                 sampler=sampler,
                 options=sized(sampler, points),
+                metrics=(metric,),
                 **given.how(report),
             )
-        tell_line(line, f"{a.name} → {b.name}", html=html, as_json=as_json)
+        tell_line(line, f"{a.name} → {b.name}", metric=metric, html=html, as_json=as_json)

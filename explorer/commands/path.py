@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import HtmlOption, JsonOption, MethodOptions
-from explorer.commands.print_results import print_methods, tell_line
+from explorer.commands.arguments import HtmlOption, JsonOption, MethodOptions, MetricOption
+from explorer.commands.print_results import out, print_methods, tell_line
 from explorer.commands.shared_options import Previewing, takes
 from explorer.commands.terminal import free, given_options, progress_bar, refusals
 from explorer.core.errors import Refused
+from explorer.stats import metrics
 
 
 @takes(Previewing)
@@ -20,6 +21,7 @@ def path(
     b: Annotated[Path | None, typer.Argument(help="Checkpoint at t = 1.")] = None,
     method: Annotated[str, typer.Option("--method", "-m", help="How the path is trained; `--method list` shows all methods.")] = "bezier",
     option: MethodOptions = None,
+    metric: MetricOption = "loss",
     as_json: JsonOption = False,
     html: HtmlOption = None,
     *,
@@ -29,6 +31,9 @@ def path(
     with refusals():
         from explorer import api
 
+        if metric == "list":
+            out.print(", ".join(metrics.every()))
+            return
         if method == "list":
             print_methods("connect", api.paths())
             return
@@ -42,6 +47,7 @@ def path(
                 given.model(b),
                 method=method,
                 method_options=given_options("connect", method, option or []),
+                metrics=(metric,),
                 **given.how(report),
             )
-        tell_line(line, f"{a.name} → {b.name} · {method}", html=html, as_json=as_json)
+        tell_line(line, f"{a.name} → {b.name} · {method}", metric=metric, html=html, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import HtmlOption, MethodOptions
+from explorer.commands.arguments import HtmlOption, MethodOptions, MetricOption
 from explorer.commands.print_results import out, print_methods
 from explorer.commands.shared_options import Previewing, takes
 from explorer.commands.terminal import free, given_options, progress_bar, refusals
@@ -28,7 +28,7 @@ def plane(
     refine: Annotated[
         bool, typer.Option("--refine", help="Points only where the picture needs them, with an error estimate; instead of --size.")
     ] = False,
-    metric: Annotated[str, typer.Option(help="The metric to show, such as accuracy or brier; `--metric list` shows all.")] = "loss",
+    metric: MetricOption = "loss",
     decide: Annotated[
         bool, typer.Option("--decide", help="With --samples: measure the points that may be the lowest or the highest on all samples.")
     ] = False,
@@ -47,7 +47,6 @@ def plane(
         if metric == "list":
             out.print(", ".join(metrics.every()))
             return
-        scores = metrics.needed(metric) == metrics.SCORED
         free(html, ".html", ".htm")
         free(csv, ".csv")
         single = bool(around or towards)
@@ -69,7 +68,7 @@ def plane(
             done = draw(
                 size=size,
                 refine=refine,
-                scores=scores,
+                metrics=(metric,),
                 **given.how(report),
             )
         if html is not None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from explorer.core import registry, significant_digits
 from explorer.stats import perplexity, units
+from explorer.stats.metrics import PLAIN
 from explorer.stats.preview_confirmation import is_preview
 
 if TYPE_CHECKING:  # the command line starts without torch
@@ -51,28 +52,30 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, ca
         out.print(caution, style="yellow", highlight=False)
 
 
-def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> None:
-    """A measured path: its picture into a file, and its barriers on the console or as JSON."""
+def tell_line(line: Line, title: str, *, metric: str, html: Path | None, as_json: bool) -> None:
+    """A measured path: its picture by a metric into a file, and its barriers, of that metric too, on the console or as JSON."""
     from explorer.figures import curve as curve_figure
     from explorer.stats.line_words import meaningful_metrics
 
     if html is not None:
-        html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
+        html.write_text(curve_figure.html(line.figure(metric)), encoding="utf-8")
     if as_json:
-        print(json.dumps(line_json(line), indent=2))
+        print(json.dumps(line_json(line, metric), indent=2))
     else:
         field = line.run.field
         print_barriers(
-            [line.barrier(metric) for metric in meaningful_metrics(field)],
+            [line.barrier(m) for m in dict.fromkeys((*(m for m in meaningful_metrics(field) if m in PLAIN), metric))],
             f"{title} · {field.problem.name} · {field.split} split",
             field.problem,
             caution=line.caution(),
         )
 
 
-def line_json(line: Line) -> dict[str, object]:
+def line_json(line: Line, metric: str = "loss") -> dict[str, object]:
+    from explorer.stats.line_words import meaningful_metrics
+
     field = line.run.field
-    barriers = [dataclasses.asdict(line.barrier(metric)) for metric in field.metrics]
+    barriers = [dataclasses.asdict(line.barrier(m)) for m in dict.fromkeys((*(m for m in meaningful_metrics(field) if m in PLAIN), metric))]
     preview = {"preview": field.precision} if is_preview(field) else {}
     preview |= {"caution": line.caution()} if line.caution() else {}
     return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
