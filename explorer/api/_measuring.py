@@ -47,7 +47,9 @@ def field(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how:
     """What is measured over a chart of the corners. Refused for a metric that means nothing for the problem."""
     problem = under(problem, how["loss"])
     if unfit := [m for m in how["metrics"] if m not in offered(problem) and find(m)]:
-        raise Refused(f"{find(unfit[0]).called} means nothing for this problem, whose loss is {problem.loss}. Metrics: {', '.join(offered(problem))}.")
+        raise Refused(
+            f"{find(unfit[0]).called} means nothing for this problem, whose loss is {problem.loss}. Metrics: {', '.join(offered(problem))}."
+        )
     return Field(
         problem,
         corners,
