@@ -7,7 +7,7 @@ the keywords in the function's signature and docstring.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -63,6 +63,7 @@ class Measuring(Merging, Watched, total=False):
     samples: Annotated[int, Keyword(0, "how many samples of the split; 0: all.")]
     loss: Annotated[str, Keyword("", "another loss than the problem's own; `divergence` and `squared_distance` compare with the first model and need no labels.")]  # fmt: skip
     precision: Annotated[Precision, Keyword("float32", "`bfloat16`, or `tf32` on an NVIDIA GPU, make a quick preview; what is quoted of it is measured again in float32.")]  # fmt: skip
+    metrics: Annotated[Sequence[str], Keyword((), "metrics to be measured besides loss and error, such as `brier`, or one of a plug-in: `methods(\"metric\")`.")]  # fmt: skip
 
 
 class Lines(Measuring, total=False):

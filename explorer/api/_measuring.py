@@ -16,7 +16,7 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Trained
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import keep
-from explorer.stats.metrics import PLAIN, SCORED
+from explorer.stats.metrics import find, needed, offered
 from explorer.stats.preview_confirmation import Confirmed, confirmed, exact, is_preview
 from explorer.store.run_store import RunStore
 
@@ -44,15 +44,20 @@ def problem_of(model: str | Path | Recipe, how: Merging) -> ProblemSpec:
 
 
 def field(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how: Measuring, *, scores: bool = False) -> Field:
-    """What is measured over a chart of the corners."""
+    """What is measured over a chart of the corners. Refused for a metric that means nothing for the problem."""
+    problem = under(problem, how["loss"])
+    if unfit := [m for m in how["metrics"] if m not in offered(problem) and find(m)]:
+        raise Refused(
+            f"{find(unfit[0]).called} means nothing for this problem, whose loss is {problem.loss}. Metrics: {', '.join(offered(problem))}."
+        )
     return Field(
-        under(problem, how["loss"]),
+        problem,
         corners,
         chart,
         how["split"],
         how["samples"],
         buffers=how["buffers"],
-        metrics=SCORED if scores else PLAIN,
+        metrics=needed("loss", "error", *(("brier", "confidence") if scores else ()), *how["metrics"]),
         precision=how["precision"],
     )
 
@@ -78,6 +83,12 @@ def measured(run: Run, how: Watched) -> Points:
 def again(field: Field, points: Points, how: Watched) -> Confirmed | None:
     """Of a preview, what was measured again in float32."""
     return confirmed(points, store_of(how)[0].points(exact(field).id)[0]) if is_preview(field) else None
+
+
+def doubts(field: Field, how: Watched) -> tuple[str, ...]:
+    """What makes the numbers of a measured field's models doubtful, a sentence each."""
+    known = store_of(how)[0].field(field.id)
+    return () if known is None else tuple(known.doubts())
 
 
 def fused(problem: ProblemSpec, models: tuple[Recipe, ...], method: Method, how: Merging) -> Fused:

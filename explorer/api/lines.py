@@ -1,5 +1,8 @@
 """Paths between models, measured: the straight line, the line after an alignment, and trained ways."""
 
+# `takes` has put every default in before one of these is called.
+# pyright: reportTypedDictNotRequiredAccess=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -8,7 +11,8 @@ from typing import Unpack
 
 from explorer.api import _measuring
 from explorer.api._keywords import Lines, takes
-from explorer.api.models import loaded
+from explorer.api.models import fitting, loaded
+from explorer.api.problems import under
 from explorer.api.results import AlignedModels, Line, Pair
 from explorer.core import registry
 from explorer.core.errors import Refused
@@ -28,7 +32,8 @@ def interpolate(a: str | Path | Recipe, b: str | Path | Recipe, **how: Unpack[Li
     >>> print(f"{barrier.height.value:.2f} nats at t = {barrier.at:.1f}, ends {barrier.ends[0]:.2f} and {barrier.ends[1]:.2f}")
     0.75 nats at t = 0.5, ends 0.07 and 0.07
     """
-    return _line(_measuring.along(_measuring.problem_of(a, how), (loaded(a), loaded(b)), registry.method("chart", "line"), how), how)
+    spec = _measuring.problem_of(a, how)
+    return _line(_measuring.along(spec, fitting(under(spec, how["loss"]), (a, b)), registry.method("chart", "line"), how), how)
 
 
 @takes(Lines)
@@ -80,7 +85,7 @@ def connect(
             f"{method} does not make a path but something of {len(registry.axes(chart))} dimensions. Paths are made by: {', '.join(paths())}."
         )
     spec, chosen = _measuring.problem_of(a, how), registry.method("connect", method, method_options)
-    corners = Connected.every(spec, (loaded(a), loaded(b)), chosen, registry.corners_of(chosen))
+    corners = Connected.every(spec, fitting(under(spec, how["loss"]), (a, b)), chosen, registry.corners_of(chosen))
     return _line(_measuring.along(spec, corners, registry.method("chart", chart), how), how)
 
 
@@ -95,7 +100,7 @@ def paths() -> list[str]:
 
 def _line(run: Run, how: Lines) -> Line:
     points = _measuring.measured(run, how)
-    return Line(run, points, _measuring.again(run.field, points, how))
+    return Line(run, points, _measuring.again(run.field, points, how), _measuring.doubts(run.field, how))
 
 
 def _first(models: tuple[str | Path | Recipe, ...]) -> str | Path | Recipe:

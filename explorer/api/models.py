@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -19,6 +19,8 @@ from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Shifted, Spec, Trained
+from explorer.engine.run_loop import require_fit
+from explorer.problems.problem import Problem
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +33,18 @@ def loaded(path: str | Path | Recipe) -> Recipe:
     """
     if not isinstance(path, str | Path):
         return _measuring.recipe(path)
-    found = checkpoints_at(path) if model_path.parse(path).path.exists() else []
-    file = found[0] if len(found) == 1 else _one(path)
+    file = _file(path)
     if beside := checkpoint_file.others(file):
         plain = model_path.parse(file).path.name
         log.warning("%s has other weights in it, too: choose them with %s", file.name, ", ".join(f"{plain}#{key}" for key in beside))
     return Loaded(digest(file), path=locations.shorten(file), name=name_for(file), half=holds_halves(file))
+
+
+def fitting(problem: ProblemSpec, models: Sequence[str | Path | Recipe]) -> tuple[Recipe, ...]:
+    """The recipes of models of one shape. What does not fit the problem is refused by its headers, before its weights are read."""
+    files = [_file(m) for m in models if isinstance(m, str | Path)]
+    require_fit(Problem(problem), [(name_for(file), file) for file in files])
+    return tuple(map(loaded, models))
 
 
 @takes(Kept)
@@ -123,7 +131,11 @@ def read_recipe(file: str | Path) -> Recipe:
     return found
 
 
-def _one(path: str | Path) -> Path:
+def _file(path: str | Path) -> Path:
+    """The only checkpoint at a path."""
+    found = checkpoints_at(path) if model_path.parse(path).path.exists() else []
+    if len(found) == 1:
+        return found[0]
     raise Refused(
         f"{path}: a checkpoint file is expected (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
     )

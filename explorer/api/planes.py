@@ -1,5 +1,8 @@
 """Planes of models, measured: through three models or closest to more, and around one model."""
 
+# `takes` has put every default in before one of these is called.
+# pyright: reportTypedDictNotRequiredAccess=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -8,7 +11,8 @@ from typing import Unpack, cast
 
 from explorer.api import _measuring
 from explorer.api._keywords import Planes, Watched, takes
-from explorer.api.models import loaded
+from explorer.api.models import fitting
+from explorer.api.problems import under
 from explorer.api.results import Plane
 from explorer.core import registry
 from explorer.core.errors import Refused
@@ -33,7 +37,8 @@ def landscape(*models: str | Path | Recipe, margin: float = 0.25, **how: Unpack[
     if not models:
         raise Refused("landscape needs three models or more, got none.")
     chart = registry.method("chart", "plane", {"margin": margin})
-    return _plane(_measuring.over(_measuring.problem_of(models[0], how), tuple(map(loaded, models)), chart, how), how)
+    spec = _measuring.problem_of(models[0], how)
+    return _plane(_measuring.over(spec, fitting(under(spec, how["loss"]), models), chart, how), how)
 
 
 @takes(Planes)
@@ -57,9 +62,10 @@ def landscape_around(
     """
     spec = _measuring.problem_of(model, how)
     if towards is None:
-        corners = Shifted.both(spec, loaded(model), registry.method("direct", directions, options))
+        (base,) = fitting(under(spec, how["loss"]), (model,))
+        corners = Shifted.both(spec, base, registry.method("direct", directions, options))
     else:
-        corners = (loaded(model), *map(loaded, towards))
+        corners = fitting(under(spec, how["loss"]), (model, *towards))
     return _plane(_measuring.over(spec, corners, registry.method("chart", "directions", {"extent": extent}), how), how)
 
 
@@ -87,4 +93,4 @@ def _plane(run: Run, how: Planes) -> Plane:
     known = _measuring.store_of(how)[0].field(field.id)
     assert known is not None
     window = cast("Window", registry.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
-    return Plane(run, points, window, _measuring.again(field, points, how))
+    return Plane(run, points, window, _measuring.again(field, points, how), _measuring.doubts(field, how))

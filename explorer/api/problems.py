@@ -34,9 +34,9 @@ def find_problem(checkpoint_path: str | Path, name: str | Path | None = None) ->
     path = Path(checkpoint_path)
     if (own := problem_toml.beside(path)) is not None:
         return own
-    read = checkpoint_file.read(path)
-    weights, _ = named(read.weights, path, problem_toml.shipped())
-    spec, why = recognise(weights, read.metadata, problem_toml.shipped())
+    outline = checkpoint_file.outline(path)
+    weights, _ = named(outline.weights, path, problem_toml.shipped())
+    spec, why = recognise(weights, outline.metadata, problem_toml.shipped())
     if spec is None:
         raise Refused(f"{path.name}: {why} Name the problem, or put a problem.toml beside the file.")
     return spec

@@ -15,8 +15,8 @@ from explorer.figures import line as line_figure
 from explorer.figures import matching
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme, Marker, Surface
-from explorer.stats import line_words, metrics, units
-from explorer.stats.bootstrap import Barrier, Verdict, barrier, reduction
+from explorer.stats import line_metrics, line_words, metrics, units
+from explorer.stats.bootstrap import Barrier, Verdict, reduction
 from explorer.stats.certificate_words import certified
 from explorer.stats.hidden_peaks import Hidden, hidden
 from explorer.stats.intervals import Estimate
@@ -40,9 +40,11 @@ class Line:
     run: Run
     points: Points
     again: Confirmed | None = None  # of a preview: what was measured again in float32
+    doubts: tuple[str, ...] = ()  # what makes the numbers of its models doubtful, a sentence each
 
     def barrier(self, metric: str = "loss") -> Barrier:
-        """The barrier of a metric ('loss' or 'error') with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
+        """The barrier of a metric ('loss', 'error', or any that was measured) with its 95 % interval; of a preview, measured in float32. Refused when an end
+        diverged."""
         return require_barrier(self.run.field, line_figure.quoted(self.run.field, self.points, self.again), metric)
 
     def verdict(self, metric: str = "loss") -> Verdict:
@@ -61,7 +63,7 @@ class Line:
         True
         """
         self.barrier(metric)
-        found = hidden(self.points, self.run.field.metrics.index(metric))
+        found = hidden(line_metrics.worse_upward(self.points, self.run.field.metrics, metric))
         if found is None:
             raise Refused("Between the ends of the path there is no finite value, so nothing is known of what lies there. Measure more points.")
         return found
@@ -71,8 +73,8 @@ class Line:
         return line_figure.figure_of(self.run.field, self.points, metric, again=self.again)
 
     def caution(self) -> str:
-        """What must be known of a preview; empty for what is exact."""
-        return line_words.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
+        """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""
+        return " ".join([*([line_words.caution(self.run.field, self.again)] if is_preview(self.run.field) else []), *self.doubts])
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ class Plane:
     points: Points
     window: Window
     again: Confirmed | None = None  # of a preview: what was measured again in float32
+    doubts: tuple[str, ...] = ()  # as of a line
 
     def surface(self, metric: str = "loss") -> Surface:
         """The values of any metric that the plane was measured for (explorer.stats.metrics) by their distances along both axes; shares are in percent."""
@@ -150,8 +153,8 @@ class Plane:
         return plane_figure.extremes(field, line_figure.quoted(field, self.points, self.again), metric, self.window)
 
     def caution(self) -> str:
-        """What must be known of a preview; empty for what is exact."""
-        return line_words.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
+        """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""
+        return " ".join([*([line_words.caution(self.run.field, self.again)] if is_preview(self.run.field) else []), *self.doubts])
 
     def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
         measured = self.run.field.metrics
@@ -194,9 +197,9 @@ class Plane:
 
 def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
     """The barrier of a field's metric; Refused with the reason when there is none."""
-    if metric not in field.metrics:
-        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(field.metrics)}.")
-    found = barrier(points, field.metrics.index(metric), name=metric)
+    if metric not in (known := [m for m in line_metrics.offered(field.problem) if m in metrics.given(field)]):
+        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(known)}; metrics={[metric]!r} measures another.")
+    found = line_metrics.barrier_of(points, field.metrics, metric)
     if found is None:
         raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
     return found

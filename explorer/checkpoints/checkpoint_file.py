@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, cast
 from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
         def metadata(self) -> dict[str, str] | None: ...
         def get_tensor(self, name: str) -> Tensor: ...
 
+
+Taken: TypeAlias = "Callable[[Tensor], Tensor]"
+"""What is made of a tensor that lies in a mapped file."""
 
 TIED = "explorer.tied"
 RENAMED = f"#{model_path.RENAMED}"
@@ -83,6 +86,17 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
     The path may end in what is chosen: `#state_dict_ema`, `#dequantised` (explorer.core.model_path).
     The file is mapped while it is read: whoever replaces it meanwhile should write a new file and rename it, as `write` does.
     """
+    return _checkpoint(path, limit_bytes, _copied)
+
+
+def outline(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Checkpoint:
+    """As `read`, and Refused as it is, but what decides is the file's headers: the tensors are on the meta device, and have no values."""
+    found = _checkpoint(path, limit_bytes, _outlined)
+    without = {id(t): t.to("meta") for t in found.weights.values()}
+    return replace(found, weights={name: without[id(t)] for name, t in found.weights.items()})
+
+
+def _checkpoint(path: str | os.PathLike[str], limit_bytes: int, taken: Taken) -> Checkpoint:
     chosen = model_path.parse(path)
     path = chosen.path
     name, index = name_of(path), sharded.index_of(path)
@@ -90,9 +104,9 @@ def read(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> Che
     if size > limit_bytes:
         raise Refused(f"{name} has {size:,} bytes, more than the {limit_bytes:,} that can be read. Save the weights alone, or raise the limit.")
     if index is None:
-        weights, metadata, notes, others = _read_file(path, chosen.part)
+        weights, metadata, notes, others = _read_file(path, taken, chosen.part)
     else:
-        weights, metadata, notes = _read_shards(index)
+        weights, metadata, notes = _read_shards(index, taken)
         weights, others = _one_set(weights, chosen.part, name, notes)
     if (plan := quantised.plan(quantised.kinds_of(weights), path, dequantise=chosen.dequantise, byte=lambda n: int(weights[n]))) is not None:
         weights = quantised.undone(weights, plan)
@@ -236,6 +250,8 @@ def finite(weights: Mapping[str, Tensor], what: str) -> None:
         if not tensor.is_floating_point():
             continue
         values = tensor.float() if tensor.element_size() == 1 else tensor  # float8 has no isfinite
+        if torch.isfinite(values.sum(dtype=torch.promote_types(values.dtype, torch.float32))):  # one pass, and no memory
+            continue
         if bad := tensor.numel() - int(torch.isfinite(values).sum()):
             raise Refused(
                 f"{what} has {bad:,} of {tensor.numel():,} values that are NaN or infinite in {short(name)}; its training diverged or it"
@@ -243,7 +259,7 @@ def finite(weights: Mapping[str, Tensor], what: str) -> None:
             )
 
 
-def _read_file(path: Path, part: str = "") -> tuple[dict[str, Tensor], dict[str, str], list[str], tuple[str, ...]]:
+def _read_file(path: Path, taken: Taken, part: str = "") -> tuple[dict[str, Tensor], dict[str, str], list[str], tuple[str, ...]]:
     """The weights, header, notes and other sets of weights of one file, under the names that it gives."""
     name, size = name_of(path), size_of(path)
     if size == 0:
@@ -261,18 +277,18 @@ def _read_file(path: Path, part: str = "") -> tuple[dict[str, Tensor], dict[str,
         notes += archive.notes
     if not tensors:
         raise Refused(f"{name} holds no tensors. {SAVE_AGAIN}.")
-    weights = _own(tensors, name, allowed=2 * size)
+    weights = _own(tensors, name, taken, allowed=2 * size)
     _restore_ties(weights, metadata, name, notes)
     return weights, metadata, notes, others
 
 
-def _read_shards(index: sharded.Index) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
+def _read_shards(index: sharded.Index, taken: Taken) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
     """All shards together; Refused when a tensor is in two of them, or one that the index lists in none."""
     weights: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
     notes = [f"assembled from {len(index.shards)} files"]
     for shard in index.shards:
-        found, header, said, _ = _read_file(shard)
+        found, header, said, _ = _read_file(shard, taken)
         if twice := sorted(found.keys() & weights.keys()):
             raise Refused(f"{short(twice[0])} is in {name_of(shard)} and in another shard as well. Save the model again.")
         weights |= found
@@ -294,7 +310,7 @@ def _renamed(weights: dict[str, Tensor], called: Mapping[str, str], notes: list[
     for name, tensor in weights.items():
         if not (new := called.get(name, name)):
             continue
-        if new in found and (found[new].shape != tensor.shape or not torch.equal(found[new], tensor)):
+        if new in found and (found[new].shape != tensor.shape or not (tensor.is_meta or torch.equal(found[new], tensor))):
             raise Refused(f"{short(name)} and {short(new)} are one weight by the config.json, and differ in the file. Set tie_word_embeddings there.")
         if new in found:
             twice.append(name)
@@ -343,13 +359,11 @@ def _restore_ties(weights: dict[str, Tensor], metadata: dict[str, str], name: st
     weights.update({cast("str", alias): weights[cast("str", target)] for alias, target in tied.items()})
 
 
-def _own(tensors: Mapping[str, Tensor], name: str, *, allowed: int) -> dict[str, Tensor]:
-    """Copies in memory of their own, tied ones once. All are checked before the first is copied.
+def _own(tensors: Mapping[str, Tensor], name: str, taken: Taken, *, allowed: int) -> dict[str, Tensor]:
+    """What is taken of the tensors, in memory of its own, tied ones once. All are checked before the first is taken.
 
     Views of one storage may overlap (a weight and its transpose), so they may need more than the file has, but not without end.
     """
-    import torch
-
     places: dict[str, object] = {}
     needed: dict[object, int] = {}
     for key, tensor in tensors.items():
@@ -361,8 +375,21 @@ def _own(tensors: Mapping[str, Tensor], name: str, *, allowed: int) -> dict[str,
     copies: dict[object, Tensor] = {}
     for key, tensor in tensors.items():
         if (place := places[key]) not in copies:
-            copies[place] = tensor.detach().resolve_neg().clone(memory_format=torch.contiguous_format)
+            copies[place] = taken(tensor)
     return {key: copies[place] for key, place in places.items()}
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    import torch
+
+    return tensor.detach().resolve_neg().clone(memory_format=torch.contiguous_format)
+
+
+def _outlined(tensor: Tensor) -> Tensor:
+    """The shape and type; single numbers keep their value, since some say how others are read."""
+    import torch
+
+    return _copied(tensor) if tensor.numel() == 1 else torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
 
 
 def _admit(tensor: Tensor, key: str, name: str) -> None:

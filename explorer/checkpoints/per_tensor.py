@@ -135,7 +135,7 @@ def _memory(name: str, models: Sequence[Weights]) -> object:
 
 def parameters_of(model: Mapping[str, Tensor], problem: Problem) -> list[str]:
     """Names of the tensors with decimals that are not buffers of the problem's network."""
-    buffers = {name for name, _ in problem.network().named_buffers()}
+    buffers = {name for name, _ in problem.skeleton().named_buffers()}
     return [name for name, tensor in model.items() if tensor.is_floating_point() and name not in buffers]
 
 

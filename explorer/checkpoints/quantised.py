@@ -109,7 +109,7 @@ def undone(weights: Mapping[str, Tensor], undoing: Undoing) -> dict[str, Tensor]
 
 def product(number: Tensor, scale: Tensor, over: float) -> Tensor:
     """number · scale / over in float32."""
-    found = number.float().mul_(scale.float())
+    found = number.float().mul_(scale.to(number.device).float())
     return found if over == 1 else found.div_(over)
 
 

@@ -111,7 +111,10 @@ def gram(models: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> Array:
             continue
         seen.add(key)
         for start in range(0, tensors[0].numel(), AT_ONCE):
-            flat = torch.stack([t.detach().reshape(-1)[start : start + AT_ONCE].to("cpu", torch.float64) for t in tensors])
+            parts = [t.detach().reshape(-1)[start : start + AT_ONCE] for t in tensors]
+            flat = torch.empty(len(parts), len(parts[0]), dtype=torch.float64)
+            for row, part in zip(flat, parts, strict=True):
+                row.copy_(part)
             result += (flat @ flat.T).numpy()
     return result
 

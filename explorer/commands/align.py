@@ -8,45 +8,23 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import (
-    BuffersOption,
-    DequantiseOption,
-    DeviceOption,
-    HomeOption,
-    JsonOption,
-    LossOption,
-    MethodOptions,
-    PluginOption,
-    Policy,
-    ProblemOption,
-    SamplesOption,
-    Split,
-    SplitOption,
-    TrustOption,
-)
+from explorer.commands.arguments import JsonOption, MethodOptions
 from explorer.commands.print_results import alignment_json, print_alignment, print_methods
+from explorer.commands.shared_options import Measuring, takes
 from explorer.commands.terminal import given_options, progress_bar, refusals
 from explorer.core import registry
 from explorer.core.errors import Refused
-from explorer.core.model_path import dequantised
 
 
+@takes(Measuring)
 def align(
     models: Annotated[list[Path] | None, typer.Argument(help="Two checkpoints or more; the first is the reference.")] = None,
     method: Annotated[str, typer.Option("--method", "-m", help="Alignment method; `--method list` shows all.")] = "weight_matching",
     option: MethodOptions = None,
-    problem: ProblemOption = None,
-    split: SplitOption = Split.test,
-    samples: SamplesOption = 0,
-    buffers: BuffersOption = Policy.recalibrate,
-    loss: LossOption = "",
     save: Annotated[Path | None, typer.Option(help="Also write the aligned checkpoints into this folder.")] = None,
     as_json: JsonOption = False,
-    dequantise: DequantiseOption = False,
-    device: DeviceOption = "auto",
-    home: HomeOption = None,
-    trust: TrustOption = None,
-    plugin: PluginOption = None,
+    *,
+    given: Measuring,
 ) -> None:
     """Permute hidden units so that checkpoints match, and measure the barrier before and after."""
     with refusals():
@@ -60,21 +38,13 @@ def align(
         if len({*targets}) < len(targets) or any(t.exists() for t in targets):
             raise Refused(f"{save} holds checkpoints of these names already, or two of the models share a name. Choose another folder.")
         from explorer import api
-        from explorer.evaluate.devices import device_for
 
         with progress_bar("Aligning", quiet=as_json) as report:
             done = api.align(
-                *(dequantised(m, dequantise) for m in models),
+                *(given.model(m) for m in models),
                 method=method,
                 method_options=given_options("align", method, option or []),
-                problem=problem,
-                split=split.value,
-                samples=samples,
-                buffers=buffers.value,
-                loss=loss,
-                report=report,
-                home=home,
-                device=device_for(device),
+                **given.how(report),
             )
         for source, target in zip(done.files, targets, strict=False):
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,35 +11,35 @@ from rich.table import Table
 from rich.text import Text
 
 from explorer.checkpoints.sharded import stamp
-from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, PluginOption, ProblemOption, TrustOption
+from explorer.commands.arguments import ProblemOption
 from explorer.commands.print_results import interval, out
+from explorer.commands.shared_options import Computing, takes
 from explorer.commands.terminal import progress_bar, refusals, store_of
 from explorer.core import registry
-from explorer.core.model_path import dequantised
 from explorer.stats import perplexity
 from explorer.store.records import Facts
 
 
+@takes(Computing)
 def look(
     path: Annotated[Path, typer.Argument(help="A checkpoint file, or a folder of them.")],
     problem: ProblemOption = None,
-    dequantise: DequantiseOption = False,
-    device: DeviceOption = "auto",
-    home: HomeOption = None,
-    trust: TrustOption = None,
-    plugin: PluginOption = None,
+    symmetry: Annotated[
+        bool, typer.Option("--symmetry", help="Find out which axes can be permuted however large the network is; it may take a minute.")
+    ] = False,
+    *,
+    given: Computing,
 ) -> None:
     """Inspect a file or folder: which problem it fits, parameters, loss and error."""
     with refusals():
         from explorer.core.spec import Look
         from explorer.engine.inspect_checkpoints import inspect_path
-        from explorer.evaluate.devices import device_for
         from explorer.problems import problem_toml
 
-        store, path = store_of(home), dequantised(path, dequantise)
-        request = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None)
+        store, path = store_of(given.home), given.model(path)
+        request = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None, symmetry)
         with progress_bar("Looking") as report:
-            found = inspect_path(request, store, report=report, device=device_for(device))
+            found = inspect_path(request, store, report=report, device=given.on())
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error (%)")
         for said, those in by_sentence(found.files).items():
             names, refused = "\n".join(f.name for f in those), any(f.error for f in those)
@@ -55,6 +55,11 @@ def look(
                 right = file.problem is None or registry.classifies(file.problem.loss)
                 table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")
         out.print(table)
+        for said, sentences in dict.fromkeys((s, tuple(each)) for s, each in (f.fixed() for f in found.files) if s):
+            out.print(Text("\n  ".join((said, *sentences)), style="dim"), highlight=False, soft_wrap=True)
+        for file in found.files:
+            for doubt in file.doubts():
+                out.print(Text(doubt, style="yellow"), highlight=False, soft_wrap=True)
         for file in found.files:
             for old, new in file.renaming.names if file.renaming is not None else ():
                 out.print(Text(f"  {file.name}: {old} → {new}"), highlight=False, soft_wrap=True)

@@ -37,11 +37,11 @@ def plan(
 
         store, spec = store_of(home), api.find_problem(models[0], problem)
         chart = registry.method("chart", "line" if len(models) == 2 else "plane")
-        field = Field(spec, tuple(map(api.loaded, models)), chart, split=split.value, samples=samples)
-        run = Run(field, registry.method("sample", "grid", {"size": points}))
         with progress_bar("Looking") as report:
-            for file in models:
-                inspect_path(Look(str(file.resolve()), stamp(file), spec), store, report=report)
-        if (found := estimate(run, store)) is None:
-            raise Refused("Not all of these are checkpoints of the problem. `loss-explorer look` says why.")
+            seen = [inspect_path(Look(str(file.resolve()), stamp(file), spec), store, report=report) for file in models]
+        if not_fitting := next((f for s in seen for f in s.files if f.problem is None), None):
+            raise Refused(not_fitting.error or not_fitting.why)
+        field = Field(spec, tuple(map(api.loaded, models)), chart, split=split.value, samples=samples)
+        found = estimate(Run(field, registry.method("sample", "grid", {"size": points})), store)
+        assert found is not None  # all were looked at just now
         out.print(str(found), highlight=False)

@@ -8,32 +8,16 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import (
-    BuffersOption,
-    DequantiseOption,
-    DeviceOption,
-    Exactly,
-    HomeOption,
-    HtmlOption,
-    LossOption,
-    MethodOptions,
-    PluginOption,
-    Policy,
-    PrecisionOption,
-    ProblemOption,
-    SamplesOption,
-    Split,
-    SplitOption,
-    TrustOption,
-)
+from explorer.commands.arguments import HtmlOption, MethodOptions, MetricOption
 from explorer.commands.print_results import out, print_methods
+from explorer.commands.shared_options import Previewing, takes
 from explorer.commands.terminal import free, given_options, progress_bar, refusals
 from explorer.core import registry
 from explorer.core.errors import Refused
-from explorer.core.model_path import dequantised
 from explorer.stats import metrics
 
 
+@takes(Previewing)
 def plane(
     models: Annotated[list[Path], typer.Argument(help="Three checkpoints or more; or one, with --around or --towards.")],
     around: Annotated[str, typer.Option(help="Directions around a single checkpoint, such as random; `--around list` shows all.")] = "",
@@ -44,23 +28,14 @@ def plane(
     refine: Annotated[
         bool, typer.Option("--refine", help="Points only where the picture needs them, with an error estimate; instead of --size.")
     ] = False,
-    problem: ProblemOption = None,
-    split: SplitOption = Split.test,
-    samples: SamplesOption = 0,
-    buffers: BuffersOption = Policy.recalibrate,
-    loss: LossOption = "",
-    metric: Annotated[str, typer.Option(help="The metric to show, such as accuracy or brier; `--metric list` shows all.")] = "loss",
-    precision: PrecisionOption = Exactly.float32,
+    metric: MetricOption = "loss",
     decide: Annotated[
         bool, typer.Option("--decide", help="With --samples: measure the points that may be the lowest or the highest on all samples.")
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
     html: HtmlOption = None,
-    dequantise: DequantiseOption = False,
-    device: DeviceOption = "auto",
-    home: HomeOption = None,
-    trust: TrustOption = None,
-    plugin: PluginOption = None,
+    *,
+    given: Previewing,
 ) -> None:
     """Measure the plane through three checkpoints, closest to more of them, or around one."""
     with refusals():
@@ -72,20 +47,18 @@ def plane(
         if metric == "list":
             out.print(", ".join(metrics.every()))
             return
-        scores = metrics.needed(metric) == metrics.SCORED
         free(html, ".html", ".htm")
         free(csv, ".csv")
         single = bool(around or towards)
         if (around and towards) or (len(models) != 1 if single else len(models) < 3):
             raise Refused(f"A plane goes through three checkpoints or more, or around one with either --around or --towards; got {len(models)}.")
-        from explorer.evaluate.devices import device_for
         from explorer.figures import curve as curve_figure
         from explorer.stats import units
         from explorer.stats.certificate_words import certified
 
-        models = [dequantised(m, dequantise) for m in models]
+        models = [given.model(m) for m in models]
         if towards:
-            ends = dequantised(towards[0], dequantise), dequantised(towards[1], dequantise)
+            ends = given.model(towards[0]), given.model(towards[1])
             draw = partial(api.landscape_around, models[0], towards=ends, extent=extent)
         elif around:
             draw = partial(api.landscape_around, models[0], directions=around, options=given_options("direct", around, option or []), extent=extent)
@@ -95,16 +68,8 @@ def plane(
             done = draw(
                 size=size,
                 refine=refine,
-                problem=problem,
-                split=split.value,
-                samples=samples,
-                buffers=buffers.value,
-                loss=loss,
-                scores=scores,
-                precision=precision.value,
-                report=report,
-                home=home,
-                device=device_for(device),
+                metrics=(metric,),
+                **given.how(report),
             )
         if html is not None:
             html.write_text(curve_figure.html(done.figure(metric)), encoding="utf-8")
@@ -113,12 +78,12 @@ def plane(
         extremes = done.extremes(metric)
         if decide:
             with progress_bar("Deciding") as report:
-                extremes = api.decide(done, metric, report=report, home=home, device=device_for(device))
+                extremes = api.decide(done, metric, report=report, home=given.home, device=given.on())
         if extremes is None:
             raise Refused(f"None of the {len(done.points)} points has a finite {metric}. Check the checkpoints with `loss-explorer look`.")
         grid, scale, (low, high) = done.surface(metric), units.scale(metric), extremes
         out.print(
-            f"{len(done.points)} points · {split.value} {metrics.find(metric).called} from {low.value:.4g} at ({low.x:.4g}, {low.y:.4g})"
+            f"{len(done.points)} points · {given.split.value} {metrics.find(metric).called} from {low.value:.4g} at ({low.x:.4g}, {low.y:.4g})"
             f" to {high.value:.4g}{units.after(units.of_level(done.run.field.problem, metric))} · {int(grid.lost.sum())} without a finite {metric}",
             highlight=False,
         )

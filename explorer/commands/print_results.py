@@ -13,6 +13,8 @@ from rich.table import Table
 from explorer.core import registry, significant_digits
 from explorer.stats import perplexity, units
 from explorer.stats.hidden_peaks import hidden
+from explorer.stats.line_metrics import worse_upward
+from explorer.stats.metrics import PLAIN
 from explorer.stats.preview_confirmation import is_preview
 
 if TYPE_CHECKING:  # the command line starts without torch
@@ -58,19 +60,19 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, un
         out.print(caution, style="yellow", highlight=False)
 
 
-def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> None:
-    """A measured path: its picture into a file, and its barriers on the console or as JSON."""
+def tell_line(line: Line, title: str, *, metric: str, html: Path | None, as_json: bool) -> None:
+    """A measured path: its picture by a metric into a file, and its barriers, of that metric too, on the console or as JSON."""
     from explorer.figures import curve as curve_figure
     from explorer.stats.line_words import meaningful_metrics, unseen
 
     if html is not None:
-        html.write_text(curve_figure.html(line.figure()), encoding="utf-8")
+        html.write_text(curve_figure.html(line.figure(metric)), encoding="utf-8")
     if as_json:
-        print(json.dumps(line_json(line), indent=2))
+        print(json.dumps(line_json(line, metric), indent=2))
     else:
         field, metrics = line.run.field, meaningful_metrics(line.run.field)
         print_barriers(
-            [line.barrier(metric) for metric in metrics],
+            [line.barrier(m) for m in dict.fromkeys((*(m for m in meaningful_metrics(field) if m in PLAIN), metric))],
             f"{title} · {field.problem.name} · {field.split} split",
             field.problem,
             unseen=[unseen(field, line.points, metric, line.run.sampler) for metric in metrics],
@@ -78,18 +80,22 @@ def tell_line(line: Line, title: str, *, html: Path | None, as_json: bool) -> No
         )
 
 
-def line_json(line: Line) -> dict[str, object]:
+def line_json(line: Line, metric: str = "loss") -> dict[str, object]:
+    from explorer.stats.line_words import meaningful_metrics
+
     field = line.run.field
+    listed = dict.fromkeys((*(m for m in meaningful_metrics(field) if m in PLAIN), metric))
     barriers = [
-        {**dataclasses.asdict(line.barrier(m)), "verdict": dataclasses.asdict(line.verdict(m)), "hidden": hidden_json(line, m)} for m in field.metrics
+        {**dataclasses.asdict(line.barrier(m)), "verdict": dataclasses.asdict(line.verdict(m)), "hidden": hidden_json(line, m)} for m in listed
     ]
-    preview = {"preview": field.precision, "caution": line.caution()} if is_preview(field) else {}
+    preview = {"preview": field.precision} if is_preview(field) else {}
+    preview |= {"caution": line.caution()} if line.caution() else {}
     return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
 
 
 def hidden_json(line: Line, metric: str) -> dict[str, object] | None:
     """What the points do not show; None where nothing between the ends is finite."""
-    found = hidden(line.points, line.run.field.metrics.index(metric))
+    found = hidden(worse_upward(line.points, line.run.field.metrics, metric))
     return None if found is None else {**dataclasses.asdict(found), "out_of_budget": found.out_of_budget(line.run.sampler)}
 
 
@@ -111,6 +117,8 @@ def print_alignment(done: AlignedModels, models: list[Path]) -> None:
     for i, name in enumerate(found.names[1:], start=1):
         before = f"{found.before[0, i]:.4g}" if done.pairs[i - 1].before else "none"
         out.print(f"  {name}: distance to the reference {before} → {found.after[0, i]:.4g}", highlight=False)
+    for doubt in dict.fromkeys(d for pair in done.pairs for line in (pair.before, pair.after) if line is not None for d in line.doubts):
+        out.print(f"  {doubt}", style="yellow", highlight=False)
     if not found.exact:
         out.print(f"  {found.method} changes what the models compute: the end of the line after it is not the checkpoint itself.", style="yellow")
     for note in (*found.notes, *found.warnings, *(f"Operator without a rule, held fixed: {u}" for u in found.unknown)):
@@ -127,6 +135,7 @@ def alignment_json(done: AlignedModels) -> dict[str, object]:
         "seconds": done.matched.seconds,
         "movable": done.matched.movable,
         "held": list(done.matched.held),
+        "doubts": list(dict.fromkeys(d for pair in done.pairs for line in (pair.before, pair.after) if line is not None for d in line.doubts)),
         "checkpoints": [str(f) for f in done.files],
         "pairs": [
             {

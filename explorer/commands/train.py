@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, MethodOptions, PluginOption, TrustOption
+from explorer.commands.arguments import MethodOptions
 from explorer.commands.print_results import err, out, print_methods
+from explorer.commands.shared_options import Computing, takes
 from explorer.commands.terminal import given_options, progress_bar, refusals
 from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
-from explorer.core.model_path import dequantised
 
 
+@takes(Computing)
 def train(
     problem: Annotated[str, typer.Argument(help="A shipped problem's name, or a folder with a problem.toml.")] = "",
     out_folder: Annotated[Path | None, typer.Option("--out", help="Where to write the checkpoints; created when missing.")] = None,
@@ -23,11 +24,8 @@ def train(
     option: MethodOptions = None,
     start: Annotated[Path | None, typer.Option(help="A checkpoint to start from, instead of initial weights.")] = None,
     every: Annotated[int, typer.Option(min=0, help="Write one snapshot in every so many, 0 for the last alone.")] = 0,
-    dequantise: DequantiseOption = False,
-    device: DeviceOption = "auto",
-    home: HomeOption = None,
-    trust: TrustOption = None,
-    plugin: PluginOption = None,
+    *,
+    given: Computing,
 ) -> None:
     """Train a problem's network, and write its checkpoints. After Ctrl-C the same command resumes from there."""
     with refusals():
@@ -39,7 +37,6 @@ def train(
                 "A problem and --out are needed: `loss-explorer train digits-mlp --out my-models`. `loss-explorer problems` lists what ships."
             )
         from explorer.commands.training import train_into
-        from explorer.evaluate.devices import device_for
 
         try:
             with progress_bar("Training") as report:
@@ -48,10 +45,10 @@ def train(
                     problem,
                     method=method,
                     options=given_options("train", method, option or []),
-                    start=dequantised(start, dequantise) if start else None,
+                    start=given.model(start) if start else None,
                     every=every,
-                    home=home,
-                    device=device_for(device),
+                    home=given.home,
+                    device=given.on(),
                     report=report,
                     warn=partial(err.print, style="yellow"),
                 )

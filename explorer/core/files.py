@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Generator, Mapping, Sequence
@@ -26,6 +27,9 @@ from explorer.core.errors import Refused
 
 # What transformers' Trainer and accelerate save beside a model, to go on training: no models, whatever their endings.
 _TRAINING = re.compile(r"(optimizer|scheduler|scaler|sampler|training_args|rng_state)(_\d+)?\.(pt|pth|bin)", re.IGNORECASE)
+_SETTLED_NS = 2 * 10**9  # a file that was written to later than this may be written to again without its times showing it
+_KEPT = 1000
+_digests: dict[tuple[str | int, ...], str] = {}  # by what changes whenever a file is written to: its bytes are gone through once in a process
 SUFFIXES = (".safetensors", ".pt", ".pth", ".pth.tar", ".bin", ".ckpt")
 
 
@@ -52,7 +56,16 @@ def digest(path: str | os.PathLike[str]) -> str:
     path = Path(path)
     size_of(path)
     with system(path, "read"), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        status = os.fstat(file.fileno())
+        content = str(path.resolve()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        if content in _digests:
+            return _digests[content]
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS and os.fstat(file.fileno()).st_ctime_ns == status.st_ctime_ns:
+            _digests[content] = found
+            if len(_digests) > _KEPT:
+                _digests.pop(next(iter(_digests)), None)
+        return found
 
 
 def stamp(path: str | os.PathLike[str]) -> str:

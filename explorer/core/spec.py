@@ -231,12 +231,14 @@ class Run(Spec):
 class Look(Spec):
     """The request to inspect a path: which problem each checkpoint fits, its size, its loss and accuracy.
 
-    `problems` are folders with a problem.toml to match against, besides the one the files lie in.
+    `problems` are folders with a problem.toml to match against, besides the one the files lie in. `symmetry`: which axes may be permuted is worked out
+    however large the network is.
     """
 
     path: str
     stamp: str = ""  # sizes and times of the files, so that a changed file is inspected again
     problem: ProblemSpec | None = None
+    symmetry: bool = dataclasses.field(default=False, metadata={**UNLESS_GIVEN, **UNSAID})
 
 
 @dataclass(frozen=True)

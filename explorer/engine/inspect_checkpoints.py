@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
 import numpy as np
 
@@ -27,8 +28,15 @@ from explorer.problems.problem import Problem
 from explorer.stats.bootstrap import band
 from explorer.store.records import Facts, Quality, Renaming, Seen
 from explorer.store.run_store import RunStore
+from explorer.symmetry import symmetry_of
 
+TESTED = 2**23  # parameters up to which the symmetry of a network is found with every look: some seconds, once for each problem
 SPLITS: tuple[SplitName, ...] = ("val", "test")
+
+
+class _Permutable(TypedDict):
+    movable: float | None
+    held: tuple[str, ...]
 
 
 def inspect_path(request: Look, store: RunStore, *, report: Report, device: str = "cpu") -> Seen:
@@ -42,7 +50,7 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
         if not report(number, len(paths), number, f"Inspecting {name_for(file)}"):
             break
         try:
-            weights, facts = examine(file, known, device)
+            weights, facts = examine(file, known, device, symmetry=request.symmetry)
         except Refused as refusal:
             files.append(Facts(locations.shorten(file), name_for(file), error=str(refusal)))
             continue
@@ -54,41 +62,53 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
     if first is None:
         return Seen(tuple(files))
     group = tuple(i for i in loaded if files[i].problem == first)
-    names = [name for name, _ in Problem(first).network().named_parameters()]
-    products = gram([loaded[i] for i in group], names)
+    products = gram([loaded[i] for i in group], Problem(first).parameters())
     return Seen(tuple(files), group, tuple(tuple(map(float, row)) for row in products))
 
 
-def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu") -> tuple[Weights, Facts]:
-    """Read, recognise and measure one file."""
-    content = digest(path)
-    loaded = checkpoint_file.read(path)
-    if loaded.path != path:
-        path, content = loaded.path, digest(loaded.path)
-    checkpoint_file.finite(loaded.weights, path.name)
-    weights, renamed = named(loaded.weights, path, known)
-    spec, why = recognise(weights, loaded.metadata, known)
-    offer = None if spec is not None else offered(weights, known, device)
+def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu", *, symmetry: bool = False) -> tuple[Weights, Facts]:
+    """Recognise one file by its headers; where it fits a problem, and that problem holds together, read and measure it. Else its weights are without values."""
+    outline = checkpoint_file.outline(path)
+    path = outline.path
+    weights, renamed = named(outline.weights, path, known)
+    spec, why = recognise(weights, outline.metadata, known)
+    offer = None if spec is not None else offered(path, weights, known, device)
     if offer is not None:
         why = f"{why} {_confirmation(offer)}"
-    if spec is None and (hint := _of_transformers(path)):
-        why = f"{why} {hint}"
-    floating = {str(t.dtype).removeprefix("torch.") for t in weights.values() if t.is_floating_point()}
-    return weights, Facts(
+    facts = Facts(
         path=locations.shorten(path),
         name=name_for(path),
-        digest=content,
         problem=spec,
-        why=why,
+        why=f"{why} {hint}" if spec is None and (hint := _of_transformers(path)) else why,
         parameters=_parameters(weights, spec),
         tensors=len(weights),
-        dtype=", ".join(sorted(floating)),
-        notes=(*loaded.notes, renamed) if renamed else loaded.notes,
-        others=loaded.others,
+        dtype=", ".join(sorted({str(t.dtype).removeprefix("torch.") for t in weights.values() if t.is_floating_point()})),
+        notes=(*outline.notes, renamed) if renamed else outline.notes,
+        others=outline.others,
         renaming=offer,
-        network=None if spec is not None else _network_of(weights, path),
-        quality=() if spec is None else _qualities(spec, weights, device),
     )
+    if spec is None:
+        return weights, replace(facts, network=_network_of(weights, path))
+    Problem(spec).check()
+    content = digest(path)
+    weights, _ = named(checkpoint_file.read(path).weights, path, known)
+    checkpoint_file.finite(weights, path.name)
+    if symmetry or facts.parameters <= TESTED:
+        facts = replace(facts, **_permutable(Problem(spec)))
+    if Problem(spec).against_reference:
+        return weights, replace(facts, digest=content)
+    for split in SPLITS:
+        evaluate = Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)
+        facts = replace(facts, quality=(*facts.quality, quality(split, evaluate)), shift=facts.shift or evaluate.shift(0))
+    return weights, replace(facts, digest=content)
+
+
+def _permutable(problem: Problem) -> _Permutable:
+    try:
+        found = symmetry_of(problem)
+    except Refused as refusal:
+        return {"movable": None, "held": (str(refusal),)}
+    return {"movable": found.movable, "held": (*found.warnings, *map(str, found.held))}
 
 
 def named(weights: Weights, path: Path, known: Iterable[ProblemSpec]) -> tuple[Weights, str]:
@@ -100,13 +120,15 @@ def named(weights: Weights, path: Path, known: Iterable[ProblemSpec]) -> tuple[W
     return weights, ""
 
 
-def offered(weights: Weights, known: Iterable[ProblemSpec], device: str = "cpu") -> Renaming | None:
+def offered(path: Path, outline: Weights, known: Iterable[ProblemSpec], device: str = "cpu") -> Renaming | None:
     """The first known problem whose network has these shapes in order under other names, and how good the model is as that; None where there is none."""
-    shapes = {name: tuple(t.shape) for name, t in weights.items()}
+    shapes = {name: tuple(t.shape) for name, t in outline.items()}
     for spec in known:
         with suppress(Refused):  # two orders fit: `recognise` says so
             wanted = Problem(spec).shapes()
             if (names := renaming.renaming(shapes, wanted)) is not None:
+                weights = checkpoint_file.read(path).weights
+                checkpoint_file.finite(weights, path.name)
                 model = {new: weights[old] for old, new in names.items()}
                 untrained = dict(Problem(spec).network().state_dict())
                 return Renaming(spec, tuple(names.items()), _qualities(spec, model, device), _qualities(spec, untrained, device))
@@ -114,7 +136,9 @@ def offered(weights: Weights, known: Iterable[ProblemSpec], device: str = "cpu")
 
 
 def _qualities(spec: ProblemSpec, weights: Weights, device: str) -> tuple[Quality, ...]:
-    return () if Problem(spec).against_reference else tuple(quality(spec, weights, split, device) for split in SPLITS)
+    if Problem(spec).against_reference:
+        return ()
+    return tuple(quality(split, Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)) for split in SPLITS)
 
 
 def _confirmation(found: Renaming) -> str:
@@ -161,12 +185,13 @@ def recognise(weights: Weights, metadata: Mapping[str, str], known: Iterable[Pro
     return None, f"No known problem has a network with these names and shapes (tried: {tried}). Put a problem.toml beside the file."
 
 
-def quality(spec: ProblemSpec, weights: Weights, split: SplitName, device: str = "cpu") -> Quality:
-    """Mean loss and error of one model on a split, with 95 % intervals."""
-    evaluate = Evaluate(Problem(spec), [weights], split=split, device=device)
+def quality(split: SplitName, evaluate: Evaluate) -> Quality:
+    """Mean loss and error of the one corner on a split, with 95 % intervals."""
     points = Points(np.zeros((1, 1)), evaluate(np.ones(1))[None], evaluate.counts)
     loss, error = ((float(points.means()[0, i]), *(float(edge[0]) for edge in band(points, i))) for i in range(2))
-    return Quality(split, int(evaluate.counts.sum()), (loss[0], loss[1], loss[2]), (error[0], error[1], error[2]))
+    return Quality(
+        split, int(evaluate.counts.sum()), (loss[0], loss[1], loss[2]), (error[0], error[1], error[2]), evaluate.problem.constant(evaluate.targets)
+    )
 
 
 def _candidates(request: Look, path: Path, store: RunStore) -> list[ProblemSpec]:
@@ -220,6 +245,6 @@ def _folder(path: Path) -> Path:
 def _parameters(weights: Weights, spec: ProblemSpec | None) -> int:
     """Trainable numbers when the network is known, else all floating ones; a tied tensor counts once."""
     if spec is not None:
-        return sum(p.numel() for p in Problem(spec).network().parameters())
-    unique = {(t.data_ptr(), t.shape): t for t in weights.values() if t.is_floating_point()}
+        return sum(p.numel() for p in Problem(spec).skeleton().parameters())
+    unique = {id(t): t for t in weights.values() if t.is_floating_point()}
     return sum(t.numel() for t in unique.values())

@@ -95,14 +95,14 @@ def realise(
 def file_of(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Path:
     """The checkpoint a recipe stands for, made where it is not there. Refused as in `realise`."""
     if isinstance(recipe, Loaded):
-        return _found(recipe, store)
+        return located(recipe, store)
     if not (path := made_at(recipe, home)).exists():
         realise(recipe, store, home, device=device, progress=progress)
     return path
 
 
 def _load(recipe: Loaded, store: RunStore, problem: ProblemSpec | None) -> Weights:
-    path = _found(recipe, store)
+    path = located(recipe, store)
     weights = checkpoint_file.read(path).weights
     if problem is not None:
         shapes = Problem(problem).shapes()
@@ -112,7 +112,8 @@ def _load(recipe: Loaded, store: RunStore, problem: ProblemSpec | None) -> Weigh
     return weights
 
 
-def _found(recipe: Loaded, store: RunStore) -> Path:
+def located(recipe: Loaded, store: RunStore) -> Path:
+    """Where a checkpoint lies whose bytes are still the recipe's. Refused when there is none."""
     known = [locations.expand(p) for p in dict.fromkeys([*store.whereabouts(recipe.digest), recipe.path]) if p]
     candidates = [p for p in known if admits(p)]
     if known and not candidates:
@@ -190,9 +191,9 @@ def _align(recipe: Aligned, models: list[Weights], home: Path, device: str, prog
     for i, weights in enumerate(done.weights):
         checkpoint_file.check(weights, problem.shapes(), what=names[i])
         _keep(replace(recipe, which=i), weights, home)
-    parameters = [name for name, _ in problem.network().named_parameters()]
-    found = describe(models, done, symmetry.symmetry_of(problem), parameters, names=names, method=recipe.method.name, seconds=seconds)
-    found.write(matched_at(recipe, home))
+    parameters = problem.parameters()
+    report = describe(models, done, symmetry.symmetry_of(problem), parameters, names=names, method=recipe.method.name, seconds=seconds)
+    report.write(matched_at(recipe, home))
 
 
 def _connect(recipe: Connected, ends: list[Weights], home: Path, device: str, progress: Progress) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -22,9 +22,9 @@ from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
 from explorer.core.points import Array, no_points
 from explorer.core.progress import Progress, quiet
-from explorer.core.spec import Field, Run, files_of
+from explorer.core.spec import Field, Loaded, Run, files_of
 from explorer.engine.execute import Execute, Executor, local
-from explorer.engine.realise_recipe import file_of, realise
+from explorer.engine.realise_recipe import file_of, located, realise
 from explorer.evaluate.devices import memory, peak
 from explorer.problems.problem import Problem
 from explorer.stats.preview_confirmation import confirming, is_preview
@@ -136,9 +136,10 @@ def open_field(
 ) -> Executor:
     """Load a field's corners, check that they fit its problem, and make the field known to the store."""
     problem = Problem(field.problem)
+    names = [recipe.name or recipe.id for recipe in field.corners]
+    require_fit(problem, [(recipe.name or recipe.id, located(recipe, store)) for recipe in field.corners if isinstance(recipe, Loaded)])
     with _making:
         corners = corners_of(field, store, home, device=device, progress=progress)
-    names = [recipe.name or recipe.id for recipe in field.corners]
     compatible(corners, names)
     checkpoint_file.check(corners[0], problem.shapes(), what=names[0])
     for recipe, corner, name in zip(field.corners, corners, names, strict=True):
@@ -152,3 +153,14 @@ def open_field(
         found = executor.opened()
         store.open_field(field, shape=found.shape, counts=found.counts, gram=found.gram, facts=found.facts)
     return executor
+
+
+def require_fit(problem: Problem, files: Sequence[tuple[str, Path]]) -> None:
+    """Refused when checkpoints, by name and file, do not fit one another or the problem, or when that does not hold together. Told by headers: no weights
+    are read."""
+    names, shapes = [name for name, _ in files], problem.shapes()
+    outlines = [checkpoint_file.named_for(checkpoint_file.outline(file).weights, shapes, file)[0] for _, file in files]
+    if outlines:
+        compatible(outlines, names)
+        checkpoint_file.check(outlines[0], shapes, what=names[0])
+    problem.check()

@@ -43,6 +43,7 @@ from explorer.evaluate.conv_epilogue import joined, joins
 from explorer.evaluate.corner_matrix import CornerMatrix, resident
 from explorer.evaluate.cuda_graphs import Replayed
 from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely
+from explorer.evaluate.input_shift import input_shift
 from explorer.evaluate.pgd_attack import attack as attacked
 from explorer.evaluate.proper_scores import scores
 from explorer.evaluate.repair import Repair
@@ -177,6 +178,15 @@ class Evaluate:
                 recalibrate(self.network, self.train)
                 round_to(self.tensors, self.halves)
             return self._in_memory(self._values).cpu().numpy()
+
+    @torch.no_grad()
+    def shift(self, corner: int) -> tuple[str, float, float] | None:
+        """How far the train split is from what a corner's first batch norm keeps (explorer.evaluate.input_shift); None where it has none."""
+        if self.train is None:
+            return None
+        with precisely("float32", self.device):
+            self.network.load_state_dict(dict(self.corners[corner]))
+            return input_shift(self.network, self.train)
 
     @torch.inference_mode()
     def _reference(self) -> Tensor:
@@ -358,14 +368,14 @@ def at_corner(coefficients: Array) -> bool:
 
 
 def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.device) -> nn.Module:
-    """The problem's network on the device, in the precision its weights are computed in: float64 for float64, else float32.
+    """The problem's network on the device, for weights to be written into, in the precision they are computed in: float64 for float64, else float32.
 
     Refused where the device does not have that one.
     """
     double = any(t.dtype == torch.float64 for t in weights.values())
     if double and device.type == "mps":
         raise Refused("These weights are float64, which Metal (mps) does not support. Use --device cpu, or save them in float32.")
-    network = problem.network().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
+    network = problem.blank().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
     return leaving_buffers(network)
 
 

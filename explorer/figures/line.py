@@ -12,7 +12,9 @@ from explorer.core.spec import Field
 from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve, Peak
 from explorer.stats import line_words, units
-from explorer.stats.bootstrap import band, barrier
+from explorer.stats.bootstrap import band
+from explorer.stats.line_metrics import barrier_of
+from explorer.stats.metrics import find, interval, means
 from explorer.stats.preview_confirmation import TITLES, Confirmed, exact, is_preview, mark
 
 
@@ -55,16 +57,16 @@ def curve_of(
     """The same of points alone; unit: that of the loss. judged: the points that the barrier is taken from, where those are others."""
     judged = points if judged is None else judged
     points = points.sorted()
-    index = metrics.index(metric)
     scale = units.scale(metric)
     t = points.coords[:, 0]
-    mean = points.means()[:, index] * scale if len(points) else np.empty(0)
-    low, high = (edge * scale for edge in band(points, index)) if len(points) else (np.empty(0), np.empty(0))
-    found = barrier(judged, index, name=metric) if len(judged) else None
+    mean = means(points, metrics, metric) * scale if len(points) else np.empty(0)
+    low, high = (edge * scale for edge in interval(points, metrics, metric)) if len(points) else (np.empty(0), np.empty(0))
+    found = barrier_of(judged, metrics, metric) if len(judged) else None
     peak = None
     if found and not ghost and found.height.value > 0:
         top = found.peak * scale
-        peak = Peak(found.at, top - found.measured * scale, top, f"barrier {line_words.shown(found, unit=unit)}")
+        chord_there = top + found.measured * scale * (1 if find(metric).good == "high" else -1)
+        peak = Peak(found.at, chord_there, top, f"barrier {line_words.shown(found, unit=unit)}")
     chord = (found.ends[0] * scale, found.ends[1] * scale) if found and not ghost else None
     return Curve(name, t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
 

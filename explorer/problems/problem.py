@@ -8,7 +8,8 @@ that is the test split, and `val` is a share of the rest.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import TypeAlias, cast
@@ -24,7 +25,7 @@ from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method, ProblemSpec, SplitName
 from explorer.problems.data import ANY, Dataset, Purpose, fingerprint
-from explorer.problems.nets import shapes_of
+from explorer.problems.undrawn import undrawn
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,31 @@ class Problem:
             torch.default_generator.manual_seed(seed)
             return build().float().eval()
 
+    def blank(self) -> nn.Module:
+        """As `network`, for who writes a state dict into it: what is in there at first is arbitrary, and costs nothing."""
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.default_generator.manual_seed(0)
+            return undrawn(_builder(self.spec.network)).float().eval()
+
+    def skeleton(self) -> nn.Module:
+        """The network in eval mode on the meta device, the same one each time: names, shapes and types, no memory. Not to be changed."""
+        return _skeleton(self.spec.network)
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the network's state dict, without building it in memory."""
-        return dict(_shapes(self.spec.network))
+        """Names and shapes of the network's state dict."""
+        return {name: tuple(t.shape) for name, t in self.skeleton().state_dict().items()}
+
+    def parameters(self) -> list[str]:
+        """Names of the network's parameters; of a tied one the first."""
+        return [name for name, _ in self.skeleton().named_parameters()]
 
     def reals(self) -> frozenset[str]:
         """Names of the network's parameters, as far as they are real numbers: no whole numbers of a file stand for them."""
-        return _reals(self.spec.network)
+        return frozenset(n for n, p in self.skeleton().named_parameters(remove_duplicate=False) if p.is_floating_point())
+
+    def check(self) -> None:
+        """Refused, in a sentence, unless network, data and loss fit together. Needs no weights; the data are opened."""
+        _fits(_essence(self.spec))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -107,6 +126,11 @@ class Problem:
             return torch.zeros(len(targets), 1, dtype=torch.bool, device=targets.device)
         return (outputs.argmax(dim=-1) != targets).reshape(len(targets), -1)
 
+    def constant(self, targets: Tensor) -> float | None:
+        """The mean loss of the best answer that is the same for every sample; None where the loss does not say."""
+        own = _constant(self.spec.loss)
+        return None if own is None or self.against_reference else own(targets.cpu())
+
 
 # --- what is kept for the life of the process, under just what decides it ------------------------------------------------------
 
@@ -151,20 +175,20 @@ def _wrong(name: str) -> _Compare | None:
     return cast("_Compare | None", getattr(sys.modules[_loss(name).__module__], "wrong", None))
 
 
+@lru_cache(maxsize=64)
+def _constant(name: str) -> Callable[[Tensor], float] | None:
+    return cast("Callable[[Tensor], float] | None", getattr(sys.modules[_loss(name).__module__], "constant", None))
+
+
 def _builder(network: Method) -> Callable[[], nn.Module]:
     build = cast("Callable[..., nn.Module]", registry.find("nets", network.name))
     return lambda: build(**network.kwargs())
 
 
 @lru_cache(maxsize=64)
-def _shapes(network: Method) -> Mapping[str, tuple[int, ...]]:
-    return shapes_of(_builder(network))
-
-
-@lru_cache(maxsize=64)
-def _reals(network: Method) -> frozenset[str]:
+def _skeleton(network: Method) -> nn.Module:
     with torch.device("meta"):
-        return frozenset(n for n, p in _builder(network)().named_parameters(remove_duplicate=False) if p.is_floating_point())
+        return _builder(network)().float().eval()
 
 
 def _data(source: _Source) -> Dataset:
@@ -231,11 +255,10 @@ def _fits(essence: _Essence) -> None:
     """Refused, in a sentence, unless the network takes the data's inputs and gives what the loss compares with its targets."""
     dataset, options = _data(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
     name = f"{essence.network.name} with {options}" if options else essence.network.name
-    inputs, targets = dataset.inputs[:1], dataset.targets[:1]
+    first = 0 if dataset.inputs.is_floating_point() else int(dataset.inputs.flatten(1).amax(dim=1).argmax())  # where the largest token is
+    inputs, targets = dataset.inputs[first : first + 1], dataset.targets[first : first + 1]
     regression = dataset.sort == "numbers"
-    wanted = registry.targets_of(essence.loss)
-    if wanted == "reference" and regression and registry.classifies(essence.loss):
-        wanted = "classes"
+    wanted = _wanted(essence.loss, regression)
     if wanted not in (dataset.sort, "reference"):
         fitting = [
             n
@@ -246,22 +269,57 @@ def _fits(essence: _Essence) -> None:
         raise Refused(
             f"The loss {essence.loss} needs {_TARGETS[wanted]}, and these data have {_TARGETS[dataset.sort]}. Use {' or '.join(fitting)}.{own}"
         )
-    network = Problem(ProblemSpec(essence.network, essence.source.data)).network()
-    if norms := [n for n, m in network.named_modules() if isinstance(m, _BatchNorm) and m.running_mean is None]:
+    problem = Problem(ProblemSpec(essence.network, essence.source.data))
+    if norms := [n for n, m in problem.skeleton().named_modules() if isinstance(m, _BatchNorm) and m.running_mean is None]:
         raise Refused(
             f"The batch norm {norms[0]} of {name} keeps no running statistics (track_running_stats=False), so the answer to a sample depends on the others"
             " in its batch, and its loss on how samples are put together. Use track_running_stats=True, or a norm that looks at one sample (GroupNorm,"
             " LayerNorm)."
         )
+    outputs = _without_values(problem, inputs)
+    if outputs is not None:
+        _agree(essence, name, dataset, outputs)
+    if outputs is None or not inputs.is_floating_point():  # a number beyond an embedding's table shows with values only
+        try:
+            with torch.inference_mode():
+                answer: object = problem.blank()(inputs)
+        except Exception as error:  # whatever somebody's network raises at inputs that are not its own
+            said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+            raise Refused(f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {said}") from error
+        if not isinstance(answer, Tensor):
+            raise Refused(f"The network {name} returns a {type(answer).__name__}; one tensor is expected.")
+        outputs = torch.zeros_like(answer)
+        _agree(essence, name, dataset, outputs)
     try:
-        with torch.inference_mode():
-            outputs: object = network(inputs)
-    except Exception as error:  # whatever somebody's network raises at inputs that are not its own
+        items = cast("object", _loss(essence.loss)(outputs, outputs if wanted == "reference" else targets))
+    except Exception as error:  # whatever somebody's loss raises
         said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
-        raise Refused(f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {said}") from error
-    if not isinstance(outputs, Tensor):
-        raise Refused(f"The network {name} returns a {type(outputs).__name__}; one tensor is expected.")
-    shape = tuple(outputs.shape)
+        raise Refused(f"The loss {essence.loss} does not take the outputs {_each(tuple(outputs.shape))} of {name}: {said}") from error
+    if not isinstance(items, Tensor) or items.dim() != 2 or len(items) != 1:
+        came = f"a tensor {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(items).__name__}"
+        raise Refused(f"The loss {essence.loss} gives {came} for one sample; (n, m) is expected: the loss of each item of each sample.")
+
+
+def _without_values(problem: Problem, inputs: Tensor) -> Tensor | None:
+    """Zeros of the shape and type in which the network answers, found without the memory of its weights; None where that fails: the network then says why."""
+    with suppress(Exception), torch.inference_mode():
+        outputs: object = problem.skeleton()(inputs.to("meta"))
+        if isinstance(outputs, Tensor) and outputs.is_meta:
+            return torch.zeros_like(outputs, device="cpu")
+    with suppress(Exception), torch.inference_mode():  # a network that looks at its inputs' values: every weight is one zero, expanded
+        network = problem.blank()
+        for parameter in network.parameters():
+            parameter.data = torch.zeros((), dtype=parameter.dtype).expand_as(parameter)
+        outputs = network(inputs)
+        if isinstance(outputs, Tensor):
+            return torch.zeros_like(outputs)
+    return None
+
+
+def _agree(essence: _Essence, name: str, dataset: Dataset, outputs: Tensor) -> None:
+    """Refused unless outputs of this shape are what the loss compares with the targets. `name`: of the network, with its options."""
+    shape, targets, regression = tuple(outputs.shape), dataset.targets[:1], dataset.sort == "numbers"
+    wanted = _wanted(essence.loss, regression)
     more = dataset.open and shape[:-1] == tuple(targets.shape) and shape[-1] > len(dataset.classes)
     if wanted in ("classes", "masked") and not more and shape != (wanted_shape := (*targets.shape, len(dataset.classes))):
         raise Refused(
@@ -275,14 +333,12 @@ def _fits(essence: _Essence) -> None:
         )
     if len(shape) < 2:
         raise Refused(f"The network {name} gives a tensor {shape} for one sample; (n, …) is expected. Change it.")
-    try:
-        items = cast("object", _loss(essence.loss)(outputs, outputs if wanted == "reference" else targets))
-    except Exception as error:  # whatever somebody's loss raises
-        said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
-        raise Refused(f"The loss {essence.loss} does not take the outputs {_each(shape)} of {name}: {said}") from error
-    if not isinstance(items, Tensor) or items.dim() != 2 or len(items) != 1:
-        came = f"a tensor {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(items).__name__}"
-        raise Refused(f"The loss {essence.loss} gives {came} for one sample; (n, m) is expected: the loss of each item of each sample.")
+
+
+def _wanted(loss: str, regression: bool) -> str:
+    """The kind of targets that a loss compares with."""
+    wanted = registry.targets_of(loss)
+    return "classes" if wanted == "reference" and regression and registry.classifies(loss) else wanted
 
 
 _TARGETS = {

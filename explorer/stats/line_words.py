@@ -6,8 +6,9 @@ from explorer.core import registry, significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Field, Method, ProblemSpec
 from explorer.stats import metrics, units
-from explorer.stats.bootstrap import Barrier, Verdict, barrier, verdict
+from explorer.stats.bootstrap import Barrier, Verdict, verdict
 from explorer.stats.hidden_peaks import hidden
+from explorer.stats.line_metrics import barrier_of, worse_upward
 from explorer.stats.preview_confirmation import TITLES, Confirmed, is_preview
 
 SMALL = 0.25  # of the metric at the ends: a barrier below this share is called small
@@ -84,12 +85,12 @@ def verdict_words(problem: ProblemSpec, found: Barrier) -> str:
         case "barrier":
             return "**A barrier**: the interval excludes zero." if not found.diverged else "**A barrier**: some points are not finite."
         case "connected":
-            rise = " There is a rise, but a negligible one." if found.height.low > 0 else ""
-            return f"**Connected**: with 97.5 % confidence the rise is below {height(found.height.high)}; below {height(judged.negligible)} it counts as none.{rise}"
+            rise = " There is one, and it is negligible." if found.height.low > 0 else ""
+            return f"**Connected**: with 97.5 % confidence the barrier is below {height(found.height.high)}; below {height(judged.negligible)} it counts as none.{rise}"
         case _:
             more = f"; about {judged.needed:,} would tell, if the estimate is right" if judged.needed else ""
             return (
-                f"**Open**: on {found.samples:,} samples the rise may be nought or {height(found.height.high)}{more}."
+                f"**Open**: on {found.samples:,} samples the barrier may be nought or {height(found.height.high)}{more}."
                 f" A barrier of {height(judged.detectable)} would be seen in 80 % of cases."
             )
 
@@ -105,7 +106,7 @@ def explain(field: Field, points: Points, metric: str, again: Confirmed | None =
 
 def unseen(field: Field, points: Points, metric: str, sampler: Method | None = None) -> str:
     """What the measured points do not show of the path between them, in a sentence; empty while an end is missing."""
-    found = hidden(points, field.metrics.index(metric)) if len(points) else None
+    found = hidden(worse_upward(points, field.metrics, metric)) if len(points) else None
     if found is None:
         return ""
     unit = units.of_gap(field.problem, metric)
@@ -127,16 +128,18 @@ def unseen(field: Field, points: Points, metric: str, sampler: Method | None = N
 
 
 def _explain(field: Field, points: Points, metric: str, between: str) -> str:
-    found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
+    found = barrier_of(points, field.metrics, metric) if len(points) else None
     if found is None:
         return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
     a, b = names(field)
     unit, what = units.of_gap(field.problem, metric), called(field, metric)
+    down = metrics.find(metric).good == "high"
+    rises = "falls below" if down else "rises above"
     ends = f"**{a}** has {_value(found.ends[0], metric, unit)}, **{b}** {_value(found.ends[1], metric, unit)}."
     judged, share = verdict_of(field.problem, found), found.height.value / max(sum(found.ends) / 2, 1e-12)
-    finding = f"At the measured points the {what} rises above the straight line by **{shown(found, unit=unit)}**"
+    finding = f"At the measured points the {what} {rises} the straight line by **{shown(found, unit=unit)}**"
     if found.height.value > 0:
-        finding += f"; the highest measured point is at t = {found.at:.3g}, where it is {_value(found.peak, metric, unit)}"
+        finding += f"; the {'lowest' if down else 'highest'} measured point is at t = {found.at:.3g}, where it is {_value(found.peak, metric, unit)}"
     finding += f". {verdict_words(field.problem, found)}"
     if judged.kind == "barrier" and not found.diverged and share < SMALL:
         finding += f" It is **small**: {share:.0%} of the {what} at the ends."

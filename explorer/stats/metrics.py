@@ -148,9 +148,9 @@ def given(field: Field) -> tuple[str, ...]:
     return tuple(m for m in offered(field.problem) if field_for(field, m) == field)
 
 
-def needed(metric: str) -> tuple[str, ...]:
-    """What a field must measure for it."""
-    sums = {name for name, _ in find(metric).terms}
+def needed(*wanted: str) -> tuple[str, ...]:
+    """What a field must measure for them."""
+    sums = {name for metric in wanted for name, _ in find(metric).terms}
     return next((usual for usual in (PLAIN, SCORED) if sums <= set(usual)), (*PLAIN, *sorted(sums - set(PLAIN))))
 
 

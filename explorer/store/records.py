@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
 from explorer.core.points import Array
-from explorer.core.spec import UNSAID, Field, Json, Method, ProblemSpec, Spec
+from explorer.core.spec import UNSAID, Aligned, Connected, Field, Json, Method, ProblemSpec, Shifted, Spec
+from explorer.stats import model_doubts
 
 
 @dataclass(frozen=True)
 class Quality(Spec):
-    """Mean loss and error of one model on one split, each as (value, low, high) with 95 % bootstrap bounds."""
+    """Mean loss and error of one model on one split, each as (value, low, high) with 95 % bootstrap bounds; `constant`: the loss of the best answer that is the
+    same for every sample, where it is known."""
 
     split: str
     samples: int
     loss: tuple[float, float, float]
     error: tuple[float, float, float]
+    constant: float | None = field(default=None, metadata=UNSAID)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Facts(Spec):
     """One checkpoint file. `error` is the sentence for which it was refused; `problem` is None when no known one fits, `why` says how it was told.
 
     `others`: other sets of weights in the file, as they are chosen behind its path. `network`: of what none fits, a network that has just these tensors, where one is known; files it names are written in full. `renaming`: of what none fits, one that it fits in order under other names.
+    `shift`: how far the problem's inputs are from what its first batch norm keeps. `movable`: share of the parameters that some permutation of units moves,
+    None where it was not worked out; `held`: a sentence for each axis that keeps its order, or why none is known.
     """
 
     path: str
@@ -52,6 +58,9 @@ class Facts(Spec):
     network: Method | None = None
     others: tuple[str, ...] = field(default=(), metadata=UNSAID)
     renaming: Renaming | None = field(default=None, metadata=UNSAID)
+    shift: tuple[str, float, float] | None = field(default=None, metadata=UNSAID)
+    movable: float | None = field(default=None, metadata=UNSAID)
+    held: tuple[str, ...] = field(default=(), metadata=UNSAID)
 
     @property
     def half(self) -> bool:
@@ -61,6 +70,24 @@ class Facts(Spec):
     def on(self, split: str) -> Quality | None:
         """The quality on a split, where it was measured."""
         return next((q for q in self.quality if q.split == split), None)
+
+    def fixed(self) -> tuple[str, list[str]]:
+        """What of it no permutation of units moves: in a sentence, and a sentence for each axis with the reason. Empty for a file that fits no problem."""
+        if self.problem is None:
+            return "", []
+        if self.movable is not None:
+            return f"{100 * self.movable:.1f} % of the parameters of {self.problem.name or self.name} can be permuted", list(self.held)
+        if self.held:
+            return f"Which parameters of {self.problem.name or self.name} can be permuted could not be found", list(self.held)
+        return (
+            f"Which parameters of {self.problem.name or self.name} can be permuted was not worked out when it was looked at: `look --symmetry` does it, and an alignment.",
+            [],
+        )
+
+    def doubts(self) -> list[str]:
+        """What makes its numbers doubtful, a sentence each."""
+        measured = self.on("test") or next(iter(self.quality), None)
+        return [] if measured is None else model_doubts.of_model(self.name, measured.split, measured.loss[0], measured.constant, self.shift)
 
 
 @dataclass(frozen=True)
@@ -103,6 +130,29 @@ class FieldFacts:
         """(C, C) Euclidean distances between the corners in weight space."""
         square = np.diag(self.gram)
         return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * self.gram, 0.0))
+
+    def doubts(self) -> list[str]:
+        """What makes the numbers of its models doubtful, a sentence each. Of models that somebody chose: what was trained between them, or shifted, is none."""
+        alone, constant, shifts = (self.facts.get(key) for key in ("alone", "constant", "shifts"))
+        chosen = [
+            (i, c.models[c.which] if isinstance(c, Aligned) else c)
+            for i, c in enumerate(self.field.corners)
+            if not isinstance(c, Connected | Shifted)
+        ]
+        if not isinstance(alone, list) or not isinstance(shifts, list) or "loss" not in self.field.metrics:
+            return []  # opened before these were kept, or measured for something else
+        at = self.field.metrics.index("loss")
+        found = [
+            model_doubts.of_model(
+                corner.name or corner.id,
+                self.field.split,
+                cast("list[list[float]]", alone)[i][at],
+                cast("float | None", constant),
+                None if (shift := cast("list[tuple[str, float, float] | None]", shifts)[i]) is None else (shift[0], shift[1], shift[2]),
+            )
+            for i, corner in chosen
+        ]
+        return list(dict.fromkeys(sentence for each in found for sentence in each))
 
     def cosines(self) -> Array:
         """(C, C) cosines between the corners as vectors from zero."""

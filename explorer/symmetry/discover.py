@@ -146,6 +146,8 @@ def _types(network: nn.Module, program: ExportedProgram, context: Graph) -> tupl
     for spec in program.graph_signature.input_specs:
         node = nodes[cast("Any", spec.arg).name]
         value = node.meta.get("val")
+        if spec.kind is InputKind.CONSTANT_TENSOR and spec.target in program.constants:
+            node.meta["numbers"] = program.constants[spec.target]
         if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER) and spec.target in types:
             given[node] = types[spec.target]
         else:

@@ -8,7 +8,7 @@ from explorer.problems.problem import Problem
 
 def last_layer(problem: Problem) -> frozenset[str]:
     """Names of the parameters of the last layer that has weights of its own. Refused when it is not linear."""
-    named = [name for name, _ in problem.network().named_parameters()]
+    named = problem.parameters()
     layer = named[-1].rpartition(".")[0]
     shapes = problem.shapes()
     found = frozenset(name for name in named if name.rpartition(".")[0] == layer)

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -765,3 +766,37 @@ def test_a_value_that_is_not_finite_is_refused_by_name_and_number() -> None:
     with pytest.raises(Refused, match="1 of 1"):
         checkpoint_file.finite({"w": torch.tensor([float("nan")]).to(torch.float8_e4m3fn)}, "a.pt")
     assert checkpoint_file.finite(hostile.good_weights(), "a.pt") is None
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".pt"])
+def test_an_outline_is_the_checkpoint_without_its_values(ending: str, tmp_path: Path) -> None:
+    """Names, shapes, types, ties and notes as they are read, and no memory behind them."""
+    weights = {"module.a.weight": torch.randn(3, 4), "module.n": torch.tensor(7), "module.half": torch.zeros(2, dtype=torch.bfloat16)}
+    weights["module.tied"] = weights["module.a.weight"]
+    path = tmp_path / f"m{ending}"
+    if ending == ".pt":
+        torch.save({"state_dict": weights, "epoch": 3}, path)
+    else:
+        save_file({k: v for k, v in weights.items() if k != "module.tied"}, path, {"module.tied": "module.a.weight"})
+    outline, read = checkpoint_file.outline(path), checkpoint_file.read(path)
+    assert outline.notes == read.notes and outline.notes
+    assert [(n, t.shape, t.dtype) for n, t in outline.weights.items()] == [(n, t.shape, t.dtype) for n, t in read.weights.items()]
+    assert all(t.is_meta for t in outline.weights.values())
+    assert outline.weights["tied"] is outline.weights["a.weight"]
+
+
+def test_a_file_is_digested_anew_when_it_was_written_to(tmp_path: Path) -> None:
+    """Also where its size and its time of writing are those of before; otherwise once."""
+    path = tmp_path / "m.pt"
+    path.write_bytes(b"a" * 2**27)
+    past = path.stat().st_mtime - 60
+    os.utime(path, (past, past))
+    first = digest(path)
+    time.sleep(max(0.0, path.stat().st_ctime + 2.1 - time.time()))
+    assert digest(path) == first
+    begun = time.process_time()
+    assert digest(path) == first
+    assert time.process_time() - begun < 0.02
+    path.write_bytes(b"b" * 2**27)
+    os.utime(path, (past, past))
+    assert digest(path) != first

@@ -15,13 +15,14 @@ from explorer.checkpoints import checkpoint_file
 from explorer.commands.main import app
 from explorer.commands.print_results import line_json
 from explorer.commands.training import train_into
-from explorer.core import registry
+from explorer.core import plugins, registry
 from explorer.core.errors import Refused, Stopped
 from explorer.stats.intervals import Estimate
 from explorer.stats.line_words import unseen
 from tests import hostile
 from tests.engine.test_inspect_checkpoints import int8_of, sequential_of
 from tests.figures.test_line import FIELD, points
+from tests.stats.test_metrics import MARGIN
 
 
 def run(*words, code=0):
@@ -320,7 +321,7 @@ def test_plane_is_told_by_any_metric(tiny, home):
     assert re.search(r"test accuracy from [\d.]+ at .* to [\d.]+ %", run(*around, "--metric", "accuracy"))
     assert "test Brier score from 0." in run(*around, "--metric", "brier")
     assert "loss, error, perplexity, accuracy" in run("plane", tiny.a, "--metric", "list")
-    assert "measured for loss, error, accuracy" in run(*around, "--metric", "perplexity", code=2)
+    assert "Metrics: loss, error, accuracy" in run(*around, "--metric", "perplexity", code=2)
 
 
 def test_plane_goes_from_one_checkpoint_towards_two(tiny, home, tmp_path):
@@ -444,3 +445,61 @@ def test_a_help_text_shows_what_stands_in_its_brackets():
     text = run("app", "--help")
     for part in ("[cluster]", "[auth]", "[default: LOSS_EXPLORER_HOME"):
         assert part in text
+
+
+def test_a_plan_refuses_what_a_look_would(tiny, home, tmp_path):
+    """With the same sentence, whether the checkpoint, the problem or the file is at fault; what fits has a plan."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "problem.toml").write_text((tiny.folder / "problem.toml").read_text(encoding="utf-8").replace("12, 10", "12, 11"), encoding="utf-8")
+    weights = checkpoint_file.read(tiny.a).weights
+    wider = {n: torch.cat([w, w[:1]]) if w.shape[0] == 10 else w for n, w in weights.items()}
+    for folder, held in ((other, wider), (tmp_path, wider)):
+        checkpoint_file.write(folder / "m.safetensors", held)
+    checkpoint_file.write(tmp_path / "nan.safetensors", {n: w / 0 for n, w in weights.items()})
+    for file, problem, said in (
+        (other / "m.safetensors", other, "gives 11 for each sample; the data have 10 classes"),
+        (tmp_path / "m.safetensors", tiny.folder, "layers.1.weight is 11×12, 10×12 expected"),
+        (tmp_path / "nan.safetensors", tiny.folder, "values that are NaN or infinite"),
+    ):
+        assert said in re.sub(r" [│┃] ", " ", run("look", file, "--problem", problem))
+        assert said in run("plan", file, file, "--problem", problem, code=2)
+    assert "33 points" in run("plan", tiny.a, tiny.b, "--problem", tiny.folder)
+
+
+def test_a_look_says_what_cannot_be_permuted(tiny, home):
+    """Once for all checkpoints of a problem, with the reason."""
+    said = run("look", tiny.folder)
+    assert said.count("% of the parameters of") == 1
+    assert said.count("keep their order, because of the network's outputs.") == 1
+
+
+def test_lines_and_planes_are_told_by_any_metric(tiny, home, tmp_path, monkeypatch):
+    """One that is made of measured sums, one that needs more of them, and a plug-in's own sum; on a line with its barrier, in JSON too."""
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    mine = tmp_path / "margin.py"
+    mine.write_text(MARGIN, encoding="utf-8")
+    how = ["--problem", tiny.folder, "--plugin", mine]
+    for metric in ("accuracy", "brier", "margin"):
+        line = interpolate(tiny.a, tiny.b, problem=tiny.folder, metrics=(metric,)) if metric != "margin" else None
+        said = run("barrier", tiny.a, tiny.b, *how, "--metric", metric)
+        found = {b["metric"]: b for b in json.loads(run("barrier", tiny.a, tiny.b, *how, "--metric", metric, "--json"))["barriers"]}
+        assert list(found) == ["loss", "error", metric]
+        assert metric in said
+        if line is not None:
+            assert found[metric]["height"]["value"] == line.barrier(metric).height.value
+        assert run("plane", tiny.a, "--around", "random", "--size", "3", *how, "--metric", metric).startswith("9 points")
+    assert "margin" in run("barrier", tiny.a, tiny.b, *how, "--metric", "list")
+    assert " margin (%) " in run("path", tiny.a, tiny.b, *how, "-o", "epochs=1", "--metric", "margin")
+
+
+def test_a_fall_of_accuracy_is_the_rise_of_the_error(tiny, home):
+    """What is the better the higher has a barrier where it falls; ends and peak are its own."""
+    line = interpolate(tiny.a, tiny.b, problem=tiny.folder)
+    error, accuracy = line.barrier("error"), line.barrier("accuracy")
+    assert accuracy.height.value == pytest.approx(error.height.value) and accuracy.at == error.at
+    assert accuracy.ends == pytest.approx([1 - e for e in error.ends]) and accuracy.peak == pytest.approx(1 - error.peak)
+    with pytest.raises(Refused, match="no metric 'brier' here"):
+        line.barrier("brier")
+    with pytest.raises(Refused, match="means nothing for this problem, whose loss is divergence"):
+        interpolate(tiny.a, tiny.b, problem=tiny.folder, loss="divergence", metrics=["brier"])

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
+import time
+from itertools import pairwise
+from math import prod
+
 import pytest
 import torch
 
+from explorer.api import connect, interpolate, landscape
 from explorer.checkpoints import checkpoint_file
 from explorer.core.allowed_folders import within
+from explorer.core.errors import Refused
 from explorer.core.spec import Look
 from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
 from explorer.store.records import Facts
+from explorer.symmetry import symmetry_of
 from tests import hostile
 
 
@@ -187,3 +197,59 @@ def test_other_names_are_tried_against_every_known_network(tiny, store, tmp_path
     assert taken.problem == tiny.problem.spec
     torch.save({"0.weight": torch.ones(3, 3)}, tmp_path / "other.pt")
     assert seen(tmp_path / "other.pt", store).files[0].renaming is None
+
+
+VAST = 8 * 2**30  # bytes of values, all of them holes: to go through them once takes more than four seconds
+
+
+def vast(folder, layers):
+    """A .safetensors of 8 GB of the layers of an MLP that takes no room on the disk, beside a problem of the digits."""
+    names = [(f"layers.{i}.{kind}", shape) for i, (a, b) in enumerate(pairwise(layers)) for kind, shape in (("weight", [b, a]), ("bias", [b]))]
+    header, end = {}, 0
+    for name, shape in names:
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end := end + 4 * prod(shape)]}
+    text = json.dumps(header).encode()
+    with (folder / "vast.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+    return folder / "vast.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("head", "classes", "said"), [(11, 10, "layers.2.weight is 11×80000, 10×80000 expected"), (11, 11, "the data have 10 classes")]
+)
+def test_what_does_not_fit_is_told_by_headers(tmp_path, store, head, classes, said):
+    """A wrong number of classes, of the checkpoint or of the problem, costs neither the time nor the memory of the weights."""
+    wide = VAST // (4 * 80_000)
+    (tmp_path / "problem.toml").write_text(
+        f"[network]\nname = 'mlp'\nwidths = [64, {wide}, 80000, {classes}]\n[data]\nname = 'digits'\n", encoding="utf-8"
+    )
+    file = vast(tmp_path, (64, wide, 80_000, head))
+    begun = time.process_time()
+    (facts,) = seen(file, store).files
+    assert said in (facts.error or facts.why)
+    assert time.process_time() - begun < 4
+    for measured in (lambda: interpolate(file, file), lambda: landscape(file, file, file), lambda: connect(file, file)):
+        with pytest.raises(Refused, match=re.escape(said)):
+            measured()
+    assert time.process_time() - begun < 4
+
+
+def test_what_cannot_be_permuted_is_said_with_its_reason(tiny, store):
+    """The share of parameters that can move and each axis that keeps its order, as an alignment reports them."""
+    (facts, _) = seen(tiny.folder, store).files
+    found = symmetry_of(tiny.problem)
+    assert facts.movable == found.movable
+    assert facts.held == tuple(map(str, found.held)) and "because of the network's outputs" in facts.held[0]
+    assert store.checkpoints()[0].fixed() == facts.fixed()
+    assert facts.fixed()[0] == f"{100 * found.movable:.1f} % of the parameters of {tiny.problem.spec.name} can be permuted"
+
+
+def test_the_symmetry_of_a_large_network_is_found_when_it_is_asked_for(tmp_path, store):
+    """A look at it does not take the minute otherwise, and says so."""
+    (tmp_path / "problem.toml").write_text("[network]\nname = 'mlp'\nwidths = [64, 2900, 2900, 10]\n[data]\nname = 'digits'\n", encoding="utf-8")
+    checkpoint_file.write(tmp_path / "w.safetensors", Problem(problem_toml.read(tmp_path)).network().state_dict())
+    (facts,) = seen(tmp_path, store).files
+    assert facts.movable is None and "was not worked out" in facts.fixed()[0]
+    (facts,) = seen(tmp_path, store, symmetry=True).files
+    assert facts.movable > 0.99 and len(facts.held) == 1

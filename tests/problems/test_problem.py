@@ -304,3 +304,14 @@ def test_mse_is_the_mean_square_over_the_outputs_and_knows_no_error():
     assert problem.wrong(outputs, targets).tolist() == [[False], [False]]
     with pytest.raises(ValueError, match="must have one shape"):
         problem.losses(torch.zeros(3, 1), torch.zeros(3))
+
+
+def test_a_token_beyond_the_network_is_refused_wherever_it_stands(tmp_path):
+    """Not only in the first text, and before anything is measured."""
+    x = np.ones((9, 4), dtype=np.int64)
+    x[6, 2] = 12
+    np.savez(tmp_path / "texts.npz", x=x)
+    text = "loss = 'divergence'\n[network]\nname = 'gpt'\nvocab = {}\ncontext = 4\n[data]\nname = 'npz'\npath = 'texts.npz'\n"
+    Problem(problem_toml.read(written(tmp_path, text.format(13)))).check()
+    with pytest.raises(Refused, match="does not take inputs 4 of these data: index out of range"):
+        Problem(problem_toml.read(written(tmp_path, text.format(12)))).check()

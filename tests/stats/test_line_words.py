@@ -25,7 +25,7 @@ def test_without_points_the_words_say_so():
         (0.0001, 0.5, "**Open**: on"),
         (0.0001, 0.5, "would be seen in 80 % of cases"),
         (-0.2, 0.0, "**Connected**: with 97.5 % confidence"),
-        (0.01, 0.001, "There is a rise, but a negligible one."),
+        (0.01, 0.001, "There is one, and it is negligible."),
     ],
 )
 def test_the_words_follow_from_the_numbers(rise, noise, words):

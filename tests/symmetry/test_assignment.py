@@ -94,3 +94,20 @@ def test_planted_orders_of_grouped_query_attention_are_restored(kind, tried, mon
         maps, trace = descend(here, found, identity(found), np.random.default_rng(seed))
         assert all(torch.equal(tensor, weights[n]) for n, tensor in permuted(other, found, maps).items())
         assert (np.diff(trace) < 0).all()
+
+
+@pytest.mark.filterwarnings("ignore")  # theirs, about kernels that are not installed
+def test_planted_orders_of_one_head_of_keys_are_restored():
+    """Falcon's queries, key and value are one tensor, of heads + 2 parts: four layers, twelve random orders of everything, the nearest of eight descents."""
+    config = hf.FalconConfig(vocab_size=20, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, multi_query=True, alibi=False)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Logits(hf.FalconForCausalLM(config)).eval()
+    found = discover(network, (torch.arange(10).reshape(2, 5),))
+    weights = {n: t.detach() for n, t in network.state_dict().items()}
+    for seed in range(12):
+        other = permuted(weights, found, random(found, torch.Generator().manual_seed(seed)))
+        here = WeightScores(weights, other, found, [n for n, _ in network.named_parameters()])
+        descents = [descend(here, found, identity(found), np.random.default_rng(100 * i + seed)) for i in range(8)]
+        maps, _ = min(descents, key=lambda descent: descent[1][-1])
+        assert all(torch.equal(tensor, weights[n]) for n, tensor in permuted(other, found, maps).items())

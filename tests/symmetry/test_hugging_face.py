@@ -83,6 +83,17 @@ MODELS: dict[str, Model] = {
         named={"model.embed_tokens": 32, "model.layers.1.mlp.gate_proj": 24},
         single=True,
     ),
+    "Falcon, one head of keys": Model(
+        lambda: hf.FalconForCausalLM(hf.FalconConfig(**TEXT, hidden_size=32, multi_query=True, alibi=False)),
+        {"input_ids": TOKENS},
+        groups=7,  # the stream; in each layer heads of queries, the one head's values (queries and keys are held by the rotation), and the MLP
+        named={"transformer.h.0.self_attention.query_key_value[0]": 4, "transformer.h.0.self_attention.query_key_value[2]": 8},
+    ),
+    "Falcon, two heads of keys": Model(
+        lambda: hf.FalconForCausalLM(hf.FalconConfig(**TEXT, hidden_size=32, num_kv_heads=2, new_decoder_architecture=True)),
+        {"input_ids": TOKENS},
+        groups=9,
+    ),
     "BERT": Model(
         lambda: hf.BertForSequenceClassification(hf.BertConfig(**TEXT, **WIDE)),
         {"input_ids": TOKENS},

@@ -87,4 +87,7 @@ def look_at(field: Field, corners: Sequence[Mapping[str, Tensor]], evaluate: Eva
         facts["alone"] = [(evaluate.alone(i).sum(axis=1) / total).tolist() for i in range(len(corners))]
         if evaluate.train is not None:
             facts["recalibrated"] = [(evaluate.alone(i, recalibrated=True).sum(axis=1) / total).tolist() for i in range(len(corners))]
+        if field.attack is None:
+            facts["constant"] = evaluate.problem.constant(evaluate.targets)
+            facts["shifts"] = [None if (s := evaluate.shift(i)) is None else list(s) for i in range(len(corners))]
     return Opened(evaluate.shape, evaluate.counts, gram(corners, parameters), facts)

@@ -60,7 +60,7 @@ def align(
     """Every model matched to the first. `samples` of the train split; `bins` for mutual information alone; `seed` draws pixels and tokens."""
     of_equal_widths(models, "activation_matching")
     found = symmetry.symmetry_of(problem)
-    parameters = [name for name, _ in problem.network().named_parameters()]
+    parameters = problem.parameters()
     total = 2 * len(models) - 1
     seen = observe(
         problem,

@@ -46,7 +46,7 @@ def align(
     """All models in the order of the first. `restarts`: beginnings to choose from, the first by Frank-Wolfe, the others random."""
     of_equal_widths(models, "cycle_consistent")
     found = symmetry.symmetry_of(problem)
-    parameters = [name for name, _ in problem.network().named_parameters()]
+    parameters = problem.parameters()
     best: tuple[float, list[Maps], list[float]] | None = None
     for i in range(restarts):
         rng = np.random.default_rng((seed, i))

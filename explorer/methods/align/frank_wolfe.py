@@ -45,7 +45,7 @@ def align(
     """Every model matched to the first. `start`: P in the beginning; `steps`: at most so many."""
     of_equal_widths(models, "frank_wolfe")
     found = symmetry.symmetry_of(problem)
-    parameters = [name for name, _ in problem.network().named_parameters()]
+    parameters = problem.parameters()
     reference, *others = models
     weights, maps, traces = [reference], [symmetry.identity(found)], list[tuple[float, ...]]()
     for k, model in enumerate(others):

@@ -111,7 +111,7 @@ def align(
     """Every model matched to the first by gradient descent. `rate` is Adam's, of X; `temperature` is τ; `batch`: samples per step."""
     of_equal_widths(models, "sinkhorn")
     found = symmetry.symmetry_of(problem)
-    parameters = [name for name, _ in problem.network().named_parameters()]
+    parameters = problem.parameters()
     reference, *others = models
     weights, maps, traces = [reference], [symmetry.identity(found)], list[tuple[float, ...]]()
     between = None if loss == "l2" else Between(problem, reference, device=device)

@@ -42,7 +42,7 @@ def align(
     """Every model matched to the first. `restarts`: descents to choose from, the first from where the units stand, the others from random orders."""
     of_equal_widths(models, "weight_matching")
     found = symmetry.symmetry_of(problem)
-    parameters = [name for name, _ in problem.network().named_parameters()]
+    parameters = problem.parameters()
     reference, *others = models
     weights, maps, traces = [reference], [symmetry.identity(found)], list[tuple[float, ...]]()
     total = restarts * len(others)

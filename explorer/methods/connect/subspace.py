@@ -62,7 +62,7 @@ def above(ends: Sequence[Weights], problem: Problem, height: float, seed: int) -
     """
     (middle,) = straight(ends, 1)
     generator = torch.Generator().manual_seed(seed)
-    for name, _ in problem.network().named_parameters():
+    for name in problem.parameters():
         a, b = (w[name].detach().to("cpu", torch.float64) for w in ends)
         direction = torch.randn(a.shape, generator=generator, dtype=torch.float64)
         if (length := float(direction.norm())) > 0:

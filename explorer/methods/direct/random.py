@@ -41,7 +41,7 @@ def directions(
     A tied parameter is drawn and counted once, and is there under each of its names, so that a moved model has moved under all of them.
     """
     generator = torch.Generator().manual_seed(seed)
-    every = own_names(problem.network())
+    every = own_names(problem.skeleton())
     drawn = [_direction({n: weights[n] for n in dict.fromkeys(every.values())}, normalise, vectors, generator) for _ in range(2)]
     return [{name: direction[own] for name, own in every.items()} for direction in drawn]
 

@@ -52,7 +52,7 @@ def fuse(
 ) -> Weights:
     """One model of the models' shapes. `samples`: of the split, 0 for all. Refused when the loss stops being finite."""
     mean = averaging_coefficients.swa(len(models))
-    names = [n for n, _ in problem.network().named_parameters()]
+    names = problem.parameters()
     inner, origin = gram(models, names), mean if span == "affine" else np.zeros(len(models))
     rows = basis(inner, origin)
     if not len(rows) or not epochs:

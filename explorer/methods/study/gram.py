@@ -16,4 +16,4 @@ from explorer.problems.problem import Problem
 def study(models: Sequence[Weights], problem: Problem, *, progress: Progress = quiet) -> Json:
     """{"gram": n rows of n numbers}, in the order of the models."""
     progress(0, 1, "Measuring distances")
-    return {"gram": gram(models, [name for name, _ in problem.network().named_parameters()]).tolist()}
+    return {"gram": gram(models, problem.parameters()).tolist()}

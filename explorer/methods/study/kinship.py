@@ -22,7 +22,7 @@ from explorer.problems.problem import Problem
 def study(models: Sequence[Weights], problem: Problem, *, base: bool = False, progress: Progress = quiet) -> Json:
     """{"gram", "matrices": n rows of n, "pairs": k rows of k, "against": k, "share", "cancelled"}; k = n, or n − 1 with a base. None: nothing to count."""
     progress(0, 2, "Measuring distances")
-    names = [name for name, _ in problem.network().named_parameters()]
+    names = problem.parameters()
     matrices = [name for name in names if models[0][name].dim() > 1]
     products = {"gram": gram(models, names).tolist(), "matrices": gram(models, matrices).tolist()}
     progress(1, 2, "Counting conflicts of sign")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,3 +22,9 @@ def losses(outputs: Tensor, targets: Tensor) -> Tensor:
         # torch works through classes that lie side by side in vectors, and through fewer of them one by one; samples are many.
         logits, classes = logits.T.contiguous()[None], classes[None]
     return functional.cross_entropy(logits, classes, reduction="none").reshape(len(targets), -1)
+
+
+def constant(targets: Tensor) -> float:
+    """The entropy of the classes' (or tokens') frequencies."""
+    shares = torch.bincount(targets.flatten()).double() / targets.numel()
+    return -float(torch.xlogy(shares, shares).sum())

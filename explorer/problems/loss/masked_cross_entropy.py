@@ -7,6 +7,7 @@ is not to be compared with the perplexity of a causal model.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,3 +25,10 @@ def wrong(outputs: Tensor, targets: Tensor) -> Tensor:
     """(n, m) whether the most likely token is not the one that was masked."""
     asked = targets >= 0
     return (outputs[asked].argmax(dim=-1) != targets[asked]).reshape(len(targets), -1)
+
+
+def constant(targets: Tensor) -> float:
+    """The entropy of the masked tokens' frequencies."""
+    asked = targets[targets >= 0]
+    shares = torch.bincount(asked).double() / len(asked)
+    return -float(torch.xlogy(shares, shares).sum())

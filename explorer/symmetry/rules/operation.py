@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
-from explorer.symmetry.axes import Expression, pinned, resolve, size, unify
+from explorer.symmetry.axes import Expression, Plus, pinned, resolve, size, unify
 
 Type: TypeAlias = list[Expression]
 
@@ -27,8 +27,29 @@ class Stacked:
     slices: list[Type]
 
 
+@dataclass
+class Segmented:
+    """A tensor cut along `axis` into consecutive segments with types of their own: where a fused projection is viewed as (…, heads + 2, dim), queries, key and
+    value of attention with one head of keys. All that happens to it is that segments are taken; `starts`: where each begins."""
+
+    axis: int
+    starts: list[int]
+    segments: list[Type]
+
+    def taken(self, first: int, many: int) -> Type:
+        """So many places from the first on, which are whole segments."""
+        own = [s for start, s in zip(self.starts, self.segments, strict=True) if first <= start < first + many]
+        joined = list(own[0])
+        for other in own[1:]:
+            for i, e in enumerate(other):
+                if i != self.axis:
+                    unify(joined[i], e)
+        joined[self.axis] = resolve(Plus(tuple(s[self.axis] for s in own)))
+        return joined
+
+
 Value: TypeAlias = Any
-"""A Type, a Stacked, a tuple of those, or any argument that is no tensor."""
+"""A Type, a Stacked, a Segmented, a tuple of those, or any argument that is no tensor."""
 
 
 class OnlyShape:
@@ -116,6 +137,39 @@ def shape_of(value: Tensor) -> tuple[int, ...]:
     return tuple(n if isinstance(n, int) else -1 for n in cast("Iterable[Any]", value.shape))
 
 
+def run_of(node: Node) -> tuple[int, int, int] | None:
+    """(axis, first, many) of consecutive places that a slice, or an index by known numbers, takes of a tensor; None of anything else."""
+    given = arguments_of(node)
+    self = given.get("self")
+    if not isinstance(self, Node):
+        return None
+    shape = shape_of(self.meta["val"])
+    match operator_name(node):
+        case "slice" | "narrow" if given.get("step", 1) == 1:
+            axis, first = place(int(given.get("dim", 0)), len(shape)), given.get("start") or 0
+            first = min(max(first + shape[axis] if first < 0 else first, 0), shape[axis])
+            return axis, first, shape_of(node.meta["val"])[axis]
+        case "index":
+            asked = [(axis, at) for axis, at in enumerate(given["indices"]) if at is not None]
+            numbers = _known(asked[0][1]) if len(asked) == 1 else None
+            if numbers is None or numbers.dim() != 1 or not len(numbers) or numbers.is_floating_point() or numbers.dtype == torch.bool:
+                return None
+            axis = asked[0][0]
+            at = [place(int(n), shape[axis]) for n in numbers]
+            return (axis, at[0], len(at)) if at == list(range(at[0], at[0] + len(at))) else None
+        case _:
+            return None
+
+
+def _known(node: Any) -> Tensor | None:
+    """The numbers of a constant of the graph."""
+    while (
+        isinstance(node, Node) and node.op == "call_function" and operator_name(node) in ("lift_fresh_copy", "lift_fresh", "detach", "clone", "alias")
+    ):
+        node = node.args[0]
+    return node.meta.get("numbers") if isinstance(node, Node) else None
+
+
 def is_type(value: Value) -> bool:
     """Whether an argument is a tensor's type. A tensor without axes is an empty list; tuples of plain arguments are never lists."""
     return isinstance(value, list)
@@ -127,6 +181,8 @@ def tensors(value: Value) -> Iterable[Type]:
         yield value
     elif isinstance(value, Stacked):
         yield from value.slices
+    elif isinstance(value, Segmented):
+        yield from value.segments
     elif isinstance(value, tuple):
         for v in cast("tuple[Any, ...]", value):
             yield from tensors(v)

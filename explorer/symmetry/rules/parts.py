@@ -7,7 +7,21 @@ from typing import Any
 from torch import Tensor
 
 from explorer.symmetry.axes import Atom, Expression, Plus, Times, pieces, pin, pinned, resolve, size, unify
-from explorer.symmetry.rules.operation import NotUnderstood, Operation, Stacked, Type, Value, broadcast, is_type, place, places, shape_of, unstacked
+from explorer.symmetry.rules.operation import (
+    NotUnderstood,
+    Operation,
+    Segmented,
+    Stacked,
+    Type,
+    Value,
+    broadcast,
+    is_type,
+    place,
+    places,
+    run_of,
+    shape_of,
+    unstacked,
+)
 from explorer.symmetry.rules.registry import rule
 
 
@@ -44,8 +58,10 @@ def split(op: Operation, self: Type, dim: int = 0) -> Value:
 
 
 @rule("slice", "narrow", cuts=True)
-def slice_(op: Operation, self: Type, dim: int = 0, start: int | None = None, step: int = 1) -> Value:
+def slice_(op: Operation, self: Type | Segmented, dim: int = 0, start: int | None = None, step: int = 1) -> Value:
     """A consecutive piece of an axis. Every step-th place: one for each unit, where it goes on to the end of an axis units × step; else pinned."""
+    if isinstance(self, Segmented):
+        return _taken(op, self)
     d = place(dim, len(self))
     whole, n = size(self[d]), op.shape[d]
     if n == whole:
@@ -95,8 +111,10 @@ def embedding(op: Operation, weight: Type, indices: Type) -> Value:
 
 
 @rule("index", cuts=True)
-def index(op: Operation, self: Type, indices: tuple[Type | None, ...]) -> Value:
-    """Places by index: the indexed axes are pinned."""
+def index(op: Operation, self: Type | Segmented, indices: tuple[Type | None, ...]) -> Value:
+    """Places by index: the indexed axes are pinned, unless known numbers take consecutive places of a segmented tensor."""
+    if isinstance(self, Segmented):
+        return _taken(op, self)
     given = {d: t for d, t in enumerate(indices) if t is not None}
     at = list(given)
     pin(*(e for t in given.values() for e in t), *(self[d] for d in at))
@@ -107,6 +125,12 @@ def index(op: Operation, self: Type, indices: tuple[Type | None, ...]) -> Value:
         return list(map(pinned, out))
     first = at[0] if at == list(range(at[0], at[0] + len(at))) else 0
     return [*rest[:first], *map(pinned, out[first : first + new]), *rest[first:]]
+
+
+def _taken(op: Operation, x: Segmented) -> Type:
+    run = run_of(op.node)
+    assert run is not None and run[0] == x.axis  # a view is only segmented when all that follows is such a run
+    return x.taken(run[1], run[2])
 
 
 @rule("gather")

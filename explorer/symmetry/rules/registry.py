@@ -46,7 +46,7 @@ class Rule:
         taken: dict[str, Value] = {}
         for name, value in known.items():
             kind = self.kinds[name if name in self.parameters else cast("str", rest)]
-            taken[name] = value if _takes(kind, Stacked) else unstacked(value)
+            taken[name] = value if _takes(kind, Stacked) else unstacked(value)  # whatever takes a Segmented tensor is written for one
             if not _is(taken[name], kind):
                 raise NotUnderstood(f"{name} is {taken[name]!r}")
         return taken

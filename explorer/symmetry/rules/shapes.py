@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import prod
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from explorer.symmetry.rules.operation import (
     NotUnderstood,
     OnlyShape,
     Operation,
+    Segmented,
     Stacked,
     Type,
     Value,
@@ -20,6 +22,7 @@ from explorer.symmetry.rules.operation import (
     operator_name,
     place,
     places,
+    run_of,
     shape_of,
     unstacked,
 )
@@ -36,7 +39,28 @@ def view(op: Operation, self: Type, other: OnlyShape | None = None, dtype: Any =
     for axis, n in enumerate(op.shape):
         if 1 < n <= PARTS and _taken_apart(op.node, axis):
             return _stack(self, op.shape, axis)
+    for axis in range(len(op.shape) - 1):
+        if (starts := _segments(op.node, axis, op.shape[axis])) is not None:
+            return _segmented(self, op.shape, axis, starts)
     return regroup(self, op.shape)
+
+
+def _segments(node: Node, axis: int, size: int) -> list[int] | None:
+    """Where an axis is cut into segments, when all that happens to it is that consecutive places are taken, not the same of them by all."""
+    runs = [run_of(user) for user in node.users]
+    if not runs or any(run is None or run[0] != axis or not run[2] for run in runs):
+        return None
+    ends = {0, *(end for run in runs if run for end in (run[1], run[1] + run[2]))} - {size}
+    return sorted(ends) if len(ends) > 1 else None
+
+
+def _segmented(x: Type, out: tuple[int, ...], axis: int, starts: list[int]) -> Segmented:
+    """x viewed as `out`, what is at and after that axis cut into consecutive pieces, each of which has axes of its own."""
+    inner = prod(out[axis + 1 :])
+    *before, whole = regroup(x, (*out[:axis], out[axis] * inner))
+    sizes = [b - a for a, b in pairwise([*starts, out[axis]])]
+    parts = pieces(whole, [n * inner for n in sizes])
+    return Segmented(axis, starts, [[*before, *regroup([part], (n, *out[axis + 1 :]))] for n, part in zip(sizes, parts, strict=True)])
 
 
 def _stack(x: Type, out: tuple[int, ...], axis: int) -> Stacked:

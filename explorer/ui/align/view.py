@@ -24,7 +24,7 @@ from explorer.ui.align.form import Comparison
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import failure, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
-from explorer.ui.widgets import python_source
+from explorer.ui.widgets import model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.download import download
 from explorer.ui.widgets.missing_barrier import no_barrier
@@ -119,6 +119,8 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
     if t is not None and not active:
         st.session_state.pop(f"align-{after.id}", None)
         shell.go("interpolate", run=after.id, t=f"{t:g}")
+    with left:
+        model_doubts.show(store, [before.field, after.field])
     with right:
         if len(curves) > 1 and (active or (len(measured) and len(matched))):
             _numbers(measured, matched, metric, after, names[i])

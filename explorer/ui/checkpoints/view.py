@@ -26,7 +26,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.checkpoints import problem_form
 from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
-from explorer.ui.widgets import known_distances, uploads
+from explorer.ui.widgets import known_distances, model_doubts, uploads
 from explorer.ui.widgets.chart_actions import chart
 
 UPLOAD_MB = 200
@@ -212,6 +212,8 @@ def show(store: RunStore) -> None:
         f"{' Select two to compare them.' if len(facts) > 1 else ''}"
     )
     rows = _table(chosen, facts)
+    model_doubts.say(sentence for f in facts for sentence in f.doubts())
+    _fixed(facts[-1])
     if not facts[0].path.startswith("sample_models"):
         st.button(
             "Remove this family from the list",
@@ -283,6 +285,18 @@ def _table(key: str, facts: list[Facts]) -> list[int]:
     )
     ticked: list[int] = list(event["selection"]["rows"])[:2]
     return ticked if len(ticked) == 2 else [0, 1] if not ticked or ticked == [0] else [0, ticked[0]]
+
+
+def _fixed(facts: Facts) -> None:
+    """What no permutation moves in these networks, folded."""
+    said, sentences = facts.fixed()
+    if not sentences:
+        st.caption(said)
+        return
+    with st.expander(
+        f"{said}; {len(sentences)} {'axis keeps its' if len(sentences) == 1 else 'axes keep their'} order" if facts.movable is not None else said
+    ):
+        st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
 
 
 def _row(facts: Facts) -> dict[str, object]:

@@ -17,7 +17,7 @@ from explorer.ui.compare.table import INGREDIENT, REFERENCE, Candidate, copied, 
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
-from explorer.ui.widgets import python_source, study_panel
+from explorer.ui.widgets import model_doubts, python_source, study_panel
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect_once, model_at, pick_active
@@ -134,6 +134,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         st.caption(
             f"Calibration and classes are not shown: they need one true class for each answer, and the loss here is {comparison.problem.loss}."
         )
+    model_doubts.show(store, (entry.field("test") for entry in comparison.entries))
     mergeable.show(store, comparison)
     stands(store, [(request.method.name.replace("_", " ").capitalize(), request) for request in _studies(store, comparison, entry)])
     for key, made in (

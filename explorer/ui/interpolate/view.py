@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
@@ -9,15 +11,15 @@ from explorer.core import significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run
 from explorer.figures import line
-from explorer.stats import line_words, perplexity, units
-from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats import line_metrics, line_words, metrics, perplexity, units
+from explorer.stats.bootstrap import Barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import failure, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
-from explorer.ui.widgets import precision, python_source
+from explorer.ui.widgets import model_doubts, precision, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.missing_barrier import no_barrier
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active
@@ -34,17 +36,22 @@ def show(store: RunStore, run_id: str) -> None:
     run = status.request
     top, right = st.columns([3, 2], vertical_alignment="bottom")
     with top:
+        offered = list(line_metrics.offered(run.field.problem))
         metric = (
             st.segmented_control(
                 "Metric",
-                list(line_words.meaningful_metrics(run.field)),
-                default=run.field.metrics[0],
+                offered,
+                default=offered[0],
                 key="metric",
                 bind="query-params",
                 label_visibility="collapsed",
             )
-            or run.field.metrics[0]
+            or offered[0]
         )
+    if (wider := replace(run, field=metrics.field_for(run.field, metric))) != run:  # the same line, measured for this metric, too
+        if store.status(wider.id) is None:
+            shell.submit(wider)
+        run, run_id, status = wider, wider.id, store.status(wider.id) or status
     with right:
         log = st.toggle("Logarithmic", key="log", bind="query-params")
     others = _others(store, run)
@@ -103,9 +110,10 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again, sampler=sampler)}",
         )
         if len(points):
+            model_doubts.show(store, (f.request.field for f in (status, *others) if isinstance(f.request, Run)))
             st.markdown(line_words.explain(field, points, metric, again, sampler=sampler))
     judged = line.quoted(field, points, again)
-    found = barrier(judged, field.metrics.index(metric), name=metric) if len(judged) else None
+    found = line_metrics.barrier_of(judged, field.metrics, metric) if len(judged) else None
     with right:
         if status.active or len(points):
             _numbers(store, field, found, metric, judged)
@@ -175,20 +183,22 @@ def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
     alone = known.facts.get("alone") if known else None
     if known is None or not isinstance(alone, list):
         return
-    index, scale = field.metrics.index(metric), units.scale(metric)
-    t, mean = points.coords[:, 0], points.means()[:, index]
+    scale, t = units.scale(metric), points.coords[:, 0]
+    mean = metrics.means(points, field.metrics, metric)
     for end, name, plain in zip((0.0, 1.0), line_words.names(field), alone, strict=True):
         here = mean[t == end]
         assert isinstance(plain, list)
         if not len(here):
             continue
-        direct = float(str(plain[index]))
+        direct = line_metrics.alone([float(str(x)) for x in plain], field.metrics, metric)
         same = abs(here[0] - direct) <= 1e-6 * max(1.0, abs(direct))
         sign, icon = ("equals", ":material/check: ") if same else ("DIFFERS from", ":material/warning: ")
         st.caption(f"{icon}t = {end:g} {sign} **{name}** loaded by itself: {scale * here[0]:.6g} and {scale * direct:.6g}.")
     recalibrated = known.facts.get("recalibrated")
     if isinstance(recalibrated, list) and field.buffers == "recalibrate":
-        values = ", ".join(f"{scale * float(str(row[index])):.4g}" for row in recalibrated if isinstance(row, list))
+        values = ", ".join(
+            f"{scale * line_metrics.alone([float(str(x)) for x in row], field.metrics, metric):.4g}" for row in recalibrated if isinstance(row, list)
+        )
         st.caption(f"The ends keep their own batch-norm statistics; recalibrated as the points between them are, they would have {values}.")
 
 

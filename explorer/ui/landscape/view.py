@@ -29,6 +29,7 @@ from explorer.ui.landscape import form, shape, triangle
 from explorer.ui.landscape.export import beside, export, program, words
 from explorer.ui.landscape.form import COARSE
 from explorer.ui.landscape.picture import SIZES, Picture, PlaneView, Style, current_view, finest, span
+from explorer.ui.widgets import model_doubts
 from explorer.ui.widgets.chart_actions import corner
 from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, model_at, pick_active
 from explorer.ui.widgets.model_picker import choices, families, key_of
@@ -200,6 +201,7 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
                 beside(picture, there, style)
             if there is not None:
                 _finer(store, picture, there)
+    model_doubts.show(store, (run.field for run in runs))
     if len(pictures) == 1 and seen[0] is not None:
         with columns[1]:
             st.markdown(words(seen[0], style))

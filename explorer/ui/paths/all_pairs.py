@@ -27,7 +27,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
-from explorer.ui.widgets import form_state, python_source
+from explorer.ui.widgets import form_state, model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
@@ -216,6 +216,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
                 "Each [[barrier]] is the largest rise at the measured points of the line; every [[interval]] is for that pair alone, not for the largest of all."
             )
         )
+    model_doubts.show(store, (pair.run.field for pair in pairs))
     if was_active != busy:
         st.rerun()
     if busy:

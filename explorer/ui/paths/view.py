@@ -31,7 +31,7 @@ from explorer.ui.paths import bridge_view, form
 from explorer.ui.paths import plane as paths_plane
 from explorer.ui.paths.export import program, words
 from explorer.ui.paths.form import NamedPath, trained
-from explorer.ui.widgets import precision
+from explorer.ui.widgets import model_doubts, precision
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, model_at, pick_active
@@ -208,6 +208,7 @@ def _live(
                 " high as the barrier would have to be, in t, for no point to show it."
             )
         )
+    model_doubts.show(store, (field for _, field, _, _ in found))
     if (asked := _asked(chosen)) is not None:
         points, _ = store.points(asked[0].id)
         model_at(store, *asked, points)

@@ -28,7 +28,7 @@ from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submi
 from explorer.ui.soup import triangle as simplex
 from explorer.ui.soup.measurements import EXACT, Kitchen, Rule, Task, given, interval, known_together, one, text
 from explorer.ui.soup.table import ingredients
-from explorer.ui.widgets import cost_caption, form_state, python_source
+from explorer.ui.widgets import cost_caption, form_state, model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
@@ -168,6 +168,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     busy = _busy(store, kitchen)
     progress(store, tasks, key="soup")
     failure.several(_besides(store, kitchen, path), key="soup")
+    model_doubts.show(store, [kitchen.field("val")])
     own = ingredients(store, kitchen, val, test, path, _own(kitchen))
     if own != _own(kitchen):
         _choose(store, kitchen, own)

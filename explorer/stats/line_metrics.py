@@ -1,0 +1,38 @@
+"""Any metric along a path: which are offered, and the barrier of one. Plain numpy (explorer.stats.metrics, explorer.stats.bootstrap)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from explorer.core.points import Points
+from explorer.core.spec import ProblemSpec
+from explorer.stats import metrics
+from explorer.stats.bootstrap import Barrier, barrier
+
+
+def offered(problem: ProblemSpec) -> tuple[str, ...]:
+    """The metrics that have a barrier and mean something for a problem. That of a perplexity is told by the loss, whose exponential it is."""
+    return tuple(name for name in metrics.offered(problem) if not metrics.find(name).exponential)
+
+
+def barrier_of(points: Points, measured: Sequence[str], metric: str) -> Barrier | None:
+    """The barrier of a metric that the measured sums give; of one that is the better the higher, how far it falls below the straight line. None while an end
+    is missing. Refused when it was not measured."""
+    found = barrier(worse_upward(points, measured, metric), name=metric)
+    if found is None or metrics.find(metric).good != "high":
+        return found
+    return replace(found, ends=(-found.ends[0], -found.ends[1]), peak=-found.peak)
+
+
+def worse_upward(points: Points, measured: Sequence[str], metric: str) -> Points:
+    """Points with the one metric alone, its sign turned where the higher is the better. Refused when it was not measured."""
+    found = metrics.column(points, measured, metric)
+    return replace(found, values=-found.values) if metrics.find(metric).good == "high" else found
+
+
+def alone(row: Sequence[float], measured: Sequence[str], metric: str) -> float:
+    """The metric of a model whose measured means are these."""
+    return float(metrics.means(Points(np.zeros((1, 1)), np.array(row, dtype=np.float64)[None, :, None], np.ones(1)), measured, metric)[0])
