@@ -63,34 +63,39 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, un
 def tell_line(line: Line, title: str, *, metric: str, html: Path | None, as_json: bool) -> None:
     """A measured path: its picture by a metric into a file, and its barriers, of that metric too, on the console or as JSON."""
     from explorer.figures import curve as curve_figure
-    from explorer.stats.line_words import meaningful_metrics, unseen
+    from explorer.stats.line_words import unseen
 
     if html is not None:
         html.write_text(curve_figure.html(line.figure(metric)), encoding="utf-8")
     if as_json:
         print(json.dumps(line_json(line, metric), indent=2))
     else:
-        field, metrics = line.run.field, meaningful_metrics(line.run.field)
+        field, told = line.run.field, _told(line, metric)
         print_barriers(
-            [line.barrier(m) for m in dict.fromkeys((*(m for m in meaningful_metrics(field) if m in PLAIN), metric))],
+            [line.barrier(m) for m in told],
             f"{title} · {field.problem.name} · {field.split} split",
             field.problem,
-            unseen=[unseen(field, line.points, metric, line.run.sampler) for metric in metrics],
+            unseen=[unseen(field, line.points, m, line.run.sampler) for m in told],
             caution=line.caution(),
         )
 
 
 def line_json(line: Line, metric: str = "loss") -> dict[str, object]:
-    from explorer.stats.line_words import meaningful_metrics
-
     field = line.run.field
-    listed = dict.fromkeys((*(m for m in meaningful_metrics(field) if m in PLAIN), metric))
     barriers = [
-        {**dataclasses.asdict(line.barrier(m)), "verdict": dataclasses.asdict(line.verdict(m)), "hidden": hidden_json(line, m)} for m in listed
+        {**dataclasses.asdict(line.barrier(m)), "verdict": dataclasses.asdict(line.verdict(m)), "hidden": hidden_json(line, m)}
+        for m in _told(line, metric)
     ]
     preview = {"preview": field.precision} if is_preview(field) else {}
     preview |= {"caution": line.caution()} if line.caution() else {}
     return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
+
+
+def _told(line: Line, metric: str = "loss") -> tuple[str, ...]:
+    """The metrics of which a line's barriers are told: loss and error where they mean something, and the one that was asked for."""
+    from explorer.stats.line_words import meaningful_metrics
+
+    return tuple(dict.fromkeys((*(m for m in meaningful_metrics(line.run.field) if m in PLAIN), metric)))
 
 
 def hidden_json(line: Line, metric: str) -> dict[str, object] | None:
@@ -140,9 +145,9 @@ def alignment_json(done: AlignedModels) -> dict[str, object]:
         "pairs": [
             {
                 "models": [done.matched.names[0], name],
-                "before": [dataclasses.asdict(pair.before.barrier(m)) for m in pair.before.run.field.metrics] if pair.before else None,
-                "after": [dataclasses.asdict(pair.after.barrier(m)) for m in pair.after.run.field.metrics],
-                "reduction": [dataclasses.asdict(pair.reduction(m)) for m in pair.after.run.field.metrics] if pair.before else None,
+                "before": [dataclasses.asdict(pair.before.barrier(m)) for m in _told(pair.before)] if pair.before else None,
+                "after": [dataclasses.asdict(pair.after.barrier(m)) for m in _told(pair.after)],
+                "reduction": [dataclasses.asdict(pair.reduction(m)) for m in _told(pair.after)] if pair.before else None,
                 "distance": [float(done.matched.before[0, i]) if pair.before else None, float(done.matched.after[0, i])],
             }
             for i, (name, pair) in enumerate(zip(done.matched.names[1:], done.pairs, strict=True), start=1)

@@ -160,6 +160,8 @@ def require_fit(problem: Problem, files: Sequence[tuple[str, Path]]) -> None:
     are read."""
     names, shapes = [name for name, _ in files], problem.shapes()
     outlines = [checkpoint_file.named_for(checkpoint_file.outline(file).weights, shapes, file)[0] for _, file in files]
+    for name, outline in zip(names, outlines, strict=True):
+        checkpoint_file.under_its_names(outline, shapes, what=name)
     if outlines:
         compatible(outlines, names)
         checkpoint_file.check(outlines[0], shapes, what=names[0])
