@@ -443,6 +443,12 @@ def usual(sampler: str) -> int:
     return found
 
 
+def expected(sampler: Method, points: Points) -> int:
+    """How many points a sampler will probably still ask for: as many as it usually takes less those that are there; where it does not say, all it may ask for."""
+    most, often = left(sampler, points), usual(sampler.name)
+    return min(most, max(1, often - len(points))) if often else most
+
+
 def added(kind: str) -> list[str]:
     """The methods of a kind that packages and modules of somebody else's add."""
     return names(kind)[len(_own(kind)) :]

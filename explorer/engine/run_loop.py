@@ -50,14 +50,15 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     field, options = run.field, run.sampler.kwargs()
     ask = cast("Callable[..., Array]", registry.find("sample", run.sampler.name))
     place = cast("Callable[..., Array]", registry.find("chart", field.chart.name))
-    total = registry.left(run.sampler, no_points(registry.dimension(field)))
+    nothing = no_points(registry.dimension(field))
+    total, likely = registry.left(run.sampler, nothing), registry.expected(run.sampler, nothing)
     executor: Executor | None = None
     fresh, spent = 0, 0.0
     if store.field(field.id) is None:
-        if not report(0, total, 0, "Loading the checkpoints"):
+        if not report(0, likely, 0, "Loading the checkpoints"):
             return False
         try:
-            executor = open_field(field, store, home, device=device, execute=execute, progress=_preparation_progress(report, total))
+            executor = open_field(field, store, home, device=device, execute=execute, progress=_preparation_progress(report, likely))
         except Stopped:
             return False
     known = store.field(field.id)
@@ -70,7 +71,8 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         width = executor.width if executor else 1
         if not len(ahead):
             ahead, rest = ask(points, max(AHEAD, width) if blind else width, **options), registry.left(run.sampler, points)
-        if not report(total - rest, total, fresh, ""):
+            likely = total - rest + registry.expected(run.sampler, points)
+        if not report(total - rest, likely, fresh, ""):
             return False
         if not len(ahead):
             store.took(run.id, Took(fresh, spent, peak()).to_json())
@@ -81,7 +83,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         for rows, values, seconds in executor.map(place(todo, known.gram, **field.chart.kwargs())):
             store.append(field.id, todo[rows], values, seconds=seconds)
             fresh, here, spent = fresh + len(values), here + len(values), spent + seconds
-            if here < len(todo) and not report(total - rest + here, total, fresh, ""):
+            if here < len(todo) and not report(total - rest + here, max(likely, total - rest + here), fresh, ""):
                 return False
         # From the store, not from `values`: an urgent request may have added points of this field in between.
         new, seen = store.points(field.id, after=seen, bare=blind)
@@ -93,7 +95,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         return True
 
     def confirms(*_: object) -> bool:
-        return report(total, total, fresh, "Measuring the quoted values again in float32")
+        return report(likely, likely, fresh, "Measuring the quoted values again in float32")
 
     return keep(again, store, home, report=confirms, device=device, execute=execute)
 

@@ -71,7 +71,7 @@ def _left(run: Run, store: RunStore, asked: set[bytes] | None) -> tuple[int, int
     if not len(points):  # of a field that is not known yet, nor is its dimension
         points = no_points(registry.dimension(run.field))
     missing = registry.left(run.sampler, points)
-    usual = min(missing, max(1, registry.usual(run.sampler.name) - len(points))) if registry.usual(run.sampler.name) else 0
+    usual = registry.expected(run.sampler, points) if registry.usual(run.sampler.name) else 0
     if asked is None or not missing:
         return missing, usual
     ask = cast("Callable[..., Array]", registry.find("sample", run.sampler.name))
