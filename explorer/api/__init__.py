@@ -20,6 +20,7 @@ from explorer.api._lazily import lazily
 if TYPE_CHECKING:
     from explorer.api._keywords import Reporter
     from explorer.api.lines import align, connect, interpolate, paths
+    from explorer.api.live import live_problem
     from explorer.api.models import fuse, loaded, make, read_recipe, train
     from explorer.api.planes import decide, landscape, landscape_around
     from explorer.api.problems import find_problem, read_problem, under
@@ -73,6 +74,7 @@ __all__ = [
     "landscape",
     "landscape_around",
     "lesson",
+    "live_problem",
     "loaded",
     "make",
     "method",

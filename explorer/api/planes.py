@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Unpack, cast
 
 from explorer.api import _measuring
-from explorer.api._keywords import Planes, Watched, takes
-from explorer.api.models import loaded
+from explorer.api._keywords import Model, Planes, Watched, takes
 from explorer.api.results import Plane
 from explorer.core import registry
 from explorer.core.errors import Refused
-from explorer.core.spec import Recipe, Run, Shifted
+from explorer.core.spec import Run, Shifted
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme
 from explorer.stats.candidate_extremes import decided, deciding
@@ -20,7 +18,7 @@ from explorer.stats.plane_frame import Window
 
 
 @takes(Planes)
-def landscape(*models: str | Path | Recipe, margin: float = 0.25, **how: Unpack[Planes]) -> Plane:
+def landscape(*models: Model, margin: float = 0.25, **how: Unpack[Planes]) -> Plane:
     """Measure the plane through three models, or the one closest to more.
 
     `margin`: how far the picture reaches beyond the models on every side, as a share of its longer side. Refused for fewer than three models, and for three on
@@ -33,16 +31,17 @@ def landscape(*models: str | Path | Recipe, margin: float = 0.25, **how: Unpack[
     if not models:
         raise Refused("landscape needs three models or more, got none.")
     chart = registry.method("chart", "plane", {"margin": margin})
-    return _plane(_measuring.over(_measuring.problem_of(models[0], how), tuple(map(loaded, models)), chart, how), how)
+    spec, corners = _measuring.brought(models, how)
+    return _plane(_measuring.over(spec, corners, chart, how), how)
 
 
 @takes(Planes)
 def landscape_around(
-    model: str | Path | Recipe,
+    model: Model,
     *,
     directions: str = "random",
     options: Mapping[str, object] | None = None,
-    towards: tuple[str | Path | Recipe, str | Path | Recipe] | None = None,
+    towards: tuple[Model, Model] | None = None,
     extent: float = 1.0,
     **how: Unpack[Planes],
 ) -> Plane:
@@ -55,11 +54,9 @@ def landscape_around(
     >>> f"{middle:.2f} nats at the model itself", bool(middle == plane.extremes()[0].value)
     ('0.07 nats at the model itself', True)
     """
-    spec = _measuring.problem_of(model, how)
+    spec, corners = _measuring.brought((model, *(towards or ())), how)
     if towards is None:
-        corners = Shifted.both(spec, loaded(model), registry.method("direct", directions, options))
-    else:
-        corners = (loaded(model), *map(loaded, towards))
+        corners = Shifted.both(spec, corners[0], registry.method("direct", directions, options))
     return _plane(_measuring.over(spec, corners, registry.method("chart", "directions", {"extent": extent}), how), how)
 
 

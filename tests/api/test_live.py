@@ -1,0 +1,83 @@
+"""Networks, loaders and functions in memory: the numbers of the file way, and nothing of what is given is changed."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from explorer.api import align, interpolate, landscape_around
+from explorer.checkpoints import checkpoint_file
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
+
+GRID = {"sampler": "grid", "options": {"size": 5}}
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """The digits, as tensors in the order of their source."""
+    from explorer.problems.data.digits import load
+
+    found = load(None)
+    return found.inputs, found.targets
+
+
+@pytest.fixture
+def nets(tiny):
+    """The tiny problem's two networks as a notebook holds them: in train mode."""
+    found = [tiny.problem.network() for _ in range(2)]
+    for network, path in zip(found, (tiny.a, tiny.b), strict=True):
+        network.load_state_dict(checkpoint_file.read(path).weights)
+        network.train()
+    return found
+
+
+@pytest.mark.parametrize("loss", [None, nn.CrossEntropyLoss(), nn.functional.cross_entropy])
+def test_objects_give_the_numbers_of_their_files(tiny, nets, samples, home, loss):
+    """To the bit, along a line and over a plane, before and after an alignment; and what is measured is found again."""
+    loader = DataLoader(TensorDataset(*samples), batch_size=100)
+    line, same = interpolate(*nets, data=loader, loss=loss, home=home), interpolate(tiny.a, tiny.b, problem=tiny.folder, home=home)
+    assert np.array_equal(line.points.values, same.points.values) and np.array_equal(line.points.coords, same.points.coords)
+    assert line.barrier() == same.barrier() and line.barrier("error") == same.barrier("error")
+    plane, flat = landscape_around(nets[0], data=loader, loss=loss, size=3, home=home), landscape_around(tiny.a, size=3, home=home)
+    assert np.array_equal(plane.points.values, flat.points.values)
+    (pair,), (other,) = (align(*models, **how, home=home).pairs for models, how in ((nets, {"data": samples, "loss": loss}), ((tiny.a, tiny.b), {})))
+    assert pair.reduction() == other.reduction()
+    assert interpolate(*nets, data=loader, loss=loss, home=home).run.id == line.run.id
+
+
+def test_a_network_with_batch_norm_is_recalibrated_as_its_files_are(tmp_path, home):
+    """To the bit: on the same rows of the train split."""
+    (tmp_path / "problem.toml").write_text(
+        '[network]\nname = "resnet"\nblocks = 1\nwidths = [4, 8]\nclasses = 3\nchannels = 1\n[data]\nname = "npz"\npath = "data.npz"\n',
+        encoding="utf-8",
+    )
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(240, 1, 8, 8, generator=generator), torch.arange(240) % 3
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
+    problem = Problem(problem_toml.read(tmp_path))
+    nets = [problem.network(seed=s) for s in range(2)]
+    for i, network in enumerate(nets):
+        checkpoint_file.write(tmp_path / f"{i}.safetensors", network.state_dict())
+    line = interpolate(*nets, data=(x, y), home=home, **GRID)
+    same = interpolate(tmp_path / "0.safetensors", tmp_path / "1.safetensors", problem=tmp_path, home=home, **GRID)
+    assert np.array_equal(line.points.values, same.points.values)
+
+
+def test_nothing_that_is_given_is_changed(nets, samples, home):
+    """Mode, weights, gradients, hooks and random generators; a hook of one's own is not called."""
+    calls: list[object] = []
+    nets[0](samples[0][:4]).sum().backward()
+    handle = nets[0].register_forward_hook(lambda *_: calls.append(1))
+    weights = {n: p.detach().clone() for n, p in nets[0].named_parameters()}
+    gradients = {n: p.grad.clone() for n, p in nets[0].named_parameters()}
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    align(*nets, data=DataLoader(TensorDataset(*samples), batch_size=64, shuffle=True), home=home, **GRID)
+    assert nets[0].training and not calls and handle.id in nets[0]._forward_hooks
+    assert all(torch.equal(p, weights[n]) and torch.equal(p.grad, gradients[n]) and p.requires_grad for n, p in nets[0].named_parameters())
+    assert torch.equal(states[0], torch.get_rng_state()) and states[1] == random.getstate() and np.array_equal(states[2], np.random.get_state()[1])
