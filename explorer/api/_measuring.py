@@ -70,7 +70,14 @@ def brought(models: Sequence[Model], how: Merging) -> tuple[ProblemSpec, tuple[R
         for one in models:
             if isinstance(one, nn.Module) and one is not network:
                 same_code(one, known, how["problem"])
-    return problem_of(recipes[0], how), recipes
+    try:
+        return problem_of(recipes[0], how), recipes
+    except Refused as refusal:
+        if how["problem"] is None and isinstance(models[0], nn.Module | Mapping):
+            raise Refused(
+                "These weights fit no network that ships with the explorer, so what they are measured on must be said: give data=, and for state dicts network=."
+            ) from refusal
+        raise
 
 
 def recipe(model: Model, home: Path, known: Prototype | None = None, name: str = "model") -> Recipe:

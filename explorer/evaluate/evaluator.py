@@ -43,7 +43,7 @@ from explorer.evaluate.conv_epilogue import joined, joins
 from explorer.evaluate.corner_matrix import CornerMatrix, resident
 from explorer.evaluate.cuda_graphs import Replayed
 from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely
-from explorer.evaluate.own_metrics import blockwise, of_each
+from explorer.evaluate.own_metrics import blockwise, is_of_all, of_each
 from explorer.evaluate.pgd_attack import attack as attacked
 from explorer.evaluate.proper_scores import scores
 from explorer.evaluate.repair import Repair
@@ -140,7 +140,7 @@ class Evaluate:
                 self.targets = self._reference()
             items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
         self.items = items
-        self.together = [i for i, metric in enumerate(self.metrics) if is_own(metric) and together(metric)]
+        self.together = [i for i, metric in enumerate(self.metrics) if is_own(metric) and is_of_all(metric)]
         counted = problem.counted(self.targets, items).cpu()
         self.counts: Array = torch.bincount(self.block, counted).numpy().astype(np.float64)
         shares = problem.shares(self.targets)

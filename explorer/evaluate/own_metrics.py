@@ -24,7 +24,7 @@ def of_each(metric: str, outputs: Tensor, targets: Tensor, items: int) -> Tensor
     return _value(metric, outputs, targets).reshape(len(outputs), -1).double().mean(dim=1, keepdim=True) * items
 
 
-def together(metric: str) -> bool:
+def is_of_all(metric: str) -> bool:
     """Whether it is one number of all samples."""
     return not held.metric(metric).each
 

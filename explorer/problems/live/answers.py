@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
@@ -37,6 +37,11 @@ class Asked:
     def plain(self) -> bool:
         """Whether the network takes one tensor and nothing else."""
         return not self.named and len(self.args) == 1 and isinstance(self.args[0], Tensor)
+
+    @property
+    def telling(self) -> Asked:
+        """The same with the targets among what the network is given, by their name."""
+        return replace(self, named={**self.named, self.target: self.targets})
 
     def to(self, network: nn.Module) -> object:
         """What the network answers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -52,9 +53,9 @@ class Given:
 class _Tried:
     """A few samples, and what the network made of them."""
 
-    batch: Any
     parts: Asked | None
     outputs: object
+    told: bool = False  # it needed the targets for it
 
 
 def assemble(given: Given) -> tuple[ProblemSpec, Prototype]:
@@ -149,15 +150,14 @@ def _tried(given: Given, prototype: Prototype, samples: Samples) -> _Tried:
     network = _fresh(prototype)
     batch = at_work(samples.batch(rows), torch.device("cpu"), torch.float32)
     if given.forward is not None:
-        return _Tried(batch, None, None)
+        return _Tried(None, None)
     parts = asked(batch, prototype.network)
-    return _Tried(batch, parts, _called(parts, network))
-
-
-def _called(parts: Asked, network: nn.Module) -> object:
     try:
-        return parts.to(network)
+        return _Tried(parts, parts.to(network))
     except Exception as error:  # whatever somebody's network raises at inputs that are not its own
+        if parts.target and given.loss is None:
+            with suppress(Exception):
+                return _Tried(parts, parts.telling.to(network), told=True)
         said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
         given = ", ".join([str(tuple(a.shape)) if isinstance(a, Tensor) else type(a).__name__ for a in parts.args] + list(parts.named))
         raise Refused(
@@ -193,6 +193,8 @@ def _way(given: Given, prototype: Prototype, samples: Samples, tried: _Tried) ->
             return _of_items(given, prototype, samples, None), "live_items", None
     elif own is not None or (form is None and callable(given.loss)):
         return _of_items(given, prototype, samples, cast("LossFunction | None", given.loss)), "live_items", None
+    if targets is None and answer is not None and reference:
+        return _without_targets(cast("str", given.loss), parts, prototype, samples, answer, tried)
     if form is None or answer is None or targets is None:
         o = f"a tensor {tuple(answer.shape)}" if answer is not None else f"a {type(tried.outputs).__name__}"
         t = tuple(parts.targets.shape) if isinstance(parts.targets, Tensor) else type(parts.targets).__name__
@@ -200,11 +202,28 @@ def _way(given: Given, prototype: Prototype, samples: Samples, tried: _Tried) ->
             f"The network gives {o} for targets {t}, and no loss says how they are compared. Give loss=, a function of outputs and targets."
         )
     loss = _loss(given.loss, form, answer, cast("Tensor", parts.targets))
+    way, tensors = _inputs(form, parts, prototype, samples, answer, tried, form.expected(targets))
+    return way, loss, tensors
+
+
+def _without_targets(
+    loss: str, parts: Asked, prototype: Prototype, samples: Samples, answer: Tensor, tried: _Tried
+) -> tuple[Way | None, str, tuple[Tensor, Tensor]]:
+    """Under a loss that compares with the first model."""
+    form = Form("classes" if registry.classifies(loss) else "numbers", tuple(answer.shape[1:]), (), torch.int64)
+    way, tensors = _inputs(form, parts, prototype, samples, answer, tried, torch.empty(len(samples), 0))
+    return way, loss, tensors
+
+
+def _inputs(
+    form: Form, parts: Asked, prototype: Prototype, samples: Samples, answer: Tensor, tried: _Tried, targets: Tensor
+) -> tuple[Way | None, tuple[Tensor, Tensor]]:
+    """The samples themselves where they are one tensor, else the numbers of their rows; and what the network then has to do."""
     same = answer is tried.outputs and form.answers(answer).shape == answer.shape
-    if parts.plain and isinstance(samples, Stacked) and form.kind != "masked":
+    if parts.plain and not tried.told and isinstance(samples, Stacked) and form.kind != "masked":
         inputs = asked(samples.tree, prototype.network).args[0]
-        return None if same else Shaped(form), loss, (inputs if not inputs.is_floating_point() else inputs.float(), form.expected(targets))
-    return OfBatches(form), loss, (torch.arange(len(samples))[:, None], form.expected(targets))
+        return None if same else Shaped(form), (inputs.float() if inputs.is_floating_point() else inputs, targets)
+    return OfBatches(form, tried.told), (torch.arange(len(samples))[:, None], targets)
 
 
 def _whole_targets(samples: Samples, network: nn.Module) -> Tensor | None:
@@ -223,7 +242,7 @@ def _own(parts: Asked, prototype: Prototype) -> Tensor | None:
     if not parts.target:
         return None
     try:
-        outputs = _fresh(prototype)(*parts.args, **parts.named, **{parts.target: parts.targets})
+        outputs = parts.telling.to(_fresh(prototype))
     except TypeError:  # it takes no targets
         return None
     found = outputs.get("loss") if isinstance(outputs, Mapping) else getattr(outputs, "loss", None)

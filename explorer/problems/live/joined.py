@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from explorer.core.errors import Refused
 from explorer.problems.live.answers import Asked, Form, answer_of, asked, at_work
-from explorer.problems.live.losses import LossFunction, cut, of_outputs
+from explorer.problems.live.losses import LossFunction, of_outputs
 from explorer.problems.live.samples import Samples
 
 Forward: TypeAlias = "Callable[[Any, Any], Any]"
@@ -40,13 +40,15 @@ class Shaped:
 
 @dataclass(frozen=True)
 class OfBatches:
-    """Whatever a batch is; the output's tensor in the explorer's shape."""
+    """Whatever a batch is; the output's tensor in the explorer's shape. told: the network is given the targets too, as a decoder is that continues them."""
 
     form: Form
+    told: bool = False
 
     def answer(self, network: nn.Module, batch: object) -> Tensor:
         """(n, …) as the loss takes it."""
-        found = answer_of(asked(batch, network).to(network))
+        parts = asked(batch, network)
+        found = answer_of((parts.telling if self.told else parts).to(network))
         assert found is not None
         return self.form.answers(found)
 
@@ -71,7 +73,7 @@ class OfItems:
         parts = asked(batch, network)
         n = _length(parts)
         if self.loss is None:
-            outputs = network(*parts.args, **parts.named, **{parts.target: parts.targets})
+            outputs = parts.telling.to(network)
             losses = _own_loss(outputs, network).reshape(-1)
         else:
             outputs = parts.to(network)
@@ -126,11 +128,6 @@ def join(network: nn.Module, way: Way, samples: Samples | None) -> nn.Module:
 
     network.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__})
     return network
-
-
-def length_of(outputs: object) -> int:
-    """How many samples outputs are of."""
-    return len(cut(outputs, 0)) if isinstance(outputs, Tensor) else 0
 
 
 def _asked_about(way: OfBatches | OfItems, network: nn.Module, samples: Samples, rows: Tensor, weight: Tensor) -> Tensor:

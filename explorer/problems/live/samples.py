@@ -280,6 +280,8 @@ def _arrays(source: object) -> Tree | None:
         parts = list(cast("Mapping[object, object]", source).values() if isinstance(source, Mapping) else source)
         if not parts or not all(isinstance(p, Tensor | np.ndarray) or hasattr(p, "iloc") or isinstance(p, Mapping) for p in parts):
             return None
+        if isinstance(source, list) and all(isinstance(p, Mapping) for p in parts):  # batches
+            return None
     elif not isinstance(source, Tensor | np.ndarray):
         return None
     return _tensors(source)
