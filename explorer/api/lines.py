@@ -93,7 +93,7 @@ def paths() -> list[str]:
 
 def _line(run: Run, how: Lines) -> Line:
     points = _measuring.measured(run, how)
-    return Line(run, points, _measuring.again(run.field, points, how))
+    return Line(run, points, _measuring.again(run.field, points, how), how["home"])
 
 
 def _several(models: tuple[Model, ...]) -> tuple[Model, ...]:

@@ -7,7 +7,7 @@ from typing import Unpack, cast
 
 from explorer.api import _measuring
 from explorer.api._keywords import Model, Planes, Watched, takes
-from explorer.api.results import Plane
+from explorer.api.results import Plane, measured_name
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Run, Shifted
@@ -71,6 +71,7 @@ def decide(plane: Plane, metric: str = "loss", **how: Unpack[Watched]) -> tuple[
     >>> [round(there.value, 2) for there in plane.extremes()], [round(there.value, 2) for there in decide(plane)]
     ([0.03, 0.43], [0.07, 0.46])
     """
+    metric = measured_name(plane.run.field, metric)
     run = deciding(plane.run.field, plane.points, metric)
     if run is None:
         return plane.extremes(metric)
@@ -84,4 +85,4 @@ def _plane(run: Run, how: Planes) -> Plane:
     known = _measuring.store_of(how)[0].field(field.id)
     assert known is not None
     window = cast("Window", registry.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
-    return Plane(run, points, window, _measuring.again(field, points, how))
+    return Plane(run, points, window, _measuring.again(field, points, how), how["home"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 
+from explorer.api._app import opened
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Field, Run, Shifted
@@ -16,7 +17,8 @@ from explorer.figures import matching
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.stats import line_words, metrics, units
-from explorer.stats.bootstrap import Barrier, Estimate, barrier, reduction
+from explorer.stats.barriers import barrier_of, reduction_of
+from explorer.stats.bootstrap import Barrier, Estimate
 from explorer.stats.certificate_words import certified
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
@@ -38,14 +40,19 @@ class Line:
     run: Run
     points: Points
     again: Confirmed | None = None  # of a preview: what was measured again in float32
+    home: Path | None = None  # the folder of the store, as it was given
+
+    def open(self, *, port: int = 8501) -> str:
+        """Show it in the app, which is started where it does not run on that port yet; its address."""
+        return opened(self.run, len(self.points), self.home, port)
 
     def barrier(self, metric: str = "loss") -> Barrier:
-        """The barrier of a metric ('loss' or 'error') with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
+        """The barrier of a metric ('loss', 'error', or one of your own) with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
         return require_barrier(self.run.field, line_figure.quoted(self.run.field, self.points, self.again), metric)
 
     def figure(self, metric: str = "loss") -> go.Figure:
         """The curve with its band, chord and barrier."""
-        return line_figure.figure_of(self.run.field, self.points, metric, again=self.again)
+        return line_figure.figure_of(self.run.field, self.points, measured_name(self.run.field, metric), again=self.again)
 
     def caution(self) -> str:
         """What must be known of a preview; empty for what is exact."""
@@ -70,7 +77,8 @@ class Pair:
             )
         for line in (self.before, self.after):
             line.barrier(metric)
-        found = reduction(self.before.points, self.after.points, self.before.run.field.metrics.index(metric))
+        measured = self.before.run.field.metrics
+        found = reduction_of(self.before.points, self.after.points, measured, measured_name(self.before.run.field, metric))
         assert found is not None
         return found
 
@@ -110,6 +118,11 @@ class Plane:
     points: Points
     window: Window
     again: Confirmed | None = None  # of a preview: what was measured again in float32
+    home: Path | None = None  # the folder of the store, as it was given
+
+    def open(self, *, port: int = 8501) -> str:
+        """Show it in the app, which is started where it does not run on that port yet; its address."""
+        return opened(self.run, len(self.points), self.home, port)
 
     def surface(self, metric: str = "loss") -> Surface:
         """The values of any metric that the plane was measured for (explorer.stats.metrics) by their distances along both axes; shares are in percent."""
@@ -122,14 +135,14 @@ class Plane:
     def extremes(self, metric: str = "loss") -> tuple[Extreme, Extreme] | None:
         """Where a metric is lowest and highest; of a preview, measured in float32. None where no value is finite."""
         field = self.run.field
-        return plane_figure.extremes(field, line_figure.quoted(field, self.points, self.again), metric, self.window)
+        return plane_figure.extremes(field, line_figure.quoted(field, self.points, self.again), measured_name(field, metric), self.window)
 
     def caution(self) -> str:
         """What must be known of a preview; empty for what is exact."""
         return line_words.caution(self.run.field, self.again) if is_preview(self.run.field) else ""
 
     def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
-        measured = self.run.field.metrics
+        measured, metric = self.run.field.metrics, measured_name(self.run.field, metric)
         if metric not in (given := metrics.given(self.run.field)):
             raise Refused(
                 f"This plane cannot be drawn by {metric!r}. It was measured for {', '.join(given)}; scores=True measures more, where there are classes."
@@ -152,6 +165,7 @@ class Plane:
         markers = [
             Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)
         ]
+        metric = measured_name(self.run.field, metric)
         drawn, certificate = self._seen(metric)
         scale, unit = units.scale(metric), units.of_level(self.run.field.problem, metric)
         sure = certified(certificate, drawn.measured, scale=scale, unit=unit).rstrip(".")
@@ -167,11 +181,19 @@ class Plane:
         )
 
 
+def measured_name(field: Field, metric: str) -> str:
+    """What a metric is called in a field: one of somebody's own has the digest of its code behind its name."""
+    return next((m for m in metrics.own(field) if metrics.short(m) == metric), metric)
+
+
 def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
     """The barrier of a field's metric; Refused with the reason when there is none."""
-    if metric not in field.metrics:
-        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(field.metrics)}.")
-    found = barrier(points, field.metrics.index(metric), name=metric)
+    name = measured_name(field, metric)
+    if name not in field.metrics:
+        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(map(metrics.short, field.metrics))}.")
+    if metrics.find(name).good == "":
+        raise Refused(f"It is not known which values of {metric} are the better ones. Give it as ('high', function) or ('low', function).")
+    found = barrier_of(points, field.metrics, name)
     if found is None:
         raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
     return found

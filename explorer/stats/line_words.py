@@ -6,7 +6,8 @@ from explorer.core import registry, significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Field
 from explorer.stats import metrics, units
-from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats.barriers import barrier_of, falls
+from explorer.stats.bootstrap import Barrier
 from explorer.stats.preview_confirmation import TITLES, Confirmed, is_preview
 
 SMALL = 0.25  # of the metric at the ends: a barrier below this share is called small
@@ -21,14 +22,14 @@ def names(field: Field) -> tuple[str, str]:
 def meaningful_metrics(field: Field) -> tuple[str, ...]:
     """The metrics that mean something: where outputs are numbers, nothing is right or wrong."""
     known = metrics.every()
-    return tuple(m for m in field.metrics if m in known and known[m].suits(field.problem))
+    return tuple(m for m in field.metrics if metrics.is_own(m) or (m in known and known[m].suits(field.problem)))
 
 
 def called(field: Field, metric: str) -> str:
     """What a metric is under the field's loss: without targets, how far the first model's answers are, and how often its choice is not taken."""
-    if registry.targets_of(field.problem.loss) != "reference":
+    if registry.targets_of(field.problem.loss) != "reference" or metrics.is_own(metric):
         return metrics.find(metric).called
-    return f"{field.problem.loss.replace('_', ' ') if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
+    return f"{registry.called(field.problem.loss) if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
 
 
 def footnote(field: Field, points: Points, again: Confirmed | None = None) -> str:
@@ -76,26 +77,32 @@ def explain(field: Field, points: Points, metric: str, again: Confirmed | None =
 
 
 def _explain(field: Field, points: Points, metric: str) -> str:
-    found = barrier(points, field.metrics.index(metric), name=metric) if len(points) else None
+    if metrics.find(metric).good == "":
+        return (
+            f"No barrier of {called(field, metric)} is stated: it is not known whether higher or lower values are the better ones. Give the metric as"
+            f" ('high', function) or ('low', function)."
+        )
+    found = barrier_of(points, field.metrics, metric) if len(points) else None
     if found is None:
         return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
     a, b = names(field)
     unit, what = units.of_gap(field.problem, metric), called(field, metric)
     half = found.split_half
+    rise, above = ("fall", "below") if falls(metric) else ("rise", "above")
     ends = f"**{a}** has {_value(found.ends[0], metric, unit)}, **{b}** {_value(found.ends[1], metric, unit)}."
     share = found.height.value / max(sum(found.ends) / 2, 1e-12)
     if found.height.value <= 0:
-        finding = f"Nowhere between them does the {what} rise above the straight line: there is **no barrier**."
+        finding = f"Nowhere between them does the {what} {rise} {above} the straight line: there is **no barrier**."
     elif half.low <= 0:
         finding = (
-            f"The largest rise above the straight line is {shown(found, unit=unit)}. Re-measured on held-out samples it is"
+            f"The largest {rise} {above} the straight line is {shown(found, unit=unit)}. Re-measured on held-out samples it is"
             f" {shown(found, 'split_half', unit=unit)}, which does not exclude zero: on {found.samples:,} samples there is **no detectable barrier**;"
             f" with 95 % confidence it is below {_value(found.upper, metric, unit, difference=True)}."
         )
     else:
         finding = (
-            f"Between them the {what} rises above the straight line by **{shown(found, unit=unit)}** at t = {found.at:.3g}, where it is"
-            f" {_value(found.peak, metric, unit)}. Re-measured on held-out samples, the rise is {shown(found, 'split_half', unit=unit)}."
+            f"Between them the {what} {rise}s {above} the straight line by **{shown(found, unit=unit)}** at t = {found.at:.3g}, where it is"
+            f" {_value(found.peak, metric, unit)}. Re-measured on held-out samples, the {rise} is {shown(found, 'split_half', unit=unit)}."
         )
         finding += (
             f" It is real but **small**: {share:.0%} of the {what} at the ends."

@@ -118,6 +118,11 @@ def is_own(name: str) -> bool:
     return "@" in name and name.partition("@")[0] not in registry.names("metric")
 
 
+def short(name: str) -> str:
+    """A metric's name without the digest of its code."""
+    return name.partition("@")[0]
+
+
 def own(field: Field) -> tuple[str, ...]:
     """The metrics of somebody's own that a field measures."""
     return tuple(filter(is_own, field.metrics))
@@ -149,13 +154,15 @@ def measurable(measured: Sequence[str], problem: ProblemSpec) -> None:
     targets = registry.targets_of(problem.loss)
     if measured == ("confusion",):
         if targets != "classes":
-            raise Refused(f"A confusion matrix needs classes, and the loss here is {problem.loss}. Choose the metrics loss, error.")
+            raise Refused(f"A confusion matrix needs classes, and the loss here is {registry.called(problem.loss)}. Choose the metrics loss, error.")
         return
     measured = [name for name in measured if not is_own(name)]
     if unknown := set(measured) - set(known := known_sums()):
         raise Refused(f"There is no metric {sorted(unknown)[0]!r} to measure. Metrics: {', '.join(known)}; or confusion alone.")
     if not set(measured) <= set(PLAIN) and targets not in ("classes", "masked"):
-        raise Refused(f"A Brier score and a confidence need classes, and the loss here is {problem.loss}. Choose the metrics loss, error.")
+        raise Refused(
+            f"A Brier score and a confidence need classes, and the loss here is {registry.called(problem.loss)}. Choose the metrics loss, error."
+        )
 
 
 def given(field: Field) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ from explorer.problems.live.source import digest_of
 log = logging.getLogger(__name__)
 
 TRIED = 8  # samples on which network, loss and metrics are tried
+_SHARES = " (a fixed split: 30 % test, 20 % val, 50 % train)"
+_told: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def same_code(network: nn.Module, prototype: Prototype, problem: ProblemSpec) ->
 def _samples(given: Given) -> tuple[Samples, int | None, int | None]:
     """All samples in one, train before val before test, and where these begin; None where shares are cut."""
     parts = [("train", given.train), ("val", given.val), ("data", given.data)]
-    found = [read(source, what, given.take) for what, source in parts if source is not None]
+    found = [read(source, f"{what}=", given.take) for what, source in parts if source is not None]
     if not found:
         raise Refused("There are no data. Give data=: a DataLoader, a Dataset, tensors, or a table.")
     lengths = [len(f) for f in found]
@@ -354,8 +356,11 @@ def _held(
         Method("live", (("key", data_key),)),
         loss,
         name=called,
-        title=f"{called}, {n:,} samples in memory",
+        title=f"{called}, {n:,} samples in memory{_SHARES if starts == (None, None) else ''}",
     )
+    if starts == (None, None) and data_key not in _told:
+        _told.add(data_key)
+        log.warning("Measured is a part of the %s samples%s. Give train= to measure on all of data=.", f"{n:,}", _SHARES)
     names = hold_metrics(given.metrics, network, dataset, form, way, key)
     held.hold_metrics_of(spec.id, names)
     if opaque:

@@ -8,8 +8,9 @@ import streamlit as st
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run
 from explorer.figures import line
-from explorer.stats import line_words, perplexity, units
-from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats import line_words, metrics, perplexity, units
+from explorer.stats.barriers import barrier_of
+from explorer.stats.bootstrap import Barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
@@ -38,6 +39,7 @@ def show(store: RunStore, run_id: str) -> None:
                 "Metric",
                 list(line_words.meaningful_metrics(run.field)),
                 default=run.field.metrics[0],
+                format_func=lambda m: metrics.find(m).called,
                 key="metric",
                 bind="query-params",
                 label_visibility="collapsed",
@@ -104,7 +106,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
         if len(points):
             st.markdown(line_words.explain(field, points, metric, again))
     judged = line.quoted(field, points, again)
-    found = barrier(judged, field.metrics.index(metric), name=metric) if len(judged) else None
+    found = barrier_of(judged, field.metrics, metric) if len(judged) else None
     with right:
         if status.active or len(points):
             _numbers(store, field, found, metric, judged)
