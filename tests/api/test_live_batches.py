@@ -212,7 +212,9 @@ def test_classes_of_pixels_are_classes(home):
     test = _rows(60)
     with torch.no_grad():
         answers = a.eval()(images[test])
-    assert found[0] == pytest.approx([functional.cross_entropy(answers, classes[test]).item(), (answers.argmax(1) != classes[test]).float().mean().item()], rel=1e-6)
+    assert found[0] == pytest.approx(
+        [functional.cross_entropy(answers, classes[test]).item(), (answers.argmax(1) != classes[test]).float().mean().item()], rel=1e-6
+    )
     assert smooth[0, 0] == pytest.approx(functional.cross_entropy(answers, classes[test], label_smoothing=0.1).item(), rel=1e-6)
 
 

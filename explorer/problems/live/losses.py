@@ -44,6 +44,7 @@ def ignoring(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def held(loss: LossFunction, form: Form, outputs: Tensor, targets: Tensor) -> HeldLoss:
     """A loss of somebody's own, tried on a few samples. Refused where it is no mean or sum over samples."""
+    loss = copy.deepcopy(loss).cpu() if isinstance(loss, nn.Module) else loss
     own = _plain_of(loss)
     if form.kind == "masked" and own is not None and own.label_smoothing == 0.0 and own.weight is None and own.ignore_index == IGNORED:
         return HeldLoss(ignoring)
@@ -78,6 +79,7 @@ def called(loss: LossFunction) -> str:
 
 def of_outputs(loss: LossFunction, outputs: Any, targets: Any, n: int) -> Tensor:
     """(n,) the loss of each sample where outputs or targets are several tensors: of a function that averages, of every sample alone."""
+    loss = copy.deepcopy(loss) if isinstance(loss, nn.Module) else loss
     found = _called(_unreduced(loss), outputs, targets)
     if found.dim() and len(found) == n:
         return found.reshape(n, -1).mean(dim=1)
@@ -116,6 +118,8 @@ def _unreduced(loss: LossFunction) -> LossFunction:
 
 
 def _called(loss: LossFunction, outputs: Any, targets: Any) -> Tensor:
+    if isinstance(loss, nn.Module) and isinstance(outputs, Tensor):
+        loss.to(outputs.device)  # a copy
     try:
         found = cast("object", loss(outputs, targets))
     except Exception as error:  # whatever somebody's loss raises

@@ -7,6 +7,7 @@ Which values are the better ones is said with the function, `("high", f1)`, or b
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, TypeAlias, cast
@@ -59,9 +60,10 @@ def hold_metrics(
         else:
             if function is None:
                 raise Refused(f"The metric {name!r} is None; a function of outputs and targets is expected, unless forward= returns its values.")
-            known = partial(_called, name, function, form)
-            kept = HeldMetric(known, _gives_each(name, known, network, dataset))
             digest = key(function)
+            adding = callable(getattr(function, "reset", None))  # from call to call, as those of torchmetrics do: a copy of it is asked
+            known = partial(_called, name, copy.deepcopy(function) if adding else function, form)
+            kept = HeldMetric(known, _gives_each(name, known, network, dataset))
         full = f"{name}@{good}-{digest}"
         held.hold_metric(full, kept)
         names.append(full)
@@ -81,7 +83,7 @@ def _called(name: str, function: Function, form: Form | None, outputs: Tensor, t
     """The metric's value, as a tensor in float64 or as it came."""
     if form is not None:
         outputs, targets = form.restored(outputs, targets)
-    if callable(reset := getattr(function, "reset", None)):  # one that adds up from call to call, as those of torchmetrics do
+    if callable(reset := getattr(function, "reset", None)):
         reset()
     try:
         found = cast("object", function(outputs, targets))

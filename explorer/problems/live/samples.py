@@ -79,8 +79,12 @@ def read(source: object, what: str, take: int = 0) -> Samples:
     with untouched():
         found = _read(source, what, take)
     if not len(found):
-        raise Refused(f"There is no sample in {what}. Give data with at least one.")
+        raise _empty(what)
     return found
+
+
+def _empty(what: str) -> Refused:
+    return Refused(f"There is no sample in {what}. Give data with at least one.")
 
 
 def leaves(tree: object) -> list[Tensor]:
@@ -196,12 +200,13 @@ class _Some(Sequence[object]):
 
 def _items(items: Sequence[object], collate: Callable[[list[object]], object], batch: int, what: str, take: int) -> Samples:
     """The items of a data set, put together as its loader does; loose where that gives no tensors of one shape."""
-    n = min(take or len(items), len(items))
+    if not (n := min(take or len(items), len(items))):
+        raise _empty(what)
     taken: list[object] = []
     parts: list[Tree] = []
     budget = _Budget(what)
     stackable = True
-    if n and _differ(_fixed(items, 0, 0), _fixed(items, 0, 1)):
+    if _differ(_fixed(items, 0, 0), _fixed(items, 0, 1)):
         log.warning(
             "%s changes its samples at random (augmentation); each is drawn once, from a fixed seed. Give data without it where you can.", what
         )
@@ -255,7 +260,7 @@ def _together(batches: Iterable[object], what: str, take: int, *, bounded: bool)
                 raise Refused(f"{what} does not say how long it is, and gave {n:,} samples without an end. Say how many to take: take=10_000.")
             break
     if not parts:
-        raise Refused(f"There is no sample in {what}. Give data with at least one, and no iterator that has been read already.")
+        raise _empty(what)
     return _first(Stacked(_joined(parts)), take)
 
 
