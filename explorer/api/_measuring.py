@@ -66,10 +66,10 @@ def brought(models: Sequence[Model], how: Merging) -> tuple[ProblemSpec, tuple[R
         known = prototype_of(how["problem"])
     home = locations.home(how["home"])
     recipes = tuple(recipe(m, home, known, f"model {i}") for i, m in enumerate(models, 1))
-    if how["problem"] is not None and known is not None:
+    if isinstance(spec := how["problem"], ProblemSpec) and known is not None:
         for one in models:
             if isinstance(one, nn.Module) and one is not network:
-                same_code(one, known, how["problem"])
+                same_code(one, known, spec)
     try:
         return problem_of(recipes[0], how), recipes
     except Refused as refusal:
@@ -87,7 +87,7 @@ def recipe(model: Model, home: Path, known: Prototype | None = None, name: str =
     if isinstance(model, nn.Module | Mapping):
         called = f"{type(bare(model)).__name__} {name.rpartition(' ')[2]}" if isinstance(model, nn.Module) and " " in name else name
         return kept(weights_of(model, name, known), called, home)
-    if not isinstance(model, str | Path):
+    if not isinstance(model, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]  (a notebook is not type checked)
         raise Refused(
             f"A model is the path of a checkpoint, a network (nn.Module), its state dict with network=, or a recipe as `train` and `align` return them; got a"
             f" {type(model).__name__}."

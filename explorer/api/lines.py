@@ -1,5 +1,8 @@
 """Paths between models, measured: the straight line, the line after an alignment, and trained ways."""
 
+# `takes` has put every default in before one of these is called.
+# pyright: reportTypedDictNotRequiredAccess=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping

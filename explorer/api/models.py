@@ -1,5 +1,8 @@
 """Models: from files, from a training, from a merge, from a recipe."""
 
+# `takes` has put every default in before one of these is called.
+# pyright: reportTypedDictNotRequiredAccess=false
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,8 @@
 """Planes of models, measured: through three models or closest to more, and around one model."""
 
+# `takes` has put every default in before one of these is called.
+# pyright: reportTypedDictNotRequiredAccess=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from explorer.core.errors import Refused
-from explorer.problems.live.samples import mapped
+from explorer.problems.live.trees import mapped
 
 TARGETS = ("labels", "label", "targets", "target", "y")
 IGNORED = -100  # torch's own number for a target that is not asked for

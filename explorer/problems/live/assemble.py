@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,9 @@ from explorer.problems.live.joined import Forward, OfBatches, OfItems, Shaped, W
 from explorer.problems.live.losses import LossFunction
 from explorer.problems.live.network import Prototype, bare
 from explorer.problems.live.own_metrics import Metric, hold_metrics, named
-from explorer.problems.live.samples import Loose, Samples, Stacked, leaves, read, untouched
+from explorer.problems.live.samples import read
 from explorer.problems.live.source import digest_of
+from explorer.problems.live.trees import Loose, Samples, Stacked, joined, leaves, untouched
 
 log = logging.getLogger(__name__)
 
@@ -112,17 +113,14 @@ def _samples(given: Given) -> tuple[Samples, int | None, int | None]:
     if not found:
         raise Refused("There are no data. Give data=: a DataLoader, a Dataset, tensors, or a table.")
     lengths = [len(f) for f in found]
-    match given.train is not None, given.val is not None:
-        case True, True:
-            starts = lengths[0] + lengths[1], lengths[0]
-        case True, False:
-            starts = lengths[0], None
-        case False, True:  # what is trained on and what is measured on are shares of the data, which come first then
-            found, starts = found[::-1], (None, lengths[1])
-        case _:
-            starts = None, None
+    test: int | None = None
+    val: int | None = None
+    if given.train is not None:
+        test, val = sum(lengths[:-1]), lengths[0] if given.val is not None else None
+    elif given.val is not None:  # what is trained on and what is measured on are shares of the data, which come first then
+        found, val = found[::-1], lengths[1]
     if len(found) == 1:
-        return found[0], *starts
+        return found[0], test, val
     if all(isinstance(f, Stacked) for f in found):
         stacked = cast("list[Stacked]", found)
         shapes = [[(t.shape[1:], t.dtype) for t in leaves(f.tree)] for f in stacked]
@@ -130,21 +128,11 @@ def _samples(given: Given) -> tuple[Samples, int | None, int | None]:
             raise Refused(
                 f"Samples of data, train and val differ: {' and '.join(str([tuple(a) for a, _ in s]) for s in shapes)}. Give the same kind of sample."
             )
-        return Stacked(_joined([f.tree for f in stacked]), stacked[0].classes), *starts
+        return Stacked(joined([f.tree for f in stacked]), stacked[0].classes), test, val
     if all(isinstance(f, Loose) for f in found):
         loose = cast("list[Loose]", found)
-        return Loose(tuple(item for f in loose for item in f.items), loose[0].collate, loose[0].classes), *starts
+        return Loose(tuple(item for f in loose for item in f.items), loose[0].collate, loose[0].classes), test, val
     raise Refused("Samples of data, train and val differ: some can be stacked and others cannot. Pad all of them in the same way.")
-
-
-def _joined(trees: list[Any]) -> Any:
-    match trees[0]:
-        case Tensor():
-            return torch.cat(trees)
-        case Mapping():
-            return {key: _joined([t[key] for t in trees]) for key in trees[0]}
-        case _:
-            return tuple(_joined([t[i] for t in trees]) for i in range(len(trees[0])))
 
 
 def _tried(given: Given, prototype: Prototype, samples: Samples) -> _Tried:
@@ -161,9 +149,9 @@ def _tried(given: Given, prototype: Prototype, samples: Samples) -> _Tried:
             with suppress(Exception):
                 return _Tried(parts, parts.telling.to(network), told=True)
         said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
-        given = ", ".join([str(tuple(a.shape)) if isinstance(a, Tensor) else type(a).__name__ for a in parts.args] + list(parts.named))
+        inputs = ", ".join([str(tuple(a.shape)) if isinstance(a, Tensor) else type(a).__name__ for a in parts.args] + list(parts.named))
         raise Refused(
-            f"The network {type(network).__name__} does not take these batches ({given}): {said}. Give forward=lambda model, batch: …, which returns the loss"
+            f"The network {type(network).__name__} does not take these batches ({inputs}): {said}. Give forward=lambda model, batch: …, which returns the loss"
             " of each sample, (n,)."
         ) from error
 

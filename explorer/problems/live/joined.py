@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from explorer.core.errors import Refused
 from explorer.problems.live.answers import Asked, Form, answer_of, asked, at_work
 from explorer.problems.live.losses import LossFunction, of_outputs
-from explorer.problems.live.samples import Samples
+from explorer.problems.live.trees import Samples
 
 Forward: TypeAlias = "Callable[[Any, Any], Any]"
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called", "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs")

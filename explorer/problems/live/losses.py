@@ -19,7 +19,7 @@ from torch.nn import functional
 from explorer.core.errors import Refused
 from explorer.problems.held import HeldLoss
 from explorer.problems.live.answers import IGNORED, Form
-from explorer.problems.live.samples import mapped
+from explorer.problems.live.trees import mapped
 
 CLOSE = 1e-4  # relative: two orders of the same sums
 
@@ -29,10 +29,11 @@ LossFunction: TypeAlias = "Callable[[Any, Any], Any]"
 def known(loss: LossFunction, form: Form) -> str:
     """The explorer's own name of a loss; "" for any other."""
     if form.kind == "classes":
-        plain = type(loss) is nn.CrossEntropyLoss and loss.weight is None and loss.label_smoothing == 0.0 and loss.reduction != "sum"
-        return "cross_entropy" if plain or loss is functional.cross_entropy else ""
+        own = _plain_of(loss)
+        return "cross_entropy" if own is not None and own.weight is None and own.label_smoothing == 0.0 and own.reduction != "sum" else ""
     if form.kind == "numbers" and form.dtype.is_floating_point:
-        return "mse" if (type(loss) is nn.MSELoss and loss.reduction != "sum") or loss is functional.mse_loss else ""
+        plain = isinstance(loss, nn.MSELoss) and type(loss) is nn.MSELoss and loss.reduction != "sum"
+        return "mse" if plain or loss is functional.mse_loss else ""
     return ""
 
 
@@ -101,14 +102,14 @@ def _no_mean(loss: LossFunction) -> Refused:
 def _plain_of(loss: LossFunction) -> nn.CrossEntropyLoss | None:
     if loss is functional.cross_entropy:
         return nn.CrossEntropyLoss()
-    return loss if type(loss) is nn.CrossEntropyLoss else None
+    return loss if isinstance(loss, nn.CrossEntropyLoss) and type(loss) is nn.CrossEntropyLoss else None
 
 
 def _unreduced(loss: LossFunction) -> LossFunction:
     """The same without its mean, where it can do without."""
     if isinstance(loss, nn.Module) and isinstance(getattr(loss, "reduction", None), str):
         apart = copy.deepcopy(loss)
-        apart.reduction = "none"
+        setattr(apart, "reduction", "none")  # noqa: B010  (a module's own attribute, which its type does not know)
         return apart
     try:
         takes = "reduction" in inspect.signature(loss).parameters
@@ -145,7 +146,10 @@ def _one_by_one(loss: LossFunction, form: Form, vectorised: bool, outputs: Tenso
 
 
 def _vectorised(loss: LossFunction, outputs: Tensor, targets: Tensor) -> Tensor:
-    return cast("Tensor", torch.vmap(lambda o, t: loss(o[None], t[None]).reshape(()))(outputs, targets))
+    def one(o: Tensor, t: Tensor) -> Tensor:
+        return cast("Tensor", loss(o[None], t[None])).reshape(())
+
+    return torch.vmap(one)(outputs, targets)
 
 
 @torch.no_grad()

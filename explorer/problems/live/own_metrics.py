@@ -44,7 +44,7 @@ def named(metrics: Mapping[str, Metric] | None) -> tuple[tuple[str, Function | N
             raise Refused(
                 f"The metric {name!r} is a function of outputs and targets, or ('high', function) or ('low', function); got {metric!r:.60}."
             )
-        found.append((name, function, cast("Good", good)))
+        found.append((name, function, good))
     return tuple(found)
 
 

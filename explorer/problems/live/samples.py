@@ -7,12 +7,10 @@ only once is refused. What shuffles is read in the order of its data set; what i
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,56 +20,13 @@ from torch.utils.data.distributed import DistributedSampler
 
 from explorer.core.errors import Refused
 from explorer.problems.data import LIMIT_BYTES
+from explorer.problems.live.tables import columns_of, frame_of
+from explorer.problems.live.trees import Loose, Samples, Stacked, Tree, joined, leaves, lengths, mapped, tensors_of, untouched
 
 log = logging.getLogger(__name__)
 
 WITHOUT_END = 100_000  # samples that are read of a stream that does not say how long it is
 BATCH = 256
-
-Tree: TypeAlias = "Tensor | dict[str, Tree] | tuple[Tree, ...] | list[Tree]"
-
-
-@dataclass(frozen=True)
-class Stacked:
-    """Samples as tensors (n, …): one, or several in tuples and dicts as the network is given them."""
-
-    tree: Tree
-    classes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(leaves(self.tree)[0])
-
-    def batch(self, rows: Tensor) -> Tree:
-        """Some of them together."""
-        return mapped(lambda t: t[rows.to(t.device)], self.tree)
-
-    def content(self) -> object:
-        """What their digest is made of."""
-        return self.tree
-
-
-@dataclass(frozen=True)
-class Loose:
-    """Samples that cannot be stacked, such as graphs or texts of different lengths: put together by the loader's own function for each batch."""
-
-    items: tuple[object, ...]
-    collate: Callable[[list[object]], object]
-    classes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def batch(self, rows: Tensor) -> object:
-        """Some of them together."""
-        with untouched():
-            return self.collate([self.items[i] for i in rows.tolist()])
-
-    def content(self) -> object:
-        """What their digest is made of."""
-        return self.items, self.collate
-
-
-Samples: TypeAlias = "Stacked | Loose"
 
 
 def read(source: object, what: str, take: int = 0) -> Samples:
@@ -87,50 +42,6 @@ def _empty(what: str) -> Refused:
     return Refused(f"There is no sample in {what}. Give data with at least one.")
 
 
-def leaves(tree: object) -> list[Tensor]:
-    """The tensors of a tree, in order."""
-    match tree:
-        case Tensor():
-            return [tree]
-        case Mapping():
-            return [leaf for part in tree.values() for leaf in leaves(part)]
-        case tuple() | list():
-            return [leaf for part in tree for leaf in leaves(part)]
-        case _:
-            return []
-
-
-def mapped(function: Callable[[Tensor], Tensor], tree: object) -> Any:
-    """The tree with the function applied to each tensor; what is no tensor stays as it is, but moves where it can."""
-    match tree:
-        case Tensor():
-            return function(tree)
-        case Mapping():
-            return {key: mapped(function, part) for key, part in tree.items()}
-        case tuple() if hasattr(tree, "_fields"):
-            return type(tree)(*(mapped(function, part) for part in tree))
-        case tuple() | list():
-            return type(tree)(mapped(function, part) for part in tree)
-        case _:
-            return tree
-
-
-@contextmanager
-def untouched(seed: int = 0) -> Generator[None, None, None]:
-    """Within: random generators begin at a seed; afterwards they stand where they stood."""
-    others = random.getstate(), np.random.get_state()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(others[0])
-            np.random.set_state(others[1])
-
-
 def _read(source: object, what: str, take: int) -> Samples:
     if isinstance(source, Stacked | Loose):
         return source
@@ -139,11 +50,11 @@ def _read(source: object, what: str, take: int) -> Samples:
             f"{what} is the text {source!r:.60}; a DataLoader, a Dataset, tensors or a table are expected. Data in files go under problem=."
         )
     if (columns := getattr(source, "column_names", None)) is not None and hasattr(source, "with_format"):
-        return _first(_hugging_face(source, what, columns), take)
+        return _first(columns_of(source, what, columns), take)
     if hasattr(source, "column_names") or (isinstance(source, Mapping) and source and all(hasattr(v, "with_format") for v in source.values())):
         raise Refused(f"{what} has several splits: {', '.join(map(str, cast('Any', source)))}. Give one of them, and the others as train= and val=.")
     if hasattr(source, "iloc") and hasattr(source, "columns"):
-        return _first(_frame(source, what), take)
+        return _first(frame_of(source, what), take)
     if (arrays := _arrays(source)) is not None:
         return _first(_even(arrays, what), take)
     if isinstance(source, DataLoader):
@@ -215,8 +126,8 @@ def _items(items: Sequence[object], collate: Callable[[list[object]], object], b
         taken += here
         if stackable:
             with untouched():
-                part = _tensors(_put_together(collate, here, what))
-            stackable = part is not None and _lengths(part) == {len(here)} and (not parts or _shapes(part) == _shapes(parts[0]))
+                part = tensors_of(_put_together(collate, here, what))
+            stackable = part is not None and lengths(part) == {len(here)} and (not parts or _shapes(part) == _shapes(parts[0]))
             if part is not None and stackable:
                 budget.spend(part)
                 parts.append(part)
@@ -224,7 +135,7 @@ def _items(items: Sequence[object], collate: Callable[[list[object]], object], b
             elif parts:  # what was stacked before is read again, as it is
                 taken = [items[i] for i in range(start + len(here))]
     classes = tuple(map(str, names)) if isinstance(names := getattr(items, "classes", None), list | tuple) else ()
-    return Stacked(_joined(parts), classes) if stackable else Loose(tuple(taken), collate, classes)
+    return Stacked(joined(parts), classes) if stackable else Loose(tuple(taken), collate, classes)
 
 
 def _put_together(collate: Callable[[list[object]], object], items: list[object], what: str) -> object:
@@ -241,8 +152,8 @@ def _together(batches: Iterable[object], what: str, take: int, *, bounded: bool)
     parts: list[Tree] = []
     budget, n = _Budget(what), 0
     for batch in batches:
-        part = _tensors(batch)
-        if part is None or len(_lengths(part)) != 1:
+        part = tensors_of(batch)
+        if part is None or len(lengths(part)) != 1:
             raise Refused(
                 f"A batch of {what} is a {type(batch).__name__} whose parts are not all tensors with one row for each sample. Give the DataLoader or the"
                 " Dataset itself, so that samples can be put together anew, and forward= to say how the model takes them."
@@ -254,14 +165,14 @@ def _together(batches: Iterable[object], what: str, take: int, *, bounded: bool)
             )
         budget.spend(part)
         parts.append(part)
-        n += next(iter(_lengths(part)))
+        n += next(iter(lengths(part)))
         if limit is not None and n >= limit:
             if not take:
                 raise Refused(f"{what} does not say how long it is, and gave {n:,} samples without an end. Say how many to take: take=10_000.")
             break
     if not parts:
         raise _empty(what)
-    return _first(Stacked(_joined(parts)), take)
+    return _first(Stacked(joined(parts)), take)
 
 
 @dataclass
@@ -289,7 +200,7 @@ def _arrays(source: object) -> Tree | None:
             return None
     elif not isinstance(source, Tensor | np.ndarray):
         return None
-    return _tensors(source)
+    return tensors_of(source)
 
 
 def _even(tree: Tree, what: str) -> Stacked:
@@ -297,65 +208,6 @@ def _even(tree: Tree, what: str) -> Stacked:
     if any(t.dim() == 0 for t in found) or len({len(t) for t in found}) != 1:
         raise Refused(f"The parts of {what} have the shapes {', '.join(str(tuple(t.shape)) for t in found)}; each needs one row for each sample.")
     return Stacked(tree)
-
-
-def _tensors(value: object) -> Tree | None:
-    """Arrays and tables as tensors; None where something is neither."""
-    match value:
-        case Tensor():
-            return value.detach().to("cpu")
-        case bool() | int() | float():
-            return torch.tensor(value)
-        case np.ndarray() if value.dtype.kind in "biuf":
-            return torch.from_numpy(np.ascontiguousarray(value).copy())
-        case Mapping():
-            parts = {str(key): _tensors(part) for key, part in value.items()}
-            return None if any(p is None for p in parts.values()) else cast("Tree", parts)
-        case tuple() | list() if len(cast("Sequence[object]", value)):
-            several = tuple(_tensors(part) for part in cast("Sequence[object]", value))
-            return None if any(p is None for p in several) else cast("Tree", several)
-        case _ if hasattr(value, "to_numpy"):
-            array = np.asarray(cast("Any", value).to_numpy())
-            return torch.from_numpy(array.copy()) if array.dtype.kind in "biuf" else None
-        case _:
-            return None
-
-
-def _frame(frame: Any, what: str) -> Stacked:
-    """A table: the last column is the target, classes where it holds whole numbers or texts."""
-    names = list(frame.columns)
-    if len(names) < 2:
-        raise Refused(f"{what} is a table with {len(names)} columns; the inputs and, as the last one, the target are expected.")
-    inputs, target = frame[names[:-1]], frame[names[-1]]
-    if wrong := [n for n in names[:-1] if inputs[n].dtype.kind not in "biuf"]:
-        raise Refused(f"The column {wrong[0]!r} of {what} holds no numbers. Leave it out, or make numbers of it.")
-    if frame.isna().any(axis=None):
-        raise Refused(f"{what} has empty cells. Fill them, or leave their rows out.")
-    log.warning("%s is a table: the target is its last column, %r; the inputs are the other %d in order.", what, names[-1], len(names) - 1)
-    x = torch.from_numpy(inputs.to_numpy(dtype=np.float32).copy())
-    if target.dtype.kind == "f":
-        return Stacked((x, torch.from_numpy(target.to_numpy(dtype=np.float32).copy())[:, None]))
-    if target.dtype.kind in "biu":
-        return Stacked((x, torch.from_numpy(target.to_numpy(dtype=np.int64).copy())))
-    classes, codes = np.unique(target.to_numpy().astype(str), return_inverse=True)
-    return Stacked((x, torch.from_numpy(codes.astype(np.int64))), tuple(map(str, classes)))
-
-
-def _hugging_face(source: Any, what: str, columns: Any) -> Stacked:
-    """A split of `datasets`: its columns by their names; texts are left out."""
-    if isinstance(columns, Mapping):
-        raise Refused(f"{what} has several splits: {', '.join(columns)}. Give one of them, and the others as train= and val=.")
-    held = source.with_format("torch")[:]
-    tree: dict[str, Tree] = {}
-    for name, column in held.items():
-        if isinstance(column, Tensor):
-            tree[name] = column
-        elif isinstance(column, list) and column and all(isinstance(t, Tensor) for t in column):
-            raise Refused(f"The column {name!r} of {what} has samples of different shapes. Pad or cut them to one, or give a DataLoader that does.")
-    if not tree:
-        raise Refused(f"{what} has no column of numbers: {', '.join(columns)}. Tokenise the texts first.")
-    label = getattr(source.features.get("label", source.features.get("labels")), "names", None) or ()
-    return Stacked(cast("Tree", tree), tuple(map(str, label)))
 
 
 def _first(samples: Stacked, take: int) -> Stacked:
@@ -370,7 +222,7 @@ def _batched(items: Iterable[object]) -> Iterator[object]:
 
 def _same_twice(source: Iterable[object], what: str) -> None:
     """Refused where it begins with another batch the second time."""
-    first, second = (_tensors(next(iter(source), None)) for _ in range(2))
+    first, second = (tensors_of(next(iter(source), None)) for _ in range(2))
     if _differ(first, second):
         raise Refused(
             f"{what} gives another first batch each time it is read, by a sampler of its own, so its samples have no fixed order. Give its data set, or a"
@@ -380,7 +232,7 @@ def _same_twice(source: Iterable[object], what: str) -> None:
 
 def _fixed(items: Sequence[object], row: int, seed: int) -> object:
     with untouched(seed):
-        return _tensors(items[row])
+        return tensors_of(items[row])
 
 
 def _differ(a: object, b: object) -> bool:
@@ -390,12 +242,8 @@ def _differ(a: object, b: object) -> bool:
 
 def _is_batch(value: object) -> bool:
     """Whether it is several samples together: all of its parts have one row for each."""
-    tree = _tensors(value)
-    return tree is not None and all(t.dim() for t in leaves(tree)) and len(_lengths(tree)) == 1 and not isinstance(value, Tensor)
-
-
-def _lengths(tree: object) -> set[int]:
-    return {len(t) if t.dim() else -1 for t in leaves(tree)}
+    tree = tensors_of(value)
+    return tree is not None and all(t.dim() for t in leaves(tree)) and len(lengths(tree)) == 1 and not isinstance(value, Tensor)
 
 
 def _shapes(tree: object) -> object:
@@ -409,17 +257,6 @@ def _shapes(tree: object) -> object:
             return tuple(_shapes(part) for part in tree)
         case _:
             return None
-
-
-def _joined(parts: Sequence[Tree]) -> Tree:
-    first = parts[0]
-    match first:
-        case Tensor():
-            return torch.cat(cast("Sequence[Tensor]", parts))
-        case dict():
-            return {key: _joined([cast("dict[str, Tree]", p)[key] for p in parts]) for key in first}
-        case _:
-            return tuple(_joined([cast("Sequence[Tree]", p)[i] for p in parts]) for i in range(len(first)))
 
 
 def _has_length(source: object) -> bool:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
+from typing import Any, cast
 from uuid import uuid4
 
 import numpy as np
@@ -35,7 +36,7 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...))
 class Source:
     """A digest under way. opaque: what could not be looked into; where there is something, the digest is of this process alone."""
 
-    hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+    hash: Any = field(default_factory=hashlib.sha256)  # its class has no public name
     opaque: list[str] = field(default_factory=list[str])
     seen: dict[int, int] = field(default_factory=dict[int, int])
     kept: list[object] = field(default_factory=list[object])  # an id is only good while its object is there
@@ -193,7 +194,7 @@ def digest_of(*values: object, without: nn.Module | None = None) -> tuple[str, t
 def bytes_of(tensor: Tensor) -> memoryview:
     """A tensor's numbers as bytes, in order."""
     plain = tensor.detach().to("cpu").contiguous().resolve_neg().resolve_conj()
-    return memoryview(plain.reshape(-1).view(torch.uint8).numpy()) if plain.numel() else memoryview(b"")
+    return memoryview(cast("Any", plain.reshape(-1).view(torch.uint8).numpy())) if plain.numel() else memoryview(b"")
 
 
 def _names(code: types.CodeType) -> set[str]:
