@@ -147,7 +147,7 @@ def is_live(kind: str, name: str) -> bool:
 
 def called(loss: str) -> str:
     """A loss's name for a person: of one's own, the name of the function."""
-    return (loss.partition("@")[2].rpartition("-")[0] or loss).replace("_", " ")
+    return loss.partition("@")[2].rpartition("-")[0] or loss
 
 
 def defines(kind: str, name: str, function: str) -> bool:

@@ -29,7 +29,7 @@ def called(field: Field, metric: str) -> str:
     """What a metric is under the field's loss: without targets, how far the first model's answers are, and how often its choice is not taken."""
     if registry.targets_of(field.problem.loss) != "reference" or metrics.is_own(metric):
         return metrics.find(metric).called
-    return f"{registry.called(field.problem.loss) if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
+    return f"{registry.called(field.problem.loss).replace('_', ' ') if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
 
 
 def footnote(field: Field, points: Points, again: Confirmed | None = None) -> str:

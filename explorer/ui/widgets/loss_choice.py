@@ -16,8 +16,8 @@ def choose(problem: ProblemSpec, shown: ProblemSpec | None, *, key: str) -> Prob
     if problem.loss == other:
         return problem
     titles = {
-        problem.loss: f"{registry.called(problem.loss)}, the problem's own",
-        other: f"{registry.called(other)} from A, no labels",
+        problem.loss: f"{registry.called(problem.loss).replace('_', ' ')}, the problem's own",
+        other: f"{other.replace('_', ' ')} from A, no labels",
     }
     chosen = st.selectbox(
         "Loss",
