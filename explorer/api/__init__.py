@@ -8,6 +8,7 @@
     print(align("a.safetensors", "b.safetensors", method="weight_matching").pairs[0].reduction())
     print(connect("a.safetensors", "b.safetensors", method="bezier", method_options={"epochs": 60}).barrier("error"))
     landscape("a.safetensors", "b.safetensors", "c.safetensors").figure().show()
+    interpolate(net_a, net_b, data=loader, loss=nn.CrossEntropyLoss())  # objects in memory: live_problem says what they may be
 
 Whoever writes a method, data, a network or a loss takes what it needs from `explorer.api.plugin`. These two are what stays where it is when the rooms of
 the explorer change; every other module may move. What is here is imported when it is asked for.
