@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
+import socket
+import webbrowser
 
 import numpy as np
 import pytest
@@ -10,10 +14,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from explorer.api import align, interpolate, landscape_around
+from explorer.api import align, interpolate, landscape_around, live_problem, points, train
 from explorer.checkpoints import checkpoint_file
+from explorer.core import locations
+from explorer.engine import live_weights
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
+from explorer.store.run_store import RunStore
 
 GRID = {"sampler": "grid", "options": {"size": 5}}
 
@@ -81,3 +88,52 @@ def test_nothing_that_is_given_is_changed(nets, samples, home):
     assert nets[0].training and not calls and handle.id in nets[0]._forward_hooks
     assert all(torch.equal(p, weights[n]) and torch.equal(p.grad, gradients[n]) and p.requires_grad for n, p in nets[0].named_parameters())
     assert torch.equal(states[0], torch.get_rng_state()) and states[1] == random.getstate() and np.array_equal(states[2], np.random.get_state()[1])
+
+
+def test_the_readme_s_lines_run(nets, samples, home, monkeypatch):
+    """As they stand, with the names that they use; the app is not opened."""
+    (block,) = [
+        b for b in re.findall(r"```python\n(.*?)```", (locations.root() / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL) if "net_a" in b
+    ]
+    assert block.rstrip().endswith("line.open()")
+    loaders = {f"{name}_loader": DataLoader(TensorDataset(*samples), batch_size=100) for name in ("train", "test")}
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(home))
+    given = {"net_a": nets[0], "net_b": nets[1], **loaders, "f1": lambda o, t: (o.argmax(1) == t).double().mean(), "interpolate": interpolate}
+    exec(block.rstrip().removesuffix("line.open()"), given)
+    assert given["line"].points.counts.sum() == len(samples[0])
+
+
+def test_it_opens_in_the_app_that_answers(nets, samples, home, monkeypatch):
+    """At the address of its run, which the app's list then holds as done; whoever answers on the port is taken for the app."""
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    line = interpolate(*nets, data=samples, home=home, **GRID)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert line.open(port=port) == f"http://127.0.0.1:{port}/interpolate?run={line.run.id}" == opened[0]
+    status = RunStore.within(home).status(line.run.id)
+    assert status is not None and status.state == "done" and status.done == len(line.points)
+
+
+def test_a_training_starts_from_objects_and_repeats_itself(nets, samples, home):
+    """Of the live problem, from the network's own weights or from new ones; its snapshots are models like any other."""
+    problem = live_problem(nets[0], samples)
+    snapshots = train(problem, start=nets[0], method_options={"epochs": 2}, home=home)
+    line = interpolate(nets[0], snapshots[-1], problem=problem, home=home, **GRID)
+    assert line.barrier().ends[1] < line.barrier().ends[0]
+    assert points(line.run, home=home).means() == pytest.approx(line.points.means())
+    fresh = [train(problem, method_options={"epochs": 1, "seed": s}, home=home)[0] for s in (0, 1)]
+    assert interpolate(*fresh, problem=problem, home=home, **GRID).barrier().height.value > 0
+
+
+def test_weights_are_kept_once_and_the_oldest_go(nets, samples, home, monkeypatch):
+    """By their content, whatever they are called; beyond the limit only those that nobody of this process asked for."""
+    for _ in range(2):
+        interpolate(nets[0], nets[0].state_dict(), data=samples, home=home, **GRID)
+    (file,) = (home / locations.LIVE).glob("*.safetensors")
+    old = file.with_name("0" * 32 + ".safetensors")
+    old.write_bytes(file.read_bytes())
+    os.utime(old, (1, 1))
+    monkeypatch.setattr(live_weights, "LIMIT_BYTES", 2 * file.stat().st_size)
+    interpolate(nets[0], nets[1], data=samples, home=home, **GRID)
+    assert not old.exists() and len(list((home / locations.LIVE).glob("*.safetensors"))) == 2

@@ -116,6 +116,25 @@ def test_a_loss_that_depends_on_the_batch_is_refused_with_what_to_do(classifiers
         interpolate(*classifiers, data=(X, Y), loss=loss, home=home)
 
 
+def test_outputs_and_targets_that_would_all_be_compared_are_refused(home):
+    """Outputs (n, 1) and targets (n,) broadcast to (n, n), to a number that means nothing; the plain squared error is taken as it is meant."""
+    line = [nn.Linear(5, 1) for _ in range(2)]
+    with pytest.raises(Refused, match=r"every output with every target: the outputs are \(n, 1\) and the targets \(n\)"):
+        interpolate(*line, data=(X, X[:, 0]), loss=nn.HuberLoss(), home=home)
+    with pytest.raises(Refused, match="neither the mean nor the sum"):
+        interpolate(*line, data=(X, X[:, 0]), loss=lambda o, t: (o - t).abs().mean(), home=home)
+    found = interpolate(*line, data=(X, X[:, 0]), loss=nn.MSELoss(), home=home, **GRID).points.means()[0, 0]
+    outputs, targets = answers(line[0], X[:, :1])
+    assert found == pytest.approx((outputs - targets).square().mean().item(), rel=1e-6)
+
+
+def test_where_the_network_gives_losses_no_other_can_be_chosen(home):
+    """A divergence between losses would be 0 everywhere."""
+    problem = live_problem(nn.Linear(5, 2), X, forward=lambda model, x: model(x).square().mean(dim=1))
+    with pytest.raises(Refused, match="network gives losses"):
+        interpolate(nn.Linear(5, 2), nn.Linear(5, 2), problem=problem, loss="divergence", home=home)
+
+
 def test_a_loss_of_one_s_own_trains_a_path_and_aligns(classifiers, home):
     """It is the problem's: trained on, matched with, measured."""
     (pair,) = align(*classifiers, data=(X, Y), loss=focal, home=home, **GRID).pairs

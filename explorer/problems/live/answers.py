@@ -118,17 +118,18 @@ class Form:
         return (flat[:, 0] if flat.shape[1] == 1 and len(self.outputs) == 1 else flat).long().clamp(min=-1)
 
     def restored(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Both as somebody's own function knows them; of a causal language model those that are compared."""
+        """Both as somebody's own function knows them, classes int64, real numbers in the outputs' precision; of a language model what is compared."""
         n = len(outputs)
         if self.shifted:
             return outputs, torch.where(targets < 0, IGNORED, targets)
         if self.kind == "numbers":
-            return outputs.reshape(n, *self.outputs), targets.reshape(n, *self.targets).to(self.dtype)
+            dtype = outputs.dtype if self.dtype.is_floating_point else self.dtype
+            return outputs.reshape(n, *self.outputs), targets.reshape(n, *self.targets).to(dtype)
         if self.kind == "masked":
             targets = torch.where(targets < 0, IGNORED, targets)
         if self.axis == 1 and len(self.outputs) > 1:
             outputs = outputs.movedim(-1, 1)
-        return outputs.reshape(n, *self.outputs), targets.reshape(n, *self.targets).to(self.dtype)
+        return outputs.reshape(n, *self.outputs), targets.reshape(n, *self.targets)
 
 
 def form_of(outputs: Tensor, targets: Tensor, whole: Tensor) -> Form | None:
@@ -147,14 +148,13 @@ def form_of(outputs: Tensor, targets: Tensor, whole: Tensor) -> Form | None:
 
 
 def at_work(tree: Any, device: torch.device, dtype: torch.dtype) -> Any:
-    """A batch on the network's device, its real numbers in the network's precision."""
-    return _moved(mapped(lambda t: t.to(device, dtype) if t.is_floating_point() else t.to(device), tree), device)
+    """A batch on the network's device, its real numbers in the network's precision; what is no tensor and knows how to move, such as a graph, moves."""
 
+    def moved(part: Any) -> Any:
+        move = cast("Callable[[torch.device], Any] | None", getattr(part, "to", None))
+        return move(device) if move is not None else part
 
-def _moved(tree: Any, device: torch.device) -> Any:
-    """Parts that are no tensors and know how to move, such as graphs."""
-    move = cast("Callable[[torch.device], Any] | None", getattr(tree, "to", None))
-    return move(device) if move is not None and not isinstance(tree, Tensor | Mapping) else tree
+    return mapped(lambda t: t.to(device, dtype) if t.is_floating_point() else t.to(device), tree, moved)
 
 
 def _taken(network: nn.Module) -> frozenset[str] | None:

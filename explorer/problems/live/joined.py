@@ -108,17 +108,21 @@ Way: TypeAlias = "Shaped | OfBatches | OfItems"
 def join(network: nn.Module, way: Way, samples: Samples | None) -> nn.Module:
     """The network, answering in that way from now on; `samples`: what numbers of rows stand for."""
     kind = type(network)
+    last: list[Any] = []  # the batches of the last call: while a graph is traced, rows have no numbers
+
+    def batches(rows: Tensor, each: int, device: torch.device, dtype: torch.dtype) -> list[Any]:
+        if not torch.compiler.is_exporting():
+            assert samples is not None
+            last[:] = [at_work(samples.batch(part), device, dtype) for part in rows.split(each)]
+        return last
 
     def forward(self: nn.Module, inputs: Tensor) -> Tensor:
         inner = _inner(self, kind)
         if isinstance(way, Shaped):
             return way.answer(inner, inputs)
-        assert samples is not None
-        weight = next(self.parameters())
-        rows = inputs.reshape(-1)
-        if isinstance(way, OfItems) and way.alone:
-            return torch.cat([_asked_about(way, inner, samples, row, weight) for row in rows.split(1)])
-        found = _asked_about(way, inner, samples, rows, weight)
+        weight, rows = next(self.parameters()), inputs.reshape(-1)
+        each = 1 if isinstance(way, OfItems) and way.alone else len(rows)
+        found = torch.cat([way.answer(inner, batch) for batch in batches(rows, each, weight.device, weight.dtype)])
         if len(found) != len(rows):
             raise Refused(
                 f"{len(found)} losses came back for {len(rows)} samples; one for each sample is expected, (n,), or their mean. Average what belongs to one"
@@ -128,10 +132,6 @@ def join(network: nn.Module, way: Way, samples: Samples | None) -> nn.Module:
 
     network.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__})
     return network
-
-
-def _asked_about(way: OfBatches | OfItems, network: nn.Module, samples: Samples, rows: Tensor, weight: Tensor) -> Tensor:
-    return way.answer(network, at_work(samples.batch(rows), weight.device, weight.dtype))
 
 
 def _inner(network: nn.Module, kind: type[nn.Module]) -> nn.Module:

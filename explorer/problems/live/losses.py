@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias, cast
@@ -21,7 +22,7 @@ from explorer.problems.held import HeldLoss
 from explorer.problems.live.answers import IGNORED, Form
 from explorer.problems.live.trees import mapped
 
-CLOSE = 1e-4  # relative: two orders of the same sums
+CLOSE = 1e-5  # relative: two orders of the same sums
 
 LossFunction: TypeAlias = "Callable[[Any, Any], Any]"
 
@@ -51,8 +52,14 @@ def held(loss: LossFunction, form: Form, outputs: Tensor, targets: Tensor) -> He
         return HeldLoss(ignoring)
     apart = _unreduced(loss)
     given = form.restored(outputs, targets)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what torch says of shapes is said below, as a refusal
         whole, items = _called(loss, *given), _called(apart, *given)
+    if items.numel() > max(map(torch.numel, given)):
+        raise Refused(
+            f"The loss {called(loss)} compares every output with every target: the outputs are {_shape(given[0])} and the targets {_shape(given[1])}. Give"
+            " targets of the outputs' shape."
+        )
     weighted = own is not None and own.weight is not None
     share = partial(_shares, own.weight) if own is not None and own.weight is not None else None
     if items.dim() and len(items) in (len(outputs), targets.numel()) and (len(outputs) > 1 or items.numel() > 1):
@@ -97,6 +104,10 @@ def _no_mean(loss: LossFunction) -> Refused:
         f"The loss {called(loss)} of a batch is neither the mean nor the sum of the losses of its samples, so it would depend on how samples are put together."
         " Give one that returns the loss of each sample, (n,), such as one with reduction='none'."
     )
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"({', '.join(['n', *map(str, tensor.shape[1:])])})"
 
 
 def _plain_of(loss: LossFunction) -> nn.CrossEntropyLoss | None:

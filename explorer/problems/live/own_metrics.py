@@ -104,6 +104,6 @@ def _gives_each(name: str, function: Callable[[Tensor, Tensor], Tensor], network
     found = function(network(dataset.inputs[:n]), dataset.targets[:n])
     if not found.dim() or found.numel() == 1:
         return False
-    if len(found) != n:
+    if len(found) != n or found.numel() > max(dataset.targets[:n].numel(), network(dataset.inputs[:n]).numel()):
         raise Refused(f"The metric {name!r} returns {tuple(found.shape)} for {n} samples; one number is expected, or one for each sample, (n,).")
     return True

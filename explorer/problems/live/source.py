@@ -14,6 +14,7 @@ import os
 import sys
 import sysconfig
 import types
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -83,6 +84,9 @@ class Source:
             case functools.partial():
                 self._say("partial")
                 self._each((value.func, value.args, value.keywords))
+            case weakref.ReferenceType():
+                self._say("reference")
+                self.add(value())
             case type():
                 self._class(value)
             case types.ModuleType():

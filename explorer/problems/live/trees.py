@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+
+KEPT_BYTES = 2**28
 
 Tree: TypeAlias = "Tensor | dict[str, Tree] | tuple[Tree, ...] | list[Tree]"
 
@@ -36,19 +38,29 @@ class Stacked:
 
 @dataclass(frozen=True)
 class Loose:
-    """Samples that cannot be stacked, such as graphs or texts of different lengths: put together by the loader's own function for each batch."""
+    """Samples that cannot be stacked, such as graphs or texts of different lengths: put together by the loader's own function for each batch.
+
+    The same batches are asked for at every point: as many as fit into KEPT_BYTES are kept.
+    """
 
     items: tuple[object, ...]
     collate: Callable[[list[object]], object]
     classes: tuple[str, ...] = ()
+    kept: dict[tuple[int, ...], object] = field(default_factory=dict[tuple[int, ...], object], compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def batch(self, rows: Tensor) -> object:
         """Some of them together."""
+        key = tuple(rows.tolist())
+        if key in self.kept:
+            return self.kept[key]
         with untouched():
-            return self.collate([self.items[i] for i in rows.tolist()])
+            batch = self.collate([self.items[i] for i in key])
+        if sum(t.nbytes for b in (batch, *self.kept.values()) for t in leaves(b)) <= KEPT_BYTES and leaves(batch):
+            self.kept[key] = batch
+        return batch
 
     def content(self) -> object:
         """What their digest is made of."""
@@ -71,19 +83,19 @@ def leaves(tree: object) -> list[Tensor]:
             return []
 
 
-def mapped(function: Callable[[Tensor], Tensor], tree: object) -> Any:
-    """The tree with the function applied to each tensor; what is no tensor stays as it is, but moves where it can."""
+def mapped(function: Callable[[Tensor], Tensor], tree: object, other: Callable[[Any], Any] = lambda part: part) -> Any:
+    """The tree with a function applied to each tensor, and another to whatever else is in it."""
     match tree:
         case Tensor():
             return function(tree)
         case Mapping():
-            return {key: mapped(function, part) for key, part in tree.items()}
+            return {key: mapped(function, part, other) for key, part in tree.items()}
         case tuple() if hasattr(tree, "_fields"):
-            return type(tree)(*(mapped(function, part) for part in tree))
+            return type(tree)(*(mapped(function, part, other) for part in tree))
         case tuple() | list():
-            return type(tree)(mapped(function, part) for part in tree)
+            return type(tree)(mapped(function, part, other) for part in tree)
         case _:
-            return tree
+            return other(tree)
 
 
 @contextmanager
