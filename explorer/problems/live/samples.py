@@ -20,7 +20,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from explorer.core.errors import Refused
 from explorer.problems.data import LIMIT_BYTES
-from explorer.problems.live.tables import columns_of, frame_of
+from explorer.problems.live.tables import columns_of, frame_of, streamed
 from explorer.problems.live.trees import Loose, Samples, Stacked, Tree, joined, leaves, lengths, mapped, tensors_of, untouched
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,11 @@ def _read(source: object, what: str, take: int) -> Samples:
         raise Refused(
             f"{what} is the text {source!r:.60}; a DataLoader, a Dataset, tensors or a table are expected. Data in files go under problem=."
         )
-    if (columns := getattr(source, "column_names", None)) is not None and hasattr(source, "with_format"):
-        return _first(columns_of(source, what, columns), take)
-    if hasattr(source, "column_names") or (isinstance(source, Mapping) and source and all(hasattr(v, "with_format") for v in source.values())):
+    if hasattr(source, "column_names") and hasattr(source, "with_format") and not isinstance(source, Mapping):
+        if not _has_length(source):
+            return _together(_batched(streamed(source)), what, take, bounded=False)
+        return _first(columns_of(source, what), take)
+    if isinstance(source, Mapping) and source and all(hasattr(v, "with_format") for v in source.values()):
         raise Refused(f"{what} has several splits: {', '.join(map(str, cast('Any', source)))}. Give one of them, and the others as train= and val=.")
     if hasattr(source, "iloc") and hasattr(source, "columns"):
         return _first(frame_of(source, what), take)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -36,10 +36,14 @@ def frame_of(frame: Any, what: str) -> Stacked:
     return Stacked((x, torch.from_numpy(codes.astype(np.int64))), tuple(map(str, classes)))
 
 
-def columns_of(source: Any, what: str, columns: Any) -> Stacked:
+def streamed(source: Any) -> Iterator[dict[str, Any]]:
+    """The samples of a stream of `datasets`, one by one; texts are left out."""
+    for sample in source.with_format("torch"):
+        yield {name: value for name, value in sample.items() if not isinstance(value, str)}
+
+
+def columns_of(source: Any, what: str) -> Stacked:
     """A split of `datasets`: its columns by their names; texts are left out."""
-    if isinstance(columns, Mapping):
-        raise Refused(f"{what} has several splits: {', '.join(columns)}. Give one of them, and the others as train= and val=.")
     held = source.with_format("torch")[:]
     tree: dict[str, Tree] = {}
     for name, column in held.items():
@@ -48,6 +52,6 @@ def columns_of(source: Any, what: str, columns: Any) -> Stacked:
         elif isinstance(column, list) and column and all(isinstance(t, Tensor) for t in column):
             raise Refused(f"The column {name!r} of {what} has samples of different shapes. Pad or cut them to one, or give a DataLoader that does.")
     if not tree:
-        raise Refused(f"{what} has no column of numbers: {', '.join(columns)}. Tokenise the texts first.")
+        raise Refused(f"{what} has no column of numbers: {', '.join(source.column_names)}. Tokenise the texts first.")
     label = getattr(source.features.get("label", source.features.get("labels")), "names", None) or ()
     return Stacked(cast("Tree", tree), tuple(map(str, label)))
