@@ -21,7 +21,8 @@ def of_each(metric: str, outputs: Tensor, targets: Tensor, items: int) -> Tensor
     found = held.metric(metric)
     if not found.each:
         return torch.zeros(len(outputs), 1, device=outputs.device)
-    return _value(metric, outputs, targets).reshape(len(outputs), -1).double().mean(dim=1, keepdim=True) * items
+    values = _value(metric, outputs, targets).reshape(len(outputs), -1)
+    return (values if values.is_floating_point() else values.float()).mean(dim=1, keepdim=True) * items
 
 
 def is_of_all(metric: str) -> bool:

@@ -240,3 +240,54 @@ def test_numbers_without_an_axis_are_a_regression(home):
     assert measured(a, b, data=(X, X[:, 0]), home=home)[0, 0] == pytest.approx(functional.mse_loss(answers, X[rows, 0]).item(), rel=1e-6)
     found = measured(a, b, data=(X, X[:, 0]), loss=nn.L1Loss(), home=home)[0, 0]
     assert found == pytest.approx(functional.l1_loss(answers, X[rows, 0]).item(), rel=1e-6)
+
+
+class Detector(nn.Module):
+    """As torchvision's: lists of images of any size and dicts of targets in, losses in train mode, boxes else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head, self.drop = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Linear(4, 4), nn.Dropout()
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> object:
+        boxes = [self.drop(self.head(torch.relu(self.norm(self.conv(i[None]))).mean(dim=(2, 3))))[0] for i in images]
+        if not self.training:
+            return [{"boxes": b[None]} for b in boxes]
+        assert targets is not None
+        return {"box": torch.stack([(b - t["boxes"][0]).abs().mean() for b, t in zip(boxes, targets, strict=True)]).mean()}
+
+
+def losses_of(model: nn.Module, batch: tuple[tuple[Tensor, ...], tuple[dict[str, Tensor], ...]]) -> Tensor:
+    """The losses of a batch, with batch norm and dropout as when it is used."""
+    model.train()
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d | nn.Dropout):
+            part.eval()
+    return torch.stack([model([i], [t])["box"] for i, t in zip(*batch, strict=True)])
+
+
+def test_a_detector_is_measured_by_its_losses(home):
+    """Images of different sizes, put together by the loader's own function; the mode that forward= leaves it in does no harm."""
+    sizes = torch.randint(6, 10, (40, 2), generator=torch.Generator().manual_seed(3)).tolist()
+    items = [(drawn(1, *size, seed=i), {"boxes": drawn(1, 4, seed=100 + i)}) for i, size in enumerate(sizes)]
+    loader = DataLoader(items, batch_size=8, collate_fn=lambda samples: tuple(zip(*samples, strict=True)))
+    a, b = Detector(), Detector()
+    found = measured(a, b, data=loader, forward=losses_of, home=home)
+    rows = Problem(live_problem(a, loader, forward=losses_of)).split("test").inputs[:, 0].tolist()
+    with torch.no_grad():
+        assert found[0, 0] == pytest.approx(losses_of(a, tuple(zip(*(items[i] for i in rows), strict=True))).mean().item(), rel=1e-5)
+    assert np.isfinite(found).all()
+
+
+def test_a_split_of_datasets_is_its_columns(home):
+    """By their names, texts left out, classes by the names that the column has for them."""
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {"x": datasets.List(datasets.Value("float32")), "label": datasets.ClassLabel(names=["no", "yes"]), "text": datasets.Value("string")}
+    )
+    split = datasets.Dataset.from_dict({"x": X.tolist(), "label": Y.tolist(), "text": ["a"] * len(X)}, features=features)
+    a, b = mlp(0), mlp(1)
+    plain = measured(a, b, data=(X, Y), home=home)
+    assert Problem(live_problem(a, split)).classes == ("no", "yes")
+    for data in (split, split.to_iterable_dataset(), DataLoader(split.select_columns(["x", "label"]).with_format("torch"), batch_size=9)):
+        assert measured(a, b, data=data, home=home) == pytest.approx(plain, rel=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from threading import Lock
 
 import pandas as pd
 import pytest
@@ -162,10 +163,10 @@ def test_what_shuffles_or_is_augmented_is_put_right_and_said(caplog):
 def test_what_has_no_source_is_said_to_be_of_this_process(caplog):
     """In a warning, by what it is."""
     with caplog.at_level(logging.WARNING):
-        there = iter([1])
+        there = Lock()
         found = [live_problem(mlp(), (X, Y), loss=lambda o, t: (there, functional.cross_entropy(o, t))[1]) for _ in range(2)]
-    assert "The source of list_iterator cannot be had" in caplog.text
-    assert found[0].loss != live_problem(mlp(), (X, Y), loss=lambda o, t: (iter([1]), functional.cross_entropy(o, t))[1]).loss
+    assert "The source of lock cannot be had" in caplog.text
+    assert found[0].loss != live_problem(mlp(), (X, Y), loss=lambda o, t: (Lock(), functional.cross_entropy(o, t))[1]).loss
 
 
 def test_hooks_of_one_s_own_are_left_out_and_named(caplog):

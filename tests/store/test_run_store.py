@@ -258,3 +258,21 @@ def test_a_registered_checkpoint_is_found_by_what_it_holds(store):
     assert store.whereabouts("d1") == ["/new/a", "/old/a"]
     store.unregister("/old/a")
     assert store.whereabouts("d1") == ["/new/a"]
+
+
+def test_a_run_that_was_carried_out_elsewhere_is_filed_as_done(tiny, store):
+    """It stands in the list with its points; filed again, or after it was stopped or had failed, it is done; somebody's work on it is left alone."""
+    run = tiny.run()
+    assert store.filed(run, 5) == run.id == store.filed(run, 5)
+    status = store.status(run.id)
+    assert status is not None and (status.state, status.done, status.total) == ("done", 5, 5)
+    other = tiny.run(7)
+    store.submit(other)
+    store.stop(other.id)
+    store.filed(other, 7)
+    assert store.status(other.id).state == "done"
+    busy = tiny.run(9)
+    store.submit(busy)
+    assert store.claim("w").id == busy.id
+    store.filed(busy, 9)
+    assert store.status(busy.id).state == "running"

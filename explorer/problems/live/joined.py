@@ -122,7 +122,12 @@ def join(network: nn.Module, way: Way, samples: Samples | None) -> nn.Module:
             return way.answer(inner, inputs)
         weight, rows = next(self.parameters()), inputs.reshape(-1)
         each = 1 if isinstance(way, OfItems) and way.alone else len(rows)
-        found = torch.cat([way.answer(inner, batch) for batch in batches(rows, each, weight.device, weight.dtype)])
+        modes = [(module, module.training) for module in self.modules()] if isinstance(way, OfItems) and way.forward is not None else []
+        try:
+            found = torch.cat([way.answer(inner, batch) for batch in batches(rows, each, weight.device, weight.dtype)])
+        finally:
+            for module, training in modes:  # a forward may switch to the mode in which a detector gives its losses
+                module.training = training
         if len(found) != len(rows):
             raise Refused(
                 f"{len(found)} losses came back for {len(rows)} samples; one for each sample is expected, (n,), or their mean. Average what belongs to one"

@@ -99,7 +99,7 @@ class Source:
                 self._each(value)
             case set() | frozenset():
                 self._say(f"set:{sorted(map(repr, value))}")
-            case torch.dtype() | torch.device() | torch.Size():
+            case torch.dtype() | torch.device() | torch.Size() | torch.layout() | torch.memory_format():
                 self._say(repr(value))
             case _:
                 self._object(value)
@@ -107,7 +107,7 @@ class Source:
     def _object(self, value: object) -> None:
         kind = type(value)
         name = getattr(value, "__qualname__", None)
-        if isinstance(name, str):  # a function made in C
+        if isinstance(name, str) and callable(value):  # a function made in C
             module = getattr(value, "__module__", None) or getattr(getattr(value, "__objclass__", None), "__module__", None)
             self._say(f"named:{module}.{name}:{_version(module)}")
             owner = getattr(value, "__self__", None)
@@ -120,14 +120,24 @@ class Source:
             self._say(repr(value))
             return
         if held is None and not slots:
-            self.opaque.append(kind.__qualname__)
-            self._say(f"opaque:{PROCESS}:{id(value)}")
+            self._reduced(value)
             return
         self._class(kind)
         if isinstance(value, nn.Module):
             self._module(value)
             return
         self._each((*(held or {}).items(), *((s, getattr(value, s)) for s in slots if hasattr(value, s))))
+
+    def _reduced(self, value: object) -> None:
+        """What is made in C and holds something, such as a date: what it would be pickled as. Nothing is pickled."""
+        try:
+            parts = value.__reduce_ex__(4)
+        except TypeError:  # a lock, a generator, an open file
+            self.opaque.append(type(value).__qualname__)
+            self._say(f"opaque:{PROCESS}:{id(value)}")
+            return
+        self._say(f"made:{type(value).__module__}.{type(value).__qualname__}")
+        self.add(parts)
 
     def _module(self, module: nn.Module) -> None:
         """Its parts and its own values."""

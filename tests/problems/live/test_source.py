@@ -6,6 +6,9 @@ import functools
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from threading import Lock
 
 import pytest
 import torch
@@ -97,10 +100,22 @@ def test_equal_things_are_equal_and_others_are_not(a, same, other):
 
 
 def test_what_cannot_be_looked_into_is_named_and_of_this_process():
-    """An iterator of Python's own has neither code nor numbers: every one is another."""
-    held = iter([1])
-    digest, odd = digest_of(lambda: next(held))
-    assert odd == ("list_iterator",) and digest != digest_of(lambda: next(iter([1])))[0]
+    """A lock, a generator under way: every one is another."""
+    for one, other, name in ((Lock(), Lock(), "lock"), ((i for i in "a"), (i for i in "a"), "generator")):
+        digest, odd = digest_of(lambda one=one: one)
+        assert odd == (name,) and digest == digest_of(lambda one=one: one)[0] != digest_of(lambda one=other: one)[0]
+
+
+def test_what_is_made_in_c_is_known_by_what_it_would_be_pickled_as():
+    """Dates, fractions, torch's own constants: of content, in every process."""
+    for one, same, other in (
+        (date(2020, 1, 2), date(2020, 1, 2), date(2020, 1, 3)),
+        (Decimal("1.5"), Decimal("1.5"), Decimal("2")),
+        (torch.strided, torch.strided, torch.sparse_coo),
+        (range(3), range(3), range(4)),
+    ):
+        assert digest_of(one) == digest_of(same) and digest_of(one)[1] == ()
+        assert digest_of(one)[0] != digest_of(other)[0]
 
 
 def test_what_refers_to_itself_has_a_digest():
