@@ -71,7 +71,10 @@ class Problem:
         dataset = _data(_source(self.spec))
         rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test, dataset.val)[name]
         if not len(rows):
-            raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. Give it a larger share under [split] in problem.toml.")
+            todo = (
+                "Give more samples, or train= and val=." if self.spec.data.name == "live" else "Give it a larger share under [split] in problem.toml."
+            )
+            raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. {todo}")
         targets = torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows]
         return Batch(dataset.inputs[rows], targets)
 

@@ -140,6 +140,47 @@ def test_models_that_are_none_are_refused(home):
         interpolate(Tuples(), Tuples(), data=(X, Y), home=home)
 
 
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        (lambda: torch.jit.trace(mlp(), X), "TorchScript program"),
+        (nn.Flatten, "has no parameters"),
+        (lambda: nn.Sequential(nn.LazyLinear(2)), "do not know their sizes yet"),
+        (lambda: mlp().to("meta"), "device meta and has no weights"),
+        (lambda: Opened(), "cannot be copied.*such as open files"),
+    ],
+    ids=["script", "no weights", "lazy", "meta", "open file"],
+)
+def test_what_only_looks_like_a_network_is_refused(home, network, says):
+    """With what is wrong with it."""
+    with pytest.raises(Refused, match=says):
+        interpolate(network(), mlp(), data=(X, Y), home=home)
+
+
+class Opened(nn.Module):
+    """It holds what cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.lock = nn.Linear(5, 2), Lock()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)
+
+
+@pytest.mark.parametrize(("dtype", "half"), [(torch.float16, True), (torch.bfloat16, True), (torch.float64, False)])
+def test_other_precisions_are_those_of_the_weights(home, dtype, half):
+    """Half precision is known for what it is, so that mixtures are rounded to it."""
+    line = interpolate(mlp().to(dtype), mlp().to(dtype), data=(X, Y), home=home, **GRID)
+    assert all(corner.half == half for corner in line.run.field.corners)
+
+
+def test_one_sample_has_no_splits(home):
+    """The split that is empty is named, and what to give instead."""
+    with pytest.raises(Refused, match=r"test split of Sequential is empty\. Give more samples, or train= and val="):
+        interpolate(mlp(), mlp(), data=(X[:1], Y[:1]), home=home)
+
+
 def test_a_network_that_fits_a_shipped_problem_needs_no_data(tiny, home):
     """Its weights are known by their names and shapes."""
     network = tiny.problem.network()

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin
 
 from explorer.core.errors import Refused
 from explorer.problems.tied import tied, untie
@@ -38,6 +39,7 @@ class Prototype:
     """A copy of a network that further copies are made of."""
 
     def __init__(self, network: nn.Module) -> None:
+        _usable(bare(network))
         found = _copied(bare(network)).eval().cpu().requires_grad_(False)
         _drop_hooks(found)
         untie(found)
@@ -75,6 +77,22 @@ def weights_of(model: nn.Module | Mapping[str, object], what: str, known: Protot
                 found = {name.removeprefix(f"{wrapper}."): t for name, t in found.items()}
         found = {name: t for name, t in found.items() if name not in known.aliases}
     return found
+
+
+def _usable(network: nn.Module) -> None:
+    """Refused for what looks like a network and has no weights that could be mixed."""
+    name = type(network).__name__
+    tensors = (*network.parameters(), *network.buffers())
+    if isinstance(network, torch.jit.ScriptModule):
+        raise Refused(f"{name} is a TorchScript program, whose parts cannot be reached. Give the network that it was made of.")
+    if not any(True for _ in network.parameters()):
+        raise Refused(f"The network {name} has no parameters. Give one with weights.")
+    if any(isinstance(t, UninitializedTensorMixin) for t in tensors):
+        raise Refused(f"The network {name} has layers that do not know their sizes yet (Lazy…). Call it once with a batch before.")
+    if any(t.is_meta for t in tensors):
+        raise Refused(f"The network {name} is on the device meta and has no weights. Load them into it before.")
+    if odd := next((type(m).__name__ for m in network.modules() if type(m).__module__.startswith("torch.ao.nn")), None):
+        raise Refused(f"The network {name} is quantised ({odd}), and whole numbers cannot be mixed. Give the network that it was made of.")
 
 
 def _copied(network: nn.Module) -> nn.Module:
