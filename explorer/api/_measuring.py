@@ -24,7 +24,6 @@ from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method,
 from explorer.engine.live_weights import kept
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import keep
-from explorer.problems import held
 from explorer.problems.live.assemble import Given, assemble, prototype_of, same_code
 from explorer.problems.live.network import Prototype, bare, weights_of
 from explorer.stats.metrics import PLAIN, SCORED
@@ -122,7 +121,7 @@ def field(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how:
         how["split"],
         how["samples"],
         buffers=how["buffers"],
-        metrics=(*(SCORED if scores else PLAIN), *held.metrics_of(problem.id)),
+        metrics=(*(SCORED if scores else PLAIN), *(problem.metrics if not how["loss"] else ())),  # under another loss there are no targets for them
         precision=how["precision"],
     )
 

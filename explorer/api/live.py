@@ -39,7 +39,7 @@ def live_problem(
     targets are anything else (graphs, detection, diffusion): it returns the loss of each sample, (n,), or a dict with `loss` and further metrics, (n,) each.
 
     `metrics`: {name: function of outputs and targets}, measured beside loss and error. One value for each sample: a mean, with its interval. One number for
-    all: its interval is bootstrapped from the jackknife over blocks of samples. `("high", function)` or `("low", function)` says which values are better, which
+    all: its interval is bootstrapped from the jackknife over blocks of samples, for which it is asked 256 times more at every point. `("high", function)` or `("low", function)` says which values are better, which
     a barrier needs. `take`: how many samples are read of each source, 0 for all.
 
     What is measured is kept under the content of weights and data, and the code of network, loss and metrics: the same objects find it again tomorrow. The app

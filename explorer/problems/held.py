@@ -59,7 +59,6 @@ _networks: dict[str, HeldNetwork] = {}
 _losses: dict[str, HeldLoss] = {}
 _metrics: dict[str, HeldMetric] = {}
 _data: OrderedDict[str, HeldData] = OrderedDict()
-_measured: dict[str, tuple[str, ...]] = {}
 
 
 def hold_network(key: str, held: HeldNetwork) -> None:
@@ -83,16 +82,6 @@ def hold_data(key: str, held: HeldData) -> None:
     _data.move_to_end(key)
     while len(_data) > KEPT_DATA:
         _data.popitem(last=False)
-
-
-def hold_metrics_of(problem: str, names: tuple[str, ...]) -> None:
-    """Remember by which of somebody's own metrics a problem, known by its id, is measured."""
-    _measured[problem] = names
-
-
-def metrics_of(problem: str) -> tuple[str, ...]:
-    """The metrics of somebody's own by which a problem is measured; none of any other problem."""
-    return _measured.get(problem, ())
 
 
 def network(key: str) -> HeldNetwork:

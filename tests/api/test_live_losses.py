@@ -192,6 +192,21 @@ def test_where_higher_is_better_the_barrier_is_a_fall(classifiers, home):
     assert pair.reduction("f1").value == pytest.approx(pair.before.barrier("f1").height.value - pair.after.barrier("f1").height.value)
 
 
+def test_two_problems_that_differ_in_metrics_alone_keep_their_own(classifiers, home):
+    """They are one problem, whose points are shared; each is measured by what it was given, and by none under a loss without targets."""
+    one, two, none = (
+        live_problem(classifiers[0], (X, Y), metrics=m) for m in ({"f1": ("high", f1)}, {"miss": ("low", lambda o, t: 1 - f1(o, t))}, None)
+    )
+    assert one.id == two.id == none.id
+    lines = [interpolate(*classifiers, problem=p, home=home, **GRID) for p in (one, two, none)]
+    assert [[m.partition("@")[0] for m in line.run.field.metrics] for line in lines] == [
+        ["loss", "error", "f1"],
+        ["loss", "error", "miss"],
+        ["loss", "error"],
+    ]
+    assert interpolate(*classifiers, problem=one, loss="divergence", home=home, **GRID).run.field.metrics == ("loss", "error")
+
+
 def test_a_metric_without_a_direction_is_drawn_and_has_no_barrier(classifiers, home):
     """In a sentence, with what to give."""
     line = interpolate(*classifiers, data=(X, Y), metrics={"f1": f1}, home=home, **GRID)

@@ -96,6 +96,7 @@ def test_data_that_cannot_be_used_are_refused_with_what_to_do(home, data, says):
         ({"problem": "digits-mlp"}, r"Both problem= and data="),
         ({"network": "mlp"}, r"network= is a torch\.nn\.Module; got a str"),
         ({"loss": "crossentropy"}, r"no loss 'crossentropy'.*cross_entropy"),
+        ({"loss": "divergence", "metrics": {"f1": len}}, r"Metrics compare outputs with targets, and the loss divergence has none"),
         ({"loss": lambda o, t: 1.0}, r"returns a float; a tensor is expected"),
         ({"loss": lambda o, t: o @ t}, r"does not take outputs and targets \(8, 2\) and \(8,\)"),
         ({"forward": lambda m, b: m(b)}, r"forward failed on a batch of 8 samples: TypeError"),

@@ -31,7 +31,7 @@ def elsewhere(monkeypatch):
     """From now on this is another process."""
 
     def leave() -> None:  # what a process keeps is not there in the next
-        for table in ("_networks", "_losses", "_metrics", "_data", "_measured"):
+        for table in ("_networks", "_losses", "_metrics", "_data"):
             monkeypatch.setattr(held, table, type(getattr(held, table))())
         for kept in (problem._dataset, problem._shapes, problem._reals, problem._fits):
             kept.cache_clear()

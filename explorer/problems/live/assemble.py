@@ -171,6 +171,8 @@ def _way(given: Given, prototype: Prototype, samples: Samples, tried: _Tried) ->
     answer = answer_of(tried.outputs)
     targets = _whole_targets(samples, prototype.network)
     reference = isinstance(given.loss, str) and given.loss in registry.names("loss") and registry.targets_of(given.loss) == "reference"
+    if reference and given.metrics:
+        raise Refused(f"Metrics compare outputs with targets, and the loss {given.loss} has none. Leave one of them out.")
     if targets is None and parts.targets is None and not reference:
         raise Refused(
             "The data have no targets. Give tuples (inputs, targets) or dicts with 'labels'; or forward= ; or loss='divergence', which needs none."
@@ -349,8 +351,7 @@ def _held(
     if starts == (None, None) and data_key not in _told:
         _told.add(data_key)
         log.warning("Measured is a part of the %s samples%s. Give train= to measure on all of data=.", f"{n:,}", _SHARES)
-    names = hold_metrics(given.metrics, network, dataset, form, way, key)
-    held.hold_metrics_of(spec.id, names)
+    spec = replace(spec, metrics=hold_metrics(given.metrics, network, dataset, form, way, key))
     if opaque:
         log.warning(
             "The source of %s cannot be had, so what is measured is known again in this process only, and measured anew in the next.",

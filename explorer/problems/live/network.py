@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from explorer.core.errors import Refused
 from explorer.problems.tied import tied, untie
@@ -87,7 +87,7 @@ def _usable(network: nn.Module) -> None:
         raise Refused(f"{name} is a TorchScript program, whose parts cannot be reached. Give the network that it was made of.")
     if not any(True for _ in network.parameters()):
         raise Refused(f"The network {name} has no parameters. Give one with weights.")
-    if any(isinstance(t, UninitializedTensorMixin) for t in tensors):
+    if any(isinstance(t, UninitializedParameter | UninitializedBuffer) for t in tensors):
         raise Refused(f"The network {name} has layers that do not know their sizes yet (Lazy…). Call it once with a batch before.")
     if any(t.is_meta for t in tensors):
         raise Refused(f"The network {name} is on the device meta and has no weights. Load them into it before.")

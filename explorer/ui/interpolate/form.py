@@ -105,7 +105,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
             split=split,
             samples=int(count),
             buffers=buffers,
-            metrics=(*metrics.PLAIN, *(metrics.own(run.field) if run and run.field.problem.id == problem.id else ())),
+            metrics=(*metrics.PLAIN, *problem.metrics),
             precision=exactly,
         ),
         sampler,

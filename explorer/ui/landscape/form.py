@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
-from explorer.stats.metrics import field_for, own
+from explorer.stats.metrics import field_for
 from explorer.stats.preview_confirmation import exact, mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.triangle import lattice
@@ -149,9 +149,11 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
             )
         with third:
             exactly = precision.choose(store, problem, first.field if first else None, key=key, below=below)
-        mine = own(first.field) if first and first.field.problem.id == problem.id else ()
         asked = [
-            replace(run, field=replace(run.field, problem=problem, samples=samples, precision=exactly, metrics=(*run.field.metrics, *mine)))
+            replace(
+                run,
+                field=replace(run.field, problem=problem, samples=samples, precision=exactly, metrics=(*run.field.metrics, *problem.metrics)),
+            )
             for run in asked
         ]
         with right:
