@@ -6,6 +6,8 @@ import os
 import random
 import re
 import socket
+import subprocess
+import sys
 import webbrowser
 
 import numpy as np
@@ -137,3 +139,42 @@ def test_weights_are_kept_once_and_the_oldest_go(nets, samples, home, monkeypatc
     monkeypatch.setattr(live_weights, "LIMIT_BYTES", 2 * file.stat().st_size)
     interpolate(nets[0], nets[1], data=samples, home=home, **GRID)
     assert not old.exists() and len(list((home / locations.LIVE).glob("*.safetensors"))) == 2
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from explorer.api import interpolate
+
+def network(seed):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 2))
+
+x = torch.randn(90, 5, generator=torch.Generator().manual_seed(0))
+y = (x[:, 0] > 0).long()
+fresh = []
+line = interpolate(
+    network(0),
+    network(1),
+    data=(x, y),
+    loss=lambda o, t: functional.cross_entropy(o, t, label_smoothing=0.1),
+    metrics={"hits": ("high", lambda o, t: (o.argmax(1) == t).float())},
+    report=lambda done, total, new, message: fresh.append(new) or True,
+    home=Path(sys.argv[1]),
+)
+print(line.run.id, max(fresh))
+"""
+
+
+def test_the_same_objects_find_their_points_again_in_another_process(home):
+    """Though nothing of them has a name or a file: the second process measures nothing."""
+    first, second = (
+        subprocess.run([sys.executable, "-c", PROGRAM, str(home)], capture_output=True, text=True, check=True).stdout.split() for _ in range(2)
+    )
+    assert first[0] == second[0]
+    assert int(first[1]) > 0 == int(second[1])
