@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from explorer.api.problems import find_problem, read_problem, under
     from explorer.api.results import AlignedModels, Line, Pair, Plane
     from explorer.api.runs import lesson, points
+    from explorer.api.studies import study
     from explorer.core.errors import Refused
     from explorer.core.points import Points
     from explorer.core.registry import method
@@ -85,6 +86,7 @@ __all__ = [
     "read_problem",
     "read_recipe",
     "row_of",
+    "study",
     "train",
     "under",
 ]

@@ -88,6 +88,13 @@ class Problem:
         """Whether the outputs are logits of classes, so that there is a right and a wrong."""
         return registry.classifies(self.spec.loss)
 
+    def gives_outputs(self) -> None:
+        """Refused where the network gives the losses of samples, by a function of somebody's own, and no outputs that could be averaged or compared."""
+        if registry.targets_of(self.spec.loss) == "none":
+            raise Refused(
+                "This needs the outputs of models, and the network of this problem gives losses, by forward= or by its own loss. Give loss= instead."
+            )
+
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(n, m) loss of each item, in float32 at least: m = 1 for classification and regression, L for language models.
 
