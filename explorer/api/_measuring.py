@@ -45,7 +45,7 @@ def problem_of(model: str | Path | Recipe, how: Merging) -> ProblemSpec:
 
 def brought(models: Sequence[Model], how: Merging) -> tuple[ProblemSpec, tuple[Recipe, ...]]:
     """The problem of what was given, and the models' recipes. Objects become what they stand for: `how` then names the problem, as if it had been given."""
-    network = how["network"] or next((m for m in models if isinstance(m, nn.Module)), None)
+    network = how["network"] if how["network"] is not None else next((m for m in models if isinstance(m, nn.Module)), None)
     known: Prototype | None = None
     if how["data"] is not None:
         if how["problem"] is not None:
@@ -57,7 +57,7 @@ def brought(models: Sequence[Model], how: Merging) -> tuple[ProblemSpec, tuple[R
         how["loss"] = given.loss if isinstance(given.loss, str) and registry.targets_of(given.loss) == "reference" else ""
         how["data"] = how["train"] = how["val"] = how["forward"] = how["metrics"] = None
         how["take"] = 0
-    elif left := next((name for name in ("train", "val", "forward", "metrics", "take") if how[name] or callable(how[name])), None):
+    elif left := next((name for name in ("train", "val", "forward", "metrics") if how[name] is not None), "take" if how["take"] else ""):
         raise Refused(f"{left}= goes with data=. Give data=: a DataLoader, a Dataset, tensors, or a table.")
     elif not isinstance(how["loss"], str):
         raise Refused("A loss function goes with data=, or into live_problem. Here loss= is the name of one of the explorer's losses.")

@@ -115,7 +115,7 @@ def test_keywords_that_do_not_go_together_are_refused(home, how, says):
 
 def test_keywords_of_data_want_data(tiny, home):
     """A loss function, metrics or a loader for training say nothing about a problem that has its own."""
-    for how in ({"metrics": {"f1": len}}, {"train": (X, Y)}, {"forward": len}, {"take": 5}):
+    for how in ({"metrics": {"f1": len}}, {"train": (X, Y)}, {"val": X}, {"train": pd.DataFrame({"a": [1]})}, {"forward": len}, {"take": 5}):
         with pytest.raises(Refused, match=rf"{next(iter(how))}= goes with data="):
             interpolate(tiny.a, tiny.b, home=home, **how)
     with pytest.raises(Refused, match="loss function goes with data="):
