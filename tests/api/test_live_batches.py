@@ -218,6 +218,22 @@ def test_classes_of_pixels_are_classes(home):
     assert smooth[0, 0] == pytest.approx(functional.cross_entropy(answers, classes[test], label_smoothing=0.1).item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(ignore_index=255), nn.CrossEntropyLoss(ignore_index=255, label_smoothing=0.1), None])
+def test_pixels_that_are_not_asked_for_do_not_count(home, loss):
+    """By whatever number the loss leaves them out, −100 where it says none: the mean over the others."""
+    ignored = 255 if loss is not None else -100
+    images, classes = drawn(60, 1, 6, 6), torch.randint(0, 3, (60, 6, 6), generator=torch.Generator().manual_seed(2))
+    classes[drawn(60, 6, 6, seed=4) > 0.5] = ignored
+    a, b, test = Net(), Net(), _rows(60)
+    line = interpolate(a, b, data=(images, classes), loss=loss, home=home, **GRID)
+    with torch.no_grad():
+        answers = a.eval()(images[test])
+    asked = classes[test] != ignored
+    said = (loss or functional.cross_entropy)(answers, classes[test]).item()
+    assert line.points.means()[0] == pytest.approx([said, (answers.argmax(1) != classes[test])[asked].float().mean().item()], rel=1e-5)
+    assert line.points.counts.sum() == asked.sum()
+
+
 def _rows(n: int) -> Tensor:
     """The test split of n samples."""
     return Problem(live_problem(nn.Linear(1, 1), (torch.arange(n)[:, None].float(), torch.zeros(n, 1)))).split("test").inputs[:, 0].long()

@@ -88,7 +88,7 @@ class Form:
     """Shapes of outputs and targets as somebody has them, and as the explorer does: classes last, one row of numbers or items for each sample.
 
     outputs, targets: of one sample. axis: of the classes in the outputs. shifted: outputs are compared with the targets one place later, as those of a
-    causal language model are with its own inputs.
+    causal language model are with its own inputs. ignored: the number of a class that is not asked for.
     """
 
     kind: Kind
@@ -97,6 +97,7 @@ class Form:
     dtype: torch.dtype
     axis: int = -1
     shifted: bool = False
+    ignored: int = IGNORED
 
     def answers(self, outputs: Tensor) -> Tensor:
         """Outputs as the explorer takes them."""
@@ -114,34 +115,35 @@ class Form:
             targets = targets[:, 1:]
         if self.kind == "numbers":
             return (targets.flatten(1) if targets.dim() > 1 else targets[:, None]).float()
-        flat = targets.reshape(len(targets), -1)
-        return (flat[:, 0] if flat.shape[1] == 1 and len(self.outputs) == 1 else flat).long().clamp(min=-1)
+        flat = targets.reshape(len(targets), -1).long()
+        flat = torch.where(flat == self.ignored, -1, flat) if self.kind == "masked" else flat
+        return flat[:, 0] if flat.shape[1] == 1 and len(self.outputs) == 1 else flat
 
     def restored(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Both as somebody's own function knows them, classes int64, real numbers in the outputs' precision; of a language model what is compared."""
         n = len(outputs)
         if self.shifted:
-            return outputs, torch.where(targets < 0, IGNORED, targets)
+            return outputs, torch.where(targets < 0, self.ignored, targets)
         if self.kind == "numbers":
             dtype = outputs.dtype if self.dtype.is_floating_point else self.dtype
             return outputs.reshape(n, *self.outputs), targets.reshape(n, *self.targets).to(dtype)
         if self.kind == "masked":
-            targets = torch.where(targets < 0, IGNORED, targets)
+            targets = torch.where(targets < 0, self.ignored, targets)
         if self.axis == 1 and len(self.outputs) > 1:
             outputs = outputs.movedim(-1, 1)
         return outputs.reshape(n, *self.outputs), targets.reshape(n, *self.targets)
 
 
-def form_of(outputs: Tensor, targets: Tensor, whole: Tensor) -> Form | None:
-    """How outputs and targets of a few samples belong together; `whole`: all targets. None where their shapes do not."""
+def form_of(outputs: Tensor, targets: Tensor, whole: Tensor, ignored: int = IGNORED) -> Form | None:
+    """How outputs and targets of a few samples belong together; `whole`: all targets; `ignored`: which is not asked for. None where their shapes do not."""
     o, t = tuple(outputs.shape[1:]), tuple(targets.shape[1:])
     if not targets.is_floating_point() and not targets.is_complex() and outputs.is_floating_point():
-        kind: Kind = "masked" if bool((whole == IGNORED).any()) else "classes"
+        kind: Kind = "masked" if bool((whole == ignored).any()) else "classes"
         flat = t[:-1] if t[-1:] == (1,) and len(t) == len(o) else t
         if o[:-1] == flat and len(o) == len(flat) + 1:
-            return Form(kind, o, t, targets.dtype)
+            return Form(kind, o, t, targets.dtype, ignored=ignored)
         if o[1:] == flat:
-            return Form(kind, o, t, targets.dtype, axis=1)
+            return Form(kind, o, t, targets.dtype, axis=1, ignored=ignored)
     if o in (t, (*t, 1)) or t == (*o, 1):
         return Form("numbers", o, t, targets.dtype)
     return None

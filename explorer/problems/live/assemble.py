@@ -178,7 +178,7 @@ def _way(given: Given, prototype: Prototype, samples: Samples, tried: _Tried) ->
             "The data have no targets. Give tuples (inputs, targets) or dicts with 'labels'; or forward= ; or loss='divergence', which needs none."
         )
     own = None if given.loss is not None else _own(parts, prototype)
-    form = form_of(answer, cast("Tensor", parts.targets), targets) if answer is not None and targets is not None else None
+    form = form_of(answer, cast("Tensor", parts.targets), targets, _ignored(given.loss)) if answer is not None and targets is not None else None
     if own is not None and answer is not None and targets is not None:
         form = _of_own(own, form, answer, cast("Tensor", parts.targets), targets)
         if form is None:
@@ -216,6 +216,12 @@ def _inputs(
         inputs = asked(samples.tree, prototype.network).args[0]
         return None if same else Shaped(form), (inputs.float() if inputs.is_floating_point() else inputs, targets)
     return OfBatches(form, tried.told), (torch.arange(len(samples))[:, None], targets)
+
+
+def _ignored(loss: object) -> int:
+    """The number of a class that a loss leaves out."""
+    found = getattr(loss, "ignore_index", IGNORED)
+    return found if isinstance(found, int) else IGNORED
 
 
 def _whole_targets(samples: Samples, network: nn.Module) -> Tensor | None:

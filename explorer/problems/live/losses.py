@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from explorer.core.errors import Refused
 from explorer.problems.held import HeldLoss
-from explorer.problems.live.answers import IGNORED, Form
+from explorer.problems.live.answers import Form
 from explorer.problems.live.trees import mapped
 
 CLOSE = 1e-5  # relative: two orders of the same sums
@@ -48,7 +48,7 @@ def held(loss: LossFunction, form: Form, outputs: Tensor, targets: Tensor) -> He
     """A loss of somebody's own, tried on a few samples. Refused where it is no mean or sum over samples."""
     loss = copy.deepcopy(loss).cpu() if isinstance(loss, nn.Module) else loss
     own = _plain_of(loss)
-    if form.kind == "masked" and own is not None and own.label_smoothing == 0.0 and own.weight is None and own.ignore_index == IGNORED:
+    if form.kind == "masked" and own is not None and own.label_smoothing == 0.0 and own.weight is None and own.ignore_index == form.ignored:
         return HeldLoss(ignoring)
     apart = _unreduced(loss)
     given = form.restored(outputs, targets)
