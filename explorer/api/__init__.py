@@ -8,6 +8,7 @@
     print(align("a.safetensors", "b.safetensors", method="weight_matching").pairs[0].reduction())
     print(connect("a.safetensors", "b.safetensors", method="bezier", method_options={"epochs": 60}).barrier("error"))
     landscape("a.safetensors", "b.safetensors", "c.safetensors").figure().show()
+    interpolate(net_a, net_b, data=loader, loss=nn.CrossEntropyLoss())  # objects in memory: live_problem says what they may be
 
 Whoever writes a method, data, a network or a loss takes what it needs from `explorer.api.plugin`. These two are what stays where it is when the rooms of
 the explorer change; every other module may move. What is here is imported when it is asked for.
@@ -20,11 +21,13 @@ from explorer.api._lazily import lazily
 if TYPE_CHECKING:
     from explorer.api._keywords import Reporter
     from explorer.api.lines import align, connect, interpolate, paths
+    from explorer.api.live import live_problem
     from explorer.api.models import fuse, loaded, make, read_recipe, train
     from explorer.api.planes import decide, landscape, landscape_around
     from explorer.api.problems import find_problem, read_problem, under
     from explorer.api.results import AlignedModels, Line, Pair, Plane
     from explorer.api.runs import lesson, points
+    from explorer.api.studies import study
     from explorer.core.errors import Refused
     from explorer.core.points import Points
     from explorer.core.registry import method
@@ -77,6 +80,7 @@ __all__ = [
     "landscape",
     "landscape_around",
     "lesson",
+    "live_problem",
     "loaded",
     "make",
     "method",
@@ -86,6 +90,7 @@ __all__ = [
     "read_problem",
     "read_recipe",
     "row_of",
+    "study",
     "train",
     "under",
 ]

@@ -11,13 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec, TypeAlias, TypedDict, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeAlias, TypedDict, TypeVar, get_args, get_type_hints
 
 from explorer.core.errors import Refused
-from explorer.core.spec import Buffers, Precision, ProblemSpec, SplitName
+from explorer.core.spec import Buffers, Precision, ProblemSpec, Recipe, SplitName
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Model: TypeAlias = "str | Path | Recipe | nn.Module | Mapping[str, Tensor]"
+"""A model: the path of a checkpoint, a recipe, a network, or the state dict of one that is given as `network=`."""
 
 Reporter: TypeAlias = Callable[[int, int, int, str], bool]
 """`report(done, total, fresh, message) -> bool`: points that are there, points in all, points measured just now, what is being done; False ends it."""
@@ -52,7 +58,17 @@ class Watched(Kept, total=False):
 class Merging(Kept, total=False):
     """Of whatever needs to know what the models were trained for."""
 
-    problem: Annotated[str | Path | ProblemSpec | None, Keyword(None, "the name of a shipped problem, a folder with a problem.toml, or what `read_problem` gives; None: the one that the first model fits.")]  # fmt: skip
+    problem: Annotated[str | Path | ProblemSpec | None, Keyword(None, "the name of a shipped problem, a folder with a problem.toml, or what `read_problem` or `live_problem` gives; None: the one that the first model fits.")]  # fmt: skip
+    data: Annotated[object, Keyword(None, "instead of a problem, the samples: a DataLoader, a Dataset, tensors or arrays, a table. Without `train` and `val`, fixed shares of them are taken for these (`live_problem`).")]  # fmt: skip
+    train: Annotated[object, Keyword(None, "with `data`: samples for statistics and training, so that all of `data` is measured on.")]
+    val: Annotated[object, Keyword(None, "with `data`: samples for choosing.")]
+    network: Annotated[
+        object, Keyword(None, "with `data`: the network that state dicts and files are the weights of; None: the first model that is a network.")
+    ]
+    loss: Annotated[Any, Keyword("", "another loss than the problem's own; `divergence` and `squared_distance` compare with the first model and need no labels. With `data`: any function of outputs and targets; by default cross-entropy, mean squared error, or the model's own `outputs.loss`.")]  # fmt: skip
+    forward: Annotated[Callable[[Any, Any], Any] | None, Keyword(None, "with `data`, instead of a loss: `forward(model, batch)`, the loss of each sample (n,), for whatever model and batches.")]  # fmt: skip
+    metrics: Annotated[Mapping[str, Any] | Sequence[str] | None, Keyword(None, "metrics measured besides loss and error: names, such as `brier`, or one of a plug-in (`methods(\"metric\")`); with `data` also functions of outputs and targets by name, `('high', f)` where higher is better, `('low', f)` where lower is.")]  # fmt: skip
+    take: Annotated[int, Keyword(0, "with `data`: how many samples are read of each source; 0: all. Needed for a stream without an end.")]
     buffers: Annotated[Buffers, Keyword("recalibrate", "batch-norm statistics of a mixture: measured again on train samples; or `mix`, `first`, `repair`.")]  # fmt: skip
 
 
@@ -61,9 +77,7 @@ class Measuring(Merging, Watched, total=False):
 
     split: Annotated[SplitName, Keyword("test", "the samples to measure on: `train`, `val` or `test`.")]
     samples: Annotated[int, Keyword(0, "how many samples of the split; 0: all.")]
-    loss: Annotated[str, Keyword("", "another loss than the problem's own; `divergence` and `squared_distance` compare with the first model and need no labels.")]  # fmt: skip
     precision: Annotated[Precision, Keyword("float32", "`bfloat16`, or `tf32` on an NVIDIA GPU, make a quick preview; what is quoted of it is measured again in float32.")]  # fmt: skip
-    metrics: Annotated[Sequence[str], Keyword((), "metrics to be measured besides loss and error, such as `brier`, or one of a plug-in: `methods(\"metric\")`.")]  # fmt: skip
 
 
 class Lines(Measuring, total=False):

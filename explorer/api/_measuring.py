@@ -5,37 +5,38 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from explorer.api._keywords import Kept, Lines, Measuring, Merging, Planes, Watched
+from torch import nn
+
+from explorer.api._keywords import Kept, Lines, Measuring, Merging, Model, Planes, Watched
 from explorer.api.problems import find_problem, under
-from explorer.core import locations, registry
+from explorer.checkpoints import checkpoint_file
+from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
+from explorer.checkpoints.stored_types import holds_halves
+from explorer.core import locations, model_path, registry
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Trained
+from explorer.engine.live_weights import kept
 from explorer.engine.realise_recipe import realise
-from explorer.engine.run_loop import keep
+from explorer.engine.run_loop import keep, require_fit
+from explorer.problems.live.assemble import Given, assemble, prototype_of, same_code
+from explorer.problems.live.network import Prototype, bare, weights_of
+from explorer.problems.problem import Problem
 from explorer.stats.metrics import find, needed, offered
 from explorer.stats.preview_confirmation import Confirmed, confirmed, exact, is_preview
 from explorer.store.run_store import RunStore
 
-
-def recipe(given: object) -> Recipe:
-    """What was given, where it is a recipe. Refused for a network, its state dict, or anything else that is neither a recipe nor a path."""
-    if isinstance(given, Loaded | Trained | Aligned | Connected | Shifted | Fused):
-        return given
-    raise Refused(
-        f"A model is the path of a checkpoint, or a recipe as `train` and `align` return them; got a {type(given).__name__}. Save a network first:"
-        " safetensors.torch.save_file(network.state_dict(), 'model.safetensors'), and give that path."
-    )
+log = logging.getLogger(__name__)
 
 
 def problem_of(model: str | Path | Recipe, how: Merging) -> ProblemSpec:
     """The problem that was named, else that of the model: of a made one its own, of a file the one it fits."""
     named = how["problem"]
-    if not isinstance(model, str | Path):
-        model = recipe(model)
     if isinstance(named, ProblemSpec):
         return named
     if isinstance(model, Loaded):
@@ -43,10 +44,95 @@ def problem_of(model: str | Path | Recipe, how: Merging) -> ProblemSpec:
     return find_problem(model, named) if isinstance(model, str | Path) else model.problem
 
 
+def brought(models: Sequence[Model], how: Merging) -> tuple[ProblemSpec, tuple[Recipe, ...]]:
+    """The problem of what was given, and the models' recipes. Objects become what they stand for: `how` then names the problem, as if it had been given."""
+    network = how["network"] if how["network"] is not None else next((m for m in models if isinstance(m, nn.Module)), None)
+    known: Prototype | None = None
+    if how["data"] is not None:
+        if how["problem"] is not None:
+            raise Refused("Both problem= and data= are given. A problem has its own data: leave one of them out.")
+        if network is None:
+            raise Refused("data= needs the network that the weights are of. Give network=, or networks as the models.")
+        given = _given(network, how)
+        how["problem"], known = assemble(given)
+        how["loss"] = given.loss if isinstance(given.loss, str) and registry.targets_of(given.loss) == "reference" else ""
+        how["data"] = how["train"] = how["val"] = how["forward"] = None
+        how["take"], how["metrics"] = 0, None if isinstance(how["metrics"], Mapping) else how["metrics"]
+    elif left := _without_data(how):
+        raise Refused(f"{left}= goes with data=. Give data=: a DataLoader, a Dataset, tensors, or a table.")
+    elif not isinstance(how["loss"], str):
+        raise Refused("A loss function goes with data=, or into live_problem. Here loss= is the name of one of the explorer's losses.")
+    elif isinstance(how["problem"], ProblemSpec) and how["problem"].network.name == "live":
+        known = prototype_of(how["problem"])
+    home = locations.home(how["home"])
+    recipes = tuple(recipe(m, home, known, f"model {i}") for i, m in enumerate(models, 1))
+    if isinstance(spec := how["problem"], ProblemSpec) and known is not None:
+        for one in models:
+            if isinstance(one, nn.Module) and one is not network:
+                same_code(one, known, spec)
+    try:
+        problem = problem_of(recipes[0], how)
+    except Refused as refusal:
+        if how["problem"] is None and isinstance(models[0], nn.Module | Mapping):
+            raise Refused(
+                "These weights fit no network that ships with the explorer, so what they are measured on must be said: give data=, and for state dicts network=."
+            ) from refusal
+        raise
+    return problem, recipes
+
+
+def fitting(problem: ProblemSpec, models: tuple[Recipe, ...]) -> None:
+    """Refused when checkpoints among the models do not fit the problem, by their headers, before weights are read."""
+    files = [(m.name, locations.expand(m.path)) for m in models if isinstance(m, Loaded) and m.path]
+    require_fit(Problem(problem), files)
+
+
+def _without_data(how: Merging) -> str:
+    """The first keyword given that means nothing without `data`, "" for none."""
+    given = [name for name in ("train", "val", "forward") if how[name] is not None]
+    given += ["metrics"] if isinstance(how["metrics"], Mapping) else []
+    return next(iter([*given, *(["take"] if how["take"] else [])]), "")
+
+
+def recipe(model: Model, home: Path, known: Prototype | None = None, name: str = "model") -> Recipe:
+    """The recipe of a model; the weights of a network or a state dict are then kept in `home`. Refused for anything else, or where nothing is."""
+    if isinstance(model, Loaded | Trained | Aligned | Connected | Shifted | Fused):
+        return model
+    if isinstance(model, nn.Module | Mapping):
+        called = f"{type(bare(model)).__name__} {name.rpartition(' ')[2]}" if isinstance(model, nn.Module) and " " in name else name
+        return kept(weights_of(model, name, known), called, home)
+    if not isinstance(model, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]  (a notebook is not type checked)
+        raise Refused(
+            f"A model is the path of a checkpoint, a network (nn.Module), its state dict with network=, or a recipe as `train` and `align` return them; got a"
+            f" {type(model).__name__}."
+        )
+    found = checkpoints_at(model) if model_path.parse(model).path.exists() else []
+    file = found[0] if len(found) == 1 else _one(model)
+    if beside := checkpoint_file.others(file):
+        plain = model_path.parse(file).path.name
+        log.warning("%s has other weights in it, too: choose them with %s", file.name, ", ".join(f"{plain}#{key}" for key in beside))
+    return Loaded(digest(file), path=locations.shorten(file), name=name_for(file), half=holds_halves(file))
+
+
+def _given(network: object, how: Merging) -> Given:
+    if not isinstance(network, nn.Module):
+        raise Refused(f"network= is a torch.nn.Module; got a {type(network).__name__}.")
+    loss = None if isinstance(how["loss"], str) and not how["loss"] else how["loss"]
+    metrics = how["metrics"] if isinstance(how["metrics"], Mapping) else None
+    return Given(network, how["data"], how["train"], how["val"], loss, how["forward"], metrics, how["take"])
+
+
+def _one(path: str | Path) -> Path:
+    raise Refused(
+        f"{path}: a checkpoint file is expected (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
+    )
+
+
 def field(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how: Measuring, *, scores: bool = False) -> Field:
     """What is measured over a chart of the corners. Refused for a metric that means nothing for the problem."""
-    problem = under(problem, how["loss"])
-    if unfit := [m for m in how["metrics"] if m not in offered(problem) and find(m)]:
+    own = problem.metrics if not how["loss"] else ()  # under another loss there are no targets for them
+    problem, names = under(problem, how["loss"]), tuple(how["metrics"] or ())
+    if unfit := [m for m in names if m not in offered(problem) and find(m)]:
         raise Refused(
             f"{find(unfit[0]).called} means nothing for this problem, whose loss is {problem.loss}. Metrics: {', '.join(offered(problem))}."
         )
@@ -57,7 +143,7 @@ def field(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how:
         how["split"],
         how["samples"],
         buffers=how["buffers"],
-        metrics=needed("loss", "error", *(("brier", "confidence") if scores else ()), *how["metrics"]),
+        metrics=(*needed("loss", "error", *(("brier", "confidence") if scores else ()), *names), *own),
         precision=how["precision"],
     )
 
@@ -76,8 +162,11 @@ def over(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how: 
 def measured(run: Run, how: Watched) -> Points:
     """The run's points by rising coordinates; what the store holds is not measured again."""
     store, home = store_of(how)
-    keep(run, store, home, report=how["report"], device=how["device"])
-    return store.points(run.field.id)[0].sorted()
+    done = keep(run, store, home, report=how["report"], device=how["device"])
+    points = store.points(run.field.id)[0].sorted()
+    if done and run.field.problem.network.name == "live":  # nobody else can carry it out, so the app's list has it from here
+        store.filed(run, len(points))
+    return points
 
 
 def again(field: Field, points: Points, how: Watched) -> Confirmed | None:

@@ -6,40 +6,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Unpack
 
 from explorer.api import _measuring
-from explorer.api._keywords import Lines, takes
-from explorer.api.models import fitting, loaded
+from explorer.api._keywords import Lines, Model, takes
 from explorer.api.problems import under
 from explorer.api.results import AlignedModels, Line, Pair
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.locations import made_at, matched_at
-from explorer.core.spec import Aligned, Connected, Recipe, Run
+from explorer.core.spec import Aligned, Connected, Run
 from explorer.symmetry.alignment_report import Matched
 
 
 @takes(Lines)
-def interpolate(a: str | Path | Recipe, b: str | Path | Recipe, **how: Unpack[Lines]) -> Line:
-    """Measure the straight line between two models: checkpoint files, or recipes of models that were made.
+def interpolate(a: Model, b: Model, **how: Unpack[Lines]) -> Line:
+    """Measure the straight line between two models: checkpoint files, networks, or recipes of models that were made.
 
-    Files and arguments are not changed. Refused when the models are of different architectures, or fit no problem that is known.
+    Files and objects are not changed. Networks in memory come with `data=` (`live_problem` says what that may be). Refused when the models are of different architectures, or fit no problem that is known.
 
     >>> line = interpolate("sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors")
     >>> barrier = line.barrier("loss")
     >>> print(f"{barrier.height.value:.2f} nats at t = {barrier.at:.1f}, ends {barrier.ends[0]:.2f} and {barrier.ends[1]:.2f}")
     0.75 nats at t = 0.5, ends 0.07 and 0.07
     """
-    spec = _measuring.problem_of(a, how)
-    return _line(_measuring.along(spec, fitting(under(spec, how["loss"]), (a, b)), registry.method("chart", "line"), how), how)
+    spec, ends = _measuring.brought((a, b), how)
+    _measuring.fitting(under(spec, how["loss"]), ends)
+    return _line(_measuring.along(spec, ends, registry.method("chart", "line"), how), how)
 
 
 @takes(Lines)
-def align(
-    *models: str | Path | Recipe, method: str = "weight_matching", method_options: Mapping[str, object] | None = None, **how: Unpack[Lines]
-) -> AlignedModels:
+def align(*models: Model, method: str = "weight_matching", method_options: Mapping[str, object] | None = None, **how: Unpack[Lines]) -> AlignedModels:
     """Align two or more models, and measure the line from the first to each other one before and after. The aligned checkpoints are kept in `home`.
 
     The first is the reference; most methods leave it as it is. `method`, `method_options`: one of `methods("align")`, and its options; what is not given
@@ -50,8 +47,8 @@ def align(
     >>> print(f"{pair.before.barrier().height.value:.2f} nats before, {pair.after.barrier().height.value:.2f} after")
     0.75 nats before, 0.02 after
     """
-    how["problem"] = spec = _measuring.problem_of(_first(models), how)
-    recipes = tuple(map(loaded, models))
+    spec, recipes = _measuring.brought(_several(models), how)
+    how["problem"] = spec
     aligned = Aligned.every(spec, recipes, registry.method("align", method, method_options))
     after = [interpolate(aligned[0], one, **how) for one in aligned[1:]]
     home = _measuring.store_of(how)[1]
@@ -62,8 +59,8 @@ def align(
 
 @takes(Lines)
 def connect(
-    a: str | Path | Recipe,
-    b: str | Path | Recipe,
+    a: Model,
+    b: Model,
     *,
     method: str = "bezier",
     method_options: Mapping[str, object] | None = None,
@@ -84,8 +81,10 @@ def connect(
         raise Refused(
             f"{method} does not make a path but something of {len(registry.axes(chart))} dimensions. Paths are made by: {', '.join(paths())}."
         )
-    spec, chosen = _measuring.problem_of(a, how), registry.method("connect", method, method_options)
-    corners = Connected.every(spec, fitting(under(spec, how["loss"]), (a, b)), chosen, registry.corners_of(chosen))
+    chosen = registry.method("connect", method, method_options)
+    spec, ends = _measuring.brought((a, b), how)
+    _measuring.fitting(under(spec, how["loss"]), ends)
+    corners = Connected.every(spec, ends, chosen, registry.corners_of(chosen))
     return _line(_measuring.along(spec, corners, registry.method("chart", chart), how), how)
 
 
@@ -100,10 +99,10 @@ def paths() -> list[str]:
 
 def _line(run: Run, how: Lines) -> Line:
     points = _measuring.measured(run, how)
-    return Line(run, points, _measuring.again(run.field, points, how), _measuring.doubts(run.field, how))
+    return Line(run, points, _measuring.again(run.field, points, how), _measuring.doubts(run.field, how), how["home"])
 
 
-def _first(models: tuple[str | Path | Recipe, ...]) -> str | Path | Recipe:
+def _several(models: tuple[Model, ...]) -> tuple[Model, ...]:
     if len(models) < 2:
         raise Refused(f"align needs two models or more, got {len(models)}. The first is the reference.")
-    return models[0]
+    return models

@@ -1,50 +1,36 @@
 """Models: from files, from a training, from a merge, from a recipe."""
 
+# `takes` has put every default in before one of these is called.
+# pyright: reportTypedDictNotRequiredAccess=false
+
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Unpack
 
+from torch import nn
+
 from explorer.api import _measuring
-from explorer.api._keywords import Kept, Merging, takes
-from explorer.api.problems import read_problem
-from explorer.checkpoints import checkpoint_file
-from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
-from explorer.checkpoints.stored_types import holds_halves
-from explorer.core import locations, model_path, registry
+from explorer.api._keywords import Kept, Merging, Model, takes
+from explorer.api.problems import read_problem, under
+from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Shifted, Spec, Trained
-from explorer.engine.run_loop import require_fit
-from explorer.problems.problem import Problem
-
-log = logging.getLogger(__name__)
 
 
-def loaded(path: str | Path | Recipe) -> Recipe:
+def loaded(model: Model, *, home: Path | None = None) -> Recipe:
     """The recipe of a checkpoint: of a file, of a folder of shards, or of the only file in a folder; a recipe is one already. Refused when there is none.
+
+    Of a network or a state dict, the recipe of its weights as they are now, which are kept in `home`.
 
     >>> loaded("sample_models/digits-mlp/seed-0.safetensors").name
     'seed-0'
     """
-    if not isinstance(path, str | Path):
-        return _measuring.recipe(path)
-    file = _file(path)
-    if beside := checkpoint_file.others(file):
-        plain = model_path.parse(file).path.name
-        log.warning("%s has other weights in it, too: choose them with %s", file.name, ", ".join(f"{plain}#{key}" for key in beside))
-    return Loaded(digest(file), path=locations.shorten(file), name=name_for(file), half=holds_halves(file))
-
-
-def fitting(problem: ProblemSpec, models: Sequence[str | Path | Recipe]) -> tuple[Recipe, ...]:
-    """The recipes of models of one shape. What does not fit the problem is refused by its headers, before its weights are read."""
-    files = [_file(m) for m in models if isinstance(m, str | Path)]
-    require_fit(Problem(problem), [(name_for(file), file) for file in files])
-    return tuple(map(loaded, models))
+    return _measuring.recipe(model, locations.home(home) if isinstance(model, nn.Module | Mapping) else Path())
 
 
 @takes(Kept)
@@ -53,7 +39,7 @@ def train(
     *,
     method: str = "sgd",
     method_options: Mapping[str, object] | None = None,
-    start: str | Path | Recipe | None = None,
+    start: Model | None = None,
     every: int = 1,
     progress: Progress = quiet,
     **how: Unpack[Kept],
@@ -73,7 +59,7 @@ def train(
     total, members = registry.snapshots_of(chosen), registry.members_of(chosen)
     if not 1 <= every <= total:
         raise Refused(f"This training run has {total} snapshots, so one in every {every} gives none. Choose from 1 to {total}.")
-    begun = loaded(start) if start is not None else None
+    begun = loaded(start, home=how.get("home")) if start is not None else None
     made = tuple(
         Trained(spec, chosen, begun, at, member, f"{method} {at}" + (f" network {member + 1}" if members > 1 else ""))
         for at in range(every, total + 1, every)
@@ -85,9 +71,7 @@ def train(
 
 
 @takes(Merging)
-def fuse(
-    *models: str | Path | Recipe, method: str = "uniform_soup", method_options: Mapping[str, object] | None = None, **how: Unpack[Merging]
-) -> Path:
+def fuse(*models: Model, method: str = "uniform_soup", method_options: Mapping[str, object] | None = None, **how: Unpack[Merging]) -> Path:
     """Merge models into one, and return where its checkpoint is, in `home`.
 
     `method`, `method_options`: one of `methods("fuse")`, and its options. Methods with a base take the first model for it. Refused when the method does not
@@ -99,8 +83,8 @@ def fuse(
     """
     if not models:
         raise Refused("fuse needs models to merge, got none.")
-    spec = _measuring.problem_of(models[0], how)
-    recipe = _measuring.fused(spec, tuple(map(loaded, models)), registry.method("fuse", method, method_options), how)
+    spec, recipes = _measuring.brought(models, how)
+    recipe = _measuring.fused(under(spec, how["loss"]), recipes, registry.method("fuse", method, method_options), how)
     return _measuring.made(recipe, how)
 
 
@@ -129,13 +113,3 @@ def read_recipe(file: str | Path) -> Recipe:
     if not isinstance(found, Loaded | Trained | Aligned | Connected | Shifted | Fused):
         raise Refused(f"{file} contains a {type(found).__name__}, which is not a recipe for a model.")
     return found
-
-
-def _file(path: str | Path) -> Path:
-    """The only checkpoint at a path."""
-    found = checkpoints_at(path) if model_path.parse(path).path.exists() else []
-    if len(found) == 1:
-        return found[0]
-    raise Refused(
-        f"{path}: a checkpoint file is expected (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
-    )

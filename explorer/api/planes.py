@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Unpack, cast
 
 from explorer.api import _measuring
-from explorer.api._keywords import Planes, Watched, takes
-from explorer.api.models import fitting
+from explorer.api._keywords import Model, Planes, Watched, takes
 from explorer.api.problems import under
-from explorer.api.results import Plane
+from explorer.api.results import Plane, measured_name
 from explorer.core import registry
 from explorer.core.errors import Refused
-from explorer.core.spec import Recipe, Run, Shifted
+from explorer.core.spec import Run, Shifted
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme
 from explorer.stats.candidate_extremes import decided, deciding
@@ -24,7 +22,7 @@ from explorer.stats.plane_frame import Window
 
 
 @takes(Planes)
-def landscape(*models: str | Path | Recipe, margin: float = 0.25, **how: Unpack[Planes]) -> Plane:
+def landscape(*models: Model, margin: float = 0.25, **how: Unpack[Planes]) -> Plane:
     """Measure the plane through three models, or the one closest to more.
 
     `margin`: how far the picture reaches beyond the models on every side, as a share of its longer side. Refused for fewer than three models, and for three on
@@ -37,17 +35,18 @@ def landscape(*models: str | Path | Recipe, margin: float = 0.25, **how: Unpack[
     if not models:
         raise Refused("landscape needs three models or more, got none.")
     chart = registry.method("chart", "plane", {"margin": margin})
-    spec = _measuring.problem_of(models[0], how)
-    return _plane(_measuring.over(spec, fitting(under(spec, how["loss"]), models), chart, how), how)
+    spec, corners = _measuring.brought(models, how)
+    _measuring.fitting(under(spec, how["loss"]), corners)
+    return _plane(_measuring.over(spec, corners, chart, how), how)
 
 
 @takes(Planes)
 def landscape_around(
-    model: str | Path | Recipe,
+    model: Model,
     *,
     directions: str = "random",
     options: Mapping[str, object] | None = None,
-    towards: tuple[str | Path | Recipe, str | Path | Recipe] | None = None,
+    towards: tuple[Model, Model] | None = None,
     extent: float = 1.0,
     **how: Unpack[Planes],
 ) -> Plane:
@@ -60,12 +59,10 @@ def landscape_around(
     >>> f"{middle:.2f} nats at the model itself", bool(middle == plane.extremes()[0].value)
     ('0.07 nats at the model itself', True)
     """
-    spec = _measuring.problem_of(model, how)
+    spec, corners = _measuring.brought((model, *(towards or ())), how)
+    _measuring.fitting(under(spec, how["loss"]), corners)
     if towards is None:
-        (base,) = fitting(under(spec, how["loss"]), (model,))
-        corners = Shifted.both(spec, base, registry.method("direct", directions, options))
-    else:
-        corners = fitting(under(spec, how["loss"]), (model, *towards))
+        corners = Shifted.both(spec, corners[0], registry.method("direct", directions, options))
     return _plane(_measuring.over(spec, corners, registry.method("chart", "directions", {"extent": extent}), how), how)
 
 
@@ -80,6 +77,7 @@ def decide(plane: Plane, metric: str = "loss", **how: Unpack[Watched]) -> tuple[
     >>> [round(there.value, 2) for there in plane.extremes()], [round(there.value, 2) for there in decide(plane)]
     ([0.03, 0.43], [0.07, 0.46])
     """
+    metric = measured_name(plane.run.field, metric)
     run = deciding(plane.run.field, plane.points, metric)
     if run is None:
         return plane.extremes(metric)
@@ -93,4 +91,4 @@ def _plane(run: Run, how: Planes) -> Plane:
     known = _measuring.store_of(how)[0].field(field.id)
     assert known is not None
     window = cast("Window", registry.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
-    return Plane(run, points, window, _measuring.again(field, points, how), _measuring.doubts(field, how))
+    return Plane(run, points, window, _measuring.again(field, points, how), _measuring.doubts(field, how), how["home"])

@@ -50,4 +50,8 @@ def under(problem: ProblemSpec, loss: str) -> ProblemSpec:
     """
     if loss and loss not in registry.names("loss"):
         raise Refused(f"There is no loss {loss!r}. There are: {', '.join(registry.names('loss'))}.")
+    if loss and registry.is_live("loss", problem.loss) and registry.targets_of(problem.loss) == "none":
+        raise Refused(
+            "This problem's network gives losses, by forward= or by the model's own loss, and not outputs that could be compared otherwise."
+        )
     return replace(problem, loss=loss) if loss else problem

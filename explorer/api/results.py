@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 
+from explorer.api._app import opened
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Field, Run, Shifted
@@ -16,7 +17,7 @@ from explorer.figures import matching
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.stats import line_metrics, line_words, metrics, units
-from explorer.stats.bootstrap import Barrier, Verdict, reduction
+from explorer.stats.bootstrap import Barrier, Verdict
 from explorer.stats.certificate_words import certified
 from explorer.stats.hidden_peaks import Hidden, hidden
 from explorer.stats.intervals import Estimate
@@ -41,10 +42,14 @@ class Line:
     points: Points
     again: Confirmed | None = None  # of a preview: what was measured again in float32
     doubts: tuple[str, ...] = ()  # what makes the numbers of its models doubtful, a sentence each
+    home: Path | None = None  # the folder of the store, as it was given
+
+    def open(self, *, port: int = 8501) -> str:
+        """Show it in the app, which is started where it does not run on that port yet; its address."""
+        return opened(self.run, len(self.points), self.home, port)
 
     def barrier(self, metric: str = "loss") -> Barrier:
-        """The barrier of a metric ('loss', 'error', or any that was measured) with its 95 % interval; of a preview, measured in float32. Refused when an end
-        diverged."""
+        """The barrier of a metric ('loss', 'error', one of your own, or any that was measured) with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
         return require_barrier(self.run.field, line_figure.quoted(self.run.field, self.points, self.again), metric)
 
     def verdict(self, metric: str = "loss") -> Verdict:
@@ -70,7 +75,7 @@ class Line:
 
     def figure(self, metric: str = "loss") -> go.Figure:
         """The curve with its band, chord and barrier."""
-        return line_figure.figure_of(self.run.field, self.points, metric, again=self.again)
+        return line_figure.figure_of(self.run.field, self.points, measured_name(self.run.field, metric), again=self.again)
 
     def caution(self) -> str:
         """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""
@@ -97,7 +102,8 @@ class Pair:
         for line in lines:
             line.barrier(metric)
         before, after = (line_figure.quoted(line.run.field, line.points, line.again) for line in lines)
-        found = reduction(before, after, self.before.run.field.metrics.index(metric))
+        field = self.before.run.field
+        found = line_metrics.reduction_of(before, after, field.metrics, measured_name(field, metric))
         assert found is not None
         return found
 
@@ -138,6 +144,11 @@ class Plane:
     window: Window
     again: Confirmed | None = None  # of a preview: what was measured again in float32
     doubts: tuple[str, ...] = ()  # as of a line
+    home: Path | None = None  # the folder of the store, as it was given
+
+    def open(self, *, port: int = 8501) -> str:
+        """Show it in the app, which is started where it does not run on that port yet; its address."""
+        return opened(self.run, len(self.points), self.home, port)
 
     def surface(self, metric: str = "loss") -> Surface:
         """The values of any metric that the plane was measured for (explorer.stats.metrics) by their distances along both axes; shares are in percent."""
@@ -150,14 +161,14 @@ class Plane:
     def extremes(self, metric: str = "loss") -> tuple[Extreme, Extreme] | None:
         """Where a metric is lowest and highest; of a preview, measured in float32. None where no value is finite."""
         field = self.run.field
-        return plane_figure.extremes(field, line_figure.quoted(field, self.points, self.again), metric, self.window)
+        return plane_figure.extremes(field, line_figure.quoted(field, self.points, self.again), measured_name(field, metric), self.window)
 
     def caution(self) -> str:
         """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""
         return " ".join([*([line_words.caution(self.run.field, self.again)] if is_preview(self.run.field) else []), *self.doubts])
 
     def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
-        measured = self.run.field.metrics
+        measured, metric = self.run.field.metrics, measured_name(self.run.field, metric)
         if metric not in (given := metrics.given(self.run.field)):
             raise Refused(
                 f"This plane cannot be drawn by {metric!r}. It was measured for {', '.join(given)}; scores=True measures more, where there are classes."
@@ -180,6 +191,7 @@ class Plane:
         markers = [
             Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)
         ]
+        metric = measured_name(self.run.field, metric)
         drawn, certificate = self._seen(metric)
         scale, unit = units.scale(metric), units.of_level(self.run.field.problem, metric)
         sure = certified(certificate, drawn.measured, scale=scale, unit=unit).rstrip(".")
@@ -195,11 +207,19 @@ class Plane:
         )
 
 
+def measured_name(field: Field, metric: str) -> str:
+    """What a metric is called in a field: one of somebody's own has the digest of its code behind its name."""
+    return next((m for m in metrics.own(field) if metrics.short(m) == metric), metric)
+
+
 def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
     """The barrier of a field's metric; Refused with the reason when there is none."""
-    if metric not in (known := [m for m in line_metrics.offered(field.problem) if m in metrics.given(field)]):
-        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(known)}; metrics={[metric]!r} measures another.")
-    found = line_metrics.barrier_of(points, field.metrics, metric)
+    name = measured_name(field, metric)
+    if name not in (known := [*(m for m in line_metrics.offered(field.problem) if m in metrics.given(field)), *metrics.own(field)]):
+        raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(map(metrics.short, known))}; metrics={[metric]!r} measures another.")
+    if metrics.find(name).good == "" and metrics.is_own(name):
+        raise Refused(f"It is not known which values of {metric} are the better ones. Give it as ('high', function) or ('low', function).")
+    found = line_metrics.barrier_of(points, field.metrics, name)
     if found is None:
         raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
     return found

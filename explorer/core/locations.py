@@ -12,6 +12,8 @@ import platformdirs
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Connected, Recipe, Trained
 
+LIVE = "live"  # the folder in `home` of the weights of networks that were given as objects
+
 
 def root() -> Path:
     """The folder with app.py, pages/ and sample_models/: the checkout, or their copy inside an installed package."""
@@ -31,8 +33,9 @@ def home(given: Path | None = None) -> Path:
 
 
 def own(home: Path) -> tuple[Path, ...]:
-    """The folders in which the explorer keeps checkpoints and what describes them: those it ships, those that were uploaded, and those made here."""
-    return root() / "sample_models", home / "uploads", home / "models", home / "problems"
+    """The folders in which the explorer keeps checkpoints and what describes them: those it ships, those that were uploaded, those made here, and the
+    weights of networks that were given as objects."""
+    return root() / "sample_models", home / "uploads", home / "models", home / "problems", home / LIVE
 
 
 def shorten(path: Path) -> str:

@@ -8,6 +8,9 @@ the function named after the kind's verb. One of these may be a frozen dataclass
 `how: TrainingOptions = TrainingOptions(epochs=5)`: its fields are then options like any other. All of that is read from
 the source text, without importing the module: a page can draw the form of a method that needs torch in a process that
 never loads torch.
+
+Modules whose names begin with `live` stand for objects that a process holds in memory (explorer.problems.held). They are found by name and never offered;
+a loss says behind an @ which object is meant: `live_classes@focal-3fa9c1`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from importlib.metadata import entry_points
 from importlib.util import resolve_name
 from pathlib import Path
@@ -129,7 +132,29 @@ def names(kind: str) -> list[str]:
 def find(kind: str, name: str, *, function: str = "") -> Callable[..., object]:
     """The method's function (the kind's verb, or another one of its module), which takes every option by its name. Imports the module, and so whatever
     that needs."""
-    return _by_name(getattr(plugins.imported(_module(kind, name)), function or VERBS[kind]))
+    found = _by_name(getattr(plugins.imported(_module(kind, name)), function or VERBS[kind]))
+    which = name.partition("@")[2]
+    return partial(found, which=which) if which else found
+
+
+def known(kind: str, name: str) -> bool:
+    """Whether a method of this name can be found, offered or not."""
+    return name in names(kind) or name.partition("@")[0] in _live(kind)
+
+
+def is_live(kind: str, name: str) -> bool:
+    """Whether a name stands for an object in the memory of the process that measured with it."""
+    return name.partition("@")[0] in _live(kind)
+
+
+def called(loss: str) -> str:
+    """A loss's name for a person: of one's own, the name of the function."""
+    return loss.partition("@")[2].rpartition("-")[0] or loss
+
+
+def defines(kind: str, name: str, function: str) -> bool:
+    """Whether a method's module has a function of this name."""
+    return _defines(_module(kind, name), function)
 
 
 def _by_name(function: Callable[..., object]) -> Callable[..., object]:
@@ -243,6 +268,14 @@ def named_code(network: str, data: str, loss: str) -> tuple[tuple[str, str], ...
 
 
 def _own(kind: str) -> list[str]:
+    return [name for name in _modules(kind) if not name.startswith("live")]
+
+
+def _live(kind: str) -> list[str]:
+    return [name for name in _modules(kind) if name.startswith("live")]
+
+
+def _modules(kind: str) -> list[str]:
     package = Path(__file__).parents[1].joinpath(*_package(kind))
     return sorted(m.name for m in pkgutil.iter_modules([str(package)]) if not m.name.startswith("_"))
 
@@ -279,9 +312,9 @@ def _text(where: str) -> ast.Module:
 def _module(kind: str, name: str) -> str:
     if kind not in KINDS:
         raise Refused(f"There is no kind of method called {kind!r}. Kinds: {', '.join(KINDS)}.")
-    if name not in (known := names(kind)):
-        raise Refused(f"There is no {kind} method called {name!r}. There are: {', '.join(known)}.")
-    return _plugins(kind).get(name) or ".".join(("explorer", *_package(kind), name))
+    if not known(kind, name):
+        raise Refused(f"There is no {kind} method called {name!r}. There are: {', '.join(names(kind))}.")
+    return _plugins(kind).get(name) or ".".join(("explorer", *_package(kind), name.partition("@")[0]))
 
 
 def _source(kind: str, name: str) -> ast.Module:

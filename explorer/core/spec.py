@@ -95,6 +95,7 @@ class ProblemSpec(Spec):
     name: str = dataclasses.field(default="", metadata=UNHASHED)
     title: str = dataclasses.field(default="", metadata=UNHASHED)
     path: str = dataclasses.field(default="", metadata=UNHASHED)  # absolute; "" where the source needs none
+    metrics: tuple[str, ...] = dataclasses.field(default=(), metadata={**UNHASHED, **UNSAID})  # of somebody's own, to be measured beside the loss
 
 
 @dataclass(frozen=True)

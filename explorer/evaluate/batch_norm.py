@@ -41,7 +41,7 @@ def recalibrate(network: nn.Module, inputs: Tensor) -> None:
                     raise
                 raise Refused(
                     "Batch-norm statistics are measured on the train split, and there is one sample in it, which has no variance. Give the train split more"
-                    " samples, under [split] in problem.toml."
+                    " samples, under [split] in problem.toml or by train=."
                 ) from error
 
 

@@ -44,6 +44,7 @@ from explorer.evaluate.corner_matrix import CornerMatrix, resident
 from explorer.evaluate.cuda_graphs import Replayed
 from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely
 from explorer.evaluate.input_shift import input_shift
+from explorer.evaluate.own_metrics import blockwise, is_of_all, of_each
 from explorer.evaluate.pgd_attack import attack as attacked
 from explorer.evaluate.proper_scores import scores
 from explorer.evaluate.repair import Repair
@@ -51,7 +52,7 @@ from explorer.evaluate.shared_first_layer import Shortcuts, channels_go_last
 from explorer.evaluate.stacked_engine import Batched
 from explorer.evaluate.steady_answers import leaving_buffers, steady
 from explorer.problems.problem import Problem
-from explorer.stats.metrics import measurable
+from explorer.stats.metrics import is_own, measurable
 
 log = logging.getLogger(__name__)
 
@@ -139,13 +140,19 @@ class Evaluate:
             if problem.against_reference:
                 self.targets = self._reference()
             items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
-        self.counts: Array = torch.bincount(self.block).numpy().astype(np.float64) * items
+        self.items = items
+        self.together = [i for i, metric in enumerate(self.metrics) if is_own(metric) and is_of_all(metric)]
+        counted = problem.counted(self.targets, items).cpu()
+        self.counts: Array = torch.bincount(self.block, counted).numpy().astype(np.float64)
+        shares = problem.shares(self.targets)
+        self.loss_scale = 1.0 if shares is None else float(counted.sum() / shares.sum())
         self.corner_matrix, self.batched, self.graph, self.width, self.joins = corner_matrix, None, None, 1, False
         self.engine: Engine = "plain"
         if (
             corner_matrix is not None
             and corner_matrix.finite
             and not confusion
+            and not any(map(is_own, self.metrics))
             and self.shortcuts
             and not self.repair
             and (buffers != "first" or self.train is None)
@@ -281,9 +288,15 @@ class Evaluate:
     def _sums(self) -> Tensor:
         """(metrics, blocks) of what the network holds."""
         each = torch.empty((len(self.metrics), len(self.targets)), dtype=self._work, device=self.device)
+        answers: list[Tensor] = []
         for rows, outputs in self._outputs():
             each[:, rows] = self._items(outputs, self.targets[rows])
-        return self._summed(each)
+            answers += [outputs] if self.together else []
+        sums = self._summed(each)
+        for i in self.together:
+            found = blockwise(self.metrics[i], torch.cat(answers), self.targets, self.block, torch.from_numpy(self.counts))
+            sums[i] = found.to(sums)
+        return sums
 
     def _items(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(metrics, n) of each sample, summed over its items."""
@@ -291,10 +304,13 @@ class Evaluate:
         for metric in self.metrics:
             if metric == "loss":
                 items = self.problem.losses(outputs, targets).to(self._work)
+                items = items if self.loss_scale == 1.0 else items * self.loss_scale
             else:
                 # A network that answers NaN has not answered: neither right nor wrong.
                 lost = ~torch.isfinite(outputs).flatten(1).all(dim=1)
-                if metric == "error":
+                if is_own(metric):
+                    items = of_each(metric, outputs, targets, self.items)
+                elif metric == "error":
                     items = self.problem.wrong(outputs, targets)
                 else:
                     items = scores(metric, outputs, targets, masked=registry.targets_of(self.problem.spec.loss) == "masked")

@@ -13,8 +13,8 @@ from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve, Peak
 from explorer.stats import line_words, units
 from explorer.stats.bootstrap import band
-from explorer.stats.line_metrics import barrier_of
-from explorer.stats.metrics import find, interval, means
+from explorer.stats.line_metrics import barrier_of, falls
+from explorer.stats.metrics import find, interval, means, short
 from explorer.stats.preview_confirmation import TITLES, Confirmed, exact, is_preview, mark
 
 
@@ -38,7 +38,7 @@ def curve(field: Field, points: Points, metric: str, *, ghost: bool = False, nam
         metric,
         ghost=ghost,
         name=(name or f"{a} → {b}") + mark(field),
-        metrics=field.metrics,
+        measured=field.metrics,
         unit=units.of_gap(field.problem, metric),
         judged=quoted(field, points, again),
     )
@@ -50,7 +50,7 @@ def curve_of(
     *,
     name: str,
     ghost: bool = False,
-    metrics: tuple[str, ...] = ("loss", "error"),
+    measured: tuple[str, ...] = ("loss", "error"),
     unit: str = "nat",
     judged: Points | None = None,
 ) -> Curve:
@@ -59,13 +59,13 @@ def curve_of(
     points = points.sorted()
     scale = units.scale(metric)
     t = points.coords[:, 0]
-    mean = means(points, metrics, metric) * scale if len(points) else np.empty(0)
-    low, high = (edge * scale for edge in interval(points, metrics, metric)) if len(points) else (np.empty(0), np.empty(0))
-    found = barrier_of(judged, metrics, metric) if len(judged) else None
+    mean = means(points, measured, metric) * scale if len(points) else np.empty(0)
+    low, high = (edge * scale for edge in interval(points, measured, metric)) if len(points) else (np.empty(0), np.empty(0))
+    found = barrier_of(judged, measured, metric) if len(judged) else None
     peak = None
     if found and not ghost and found.height.value > 0:
         top = found.peak * scale
-        chord_there = top + found.measured * scale * (1 if find(metric).good == "high" else -1)
+        chord_there = top + found.measured * scale * (1 if falls(metric) else -1)
         peak = Peak(found.at, chord_there, top, f"barrier {line_words.shown(found, unit=unit)}")
     chord = (found.ends[0] * scale, found.ends[1] * scale) if found and not ghost else None
     return Curve(name, t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
@@ -78,7 +78,7 @@ def figure_of(field: Field, points: Points, metric: str, *, log: bool = False, a
         [curve(field, points, metric, again=again)],
         x_title=x_title(field),
         y_title=y_title(field, metric),
-        title=f"{a} → {b}: {metric} along the straight line",
+        title=f"{a} → {b}: {find(metric).called} along the straight line",
         footnote=line_words.footnote(field, points, again),
         log=log,
     )
@@ -107,5 +107,6 @@ def table(field: Field, points: Points, again: Confirmed | None = None) -> dict[
     columns: dict[str, Array | list[str]] = {"t": points.coords[:, 0]}
     for i, metric in enumerate(field.metrics):
         low, high = band(points, i)
-        columns |= {metric: points.means()[:, i], f"{metric}_low": low, f"{metric}_high": high}
+        name = short(metric)
+        columns |= {name: points.means()[:, i], f"{name}_low": low, f"{name}_high": high}
     return columns

@@ -15,7 +15,7 @@ from explorer.core.points import Array, Points
 from explorer.core.spec import Field
 from explorer.figures.curve import INK
 from explorer.stats import units
-from explorer.stats.metrics import column, find, given, interval, means, value
+from explorer.stats.metrics import column, find, given, interval, means, short, value
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate, Mask, preview
@@ -108,7 +108,7 @@ def table(field: Field, points: Points, window: Window, again: Confirmed | None 
     coords = np.concatenate([p.coords for _, p in parts])
     x, y = window.places(coords).T
     columns: dict[str, Array | list[str]] = {"x": x, "y": y, "u": coords[:, 0], "v": coords[:, 1]}
-    columns |= {m: np.concatenate([means(p, field.metrics, m) for _, p in parts]) for m in given(field)}
+    columns |= {short(m): np.concatenate([means(p, field.metrics, m) for _, p in parts]) for m in given(field)}
     return {**columns, "precision": [name for name, p in parts for _ in range(len(p))]} if is_preview(field) else columns
 
 

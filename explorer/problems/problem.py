@@ -89,9 +89,12 @@ class Problem:
         """The samples of a split. Refused when it is empty, or when network, data and loss do not fit together."""
         _fits(_essence(self.spec))
         dataset = _data(_source(self.spec))
-        rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test)[name]
+        rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test, dataset.val)[name]
         if not len(rows):
-            raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. Give it a larger share under [split] in problem.toml.")
+            todo = (
+                "Give more samples, or train= and val=." if self.spec.data.name == "live" else "Give it a larger share under [split] in problem.toml."
+            )
+            raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. {todo}")
         targets = torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows]
         return Batch(dataset.inputs[rows], targets)
 
@@ -105,6 +108,13 @@ class Problem:
         """Whether the outputs are logits of classes, so that there is a right and a wrong."""
         return registry.classifies(self.spec.loss)
 
+    def gives_outputs(self) -> None:
+        """Refused where the network gives the losses of samples, by a function of somebody's own, and no outputs that could be averaged or compared."""
+        if registry.targets_of(self.spec.loss) == "none":
+            raise Refused(
+                "This needs the outputs of models, and the network of this problem gives losses, by forward= or by its own loss. Give loss= instead."
+            )
+
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(n, m) loss of each item, in float32 at least: m = 1 for classification and regression, L for language models.
 
@@ -117,6 +127,16 @@ class Problem:
             )
         outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
         return _loss(self.spec.loss)(outputs, targets)
+
+    def counted(self, targets: Tensor, items: int) -> Tensor:
+        """(n,) how many of the `items` of each sample count: all, but where a loss of somebody's own asks for some of them."""
+        if registry.defines("loss", self.spec.loss, "counted"):
+            return _of_loss(self.spec.loss, "counted")(targets)
+        return torch.full((len(targets),), items, device=targets.device)
+
+    def shares(self, targets: Tensor) -> Tensor | None:
+        """(n,) the weights by which the mean of the loss divides, where it weights classes; None where all items count alike."""
+        return _of_loss(self.spec.loss, "shares")(targets) if registry.defines("loss", self.spec.loss, "shares") else None
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(n, m) whether the largest output is not the target's; all False where outputs are numbers, and right and wrong have no meaning."""
@@ -172,7 +192,11 @@ def _loss(name: str) -> _Compare:
 
 @lru_cache(maxsize=64)
 def _wrong(name: str) -> _Compare | None:
-    return cast("_Compare | None", getattr(sys.modules[_loss(name).__module__], "wrong", None))
+    return cast("_Compare", registry.find("loss", name, function="wrong")) if registry.defines("loss", name, "wrong") else None
+
+
+def _of_loss(name: str, function: str) -> Callable[[Tensor], Tensor]:
+    return cast("Callable[[Tensor], Tensor]", registry.find("loss", name, function=function))
 
 
 @lru_cache(maxsize=64)
@@ -240,13 +264,16 @@ def _classes(essence: _Essence) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _rows(val: float, test: float, seed: int, n: int, fixed: int | None) -> dict[SplitName, Tensor]:
+def _rows(val: float, test: float, seed: int, n: int, fixed: int | None, fixed_val: int | None) -> dict[SplitName, Tensor]:
     rng = np.random.default_rng(seed)
-    order = rng.permutation(n if fixed is None else fixed)
-    cut_test = round(test * n) if fixed is None else 0
-    cut_val = cut_test + round(val * len(order))
+    end = n if fixed is None else fixed
+    free = end if fixed_val is None else fixed_val
+    order = rng.permutation(free)
+    cut_test = round(test * free) if fixed is None else 0
+    cut_val = cut_test + (round(val * len(order)) if fixed_val is None else 0)
     held = order[:cut_test] if fixed is None else fixed + rng.permutation(n - fixed)
-    rows: dict[SplitName, np.ndarray[tuple[int], np.dtype[np.int64]]] = {"test": held, "val": order[cut_test:cut_val], "train": order[cut_val:]}
+    chosen = order[cut_test:cut_val] if fixed_val is None else fixed_val + rng.permutation(end - fixed_val)
+    rows: dict[SplitName, np.ndarray[tuple[int], np.dtype[np.int64]]] = {"test": held, "val": chosen, "train": order[cut_val:]}
     return {name: torch.from_numpy(r.astype(np.int64)) for name, r in rows.items()}
 
 
@@ -254,8 +281,10 @@ def _rows(val: float, test: float, seed: int, n: int, fixed: int | None) -> dict
 def _fits(essence: _Essence) -> None:
     """Refused, in a sentence, unless the network takes the data's inputs and gives what the loss compares with its targets."""
     dataset, options = _data(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
-    name = f"{essence.network.name} with {options}" if options else essence.network.name
-    first = 0 if dataset.inputs.is_floating_point() else int(dataset.inputs.flatten(1).amax(dim=1).argmax())  # where the largest token is
+    name = str(essence.network.kwargs().get("called", "")) or (f"{essence.network.name} with {options}" if options else essence.network.name)
+    first = (
+        0 if dataset.rows or dataset.inputs.is_floating_point() else int(dataset.inputs.flatten(1).amax(dim=1).argmax())
+    )  # where the largest token is
     inputs, targets = dataset.inputs[first : first + 1], dataset.targets[first : first + 1]
     regression = dataset.sort == "numbers"
     wanted = _wanted(essence.loss, regression)

@@ -10,7 +10,8 @@ import numpy as np
 from explorer.core.points import Points
 from explorer.core.spec import ProblemSpec
 from explorer.stats import metrics
-from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats.bootstrap import Barrier, barrier, reduction
+from explorer.stats.intervals import Estimate
 
 
 def offered(problem: ProblemSpec) -> tuple[str, ...]:
@@ -20,9 +21,11 @@ def offered(problem: ProblemSpec) -> tuple[str, ...]:
 
 def barrier_of(points: Points, measured: Sequence[str], metric: str) -> Barrier | None:
     """The barrier of a metric that the measured sums give; of one that is the better the higher, how far it falls below the straight line. None while an end
-    is missing. Refused when it was not measured."""
+    is missing, and of a metric of somebody's own of which it is not known which values are the better ones. Refused when it was not measured."""
+    if metrics.is_own(metric) and metrics.find(metric).good == "":
+        return None
     found = barrier(worse_upward(points, measured, metric), name=metric)
-    if found is None or metrics.find(metric).good != "high":
+    if found is None or not falls(metric):
         return found
     return replace(found, ends=(-found.ends[0], -found.ends[1]), peak=-found.peak)
 
@@ -30,7 +33,17 @@ def barrier_of(points: Points, measured: Sequence[str], metric: str) -> Barrier 
 def worse_upward(points: Points, measured: Sequence[str], metric: str) -> Points:
     """Points with the one metric alone, its sign turned where the higher is the better. Refused when it was not measured."""
     found = metrics.column(points, measured, metric)
-    return replace(found, values=-found.values) if metrics.find(metric).good == "high" else found
+    return replace(found, values=-found.values) if falls(metric) else found
+
+
+def reduction_of(before: Points, after: Points, measured: Sequence[str], metric: str) -> Estimate | None:
+    """How much lower the barrier of one path is than that of another, with its paired interval; None while a barrier is missing."""
+    return reduction(*(worse_upward(points, measured, metric) for points in (before, after)))
+
+
+def falls(metric: str) -> bool:
+    """Whether a metric falls where models become worse."""
+    return metrics.find(metric).good == "high"
 
 
 def alone(row: Sequence[float], measured: Sequence[str], metric: str) -> float:

@@ -8,7 +8,7 @@ from explorer.core.spec import Field, Method, ProblemSpec
 from explorer.stats import metrics, units
 from explorer.stats.bootstrap import Barrier, Verdict, verdict
 from explorer.stats.hidden_peaks import hidden
-from explorer.stats.line_metrics import barrier_of, worse_upward
+from explorer.stats.line_metrics import barrier_of, falls, worse_upward
 from explorer.stats.preview_confirmation import TITLES, Confirmed, is_preview
 
 SMALL = 0.25  # of the metric at the ends: a barrier below this share is called small
@@ -23,14 +23,14 @@ def names(field: Field) -> tuple[str, str]:
 def meaningful_metrics(field: Field) -> tuple[str, ...]:
     """The metrics that mean something: where outputs are numbers, nothing is right or wrong."""
     known = metrics.every()
-    return tuple(m for m in field.metrics if m in known and known[m].suits(field.problem))
+    return tuple(m for m in field.metrics if metrics.is_own(m) or (m in known and known[m].suits(field.problem)))
 
 
 def called(field: Field, metric: str) -> str:
     """What a metric is under the field's loss: without targets, how far the first model's answers are, and how often its choice is not taken."""
-    if registry.targets_of(field.problem.loss) != "reference":
+    if registry.targets_of(field.problem.loss) != "reference" or metrics.is_own(metric):
         return metrics.find(metric).called
-    return f"{field.problem.loss.replace('_', ' ') if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
+    return f"{registry.called(field.problem.loss).replace('_', ' ') if metric == 'loss' else 'disagreement'} from {names(field)[0]}"
 
 
 def footnote(field: Field, points: Points, again: Confirmed | None = None) -> str:
@@ -128,12 +128,17 @@ def unseen(field: Field, points: Points, metric: str, sampler: Method | None = N
 
 
 def _explain(field: Field, points: Points, metric: str, between: str) -> str:
+    if metrics.is_own(metric) and metrics.find(metric).good == "":
+        return (
+            f"No barrier of {called(field, metric)} is stated: it is not known whether higher or lower values are the better ones. Give the metric as"
+            f" ('high', function) or ('low', function)."
+        )
     found = barrier_of(points, field.metrics, metric) if len(points) else None
     if found is None:
         return "The ends are not measured yet, or one of them has no finite loss, so there is no straight line to compare with."
     a, b = names(field)
     unit, what = units.of_gap(field.problem, metric), called(field, metric)
-    down = metrics.find(metric).good == "high"
+    down = falls(metric)
     rises = "falls below" if down else "rises above"
     ends = f"**{a}** has {_value(found.ends[0], metric, unit)}, **{b}** {_value(found.ends[1], metric, unit)}."
     judged, share = verdict_of(field.problem, found), found.height.value / max(sum(found.ends) / 2, 1e-12)

@@ -113,8 +113,27 @@ def measured_as(name: str) -> str:
     return f"{name}@{digest[:12]}" if digest else name
 
 
+def is_own(name: str) -> bool:
+    """Whether a metric is a function of somebody's own that a process holds: its name is followed by @, which values are good, and a digest."""
+    return "@" in name and name.partition("@")[0] not in registry.names("metric")
+
+
+def short(name: str) -> str:
+    """A metric's name without the digest of its code."""
+    return name.partition("@")[0]
+
+
+def own(field: Field) -> tuple[str, ...]:
+    """The metrics of somebody's own that a field measures."""
+    return tuple(filter(is_own, field.metrics))
+
+
 def find(name: str) -> Metric:
     """The metric of this name. Refused, with all names, when there is none."""
+    if is_own(name):
+        called, _, which = name.partition("@")
+        good = which.partition("-")[0]
+        return Metric(name, ((name, 1.0),), title=called.replace("_", " "), good="" if good == "any" else "high" if good == "high" else "low")
     if name not in (known := every()):
         raise Refused(f"There is no metric {name!r}. There are: {', '.join(known)}.")
     return known[name]
@@ -135,17 +154,20 @@ def measurable(measured: Sequence[str], problem: ProblemSpec) -> None:
     targets = registry.targets_of(problem.loss)
     if measured == ("confusion",):
         if targets != "classes":
-            raise Refused(f"A confusion matrix needs classes, and the loss here is {problem.loss}. Choose the metrics loss, error.")
+            raise Refused(f"A confusion matrix needs classes, and the loss here is {registry.called(problem.loss)}. Choose the metrics loss, error.")
         return
+    measured = [name for name in measured if not is_own(name)]
     if unknown := set(measured) - set(known := known_sums()):
         raise Refused(f"There is no metric {sorted(unknown)[0]!r} to measure. Metrics: {', '.join(known)}; or confusion alone.")
     if not set(measured) <= set(PLAIN) and targets not in ("classes", "masked"):
-        raise Refused(f"A Brier score and a confidence need classes, and the loss here is {problem.loss}. Choose the metrics loss, error.")
+        raise Refused(
+            f"A Brier score and a confidence need classes, and the loss here is {registry.called(problem.loss)}. Choose the metrics loss, error."
+        )
 
 
 def given(field: Field) -> tuple[str, ...]:
     """Those of them that a field's sums give."""
-    return tuple(m for m in offered(field.problem) if field_for(field, m) == field)
+    return (*(m for m in offered(field.problem) if field_for(field, m) == field), *own(field))
 
 
 def needed(*wanted: str) -> tuple[str, ...]:

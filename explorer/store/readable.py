@@ -72,7 +72,7 @@ def missing(text: str, known: dict[str, list[str]]) -> str:
     for kind, _ in (named := _methods(text)):
         if kind not in known:
             known[kind] = registry.names(kind)
-    return ", ".join(sorted(f"{kind} {name!r}" for kind, name in named if name not in known[kind]))
+    return ", ".join(sorted(f"{kind} {name!r}" for kind, name in named if name not in known[kind] and not registry.is_live(kind, name)))
 
 
 @lru_cache(maxsize=4096)

@@ -110,6 +110,18 @@ class RunStore(Database):
             db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, request.id, rank))
         return request.id
 
+    def filed(self, run: Run, points: int) -> str:
+        """Put down a run that was carried out without a worker, as done, and return its id. One that somebody is working on stays as it is."""
+        now = self.clock()
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO wish (id, kind, subject, urgent, spec, created, started, finished, done, total, roots) VALUES (?, 'Run', ?, 0, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET finished = excluded.finished, error = NULL, stopped = 0, done = excluded.done, total = excluded.total"
+                " WHERE finished IS NULL AND lease <= excluded.created",
+                (run.id, run.field.id, json.dumps(run.to_json()), now, now, now, points, points, _listed(self.roots)),
+            )
+        return run.id
+
     def status(self, id: str) -> Status | None:
         """How a request stands; None when nobody has requested it here, or in a way that cannot be read."""
         row = self._db.execute("SELECT * FROM wish WHERE id = ? AND readable(spec, result)", (id,)).fetchone()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import torch
+
 from explorer.core.spec import ProblemSpec
 from explorer.problems.problem import Problem
 from explorer.symmetry.discover import checked, discover
@@ -21,6 +23,9 @@ def symmetry_of(problem: Problem) -> Symmetry:
 def _symmetry_of(spec: ProblemSpec) -> Symmetry:
     problem = Problem(spec)
     network, example = problem.network(), (problem.split("train").inputs[:PROBES],)
+    if problem.spec.network.name == "live":
+        with torch.no_grad():
+            network(*example)  # what looks its samples up by their rows has them at hand then, and does not while it is traced
     if spec.symmetry:
         return checked(written_by_hand(dict(spec.symmetry), problem.shapes()), network, example)
     return discover(network, example)

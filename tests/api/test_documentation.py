@@ -93,7 +93,7 @@ def test_without_keywords_a_field_is_what_the_signature_says(tiny, home):
 
 def test_an_unknown_keyword_is_refused_with_the_known_ones(tiny, home):
     """In one sentence, before anything is measured; the function's own keywords are among them."""
-    with pytest.raises(Refused, match=r"landscape takes no 'sample'\. It takes: .*split, samples, loss") as refusal:
+    with pytest.raises(Refused, match=r"landscape takes no 'sample'\. It takes: .*split, samples, precision") as refusal:
         api.landscape(tiny.a, tiny.b, sample=100)
     assert "margin" in str(refusal.value)
     with pytest.raises(Refused, match=r"make takes no 'split'\. It takes: recipe, home, device\."):

@@ -52,10 +52,17 @@ def test_the_same_sentence_is_said_once_of_all_files(tmp_path, home, monkeypatch
 
 
 @pytest.mark.parametrize("ask", [lambda net: api.interpolate(net, net), lambda net: api.fuse(net, net), lambda net: api.align(net, net)])
-@pytest.mark.parametrize("given", [nn.Linear(2, 2), nn.Linear(2, 2).state_dict(), None])
-def test_a_live_object_for_a_model_is_refused_with_what_is_expected(home, ask, given):
-    """The path of a checkpoint, or a recipe."""
-    with pytest.raises(Refused, match=f"A model is the path of a checkpoint, or a recipe .* got a {type(given).__name__}"):
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (nn.Linear(2, 2), "fit no network that ships with the explorer.*give data="),
+        (nn.Linear(2, 2).state_dict(), "fit no network that ships with the explorer.*give data="),
+        (None, "A model is the path of a checkpoint, a network .*, or a recipe .* got a NoneType"),
+    ],
+)
+def test_what_is_no_model_or_has_no_data_is_refused_with_what_is_expected(home, ask, given, said):
+    """The path of a checkpoint, a recipe, or an object with the data that it is measured on."""
+    with pytest.raises(Refused, match=said):
         ask(given)
 
 

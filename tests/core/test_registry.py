@@ -137,3 +137,17 @@ def test_the_number_of_trained_corners_is_an_option_or_a_constant():
     assert registry.corners_of(registry.method("connect", "bezier", {"bends": 4})) == 4
     assert registry.corners_of(registry.method("connect", "line_subspace")) == 2
     assert registry.corners_of(registry.method("connect", "subspace")) == 1
+
+
+def test_what_stands_for_objects_is_found_and_never_offered():
+    """By its name, and which object is meant behind an @; in no list."""
+    for kind, names in (("nets", ["live"]), ("data", ["live"]), ("loss", ["live_classes", "live_items", "live_masked", "live_numbers"])):
+        for name in names:
+            assert name not in registry.names(kind) and registry.known(kind, name) and registry.is_live(kind, name)
+    loss = "live_classes@focal_loss-3fa9c1"
+    assert registry.targets_of(loss) == "classes" and registry.classifies(loss) and registry.called(loss) == "focal_loss"
+    assert registry.called("cross_entropy") == "cross_entropy" and not registry.is_live("loss", "cross_entropy")
+    with pytest.raises(Refused, match="There is no loss method called 'other@x'"):
+        registry.find("loss", "other@x")
+    with pytest.raises(Refused, match="object in the memory"):
+        registry.find("loss", loss)(None, None)

@@ -269,3 +269,21 @@ def test_a_request_whose_plug_in_is_gone_is_left_to_a_worker_that_has_it(store):
     here = store.submit(run())
     assert store.claim("w1").id == here
     assert store.status(gone).state == "waiting"
+
+
+def test_a_run_that_was_carried_out_elsewhere_is_filed_as_done(tiny, store):
+    """It stands in the list with its points; filed again, or after it was stopped or had failed, it is done; somebody's work on it is left alone."""
+    run = tiny.run()
+    assert store.filed(run, 5) == run.id == store.filed(run, 5)
+    status = store.status(run.id)
+    assert status is not None and (status.state, status.done, status.total) == ("done", 5, 5)
+    other = tiny.run(7)
+    store.submit(other)
+    store.stop(other.id)
+    store.filed(other, 7)
+    assert store.status(other.id).state == "done"
+    busy = tiny.run(9)
+    store.submit(busy)
+    assert store.claim("w").id == busy.id
+    store.filed(busy, 9)
+    assert store.status(busy.id).state == "running"

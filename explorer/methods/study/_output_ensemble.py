@@ -59,6 +59,7 @@ def ensemble(
 
     Under mse the outputs are averaged.
     """
+    problem.gives_outputs()
     network = network_like(problem, models[0], torch.device(device))
     work = next(network.parameters()).dtype
     names = network.state_dict().keys()

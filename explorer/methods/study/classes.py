@@ -43,6 +43,7 @@ def study(
         raise Refused(f"There are {len(models)} models to compare with; got index {against}, counted from 0.")
     if (n := len(problem.classes)) > MOST:
         raise Refused(f"{n} classes are too many to compare one by one; at most {MOST}.")
+    problem.gives_outputs()
     targets = problem.split(split).targets
     block, flat = blocks_of(targets), targets.reshape(-1)
     cell = block * n + flat

@@ -43,6 +43,7 @@ def study(
 
     `gaps` is None unless the targets are classes. Sums that are no finite numbers come as None.
     """
+    problem.gives_outputs()
     gaussian = Gaussian(models, problem, rank=rank, scale=scale)
     batch = problem.split(split)
     n = min(samples or len(batch.targets), len(batch.targets))

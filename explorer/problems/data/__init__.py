@@ -49,8 +49,10 @@ class Dataset:
 
     inputs: float32 (n, …), or tokens int64 (n, L). targets: class of each sample int64 (n,), or the next tokens int64
     (n, L), or what a regression should give float32 (n, d); −1 where a masked text asks for nothing; (n, 0) where there are none. classes: their names, or the symbols of a language model; empty
-    for a regression. Tokens with the class of each text, (n, L) and (n,), may be any numbers from 0: only the network knows how many there are. test: rows from here on are the test set that the source fixes; None where it fixes none. open: the classes are those
-    that occur, numbered, and a network that tells more apart has as many as it gives.
+    for a regression. Tokens with the class of each text, (n, L) and (n,), may be any numbers from 0: only the network knows how many there are. test: rows from here on are the test set that the source fixes; None where it fixes none. val: likewise of the
+    validation set, which goes up to the test set. rows: inputs are numbers of rows (n, 1), behind which a network of somebody's own finds what they stand
+    for; a text may then ask for any number of tokens. open: the classes are those that occur, numbered, and a network that tells
+    more apart has as many as it gives.
     """
 
     inputs: Tensor
@@ -58,6 +60,8 @@ class Dataset:
     classes: tuple[str, ...]
     test: int | None = None
     open: bool = False
+    val: int | None = None
+    rows: bool = False
 
     def __post_init__(self) -> None:
         inputs, targets, classes = self.inputs, self.targets, len(self.classes)
@@ -76,7 +80,7 @@ class Dataset:
                 )
         if self.sort == "masked":
             asked = (targets >= 0).sum(dim=1)
-            if int(targets.min()) < -1 or not 0 < int(asked.min()) == int(asked.max()):
+            if int(targets.min()) < -1 or not (self.rows or 0 < int(asked.min()) == int(asked.max())):
                 raise Refused("A masked text has the target −1 where nothing is asked, and every text asks for equally many tokens, at least one.")
         elif not targets.is_floating_point() and (low := int(targets.min())) < 0:
             raise Refused(f"Targets are numbered from 0; the smallest here is {low}.")
@@ -87,6 +91,7 @@ class Dataset:
         if (
             not inputs.is_floating_point()
             and not targets.is_floating_point()
+            and not self.rows
             and targets.dim() == 2
             and not 0 <= int(inputs.min()) <= int(inputs.max()) < classes
         ):

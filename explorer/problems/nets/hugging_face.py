@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,8 +39,8 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from explorer.core.errors import Refused
 from explorer.core.files import short, system
-
-_Elsewhere: TypeAlias = "dict[str, tuple[nn.Module, str]]"  # for each name of a module's: the module that holds the parameter, and its name there
+from explorer.problems.tied import tied as tied_names
+from explorer.problems.tied import untie
 
 LIMIT_BYTES = 2**20  # of a config.json
 LIMIT_PARAMETERS = 2**33  # 32 GiB in float32, as much as is read of a checkpoint
@@ -150,7 +150,7 @@ def called(names: Sequence[str], folder: Path) -> dict[str, str]:
     from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
     state = network.state_dict()
-    tied = _tied(network)
+    tied = tied_names(network)
     known = {**state, **{alias: state[owner] for alias, owner in tied.items()}}
     unwanted = [re.compile(pattern) for pattern in (*(getattr(network, "_keys_to_ignore_on_load_unexpected", None) or ()), *_CONSTANTS)]
     found: dict[str, str] = {}
@@ -194,7 +194,7 @@ def _built(config: str, head: str) -> nn.Module:
         model = auto.from_config(known, trust_remote_code=False)
     if head == "sequence_classification" and getattr(known, "pad_token_id", None) is None:
         raise Refused("A text classifier needs 'pad_token_id' in its config.json, to know where a text ends. Give a number that no text contains.")
-    _untie(model)
+    untie(model)
     return _answering(model, head)
 
 
@@ -237,44 +237,6 @@ def _few_modules() -> Generator[None, None, None]:
         yield
     finally:
         handle.remove()
-
-
-def _untie(network: nn.Module) -> None:
-    """Let every parameter that is registered twice be registered once, under its first name, and read there by the other modules.
-
-    So it is in the state dict once, and whoever replaces it there replaces it everywhere.
-    """
-    first: dict[int, tuple[nn.Module, str]] = {}
-    for module in network.modules():
-        elsewhere: dict[str, tuple[nn.Module, str]] = {}
-        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
-            if (owner := first.setdefault(id(parameter), (module, name))) != (module, name):
-                elsewhere[name] = owner
-        if not elsewhere:
-            continue
-        for name in elsewhere:
-            delattr(module, name)
-        module.__dict__["_elsewhere"] = elsewhere  # a plain entry: no module of this one, and copied with the network
-        kind = type(module)
-        module.__class__ = type(kind.__name__, (kind,), {name: property(_from(name)) for name in elsewhere} | {"__module__": kind.__module__})
-
-
-def _tied(network: nn.Module) -> dict[str, str]:
-    """The names that tied parameters had, and where each is read now."""
-    names = {id(module): f"{name}." if name else "" for name, module in network.named_modules()}
-    return {
-        f"{names[id(module)]}{name}": f"{names[id(owner)]}{known_as}"
-        for module in network.modules()
-        for name, (owner, known_as) in cast("_Elsewhere", module.__dict__.get("_elsewhere", {})).items()
-    }
-
-
-def _from(name: str) -> Callable[[nn.Module], Tensor]:
-    def read(module: nn.Module) -> Tensor:
-        owner, known_as = cast("_Elsewhere", module.__dict__["_elsewhere"])[name]
-        return cast("Tensor", getattr(owner, known_as))
-
-    return read
 
 
 def _answering(model: nn.Module, head: str) -> nn.Module:

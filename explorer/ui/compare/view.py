@@ -132,7 +132,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
     _table(comparison, known)
     if not registry.labelled(comparison.problem.loss):
         st.caption(
-            f"Calibration and classes are not shown: they need one true class for each answer, and the loss here is {comparison.problem.loss}."
+            f"Calibration and classes are not shown: they need one true class for each answer, and the loss here is {registry.called(comparison.problem.loss)}."
         )
     model_doubts.show(store, (entry.field("test") for entry in comparison.entries))
     mergeable.show(store, comparison)

@@ -7,7 +7,7 @@ import streamlit as st
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Buffers, Field, Run, SplitName
-from explorer.stats import line_words
+from explorer.stats import line_words, metrics
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import shipped_stories
@@ -105,6 +105,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
             split=split,
             samples=int(count),
             buffers=buffers,
+            metrics=(*metrics.PLAIN, *problem.metrics),
             precision=exactly,
         ),
         sampler,

@@ -42,6 +42,7 @@ def show(store: RunStore, run_id: str) -> None:
                 "Metric",
                 offered,
                 default=offered[0],
+                format_func=lambda m: metrics.find(m).called,
                 key="metric",
                 bind="query-params",
                 label_visibility="collapsed",

@@ -149,7 +149,13 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
             )
         with third:
             exactly = precision.choose(store, problem, first.field if first else None, key=key, below=below)
-        asked = [replace(run, field=replace(run.field, problem=problem, samples=samples, precision=exactly)) for run in asked]
+        asked = [
+            replace(
+                run,
+                field=replace(run.field, problem=problem, samples=samples, precision=exactly, metrics=(*run.field.metrics, *problem.metrics)),
+            )
+            for run in asked
+        ]
         with right:
             if shown:
                 beside = st.checkbox("Beside this picture", key=f"{key}-beside", disabled=len(shown) > 2, help="With the same colours.")

@@ -107,7 +107,7 @@ def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
 
 def _metric(field: Field) -> str:
     """Which metric, by its name in the address."""
-    offered = metrics.offered(field.problem)
+    offered = (*metrics.offered(field.problem), *metrics.own(field))
     asked = query_state.get("metric")
     key = f"landscape-metric-{asked}-{field.problem.id}"
     return st.selectbox(

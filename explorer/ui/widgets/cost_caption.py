@@ -6,15 +6,20 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Run
 from explorer.store.estimate_cost import estimate_all
 from explorer.store.run_store import RunStore
 
+ELSEWHERE = "Network and data are objects in the Python process that measured this. What is measured is shown here; measure more there, and it appears here too."
+
 
 def caption(store: RunStore, runs: Sequence[Run]) -> None:
     """The plan of the runs that the form stands at; nothing while it stands at none."""
-    if runs:
+    if any(registry.is_live("nets", run.field.problem.network.name) for run in runs):
+        st.caption(f":material/memory: {ELSEWHERE}")
+    elif runs:
         st.caption(f":material/schedule: {_said(store, runs)}")
 
 

@@ -16,7 +16,7 @@ def choose(problem: ProblemSpec, shown: ProblemSpec | None, *, key: str) -> Prob
     if problem.loss == other:
         return problem
     titles = {
-        problem.loss: f"{problem.loss.replace('_', ' ')}, the problem's own",
+        problem.loss: f"{registry.called(problem.loss).replace('_', ' ')}, the problem's own",
         other: f"{other.replace('_', ' ')} from A, no labels",
     }
     chosen = st.selectbox(

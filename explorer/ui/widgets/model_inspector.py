@@ -129,7 +129,9 @@ def _quality(field: Field, point: Points) -> None:
     classifies, free = registry.classifies(field.problem.loss), registry.targets_of(field.problem.loss) == "reference"
     names = ["loss", *(["accuracy"] if classifies else []), *_others(field)]
     for metric in names:
-        title = {"loss": field.problem.loss.replace("_", " "), "accuracy": "agreement"}[metric] if free else metrics.find(metric).called
+        title = (
+            {"loss": registry.called(field.problem.loss).replace("_", " "), "accuracy": "agreement"}[metric] if free else metrics.find(metric).called
+        )
         scale, unit = units.scale(metric), units.of_level(field.problem, metric)
         mean = scale * metrics.means(point, field.metrics, metric)[0]
         low, high = (scale * end[0] for end in metrics.interval(point, field.metrics, metric))
@@ -193,7 +195,9 @@ def _request_mistakes(request: Study) -> None:
 def _confusion(store: RunStore, field: Field, at: At) -> None:
     _, *asked = requests(field, at)
     if not asked:
-        st.caption(f"The confusion matrix is not shown: there is no true class for each answer, and the loss here is {field.problem.loss}.")
+        st.caption(
+            f"The confusion matrix is not shown: there is no true class for each answer, and the loss here is {registry.called(field.problem.loss)}."
+        )
         return
     (request,) = asked
     known = store.field(request.field.id)

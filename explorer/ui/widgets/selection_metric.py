@@ -35,7 +35,7 @@ def refuse(problem: ProblemSpec) -> None:
     """Refused where a loss knows of no better or worse: every model would be compared with itself."""
     if registry.targets_of(problem.loss) == "reference":
         raise Refused(
-            f"Nothing can be selected by {problem.loss.replace('_', ' ')}: it says how far outputs are from the first model's, not whether they are better."
+            f"Nothing can be selected by {registry.called(problem.loss).replace('_', ' ')}: it says how far outputs are from the first model's, not whether they are better."
             " Choose models of a problem with targets, or see on Interpolate and Landscape how far these move."
         )
 

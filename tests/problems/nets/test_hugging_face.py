@@ -24,6 +24,7 @@ from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.problems import problem_toml
 from explorer.problems.nets import hugging_face, shapes_of
 from explorer.problems.problem import Problem
+from explorer.problems.tied import untie
 from explorer.symmetry import discover
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the import
@@ -336,5 +337,5 @@ def test_code_and_kernels_that_a_configuration_asks_for_are_dropped():
 def test_a_plain_module_keeps_its_class_and_names():
     """Where nothing is tied, nothing is changed."""
     layer = torch.nn.Linear(2, 2)
-    hugging_face._untie(layer)
+    untie(layer)
     assert type(layer) is torch.nn.Linear and set(layer.state_dict()) == {"weight", "bias"}
