@@ -162,7 +162,8 @@ class Small(nn.Module):
 def test_where_memory_runs_out_the_chunk_is_halved_and_the_work_goes_on(tiny, monkeypatch, engine):
     """As often as it takes, at the same values."""
     _, weights = models(Small, count=2)
-    monkeypatch.setattr(Problem, "network", lambda self: Small().eval())
+    for made in ("network", "blank"):
+        monkeypatch.setattr(Problem, made, lambda self: Small().eval())
     with monkeypatch.context() as roomy:
         roomy.setattr(Small, "room", 10_000)
         values = Evaluate(tiny.problem, weights, engine="plain").many(MANY)

@@ -59,9 +59,9 @@ class Dataset:
     targets: Tensor
     classes: tuple[str, ...]
     test: int | None = None
-    open: bool = False
     val: int | None = None
     rows: bool = False
+    open: bool = False
 
     def __post_init__(self) -> None:
         inputs, targets, classes = self.inputs, self.targets, len(self.classes)
