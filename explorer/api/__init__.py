@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from explorer.stats.intervals import Estimate
     from explorer.stats.soup_analysis import row_of
     from explorer.stats.soup_analysis import walk as greedy_path
+    from explorer.training.recorder import Recorder
+    from explorer.training.trainer_callbacks import lightning_recorder, transformers_recorder
 else:
     __getattr__ = lazily(__name__, __file__)
 
@@ -57,6 +59,7 @@ __all__ = [
     "Points",
     "ProblemSpec",
     "Recipe",
+    "Recorder",
     "Refused",
     "Reporter",
     "Run",
@@ -77,6 +80,7 @@ __all__ = [
     "landscape",
     "landscape_around",
     "lesson",
+    "lightning_recorder",
     "loaded",
     "make",
     "method",
@@ -87,5 +91,6 @@ __all__ = [
     "read_recipe",
     "row_of",
     "train",
+    "transformers_recorder",
     "under",
 ]
