@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, SupportsFloat
@@ -190,4 +190,4 @@ def _described(folder: Path, problem: str | Path | ProblemSpec | None) -> Proble
     found = problem_toml.read(there)
     if given is not None and found.id != given.id:
         raise Refused(f"{there} describes another problem than {given.name or given.network.name}. Record into another folder, or correct it there.")
-    return found
+    return replace(found, name=given.name or found.name) if given is not None else found

@@ -260,6 +260,7 @@ def test_a_problem_is_described_beside_the_snapshots(tiny, tmp_path):
         recorder.step(nn.DataParallel(network) if torch.cuda.is_available() else nn.ModuleDict({"module": network}))
     assert read_problem(tmp_path / "run").id == tiny.problem.spec.id
     assert read_problem(tmp_path / "run").title == "Tiny digits"
+    assert header(tmp_path / "run", 1)["problem"] == tiny.problem.spec.name
     assert checkpoint_file.read(tmp_path / "run" / "step-000001.safetensors").weights.keys() == tiny.problem.shapes().keys()
     with pytest.raises(Refused, match="describes another problem than digits-mlp"):
         Recorder(tmp_path / "run", problem="digits-mlp")
