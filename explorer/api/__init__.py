@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from explorer.stats.intervals import Estimate
     from explorer.stats.soup_analysis import row_of
     from explorer.stats.soup_analysis import walk as greedy_path
+    from explorer.training.recorder import Recorder
+    from explorer.training.trainer_callbacks import lightning_recorder, transformers_recorder
 else:
     __getattr__ = lazily(__name__, __file__)
 
@@ -60,6 +62,7 @@ __all__ = [
     "Points",
     "ProblemSpec",
     "Recipe",
+    "Recorder",
     "Refused",
     "Reporter",
     "Run",
@@ -80,6 +83,7 @@ __all__ = [
     "landscape",
     "landscape_around",
     "lesson",
+    "lightning_recorder",
     "live_problem",
     "loaded",
     "make",
@@ -92,5 +96,6 @@ __all__ = [
     "row_of",
     "study",
     "train",
+    "transformers_recorder",
     "under",
 ]

@@ -40,7 +40,10 @@ class _Permutable(TypedDict):
 
 
 def inspect_path(request: Look, store: RunStore, *, report: Report, device: str = "cpu") -> Seen:
-    """Recognise and measure every checkpoint at a path, and register those that fit a problem. A bad file does not hide the others."""
+    """Recognise and measure every checkpoint at a path, and register those that fit a problem. A bad file does not hide the others.
+
+    Of a folder, what was registered there and is no longer there is taken off the list.
+    """
     path = locations.expand(request.path)
     paths = checkpoints_at(path)
     known = _candidates(request, path, store)
@@ -52,18 +55,28 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
         try:
             weights, facts = examine(file, known, device, symmetry=request.symmetry)
         except Refused as refusal:
+            if len(paths) > 1 and not model_path.parse(file).path.exists():
+                continue  # a training thins its snapshots while they are looked at
             files.append(Facts(locations.shorten(file), name_for(file), error=str(refusal)))
             continue
-        files.append(facts)
         if facts.problem is not None:
-            loaded[number] = weights
+            loaded[len(files)] = weights
             store.register(facts)
+        files.append(facts)
+    _forget_removed(path, store)
     first = next((files[i].problem for i in loaded), None)
     if first is None:
         return Seen(tuple(files))
     group = tuple(i for i in loaded if files[i].problem == first)
     products = gram([loaded[i] for i in group], Problem(first).parameters())
     return Seen(tuple(files), group, tuple(tuple(map(float, row)) for row in products))
+
+
+def _forget_removed(folder: Path, store: RunStore) -> None:
+    places = {facts.path: model_path.parse(locations.expand(facts.path)).path for facts in store.checkpoints()}
+    for registered, place in places.items():
+        if place.parent == folder and not place.exists():
+            store.unregister(registered)
 
 
 def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu", *, symmetry: bool = False) -> tuple[Weights, Facts]:

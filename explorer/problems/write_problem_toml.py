@@ -20,13 +20,25 @@ FILE = "problem.toml"
 _PATHS = ("config", "file")  # options of networks that name a file, relative to where problem.toml lies
 
 
-def text_of(network: Method, data: Method, path: str, loss: str, *, val: float = 0.2, test: float = 0.3, seed: int = 0, title: str = "") -> str:
+def text_of(
+    network: Method,
+    data: Method,
+    path: str,
+    loss: str,
+    *,
+    val: float = 0.2,
+    test: float = 0.3,
+    seed: int = 0,
+    title: str = "",
+    symmetry: tuple[tuple[str, tuple[str, ...]], ...] = (),
+) -> str:
     """The problem.toml; options that have their default are left out."""
     head: dict[str, Value] = {**({"title": title} if title else {}), "loss": loss}
     tables: dict[str, Mapping[str, Value]] = {
         "network": {"name": network.name, **_given("nets", network)},
         "data": {"name": data.name, **({"path": path} if path else {}), **_given("data", data)},
         "split": {"val": val, "test": test, "seed": seed},
+        **({"symmetry": {_toml(tensor): axes for tensor, axes in symmetry}} if symmetry else {}),
     }
     lines = [f"{key} = {_toml(value)}" for key, value in head.items()]
     for name, table in tables.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from itertools import pairwise
 from math import prod
@@ -253,3 +254,14 @@ def test_the_symmetry_of_a_large_network_is_found_when_it_is_asked_for(tmp_path,
     assert facts.movable is None and "was not worked out" in facts.fixed()[0]
     (facts,) = seen(tmp_path, store, symmetry=True).files
     assert facts.movable > 0.99 and len(facts.held) == 1
+
+
+def test_a_look_at_a_folder_forgets_what_is_gone(tiny, store, tmp_path):
+    """And nothing else: not what lies in another folder, nor what is still there."""
+    for path in (tiny.a, tiny.b, tiny.folder / "problem.toml"):
+        shutil.copy(path, tmp_path)
+    for folder in (tiny.folder, tmp_path):
+        inspect_path(Look(str(folder)), store, report=lambda *_: True)
+    (tmp_path / "a.safetensors").unlink()
+    inspect_path(Look(str(tmp_path)), store, report=lambda *_: True)
+    assert {facts.path for facts in store.checkpoints()} == {str(p.resolve()) for p in (tiny.a, tiny.b, tmp_path / "b.safetensors")}

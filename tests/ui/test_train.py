@@ -2,14 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 
+from explorer.api import Recorder
 from explorer.core import registry
 from explorer.core.locations import made_at
-from explorer.core.spec import Make, Trained
+from explorer.core.spec import Loaded, Look, Make, Trained
 from explorer.ui.frame import auto_start
 from explorer.ui.train import form as train_form
 from explorer.ui.train import plane as train_plane
+from explorer.ui.train import view as train_view
 from explorer.ui.train.trajectories import Trajectory, kinds, values_at
+from explorer.ui.widgets import new_snapshots
+from explorer.ui.widgets.model_picker import Family
 from tests.ui.conftest import words
 from tests.ui.test_landscape import button
 from tests.ui.test_stability import field
@@ -59,6 +64,63 @@ def test_a_first_visit_tells_the_shipped_story(visit, store, work):
     table = app.dataframe[0].value
     assert list(table["model"]) == ["last snapshot", "SWA", "EMA", "LAWA", "SWAD"]
     assert store.status(train_form.default(store).plane().id).state == "done"
+
+
+def test_a_recorded_training_is_drawn_while_it_goes_on(visit, store, work, tiny, tmp_path):
+    """Its folder is a family whose snapshots stand at their steps; the button finds those written since, and forgets those that were thinned."""
+    network, folder = tiny.problem.network(), tmp_path / "run"
+
+    def go_on(keep):
+        with Recorder(folder, every=10, keep=keep, problem=tiny.folder) as recorder:
+            for _ in range(40):
+                with torch.no_grad():
+                    network.layers[0].bias += 0.01 * torch.randn(12)
+                recorder.step(network)
+
+    go_on(60)
+    store.submit(Look(str(folder)))
+    work()
+    app = visit("train")
+    assert field(app, "selectbox", "Family").value.title == "Tiny digits (run)"
+    chosen = field(app, "multiselect", "Snapshots, in the order of the training")
+    assert [train_form.families(store)[0].models[k].name for k in chosen.value] == [f"step-{n:06d}" for n in (10, 20, 30, 40)]
+    assert list(train_form.default(store).epochs) == [10, 20, 30, 40]
+    assert train_view._x_title(train_form.default(store)) == "step"
+    go_on(5)
+    button(app, "Look for new snapshots").click().run()
+    work()
+    app.run()
+    assert not app.exception, app.exception[0].value
+    family = train_form.families(store)[0]
+    chosen = field(app, "multiselect", "Snapshots, in the order of the training")
+    assert (
+        [family.models[k].name for k in chosen.value] == [f"step-{n:06d}" for n in (10, 30, 50, 70, 80)] == [m.name for m in family.models.values()]
+    )
+    assert "3 new snapshots." in words(app)
+    button(app, "Average").click().run()
+    assert not app.exception, app.exception[0].value
+    work()
+    app.run()
+    assert not app.exception, app.exception[0].value
+    button(app, "Look for new snapshots").click().run()
+    work()
+    app.run()
+    assert "No new snapshots." in words(app)
+    go_on(60)
+    field(app, "multiselect", "Snapshots, in the order of the training").unselect(family_key := chosen.value[0]).run()
+    button(app, "Look for new snapshots").click().run()
+    work()
+    app.run()
+    assert not app.exception, app.exception[0].value
+    chosen = field(app, "multiselect", "Snapshots, in the order of the training")
+    assert len(chosen.value) == 8 and family_key not in chosen.value  # what was left out stays so, and the new ones are in
+
+
+def test_many_snapshots_are_drawn_evenly():
+    """From the first to the last, in the order of their numbers, however they were registered."""
+    models = {str(n): Loaded(str(n), name=f"step-{n}") for n in (*range(1000, 2000, 10), 5)}
+    found = new_snapshots.ordered(Family("", "", None, models), 50)
+    assert len(found) == len(set(found)) == 50 and found[0] == "5" and found[-1] == "1990" and found == sorted(found, key=int)
 
 
 def test_a_training_is_brought_back_by_its_address(visit, store, work, tasks):

@@ -12,7 +12,7 @@ from explorer.core.spec import Aligned, Buffers, Field, Make, Method, ProblemSpe
 from explorer.store.run_store import RunStore
 from explorer.ui.interpolate.form import BUFFERS, SPLITS
 from explorer.ui.widgets import cost_caption, form_state, method_form
-from explorer.ui.widgets.model_picker import begin_at, choices, families, family_of, key_of, of_problem, related
+from explorer.ui.widgets.model_picker import begin_at, choices, choose_family, families, family_of, key_of, of_problem, related
 
 FIRST = "weight_matching"
 SHUFFLED = "a shuffled copy of the reference"
@@ -87,7 +87,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
         left, middle, right = st.columns([4, 3, 4], vertical_alignment="bottom")
         with left:
             here = family_of(store, every, start[0] if start else "")
-            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+            family = choose_family(every, here, key)
         models = choices(store, family, every)
         names = list(models)
         models = {**models, **related(family, every)}

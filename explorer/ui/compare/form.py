@@ -13,7 +13,7 @@ from explorer.core.spec import Aligned, Field, Fused, Method, ProblemSpec, Recip
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import base
 from explorer.ui.widgets import cost_caption, form_state, method_form
-from explorer.ui.widgets.model_picker import Family, choices, families, family_of, key_of
+from explorer.ui.widgets.model_picker import Family, choices, choose_family, families, family_of, key_of
 
 MOST = 12
 FIRST_MODELS = 3
@@ -131,7 +131,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
             asked = key_of(plain[0]) if plain else form_state.addressed(store, every, "a")[0]
             tuned = next((i for i, f in enumerate(every) if TUNED in f.key), 0)
             here = family_of(store, every, asked, tuned)
-            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+            family = choose_family(every, here, key)
         models = choices(store, family, every)
         with two:
             start = [key_of(m) for m in plain if key_of(m) in models]

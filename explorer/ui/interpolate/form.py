@@ -12,7 +12,7 @@ from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import shipped_stories
 from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, precision
-from explorer.ui.widgets.model_picker import Family, begin_at, choices, families, family_of, key_of
+from explorer.ui.widgets.model_picker import Family, begin_at, choices, choose_family, families, family_of, key_of
 
 SPLITS: dict[SplitName, str] = {
     "test": "test: what is reported",
@@ -45,7 +45,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
         first, second, third, fourth = st.columns([5, 3, 3, 2], vertical_alignment="bottom")
         with first:
             here = family_of(store, every, start_a)
-            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+            family = choose_family(every, here, key)
         models = choices(store, family, every)
         options = list(models)
         at_a, at_b = begin_at(options, (start_a, start_b))

@@ -14,8 +14,8 @@ from explorer.stats.metrics import field_for
 from explorer.stats.preview_confirmation import exact, mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.triangle import lattice
-from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, precision
-from explorer.ui.widgets.model_picker import Family, begin_at, choices, families, family_of, key_of
+from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, new_snapshots, precision
+from explorer.ui.widgets.model_picker import Family, begin_at, choices, choose_family, families, family_of, key_of
 
 COARSE = 17  # points along each side of the first picture; each finer one is nested in the next
 FINEST = 65  # nodes along each side of a smooth preview, and of a refinement
@@ -118,7 +118,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         with one:
             start = [key_of(c) for c in corners] or form_state.addressed(store, every, *"abc")
             here = family_of(store, every, start[0])
-            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+            family = choose_family(every, here, key)
         models = choices(store, family, every)
         kinds = [k for k, least in ((THREE, 3), (AROUND, 1), (TOWARDS, 3), (MANY, 4)) if len(models) >= least]
         was = MANY if len(corners) > 3 else THREE
@@ -126,7 +126,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
             was = AROUND if len(corners) == 1 else TOWARDS
         with two:
             kind = st.segmented_control("Plane", kinds, default=was if was in kinds else kinds[0], key=f"{key}-kind-{family.key}", required=True)
-        wanted = _models(family, models, kind or kinds[0], [k for k in start if k in models], key)
+        wanted = _models(store, family, models, kind or kinds[0], [k for k in start if k in models], key)
         asked: list[Run] = []
         if kind == AROUND and wanted:
             asked = _around(family.problem, wanted[0], first, key)
@@ -168,16 +168,19 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
     return ([*shown, *asked] if beside else asked) if pressed else None
 
 
-def _models(family: Family, models: dict[str, Recipe], kind: str, start: list[str], key: str) -> list[Recipe]:
+def _models(store: RunStore, family: Family, models: dict[str, Recipe], kind: str, start: list[str], key: str) -> list[Recipe]:
     keys = list(models)
     own = f"{key}-{family.key}"
     if kind == MANY:
+        begin, widget = new_snapshots.selection(
+            store, family, models, key=f"{own}-many", before=start if len(start) > 3 else [], most=max(len(keys), 2)
+        )
         chosen = st.multiselect(
             "Models, in order",
             keys,
-            default=start if len(start) > 3 else list(family.models),
+            default=begin,
             format_func=lambda k: family.label(k, models),
-            key=f"{own}-many",
+            key=widget,
             help="The plane closest to all of them; for instance a training run, snapshot by snapshot.",
         )
         return [models[k] for k in chosen]

@@ -30,7 +30,7 @@ from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submi
 from explorer.ui.widgets import form_state, model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.form_state import names_a_model
-from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
+from explorer.ui.widgets.model_picker import choices, choose_family, families, family_of, key_of
 
 POLL_S = 1.0
 FIRST = 5  # models chosen at first
@@ -93,7 +93,7 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
         with one:
             keys = [key_of(m) for m in before]
             here = family_of(store, every, keys[0] if keys else form_state.addressed(store, every, "a")[0])
-            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+            family = choose_family(every, here, key)
         models = choices(store, family, every)
         with two:
             start = [k for k in keys if k in models] or list(family.models)[:FIRST]

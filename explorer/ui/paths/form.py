@@ -16,7 +16,7 @@ from explorer.core.spec import Aligned, Connected, Field, Method, Precision, Pro
 from explorer.store.run_store import RunStore
 from explorer.ui.frame.run_set import Named
 from explorer.ui.widgets import cost_caption, form_state, method_form, precision
-from explorer.ui.widgets.model_picker import begin_at, choices, families, family_of, key_of
+from explorer.ui.widgets.model_picker import begin_at, choices, choose_family, families, family_of, key_of
 
 STRAIGHT, ALIGNED = "straight line", "straight line after weight matching"
 FIRST = (STRAIGHT, "bezier")
@@ -143,7 +143,7 @@ def choose_ends(store: RunStore, shown: list[Field], *, key: str) -> Ends | None
     one, two, three, aside = st.columns([5, 3, 3, 2], vertical_alignment="bottom")
     with one:
         here = family_of(store, every, start[0])
-        family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+        family = choose_family(every, here, key)
     models = choices(store, family, every)
     keys = list(models)
     at_a, at_b = begin_at(keys, start)

@@ -32,7 +32,7 @@ from explorer.ui.widgets import cost_caption, form_state, model_doubts, python_s
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
-from explorer.ui.widgets.model_picker import choices, families, family_of, key_of
+from explorer.ui.widgets.model_picker import choices, choose_family, families, family_of, key_of
 from explorer.ui.widgets.recipe_view import export, exporting
 from explorer.ui.widgets.selection_metric import Measure, refuse
 
@@ -97,7 +97,7 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
             asked = key_of(first) if first else form_state.addressed(store, every, "a")[0]
             tuned = next((i for i, f in enumerate(every) if FIRST in f.key), 0)
             here = family_of(store, every, asked, tuned)
-            family = st.selectbox("Family", every, index=here, format_func=lambda f: f.title, key=f"{key}-family")
+            family = choose_family(every, here, key)
         models = choices(store, family, every)
         with two:
             before = [key_of(m) for m in shown.models if key_of(m) in models] if shown else []

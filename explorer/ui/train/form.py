@@ -14,8 +14,8 @@ from explorer.core.spec import Fused, Loaded, Method, ProblemSpec, Recipe, Train
 from explorer.engine import ratatouille_recipes
 from explorer.store.run_store import RunStore
 from explorer.ui.train.trajectories import NUMBER, Trajectory, called, kinds
-from explorer.ui.widgets import cost_caption, form_state, method_form
-from explorer.ui.widgets.model_picker import Family, choices, families, family_of, key_of
+from explorer.ui.widgets import cost_caption, form_state, method_form, new_snapshots
+from explorer.ui.widgets.model_picker import Family, choices, choose_family, families, family_of, key_of
 
 THERE, ANEW = "of existing checkpoints", "train now"
 STAGED = "ratatouille"
@@ -28,11 +28,11 @@ TUNING = {"lr": 0.05, "epochs": 10, **FIRST}
 def default(store: RunStore) -> Trajectory | None:
     """What a first visit shows: the first family whose checkpoints are the epochs of one training."""
     for family in families(store):
-        models = tuple(family.models.values())
-        if len(models) >= 4 and all(isinstance(m, Loaded) and (NUMBER.search(m.name)) and m.name.startswith("epoch") for m in models):
+        models = tuple(family.models[key] for key in new_snapshots.ordered(family, MOST))
+        if len(models) >= 4 and all(isinstance(m, Loaded) and NUMBER.search(m.name) and m.name.startswith(("epoch", "step")) for m in models):
             return Trajectory(
                 family.problem,
-                models[:MOST],
+                models,
                 tuple(kind.way({"skip": len(models) // 2}) for kind in kinds().values() if kind.name not in registry.added("sample")),
             )
     return None
@@ -51,7 +51,7 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
         below = st.container()
         with left:
             at = family_of(store, every, key_of(shown.models[0])) if shown and not trained else _of_problem(store, every, shown)
-            family = st.selectbox("Family", every, index=at, format_func=lambda f: f.title, key=f"{key}-family")
+            family = choose_family(every, at, key)
         with right:
             kind = st.segmented_control("Snapshots", [THERE, ANEW], default=ANEW if trained else THERE, key=f"{key}-kind", required=True)
         members, models, first = 1, (), {}
@@ -97,12 +97,13 @@ def _of_problem(store: RunStore, every: list[Family], shown: Trajectory | None) 
 def _there(store: RunStore, family: Family, every: list[Family], shown: Trajectory | None, key: str) -> tuple[Recipe, ...]:
     models = choices(store, family, every)
     before = [k for k in map(key_of, shown.models) if k in models] if shown else []
+    begin, widget = new_snapshots.selection(store, family, models, key=f"{key}-{family.key}-models", before=before, most=MOST)
     keys = st.multiselect(
         "Snapshots, in the order of the training",
         list(models),
-        default=before or list(family.models)[:MOST],
+        default=begin,
         format_func=lambda k: family.label(k, models),
-        key=f"{key}-{family.key}-models",
+        key=widget,
         max_selections=MOST,
     )
     if len(keys) < 2:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from explorer.core import glossary, locations, registry
 from explorer.core.points import Array, Points
-from explorer.core.spec import Make, Trained
+from explorer.core.spec import Loaded, Make, Trained
 from explorer.figures import line
 from explorer.stats import units
 from explorer.stats.bootstrap import band, difference, level
@@ -149,6 +149,8 @@ def _key(whole: Trajectory, metric: str) -> str:
 
 def _x_title(whole: Trajectory) -> str:
     first = whole.models[0]
+    if isinstance(first, Loaded) and first.name.startswith("step"):
+        return "step"
     return "snapshot" if isinstance(first, Trained) and registry.snapshots_of(first.method) != first.method["epochs"] else "epoch"
 
 

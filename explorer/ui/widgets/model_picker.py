@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import streamlit as st
+
 from explorer.core.spec import Aligned, Loaded, Make, ProblemSpec, Recipe, Run
 from explorer.store.run_store import RunStore
 
@@ -96,6 +98,12 @@ def family_of(store: RunStore, every: list[Family], key: str, default: int = 0) 
     own = (i for i, f in enumerate(every) if key in f.models)
     offered = (i for i, f in enumerate(every) if key in choices(store, f, every))
     return next(own, next(offered, default))
+
+
+def choose_family(every: list[Family], index: int, key: str) -> Family:
+    """The choice of a family, as it is now: the widget remembers the one that was chosen as it was then."""
+    chosen = st.selectbox("Family", every, index=index, format_func=lambda f: f.title, key=f"{key}-family")
+    return next((f for f in every if f.key == chosen.key), chosen)
 
 
 def begin_at(options: list[str], wanted: Sequence[str]) -> list[int]:

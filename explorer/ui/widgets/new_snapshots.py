@@ -1,0 +1,106 @@
+"""New snapshots of a training that goes on elsewhere: its folder looked at again, and a selection that takes them in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from explorer.checkpoints import change_mark
+from explorer.core import locations, model_path
+from explorer.core.errors import Refused
+from explorer.core.files import natural
+from explorer.core.spec import Loaded, Look
+from explorer.store.run_store import RunStore
+from explorer.ui.frame import failure, shell, status_badge
+from explorer.ui.frame.polling import live
+from explorer.ui.widgets.model_picker import Family
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A look that somebody asked for: its request's id, what there was to select, what was selected, and where: the key of the form's selection, and of its widget."""
+
+    look: str
+    known: frozenset[str]
+    selected: tuple[str, ...]
+    key: str
+    widget: str
+
+
+def ordered(family: Family, most: int) -> list[str]:
+    """The keys of a family's models in the order of their names; evenly chosen from first to last where there are more than `most`."""
+    return _thinned(sorted(family.models, key=lambda key: natural(family.models[key].name)), most)
+
+
+def selection(store: RunStore, family: Family, offered: Collection[str], *, key: str, before: list[str], most: int) -> tuple[list[str], str]:
+    """Draw the button that looks for new snapshots; (what a selection of models begins with, the key of its widget).
+
+    It begins with what was selected `before`, else with all of the family; after a look, with what is selected then, as far as it is still `offered`, and what was found.
+    """
+    folder, kept = _folder(family), f"new-snapshots-{family.key}"
+    asked: _Asked | None = st.session_state.get(kept)
+    status = store.status(asked.look) if asked else None
+    found = [k for k in ordered(family, len(family.models)) if asked and k not in asked.known]
+    looked = status is not None and status.state == "done"
+    begin, widget = before or ordered(family, most), key
+    if asked is not None and asked.key == key:
+        widget = asked.widget
+        if looked:
+            begin, widget = _thinned([*(k for k in asked.selected if k in offered), *found], most), f"{key}-{asked.look}"
+    if folder is None:
+        return begin, widget
+    button, said = st.columns([2, 5], vertical_alignment="center")
+    with button:
+        st.button(
+            "Look for new snapshots",
+            icon=":material/refresh:",
+            key=f"{key}-again",
+            on_click=_look,
+            args=(folder, family, tuple(begin), kept, key, widget),
+            disabled=status is not None and status.active,
+            help=f"In {folder}, where a training may still be writing them.",
+        )
+    with said:
+        if refused := st.session_state.pop(f"{kept}-refused", ""):
+            st.error(refused, icon=":material/error:")
+        if status is not None:
+            live(_progress, every=0.5, busy=status.active)(store, status.id)
+            failure.show(status, name=str(folder), key=key)
+        if looked:
+            st.caption(f"{len(found)} new {'snapshot' if len(found) == 1 else 'snapshots'}." if found else "No new snapshots.")
+    return begin, widget
+
+
+def _thinned(keys: list[str], most: int) -> list[str]:
+    return keys if len(keys) <= most else [keys[round(i * (len(keys) - 1) / (most - 1))] for i in range(most)]
+
+
+def _folder(family: Family) -> Path | None:
+    """The folder that a family's files lie in, where somebody else may write to it; None for what ships or was made here."""
+    first = next(iter(family.models.values()), None)
+    if not isinstance(first, Loaded) or not first.path:
+        return None
+    folder = model_path.parse(locations.expand(first.path)).path.parent
+    return None if any(folder.is_relative_to(own) for own in locations.own(locations.home())) else folder
+
+
+def _look(folder: Path, family: Family, begin: tuple[str, ...], kept: str, key: str, widget: str) -> None:
+    """The button's callback."""
+    try:
+        request = Look(str(folder.resolve()), change_mark.mark(folder), family.problem)
+    except Refused as refusal:
+        st.session_state[f"{kept}-refused"] = str(refusal)
+        return
+    selected = tuple(st.session_state.get(widget, begin))
+    st.session_state[kept] = _Asked(shell.submit(request), frozenset(family.models), selected, key, widget)
+
+
+def _progress(store: RunStore, look: str) -> None:
+    status = store.status(look)
+    if status is None or not status.active:
+        return
+    st.progress(status.done / status.total if status.total else 0.0, text=status_badge.sentence(status))
+    shell.tend()
