@@ -211,7 +211,28 @@ def test_text_and_lines_stand_out_in_both_themes(open_page: OpenPage, serve: Ser
             assert _contrast(colour, background) >= least, (selector, colour)
 
 
-@pytest.mark.parametrize("show", ["one", "pair", "nan", "six", "log", "long", "empty"])
+@pytest.mark.parametrize("width", [420, 1440])
+def test_labels_of_barriers_are_joined_to_their_own_curves_and_do_not_meet(open_page: OpenPage, url: str, width: int):
+    """Five brackets at one place: five labels in their curves' colours, each leader from the bracket's top to its own label."""
+    page = open_page(viewport={"width": width, "height": 800})
+    opened(page, url, "peaks")
+    found = page.locator("g:has(> .bracket)").evaluate_all("""groups => groups.map((group, i) => {
+        const label = group.querySelector("text").getBBox(), leader = group.querySelector(".leader").getAttribute("d").match(/-?[\\d.]+/g).map(Number);
+        const top = Number(group.querySelector(".bracket").getAttribute("d").match(/-?[\\d.]+/g)[1]);
+        const colour = group.style.getPropertyValue("--series");
+        return { box: [label.x, label.y, label.x + label.width, label.y + label.height], leader, top, colour };
+    })""")
+    assert len({one["colour"] for one in found}) == len(found) == 5
+    for i, one in enumerate(found):
+        x0, y0, x1, y1 = one["box"]
+        assert one["leader"][1] == one["top"]
+        assert x0 - 5 <= one["leader"][2] <= x1 + 5
+        assert y0 - 5 <= one["leader"][3] <= y1 + 5
+        for other in found[i + 1 :]:
+            assert y1 <= other["box"][1] + 1 or other["box"][3] <= y0 + 1
+
+
+@pytest.mark.parametrize("show", ["one", "peaks", "pair", "nan", "six", "log", "long", "empty"])
 def test_nothing_is_clipped_or_crossed_on_a_narrow_screen(open_page: OpenPage, url: str, show: str):
     """At 420 px the page does not scroll sideways, texts stay inside, and no two tick labels of an axis meet."""
     page = open_page(viewport={"width": 420, "height": 800})

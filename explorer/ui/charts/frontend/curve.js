@@ -4,6 +4,7 @@
 // Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
 
 import { coloured, element, floorNice, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, swatch, symbol, text, ticks, values } from "./drawing.js";
+import { rows } from "./labels.js";
 import { keep, Picture } from "./picture.js";
 
 /** @typedef {{ x: number, foot: number, top: number, label: string }} Peak of a barrier, with the bracket that measures it */
@@ -204,37 +205,45 @@ class Plot extends Picture {
   }
 
   labels() {
-    // Brackets and their labels lie above every curve; a label that would cover another one moves down.
-    /** @type {{ x: number, y: number, w: number, h: number }[]} */
-    const placed = [];
-    const fit = (/** @type {SVGTextElement} */ label, /** @type {{ x: number, y: number }} */ wanted) => {
-      const box = { x: wanted.x, y: wanted.y, w: label.getComputedTextLength(), h: 16 };
-      box.x = Math.max(this.left + 2, Math.min(box.x, this.right - box.w - 2));
-      const hit = () => placed.find((other) => box.x < other.x + other.w && other.x < box.x + box.w && Math.abs(box.y - other.y) < box.h);
-      for (let other = hit(); other; other = hit()) box.y = other.y + box.h;
-      placed.push(box);
-      set(label, { x: round(box.x), y: round(box.y) });
-    };
-    for (const { peak, ghost } of this.data.curves) {
-      if (!peak || !this.drawable(peak.foot) || !this.drawable(peak.top)) continue;
-      const [at, foot, top] = [this.x(peak.x), this.y(peak.foot), this.y(peak.top)].map(round);
-      const caps = `M${at - 8} ${top}h16m-8 0V${foot}m-8 0h16`;
-      this.still.append(shape("path", { class: "bracket", d: caps, opacity: ghost ? 0.6 : 1 }));
-      const label = this.still.appendChild(text(peak.label, { class: "over", "font-weight": 600 }));
-      const width = label.getComputedTextLength();
-      const tall = Math.abs(foot - top) > 22;
-      const above = { x: at - width / 2, y: Math.max(this.top + 12, Math.min(foot, top) - 10) };
-      const beside = [0.5, 0.7, 0.85].flatMap((share) => [at + 10, at - 10 - width].map((x) => ({ x, y: top + share * (foot - top) + 4 })));
-      const inside = [...beside.slice(0, 2), above, ...beside.slice(2)].filter(({ x }) => x > this.left && x + width < this.right);
-      fit(label, tall ? (inside.find((place) => this.free({ ...place, w: width })) ?? inside[0] ?? above) : above);
-    }
     const lost = this.data.curves.flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
+    let ceiling = this.top + 12; // the baseline of the topmost label
     if (lost.length) {
       const label = this.still.appendChild(text("diverged", { class: "over" }));
       const [first, last, width] = [this.x(least(lost)), this.x(most(lost)), label.getComputedTextLength()];
       const behind = last + 8 + width < this.right, before = first - 8 - width > this.left;
-      fit(label, { x: behind ? last + 8 : before ? first - 8 - width : first, y: behind || before ? this.top - 1 : this.top + 14 });
+      set(label, { x: round(behind ? last + 8 : before ? first - 8 - width : first), y: behind || before ? this.top - 1 : this.top + 14 });
+      if (!behind && !before) ceiling += 18;
     }
+    const marks = this.data.curves.flatMap(({ peak, ghost, colour }) => {
+      if (!peak || !this.drawable(peak.foot) || !this.drawable(peak.top)) return [];
+      const [at, foot, top] = [this.x(peak.x), this.y(peak.foot), this.y(peak.top)].map(round);
+      const label = text(peak.label, { class: "over name", "font-weight": 600 });
+      const bracket = shape("path", { class: "bracket", d: `M${at - 8} ${top}h16m-8 0V${foot}m-8 0h16` });
+      const group = this.still.appendChild(coloured(colour, ghost ? "series ghost" : "series", bracket, label));
+      return [{ ...this.beside(at, foot, top, label.getComputedTextLength()), at, top, label, group }];
+    });
+    const heights = rows(marks.map(({ y }) => y), 17, ceiling, this.bottom - 6);
+    marks.forEach(({ sides, at, top, width, label, group }, i) => {
+      const y = round(heights[i]);
+      const x = round(sides.find((side) => this.free({ x: side, y, w: width })) ?? sides[0]);
+      set(label, { x, y });
+      const end = x > at ? x - 3 : x + width < at ? x + width + 3 : at;
+      group.insertBefore(shape("path", { class: "leader", d: `M${at} ${top}L${end} ${end === at ? y + (y < top ? 4 : -12) : y - 4}` }), label);
+    });
+  }
+
+  /**
+   * Where the label of a bracket is wanted: beside its top, above it or beside its stem, the first that no curve runs through; and the sides there are.
+   * @type {(at: number, foot: number, top: number, width: number) => { sides: number[], y: number, width: number }}
+   */
+  beside(at, foot, top, width) {
+    const within = (/** @type {number} */ x) => Math.max(this.left + 2, Math.min(x, this.right - width - 2));
+    const sides = [at + 20, at - 20 - width].filter((x) => x === within(x));
+    const above = { sides: [within(at - width / 2)], y: Math.max(this.top + 12, Math.min(foot, top) - 10), width };
+    const shares = Math.abs(foot - top) > 22 ? [0.5, 0.7, 0.85] : [];
+    const beside = sides.length ? [top - 8, ...shares.map((share) => top + share * (foot - top) + 4)].map((y) => ({ sides, y, width })) : [];
+    const wanted = [...beside.slice(0, 1), above, ...beside.slice(1)];
+    return wanted.find(({ sides: xs, y }) => xs.some((x) => this.free({ x, y, w: width }))) ?? wanted[0];
   }
 
   /**
