@@ -12,12 +12,14 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.core.points import Array
+from explorer.figures.heading import heading, lines
 from explorer.figures.place_labels import rows
 
 # Okabe & Ito's colours, told apart with any common colour vision; the order keeps neighbours apart in lightness too.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 INK, RULE = "#31333F", "#DADCE3"
+RESOLUTION, TINY = 1e-6, 1e-12  # what single precision tells apart: of a value, and of a sum of terms that cancel
 CHORD_STEPS = 64  # a straight line is bent on a log axis
 PLOT, LABEL = 290, 22  # px that the axes are high, and that a label is
 
@@ -74,14 +76,14 @@ def figure(curves: Sequence[Curve], *, x_title: str, y_title: str, title: str, f
     note = wrap(footnote, 105)
     fig.update_layout(
         template="plotly_white",
-        title={"text": escape(title, quote=False), "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 18}},
         font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
-        margin={"l": 70, "r": 30, "t": 110, "b": 80 + 19 * len(note)},
-        legend={"orientation": "h", "x": 0, "y": 1.03, "yanchor": "bottom"},
+        margin={"l": 70, "r": 30, "b": 80 + 19 * len(note)},
         hovermode="closest",
         showlegend=True,
-        height=PLOT + 190 + 19 * len(note),
     )
+    lost = _mark_lost(fig, curves)
+    fig.update_layout(heading(title, [curve.name for curve in curves], lift=22 if lost else 0, tall=PLOT))
+    fig.update_layout(height=PLOT + fig.layout.margin.t + fig.layout.margin.b)
     ends = [end for curve in curves if len(curve.x) for end in (curve.x.min(), curve.x.max())]
     margin = 0.02 * (max(ends) - min(ends)) if ends else 0.0
     fig.update_xaxes(
@@ -150,29 +152,38 @@ def _draw(fig: go.Figure, curve: Curve, index: int, log: bool) -> None:
         customdata=None if spread is None else _f32(spread),
         mode="lines+markers",
         connectgaps=False,
-        name=name,
+        name=lines(curve.name),
         legendgroup=group,
         opacity=0.6 if curve.ghost else 1.0,
         line={"color": colour, "width": 2, "dash": "dash" if curve.ghost else "solid"},
         marker={"color": colour, "size": 7, "symbol": symbol + ("-open" if curve.ghost else "")},
         hovertemplate="%{x:.4g}: %{y:.4g}" + ("" if spread is None else " [%{customdata[0]:.4g}, %{customdata[1]:.4g}]"),
     )
-    lost = curve.x[np.isnan(y)]
-    for at in lost:
+    if (peak := _shown(curve, log)) is not None:
+        _bracket(fig, peak, colour, group)
+
+
+def _mark_lost(fig: go.Figure, curves: Sequence[Curve]) -> bool:
+    """One mark over each place where a curve diverged, in its colour, or in ink where several did; whether there is any."""
+    lost: dict[float, list[int]] = {}
+    for i, curve in enumerate(curves):
+        for at in curve.x[~np.isfinite(curve.y)]:
+            lost.setdefault(float(at), []).append(i)
+    for at, which in lost.items():
+        names = ", ".join(escape(curves[i].name, quote=False) for i in which)
         fig.add_annotation(
-            text="× diverged" if at == lost[-1] else "×",
-            x=float(at),
+            text="× diverged" if at == max(lost) else "×",
+            x=at,
             yref="paper",
             y=1,
             yanchor="bottom",
             xanchor="left",
             xshift=-5,
             showarrow=False,
-            font={"color": colour, "size": 14},
-            hovertext=f"{name} diverged at {at:.4g}",
+            font={"color": PALETTE[which[0] % len(PALETTE)] if len(which) == 1 else INK, "size": 14},
+            hovertext=f"{names} diverged at {at:.4g}",
         )
-    if (peak := _shown(curve, log)) is not None:
-        _bracket(fig, peak, colour, group)
+    return bool(lost)
 
 
 def _bracket(fig: go.Figure, peak: Peak, colour: str, group: str) -> None:
@@ -226,7 +237,10 @@ def _reach(curves: Sequence[Curve], log: bool) -> list[float]:
     if not len(values):
         return [-1.0, 0.0] if log else [0.0, 1.0]
     low, high = (float(end) for end in (np.log10([values.min(), values.max()]) if log else (values.min(), values.max())))
-    pad = 0.08 * (high - low) or (0.1 if log else abs(low) / 2 or 1.0)
+    level = max(abs(low), abs(high))
+    if not log and high - low <= max(RESOLUTION * level, TINY):  # one value: a difference that arithmetic cannot tell is no mountain
+        return [low - 0.5 * level, high + 0.5 * level] if level > TINY else [-1.0, 1.0]
+    pad = 0.08 * (high - low) or 0.1
     return [low - pad, high + pad]
 
 

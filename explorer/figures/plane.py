@@ -14,12 +14,14 @@ import plotly.graph_objects as go
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field
 from explorer.figures.curve import INK
+from explorer.figures.heading import heading, lines
 from explorer.stats import units
 from explorer.stats.metrics import column, find, given, interval, means, value
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate, Mask, preview
 
+PLOT = 440  # px that the axes are high
 SCALE = "Cividis"  # light is high; the same to all common kinds of colour vision
 
 
@@ -173,7 +175,7 @@ def figure(
     )
     for trace in traces:
         fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": "white", "width": 6}, hoverinfo="skip", showlegend=False)
-        fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": trace.colour, "width": 3}, name=escape(trace.name, quote=False))
+        fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": trace.colour, "width": 3}, name=lines(trace.name))
     if markers:
         fig.add_scatter(
             x=[m.x for m in markers],
@@ -189,14 +191,13 @@ def figure(
     note = wrap(footnote, 95)
     fig.update_layout(
         template="plotly_white",
-        title={"text": escape(title, quote=False), "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 18}},
         font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
-        margin={"l": 70, "r": 30, "t": 100, "b": 80 + 19 * len(note)},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        height=620 + 19 * len(note),
+        margin={"l": 70, "r": 30, "b": 80 + 19 * len(note)},
         xaxis={"title": "distance", "constrain": "domain", "zeroline": False},
         yaxis={"title": "distance", "scaleanchor": "x", "constrain": "domain", "zeroline": False},
     )
+    fig.update_layout(heading(title, [trace.name for trace in traces], tall=PLOT), showlegend=bool(traces))
+    fig.update_layout(height=PLOT + fig.layout.margin.t + fig.layout.margin.b)
     fig.add_annotation(
         text="<br>".join(escape(n, quote=False) for n in note),
         x=0,

@@ -146,3 +146,24 @@ def test_a_curve_that_does_not_fit_together_is_refused(wrong: dict[str, np.ndarr
     """The error names the curve and the part."""
     with pytest.raises(ValueError, match=f"'loss'.*{said}"):
         Curve(**{"name": "loss", "x": X, "y": Y} | wrong)
+
+
+@pytest.mark.parametrize("level", [0.00102891, 1.0, 300.0, -4.0])
+def test_a_curve_that_is_constant_up_to_rounding_is_flat(level: float):
+    """Values that arithmetic cannot tell apart fill a thousandth of the axis at most, and not all of it."""
+    low, high = drawn(Curve("loss", X, level * (1 + 8e-15 * Y))).layout.yaxis.range
+    assert low < level < high
+    assert high - low >= abs(level)
+
+
+@pytest.mark.parametrize("noise", [0.0, 8e-18])
+def test_a_curve_at_zero_is_flat(noise: float):
+    """Zero has no level; what is left of sums that cancel is not drawn as a mountain either."""
+    low, high = drawn(Curve("loss", X, noise * Y)).layout.yaxis.range
+    assert (low, high) == (-1, 1)
+
+
+def test_a_small_true_difference_is_seen():
+    """A difference of a thousandth of the level fills the axis."""
+    low, high = drawn(Curve("loss", X, 1 + 1e-3 * Y)).layout.yaxis.range
+    assert high - low < 3e-3

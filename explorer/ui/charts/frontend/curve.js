@@ -39,6 +39,7 @@ import { keep, Picture } from "./picture.js";
 /** @typedef {import("./picture.js").Told & Curves} Data */
 /** @typedef {{ curve: Curve, index: number, x: number, y: number | null, low: number | null, high: number | null }} Spot of a curve that is measured */
 
+const RESOLUTION = 1e-6, TINY = 1e-12; // as in figures/curve.py: what differs by less is one value
 const SNAP = 4; // px within which a click means the measured point
 /** @type {WeakMap<Element, Plot>} */
 const plots = new WeakMap();
@@ -148,7 +149,8 @@ class Plot extends Picture {
       [y0, y1] = [y0 * 10 ** -pad, y1 * 10 ** pad];
       this.yTicks = logTicks(y0, y1, wanted);
     } else {
-      if (y0 === y1) [y0, y1] = [y0 - Math.abs(y0 || 1) / 2, y1 + Math.abs(y1 || 1) / 2];
+      const level = Math.max(Math.abs(y0), Math.abs(y1));
+      if (y1 - y0 <= Math.max(RESOLUTION * level, TINY)) [y0, y1] = level > TINY ? [y0 - level / 2, y1 + level / 2] : [-1, 1];
       if (y0 > 0 && y0 < 0.4 * y1) y0 = 0; // near enough to zero to show it
       const step = niceStep((y1 - y0) / wanted);
       [y0, y1] = [Math.floor(y0 / step + 1e-9) * step, Math.ceil(y1 / step - 1e-9) * step];
