@@ -144,6 +144,25 @@ def _shown(grid: Surface, metric: str) -> Surface:
     return replace(grid, z=np.where(np.isinf(z), np.nan, z), lost=grid.lost | np.isinf(z))
 
 
+def axis_titles(markers: Sequence[Marker]) -> tuple[str, str]:
+    """What the distances along the two axes are: towards which of the models these lead."""
+    if len(markers) < 2:
+        of = f" from {_brief(markers[0].name)}" if markers else ""
+        return f"distance{of}, first direction", f"distance{of}, second direction"
+    places = np.array([(m.x, m.y) for m in markers])
+    level, tolerance = places[:, 1] - places[0, 1], 1e-6 * float(np.ptp(places, axis=0).max())
+    right = [m for m, up, x in zip(markers, level, places[:, 0], strict=True) if abs(up) <= tolerance < x - places[0, 0]]
+    top = markers[int(level.argmax())] if level.max() > tolerance else None
+    return (
+        f"distance from {_brief(markers[0].name)} towards {_brief(right[-1].name)}" if right else "distance, first axis",
+        f"distance at right angles, towards {_brief(top.name)}" if top and right else "distance, second axis",
+    )
+
+
+def _brief(name: str) -> str:
+    return name if len(name) <= 24 else name[:23] + "…"
+
+
 def decades(z: Array) -> dict[str, object]:
     """Ticks of a scale of colours whose values are decimal logarithms, as they are before these are taken."""
     if not np.isfinite(z).any():
@@ -154,9 +173,17 @@ def decades(z: Array) -> dict[str, object]:
 
 
 def figure(
-    grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *, z_title: str, title: str, footnote: str, log: bool = False
+    grid: Surface,
+    markers: Sequence[Marker],
+    traces: Sequence[Trace],
+    *,
+    z_title: str,
+    title: str,
+    footnote: str,
+    log: bool = False,
+    axes: tuple[str, str] | None = None,
 ) -> go.Figure:
-    """The plane as a picture for a report: light, self-explaining, footnote underneath."""
+    """The plane as a picture for a report: light, self-explaining, footnote underneath. axes: their titles, where they are no distances in weight space."""
     z = np.where(grid.z > 0, np.log10(np.where(grid.z > 0, grid.z, 1.0)), np.nan) if log else grid.z
     bar: dict[str, object] = {"title": {"text": escape(z_title, quote=False)}, **(decades(z) if log else {})}
     fig = go.Figure(
@@ -188,13 +215,13 @@ def figure(
             hovertemplate="%{text}<br>%{customdata:.4g} outside of this plane<extra></extra>",
             showlegend=False,
         )
-    note = wrap(footnote, 95)
+    note, titles = wrap(footnote, 95), [escape(t, quote=False) for t in axes or axis_titles(markers)]
     fig.update_layout(
         template="plotly_white",
         font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
         margin={"l": 70, "r": 30, "b": 80 + 19 * len(note)},
-        xaxis={"title": "distance", "constrain": "domain", "zeroline": False},
-        yaxis={"title": "distance", "scaleanchor": "x", "constrain": "domain", "zeroline": False},
+        xaxis={"title": titles[0], "constrain": "domain", "zeroline": False},
+        yaxis={"title": titles[1], "scaleanchor": "x", "constrain": "domain", "zeroline": False},
     )
     fig.update_layout(heading(title, [trace.name for trace in traces], tall=PLOT), showlegend=bool(traces))
     fig.update_layout(height=PLOT + fig.layout.margin.t + fig.layout.margin.b)

@@ -14,7 +14,7 @@ import streamlit as st
 from plotly.colors import get_colorscale, sample_colorscale
 
 from explorer.core.points import Array
-from explorer.figures.plane import SCALE, Marker, Surface, Trace
+from explorer.figures.plane import SCALE, Marker, Surface, Trace, axis_titles
 from explorer.ui.charts.component import register
 
 SHADES = [str(c) for c in sample_colorscale(get_colorscale(SCALE), np.linspace(0, 1, 128).tolist())]
@@ -69,6 +69,7 @@ def plane(
             on_pick(Spot(sent["x"], sent["y"], on["s"] if on else None, on["path"] if on else ""))
 
     sent = _sent(key)
+    titles = axis_titles(markers)
     _renderer(
         key=key,
         data={
@@ -88,8 +89,8 @@ def plane(
             "unit": unit,
             "zTitle": f"{z_title}, colours logarithmic" if log else z_title,
             "zName": z_title,
-            "xTitle": "distance",
-            "yTitle": "distance",
+            "xTitle": titles[0],
+            "yTitle": titles[1],
             "pick": pick,
             "at": sent["at"] if sent else 0,
             "height": height,

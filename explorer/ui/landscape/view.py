@@ -311,7 +311,7 @@ def _sections(there: PlaneView, runs: list[Run], style: Style) -> None:
     curve(
         [row, column],
         key=(key := f"sections-{runs[0].id}"),
-        x_title="distance",
+        x_title="distance along the cut",
         y_title=title,
         pick=None,
         height=220,
@@ -323,7 +323,9 @@ def _sections(there: PlaneView, runs: list[Run], style: Style) -> None:
         key=key,
         stem="sections",
         title=title,
-        figure=lambda: curve_figure.figure([row, column], x_title="distance", y_title=title, title=title, footnote=caption, log=style.log),
+        figure=lambda: curve_figure.figure(
+            [row, column], x_title="distance along the cut", y_title=title, title=title, footnote=caption, log=style.log
+        ),
         code=program(runs[0], style.metric),
     )
 

@@ -206,8 +206,8 @@ def _run(store: RunStore, here: LessonStep, parts: list[Part]) -> None:
         return
     _on_which(here, "run")
     if not _requested(store, parts):
-        many = f"{len(parts)} paths or models are" if len(parts) > 1 else "One path is"
-        st.markdown(f"{many} measured on the shipped models, **{', '.join(p.name for p in parts)}**. It takes a few seconds.")
+        many = f"These {len(parts)} parts of the experiment are" if len(parts) > 1 else "This experiment is"
+        st.markdown(f"{many} measured on the shipped models: **{', '.join(p.name for p in parts)}**. It takes a few seconds.")
     _follow(store, here, parts)
 
 

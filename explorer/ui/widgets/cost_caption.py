@@ -25,6 +25,8 @@ def _said(store: RunStore, runs: Sequence[Run]) -> str:
         return f"The cost cannot be estimated: {refusal}"
     if plan is None:
         return "The cost cannot be estimated: not all of these models have been inspected yet."
+    if any((status := store.status(run.id)) is not None and status.active for run in runs):
+        return "This has been started; what is still to be measured is shown below."
     if not plan.points:
         return "All of this is measured already."
     return str(plan) if plan.device else f"{plan} · a worker starts on demand"
