@@ -250,6 +250,24 @@ def test_nothing_is_clipped_or_crossed_on_a_narrow_screen(open_page: OpenPage, u
             assert beside or a["bottom"] - ink <= b["top"] or b["bottom"] - ink <= a["top"]
 
 
+def test_a_curve_is_hidden_and_shown_by_its_entry_in_the_legend(page: Page, url: str):
+    """The axis follows what is left, colours and symbols stay, and the same mount draws; of one curve alone there is nothing to press."""
+    opened(page, url, "peaks")
+    entry = page.get_by_role("button", name="method 0")
+    expect(entry).to_have_attribute("aria-pressed", "true")
+    colours = page.locator("g.series:has(> .bracket)").evaluate_all("nodes => nodes.map(n => n.style.getPropertyValue('--series'))")
+    entry.click()
+    expect(entry).to_have_attribute("aria-pressed", "false")
+    left = page.locator("g.series:has(> .bracket)").evaluate_all("nodes => nodes.map(n => n.style.getPropertyValue('--series'))")
+    assert left == colours[1:]
+    assert max(float(t) for t in page.locator("text.tick[text-anchor=end]").all_text_contents()) < 1.2
+    page.keyboard.press("Enter")
+    expect(page.locator("g.series:has(> .bracket)")).to_have_count(5)
+    assert counters(page)["mounts"] == 1
+    opened(page, url, "one")
+    expect(page.get_by_role("button", name="loss")).to_be_disabled()
+
+
 def test_drawing_follows_its_container(page: Page, url: str):
     """A narrower window redraws the same mount."""
     handle = opened(page, url)

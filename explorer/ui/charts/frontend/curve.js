@@ -23,6 +23,8 @@ import { keep, Picture } from "./picture.js";
  * @property {boolean} ghost drawn as what is only compared with
  */
 
+/** @typedef {Curve & { index: number }} Shown with its number among all curves, which gives its symbol */
+
 /**
  * @typedef {object} Curves
  * @property {Curve[]} curves
@@ -68,6 +70,8 @@ class Plot extends Picture {
   right = 0;
   bottom = 0;
   domain = [0, 1];
+  /** @type {Set<string>} */
+  hidden = new Set(); // names of the curves that are left out
   /** @type {import("./drawing.js").Tick[]} */
   xTicks = [];
   /** @type {import("./drawing.js").Tick[]} */
@@ -103,7 +107,8 @@ class Plot extends Picture {
 
   /** @override */
   background() {
-    const { curves, height, log } = this.data;
+    const { height, log } = this.data;
+    const curves = this.curves();
     set(this.svg, { width: this.width, height });
     this.frame();
     const { x, y, left, right, top, bottom } = this;
@@ -119,18 +124,49 @@ class Plot extends Picture {
     }
     nodes.push(shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }));
 
-    curves.forEach((curve, i) => nodes.push(this.series(curve, i, log)));
+    for (const curve of curves) nodes.push(this.series(curve, curve.index, log));
     if (!curves.some((curve) => curve.x.length)) {
-      nodes.push(text("No point is measured yet", { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }));
+      const none = this.data.curves.length > curves.length ? "Every curve is hidden" : "No point is measured yet";
+      nodes.push(text(none, { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }));
     }
     this.still.replaceChildren(...nodes);
     this.labels();
-    this.legend.replaceChildren(...curves.map((curve, i) => element("li", "", swatch(curve, i), document.createTextNode(curve.name))));
+    this.entries();
     Object.assign(this.grip.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
   }
 
+  /** Those that are not hidden. @type {() => Shown[]} */
+  curves() {
+    return this.data.curves.map((curve, index) => ({ ...curve, index })).filter((curve) => !this.hidden.has(curve.name));
+  }
+
+  /** The legend: of several curves, each entry is a button that hides its curve and shows it again. */
+  entries() {
+    const { curves } = this.data;
+    while (this.legend.children.length > curves.length) this.legend.lastChild?.remove();
+    curves.forEach((curve, i) => {
+      const known = this.legend.children[i]?.firstElementChild;
+      const entry = known instanceof HTMLButtonElement ? known : element("button");
+      if (entry !== known) {
+        entry.type = "button";
+        entry.addEventListener("click", () => this.toggle(entry.textContent ?? ""));
+        this.legend.append(element("li", "", entry));
+      }
+      entry.disabled = curves.length < 2;
+      set(entry, { "aria-pressed": String(!this.hidden.has(curve.name)), title: curves.length < 2 ? "" : "Hide or show this curve" });
+      entry.replaceChildren(swatch(curve, i), document.createTextNode(curve.name));
+    });
+  }
+
+  /** @type {(name: string) => void} */
+  toggle(name) {
+    if (!this.hidden.delete(name)) this.hidden.add(name);
+    this.draw();
+  }
+
   frame() {
-    const { curves, height, log, xRange, yRange } = this.data;
+    const { height, log, xRange, yRange } = this.data;
+    const curves = this.curves();
     const xs = [...curves.flatMap((curve) => curve.x), ...(xRange ?? [])];
     let [x0, x1] = xs.length ? [least(xs), most(xs)] : [0, 1];
     if (x0 === x1) [x0, x1] = [x0 - 0.5, x1 + 0.5];
@@ -207,7 +243,7 @@ class Plot extends Picture {
   }
 
   labels() {
-    const lost = this.data.curves.flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
+    const lost = this.curves().flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
     let ceiling = this.top + 12; // the baseline of the topmost label
     if (lost.length) {
       const label = this.still.appendChild(text("diverged", { class: "over" }));
@@ -216,7 +252,7 @@ class Plot extends Picture {
       set(label, { x: round(behind ? last + 8 : before ? first - 8 - width : first), y: behind || before ? this.top - 1 : this.top + 14 });
       if (!behind && !before) ceiling += 18;
     }
-    const marks = this.data.curves.flatMap(({ peak, ghost, colour }) => {
+    const marks = this.curves().flatMap(({ peak, ghost, colour }) => {
       if (!peak || !this.drawable(peak.foot) || !this.drawable(peak.top)) return [];
       const [at, foot, top] = [this.x(peak.x), this.y(peak.foot), this.y(peak.top)].map(round);
       const label = text(peak.label, { class: "over name", "font-weight": 600 });
@@ -254,7 +290,7 @@ class Plot extends Picture {
    */
   free({ x, y, w }) {
     const [above, below] = [y - 14, y + 5];
-    return this.data.curves.every((curve) =>
+    return this.curves().every((curve) =>
       curve.x.every((_, j) => {
         const [before, after] = [curve.y[j - 1], curve.y[j]];
         if (!this.drawable(before) || !this.drawable(after)) return true;
@@ -296,7 +332,8 @@ class Plot extends Picture {
 
   /** Every curve's measured point nearest to x. @type {(x: number) => Spot[]} */
   near(x) {
-    return this.data.curves.flatMap((curve, index) => {
+    return this.curves().flatMap((curve) => {
+      const { index } = curve;
       if (!curve.x.length) return [];
       let j = 0;
       for (let k = 1; k < curve.x.length; k++) if (Math.abs(curve.x[k] - x) < Math.abs(curve.x[j] - x)) j = k;
