@@ -40,7 +40,14 @@ def height(grid: Surface, x: Array, y: Array) -> Array:
 
 
 def relief(
-    grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *, z_title: str, log: bool, span: tuple[float, float] | None = None
+    grid: Surface,
+    markers: Sequence[Marker],
+    traces: Sequence[Trace],
+    *,
+    z_title: str,
+    log: bool,
+    span: tuple[float, float] | None = None,
+    scale: str = SCALE,
 ) -> go.Figure:
     """The plane as a surface to turn around. Models and paths stand on it; where it is not measured it has holes.
 
@@ -54,7 +61,7 @@ def relief(
             y=grid.y,
             z=z,
             surfacecolor=np.log10(z) if log else z,
-            colorscale=SCALE,
+            colorscale=scale,
             cmin=ends[0] if ends else None,
             cmax=ends[1] if ends else None,
             showscale=False,

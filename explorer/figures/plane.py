@@ -22,7 +22,8 @@ from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate, Mask, preview
 
 PLOT = 440  # px that the axes are high
-SCALE = "Cividis"  # light is high; the same to all common kinds of colour vision
+SCALES = ("Cividis", "Viridis")  # perceptually uniform; the second is livelier
+SCALE = SCALES[0]  # light is high; the same to all common kinds of colour vision
 
 
 class Extreme(NamedTuple):
@@ -182,6 +183,7 @@ def figure(
     footnote: str,
     log: bool = False,
     axes: tuple[str, str] | None = None,
+    scale: str = SCALE,
 ) -> go.Figure:
     """The plane as a picture for a report: light, self-explaining, footnote underneath. axes: their titles, where they are no distances in weight space."""
     z = np.where(grid.z > 0, np.log10(np.where(grid.z > 0, grid.z, 1.0)), np.nan) if log else grid.z
@@ -192,13 +194,19 @@ def figure(
             y=grid.y,
             z=z.astype(np.float32),
             customdata=grid.z,
-            colorscale=SCALE,
+            colorscale=scale,
             colorbar=bar,
             hovertemplate="(%{x:.4g}, %{y:.4g})<br>" + escape(z_title, quote=False) + " %{customdata:.4g}<extra></extra>",
         )
     )
     fig.add_contour(
-        x=grid.x, y=grid.y, z=z, contours={"coloring": "none"}, line={"color": "rgba(0,0,0,0.4)", "width": 1}, showscale=False, hoverinfo="skip"
+        x=grid.x,
+        y=grid.y,
+        z=z,
+        contours={"coloring": "none", "showlabels": not log, "labelfont": {"size": 11, "color": INK}},
+        line={"color": "rgba(0,0,0,0.4)", "width": 1},
+        showscale=False,
+        hoverinfo="skip",
     )
     for trace in traces:
         fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": "white", "width": 6}, hoverinfo="skip", showlegend=False)

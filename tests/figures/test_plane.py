@@ -93,3 +93,15 @@ def test_axes_say_towards_which_model_they_lead():
     assert drawn.layout.xaxis.title.text == "distance from A towards C"
     other = figure(Surface(X, X, np.eye(2), np.zeros((2, 2), bool)), markers, [], z_title="loss", title="", footnote="", axes=("w₁", "w₂"))
     assert (other.layout.xaxis.title.text, other.layout.yaxis.title.text) == ("w₁", "w₂")
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_contours_carry_their_values_and_colours_can_be_chosen(log: bool):
+    """Of a logarithm a contour would carry the exponent, so there it carries nothing."""
+    axis = np.array([0.0, 1.0])
+    drawn = figure(
+        Surface(axis, axis, np.eye(2) + 1, np.zeros((2, 2), bool)), [], [], z_title="loss", title="", footnote="", log=log, scale="Viridis"
+    )
+    heat, contours = drawn.data
+    assert contours.contours.showlabels is not log
+    assert heat.colorscale[0][1] == "#440154"
