@@ -77,13 +77,12 @@ def figure(curves: Sequence[Curve], *, x_title: str, y_title: str, title: str, f
     fig.update_layout(
         template="plotly_white",
         font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
-        margin={"l": 70, "r": 30, "b": 80 + 19 * len(note)},
+        margin={"l": 70, "r": 30},
         hovermode="closest",
         showlegend=True,
     )
     lost = _mark_lost(fig, curves)
-    fig.update_layout(heading(title, [curve.name for curve in curves], lift=22 if lost else 0, tall=PLOT))
-    fig.update_layout(height=PLOT + fig.layout.margin.t + fig.layout.margin.b)
+    fig.update_layout(heading(title, [curve.name for curve in curves], lift=22 if lost else 0, tall=PLOT, below=80 + 19 * len(note)))
     ends = [end for curve in curves if len(curve.x) for end in (curve.x.min(), curve.x.max())]
     margin = 0.02 * (max(ends) - min(ends)) if ends else 0.0
     fig.update_xaxes(

@@ -15,9 +15,11 @@ def lines(text: str) -> str:
     return "<br>".join(escape(line, quote=False) for line in wrap(text, WIDE) or [""])
 
 
-def heading(title: str, names: Sequence[str], *, lift: float = 0.0, tall: float) -> dict[str, object]:
-    """Of a figure's layout: title, legend and top margin. names: those in the legend; lift: px between it and the plot, which is `tall` px high."""
+def heading(title: str, names: Sequence[str], *, lift: float = 0.0, tall: float, below: float) -> dict[str, object]:
+    """Of a figure's layout: title, legend, margins and height. names: those in the legend; lift: px between it and the plot, which is `tall` px high and has
+    `below` px under it."""
     above, rows = lines(title).count("<br>") + 1, sum(lines(name).count("<br>") + 1 for name in names)
+    top = 2 * GAP + TITLE * above + NAME * rows + lift
     return {
         "title": {
             "text": lines(title),
@@ -39,5 +41,6 @@ def heading(title: str, names: Sequence[str], *, lift: float = 0.0, tall: float)
             "tracegroupgap": 0,
             "font": {"size": 13},
         },
-        "margin": {"t": 2 * GAP + TITLE * above + NAME * rows + lift},
+        "margin": {"t": top, "b": below},
+        "height": top + tall + below,
     }

@@ -227,12 +227,11 @@ def figure(
     fig.update_layout(
         template="plotly_white",
         font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
-        margin={"l": 70, "r": 30, "b": 80 + 19 * len(note)},
+        margin={"l": 70, "r": 30},
         xaxis={"title": titles[0], "constrain": "domain", "zeroline": False},
         yaxis={"title": titles[1], "scaleanchor": "x", "constrain": "domain", "zeroline": False},
     )
-    fig.update_layout(heading(title, [trace.name for trace in traces], tall=PLOT), showlegend=bool(traces))
-    fig.update_layout(height=PLOT + fig.layout.margin.t + fig.layout.margin.b)
+    fig.update_layout(heading(title, [trace.name for trace in traces], tall=PLOT, below=80 + 19 * len(note)), showlegend=bool(traces))
     fig.add_annotation(
         text="<br>".join(escape(n, quote=False) for n in note),
         x=0,
