@@ -12,12 +12,16 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.core.points import Array
+from explorer.figures.heading import heading, lines
+from explorer.figures.place_labels import rows
 
 # Okabe & Ito's colours, told apart with any common colour vision; the order keeps neighbours apart in lightness too.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 INK, RULE = "#31333F", "#DADCE3"
+RESOLUTION, TINY = 1e-6, 1e-12  # what single precision tells apart: of a value, and of a sum of terms that cancel
 CHORD_STEPS = 64  # a straight line is bent on a log axis
+PLOT, LABEL = 290, 22  # px that the axes are high, and that a label is
 
 
 class Peak(NamedTuple):
@@ -67,17 +71,18 @@ def figure(curves: Sequence[Curve], *, x_title: str, y_title: str, title: str, f
     fig = go.Figure()
     for i, curve in enumerate(curves):
         _draw(fig, curve.ordered(), i, log)
+    reach = _reach(curves, log)
+    _label(fig, curves, reach, log)
     note = wrap(footnote, 105)
     fig.update_layout(
         template="plotly_white",
-        title={"text": escape(title, quote=False), "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 18}},
         font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
-        margin={"l": 70, "r": 30, "t": 110, "b": 80 + 19 * len(note)},
-        legend={"orientation": "h", "x": 0, "y": 1.03, "yanchor": "bottom"},
+        margin={"l": 70, "r": 30},
         hovermode="closest",
         showlegend=True,
-        height=480 + 19 * len(note),
     )
+    lost = _mark_lost(fig, curves)
+    fig.update_layout(heading(title, [curve.name for curve in curves], lift=22 if lost else 0, tall=PLOT, below=80 + 19 * len(note)))
     ends = [end for curve in curves if len(curve.x) for end in (curve.x.min(), curve.x.max())]
     margin = 0.02 * (max(ends) - min(ends)) if ends else 0.0
     fig.update_xaxes(
@@ -86,7 +91,7 @@ def figure(curves: Sequence[Curve], *, x_title: str, y_title: str, title: str, f
         zeroline=False,
         range=[min(ends) - margin, max(ends) + margin] if margin else None,
     )
-    fig.update_yaxes(title_text=escape(y_title, quote=False), gridcolor=RULE, zeroline=False, type="log" if log else "linear")
+    fig.update_yaxes(title_text=escape(y_title, quote=False), gridcolor=RULE, zeroline=False, type="log" if log else "linear", range=reach)
     if log:
         fig.update_yaxes(tickvals=_decades(curves))
     if note:
@@ -146,55 +151,96 @@ def _draw(fig: go.Figure, curve: Curve, index: int, log: bool) -> None:
         customdata=None if spread is None else _f32(spread),
         mode="lines+markers",
         connectgaps=False,
-        name=name,
+        name=lines(curve.name),
         legendgroup=group,
         opacity=0.6 if curve.ghost else 1.0,
         line={"color": colour, "width": 2, "dash": "dash" if curve.ghost else "solid"},
         marker={"color": colour, "size": 7, "symbol": symbol + ("-open" if curve.ghost else "")},
         hovertemplate="%{x:.4g}: %{y:.4g}" + ("" if spread is None else " [%{customdata[0]:.4g}, %{customdata[1]:.4g}]"),
     )
-    lost = curve.x[np.isnan(y)]
-    for at in lost:
+    if (peak := _shown(curve, log)) is not None:
+        _bracket(fig, peak, colour, group)
+
+
+def _mark_lost(fig: go.Figure, curves: Sequence[Curve]) -> bool:
+    """One mark over each place where a curve diverged, in its colour, or in ink where several did; whether there is any."""
+    lost: dict[float, list[int]] = {}
+    for i, curve in enumerate(curves):
+        for at in curve.x[~np.isfinite(curve.y)]:
+            lost.setdefault(float(at), []).append(i)
+    for at, which in lost.items():
+        names = ", ".join(escape(curves[i].name, quote=False) for i in which)
         fig.add_annotation(
-            text="× diverged" if at == lost[-1] else "×",
-            x=float(at),
+            text="× diverged" if at == max(lost) else "×",
+            x=at,
             yref="paper",
             y=1,
             yanchor="bottom",
             xanchor="left",
             xshift=-5,
             showarrow=False,
-            font={"color": colour, "size": 14},
-            hovertext=f"{name} diverged at {at:.4g}",
+            font={"color": PALETTE[which[0] % len(PALETTE)] if len(which) == 1 else INK, "size": 14},
+            hovertext=f"{names} diverged at {at:.4g}",
         )
-    if curve.peak is not None and (curve.peak.foot > 0 or not log):
-        _bracket(fig, curve.peak, curve, group, log)
+    return bool(lost)
 
 
-def _bracket(fig: go.Figure, peak: Peak, curve: Curve, group: str, log: bool) -> None:
+def _bracket(fig: go.Figure, peak: Peak, colour: str, group: str) -> None:
     fig.add_scatter(
         x=_f32([peak.x, peak.x]),
         y=_f32([peak.foot, peak.top]),
         mode="lines+markers",
-        line={"color": INK, "width": 1.5},
+        line={"color": colour, "width": 1.5},
         hoverinfo="skip",
-        marker={"symbol": "line-ew", "size": 12, "line": {"color": INK, "width": 1.5}},
+        marker={"symbol": "line-ew", "size": 12, "line": {"color": colour, "width": 1.5}},
         legendgroup=group,
         showlegend=False,
         name="barrier",
     )
-    left = peak.x > (curve.x[0] + curve.x[-1]) / 2
-    middle = np.sqrt(peak.foot * peak.top) if log else (peak.foot + peak.top) / 2
-    fig.add_annotation(
-        text=escape(peak.label, quote=False),
-        x=peak.x,
-        y=float(np.log10(middle) if log else middle),
-        xanchor="right" if left else "left",
-        xshift=-8 if left else 8,
-        showarrow=False,
-        bgcolor="rgba(255,255,255,0.8)",
-        font={"size": 13},
-    )
+
+
+def _shown(curve: Curve, log: bool) -> Peak | None:
+    return curve.peak if curve.peak is not None and (curve.peak.foot > 0 or not log) else None
+
+
+def _label(fig: go.Figure, curves: Sequence[Curve], reach: list[float], log: bool) -> None:
+    """The label of each bracket beside and above its top, on the side with more room, in a row of its own, joined to it by a leader."""
+    known = [(curve, peak, PALETTE[i % len(PALETTE)]) for i, curve in enumerate(curves) if (peak := _shown(curve, log)) is not None]
+    scale = (reach[1] - reach[0]) / PLOT
+    tops = [float(np.log10(peak.top)) if log else peak.top for _, peak, _ in known]
+    heights = rows([(reach[1] - top) / scale - LABEL / 2 for top in tops], LABEL, LABEL / 2, PLOT - LABEL / 2)
+    for (curve, peak, colour), top, height in zip(known, tops, heights, strict=True):
+        left = peak.x > (curve.x.min() + curve.x.max()) / 2
+        fig.add_annotation(
+            text=escape(peak.label, quote=False),
+            x=peak.x,
+            y=top,
+            ax=-20 if left else 20,
+            ay=reach[1] - height * scale,
+            ayref="y",
+            xanchor="right" if left else "left",
+            yanchor="middle",
+            arrowhead=0,
+            arrowwidth=1,
+            arrowcolor=colour,
+            bgcolor="rgba(255,255,255,0.8)",
+            font={"size": 13, "color": _dark(colour)},
+        )
+
+
+def _reach(curves: Sequence[Curve], log: bool) -> list[float]:
+    """The ends of the vertical axis with room around all that is drawn; in decades where the axis is one of logarithms."""
+    parts = [part for c in curves for part in (c.y, c.low, c.high, c.chord, c.peak and (c.peak.foot, c.peak.top)) if part is not None]
+    values = np.concatenate([np.asarray(part, dtype=np.float64) for part in parts] or [np.empty(0)])
+    values = values[np.isfinite(values) & ((values > 0) | (not log))]
+    if not len(values):
+        return [-1.0, 0.0] if log else [0.0, 1.0]
+    low, high = (float(end) for end in (np.log10([values.min(), values.max()]) if log else (values.min(), values.max())))
+    level = max(abs(low), abs(high))
+    if not log and high - low <= max(RESOLUTION * level, TINY):  # one value: a difference that arithmetic cannot tell is no mountain
+        return [low - 0.5 * level, high + 0.5 * level] if level > TINY else [-1.0, 1.0]
+    pad = 0.08 * (high - low) or 0.1
+    return [low - pad, high + pad]
 
 
 def _band(x: Array, low: Array, high: Array) -> dict[str, object]:
@@ -223,6 +269,12 @@ def _decades(curves: Sequence[Curve]) -> list[float]:
 
 def _f32(values: Array | list[float]) -> np.ndarray:
     return np.asarray(values, dtype=np.float32)
+
+
+def _dark(colour: str) -> str:
+    """For text: halfway to ink."""
+    mixed = [(int(colour[i : i + 2], 16) + int(INK[i : i + 2], 16)) // 2 for i in (1, 3, 5)]
+    return "#" + "".join(f"{part:02X}" for part in mixed)
 
 
 def _pale(colour: str) -> str:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from explorer.core import significant_digits
 from explorer.core.points import Array
 from explorer.figures.curve import INK, Curve
-from explorer.figures.plane import SCALE, Extreme, Marker, Surface, Trace
+from explorer.figures.plane import SCALE, Extreme, Marker, Surface, Trace, axis_titles
 from explorer.stats import units
 from explorer.stats.metrics import Metric
 
@@ -40,7 +40,14 @@ def height(grid: Surface, x: Array, y: Array) -> Array:
 
 
 def relief(
-    grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *, z_title: str, log: bool, span: tuple[float, float] | None = None
+    grid: Surface,
+    markers: Sequence[Marker],
+    traces: Sequence[Trace],
+    *,
+    z_title: str,
+    log: bool,
+    span: tuple[float, float] | None = None,
+    scale: str = SCALE,
 ) -> go.Figure:
     """The plane as a surface to turn around. Models and paths stand on it; where it is not measured it has holes.
 
@@ -54,7 +61,7 @@ def relief(
             y=grid.y,
             z=z,
             surfacecolor=np.log10(z) if log else z,
-            colorscale=SCALE,
+            colorscale=scale,
             cmin=ends[0] if ends else None,
             cmax=ends[1] if ends else None,
             showscale=False,
@@ -82,14 +89,15 @@ def relief(
             hoverinfo="text",
             showlegend=False,
         )
+    titles = [escape(t, quote=False) for t in axis_titles(markers)]
     fig.update_layout(
         template="plotly_white",
         margin={"l": 0, "r": 0, "t": 10, "b": 0},
         height=560,
         legend={"orientation": "h", "y": 1.02},
         scene={
-            "xaxis": WALL | {"title": "distance"},
-            "yaxis": WALL | {"title": "distance"},
+            "xaxis": WALL | {"title": titles[0]},
+            "yaxis": WALL | {"title": titles[1]},
             "zaxis": WALL | {"title": escape(z_title, quote=False), "type": "log" if log else "linear", "range": ends},
             "aspectmode": "manual",
             "aspectratio": {"x": 1, "y": float(np.ptp(grid.y) / np.ptp(grid.x)), "z": 0.6},

@@ -14,13 +14,16 @@ import plotly.graph_objects as go
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field
 from explorer.figures.curve import INK
+from explorer.figures.heading import heading, lines
 from explorer.stats import units
 from explorer.stats.metrics import column, find, given, interval, means, short, value
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate, Mask, preview
 
-SCALE = "Cividis"  # light is high; the same to all common kinds of colour vision
+PLOT = 440  # px that the axes are high
+SCALES = ("Cividis", "Viridis")  # perceptually uniform; the second is livelier
+SCALE = SCALES[0]  # light is high; the same to all common kinds of colour vision
 
 
 class Extreme(NamedTuple):
@@ -142,6 +145,25 @@ def _shown(grid: Surface, metric: str) -> Surface:
     return replace(grid, z=np.where(np.isinf(z), np.nan, z), lost=grid.lost | np.isinf(z))
 
 
+def axis_titles(markers: Sequence[Marker]) -> tuple[str, str]:
+    """What the distances along the two axes are: towards which of the models these lead."""
+    if len(markers) < 2:
+        of = f" from {_brief(markers[0].name)}" if markers else ""
+        return f"distance{of}, first direction", f"distance{of}, second direction"
+    places = np.array([(m.x, m.y) for m in markers])
+    level, tolerance = places[:, 1] - places[0, 1], 1e-6 * float(np.ptp(places, axis=0).max())
+    right = [m for m, up, x in zip(markers, level, places[:, 0], strict=True) if abs(up) <= tolerance < x - places[0, 0]]
+    top = markers[int(level.argmax())] if level.max() > tolerance else None
+    return (
+        f"distance from {_brief(markers[0].name)} towards {_brief(right[-1].name)}" if right else "distance, first axis",
+        f"distance at right angles, towards {_brief(top.name)}" if top and right else "distance, second axis",
+    )
+
+
+def _brief(name: str) -> str:
+    return name if len(name) <= 24 else name[:23] + "…"
+
+
 def decades(z: Array) -> dict[str, object]:
     """Ticks of a scale of colours whose values are decimal logarithms, as they are before these are taken."""
     if not np.isfinite(z).any():
@@ -152,9 +174,18 @@ def decades(z: Array) -> dict[str, object]:
 
 
 def figure(
-    grid: Surface, markers: Sequence[Marker], traces: Sequence[Trace], *, z_title: str, title: str, footnote: str, log: bool = False
+    grid: Surface,
+    markers: Sequence[Marker],
+    traces: Sequence[Trace],
+    *,
+    z_title: str,
+    title: str,
+    footnote: str,
+    log: bool = False,
+    axes: tuple[str, str] | None = None,
+    scale: str = SCALE,
 ) -> go.Figure:
-    """The plane as a picture for a report: light, self-explaining, footnote underneath."""
+    """The plane as a picture for a report: light, self-explaining, footnote underneath. axes: their titles, where they are no distances in weight space."""
     z = np.where(grid.z > 0, np.log10(np.where(grid.z > 0, grid.z, 1.0)), np.nan) if log else grid.z
     bar: dict[str, object] = {"title": {"text": escape(z_title, quote=False)}, **(decades(z) if log else {})}
     fig = go.Figure(
@@ -163,17 +194,23 @@ def figure(
             y=grid.y,
             z=z.astype(np.float32),
             customdata=grid.z,
-            colorscale=SCALE,
+            colorscale=scale,
             colorbar=bar,
             hovertemplate="(%{x:.4g}, %{y:.4g})<br>" + escape(z_title, quote=False) + " %{customdata:.4g}<extra></extra>",
         )
     )
     fig.add_contour(
-        x=grid.x, y=grid.y, z=z, contours={"coloring": "none"}, line={"color": "rgba(0,0,0,0.4)", "width": 1}, showscale=False, hoverinfo="skip"
+        x=grid.x,
+        y=grid.y,
+        z=z,
+        contours={"coloring": "none", "showlabels": not log, "labelfont": {"size": 11, "color": INK}},
+        line={"color": "rgba(0,0,0,0.4)", "width": 1},
+        showscale=False,
+        hoverinfo="skip",
     )
     for trace in traces:
         fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": "white", "width": 6}, hoverinfo="skip", showlegend=False)
-        fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": trace.colour, "width": 3}, name=escape(trace.name, quote=False))
+        fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": trace.colour, "width": 3}, name=lines(trace.name))
     if markers:
         fig.add_scatter(
             x=[m.x for m in markers],
@@ -186,17 +223,15 @@ def figure(
             hovertemplate="%{text}<br>%{customdata:.4g} outside of this plane<extra></extra>",
             showlegend=False,
         )
-    note = wrap(footnote, 95)
+    note, titles = wrap(footnote, 95), [escape(t, quote=False) for t in axes or axis_titles(markers)]
     fig.update_layout(
         template="plotly_white",
-        title={"text": escape(title, quote=False), "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 18}},
         font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
-        margin={"l": 70, "r": 30, "t": 100, "b": 80 + 19 * len(note)},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        height=620 + 19 * len(note),
-        xaxis={"title": "distance", "constrain": "domain", "zeroline": False},
-        yaxis={"title": "distance", "scaleanchor": "x", "constrain": "domain", "zeroline": False},
+        margin={"l": 70, "r": 30},
+        xaxis={"title": titles[0], "constrain": "domain", "zeroline": False},
+        yaxis={"title": titles[1], "scaleanchor": "x", "constrain": "domain", "zeroline": False},
     )
+    fig.update_layout(heading(title, [trace.name for trace in traces], tall=PLOT, below=80 + 19 * len(note)), showlegend=bool(traces))
     fig.add_annotation(
         text="<br>".join(escape(n, quote=False) for n in note),
         x=0,

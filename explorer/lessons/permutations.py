@@ -51,7 +51,7 @@ LESSON = Lesson(
     choices=("it falls", "it stays exactly the same", "it rises"),
     experiment=experiment,
     see=see,
-    formula=r"f(x)=W_2\,\sigma(W_1x+b)=\bigl(W_2P^{\top}\bigr)\,\sigma\bigl(PW_1x+Pb\bigr)\quad\text{for every permutation }P",
+    formula=r"f(x)=W_2\,\sigma(W_1x+b)=\bigl(W_2P^{\top}\bigr)\,\sigma\bigl(PW_1x+Pb\bigr)\qquad\text{for every permutation }P",
     text=(
         "σ acts on every unit alone, so a [[permutation|permutation symmetry]] P and its inverse cancel. The function stays the same, the"
         " position in weight space does not: between two positions of one function there may be a barrier. To [[re-basin]] is to find the"

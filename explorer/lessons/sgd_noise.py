@@ -13,17 +13,22 @@ FAMILY = "digits-mlp-branches"
 EPOCHS = (0, 1, 2, 5, 10)
 
 
+def called(epoch: int) -> str:
+    """The pair that branched there."""
+    return f"branched after epoch {epoch}"
+
+
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """The line between the two children of every epoch."""
     problem = shelf.problem(FAMILY)
-    runs = {str(e): path(problem, [shelf.model(FAMILY, f"epoch-{e}-{child}") for child in "ab"]) for e in EPOCHS}
-    return Experiment(runs, Target("interpolate", {"run": runs["1"].id}))
+    runs = {called(e): path(problem, [shelf.model(FAMILY, f"epoch-{e}-{child}") for child in "ab"]) for e in EPOCHS}
+    return Experiment(runs, Target("interpolate", {"run": runs[called(1)].id}))
 
 
 def see(measured: Mapping[str, Points]) -> Outcome:
     """The first epoch from which on the children are connected: the interval of the barrier of the error holds zero."""
-    heights = {e: found(measured[str(e)]) for e in EPOCHS}
-    errors = {e: found(measured[str(e)], ERROR) for e in EPOCHS}
+    heights = {e: found(measured[called(e)]) for e in EPOCHS}
+    errors = {e: found(measured[called(e)], ERROR) for e in EPOCHS}
     apart = [i for i, e in enumerate(EPOCHS) if errors[e].height.low > 0]
     first = max(apart, default=-1) + 1
     listed = "; ".join(f"epoch {e}: {heights[e].height.value:.3g} nat, {100 * errors[e].height.value:.2g} points of error" for e in EPOCHS)
@@ -32,7 +37,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
         if first < len(EPOCHS)
         else "All of them have a barrier of the error."
     )
-    curves = tuple(line.curve_of(measured[str(e)], "loss", name=f"branched after epoch {e}") for e in EPOCHS)
+    curves = tuple(line.curve_of(measured[called(e)], "loss", name=called(e)) for e in EPOCHS)
     return Outcome(
         (0, 1, 1, 2, 2, 3)[first],
         f"The barrier by the epoch of branching: {listed}. {verdict}",

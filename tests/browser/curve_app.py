@@ -29,6 +29,8 @@ def chosen(show: str, update: int) -> list[Curve]:
             return [banded("loss", T, np.where((T > 0.62) & (T < 0.83), np.nan, loss(T)), 1.83)]
         case "pair":
             return [banded("before alignment", T, loss(T), 1.83, ghost=True), banded("after weight matching", T, loss(T, 0.06), 0.06)]
+        case "peaks":
+            return [banded(f"method {i}", T, loss(T, height), height) for i, height in enumerate((1.83, 0.36, 0.355, 0.06, 0.0))]
         case "six":
             return [Curve(f"method {i}", T[:: 1 + i % 3], loss(T[:: 1 + i % 3], 0.3 * i)) for i in range(6)]
         case "long":

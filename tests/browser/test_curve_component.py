@@ -211,7 +211,28 @@ def test_text_and_lines_stand_out_in_both_themes(open_page: OpenPage, serve: Ser
             assert _contrast(colour, background) >= least, (selector, colour)
 
 
-@pytest.mark.parametrize("show", ["one", "pair", "nan", "six", "log", "long", "empty"])
+@pytest.mark.parametrize("width", [420, 1440])
+def test_labels_of_barriers_are_joined_to_their_own_curves_and_do_not_meet(open_page: OpenPage, url: str, width: int):
+    """Five brackets at one place: five labels in their curves' colours, each leader from the bracket's top to its own label."""
+    page = open_page(viewport={"width": width, "height": 800})
+    opened(page, url, "peaks")
+    found = page.locator("g:has(> .bracket)").evaluate_all("""groups => groups.map((group, i) => {
+        const label = group.querySelector("text").getBBox(), leader = group.querySelector(".leader").getAttribute("d").match(/-?[\\d.]+/g).map(Number);
+        const top = Number(group.querySelector(".bracket").getAttribute("d").match(/-?[\\d.]+/g)[1]);
+        const colour = group.style.getPropertyValue("--series");
+        return { box: [label.x, label.y, label.x + label.width, label.y + label.height], leader, top, colour };
+    })""")
+    assert len({one["colour"] for one in found}) == len(found) == 5
+    for i, one in enumerate(found):
+        x0, y0, x1, y1 = one["box"]
+        assert one["leader"][1] == one["top"]
+        assert x0 - 5 <= one["leader"][2] <= x1 + 5
+        assert y0 - 5 <= one["leader"][3] <= y1 + 5
+        for other in found[i + 1 :]:
+            assert y1 <= other["box"][1] + 1 or other["box"][3] <= y0 + 1
+
+
+@pytest.mark.parametrize("show", ["one", "peaks", "pair", "nan", "six", "log", "long", "empty"])
 def test_nothing_is_clipped_or_crossed_on_a_narrow_screen(open_page: OpenPage, url: str, show: str):
     """At 420 px the page does not scroll sideways, texts stay inside, and no two tick labels of an axis meet."""
     page = open_page(viewport={"width": 420, "height": 800})
@@ -227,6 +248,24 @@ def test_nothing_is_clipped_or_crossed_on_a_narrow_screen(open_page: OpenPage, u
         for b in ticks[i + 1 :]:
             beside = a["right"] - ink <= b["left"] or b["right"] - ink <= a["left"]
             assert beside or a["bottom"] - ink <= b["top"] or b["bottom"] - ink <= a["top"]
+
+
+def test_a_curve_is_hidden_and_shown_by_its_entry_in_the_legend(page: Page, url: str):
+    """The axis follows what is left, colours and symbols stay, and the same mount draws; of one curve alone there is nothing to press."""
+    opened(page, url, "peaks")
+    entry = page.get_by_role("button", name="method 0")
+    expect(entry).to_have_attribute("aria-pressed", "true")
+    colours = page.locator("g.series:has(> .bracket)").evaluate_all("nodes => nodes.map(n => n.style.getPropertyValue('--series'))")
+    entry.click()
+    expect(entry).to_have_attribute("aria-pressed", "false")
+    left = page.locator("g.series:has(> .bracket)").evaluate_all("nodes => nodes.map(n => n.style.getPropertyValue('--series'))")
+    assert left == colours[1:]
+    assert max(float(t) for t in page.locator("text.tick[text-anchor=end]").all_text_contents()) < 1.2
+    page.keyboard.press("Enter")
+    expect(page.locator("g.series:has(> .bracket)")).to_have_count(5)
+    assert counters(page)["mounts"] == 1
+    opened(page, url, "one")
+    expect(page.get_by_role("button", name="loss")).to_be_disabled()
 
 
 def test_drawing_follows_its_container(page: Page, url: str):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from explorer import lessons
 from explorer.core import locations
 from tests.browser.axe import violations
 
@@ -79,3 +81,20 @@ def test_axe_finds_nothing_to_mend(url, open_page, path, scheme):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert violations(page) == []
+
+
+def test_no_formula_is_cut_on_a_narrow_screen(open_page, serve):
+    """At 420 px every formula of the lessons ends inside the page."""
+    page = open_page(viewport={"width": 420, "height": 900})
+    page.goto(serve(Path(__file__).with_name("formulas_app.py")))
+    shown = page.locator(".katex-display .katex-html")
+    expect(shown).to_have_count(len(lessons.every()), timeout=30_000)
+    page.wait_for_function("document.fonts.status === 'loaded'")
+    ends = shown.evaluate_all(
+        "nodes => nodes.map(n => Math.max(...[...n.querySelectorAll('.mord, .mclose')].map(c => c.getBoundingClientRect().right)))"
+    )
+    starts = shown.evaluate_all(
+        "nodes => nodes.map(n => Math.min(...[...n.querySelectorAll('.mord, .mop')].map(c => c.getBoundingClientRect().left)))"
+    )
+    assert {name: end for name, end in zip(lessons.every(), ends, strict=True) if end > 410} == {}
+    assert {name: start for name, start in zip(lessons.every(), starts, strict=True) if start < 8} == {}

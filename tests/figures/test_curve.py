@@ -60,16 +60,49 @@ def test_chord_joins_the_end_values():
 
 
 @pytest.mark.parametrize("log", [False, True])
-def test_bracket_spans_the_barrier_and_its_label_lies_between(log: bool):
+def test_bracket_spans_the_barrier_and_its_label_points_at_its_top(log: bool):
     """The bracket runs from the chord to the curve; annotations of a log axis are placed in decades."""
     figure = drawn(Curve("loss", X, Y, peak=Peak(0.5, 1.25, 3.0, "barrier 1.75")), log=log)
     bracket = trace(figure, "barrier")
     assert bracket.x.tolist() == [0.5, 0.5]
     assert bracket.y.tolist() == [1.25, 3.0]
-    (label,) = (note for note in figure.layout.annotations if note.text == "barrier 1.75")
+    (label,) = labels(figure)
     assert label.x == 0.5
-    assert 1.25 < (10**label.y if log else label.y) < 3.0
+    assert (10**label.y if log else label.y) == pytest.approx(3.0)
     assert figure.layout.yaxis.type == ("log" if log else "linear")
+
+
+def labels(figure: go.Figure) -> list[go.layout.Annotation]:
+    return [note for note in figure.layout.annotations if note.text.startswith("barrier")]
+
+
+def peaked(name: str, height: float) -> Curve:
+    return Curve(name, X, 1 + height * np.sin(np.pi * X), chord=(1.0, 1.0), peak=Peak(0.5, 1.0, 1 + height, f"barrier {height}"))
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("heights", [(2.0, 0.355), (0.355, 0.36, 2.0), (0.0, 0.001, 0.002, 0.003, 1.0, 1.0, 1.0, 1.0)])
+def test_every_label_is_joined_to_its_own_curve_in_its_colour_and_none_meets_another(heights: tuple[float, ...], log: bool):
+    """Rows are a label's height apart, so the width of the picture does not matter; arrow and text have the curve's colour."""
+    figure = drawn(*(peaked(f"curve {i}", height) for i, height in enumerate(heights)), log=log)
+    low, high = figure.layout.yaxis.range
+    found = labels(figure)
+    for i, (label, height) in enumerate(zip(found, heights, strict=True)):
+        assert label.text == f"barrier {height}"
+        assert label.y == pytest.approx(np.log10(1 + height) if log else 1 + height)
+        assert label.arrowcolor == trace(figure, f"curve {i}").line.color
+        assert contrast(label.font.color) >= 4.5
+    px = sorted((high - label.ay) / (high - low) * curve.PLOT for label in found)
+    assert np.diff(px).min() >= 20
+    assert px[0] >= 10
+    assert px[-1] <= curve.PLOT - 10
+
+
+def contrast(colour: str) -> float:
+    """With white (WCAG 1.4.3)."""
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return 1.05 / (float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
 
 
 def test_names_are_text_and_not_markup():
@@ -113,3 +146,24 @@ def test_a_curve_that_does_not_fit_together_is_refused(wrong: dict[str, np.ndarr
     """The error names the curve and the part."""
     with pytest.raises(ValueError, match=f"'loss'.*{said}"):
         Curve(**{"name": "loss", "x": X, "y": Y} | wrong)
+
+
+@pytest.mark.parametrize("level", [0.00102891, 1.0, 300.0, -4.0])
+def test_a_curve_that_is_constant_up_to_rounding_is_flat(level: float):
+    """Values that arithmetic cannot tell apart fill a thousandth of the axis at most, and not all of it."""
+    low, high = drawn(Curve("loss", X, level * (1 + 8e-15 * Y))).layout.yaxis.range
+    assert low < level < high
+    assert high - low >= abs(level)
+
+
+@pytest.mark.parametrize("noise", [0.0, 8e-18])
+def test_a_curve_at_zero_is_flat(noise: float):
+    """Zero has no level; what is left of sums that cancel is not drawn as a mountain either."""
+    low, high = drawn(Curve("loss", X, noise * Y)).layout.yaxis.range
+    assert (low, high) == (-1, 1)
+
+
+def test_a_small_true_difference_is_seen():
+    """A difference of a thousandth of the level fills the axis."""
+    low, high = drawn(Curve("loss", X, 1 + 1e-3 * Y)).layout.yaxis.range
+    assert high - low < 3e-3

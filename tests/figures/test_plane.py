@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.core.points import Points
-from explorer.figures.plane import Marker, Surface, Trace, figure, smooth, surface
+from explorer.figures.plane import Marker, Surface, Trace, axis_titles, figure, smooth, surface
 from explorer.stats.plane_frame import around, closest
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 2.0], [4.0, 0.0]])
@@ -80,3 +80,28 @@ def test_a_preview_is_lost_where_it_says_nothing():
     assert np.argwhere(grid.lost).min() >= 6
     begun, _ = smooth(points_of([[0.0, 0.0]], [1.0]), 0, there, 9)
     assert not begun.lost.any()
+
+
+def test_axes_say_towards_which_model_they_lead():
+    """A plane of three models runs from the first to the one level with it and up to the third; around one model it has two directions."""
+    markers = [Marker("A", -1.0, -0.4), Marker("B", 0.2, 0.8), Marker("C", 1.0, -0.4)]
+    assert axis_titles(markers) == ("distance from A towards C", "distance at right angles, towards B")
+    assert axis_titles(markers[:1]) == ("distance from A, first direction", "distance from A, second direction")
+    assert axis_titles([]) == ("distance, first direction", "distance, second direction")
+    assert axis_titles([Marker("A", 0.0, 0.0), Marker("B", 0.5, 0.7)]) == ("distance, first axis", "distance, second axis")
+    drawn = figure(Surface(X := np.array([0.0, 1.0]), X, np.eye(2), np.zeros((2, 2), bool)), markers, [], z_title="loss", title="", footnote="")
+    assert drawn.layout.xaxis.title.text == "distance from A towards C"
+    other = figure(Surface(X, X, np.eye(2), np.zeros((2, 2), bool)), markers, [], z_title="loss", title="", footnote="", axes=("w₁", "w₂"))
+    assert (other.layout.xaxis.title.text, other.layout.yaxis.title.text) == ("w₁", "w₂")
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_contours_carry_their_values_and_colours_can_be_chosen(log: bool):
+    """Of a logarithm a contour would carry the exponent, so there it carries nothing."""
+    axis = np.array([0.0, 1.0])
+    drawn = figure(
+        Surface(axis, axis, np.eye(2) + 1, np.zeros((2, 2), bool)), [], [], z_title="loss", title="", footnote="", log=log, scale="Viridis"
+    )
+    heat, contours = drawn.data
+    assert contours.contours.showlabels is not log
+    assert heat.colorscale[0][1] == "#440154"

@@ -92,7 +92,7 @@ def test_an_answer_follows_the_points(shop):
 def test_branches_that_are_all_apart_have_the_last_answer(shop):
     """The barrier of epoch 0 at every epoch: never connected."""
     points = measured(shop, "sgd_noise")
-    assert every()["sgd_noise"].see(dict.fromkeys(points, points["0"])).answer == 3
+    assert every()["sgd_noise"].see(dict.fromkeys(points, points["branched after epoch 0"])).answer == 3
 
 
 def test_the_shuffled_copy_is_the_same_function(shop):

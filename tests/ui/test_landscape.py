@@ -11,6 +11,7 @@ from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.core.spec import Look
+from explorer.ui.charts.plane import shades
 from explorer.ui.charts.triangle import lattice
 from explorer.ui.landscape import form as landscape_form
 from explorer.ui.widgets.model_picker import key_of
@@ -41,6 +42,14 @@ def test_the_first_visit_shows_a_shipped_plane(visit):
     assert not app.exception
     assert "The lowest measured loss is" in words(app)
     assert "seed-0 and seed-1" in words(app)
+
+
+def test_the_colours_are_those_of_the_address(visit):
+    """Cividis, unless another scale is chosen; one that there is not leaves the picture as it was."""
+    first, chosen, unknown = (visit("landscape", **asked) for asked in ({}, {"colours": "Viridis"}, {"colours": "Jet"}))
+    assert not (first.exception or chosen.exception or unknown.exception)
+    assert [app.session_state["colours"] for app in (first, chosen, unknown)] == ["Cividis", "Viridis", "Cividis"]
+    assert "rgb(68, 1, 84)" in shades("Viridis")[0] and shades("Cividis")[0] != shades("Viridis")[0]
 
 
 def test_a_plane_of_three_models_is_drawn_and_refined_by_itself(visit, store, work, tiny):

@@ -77,10 +77,10 @@ def test_predict_run_and_see(visit, work):
 def test_units_swapped_by_hand_keep_the_loss(visit):
     """Match all brings the copy back: distance zero, the same loss on both sides."""
     app = visit("learn", lesson="permutations", step="run")
-    before = app.dataframe[0].value["value"].tolist()
+    before = app.table[0].value["value"].tolist()
     assert before[0] == before[1] and float(before[2]) > 0
     button(app, "Match all").click().run()
-    after = app.dataframe[0].value["value"].tolist()
+    after = app.table[0].value["value"].tolist()
     assert after[0] == before[0] and float(after[2]) == 0 and float(after[3]) == 0
 
 

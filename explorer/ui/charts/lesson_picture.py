@@ -67,4 +67,5 @@ def figure(seen: Outcome, title: str) -> go.Figure:
         case Bars() as p:
             return bars_figure.figure(p.rows, x_title=p.x_title, title=title, footnote=LIMITS)
         case Relief() as p:
-            return plane_figure.figure(p.surface, list(p.markers), [], z_title=p.z_title, title=title, footnote="Exact: computed from the formula.")
+            note = "Exact: computed from the formula."
+            return plane_figure.figure(p.surface, list(p.markers), [], z_title=p.z_title, title=title, footnote=note, axes=("w₁", "w₂"))

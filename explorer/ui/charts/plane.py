@@ -14,10 +14,16 @@ import streamlit as st
 from plotly.colors import get_colorscale, sample_colorscale
 
 from explorer.core.points import Array
-from explorer.figures.plane import SCALE, Marker, Surface, Trace
+from explorer.figures.plane import SCALE, Marker, Surface, Trace, axis_titles
 from explorer.ui.charts.component import register
 
-SHADES = [str(c) for c in sample_colorscale(get_colorscale(SCALE), np.linspace(0, 1, 128).tolist())]
+
+def shades(scale: str) -> list[str]:
+    """A colour scale in 128 steps."""
+    return [str(c) for c in sample_colorscale(get_colorscale(scale), np.linspace(0, 1, 128).tolist())]
+
+
+SHADES = shades(SCALE)
 
 
 class Spot(NamedTuple):
@@ -59,9 +65,10 @@ def plane(
     height: int = 440,
     caption: str = "",
     group: str = "",
+    scale: str = SCALE,
 ) -> None:
     """Draw the plane. unit: what the paths' own coordinate is called. span: the values with the lowest and the highest colour, for
-    planes that are compared. group: as of a curve."""
+    planes that are compared. group: as of a curve. scale: of colours, by Plotly's name."""
 
     def handle_pick() -> None:
         if on_pick is not None and (sent := _sent(key)) is not None:
@@ -69,6 +76,7 @@ def plane(
             on_pick(Spot(sent["x"], sent["y"], on["s"] if on else None, on["path"] if on else ""))
 
     sent = _sent(key)
+    titles = axis_titles(markers)
     _renderer(
         key=key,
         data={
@@ -81,15 +89,15 @@ def plane(
             "dots": None if grid.guess is None else np.argwhere(~grid.guess)[:, ::-1].tolist(),
             "markers": [{"name": m.name, "x": m.x, "y": m.y} for m in markers],
             "paths": [{"name": t.name, "colour": t.colour, "s": t.s.tolist(), "x": t.x.tolist(), "y": t.y.tolist()} for t in traces],
-            "colours": SHADES,
+            "colours": shades(scale),
             "contours": True,
             "log": log,
             "span": span,
             "unit": unit,
             "zTitle": f"{z_title}, colours logarithmic" if log else z_title,
             "zName": z_title,
-            "xTitle": "distance",
-            "yTitle": "distance",
+            "xTitle": titles[0],
+            "yTitle": titles[1],
             "pick": pick,
             "at": sent["at"] if sent else 0,
             "height": height,

@@ -122,7 +122,9 @@ def figure(picture: Picture, there: PlaneView, style: Style) -> go.Figure:
     """A plane on paper; a relief as it is drawn."""
     if style.picture == "relief":
         surface = there.whole if there.drawn.guess is None else there.drawn
-        return landscape.relief(surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log)
+        return landscape.relief(
+            surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log, scale=style.colours
+        )
     return plane_figure.figure(
         there.drawn,
         there.markers,
@@ -131,6 +133,7 @@ def figure(picture: Picture, there: PlaneView, style: Style) -> go.Figure:
         title=f"{metrics.find(style.metric).called} in the plane {picture.name}",
         footnote=there.caption(style),
         log=style.log,
+        scale=style.colours,
     )
 
 

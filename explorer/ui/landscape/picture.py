@@ -12,7 +12,7 @@ from explorer.core.errors import Refused
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Recipe, Run, Study
 from explorer.figures.curve import PALETTE
-from explorer.figures.plane import Marker, Surface, Trace, cells, previewed
+from explorer.figures.plane import SCALE, Marker, Surface, Trace, cells, previewed
 from explorer.stats import arc_length, candidate_extremes, line_words, metrics, units
 from explorer.stats.arc_length import ChartFunction
 from explorer.stats.certificate_words import certified
@@ -69,6 +69,7 @@ class Style:
     log: bool
     picture: str  # "map", "relief" or "triangle"
     smooth: bool
+    colours: str = SCALE
 
     @property
     def scale(self) -> float:

@@ -14,7 +14,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Field, Recipe, Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import landscape, line
-from explorer.figures.plane import Surface
+from explorer.figures.plane import SCALE, SCALES, Surface
 from explorer.stats import line_words, metrics, units
 from explorer.stats.candidate_extremes import on_all
 from explorer.stats.preview_confirmation import exact, mark
@@ -101,8 +101,9 @@ def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
         kind = _choice("Picture", (*KINDS, "triangle") if len(runs) == 1 and form.has_triangle(field) else KINDS, key="picture")
         flat = kind != "triangle"
         values = _choice("Values", (SMOOTH, "measured cells"), key="values") if flat else ""
+        scale = _choice("Colours", SCALES, key="colours") if flat else SCALE
         others = _others(store, field, runs) if flat else []
-    return Style(metric, units.of_level(field.problem, metric), log, kind, values == SMOOTH), others
+    return Style(metric, units.of_level(field.problem, metric), log, kind, values == SMOOTH, scale), others
 
 
 def _metric(field: Field) -> str:
@@ -240,7 +241,9 @@ def _deciding(store: RunStore, picture: Picture, there: PlaneView | None) -> lis
 
 def _relief(picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> None:
     surface = there.whole if there.drawn.guess is None else there.drawn
-    figure = landscape.relief(surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log, span=colours)
+    figure = landscape.relief(
+        surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log, span=colours, scale=style.colours
+    )
     st.plotly_chart(figure, key=picture.key(relief=True), config={"displaylogo": False})
     st.caption(there.caption(style))
 
@@ -270,6 +273,7 @@ def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: 
         span=colours,
         height=560 if len(runs) == 1 else 380,
         caption=there.caption(style),
+        scale=style.colours,
     )
 
 
@@ -311,7 +315,7 @@ def _sections(there: PlaneView, runs: list[Run], style: Style) -> None:
     curve(
         [row, column],
         key=(key := f"sections-{runs[0].id}"),
-        x_title="distance",
+        x_title="distance along the cut",
         y_title=title,
         pick=None,
         height=220,
@@ -323,7 +327,9 @@ def _sections(there: PlaneView, runs: list[Run], style: Style) -> None:
         key=key,
         stem="sections",
         title=title,
-        figure=lambda: curve_figure.figure([row, column], x_title="distance", y_title=title, title=title, footnote=caption, log=style.log),
+        figure=lambda: curve_figure.figure(
+            [row, column], x_title="distance along the cut", y_title=title, title=title, footnote=caption, log=style.log
+        ),
         code=program(runs[0], style.metric),
     )
 

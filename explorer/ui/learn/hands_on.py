@@ -58,7 +58,7 @@ def units() -> None:
                 "value": [f"{values[0]:.6f}", f"{values[-1]:.6f}", f"{toy.distance(order):.3f}", f"{max(rise, 0.0):.3f}"],
             }
         )
-        st.dataframe(table, hide_index=True)
+        st.table(table, hide_index=True, hide_header=True)  # a data frame lays its toolbar over the buttons above
     with right:
         drawn, x_title, y_title = Curve("to the copy", toy.LINE, values), "t (0 = the network, 1 = its copy)", "mean squared error"
         words = f"Loss on the line to the copy in the order {', '.join(NAMES[k] for k in order)}: {values[0]:.4g} at both ends, at most {values.max():.4g}."

@@ -26,6 +26,7 @@ from explorer.ui.widgets.chart_actions import actions, corner
 POLL_S = 0.3
 STEPS = {"predict": "1 · Predict", "run": "2 · Run", "see": "3 · Compare"}
 GUESSES, OVER = "learn-guesses", "learn-over"  # in the session: what was predicted, by lesson; which lessons were seen to the end
+SMALL = "<style>@media (max-width: 640px) { .katex-display > .katex { font-size: min(1.1em, 3.3vw) } }</style>"
 LARGE = """<style>
 [data-testid=stSidebar], [data-testid=stExpandSidebarButton] { display: none }
 [data-testid=stMainBlockContainer] { --explorer-text: 19px; max-width: 1280px }
@@ -205,8 +206,8 @@ def _run(store: RunStore, here: LessonStep, parts: list[Part]) -> None:
         return
     _on_which(here, "run")
     if not _requested(store, parts):
-        many = f"{len(parts)} paths or models are" if len(parts) > 1 else "One path is"
-        st.markdown(f"{many} measured on the shipped models, **{', '.join(p.name for p in parts)}**. It takes a few seconds.")
+        many = f"These {len(parts)} parts of the experiment are" if len(parts) > 1 else "This experiment is"
+        st.markdown(f"{many} measured on the shipped models: **{', '.join(p.name for p in parts)}**. It takes a few seconds.")
     _follow(store, here, parts)
 
 
@@ -305,9 +306,15 @@ def _verdict(here: LessonStep, seen: Outcome) -> None:
         st.warning(f"You predicted **{here.lesson.choices[guess]}**. Measured: **{right}**.", icon=":material/lightbulb:")
 
 
+def formula(lesson: Lesson) -> None:
+    """In lines, and on a narrow screen in letters that fit it."""
+    st.html(SMALL)
+    st.latex(r"\begin{gathered}" + r"\\[6pt] ".join(lesson.formula.split(r"\qquad")) + r"\end{gathered}")
+
+
 def _tell(lesson: Lesson) -> None:
     """The formula, what is behind it, and the paper."""
-    st.latex(lesson.formula)
+    formula(lesson)
     st.markdown(glossary.linked(lesson.text))
     st.caption(lesson.paper)
 

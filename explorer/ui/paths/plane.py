@@ -67,7 +67,9 @@ def draw(
     known = store.field(field.id)
     if known is None:
         path = store.status(chosen.run.id)
-        if path is None or path.state != "failed":  # which is said above
+        if path is not None and path.state == "done":
+            st.caption("The path is trained; its plane is still to be measured.")
+        elif path is None or path.state != "failed":  # which is said above
             st.caption("The plane appears once the path is trained.")
         return
     try:

@@ -30,6 +30,16 @@ def _said(store: RunStore, runs: Sequence[Run]) -> str:
         return f"The cost cannot be estimated: {refusal}"
     if plan is None:
         return "The cost cannot be estimated: not all of these models have been inspected yet."
+    if any((status := store.status(run.id)) is not None and status.active for run in runs):
+        return "This has been started; what is still to be measured is shown below."
+    if not plan.points and _goes_on(store, runs):
+        return "All of this is measured already; more points of it are still to come, as shown below."
     if not plan.points:
         return "All of this is measured already."
     return str(plan) if plan.device else f"{plan} · a worker starts on demand"
+
+
+def _goes_on(store: RunStore, runs: Sequence[Run]) -> bool:
+    """Whether other runs measure the same fields at this moment, such as the refinement of a plane."""
+    fields = {run.field.id for run in runs}
+    return any(s.active and isinstance(s.request, Run) and s.request.field.id in fields for s in store.statuses())

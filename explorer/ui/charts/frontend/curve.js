@@ -4,6 +4,7 @@
 // Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
 
 import { coloured, element, floorNice, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, swatch, symbol, text, ticks, values } from "./drawing.js";
+import { rows } from "./labels.js";
 import { keep, Picture } from "./picture.js";
 
 /** @typedef {{ x: number, foot: number, top: number, label: string }} Peak of a barrier, with the bracket that measures it */
@@ -22,6 +23,8 @@ import { keep, Picture } from "./picture.js";
  * @property {boolean} ghost drawn as what is only compared with
  */
 
+/** @typedef {Curve & { index: number }} Shown with its number among all curves, which gives its symbol */
+
 /**
  * @typedef {object} Curves
  * @property {Curve[]} curves
@@ -38,6 +41,7 @@ import { keep, Picture } from "./picture.js";
 /** @typedef {import("./picture.js").Told & Curves} Data */
 /** @typedef {{ curve: Curve, index: number, x: number, y: number | null, low: number | null, high: number | null }} Spot of a curve that is measured */
 
+const RESOLUTION = 1e-6, TINY = 1e-12; // as in figures/curve.py: what differs by less is one value
 const SNAP = 4; // px within which a click means the measured point
 /** @type {WeakMap<Element, Plot>} */
 const plots = new WeakMap();
@@ -66,6 +70,8 @@ class Plot extends Picture {
   right = 0;
   bottom = 0;
   domain = [0, 1];
+  /** @type {Set<string>} */
+  hidden = new Set(); // names of the curves that are left out
   /** @type {import("./drawing.js").Tick[]} */
   xTicks = [];
   /** @type {import("./drawing.js").Tick[]} */
@@ -101,7 +107,8 @@ class Plot extends Picture {
 
   /** @override */
   background() {
-    const { curves, height, log } = this.data;
+    const { height, log } = this.data;
+    const curves = this.curves();
     set(this.svg, { width: this.width, height });
     this.frame();
     const { x, y, left, right, top, bottom } = this;
@@ -117,18 +124,49 @@ class Plot extends Picture {
     }
     nodes.push(shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }));
 
-    curves.forEach((curve, i) => nodes.push(this.series(curve, i, log)));
+    for (const curve of curves) nodes.push(this.series(curve, curve.index, log));
     if (!curves.some((curve) => curve.x.length)) {
-      nodes.push(text("No point is measured yet", { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }));
+      const none = this.data.curves.length > curves.length ? "Every curve is hidden" : "No point is measured yet";
+      nodes.push(text(none, { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }));
     }
     this.still.replaceChildren(...nodes);
     this.labels();
-    this.legend.replaceChildren(...curves.map((curve, i) => element("li", "", swatch(curve, i), document.createTextNode(curve.name))));
+    this.entries();
     Object.assign(this.grip.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
   }
 
+  /** Those that are not hidden. @type {() => Shown[]} */
+  curves() {
+    return this.data.curves.map((curve, index) => ({ ...curve, index })).filter((curve) => !this.hidden.has(curve.name));
+  }
+
+  /** The legend: of several curves, each entry is a button that hides its curve and shows it again. */
+  entries() {
+    const { curves } = this.data;
+    while (this.legend.children.length > curves.length) this.legend.lastChild?.remove();
+    curves.forEach((curve, i) => {
+      const known = this.legend.children[i]?.firstElementChild;
+      const entry = known instanceof HTMLButtonElement ? known : element("button");
+      if (entry !== known) {
+        entry.type = "button";
+        entry.addEventListener("click", () => this.toggle(entry.textContent ?? ""));
+        this.legend.append(element("li", "", entry));
+      }
+      entry.disabled = curves.length < 2;
+      set(entry, { "aria-pressed": String(!this.hidden.has(curve.name)), title: curves.length < 2 ? "" : "Hide or show this curve" });
+      entry.replaceChildren(swatch(curve, i), document.createTextNode(curve.name));
+    });
+  }
+
+  /** @type {(name: string) => void} */
+  toggle(name) {
+    if (!this.hidden.delete(name)) this.hidden.add(name);
+    this.draw();
+  }
+
   frame() {
-    const { curves, height, log, xRange, yRange } = this.data;
+    const { height, log, xRange, yRange } = this.data;
+    const curves = this.curves();
     const xs = [...curves.flatMap((curve) => curve.x), ...(xRange ?? [])];
     let [x0, x1] = xs.length ? [least(xs), most(xs)] : [0, 1];
     if (x0 === x1) [x0, x1] = [x0 - 0.5, x1 + 0.5];
@@ -147,7 +185,8 @@ class Plot extends Picture {
       [y0, y1] = [y0 * 10 ** -pad, y1 * 10 ** pad];
       this.yTicks = logTicks(y0, y1, wanted);
     } else {
-      if (y0 === y1) [y0, y1] = [y0 - Math.abs(y0 || 1) / 2, y1 + Math.abs(y1 || 1) / 2];
+      const level = Math.max(Math.abs(y0), Math.abs(y1));
+      if (y1 - y0 <= Math.max(RESOLUTION * level, TINY)) [y0, y1] = level > TINY ? [y0 - level / 2, y1 + level / 2] : [-1, 1];
       if (y0 > 0 && y0 < 0.4 * y1) y0 = 0; // near enough to zero to show it
       const step = niceStep((y1 - y0) / wanted);
       [y0, y1] = [Math.floor(y0 / step + 1e-9) * step, Math.ceil(y1 / step - 1e-9) * step];
@@ -204,37 +243,45 @@ class Plot extends Picture {
   }
 
   labels() {
-    // Brackets and their labels lie above every curve; a label that would cover another one moves down.
-    /** @type {{ x: number, y: number, w: number, h: number }[]} */
-    const placed = [];
-    const fit = (/** @type {SVGTextElement} */ label, /** @type {{ x: number, y: number }} */ wanted) => {
-      const box = { x: wanted.x, y: wanted.y, w: label.getComputedTextLength(), h: 16 };
-      box.x = Math.max(this.left + 2, Math.min(box.x, this.right - box.w - 2));
-      const hit = () => placed.find((other) => box.x < other.x + other.w && other.x < box.x + box.w && Math.abs(box.y - other.y) < box.h);
-      for (let other = hit(); other; other = hit()) box.y = other.y + box.h;
-      placed.push(box);
-      set(label, { x: round(box.x), y: round(box.y) });
-    };
-    for (const { peak, ghost } of this.data.curves) {
-      if (!peak || !this.drawable(peak.foot) || !this.drawable(peak.top)) continue;
-      const [at, foot, top] = [this.x(peak.x), this.y(peak.foot), this.y(peak.top)].map(round);
-      const caps = `M${at - 8} ${top}h16m-8 0V${foot}m-8 0h16`;
-      this.still.append(shape("path", { class: "bracket", d: caps, opacity: ghost ? 0.6 : 1 }));
-      const label = this.still.appendChild(text(peak.label, { class: "over", "font-weight": 600 }));
-      const width = label.getComputedTextLength();
-      const tall = Math.abs(foot - top) > 22;
-      const above = { x: at - width / 2, y: Math.max(this.top + 12, Math.min(foot, top) - 10) };
-      const beside = [0.5, 0.7, 0.85].flatMap((share) => [at + 10, at - 10 - width].map((x) => ({ x, y: top + share * (foot - top) + 4 })));
-      const inside = [...beside.slice(0, 2), above, ...beside.slice(2)].filter(({ x }) => x > this.left && x + width < this.right);
-      fit(label, tall ? (inside.find((place) => this.free({ ...place, w: width })) ?? inside[0] ?? above) : above);
-    }
-    const lost = this.data.curves.flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
+    const lost = this.curves().flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
+    let ceiling = this.top + 12; // the baseline of the topmost label
     if (lost.length) {
       const label = this.still.appendChild(text("diverged", { class: "over" }));
       const [first, last, width] = [this.x(least(lost)), this.x(most(lost)), label.getComputedTextLength()];
       const behind = last + 8 + width < this.right, before = first - 8 - width > this.left;
-      fit(label, { x: behind ? last + 8 : before ? first - 8 - width : first, y: behind || before ? this.top - 1 : this.top + 14 });
+      set(label, { x: round(behind ? last + 8 : before ? first - 8 - width : first), y: behind || before ? this.top - 1 : this.top + 14 });
+      if (!behind && !before) ceiling += 18;
     }
+    const marks = this.curves().flatMap(({ peak, ghost, colour }) => {
+      if (!peak || !this.drawable(peak.foot) || !this.drawable(peak.top)) return [];
+      const [at, foot, top] = [this.x(peak.x), this.y(peak.foot), this.y(peak.top)].map(round);
+      const label = text(peak.label, { class: "over name", "font-weight": 600 });
+      const bracket = shape("path", { class: "bracket", d: `M${at - 8} ${top}h16m-8 0V${foot}m-8 0h16` });
+      const group = this.still.appendChild(coloured(colour, ghost ? "series ghost" : "series", bracket, label));
+      return [{ ...this.beside(at, foot, top, label.getComputedTextLength()), at, top, label, group }];
+    });
+    const heights = rows(marks.map(({ y }) => y), 17, ceiling, this.bottom - 6);
+    marks.forEach(({ sides, at, top, width, label, group }, i) => {
+      const y = round(heights[i]);
+      const x = round(sides.find((side) => this.free({ x: side, y, w: width })) ?? sides[0]);
+      set(label, { x, y });
+      const end = x > at ? x - 3 : x + width < at ? x + width + 3 : at;
+      group.insertBefore(shape("path", { class: "leader", d: `M${at} ${top}L${end} ${end === at ? y + (y < top ? 4 : -12) : y - 4}` }), label);
+    });
+  }
+
+  /**
+   * Where the label of a bracket is wanted: beside its top, above it or beside its stem, the first that no curve runs through; and the sides there are.
+   * @type {(at: number, foot: number, top: number, width: number) => { sides: number[], y: number, width: number }}
+   */
+  beside(at, foot, top, width) {
+    const within = (/** @type {number} */ x) => Math.max(this.left + 2, Math.min(x, this.right - width - 2));
+    const sides = [at + 20, at - 20 - width].filter((x) => x === within(x));
+    const above = { sides: [within(at - width / 2)], y: Math.max(this.top + 12, Math.min(foot, top) - 10), width };
+    const shares = Math.abs(foot - top) > 22 ? [0.5, 0.7, 0.85] : [];
+    const beside = sides.length ? [top - 8, ...shares.map((share) => top + share * (foot - top) + 4)].map((y) => ({ sides, y, width })) : [];
+    const wanted = [...beside.slice(0, 1), above, ...beside.slice(1)];
+    return wanted.find(({ sides: xs, y }) => xs.some((x) => this.free({ x, y, w: width }))) ?? wanted[0];
   }
 
   /**
@@ -243,7 +290,7 @@ class Plot extends Picture {
    */
   free({ x, y, w }) {
     const [above, below] = [y - 14, y + 5];
-    return this.data.curves.every((curve) =>
+    return this.curves().every((curve) =>
       curve.x.every((_, j) => {
         const [before, after] = [curve.y[j - 1], curve.y[j]];
         if (!this.drawable(before) || !this.drawable(after)) return true;
@@ -285,7 +332,8 @@ class Plot extends Picture {
 
   /** Every curve's measured point nearest to x. @type {(x: number) => Spot[]} */
   near(x) {
-    return this.data.curves.flatMap((curve, index) => {
+    return this.curves().flatMap((curve) => {
+      const { index } = curve;
       if (!curve.x.length) return [];
       let j = 0;
       for (let k = 1; k < curve.x.length; k++) if (Math.abs(curve.x[k] - x) < Math.abs(curve.x[j] - x)) j = k;

@@ -177,14 +177,29 @@ class Plane extends Picture {
     paper.globalAlpha = 1;
     if (this.data.contours && known.length === x.length * y.length - lost.length) {
       paper.lineWidth = 1;
+      paper.font = "11px sans-serif";
+      paper.textAlign = "center";
+      /** @type {Pair[]} */
+      const written = [];
       for (const level of this.levels) {
         paper.strokeStyle = this.share(level.at) > 0.55 ? "rgb(0 0 0 / 55%)" : "rgb(255 255 255 / 60%)";
         paper.beginPath();
-        for (const [a, b] of contour(x, y, z, level.at, log, this.span[0])) {
+        const pieces = contour(x, y, z, level.at, log, this.span[0]);
+        for (const [a, b] of pieces) {
           paper.moveTo(this.px(a[0]) - this.left, this.py(a[1]) - this.top);
           paper.lineTo(this.px(b[0]) - this.left, this.py(b[1]) - this.top);
         }
         paper.stroke();
+        if (pieces.length < 6) continue;
+        paper.fillStyle = paper.strokeStyle;
+        /** @type {Pair[]} */
+        const places = pieces.map(([a]) => [this.px(a[0]) - this.left, this.py(a[1]) - this.top]);
+        const free = places.filter(([u, v]) => u > 24 && u < this.right - this.left - 24 && v > 12 && v < this.bottom - this.top - 8
+          && written.every(([w, q]) => Math.abs(u - w) > 44 || Math.abs(v - q) > 16));
+        const at = free[free.length >> 1];
+        if (!at) continue;
+        written.push(at);
+        paper.fillText(level.text, at[0], at[1] - 3);
       }
     }
     if (preview) {
