@@ -20,7 +20,8 @@ from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate
 from explorer.store.job_status import Status
-from explorer.store.run_store import FieldFacts, RunStore
+from explorer.store.records import FieldFacts
+from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell
 from explorer.ui.landscape import form
 from explorer.ui.landscape.form import COARSE, FINEST

@@ -155,7 +155,7 @@ def _asked(runs: list[Run]) -> tuple[Field, At] | None:
 def _refine_by_itself(store: RunStore, picture: Picture) -> None:
     """Once the coarse picture stands, more points come where it needs them, then an even finer grid, as long as neither takes long."""
     field = picture.run.field
-    more = SIZES[1] ** 2 - len(store.points(field.id, bare=True)[0])
+    more = SIZES[1] ** 2 - store.count(field.id)
     coarse, refined = store.status(picture.run.id), store.status(picture.refined.id)
     if coarse is None or coarse.state != "done":
         return
