@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.api import loaded
 from explorer.core import locations, registry
-from explorer.core.spec import Field, Loaded, Request, Run
+from explorer.core.spec import Field, Loaded, ProblemSpec, Request, Run
 from explorer.problems import problem_toml
 from explorer.store.run_store import RunStore
 
@@ -107,7 +108,7 @@ def planes(store: RunStore, size: int) -> Mapping[str, float]:
     from explorer.ui.landscape.picture import COARSE, SIZES, Picture, form
 
     folder = locations.root() / "sample_models" / PROBLEM
-    plane = form.through(problem_toml.find(PROBLEM), tuple(loaded(folder / f"seed-{i}.safetensors") for i in range(3)))
+    plane = form.through(a_problem(), tuple(loaded(folder / f"seed-{i}.safetensors") for i in range(3)))
     picture = Picture(plane, COARSE)
     field, counts, random = plane.field, np.full(256, 2.0), np.random.default_rng(0)
     axis = np.linspace(0.0, 1.0, size)
@@ -125,9 +126,15 @@ def planes(store: RunStore, size: int) -> Mapping[str, float]:
     return {"Landscape, opened (s)": opened, "Landscape, drawn again (s)": again, "memory that took (MiB)": grown / 1024}
 
 
+@cache
+def a_problem() -> ProblemSpec:
+    """The shipped one."""
+    return problem_toml.find(PROBLEM)
+
+
 def a_run(number: int) -> Run:
     """A line of its own for each number."""
-    field = Field(problem_toml.find(PROBLEM), (Loaded(f"{number:064x}"), Loaded("b")), registry.method("chart", "line"))
+    field = Field(a_problem(), (Loaded(f"{number:064x}"), Loaded("b")), registry.method("chart", "line"))
     return Run(field, registry.method("sample", "grid", {"size": 5}))
 
 

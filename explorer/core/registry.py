@@ -242,6 +242,7 @@ def named_code(network: str, data: str, loss: str) -> tuple[tuple[str, str], ...
     return tuple((kind, digest) for kind, digest in named if digest)
 
 
+@cache
 def _own(kind: str) -> list[str]:
     package = Path(__file__).parents[1].joinpath(*_package(kind))
     return sorted(m.name for m in pkgutil.iter_modules([str(package)]) if not m.name.startswith("_"))

@@ -18,9 +18,13 @@ from explorer.core import registry
 from explorer.core.points import Array, Points, no_points, rounded
 from explorer.core.spec import Field, Json
 from explorer.store import readable
+from explorer.store.kept import Kept
 from explorer.store.readable import Unknown
 from explorer.store.records import Facts, FieldFacts
 from explorer.store.requests import Requests
+
+TOTALS_BYTES = 64 * 2**20  # of points without their blocks: 48 bytes for one of a plane with two metrics
+CHUNK = 512  # points whose blocks are in memory at once while they are taken together
 
 
 class RunStore(Requests):
@@ -31,6 +35,7 @@ class RunStore(Requests):
 
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
         super().__init__(path, clock=clock, roots=roots)
+        self._totals: Kept[Points] = Kept(TOTALS_BYTES)
         self._known: dict[str, tuple[tuple[object, ...], float]] = {}  # of every field: its kind, and the items of a point
 
     @classmethod
@@ -76,24 +81,60 @@ class RunStore(Requests):
         value = "NULL" if bare else "value"
         rows = self._db.execute(f"SELECT seq, coords, {value} FROM point WHERE field = ? AND seq > ? ORDER BY seq", (field_id, after)).fetchall()
         if not rows:
-            spec = Field.from_json(json.loads(self._db.execute("SELECT spec FROM field WHERE id = ?", (field_id,)).fetchone()[0]))
-            return Points(np.empty((0, registry.dimension(spec))), np.empty((0, *shape)), counts), after
+            return Points(self._no_coords(field_id), np.empty((0, *shape)), counts), after
         coords = np.stack([_array(c) for _, c, _ in rows])
         values = np.empty((len(rows), 0, 0)) if bare else np.stack([_array(v).reshape(shape) for _, _, v in rows])
         return Points(coords, values, counts), rows[-1][0]
+
+    def _no_coords(self, field_id: str) -> Array:
+        """(0, d) of a field that is known."""
+        (spec,) = self._db.execute("SELECT spec FROM field WHERE id = ?", (field_id,)).fetchone()
+        return np.empty((0, registry.dimension(Field.from_json(json.loads(spec)))))
 
     def count(self, field_id: str) -> int:
         """How many points of a field there are."""
         (count,) = self._db.execute("SELECT count(*) FROM point WHERE field = ?", (field_id,)).fetchone()
         return count
 
-    def means(self, field_id: str) -> tuple[Array, Array]:
-        """(K, d) coordinates and (K, M) means of all points of a field, whose values are read one by one: memory does not grow with them."""
-        shape, counts = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
-        rows = self._db.execute("SELECT coords, value FROM point WHERE field = ? ORDER BY seq", (field_id,))
-        total, shape = _array(counts).sum(), cast("list[int]", json.loads(shape))
-        found = [(_array(coords), _array(value).reshape(shape).sum(axis=1) / total) for coords, value in rows]
-        return np.array([c for c, _ in found]), np.array([m for _, m in found])
+    def totals(self, field_id: str) -> tuple[Points, int]:
+        """The points of a field with all blocks taken together as one, and the last sequence number: what pictures and means are made of, and no interval.
+
+        values: (K, M, 1), so that `means()` are those of the points themselves, bit for bit. They are kept, and what was added since is all that is read.
+        Unwritable. Not for fields whose values are no sums over blocks.
+        """
+        row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
+        if row is None:
+            return no_points(1), 0
+        shape, counts = cast("list[int]", json.loads(row[0])), _array(row[1])
+        if len(shape) != 2 or shape[1] != len(counts):
+            raise ValueError(f"Expected sums over {len(counts)} blocks, got values of shape {tuple(shape)}: use points().")
+        before = self._totals.last(field_id)
+        seen, known = before if before is not None else (0, None)
+        rows = self._db.execute("SELECT seq, coords, value FROM point WHERE field = ? AND seq > ? ORDER BY seq", (field_id, seen))
+        coords, sums = ([known.coords], [known.values]) if known is not None else ([], [])
+        while chunk := rows.fetchmany(CHUNK):
+            seen = chunk[-1][0]
+            coords.append(_array(b"".join(c for _, c, _ in chunk)).reshape(len(chunk), -1))
+            sums.append(_array(b"".join(v for _, _, v in chunk)).reshape(len(chunk), *shape).sum(axis=2, keepdims=True))
+        if before is not None and seen == before[0]:
+            return before[1], seen
+        if not coords:
+            return Points(self._no_coords(field_id), np.empty((0, shape[0], 1)), counts.sum(keepdims=True)), 0
+        found = Points(np.concatenate(coords), np.concatenate(sums), counts.sum(keepdims=True))
+        for array in (found.coords, found.values, found.counts):
+            array.flags.writeable = False
+        return self._totals.keep(field_id, seen, found, found.coords.nbytes + found.values.nbytes), seen
+
+    def points_at(self, field_id: str, places: Array) -> Points:
+        """The points of a field at (K, d) places, with all their blocks, in this order; those that are not there are left out."""
+        row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
+        if row is None:
+            return no_points(places.shape[1])
+        shape, counts = cast("list[int]", json.loads(row[0])), _array(row[1])
+        wanted = rounded(places)
+        found = [self._db.execute("SELECT value FROM point WHERE field = ? AND coords = ?", (field_id, _blob(at))).fetchone() for at in wanted]
+        there = [i for i, row in enumerate(found) if row is not None]
+        return Points(wanted[there], np.array([_array(found[i][0]) for i in there]).reshape(len(there), *shape), counts)
 
     def cost(self, field_id: str) -> float:
         """Seconds that all the points of a field took to compute."""

@@ -55,4 +55,5 @@ MIGRATIONS = (
     CREATE INDEX wish_held ON wish (worker) WHERE lease > 0;
     CREATE INDEX wish_reader ON wish (reader)
     """,
+    "CREATE INDEX point_field ON point (field)",  # what was added to a field since a sequence number is then found without going through the rest
 )
