@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +23,7 @@ from explorer.store.kept import Kept
 from explorer.store.readable import Unknown
 from explorer.store.records import Facts, FieldFacts
 from explorer.store.requests import Requests
+from explorer.store.sqlite import Unavailable
 
 TOTALS_BYTES = 64 * 2**20  # of points without their blocks: 48 bytes for one of a plane with two metrics
 CHUNK = 512  # points whose blocks are in memory at once while they are taken together
@@ -36,7 +38,6 @@ class RunStore(Requests):
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
         super().__init__(path, clock=clock, roots=roots)
         self._totals: Kept[Points] = Kept(TOTALS_BYTES)
-        self._known: dict[str, tuple[tuple[object, ...], float]] = {}  # of every field: its kind, and the items of a point
 
     @classmethod
     def within(cls, home: Path, *, roots: Sequence[str] | None = None) -> RunStore:
@@ -52,6 +53,7 @@ class RunStore(Requests):
                 "INSERT OR IGNORE INTO field VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (field.id, json.dumps(field.to_json()), json.dumps(list(shape)), _blob(counts), _blob(gram), json.dumps(dict(facts)), self.clock()),
             )
+            db.execute("INSERT OR IGNORE INTO tally VALUES (?, ?, ?, 0, 0)", (field.id, _kind(field), float(counts.sum())))
 
     def field(self, id: str) -> FieldFacts | None:
         """What is known of a field; None before a worker has opened it, or where another version has in a way that cannot be read."""
@@ -68,7 +70,13 @@ class RunStore(Requests):
         """Keep points: coords (K, d), values (K, *shape). A point that is there already stays as it was."""
         rows = [(field_id, _blob(c), _blob(v), seconds / len(coords)) for c, v in zip(rounded(coords), values, strict=True)]
         with self._write() as db:
-            db.executemany("INSERT OR IGNORE INTO point (field, coords, value, seconds) VALUES (?, ?, ?, ?)", rows)
+            fresh = db.executemany("INSERT OR IGNORE INTO point (field, coords, value, seconds) VALUES (?, ?, ?, ?)", rows).rowcount
+            if fresh > 0:
+                db.execute(
+                    "INSERT INTO tally (field, points, seconds) VALUES (?, ?, ?)"
+                    " ON CONFLICT (field) DO UPDATE SET points = points + excluded.points, seconds = seconds + excluded.seconds",
+                    (field_id, fresh, seconds * fresh / len(rows)),
+                )
 
     def points(self, field_id: str, *, after: int = 0, bare: bool = False) -> tuple[Points, int]:
         """The points of a field that came after a sequence number, and the last number seen. `bare`: without values, which then are (K, 0, 0)."""
@@ -93,8 +101,7 @@ class RunStore(Requests):
 
     def count(self, field_id: str) -> int:
         """How many points of a field there are."""
-        (count,) = self._db.execute("SELECT count(*) FROM point WHERE field = ?", (field_id,)).fetchone()
-        return count
+        return self._tally(field_id)[0]
 
     def totals(self, field_id: str) -> tuple[Points, int]:
         """The points of a field with all blocks taken together as one, and the last sequence number: what pictures and means are made of, and no interval.
@@ -138,19 +145,21 @@ class RunStore(Requests):
 
     def cost(self, field_id: str) -> float:
         """Seconds that all the points of a field took to compute."""
-        (seconds,) = self._db.execute("SELECT coalesce(sum(seconds), 0) FROM point WHERE field = ?", (field_id,)).fetchone()
-        return seconds
+        return self._tally(field_id)[1]
+
+    def _tally(self, field_id: str) -> tuple[int, float]:
+        return self._db.execute("SELECT points, seconds FROM tally WHERE field = ?", (field_id,)).fetchone() or (0, 0.0)
 
     def pace(self, field: Field) -> tuple[float, float] | None:
         """(seconds, items) of the mean point that was measured in fields of the same kind (`_kind`); None when there is none."""
-        kind = _kind(field)
-        seconds = items = points = 0.0
-        for id, spent, count in self._db.execute("SELECT field, sum(seconds), count(*) FROM point GROUP BY field").fetchall():
-            if id not in self._known:  # what a field is never changes
-                spec, counts = self._db.execute("SELECT spec, counts FROM field WHERE id = ?", (id,)).fetchone()
-                self._known[id] = _kind_of(spec), float(_array(counts).sum())
-            if self._known[id][0] == kind:
-                seconds, points, items = seconds + spent, points + count, items + count * self._known[id][1]
+        rows = self._db.execute("SELECT t.field, f.spec, f.counts FROM tally t JOIN field f ON f.id = t.field WHERE t.kind = ''").fetchall()
+        sorted_in = [(_kind(found), float(_array(counts).sum()), id) for id, spec, counts in rows if (found := _field(spec)) is not None]
+        if sorted_in:  # they come from an earlier version, or from another store
+            with suppress(Unavailable), self._write() as db:
+                db.executemany("UPDATE tally SET kind = ?, items = ? WHERE field = ?", sorted_in)
+        points, seconds, items = self._db.execute(
+            "SELECT total(points), total(seconds), total(points * items) FROM tally WHERE kind = ?", (_kind(field),)
+        ).fetchone()
         return (seconds / points, items / points) if points else None
 
     def keep_estimate(self, run_id: str, plan: Json) -> None:
@@ -220,6 +229,11 @@ class RunStore(Requests):
                 db.execute(
                     "INSERT OR IGNORE INTO point (field, coords, value, seconds) SELECT field, coords, value, seconds FROM other.point ORDER BY seq"
                 )
+                db.execute(
+                    "INSERT INTO tally (field, points, seconds) SELECT field, count(*), total(seconds) FROM main.point"
+                    " WHERE field IN (SELECT id FROM other.field) GROUP BY field"
+                    " ON CONFLICT (field) DO UPDATE SET points = excluded.points, seconds = excluded.seconds"
+                )
                 self._absorb_requests(db)
                 db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint ORDER BY rowid")
                 if db.execute("SELECT 1 FROM other.sqlite_schema WHERE name = 'made'").fetchone():
@@ -247,11 +261,6 @@ def _known_spec(text: str) -> bool:
     return True
 
 
-def _kind_of(text: str) -> tuple[object, ...]:
-    found = _field(text)
-    return _kind(found) if found is not None else ()
-
-
 def _field(text: str) -> Field | None:
     try:
         found = readable.spec(text)
@@ -260,9 +269,10 @@ def _field(text: str) -> Field | None:
     return found if isinstance(found, Field) else None
 
 
-def _kind(field: Field) -> tuple[object, ...]:
+def _kind(field: Field) -> str:
     """What decides how long a point takes, but for the samples and the device."""
-    return field.problem.id, field.precision, field.attack, field.buffers == "repair"
+    attack = field.attack.id if field.attack is not None else "clean"
+    return f"{field.problem.id} {field.precision} {attack} {'repair' if field.buffers == 'repair' else 'plain'}"
 
 
 def _blob(array: Array) -> bytes:

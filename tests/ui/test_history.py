@@ -43,7 +43,7 @@ def test_runs_counts_all_and_turns_pages(visit, long, store):
     listed = store.statuses(limit=10 * RUNS, clicks=False)
     assert f"{len(listed):,} runs" in words(app)
     (page,) = app.number_input
-    assert page.label == f"Page, of {-(-len(listed) // PAGE)}"
+    assert page.label == f"Page, 1 to {-(-len(listed) // PAGE)}"
     for number in (1, 2, -(-len(listed) // PAGE)):
         app.number_input[0].set_value(number).run()
         assert not app.exception

@@ -70,7 +70,7 @@ def _page(runs: int) -> int:
         return 0
     if st.session_state.get("page", 1) > pages:
         _first_page()
-    return int(st.number_input(f"Page, of {pages}", min_value=1, max_value=pages, key="page", width=180)) - 1
+    return int(st.number_input(f"Page, 1 to {pages:,}", min_value=1, max_value=pages, key="page", width=180)) - 1
 
 
 def _list(store: RunStore, only: tuple[State, ...], page: int, was_active: bool) -> None:
