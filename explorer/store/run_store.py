@@ -90,8 +90,8 @@ class RunStore(Requests):
         rows = self._db.execute(f"SELECT seq, coords, {value} FROM point WHERE field = ? AND seq > ? ORDER BY seq", (field_id, after)).fetchall()
         if not rows:
             return Points(self._no_coords(field_id), np.empty((0, *shape)), counts), after
-        coords = np.stack([_array(c) for _, c, _ in rows])
-        values = np.empty((len(rows), 0, 0)) if bare else np.stack([_array(v).reshape(shape) for _, _, v in rows])
+        coords = _stacked([c for _, c, _ in rows], -1)
+        values = np.empty((len(rows), 0, 0)) if bare else _stacked([v for _, _, v in rows], *shape)
         return Points(coords, values, counts), rows[-1][0]
 
     def _no_coords(self, field_id: str) -> Array:
@@ -281,3 +281,8 @@ def _blob(array: Array) -> bytes:
 
 def _array(blob: bytes) -> Array:
     return np.frombuffer(blob, dtype="<f8")
+
+
+def _stacked(blobs: Sequence[bytes], *shape: int) -> Array:
+    """The arrays of all blobs as one that can be written to, without an array for each."""
+    return np.frombuffer(bytearray().join(blobs), dtype="<f8").reshape(len(blobs), *shape)
