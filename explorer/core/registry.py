@@ -267,6 +267,7 @@ def named_code(network: str, data: str, loss: str) -> tuple[tuple[str, str], ...
     return tuple((kind, digest) for kind, digest in named if digest)
 
 
+@cache
 def _own(kind: str) -> list[str]:
     return [name for name in _modules(kind) if not name.startswith("live")]
 

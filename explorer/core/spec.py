@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, cast
 
@@ -51,7 +52,7 @@ class Spec:
             raise TypeError(f"Expected a {cls.__name__}, got {data!r:.80}.")
         return spec
 
-    @property
+    @cached_property
     def id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON, unhashed fields left out."""
         text = json.dumps(_hashed(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

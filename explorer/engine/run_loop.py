@@ -91,7 +91,10 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         if len(new) != len(todo):
             ahead = ahead[:0]
     del executor  # of a preview; its corners are loaded again for what is quoted of it
-    if not is_preview(field) or field.metrics == ("confusion",) or (again := confirming(run, *store.means(field.id), known.gram)) is None:
+    if not is_preview(field) or field.metrics == ("confusion",):
+        return True
+    totals, _ = store.totals(field.id)
+    if (again := confirming(run, totals.coords, totals.means(), known.gram)) is None:
         return True
 
     def confirms(*_: object) -> bool:

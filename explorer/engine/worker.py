@@ -32,7 +32,8 @@ from explorer.engine.run_loop import Report, keep
 from explorer.engine.run_study import examine
 from explorer.evaluate.devices import accelerators, memory, precisely, title
 from explorer.store.job_status import Status
-from explorer.store.run_store import IDLE, LEASE_S, RunStore
+from explorer.store.requests import IDLE, LEASE_S
+from explorer.store.run_store import RunStore
 from explorer.store.sqlite import Unavailable
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from explorer.core.spec import Json, Request
@@ -12,7 +14,7 @@ State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]
 
 @dataclass(frozen=True)
 class Status:
-    """A request and how it stands."""
+    """A request and how it stands. `read` fetches what came of it, which may be megabytes: `result` does so once somebody asks."""
 
     id: str
     request: Request
@@ -23,12 +25,17 @@ class Status:
     fresh: int  # points computed in this attempt; the rest was there before
     message: str
     error: str
-    result: Json
     created: float
     started: float | None
     finished: float | None
     now: float
     roots: tuple[str, ...] | None = None  # the folders it may read, None for all (explorer.core.allowed_folders)
+    read: Callable[[], Json] = field(default=lambda: None, repr=False, compare=False)
+
+    @cached_property
+    def result(self) -> Json:
+        """What came of it; None where there is nothing, or nothing yet."""
+        return self.read()
 
     @property
     def urgent(self) -> bool:

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import cast
 
-from explorer.core import registry
-from explorer.core.spec import Aligned, Connected, Field, Fused, Look, Make, Method, ProblemSpec, Request, Run, Shifted, Spec, Study, Trained
-from explorer.store.records import Facts
+from explorer.core import plugins, registry
+from explorer.core.spec import (
+    Aligned,
+    Attack,
+    Connected,
+    Field,
+    Fused,
+    Loaded,
+    Look,
+    Make,
+    Method,
+    ProblemSpec,
+    Request,
+    Run,
+    Shifted,
+    Spec,
+    Study,
+    Trained,
+)
+from explorer.store.records import Facts, Quality, Renaming, Seen
+
+PARTS = (Run, Look, Make, Study, Field, ProblemSpec, Method, Attack, Loaded, Trained, Aligned, Connected, Shifted, Fused)  # of requests
+RESULTS = (Seen, Facts, Quality, Renaming)
 
 KINDS: dict[tuple[type[Spec], str], str] = {  # of the methods that specs hold
     (Field, "chart"): "chart",
@@ -40,14 +61,32 @@ class Unreadable:
 
 
 @lru_cache(maxsize=4096)
-def request(text: str, result: str | None = None) -> Request:
-    """A request from its row's text, where its result can be read as well; Unknown otherwise."""
+def request(text: str) -> Request:
+    """A request from its row's text; Unknown where that cannot be read."""
     found = spec(text)
     if not isinstance(found, Run | Look | Make | Study):
         raise Unknown(f"a {type(found).__name__} is no request")
+    return found
+
+
+def answered(text: str, result: str | None) -> Request:
+    """A request from its row's text, where what came of it can be read as well; Unknown otherwise."""
+    found = request(text)
     if isinstance(found, Look) and result and '"kind"' in result:
         spec(result)
     return found
+
+
+def reader() -> str:
+    """What this version reads, as a hash: the parts of requests and of results by their names, and the methods that are here."""
+    return _reader(tuple(plugins.given().items()))
+
+
+@cache
+def _reader(given: tuple[tuple[str, str], ...]) -> str:
+    parts = {kind.__name__: [f.name for f in fields(kind)] for kind in (*PARTS, *RESULTS)}  # pyright: ignore[reportArgumentType]
+    names = {kind: sorted(_names(kind, given)) for kind in (*KINDS.values(), "loss")}
+    return hashlib.sha256(json.dumps([parts, names], sort_keys=True).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=4096)
@@ -67,12 +106,25 @@ def spec(text: str) -> Spec:
         raise Unknown(str(error).removesuffix(".")) from error
 
 
-def missing(text: str, known: dict[str, list[str]]) -> str:
-    """The methods that a spec's text names and that are not here, in words; empty where all are. known: the names of each kind, filled in on the way."""
-    for kind, _ in (named := _methods(text)):
-        if kind not in known:
-            known[kind] = registry.names(kind)
-    return ", ".join(sorted(f"{kind} {name!r}" for kind, name in named if name not in known[kind] and not registry.is_live(kind, name)))
+def missing(text: str) -> str:
+    """The methods that a spec's text names and that are not here, in words; empty where all are."""
+    return _gone(_methods(text))
+
+
+def lacks(spec: Spec) -> bool:
+    """Whether a spec names a method that is not here."""
+    return bool(_gone(_walk(spec)))
+
+
+def _gone(named: Iterable[tuple[str, str]]) -> str:
+    given = tuple(plugins.given().items())
+    return ", ".join(sorted(f"{kind} {name!r}" for kind, name in named if name not in _names(kind, given) and not registry.is_live(kind, name)))
+
+
+@cache
+def _names(kind: str, given: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    """The methods of a kind, with the modules that were named on the command line."""
+    return frozenset(registry.names(kind))
 
 
 @lru_cache(maxsize=4096)

@@ -89,16 +89,6 @@ def test_a_preview_that_was_stopped_before_it_was_confirmed_goes_on_with_that(ti
     assert len(store.points(exact(run.field).id)[0]) >= 3
 
 
-def test_means_are_those_of_the_points(tiny, store, home):
-    """The same as from all values at once."""
-    run = tiny.run()
-    keep(run, store, home, report=lambda *_: True)
-    points, _ = store.points(run.field.id)
-    coords, means = store.means(run.field.id)
-    assert np.array_equal(coords, points.coords)
-    assert np.array_equal(means, points.means())
-
-
 def test_tf32_and_float64_are_refused_in_a_sentence_where_the_device_has_neither(tiny):
     """A preview that would be none, and weights that Metal cannot hold."""
     with pytest.raises(Refused, match=r"^TF32 is a precision of NVIDIA GPUs .* this is cpu\. Choose bfloat16"):

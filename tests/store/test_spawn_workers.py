@@ -4,7 +4,7 @@ import pytest
 
 from explorer.engine.worker import Worker
 from explorer.store.records import Serving
-from explorer.store.run_store import HOST
+from explorer.store.requests import HOST
 from explorer.store.spawn_workers import devices_without_worker
 
 TWO = ("cuda:0", "cuda:1")

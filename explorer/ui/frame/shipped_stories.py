@@ -9,5 +9,4 @@ from explorer.store.run_store import RunStore
 
 def stories(store: RunStore) -> dict[str, Status]:
     """Shipped runs by title, in the order they were made."""
-    finished = [s for s in store.statuses("Run", limit=1000) if isinstance(s.request, Run) and s.request.story and s.state == "done"]
-    return {s.request.story: s for s in sorted(finished, key=lambda s: s.created) if isinstance(s.request, Run)}
+    return {s.request.story: s for s in store.stories() if isinstance(s.request, Run)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypedDict
 
 import numpy as np
@@ -76,7 +75,7 @@ def words(there: PlaneView, style: Style) -> str:
 
     def interval(i: int, j: int) -> tuple[float, float]:
         k = int(np.abs(coords - np.array([i, j]) / last).max(axis=1).argmin())
-        low, high = style.interval(there.field, replace(there.points, coords=coords[[k]], values=there.points.values[[k]]))
+        low, high = style.interval(there.field, there.blocks(coords[[k]]))
         return float(low[0]), float(high[0])
 
     return landscape.explain(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from functools import partial
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -20,13 +22,18 @@ from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate
 from explorer.store.job_status import Status
-from explorer.store.run_store import FieldFacts, RunStore
+from explorer.store.kept import Kept
+from explorer.store.records import FieldFacts
+from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell
 from explorer.ui.landscape import form
 from explorer.ui.landscape.form import COARSE, FINEST
 from explorer.ui.widgets import precision
 
 SIZES = (COARSE, 33, FINEST)
+KEPT_BYTES = 32 * 2**20  # of grids: some two hundred of the finest
+Made = TypeVar("Made")
+_made: Kept[object] = Kept(KEPT_BYTES)
 
 
 @dataclass(frozen=True)
@@ -87,12 +94,14 @@ class PlaneView:
     """What is known of a plane at this moment.
 
     drawn: what is to be drawn. whole: the finest grid that is measured everywhere, or what there is of the coarsest. certificate: of the preview, if one is drawn.
+    points: with all blocks taken as one, for means; `blocks` reads those of some places, and of all where none are given, for intervals.
     """
 
     field: Field
     facts: FieldFacts
     window: Window
     points: Points
+    blocks: Callable[[Array | None], Points]
     drawn: Surface
     whole: Surface
     certificate: Certificate | None
@@ -134,19 +143,27 @@ def current_view(store: RunStore, picture: Picture, style: Style, others: list[R
         window = cast("Window", registry.find("chart", field.chart.name, function="window")(facts.gram, **field.chart.kwargs()))
     except Refused:  # the worker says why
         return None
-    points, _ = store.points(field.id)
+    points, seen = store.totals(field.id)
+
+    def kept(what: str, size: int, make: Callable[[], Made]) -> Made:
+        return _once((str(store.path), field.id, style.metric, what, size), seen, make)
+
     sizes = [size for size in SIZES if size <= picture.size]
-    grids = [cells(points, field.metrics, style.metric, window, size) for size in sizes]
+    grids = [kept("cells", size, partial(cells, points, field.metrics, style.metric, window, size)) for size in sizes]
     whole = next((g for g in reversed(grids) if g.measured == g.z.size), grids[0])
     drawn, certificate = grids[-1], None
     if style.smooth:
-        drawn, certificate = previewed(points, field.metrics, style.metric, window, FINEST)
-    deciding = candidate_extremes.deciding(field, points, style.metric) if whole.measured == whole.z.size else None
+        drawn, certificate = kept("smooth", FINEST, partial(previewed, points, field.metrics, style.metric, window, FINEST))
+    blocks = partial(_blocks, store, field)
+    deciding = None
+    if field.samples and not is_preview(field) and whole.measured == whole.z.size:
+        deciding = kept("deciding", 0, lambda: candidate_extremes.deciding(field, blocks(None), style.metric))
     return PlaneView(
         field,
         facts,
         window,
         points,
+        blocks,
         drawn,
         whole,
         certificate,
@@ -156,6 +173,18 @@ def current_view(store: RunStore, picture: Picture, style: Style, others: list[R
         deciding,
         candidate_extremes.decided(deciding, store.points(deciding.field.id)[0]) if deciding is not None else None,
     )
+
+
+def _once(key: tuple[str, str, str, str, int], seen: int, make: Callable[[], Made]) -> Made:
+    """What follows from the points of a field up to number `seen`, made once for all sessions; a field's window never changes."""
+    before = _made.last(key)
+    if before is not None and before[0] == seen:
+        return cast("Made", before[1])
+    return cast("Made", _made.keep(key, seen, make(), 40 * FINEST**2))
+
+
+def _blocks(store: RunStore, field: Field, places: Array | None) -> Points:
+    return store.points(field.id)[0] if places is None else store.points_at(field.id, places)
 
 
 def span(grids: list[Surface], log: bool) -> tuple[float, float] | None:

@@ -31,7 +31,7 @@ from explorer.ui.landscape.form import COARSE
 from explorer.ui.landscape.picture import SIZES, Picture, PlaneView, Style, current_view, finest, span
 from explorer.ui.widgets import model_doubts
 from explorer.ui.widgets.chart_actions import corner
-from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, model_at, pick_active
+from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, measured_at, model_at, pick_active
 from explorer.ui.widgets.model_picker import choices, families, key_of
 
 POLL_S = 0.5
@@ -74,7 +74,7 @@ def _surface(store: RunStore, picture: Picture, style: Style) -> tuple[Surface, 
     """What is measured of a plane, and half the 95 % interval of its values, the median over them."""
     there = current_view(store, picture, style, [])
     assert there is not None
-    low, high = style.interval(there.field, there.points)
+    low, high = style.interval(there.field, there.blocks(None))
     half = (high - low)[np.isfinite(high - low)] / 2
     return there.whole, float(np.median(half)) if half.size else 0.0
 
@@ -157,7 +157,7 @@ def _asked(runs: list[Run]) -> tuple[Field, At] | None:
 def _refine_by_itself(store: RunStore, picture: Picture) -> None:
     """Once the coarse picture stands, more points come where it needs them, then an even finer grid, as long as neither takes long."""
     field = picture.run.field
-    more = SIZES[1] ** 2 - len(store.points(field.id, bare=True)[0])
+    more = SIZES[1] ** 2 - store.count(field.id)
     coarse, refined = store.status(picture.run.id), store.status(picture.refined.id)
     if coarse is None or coarse.state != "done":
         return
@@ -211,8 +211,7 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
         _snapshots(seen[0], style)
     asked = _asked(runs)
     if asked is not None:
-        points, _ = store.points(asked[0].id)
-        model_at(store, *asked, points)
+        model_at(store, *asked, measured_at(store, *asked))
     if was_busy != busy or any(finest(store, p.run) != p.size for p in pictures):
         st.rerun()
     if busy:

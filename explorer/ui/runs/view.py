@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import pandas as pd
@@ -14,7 +15,7 @@ from explorer.stats import line_words, units
 from explorer.stats.bootstrap import barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.cost_plan import Plan, Took
-from explorer.store.job_status import Status, duration
+from explorer.store.job_status import State, Status, duration
 from explorer.store.run_store import RunStore
 from explorer.ui.align.form import Comparison
 from explorer.ui.frame import shell, status_badge
@@ -25,19 +26,20 @@ from explorer.ui.widgets import precision
 
 PAGE = 20
 ONE = ("align", "interpolate")  # pages whose address has a single run
+STATES: tuple[State, ...] = ("waiting", "running", "done", "failed", "stopped")
 
 
 def show(store: RunStore) -> None:
-    """The newest runs first; clicks on a picture are points of a run, not runs of their own."""
+    """The newest runs first, a page at a time; clicks on a picture are points of a run, not runs of their own."""
     _strange(store)
-    runs = _runs(store)
-    if not runs:
+    counts = store.counts(clicks=False)
+    if not counts:
         st.info("Nothing has been measured here yet. Measure a first line.", icon=":material/history:")
         shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
         return
-    only = st.pills("Show", ["waiting", "running", "done", "failed", "stopped"], selection_mode="multi", key="states")
-    active = any(s.active for s in runs)
-    live(_list, every=1.0, busy=active)(store, tuple(only), active)
+    only = tuple(st.pills("Show", STATES, selection_mode="multi", key="states", on_change=_first_page))
+    active = _active(counts)
+    live(_list, every=1.0, busy=active)(store, only, _page(_many(counts, only)), active)
 
 
 def _strange(store: RunStore) -> None:
@@ -49,22 +51,38 @@ def _strange(store: RunStore) -> None:
         st.caption("They are left as they are, and nothing works on them.")
 
 
-def _runs(store: RunStore) -> list[Status]:
-    return [s for s in store.statuses("Run", limit=1000) if isinstance(s.request, Run) and s.request.sampler.name != "given"]
+def _active(counts: Mapping[State, int]) -> bool:
+    return bool(counts.get("waiting") or counts.get("running"))
 
 
-def _list(store: RunStore, only: tuple[str, ...], was_active: bool) -> None:
-    every = _runs(store)
-    active = any(s.active for s in every)
-    runs = [s for s in every if not only or s.state in only]
+def _many(counts: Mapping[State, int], only: tuple[State, ...]) -> int:
+    return sum(number for state, number in counts.items() if not only or state in only)
+
+
+def _first_page() -> None:
+    st.session_state.pop("page", None)
+
+
+def _page(runs: int) -> int:
+    """Which page of the list is looked at, from 0; asked for where there are several."""
+    pages = -(-runs // PAGE)
+    if pages < 2:
+        return 0
+    if st.session_state.get("page", 1) > pages:
+        _first_page()
+    return int(st.number_input(f"Page, 1 to {pages:,}", min_value=1, max_value=pages, key="page", width=180)) - 1
+
+
+def _list(store: RunStore, only: tuple[State, ...], page: int, was_active: bool) -> None:
+    counts = store.counts(clicks=False)
+    active, many = _active(counts), _many(counts, only)
+    runs = store.statuses(limit=PAGE, after=page * PAGE, only=only, clicks=False)
     workers = store.workers()
     st.caption(
-        f"{len(runs)} run{'s' if len(runs) != 1 else ''} · workers alive: {len(workers)}{' (' + '; '.join(map(str, workers)) + ')' if workers else ''}"
+        f"{many:,} run{'s' if many != 1 else ''} · workers alive: {len(workers)}{' (' + '; '.join(map(str, workers)) + ')' if workers else ''}"
     )
-    for status in runs[:PAGE]:
+    for status in runs:
         _row(store, status)
-    if len(runs) > PAGE:
-        st.caption(f"{len(runs) - PAGE} older runs are not listed; narrow the list by state.")
     if was_active and not active:
         st.rerun()
     if active:
@@ -141,8 +159,10 @@ def _result(store: RunStore, status: Status) -> str:
     if status.state != "done":
         return status_badge.sentence(status)
     field = status.request.field
+    spent = f"{store.count(field.id):,} points, {duration(store.cost(field.id))} of computing"
+    if len(registry.axes(field.chart.name)) != 1:
+        return spent
     points, _ = store.points(field.id)
     judged = line.quoted(field, points, precision.again(store, field, points))
-    found = barrier(judged, 0, name=field.metrics[0]) if len(judged) and len(registry.axes(field.chart.name)) == 1 else None
-    spent = f"{len(points):,} points, {duration(store.cost(field.id))} of computing"
+    found = barrier(judged, 0, name=field.metrics[0]) if len(judged) else None
     return f"{spent} · barrier {line_words.shown(found, unit=units.of_gap(field.problem, field.metrics[0]))}" if found else spent

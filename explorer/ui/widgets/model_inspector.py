@@ -103,6 +103,12 @@ def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
         _mistakes(store, field, at)
 
 
+def measured_at(store: RunStore, field: Field, at: At) -> Points:
+    """What is measured at the place, with its blocks; of a field of many points no others are read."""
+    known, _ = store.totals(field.id)
+    return store.points_at(field.id, known.coords[_index(known, at)])
+
+
 def where(field: Field, at: At) -> str:
     """A point's coordinates as people read them; those of a mixture are its name already."""
     if field.chart.name == "mixture":

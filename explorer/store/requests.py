@@ -1,0 +1,314 @@
+"""Requests and the workers that take them up: one row each, and no question about them that takes longer because there are many old ones.
+
+A request is done by the worker that claims it: one transaction sets a lease, a heartbeat renews it, and when a worker dies its lease runs out (at once, if it
+died on this machine) and the next worker goes on where the points end. Runs of one field are never worked on at the same time, so no point is computed twice.
+
+The state of a request is derived from what happened to it (lease, error, finish, stop) and stored nowhere.
+
+A row that this version cannot read (explorer.store.readable) is listed by `unreadable`, and left alone by everything else.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from explorer.core.spec import Json, Request, Run, Spec
+from explorer.store import readable
+from explorer.store.job_status import State, Status
+from explorer.store.process_alive import alive
+from explorer.store.readable import Unknown, Unreadable
+from explorer.store.records import Serving
+from explorer.store.schema import MIGRATIONS
+from explorer.store.sqlite import Database, Unavailable
+
+URGENT, IDLE = 1, -1  # ranks of requests; 0 is that of everything else
+LEASE_S = 15.0
+ATTEMPTS = 3  # a request over which so many workers died in a row, without a single new point, is given up
+GIVEN_UP = f"{ATTEMPTS} workers died on this, most likely because they ran out of memory. Use fewer or smaller models, then try again."
+HOST = socket.gethostname()
+COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, roots"
+STATE = "CASE WHEN phase <> 'open' THEN phase WHEN lease > :now THEN 'running' ELSE 'waiting' END"
+ANSWER = "(SELECT text FROM result WHERE request = wish.id)"
+READABLE = f"(reader = :reader OR readable(spec, {ANSWER}))"  # what was read once by this version is not parsed to know it
+HERE = f"(reader = :reader OR here(spec, {ANSWER}))"
+OPEN = "finished IS NULL AND error IS NULL AND stopped = 0"
+LISTED = f"kind = :kind AND (:clicks OR sampler IS NOT 'given') AND {HERE}"
+NEXT = (
+    f"SELECT id, attempts FROM wish WHERE {OPEN} AND urgent > :above AND lease <= :now"
+    "  AND subject NOT IN (SELECT subject FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker)"
+    f" AND {HERE} ORDER BY urgent DESC, created, rowid LIMIT 1"
+)
+
+
+class Requests(Database):
+    """The part of a store that says what was requested, how it stands, and who works.
+
+    `roots`: the folders that a request put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
+    """
+
+    def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
+        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here})
+        self.clock = clock
+        self.roots = roots
+
+    # --- requests -------------------------------------------------------------------------------------------------------
+
+    def submit(self, request: Request, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
+        """Put a request down and return its id. A request that failed or was stopped is taken up again; one that is done stays done, unless `again`.
+
+        urgent: somebody waits for it at this moment. idle: nobody asked for it, it may be there when somebody does; everything else goes first.
+        """
+        id, rank = request.id, URGENT if urgent else IDLE if idle else 0
+        subject = request.field.id if isinstance(request, Run) else id
+        reader = "" if readable.lacks(request) else readable.reader()
+        with self._write() as db:
+            cursor = db.execute(
+                "INSERT INTO wish (id, kind, subject, urgent, spec, created, roots, reader) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, finished = NULL, roots = excluded.roots "
+                "WHERE error IS NOT NULL OR stopped = 1 OR (? AND finished IS NOT NULL)",
+                (id, type(request).__name__, subject, rank, json.dumps(request.to_json()), self.clock(), _listed(self.roots), reader, again),
+            )
+            if cursor.rowcount:
+                db.execute("DELETE FROM result WHERE request = ?", (id,))
+            db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, id, rank))
+        return id
+
+    def filed(self, run: Run, points: int) -> str:
+        """Put down a run that was carried out without a worker, as done, and return its id. One that somebody is working on stays as it is."""
+        now, reader = self.clock(), "" if readable.lacks(run) else readable.reader()
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO wish (id, kind, subject, urgent, spec, created, started, finished, done, total, roots, reader)"
+                " VALUES (?, 'Run', ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET finished = excluded.finished, error = NULL, stopped = 0, done = excluded.done, total = excluded.total"
+                " WHERE finished IS NULL AND lease <= excluded.created",
+                (run.id, run.field.id, json.dumps(run.to_json()), now, now, now, points, points, _listed(self.roots), reader),
+            )
+        return run.id
+
+    def status(self, id: str) -> Status | None:
+        """How a request stands; None when nobody has requested it here, or in a way that cannot be read."""
+        row = self._db.execute(f"SELECT {COLUMNS} FROM wish WHERE id = :id AND {READABLE}", {"id": id, "reader": readable.reader()}).fetchone()
+        return None if row is None else self._status(row)
+
+    def statuses(self, kind: str = "Run", *, limit: int = 200, after: int = 0, only: Sequence[State] = (), clicks: bool = True) -> list[Status]:
+        """The latest requests of a kind, newest first, from number `after` on; without those that are unreadable, or whose methods are not here.
+
+        only: in one of these states; any, where none is given. clicks: also runs of single places that somebody picked in a picture.
+        """
+        rows = self._db.execute(
+            f"SELECT {COLUMNS} FROM wish WHERE {LISTED} AND (:only = '[]' OR {STATE} IN (SELECT value FROM json_each(:only)))"
+            " ORDER BY created DESC, rowid DESC LIMIT :limit OFFSET :after",
+            {**self._asked(kind, clicks), "only": json.dumps(list(only)), "limit": limit, "after": after},
+        )
+        return [self._status(row) for row in rows.fetchall()]
+
+    def counts(self, kind: str = "Run", *, clicks: bool = True) -> dict[State, int]:
+        """How many of these there are in each state that occurs."""
+        rows = self._db.execute(f"SELECT {STATE}, count(*) FROM wish WHERE {LISTED} GROUP BY 1", self._asked(kind, clicks))
+        return dict(cast("list[tuple[State, int]]", rows.fetchall()))
+
+    def stories(self) -> list[Status]:
+        """The runs that are done and have a title as a shipped story, in the order in which they were requested."""
+        rows = self._db.execute(
+            f"SELECT {COLUMNS} FROM wish WHERE story <> '' AND phase = 'done' AND {HERE} ORDER BY created, rowid",
+            {"reader": readable.reader()},
+        )
+        return [self._status(row) for row in rows.fetchall()]
+
+    def unreadable(self) -> list[Unreadable]:
+        """The requests and checkpoints that nothing else here speaks of, newest first: those of another version, and those whose methods are not here."""
+        reader = readable.reader()
+        requests = self._db.execute(
+            f"SELECT id, kind, spec, {ANSWER} FROM wish WHERE reader < :reader OR reader > :reader ORDER BY created DESC, rowid DESC",
+            {"reader": reader},
+        ).fetchall()
+        files = self._db.execute("SELECT path, facts FROM checkpoint ORDER BY seen DESC").fetchall()
+        against = [(id, kind, against_it(partial(readable.answered, text, result), text)) for id, kind, text, result in requests]
+        if fine := [(reader, id) for id, _, why in against if not why]:
+            with suppress(Unavailable), self._write() as db:  # another version wrote them: not to be read again is all that it is for
+                db.executemany("UPDATE wish SET reader = ? WHERE id = ?", fine)
+        against += [(path, "Checkpoint", against_it(partial(readable.facts, text), text)) for path, text in files]
+        return [Unreadable(id, kind, why) for id, kind, why in against if why]
+
+    def stop(self, id: str) -> None:
+        """Ask for a request to be given up; what it has computed stays."""
+        with self._write() as db:
+            db.execute("UPDATE wish SET stopped = 1 WHERE id = ? AND finished IS NULL", (id,))
+
+    def forget(self, id: str) -> None:
+        """Remove a request from the list. The points stay: they belong to the field."""
+        with self._write() as db:
+            if db.execute("DELETE FROM wish WHERE id = ? AND lease <= ?", (id, self.clock())).rowcount:
+                db.execute("DELETE FROM result WHERE request = ?", (id,))
+
+    def waiting(self) -> bool:
+        """Whether there is a request that nobody works on."""
+        asked = {"now": self.clock(), "reader": readable.reader()}
+        return self._db.execute(f"SELECT 1 FROM wish WHERE {OPEN} AND lease <= :now AND {HERE} LIMIT 1", asked).fetchone() is not None
+
+    # --- workers ------------------------------------------------------------------------------------------------------
+
+    def beat(self, worker: str, *, pid: int, device: str, title: str = "", sees: Sequence[str] = (), memory: tuple[int, int] = (0, 0)) -> None:
+        """A worker says that it lives; whatever it holds stays its own for another lease.
+
+        memory: bytes free and in all on its device. sees: the accelerators of its machine.
+        """
+        now = self.clock()
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO worker (id, host, pid, device, beat, title, sees, free, total) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET beat = excluded.beat, free = excluded.free, total = excluded.total",
+                (worker, HOST, pid, device, now, title, json.dumps(list(sees)), *memory),
+            )
+            db.execute("UPDATE wish SET lease = ? WHERE worker = ? AND lease > 0 AND finished IS NULL", (now + LEASE_S, worker))
+
+    def retire(self, worker: str) -> None:
+        """A worker leaves."""
+        with self._write() as db:
+            db.execute("DELETE FROM worker WHERE id = ?", (worker,))
+
+    def workers(self) -> list[Serving]:
+        """The workers that are alive, the first to have come first."""
+        self._bury()
+        rows = self._db.execute(
+            "SELECT host, device, title, free, total, sees FROM worker WHERE beat > ? ORDER BY rowid", (self.clock() - LEASE_S,)
+        ).fetchall()
+        return [Serving(host, device, title, free, total, tuple(json.loads(sees))) for host, device, title, free, total, sees in rows]
+
+    def claim(self, worker: str, *, above: int = IDLE - 1) -> Status | None:
+        """Take the next request that nobody works on and whose rank is above a given one, urgent ones first, idle ones last; None when there is none.
+        Requests that cannot be read, or whose methods are not here, are left for a worker that has them.
+
+        A request whose field another worker is busy with has to wait, so that nothing is computed twice.
+        """
+        self._bury()
+        now = self.clock()
+        asked = {"now": now, "above": above, "worker": worker, "reader": readable.reader()}
+        if self._db.execute(NEXT, asked).fetchone() is None:  # a read: an idle worker never takes the write lock
+            return None
+        with self._write() as db:
+            while (found := db.execute(NEXT, asked).fetchone()) is not None and found[1] >= ATTEMPTS:
+                db.execute("UPDATE wish SET error = ? WHERE id = ?", (GIVEN_UP, found[0]))
+            if found is None:
+                return None
+            row = db.execute(
+                f"UPDATE wish SET attempts = attempts + 1, worker = ?, lease = ?, started = ?, fresh = 0, message = '' WHERE id = ? RETURNING {COLUMNS}",
+                (worker, now + LEASE_S, now, found[0]),
+            ).fetchone()
+        return self._status(row)
+
+    def report(self, id: str, worker: str, *, done: int, total: int, fresh: int = 0, message: str = "") -> bool:
+        """Note progress. False when the request was stopped or is no longer this worker's: then stop."""
+        with self._write() as db:
+            cursor = db.execute(
+                "UPDATE wish SET done = ?, total = ?, fresh = ?, message = ?, attempts = iif(? > 0, 0, attempts) WHERE id = ? AND worker = ? AND stopped = 0",
+                (done, total, fresh, message, fresh, id, worker),
+            )
+        return cursor.rowcount == 1
+
+    def release(self, id: str, worker: str, *, finished: bool = False, error: str | None = None, result: Json = None) -> None:
+        """Lay a request down: finished, failed with a sentence for its owner, or simply let go (it was stopped)."""
+        with self._write() as db:
+            cursor = db.execute(
+                "UPDATE wish SET lease = 0, finished = ?, error = ?, reader = ? WHERE id = ? AND worker = ?",
+                (self.clock() if finished else None, error, readable.reader(), id, worker),
+            )
+            if cursor.rowcount:
+                db.execute("DELETE FROM result WHERE request = ?", (id,))
+                if result is not None:
+                    db.execute("INSERT INTO result VALUES (?, ?)", (id, json.dumps(result)))
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _asked(self, kind: str, clicks: bool) -> dict[str, object]:
+        return {"kind": kind, "clicks": clicks, "now": self.clock(), "reader": readable.reader()}
+
+    def _absorb_requests(self, db: sqlite3.Connection) -> None:
+        """Take over the finished requests of the store that is attached as `other`, which an earlier version may have written, with what came of them."""
+        apart = db.execute("SELECT 1 FROM other.sqlite_schema WHERE name = 'result'").fetchone()
+        results = "SELECT request AS id, text FROM other.result" if apart else "SELECT id, result AS text FROM other.wish"
+        db.execute(
+            f"INSERT OR IGNORE INTO main.result SELECT id, text FROM ({results}) WHERE text IS NOT NULL AND text <> 'null'"
+            " AND id IN (SELECT id FROM other.wish WHERE finished IS NOT NULL) AND id NOT IN (SELECT id FROM main.wish)"
+        )
+        columns = "id, kind, subject, urgent, spec, created, worker, lease, started, finished, error, stopped, attempts, done, total, fresh, message"
+        db.execute(f"INSERT OR IGNORE INTO main.wish ({columns}) SELECT {columns} FROM other.wish WHERE finished IS NOT NULL")
+
+    def _bury(self) -> None:
+        """End the leases of workers that died on this machine, without waiting for them to run out."""
+        rows = self._db.execute("SELECT id, pid FROM worker WHERE host = ?", (HOST,)).fetchall()
+        if dead := [id for id, pid in rows if not alive(pid)]:
+            with self._write() as db:
+                for id in dead:
+                    db.execute("UPDATE wish SET lease = 0 WHERE worker = ? AND lease > 0", (id,))
+                    db.execute("DELETE FROM worker WHERE id = ?", (id,))
+
+    def _result(self, id: str) -> Json:
+        row = self._db.execute("SELECT text FROM result WHERE request = ?", (id,)).fetchone()
+        return None if row is None else cast("Json", json.loads(row[0]))
+
+    def _status(self, row: tuple[object, ...]) -> Status:
+        r = dict(zip(COLUMNS.split(", "), row, strict=True))
+        now = self.clock()
+        if r["error"] is not None:
+            state: State = "failed"
+        elif r["finished"] is not None:
+            state = "done"
+        elif r["stopped"]:
+            state = "stopped"
+        else:
+            state = "running" if cast("float", r["lease"]) > now else "waiting"
+        return Status(
+            id=(id := cast("str", r["id"])),
+            request=readable.request(cast("str", r["spec"])),
+            rank=cast("int", r["urgent"]),
+            state=state,
+            done=cast("int", r["done"]),
+            total=cast("int", r["total"]),
+            fresh=cast("int", r["fresh"]),
+            message=cast("str", r["message"]),
+            error=cast("str", r["error"] or ""),
+            created=cast("float", r["created"]),
+            started=cast("float | None", r["started"]),
+            finished=cast("float | None", r["finished"]),
+            now=now,
+            roots=tuple(cast("list[str]", json.loads(cast("str", r["roots"])))) if r["roots"] is not None else None,
+            read=partial(self._result, id),
+        )
+
+
+def _listed(roots: Sequence[str] | None) -> str | None:
+    return None if roots is None else json.dumps(list(roots))
+
+
+def against_it(read: Callable[[], Spec | Request], text: str) -> str:
+    """Why something cannot be used here, as a sentence; empty where it can."""
+    try:
+        read()
+        gone = readable.missing(text)
+    except Unknown as error:
+        return f"It was written by another version of the explorer, and this one cannot read it: {error}."
+    return f"It needs {gone}, which are not here: start the explorer with the --plugin or the package that they come from." if gone else ""
+
+
+def _readable(spec: str, result: str | None) -> bool:
+    """The same as a function in SQL."""
+    try:
+        readable.answered(spec, result)
+    except Unknown:
+        return False
+    return True
+
+
+def _here(spec: str, result: str | None) -> bool:
+    """Whether a request can be read, and all the methods that it names are here: a function in SQL."""
+    return _readable(spec, result) and not readable.missing(spec)

@@ -1,0 +1,67 @@
+"""The tables of a store, as a list of migrations: each brings an earlier version's file to the next, and none is ever changed.
+
+A request is one row of `wish`, short enough that a list of thousands is read in milliseconds: what came of it is in `result`. Columns that follow from
+others (`phase`, `story`, `sampler`) are virtual: SQLite derives them and keeps them nowhere but in the indexes, so that nothing can contradict them.
+
+`reader` says which version last found that it can read the row (explorer.store.readable.reader), so that one that can need not parse it to know.
+"""
+
+from __future__ import annotations
+
+MIGRATIONS = (
+    """
+    CREATE TABLE field (
+        id TEXT PRIMARY KEY, spec TEXT NOT NULL, shape TEXT NOT NULL, counts BLOB NOT NULL, gram BLOB NOT NULL, facts TEXT NOT NULL, created REAL NOT NULL
+    );
+    CREATE TABLE point (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, field TEXT NOT NULL REFERENCES field(id), coords BLOB NOT NULL, value BLOB NOT NULL, seconds REAL NOT NULL,
+        UNIQUE (field, coords)
+    );
+    CREATE TABLE wish (
+        id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, urgent INTEGER NOT NULL, spec TEXT NOT NULL, created REAL NOT NULL,
+        worker TEXT, lease REAL NOT NULL DEFAULT 0, started REAL, finished REAL, error TEXT, stopped INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+        done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, fresh INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '', result TEXT
+    );
+    CREATE INDEX wish_subject ON wish (subject);
+    CREATE TABLE checkpoint (
+        path TEXT PRIMARY KEY, digest TEXT NOT NULL, facts TEXT NOT NULL, seen REAL NOT NULL
+    );
+    CREATE INDEX checkpoint_digest ON checkpoint (digest);
+    CREATE TABLE worker (id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, device TEXT NOT NULL, beat REAL NOT NULL);
+    """,
+    "CREATE TABLE made (recipe TEXT PRIMARY KEY, facts TEXT NOT NULL, created REAL NOT NULL)",
+    "ALTER TABLE wish ADD COLUMN roots TEXT",  # JSON list of the folders it may read; NULL: all of them
+    """
+    ALTER TABLE worker ADD COLUMN title TEXT NOT NULL DEFAULT '';
+    ALTER TABLE worker ADD COLUMN sees TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE worker ADD COLUMN free INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE worker ADD COLUMN total INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE plan (wish TEXT PRIMARY KEY, plan TEXT NOT NULL, took TEXT)
+    """,
+    "CREATE INDEX point_seconds ON point (field, seconds)",  # sums of seconds are then read without the values that stand before them
+    """
+    CREATE TABLE result (request TEXT PRIMARY KEY, text TEXT NOT NULL);
+    INSERT INTO result SELECT id, result FROM wish WHERE result IS NOT NULL AND result <> 'null';
+    ALTER TABLE wish DROP COLUMN result;
+    ALTER TABLE wish ADD COLUMN reader TEXT NOT NULL DEFAULT '';
+    ALTER TABLE wish ADD COLUMN story TEXT AS (iif(json_valid(spec), json_extract(spec, '$.story'), NULL)) VIRTUAL;
+    ALTER TABLE wish ADD COLUMN sampler TEXT AS (iif(json_valid(spec), json_extract(spec, '$.sampler.name'), NULL)) VIRTUAL;
+    ALTER TABLE wish ADD COLUMN phase TEXT AS (
+        CASE WHEN error IS NOT NULL THEN 'failed' WHEN finished IS NOT NULL THEN 'done' WHEN stopped THEN 'stopped' ELSE 'open' END) VIRTUAL;
+    DROP INDEX wish_subject;
+    CREATE INDEX wish_listed ON wish (kind, created, sampler, phase, lease, reader);
+    CREATE INDEX wish_story ON wish (created) WHERE story <> '';
+    CREATE INDEX wish_open ON wish (urgent DESC, created) WHERE finished IS NULL AND error IS NULL AND stopped = 0;
+    CREATE INDEX wish_held ON wish (worker) WHERE lease > 0;
+    CREATE INDEX wish_reader ON wish (reader)
+    """,
+    "CREATE INDEX point_field ON point (field)",  # what was added to a field since a sequence number is then found without going through the rest
+    """
+    CREATE TABLE tally (
+        field TEXT PRIMARY KEY, kind TEXT NOT NULL DEFAULT '', items REAL NOT NULL DEFAULT 0, points INTEGER NOT NULL, seconds REAL NOT NULL
+    ) WITHOUT ROWID;
+    INSERT INTO tally (field, points, seconds) SELECT field, count(*), total(seconds) FROM point GROUP BY field;
+    CREATE INDEX tally_kind ON tally (kind, points, seconds, items);
+    DROP INDEX point_seconds
+    """,  # of each field: how many points, what they took, and (once somebody asks) what else takes as long
+)
