@@ -21,7 +21,7 @@ from explorer.core.points import Array, Points, no_points
 from explorer.evaluate.hessian import crossed
 from explorer.methods.sample import adaptive
 from explorer.stats import calibration, soup_analysis
-from explorer.stats.bootstrap import barrier, difference, highest, level, path_mean, reduction
+from explorer.stats.barriers import barrier, difference, highest, level, path_mean, reduction
 from explorer.stats.intervals import Estimate
 from explorer.stats.mechanistic_similarity import similarity
 

@@ -25,7 +25,7 @@ from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats import arc_length
 from explorer.stats.arc_length import ChartFunction
-from explorer.stats.bootstrap import barrier
+from explorer.stats.barriers import barrier
 
 train = registry.find("train", "sgd")
 

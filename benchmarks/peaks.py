@@ -20,8 +20,8 @@ from scipy.interpolate import CubicHermiteSpline, CubicSpline
 
 from explorer.core.points import Array, Points
 from explorer.methods.sample import adaptive
+from explorer.stats.barriers import above_line
 from explorer.stats.between_points import ROUNDING
-from explorer.stats.bootstrap import above_line
 from explorer.stats.hidden_peaks import hidden
 
 BLOCKS = 64

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from explorer.core.registry import names as methods
     from explorer.core.spec import Aligned, Attack, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Spec, Trained
     from explorer.methods.sample.trajectory import averages
-    from explorer.stats.bootstrap import Barrier, barrier, highest
+    from explorer.stats.barriers import Barrier, barrier, highest
     from explorer.stats.hidden_peaks import Hidden, hidden
     from explorer.stats.intervals import Estimate
     from explorer.stats.soup_analysis import row_of

@@ -39,8 +39,8 @@ def live_problem(
     targets are anything else (graphs, detection, diffusion): it returns the loss of each sample, (n,), or a dict with `loss` and further metrics, (n,) each.
 
     `metrics`: {name: function of outputs and targets}, measured beside loss and error. One value for each sample: a mean, with its interval. One number for
-    all: its interval is bootstrapped from the jackknife over blocks of samples, for which it is asked 256 times more at every point. `("high", function)` or `("low", function)` says which values are better, which
-    a barrier needs. `take`: how many samples are read of each source, 0 for all.
+    all: its interval is from the jackknife over blocks of samples, for which it is asked 256 times more at every point. `("high", function)` or
+    `("low", function)` says which values are better, which a barrier needs. `take`: how many samples are read of each source, 0 for all.
 
     What is measured is kept under the content of weights and data, and the code of network, loss and metrics: the same objects find it again tomorrow. The app
     shows it; more of it is measured only where the objects are. Refused, in a sentence, for what does not go together.

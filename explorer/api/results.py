@@ -17,7 +17,7 @@ from explorer.figures import matching
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.stats import line_metrics, line_words, metrics, units
-from explorer.stats.bootstrap import Barrier, Verdict
+from explorer.stats.barriers import Barrier, Verdict
 from explorer.stats.certificate_words import certified
 from explorer.stats.hidden_peaks import Hidden, hidden
 from explorer.stats.intervals import Estimate

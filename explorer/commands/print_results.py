@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the command line starts without torch
     from explorer.api import AlignedModels, Line
     from explorer.core.spec import ProblemSpec
     from explorer.merging.plan import MergePlan
-    from explorer.stats.bootstrap import Barrier
+    from explorer.stats.barriers import Barrier
     from explorer.stats.intervals import Estimate
 
 # What is printed holds names and texts of others: brackets and colons in it ([network], :net:) are no markup.

@@ -25,7 +25,7 @@ from explorer.evaluate.evaluator import Evaluate
 from explorer.problems import problem_toml
 from explorer.problems.nets import Shapes
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import band
+from explorer.stats.barriers import band
 from explorer.store.records import Facts, Quality, Renaming, Seen
 from explorer.store.run_store import RunStore
 from explorer.symmetry import symmetry_of

@@ -2,8 +2,8 @@
 
 A metric of each sample is summed. One of all samples together, θ, such as F1, is no mean; its sums over blocks are made of the jackknife: with θ₋ᵦ the
 metric without block b, which holds n_b of N items, J_b = N θ − (N − n_b) θ₋ᵦ, and then J_b + n_b (θ − Σ J / N), so that they add up to N θ exactly. For a
-mean these are its sums over blocks. Whatever resamples blocks, an interval or a paired difference, then is the bootstrap of θ to first order in each
-block's influence (Efron & Tibshirani 1993, "An Introduction to the Bootstrap", 11 and 20). That is wrong for metrics that are not smooth in the samples,
+mean these are its sums over blocks. An interval or a paired difference of such sums then is that of θ to first order in each block's influence, as its
+bootstrap is (Efron & Tibshirani 1993, "An Introduction to the Bootstrap", 11 and 20). That is wrong for metrics that are not smooth in the samples,
 such as a median or a maximum.
 """
 

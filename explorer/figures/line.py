@@ -12,7 +12,7 @@ from explorer.core.spec import Field
 from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve, Peak
 from explorer.stats import line_words, units
-from explorer.stats.bootstrap import band
+from explorer.stats.barriers import band
 from explorer.stats.line_metrics import barrier_of, falls
 from explorer.stats.metrics import find, interval, means, short
 from explorer.stats.preview_confirmation import TITLES, Confirmed, exact, is_preview, mark

@@ -12,7 +12,7 @@ from explorer.core.points import Points, rounded
 from explorer.core.spec import Aligned, Attack, Buffers, Connected, Field, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.figures.bars import Bar
 from explorer.lessons import Shelf
-from explorer.stats.bootstrap import Barrier, band, barrier
+from explorer.stats.barriers import Barrier, band, barrier
 
 LOSS, ERROR = 0, 1  # columns of the metrics
 MLPS = "digits-mlp"

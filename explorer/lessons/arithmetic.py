@@ -13,7 +13,7 @@ from explorer.figures.curve import Curve
 from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, at
 from explorer.stats import mechanistic_similarity
-from explorer.stats.bootstrap import band, difference
+from explorer.stats.barriers import band, difference
 
 FAMILY = "digits-cue"
 AMOUNTS = tuple(round(float(t), 12) for t in np.linspace(-0.5, 1.5, 17))

@@ -11,7 +11,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Field, Run, Trained
 from explorer.lessons import Bars, Experiment, Lesson, Outcome, Shelf, Target
 from explorer.lessons._read import LOSS, at, mixtures, row
-from explorer.stats.bootstrap import difference
+from explorer.stats.barriers import difference
 
 FAMILY = "digits-mlp-finetunes"
 EPOCHS, LAST = 30, 10

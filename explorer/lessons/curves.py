@@ -9,7 +9,7 @@ from explorer.core.points import Points
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import PAIRS, connected, found, nat, pair, path, rank
-from explorer.stats.bootstrap import reduction
+from explorer.stats.barriers import reduction
 
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:

@@ -9,7 +9,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Fused, ProblemSpec, Recipe, Run, SplitName
 from explorer.lessons import Bars, Experiment, Lesson, Outcome, Shelf, Target
 from explorer.lessons._read import LOSS, PAIRS, mixtures, pair, row
-from explorer.stats.bootstrap import difference
+from explorer.stats.barriers import difference
 
 METHODS = {"average": "uniform_soup", "Fisher": "fisher", "RegMean": "regmean"}
 

@@ -10,7 +10,7 @@ from explorer.core.spec import Aligned, Buffers
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import found, nat, path, rank
-from explorer.stats.bootstrap import reduction
+from explorer.stats.barriers import reduction
 
 FAMILY = "digits-resnet"
 POLICIES: dict[str, Buffers] = {"statistics averaged": "mix", "statistics re-estimated": "recalibrate"}

@@ -10,7 +10,7 @@ from explorer.core.spec import Attack
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, PAIRS, at, connected, pair
-from explorer.stats.bootstrap import difference
+from explorer.stats.barriers import difference
 
 RADIUS = 0.1
 THREAT = Attack("linf", RADIUS)

@@ -11,7 +11,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Field, Run
 from explorer.lessons import Bars, Experiment, Lesson, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, at, row
-from explorer.stats.bootstrap import difference
+from explorer.stats.barriers import difference
 from explorer.stats.soup_analysis import walk
 
 FAMILY = "digits-mlp-finetunes"

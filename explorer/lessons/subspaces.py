@@ -12,7 +12,7 @@ from explorer.core.spec import Run
 from explorer.figures import line
 from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import LOSS, PAIRS, at, connected, pair
-from explorer.stats.bootstrap import difference
+from explorer.stats.barriers import difference
 
 INNER = tuple(round(float(t), 12) for t in np.linspace(1 / 3, 2 / 3, 9))  # the middle leg: the learned line
 MIDDLE = INNER[4]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from explorer.core.points import Array, Points
-from explorer.stats.bootstrap import above_line
+from explorer.stats.barriers import above_line
 
 ROUNDING = 1e-6  # of the loss: single precision cannot tell smaller differences
 CLOSEST = 1e-3  # two points are never asked for nearer to each other than this

@@ -1,4 +1,4 @@
-"""Any metric along a path: which are offered, and the barrier of one. Plain numpy (explorer.stats.metrics, explorer.stats.bootstrap)."""
+"""Any metric along a path: which are offered, and the barrier of one. Plain numpy (explorer.stats.metrics, explorer.stats.barriers)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from explorer.core.points import Points
 from explorer.core.spec import ProblemSpec
 from explorer.stats import metrics
-from explorer.stats.bootstrap import Barrier, barrier, reduction
+from explorer.stats.barriers import Barrier, barrier, reduction
 from explorer.stats.intervals import Estimate
 
 

@@ -6,7 +6,7 @@ from explorer.core import registry, significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Field, Method, ProblemSpec
 from explorer.stats import metrics, units
-from explorer.stats.bootstrap import Barrier, Verdict, verdict
+from explorer.stats.barriers import Barrier, Verdict, verdict
 from explorer.stats.hidden_peaks import hidden
 from explorer.stats.line_metrics import barrier_of, falls, worse_upward
 from explorer.stats.preview_confirmation import TITLES, Confirmed, is_preview

@@ -25,7 +25,7 @@ from explorer.core.errors import Refused
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, ProblemSpec
 from explorer.stats import perplexity
-from explorer.stats.bootstrap import band
+from explorer.stats.barriers import band
 
 PLAIN = ("loss", "error")
 SCORED = (*PLAIN, "brier", "confidence")

@@ -14,7 +14,7 @@ from explorer.stats import model_doubts
 
 @dataclass(frozen=True)
 class Quality(Spec):
-    """Mean loss and error of one model on one split, each as (value, low, high) with 95 % bootstrap bounds; `constant`: the loss of the best answer that is the
+    """Mean loss and error of one model on one split, each as (value, low, high) with 95 % intervals; `constant`: the loss of the best answer that is the
     same for every sample, where it is known."""
 
     split: str

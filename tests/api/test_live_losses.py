@@ -167,7 +167,7 @@ def test_a_metric_of_all_samples_has_the_interval_of_its_bootstrap(classifiers, 
     outputs, targets = answers(classifiers[0], Y)
     column = next(i for i, m in enumerate(line.run.field.metrics) if m.startswith("f1@"))
     assert line.points.means()[0, column] == pytest.approx(f1(outputs, targets), abs=1e-12)
-    from explorer.stats.bootstrap import band
+    from explorer.stats.barriers import band
 
     low, high = (float(edge[0]) for edge in band(line.points, column))
     rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from explorer.engine.run_loop import keep
 from explorer.engine.worker import Worker
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import barrier
+from explorer.stats.barriers import barrier
 from explorer.store.run_store import RunStore
 
 SHARDS = 3

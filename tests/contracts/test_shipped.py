@@ -13,7 +13,7 @@ from explorer.engine.run_loop import keep, open_field
 from explorer.evaluate.evaluator import Evaluate
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import barrier
+from explorer.stats.barriers import barrier
 from explorer.stats.sparse_grid_surrogate import preview
 from explorer.store.run_store import RunStore
 from explorer.ui.landscape import form as landscape_form

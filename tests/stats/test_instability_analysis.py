@@ -15,7 +15,7 @@ from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import keep
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import barrier
+from explorer.stats.barriers import barrier
 from explorer.stats.instability_analysis import branches, line
 
 TRUNK = registry.method("train", "sgd", {"epochs": 4, "noise": 0.1})

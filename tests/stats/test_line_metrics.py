@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explorer.core.points import Points
-from explorer.stats import bootstrap, metrics
+from explorer.stats import barriers, metrics
 from explorer.stats.line_metrics import barrier_of, reduction_of
 
 HIGH, LOW, ANY = "f1@high-0", "mae@low-0", "f1@any-0"
@@ -29,7 +29,7 @@ def test_a_fall_of_what_should_be_high_is_a_barrier_in_its_own_values():
 def test_a_rise_of_what_should_be_low_is_the_plain_barrier():
     """Nothing is turned round."""
     points = line(0.1, 0.8, 0.3)
-    assert barrier_of(points, (LOW,), LOW) == bootstrap.barrier(points, 0, name=LOW)
+    assert barrier_of(points, (LOW,), LOW) == barriers.barrier(points, 0, name=LOW)
 
 
 def test_what_is_neither_better_nor_worse_has_none():

@@ -14,7 +14,7 @@ from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.chart.bezier import place
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import barrier
+from explorer.stats.barriers import barrier
 from explorer.stats.mechanistic_similarity import interventions, response, similarity
 
 BLOCKS, EACH = 50, 10

@@ -13,7 +13,7 @@ from explorer.evaluate.evaluator import Evaluate
 from explorer.evaluate.proper_scores import scores
 from explorer.problems import problem_toml
 from explorer.stats import metrics, units
-from explorer.stats.bootstrap import band
+from explorer.stats.barriers import band
 
 COUNTS = np.array([3.0, 2.0, 4.0])
 

@@ -14,7 +14,7 @@ from explorer.engine.run_loop import keep
 from explorer.engine.worker import Worker
 from explorer.evaluate.devices import possible, precisely
 from explorer.evaluate.evaluator import Evaluate, network_like
-from explorer.stats.bootstrap import barrier
+from explorer.stats.barriers import barrier
 from explorer.stats.preview_confirmation import confirmed, confirming, exact, mark
 
 BF16 = {"precision": "bfloat16"}

@@ -12,7 +12,7 @@ from explorer.methods.chart.bezier import place as bezier
 from explorer.methods.chart.polychain import place as polychain
 from explorer.problems.problem import Batch
 from explorer.stats import arc_length
-from explorer.stats.bootstrap import path_mean
+from explorer.stats.barriers import path_mean
 from explorer.training.curve_training import straight, train_path
 from explorer.training.options import CurveOptions
 

@@ -9,7 +9,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import locations, registry
 from explorer.core.spec import Loaded, Look, Run
 from explorer.engine.run_loop import keep
-from explorer.stats import bootstrap
+from explorer.stats import barriers
 from explorer.store.run_store import RunStore
 from tests import hostile
 from tests.engine.test_inspect_checkpoints import int8_of
@@ -168,10 +168,8 @@ def test_a_redraw_works_out_no_barrier_that_is_known(visit, registered, store, w
     store.submit(run)
     work()
     asked = []
-    monkeypatch.setattr(bootstrap, "_barriers", {})
-    monkeypatch.setattr(
-        bootstrap, "_worked_out", lambda *given, plain=bootstrap._worked_out: asked.append(given[0].values.tobytes()) or plain(*given)
-    )
+    monkeypatch.setattr(barriers, "_barriers", {})
+    monkeypatch.setattr(barriers, "_worked_out", lambda *given, plain=barriers._worked_out: asked.append(given[0].values.tobytes()) or plain(*given))
     mine = store.points(run.field.id)[0].values.tobytes()  # the first page of a visit draws other lines
     app = visit("interpolate", run=run.id)
     assert not app.exception and "95 % interval" in words(app)

@@ -12,7 +12,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Run
 from explorer.figures import line
 from explorer.stats import line_words
-from explorer.stats.bootstrap import barrier, level
+from explorer.stats.barriers import barrier, level
 from explorer.stats.preview_confirmation import confirmed, exact
 from explorer.ui.landscape import export as landscape_export
 from explorer.ui.landscape import form as landscape_form

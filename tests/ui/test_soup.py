@@ -105,7 +105,7 @@ def test_the_barrier_to_the_soup_is_that_of_the_line(tiny, store, work):
     """The same points as on a line from the model to the average, by another road."""
     from explorer.core import registry
     from explorer.core.spec import Field, Fused, Run
-    from explorer.stats.bootstrap import barrier
+    from explorer.stats.barriers import barrier
 
     models = three(tiny, store, work)
     kitchen = Kitchen(tiny.problem.spec, models)

@@ -6,7 +6,7 @@ import pytest
 
 from explorer.core import registry
 from explorer.core.spec import Run
-from explorer.stats.bootstrap import Barrier
+from explorer.stats.barriers import Barrier
 from explorer.stats.instability_analysis import branches, line
 from explorer.stats.intervals import Estimate
 from explorer.ui.paths import stability

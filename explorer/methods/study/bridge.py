@@ -17,7 +17,7 @@ from explorer.core.registry import Range
 from explorer.core.spec import Json
 from explorer.methods.study._bridge_network import bridge, judge
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import difference, highest  # of one point, the highest is that point
+from explorer.stats.barriers import difference, highest  # of one point, the highest is that point
 from explorer.stats.intervals import Estimate
 
 METRICS = ("loss", "error")

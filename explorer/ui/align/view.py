@@ -14,7 +14,7 @@ from explorer.figures import curve as curve_figure
 from explorer.figures import line
 from explorer.figures.curve import Curve
 from explorer.stats import line_words, units
-from explorer.stats.bootstrap import Barrier, barrier, reduction
+from explorer.stats.barriers import Barrier, barrier, reduction
 from explorer.stats.intervals import Estimate
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore

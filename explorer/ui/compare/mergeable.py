@@ -16,7 +16,7 @@ from explorer.core.spec import Aligned, Connected, Field, Fused, Recipe, Run, Sh
 from explorer.figures import matrix
 from explorer.figures.report import Section
 from explorer.stats import units
-from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats.barriers import Barrier, barrier
 from explorer.store.run_store import RunStore
 from explorer.ui.compare.form import Comparison, Task
 from explorer.ui.frame import shell

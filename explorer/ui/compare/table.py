@@ -10,7 +10,7 @@ import pandas as pd
 
 from explorer.core.points import Points
 from explorer.stats import units
-from explorer.stats.bootstrap import difference, level
+from explorer.stats.barriers import difference, level
 from explorer.store.records import Made
 from explorer.ui.widgets.selection_metric import ERROR, Measure
 

@@ -12,7 +12,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Field, Run
 from explorer.figures import line
 from explorer.stats import line_metrics, line_words, metrics, perplexity, units
-from explorer.stats.bootstrap import Barrier
+from explorer.stats.barriers import Barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore

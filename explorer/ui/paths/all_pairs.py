@@ -20,7 +20,7 @@ from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run
 from explorer.figures import matrix, report
 from explorer.figures import tree as tree_figure
 from explorer.stats import spanning_tree, units
-from explorer.stats.bootstrap import Barrier, barrier, reduction
+from explorer.stats.barriers import Barrier, barrier, reduction
 from explorer.stats.intervals import Estimate
 from explorer.stats.training_seeds import mean_over_pairs
 from explorer.store.run_store import RunStore

@@ -18,7 +18,7 @@ from explorer.figures import curve as curve_figure
 from explorer.figures import line, report
 from explorer.figures.curve import Curve
 from explorer.stats import line_words, units
-from explorer.stats.bootstrap import highest
+from explorer.stats.barriers import highest
 from explorer.stats.intervals import Estimate
 from explorer.stats.mechanistic_similarity import interventions, similarity
 from explorer.store.run_store import RunStore

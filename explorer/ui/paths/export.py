@@ -8,7 +8,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Aligned, Connected, Field, Recipe
 from explorer.figures import line
 from explorer.stats import line_words, units
-from explorer.stats.bootstrap import barrier, highest
+from explorer.stats.barriers import barrier, highest
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.ui.paths.form import NamedPath
 from explorer.ui.widgets import python_source

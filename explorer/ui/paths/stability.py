@@ -18,7 +18,7 @@ from explorer.core.points import Points
 from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.stats import line_words, units
-from explorer.stats.bootstrap import Barrier, barrier
+from explorer.stats.barriers import Barrier, barrier
 from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve

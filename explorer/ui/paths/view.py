@@ -17,7 +17,7 @@ from explorer.figures import line
 from explorer.figures.curve import Curve
 from explorer.stats import arc_length, line_words, units
 from explorer.stats.arc_length import ChartFunction
-from explorer.stats.bootstrap import barrier, highest, path_mean
+from explorer.stats.barriers import barrier, highest, path_mean
 from explorer.stats.hidden_peaks import hidden
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import is_preview, mark

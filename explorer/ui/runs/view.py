@@ -12,7 +12,7 @@ from explorer.core import registry
 from explorer.core.spec import Json, Run
 from explorer.figures import line
 from explorer.stats import line_words, units
-from explorer.stats.bootstrap import barrier
+from explorer.stats.barriers import barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.cost_plan import Plan, Took
 from explorer.store.job_status import State, Status, duration

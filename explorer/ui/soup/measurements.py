@@ -10,7 +10,7 @@ import numpy as np
 from explorer.core import registry
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName, Study
-from explorer.stats.bootstrap import Barrier, barrier, level
+from explorer.stats.barriers import Barrier, barrier, level
 from explorer.stats.intervals import Estimate
 from explorer.stats.soup_analysis import row_of, singles
 from explorer.ui.widgets.selection_metric import Measure, measure_of

@@ -17,7 +17,7 @@ from explorer.core.spec import Run, Study
 from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.stats import units
-from explorer.stats.bootstrap import difference, level
+from explorer.stats.barriers import difference, level
 from explorer.stats.soup_analysis import Path, best_single, row_of, singles, walk
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore

@@ -12,7 +12,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, Fused, Method, Run, Study
 from explorer.stats import calibration, units
-from explorer.stats.bootstrap import difference, level
+from explorer.stats.barriers import difference, level
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell, status_badge

@@ -13,7 +13,7 @@ from explorer.core.points import Array, Points
 from explorer.core.spec import Loaded, Make, Trained
 from explorer.figures import line
 from explorer.stats import units
-from explorer.stats.bootstrap import band, difference, level
+from explorer.stats.barriers import band, difference, level
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import Curve, curve

@@ -6,7 +6,7 @@ import pytest
 from explorer.core.points import Points, missing
 from explorer.methods.chart import line
 from explorer.methods.sample import given, grid
-from explorer.stats.bootstrap import above_line
+from explorer.stats.barriers import above_line
 from tests.contracts.test_sample import CURVES, measured, walk
 
 

@@ -18,7 +18,7 @@ from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.study._bridge_network import Bridge, bridge, cost, judge, last_linear, point, predict
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
-from explorer.stats.bootstrap import difference
+from explorer.stats.barriers import difference
 
 QUICK = {"epochs": 15, "hidden": 16}
 

@@ -10,7 +10,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.evaluate.evaluator import Evaluate
 from explorer.methods.study._output_ensemble import METRICS, ensemble, together
-from explorer.stats.bootstrap import difference
+from explorer.stats.barriers import difference
 from tests.methods.align import sample
 
 study = registry.find("study", "ensemble")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from explorer.core.points import Points
-from explorer.stats import bootstrap
-from explorer.stats.bootstrap import above_line, band, barrier, difference, highest, reduction, verdict
+from explorer.stats import barriers
+from explorer.stats.barriers import above_line, band, barrier, difference, highest, reduction, verdict
 
 
 def points_of(t, loss_per_sample, blocks=None):
@@ -218,8 +218,8 @@ def test_a_point_without_a_finite_value_is_not_the_highest():
 def test_a_barrier_is_worked_out_once_for_the_same_points(monkeypatch):
     """Points that are equal give the same answer without new work; another value, metric or name is another barrier."""
     asked = []
-    monkeypatch.setattr(bootstrap, "_barriers", {})
-    monkeypatch.setattr(bootstrap, "_worked_out", lambda *given, plain=bootstrap._worked_out: asked.append(1) or plain(*given))
+    monkeypatch.setattr(barriers, "_barriers", {})
+    monkeypatch.setattr(barriers, "_worked_out", lambda *given, plain=barriers._worked_out: asked.append(1) or plain(*given))
     values = np.random.default_rng(0).random((11, 64))
     first = barrier(points_of(T, values))
     assert barrier(points_of(T, values)) is first and len(asked) == 1
