@@ -42,7 +42,6 @@ def barrier(
                 given.model(b),
                 sampler=sampler,
                 options=sized(sampler, points),
-                metrics=(metric,),
-                **given.how(report),
+                **given.how(report, metric),
             )
         tell_line(line, f"{a.name} → {b.name}", metric=metric, html=html, as_json=as_json)

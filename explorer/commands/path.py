@@ -47,7 +47,6 @@ def path(
                 given.model(b),
                 method=method,
                 method_options=given_options("connect", method, option or []),
-                metrics=(metric,),
-                **given.how(report),
+                **given.how(report, metric),
             )
         tell_line(line, f"{a.name} → {b.name} · {method}", metric=metric, html=html, as_json=as_json)

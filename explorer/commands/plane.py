@@ -68,8 +68,7 @@ def plane(
             done = draw(
                 size=size,
                 refine=refine,
-                metrics=(metric,),
-                **given.how(report),
+                **given.how(report, metric),
             )
         if html is not None:
             html.write_text(curve_figure.html(done.figure(metric)), encoding="utf-8")

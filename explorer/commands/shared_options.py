@@ -64,9 +64,10 @@ class Measuring(Computing):
     buffers: BuffersOption = Policy.recalibrate
     loss: LossOption = ""
 
-    def how(self, report: _keywords.Reporter) -> _keywords.Measuring:
-        """The keywords of the functions in explorer.api."""
+    def how(self, report: _keywords.Reporter, metric: str | None = None) -> _keywords.Measuring:
+        """The keywords of the functions in explorer.api. metric: to be measured besides loss and error."""
         return {
+            "metrics": (metric,) if metric else None,
             "report": report,
             "problem": self.problem,
             "split": self.split.value,
@@ -84,8 +85,8 @@ class Previewing(Measuring):
 
     precision: PrecisionOption = Exactly.float32
 
-    def how(self, report: _keywords.Reporter) -> _keywords.Measuring:
-        return {**super().how(report), "precision": self.precision.value}
+    def how(self, report: _keywords.Reporter, metric: str | None = None) -> _keywords.Measuring:
+        return {**super().how(report, metric), "precision": self.precision.value}
 
 
 def takes(options: type[Computing]) -> Callable[[Callable[..., R]], Callable[..., R]]:

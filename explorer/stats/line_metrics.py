@@ -38,7 +38,7 @@ def worse_upward(points: Points, measured: Sequence[str], metric: str) -> Points
 
 def reduction_of(before: Points, after: Points, measured: Sequence[str], metric: str) -> Estimate | None:
     """How much lower the barrier of one path is than that of another, with its paired interval; None while a barrier is missing."""
-    return reduction(*(worse_upward(points, measured, metric) for points in (before, after)))
+    return reduction(worse_upward(before, measured, metric), worse_upward(after, measured, metric))
 
 
 def falls(metric: str) -> bool:

@@ -48,6 +48,11 @@ class Bowl:
     def network(self, *, seed=0):
         return self.Network(self.depth)
 
+    blank = network
+
+    def parameters(self):
+        return ["at"]
+
     def split(self, name):
         return Batch(torch.zeros(16, 1, dtype=torch.float64), torch.zeros(16, dtype=torch.int64))
 

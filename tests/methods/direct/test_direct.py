@@ -96,6 +96,8 @@ class TiedProblem(Problem):
             torch.manual_seed(seed)
             return Tied().eval()
 
+    blank = skeleton = network
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tied_parameter_moves_under_both_of_its_names(tiny, name):
