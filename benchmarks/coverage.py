@@ -90,12 +90,12 @@ def drawn(rng: Rng, n: int) -> tuple[Array, Array]:
 
 
 def trained() -> dict[str, tuple[Array, Array]]:
-    """Pairs: of two seeds, a seed and a place short of half-way to the other (a small barrier), branched early, and near twins."""
+    """Pairs: of two seeds, two places on either side of the top between them (a small barrier), branched early, and near twins."""
     start, late = train(2, 15), train(3, 800)
     first, second = train(0, 600), train(1, 600)
     return {
         "two seeds": (first, second),
-        "small barrier": (first, first + np.float32(0.48) * (second - first)),
+        "small barrier": (first + np.float32(0.51) * (second - first), first + np.float32(0.53) * (second - first)),
         "branched at step 15": (train(10, 600, start), train(11, 600, start)),
         "near twins": (train(20, 60, late, rate=1e-4), train(21, 60, late, rate=1e-4)),
     }
