@@ -44,8 +44,11 @@ def problem_of(model: str | Path | Recipe, how: Merging) -> ProblemSpec:
     return find_problem(model, named) if isinstance(model, str | Path) else model.problem
 
 
-def brought(models: Sequence[Model], how: Merging) -> tuple[ProblemSpec, tuple[Recipe, ...]]:
-    """The problem of what was given, and the models' recipes. Objects become what they stand for: `how` then names the problem, as if it had been given."""
+def brought(models: Sequence[Model], how: Merging, *, alike: bool = False) -> tuple[ProblemSpec, tuple[Recipe, ...]]:
+    """The problem of what was given, and the models' recipes. Objects become what they stand for: `how` then names the problem, as if it had been given.
+
+    alike: all models are of one shape; files that do not fit are then refused by their headers, before anything of their weights is read.
+    """
     network = how["network"] if how["network"] is not None else next((m for m in models if isinstance(m, nn.Module)), None)
     known: Prototype | None = None
     if how["data"] is not None:
@@ -64,6 +67,8 @@ def brought(models: Sequence[Model], how: Merging) -> tuple[ProblemSpec, tuple[R
         raise Refused("A loss function goes with data=, or into live_problem. Here loss= is the name of one of the explorer's losses.")
     elif isinstance(how["problem"], ProblemSpec) and how["problem"].network.name == "live":
         known = prototype_of(how["problem"])
+    if alike:
+        _fit(models, how)
     home = locations.home(how["home"])
     recipes = tuple(recipe(m, home, known, f"model {i}") for i, m in enumerate(models, 1))
     if isinstance(spec := how["problem"], ProblemSpec) and known is not None:
@@ -81,10 +86,11 @@ def brought(models: Sequence[Model], how: Merging) -> tuple[ProblemSpec, tuple[R
     return problem, recipes
 
 
-def fitting(problem: ProblemSpec, models: tuple[Recipe, ...]) -> None:
-    """Refused when checkpoints among the models do not fit the problem, by their headers, before weights are read."""
-    files = [(m.name, locations.expand(m.path)) for m in models if isinstance(m, Loaded) and m.path]
-    require_fit(Problem(problem), files)
+def _fit(models: Sequence[Model], how: Merging) -> None:
+    files = [_file(m) for m in models if isinstance(m, str | Path)]
+    if files:
+        named = files[0] if isinstance(models[0], str | Path | nn.Module | Mapping) else models[0]
+        require_fit(Problem(under(problem_of(named, how), how["loss"])), [(name_for(f), f) for f in files])
 
 
 def _without_data(how: Merging) -> str:
@@ -106,8 +112,7 @@ def recipe(model: Model, home: Path, known: Prototype | None = None, name: str =
             f"A model is the path of a checkpoint, a network (nn.Module), its state dict with network=, or a recipe as `train` and `align` return them; got a"
             f" {type(model).__name__}."
         )
-    found = checkpoints_at(model) if model_path.parse(model).path.exists() else []
-    file = found[0] if len(found) == 1 else _one(model)
+    file = _file(model)
     if beside := checkpoint_file.others(file):
         plain = model_path.parse(file).path.name
         log.warning("%s has other weights in it, too: choose them with %s", file.name, ", ".join(f"{plain}#{key}" for key in beside))
@@ -122,7 +127,11 @@ def _given(network: object, how: Merging) -> Given:
     return Given(network, how["data"], how["train"], how["val"], loss, how["forward"], metrics, how["take"])
 
 
-def _one(path: str | Path) -> Path:
+def _file(path: str | Path) -> Path:
+    """The only checkpoint at a path."""
+    found = checkpoints_at(path) if model_path.parse(path).path.exists() else []
+    if len(found) == 1:
+        return found[0]
     raise Refused(
         f"{path}: a checkpoint file is expected (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
     )

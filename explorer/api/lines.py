@@ -10,7 +10,6 @@ from typing import Unpack
 
 from explorer.api import _measuring
 from explorer.api._keywords import Lines, Model, takes
-from explorer.api.problems import under
 from explorer.api.results import AlignedModels, Line, Pair
 from explorer.core import registry
 from explorer.core.errors import Refused
@@ -30,8 +29,7 @@ def interpolate(a: Model, b: Model, **how: Unpack[Lines]) -> Line:
     >>> print(f"{barrier.height.value:.2f} nats at t = {barrier.at:.1f}, ends {barrier.ends[0]:.2f} and {barrier.ends[1]:.2f}")
     0.75 nats at t = 0.5, ends 0.07 and 0.07
     """
-    spec, ends = _measuring.brought((a, b), how)
-    _measuring.fitting(under(spec, how["loss"]), ends)
+    spec, ends = _measuring.brought((a, b), how, alike=True)
     return _line(_measuring.along(spec, ends, registry.method("chart", "line"), how), how)
 
 
@@ -82,8 +80,7 @@ def connect(
             f"{method} does not make a path but something of {len(registry.axes(chart))} dimensions. Paths are made by: {', '.join(paths())}."
         )
     chosen = registry.method("connect", method, method_options)
-    spec, ends = _measuring.brought((a, b), how)
-    _measuring.fitting(under(spec, how["loss"]), ends)
+    spec, ends = _measuring.brought((a, b), how, alike=True)
     corners = Connected.every(spec, ends, chosen, registry.corners_of(chosen))
     return _line(_measuring.along(spec, corners, registry.method("chart", chart), how), how)
 

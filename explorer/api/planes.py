@@ -10,7 +10,6 @@ from typing import Unpack, cast
 
 from explorer.api import _measuring
 from explorer.api._keywords import Model, Planes, Watched, takes
-from explorer.api.problems import under
 from explorer.api.results import Plane, measured_name
 from explorer.core import registry
 from explorer.core.errors import Refused
@@ -35,8 +34,7 @@ def landscape(*models: Model, margin: float = 0.25, **how: Unpack[Planes]) -> Pl
     if not models:
         raise Refused("landscape needs three models or more, got none.")
     chart = registry.method("chart", "plane", {"margin": margin})
-    spec, corners = _measuring.brought(models, how)
-    _measuring.fitting(under(spec, how["loss"]), corners)
+    spec, corners = _measuring.brought(models, how, alike=True)
     return _plane(_measuring.over(spec, corners, chart, how), how)
 
 
@@ -59,8 +57,7 @@ def landscape_around(
     >>> f"{middle:.2f} nats at the model itself", bool(middle == plane.extremes()[0].value)
     ('0.07 nats at the model itself', True)
     """
-    spec, corners = _measuring.brought((model, *(towards or ())), how)
-    _measuring.fitting(under(spec, how["loss"]), corners)
+    spec, corners = _measuring.brought((model, *(towards or ())), how, alike=True)
     if towards is None:
         corners = Shifted.both(spec, corners[0], registry.method("direct", directions, options))
     return _plane(_measuring.over(spec, corners, registry.method("chart", "directions", {"extent": extent}), how), how)

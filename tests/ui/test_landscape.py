@@ -285,5 +285,5 @@ def test_the_extremes_of_a_picture_on_few_samples_are_decided_on_all(visit, stor
     points, _ = store.points(dataclasses.replace(run.field, samples=0).id)
     assert len(points) == places
     (lowest,) = set(re.findall(r"The lowest measured loss is \*\*([\d.]+) nat", words(app)))
-    assert float(lowest) == pytest.approx(points.means()[:, 0].min(), abs=0.0006)
+    assert float(lowest) == pytest.approx(points.means()[:, 0].min(), abs=0.006)
     assert "All samples where they matter" not in [b.label for b in app.button]

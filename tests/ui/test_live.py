@@ -33,7 +33,7 @@ def elsewhere(monkeypatch):
     def leave() -> None:  # what a process keeps is not there in the next
         for table in ("_networks", "_losses", "_metrics", "_data"):
             monkeypatch.setattr(held, table, type(getattr(held, table))())
-        for kept in (problem._dataset, problem._shapes, problem._reals, problem._fits):
+        for kept in (problem._dataset, problem._skeleton, problem._fits):
             kept.cache_clear()
 
     return leave
