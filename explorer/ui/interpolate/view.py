@@ -36,19 +36,10 @@ def show(store: RunStore, run_id: str) -> None:
     run = status.request
     top, right = st.columns([3, 2], vertical_alignment="bottom")
     with top:
-        offered = list(line_metrics.offered(run.field.problem))
-        metric = (
-            st.segmented_control(
-                "Metric",
-                offered,
-                default=offered[0],
-                format_func=lambda m: metrics.find(m).called,
-                key="metric",
-                bind="query-params",
-                label_visibility="collapsed",
-            )
-            or offered[0]
-        )
+        offered = {metrics.short(m): m for m in (*line_metrics.offered(run.field.problem), *metrics.own(run.field))}
+        first = next(iter(offered))
+        named = st.segmented_control("Metric", list(offered), default=first, key="metric", bind="query-params", label_visibility="collapsed")
+        metric = offered[named or first]
     if (wider := replace(run, field=metrics.field_for(run.field, metric))) != run:  # the same line, measured for this metric, too
         if store.status(wider.id) is None:
             shell.submit(wider)
