@@ -45,4 +45,4 @@ def _fixed(value: float, places: int, signed: bool) -> str:
 
 
 def _typeset(text: str) -> str:
-    return text.replace("inf", "∞").replace("-", "−")
+    return text.replace("inf", "∞").replace("nan", "unknown").replace("-", "−")

@@ -27,6 +27,8 @@ from explorer.core.spec import Method, ProblemSpec, SplitName
 from explorer.problems.data import ANY, Dataset, Purpose, fingerprint
 from explorer.problems.undrawn import undrawn
 
+FEW = 50  # samples
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -147,9 +149,10 @@ class Problem:
         return (outputs.argmax(dim=-1) != targets).reshape(len(targets), -1)
 
     def constant(self, targets: Tensor) -> float | None:
-        """The mean loss of the best answer that is the same for every sample; None where the loss does not say."""
+        """The mean loss of the best answer that is the same for every sample; None where the loss does not say, and of so few samples that the best answer
+        to them is an answer to nothing else."""
         own = _constant(self.spec.loss)
-        return None if own is None or self.against_reference else own(targets.cpu())
+        return None if own is None or self.against_reference or len(targets) < FEW else own(targets.cpu())
 
 
 # --- what is kept for the life of the process, under just what decides it ------------------------------------------------------

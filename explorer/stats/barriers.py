@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, isfinite
 from typing import Literal
 
 import numpy as np
@@ -66,6 +66,8 @@ def verdict(found: Barrier, negligible: float) -> Verdict:
         return Verdict("connected", negligible, detectable)
     if found.height.low > 0:
         return Verdict("barrier", negligible, detectable)
+    if not isfinite(detectable):  # one sample
+        return Verdict("open", negligible, detectable)
     gaps = [(found.quantile, found.height.value), (Z, negligible - found.height.value)]
     wanted = [(quantile * found.error / gap) ** 2 * found.samples for quantile, gap in gaps if gap > 0]
     return Verdict("open", negligible, detectable, _about(max(min(wanted), found.samples + 1)) if wanted else None)

@@ -181,7 +181,11 @@ def largest(found: Means, floor: float = -np.inf) -> Largest:
         nothing = float("nan")
         return Largest(Estimate(nothing, nothing, nothing), 0, nothing, nothing, nothing)
     found = Means(found.sums[where], found.counts, found.counted)
-    errors, i = _standardised(found), int(np.argmax(found.value))
+    i = int(np.argmax(found.value))
+    if len(found.counts) < 2:  # nothing is known of how samples differ
+        highest, unknown = float(found.value[i]), float("nan")
+        return Largest(Estimate(max(highest, floor), unknown, unknown), int(where[i]), highest, unknown, unknown)
+    errors = _standardised(found)
     quantile = max(float(np.quantile(errors[_may_be_largest(found, errors)].max(axis=0), LEVEL)), Z)
     low, high = found.low(quantile), found.high()
     ahead = Means(found.sums[i] - found.sums, found.counts)
@@ -205,6 +209,8 @@ def apart(a: Means, b: Means) -> Estimate:
 
     max_i a_i − max_j b_j lies above min_j [a_i − b_j] for every i: low = max_i min_j of the lower ends of a_i − b_j, each simultaneous over i; high likewise.
     """
+    if len(a.counts) < 2:
+        return Estimate(largest(a).estimate.value - largest(b).estimate.value, float("nan"), float("nan"))
     both = [Means(m.sums[np.isfinite(m.value)], m.counts, m.counted) for m in (a, b)]
     quantiles = [max(float(np.quantile(_standardised(m).max(axis=0), LEVEL)), Z) for m in both]
     ends = [np.empty((len(both[0].sums), len(both[1].sums))) for _ in (0, 1)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from explorer.core import registry, significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Field, Method, ProblemSpec
@@ -87,6 +89,8 @@ def verdict_words(problem: ProblemSpec, found: Barrier) -> str:
         case "connected":
             rise = " There is one, and it is negligible." if found.height.low > 0 else ""
             return f"**Connected**: with 97.5 % confidence the barrier is below {height(found.height.high)}; below {height(judged.negligible)} it counts as none.{rise}"
+        case _ if not isfinite(judged.detectable):
+            return "**Open**: of one sample nothing is known of how samples differ."
         case _:
             more = f"; about {judged.needed:,} would tell, if the estimate is right" if judged.needed else ""
             return (

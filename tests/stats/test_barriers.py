@@ -127,6 +127,8 @@ def test_what_a_barrier_is_called():
     unsure = called(0.03, 1.0)
     assert unsure.kind == "open"
     assert unsure.needed > 400 and unsure.detectable > 0.02
+    single = verdict(barrier(points_of(T, 1 + shape)), 0.02)
+    assert single.kind == "open" and single.needed is None
     holed = 1 + shape * np.ones((1, 50)) * 0.001
     holed[4, 3] = np.inf
     assert verdict(barrier(points_of(T, holed)), 0.02).kind == "barrier"

@@ -103,6 +103,9 @@ def test_what_is_certain_has_no_width_and_one_block_has_no_interval():
     assert (sure.value, sure.low, sure.high) == (3.0, 3.0, 3.0)
     alone = mean(np.array([2.0]), np.array([1.0]))
     assert alone.value == 2.0 and np.isnan([alone.low, alone.high]).all()
+    one = Means(np.array([[1.0], [3.0]]), np.array([1.0]))
+    for found in (largest(one).estimate, apart(one, one)):
+        assert found.value in (3.0, 0.0) and np.isnan([found.low, found.high]).all()
 
 
 def test_means_that_are_not_finite_are_left_out_of_the_largest():
