@@ -19,7 +19,7 @@ PAGES = {"line": "interpolate?run={}", "plane": "landscape?runs={}", "directions
 WAIT_S = 30.0
 
 
-def opened(run: Run, points: int, home: Path | None, port: int) -> str:
+def opened(run: Run, points: int, home: str | Path | None, port: int) -> str:
     """Show a run in the browser; its address. An app that is not there yet is started, for this machine alone, and stays. Refused when it does not start."""
     folder = locations.home(home)
     RunStore.within(folder).filed(run, points)

@@ -45,7 +45,7 @@ class Keyword:
 class Kept(TypedDict, total=False):
     """Of whatever is computed."""
 
-    home: Annotated[Path | None, Keyword(None, "the folder of what is kept; None: LOSS_EXPLORER_HOME, else the user's own. What it holds already is not computed again.")]  # fmt: skip
+    home: Annotated[str | Path | None, Keyword(None, "the folder of what is kept; None: LOSS_EXPLORER_HOME, else the user's own. What it holds already is not computed again.")]  # fmt: skip
     device: Annotated[str, Keyword("cpu", "where torch computes: `cpu`, `cuda`, `cuda:1` …")]
 
 

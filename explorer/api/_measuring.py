@@ -106,7 +106,9 @@ def recipe(model: Model, home: Path, known: Prototype | None = None, name: str =
         return model
     if isinstance(model, nn.Module | Mapping):
         called = f"{type(bare(model)).__name__} {name.rpartition(' ')[2]}" if isinstance(model, nn.Module) and " " in name else name
-        return kept(weights_of(model, name, known), called, home)
+        weights = weights_of(model, name, known)
+        checkpoint_file.finite(weights, called)
+        return kept(weights, called, home)
     if not isinstance(model, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]  (a notebook is not type checked)
         raise Refused(
             f"A model is the path of a checkpoint, a network (nn.Module), its state dict with network=, or a recipe as `train` and `align` return them; got a"

@@ -22,7 +22,7 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Shifted, Spec, Trained
 
 
-def loaded(model: Model, *, home: Path | None = None) -> Recipe:
+def loaded(model: Model, *, home: str | Path | None = None) -> Recipe:
     """The recipe of a checkpoint: of a file, of a folder of shards, or of the only file in a folder; a recipe is one already. Refused when there is none.
 
     Of a network or a state dict, the recipe of its weights as they are now, which are kept in `home`.

@@ -42,7 +42,7 @@ class Line:
     points: Points
     again: Confirmed | None = None  # of a preview: what was measured again in float32
     doubts: tuple[str, ...] = ()  # what makes the numbers of its models doubtful, a sentence each
-    home: Path | None = None  # the folder of the store, as it was given
+    home: str | Path | None = None  # the folder of the store, as it was given
 
     def open(self, *, port: int = 8501) -> str:
         """Show it in the app, which is started where it does not run on that port yet; its address."""
@@ -144,7 +144,7 @@ class Plane:
     window: Window
     again: Confirmed | None = None  # of a preview: what was measured again in float32
     doubts: tuple[str, ...] = ()  # as of a line
-    home: Path | None = None  # the folder of the store, as it was given
+    home: str | Path | None = None  # the folder of the store, as it was given
 
     def open(self, *, port: int = 8501) -> str:
         """Show it in the app, which is started where it does not run on that port yet; its address."""

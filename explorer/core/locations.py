@@ -22,9 +22,9 @@ def root() -> Path:
     return shipped if shipped.is_dir() else package.parent
 
 
-def home(given: Path | None = None) -> Path:
+def home(given: str | Path | None = None) -> Path:
     """The folder for the store and for models made here: the given one, or the user's, which `LOSS_EXPLORER_HOME` overrides. Created when missing."""
-    path = given or Path(os.environ.get("LOSS_EXPLORER_HOME") or platformdirs.user_data_dir("loss-explorer", appauthor=False))
+    path = Path(given or os.environ.get("LOSS_EXPLORER_HOME") or platformdirs.user_data_dir("loss-explorer", appauthor=False))
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

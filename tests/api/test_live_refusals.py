@@ -246,3 +246,11 @@ def test_nothing_to_merge_or_to_draw_is_still_said(home):
     for function in (fuse, landscape):
         with pytest.raises(Refused, match="got none"):
             function(data=(X, Y), home=home)
+
+
+def test_a_folder_may_be_named_by_a_string_and_a_diverged_network_is_named_by_its_class(home):
+    """As a notebook writes it; no file of a digest's name is spoken of."""
+    good, bad = nn.Linear(4, 2), nn.Linear(4, 2)
+    bad.weight.data[0, 0] = float("nan")
+    with pytest.raises(Refused, match=r"^Linear 2 has 1 of 8 values that are NaN"):
+        interpolate(good, bad, data=(torch.randn(60, 4), torch.arange(60) % 2), home=str(home))
