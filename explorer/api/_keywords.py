@@ -104,7 +104,7 @@ def takes(keywords: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
         assert isinstance(keyword, Keyword)
         shared.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=keyword.default, annotation=kind))
         shown = keyword.default.__name__ if callable(keyword.default) else repr(keyword.default)
-        lines.append(f"`{name}` ({shown}): {keyword.meaning}")
+        lines.append(f"- `{name}` ({shown}): {keyword.meaning}")
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
