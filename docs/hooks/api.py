@@ -21,10 +21,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     functions = [name for name, value in found.items() if inspect.isroutine(value)]
     classes = [name for name, value in found.items() if inspect.isclass(value)]
     others = sorted(found.keys() - {*functions, *classes})
-    parts = ["## Functions", *(_said(found[name]) for name in functions), "## Classes", *(_said(found[name]) for name in classes)]
+    parts = ["## Functions", *(_said(n, found[n]) for n in functions), "## Classes", *(_said(n, found[n]) for n in classes)]
     parts += ["## Types", *(f"### `{name}` {{ #{name} }}\n\n`{found[name]}`" for name in others)]
     return markdown.replace(MARK, "\n\n".join(parts))
 
 
-def _said(value: object) -> str:
-    return f"::: {value.__module__}.{value.__qualname__}"
+def _said(name: str, value: object) -> str:
+    return f"::: {value.__module__}.{value.__qualname__}\n    options:\n      heading: {name}\n      toc_label: {name}"

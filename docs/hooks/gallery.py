@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import plotly
+from jupyter_client.manager import AsyncKernelManager
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -59,7 +60,8 @@ def executed(text: str, config_file: str) -> str:
     notebook = nbformat.reads(text, as_version=4)
     with tempfile.TemporaryDirectory() as home:
         environment = os.environ | {"LOSS_EXPLORER_HOME": home, "PLOTLY_RENDERER": "plotly_mimetype"}
-        client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": str(Path(config_file).parent)}})
+        manager = AsyncKernelManager(kernel_name="python3", transport="ipc")
+        client = NotebookClient(notebook, manager, timeout=SECONDS, resources={"metadata": {"path": str(Path(config_file).parent)}})
         client.execute(env=environment)
     return nbformat.writes(notebook)
 

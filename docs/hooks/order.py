@@ -34,7 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         rest = [uri for uri in left if any(uri.startswith(folder) for folder in folders) and uri not in wanted]
         found = [uri for uri in wanted if uri in left] + rest
         left = [uri for uri in left if uri not in found]
-        config.nav += found if section == "Home" else [{section: found}]
+        config.nav.append({section: found[0] if section == "Home" else found})
     config.nav[-1]["About"] += left
     return files
 
