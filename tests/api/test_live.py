@@ -92,16 +92,16 @@ def test_nothing_that_is_given_is_changed(nets, samples, home):
     assert torch.equal(states[0], torch.get_rng_state()) and states[1] == random.getstate() and np.array_equal(states[2], np.random.get_state()[1])
 
 
-def test_the_readme_s_lines_run(nets, samples, home, monkeypatch):
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_the_lines_of_the_documents_run(nets, samples, home, monkeypatch, page):
     """As they stand, with the names that they use; the app is not opened."""
-    (block,) = [
-        b for b in re.findall(r"```python\n(.*?)```", (locations.root() / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL) if "net_a" in b
-    ]
-    assert block.rstrip().endswith("line.open()")
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", (locations.root() / page).read_text(encoding="utf-8"), flags=re.DOTALL) if "net_a" in b]
+    block, opens, _ = block.partition("line.open()")
+    assert opens
     loaders = {f"{name}_loader": DataLoader(TensorDataset(*samples), batch_size=100) for name in ("train", "test")}
     monkeypatch.setenv("LOSS_EXPLORER_HOME", str(home))
-    given = {"net_a": nets[0], "net_b": nets[1], **loaders, "f1": lambda o, t: (o.argmax(1) == t).double().mean(), "interpolate": interpolate}
-    exec(block.rstrip().removesuffix("line.open()"), given)
+    given = {"net_a": nets[0], "net_b": nets[1], **loaders, "f1": lambda o, t: (o.argmax(1) == t).double().mean()}
+    exec(block, given)
     assert given["line"].points.counts.sum() == len(samples[0])
 
 

@@ -1,4 +1,4 @@
-"""What README.md promises is what there is: methods, commands, kinds, and its Python."""
+"""What README.md and the pages of docs/ promise is what there is: methods, commands, kinds, and their Python."""
 
 from __future__ import annotations
 
@@ -14,15 +14,29 @@ from explorer.commands.main import app
 from explorer.core import locations, registry
 
 README = (locations.root() / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README + (locations.root() / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-LISTED = {name for row in re.findall(r"^\| (.+?) \|", README, flags=re.MULTILINE) for name in re.findall(r"`([a-z_]+)`", row)}
+DOCS = {p.name: p.read_text(encoding="utf-8") for p in sorted((locations.root() / "docs").glob("*.md"))}
+BLOCKS = re.findall(
+    r"```python\n(.*?)```", README + (locations.root() / "CONTRIBUTING.md").read_text(encoding="utf-8") + "".join(DOCS.values()), flags=re.DOTALL
+)
+TABLES = {"align": "alignments.md", "connect": "paths.md", "fuse": "merging.md", "train": "merging.md"}
+LISTED = {
+    name
+    for page in set(TABLES.values())
+    for row in re.findall(r"^\| (.+?) \|", DOCS[page], flags=re.MULTILINE)
+    for name in re.findall(r"`([a-z_]+)`", row)
+}
 
 
-@pytest.mark.parametrize("kind", ["align", "connect", "fuse"])
+def test_the_product_page_is_short():
+    """A stranger reads it in two minutes."""
+    assert len(README) < 9000
+
+
+@pytest.mark.parametrize("kind", TABLES)
 def test_every_method_stands_in_a_table(kind):
     """Whoever adds a method tells its users: a line, or a word of one, in the table of its kind."""
     own = {name for name in registry.names(kind) if registry.find(kind, name).__module__.startswith("explorer.")}
-    assert own <= LISTED, f"README.md has no line for {kind}: {', '.join(sorted(own - LISTED))}"
+    assert own <= LISTED, f"docs/{TABLES[kind]} has no line for {kind}: {', '.join(sorted(own - LISTED))}"
 
 
 def test_no_table_names_a_method_that_does_not_exist():
@@ -35,17 +49,17 @@ def test_every_command_is_named():
     commands = {c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands if c.callback is not None}
     assert commands
     for command in commands:
-        assert f"`loss-explorer {command}" in README, command
+        assert f"`loss-explorer {command}" in DOCS["commands.md"], command
 
 
 def test_every_kind_of_method_is_a_group_of_entry_points():
     """The list for packages that add methods is complete."""
     for kind in registry.KINDS:
-        assert f"`explorer.{kind}`" in README, kind
+        assert f"`explorer.{kind}`" in DOCS["plugins.md"], kind
 
 
 def test_its_python_can_be_read_and_imports_what_exists():
-    """Every block of Python parses, CONTRIBUTING.md's too, and takes from the explorer what the api has, and nothing else."""
+    """Every block of Python parses, CONTRIBUTING.md's and the pages' too, and takes from the explorer what the api has, and nothing else."""
     assert len(BLOCKS) >= 5
     for block in BLOCKS:
         for node in ast.walk(ast.parse(block)):

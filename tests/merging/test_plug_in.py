@@ -1,4 +1,4 @@
-"""A fusing method of one's own, from file to file: the one that README.md and CONTRIBUTING.md teach, and others as people write them."""
+"""A fusing method of one's own, from file to file: the one that docs/plugins.md and CONTRIBUTING.md teach, and others as people write them."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.merging import identical
 
 TAUGHT = {
     file: next(b for b in re.findall(r"```python\n(.*?)```", (locations.root() / file).read_text(encoding="utf-8"), flags=re.DOTALL) if "median" in b)
-    for file in ("README.md", "CONTRIBUTING.md")
+    for file in ("docs/plugins.md", "CONTRIBUTING.md")
 }
 WHOLE = '''
 """The median, of whole tensors."""
