@@ -1,13 +1,13 @@
 """Two networks to a landscape with Landscaper, as its quick start shows it. It knows no line through two models, since it rescales every direction."""
 
 import matplotlib
+import torch
 from given import SIDE, run
 
 matplotlib.use("agg")
 
 
 def plane(net_a, net_b, loader, train_loader):
-    import torch
     from landscaper import LossLandscape
 
     x, y = (torch.cat(part) for part in zip(*loader))

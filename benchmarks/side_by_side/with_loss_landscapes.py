@@ -1,6 +1,7 @@
 """Two networks to a barrier and a landscape with loss-landscapes, as its README shows it; it draws nothing, matplotlib does."""
 
 import matplotlib
+import torch
 from given import SIDE, run
 
 matplotlib.use("agg")
@@ -8,7 +9,6 @@ matplotlib.use("agg")
 
 def curve(net_a, net_b, loader, train_loader):
     import numpy as np
-    import torch
     from loss_landscapes import linear_interpolation
     from loss_landscapes.metrics import Loss
     from matplotlib import pyplot as plt
@@ -23,7 +23,6 @@ def curve(net_a, net_b, loader, train_loader):
 
 
 def plane(net_a, net_b, loader, train_loader):
-    import torch
     from loss_landscapes import random_plane
     from loss_landscapes.metrics import Loss
     from matplotlib import pyplot as plt
