@@ -12,6 +12,7 @@ from pathlib import Path
 from torch import nn
 
 from explorer.api._keywords import Kept, Lines, Measuring, Merging, Model, Planes, Watched
+from explorer.api._progress import progress_of, reporter_of
 from explorer.api.problems import find_problem, under
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
@@ -19,7 +20,6 @@ from explorer.checkpoints.stored_types import holds_halves
 from explorer.core import locations, model_path, registry
 from explorer.core.errors import Refused
 from explorer.core.points import Points
-from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Trained
 from explorer.engine.live_weights import kept
 from explorer.engine.realise_recipe import realise
@@ -173,7 +173,8 @@ def over(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how: 
 def measured(run: Run, how: Watched) -> Points:
     """The run's points by rising coordinates; what the store holds is not measured again."""
     store, home = store_of(how)
-    done = keep(run, store, home, report=how["report"], device=how["device"])
+    with reporter_of(how["progress"], how["report"], run, store) as report:
+        done = keep(run, store, home, report=report, device=how["device"])
     points = store.points(run.field.id)[0].sorted()
     if done and run.field.problem.network.name == "live":  # nobody else can carry it out, so the app's list has it from here
         store.filed(run, len(points))
@@ -196,10 +197,11 @@ def fused(problem: ProblemSpec, models: tuple[Recipe, ...], method: Method, how:
     return Fused(problem, models, method, how["buffers"], method.name.replace("_", " "))
 
 
-def made(recipe: Trained | Aligned | Connected | Shifted | Fused, how: Kept, progress: Progress = quiet) -> Path:
+def made(recipe: Trained | Aligned | Connected | Shifted | Fused, how: Kept) -> Path:
     """Make a recipe's weights where they are not in `home` already, and say where the checkpoint lies."""
     store, home = store_of(how)
-    realise(recipe, store, home, device=how["device"], progress=progress)
+    with progress_of(how["progress"], f"Making {recipe.name or recipe.id}") as progress:
+        realise(recipe, store, home, device=how["device"], progress=progress)
     return locations.made_at(recipe, home)
 
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, cast
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from explorer.core.pretty import Printer
+
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
@@ -51,6 +53,10 @@ class Spec:
         if not isinstance(spec, cls):
             raise TypeError(f"Expected a {cls.__name__}, got {data!r:.80}.")
         return spec
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:
+        """In a notebook, by its name: all of it is long."""
+        printer.text(f"{type(self).__name__}({str(getattr(self, 'name', '')) or self.id!r})")
 
     @cached_property
     def id(self) -> str:

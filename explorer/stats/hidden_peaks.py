@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from explorer.core.points import Points
+from explorer.core.pretty import Pretty
+from explorer.core.significant_digits import number
 from explorer.core.spec import Method
 from explorer.stats.between_points import gaps
 
@@ -23,7 +25,7 @@ SEEN = 3.0  # tolerances by which a peak lifts the points on both sides of it wh
 
 
 @dataclass(frozen=True)
-class Hidden:
+class Hidden(Pretty):
     """above: by how much the path may rise above its highest measured point, estimated from the points around. error: the largest estimated error of the
     straight segments between points. sampling: standard error of the rise at the highest point. settled: whether both are as small as the adaptive sampler
     makes them. height, width: a peak so high may hide between points if it is narrower than this at half its height, in t. gap: the widest gap. points: how
@@ -37,6 +39,10 @@ class Hidden:
     width: float
     gap: tuple[float, float]
     points: int
+
+    def __str__(self) -> str:
+        rise = f"perhaps {number(self.above, 2)} higher" if self.above > 0 else "no higher, by estimate"
+        return f"between {self.points} points {rise}; a peak of {number(self.height, 2)} narrower than {number(self.width, 3)} could still hide"
 
     def out_of_budget(self, sampler: Method) -> bool:
         """Whether the sampler stopped because of its budget, and not because the path is settled."""

@@ -36,6 +36,7 @@ from scipy import special
 
 from explorer.core import significant_digits
 from explorer.core.points import Array
+from explorer.core.pretty import Pretty
 
 LEVEL = 0.975  # on either side
 Z = 1.959964
@@ -45,12 +46,15 @@ FLAT = 1e-9  # a skewness as good as none
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Pretty):
     """A number with its 95 % interval; NaN at an end that cannot be had."""
 
     value: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return self.formatted()
 
     def formatted(self, *, scale: float = 1.0, unit: str = "", signed: bool = False) -> str:
         """As it is shown: with the digits that the interval supports."""
