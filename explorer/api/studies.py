@@ -18,7 +18,7 @@ from explorer.core.errors import Refused
 from explorer.core.spec import Json, Study
 from explorer.engine.run_study import examine
 
-FEW = 6  # entries that are written out
+FEW, WIDE = 6, 100  # entries and letters that are written out
 
 
 class Finding(Shown, dict[str, Json]):
@@ -56,17 +56,16 @@ def study(*models: Model, method: str, method_options: Mapping[str, object] | No
 
 
 def _short(value: Json) -> str:
-    """A number, an interval, a few of either, or how many there are of what is longer."""
+    """The beginning of it, numbers as people read them."""
     match value:
         case {"value": int() | float() as middle, "low": int() | float() as low, "high": int() | float() as high}:
             return significant_digits.within(middle, low, high)
-        case bool() | str() | None:
+        case None | bool() | str():
             return "" if value is None else str(value)
         case int() | float():
             return significant_digits.number(value)
         case list():
-            return (
-                ", ".join(map(_short, value)) if len(value) <= FEW and not any(isinstance(v, list | dict) for v in value) else f"{len(value)} entries"
-            )
+            said = f"[{', '.join(map(_short, value[:FEW]))}{', …' if len(value) > FEW else ''}]"
         case dict():
-            return f"of each: {', '.join(value)}" if len(value) <= FEW else f"{len(value)} entries"
+            said = ", ".join(f"{key}: {_short(one)}" for key, one in [*value.items()][:FEW])
+    return said if len(said) <= WIDE else f"{said[:WIDE]}…"

@@ -1,4 +1,4 @@
-"""What IPython writes of a value at the end of a cell: the value's own words, and not all of its fields. `repr` keeps these."""
+"""What IPython writes of a value at the end of a cell: its own words, and not all of its fields. `repr` keeps these."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ class Printer(Protocol):
         """Write."""
 
 
-class Pretty:
-    """A value whose `str` is what a person wants to read."""
-
-    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:
-        printer.text(str(self))
+def in_words(value: object, printer: Printer, cycle: bool) -> None:
+    """The `_repr_pretty_` of a class whose `str` is what a person wants to read. It stands in the class itself: IPython takes a class's own `repr` before
+    what a class above it has."""
+    printer.text(str(value))

@@ -40,6 +40,7 @@ class Spec:
 
     def __init_subclass__(cls) -> None:
         _KINDS[cls.__name__] = cls
+        cls._repr_pretty_ = Spec._repr_pretty_  # IPython takes a class's own repr before what a class above it has
 
     def to_json(self) -> dict[str, Json]:
         """`{"kind": class name, field: value, …}`, nested; tuples become lists."""

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from explorer.core.points import Array, Points
-from explorer.core.pretty import Pretty
+from explorer.core.pretty import in_words
 from explorer.core.significant_digits import number
 from explorer.stats.intervals import Estimate, Means, Z, apart, are_counts, largest, levels, mean
 
@@ -23,7 +23,7 @@ POWER = 0.841621  # the normal quantile of 80 %
 
 
 @dataclass(frozen=True)
-class Barrier(Pretty):
+class Barrier:
     """How far a metric rises above the straight line between the ends of a path, and how sure that is.
 
     height: max_t [L(t) − (1−t) L(0) − t L(1)] over the measured points, ≥ 0 because both ends are among them (Frankle et al. 2020; Entezari et al. 2022): an
@@ -45,6 +45,8 @@ class Barrier(Pretty):
     quantile: float
     error: float
 
+    _repr_pretty_ = in_words
+
     def __str__(self) -> str:
         first, last = (number(end, 3) for end in self.ends)
         lost = f"; {self.diverged} points are not finite, so it is higher" if self.diverged else ""
@@ -52,7 +54,7 @@ class Barrier(Pretty):
 
 
 @dataclass(frozen=True)
-class Verdict(Pretty):
+class Verdict:
     """What a barrier is to be called. kind: `barrier` when the interval excludes zero, wrongly so in at most 2.5 %; `connected` when all of the interval is
     below `negligible`; else `open`. detectable: the lowest barrier that these samples would show in 80 % of cases. needed: how many samples would tell an open
     case, if the estimate is right; None where no number would.
@@ -62,6 +64,8 @@ class Verdict(Pretty):
     negligible: float
     detectable: float
     needed: int | None = None
+
+    _repr_pretty_ = in_words
 
     def __str__(self) -> str:
         more = f"; about {self.needed:,} samples would tell" if self.needed else ""

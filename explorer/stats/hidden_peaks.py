@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from explorer.core.points import Points
-from explorer.core.pretty import Pretty
+from explorer.core.pretty import in_words
 from explorer.core.significant_digits import number
 from explorer.core.spec import Method
 from explorer.stats.between_points import gaps
@@ -25,7 +25,7 @@ SEEN = 3.0  # tolerances by which a peak lifts the points on both sides of it wh
 
 
 @dataclass(frozen=True)
-class Hidden(Pretty):
+class Hidden:
     """above: by how much the path may rise above its highest measured point, estimated from the points around. error: the largest estimated error of the
     straight segments between points. sampling: standard error of the rise at the highest point. settled: whether both are as small as the adaptive sampler
     makes them. height, width: a peak so high may hide between points if it is narrower than this at half its height, in t. gap: the widest gap. points: how
@@ -39,6 +39,8 @@ class Hidden(Pretty):
     width: float
     gap: tuple[float, float]
     points: int
+
+    _repr_pretty_ = in_words
 
     def __str__(self) -> str:
         rise = f"perhaps {number(self.above, 2)} higher" if self.above > 0 else "no higher, by estimate"

@@ -36,7 +36,7 @@ from scipy import special
 
 from explorer.core import significant_digits
 from explorer.core.points import Array
-from explorer.core.pretty import Pretty
+from explorer.core.pretty import in_words
 
 LEVEL = 0.975  # on either side
 Z = 1.959964
@@ -46,12 +46,14 @@ FLAT = 1e-9  # a skewness as good as none
 
 
 @dataclass(frozen=True)
-class Estimate(Pretty):
+class Estimate:
     """A number with its 95 % interval; NaN at an end that cannot be had."""
 
     value: float
     low: float
     high: float
+
+    _repr_pretty_ = in_words
 
     def __str__(self) -> str:
         return self.formatted()
