@@ -41,7 +41,7 @@ from explorer.symmetry.alignment_report import Matched
 if TYPE_CHECKING:  # anywidget may not be there
     from explorer.api.widgets import LiveCurve, LivePlane
 
-IN_PYTHON = "in Python, w = ….widget() has it as w.selected, and the model there as w.model()"
+IN_PYTHON = "with w = result.widget(), w.selected is its place and w.model() the model there"
 
 
 @dataclass(frozen=True, repr=False)
