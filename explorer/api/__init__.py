@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from explorer.api._keywords import Reporter
     from explorer.api.lines import align, connect, interpolate, paths
     from explorer.api.live import live_problem
+    from explorer.api.looks import Models, look
     from explorer.api.models import fuse, loaded, make, read_recipe, train
     from explorer.api.planes import decide, landscape, landscape_around
     from explorer.api.problems import find_problem, read_problem, under
     from explorer.api.results import AlignedModels, Line, Pair, Plane
     from explorer.api.runs import lesson, points
-    from explorer.api.studies import study
+    from explorer.api.studies import Finding, study
     from explorer.core.errors import Refused
     from explorer.core.points import Points
     from explorer.core.registry import method
@@ -52,11 +53,13 @@ __all__ = [
     "Connected",
     "Estimate",
     "Field",
+    "Finding",
     "Fused",
     "Hidden",
     "Line",
     "Loaded",
     "Method",
+    "Models",
     "Pair",
     "Plane",
     "Points",
@@ -86,6 +89,7 @@ __all__ = [
     "lightning_recorder",
     "live_problem",
     "loaded",
+    "look",
     "make",
     "method",
     "methods",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeAlias, TypedDict, TypeVar, get_args, get_type_hints
 
 from explorer.core.errors import Refused
+from explorer.core.progress import Progress
 from explorer.core.spec import Buffers, Precision, ProblemSpec, Recipe, SplitName
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Kept(TypedDict, total=False):
     """Of whatever is computed."""
 
     home: Annotated[str | Path | None, Keyword(None, "the folder of what is kept; None: LOSS_EXPLORER_HOME, else the user's own. What it holds already is not computed again.")]  # fmt: skip
+    progress: Annotated[bool | Progress, Keyword(True, "True: a bar where somebody looks on, in a notebook or a terminal; False: none; or `progress(done, total, message)`, called at each step.")]  # fmt: skip
     device: Annotated[str, Keyword("cpu", "where torch computes: `cpu`, `cuda`, `cuda:1` …")]
 
 

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
 
 from explorer.api._keywords import Kept, Lines, Measuring, Merging, Model, Planes, Watched
+from explorer.api._progress import progress_of, reporter_of
 from explorer.api.problems import find_problem, under
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
@@ -19,8 +22,7 @@ from explorer.checkpoints.stored_types import holds_halves
 from explorer.core import locations, model_path, registry
 from explorer.core.errors import Refused
 from explorer.core.points import Points
-from explorer.core.progress import Progress, quiet
-from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Trained
+from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Spec, Trained
 from explorer.engine.live_weights import kept
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import keep, require_fit
@@ -118,7 +120,7 @@ def recipe(model: Model, home: Path, known: Prototype | None = None, name: str =
     if beside := checkpoint_file.others(file):
         plain = model_path.parse(file).path.name
         log.warning("%s has other weights in it, too: choose them with %s", file.name, ", ".join(f"{plain}#{key}" for key in beside))
-    return Loaded(digest(file), path=locations.shorten(file), name=name_for(file), half=holds_halves(file))
+    return Loaded(digest(file), path=locations.shorten(file), name=_called(file), half=holds_halves(file))
 
 
 def _given(network: object, how: Merging) -> Given:
@@ -127,6 +129,15 @@ def _given(network: object, how: Merging) -> Given:
     loss = None if isinstance(how["loss"], str) and not how["loss"] else how["loss"]
     metrics = how["metrics"] if isinstance(how["metrics"], Mapping) else None
     return Given(network, how["data"], how["train"], how["val"], loss, how["forward"], metrics, how["take"])
+
+
+def _called(file: Path) -> str:
+    """What a checkpoint is called: one that was made here, and lies under the id of its recipe, as that is."""
+    if re.fullmatch("[0-9a-f]{16}", file.stem) and (text := checkpoint_file.outline(file).metadata.get("recipe")):
+        made = Spec.from_json(json.loads(text))
+        if made.id == file.stem and isinstance(made, Trained | Aligned | Connected | Shifted | Fused) and made.name:
+            return made.name
+    return name_for(file)
 
 
 def _file(path: str | Path) -> Path:
@@ -173,7 +184,8 @@ def over(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how: 
 def measured(run: Run, how: Watched) -> Points:
     """The run's points by rising coordinates; what the store holds is not measured again."""
     store, home = store_of(how)
-    done = keep(run, store, home, report=how["report"], device=how["device"])
+    with reporter_of(how["progress"], how["report"], run, store) as report:
+        done = keep(run, store, home, report=report, device=how["device"])
     points = store.points(run.field.id)[0].sorted()
     if done and run.field.problem.network.name == "live":  # nobody else can carry it out, so the app's list has it from here
         store.filed(run, len(points))
@@ -196,10 +208,11 @@ def fused(problem: ProblemSpec, models: tuple[Recipe, ...], method: Method, how:
     return Fused(problem, models, method, how["buffers"], method.name.replace("_", " "))
 
 
-def made(recipe: Trained | Aligned | Connected | Shifted | Fused, how: Kept, progress: Progress = quiet) -> Path:
+def made(recipe: Trained | Aligned | Connected | Shifted | Fused, how: Kept) -> Path:
     """Make a recipe's weights where they are not in `home` already, and say where the checkpoint lies."""
     store, home = store_of(how)
-    realise(recipe, store, home, device=how["device"], progress=progress)
+    with progress_of(how["progress"], f"Making {recipe.name or recipe.id}") as progress:
+        realise(recipe, store, home, device=how["device"], progress=progress)
     return locations.made_at(recipe, home)
 
 

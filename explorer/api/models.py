@@ -18,7 +18,6 @@ from explorer.api.problems import read_problem, under
 from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
-from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Shifted, Spec, Trained
 
 
@@ -41,7 +40,6 @@ def train(
     method_options: Mapping[str, object] | None = None,
     start: Model | None = None,
     every: int = 1,
-    progress: Progress = quiet,
     **how: Unpack[Kept],
 ) -> tuple[Trained, ...]:
     """Train a problem's network, and return the recipes of its snapshots in order; of a population all members of one snapshot after another.
@@ -66,7 +64,7 @@ def train(
         for member in range(members)
     )
     for recipe in made:
-        _measuring.made(recipe, how, progress)
+        _measuring.made(recipe, how)
     return made
 
 

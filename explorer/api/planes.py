@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Unpack, cast
+from typing import Unpack
 
 from explorer.api import _measuring
 from explorer.api._keywords import Model, Planes, Watched, takes
-from explorer.api.results import Plane, measured_name
+from explorer.api.results import Plane, measured_name, window_of
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Run, Shifted
 from explorer.figures import plane as plane_figure
 from explorer.figures.plane import Extreme
 from explorer.stats.candidate_extremes import decided, deciding
-from explorer.stats.plane_frame import Window
 
 
 @takes(Planes)
@@ -87,5 +86,4 @@ def _plane(run: Run, how: Planes) -> Plane:
     field, points = run.field, _measuring.measured(run, how)
     known = _measuring.store_of(how)[0].field(field.id)
     assert known is not None
-    window = cast("Window", registry.find("chart", field.chart.name, function="window")(known.gram, **field.chart.kwargs()))
-    return Plane(run, points, window, _measuring.again(field, points, how), _measuring.doubts(field, how), how["home"])
+    return Plane(run, points, window_of(field, known.gram), _measuring.again(field, points, how), _measuring.doubts(field, how), how["home"])

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
+from uuid import uuid4
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from explorer.api import _summaries
 from explorer.api._app import opened
+from explorer.api._shown import Shown, Summary
+from explorer.core import locations, registry
 from explorer.core.errors import Refused
-from explorer.core.points import Points
-from explorer.core.spec import Aligned, Field, Run, Shifted
+from explorer.core.points import Array, Points
+from explorer.core.spec import Aligned, Field, Fused, Json, Run, Shifted
 from explorer.figures import line as line_figure
-from explorer.figures import matching
+from explorer.figures import matching, still, told
 from explorer.figures import plane as plane_figure
+from explorer.figures.curve import Curve
 from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.stats import line_metrics, line_words, metrics, units
 from explorer.stats.barriers import Barrier, Verdict
@@ -22,13 +32,20 @@ from explorer.stats.certificate_words import certified
 from explorer.stats.hidden_peaks import Hidden, hidden
 from explorer.stats.intervals import Estimate
 from explorer.stats.plane_frame import Window
+from explorer.stats.point_recipe import recipe_at
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate
+from explorer.store.run_store import RunStore
 from explorer.symmetry.alignment_report import Matched
 
+if TYPE_CHECKING:  # anywidget may not be there
+    from explorer.api.widgets import LiveCurve, LivePlane
 
-@dataclass(frozen=True)
-class Line:
+IN_PYTHON = "with w = result.widget(), w.selected is its place and w.model() the model there"
+
+
+@dataclass(frozen=True, repr=False)
+class Line(Shown):
     """A measured path: its points, and the numbers and pictures made of them.
 
     >>> line = interpolate("sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors", sampler="grid", options={"size": 5})
@@ -47,6 +64,15 @@ class Line:
     def open(self, *, port: int = 8501) -> str:
         """Show it in the app, which is started where it does not run on that port yet; its address."""
         return opened(self.run, len(self.points), self.home, port)
+
+    def model(self, t: float) -> Fused:
+        """The model at t on the path, as a recipe: it goes wherever a checkpoint does, and `make` writes it.
+
+        >>> line = interpolate("sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors", options={"budget": 9})
+        >>> line.model(0.5).name
+        '0.5 seed-0 + 0.5 seed-1'
+        """
+        return model_at(self.run.field, (float(t),), self.home)
 
     def barrier(self, metric: str = "loss") -> Barrier:
         """The barrier of a metric ('loss', 'error', one of your own, or any that was measured) with its 95 % interval; of a preview, measured in float32. Refused when an end diverged."""
@@ -77,13 +103,35 @@ class Line:
         """The curve with its band, chord and barrier."""
         return line_figure.figure_of(self.run.field, self.points, measured_name(self.run.field, metric), again=self.again)
 
+    def widget(self, metric: str = "loss") -> LiveCurve:
+        """The curve as a live widget for a notebook: hover for values, click a point to have it in Python. Needs the extra `notebook`."""
+        return live().LiveCurve(self.told(metric), self.model)
+
+    def told(self, metric: str = "loss", *, key: str = "") -> dict[str, Json]:
+        """What the widget is told. key: the picture's own; "" for a new one."""
+        return _told([self.curve(metric)], self.run.field, metric, key)
+
+    def curve(self, metric: str = "loss", *, name: str = "", ghost: bool = False) -> Curve:
+        """What is drawn: the values with their band, the chord and the barrier. Errors are in percent."""
+        field = self.run.field
+        return line_figure.curve(field, self.points, measured_name(field, metric), ghost=ghost, name=name, again=self.again)
+
     def caution(self) -> str:
         """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""
-        return " ".join([*([line_words.caution(self.run.field, self.again)] if is_preview(self.run.field) else []), *self.doubts])
+        return caution(self.run.field, self.again, self.doubts)
+
+    def _summary(self) -> Summary:
+        return _summaries.of_line(self)
+
+    def _drawn(self) -> str:
+        return _still([self.curve()], self.run.field)
+
+    def _live(self) -> Callable[[], LiveCurve]:
+        return self.widget
 
 
-@dataclass(frozen=True)
-class Pair:
+@dataclass(frozen=True, repr=False)
+class Pair(Shown):
     """The reference and one other model, before and after an alignment.
 
     before: None for a model of other widths, from which no straight line leads to the reference.
@@ -107,9 +155,27 @@ class Pair:
         assert found is not None
         return found
 
+    def widget(self, metric: str = "loss") -> LiveCurve:
+        """Both lines as a live widget for a notebook; a clicked point is the model on the line after the alignment. Needs the extra `notebook`."""
+        return live().LiveCurve(_told(self.curves(metric), self.after.run.field, metric, ""), self.after.model)
 
-@dataclass(frozen=True)
-class AlignedModels:
+    def curves(self, metric: str = "loss") -> list[Curve]:
+        """What is drawn: the line after the alignment and, dashed, the one before where there was one."""
+        before = [] if self.before is None else [self.before.curve(metric, name="before", ghost=True)]
+        return [self.after.curve(metric, name="after the alignment"), *before]
+
+    def _summary(self) -> Summary:
+        return _summaries.of_pair(self)
+
+    def _drawn(self) -> str:
+        return _still(self.curves(), self.after.run.field)
+
+    def _live(self) -> Callable[[], LiveCurve]:
+        return self.widget
+
+
+@dataclass(frozen=True, repr=False)
+class AlignedModels(Shown):
     """Models after an alignment: their recipes, where their checkpoints lie, what became of their units, and a pair for each but the reference.
 
     >>> aligned = align("sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors", sampler="grid", options={"size": 3})
@@ -134,9 +200,18 @@ class AlignedModels:
         """Progress of the method, step by step; one curve for each model that was moved. Empty for a method without steps."""
         return matching.convergence(self.matched)
 
+    def _summary(self) -> Summary:
+        return _summaries.of_alignment(self)
 
-@dataclass(frozen=True)
-class Plane:
+    def _drawn(self) -> str:
+        return self.pairs[0]._drawn() if len(self.pairs) == 1 else ""
+
+    def _live(self) -> Callable[[], LiveCurve] | None:
+        return self.pairs[0].widget if len(self.pairs) == 1 else None
+
+
+@dataclass(frozen=True, repr=False)
+class Plane(Shown):
     """A measured plane: its points, where they lie, and the picture made of them."""
 
     run: Run
@@ -150,13 +225,18 @@ class Plane:
         """Show it in the app, which is started where it does not run on that port yet; its address."""
         return opened(self.run, len(self.points), self.home, port)
 
+    def model(self, x: float, y: float) -> Fused:
+        """The model at a place in the plane, in distances as on the axes, as a recipe: it goes wherever a checkpoint does, and `make` writes it."""
+        u, v = self.window.coords(np.array([[x, y]]))[0]
+        return model_at(self.run.field, (float(u), float(v)), self.home)
+
     def surface(self, metric: str = "loss") -> Surface:
         """The values of any metric that the plane was measured for (explorer.stats.metrics) by their distances along both axes; shares are in percent."""
-        return self._seen(metric)[0]
+        return self.seen(metric)[0]
 
     def certificate(self, metric: str = "loss") -> Certificate | None:
         """How wrong a refined picture may be between its measured points; None for an even grid."""
-        return self._seen(metric)[1]
+        return self.seen(metric)[1]
 
     def extremes(self, metric: str = "loss") -> tuple[Extreme, Extreme] | None:
         """Where a metric is lowest and highest; of a preview, measured in float32. None where no value is finite."""
@@ -165,9 +245,10 @@ class Plane:
 
     def caution(self) -> str:
         """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""
-        return " ".join([*([line_words.caution(self.run.field, self.again)] if is_preview(self.run.field) else []), *self.doubts])
+        return caution(self.run.field, self.again, self.doubts)
 
-    def _seen(self, metric: str) -> tuple[Surface, Certificate | None]:
+    def seen(self, metric: str = "loss") -> tuple[Surface, Certificate | None]:
+        """`surface` and `certificate` at once."""
         measured, metric = self.run.field.metrics, measured_name(self.run.field, metric)
         if metric not in (given := metrics.given(self.run.field)):
             raise Refused(
@@ -186,13 +267,8 @@ class Plane:
 
     def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
         """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
-        corners = [c for c in self.run.field.corners if self.run.field.chart.name == "plane" or not isinstance(c, Shifted)]
-        frame = self.window.frame
-        markers = [
-            Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)
-        ]
-        metric = measured_name(self.run.field, metric)
-        drawn, certificate = self._seen(metric)
+        markers, metric = self.markers(), measured_name(self.run.field, metric)
+        drawn, certificate = self.seen(metric)
         scale, unit = units.scale(metric), units.of_level(self.run.field.problem, metric)
         sure = certified(certificate, drawn.measured, scale=scale, unit=unit).rstrip(".")
         made = f"{len(self.points)} measured points" if drawn.guess is None else sure
@@ -206,6 +282,39 @@ class Plane:
             log=metric == "loss" if log is None else log,
         )
 
+    def markers(self) -> list[Marker]:
+        """The models in the plane; of a plane around a model that one alone."""
+        corners = [c for c in self.run.field.corners if self.run.field.chart.name == "plane" or not isinstance(c, Shifted)]
+        frame = self.window.frame
+        return [Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)]
+
+    def widget(self, metric: str = "loss", *, log: bool | None = None) -> LivePlane:
+        """The plane as a live widget for a notebook: hover for values, click a place to have it in Python. `log` as of `figure`. Needs the extra `notebook`."""
+        return live().LivePlane(self.told(metric, log=log), self.model)
+
+    def told(self, metric: str = "loss", *, log: bool | None = None, key: str = "") -> dict[str, Json]:
+        """What the widget is told. key: the picture's own; "" for a new one."""
+        name, markers = measured_name(self.run.field, metric), self.markers()
+        return told.plane(
+            self.surface(metric),
+            markers,
+            [],
+            key=key or uuid4().hex,
+            z_title=line_figure.y_title(self.run.field, name),
+            alt=f"{line_words.called(self.run.field, name)} in the plane of {', '.join(m.name for m in markers)}.",
+            log=metric == "loss" if log is None else log,
+            caption=f"Click a place; {IN_PYTHON}.",
+        )
+
+    def _summary(self) -> Summary:
+        return _summaries.of_plane(self)
+
+    def _drawn(self) -> str:
+        return still.plane(self.surface(), self.markers(), z_title=line_figure.y_title(self.run.field, "loss"), log=True)
+
+    def _live(self) -> Callable[[], LivePlane]:
+        return self.widget
+
 
 def measured_name(field: Field, metric: str) -> str:
     """What a metric is called in a field: one of somebody's own has the digest of its code behind its name."""
@@ -215,7 +324,7 @@ def measured_name(field: Field, metric: str) -> str:
 def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
     """The barrier of a field's metric; Refused with the reason when there is none."""
     name = measured_name(field, metric)
-    if name not in (known := [*(m for m in line_metrics.offered(field.problem) if m in metrics.given(field)), *metrics.own(field)]):
+    if name not in (known := _summaries.barrier_metrics(field)):
         raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(map(metrics.short, known))}; metrics={[metric]!r} measures another.")
     if metrics.find(name).good == "" and metrics.is_own(name):
         raise Refused(f"It is not known which values of {metric} are the better ones. Give it as ('high', function) or ('low', function).")
@@ -223,3 +332,47 @@ def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
     if found is None:
         raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
     return found
+
+
+def caution(field: Field, again: Confirmed | None, doubts: tuple[str, ...]) -> str:
+    """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""
+    return " ".join([*([line_words.caution(field, again)] if is_preview(field) else []), *doubts])
+
+
+def model_at(field: Field, at: tuple[float, ...], home: str | Path | None) -> Fused:
+    """The recipe of the model at coordinates of a measured field."""
+    known = RunStore.within(locations.home(home)).field(field.id)
+    if known is None:
+        raise Refused(f"What was measured here is no longer in {locations.home(home)}, the folder of what is kept. Measure it again.")
+    return recipe_at(field, known.gram, at)
+
+
+def live() -> ModuleType:
+    """What makes live widgets. Refused where anywidget is not installed."""
+    if find_spec("anywidget") is None:
+        raise Refused("A live widget needs anywidget. Install it: pip install 'explorer[notebook]'. `figure()` draws without it.")
+    from explorer.api import widgets
+
+    return widgets
+
+
+def window_of(field: Field, gram: Array) -> Window:
+    """What part of weight space a plane shows; `gram`: its corners' inner products."""
+    return cast("Window", registry.find("chart", field.chart.name, function="window")(gram, **field.chart.kwargs()))
+
+
+def _told(curves: Sequence[Curve], field: Field, metric: str, key: str) -> dict[str, Json]:
+    name = measured_name(field, metric)
+    return told.curves(
+        curves,
+        key=key or uuid4().hex,
+        x_title=line_figure.x_title(field),
+        y_title=line_figure.y_title(field, name),
+        x_range=(0.0, 1.0),
+        alt=f"{line_words.called(field, name)} along the path: {', '.join(c.name for c in curves)}.",
+        does=f"pick a point; {IN_PYTHON}",
+    )
+
+
+def _still(curves: Sequence[Curve], field: Field) -> str:
+    return still.curves(curves, x_title=line_figure.x_title(field), y_title=line_figure.y_title(field, "loss"))

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, cast
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from explorer.core.pretty import Printer
+
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
@@ -38,6 +40,7 @@ class Spec:
 
     def __init_subclass__(cls) -> None:
         _KINDS[cls.__name__] = cls
+        cls._repr_pretty_ = Spec._repr_pretty_  # IPython takes a class's own repr before what a class above it has
 
     def to_json(self) -> dict[str, Json]:
         """`{"kind": class name, field: value, …}`, nested; tuples become lists."""
@@ -51,6 +54,10 @@ class Spec:
         if not isinstance(spec, cls):
             raise TypeError(f"Expected a {cls.__name__}, got {data!r:.80}.")
         return spec
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:
+        """In a notebook, by its name: all of it is long."""
+        printer.text(f"{type(self).__name__}({str(getattr(self, 'name', '')) or self.id!r})")
 
     @cached_property
     def id(self) -> str:

@@ -78,7 +78,7 @@ def figure_of(field: Field, points: Points, metric: str, *, log: bool = False, a
         [curve(field, points, metric, again=again)],
         x_title=x_title(field),
         y_title=y_title(field, metric),
-        title=f"{a} → {b}: {find(metric).called} along the straight line",
+        title=f"{a} → {b}: {find(metric).called} along {'the straight line' if field.chart.name == 'line' else 'a curved path'}",
         footnote=line_words.footnote(field, points, again),
         log=log,
     )

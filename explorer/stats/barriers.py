@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 
 from explorer.core.points import Array, Points
+from explorer.core.pretty import in_words
+from explorer.core.significant_digits import number
 from explorer.stats.intervals import Estimate, Means, Z, apart, are_counts, largest, levels, mean
 
 REMEMBERED = 4096  # barriers; each is a few numbers
@@ -43,6 +45,13 @@ class Barrier:
     quantile: float
     error: float
 
+    _repr_pretty_ = in_words
+
+    def __str__(self) -> str:
+        first, last = (number(end, 3) for end in self.ends)
+        lost = f"; {self.diverged} points are not finite, so it is higher" if self.diverged else ""
+        return f"barrier of {self.metric}: {self.height}, highest point at {number(self.at, 3)}, ends {first} and {last}{lost}"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -55,6 +64,12 @@ class Verdict:
     negligible: float
     detectable: float
     needed: int | None = None
+
+    _repr_pretty_ = in_words
+
+    def __str__(self) -> str:
+        more = f"; about {self.needed:,} samples would tell" if self.needed else ""
+        return f"{self.kind}: below {number(self.negligible, 3)} counts as none, {number(self.detectable, 3)} would be seen in 80 % of cases{more}"
 
 
 def verdict(found: Barrier, negligible: float) -> Verdict:

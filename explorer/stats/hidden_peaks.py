@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from explorer.core.points import Points
+from explorer.core.pretty import in_words
+from explorer.core.significant_digits import number
 from explorer.core.spec import Method
 from explorer.stats.between_points import gaps
 
@@ -37,6 +39,12 @@ class Hidden:
     width: float
     gap: tuple[float, float]
     points: int
+
+    _repr_pretty_ = in_words
+
+    def __str__(self) -> str:
+        rise = f"perhaps {number(self.above, 2)} higher" if self.above > 0 else "no higher, by estimate"
+        return f"between {self.points} points {rise}; a peak of {number(self.height, 2)} narrower than {number(self.width, 3)} could still hide"
 
     def out_of_budget(self, sampler: Method) -> bool:
         """Whether the sampler stopped because of its budget, and not because the path is settled."""

@@ -36,6 +36,7 @@ from scipy import special
 
 from explorer.core import significant_digits
 from explorer.core.points import Array
+from explorer.core.pretty import in_words
 
 LEVEL = 0.975  # on either side
 Z = 1.959964
@@ -51,6 +52,11 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    _repr_pretty_ = in_words
+
+    def __str__(self) -> str:
+        return self.formatted()
 
     def formatted(self, *, scale: float = 1.0, unit: str = "", signed: bool = False) -> str:
         """As it is shown: with the digits that the interval supports."""

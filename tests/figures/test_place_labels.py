@@ -12,8 +12,8 @@ import deno
 import pytest
 from scipy.optimize import minimize
 
+from explorer.figures.frontend import FRONTEND
 from explorer.figures.place_labels import rows
-from explorer.ui.charts.component import FRONTEND
 
 CASES = [([random.Random(seed).uniform(0, 300) for _ in range(1 + seed % 8)], 18.0, 10.0, 280.0) for seed in range(24)]
 

@@ -11,7 +11,7 @@ from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.core.spec import Look
-from explorer.ui.charts.plane import shades
+from explorer.figures.told import shades
 from explorer.ui.charts.triangle import lattice
 from explorer.ui.landscape import form as landscape_form
 from explorer.ui.widgets.model_picker import key_of

@@ -6,15 +6,16 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.core import locations, registry, significant_digits
+from explorer.core import locations
 from explorer.core.errors import Refused
 from explorer.core.points import Points
-from explorer.core.spec import Aligned, Run
+from explorer.core.spec import Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import line
 from explorer.figures.curve import Curve
 from explorer.stats import line_words, units
-from explorer.stats.barriers import Barrier, barrier, reduction
+from explorer.stats.alignment_words import lowered, tried
+from explorer.stats.barriers import barrier, reduction
 from explorer.stats.intervals import Estimate
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
@@ -195,34 +196,10 @@ def _words(before: Points, after: Points, metric: str, run: Run) -> str:
     lower = reduction(before, after, index) if first is not None and second is not None else None
     if first is None or second is None or lower is None:
         return line_words.explain(run.field, after, metric, sampler=run.sampler)
-    said = _explain(first, second, lower, units.scale(metric), units.of_gap(run.field.problem, metric), _tried(run))
+    scale, unit = units.scale(metric), units.of_gap(run.field.problem, metric)
+    said = lowered(first, second, lower, scale=scale, unit=unit, how=tried(run.field.corners))
     between = (f"*{when}:* {line_words.unseen(run.field, points, metric, run.sampler)}" for when, points in (("Before", before), ("After", after)))
     return "\n\n".join((said, *between))
-
-
-def _tried(run: Run) -> str:
-    """The alignment that was made, in a few words."""
-    made = next((c for c in run.field.corners if isinstance(c, Aligned)), None)
-    return f"one run of {registry.title('align', made.method.name).split(':')[0].lower()}" if made is not None else "this alignment"
-
-
-def _explain(first: Barrier, second: Barrier, lower: Estimate, scale: float, unit: str, tried: str) -> str:
-    gained = f"**{lower.formatted(scale=scale, unit=unit)}**"
-    if lower.low > 0:
-        share = lower.value / first.height.value
-        text = f"The alignment lowers the barrier by {gained}: {100 * share:.0f} % of it was only due to the order of the units."
-        if second.height.low > 0:
-            return (
-                text
-                + f" The rest is still there after {tried}: another order of the units may leave less of it, or the networks may differ in more than that."
-            )
-        return (
-            text + " What is left is indistinguishable from zero; with 97.5 % confidence it is below"
-            f" {significant_digits.number(scale * second.height.high, 2)}{units.after(unit)}."
-        )
-    if lower.high < 0:
-        return f"The barrier is **higher** after this alignment, by {significant_digits.within(-scale * lower.value, -scale * lower.high, -scale * lower.low, unit=unit)}."
-    return f"The barrier changes by {gained}: on these samples that is indistinguishable from no change."
 
 
 def _again(store: RunStore, comparison: Comparison) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import isfinite
 
-import numpy as np
 import streamlit as st
 
-from explorer.core.points import Array
-from explorer.figures.curve import PALETTE, Curve, Peak
+from explorer.figures import told
+from explorer.figures.curve import Curve, Peak
 from explorer.ui.charts.component import register
 
 __all__ = ["Curve", "Peak", "curve"]
@@ -52,22 +51,22 @@ def curve(
     at, stands = _stands(key, pick)
     _renderer(
         key=key,
-        data={
-            "key": key,
-            "group": group,
-            "curves": [_plain(one.ordered(), PALETTE[i % len(PALETTE)]) for i, one in enumerate(curves)],
-            "xTitle": x_title,
-            "yTitle": y_title,
-            "xRange": x_range,
-            "yRange": y_range,
-            "pick": stands,
-            "at": at,
-            "height": height,
-            "log": log,
-            "alt": alt,
-            "caption": caption,
-            "does": does,
-        },
+        data=told.curves(
+            curves,
+            key=key,
+            group=group,
+            x_title=x_title,
+            y_title=y_title,
+            x_range=x_range,
+            y_range=y_range,
+            pick=stands,
+            at=at,
+            height=height,
+            log=log,
+            alt=alt,
+            caption=caption,
+            does=does,
+        ),
         on_pick_change=handle_pick,
     )
     return stands
@@ -92,25 +91,6 @@ def _clicked(key: str) -> tuple[float | None, int]:
     state = st.session_state.get(key)
     sent = state.get("pick") if state else None
     return (sent["x"], sent["at"]) if sent else (None, 0)
-
-
-def _plain(curve: Curve, colour: str) -> dict[str, object]:
-    """A curve as JSON. NaN is not valid JSON: a value that is not finite goes as null."""
-    return {
-        "name": curve.name,
-        "colour": colour,
-        "x": _numbers(curve.x),
-        "y": _numbers(curve.y),
-        "low": None if curve.low is None else _numbers(curve.low),
-        "high": None if curve.high is None else _numbers(curve.high),
-        "chord": curve.chord if curve.chord is not None and all(map(isfinite, curve.chord)) else None,
-        "peak": curve.peak._asdict() if curve.peak is not None and all(map(isfinite, curve.peak[:3])) else None,
-        "ghost": curve.ghost,
-    }
-
-
-def _numbers(values: Array) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 _renderer = register("curve")

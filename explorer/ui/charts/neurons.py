@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from explorer.figures.plane import SCALE
+from explorer.figures.told import shades
 from explorer.lessons import two_neurons
 from explorer.ui.charts.component import register
-from explorer.ui.charts.plane import SHADES
+
+COLOURS = shades(SCALE)
 
 
 def neurons(*, key: str) -> None:
@@ -19,7 +22,7 @@ def neurons(*, key: str) -> None:
             "high": two_neurons.HIGH,
             "rate": two_neurons.RATE,
             "start": [2.6, 2.2],
-            "colours": SHADES,
+            "colours": COLOURS,
             "alt": "The loss of a network of two neurons over its two weights. Two minima mirror each other. Arrow keys move the point.",
         },
     )

@@ -9,21 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypedDict, cast
 
-import numpy as np
 import streamlit as st
-from plotly.colors import get_colorscale, sample_colorscale
 
-from explorer.core.points import Array
-from explorer.figures.plane import SCALE, Marker, Surface, Trace, axis_titles
+from explorer.figures import told
+from explorer.figures.plane import SCALE, Marker, Surface, Trace
 from explorer.ui.charts.component import register
-
-
-def shades(scale: str) -> list[str]:
-    """A colour scale in 128 steps."""
-    return [str(c) for c in sample_colorscale(get_colorscale(scale), np.linspace(0, 1, 128).tolist())]
-
-
-SHADES = shades(SCALE)
 
 
 class Spot(NamedTuple):
@@ -76,34 +66,25 @@ def plane(
             on_pick(Spot(sent["x"], sent["y"], on["s"] if on else None, on["path"] if on else ""))
 
     sent = _sent(key)
-    titles = axis_titles(markers)
     _renderer(
         key=key,
-        data={
-            "key": key,
-            "group": group,
-            "x": grid.x.tolist(),
-            "y": grid.y.tolist(),
-            "z": _rows(grid.z),
-            "lost": np.argwhere(grid.lost)[:, ::-1].tolist(),
-            "dots": None if grid.guess is None else np.argwhere(~grid.guess)[:, ::-1].tolist(),
-            "markers": [{"name": m.name, "x": m.x, "y": m.y} for m in markers],
-            "paths": [{"name": t.name, "colour": t.colour, "s": t.s.tolist(), "x": t.x.tolist(), "y": t.y.tolist()} for t in traces],
-            "colours": shades(scale),
-            "contours": True,
-            "log": log,
-            "span": span,
-            "unit": unit,
-            "zTitle": f"{z_title}, colours logarithmic" if log else z_title,
-            "zName": z_title,
-            "xTitle": titles[0],
-            "yTitle": titles[1],
-            "pick": pick,
-            "at": sent["at"] if sent else 0,
-            "height": height,
-            "alt": alt,
-            "caption": caption,
-        },
+        data=told.plane(
+            grid,
+            markers,
+            traces,
+            key=key,
+            group=group,
+            z_title=z_title,
+            unit=unit,
+            pick=pick,
+            at=sent["at"] if sent else 0,
+            log=log,
+            span=span,
+            height=height,
+            alt=alt,
+            caption=caption,
+            scale=scale,
+        ),
         on_pick_change=handle_pick,
     )
 
@@ -112,11 +93,6 @@ def _sent(key: str) -> _Sent | None:
     """The last click."""
     state = st.session_state.get(key)
     return cast("_Sent | None", state.get("pick")) if state else None
-
-
-def _rows(z: Array) -> list[list[float | None]]:
-    """NaN is not valid JSON: a value that is not there goes as null."""
-    return [[float(v) if np.isfinite(v) else None for v in row] for row in z]
 
 
 _renderer = register("plane")

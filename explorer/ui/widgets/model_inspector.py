@@ -5,9 +5,8 @@ A point is given by its coordinates on the field's chart: (t,) on a path, (u, v)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -15,10 +14,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from explorer.core import registry, significant_digits
-from explorer.core.points import Array, Points
-from explorer.core.spec import Field, Fused, Make, Method, Run, Study
+from explorer.core.points import Points
+from explorer.core.spec import Field, Fused, Make, Run, Study
 from explorer.figures import confusion
 from explorer.stats import metrics, perplexity, units
+from explorer.stats.point_recipe import At, coefficients_at, recipe_at
 from explorer.stats.preview_confirmation import exact, is_preview
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
@@ -29,8 +29,6 @@ from explorer.ui.widgets.chart_actions import chart
 CLASSES_DRAWN = 40
 DISTANCES_SHOWN = 6
 EXAMPLES_IN_A_ROW = 6
-
-At: TypeAlias = tuple[float, ...]
 
 
 def inspect(store: RunStore, field: Field, at: At) -> None:
@@ -66,16 +64,7 @@ def recipe(store: RunStore, field: Field, at: At) -> Fused:
     """The point as a recipe like any other."""
     known = store.field(field.id)
     gram = known.gram if known is not None else np.eye(len(field.corners))
-    shares = [float(c) for c in _coefficients(field, gram, at)]
-    average = Method("average", (("normalise", False), ("weights", tuple(shares))))
-    parts = [(c, corner.name or corner.id) for c, corner in zip(shares, field.corners, strict=True) if c]
-    name = parts[0][1] if len(parts) == 1 and parts[0][0] == 1 else " + ".join(f"{c:.3g} {n}" for c, n in parts).replace("+ -", "− ")
-    return Fused(field.problem, field.corners, average, field.buffers, name=name)
-
-
-def _coefficients(field: Field, gram: Array, at: At) -> Array:
-    place = cast("Callable[..., Array]", registry.find("chart", field.chart.name))
-    return place(np.array([at]), gram, **field.chart.kwargs())[0]
+    return recipe_at(field, gram, at)
 
 
 def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
@@ -158,7 +147,7 @@ def _distances(store: RunStore, field: Field, at: At) -> None:
     known = store.field(field.id)
     if known is None or not 1 < len(field.corners) <= DISTANCES_SHOWN:
         return
-    apart = _coefficients(field, known.gram, at) - np.eye(len(field.corners))
+    apart = coefficients_at(field, known.gram, at) - np.eye(len(field.corners))
     lengths = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", apart, known.gram, apart), 0.0))
     st.caption("Distance to " + ", ".join(f"{c.name or c.id} {d:.3g}" for c, d in zip(field.corners, lengths, strict=True)))
 

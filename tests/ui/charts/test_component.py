@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from deno import find_deno_bin
 
-from explorer.ui.charts.component import FRONTEND, script, style
+from explorer.figures.frontend import FRONTEND, script, style
 
 
 @pytest.mark.parametrize("file", ["curve.js", "plane.js", "neurons.js"])
