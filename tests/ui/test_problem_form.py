@@ -38,7 +38,7 @@ def test_a_form_makes_strangers_known(visit, store, work, stranger):
     key = f"describe-{stranger}"
     app.selectbox(key=f"{key}-data").set_value("npz").run()
     app.text_input(key=f"{key}-path").set_value("data.npz").run()
-    (preview,) = app.code
+    preview = app.code[-1]
     assert "widths = [7, 5, 3]" in preview.value and 'path = "data.npz"' in preview.value
     button(app, "Write problem.toml and inspect again").click().run()
     assert (stranger / "problem.toml").read_text().strip() == preview.value.strip()

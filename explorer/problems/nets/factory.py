@@ -5,8 +5,8 @@
     call = "mypackage.models:small_net"
     arguments = ["width=64", "norm=true"]
 
-The callable is imported from where Python finds modules, and called with the arguments; it returns a torch module that takes the data's inputs as one
-tensor and answers with one. Each argument is name=value, the value in JSON, or else the text as it stands.
+The callable is imported from where Python finds modules, or from the folder where the program was started, and called with the arguments; it returns a torch
+module that takes the data's inputs as one tensor and answers with one. Each argument is name=value, the value in JSON, or else the text as it stands.
 
 Importing and calling runs code, and a problem.toml may come from anyone: so whoever starts the program must name it, just as it is written here, with
 `--trust` (explorer.core.trust). Nothing in a file or a browser adds to it.
@@ -64,7 +64,9 @@ def _found(module: str, name: str) -> Callable[..., object]:
         for part in name.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
-        raise Refused(f"{module}:{name} cannot be found: {error}. Check its spelling, and that its folder is on PYTHONPATH.") from error
+        raise Refused(
+            f"{module}:{name} cannot be found: {error}. Check its spelling, and start the program in its folder, or put that on PYTHONPATH."
+        ) from error
     if not callable(found):
         raise Refused(f"{module}:{name} is a {type(found).__name__} and cannot be called. Name a function or a class.")
     return found
