@@ -11,8 +11,9 @@ Loading a .pt2 can run code that is hidden in it, and one may come from anyone: 
 (explorer.core.trust). A problem holds the SHA-256 of the file and not its path; the trusted files are compared with that, and the bytes that were compared
 are the ones that are loaded.
 
-Pitfalls: batch norm is refused, because a program cannot re-estimate its statistics, as every point between two models needs. Layers can neither be
-told apart nor tapped, so what works on activations finds nothing. Initial weights are those in the file, whatever the seed. Use `factory` where you can.
+Linear layers, convolutions, embeddings and batch norms are layers again once it is loaded (explorer.problems.nets._layers_of_programs), so that statistics
+are re-estimated and activations read as in the network that was exported. Pitfalls: where the graph was decomposed before it was saved, only some of them
+are. Initial weights are those in the file, whatever the seed. Use `factory` where you can.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
 from explorer.core import trust
 from explorer.core.errors import Refused
 from explorer.core.files import short, system
+from explorer.problems.nets._layers_of_programs import with_layers
 
 _HASHED = "sha256:"
 
@@ -74,10 +77,15 @@ def _loaded(content: bytes, name: str) -> nn.Module:
         raise Refused(
             f"{name} cannot be loaded by torch {torch.__version__} ({type(error).__name__}: {short(str(error))}). Export it again."
         ) from error
-    if any(n.rpartition(".")[2] in ("running_mean", "running_var") for n, _ in network.named_buffers()):
-        raise Refused(f"{name} has batch norm, whose statistics a program cannot re-estimate between two models. Use the network 'factory'.")
     if any("dropout" in str(node.target) and True in node.args for node in network.graph.nodes):
         raise Refused(f"{name} was exported in train mode: its dropout is on. Call eval() before the export.")
-    for mode in ("train", "eval"):  # the program's own ones raise; those of any module change nothing here
+    for mode in ("train", "eval"):  # the program's own ones raise
         vars(network).pop(mode, None)
-    return cast("nn.Module", network)
+    found = with_layers(network)
+    norms = [f"{n}." for n, m in found.named_modules() if isinstance(m, _BatchNorm)]
+    if odd := next((n for n, _ in found.named_buffers() if n.endswith("running_mean") and not n.startswith(tuple(norms))), None):
+        raise Refused(
+            f"{name} has statistics of batches, {odd}, that belong to no plain batch norm of torch's, so they cannot be re-estimated between two models. Call"
+            " eval() before the export, and save the program as torch.export.export gives it; or use the network 'factory'."
+        )
+    return found
