@@ -10,7 +10,7 @@ import pytest
 
 from explorer.ui.checkpoints.worked_example import example
 
-HEADINGS = ("A complete example",)
+HEADINGS = ("A complete example", "Several inputs and outputs")
 
 
 def run(heading, folder):
@@ -27,6 +27,7 @@ def run(heading, folder):
     return printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heading", HEADINGS)
 def test_an_example_runs_as_it_stands(heading, tmp_path):
     """The files, the training, and the one command, in a folder that Python knows nothing of."""

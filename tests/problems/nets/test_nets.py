@@ -258,7 +258,7 @@ def test_a_network_that_answers_with_no_tensor_is_refused(monkeypatch):
     monkeypatch.setattr(trust, "given", frozenset({"torch.nn:MaxPool2d"}))
     options = {"call": "torch.nn:MaxPool2d", "arguments": ["kernel_size=2", "return_indices=true"]}
     spec = ProblemSpec(registry.method("nets", "factory", options), registry.method("data", "digits"))
-    with pytest.raises(Refused, match="returns a tuple; one tensor is expected"):
+    with pytest.raises(Refused, match="returns a tuple, and one tensor is expected; its outputs are 0, 1. Name one as output"):
         Problem(spec).split("test")
 
 
