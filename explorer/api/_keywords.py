@@ -69,6 +69,7 @@ class Merging(Kept, total=False):
     ]
     loss: Annotated[Any, Keyword("", "another loss than the problem's own; `divergence` and `squared_distance` compare with the first model and need no labels. With `data`: any function of outputs and targets; by default cross-entropy, mean squared error, or the model's own `outputs.loss`.")]  # fmt: skip
     forward: Annotated[Callable[[Any, Any], Any] | None, Keyword(None, "with `data`, instead of a loss: `forward(model, batch)`, the loss of each sample (n,), for whatever model and batches.")]  # fmt: skip
+    output: Annotated[str | int, Keyword("", "with `data`: which of several outputs is meant, a name, or the number of one of a tuple; needed where none is called `logits`.")]  # fmt: skip
     metrics: Annotated[Mapping[str, Any] | Sequence[str] | None, Keyword(None, "metrics measured besides loss and error: names, such as `brier`, or one of a plug-in (`methods(\"metric\")`); with `data` also functions of outputs and targets by name, `('high', f)` where higher is better, `('low', f)` where lower is.")]  # fmt: skip
     take: Annotated[int, Keyword(0, "with `data`: how many samples are read of each source; 0: all. Needed for a stream without an end.")]
     buffers: Annotated[Buffers, Keyword("recalibrate", "batch-norm statistics of a mixture: measured again on train samples; or `mix`, `first`, `repair`.")]  # fmt: skip

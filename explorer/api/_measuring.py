@@ -62,7 +62,7 @@ def brought(models: Sequence[Model], how: Merging, *, alike: bool = False) -> tu
         how["problem"], known = assemble(given)
         how["loss"] = given.loss if isinstance(given.loss, str) and registry.targets_of(given.loss) == "reference" else ""
         how["data"] = how["train"] = how["val"] = how["forward"] = None
-        how["take"], how["metrics"] = 0, None if isinstance(how["metrics"], Mapping) else how["metrics"]
+        how["take"], how["output"], how["metrics"] = 0, "", None if isinstance(how["metrics"], Mapping) else how["metrics"]
     elif left := _without_data(how):
         raise Refused(f"{left}= goes with data=. Give data=: a DataLoader, a Dataset, tensors, or a table.")
     elif not isinstance(how["loss"], str):
@@ -99,7 +99,8 @@ def _without_data(how: Merging) -> str:
     """The first keyword given that means nothing without `data`, "" for none."""
     given = [name for name in ("train", "val", "forward") if how[name] is not None]
     given += ["metrics"] if isinstance(how["metrics"], Mapping) else []
-    return next(iter([*given, *(["take"] if how["take"] else [])]), "")
+    given += ["take"] * (how["take"] != 0) + ["output"] * (how["output"] != "")
+    return next(iter(given), "")
 
 
 def recipe(model: Model, home: Path, known: Prototype | None = None, name: str = "model") -> Recipe:
@@ -128,7 +129,7 @@ def _given(network: object, how: Merging) -> Given:
         raise Refused(f"network= is a torch.nn.Module; got a {type(network).__name__}.")
     loss = None if isinstance(how["loss"], str) and not how["loss"] else how["loss"]
     metrics = how["metrics"] if isinstance(how["metrics"], Mapping) else None
-    return Given(network, how["data"], how["train"], how["val"], loss, how["forward"], metrics, how["take"])
+    return Given(network, how["data"], how["train"], how["val"], loss, how["forward"], metrics, how["take"], how["output"])
 
 
 def _called(file: Path) -> str:

@@ -22,6 +22,7 @@ def live_problem(
     forward: Callable[[Any, Any], Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     take: int = 0,
+    output: str | int = "",
 ) -> ProblemSpec:
     """What `data=`, `loss=` and so on of the other functions make, once for several calls: give it to them as `problem=`.
 
@@ -35,7 +36,8 @@ def live_problem(
 
     `loss`: a function or module of outputs and targets, or the name of one of the explorer's. It gives the loss of each sample, or their mean: one with a
     `reduction` is asked for the items, any other that averages is asked about each sample alone. None: cross-entropy where targets are whole numbers, mean
-    squared error where they are real, or the loss that the model itself gives with its outputs. `forward(model, batch)` replaces both where inputs, outputs or
+    squared error where they are real, or the loss that the model itself gives with its outputs. `output`: which output the loss is about, where there are several
+    and none is called `logits`: a name of a dict or an object, the number of one of a tuple. `forward(model, batch)` replaces both where inputs, outputs or
     targets are anything else (graphs, detection, diffusion): it returns the loss of each sample, (n,), or a dict with `loss` and further metrics, (n,) each.
 
     `metrics`: {name: function of outputs and targets}, measured beside loss and error. One value for each sample: a mean, with its interval. One number for
@@ -51,4 +53,4 @@ def live_problem(
     >>> problem.loss, problem.title
     ('cross_entropy', 'Linear, 200 samples in memory (a fixed split: 30 % test, 20 % val, 50 % train)')
     """
-    return assemble(Given(network, data, train, val, loss, forward, metrics, take))[0]
+    return assemble(Given(network, data, train, val, loss, forward, metrics, take, output))[0]

@@ -68,6 +68,11 @@ class Range:
 
 
 @dataclass(frozen=True)
+class UnlessGiven:
+    """Marks an option that came later: `output: Annotated[str, UnlessGiven()] = ""`. With its default it is left out of the method, whose id stays what it was."""
+
+
+@dataclass(frozen=True)
 class Option:
     """One keyword-only argument: enough to draw a form field, to make a flag, and to check a value."""
 
@@ -77,6 +82,7 @@ class Option:
     choices: tuple[Value, ...] = ()
     range: Range | None = None
     item: str = ""  # of a tuple: the kind of its items
+    unless_given: bool = False
 
     def check(self, value: object) -> Value:
         """The value as the method takes it (JSON lists become tuples); Refused when it is not one."""
@@ -228,7 +234,8 @@ def method(kind: str, name: str, given: Mapping[str, object] | None = None) -> M
     given = dict(given or {})
     if unknown := sorted(given.keys() - known.keys()):
         raise Refused(f"{kind}/{name} has no option {unknown[0]!r}. Its options: {', '.join(known) or 'none'}.")
-    return Method(name, tuple((key, option.check(given.get(key, option.default))) for key, option in sorted(known.items())))
+    values = [(option, option.check(given.get(key, option.default))) for key, option in sorted(known.items())]
+    return Method(name, tuple((o.name, value) for o, value in values if not (o.unless_given and value == o.default)))
 
 
 # Arguments that the caller wires and nobody chooses; they are keyword-only, so that they cannot be mixed up, but no options.
@@ -351,7 +358,7 @@ def _option(name: str, annotation: ast.expr | None, default: ast.expr | None, *,
     if default is None or annotation is None:
         raise TypeError(f"{where}: option '{name}' needs an annotation and a default.")
     value: Value = ast.literal_eval(default)
-    span = None
+    span, late = None, False
     if isinstance(annotation, ast.Subscript) and _name(annotation.value) == "Annotated":
         assert isinstance(annotation.slice, ast.Tuple)
         annotation, *marks = annotation.slice.elts
@@ -359,14 +366,15 @@ def _option(name: str, annotation: ast.expr | None, default: ast.expr | None, *,
             if isinstance(mark, ast.Call) and _name(mark.func) == "Range":
                 low, high = (float(ast.literal_eval(a)) for a in mark.args)
                 span = Range(low, high)
+            late = late or (isinstance(mark, ast.Call) and _name(mark.func) == "UnlessGiven")
     if isinstance(annotation, ast.Subscript):
         inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
         if _name(annotation.value) == "Literal":
-            return Option(name, "choice", value, choices=tuple(ast.literal_eval(e) for e in inner))
+            return Option(name, "choice", value, choices=tuple(ast.literal_eval(e) for e in inner), unless_given=late)
         if _name(annotation.value) == "tuple":
-            return Option(name, "tuple", value, item=_name(inner[0]), range=span)
+            return Option(name, "tuple", value, item=_name(inner[0]), range=span, unless_given=late)
     if (kind := _name(annotation)) in {"int", "float", "str", "bool"}:
-        return Option(name, kind, value, range=span)
+        return Option(name, kind, value, range=span, unless_given=late)
     raise TypeError(f"{where}: option '{name}' has the type {ast.unparse(annotation)}; a form knows int, float, str, bool, Literal and tuple.")
 
 

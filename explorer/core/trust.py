@@ -2,11 +2,14 @@
 
 `--trust` on the command line, or the environment variable LOSS_EXPLORER_TRUST with commas between the names: module:callable for the network `factory`,
 the path of a .pt2 file for the network `program`. Nothing in a file, a problem.toml or a browser adds to it.
+
+A module that lies in the folder where the program is started is found there, behind all that is installed.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,3 +34,7 @@ def trust(names: Iterable[str]) -> None:
             raise Refused(f"What is trusted is module:callable or the path of a .pt2 file without a comma in it, and {name!r} is neither.")
         given |= {_settled(name)}
     os.environ[TRUST] = ",".join(sorted(given))
+    here = Path.cwd()
+    modules = {name.partition(":")[0].partition(".")[0] for name in given if not name.endswith(".pt2")}
+    if str(here) not in sys.path and any((here / f"{m}.py").is_file() or (here / m).is_dir() for m in modules):
+        sys.path.append(str(here))  # a console script looks in its own folder, `python -m` in this one

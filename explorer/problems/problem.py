@@ -25,6 +25,8 @@ from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method, ProblemSpec, SplitName
 from explorer.problems.data import ANY, Dataset, Purpose, fingerprint
+from explorer.problems.outputs import several
+from explorer.problems.parts import taking, unpacked
 from explorer.problems.undrawn import undrawn
 
 FEW = 50  # samples
@@ -51,7 +53,7 @@ class Problem:
 
     def network(self, *, seed: int = 0) -> nn.Module:
         """A fresh network in eval mode, float32, on the CPU, its initial weights drawn from the seed alone."""
-        build = _builder(self.spec.network)
+        build = _builder(self.spec.network, _wiring(self.spec))
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(seed)
             return build().float().eval()
@@ -60,11 +62,11 @@ class Problem:
         """As `network`, for who writes a state dict into it: what is in there at first is arbitrary, and costs nothing."""
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(0)
-            return undrawn(_builder(self.spec.network)).float().eval()
+            return undrawn(_builder(self.spec.network, _wiring(self.spec))).float().eval()
 
     def skeleton(self) -> nn.Module:
         """The network in eval mode on the meta device, the same one each time: names, shapes and types, no memory. Not to be changed."""
-        return _skeleton(self.spec.network)
+        return _skeleton(self.spec.network, _wiring(self.spec))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the network's state dict."""
@@ -175,6 +177,10 @@ class _Essence:
     source: _Source
     loss: str
 
+    def problem(self) -> Problem:
+        """One with this network and these data."""
+        return Problem(ProblemSpec(self.network, self.source.data, self.loss, path=self.source.path, digest=self.source.digest))
+
 
 def _source(spec: ProblemSpec) -> _Source:
     found = _Source(spec.data, spec.path, spec.digest)
@@ -207,15 +213,23 @@ def _constant(name: str) -> Callable[[Tensor], float] | None:
     return cast("Callable[[Tensor], float] | None", getattr(sys.modules[_loss(name).__module__], "constant", None))
 
 
-def _builder(network: Method) -> Callable[[], nn.Module]:
+def _wiring(spec: ProblemSpec) -> _Source | None:
+    """The data where they give the network several inputs; None for one."""
+    return _source(spec) if spec.data.kwargs().get("inputs") else None
+
+
+def _builder(network: Method, several: _Source | None) -> Callable[[], nn.Module]:
     build = cast("Callable[..., nn.Module]", registry.find("nets", network.name))
-    return lambda: build(**network.kwargs())
+    if several is None:
+        return lambda: build(**network.kwargs())
+    parts = _data(several).parts
+    return lambda: taking(build(**network.kwargs()), parts) if parts else build(**network.kwargs())
 
 
 @lru_cache(maxsize=64)
-def _skeleton(network: Method) -> nn.Module:
+def _skeleton(network: Method, several: _Source | None) -> nn.Module:
     with torch.device("meta"):
-        return _builder(network)().float().eval()
+        return _builder(network, several)().float().eval()
 
 
 def _data(source: _Source) -> Dataset:
@@ -262,7 +276,7 @@ def _classes(essence: _Essence) -> tuple[str, ...]:
         return dataset.classes
     _fits(essence)
     with torch.inference_mode():
-        outputs = Problem(ProblemSpec(essence.network, essence.source.data)).network()(dataset.inputs[:1])
+        outputs = essence.problem().network()(dataset.inputs[:1])
     return tuple(map(str, range(outputs.shape[-1])))
 
 
@@ -286,7 +300,7 @@ def _fits(essence: _Essence) -> None:
     dataset, options = _data(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
     name = str(essence.network.kwargs().get("called", "")) or (f"{essence.network.name} with {options}" if options else essence.network.name)
     first = (
-        0 if dataset.rows or dataset.inputs.is_floating_point() else int(dataset.inputs.flatten(1).amax(dim=1).argmax())
+        0 if dataset.rows or dataset.parts or dataset.inputs.is_floating_point() else int(dataset.inputs.flatten(1).amax(dim=1).argmax())
     )  # where the largest token is
     inputs, targets = dataset.inputs[first : first + 1], dataset.targets[first : first + 1]
     regression = dataset.sort == "numbers"
@@ -301,7 +315,7 @@ def _fits(essence: _Essence) -> None:
         raise Refused(
             f"The loss {essence.loss} needs {_TARGETS[wanted]}, and these data have {_TARGETS[dataset.sort]}. Use {' or '.join(fitting)}.{own}"
         )
-    problem = Problem(ProblemSpec(essence.network, essence.source.data))
+    problem = essence.problem()
     if norms := [n for n, m in problem.skeleton().named_modules() if isinstance(m, _BatchNorm) and m.running_mean is None]:
         raise Refused(
             f"The batch norm {norms[0]} of {name} keeps no running statistics (track_running_stats=False), so the answer to a sample depends on the others"
@@ -314,12 +328,17 @@ def _fits(essence: _Essence) -> None:
     if outputs is None or not inputs.is_floating_point():  # a number beyond an embedding's table shows with values only
         try:
             with torch.inference_mode():
-                answer: object = problem.blank()(inputs)
+                network = problem.blank()
+                answer: object = network(inputs)
+                for row in _largest(dataset):
+                    network(dataset.inputs[row : row + 1])
+        except Refused:
+            raise
         except Exception as error:  # whatever somebody's network raises at inputs that are not its own
             said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
-            raise Refused(f"The network {name} does not take inputs {_each(tuple(inputs.shape))} of these data: {said}") from error
+            raise Refused(f"The network {name} does not take inputs {_taken(dataset)} of these data: {said}") from error
         if not isinstance(answer, Tensor):
-            raise Refused(f"The network {name} returns a {type(answer).__name__}; one tensor is expected.")
+            raise Refused(several(name, answer, "Let its forward return the one that is meant."))
         outputs = torch.zeros_like(answer)
         _agree(essence, name, dataset, outputs)
     try:
@@ -390,6 +409,17 @@ def _to_change(network: Method, came: int, wanted: int) -> str:
     names = [name for name, value in network.options if ends(value)] or [name for name, _ in network.options]
     end = f" so that it gives {wanted}" if wanted != came else ""
     return f"Change {' or '.join(names) or 'the network'}, under [network] in problem.toml,{end or ' so that both agree'}."
+
+
+def _taken(dataset: Dataset) -> str:
+    """The inputs of a sample, in words."""
+    return ", ".join(map(str, dataset.parts)) or _each(tuple(dataset.inputs.shape))
+
+
+def _largest(dataset: Dataset) -> list[int]:
+    """The rows where the largest number of each part is, as far as these are whole numbers."""
+    parts = unpacked(dataset.inputs, dataset.parts, torch.float32) if dataset.parts else {}
+    return [int(t.reshape(len(t), -1).amax(dim=1).argmax()) for t in parts.values() if t.dtype == torch.int64]
 
 
 def _each(shape: tuple[int, ...]) -> str:

@@ -63,7 +63,7 @@ def test_a_missing_name_in_a_rule_raises():
 UNKNOWN_FORMS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
     "a tensor of repeats": ("repeat_interleave", lambda x: x.repeat_interleave(torch.ones(7, dtype=torch.int64), dim=-1, output_size=7)),
     "no axis to repeat along": ("repeat_interleave", lambda x: x.repeat_interleave(1).reshape(3, 7)),
-    "bits seen as another dtype": ("view", lambda x: x.view(torch.int32).float().exp().tanh()),
+    "bits seen as numbers of another size": ("view", lambda x: x.view(torch.int16).unflatten(-1, (7, 2))[..., 0].float().tanh()),
 }
 
 
@@ -76,6 +76,12 @@ def test_a_form_that_a_rule_does_not_know_is_reported_and_keeps_its_order(form):
     assert found.unknown == (name,)
     assert found.groups == {}
     assert found.warnings == ()
+
+
+def test_bits_seen_as_numbers_of_the_same_size_stay_where_they_are():
+    """The units may be permuted as if nobody had looked at their bits."""
+    found = discover(Hidden(lambda x: x.view(torch.int32).view(torch.float32).tanh()), (EXAMPLE,))
+    assert found.unknown == () and [g.size for g in found.groups.values()] == [7]
 
 
 def test_an_argument_of_another_kind_than_the_rule_says_is_not_understood():

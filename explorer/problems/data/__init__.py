@@ -22,6 +22,8 @@ from explorer.core.files import short
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from explorer.problems.parts import Part
+
 LIMIT_BYTES = 8 * 2**30  # of one source, unpacked: data stay in memory as a whole
 LIMIT_CLASSES = 1_000_000
 
@@ -52,7 +54,7 @@ class Dataset:
     for a regression. Tokens with the class of each text, (n, L) and (n,), may be any numbers from 0: only the network knows how many there are. test: rows from here on are the test set that the source fixes; None where it fixes none. val: likewise of the
     validation set, which goes up to the test set. rows: inputs are numbers of rows (n, 1), behind which a network of somebody's own finds what they stand
     for; a text may then ask for any number of tokens. open: the classes are those that occur, numbered, and a network that tells
-    more apart has as many as it gives.
+    more apart has as many as it gives. parts: the several inputs that lie in the one tensor (explorer.problems.parts); () where there is one.
     """
 
     inputs: Tensor
@@ -62,6 +64,7 @@ class Dataset:
     val: int | None = None
     rows: bool = False
     open: bool = False
+    parts: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         inputs, targets, classes = self.inputs, self.targets, len(self.classes)
@@ -86,10 +89,11 @@ class Dataset:
             raise Refused(f"Targets are numbered from 0; the smallest here is {low}.")
         if not targets.is_floating_point() and (high := int(targets.max())) >= classes:
             raise Refused(f"A target is number {high}, and there are only {classes} classes (0 … {classes - 1}).")
-        if not inputs.is_floating_point() and (targets.dim() == 1 or targets.is_floating_point()) and (low := int(inputs.min())) < 0:
+        tokens = not inputs.is_floating_point() and not self.parts
+        if tokens and (targets.dim() == 1 or targets.is_floating_point()) and (low := int(inputs.min())) < 0:
             raise Refused(f"Tokens are numbered from 0; the smallest here is {low}.")
         if (
-            not inputs.is_floating_point()
+            tokens
             and not targets.is_floating_point()
             and not self.rows
             and targets.dim() == 2

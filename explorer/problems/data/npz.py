@@ -6,6 +6,9 @@ Under a loss of numbers whole numbers are numbers, too. Whole numbers that the n
 inputs become float32 and then (x · scale − mean) / std: scale = 0.00392156862745098 for bytes. Without names in `classes` there are as many classes or
 tokens as the network tells apart.
 
+A network of several inputs: `inputs = ["image", "meta"]` names the arrays, called as the arguments of its forward are, or `argument=array`; each may have any
+shape (n, …), and `image_test`, `meta_test` and `y_test` fix the test set. Whole numbers of 32 or 64 bits and truth values reach the network as they are.
+
 Nothing is unpickled. What an array's header claims is compared with the size of its zip member before it is read.
 """
 
@@ -27,10 +30,12 @@ from torch import Tensor
 
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short
-from explorer.core.registry import Range
+from explorer.core.registry import Range, UnlessGiven
 from explorer.problems.data import ANY, LIMIT_BYTES, Dataset, Purpose, class_names, reading, regular
+from explorer.problems.parts import asked, packed
 
 WANTED = "an .npz file with the arrays x and y"
+ONE = ("x", "y", "x_train", "y_train", "x_test", "y_test")
 _Array = NDArray[np.generic]
 
 # What zipfile and NumPy's reader of headers raise on damaged bytes. Fuzzed; wide, and therefore only around those calls.
@@ -57,11 +62,16 @@ def load(
     mean: Annotated[float, Range(-1e9, 1e9)] = 0.0,
     std: Annotated[float, Range(1e-9, 1e9)] = 1.0,
     classes: tuple[str, ...] = (),
+    inputs: Annotated[tuple[str, ...], UnlessGiven()] = (),
     purpose: Purpose = ANY,
 ) -> Dataset:
-    """What inputs are multiplied with, then their mean and standard deviation; names of the classes."""
+    """What inputs are multiplied with, then their mean and standard deviation; names of the classes; of several inputs, the arrays."""
     path = regular(path, WANTED)
-    arrays = _arrays(path)
+    if inputs:
+        if (scale, mean, std) != (1.0, 0.0, 1.0):
+            raise Refused("scale, mean and std are for one input. Where there are several, save the arrays as the network takes them.")
+        return _several(path, asked(inputs), classes, purpose)
+    arrays = _arrays(path, ONE)
 
     def inputs_of(x: _Array) -> Tensor:
         if x.dtype.kind in "iu" and purpose.embeds(x.shape[1:]):
@@ -90,6 +100,41 @@ def load(
     if targets.is_floating_point():
         return Dataset(inputs_of(x), targets, (), test)
     return Dataset(inputs_of(x), targets, class_names(targets, classes), test, open=not classes)
+
+
+def _several(path: Path, inputs: dict[str, str], classes: tuple[str, ...], purpose: Purpose) -> Dataset:
+    names = list(dict.fromkeys((*inputs.values(), "y")))
+    arrays = _arrays(path, (*names, *(f"{n}_test" for n in names)))
+    if missing := [n for n in inputs.values() if n not in arrays]:
+        raise Refused(f"{path.name} has no array {missing[0]!r}, which is one of the inputs. Correct 'inputs', or write the file with it.")
+    parts = [{n: arrays[f"{n}{end}"] for n in names if f"{n}{end}" in arrays} for end in ("", "_test")]
+    parts = parts if parts[1] else parts[:1]
+    for arrays in parts:
+        if (lost := parts[0].keys() ^ arrays.keys()) or len({a.shape[:1] for a in arrays.values()}) > 1 or any(not a.ndim for a in arrays.values()):
+            came = ", ".join(f"{n} {a.shape}" for n, a in arrays.items())
+            raise Refused(
+                f"{path.name}: each input and y need one row for each sample, and all or none of them a _test; there are {came}, and not {', '.join(lost) or 'as many of each'}."
+            )
+    for n in parts[0]:
+        if len({(a[n].shape[1:], a[n].dtype.kind) for a in parts}) > 1 or parts[0][n].dtype.kind not in "fiub":
+            raise Refused(
+                f"{path.name}: {n} must hold numbers, of one shape in training and test; it is {' and '.join(f'{a[n].dtype} {a[n].shape}' for a in parts)}."
+            )
+    whole = {n: np.concatenate([a[n] for a in parts]) for n in parts[0]}
+    packs, said = packed({name: _as_it_is(whole[n]) for name, n in inputs.items()})
+    test = len(parts[0][names[0]]) if len(parts) > 1 else None
+    if "y" not in whole:
+        return Dataset(packs, torch.empty(len(packs), 0), (), test, parts=said)
+    targets = _targets(whole["y"], path.name, numbers=purpose.numbers)
+    if targets.is_floating_point():
+        return Dataset(packs, targets, (), test, parts=said)
+    return Dataset(packs, targets, class_names(targets, classes), test, open=not classes, parts=said)
+
+
+def _as_it_is(x: _Array) -> Tensor:
+    if x.dtype.kind == "b":
+        return torch.from_numpy(x.copy())
+    return torch.from_numpy(x.astype(np.int64) if x.dtype.kind in "iu" and x.dtype.itemsize >= 4 else _single(x))
 
 
 def _pair(arrays: dict[str, _Array], name: str, xs: tuple[str, ...], ys: tuple[str, ...]) -> tuple[_Array, _Array]:
@@ -133,9 +178,9 @@ def _single(values: _Array) -> NDArray[np.float32]:
         return values.astype(np.float32)
 
 
-def _arrays(path: Path) -> dict[str, _Array]:
-    """Those arrays of the file that are asked for here, by name."""
-    wanted = {f"{name}.npy" for name in ("x", "y", "x_train", "y_train", "x_test", "y_test")}
+def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, _Array]:
+    """Those arrays of the file that are asked for, by name."""
+    wanted = {f"{name}.npy" for name in names}
     try:
         with reading(path), zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if m.filename in wanted]

@@ -7,6 +7,9 @@ Inputs float32: one column of lists gives (n, …) of the lists' shape, all of o
 are classes, named by the column's ClassLabel where there is one; real ones are a regression, (n, 1). Nothing is filled in, nothing is standardised.
 Pictures and texts are refused: save them as a folder of images, or as tokens.
 
+A network of several inputs, such as a transformer with its attention mask: `inputs = ["input_ids", "attention_mask"]` names the columns, called as the
+arguments of its forward are, or argument=column; whole numbers of 32 or 64 bits and truth values stay what they are.
+
 The files may come from anyone: the files they name must lie in the folder, only uncompressed record batches of plain types are taken, and every value is
 validated before one is read. Needs pyarrow, which comes with Streamlit; from version 15 on, as earlier ones could be made to run code.
 """
@@ -17,7 +20,7 @@ import importlib
 import json
 import struct
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -25,7 +28,9 @@ from torch import Tensor
 
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short
+from explorer.core.registry import UnlessGiven
 from explorer.problems.data import ANY, LIMIT_BYTES, LIMIT_CLASSES, Dataset, Purpose, class_names, reading, regular
+from explorer.problems.parts import asked, packed
 
 WANTED = "a folder written by datasets' save_to_disk"
 _LIMIT_JSON = 2**24
@@ -34,8 +39,15 @@ _MALFORMED = (ValueError, TypeError, LookupError, RuntimeError, EOFError, Memory
 _RECORDS = 3  # kind of a message: a record batch (Arrow's Message.fbs)
 
 
-def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = (), purpose: Purpose = ANY) -> Dataset:
-    """Name of the target's column, by default the only ClassLabel, else the last; names of the input columns, by default all others."""
+def load(
+    path: Path | None,
+    *,
+    target: str = "",
+    columns: tuple[str, ...] = (),
+    inputs: Annotated[tuple[str, ...], UnlessGiven()] = (),
+    purpose: Purpose = ANY,
+) -> Dataset:
+    """Name of the target's column, by default the only ClassLabel, else the last; names of the input columns, by default all others; of several inputs, the columns."""
     if path is None:
         raise Refused(f"A path is expected here: {WANTED}. Give one in problem.toml, under [data].")
     with reading(path):
@@ -48,12 +60,16 @@ def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = (), 
     names = cast("list[str]", parts[0].column_names)
     labels = _labels(folders[0])
     target = target or (next(iter(labels)) if len(labels) == 1 else names[-1])
-    wanted = list(columns) or [n for n in names if n != target]
+    arguments = asked(inputs)
+    if arguments and columns:
+        raise Refused("With 'inputs' the columns are named there. Leave 'columns' out.")
+    wanted = list(columns) or list(dict.fromkeys(arguments.values())) or [n for n in names if n != target]
     if unknown := [n for n in (target, *wanted) if any(p.column_names.count(n) != 1 for p in parts)]:
         raise Refused(f"{short(path.name)} does not have one column {short(unknown[0])!r} in each split. It has: {listed(names)}.")
     if not wanted or target in wanted or len(set(wanted)) < len(wanted):
         raise Refused(f"{short(path.name)}: each input column is named once, and the target {short(target)!r} is none of them. Correct 'columns'.")
-    inputs = torch.cat([_inputs(p, wanted) for p in parts])
+    held = {n: torch.cat([_inputs(p, [c], as_it_is=True) for p in parts]) for n, c in arguments.items()}
+    x, said = packed(held) if held else (torch.cat([_inputs(p, wanted) for p in parts]), ())
     test = parts[0].num_rows if len(parts) == 2 else None
     targets = [_values(p, target, text=True) for p in parts]
     if targets[0].ndim != 1 or targets[0].dtype != targets[-1].dtype:
@@ -61,16 +77,16 @@ def load(path: Path | None, *, target: str = "", columns: tuple[str, ...] = (), 
     whole = np.concatenate(targets)
     if whole.dtype.kind == "f" or (purpose.numbers and whole.dtype.kind != "O"):
         with np.errstate(over="ignore"):
-            return Dataset(inputs, torch.from_numpy(whole.astype(np.float32))[:, None], (), test)
+            return Dataset(x, torch.from_numpy(whole.astype(np.float32))[:, None], (), test, parts=said)
     if whole.dtype.kind == "O":
         found, codes = np.unique(whole.astype(str), return_inverse=True)
         if len(found) > min(LIMIT_CLASSES, max(20, len(codes) // 2)):
             raise Refused(f"The target {short(target)!r} has {len(found):,} texts in {len(codes):,} rows, too many for classes. Name another.")
-        return Dataset(inputs, torch.from_numpy(codes.astype(np.int64)), tuple(map(str, found)), test)
+        return Dataset(x, torch.from_numpy(codes.astype(np.int64)), tuple(map(str, found)), test, parts=said)
     if len(whole) and int(whole.max()) >= 2**62:
         raise Refused(f"The target {short(target)!r} holds {int(whole.max())}, which is not a class. Number the classes 0, 1, 2, ….")
     classes = torch.from_numpy(whole.astype(np.int64))
-    return Dataset(inputs, classes, class_names(classes, labels.get(target, ())), test, open=target not in labels)
+    return Dataset(x, classes, class_names(classes, labels.get(target, ())), test, open=target not in labels, parts=said)
 
 
 def _json(path: Path) -> dict[str, object]:
@@ -186,9 +202,13 @@ def _field(metadata: bytes, table: int, number: int) -> int:
     return table + offset if offset else 0
 
 
-def _inputs(table: Any, columns: list[str]) -> Tensor:
-    """(n, …) of the one column of lists, or (n, d) of d columns of numbers."""
+def _inputs(table: Any, columns: list[str], *, as_it_is: bool = False) -> Tensor:
+    """(n, …) of the one column of lists, or (n, d) of d columns of numbers, float32; as_it_is: of one column (n, …), whole numbers and truth values as they are."""
     found = [_values(table, name) for name in columns]
+    if as_it_is:
+        kind, size = found[0].dtype.kind, found[0].dtype.itemsize
+        dtype = np.bool_ if kind == "b" else np.int64 if kind in "iu" and size >= 4 else np.float32
+        return torch.from_numpy(np.ascontiguousarray(found[0], dtype=dtype).copy())
     if len(found) > 1 and (lists := [n for n, v in zip(columns, found, strict=True) if v.ndim > 1]):
         raise Refused(f"The column {short(lists[0])!r} holds lists, and stands alone or not at all. Name it alone in 'columns', or leave it out.")
     with np.errstate(over="ignore"):

@@ -8,6 +8,9 @@ With `standardise` every input column becomes (x − mean) / standard deviation,
 split afterwards, so these two numbers of a column have seen the test rows (their inputs, never their targets). Where that matters, standardise the file
 yourself.
 
+A network of several inputs: `inputs = ["numbers=age+income", "city"]` says which columns are given to which argument of its forward, numbers as (n, columns).
+For an argument in `categories` they are numbered in sorted order, as an embedding takes them, int64 (n,) for one column; such columns may hold texts.
+
 CSV and TSV are UTF-8 with a header line. Parquet needs pyarrow, which comes with Streamlit.
 """
 
@@ -16,7 +19,7 @@ from __future__ import annotations
 import csv
 import warnings
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -25,7 +28,9 @@ from pandas.api import types
 
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short
+from explorer.core.registry import UnlessGiven
 from explorer.problems.data import ANY, LIMIT_BYTES, LIMIT_CLASSES, Dataset, Purpose, reading, regular
+from explorer.problems.parts import asked, packed
 
 WANTED = "a .csv, .tsv or .parquet file"
 LIMIT_COLUMNS = 65536
@@ -54,13 +59,20 @@ def load(
     task: Literal["classification", "regression"] = "classification",
     columns: tuple[str, ...] = (),
     standardise: bool = True,
+    inputs: Annotated[tuple[str, ...], UnlessGiven()] = (),
+    categories: Annotated[tuple[str, ...], UnlessGiven()] = (),
     purpose: Purpose = ANY,
 ) -> Dataset:
-    """Name of the target's column, by default the last; what it is; names of the input columns, by default all others; the inputs standardised."""
+    """Name of the target's column, by default the last; what it is; names of the input columns, by default all others; the inputs standardised; of several
+    inputs, their columns, each as argument=column+column; those of them that are categories."""
     path = regular(path, WANTED)
     names = _names(path)
     target = target or names[-1]
-    wanted = list(columns) or [n for n in names if n != target]
+    groups = {name: tuple(source.split("+")) for name, source in asked(inputs).items()}
+    odd = [c for c in categories if c not in groups]
+    if (columns and groups) or odd:
+        raise Refused(f"{path.name}: with 'inputs' the columns are named there, and 'categories' are some of them; got {', '.join(columns or odd)}.")
+    wanted = list(columns) or [c for group in groups.values() for c in group] or [n for n in names if n != target]
     if unknown := [n for n in (target, *wanted) if n not in names]:
         raise Refused(f"{path.name} has no column {short(unknown[0])!r}. It has: {listed(names)}.")
     if target in wanted or len(set(wanted)) < len(wanted):
@@ -70,18 +82,15 @@ def load(
     table = _read(path, [*wanted, target])
     if not len(table):
         raise Refused(f"{path.name} has no rows below its names. Give it at least one.")
-    inputs = _numbers(table, wanted, path.name)
-    if standardise:
-        _standardise(inputs)
+    found = {n: _part(table, c, n in categories, standardise, path.name) for n, c in groups.items()}
+    x, parts = packed(found) if found else (_part(table, tuple(wanted), False, standardise, path.name), ())
     answers = cast("Any", table[target])
     if missing := int(answers.isna().sum()):
         raise Refused(f"{path.name}: the target {short(target)!r} is missing in {missing} of {len(answers)} rows. Remove these rows.")
-    with np.errstate(over="ignore"):  # what is beyond float32 is refused by Dataset
-        x = torch.from_numpy(inputs.astype(np.float32))
     if task == "regression" or purpose.numbers:
         with np.errstate(over="ignore"):
             y = _numbers(table, [target], path.name).astype(np.float32)
-        return Dataset(x, torch.from_numpy(y), ())
+        return Dataset(x, torch.from_numpy(y), (), parts=parts)
     whole = types.is_float_dtype(answers.dtype)
     if whole and not ((answers == answers.round()) & np.isfinite(answers)).all():
         raise Refused(
@@ -93,7 +102,25 @@ def load(
             f"{path.name}: the target {short(target)!r} has {len(found):,} values in {len(answers):,} rows, too many for classes. Name another."
         )
     classes = tuple(str(int(v)) if whole else str(v) for v in found)
-    return Dataset(x, torch.from_numpy(np.asarray(codes, dtype=np.int64)), classes)
+    return Dataset(x, torch.from_numpy(np.asarray(codes, dtype=np.int64)), classes, parts=parts)
+
+
+def _part(table: pd.DataFrame, columns: tuple[str, ...], category: bool, standardise: bool, name: str) -> torch.Tensor:
+    """(n, columns) float32; of categories int64 (n, columns), or (n,) of one column."""
+    if category:
+        codes = [_codes(cast("Any", table[c]), c, name) for c in columns]
+        return codes[0] if len(codes) == 1 else torch.stack(codes, dim=1)
+    numbers = _numbers(table, list(columns), name)
+    if standardise:
+        _standardise(numbers)
+    with np.errstate(over="ignore"):  # what is beyond float32 is refused
+        return torch.from_numpy(numbers.astype(np.float32))
+
+
+def _codes(values: Any, column: str, name: str) -> torch.Tensor:
+    if missing := int(values.isna().sum()):
+        raise Refused(f"{name}: the column {short(column)!r} is empty in {missing} of {len(values)} rows. Remove these rows.")
+    return torch.from_numpy(np.asarray(pd.factorize(values, sort=True)[0], dtype=np.int64))
 
 
 def _numbers(table: pd.DataFrame, columns: list[str], name: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

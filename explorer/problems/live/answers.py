@@ -1,7 +1,7 @@
 """How a network is asked about a batch, and what of its answer is compared with the targets.
 
 A batch is a tensor, a tuple with the targets last, or a dict with the targets under one of `TARGETS`; the rest goes into the network's forward in order or
-by name. Outputs are a tensor, or are found under `logits`. Where classes lie on the second axis, as torch has them for images, or numbers have no axis of
+by name. Outputs are a tensor, or are found under `logits` or the name that is given (explorer.problems.outputs). Where classes lie on the second axis, as torch has them for images, or numbers have no axis of
 their own, a `Form` brings both into the explorer's shapes, and a person's own loss and metrics see them as they were.
 """
 
@@ -73,14 +73,6 @@ def asked(batch: object, network: nn.Module) -> Asked:
                 f"A batch is a {type(batch).__name__}, and it is not clear how the network takes it. Give forward=lambda model, batch: …, which returns the"
                 " loss of each sample, (n,)."
             )
-
-
-def answer_of(outputs: object) -> Tensor | None:
-    """The tensor that is compared with the targets; None where there is no single one."""
-    if isinstance(outputs, Tensor):
-        return outputs
-    found = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
-    return found if isinstance(found, Tensor) else None
 
 
 @dataclass(frozen=True)

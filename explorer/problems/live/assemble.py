@@ -21,7 +21,7 @@ from explorer.problems import held
 from explorer.problems.data import Dataset
 from explorer.problems.held import HeldData, HeldLoss, HeldNetwork
 from explorer.problems.live import losses
-from explorer.problems.live.answers import IGNORED, Asked, Form, answer_of, asked, at_work, form_of
+from explorer.problems.live.answers import IGNORED, Asked, Form, asked, at_work, form_of
 from explorer.problems.live.joined import Forward, OfBatches, OfItems, Shaped, Way, join
 from explorer.problems.live.losses import LossFunction
 from explorer.problems.live.network import Prototype, bare
@@ -29,6 +29,7 @@ from explorer.problems.live.own_metrics import Metric, hold_metrics, named
 from explorer.problems.live.samples import read
 from explorer.problems.live.source import digest_of
 from explorer.problems.live.trees import Loose, Samples, Stacked, joined, leaves, untouched
+from explorer.problems.outputs import answer_of, several, tensors_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ _told: set[str] = set()
 @dataclass(frozen=True)
 class Given:
     """What somebody gives. data: measured on, and where nothing else is given also the rest, by fixed shares; train: for statistics and training; val: for
-    choosing. loss: a name of the explorer's, a function of outputs and targets, or None: what suits. forward: (model, batch) → losses instead of both."""
+    choosing. loss: a name of the explorer's, a function of outputs and targets, or None: what suits. forward: (model, batch) → losses instead of both. output:
+    which of several outputs the loss compares, a name, or the number of one of a tuple."""
 
     network: nn.Module
     data: object
@@ -50,6 +52,12 @@ class Given:
     forward: Forward | None = None
     metrics: Mapping[str, Metric] | None = None
     take: int = 0
+    output: str | int = ""
+
+    @property
+    def out(self) -> str:
+        """The output's name as a text."""
+        return str(self.output)
 
 
 @dataclass(frozen=True)
@@ -165,10 +173,18 @@ def _way(given: Given, prototype: Prototype, samples: Samples, tried: _Tried) ->
     if given.forward is not None:
         if given.loss is not None:
             raise Refused("Both forward= and loss= are given. Let forward return the loss of each sample, and leave loss= out.")
+        if given.out:
+            raise Refused("Both forward= and output= are given. Let forward take the output that is meant, and leave output= out.")
         return _of_items(given, prototype, samples, None), "live_items", None
     parts = tried.parts
     assert parts is not None
-    answer = answer_of(tried.outputs)
+    answer = answer_of(tried.outputs, given.out)
+    if answer is None and given.out:
+        kind = type(prototype.network).__name__
+        raise Refused(f"There is no output {given.out!r}. {several(kind, tried.outputs, 'Name one of them as output=, or leave it out.')}")
+    if answer is None and given.loss is None and len(tensors_of(tried.outputs)) == 1:  # there is no other that could be meant
+        given = replace(given, output=next(iter(tensors_of(tried.outputs))))
+        answer = answer_of(tried.outputs, given.out)
     targets = _whole_targets(samples, prototype.network)
     reference = isinstance(given.loss, str) and given.loss in registry.names("loss") and registry.targets_of(given.loss) == "reference"
     if reference and given.metrics:
@@ -186,36 +202,38 @@ def _way(given: Given, prototype: Prototype, samples: Samples, tried: _Tried) ->
     elif own is not None or (form is None and callable(given.loss)):
         return _of_items(given, prototype, samples, cast("LossFunction | None", given.loss)), "live_items", None
     if targets is None and answer is not None and reference:
-        return _without_targets(cast("str", given.loss), parts, prototype, samples, answer, tried)
+        return _without_targets(given, parts, prototype, samples, answer, tried)
     if form is None or answer is None or targets is None:
         o = f"a tensor {tuple(answer.shape)}" if answer is not None else f"a {type(tried.outputs).__name__}"
         t = tuple(parts.targets.shape) if isinstance(parts.targets, Tensor) else type(parts.targets).__name__
+        named = f", or output=, one of {', '.join(names)}" if (names := tensors_of(tried.outputs)) else ""
         raise Refused(
-            f"The network gives {o} for targets {t}, and no loss says how they are compared. Give loss=, a function of outputs and targets."
+            f"The network gives {o} for targets {t}, and no loss says how they are compared. Give loss=, a function of outputs and targets{named}."
         )
     loss = _loss(given.loss, form, answer, cast("Tensor", parts.targets))
-    way, tensors = _inputs(form, parts, prototype, samples, answer, tried, form.expected(targets))
+    way, tensors = _inputs(given.out, form, parts, prototype, samples, answer, tried, form.expected(targets))
     return way, loss, tensors
 
 
 def _without_targets(
-    loss: str, parts: Asked, prototype: Prototype, samples: Samples, answer: Tensor, tried: _Tried
+    given: Given, parts: Asked, prototype: Prototype, samples: Samples, answer: Tensor, tried: _Tried
 ) -> tuple[Way | None, str, tuple[Tensor, Tensor]]:
     """Under a loss that compares with the first model."""
+    loss = cast("str", given.loss)
     form = Form("classes" if registry.classifies(loss) else "numbers", tuple(answer.shape[1:]), (), torch.int64)
-    way, tensors = _inputs(form, parts, prototype, samples, answer, tried, torch.empty(len(samples), 0))
+    way, tensors = _inputs(given.out, form, parts, prototype, samples, answer, tried, torch.empty(len(samples), 0))
     return way, loss, tensors
 
 
 def _inputs(
-    form: Form, parts: Asked, prototype: Prototype, samples: Samples, answer: Tensor, tried: _Tried, targets: Tensor
+    output: str, form: Form, parts: Asked, prototype: Prototype, samples: Samples, answer: Tensor, tried: _Tried, targets: Tensor
 ) -> tuple[Way | None, tuple[Tensor, Tensor]]:
     """The samples themselves where they are one tensor, else the numbers of their rows; and what the network then has to do."""
     same = answer is tried.outputs and form.answers(answer).shape == answer.shape
     if parts.plain and not tried.told and isinstance(samples, Stacked) and form.kind != "masked":
         inputs = asked(samples.tree, prototype.network).args[0]
-        return None if same else Shaped(form), (inputs.float() if inputs.is_floating_point() else inputs, targets)
-    return OfBatches(form, tried.told), (torch.arange(len(samples))[:, None], targets)
+        return None if same else Shaped(form, output), (inputs.float() if inputs.is_floating_point() else inputs, targets)
+    return OfBatches(form, tried.told, output), (torch.arange(len(samples))[:, None], targets)
 
 
 def _ignored(loss: object) -> int:
@@ -281,7 +299,7 @@ def _of_items(given: Given, prototype: Prototype, samples: Samples, loss: LossFu
         raise Refused(
             f"Under forward= the metric {odd!r} comes from what forward returns: {{'loss': …, {odd!r}: …}}, each (n,). Give metrics={{{odd!r}: None}}."
         )
-    way = OfItems(given.forward, loss, False, functions)
+    way = OfItems(given.forward, loss, False, functions, given.out)
     if given.forward is None and loss is None:
         return replace(way, alone=True)
 

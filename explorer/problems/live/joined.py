@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from explorer.core.errors import Refused
-from explorer.problems.live.answers import Asked, Form, answer_of, asked, at_work
+from explorer.problems.live.answers import Asked, Form, asked, at_work
 from explorer.problems.live.losses import LossFunction, of_outputs
 from explorer.problems.live.trees import Samples
+from explorer.problems.outputs import answer_of
 
 Forward: TypeAlias = "Callable[[Any, Any], Any]"
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called", "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs")
@@ -30,10 +31,11 @@ class Shaped:
     """One tensor in; the output brought into the explorer's shape."""
 
     form: Form
+    output: str = ""
 
     def answer(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(n, …) as the loss takes it."""
-        found = answer_of(network(inputs))
+        found = answer_of(network(inputs), self.output)
         assert found is not None
         return self.form.answers(found)
 
@@ -44,11 +46,12 @@ class OfBatches:
 
     form: Form
     told: bool = False
+    output: str = ""
 
     def answer(self, network: nn.Module, batch: object) -> Tensor:
         """(n, …) as the loss takes it."""
         parts = asked(batch, network)
-        found = answer_of((parts.telling if self.told else parts).to(network))
+        found = answer_of((parts.telling if self.told else parts).to(network), self.output)
         assert found is not None
         return self.form.answers(found)
 
@@ -65,6 +68,7 @@ class OfItems:
     loss: LossFunction | None
     alone: bool
     metrics: tuple[tuple[str, LossFunction | None], ...] = ()
+    output: str = ""
 
     def answer(self, network: nn.Module, batch: object) -> Tensor:
         """(n, 1 + k) of a batch; of one that is averaged, (1, 1 + k)."""
@@ -77,6 +81,7 @@ class OfItems:
             losses = _own_loss(outputs, network).reshape(-1)
         else:
             outputs = parts.to(network)
+            outputs = answer_of(outputs, self.output) if self.output else outputs
             losses = of_outputs(self.loss, outputs, parts.targets, n)
         columns = [losses]
         for name, function in self.metrics:

@@ -4,9 +4,11 @@
     name = "factory"
     call = "mypackage.models:small_net"
     arguments = ["width=64", "norm=true"]
+    output = "logits"   # only where it answers with several tensors: a name, or a number from 0
 
-The callable is imported from where Python finds modules, and called with the arguments; it returns a torch module that takes the data's inputs as one
-tensor and answers with one. Each argument is name=value, the value in JSON, or else the text as it stands.
+The callable is imported from where Python finds modules, or from the folder where the program was started, and called with the arguments; it returns a torch
+module that takes the data's inputs, as one tensor or each by its name (`inputs` of the data), and answers with one tensor, or with several in a tuple or a
+dict, of which `output` names one. Each argument is name=value, the value in JSON, or else the text as it stands.
 
 Importing and calling runs code, and a problem.toml may come from anyone: so whoever starts the program must name it, just as it is written here, with
 `--trust` (explorer.core.trust). Nothing in a file or a browser adds to it.
@@ -20,16 +22,18 @@ import importlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
+from typing import Annotated, cast
 
 from torch import nn
 
 from explorer.core import trust
 from explorer.core.errors import Refused
+from explorer.core.registry import UnlessGiven
+from explorer.problems.outputs import answering
 
 
-def build(*, call: str = "", arguments: tuple[str, ...] = ()) -> nn.Module:
-    """The callable, as module:callable; what it is called with, each as name=value."""
+def build(*, call: str = "", arguments: tuple[str, ...] = (), output: Annotated[str, UnlessGiven()] = "") -> nn.Module:
+    """The callable, as module:callable; what it is called with, each as name=value; which of several outputs is meant, a name or a number."""
     module, colon, name = call.partition(":")
     if not (colon and module and name):
         raise Refused(f"The option 'call' needs module:callable, got {call!r}.")
@@ -45,7 +49,7 @@ def build(*, call: str = "", arguments: tuple[str, ...] = ()) -> nn.Module:
         raise Refused(f"{call} failed: {type(error).__name__}: {str(error)[:200]}. Correct its arguments, or the code.") from error
     if not isinstance(network, nn.Module):
         raise Refused(f"{call} returned a {type(network).__name__}; a torch.nn.Module is expected.")
-    return network
+    return answering(network, output)
 
 
 def _argument(text: str) -> tuple[str, object]:
@@ -64,7 +68,9 @@ def _found(module: str, name: str) -> Callable[..., object]:
         for part in name.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
-        raise Refused(f"{module}:{name} cannot be found: {error}. Check its spelling, and that its folder is on PYTHONPATH.") from error
+        raise Refused(
+            f"{module}:{name} cannot be found: {error}. Check its spelling, and start the program in its folder, or put that on PYTHONPATH."
+        ) from error
     if not callable(found):
         raise Refused(f"{module}:{name} is a {type(found).__name__} and cannot be called. Name a function or a class.")
     return found

@@ -35,7 +35,9 @@ PARTS = 16  # an axis with more places than this is not taken for a fused layer'
 def view(op: Operation, self: Type, other: OnlyShape | None = None, dtype: Any = None) -> Value:
     """The same places in another shape. An axis that is only ever taken apart slice by slice makes a stacked tensor."""
     if dtype is not None:
-        raise NotUnderstood("bits seen as another dtype")
+        if op.shape != tuple(map(size, self)):
+            raise NotUnderstood("bits seen as numbers of another size")
+        return self
     for axis, n in enumerate(op.shape):
         if 1 < n <= PARTS and _taken_apart(op.node, axis):
             return _stack(self, op.shape, axis)

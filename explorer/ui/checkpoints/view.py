@@ -23,7 +23,7 @@ from explorer.stats import perplexity, units
 from explorer.store.job_status import Status
 from explorer.store.records import Facts, Seen
 from explorer.store.run_store import RunStore
-from explorer.ui.checkpoints import problem_form
+from explorer.ui.checkpoints import problem_form, worked_example
 from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import known_distances, model_doubts, uploads
@@ -67,6 +67,7 @@ def add(store: RunStore) -> None:
             if files and st.button("Register the uploads", icon=":material/upload:"):
                 for file in files:
                     _upload(file.name, file.getvalue(), dequantise)
+        worked_example.show()
     inspections: list[str] = st.session_state.get("looks", [])
     if inspections:
         active = any((s := store.status(i)) is not None and s.active for i in inspections)

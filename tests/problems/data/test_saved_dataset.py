@@ -19,6 +19,7 @@ from explorer.core.errors import Refused
 from explorer.evaluate.evaluator import Evaluate
 from explorer.problems import problem_toml
 from explorer.problems.data import saved_dataset
+from explorer.problems.parts import unpacked
 from explorer.problems.problem import Problem
 
 COLUMNS = {"x": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "label": [1, 0, 1]}
@@ -197,3 +198,17 @@ def test_damage_anywhere_in_an_arrow_file_is_read_or_refused(data):
         file.write_bytes(content[: data.draw(st.integers(len(content) // 2, len(content)))])
         with suppress(Refused):
             assert saved_dataset.load(folder).inputs.isfinite().all()
+
+
+def test_columns_go_to_the_arguments_of_a_network_of_several_inputs(tmp_path):
+    """As a transformer takes tokens and their mask: whole numbers and truth values as they are, of both splits."""
+    columns = {"input_ids": [[5, 6], [7, 8]], "mask": [[True, False], [True, True]], "score": [0.5, 1.5], "label": [1, 0]}
+    for split in ("train", "test"):
+        saved(tmp_path / split, columns)
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    data = saved_dataset.load(tmp_path, inputs=("input_ids", "attention_mask=mask", "score"))
+    parts = unpacked(data.inputs, data.parts, torch.float32)
+    assert (parts["input_ids"].tolist(), parts["attention_mask"].tolist()) == (columns["input_ids"] * 2, columns["mask"] * 2)
+    assert (parts["score"].tolist(), data.test, data.classes) == (columns["score"] * 2, 2, ("cat", "dog"))
+    with pytest.raises(Refused, match="With 'inputs' the columns are named there"):
+        saved_dataset.load(tmp_path, inputs=("input_ids",), columns=("mask",))
