@@ -19,6 +19,7 @@ from explorer.figures.ticks import Tick, log_ticks, nice_step, ticks
 # Okabe & Ito's colours, told apart with any common colour vision; the order keeps neighbours apart in lightness too.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")  # of lines without symbols, for those who see no colours
 INK, RULE = "#31333F", "#DADCE3"
 RESOLUTION, TINY = 1e-6, 1e-12  # what single precision tells apart: of a value, and of a sum of terms that cancel
 CHORD_STEPS = 64  # a straight line is bent on a log axis

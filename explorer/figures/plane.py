@@ -13,9 +13,9 @@ import plotly.graph_objects as go
 
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field
-from explorer.figures.curve import INK, SYMBOLS
+from explorer.figures import ticks as marks
+from explorer.figures.curve import DASHES, INK, SYMBOLS
 from explorer.figures.heading import heading, lines
-from explorer.figures.ticks import log_ticks, nice_step, short, ticks
 from explorer.stats import units
 from explorer.stats.metrics import column, find, given, interval, means, short, value
 from explorer.stats.plane_frame import Window
@@ -203,16 +203,22 @@ def figure(
     log: bool = False,
     axes: tuple[str, str] | None = None,
     scale: str = SCALE,
+    ends: tuple[float, float] | None = None,
 ) -> go.Figure:
-    """The plane as a picture for a report: light, self-explaining, footnote underneath. axes: their titles, where they are no distances in weight space."""
-    low, high = span(grid.z, log)
-    levels = [tick for tick in (log_ticks(low, high, LEVELS) if log else ticks(low, high, nice_step((high - low) / LEVELS))) if low <= tick.at <= high]
+    """The plane as a picture for a report: light, self-explaining, footnote underneath. axes: their titles, where they are no distances in weight space.
+    ends: the values with the lowest and the highest colour, for planes that are compared."""
+    low, high = span(grid.z if ends is None else np.array(ends), log)
+    levels = [
+        tick
+        for tick in (marks.log_ticks(low, high, LEVELS) if log else marks.ticks(low, high, marks.nice_step((high - low) / LEVELS)))
+        if low <= tick.at <= high
+    ]
     z = np.log10(np.where(np.isnan(grid.z), np.nan, np.maximum(grid.z, low))) if log else grid.z
-    ends = (float(np.log10(low)), float(np.log10(high))) if log else (low, high)
+    first, last = (float(np.log10(low)), float(np.log10(high))) if log else (low, high)
     places = [float(np.log10(level.at)) if log else level.at for level in levels]
     below = bool((grid.z[np.isfinite(grid.z)] < low).any())
     bar = {
-        "title": {"text": escape(z_title + (f"; {short(low)} or less has one colour" if below else ""), quote=False)},
+        "title": {"text": escape(z_title + (f"; {marks.short(low)} or less has one colour" if below else ""), quote=False)},
         "tickvals": places,
         "ticktext": [level.text for level in levels],
     }
@@ -221,8 +227,8 @@ def figure(
             x=grid.x,
             y=grid.y,
             z=z.astype(np.float32),
-            zmin=ends[0],
-            zmax=ends[1],
+            zmin=first,
+            zmax=last,
             zsmooth=None if grid.guess is None else "best",
             customdata=grid.z,
             colorscale=scale,
@@ -232,13 +238,20 @@ def figure(
     )
     if (np.isfinite(grid.z) | grid.lost).all():
         for level, place in zip(levels, places, strict=True):
-            bright = (place - ends[0]) / (ends[1] - ends[0]) > 0.55
+            bright = (place - first) / (last - first) > 0.55
             fig.add_contour(
                 x=grid.x,
                 y=grid.y,
                 z=z,
                 name=level.text,
-                contours={"coloring": "none", "showlabels": not log, "labelfont": {"size": 11, "color": LINE[bright]}, "start": place, "end": place, "size": 1.0},
+                contours={
+                    "coloring": "none",
+                    "showlabels": not log,
+                    "labelfont": {"size": 11, "color": LINE[bright]},
+                    "start": place,
+                    "end": place,
+                    "size": 1.0,
+                },
                 line={"color": LINE[bright], "width": 1},
                 showscale=False,
                 showlegend=False,
@@ -248,9 +261,11 @@ def figure(
         _dots(fig, grid, np.isfinite(grid.z) & ~grid.guess, "measured", {"size": 2, "color": "rgba(0,0,0,0.45)"})
     if grid.lost.any():
         _dots(fig, grid, grid.lost, "diverged", {"size": 7, "color": "#808495", "symbol": "x-thin", "line": {"color": "#808495", "width": 1.5}})
-    for trace in traces:
+    for i, trace in enumerate(traces):
         fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": "white", "width": 6}, hoverinfo="skip", showlegend=False)
-        fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": trace.colour, "width": 3}, name=lines(trace.name))
+        fig.add_scatter(
+            x=trace.x, y=trace.y, mode="lines", line={"color": trace.colour, "width": 3, "dash": DASHES[i % len(DASHES)]}, name=lines(trace.name)
+        )
     if markers:
         fig.add_scatter(
             x=[m.x for m in markers],

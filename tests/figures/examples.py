@@ -129,7 +129,11 @@ def makers() -> set[str]:
             continue
         there = importlib.import_module(f"{figures.__name__}.{module.name}")
         for name, function in inspect.getmembers(there, inspect.isfunction):
-            if function.__module__ == there.__name__ and not name.startswith("_") and str(inspect.signature(function).return_annotation) == "go.Figure":
+            if (
+                function.__module__ == there.__name__
+                and not name.startswith("_")
+                and str(inspect.signature(function).return_annotation) == "go.Figure"
+            ):
                 found.add(f"{module.name}.{name}")
     return found
 

@@ -13,7 +13,7 @@ from explorer.core.points import Array
 from explorer.figures.paper.reading import Props, array, floats, group, known, number, plain, text, titled
 from explorer.figures.ticks import Tick, log_ticks, nice_step, short, ticks
 
-ROOM = 0.04  # of the reach of what is drawn, left free at its ends
+ROOM = 0.06  # of the reach of what is drawn, left free at its ends
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 KEYS = (
     "title", "range", "type", "tickvals", "ticktext", "tickmode", "dtick", "autorange", "scaleanchor", "constrain", "constraintoward", "automargin",
@@ -32,6 +32,7 @@ class Axis:
     log: bool
     back: bool
     names: tuple[str, ...] = ()
+    whole: bool = False  # its places are rows or columns
 
     def numbers(self, values: object) -> Array:
         """Values as places along the axis: logarithms, and names by their number."""
@@ -70,7 +71,8 @@ class Axis:
             wanted = max(3, int(px // 48))
             found = [Tick(float(np.log10(t.at)), self._power(t)) for t in log_ticks(10.0**self.low, 10.0**self.high, wanted)]
         else:
-            step = number(self.props, "dtick", 0.0) or nice_step((self.high - self.low) / max(2 if self.letter == "x" else 3, int(px // (60 if self.letter == "x" else 48))))
+            wanted = max(2, int(px // 60)) if self.letter == "x" else max(3, int(px // 48))
+            step = number(self.props, "dtick", 0.0) or max(1.0 if self.whole else 0.0, nice_step((self.high - self.low) / wanted))
             found = ticks(self.low, self.high, step)
         slack = 1e-6 * (self.high - self.low)
         return [tick for tick in found if self.low - slack <= tick.at <= self.high + slack]
@@ -81,9 +83,9 @@ class Axis:
         return f"10{str(exponent).translate(SUPERSCRIPT)}" if whole and text(self.props, "exponentformat") == "power" else tick.text
 
 
-def axis(letter: str, name: str, layout: Props, drawn: Sequence[object], reach: Sequence[Array], *, tight: bool) -> Axis:
+def axis(letter: str, name: str, layout: Props, drawn: Sequence[object], reach: Sequence[Array], *, tight: bool, whole: bool = False) -> Axis:
     """name: such as xaxis2. drawn: the values that traces have along it. reach: the same as far as they need room, for an axis without ends of its own;
-    tight: they need none beyond."""
+    tight: they need none beyond; whole: they are rows or columns, by their numbers."""
     props = group(layout, name)
     known(props, *KEYS, what=f"The axis {name}")
     if isinstance(match := props.get("matches"), str):
@@ -108,5 +110,6 @@ def axis(letter: str, name: str, layout: Props, drawn: Sequence[object], reach: 
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if low == high:
         low, high = low - 0.5, high + 0.5
-    room = 0.0 if tight else ROOM * (high - low)
-    return Axis(letter, props, low - room, high + room, log, back, names)
+    rows = props.get("ticktext") is not None and not log
+    room = 0.0 if tight else 0.5 if rows else ROOM * (high - low)
+    return Axis(letter, props, low - room, high + room, log, back, names, whole)

@@ -13,7 +13,8 @@ from explorer.figures.paper.presets import Theme
 
 Colour = tuple[float, float, float, float]
 NEUTRAL = 0.2  # of saturation, above which a colour is a hue
-LIFT = 0.24  # of ink in a hue on black, as on the page (`color-mix` in curve.css)
+LIFT = 0.24  # of ink in a hue on black, as on the page (`color-mix` in curve.css); more where it would not be seen
+MARK, TEXT = 3.0, 5.0  # contrast of what is drawn and of what is read, after WCAG 2
 STEPS = 256
 
 
@@ -40,8 +41,9 @@ def greyed(colour: Colour) -> Colour:
     return (grey, grey, grey, colour[3])
 
 
-def on_paper(colour: str, theme: Theme, *, fixed: bool = False) -> Colour:
-    """A colour of the figure as this paper has it. fixed: it lies on something that has the same colours on every paper, such as a heatmap."""
+def on_paper(colour: str, theme: Theme, *, fixed: bool = False, contrast: float = MARK) -> Colour:
+    """A colour of the figure as this paper has it. fixed: it lies on something that has the same colours on every paper, such as a heatmap. contrast: that a
+    hue has on black at least."""
     red, green, blue, opacity = parsed(colour)
     if theme.grey:
         return greyed((red, green, blue, opacity))
@@ -52,9 +54,9 @@ def on_paper(colour: str, theme: Theme, *, fixed: bool = False) -> Colour:
         level = (red + green + blue) / 3
         red, green, blue = (i + level * (p - i) for i, p in zip(ink, paper, strict=True))
     else:
-        dark = float(luminance(np.array([red, green, blue]))) < 0.12
-        share = 2 * LIFT if dark else LIFT
-        red, green, blue = (c + share * (i - c) for c, i in zip((red, green, blue), ink, strict=True))
+        ground = float(luminance(np.array(paper))) + 0.05
+        mixed = [(1 - share) * np.array([red, green, blue]) + share * np.array(ink) for share in np.linspace(LIFT, 1.0, 20)]
+        red, green, blue = next(m for m in mixed if float(luminance(m)) + 0.05 >= contrast * ground).tolist()
     return (red, green, blue, opacity)
 
 

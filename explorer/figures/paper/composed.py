@@ -54,7 +54,10 @@ def composed(figure: go.Figure, preset: Preset, theme: Theme, width: float) -> S
         _heading(sheet, traces, layout, around)
         all_ = union(sheet.placed)
         grown = Margins(
-            margins.left + PAD - all_.left, margins.top + PAD - all_.top, margins.right + all_.right - wide + PAD, margins.bottom + all_.bottom - sheet.height + PAD
+            margins.left + PAD - all_.left,
+            margins.top + PAD - all_.top,
+            margins.right + all_.right - wide + PAD,
+            margins.bottom + all_.bottom - sheet.height + PAD,
         )
         if max(abs(a - b) for a, b in zip(vars(grown).values(), vars(margins).values(), strict=True)) < 0.75:
             break
@@ -87,7 +90,8 @@ def _axes(traces: Sequence[Props], layout: Props, across: str, up: str) -> tuple
         log = text(group(layout, name), "type") == "log"
         reach: list[Array] = [part for t in (*those, *shared) for part in panel.reach(t, letter, log)]
         tight = any(t["type"] == "heatmap" for t in those)
-        made.append(axis(letter, name, layout, [t[letter] for t in (*those, *shared) if t.get(letter) is not None], reach, tight=tight))
+        whole = any(t["type"] == "heatmap" and t.get(letter) is None for t in those)
+        made.append(axis(letter, name, layout, [t[letter] for t in (*those, *shared) if t.get(letter) is not None], reach, tight=tight, whole=whole))
     return made[0], made[1]
 
 
@@ -128,14 +132,15 @@ def _cartesian(sheet: Sheet, traces: Sequence[Props], layout: Props, area: Box) 
     listed = groups(layout, "annotations")
     under = [n for n in listed if notes.is_footnote(n)]
     written = notes.annotate(panels, [n for n in listed if n not in under], inside, size)
-    above = [b for n, b in zip([n for n in listed if n not in under], written, strict=True) if notes.is_above(n)]
     for name, one in panels.items():
         notes.names(sheet, one.box, [mark for t in traces if _on(t, name) for mark in panel.texts(one, t)], size)
     for one, bar in bars:
-        around = union([around, frame.scale_of_colours(sheet, bar, one.box, size)])
+        left = max(one.box.right, *(b.right for b in written), 0.0) + 14
+        around = union([around, frame.scale_of_colours(sheet, bar, one.box, left, size)])
+    around = union([around, *written])
     for note in under:
         notes.footnote(sheet, note, around.bottom + 12, size)
-    return union([around, *above])
+    return around
 
 
 def _on(trace: Props, name: str) -> bool:

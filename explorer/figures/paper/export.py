@@ -9,34 +9,51 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 
 import plotly.graph_objects as go
 
 from explorer.core.errors import Refused
+from explorer.core.files import system
+from explorer.figures.curve import html
+from explorer.figures.data import form_of as form_named
 from explorer.figures.paper.presets import DPI, FORMATS, PRESETS, THEMES
 
+ENDINGS = (*FORMATS, "html")
 INSTALL = "Figures for papers are drawn by matplotlib, which is not installed: pip install 'explorer[figures]'."
 WIDEST = 60.0  # inches
-OURS = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "loss-explorer", "text.usetex": False, "text.hinting": "no_hinting", "axes.unicode_minus": True}
+OURS = {
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "loss-explorer",
+    "text.usetex": False,
+    "text.hinting": "no_hinting",
+    "axes.unicode_minus": True,
+}
 # Who has one of these gets letters that the first does not have; a letter that none has is refused.
 FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans", "Arial Unicode MS", "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic")  # fmt: skip
 _one_at_a_time = threading.Lock()
 
 
-def image(figure: go.Figure, form: str, *, preset: str = "column", theme: str = "light", width: float | None = None, source: str = "") -> bytes:
-    """The figure as a file. form: "pdf", "svg" or "png". width: in inches, instead of the preset's; letters stay as large. source: of what it was made, such as
-    a permalink, for the file's own description.
+def images(
+    figure: go.Figure, forms: Sequence[str], *, preset: str = "column", theme: str = "light", width: float | None = None, source: str = ""
+) -> dict[str, bytes]:
+    """The figure as a file of each form: "pdf", "svg", "png". width: in inches, instead of the preset's; letters stay as large. source: of what it was made,
+    such as a permalink, for the file's own description.
 
     Refused where matplotlib is missing, a name is not known, the figure has something that cannot be drawn on paper, or it does not fit.
     """
-    for what, name, known in (("format", form, FORMATS), ("preset", preset, PRESETS), ("theme", theme, THEMES)):
+    chosen = [("preset", preset, PRESETS), ("theme", theme, THEMES), *(("format", form, FORMATS) for form in forms)]
+    for what, name, known in chosen:
         if name not in known:
             raise Refused(f"No {what} is called {name!r}. There are: {', '.join(known)}.")
     wide = PRESETS[preset].width if width is None else width
     if not 0.5 <= wide <= WIDEST:
         raise Refused(f"A figure is from 0.5 to {WIDEST:g} inches wide; got {wide:g}.")
+    if not forms:
+        return {}
     try:
         import matplotlib.style
         from matplotlib import font_manager
@@ -46,40 +63,44 @@ def image(figure: go.Figure, form: str, *, preset: str = "column", theme: str = 
         if missing.name is None or missing.name.split(".")[0] not in ("matplotlib", "contourpy"):
             raise
         raise Refused(INSTALL) from missing
+    files = {form: BytesIO() for form in forms}
     with _one_at_a_time, warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         there = {entry.name for entry in font_manager.fontManager.ttflist}
         with matplotlib.style.context(["default", {**OURS, "font.family": [f for f in FONTS if f in there]}]):
             sheet = composed(figure, PRESETS[preset], THEMES[theme], wide)
-            file = BytesIO()
-            sheet.figure.savefig(file, format=form, dpi=DPI, facecolor=THEMES[theme].paper, metadata=_about(figure, form, source))
+            for form, file in files.items():
+                sheet.figure.savefig(file, format=form, dpi=DPI, facecolor=THEMES[theme].paper, metadata=_about(figure, form, source))
     if missing_letters := _without_glyph(said):
         raise Refused(f"No font here has {missing_letters}, which this picture needs. Install a font that does, such as Noto Sans CJK.")
-    return file.getvalue()
+    return {form: file.getvalue() for form, file in files.items()}
 
 
-def save(
-    figure: go.Figure,
-    files: Path | str | Sequence[Path | str],
-    *,
-    preset: str = "column",
-    theme: str = "light",
-    width: float | None = None,
-    source: str = "",
-) -> None:
-    """The same into files, each of the format that its ending says. All are drawn before one is written."""
-    paths = [Path(files)] if isinstance(files, Path | str) else [Path(file) for file in files]
-    made = [(path, image(figure, form_of(path), preset=preset, theme=theme, width=width, source=source)) for path in paths]
-    for path, content in made:
-        path.write_bytes(content)
+def ready(files: Sequence[Path]) -> None:
+    """Refused where matplotlib is missing and one of these files needs it: what cannot be drawn in the end need not be measured first."""
+    if find_spec("matplotlib") is None and any(form_of(file) in FORMATS for file in files):
+        raise Refused(INSTALL)
+
+
+def image(figure: go.Figure, form: str, *, preset: str = "column", theme: str = "light", width: float | None = None, source: str = "") -> bytes:
+    """The figure as a file of one form."""
+    return images(figure, [form], preset=preset, theme=theme, width=width, source=source)[form]
+
+
+def save(figure: go.Figure, *files: Path | str, preset: str = "column", theme: str = "light", width: float | None = None, source: str = "") -> None:
+    """The same into files, each of the form that its ending says, also .html for the whole page. All are drawn before one is written."""
+    paths = [Path(file) for file in files]
+    forms = list(dict.fromkeys(map(form_of, paths)))
+    made = images(figure, [f for f in forms if f in FORMATS], preset=preset, theme=theme, width=width, source=source)
+    made |= {form: html(figure).encode() for form in forms if form not in FORMATS}
+    for path in paths:
+        with system(path, "written"):
+            path.write_bytes(made[form_of(path)])
 
 
 def form_of(path: Path) -> str:
     """The format that a file's ending names. Refused for one that is not drawn."""
-    form = path.suffix.lower().removeprefix(".")
-    if form not in FORMATS:
-        raise Refused(f"{path.name} does not say what it is to hold. Figures end in {', '.join('.' + f for f in FORMATS)}.")
-    return form
+    return form_named(path, ENDINGS, "Figures")
 
 
 def _about(figure: go.Figure, form: str, source: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.colors import Normalize
@@ -16,6 +17,7 @@ from explorer.figures.ticks import Tick, nice_step, short, ticks
 
 GAP, TICK = 6.0, 4.0  # px between ticks and their texts, and of a tick
 BAR = 12.0  # px of a scale of colours
+LETTER = 5.0  # px of the smallest letters
 TURNED = 40.0  # degrees of names that do not fit side by side
 
 
@@ -50,47 +52,63 @@ def labels(panel: Panel) -> Box:
         found += under
     if not panel.y.hidden:
         beside = [box]
-        for tick in panel.y.ticks(box.height):
+        marks = panel.y.ticks(box.height)
+        small = min(0.9 * size, max(LETTER, _room([panel.py(t.at) for t in marks]) / 1.15))
+        for tick in marks:
             y = panel.py(tick.at)
             if panel.fixed:
                 sheet.stroke([box.left - TICK, box.left], [y, y], width=1, colour=on_paper("#808495", sheet.theme))
-            beside.append(sheet.write([tick.text], box.left - GAP, y, size=0.9 * size, across="right", down="center"))
+            beside.append(sheet.write([tick.text], box.left - GAP, y, size=small, across="right", down="center"))
         if title := panel.y.title:
             rows = sheet.wrapped(plain(title), size, max(box.height, 200.0))
             beside.append(
-                sheet.write(rows, union(beside).left - GAP, (box.top + box.bottom) / 2, size=size, across="right", down="center", turned=90, align="center")
+                sheet.write(
+                    rows, union(beside).left - GAP, (box.top + box.bottom) / 2, size=size, across="right", down="center", turned=90, align="center"
+                )
             )
         found += beside
     return union(found)
 
 
 def _under(panel: Panel, size: float) -> list[Box]:
-    """The texts under the axis; names that would meet are turned, and a number that would is left out, never a name."""
+    """The texts under the axis; names that would meet are turned, and become smaller where they are many."""
     sheet, box = panel.sheet, panel.box
     found, marks = list[Box](), panel.x.ticks(box.width)
     named = bool(panel.x.names) or panel.x.props.get("ticktext") is not None
-    places = sorted(panel.px(t.at) for t in marks)
-    room = min(np.diff(places), default=np.inf)
-    turned = TURNED if named and any(sheet.measured(t.text, 0.9 * size) > room - 4 for t in marks) else 0.0
+    room, small, turned = _room([panel.px(t.at) for t in marks]), 0.9 * size, 0.0
+    if named and any(sheet.measured(t.text, small) > room - 4 for t in marks):
+        turned = TURNED if small < room * np.sin(np.radians(TURNED)) else 90.0
+        small = min(small, max(LETTER, room / 1.15))
     for tick in marks:
         x = panel.px(tick.at)
         if panel.fixed:
             sheet.stroke([x, x], [box.bottom, box.bottom + TICK], width=1, colour=on_paper("#808495", sheet.theme))
         found.append(
             sheet.write(
-                [tick.text], x, box.bottom + GAP, size=0.9 * size, across="right" if turned else "center", down="center" if turned else "top", turned=turned
+                [tick.text],
+                x,
+                box.bottom + GAP,
+                size=small,
+                across="right" if turned == TURNED else "center",
+                down="center" if turned == TURNED else "top",
+                turned=turned,
             )
         )
     return found
 
 
-def scale_of_colours(sheet: Sheet, bar: Bar, beside: Box, size: float) -> Box:
-    """A scale of colours on the right of a box, its title written upwards; the box around it."""
+def _room(places: Sequence[float]) -> float:
+    """px between neighbours."""
+    return float(min(np.diff(sorted(places)), default=np.inf))
+
+
+def scale_of_colours(sheet: Sheet, bar: Bar, beside: Box, left: float, size: float) -> Box:
+    """A scale of colours as high as a box, with its left edge there, its title written upwards; the box around it."""
     props = bar.props
     known(props, "title", "tickvals", "ticktext", "tickformat", "len", "thickness", "outlinewidth", "x", "y", "tickfont", what="A scale of colours")
     tall = beside.height * number(props, "len", 1.0)
     middle = (beside.top + beside.bottom) / 2
-    box = Box(beside.right + 14, middle - tall / 2, beside.right + 14 + BAR, middle + tall / 2)
+    box = Box(left, middle - tall / 2, left + BAR, middle + tall / 2)
     ax = sheet.axes(box)
     ax.imshow(np.linspace(0, 1, 256)[:, None], cmap=bar.colours, norm=Normalize(0, 1), origin="lower", aspect="auto", interpolation="nearest")
     found = [box]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from explorer.figures.paper.colours import on_paper
 from explorer.figures.paper.marks import STROKES, dash, symbol
-from explorer.figures.paper.panel import mode, own_colour
+from explorer.figures.paper.panel import faded, mode, own_colour
 from explorer.figures.paper.reading import Props, group, known, number, plain, text
 from explorer.figures.paper.sheet import PAD, Box, Sheet
 
@@ -68,6 +68,6 @@ def _sample(sheet: Sheet, trace: Props, index: int, x: float, y: float) -> None:
         colour = on_paper(given if isinstance(given, str) else own, sheet.theme)
         stroke = on_paper(text(edge, "color"), sheet.theme) if edge.get("color") else colour
         sheet.stroke(
-            [x + SAMPLE / 2], [y], width=0, colour=colour, marker=shape, markersize=min(number(marker, "size", 6.0), 9.0) * factor * k, alpha=opacity,
-            markerfacecolor="none" if bare else colour, markeredgecolor=stroke, markeredgewidth=number(edge, "width", 1.5 if bare else 0.0) * k,
+            [x + SAMPLE / 2], [y], width=0, colour=colour, marker=shape, markersize=min(number(marker, "size", 6.0), 9.0) * factor * k,
+            markerfacecolor="none" if bare else faded(colour, opacity), markeredgecolor=faded(stroke, opacity), markeredgewidth=number(edge, "width", 1.5 if bare else 0.0) * k,
         )  # fmt: skip

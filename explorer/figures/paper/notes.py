@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from explorer.core.errors import Refused
 from explorer.figures.paper.axis import Axis
-from explorer.figures.paper.colours import on_paper
+from explorer.figures.paper.colours import TEXT, on_paper
 from explorer.figures.paper.marks import dash
 from explorer.figures.paper.panel import Panel
 from explorer.figures.paper.reading import Props, group, known, lines, number, text
@@ -23,11 +23,6 @@ Panels = Mapping[str, Panel]
 def is_footnote(note: Props) -> bool:
     """Whether it stands under the picture."""
     return text(note, "yref") == "paper" and number(note, "y", 0.0) <= 0 and text(note, "yanchor") == "top"
-
-
-def is_above(note: Props) -> bool:
-    """Whether it stands over the axes, under the heading."""
-    return text(note, "yref") == "paper" and number(note, "y", 0.0) >= 1 and text(note, "yanchor") == "bottom"
 
 
 def footnote(sheet: Sheet, note: Props, top: float, size: float) -> None:
@@ -54,7 +49,11 @@ def annotate(panels: Panels, notes: Sequence[Props], area: Box, size: float) -> 
         rows, bold = lines(text(note, "text"))
         font = group(note, "font")
         known(font, "size", "color", "family", what="The font of an annotation")
-        colour = on_paper(text(font, "color"), panel.sheet.theme, fixed=panel.fixed and not note.get("bgcolor")) if font.get("color") else on_paper(panel.sheet.theme.ink, panel.sheet.theme, fixed=True)
+        colour = (
+            on_paper(text(font, "color"), panel.sheet.theme, fixed=panel.fixed and not note.get("bgcolor"), contrast=TEXT)
+            if font.get("color")
+            else on_paper(panel.sheet.theme.ink, panel.sheet.theme, fixed=True)
+        )
         if id(note) in heights:
             at = _end(note, "x", panel.px, panel.x), heights[id(note)]
             arrow = panel.colour(text(note, "arrowcolor", panel.sheet.theme.ink))
@@ -63,7 +62,9 @@ def annotate(panels: Panels, notes: Sequence[Props], area: Box, size: float) -> 
         across, down = _anchor(note, "x", ("left", "center", "right")), _anchor(note, "y", ("bottom", "center", "top"))
         x, y = x + number(note, "xshift", 0.0), y - number(note, "yshift", 0.0)
         found.append(
-            panel.sheet.write(rows, x, y, size=number(font, "size", size), colour=colour, across=across, down=down, bold=bold, halo=bool(note.get("bgcolor")))
+            panel.sheet.write(
+                rows, x, y, size=number(font, "size", size), colour=colour, across=across, down=down, bold=bold, halo=bool(note.get("bgcolor"))
+            )
         )
     return found
 

@@ -112,7 +112,9 @@ def _scatter(panel: Panel, trace: Props, order: float) -> Bar | None:
 
 def _markers(panel: Panel, trace: Props, x: Array, y: Array, own: str, opacity: float, order: float) -> Bar | None:
     marker, k = group(trace, "marker"), panel.sheet.k
-    known(marker, "color", "size", "symbol", "line", "colorscale", "cmin", "cmax", "showscale", "colorbar", "reversescale", "opacity", what="A marker")
+    known(
+        marker, "color", "size", "symbol", "line", "colorscale", "cmin", "cmax", "showscale", "colorbar", "reversescale", "opacity", what="A marker"
+    )
     edge, bar = group(marker, "line"), None
     sizes = np.broadcast_to(np.asarray(marker.get("size") if marker.get("size") is not None else 6.0, dtype=np.float64), x.shape)
     symbols = np.broadcast_to(np.asarray(marker.get("symbol") or "circle"), x.shape)
@@ -137,10 +139,15 @@ def _markers(panel: Panel, trace: Props, x: Array, y: Array, own: str, opacity: 
         stroke = panel.colour(text(edge, "color")) if edge.get("color") else colour
         width = number(edge, "width", 1.5 if bare else 0.0)
         panel.axes.plot(
-            [a], [b], marker=shape, markersize=float(size) * factor * k, linestyle="none", alpha=opacity, clip_on=False,
-            markerfacecolor="none" if bare else colour, markeredgecolor=stroke, markeredgewidth=width * k, zorder=order,
+            [a], [b], marker=shape, markersize=float(size) * factor * k, linestyle="none", clip_on=False,
+            markerfacecolor="none" if bare else faded(colour, opacity), markeredgecolor=faded(stroke, opacity), markeredgewidth=width * k, zorder=order,
         )  # fmt: skip
     return bar
+
+
+def faded(colour: Colour, opacity: float) -> Colour:
+    """A colour with less of it."""
+    return (*colour[:3], colour[3] * opacity)
 
 
 def _errors(panel: Panel, x: Array, y: Array, axis: str, bars: Props, colour: str, order: float) -> None:
@@ -150,7 +157,9 @@ def _errors(panel: Panel, x: Array, y: Array, axis: str, bars: Props, colour: st
     down = up if bars.get("symmetric") is True or bars.get("arrayminus") is None else floats(bars["arrayminus"])
     ends = middle - down, middle + up
     k, shade = panel.sheet.k, panel.colour(colour)
-    stems = np.stack([np.stack([ends[0], y], 1), np.stack([ends[1], y], 1)] if axis == "x" else [np.stack([x, ends[0]], 1), np.stack([x, ends[1]], 1)], 1)
+    stems = np.stack(
+        [np.stack([ends[0], y], 1), np.stack([ends[1], y], 1)] if axis == "x" else [np.stack([x, ends[0]], 1), np.stack([x, ends[1]], 1)], 1
+    )
     stems = stems[np.isfinite(stems).all(axis=(1, 2))]
     width = number(bars, "thickness", 2.0) * k
     panel.axes.add_collection(LineCollection(list(stems), colors=[shade], linewidths=width, zorder=order), autolim=False)
@@ -208,19 +217,30 @@ def _heatmap(panel: Panel, trace: Props, order: float) -> Bar | None:
     even = all(np.allclose(np.diff(e), np.diff(e)[0], rtol=1e-4) for e in (across, up))
     if even and (z.size > CELLS or trace.get("zsmooth")):
         smooth = "bilinear" if trace.get("zsmooth") else "nearest"
-        ax.imshow(known_cells, cmap=steps, norm=norm, extent=(across[0], across[-1], up[0], up[-1]), origin="lower", aspect="auto", interpolation=smooth, zorder=order)
+        ax.imshow(
+            known_cells,
+            cmap=steps,
+            norm=norm,
+            extent=(across[0], across[-1], up[0], up[-1]),
+            origin="lower",
+            aspect="auto",
+            interpolation=smooth,
+            zorder=order,
+        )
     else:
-        gap = number(trace, "xgap", 0.0) > 0
+        gap = min(number(trace, "xgap", 0.0), 0.1 * panel.box.width / z.shape[1])
         ax.pcolormesh(
             across, up, known_cells, cmap=steps, norm=norm, edgecolors=panel.sheet.theme.paper if gap else "face",
-            linewidth=(1.0 if gap else 0.3) * panel.sheet.k, rasterized=z.size > CELLS, zorder=order,
+            linewidth=(gap or 0.3) * panel.sheet.k, rasterized=z.size > CELLS, zorder=order,
         )  # fmt: skip
     if (form := text(trace, "texttemplate")) == "%{text}":
         for (i, j), word in np.ndenumerate(array(trace["text"])):
             if np.isfinite(z[i, j]):
                 ink = readable(cast("Colour", tuple(steps(norm(z[i, j])))))
                 x, y = panel.px(float((across[j] + across[j + 1]) / 2)), panel.py(float((up[i] + up[i + 1]) / 2))
-                panel.sheet.write([plain(str(word))], x, y, size=12, colour=on_paper(ink, panel.sheet.theme, fixed=True), across="center", down="center")
+                panel.sheet.write(
+                    [plain(str(word))], x, y, size=12, colour=on_paper(ink, panel.sheet.theme, fixed=True), across="center", down="center"
+                )
     elif form:
         raise Refused(f"The text {form!r} of a heatmap's cells is not drawn on paper yet; '%{{text}}' is.")
     return Bar(steps, low, high, group(trace, "colorbar")) if trace.get("showscale") is not False else None
@@ -273,7 +293,7 @@ def reach(trace: Props, letter: str, log: bool) -> list[Array]:
         z = floats(trace["z"])
         at = np.arange(z.shape["yx".index(letter)], dtype=np.float64) if values is None else array(values)
         return [edges(at.astype(np.float64))] if at.dtype.kind in "iuf" else []
-    if values is None or array(values).dtype.kind in "OU" and any(isinstance(v, str) for v in array(values)):
+    if values is None or (array(values).dtype.kind in "OU" and any(isinstance(v, str) for v in array(values))):
         return []
     found = [floats(values)]
     if (bars := group(trace, f"error_{letter}")) and not log:

@@ -41,7 +41,11 @@ def draw(sheet: Sheet, traces: Sequence[Props], layout: Props, area: Box) -> Box
     axes = [_axis(letter, scene, traces) for letter in "xyz"]
     ratio = group(scene, "aspectratio")
     view = View(
-        np.array([a.low for a in axes]), np.array([a.high for a in axes]), np.array([number(ratio, letter, 1.0) for letter in "xyz"]), eye_of(scene), area
+        np.array([a.low for a in axes]),
+        np.array([a.high for a in axes]),
+        np.array([number(ratio, letter, 1.0) for letter in "xyz"]),
+        eye_of(scene),
+        area,
     )
     around = [_walls(sheet, view, axes, size)]
     polygons: list[tuple[Array, Array, Array]] = []  # corners (n, m, 3), colours (n, 4), whether lines: width (n,)
@@ -90,7 +94,7 @@ def _walls(sheet: Sheet, view: View, axes: Sequence[Axis], size: float) -> Box:
         along = np.array([bx - ax, by - ay])
         outward = np.array([-along[1], along[0]]) / np.linalg.norm(along)
         outward *= 1.0 if outward @ ((ax + bx) / 2 - centre[0], (ay + by) / 2 - centre[1]) > 0 else -1.0
-        marks = one.ticks(float(np.linalg.norm(along)) * (1.6 if k == 2 else 1.0))
+        marks = one.ticks(float(np.linalg.norm(along)) * (2.4 if k == 2 else 1.0))
         boxes = list[Box]()
         for tick in marks:
             at = (tick.at - one.low) / (one.high - one.low) * view.aspect[k] - half[k]
@@ -118,7 +122,22 @@ def _walls(sheet: Sheet, view: View, axes: Sequence[Axis], size: float) -> Box:
 
 
 def _surface(sheet: Sheet, view: View, axes: Sequence[Axis], trace: Props) -> list[tuple[Array, Array, Array]]:
-    known(trace, "x", "y", "z", "surfacecolor", "colorscale", "reversescale", "cmin", "cmax", "showscale", "name", "opacity", "contours", what="A surface")
+    known(
+        trace,
+        "x",
+        "y",
+        "z",
+        "surfacecolor",
+        "colorscale",
+        "reversescale",
+        "cmin",
+        "cmax",
+        "showscale",
+        "name",
+        "opacity",
+        "contours",
+        what="A surface",
+    )
     if trace.get("showscale") is not False:
         raise Refused("The scale of colours of a surface is not drawn on paper yet; its axis upwards has the values.")
     x, y = axes[0].numbers(trace["x"]), axes[1].numbers(trace["y"])
@@ -145,7 +164,7 @@ def _surface(sheet: Sheet, view: View, axes: Sequence[Axis], trace: Props) -> li
     faces[:, :3] = np.clip(faces[:, :3] * lit[:, None], 0, 1)
     faces[:, 3] = number(trace, "opacity", 1.0)
     found = [(places, faces, np.zeros(len(places)))]
-    levels = [tick.at for tick in axes[2].ticks(2 * view.area.height)]
+    levels = [tick.at for tick in axes[2].ticks(1.2 * view.area.height)]
     generator = contourpy.contour_generator(x, y, np.ma.masked_invalid(z))
     pieces = [np.concatenate([run, np.full((len(run), 1), level)], axis=1) for level in levels for run in generator.lines(level)]  # pyright: ignore[reportArgumentType, reportCallIssue]
     segments = [np.stack([run[:-1], run[1:]], axis=1) for run in pieces if len(run) > 1]
@@ -229,4 +248,6 @@ def _marks(sheet: Sheet, view: View, axes: Sequence[Axis], trace: Props, size: f
         )  # fmt: skip
     if trace.get("text") is not None:
         said = [" ".join(lines(str(t))[0]) for t in array(trace["text"])]
-        names(sheet, Box(0, 0, sheet.width, sheet.height), [(float(x), float(y), t) for (x, y), t, k in zip(seen, said, known_, strict=True) if k], size)
+        names(
+            sheet, Box(0, 0, sheet.width, sheet.height), [(float(x), float(y), t) for (x, y), t, k in zip(seen, said, known_, strict=True) if k], size
+        )
