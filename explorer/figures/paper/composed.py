@@ -19,6 +19,7 @@ from explorer.figures.paper.reading import Props, group, groups, known, number, 
 from explorer.figures.paper.sheet import PAD, Box, Sheet, union
 
 PASSES = 8  # of growing margins
+NEAR = 1.5  # px of a margin that need not be put right; far less than what stays free
 LEAST = 60.0  # px of axes that can be read
 SQUARE = 0.75  # of the width: at most so high are axes whose height is free
 LAYOUT = ("title", "font", "margin", "height", "width", "legend", "showlegend", "annotations", "shapes", "bargap", "scene", "barmode")
@@ -59,7 +60,7 @@ def composed(figure: go.Figure, preset: Preset, theme: Theme, width: float) -> S
             margins.right + all_.right - wide + PAD,
             margins.bottom + all_.bottom - sheet.height + PAD,
         )
-        if max(abs(a - b) for a, b in zip(vars(grown).values(), vars(margins).values(), strict=True)) < 0.75:
+        if max(abs(a - b) for a, b in zip(vars(grown).values(), vars(margins).values(), strict=True)) < NEAR:
             break
         margins = grown
     return sheet

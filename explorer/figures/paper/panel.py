@@ -131,15 +131,16 @@ def _markers(panel: Panel, trace: Props, x: Array, y: Array, own: str, opacity: 
             bar = Bar(steps, low, high, group(marker, "colorbar"))
         colours = [cast("Colour", tuple(steps(Normalize(low, high)(v)))) for v in values[: len(x)]]
     opacity *= number(marker, "opacity", 1.0)
-    for a, b, size, name, colour in zip(x, y, sizes, symbols, colours, strict=True):
-        if not np.isfinite([a, b]).all():
-            continue
-        shape, is_open, factor = symbol(str(name))
+    alike: dict[tuple[float, str, Colour], list[int]] = {}
+    for i, (size, name, colour) in enumerate(zip(sizes, symbols, colours, strict=True)):
+        alike.setdefault((float(size), str(name), colour), []).append(i)
+    for (size, name, colour), those in alike.items():
+        shape, is_open, factor = symbol(name)
         bare = is_open or shape in STROKES
         stroke = panel.colour(text(edge, "color")) if edge.get("color") else colour
         width = number(edge, "width", 1.5 if bare else 0.0)
         panel.axes.plot(
-            [a], [b], marker=shape, markersize=float(size) * factor * k, linestyle="none", clip_on=False,
+            x[those], y[those], marker=shape, markersize=size * factor * k, linestyle="none", clip_on=False,
             markerfacecolor="none" if bare else faded(colour, opacity), markeredgecolor=faded(stroke, opacity), markeredgewidth=width * k, zorder=order,
         )  # fmt: skip
     return bar

@@ -11,9 +11,9 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.spec import Run, Shifted
-from explorer.figures import data, landscape, line
+from explorer.figures import data, landscape, line, mesh
 from explorer.figures import plane as plane_figure
-from explorer.figures.plane import Extreme
+from explorer.figures.plane import Extreme, Surface
 from explorer.stats import candidate_extremes, line_words, metrics
 from explorer.stats.preview_confirmation import is_preview
 from explorer.store.run_store import RunStore
@@ -52,6 +52,7 @@ def export(store: RunStore, pictures: list[Picture], style: Style) -> None:
         compare=compare,
         table=lambda: _table(ready),
         figure=lambda: figure(shown, there, style, colours),
+        grid=lambda: mesh.mesh(_relief_of(there), line.y_title(there.field, style.metric), log=style.log, scale=style.colours),
         code="\n\n".join(program(p.run, style.metric) for p in pictures),
         link=query_state.link("landscape", runs=",".join(p.run.id for p in pictures)),
     )
@@ -121,9 +122,14 @@ def _table(ready: list[tuple[Picture, PlaneView]]) -> pd.DataFrame:
 def figure(picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> go.Figure:
     """A plane on paper; a relief as it is drawn. colours: the values with the lowest and the highest one, where several planes are drawn."""
     if style.picture == "relief":
-        surface = there.whole if there.drawn.guess is None else there.drawn
         return landscape.relief(
-            surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log, span=colours, scale=style.colours
+            _relief_of(there),
+            there.markers,
+            there.traces,
+            z_title=line.y_title(there.field, style.metric),
+            log=style.log,
+            span=colours,
+            scale=style.colours,
         )
     return plane_figure.figure(
         there.drawn,
@@ -136,6 +142,11 @@ def figure(picture: Picture, there: PlaneView, style: Style, colours: tuple[floa
         scale=style.colours,
         ends=colours,
     )
+
+
+def _relief_of(there: PlaneView) -> Surface:
+    """What stands in three dimensions."""
+    return there.whole if there.drawn.guess is None else there.drawn
 
 
 def program(run: Run, metric: str = "loss") -> str:
