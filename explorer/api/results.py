@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 from uuid import uuid4
 
 import numpy as np
@@ -21,10 +21,12 @@ from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array, Points
 from explorer.core.spec import Aligned, Field, Fused, Json, Run, Shifted
+from explorer.figures import curve as curve_figure
+from explorer.figures import data, landscape, matching, mesh, still, told
 from explorer.figures import line as line_figure
-from explorer.figures import matching, still, told
 from explorer.figures import plane as plane_figure
 from explorer.figures.curve import Curve
+from explorer.figures.paper import export
 from explorer.figures.plane import Extreme, Marker, Surface
 from explorer.stats import line_metrics, line_words, metrics, units
 from explorer.stats.barriers import Barrier, Verdict
@@ -99,9 +101,21 @@ class Line(Shown):
             raise Refused("Between the ends of the path there is no finite value, so nothing is known of what lies there. Measure more points.")
         return found
 
-    def figure(self, metric: str = "loss") -> go.Figure:
-        """The curve with its band, chord and barrier."""
-        return line_figure.figure_of(self.run.field, self.points, measured_name(self.run.field, metric), again=self.again)
+    def figure(self, metric: str = "loss", *, log: bool = False) -> go.Figure:
+        """The curve with its band, chord and barrier; `log`: on a logarithmic axis."""
+        return line_figure.figure_of(self.run.field, self.points, measured_name(self.run.field, metric), log=log, again=self.again)
+
+    def save_figure(self, *files: str | Path, metric: str = "loss", log: bool = False, **how: Unpack[Paper]) -> None:
+        """The picture as PDF, SVG or PNG, by each file's ending, drawn without a browser: `Paper` says how. Needs `explorer[figures]`."""
+        save_figure(self.figure(metric, log=log), *files, source=f"run {self.run.id}", **how)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each point: t, and each metric with the ends of its interval; `attrs["units"]` says what they are in."""
+        return data.frame(line_figure.table(self.run.field, self.points, self.again), self.run.field)
+
+    def save_data(self, *files: str | Path) -> None:
+        """The same as CSV, Parquet or NPZ, by each file's ending, with the units in the names of the columns."""
+        data.save(self.to_frame(), *files)
 
     def widget(self, metric: str = "loss") -> LiveCurve:
         """The curve as a live widget for a notebook: hover for values, click a point to have it in Python. Needs the extra `notebook`."""
@@ -139,6 +153,43 @@ class Pair(Shown):
 
     before: Line | None
     after: Line
+
+    def figure(self, metric: str = "loss", *, log: bool = False) -> go.Figure:
+        """Both lines in one picture, the one before dashed."""
+        field = self.after.run.field
+        name = measured_name(field, metric)
+        curves = [line_figure.curve(field, self.after.points, name, name="after the alignment", again=self.after.again)]
+        if self.before is not None:
+            curves.append(line_figure.curve(self.before.run.field, self.before.points, name, ghost=True, name="before", again=self.before.again))
+        a, b = line_words.names(self.before.run.field if self.before is not None else field)
+        return curve_figure.figure(
+            curves,
+            x_title=f"t   (0 = {a}, 1 = {b})",
+            y_title=line_figure.y_title(field, name),
+            title=f"{a} → {b}: {metrics.find(name).called} before and after the alignment",
+            footnote=line_words.footnote(field, self.after.points, self.after.again),
+            log=log,
+        )
+
+    def save_figure(self, *files: str | Path, metric: str = "loss", log: bool = False, **how: Unpack[Paper]) -> None:
+        """The picture as PDF, SVG or PNG, by each file's ending, drawn without a browser: `Paper` says how. Needs `explorer[figures]`."""
+        save_figure(self.figure(metric, log=log), *files, source=f"run {self.after.run.id}", **how)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each point of both lines; `alignment` says of which."""
+        lines = [("before", self.before), ("after", self.after)]
+        return pd.concat(
+            [
+                data.frame(line_figure.table(line.run.field, line.points, line.again), line.run.field, alignment=when)
+                for when, line in lines
+                if line is not None
+            ],
+            ignore_index=True,
+        )
+
+    def save_data(self, *files: str | Path) -> None:
+        """The same as CSV, Parquet or NPZ, by each file's ending, with the units in the names of the columns."""
+        data.save(self.to_frame(), *files)
 
     def reduction(self, metric: str = "loss") -> Estimate:
         """How much lower the barrier is after the alignment, with its paired 95 % interval. Refused when an end diverged, or there was no line before."""
@@ -261,9 +312,40 @@ class Plane(Shown):
         assert isinstance(finest, int)
         return plane_figure.previewed(self.points, measured, metric, self.window, finest)
 
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each point: its distances x and y in the plane, and the mean of each metric; of a preview also the precision of each row.
+        `attrs["units"]` says what they are in."""
+        return data.frame(plane_figure.table(self.run.field, self.points, self.window, self.again), self.run.field).drop(columns=["u", "v"])
+
     def table(self) -> pd.DataFrame:
-        """One row for each point: its distances x and y in the plane, and the mean of each metric; of a preview also the precision of each row."""
-        return pd.DataFrame(plane_figure.table(self.run.field, self.points, self.window, self.again)).drop(columns=["u", "v"])
+        """The same as `to_frame`."""
+        return self.to_frame()
+
+    def save_data(self, *files: str | Path) -> None:
+        """The table as CSV, Parquet or NPZ, by each file's ending, with the units in the names of the columns."""
+        data.save(self.to_frame(), *files)
+
+    def save_figure(self, *files: str | Path, metric: str = "loss", log: bool | None = None, relief: bool = False, **how: Unpack[Paper]) -> None:
+        """The picture as PDF, SVG or PNG, by each file's ending, drawn without a browser; `relief`: in three dimensions. `Paper` says how. Needs
+        `explorer[figures]`."""
+        drawn = self.relief(metric, log=log) if relief else self.figure(metric, log=log)
+        save_figure(drawn, *files, source=f"run {self.run.id}", **how)
+
+    def save_mesh(self, *files: str | Path, metric: str = "loss", log: bool | None = None) -> None:
+        """The relief as .obj, .glb (Blender) or .vtp (ParaView): what was measured, with holes elsewhere, distances to scale (explorer.figures.mesh)."""
+        made, name = measured_name(self.run.field, metric), line_figure.y_title(self.run.field, measured_name(self.run.field, metric))
+        mesh.save(mesh.mesh(self.seen(made)[0], name, log=metric == "loss" if log is None else log), *files)
+
+    def relief(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
+        """The plane in three dimensions, to turn around; `log`: heights on a logarithmic scale, by default for the loss."""
+        metric = measured_name(self.run.field, metric)
+        z_title = line_figure.y_title(self.run.field, metric)
+        return landscape.relief(self.seen(metric)[0], self.markers(), [], z_title=z_title, log=metric == "loss" if log is None else log)
+
+    def _markers(self) -> list[Marker]:
+        corners = [c for c in self.run.field.corners if self.run.field.chart.name == "plane" or not isinstance(c, Shifted)]
+        frame = self.window.frame
+        return [Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)]
 
     def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
         """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
@@ -314,6 +396,23 @@ class Plane(Shown):
 
     def _live(self) -> Callable[[], LivePlane]:
         return self.widget
+
+
+class Paper(TypedDict, total=False):
+    """How a figure is drawn for paper. preset: "column" (85 mm), "page" (two columns, 7 in), "slide" (16:9) or "poster"; theme: "light", "dark" or "grey";
+    width: in inches, instead of the preset's, with letters as large as before."""
+
+    preset: str
+    theme: str
+    width: float | None
+
+
+def save_figure(figure: go.Figure, *files: str | Path, source: str = "", **how: Unpack[Paper]) -> None:
+    """Any figure of the explorer as PDF, SVG or PNG, by each file's ending. Refused where matplotlib is missing, or something in it cannot be drawn on paper.
+
+    source: of what it was made, for the file's own description.
+    """
+    export.save(figure, *files, source=source, **how)
 
 
 def measured_name(field: Field, metric: str) -> str:

@@ -62,7 +62,6 @@ DequantiseOption = Annotated[
 MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be repeated.")]
 MetricOption = Annotated[str, typer.Option(help="The metric to show, such as accuracy or brier; `--metric list` shows all.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
-HtmlOption = Annotated[Path | None, typer.Option(help="Also write the picture here, as one self-contained page.")]
 
 
 def sized(sampler: str, points: int | None) -> dict[str, object]:

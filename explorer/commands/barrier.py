@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import HtmlOption, JsonOption, MetricOption, SamplerOption, sized
+from explorer.commands.arguments import JsonOption, MetricOption, SamplerOption, sized
 from explorer.commands.print_results import out, tell_line
-from explorer.commands.shared_options import Previewing, takes
-from explorer.commands.terminal import free, progress_bar, refusals
+from explorer.commands.shared_options import takes
+from explorer.commands.terminal import progress_bar, refusals
+from explorer.commands.written import Drawing
 from explorer.stats import metrics
 
 
-@takes(Previewing)
+@takes(Drawing)
 def barrier(
     a: Annotated[Path, typer.Argument(help="Checkpoint at t = 0.")],
     b: Annotated[Path, typer.Argument(help="Checkpoint at t = 1.")],
@@ -24,16 +25,15 @@ def barrier(
     ] = None,
     metric: MetricOption = "loss",
     as_json: JsonOption = False,
-    html: HtmlOption = None,
     *,
-    given: Previewing,
+    given: Drawing,
 ) -> None:
     """The loss barrier on the straight line between two checkpoints, with its 95 % interval."""
     with refusals():
         if metric == "list":
             out.print(", ".join(metrics.every()))
             return
-        free(html, ".html", ".htm")
+        given.look()
         from explorer import api
 
         with progress_bar("Measuring", quiet=as_json) as report:
@@ -44,4 +44,5 @@ def barrier(
                 options=sized(sampler, points),
                 **given.how(report, metric),
             )
-        tell_line(line, f"{a.name} → {b.name}", metric=metric, html=html, as_json=as_json)
+        given.write(line, metric)
+        tell_line(line, f"{a.name} → {b.name}", metric=metric, as_json=as_json)

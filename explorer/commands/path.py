@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import HtmlOption, JsonOption, MethodOptions, MetricOption
+from explorer.commands.arguments import JsonOption, MethodOptions, MetricOption
 from explorer.commands.print_results import out, print_methods, tell_line
-from explorer.commands.shared_options import Previewing, takes
-from explorer.commands.terminal import free, given_options, progress_bar, refusals
+from explorer.commands.shared_options import takes
+from explorer.commands.terminal import given_options, progress_bar, refusals
+from explorer.commands.written import Drawing
 from explorer.core.errors import Refused
 from explorer.stats import metrics
 
 
-@takes(Previewing)
+@takes(Drawing)
 def path(
     a: Annotated[Path | None, typer.Argument(help="Checkpoint at t = 0.")] = None,
     b: Annotated[Path | None, typer.Argument(help="Checkpoint at t = 1.")] = None,
@@ -23,9 +24,8 @@ def path(
     option: MethodOptions = None,
     metric: MetricOption = "loss",
     as_json: JsonOption = False,
-    html: HtmlOption = None,
     *,
-    given: Previewing,
+    given: Drawing,
 ) -> None:
     """Train a path between two checkpoints, and measure the barrier along it."""
     with refusals():
@@ -37,7 +37,7 @@ def path(
         if method == "list":
             print_methods("connect", api.paths())
             return
-        free(html, ".html", ".htm")
+        given.look()
         if a is None or b is None:
             raise Refused("Two checkpoints are needed, for the ends of the path. Name another one.")
 
@@ -49,4 +49,5 @@ def path(
                 method_options=given_options("connect", method, option or []),
                 **given.how(report, metric),
             )
-        tell_line(line, f"{a.name} → {b.name} · {method}", metric=metric, html=html, as_json=as_json)
+        given.write(line, metric)
+        tell_line(line, f"{a.name} → {b.name} · {method}", metric=metric, as_json=as_json)

@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import HtmlOption, MethodOptions, MetricOption
+from explorer.commands.arguments import MethodOptions, MetricOption
 from explorer.commands.print_results import out, print_methods
-from explorer.commands.shared_options import Previewing, takes
-from explorer.commands.terminal import free, given_options, progress_bar, refusals
+from explorer.commands.shared_options import takes
+from explorer.commands.terminal import given_options, progress_bar, refusals
+from explorer.commands.written import Drawing, unwritten
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.stats import metrics
 
 
-@takes(Previewing)
+@takes(Drawing)
 def plane(
     models: Annotated[list[Path], typer.Argument(help="Three checkpoints or more; or one, with --around or --towards.")],
     around: Annotated[str, typer.Option(help="Directions around a single checkpoint, such as random; `--around list` shows all.")] = "",
@@ -32,10 +33,12 @@ def plane(
     decide: Annotated[
         bool, typer.Option("--decide", help="With --samples: measure the points that may be the lowest or the highest on all samples.")
     ] = False,
-    csv: Annotated[Path | None, typer.Option(help="Write the values here, one row for each point.")] = None,
-    html: HtmlOption = None,
+    relief: Annotated[bool, typer.Option("--relief", help="Draw --figure in three dimensions.")] = False,
+    mesh: Annotated[
+        list[Path] | None, typer.Option("--mesh", help="Write the relief here, as .obj, .glb (Blender) or .vtp (ParaView); may be repeated.")
+    ] = None,
     *,
-    given: Previewing,
+    given: Drawing,
 ) -> None:
     """Measure the plane through three checkpoints, closest to more of them, or around one."""
     with refusals():
@@ -47,12 +50,11 @@ def plane(
         if metric == "list":
             out.print(", ".join(metrics.every()))
             return
-        free(html, ".html", ".htm")
-        free(csv, ".csv")
+        unwritten(mesh, ("obj", "glb", "vtp"), "Meshes")
+        given.look()
         single = bool(around or towards)
         if (around and towards) or (len(models) != 1 if single else len(models) < 3):
             raise Refused(f"A plane goes through three checkpoints or more, or around one with either --around or --towards; got {len(models)}.")
-        from explorer.figures import curve as curve_figure
         from explorer.stats import units
         from explorer.stats.certificate_words import certified
 
@@ -70,10 +72,9 @@ def plane(
                 refine=refine,
                 **given.how(report, metric),
             )
-        if html is not None:
-            html.write_text(curve_figure.html(done.figure(metric)), encoding="utf-8")
-        if csv is not None:
-            done.table().to_csv(csv, index=False)
+        given.write(done, metric, done.relief(metric) if relief else None)
+        if mesh:
+            done.save_mesh(*mesh, metric=metric)
         extremes = done.extremes(metric)
         if decide:
             with progress_bar("Deciding") as report:

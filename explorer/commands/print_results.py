@@ -60,13 +60,10 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, un
         out.print(caution, style="yellow", highlight=False)
 
 
-def tell_line(line: Line, title: str, *, metric: str, html: Path | None, as_json: bool) -> None:
-    """A measured path: its picture by a metric into a file, and its barriers, of that metric too, on the console or as JSON."""
-    from explorer.figures import curve as curve_figure
+def tell_line(line: Line, title: str, *, metric: str, as_json: bool) -> None:
+    """A measured path: its barriers, of this metric too, on the console or as JSON."""
     from explorer.stats.line_words import unseen
 
-    if html is not None:
-        html.write_text(curve_figure.html(line.figure(metric)), encoding="utf-8")
     if as_json:
         print(json.dumps(line_json(line, metric), indent=2))
     else:

@@ -51,7 +51,8 @@ def figure(rows: Sequence[Bar], *, x_title: str, title: str = "", footnote: str 
     room = 0.05 * (max(ends, default=1.0) - min(ends, default=0.0) or 1.0)
     for name, row in zip(names, rows, strict=True):
         at = row.high if np.isfinite(row.high) else 0.0
-        fig.add_annotation(text=shown(row), x=max(at, 0.0), y=name, xanchor="left", xshift=8, showarrow=False)
+        said = f"<b>{shown(row)}</b>" if row.strong else shown(row)  # not by its colour alone
+        fig.add_annotation(text=said, x=max(at, 0.0), y=name, xanchor="left", xshift=8, showarrow=False)
     fig.update_xaxes(title_text=escape(x_title, quote=False), range=[min(0.0, min(ends, default=0.0)) - room, max(ends, default=1.0) + 9 * room])
     fig.update_yaxes(autorange="reversed", automargin=True)
     fig.update_layout(showlegend=False, bargap=0.35, height=110 + ROW * len(rows), margin={"l": 10, "r": 10, "t": 20, "b": 50})

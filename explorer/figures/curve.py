@@ -14,13 +14,16 @@ import plotly.graph_objects as go
 from explorer.core.points import Array
 from explorer.figures.heading import heading, lines
 from explorer.figures.place_labels import rows
+from explorer.figures.ticks import Tick, log_ticks, nice_step, ticks
 
 # Okabe & Ito's colours, told apart with any common colour vision; the order keeps neighbours apart in lightness too.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")  # of lines without symbols, for those who see no colours
 INK, RULE = "#31333F", "#DADCE3"
 RESOLUTION, TINY = 1e-6, 1e-12  # what single precision tells apart: of a value, and of a sum of terms that cancel
 CHORD_STEPS = 64  # a straight line is bent on a log axis
+STEPS = 6  # of the vertical axis, about
 PLOT, LABEL = 290, 22  # px that the axes are high, and that a label is
 
 
@@ -71,7 +74,7 @@ def figure(curves: Sequence[Curve], *, x_title: str, y_title: str, title: str, f
     fig = go.Figure()
     for i, curve in enumerate(curves):
         _draw(fig, curve.ordered(), i, log)
-    reach = _reach(curves, log)
+    reach, marks = _reach(curves, log)
     _label(fig, curves, reach, log)
     note = wrap(footnote, 105)
     fig.update_layout(
@@ -83,17 +86,22 @@ def figure(curves: Sequence[Curve], *, x_title: str, y_title: str, title: str, f
     )
     lost = _mark_lost(fig, curves)
     fig.update_layout(heading(title, [curve.name for curve in curves], lift=22 if lost else 0, tall=PLOT, below=80 + 19 * len(note)))
-    ends = [end for curve in curves if len(curve.x) for end in (curve.x.min(), curve.x.max())]
-    margin = 0.02 * (max(ends) - min(ends)) if ends else 0.0
-    fig.update_xaxes(
-        title_text=escape(x_title, quote=False),
+    ends = [end for curve in curves if len(curve.x) for end in (float(curve.x.min()), float(curve.x.max()))]
+    domain = [min(ends), max(ends)] if ends else [0.0, 1.0]
+    if domain[0] == domain[1]:
+        domain = [domain[0] - 0.5, domain[1] + 0.5]
+    counted = domain != [0.0, 1.0] and all(float(at).is_integer() for curve in curves for at in curve.x)  # turns, epochs; from 0 to 1 it is a share
+    dtick = max(1.0, nice_step((domain[1] - domain[0]) / STEPS)) if counted else None
+    fig.update_xaxes(title_text=escape(x_title, quote=False), gridcolor=RULE, zeroline=False, range=domain, dtick=dtick)
+    fig.update_yaxes(
+        title_text=escape(y_title, quote=False),
         gridcolor=RULE,
         zeroline=False,
-        range=[min(ends) - margin, max(ends) + margin] if margin else None,
+        type="log" if log else "linear",
+        range=reach,
+        tickvals=[mark.at for mark in marks],
+        ticktext=[mark.text for mark in marks],
     )
-    fig.update_yaxes(title_text=escape(y_title, quote=False), gridcolor=RULE, zeroline=False, type="log" if log else "linear", range=reach)
-    if log:
-        fig.update_yaxes(tickvals=_decades(curves))
     if note:
         fig.add_annotation(
             text="<br>".join(escape(line, quote=False) for line in note),
@@ -151,6 +159,7 @@ def _draw(fig: go.Figure, curve: Curve, index: int, log: bool) -> None:
         customdata=None if spread is None else _f32(spread),
         mode="lines+markers",
         connectgaps=False,
+        cliponaxis=False,
         name=lines(curve.name),
         legendgroup=group,
         opacity=0.6 if curve.ghost else 1.0,
@@ -228,19 +237,24 @@ def _label(fig: go.Figure, curves: Sequence[Curve], reach: list[float], log: boo
         )
 
 
-def _reach(curves: Sequence[Curve], log: bool) -> list[float]:
-    """The ends of the vertical axis with room around all that is drawn; in decades where the axis is one of logarithms."""
+def _reach(curves: Sequence[Curve], log: bool) -> tuple[list[float], list[Tick]]:
+    """The ends of the vertical axis, in decades where it is one of logarithms, and its ticks: as `frontend/curve.js` has them."""
     parts = [part for c in curves for part in (c.y, c.low, c.high, c.chord, c.peak and (c.peak.foot, c.peak.top)) if part is not None]
     values = np.concatenate([np.asarray(part, dtype=np.float64) for part in parts] or [np.empty(0)])
     values = values[np.isfinite(values) & ((values > 0) | (not log))]
-    if not len(values):
-        return [-1.0, 0.0] if log else [0.0, 1.0]
-    low, high = (float(end) for end in (np.log10([values.min(), values.max()]) if log else (values.min(), values.max())))
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.1, 1.0) if log else (0.0, 1.0)
+    if log:
+        pad = max(0.02, 0.05 * float(np.log10(high / low)))
+        low, high = low * 10**-pad, high * 10**pad
+        return [float(np.log10(low)), float(np.log10(high))], log_ticks(low, high, STEPS)
     level = max(abs(low), abs(high))
-    if not log and high - low <= max(RESOLUTION * level, TINY):  # one value: a difference that arithmetic cannot tell is no mountain
-        return [low - 0.5 * level, high + 0.5 * level] if level > TINY else [-1.0, 1.0]
-    pad = 0.08 * (high - low) or 0.1
-    return [low - pad, high + pad]
+    if high - low <= max(RESOLUTION * level, TINY):  # one value: a difference that arithmetic cannot tell is no mountain
+        low, high = (low - level / 2, high + level / 2) if level > TINY else (-1.0, 1.0)
+    if 0 < low < 0.4 * high:
+        low = 0.0  # near enough to zero to show it
+    step = nice_step((high - low) / STEPS)
+    low, high = float(np.floor(low / step + 1e-9) * step), float(np.ceil(high / step - 1e-9) * step)
+    return [low, high], ticks(low, high, step)
 
 
 def _band(x: Array, low: Array, high: Array) -> dict[str, object]:
@@ -256,15 +270,6 @@ def _band(x: Array, low: Array, high: Array) -> dict[str, object]:
             outline_y += [high[stretch], low[stretch[::-1]], gap]
     empty = [np.array([], dtype=np.float64)]
     return {"x": _f32(np.concatenate(outline_x or empty)), "y": _f32(np.concatenate(outline_y or empty))}
-
-
-def _decades(curves: Sequence[Curve]) -> list[float]:
-    """1, 2, 5 in each decade, or 1 alone when there are many: whole numbers instead of Plotly's bare second digits."""
-    known = np.concatenate([curve.y[np.isfinite(curve.y) & (curve.y > 0)] for curve in curves] or [np.ones(1)])
-    if not len(known):
-        return [1.0]
-    low, high = int(np.floor(np.log10(known.min()))) - 1, int(np.ceil(np.log10(known.max()))) + 1
-    return [lead * 10.0**e for e in range(low, high + 1) for lead in ((1, 2, 5) if high - low <= 5 else (1,))]
 
 
 def _f32(values: Array | list[float]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -71,11 +72,13 @@ def curve_of(
     return Curve(name, t, mean, low, high, chord=chord, peak=peak, ghost=ghost)
 
 
-def figure_of(field: Field, points: Points, metric: str, *, log: bool = False, again: Confirmed | None = None) -> go.Figure:
-    """The picture for a report."""
+def figure_of(
+    field: Field, points: Points, metric: str, *, log: bool = False, again: Confirmed | None = None, beside: Sequence[Curve] = ()
+) -> go.Figure:
+    """The picture for a report. beside: curves that it is compared with."""
     a, b = line_words.names(field)
     return curve_figure.figure(
-        [curve(field, points, metric, again=again)],
+        [curve(field, points, metric, again=again), *beside],
         x_title=x_title(field),
         y_title=y_title(field, metric),
         title=f"{a} → {b}: {find(metric).called} along {'the straight line' if field.chart.name == 'line' else 'a curved path'}",

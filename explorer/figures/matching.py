@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.core.points import Array
-from explorer.figures.curve import PALETTE, RULE
+from explorer.figures.curve import DASHES, PALETTE, RULE, SYMBOLS
 from explorer.symmetry.alignment_report import Matched
 
 
@@ -22,8 +22,8 @@ def convergence(found: Matched) -> go.Figure:
             y=np.array(trace),
             name=escape(name, quote=False),
             mode="lines+markers" if len(trace) <= 60 else "lines",
-            line={"color": PALETTE[i % len(PALETTE)], "width": 2},
-            marker={"size": 6},
+            line={"color": PALETTE[i % len(PALETTE)], "width": 2, "dash": DASHES[i % len(DASHES)]},
+            marker={"size": 6, "symbol": SYMBOLS[i % len(SYMBOLS)]},
             hovertemplate="step %{x}: %{y:.5g}<extra></extra>",
         )
     fig.update_layout(_layout(320), showlegend=len(found.trace) > 1)

@@ -13,7 +13,8 @@ import plotly.graph_objects as go
 
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field
-from explorer.figures.curve import INK
+from explorer.figures import ticks as marks
+from explorer.figures.curve import DASHES, INK, SYMBOLS
 from explorer.figures.heading import heading, lines
 from explorer.stats import units
 from explorer.stats.metrics import column, find, given, interval, means, short, value
@@ -22,6 +23,9 @@ from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.stats.sparse_grid_surrogate import Certificate, Mask, preview
 
 PLOT = 440  # px that the axes are high
+LEVELS = 9  # of contours and of the scale of colours, about
+DECADES = 4  # of a logarithmic scale, from the highest value downwards
+LINE = ("rgba(255,255,255,0.6)", "rgba(0,0,0,0.55)")  # of contours, on dark and on bright colours
 SCALES = ("Cividis", "Viridis")  # perceptually uniform; the second is livelier
 SCALE = SCALES[0]  # light is high; the same to all common kinds of colour vision
 
@@ -173,6 +177,21 @@ def decades(z: Array) -> dict[str, object]:
     return {"tickvals": [float(np.log10(v)) for v in values], "ticktext": [f"{v:g}" for v in values]}
 
 
+def span(z: Array, log: bool) -> tuple[float, float]:
+    """The values with the lowest and the highest colour, as `frontend/plane.js` has them: of a logarithm at most DECADES, what is lower has the lowest."""
+    known = z[np.isfinite(z)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    if log:
+        low, high = (max(low, high / 10**DECADES), high) if high > 0 else (0.1, 1.0)
+    return (low, high) if low < high else (low - abs(low or 1) / 2, high + abs(high or 1) / 2)
+
+
+def _dots(fig: go.Figure, grid: Surface, where: Mask, name: str, marker: dict[str, object]) -> None:
+    """Marks in the middles of cells."""
+    row, column = np.nonzero(where)
+    fig.add_scatter(x=grid.x[column], y=grid.y[row], mode="markers", marker=marker, name=name, hoverinfo="skip")
+
+
 def figure(
     grid: Surface,
     markers: Sequence[Marker],
@@ -184,33 +203,69 @@ def figure(
     log: bool = False,
     axes: tuple[str, str] | None = None,
     scale: str = SCALE,
+    ends: tuple[float, float] | None = None,
 ) -> go.Figure:
-    """The plane as a picture for a report: light, self-explaining, footnote underneath. axes: their titles, where they are no distances in weight space."""
-    z = np.where(grid.z > 0, np.log10(np.where(grid.z > 0, grid.z, 1.0)), np.nan) if log else grid.z
-    bar: dict[str, object] = {"title": {"text": escape(z_title, quote=False)}, **(decades(z) if log else {})}
+    """The plane as a picture for a report: light, self-explaining, footnote underneath. axes: their titles, where they are no distances in weight space.
+    ends: the values with the lowest and the highest colour, for planes that are compared."""
+    low, high = span(grid.z if ends is None else np.array(ends), log)
+    levels = [
+        tick
+        for tick in (marks.log_ticks(low, high, LEVELS) if log else marks.ticks(low, high, marks.nice_step((high - low) / LEVELS)))
+        if low <= tick.at <= high
+    ]
+    z = np.log10(np.where(np.isnan(grid.z), np.nan, np.maximum(grid.z, low))) if log else grid.z
+    first, last = (float(np.log10(low)), float(np.log10(high))) if log else (low, high)
+    places = [float(np.log10(level.at)) if log else level.at for level in levels]
+    below = bool((grid.z[np.isfinite(grid.z)] < low).any())
+    bar = {
+        "title": {"text": escape(z_title + (f"; {marks.short(low)} or less has one colour" if below else ""), quote=False)},
+        "tickvals": places,
+        "ticktext": [level.text for level in levels],
+    }
     fig = go.Figure(
         go.Heatmap(
             x=grid.x,
             y=grid.y,
             z=z.astype(np.float32),
+            zmin=first,
+            zmax=last,
+            zsmooth=None if grid.guess is None else "best",
             customdata=grid.z,
             colorscale=scale,
             colorbar=bar,
             hovertemplate="(%{x:.4g}, %{y:.4g})<br>" + escape(z_title, quote=False) + " %{customdata:.4g}<extra></extra>",
         )
     )
-    fig.add_contour(
-        x=grid.x,
-        y=grid.y,
-        z=z,
-        contours={"coloring": "none", "showlabels": not log, "labelfont": {"size": 11, "color": INK}},
-        line={"color": "rgba(0,0,0,0.4)", "width": 1},
-        showscale=False,
-        hoverinfo="skip",
-    )
-    for trace in traces:
+    if (np.isfinite(grid.z) | grid.lost).all():
+        for level, place in zip(levels, places, strict=True):
+            bright = (place - first) / (last - first) > 0.55
+            fig.add_contour(
+                x=grid.x,
+                y=grid.y,
+                z=z,
+                name=level.text,
+                contours={
+                    "coloring": "none",
+                    "showlabels": not log,
+                    "labelfont": {"size": 11, "color": LINE[bright]},
+                    "start": place,
+                    "end": place,
+                    "size": 1.0,
+                },
+                line={"color": LINE[bright], "width": 1},
+                showscale=False,
+                showlegend=False,
+                hoverinfo="skip",
+            )
+    if grid.guess is not None and grid.measured < grid.z.size:
+        _dots(fig, grid, np.isfinite(grid.z) & ~grid.guess, "measured", {"size": 2, "color": "rgba(0,0,0,0.45)"})
+    if grid.lost.any():
+        _dots(fig, grid, grid.lost, "diverged", {"size": 7, "color": "#808495", "symbol": "x-thin", "line": {"color": "#808495", "width": 1.5}})
+    for i, trace in enumerate(traces):
         fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": "white", "width": 6}, hoverinfo="skip", showlegend=False)
-        fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": trace.colour, "width": 3}, name=lines(trace.name))
+        fig.add_scatter(
+            x=trace.x, y=trace.y, mode="lines", line={"color": trace.colour, "width": 3, "dash": DASHES[i % len(DASHES)]}, name=lines(trace.name)
+        )
     if markers:
         fig.add_scatter(
             x=[m.x for m in markers],
@@ -218,7 +273,12 @@ def figure(
             mode="markers+text",
             text=[escape(m.name, quote=False) for m in markers],
             textposition="top center",
-            marker={"size": 11, "color": "white", "line": {"color": INK, "width": 2}},
+            marker={
+                "size": 11,
+                "color": "white",
+                "line": {"color": INK, "width": 2},
+                "symbol": [SYMBOLS[i % len(SYMBOLS)] for i in range(len(markers))],
+            },
             customdata=[m.outside for m in markers],
             hovertemplate="%{text}<br>%{customdata:.4g} outside of this plane<extra></extra>",
             showlegend=False,
@@ -231,7 +291,8 @@ def figure(
         xaxis={"title": titles[0], "constrain": "domain", "zeroline": False},
         yaxis={"title": titles[1], "scaleanchor": "x", "constrain": "domain", "zeroline": False},
     )
-    fig.update_layout(heading(title, [trace.name for trace in traces], tall=PLOT, below=80 + 19 * len(note)), showlegend=bool(traces))
+    listed = [trace.name for trace in traces] + [t.name for t in fig.data if t.name in ("measured", "diverged")]
+    fig.update_layout(heading(title, listed, tall=PLOT, below=80 + 19 * len(note)), showlegend=bool(listed))
     fig.add_annotation(
         text="<br>".join(escape(n, quote=False) for n in note),
         x=0,

@@ -43,7 +43,8 @@ def figure(
     xy = shares @ places
     colour = np.log10(np.where(values > 0, values, np.nan)) if log else values
     finite = np.isfinite(colour)
-    side = max(1.0, np.sqrt(len(values) * 2))
+    size = float(np.clip(300 / max(1.0, np.sqrt(len(values) * 2)), 10, 44))  # px of a mark
+    off = size / 2 + 14
     fig = go.Figure()
     mixes = [" + ".join(f"{s:.3g} {escape(n, quote=False)}" for s, n in zip(row, names, strict=True) if s) for row in shares]
     hover = [f"{mix}<br>{escape(value_title, quote=False)} {significant_digits.number(float(v), 3)}" for mix, v in zip(mixes, values, strict=True)]
@@ -55,7 +56,7 @@ def figure(
         text=[h for h, f in zip(hover, finite, strict=True) if f],
         hovertemplate="%{text}<extra></extra>",
         marker={
-            "size": float(np.clip(300 / side, 10, 44)),
+            "size": size,
             "symbol": "hexagon",
             "color": colour[finite].astype(np.float32),
             "colorscale": "Cividis",
@@ -66,7 +67,7 @@ def figure(
     if not finite.all():
         fig.add_scatter(x=xy[~finite, 0], y=xy[~finite, 1], mode="markers", marker={"symbol": "x", "color": "gray"}, name="diverged")
     for (x, y), name, below in zip(places, names, (True, True, False), strict=True):
-        fig.add_annotation(x=x, y=y, text=escape(name, quote=False), showarrow=False, yshift=-24 if below else 24)
+        fig.add_annotation(x=x, y=y, text=escape(name, quote=False), showarrow=False, yshift=-off if below else off)
     if picked is not None:
         at = np.asarray(picked) / np.sum(picked) @ places
         mark = {"symbol": "circle-open", "size": 18, "color": "#D55E00", "line": {"width": 3}}

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from explorer.core import significant_digits
 from explorer.core.points import Array
 from explorer.core.spec import Json
-from explorer.figures.curve import INK, PALETTE, RULE, SYMBOLS
+from explorer.figures.curve import DASHES, INK, PALETTE, RULE, SYMBOLS
 
 FLOOR = 1e-6  # of the highest density, below which a log axis would show the kernel's tails alone
 CURVED = 0.05  # of the largest eigenvalue: a smallest one further below zero than that is worth a word
@@ -108,7 +108,7 @@ def density(shown: Sequence[Spectrum]) -> go.Figure:
             y=kept,
             mode="lines",
             name=name,
-            line={"color": colour, "width": 2},
+            line={"color": colour, "width": 2, "dash": DASHES[i % len(DASHES)]},
             hovertemplate="at %{x:.4g}: %{y:.3g} per unit<extra></extra>",
         )
         fig.add_scatter(

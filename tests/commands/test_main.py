@@ -17,6 +17,7 @@ from explorer.commands.print_results import line_json
 from explorer.commands.training import train_into
 from explorer.core import plugins, registry
 from explorer.core.errors import Refused, Stopped
+from explorer.figures.data import written
 from explorer.stats.intervals import Estimate
 from explorer.stats.line_words import unseen
 from tests import hostile
@@ -144,7 +145,7 @@ def test_a_preview_prints_the_numbers_of_float32_and_what_it_is(tiny, home, tmp_
     assert low.value == plane.again.points.means()[:, 0].min()
     assert f"loss from {low.value:.4g} at ({low.x:.4g}, {low.y:.4g}) to {high.value:.4g}" in text
     assert "bfloat16 preview" in text
-    assert (tmp_path / "p.csv").read_text(encoding="utf-8") == plane.table().to_csv(index=False)
+    assert (tmp_path / "p.csv").read_bytes() == written(plane.to_frame(), "csv")
     assert set(plane.table().precision) == {"bfloat16", "float32"}
     assert "TF32 is a precision of NVIDIA GPUs" in run("barrier", tiny.a, tiny.b, "--precision", "tf32", "--device", "cpu", code=2)
 
@@ -311,7 +312,7 @@ def test_plane_writes_its_values(tiny, home, tmp_path):
     """Around one checkpoint: a row for each point, the lowest of them in the words."""
     assert "9 points" in run("plane", tiny.a, "--around", "random", "--size", "3", "-o", "seed=3", "--csv", tmp_path / "p.csv")
     rows = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
-    assert rows[0] == "x,y,loss,error,accuracy"
+    assert rows[0] == "x,y,loss (nat),error,accuracy"
     assert len(rows) == 10
 
 
@@ -331,7 +332,7 @@ def test_plane_goes_from_one_checkpoint_towards_two(tiny, home, tmp_path):
     words = ("--problem", tiny.folder, "--size", "3", "--csv", tmp_path / "p.csv")
     assert "9 points" in run("plane", tiny.a, "--towards", tiny.b, other, *words)
     towards = landscape_around(tiny.a, towards=(tiny.b, other), size=3, problem=tiny.folder)
-    assert (tmp_path / "p.csv").read_text(encoding="utf-8") == towards.table().to_csv(index=False)
+    assert (tmp_path / "p.csv").read_bytes() == written(towards.to_frame(), "csv")
     assert "either --around or --towards" in run("plane", tiny.a, "--around", "random", "--towards", tiny.b, tiny.a, code=2)
 
 
@@ -357,10 +358,11 @@ def test_a_plane_on_few_samples_is_decided_on_all(tiny, home):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("barrier", "a", "b", "--html", "fig.pdf"), "Let its name end in .html"),
-        (("path", "a", "b", "--html", "fig.svg"), "Let its name end in .html"),
-        (("plane", "a", "--around", "random", "--html", "fig.png"), "Let its name end in .html"),
-        (("plane", "a", "--around", "random", "--csv", "values.vtk"), "Let its name end in .csv"),
+        (("barrier", "a", "b", "--html", "fig.vtk"), "Figures end in .pdf, .svg, .png, .html."),
+        (("path", "a", "b", "--figure", "fig.jpg"), "Figures end in .pdf, .svg, .png, .html."),
+        (("plane", "a", "--around", "random", "--mesh", "fig.stl"), "Meshes end in .obj, .glb, .vtp."),
+        (("align", "a", "b", "--data", "values"), "Data end in .csv, .parquet, .npz."),
+        (("plane", "a", "--around", "random", "--csv", "values.vtk"), "Data end in .csv, .parquet, .npz."),
         (("make", "recipe.json", "--out", "model.pt"), "Let its name end in .safetensors"),
         (("fuse", "a", "b", "model.pt"), "written as NAME.safetensors"),
     ],

@@ -97,11 +97,13 @@ def test_axes_say_towards_which_model_they_lead():
 
 @pytest.mark.parametrize("log", [False, True])
 def test_contours_carry_their_values_and_colours_can_be_chosen(log: bool):
-    """Of a logarithm a contour would carry the exponent, so there it carries nothing."""
+    """Each level has a line that is called after it; Plotly writes the exponent of a logarithm, so there it writes nothing."""
     axis = np.array([0.0, 1.0])
     drawn = figure(
         Surface(axis, axis, np.eye(2) + 1, np.zeros((2, 2), bool)), [], [], z_title="loss", title="", footnote="", log=log, scale="Viridis"
     )
-    heat, contours = drawn.data
-    assert contours.contours.showlabels is not log
+    heat, *lines = drawn.data
+    assert {line.contours.showlabels for line in lines} == {not log}
+    assert [line.name for line in lines] == list(heat.colorbar.ticktext) == (["1", "2"] if log else ["1.0", "1.2", "1.4", "1.6", "1.8", "2.0"])
+    assert [line.contours.start for line in lines] == pytest.approx([np.log10(float(line.name)) if log else float(line.name) for line in lines])
     assert heat.colorscale[0][1] == "#440154"

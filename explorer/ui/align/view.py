@@ -11,7 +11,7 @@ from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Run
 from explorer.figures import curve as curve_figure
-from explorer.figures import line
+from explorer.figures import data, line
 from explorer.figures.curve import Curve
 from explorer.stats import line_words, units
 from explorer.stats.alignment_words import lowered, tried
@@ -286,7 +286,7 @@ def _table(store: RunStore, comparison: Comparison, i: int) -> pd.DataFrame:
     for when, run in (("before", comparison.before(i)), ("after", comparison.after(i))):
         points, _ = store.points(run.field.id)
         if len(points):
-            frames.append(pd.DataFrame({"alignment": when, **line.table(run.field, points)}))
+            frames.append(data.frame(line.table(run.field, points), run.field, alignment=when))
     return pd.concat(frames)
 
 

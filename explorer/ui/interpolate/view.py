@@ -10,13 +10,13 @@ import streamlit as st
 from explorer.core import significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run
-from explorer.figures import line
+from explorer.figures import data, line
 from explorer.stats import line_metrics, line_words, metrics, perplexity, units
 from explorer.stats.barriers import Barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
-from explorer.ui.charts.curve import curve
+from explorer.ui.charts.curve import Curve, curve
 from explorer.ui.frame import failure, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import model_doubts, precision, python_source
@@ -56,7 +56,7 @@ def show(store: RunStore, run_id: str) -> None:
         inspect_once(store, run.field, (t,))
     polling = status.active or pick_active(store, run.field, (t,) if t is not None else None)
     live(_live, every=POLL_S, busy=polling)(store, run_id, metric, log, [others[i] for i in chosen], polling)
-    _actions(store, run, metric, log)
+    _actions(store, run, metric, log, [others[i] for i in chosen])
 
 
 def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Status], was_polling: bool) -> None:
@@ -71,11 +71,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     points, _ = store.points(field.id)
     _progress(store, status)
     again = precision.again(store, field, points)
-    curves = [line.curve(field, points, metric, again=again)]
-    for other in others:
-        assert isinstance(other.request, Run)
-        theirs, _ = store.points(other.request.field.id)
-        curves.append(line.curve(other.request.field, theirs, metric, ghost=True, name=_name(other)))
+    curves = [line.curve(field, points, metric, again=again), *_ghosts(store, others, metric)]
 
     def picked(x: float | None) -> None:
         if x is None:
@@ -115,6 +111,12 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
         st.rerun()  # the page as a whole decides whether to look again
     if status.active:
         shell.tend()
+
+
+def _ghosts(store: RunStore, others: list[Status], metric: str) -> list[Curve]:
+    """The lines that are compared with."""
+    runs = [(other, other.request) for other in others if isinstance(other.request, Run)]
+    return [line.curve(run.field, store.points(run.field.id)[0], metric, ghost=True, name=_name(other)) for other, run in runs]
 
 
 def _progress(store: RunStore, status: Status) -> None:
@@ -194,7 +196,7 @@ def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
         st.caption(f"The ends keep their own batch-norm statistics; recalibrated as the points between them are, they would have {values}.")
 
 
-def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
+def _actions(store: RunStore, run: Run, metric: str, log: bool, others: list[Status]) -> None:
     """What one can do with the picture."""
     points, _ = store.points(run.field.id)
     if not len(points):
@@ -213,8 +215,8 @@ def _actions(store: RunStore, run: Run, metric: str, log: bool) -> None:
         stem=f"{a}-to-{b}-{metric}",
         explain=line_words.explain(run.field, points, metric, again, sampler=run.sampler),
         compare=compare,
-        table=lambda: pd.DataFrame(line.table(run.field, points, again)),
-        figure=lambda: line.figure_of(run.field, points, metric, log=log, again=again),
+        table=lambda: data.frame(line.table(run.field, points, again), run.field),
+        figure=lambda: line.figure_of(run.field, points, metric, log=log, again=again, beside=_ghosts(store, others, metric)),
         code=program(run),
         link=query_state.link("interpolate", run=run.id),
     )

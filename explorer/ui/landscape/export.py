@@ -11,15 +11,15 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.spec import Run, Shifted
-from explorer.figures import landscape, line
+from explorer.figures import data, landscape, line, mesh
 from explorer.figures import plane as plane_figure
-from explorer.figures.plane import Extreme
+from explorer.figures.plane import Extreme, Surface
 from explorer.stats import candidate_extremes, line_words, metrics
 from explorer.stats.preview_confirmation import is_preview
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import query_state, shell
 from explorer.ui.landscape import form
-from explorer.ui.landscape.picture import Picture, PlaneView, Style, current_view
+from explorer.ui.landscape.picture import Picture, PlaneView, Style, current_view, span
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions, corner
 from explorer.ui.widgets.model_picker import key_of
@@ -31,6 +31,7 @@ def export(store: RunStore, pictures: list[Picture], style: Style) -> None:
     if not ready:
         return
     shown, there = ready[0]
+    colours = span([s.drawn for _, s in ready], style.log) if len(pictures) > 1 else None
 
     def compare() -> None:
         st.caption(
@@ -50,19 +51,20 @@ def export(store: RunStore, pictures: list[Picture], style: Style) -> None:
         explain="\n\n".join((f"**{p.name}**: " if len(ready) > 1 else "") + words(s, style) for p, s in ready),
         compare=compare,
         table=lambda: _table(ready),
-        figure=lambda: figure(shown, there, style),
+        figure=lambda: figure(shown, there, style, colours),
+        grid=lambda: mesh.mesh(_relief_of(there), line.y_title(there.field, style.metric), log=style.log, scale=style.colours),
         code="\n\n".join(program(p.run, style.metric) for p in pictures),
         link=query_state.link("landscape", runs=",".join(p.run.id for p in pictures)),
     )
 
 
-def beside(picture: Picture, there: PlaneView, style: Style) -> None:
+def beside(picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> None:
     """The corner of one plane among several."""
     corner(
         key=picture.key(relief=style.picture == "relief"),
         stem="plane",
         title=picture.name,
-        figure=lambda: figure(picture, there, style),
+        figure=lambda: figure(picture, there, style, colours),
         explain=words(there, style),
         code=program(picture.run, style.metric),
     )
@@ -113,16 +115,21 @@ def _better_known(there: PlaneView, style: Style) -> _BetterKnown:
 def _table(ready: list[tuple[Picture, PlaneView]]) -> pd.DataFrame:
     frames: list[pd.DataFrame] = []
     for picture, there in ready:
-        frames.append(pd.DataFrame({"plane": picture.name, **plane_figure.table(there.field, there.points, there.window, there.again)}))
+        frames.append(data.frame(plane_figure.table(there.field, there.points, there.window, there.again), there.field, plane=picture.name))
     return pd.concat(frames)
 
 
-def figure(picture: Picture, there: PlaneView, style: Style) -> go.Figure:
-    """A plane on paper; a relief as it is drawn."""
+def figure(picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> go.Figure:
+    """A plane on paper; a relief as it is drawn. colours: the values with the lowest and the highest one, where several planes are drawn."""
     if style.picture == "relief":
-        surface = there.whole if there.drawn.guess is None else there.drawn
         return landscape.relief(
-            surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log, scale=style.colours
+            _relief_of(there),
+            there.markers,
+            there.traces,
+            z_title=line.y_title(there.field, style.metric),
+            log=style.log,
+            span=colours,
+            scale=style.colours,
         )
     return plane_figure.figure(
         there.drawn,
@@ -133,7 +140,13 @@ def figure(picture: Picture, there: PlaneView, style: Style) -> go.Figure:
         footnote=there.caption(style),
         log=style.log,
         scale=style.colours,
+        ends=colours,
     )
+
+
+def _relief_of(there: PlaneView) -> Surface:
+    """What stands in three dimensions."""
+    return there.whole if there.drawn.guess is None else there.drawn
 
 
 def program(run: Run, metric: str = "loss") -> str:

@@ -199,7 +199,7 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
             else:
                 _map(store, runs, i, picture, there, style, colours)
             if there is not None and len(there.points) and len(pictures) > 1:
-                beside(picture, there, style)
+                beside(picture, there, style, colours)
             if there is not None:
                 _finer(store, picture, there)
     model_doubts.show(store, (run.field for run in runs))

@@ -15,7 +15,7 @@ from explorer.core import glossary, registry
 from explorer.core.points import Points
 from explorer.core.spec import Attack, Field, ProblemSpec, Run
 from explorer.figures import curve as curve_figure
-from explorer.figures import line, report
+from explorer.figures import data, line, report
 from explorer.figures.curve import Curve
 from explorer.stats import line_words, units
 from explorer.stats.barriers import highest
@@ -320,7 +320,7 @@ def _actions(store: RunStore, cases: list[Case], metric: str, log: bool) -> None
         explain=words(points, metric),
         compare=compare,
         table=lambda: pd.concat(
-            [pd.DataFrame({"way": c.way, "inputs": c.condition, **line.table(c.run.field, found)}) for c, found in points.items()]
+            [data.frame(line.table(c.run.field, found), c.run.field, way=c.way, inputs=c.condition) for c, found in points.items()]
         ),
         page=lambda: report.page("Paths between two models under conditions", _pictures(points, metric, log), None),
         code=program(cases),

@@ -13,7 +13,7 @@ from explorer.core import glossary, locations, registry, significant_digits
 from explorer.core.points import Points
 from explorer.core.spec import Connected, Field, Run
 from explorer.figures import curve as curve_figure
-from explorer.figures import line
+from explorer.figures import data, line
 from explorer.figures.curve import Curve
 from explorer.stats import arc_length, line_words, units
 from explorer.stats.arc_length import ChartFunction
@@ -348,7 +348,7 @@ def _actions(store: RunStore, ways: list[NamedPath], metric: str, log: bool, by_
         stem="paths",
         explain=words(measured, metric, again),
         compare=compare,
-        table=lambda: pd.concat([pd.DataFrame({"way": w.name, **line.table(w.run.field, p, again[w.name])}) for w, p in measured]),
+        table=lambda: pd.concat([data.frame(line.table(w.run.field, p, again[w.name]), w.run.field, way=w.name) for w, p in measured]),
         figure=figure,
         code=program(ways),
         link=query_state.link("paths"),

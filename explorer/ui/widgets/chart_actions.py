@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
-from typing import cast
+from functools import partial
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.figures import curve as curve_figure
-from explorer.figures import numbers
+from explorer.figures import data, numbers
+from explorer.figures.mesh import Mesh
 from explorer.ui.frame.polling import apart
 from explorer.ui.widgets import python_source as sources
 from explorer.ui.widgets.download import download
+from explorer.ui.widgets.paper_form import mesh_form, paper_form
 
 QUIET: dict[str, object] = {"displaylogo": False}
-SIZE = 1000, 640  # pixels of a PNG or an SVG, at least
 DEPTH = 380  # pixels of what opens in a corner; it scrolls
 
 
@@ -35,6 +35,8 @@ class _Taken:
     figure: Callable[[], go.Figure] | None
     table: Callable[[], pd.DataFrame]
     page: Callable[[], str]
+    link: str = ""
+    grid: Callable[[], Mesh] | None = None
 
 
 def actions(
@@ -49,11 +51,12 @@ def actions(
     page: Callable[[], str] | None = None,
     link: str = "",
     more: Callable[[], None] | None = None,
+    grid: Callable[[], Mesh] | None = None,
 ) -> None:
     """A row that wraps on a narrow window. key: the picture's own. explain: it in words. compare: draws what it can be set beside. stem: what files are
-    called. page: it as one HTML file where that is more than the figure, or several. link: the address that brings it back. more: what only it offers."""
+    called. page: it as one HTML file where that is more than the figure, or several. link: the address that brings it back. more: what only it offers. grid: a plane as a mesh."""
     whole = page or (lambda: curve_figure.html(figure()) if figure is not None else "")
-    taken = _Taken(key, stem, figure, table, whole)
+    taken = _Taken(key, stem, figure, table, whole, link, grid)
     with st.container(horizontal=True, gap="small", key=f"{key}-actions"):
         with st.popover("Explain", icon=":material/notes:"):
             st.markdown(explain)
@@ -118,10 +121,9 @@ def chart(
 
 
 def _data(taken: _Taken) -> None:
-    """What is drawn, as a file for a table, for a data frame, and for Plotly."""
+    """What is drawn, as a file for a table, for a data frame, for arrays, and for Plotly."""
     forms: list[tuple[str, Callable[[], str | bytes], str]] = [
-        ("CSV", lambda: taken.table().to_csv(index=False), "text/csv"),
-        ("Parquet", lambda: _parquet(taken.table()), "application/vnd.apache.parquet"),
+        (name, partial(_written, taken.table, name.lower()), data.FORMS[name.lower()]) for name in ("CSV", "Parquet", "NPZ")
     ]
     if (figure := taken.figure) is not None:
         forms.append(("JSON", lambda: str(figure().to_json()), "application/json"))
@@ -133,25 +135,17 @@ def _data(taken: _Taken) -> None:
             download(form, made, name, mime=mime, icon=":material/table:", key=f"{taken.key}-{form}", width="content")
 
 
-@apart
+def _written(table: Callable[[], pd.DataFrame], form: str) -> bytes:
+    return data.written(table(), form)
+
+
 def _picture(taken: _Taken) -> None:
-    """PNG and SVG are drawn by the browser, in a frame that is there for this alone; no program beside the app is needed for them."""
-    with st.container(horizontal=True, gap="small"):
-        for form in ("PNG", "SVG") if taken.figure is not None else ():
-            if st.button(form, icon=":material/image:", key=f"{taken.key}-{form}") and taken.figure is not None:
-                st.iframe(_drawing(taken.figure(), taken.stem, form.lower()), height=1, alt=f"The {form} is being drawn")
-        download("HTML", taken.page, f"{taken.stem}.html", mime="text/html", icon=":material/image:", key=f"{taken.key}-HTML", width="content")
-
-
-def _drawing(figure: go.Figure, stem: str, form: str) -> str:
-    """A page that hands the figure out as a file as soon as it stands; with paper under it, as a file is looked at anywhere."""
-    paper = go.Figure(figure).update_layout(template="plotly_white")
-    width, height = SIZE
-    tall = cast("dict[str, float]", figure.layout.to_plotly_json()).get("height") or 0
-    size = f"width: {width}, height: {max(height, int(tall))}"
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
-    script = f"Plotly.downloadImage(document.getElementById('{{plot_id}}'), {{format: '{form}', filename: '{name}', {size}}})"
-    return paper.to_html(include_plotlyjs=True, config={"displaylogo": False}, post_script=script)
+    """It for a paper or a slide, drawn after the click, and as a page."""
+    if taken.figure is not None:
+        paper_form(taken.figure, key=taken.key, stem=taken.stem, link=taken.link)
+    download("HTML", taken.page, f"{taken.stem}.html", mime="text/html", icon=":material/image:", key=f"{taken.key}-HTML", width="content")
+    if taken.grid is not None:
+        mesh_form(taken.grid, key=taken.key, stem=taken.stem)
 
 
 def _code(code: str, link: str) -> None:
@@ -159,9 +153,3 @@ def _code(code: str, link: str) -> None:
     if link:
         st.caption("This address restores the picture:")
         st.code(link, language=None)
-
-
-def _parquet(table: pd.DataFrame) -> bytes:
-    buffer = BytesIO()
-    table.to_parquet(buffer, index=False)
-    return buffer.getvalue()

@@ -42,6 +42,7 @@ import { keep, Picture } from "./picture.js";
 /** @typedef {{ curve: Curve, index: number, x: number, y: number | null, low: number | null, high: number | null }} Spot of a curve that is measured */
 
 const RESOLUTION = 1e-6, TINY = 1e-12; // as in figures/curve.py: what differs by less is one value
+const STEPS = 6; // of the axis upwards, about, whatever its height; as in figures/curve.py, so that a file has the same axis
 const SNAP = 4; // px within which a click means the measured point
 /** @type {WeakMap<Element, Plot>} */
 const plots = new WeakMap();
@@ -179,16 +180,15 @@ class Plot extends Picture {
     let [y0, y1] = ys.length ? [least(ys), most(ys)] : log ? [0.1, 1] : [0, 1];
     this.top = curves.some((curve) => curve.y.includes(null)) ? 26 : 10;
     this.bottom = height - 26;
-    const wanted = Math.max(3, Math.floor((this.bottom - this.top) / 48));
     if (log) {
       const pad = Math.max(0.02, 0.05 * Math.log10(y1 / y0));
       [y0, y1] = [y0 * 10 ** -pad, y1 * 10 ** pad];
-      this.yTicks = logTicks(y0, y1, wanted);
+      this.yTicks = logTicks(y0, y1, STEPS);
     } else {
       const level = Math.max(Math.abs(y0), Math.abs(y1));
       if (y1 - y0 <= Math.max(RESOLUTION * level, TINY)) [y0, y1] = level > TINY ? [y0 - level / 2, y1 + level / 2] : [-1, 1];
       if (y0 > 0 && y0 < 0.4 * y1) y0 = 0; // near enough to zero to show it
-      const step = niceStep((y1 - y0) / wanted);
+      const step = niceStep((y1 - y0) / STEPS);
       [y0, y1] = [Math.floor(y0 / step + 1e-9) * step, Math.ceil(y1 / step - 1e-9) * step];
       this.yTicks = ticks(y0, y1, step);
     }

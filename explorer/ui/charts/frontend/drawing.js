@@ -12,6 +12,8 @@ export const SYMBOLS = [
   "M-.4 -1.2H.4V-.4H1.2V.4H.4V1.2H-.4V.4H-1.2V-.4H-.4Z",
   "M0 1.2L1.1 -.8H-1.1Z",
 ];
+/** Of lines without symbols, as DASHES in figures/curve.py. */
+export const DASHES = ["none", "9 5", "9 5 2 5", "2 4", "15 6", "15 5 2 5"];
 
 // -- numbers -----------------------------------------------------------------------------------------------------------
 
@@ -151,9 +153,9 @@ export function coloured(colour, className, ...children) {
   return group;
 }
 
-/** A curve as it stands in a legend; with i, with its symbol. @type {(curve: { colour: string, ghost?: boolean }, i?: number) => SVGSVGElement} */
-export function swatch({ colour, ghost = false }, i) {
-  const marks = [shape("path", { class: "line", d: "M0 7H26" }), ...(i === undefined ? [] : [symbol(i, 13, 7, 4, "dot")])];
+/** A curve as it stands in a legend; with i, with its symbol. @type {(curve: { colour: string, ghost?: boolean, dash?: string }, i?: number) => SVGSVGElement} */
+export function swatch({ colour, ghost = false, dash = "" }, i) {
+  const marks = [shape("path", { class: "line", d: "M0 7H26", ...(dash && { "stroke-dasharray": dash }) }), ...(i === undefined ? [] : [symbol(i, 13, 7, 4, "dot")])];
   return shape("svg", { width: 26, height: 14, "aria-hidden": "true" }, coloured(colour, ghost ? "series ghost" : "series", ...marks));
 }
 

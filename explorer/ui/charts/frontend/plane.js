@@ -4,7 +4,7 @@
 // upwards. A cell that is not measured yet shows its nearest measured neighbour, paler; one that diverged is hatched. In a smooth preview colours run into
 // one another, and a dot marks each measured place. Names are untrusted: text nodes.
 
-import { coloured, element, least, logTicks, most, niceStep, put, round, set, shape, short, swatch, symbol, text, ticks } from "./drawing.js";
+import { coloured, DASHES, element, least, logTicks, most, niceStep, put, round, set, shape, short, swatch, symbol, text, ticks } from "./drawing.js";
 import { keep, Picture } from "./picture.js";
 
 /** @typedef {[number, number]} Pair */
@@ -276,17 +276,17 @@ class Plane extends Picture {
       nodes.push(text(level.text, { class: "tick", x: bar + 17, y: this.bottom - tall * this.share(level.at), dy: "0.35em" }));
     }
 
-    for (const path of paths) {
+    paths.forEach((path, i) => {
       const d = `M${path.x.map((value, k) => `${round(this.px(value))} ${round(this.py(path.y[k]))}`).join("L")}`;
-      nodes.push(coloured(path.colour, "series", shape("path", { class: "halo", d }), shape("path", { class: "line", d })));
-    }
+      nodes.push(coloured(path.colour, "series", shape("path", { class: "halo", d }), shape("path", { class: "line", d, "stroke-dasharray": DASHES[i % DASHES.length] })));
+    });
     markers.forEach((marker, i) => nodes.push(symbol(i, this.px(marker.x), this.py(marker.y), 6, "corner")));
     if (!this.data.z.some((row) => row.some((value) => value !== null))) {
       nodes.push(text("No point is measured yet", { x: (this.left + this.right) / 2, y: middle, "text-anchor": "middle" }));
     }
     this.still.replaceChildren(...nodes);
     this.names(markers);
-    this.legend.replaceChildren(...paths.map((path) => element("li", "", swatch(path), document.createTextNode(path.name))));
+    this.legend.replaceChildren(...paths.map((path, i) => element("li", "", swatch({ ...path, dash: DASHES[i % DASHES.length] }), document.createTextNode(path.name))));
   }
 
   /**

@@ -1,0 +1,111 @@
+"""The files that a command writes of what it found: pictures, data, a mesh. Their names are looked at before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from explorer.commands.shared_options import Measuring, Previewing
+from explorer.commands.terminal import free
+from explorer.figures.data import FORMS, form_of
+from explorer.figures.paper import export
+from explorer.figures.paper.presets import PRESETS, Preset
+
+if TYPE_CHECKING:  # the command line starts without torch
+    from typing import Unpack
+
+    import plotly.graph_objects as go
+
+    from explorer.api.results import Paper
+
+
+class For(StrEnum):
+    """As PRESETS."""
+
+    column = "column"
+    page = "page"
+    slide = "slide"
+    poster = "poster"
+
+
+class Under(StrEnum):
+    """As THEMES."""
+
+    light = "light"
+    dark = "dark"
+    grey = "grey"
+
+
+def _sized(one: Preset) -> str:
+    return f"{one.width:g} in" if one.height is None else f"{one.width:g} × {one.height:g} in"
+
+
+FigureOption = Annotated[
+    list[Path] | None,
+    typer.Option("--figure", "--html", help="Write the picture here: .pdf, .svg or .png for a paper or a slide, .html to point at; may be repeated."),
+]
+PresetOption = Annotated[
+    For, typer.Option("--preset", help="What --figure is for: " + "; ".join(f"{name}, {_sized(one)}" for name, one in PRESETS.items()) + ".")
+]
+ThemeOption = Annotated[Under, typer.Option("--theme", help="The paper of --figure; every figure can be read in grey, grey is drawn in greys.")]
+WidthOption = Annotated[float | None, typer.Option("--width", help="Width of --figure in inches, instead of the preset's.")]
+DataOption = Annotated[
+    list[Path] | None, typer.Option("--data", "--csv", help=f"Write the numbers here, as {', '.join('.' + f for f in FORMS)}; may be repeated.")
+]
+
+
+class Result(Protocol):
+    """Anything in explorer.api that is a picture and a table."""
+
+    def save_figure(self, *files: str | Path, metric: str = "loss", **how: Unpack[Paper]) -> None: ...
+
+    def save_data(self, *files: str | Path) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What is to be written."""
+
+    figure: FigureOption = None
+    preset: PresetOption = For.column
+    theme: ThemeOption = Under.light
+    width: WidthOption = None
+    data: DataOption = None
+
+    def look(self) -> None:
+        """Refused where a file exists, has an ending that is not written, or nothing is there to draw it."""
+        unwritten(self.figure, export.ENDINGS, "Figures")
+        unwritten(self.data, tuple(FORMS), "Data")
+        export.ready(self.figure or ())
+
+    def write(self, found: Result, metric: str = "loss", figure: go.Figure | None = None) -> None:
+        """Write all of it. figure: another picture of it than its own."""
+        if self.figure:
+            how: Paper = {"preset": self.preset, "theme": self.theme, "width": self.width}
+            if figure is None:
+                found.save_figure(*self.figure, metric=metric, **how)
+            else:
+                export.save(figure, *self.figure, **how)
+        if self.data:
+            found.save_data(*self.data)
+
+
+def unwritten(files: Sequence[Path] | None, endings: Sequence[str], what: str) -> None:
+    """Refused where one of these files exists, or ends otherwise."""
+    for file in files or ():
+        free(file, f".{form_of(file, endings, what)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing(Written, Previewing):
+    """Of whatever measures a picture, which may be a preview."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawingExactly(Written, Measuring):
+    """Of whatever measures a picture."""
