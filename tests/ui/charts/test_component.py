@@ -40,7 +40,7 @@ def test_the_front_ends_types_are_checked(tmp_path):
     copy = shutil.copytree(FRONTEND, tmp_path / "frontend")
     right = check(copy)
     assert right.returncode == 0, right.stderr
-    for file, text, mistake in [("plane.js", "niceStep,", "nicestep,"), ("curve.js", "put(this.under, data.xTitle)", "put(this.under, data.height)")]:
+    for file, text, mistake in [("plane.js", "NAMED }", "Named }"), ("curve.js", "put(this.under, data.xTitle)", "put(this.under, data.height)")]:
         source = (copy / file).read_text(encoding="utf-8")
         assert source.count(text) == 1
         (copy / file).write_text(source.replace(text, mistake), encoding="utf-8")
