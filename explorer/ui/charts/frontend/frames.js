@@ -1,8 +1,9 @@
 // What moves by itself: called once a frame with the seconds since the last, as long as it says that it goes on and somebody can see it.
 
 export class Frames {
-  id = 0;
-  last = 0;
+  id = 0; // of the frame that is to come
+  last = 0; // ms of the one before
+  busy = false;
   seen = true;
 
   /** @param {Element} element that is watched @param {(seconds: number) => boolean} step whether it goes on */
@@ -16,7 +17,7 @@ export class Frames {
   }
 
   go() {
-    if (this.id || !this.seen) return;
+    if (this.id || this.busy || !this.seen) return;
     this.last = 0;
     this.id = requestAnimationFrame((now) => this.frame(now));
   }
@@ -26,7 +27,10 @@ export class Frames {
     const seconds = this.last ? Math.min(0.1, (now - this.last) / 1000) : 0;
     this.last = now;
     this.id = 0;
-    if (this.step(seconds) && this.seen) this.id = requestAnimationFrame((next) => this.frame(next));
+    this.busy = true; // what moves now is drawn by this very step
+    const on = this.step(seconds);
+    this.busy = false;
+    if (on && this.seen) this.id = requestAnimationFrame((next) => this.frame(next));
   }
 
   end() {

@@ -285,7 +285,7 @@ export class Plane extends Picture {
     const value = this.between(place);
     if (Number.isNaN(value)) return [];
     const right = x < this.width - 150;
-    return [text(`${this.data.zName.split(",")[0]} ${short(Number(value.toPrecision(2)))}`, { class: "over flag", x: round(x + (right ? 16 : -16)), y: round(y), dy: "0.35em", "text-anchor": right ? "start" : "end" })];
+    return [text(`${this.data.zName.replace(/ *\(.*/, "")} ${short(Number(value.toPrecision(2)))}`, { class: "over flag", x: round(x + (right ? 16 : -16)), y: round(y), dy: "0.35em", "text-anchor": right ? "start" : "end" })];
   }
 
   /** The value at a place, straight between the middles of cells; NaN where one of them is not known. @type {(place: Pair) => number} */

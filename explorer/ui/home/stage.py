@@ -1,0 +1,84 @@
+"""Home's first picture: the landscape between two shipped networks, a ball that walks the straight line over the ridge, then the path around it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from explorer.core import registry, significant_digits
+from explorer.core.spec import Run
+from explorer.figures import line
+from explorer.figures.curve import PALETTE
+from explorer.figures.plane import Trace
+from explorer.stats.barriers import barrier
+from explorer.stats.intervals import Estimate
+from explorer.store.run_store import RunStore
+from explorer.ui.charts.plane import plane
+from explorer.ui.frame import shipped_stories
+from explorer.ui.landscape.picture import PlaneView, Picture, Style, current_view
+from explorer.ui.paths import form
+from explorer.ui.paths.plane import COARSE, run_of
+
+STYLE = Style("loss", "nat", log=True, picture="relief", smooth=True, colours="Viridis")
+STRAIGHT, CURVED = "straight line", "curved path"
+BEZIER = registry.method("connect", "bezier")
+
+
+def shipped(store: RunStore) -> Run | None:
+    """The measured plane of the trained path between the first shipped pair; None where it is not there."""
+    for status in shipped_stories.stories(store).values():
+        run = status.request
+        if isinstance(run, Run) and len(run.field.corners) == 2:
+            way = form.trained(run.field.problem, *run.field.corners, BEZIER)
+            there = run_of(way)
+            if there is not None and (found := store.status(there.id)) is not None and found.state == "done":
+                return there
+    return None
+
+
+def draw(store: RunStore, run: Run) -> None:
+    """The relief, turning until it is touched."""
+    there = current_view(store, Picture(run, COARSE), STYLE, [])
+    if there is None:
+        return
+    a, bend, b = (m._replace(name="trained bend") if k == 1 else m for k, m in enumerate(there.markers))
+    plane(
+        there.drawn,
+        [a, bend, b],
+        walks(there),
+        key="home-stage",
+        z_title=line.y_title(there.field, "loss"),
+        alt=f"The loss between {a.name} and {b.name}: a ridge on the straight line, and a trained path that leads around it.",
+        log=True,
+        height=460,
+        scale=STYLE.colours,
+        view="relief",
+        stage=True,
+    )
+
+
+def walks(there: PlaneView) -> list[Trace]:
+    """The straight line between the first and the last model, then the trained path."""
+    a, b = there.markers[0], there.markers[-1]
+    t = np.linspace(0.0, 1.0, 65)
+    straight = Trace(STRAIGHT, PALETTE[1], t, a.x + t * (b.x - a.x), a.y + t * (b.y - a.y))
+    return [straight, *(replace(way, name=CURVED, colour=PALETTE[0]) for way in there.traces if way.name == "bezier")]
+
+
+def words(store: RunStore, run: Run) -> str:
+    """What is seen, in numbers: how far the loss rises above the chord between the ends, on either way."""
+    a, b = run.field.corners[0], run.field.corners[-1]
+    ways = (form.straight(run.field.problem, a, b), form.trained(run.field.problem, a, b, BEZIER))
+    over, around = (store.points(way.run.field.id)[0] for way in ways)
+    if not len(over) or not len(around):
+        return ""
+    high, low = (f"{significant_digits.within(*_ends(barrier(points).height), unit='nat')}" for points in (over, around))
+    return (
+        f"{run.field.problem.title or run.field.problem.name}. On the straight line from {a.name} to {b.name} the loss rises by {high}, on the trained path by"
+        f" {low}; 95 % intervals, {int(over.counts.sum()):,} {run.field.split} samples. The height is logarithmic."
+    )
+
+
+def _ends(height: Estimate) -> tuple[float, float, float]:
+    return height.value, height.low, height.high
