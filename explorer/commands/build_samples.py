@@ -58,7 +58,7 @@ REFINED = {
     "budget": 1700,
 }  # more points where a plane needs them, and its held-out points, as the Landscape page asks for them
 
-# family, A, B: the curved paths that are trained and measured beforehand, each with the plane it lies in; the first of them is what Home shows.
+# family, A, B: the paths with one bend that are trained and measured beforehand, each with the plane it lies in; Home shows the first.
 PATHS = (("digits-mlp", "seed-0", "seed-1"),)
 
 # family, models: the soups whose greedy path is walked beforehand, as the Soup page walks it on a first visit.
@@ -111,7 +111,7 @@ def measure(folder: Path, *, report: Say) -> Path:
         for name, a, b in PATHS:
             if (folder / name / "problem.toml").is_file():
                 _path(store, problem_toml.read(folder / name), *(loaded(folder / name / f"{stem}.safetensors") for stem in (a, b)))
-                report(f"{name}: a curved path from {a} to {b}")
+                report(f"{name}: a path with a bend from {a} to {b}")
         for name, stems in SOUPS:
             if (folder / name / "problem.toml").is_file():
                 _soup(store, problem_toml.read(folder / name), tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems))
@@ -132,9 +132,11 @@ def _plane(store: RunStore, field: Field) -> None:
 
 
 def _path(store: RunStore, problem: ProblemSpec, a: Recipe, b: Recipe) -> None:
-    """Request a curve with one bend and its plane as the Paths page does on a first visit."""
-    method = registry.method("connect", "bezier")
-    field = Field(problem, Connected.every(problem, (a, b), method, registry.corners_of(method)), registry.method("chart", registry.chart_of(method.name)))
+    """Request a chain with one bend and its plane as the Paths page does."""
+    method = registry.method("connect", "polychain")
+    field = Field(
+        problem, Connected.every(problem, (a, b), method, registry.corners_of(method)), registry.method("chart", registry.chart_of(method.name))
+    )
     store.submit(Run(field, registry.method("sample", "adaptive")))
     _plane(store, replace(field, chart=registry.method("chart", "plane", {"margin": 0.25})))
 

@@ -27,6 +27,7 @@ traces = [
 ]
 markers = [Marker("seed-0", -1.2, 0.0), Marker("seed-1", 1.2, 0.0), Marker("bend", 0.0, 1.3)]
 surface = Surface(axis, axis, z, lost, guess)
+spot = st.session_state.get("spot")
 plane(
     surface,
     markers,
@@ -35,6 +36,7 @@ plane(
     z_title="loss (nat)",
     alt="A hill between two models.",
     height=560,
+    pick=spot and (spot.x, spot.y),
     group="g",
     log=show in ("log", "stage"),
     view=st.query_params.get("view", "map"),
@@ -45,5 +47,14 @@ plane(
     caption="A formula.",
 )
 if show == "linked":
-    curve([Curve(tr.name, t, 0.1 + t * (1 - t)) for tr in traces], key="c", x_title="t", y_title="loss", pick=None, alt="Two curves.", group="g", height=200)
-st.text(f"Told {st.session_state.get('view')} {st.session_state.get('spot')}")
+    curve(
+        [Curve(tr.name, t, 0.1 + t * (1 - t)) for tr in traces],
+        key="c",
+        x_title="t",
+        y_title="loss",
+        pick=None,
+        alt="Two curves.",
+        group="g",
+        height=200,
+    )
+st.text(f"Told {st.session_state.get('view')} {spot}")

@@ -23,11 +23,11 @@ def test_the_first_picture_is_shipped_and_its_two_walks_join_the_same_models(shi
     assert run is not None
     there = current_view(shipped, Picture(run, 17), stage.STYLE, [])
     assert there is not None
-    straight, curved = stage.walks(there)
-    for walk in (straight, curved):
+    straight, trained = stage.walks(there)
+    for walk in (straight, trained):
         ends = np.array([[walk.x[0], walk.y[0]], [walk.x[-1], walk.y[-1]]])
         assert ends == pytest.approx(np.array([[m.x, m.y] for m in (there.markers[0], there.markers[-1])]), abs=1e-6)
-    over, around = (height(there.drawn, walk.x, walk.y).max() for walk in (straight, curved))
+    over, around = (height(stage.around(there.drawn, [straight, trained]), walk.x, walk.y).max() for walk in (straight, trained))
     assert over > 0.5 > 0.25 > around
 
 

@@ -107,7 +107,7 @@ def plane(
             "log": log,
             "span": span,
             "unit": unit,
-            "zTitle": f"{z_title}, colours logarithmic" if log else z_title,
+            "zTitle": f"{z_title}, logarithmic" if log else z_title,
             "zName": z_title,
             "xTitle": titles[0],
             "yTitle": titles[1],

@@ -256,7 +256,9 @@ def _deciding(store: RunStore, picture: Picture, there: PlaneView | None) -> lis
     return [_Request(f"{picture.name}, on all samples", there.deciding)]
 
 
-def _plane(store: RunStore, runs: list[Run], which: int, picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> None:
+def _plane(
+    store: RunStore, runs: list[Run], which: int, picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None
+) -> None:
     asked = _asked(runs)
     pick = None
     if asked is not None and asked[0] == there.field:

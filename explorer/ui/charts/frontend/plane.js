@@ -284,8 +284,8 @@ export class Plane extends Picture {
     const [x, y] = this.view.pixel(place);
     const value = this.between(place);
     if (Number.isNaN(value)) return [];
-    const right = x < this.width - 150;
-    return [text(`${this.data.zName.replace(/ *\(.*/, "")} ${short(Number(value.toPrecision(2)))}`, { class: "over flag", x: round(x + (right ? 16 : -16)), y: round(y), dy: "0.35em", "text-anchor": right ? "start" : "end" })];
+    const left = Math.max(60, Math.min(this.width - 60, x));
+    return [text(`${this.data.zName.replace(/ *\(.*/, "")} ${short(Number(value.toPrecision(2)))}`, { class: "over flag", x: round(left), y: round(y + 26), "text-anchor": "middle" })];
   }
 
   /** The value at a place, straight between the middles of cells; NaN where one of them is not known. @type {(place: Pair) => number} */

@@ -5,7 +5,7 @@ import { element, plain, put, set } from "./drawing.js";
 /** @typedef {{ name: string, from: number, to: number }} Road to walk along, with the ends of its own coordinate */
 
 const SECONDS = 5; // from end to end
-const REST = 1.2; // seconds at the end of a road before the next
+const PAUSE = 1.2; // seconds at the end of a road before the next
 
 export class Player {
   /** @type {Road[]} */
@@ -88,7 +88,7 @@ export class Player {
     const share = this.share();
     if (share < 1) this.stand(Math.min(1, share + seconds / SECONDS));
     else if (!this.tour) this.pause();
-    else if ((this.rested += seconds) > REST) {
+    else if ((this.rested += seconds) > PAUSE) {
       this.rested = 0;
       this.take((this.which + 1) % this.roads.length);
     }

@@ -5,9 +5,9 @@
 /** @typedef {[number, number, number]} Spot of the world: x, y, height */
 /** @typedef {{ eye: Spot, to: Spot }} Ray from the eye, `to` of length 1 */
 
-export const REST = { azimuth: -0.9, elevation: 0.62, zoom: 1 }; // how a relief is first seen
+export const REST = { azimuth: -0.65, elevation: 0.7, zoom: 1 }; // how a relief is first seen
 const FIELD = 0.5; // of view, upwards
-const FILLS_X = 0.88, FILLS_Y = 0.86; // of the picture; the rest is for numbers
+const FILLS_X = 0.88, FILLS_Y = 0.9; // of the picture; the rest is for numbers
 const LOWEST = 0.06, HIGHEST = 1.55;
 
 /** @type {(a: Spot, b: Spot) => number} */
@@ -55,7 +55,7 @@ export class Camera {
     const [ca, sa, ce, se] = [Math.cos(this.azimuth), Math.sin(this.azimuth), Math.cos(this.elevation), Math.sin(this.elevation)];
     const reach = Math.tan(FIELD / 2);
     const [across, upwards] = [around / (FILLS_X * reach * (width / height)), (around * se + (tall / 2) * ce) / (FILLS_Y * reach)];
-    this.far = Math.max(across, upwards) + 0.55 * around * ce;
+    this.far = Math.max(across, upwards) + 0.4 * around * ce;
     this.ahead = [-ce * ca, -ce * sa, -se];
     this.right = [-sa, ca, 0];
     this.up = [-se * ca, -se * sa, ce];
