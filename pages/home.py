@@ -1,4 +1,4 @@
-"""Home: what this is, and a finished picture of a shipped sample."""
+"""Home: a landscape to look at, three doors, and the finished lines of the shipped samples."""
 
 import streamlit as st
 
@@ -8,6 +8,7 @@ from explorer.figures import line
 from explorer.stats import line_words
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import page, shell, shipped_stories
+from explorer.ui.home import stage
 from explorer.ui.interpolate import view as interpolate_view
 from explorer.ui.widgets.chart_actions import corner
 
@@ -17,8 +18,8 @@ store = shell.store()
 st.title("Loss-landscape explorer")
 st.markdown(
     glossary.linked(
-        "See how trained networks relate in [[weight space]]: is there a [[barrier]] between two [[checkpoints|checkpoint]], how high is it, and how"
-        " [[certain|interval]] is that number?"
+        "Two networks trained alike can be averaged only where no [[barrier]] lies between them in [[weight space]]: here you see whether one does, how high it"
+        " is with its [[95 % interval|interval]], and which path leads around it."
     )
 )
 
@@ -27,6 +28,21 @@ if not stories:
     st.info("No sample is installed. Register your own checkpoints to begin.", icon=":material/info:")
     shell.link("checkpoints", "Choose checkpoints", icon=":material/inventory_2:")
     st.stop()
+
+if (shown := stage.shipped(store)) is not None:
+    stage.draw(store, shown)
+    st.caption(stage.words(store, shown))
+doors = st.columns(3, gap="medium")
+with doors[0], st.container(border=True):
+    st.markdown("**You study networks**\n\nTurn this landscape, click any point of it: every point is a model.")
+    if shown is not None:
+        shell.link("landscape", "Explore the landscape", icon=":material/landscape:", runs=shown.id, picture="relief")
+with doors[1], st.container(border=True):
+    st.markdown("**You teach**\n\nStart with two neurons whose whole landscape fits on a screen: drag them.")
+    shell.link("learn", "Open the first lesson", icon=":material/school:", lesson="two_neurons", step="run")
+with doors[2], st.container(border=True):
+    st.markdown("**You have models to merge**\n\nSee which of eight fine-tunes make a good average, and why.")
+    shell.link("soup", "Make a soup", icon=":material/soup_kitchen:")
 
 st.subheader("Walk from one network to another")
 picked = st.pills(
@@ -75,23 +91,15 @@ with right:
 st.divider()
 researcher, teacher, practitioner = st.columns(3, gap="large")
 with researcher:
-    st.markdown(
-        "**You study networks**\n\nBarriers with 95 % intervals, live while they are measured; the order of hidden units, curved paths, planes, sharpness."
-    )
     shell.link("interpolate", "Measure a line", icon=":material/show_chart:")
     shell.link("align", "Align hidden units", icon=":material/join_inner:")
     shell.link("paths", "Train a curved path", icon=":material/route:")
     shell.link("landscape", "View a plane", icon=":material/landscape:")
 with teacher:
-    st.markdown(
-        "**You teach**\n\nPredict the result, run the experiment in seconds, compare. Every step of a lesson has a link, and can be shown in large type."
-    )
     shell.link("learn", "Lessons", icon=":material/school:")
     shell.link("learn", "Glossary", icon=":material/menu_book:", view="glossary")
     shell.link("learn", "Tour of the app", icon=":material/tour:", view="tour")
 with practitioner:
-    st.markdown("**You have models to merge**\n\nYour own files, read without running anything in them. Every point is a model: inspect it, save it.")
     shell.link("checkpoints", "Add your checkpoints", icon=":material/inventory_2:")
-    shell.link("soup", "Make a soup", icon=":material/soup_kitchen:")
     shell.link("compare", "Compare merging methods", icon=":material/balance:")
     shell.link("runs", "Return to a run", icon=":material/history:")

@@ -11,6 +11,7 @@ import json
 import shutil
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from math import cos, pi
@@ -22,7 +23,7 @@ from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.weights import Weights
 from explorer.core import locations, registry
-from explorer.core.spec import Field, Look, Run
+from explorer.core.spec import Connected, Field, Look, ProblemSpec, Recipe, Run
 from explorer.engine.worker import Worker
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
@@ -56,6 +57,12 @@ REFINED = {
     "finest": 65,
     "budget": 1700,
 }  # more points where a plane needs them, and its held-out points, as the Landscape page asks for them
+
+# family, A, B: the paths with one bend that are trained and measured beforehand, each with the plane it lies in; Home shows the first.
+PATHS = (("digits-mlp", "seed-0", "seed-1"),)
+
+# family, models: the soups whose greedy path is walked beforehand, as the Soup page walks it on a first visit.
+SOUPS = (("digits-mlp-finetunes", tuple(f"tune-{k}" for k in range(1, 9))),)
 
 
 def make(folder: Path, *, report: Say) -> None:
@@ -99,10 +106,16 @@ def measure(folder: Path, *, report: Say) -> Path:
         for name, stems in PLANES:
             if (folder / name / "problem.toml").is_file():
                 corners = tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems)
-                field = Field(problem_toml.read(folder / name), corners, registry.method("chart", "plane"))
-                for sampler in (registry.method("sample", "grid", {"size": PLANE_SIZE}), registry.method("sample", "surface", REFINED)):
-                    store.submit(Run(field, sampler))
+                _plane(store, Field(problem_toml.read(folder / name), corners, registry.method("chart", "plane")))
                 report(f"{name}: the plane through {', '.join(stems)}")
+        for name, a, b in PATHS:
+            if (folder / name / "problem.toml").is_file():
+                _path(store, problem_toml.read(folder / name), *(loaded(folder / name / f"{stem}.safetensors") for stem in (a, b)))
+                report(f"{name}: a path with a bend from {a} to {b}")
+        for name, stems in SOUPS:
+            if (folder / name / "problem.toml").is_file():
+                _soup(store, problem_toml.read(folder / name), tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems))
+                report(f"{name}: the soup of {', '.join(stems)}")
         Worker(store, Path(scratch)).work_off()
         failed = [s.error for kind in ("Look", "Run") for s in store.statuses(kind) if s.state != "done"]
         if failed:
@@ -110,6 +123,30 @@ def measure(folder: Path, *, report: Say) -> Path:
         store.export(path)
         store.close()
     return path
+
+
+def _plane(store: RunStore, field: Field) -> None:
+    """Request a plane as the Landscape page does on a first visit."""
+    for sampler in (registry.method("sample", "grid", {"size": PLANE_SIZE}), registry.method("sample", "surface", REFINED)):
+        store.submit(Run(field, sampler))
+
+
+def _path(store: RunStore, problem: ProblemSpec, a: Recipe, b: Recipe) -> None:
+    """Request a chain with one bend and its plane as the Paths page does."""
+    method = registry.method("connect", "polychain")
+    field = Field(
+        problem, Connected.every(problem, (a, b), method, registry.corners_of(method)), registry.method("chart", registry.chart_of(method.name))
+    )
+    store.submit(Run(field, registry.method("sample", "adaptive")))
+    _plane(store, replace(field, chart=registry.method("chart", "plane", {"margin": 0.25})))
+
+
+def _soup(store: RunStore, problem: ProblemSpec, models: tuple[Recipe, ...]) -> None:
+    """Request the greedy path, and the test split of what it is compared with."""
+    greedy = registry.method("sample", "greedy", {"rule": "at_least", "metric": "error"})
+    aside = registry.method("sample", "subsets", {"which": "leave_one_out"})
+    for split, sampler in (("val", greedy), ("val", aside), ("test", aside)):
+        store.submit(Run(Field(problem, models, registry.method("chart", "mixture"), split=split), sampler))
 
 
 def _sort_header(path: Path) -> None:

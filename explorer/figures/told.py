@@ -70,8 +70,11 @@ def plane(
     caption: str = "",
     group: str = "",
     scale: str = SCALE,
+    view: str = "map",
+    tells: bool = False,
+    stage: bool = False,
 ) -> dict[str, Json]:
-    """Of a plane. pick: where the mark stands; at: when it was last set, in ms. The rest as explorer.ui.charts.plane."""
+    """Of a plane. pick: where the mark stands; at: when it was last set, in ms; tells: whether it says which view is chosen. The rest as explorer.ui.charts.plane."""
     titles = axis_titles(markers)
     return {
         "key": key,
@@ -88,7 +91,7 @@ def plane(
         "log": log,
         "span": None if span is None else list(span),
         "unit": unit,
-        "zTitle": f"{z_title}, colours logarithmic" if log else z_title,
+        "zTitle": f"{z_title}, logarithmic" if log else z_title,
         "zName": z_title,
         "xTitle": titles[0],
         "yTitle": titles[1],
@@ -97,6 +100,9 @@ def plane(
         "height": height,
         "alt": alt,
         "caption": caption,
+        "view": view,
+        "tells": tells,
+        "stage": stage,
     }
 
 

@@ -14,6 +14,8 @@ from explorer.core.spec import Look
 from explorer.figures.told import shades
 from explorer.ui.charts.triangle import lattice
 from explorer.ui.landscape import form as landscape_form
+from explorer.ui.landscape.form import COARSE
+from explorer.ui.landscape.picture import Picture, Style, current_view
 from explorer.ui.widgets.model_picker import key_of
 from tests.ui.conftest import click, words
 
@@ -70,18 +72,32 @@ def test_a_plane_of_three_models_is_drawn_and_refined_by_itself(visit, store, wo
 
 
 def test_a_refined_plane_says_how_wrong_it_may_be_and_cells_say_nothing_of_it(visit, store, work, tiny):
-    """The certificate stands under the relief (the map's caption is drawn in the browser), as long as a preview is what is shown."""
+    """The certificate stands under the picture (which is drawn in the browser), as long as a preview is what is shown."""
     run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
     store.submit(landscape_form.refined(run))
     store.submit(run)
     work()
-    app = visit("landscape", runs=run.id, picture="relief")
+    smooth, cells = (Style("loss", "nat", True, "relief", smooth) for smooth in (True, False))
+    said = [current_view(store, Picture(run, COARSE), style, []).caption(style) for style in (smooth, cells)]
+    assert re.search(r"certified by \d+ held-out random ones: .* rms, 95 % interval", said[0])
+    assert "cells measured on" in said[1]
+    assert "certified" not in said[1]
+
+
+def test_the_view_is_that_of_the_address_and_the_triangle_is_chosen_beside_it(visit, store, work, tiny):
+    """Map and relief are one picture, which switches by itself; of three models there is the triangle, and the way back from it."""
+    run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
+    store.submit(run)
+    work()
+    for picture in ("map", "relief", "unknown"):
+        app = visit("landscape", runs=run.id, picture=picture)
+        assert not app.exception
+        assert app.session_state["landscape-picture-plane"] == "plane"
+    app = visit("landscape", runs=run.id, picture="triangle")
     assert not app.exception
-    assert re.search(r"certified by \d+ held-out random ones: .* rms, 95 % interval", words(app))
-    app = visit("landscape", runs=run.id, picture="relief", values="measured cells")
+    next(b for b in app.get("button_group") if b.proto.id.endswith("landscape-picture-triangle")).select("plane").run()
     assert not app.exception
-    assert "cells measured on" in words(app)
-    assert "certified" not in words(app)
+    assert app.query_params["picture"] == "map"
 
 
 def test_a_plane_from_one_model_towards_two_has_the_first_in_its_middle(visit, store, work, tiny):

@@ -1,19 +1,21 @@
-"""The live plane: a grid of measured values with models and paths in it, drawn in the browser and redrawn in place while points arrive.
+"""The live plane, as a map or as a relief: measured values with models and paths in it, drawn in the browser and redrawn in place while points arrive.
 
-Linked with a curve: pointing at one shows the place on the other, without a word to Python. A click reaches Python. The drawing itself is
-`frontend/plane.js`.
+Linked with a curve: pointing at one, or walking along a path, shows the place on the other, without a word to Python. So does the switch between map and
+relief; a page that wants to keep the view in its address hears of it. A click reaches Python. The drawing itself is `frontend/plane.js`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypedDict, cast
+from typing import Literal, NamedTuple, TypeAlias, TypedDict, cast
 
 import streamlit as st
 
 from explorer.figures import told
 from explorer.figures.plane import SCALE, Marker, Surface, Trace
 from explorer.ui.charts.component import register
+
+View: TypeAlias = Literal["map", "relief"]
 
 
 class Spot(NamedTuple):
@@ -56,9 +58,21 @@ def plane(
     caption: str = "",
     group: str = "",
     scale: str = SCALE,
+    view: View = "map",
+    on_view: Callable[[View], None] | None = None,
+    stage: bool = False,
 ) -> None:
-    """Draw the plane. unit: what the paths' own coordinate is called. span: the values with the lowest and the highest colour, for
-    planes that are compared. group: as of a curve. scale: of colours, by Plotly's name."""
+    """Draw the plane.
+
+    unit: what the paths' own coordinate is called. span: the values with the lowest and the highest colour, for planes that are compared. group: as of a
+    curve. scale: of colours, by Plotly's name. view: how it is drawn at first; on_view hears of the person's choice. stage: a relief alone, on which a ball
+    walks along the paths, one after another.
+    """
+
+    def handle_view() -> None:
+        state = st.session_state.get(key)
+        if on_view is not None and state and state.get("view") in ("map", "relief"):
+            on_view(state["view"])
 
     def handle_pick() -> None:
         if on_pick is not None and (sent := _sent(key)) is not None:
@@ -84,8 +98,12 @@ def plane(
             alt=alt,
             caption=caption,
             scale=scale,
+            view=view,
+            tells=on_view is not None,
+            stage=stage,
         ),
         on_pick_change=handle_pick,
+        on_view_change=handle_view,
     )
 
 

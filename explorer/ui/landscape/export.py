@@ -46,7 +46,7 @@ def export(store: RunStore, pictures: list[Picture], style: Style) -> None:
         shell.link("paths", "Paths between two models", icon=":material/route:")
 
     actions(
-        key=shown.key(relief=style.picture == "relief") if len(pictures) == 1 else "landscape",
+        key=shown.key if len(pictures) == 1 else "landscape",
         stem="plane",
         explain="\n\n".join((f"**{p.name}**: " if len(ready) > 1 else "") + words(s, style) for p, s in ready),
         compare=compare,
@@ -61,7 +61,7 @@ def export(store: RunStore, pictures: list[Picture], style: Style) -> None:
 def beside(picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> None:
     """The corner of one plane among several."""
     corner(
-        key=picture.key(relief=style.picture == "relief"),
+        key=picture.key,
         stem="plane",
         title=picture.name,
         figure=lambda: figure(picture, there, style, colours),

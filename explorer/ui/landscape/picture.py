@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, cast
+from typing import Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from explorer.ui.widgets import precision
 
 SIZES = (COARSE, 33, FINEST)
 KEPT_BYTES = 32 * 2**20  # of grids: some two hundred of the finest
+Kind: TypeAlias = Literal["map", "relief", "triangle"]
 Made = TypeVar("Made")
 _made: Kept[object] = Kept(KEPT_BYTES)
 
@@ -48,9 +49,10 @@ class Picture:
         """What it is called."""
         return form.name_of(self.run)
 
-    def key(self, *, relief: bool) -> str:
+    @property
+    def key(self) -> str:
         """What the drawn plane is called on the page."""
-        return f"{'relief' if relief else 'landscape'}-{self.run.id}"
+        return f"landscape-{self.run.id}"
 
     @property
     def refined(self) -> Run:
@@ -74,7 +76,7 @@ class Style:
     metric: str
     unit: str  # of the values as they are shown
     log: bool
-    picture: str  # "map", "relief" or "triangle"
+    picture: Kind
     smooth: bool
     colours: str = SCALE
 

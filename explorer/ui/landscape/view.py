@@ -21,14 +21,14 @@ from explorer.stats.preview_confirmation import exact, mark
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
-from explorer.ui.charts.plane import Spot, plane
+from explorer.ui.charts.plane import Spot, View, plane
 from explorer.ui.frame import auto_start, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.landscape import form, shape, triangle
 from explorer.ui.landscape.export import beside, export, program, words
 from explorer.ui.landscape.form import COARSE
-from explorer.ui.landscape.picture import SIZES, Picture, PlaneView, Style, current_view, finest, span
+from explorer.ui.landscape.picture import SIZES, Kind, Picture, PlaneView, Style, current_view, finest, span
 from explorer.ui.widgets import model_doubts
 from explorer.ui.widgets.chart_actions import corner
 from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, measured_at, model_at, pick_active
@@ -38,7 +38,6 @@ POLL_S = 0.5
 EXPECTED = 300  # points a refinement takes, more or less: exploration points, held-out points, and as many again where it is needed
 MOST_SHOWN = 4
 SMOOTH = "smooth preview"
-KINDS = ("map", "relief")
 
 
 def show(store: RunStore, asked_for: list[Run]) -> None:
@@ -98,7 +97,7 @@ def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
             width="content",
             help="Colours and heights. Far from the models the loss is many times as high.",
         )
-        kind = _choice("Picture", (*KINDS, "triangle") if len(runs) == 1 and form.has_triangle(field) else KINDS, key="picture")
+        kind = _kind(triangle=len(runs) == 1 and form.has_triangle(field))
         flat = kind != "triangle"
         values = _choice("Values", (SMOOTH, "measured cells"), key="values") if flat else ""
         scale = _choice("Colours", SCALES, key="colours") if flat else SCALE
@@ -127,6 +126,27 @@ def _choice(label: str, options: Sequence[str], *, key: str) -> str:
     """One of a few, kept in the address."""
     chosen = st.segmented_control(label, options, default=options[0], key=key, bind="query-params", label_visibility="collapsed", width="content")
     return chosen or options[0]
+
+
+def _kind(*, triangle: bool) -> Kind:
+    """What the address asks for; between map and relief the picture itself switches, and the triangle of three models is chosen here."""
+    asked = query_state.get("picture")
+    shown: Kind = "relief" if asked == "relief" else "triangle" if asked == "triangle" and triangle else "map"
+    if triangle:
+        options = {"plane": "relief" if st.session_state.get("landscape-view") == "relief" else "map", "triangle": "triangle"}
+        at = "triangle" if shown == "triangle" else "plane"
+        key = f"landscape-picture-{at}"
+        st.segmented_control(
+            "Picture", options, default=at, key=key, label_visibility="collapsed", width="content", required=True,
+            on_change=lambda: query_state.put(picture=options[st.session_state[key] or at]),
+        )  # fmt: skip
+    return shown
+
+
+def _switched(view: View) -> None:
+    """The picture's own switch was used."""
+    st.session_state["landscape-view"] = view
+    query_state.put(picture=view)
 
 
 def _others(store: RunStore, field: Field, runs: list[Run]) -> list[Recipe]:
@@ -194,10 +214,8 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
                 st.markdown(f"**{picture.name}**")
             if there is None:
                 st.caption("Waiting for the models…" if busy else "Not measured yet.")
-            elif style.picture == "relief":
-                _relief(picture, there, style, colours)
             else:
-                _map(store, runs, i, picture, there, style, colours)
+                _plane(store, runs, i, picture, there, style, colours)
             if there is not None and len(there.points) and len(pictures) > 1:
                 beside(picture, there, style, colours)
             if there is not None:
@@ -238,16 +256,9 @@ def _deciding(store: RunStore, picture: Picture, there: PlaneView | None) -> lis
     return [_Request(f"{picture.name}, on all samples", there.deciding)]
 
 
-def _relief(picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> None:
-    surface = there.whole if there.drawn.guess is None else there.drawn
-    figure = landscape.relief(
-        surface, there.markers, there.traces, z_title=line.y_title(there.field, style.metric), log=style.log, span=colours, scale=style.colours
-    )
-    st.plotly_chart(figure, key=picture.key(relief=True), config={"displaylogo": False})
-    st.caption(there.caption(style))
-
-
-def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None) -> None:
+def _plane(
+    store: RunStore, runs: list[Run], which: int, picture: Picture, there: PlaneView, style: Style, colours: tuple[float, float] | None
+) -> None:
     asked = _asked(runs)
     pick = None
     if asked is not None and asked[0] == there.field:
@@ -263,7 +274,7 @@ def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: 
         there.drawn,
         there.markers,
         there.traces,
-        key=picture.key(relief=False),
+        key=picture.key,
         z_title=line.y_title(there.field, style.metric),
         alt=f"{line_words.called(there.field, style.metric)} in the plane {picture.name}.",
         pick=pick,
@@ -273,6 +284,8 @@ def _map(store: RunStore, runs: list[Run], which: int, picture: Picture, there: 
         height=560 if len(runs) == 1 else 380,
         caption=there.caption(style),
         scale=style.colours,
+        view="relief" if style.picture == "relief" else "map",
+        on_view=_switched,
     )
 
 

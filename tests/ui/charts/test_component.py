@@ -20,6 +20,8 @@ def test_a_script_carries_all_that_it_imports(file):
     whole = script(file)
     assert not re.search(r"^import ", whole, flags=re.M)
     assert re.findall(r"^export (\w+)", whole, flags=re.M) == ["default"]
+    defined = re.findall(r"^(?:function|const|let|class) (\w+)", whole, flags=re.M)
+    assert len(defined) == len(set(defined)), "two files use one name"
     for name in wanted:
         assert len(re.findall(rf"^(?:function|const|class) {name}\b", whole, flags=re.M)) == 1
 
@@ -40,7 +42,7 @@ def test_the_front_ends_types_are_checked(tmp_path):
     copy = shutil.copytree(FRONTEND, tmp_path / "frontend")
     right = check(copy)
     assert right.returncode == 0, right.stderr
-    for file, text, mistake in [("plane.js", "niceStep,", "nicestep,"), ("curve.js", "put(this.under, data.xTitle)", "put(this.under, data.height)")]:
+    for file, text, mistake in [("map.js", "niceStep,", "nicestep,"), ("curve.js", "put(this.under, data.xTitle)", "put(this.under, data.height)")]:
         source = (copy / file).read_text(encoding="utf-8")
         assert source.count(text) == 1
         (copy / file).write_text(source.replace(text, mistake), encoding="utf-8")

@@ -1,5 +1,10 @@
 // Where labels stand that name marks of a picture: figures/place_labels.py in the browser, and held to it by a test.
 
+/** @typedef {{ x: number, y: number, w: number, h: number }} Box in px */
+
+export const BAR = 74; // px for a colour bar and its numbers
+export const NAMED = 9; // so many markers all have their names
+
 /**
  * Heights in px, one for each wanted height and at least a line apart, as near to the wanted ones as [low, high] allows.
  * @type {(wanted: number[], line: number, low: number, high: number) => number[]}
@@ -23,4 +28,9 @@ export function rows(wanted, line, low, high) {
   const found = [];
   order.forEach((k, place) => (found[k] = levels[place] + place * line));
   return found;
+}
+
+/** px between two boxes; negative where they overlap. @type {(a: Box, b: Box) => number} */
+export function apart(a, b) {
+  return Math.max(b.x - a.x - a.w, a.x - b.x - b.w, b.y - a.y - a.h, a.y - b.y - b.h);
 }
