@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -29,6 +30,9 @@ STYLE = f"""
 .st-key-controls > * {{ flex-shrink: 0 }}
 """
 NAMED = 4  # models that a summary names; more are counted
+
+
+Form: TypeAlias = Callable[..., AbstractContextManager[None]]  # form() of a page with several views, its title and views given
 
 
 @contextmanager
