@@ -7,7 +7,7 @@ from explorer.ui.paths import all_pairs, conditions, stability
 from explorer.ui.paths import view as paths_view
 
 VIEWS = {
-    "ways": ("Paths between two models", paths_view.page),
+    "ways": ("Two models", paths_view.page),
     "many": ("Many models", all_pairs.page),
     "conditions": ("Under conditions", conditions.page),
     "stability": ("Stability", stability.page),

@@ -65,7 +65,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
             i = picked or 1
     active = _active(_statuses(store, comparison))
     live(_live, every=POLL_S, busy=active)(store, comparison, i, metric, log, active)
-    path = locations.matched_at(comparison.aligned[0], locations.home())
+    path = locations.matched(comparison.aligned[0], locations.home())
     if not path.is_file():
         if not active and not any(s.state == "failed" for s in _statuses(store, comparison)):
             _again(store, comparison)

@@ -38,7 +38,7 @@ class AgainstBest:
     best: Candidate  # among the ingredients
     others: tuple[tuple[Candidate, Estimate], ...]  # with the difference of each from it
 
-    def rows(self, by: Measure) -> list[Bar]:
+    def rows(self, by: Measure = ERROR) -> list[Bar]:
         """A bar for each difference; the model that the validation split would choose is the strong one."""
         chosen = self.chosen()
         return [Bar(one.name, by.scale * e.value, by.scale * e.low, by.scale * e.high, one is chosen) for one, e in self.others]
@@ -47,7 +47,7 @@ class AgainstBest:
         """What has the lowest validation error (or loss) of the merged models."""
         return next((one for one, _ in self.others if one.kind == ""), None)
 
-    def says(self, by: Measure) -> str:
+    def says(self, by: Measure = ERROR) -> str:
         """The answer in a sentence or two."""
         chosen = self.chosen()
         if chosen is None:

@@ -200,11 +200,11 @@ def _table(comparison: Comparison, known: list[Candidate]) -> None:
     apart = f"minus the best ingredient{by.apart}"
     costs = ("made in (s)", "memory (MiB)", "needs")
     config: ColumnConfigMappingInput = {
-        "model": st.column_config.TextColumn(width=190, pinned=True),
-        "": st.column_config.TextColumn("kind", width=110),
+        "model": st.column_config.TextColumn(width=184, pinned=True),
+        "": st.column_config.TextColumn("kind", width=100),
         f"val {by.title}": st.column_config.NumberColumn(width=96, format=f"%{by.form}", help="Where a choice is made."),
         f"test {by.title}, 95 %": st.column_config.TextColumn(width=140),
-        apart: st.column_config.TextColumn(width=210, help="Paired sample by sample, 95 %."),
+        apart: st.column_config.TextColumn(f"minus the best alone{by.apart}", width=204, help="Paired sample by sample, 95 %."),
         "indistinguishable from the best": st.column_config.CheckboxColumn(
             "as good as the best",
             width=130,

@@ -26,6 +26,7 @@ STYLE = f"""
 [class*=st-key-first-picture] {{ min-height: {ROOM}px; overflow: visible !important }}
 @media (max-width: 1100px) {{ :has(> [data-testid=stColumn] [class*=st-key-first-picture]) > [data-testid=stColumn] {{ min-width: 100% }} }}
 @media (max-width: 640px) {{ .st-key-first-picture-map {{ min-height: 100vw }} }}
+@media (min-width: 641px) {{ .st-key-head summary p {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} }}
 .st-key-controls {{ flex-wrap: nowrap; overflow: auto hidden; scrollbar-width: thin }}
 .st-key-controls > * {{ flex-shrink: 0 }}
 """
@@ -52,7 +53,7 @@ def form(title: str, intro: str, *, shown: str = "", key: str = "", views: Calla
         st.title(title, width="content", help=glossary.linked(intro), anchor=False)
         if views is not None:
             views()
-        with st.expander(f"{shown} · **edit**", icon=":material/tune:", key=f"form-{key}"):
+        with st.expander(f"{shown} · **edit**", icon=":material/edit:", key=f"form-{key}"):
             yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
@@ -36,15 +38,22 @@ def frame() -> None:
     page = shell.navigation(hidden=not known)
     if not known:
         login.door()
-    login.leave()
-    expertise.switch()
     if trouble := st.session_state.pop("trouble", ""):
         st.error(trouble, icon=":material/error:")
     try:
-        computing()
         page.run()
     except Refused as refusal:  # that of a store which is not available, for one
         st.error(str(refusal), icon=":material/error:")
+    finally:  # under the list of the pages, which comes late and would push it down
+        beside()
+
+
+def beside() -> None:
+    """What stands in the sidebar under the list of the pages."""
+    expertise.switch()
+    login.leave()
+    with suppress(Refused):  # which is said on the page
+        computing()
 
 
 def computing() -> None:

@@ -103,7 +103,6 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def _store(home: Path) -> RunStore:
     opened = RunStore.within(home, roots=allowed_folders.named())
-    start_workers(opened, home)  # it loads torch while the first page is being read
     if (shipped := locations.root() / "sample_models" / "samples.sqlite").is_file():
         opened.absorb(shipped)
     return opened

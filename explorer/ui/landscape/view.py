@@ -57,7 +57,7 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
     asked = _asked(runs)
     if asked is not None and not active(store, pictures):
         inspect_once(store, *asked)
-    for picture in pictures:
+    for picture in pictures if query_state.get("runs") else ():  # what a page opens with is not computed until somebody asks
         _refine_by_itself(store, picture)
     busy = _busy(store, pictures, runs)
     live(_live, every=POLL_S, busy=busy)(store, runs, pictures, style, others, busy)
