@@ -2,23 +2,19 @@
 
 import streamlit as st
 
-from explorer.core import glossary
 from explorer.core.spec import Run
 from explorer.ui.align import form as align_form
 from explorer.ui.align import view as align_view
-from explorer.ui.frame import page, shell
+from explorer.ui.frame import head, page, shell
 from explorer.ui.widgets.form_state import names_a_model
 
 page.require()
 store = shell.store()
 
-st.title("Align")
-st.caption(
-    glossary.linked(
-        "Two networks can compute almost the same and still be far apart: their hidden units are in a [[different order|permutation symmetry]]. An"
-        " [[alignment]] permutes the units of one network until they match those of the other. Its function is unchanged, while the [[barrier]] between the two may"
-        " vanish ([[re-basin]])."
-    )
+INTRO = (
+    "Two networks can compute almost the same and still be far apart: their hidden units are in a [[different order|permutation symmetry]]. An"
+    " [[alignment]] permutes the units of one network until they match those of the other. Its function is unchanged, while the [[barrier]] between the two may"
+    " vanish ([[re-basin]])."
 )
 
 asked = st.query_params.get("run")
@@ -33,7 +29,8 @@ if asked and shown is None:
 
 if not asked and not names_a_model() and (shown := align_form.default(store)) is not None:
     align_view.begin(shown)
-request = align_form.form(store, shown)
+with head.form("Align", INTRO, shown=align_form.summary(shown), key=shown.after(1).id if shown else ""):
+    request = align_form.form(store, shown)
 if request is not None:
     st.query_params.from_dict({"run": align_view.submit(request)})
     st.rerun()

@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from explorer.core import glossary
 from explorer.core.spec import Run
-from explorer.ui.frame import page, shell
+from explorer.ui.frame import head, page, shell
 from explorer.ui.interpolate import form as interpolate_form
 from explorer.ui.interpolate import view as interpolate_view
 from explorer.ui.widgets.form_state import names_a_model
@@ -12,12 +11,9 @@ from explorer.ui.widgets.form_state import names_a_model
 page.require()
 store = shell.store()
 
-st.title("Interpolate")
-st.caption(
-    glossary.linked(
-        "Walk in a straight line from one [[checkpoint]] to another and measure the loss on the way. A rise above the [[line between the ends|chord]] is a"
-        " [[barrier]]; without one the two are [[linearly connected|linear mode connectivity]]."
-    )
+INTRO = (
+    "Walk in a straight line from one [[checkpoint]] to another and measure the loss on the way. A rise above the [[line between the ends|chord]] is a"
+    " [[barrier]]; without one the two are [[linearly connected|linear mode connectivity]]."
 )
 
 asked = st.query_params.get("run")
@@ -32,7 +28,8 @@ if asked and (
     )
     status = None
 
-request = interpolate_form.form(store, status)
+with head.form("Interpolate", INTRO, shown=interpolate_form.summary(status), key=status.id if status else ""):
+    request = interpolate_form.form(store, status)
 if request is not None:
     st.query_params.from_dict({"run": shell.submit(request)})
     st.rerun()

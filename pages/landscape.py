@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from explorer.core import glossary, registry
-from explorer.ui.frame import page, shell
+from explorer.core import registry
+from explorer.ui.frame import head, page, shell
 from explorer.ui.frame.run_set import asked_runs
 from explorer.ui.landscape import form as landscape_form
 from explorer.ui.landscape import view as landscape_view
@@ -12,12 +12,7 @@ from explorer.ui.widgets.form_state import names_a_model
 page.require()
 store = shell.store()
 
-st.title("Landscape")
-st.caption(
-    glossary.linked(
-        "The [[loss|loss landscape]] on a [[plane]] through three models, around one, or closest to many. Distances are to scale. Click any point to inspect that model."
-    )
-)
+INTRO = "The [[loss|loss landscape]] on a [[plane]] through three models, around one, or closest to many. Distances are to scale. Click any point to inspect that model."
 
 runs, asked = asked_runs(store)
 shown = [run for run in runs if registry.has_window(run.field.chart.name)]
@@ -27,7 +22,9 @@ if not asked and not names_a_model() and (first := landscape_form.default(store)
     if store.status(first.id) is None:
         landscape_view.want_all([first])
     shown = [first]
-if wanted := landscape_form.form(store, shown):
+with head.form("Landscape", INTRO, shown=landscape_form.summary(shown), key="-".join(run.id for run in shown)):
+    wanted = landscape_form.form(store, shown)
+if wanted:
     st.query_params.from_dict({"runs": landscape_view.want_all(wanted)})
     st.rerun()
 if shown:

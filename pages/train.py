@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from explorer.core import glossary
-from explorer.ui.frame import page, shell
+from explorer.ui.frame import head, page, shell
 from explorer.ui.frame.run_set import asked_runs, begin, submit
 from explorer.ui.train import form as train_form
 from explorer.ui.train import view as train_view
@@ -12,12 +11,9 @@ from explorer.ui.train.trajectories import Trajectory
 page.require()
 store = shell.store()
 
-st.title("Train")
-st.caption(
-    glossary.linked(
-        "[[SGD]] keeps wandering around a minimum instead of settling at its best point. An average of its [[snapshots|snapshot]] ([[SWA]],"
-        " [[EMA]], [[LAWA]]) often has a lower loss than each of them."
-    )
+INTRO = (
+    "[[SGD]] keeps wandering around a minimum instead of settling at its best point. An average of its [[snapshots|snapshot]] ([[SWA]],"
+    " [[EMA]], [[LAWA]]) often has a lower loss than each of them."
 )
 
 runs, asked = asked_runs(store)
@@ -28,7 +24,8 @@ if asked and shown is None:
     )
 if not asked and (shown := train_form.default(store)) is not None:
     begin(shown.tasks())
-requested = train_form.form(store, shown)
+with head.form("Train", INTRO, shown=train_form.summary(shown), key=shown.tasks()[0].run.id if shown else ""):
+    requested = train_form.form(store, shown)
 if requested is not None:
     st.query_params.from_dict({"runs": submit(requested.tasks())})
     st.rerun()

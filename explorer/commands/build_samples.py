@@ -2,7 +2,7 @@
 
 `make` trains every family into `FOLDER/NAME/` beside its problem.toml; on the same versions of torch and on the same kind of processor it
 writes the same bytes again. `measure` inspects all of them and measures one line per story into `samples.sqlite`, a store like the
-user's own, so that the first page of the app is never blank.
+user's own, and with it what the pages open with, so that none of them is blank.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import cast
 from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.weights import Weights
+from explorer.commands import first_pictures
 from explorer.core import locations, registry
 from explorer.core.spec import Connected, Field, Look, ProblemSpec, Recipe, Run
 from explorer.engine.worker import Worker
@@ -117,7 +118,9 @@ def measure(folder: Path, *, report: Say) -> Path:
                 _soup(store, problem_toml.read(folder / name), tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems))
                 report(f"{name}: the soup of {', '.join(stems)}")
         Worker(store, Path(scratch)).work_off()
-        failed = [s.error for kind in ("Look", "Run") for s in store.statuses(kind) if s.state != "done"]
+        if folder == locations.root() / "sample_models":  # the pages show what ships
+            first_pictures.measure(store, Path(scratch), folder / locations.MADE, report=report)
+        failed = [s.error for kind in ("Look", "Run", "Study") for s in store.statuses(kind) if s.state != "done"]
         if failed:
             raise RuntimeError(f"The samples could not be measured: {failed[0]}")
         store.export(path)
@@ -214,6 +217,14 @@ def _trajectory(problem: Problem) -> Iterator[Made]:
             yield f"epoch-{epoch:02}", weights, {"seed": "0", "epoch": str(epoch)}
 
 
+def _constant(problem: Problem) -> Iterator[Made]:
+    """Every second epoch of one run in small batches at a rate that never falls: its snapshots wander around a minimum, and their average lies nearer to it."""
+    run = cast("Callable[..., Iterator[Weights]]", registry.find("train", "swa"))
+    for epoch, weights in enumerate(run(problem, epochs=24, begin=0, swa_lr=0.1, batch=16, weight_decay=1e-3, noise=0.25), start=1):
+        if epoch % 2 == 0:
+            yield f"epoch-{epoch:02}", weights, {"seed": "0", "epoch": str(epoch)}
+
+
 def _cue(problem: Problem) -> Iterator[Made]:
     """Readers of a cue and readers of the shape, all from other initial weights, and two ways of turning the one into the other.
 
@@ -254,6 +265,7 @@ FAMILIES: dict[str, Family] = {
     "digits-mlp": _seeds(5, _mlp),
     "digits-mlp-branches": _branches,
     "digits-mlp-finetunes": _finetunes,
+    "digits-mlp-constant": _constant,
     "digits-mlp-trajectory": _trajectory,
     "digits-resnet": _seeds(3, _resnet),
     "digits-vit": _seeds(2, _vit),

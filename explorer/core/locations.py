@@ -12,6 +12,7 @@ import platformdirs
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Connected, Recipe, Trained
 
+MADE = "made"  # the folder beside the samples of what was made of them beforehand
 LIVE = "live"  # the folder in `home` of the weights of networks that were given as objects
 
 
@@ -57,6 +58,13 @@ def made_at(recipe: Recipe, home: Path) -> Path:
 def matched_at(recipe: Aligned, home: Path) -> Path:
     """Where what became of all the models of an alignment is kept (explorer.symmetry.alignment_report)."""
     return home / "models" / f"{replace(recipe, which=0).id}.npz"
+
+
+def matched(recipe: Aligned, home: Path) -> Path:
+    """Where to read it: here, or where it ships with the explorer."""
+    path = matched_at(recipe, home)
+    shipped = root() / "sample_models" / MADE / path.name
+    return shipped if shipped.is_file() and not path.is_file() else path
 
 
 def unfinished_at(recipe: Connected | Trained, home: Path) -> Path:

@@ -14,7 +14,7 @@ import json
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -99,21 +99,34 @@ class Requests(Database):
         row = self._db.execute(f"SELECT {COLUMNS} FROM wish WHERE id = :id AND {READABLE}", {"id": id, "reader": readable.reader()}).fetchone()
         return None if row is None else self._status(row)
 
-    def statuses(self, kind: str = "Run", *, limit: int = 200, after: int = 0, only: Sequence[State] = (), clicks: bool = True) -> list[Status]:
+    def statuses(
+        self,
+        kind: str = "Run",
+        *,
+        limit: int = 200,
+        after: int = 0,
+        only: Sequence[State] = (),
+        clicks: bool = True,
+        text: str = "",
+        where: Mapping[str, str] | None = None,
+    ) -> list[Status]:
         """The latest requests of a kind, newest first, from number `after` on; without those that are unreadable, or whose methods are not here.
 
-        only: in one of these states; any, where none is given. clicks: also runs of single places that somebody picked in a picture.
+        only: in one of these states; any, where none is given. clicks: also runs of single places that somebody picked in a picture. text: what occurs in
+        the request as JSON, whatever its case. where: values of it by their JSON path, such as {"$.field.chart.name": "line"}.
         """
+        narrowed, values = _narrowed(text, where or {})
         rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM wish WHERE {LISTED} AND (:only = '[]' OR {STATE} IN (SELECT value FROM json_each(:only)))"
+            f"SELECT {COLUMNS} FROM wish WHERE {LISTED} AND (:only = '[]' OR {STATE} IN (SELECT value FROM json_each(:only))){narrowed}"
             " ORDER BY created DESC, rowid DESC LIMIT :limit OFFSET :after",
-            {**self._asked(kind, clicks), "only": json.dumps(list(only)), "limit": limit, "after": after},
+            {**self._asked(kind, clicks), **values, "only": json.dumps(list(only)), "limit": limit, "after": after},
         )
         return [self._status(row) for row in rows.fetchall()]
 
-    def counts(self, kind: str = "Run", *, clicks: bool = True) -> dict[State, int]:
+    def counts(self, kind: str = "Run", *, clicks: bool = True, text: str = "", where: Mapping[str, str] | None = None) -> dict[State, int]:
         """How many of these there are in each state that occurs."""
-        rows = self._db.execute(f"SELECT {STATE}, count(*) FROM wish WHERE {LISTED} GROUP BY 1", self._asked(kind, clicks))
+        narrowed, values = _narrowed(text, where or {})
+        rows = self._db.execute(f"SELECT {STATE}, count(*) FROM wish WHERE {LISTED}{narrowed} GROUP BY 1", {**self._asked(kind, clicks), **values})
         return dict(cast("list[tuple[State, int]]", rows.fetchall()))
 
     def stories(self) -> list[Status]:
@@ -284,6 +297,14 @@ class Requests(Database):
             roots=tuple(cast("list[str]", json.loads(cast("str", r["roots"])))) if r["roots"] is not None else None,
             read=partial(self._result, id),
         )
+
+
+def _narrowed(text: str, where: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """(conditions on a request's JSON, their values); none where nothing narrows, so that a list of all is read from its index alone."""
+    conditions = " AND instr(lower(spec), lower(:text))" if text else ""
+    conditions += "".join(f" AND json_extract(spec, :path{i}) = :value{i}" for i in range(len(where)))
+    values = {f"{name}{i}": given for i, pair in enumerate(where.items()) for name, given in zip(("path", "value"), pair, strict=True)}
+    return conditions, {**values, **({"text": json.dumps(text)[1:-1]} if text else {})}
 
 
 def _listed(roots: Sequence[str] | None) -> str | None:

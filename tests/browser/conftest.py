@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 START = 60.0  # seconds a server may take to answer
@@ -100,6 +100,16 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 def page(open_page: OpenPage) -> Page:
     """One watched visitor with the default window."""
     return open_page()
+
+
+def folded_form(page: Page) -> Locator:
+    """The form that a page with a picture has folded to one line."""
+    return page.locator(".st-key-head [data-testid=stExpander]").first
+
+
+def unfold(page: Page) -> None:
+    """Open the form of a page with a picture."""
+    folded_form(page).locator("summary").click()
 
 
 def begin(module: Sequence[str], port: int, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -12,6 +12,7 @@ from explorer.core.spec import Look
 from explorer.engine.worker import Worker
 from explorer.store.run_store import RunStore
 from tests import hostile
+from tests.browser.conftest import unfold
 
 APP = locations.root() / "app.py"
 SLOW = 60_000  # ms: a worker loads torch first
@@ -173,6 +174,7 @@ def test_a_permalink_works_in_a_fresh_browser_while_the_run_goes_on(url, open_pa
     expect(first.get_by_text("Walk from one network")).to_be_visible(timeout=SLOW)
     gpt = [f for f in RunStore(home / "store.sqlite").checkpoints() if "char-gpt" in f.path]
     first.goto(f"{url}/interpolate?a={gpt[0].digest}&b={gpt[1].digest}")
+    first.get_by_text("Expert options").click(timeout=SLOW)
     first.get_by_text("How it is measured").click(timeout=SLOW)
     first.get_by_role("combobox", name=re.compile("Which points")).click()
     first.get_by_role("option", name="grid").click()
@@ -244,9 +246,11 @@ def test_a_place_of_the_landscape_is_a_model(url, page):
     page.goto(f"{url}/landscape")
     expect(page.locator(".plane canvas")).to_be_visible()
     expect(page.locator(".plane .caption")).to_contain_text(re.compile(r"certified by 64 held-out random ones.* rms"))
+    page.get_by_role("button", name="View").click()
     page.get_by_role("radio", name="measured cells").click()
     expect(page.locator(".plane .caption")).to_contain_text("cells measured")
     page.get_by_role("radio", name="smooth preview").click()
+    page.keyboard.press("Escape")
     expect(page.get_by_text("The lowest measured loss is")).to_be_visible()
     page.locator(".plane .grip").click(position={"x": 100, "y": 60})
     expect(page).to_have_url(re.compile("at="))
@@ -259,6 +263,7 @@ def test_a_place_of_the_landscape_is_a_model(url, page):
 def test_a_training_is_chosen_watched_and_its_plane_opened(url, page, home):
     """Train now → a method → its curve grows while it trains → what the averages are worth → the plane in Landscape."""
     page.goto(f"{url}/train")
+    unfold(page)
     page.get_by_role("radio", name="train now").click()
     page.get_by_role("combobox", name=re.compile("Training")).click()
     page.get_by_role("option", name="swa", exact=True).click()

@@ -47,12 +47,13 @@ def work(store, home):
 
 @pytest.fixture
 def visit(home, monkeypatch):
-    """visit("runs", run=…): a fresh visitor's page, run once; nobody but the test works on requests."""
+    """visit("runs", run=…): a fresh visitor's page, run once, that of an expert unless said otherwise; nobody but the test works on requests."""
     monkeypatch.setenv("LOSS_EXPLORER_HIRE", "no")
     st.cache_resource.clear()
 
-    def visit(page: str, **query: str) -> AppTest:
+    def visit(page: str, *, expert: bool = True, **query: str) -> AppTest:
         app = AppTest.from_file(str(locations.root() / "app.py"), default_timeout=60)
+        app.session_state["expert"] = expert
         app.run()
         for key, value in query.items():
             app.query_params[key] = value

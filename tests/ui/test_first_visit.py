@@ -8,20 +8,28 @@ from explorer.ui.widgets.model_picker import choices, families
 from tests.ui.conftest import words
 
 BEGUN = [
-    ("align", ""),
-    ("paths", "ways"),
     ("paths", "many"),
     ("paths", "conditions"),
     ("paths", "stability"),
-    ("train", ""),
-    ("soup", ""),
-    ("compare", ""),
 ]
+SHIPPED = ("landscape", "interpolate", "align", "paths", "train", "soup", "compare")
 
 
 def requested(store):
     """Every request that is not there yet: id → rank."""
     return {s.id: s.rank for kind in ("Run", "Study") for s in store.statuses(kind, limit=1000) if s.state == "waiting"}
+
+
+@pytest.mark.parametrize("page", SHIPPED)
+def test_what_a_page_opens_with_is_measured_and_begins_nothing(visit, store, page):
+    """No worker has to be there, and none is started: what the page shows first ships with the explorer."""
+    app = visit(page, expert=False)
+    assert not app.exception
+    assert not requested(store)
+    assert app.get("bidi_component") or app.get("plotly_chart")
+    assert "Press **" not in words(app)
+    assert not [w for w in ("Waiting", "Stopped", "not been computed") if w in words(app)]
+    assert next(e for e in app.expander if e.label.endswith("**edit**"))
 
 
 @pytest.mark.parametrize(("page", "view"), BEGUN)

@@ -8,6 +8,7 @@ import pytest
 
 from explorer.core.spec import Loaded
 from explorer.ui.runs.view import PAGE
+from explorer.ui.runs.view import _title as title
 from tests.ui.conftest import words
 
 RUNS = 1100  # more than any page reads at once
@@ -47,8 +48,9 @@ def test_runs_counts_all_and_turns_pages(visit, long, store):
     for number in (1, 2, -(-len(listed) // PAGE)):
         app.number_input[0].set_value(number).run()
         assert not app.exception
-        shown = [c.value.rpartition(" · ")[2] for c in app.caption if " split · " in c.value]
-        assert shown == [s.id for s in listed[(number - 1) * PAGE : number * PAGE]]
+        there = listed[(number - 1) * PAGE : number * PAGE]
+        assert [row["run"] for row in app.dataframe[0].value.to_dict("records")] == [title(s.request) for s in there]
+        assert there[0].id in words(app), "the first is the one that is told of"
 
 
 def test_narrowing_the_list_finds_what_is_old_and_begins_at_its_first_page(visit, long, store):
@@ -62,3 +64,21 @@ def test_narrowing_the_list_finds_what_is_old_and_begins_at_its_first_page(visit
     assert "It is gone." in words(app)
     next(p for p in app.button_group if p.key == "states").set_value(["failed", "done"]).run()
     assert app.number_input[0].value == 1
+
+
+def test_the_list_is_narrowed_by_what_is_in_a_run(visit, long, store):
+    """By a model's name, by the kind of picture and by the family, each by itself, over all pages."""
+    app = visit("runs")
+    app.text_input[0].set_value("Model 77").run()
+    assert not app.exception
+    assert "11 runs · " in words(app), "77, and 770 to 779"
+    assert all("model 77" in row for row in app.dataframe[0].value["run"])
+    app.text_input[0].set_value("").run()
+    next(s for s in app.selectbox if s.label == "Picture of a").set_value("plane").run()
+    assert not app.exception
+    assert set(app.dataframe[0].value["opens on"]) == {"Landscape"}
+    next(s for s in app.selectbox if s.label == "Picture of a").set_value("").run()
+    family = next(s for s in app.selectbox if s.label == "Family")
+    title_of = next(f.problem.title for f in store.checkpoints() if "vit" in f.path)
+    family.set_value(title_of).run()
+    assert set(app.dataframe[0].value["family"]) == {title_of}

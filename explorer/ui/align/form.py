@@ -10,7 +10,8 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Buffers, Field, Make, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.store.run_store import RunStore
-from explorer.ui.interpolate.form import BUFFERS, SPLITS
+from explorer.ui.frame import expertise, head
+from explorer.ui.interpolate.form import SPLITS, choose_buffers, measured_with
 from explorer.ui.widgets import cost_caption, form_state, method_form
 from explorer.ui.widgets.model_picker import begin_at, choices, choose_family, families, family_of, key_of, of_problem, related
 
@@ -75,6 +76,20 @@ def default(store: RunStore) -> Comparison | None:
     return Comparison(found.problem, tuple(found.models.values())[:2], registry.method("align", FIRST)) if found else None
 
 
+def summary(shown: Comparison | None) -> str:
+    """What the form stood at, in one line; empty where nothing is shown."""
+    if shown is None:
+        return ""
+    problem = shown.problem
+    return head.summary(
+        problem.title or problem.name,
+        head.names(shown.models),
+        shown.method.name.replace("_", " "),
+        f"{shown.split} loss",
+        measured_with(shown.samples, shown.buffers),
+    )
+
+
 def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
     """Draw the form, filled in from a comparison; the new one when the person presses Align."""
     key = f"align-{shown.after(1).id if shown else 'new'}"
@@ -83,7 +98,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
     start = [key_of(m) for m in _unshuffled(shown)] if shown else [k for k in form_state.addressed(store, every, "a", "b") if k]
-    with st.container(border=True):
+    with st.container():
         left, middle, right = st.columns([4, 3, 4], vertical_alignment="bottom")
         with left:
             here = family_of(store, every, start[0] if start else "")
@@ -131,15 +146,10 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
                 )
             with two:
                 samples = st.number_input("How many (0: all)", min_value=0, value=shown.samples if shown else 0, step=256, key=f"{key}-samples")
-            with three:
-                policies = list(BUFFERS)
-                buffers = st.selectbox(
-                    "Statistics between the ends",
-                    policies,
-                    index=policies.index(shown.buffers) if shown else 0,
-                    format_func=BUFFERS.__getitem__,
-                    key=f"{key}-buffers",
-                )
+            buffers: Buffers = shown.buffers if shown else "recalibrate"
+            if expertise.on():
+                with three:
+                    buffers = choose_buffers(buffers, key=key)
         with press:
             st.space("small")
             go = st.button("Align", type="primary", icon=":material/join_inner:", key=f"{key}-go", disabled=not others, width="stretch")

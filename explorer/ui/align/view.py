@@ -23,7 +23,7 @@ from explorer.symmetry.alignment_report import Matched
 from explorer.ui.align.details import details
 from explorer.ui.align.form import Comparison
 from explorer.ui.charts.curve import curve
-from explorer.ui.frame import failure, query_state, shell, status_badge
+from explorer.ui.frame import failure, head, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions
@@ -52,24 +52,21 @@ def begin(comparison: Comparison) -> None:
 def show(store: RunStore, comparison: Comparison) -> None:
     """Everything about one alignment; while it is being worked on, the page looks again every half second."""
     names = [m.name or m.id for m in comparison.models]
-    first, second, third = st.columns([2, 2, 4], vertical_alignment="center")
-    with third:
+    with head.controls():
+        metric = (
+            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
+            or "loss"
+        )
+        log = st.toggle("Logarithmic", key="log", bind="query-params", width="content")
         i = 1
         if len(names) > 2:
             picked = st.segmented_control(
                 "Model", list(range(1, len(names))), default=1, format_func=names.__getitem__, key="align-model", label_visibility="collapsed"
             )
             i = picked or 1
-    with first:
-        metric = (
-            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
-            or "loss"
-        )
-    with second:
-        log = st.toggle("Logarithmic", key="log", bind="query-params")
     active = _active(_statuses(store, comparison))
     live(_live, every=POLL_S, busy=active)(store, comparison, i, metric, log, active)
-    path = locations.matched_at(comparison.aligned[0], locations.home())
+    path = locations.matched(comparison.aligned[0], locations.home())
     if not path.is_file():
         if not active and not any(s.state == "failed" for s in _statuses(store, comparison)):
             _again(store, comparison)
@@ -97,13 +94,12 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
     before, after = comparison.before(i), comparison.after(i)
     measured, _ = store.points(before.field.id)
     matched, _ = store.points(after.field.id)
-    _progress(store, comparison, statuses)
     title = comparison.method.name.replace("_", " ")
     samples = max((int(points.counts.sum()) for points in (measured, matched) if len(points)), default=0)
     curves = _curves(store, comparison, i, metric)
     names = [m.name or m.id for m in comparison.models]
-    left, right = st.columns([5, 3], gap="large")
-    with left:
+    left, right = st.columns([7, 3], gap="medium")
+    with left, head.picture():
         t = curve(
             curves,
             key=f"align-{after.id}",
@@ -111,7 +107,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             y_title=line.y_title(after.field, metric),
             x_range=(0.0, 1.0),
             pick=None,
-            height=380,
+            height=head.HEIGHT,
             log=log,
             caption=f"{len(measured)} points before and {len(matched)} after · {samples:,} {after.field.split} samples · 95 % bands",
             does="inspect the model at a point",
@@ -121,6 +117,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
         st.session_state.pop(f"align-{after.id}", None)
         shell.go("interpolate", run=after.id, t=f"{t:g}")
     with left:
+        _progress(store, comparison, statuses)
         model_doubts.show(store, [before.field, after.field])
     with right:
         if len(curves) > 1 and (active or (len(measured) and len(matched))):
@@ -138,6 +135,8 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
 def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -> None:
     failure.several((("", status) for status in statuses), key="align")
     running = next((s for s in statuses if s.state == "running"), next((s for s in statuses if s.active), None))
+    if running is None and all(s.state != "stopped" for s in statuses) and len(statuses) == len(comparison.runs(store)):
+        return
     words, button = st.columns([5, 1], vertical_alignment="center")
     if running is not None:
         shares = [1.0 if s.state == "done" else min(s.done / s.total, 1.0) if s.total else 0.0 for s in statuses]
@@ -147,7 +146,7 @@ def _progress(store: RunStore, comparison: Comparison, statuses: list[Status]) -
             st.button(
                 "Stop", icon=":material/stop:", on_click=shell.stop, args=tuple(s.id for s in statuses if s.active), key="align-stop", width="stretch"
             )
-    elif any(s.state == "stopped" for s in statuses) or len(statuses) < len(comparison.runs(store)):
+    else:
         with words:
             st.caption("Stopped. What was measured is kept." if statuses else "This has not been computed here yet.")
         with button:

@@ -12,6 +12,7 @@ from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Field, Fused, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import base
+from explorer.ui.frame import head
 from explorer.ui.widgets import cost_caption, form_state, method_form
 from explorer.ui.widgets.model_picker import Family, choices, choose_family, families, family_of, key_of
 
@@ -113,6 +114,16 @@ def default(store: RunStore) -> Comparison | None:
     return Comparison.between(family.problem, models, [registry.method("fuse", name) for name in FIRST])
 
 
+def summary(shown: Sequence[Entry], of: str) -> str:
+    """What the form stood at, in one line; empty where nothing is shown. of: what the ensemble averages."""
+    own = [e.model for e in shown if e.method is None]
+    if not own:
+        return ""
+    problem, merged = shown[0].problem, [e for e in shown if e.method is not None]
+    methods = merged[0].name if len(merged) == 1 else f"{len(merged)} methods"
+    return head.summary(problem.title or problem.name, head.names(own), methods, "" if of == OF[0] else f"ensemble of {of}")
+
+
 def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
     """The form; what is asked for once the button is pressed."""
     fused = [e.model for e in shown if isinstance(e.model, Fused)]
@@ -124,7 +135,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
     key = f"compare-{shown[0].run.id if shown else 'new'}"
-    with st.container(border=True):
+    with st.container():
         one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         below = st.container()
         with one:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+from streamlit.elements.lib.column_config_utils import ColumnConfigMappingInput
 
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Fused, SplitName, Study
+from explorer.figures import bars
 from explorer.stats import units
 from explorer.store.records import Made
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import mergeable, report, studies
-from explorer.ui.compare.form import OF, SPLITS, Comparison, Entry, default, form, needs
-from explorer.ui.compare.table import INGREDIENT, REFERENCE, Candidate, copied, table
-from explorer.ui.frame import query_state, shell
+from explorer.ui.compare.form import OF, SPLITS, Comparison, Entry, default, form, needs, summary
+from explorer.ui.compare.table import INGREDIENT, REFERENCE, Candidate, against_best, copied, table
+from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.widgets import model_doubts, python_source, study_panel
-from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect_once, model_at, pick_active
 from explorer.ui.widgets.model_picker import key_of
@@ -34,6 +36,9 @@ LIMITS = (
 )
 
 
+INTRO = "Which [[merging]] method works best for these models, what does it lose against the best of them, and is the difference [[more than chance|interval]]?"
+
+
 def page(store: RunStore) -> None:
     """Form, table, what lies behind it, and the model of the picked row."""
     found, asked = asked_runs(store)
@@ -41,7 +46,11 @@ def page(store: RunStore) -> None:
     if len(entries) < asked:
         st.warning("Some models of this address are not in this store. Choose the models and compare again.", icon=":material/link_off:")
     first = None if asked or names_a_model() else default(store)
-    if (wanted := form(store, first.entries if first else entries)) is not None:
+    shown = first.entries if first else entries
+    of = st.query_params.get("of", OF[0])
+    with head.form("Compare", INTRO, shown=summary(shown, of), key=shown[0].run.id if shown else ""):
+        wanted = form(store, shown)
+    if wanted is not None:
         refuse(wanted.problem)
         submit(wanted.tasks())
         for study in _at_once(wanted):
@@ -56,7 +65,6 @@ def page(store: RunStore) -> None:
         _show(store, first)
     elif entries and any(e.method is None for e in entries):
         refuse(entries[0].problem)
-        of = st.query_params.get("of", OF[0])
         _show(store, Comparison(entries, of if of in OF else OF[0]))
     else:
         st.info(
@@ -76,14 +84,16 @@ def _show(store: RunStore, comparison: Comparison) -> None:
     picked = st.query_params.get("look", "")
     key = f"look-{comparison.entries[0].run.id}"
     at = [*names].index(picked) + 1 if picked in names else 0
-    selected = st.selectbox(
-        "Look at",
-        ["", *names],
-        index=at,
-        format_func=lambda i: names.get(i, "(none)"),
-        key=key,
-        help="Why it fails or not, its mistakes, and its file.",
-    )
+    with head.controls():
+        selected = st.selectbox(
+            "Look at",
+            ["", *names],
+            index=at,
+            format_func=lambda i: f"Look at {names[i]}" if i else "Look at one model: its mistakes, its file",
+            key=key,
+            label_visibility="collapsed",
+            width=340,
+        )
     if selected:
         st.query_params["look"] = selected
     else:
@@ -128,6 +138,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
     if best is not None and registry.labelled(comparison.problem.loss) and store.status((request := studies.classes_of(comparison, best)).id) is None:
         shell.submit(request)
     busy = _busy(store, comparison, entry)
+    _answer(comparison, known)
     progress(store, comparison.tasks(), key="compare")
     _table(comparison, known)
     if not registry.labelled(comparison.problem.loss):
@@ -163,30 +174,50 @@ def _method_notes(store: RunStore, entry: Entry) -> None:
         st.markdown(f"**{entry.name}**, as it was made:\n" + "\n".join(f"- {sentence}" for sentence in notes))
 
 
+def _answer(comparison: Comparison, known: list[Candidate]) -> None:
+    """Which one, by how much, and whether that is more than chance: as a picture, and in words beside it."""
+    by = measure_of(comparison.problem)
+    found = against_best(known, by)
+    left, right = st.columns([7, 3], gap="medium")
+    with left, head.picture():
+        if found is None:
+            st.caption("The ingredients are being measured…")
+            return
+        title = f"test {by.metric} minus that of {found.best.name}, the best ingredient{by.apart}"
+        figure = bars.figure(found.rows(by), x_title=title)
+        chart(figure.update_layout(height=head.HEIGHT), key="compare-apart", title=f"{title[0].upper()}{title[1:]}", stem="comparison-apart")
+    with right:
+        st.markdown(found.says(by))
+        st.markdown(report.says(table(known, units.of_level(comparison.problem, "loss"), by), by))
+        st.caption(f"{LIMITS} {copied(known)}")
+
+
 def _table(comparison: Comparison, known: list[Candidate]) -> None:
     by = measure_of(comparison.problem)
     rows = table(known, units.of_level(comparison.problem, "loss"), by)
     if not len(rows):
         return
-    st.dataframe(
-        rows,
-        hide_index=True,
-        placeholder="",
-        column_config={
-            "model": st.column_config.TextColumn(width="medium"),
-            "": st.column_config.TextColumn("kind", width=110),
-            f"val {by.title}": st.column_config.NumberColumn(format=f"%{by.form}", help="Where a choice is made."),
-            "indistinguishable from the best": st.column_config.CheckboxColumn(
-                help=f"Its test {by.metric} minus that of the model with the lowest validation {by.metric} may be 0 or less: the paired 95 % interval says so."
-            ),
-            "made in (s)": st.column_config.NumberColumn(
-                format="%.3g", help="Merging alone: without loading the models or re-estimating batch-norm statistics."
-            ),
-            "memory (MiB)": st.column_config.NumberColumn(format="%.1f", help="Peak memory beyond the models while merging; a few MiB are noise."),
-        },
-    )
-    st.markdown(report.says(rows, by))
-    st.caption(f"{LIMITS} {copied(known)}")
+    apart = f"minus the best ingredient{by.apart}"
+    costs = ("made in (s)", "memory (MiB)", "needs")
+    config: ColumnConfigMappingInput = {
+        "model": st.column_config.TextColumn(width=184, pinned=True),
+        "": st.column_config.TextColumn("kind", width=100),
+        f"val {by.title}": st.column_config.NumberColumn(width=96, format=f"%{by.form}", help="Where a choice is made."),
+        f"test {by.title}, 95 %": st.column_config.TextColumn(width=140),
+        apart: st.column_config.TextColumn(f"minus the best alone{by.apart}", width=204, help="Paired sample by sample, 95 %."),
+        "indistinguishable from the best": st.column_config.CheckboxColumn(
+            "as good as the best",
+            width=130,
+            help=f"Its test {by.metric} minus that of the model with the lowest validation {by.metric} may be 0 or less: the paired 95 % interval says so.",
+        ),
+        "made in (s)": st.column_config.NumberColumn(
+            format="%.3g", help="Merging alone: without loading the models or re-estimating batch-norm statistics."
+        ),
+        "memory (MiB)": st.column_config.NumberColumn(format="%.1f", help="Peak memory beyond the models while merging; a few MiB are noise."),
+    }
+    st.dataframe(rows, hide_index=True, placeholder="", column_order=[c for c in rows.columns if c not in costs], column_config=config)
+    with st.expander("What each method needs, and what it took", icon=":material/timer:"):
+        st.dataframe(rows, hide_index=True, placeholder="", column_order=["model", *costs], column_config=config)
 
 
 def _actions(store: RunStore, comparison: Comparison, entry: Entry | None) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from explorer.core.errors import Refused
-from explorer.ui.frame import login, shell, tour
+from explorer.ui.frame import expertise, head, login, shell, tour
 
-# A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's light blue (buttons, items that
+# A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner
+# shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's light blue (buttons, items that
 # are chosen in a list) one of 2.3; texts want 4.5.
 STYLE = """
-[data-testid=stMainBlockContainer] { padding-top: 3rem }
 [data-testid=stButtonGroup] [role=radiogroup] { flex-wrap: wrap }
 [data-testid=stCaptionContainer] { color: inherit; opacity: 0.85 }
 a[href*="view=glossary&term="] { color: inherit; text-decoration: underline dotted; text-underline-offset: 0.2em }
@@ -31,19 +33,27 @@ def frame() -> None:
     """All of app.py: frame the page that is asked for and run it."""
     # An emoji here keeps Streamlit from asking a font server for the pages' icons.
     st.set_page_config(page_title="Loss-landscape explorer", page_icon="🗺️", layout="wide")
-    st.html(f"<style>{STYLE}{DARK if st.context.theme.type == 'dark' else ''}</style>")
+    st.html(f"<style>{STYLE}{head.STYLE}{DARK if st.context.theme.type == 'dark' else ''}</style>")
     known = login.known()
     page = shell.navigation(hidden=not known)
     if not known:
         login.door()
-    login.leave()
     if trouble := st.session_state.pop("trouble", ""):
         st.error(trouble, icon=":material/error:")
     try:
-        computing()
         page.run()
     except Refused as refusal:  # that of a store which is not available, for one
         st.error(str(refusal), icon=":material/error:")
+    finally:  # under the list of the pages, which comes late and would push it down
+        beside()
+
+
+def beside() -> None:
+    """What stands in the sidebar under the list of the pages."""
+    expertise.switch()
+    login.leave()
+    with suppress(Refused):  # which is said on the page
+        computing()
 
 
 def computing() -> None:

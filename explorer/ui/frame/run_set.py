@@ -52,8 +52,8 @@ def progress(store: RunStore, several: Sequence[Named], *, key: str) -> None:
     statuses = [(one, status) for one in several if (status := store.status(one.run.id)) is not None]
     failure.several(((one.name, status) for one, status in statuses), key=key)
     busy = [(one, status) for one, status in statuses if status.active]
-    words, button = st.columns([5, 1], vertical_alignment="center")
     if busy:
+        words, button = st.columns([5, 1], vertical_alignment="center")
         one, status = next(((o, s) for o, s in busy if s.state == "running"), busy[0])
         with words:
             st.progress(
@@ -62,6 +62,7 @@ def progress(store: RunStore, several: Sequence[Named], *, key: str) -> None:
         with button:
             st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=tuple(s.id for _, s in busy), key=f"{key}-stop", width="stretch")
     elif len(statuses) < len(several) or any(s.state == "stopped" for _, s in statuses):
+        words, button = st.columns([5, 1], vertical_alignment="center")
         with words:
             st.caption("Stopped. What was trained and measured is kept." if statuses else "This has not been computed here yet.")
         with button:

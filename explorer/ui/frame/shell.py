@@ -64,18 +64,35 @@ def go(page: str, **query: str) -> NoReturn:
 
 
 def view(titles: Mapping[str, str]) -> str:
-    """Which of a page's views is looked at, from the address; the first when it says none. Choosing another one leaves the rest of the address behind."""
+    """Which of a page's views is looked at, with the choice of another one drawn."""
+    choose_view(titles)
+    return view_of(titles)
+
+
+def view_of(titles: Mapping[str, str]) -> str:
+    """Which of a page's views is looked at, from the address; the first when it says none."""
     asked = st.query_params.get("view", "")
-    current = asked if asked in titles else next(iter(titles))
+    return asked if asked in titles else next(iter(titles))
+
+
+def choose_view(titles: Mapping[str, str]) -> None:
+    """Draw the choice of a page's view. Choosing another one leaves the rest of the address behind."""
+    current = view_of(titles)
 
     def chosen() -> None:
         st.query_params.from_dict({"view": st.session_state[key] or current})
 
     key = f"view-{current}"  # its own for each view, so that an address decides, not what was chosen before
     st.segmented_control(
-        "View", list(titles), default=current, format_func=titles.__getitem__, key=key, on_change=chosen, label_visibility="collapsed"
+        "View",
+        list(titles),
+        default=current,
+        format_func=titles.__getitem__,
+        key=key,
+        on_change=chosen,
+        label_visibility="collapsed",
+        width="content",
     )
-    return current
 
 
 def store() -> RunStore:
@@ -86,7 +103,6 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def _store(home: Path) -> RunStore:
     opened = RunStore.within(home, roots=allowed_folders.named())
-    start_workers(opened, home)  # it loads torch while the first page is being read
     if (shipped := locations.root() / "sample_models" / "samples.sqlite").is_file():
         opened.absorb(shipped)
     return opened

@@ -17,7 +17,7 @@ from explorer.stats.preview_confirmation import mark
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import Curve, curve
-from explorer.ui.frame import failure, query_state, shell, status_badge
+from explorer.ui.frame import expertise, failure, head, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import model_doubts, precision, python_source
 from explorer.ui.widgets.chart_actions import actions
@@ -34,23 +34,25 @@ def show(store: RunStore, run_id: str) -> None:
     if status is None or not isinstance(status.request, Run):
         return
     run = status.request
-    top, right = st.columns([3, 2], vertical_alignment="bottom")
-    with top:
+    with head.controls():
         offered = {metrics.short(m): m for m in (*line_metrics.offered(run.field.problem), *metrics.own(run.field))}
         first = next(iter(offered))
         named = st.segmented_control("Metric", list(offered), default=first, key="metric", bind="query-params", label_visibility="collapsed")
         metric = offered[named or first]
-    if (wider := replace(run, field=metrics.field_for(run.field, metric))) != run:  # the same line, measured for this metric, too
-        if store.status(wider.id) is None:
-            shell.submit(wider)
-        run, run_id, status = wider, wider.id, store.status(wider.id) or status
-    with right:
-        log = st.toggle("Logarithmic", key="log", bind="query-params")
-    others = _others(store, run)
-    with st.expander("Compare with other lines", icon=":material/compare_arrows:"):
-        chosen = st.multiselect(
-            "Runs drawn dashed in the same picture", list(others), format_func=lambda i: _name(others[i]), key=f"compare-{run_id}", max_selections=4
-        )
+        log = st.toggle("Logarithmic", key="log", bind="query-params", width="content")
+        if (wider := replace(run, field=metrics.field_for(run.field, metric))) != run:  # the same line, measured for this metric, too
+            if store.status(wider.id) is None:
+                shell.submit(wider)
+            run, run_id, status = wider, wider.id, store.status(wider.id) or status
+        others = _others(store, run)
+        with st.popover("Compare with other lines", icon=":material/compare_arrows:"):
+            chosen = st.multiselect(
+                "Runs drawn dashed in the same picture",
+                list(others),
+                format_func=lambda i: _name(others[i]),
+                key=f"compare-{run_id}",
+                max_selections=4,
+            )
     t = _asked_t()
     if t is not None and status.state == "done":
         inspect_once(store, run.field, (t,))
@@ -69,7 +71,6 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
         store, field, (t,) if t is not None else None
     )  # asked before the points are read: what ends in between is seen next time
     points, _ = store.points(field.id)
-    _progress(store, status)
     again = precision.again(store, field, points)
     curves = [line.curve(field, points, metric, again=again), *_ghosts(store, others, metric)]
 
@@ -81,8 +82,8 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
         query_state.put(t=f"{at:g}")
         inspect(store, field, (at,))
 
-    left, right = st.columns([5, 3], gap="large")
-    with left:
+    left, right = st.columns([7, 3], gap="medium")
+    with left, head.picture():
         curve(
             curves,
             key=f"curve-{run_id}",
@@ -90,13 +91,15 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             y_title=line.y_title(field, metric),
             x_range=(0.0, 1.0),
             pick=t,
-            height=400,
+            height=head.HEIGHT,
             log=log,
             on_pick=picked,
             caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
             does="inspect the model at a point",
             alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again, sampler=sampler)}",
         )
+    with left:
+        _progress(store, status)
         if len(points):
             model_doubts.show(store, (f.request.field for f in (status, *others) if isinstance(f.request, Run)))
             st.markdown(line_words.explain(field, points, metric, again, sampler=sampler))
@@ -155,19 +158,24 @@ def _numbers(store: RunStore, field: Field, found: Barrier | None, metric: str, 
     if metric == "loss" and perplexity.applies(field.problem):
         a, b, top = map(perplexity.from_loss, (*found.ends, found.peak))
         st.markdown(f"Perplexity **{a:.4g}** and **{b:.4g}** at the ends, **{top:.4g}** at the highest point")
-    with st.expander("Other definitions", icon=":material/function:"):
-        rows = [(n, x.formatted(scale=scale)) for n, x in found.others]
-        rows.append(("highest measured L(t) − line, too high on average", significant_digits.number(scale * found.measured)))
-        st.dataframe(
-            pd.DataFrame([{"definition": n, f"{units.titled('value', unit)}, 95 %": x} for n, x in rows]),
-            hide_index=True,
-        )
+    if expertise.on():
+        _other_definitions(found, scale, unit)
     _ends(store, field, points, metric)
     known = store.field(field.id)
     if known is not None:
         st.caption(
             f"Distance between the ends in weight space: {known.distances()[0, 1]:.4g}, cosine {known.cosines()[0, 1]:.4f}"
             f" ({known.facts['parameters']:,} parameters)."
+        )
+
+
+def _other_definitions(found: Barrier, scale: float, unit: str) -> None:
+    with st.expander("Other definitions", icon=":material/function:"):
+        rows = [(n, x.formatted(scale=scale)) for n, x in found.others]
+        rows.append(("highest measured L(t) − line, too high on average", significant_digits.number(scale * found.measured)))
+        st.dataframe(
+            pd.DataFrame([{"definition": n, f"{units.titled('value', unit)}, 95 %": x} for n, x in rows]),
+            hide_index=True,
         )
 
 

@@ -14,6 +14,7 @@ from explorer.stats.metrics import field_for
 from explorer.stats.preview_confirmation import exact, mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.triangle import lattice
+from explorer.ui.frame import head
 from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, new_snapshots, precision
 from explorer.ui.widgets.model_picker import Family, begin_at, choices, choose_family, families, family_of, key_of
 
@@ -97,6 +98,15 @@ def _name_of(run: Run) -> str:
     return f"{names[0]}, {direction.method.name} directions" + (f", seed {seed}" if seed is not None else "")
 
 
+def summary(shown: list[Run]) -> str:
+    """What the form stood at, in one line; empty where nothing is shown."""
+    if not shown:
+        return ""
+    field = shown[0].field
+    samples = f"the first {field.samples} samples" if field.samples else ""
+    return head.summary(field.problem.title or field.problem.name, "; ".join(map(name_of, shown)), f"{field.split} loss", samples)
+
+
 def default(store: RunStore) -> Run | None:
     """The picture of a page that was asked for nothing: the first family with three models."""
     found = next((f for f in families(store) if len(f.models) >= 3), None)
@@ -112,7 +122,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
-    with st.container(border=True):
+    with st.container():
         one, two, go = st.columns([70, 168, 36], vertical_alignment="bottom")
         below = st.container()
         with one:

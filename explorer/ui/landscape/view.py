@@ -22,7 +22,7 @@ from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.charts.plane import Spot, View, plane
-from explorer.ui.frame import auto_start, query_state, shell
+from explorer.ui.frame import auto_start, head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.landscape import form, shape, triangle
@@ -56,7 +56,7 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
     asked = _asked(runs)
     if asked is not None and not active(store, pictures):
         inspect_once(store, *asked)
-    for picture in pictures:
+    for picture in pictures if query_state.get("runs") else ():  # what a page opens with is not computed until somebody asks
         _refine_by_itself(store, picture)
     busy = _busy(store, pictures, runs)
     live(_live, every=POLL_S, busy=busy)(store, runs, pictures, style, others, busy)
@@ -85,9 +85,10 @@ def _low(style: Style, field: Field) -> Style:
 
 
 def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
-    """How the person wants to see it, and what else in it; a row that wraps."""
+    """How the person wants to see it, and what else in it; one row."""
     field = runs[0].field
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with head.controls():
+        kind = _kind(triangle=len(runs) == 1 and form.has_triangle(field))
         metric = _metric(field)
         good = metrics.find(metric).good
         log = good != "" and st.toggle(
@@ -97,11 +98,12 @@ def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
             width="content",
             help="Colours and heights. Far from the models the loss is many times as high.",
         )
-        kind = _kind(triangle=len(runs) == 1 and form.has_triangle(field))
-        flat = kind != "triangle"
-        values = _choice("Values", (SMOOTH, "measured cells"), key="values") if flat else ""
-        scale = _choice("Colours", SCALES, key="colours") if flat else SCALE
-        others = _others(store, field, runs) if flat else []
+        values, scale, others = "", SCALE, list[Recipe]()
+        if kind != "triangle":
+            with st.popover("View", icon=":material/visibility:"):
+                values = _choice("Values", (SMOOTH, "measured cells"), key="values")
+                scale = _choice("Colours", SCALES, key="colours")
+                others = _others(store, field, runs)
     return Style(metric, units.of_level(field.problem, metric), log, kind, values == SMOOTH, scale), others
 
 
@@ -205,26 +207,27 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
     requests = [
         request for picture, there in zip(pictures, seen, strict=True) for request in (*_pending(store, picture), *_deciding(store, picture, there))
     ]
-    progress(store, requests, key="landscape")
     colours = span([s.drawn for s in seen if s is not None], style.log) if len(pictures) > 1 else None
-    columns = st.columns(len(pictures)) if len(pictures) > 1 else st.columns([3, 2], gap="large")
+    columns = st.columns(len(pictures)) if len(pictures) > 1 else st.columns([7, 3], gap="medium")
     for i, (picture, there) in enumerate(zip(pictures, seen, strict=True)):
         with columns[i]:
             if len(pictures) > 1:
                 st.markdown(f"**{picture.name}**")
-            if there is None:
-                st.caption("Waiting for the models…" if busy else "Not measured yet.")
-            else:
-                _plane(store, runs, i, picture, there, style, colours)
+            with head.picture("map") if len(pictures) == 1 else st.container():
+                if there is None:
+                    st.caption("Waiting for the models…" if busy else "Not measured yet.")
+                else:
+                    _plane(store, runs, i, picture, there, style, colours)
             if there is not None and len(there.points) and len(pictures) > 1:
                 beside(picture, there, style, colours)
             if there is not None:
                 _finer(store, picture, there)
-    model_doubts.show(store, (run.field for run in runs))
     if len(pictures) == 1 and seen[0] is not None:
         with columns[1]:
             st.markdown(words(seen[0], style))
             _sections(seen[0], runs, style)
+    progress(store, requests, key="landscape")
+    model_doubts.show(store, (run.field for run in runs))
     if len(pictures) == 1 and seen[0] is not None and len(seen[0].field.corners) > 3:
         _snapshots(seen[0], style)
     asked = _asked(runs)
@@ -281,7 +284,7 @@ def _plane(
         on_pick=picked,
         log=style.log,
         span=colours,
-        height=560 if len(runs) == 1 else 380,
+        height=head.HEIGHT if len(runs) == 1 else 380,
         caption=there.caption(style),
         scale=style.colours,
         view="relief" if style.picture == "relief" else "map",

@@ -24,7 +24,7 @@ from explorer.stats.barriers import Barrier, barrier, reduction
 from explorer.stats.intervals import Estimate
 from explorer.stats.training_seeds import mean_over_pairs
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import query_state, shell
+from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.widgets import form_state, model_doubts, python_source
@@ -53,19 +53,23 @@ class Pair:
         return f"{_name(self.a)} – {_name(self.b)}{', aligned' if self.aligned else ''}"
 
 
-def page(store: RunStore) -> None:
+INTRO = (
+    "Which of many models lie in one basin? The barrier is measured on the straight line between **every two** of them. The **spanning tree** joins them"
+    " all by the lowest barriers: the highest edge on the path from one model to another is the lowest possible climb via the others."
+)
+
+
+def page(store: RunStore, top: head.Form) -> None:
     """The view as a whole: form, matrices, tree."""
-    st.markdown(
-        "Which of many models lie in one basin? The barrier is measured on the straight line between **every two** of them. The **spanning tree** joins them"
-        " all by the lowest barriers: the highest edge on the path from one model to another is the lowest possible climb via the others."
-    )
     found, asked = asked_runs(store)
     pairs = [_pair(run) for run in found if run.field.chart.name == "line" and run.field.attack is None and "loss" in run.field.metrics]
     if len(pairs) < asked:
         st.warning("Some lines of this address are not in this store. Choose the models and measure again.", icon=":material/link_off:")
     if not asked and not names_a_model():
         begin(pairs := _first(store))
-    if wanted := _form(store, pairs):
+    with top(INTRO, shown=_summary(pairs), key=pairs[0].run.id if pairs else ""):
+        wanted = _form(store, pairs)
+    if wanted:
         st.query_params.from_dict({"view": "many", "runs": submit(wanted)})
         st.rerun()
     if pairs:
@@ -81,6 +85,15 @@ def _pair(run: Run) -> Pair:
     return Pair(a, b, False, run)
 
 
+def _summary(pairs: list[Pair]) -> str:
+    if not pairs:
+        return ""
+    problem = pairs[0].run.field.problem
+    models = dict.fromkeys(m for pair in pairs for m in (pair.a, pair.b))
+    used = next((c.method.name.replace("_", " ") for p in pairs for c in p.run.field.corners if isinstance(c, Aligned)), "")
+    return head.summary(problem.title or problem.name, head.names(models), f"as they are and after {used}" if used else "as they are")
+
+
 def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
     key = f"many-{shown[0].run.id if shown else 'new'}"
     before = list(dict.fromkeys(m for pair in shown for m in (pair.a, pair.b)))
@@ -88,7 +101,7 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
-    with st.container(border=True):
+    with st.container():
         one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         with one:
             keys = [key_of(m) for m in before]
@@ -178,9 +191,11 @@ def _pairwise_barriers(store: RunStore, pairs: list[Pair], metric: str) -> Pairw
 
 
 def _show(store: RunStore, pairs: list[Pair]) -> None:
-    metric = (
-        st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed") or "error"
-    )
+    with head.controls():
+        metric = (
+            st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed")
+            or "error"
+        )
     busy = active(store, pairs)
     live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
     _actions(store, _pairwise_barriers(store, pairs, metric))
@@ -189,9 +204,8 @@ def _show(store: RunStore, pairs: list[Pair]) -> None:
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> None:
     busy = active(store, pairs)
     seen = _pairwise_barriers(store, pairs, metric)
-    progress(store, pairs, key="many")
     for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
-        with column:
+        with column, head.picture(f"matrix-{kind}"):
             chart(
                 _squares(seen, kind),
                 key=f"many-matrix-{kind}",
@@ -199,6 +213,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
                 stem="barriers",
                 code=program(seen.pairs, seen.metric),
             )
+    progress(store, pairs, key="many")
     for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
         with column:
             if (drawn := _tree(store, seen, kind)) is not None:

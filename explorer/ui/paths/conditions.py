@@ -23,7 +23,7 @@ from explorer.stats.intervals import Estimate
 from explorer.stats.mechanistic_similarity import interventions, similarity
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
-from explorer.ui.frame import query_state, shell
+from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.paths import form
@@ -57,19 +57,24 @@ class Case:
         return f"{self.way}, inputs {self.condition}"
 
 
-def page(store: RunStore) -> None:
+INTRO = (
+    "The test of a path is a condition it was not trained for. An **adversary** moves every input a little, to where the loss is highest. On a"
+    " problem with a planted **cue**, the cue is kept, removed, or set at random: models that rely on different features respond differently."
+)
+
+
+def page(store: RunStore, top: head.Form) -> None:
     """The view as a whole: form, one picture for each condition, numbers."""
-    st.markdown(
-        "The test of a path is a condition it was not trained for. An **adversary** moves every input a little, to where the loss is highest. On a"
-        " problem with a planted **cue**, the cue is kept, removed, or set at random: models that rely on different features respond differently."
-    )
     found, asked = asked_runs(store)
     cases = [Case(form.name_of(run), condition_of(run.field), run) for run in found if form.is_way(run)]
     if len(cases) < asked:
         st.warning("Some runs of this address are not in this store. Choose the ends and measure again.", icon=":material/link_off:")
     if not asked and not names_a_model():
         begin(cases := _first(store))
-    if wanted := _form(store, cases):
+    conditions = list(dict.fromkeys(f"inputs {case.condition}" for case in cases))
+    with top(INTRO, shown=form.summary(cases, conditions), key=cases[0].run.id if cases else ""):
+        wanted = _form(store, cases)
+    if wanted:
         st.query_params.from_dict({"view": "conditions", "runs": submit(wanted)})
         st.rerun()
     if cases:
@@ -91,7 +96,7 @@ def condition_of(field: Field) -> str:
 
 def _form(store: RunStore, shown: list[Case]) -> list[Case] | None:
     key = f"conditions-{shown[0].run.id if shown else 'new'}"
-    with st.container(border=True):
+    with st.container():
         ends = form.choose_ends(store, [case.run.field for case in shown], key=key)
         if ends is None:
             return None
@@ -156,14 +161,12 @@ def _under(spec: ProblemSpec) -> Change:
 
 
 def _show(store: RunStore, cases: list[Case]) -> None:
-    left, right = st.columns([1, 4], vertical_alignment="center")
-    with left:
+    with head.controls():
         metric = (
             st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed")
             or "error"
         )
-    with right:
-        log = st.toggle("Logarithmic", key="log", bind="query-params")
+        log = st.toggle("Logarithmic", key="log", bind="query-params", width="content")
     busy = active(store, cases)
     live(_live, every=POLL_S, busy=busy)(store, cases, metric, log, busy)
     _actions(store, cases, metric, log)
@@ -172,19 +175,20 @@ def _show(store: RunStore, cases: list[Case]) -> None:
 def _live(store: RunStore, cases: list[Case], metric: str, log: bool, was_active: bool) -> None:
     busy = active(store, cases)
     points = {case: store.points(case.run.field.id)[0] for case in cases}
-    progress(store, cases, key="conditions")
     conditions = list(dict.fromkeys(case.condition for case in cases))
     drawn = {case: _curve(case, points[case], metric) for case in cases}
     room = _room(list(drawn.values()))
-    for start in range(0, len(conditions), COLUMNS):
+    starts = range(0, len(conditions), COLUMNS)
+    for start in starts:
         for column, condition in zip(
             st.columns(COLUMNS if len(conditions) >= COLUMNS else len(conditions)), conditions[start : start + COLUMNS], strict=False
         ):
-            with column:
+            with column, st.container() if start else head.picture(f"condition-{conditions.index(condition)}"):
                 under = {case: c for case, c in drawn.items() if case.condition == condition}
-                _picture(under, condition, metric, log, room)
+                _picture(under, condition, metric, log, room, head.HEIGHT if len(starts) == 1 else 300)
                 if known := {case: points[case] for case in under if len(points[case])}:
                     _corner(known, next(iter(under)), metric, log)
+    progress(store, cases, key="conditions")
     if rows := [row for case in cases if (row := _row(case, points[case], metric)) is not None]:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
@@ -206,7 +210,7 @@ def _room(drawn: list[Curve]) -> tuple[float, float] | None:
     return (float(values.min()), float(values.max())) if values.size else None
 
 
-def _picture(drawn: dict[Case, Curve], condition: str, metric: str, log: bool, room: tuple[float, float] | None) -> None:
+def _picture(drawn: dict[Case, Curve], condition: str, metric: str, log: bool, room: tuple[float, float] | None, height: int) -> None:
     """The ways under one condition."""
     first = next(iter(drawn))
     field = first.run.field
@@ -222,7 +226,7 @@ def _picture(drawn: dict[Case, Curve], condition: str, metric: str, log: bool, r
         pick=None,
         on_pick=_to_the_models,
         does="see the models there, on inputs as they are",
-        height=300,
+        height=height,
         log=log,
         alt=f"{metric} along {len(drawn)} paths between {a} and {b}, inputs {condition}.",
         group=f"conditions-{field.problem.network.name}",

@@ -13,7 +13,9 @@ from streamlit.delta_generator import DeltaGenerator
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Connected, Field, Method, Precision, ProblemSpec, Recipe, Run
+from explorer.stats.preview_confirmation import mark
 from explorer.store.run_store import RunStore
+from explorer.ui.frame import head
 from explorer.ui.frame.run_set import Named
 from explorer.ui.widgets import cost_caption, form_state, method_form, precision
 from explorer.ui.widgets.model_picker import begin_at, choices, choose_family, families, family_of, key_of
@@ -83,10 +85,25 @@ def first_ends(store: RunStore) -> tuple[ProblemSpec, Recipe, Recipe] | None:
     return found.problem, a, b
 
 
+def summary(shown: Sequence[Named], of: Sequence[str] = ()) -> str:
+    """What the form stood at, in one line; empty where nothing is shown. of: what is said in place of the names of the ways."""
+    if not shown:
+        return ""
+    field = shown[0].run.field
+    problem, corners = field.problem, field.corners
+    ends = " → ".join(m.name or m.id for m in (corners[0], corners[-1]))
+    return head.summary(
+        problem.title or problem.name,
+        ends + mark(field),
+        ", ".join(of or dict.fromkeys(one.name for one in shown)),
+        f"{field.split} {field.metrics[0]}",
+    )
+
+
 def form(store: RunStore, shown: list[NamedPath]) -> list[NamedPath] | None:
     """Draw the form; the ways when the person presses Compare."""
     key = f"paths-{shown[0].run.id if shown else 'new'}"
-    with st.container(border=True):
+    with st.container():
         ends = choose_ends(store, [way.run.field for way in shown], key=key)
         if ends is None:
             return None

@@ -23,7 +23,7 @@ from explorer.stats.preview_confirmation import mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.plane import Spot, plane
 from explorer.ui.charts.plane_corner import plane_corner
-from explorer.ui.frame import failure, shell
+from explorer.ui.frame import failure, head, shell
 from explorer.ui.paths.form import NamedPath
 
 COARSE, FINE = 17, 33  # points along each side; every coarse one is a fine one too
@@ -105,6 +105,7 @@ def draw(
         on_pick=lambda spot: on_pick(spot, there),
         log=metric == "loss",  # far from the models it is hundreds of times as high as near them
         group=group,
+        height=head.HEIGHT,
         caption=caption,
     )
     plane_corner(coarse, grid, markers, traces, key=key, metric=metric, title=title, footnote=caption)

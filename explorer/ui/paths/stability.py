@@ -22,7 +22,7 @@ from explorer.stats.barriers import Barrier, barrier
 from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
-from explorer.ui.frame import query_state, shell
+from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.paths.stability_form import Pair, epoch_of, form, lines_of
@@ -52,12 +52,14 @@ class Found:
         return Estimate(0.0, 0.0, 0.0) if self.pair.same else self.barrier(metric).height
 
 
-def page(store: RunStore) -> None:
+INTRO = (
+    "Two copies of a network are trained on from **epoch k** with different SGD noise: a different order of batches, different noise"
+    " on the inputs. Where the barrier between them is gone, the training run had reached its basin by epoch k (Frankle et al. 2020)."
+)
+
+
+def page(store: RunStore, top: head.Form) -> None:
     """The view as a whole: form, curve, words, table."""
-    st.markdown(
-        "Two copies of a network are trained on from **epoch k** with different SGD noise: a different order of batches, different noise"
-        " on the inputs. Where the barrier between them is gone, the training run had reached its basin by epoch k (Frankle et al. 2020)."
-    )
     every = families(store)
     found, asked = asked_runs(store)
     pairs = sorted({Pair(k, run) for run in found if (k := epoch_of(run)) is not None}, key=lambda p: p.k)
@@ -67,15 +69,24 @@ def page(store: RunStore) -> None:
         )
     if not asked:
         pairs = _first(every)
-    if not every:
-        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
-    elif wanted := form(every, pairs):
+    with top(INTRO, shown=_summary(pairs), key=_key(pairs) if pairs else ""):
+        if not every:
+            st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
+        wanted = form(every, pairs) if every else None
+    if wanted:
         st.query_params.from_dict({"view": "stability", "runs": submit(wanted)})
         st.rerun()
     if pairs:
         _show(store, pairs)
     elif every:
         st.info("Press **Measure**: one line for every epoch at which copies branched off.", icon=":material/call_split:")
+
+
+def _summary(pairs: list[Pair]) -> str:
+    if not pairs:
+        return ""
+    problem = pairs[0].run.field.problem
+    return head.summary(problem.title or problem.name, f"copies that branched at epoch {', '.join(str(p.k) for p in pairs)}")
 
 
 def _first(every: Sequence[Family]) -> list[Pair]:
@@ -86,9 +97,11 @@ def _first(every: Sequence[Family]) -> list[Pair]:
 
 
 def _show(store: RunStore, pairs: list[Pair]) -> None:
-    metric = (
-        st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed") or "error"
-    )
+    with head.controls():
+        metric = (
+            st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed")
+            or "error"
+        )
     busy = active(store, pairs)
     live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
     if found := [f for pair in pairs if (f := _found(store, pair)) is not None]:
@@ -139,26 +152,27 @@ def program(pairs: Sequence[Pair]) -> str:
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> None:
     busy = active(store, pairs)
     found = [f for pair in pairs if (f := _found(store, pair)) is not None]
-    progress(store, pairs, key="stability")
     chosen = _chosen(pairs)
 
     def picked(k: float | None) -> None:
         query_state.put(k=None if k is None else str(min(pairs, key=lambda p: abs(p.k - k)).k))
 
     field = pairs[0].run.field
-    curve(
-        curves(found, metric),
-        key=_key(pairs),
-        x_title="epoch k at which the copies branched",
-        y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
-        x_range=(0.0, float(max(p.k for p in pairs) or 1)),
-        pick=float(chosen.k) if chosen is not None else None,
-        height=360,
-        on_pick=picked,
-        alt=f"Barrier against the epoch of branching, {len(found)} of {len(pairs)} pairs.",
-        caption=f"{len(found)} of {len(pairs)} pairs · 95 % bands, of the samples; one pair of copies for each epoch",
-        does="choose a pair",
-    )
+    with head.picture():
+        curve(
+            curves(found, metric),
+            key=_key(pairs),
+            x_title="epoch k at which the copies branched",
+            y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
+            x_range=(0.0, float(max(p.k for p in pairs) or 1)),
+            pick=float(chosen.k) if chosen is not None else None,
+            height=head.HEIGHT,
+            on_pick=picked,
+            alt=f"Barrier against the epoch of branching, {len(found)} of {len(pairs)} pairs.",
+            caption=f"{len(found)} of {len(pairs)} pairs · 95 % bands, of the samples; one pair of copies for each epoch",
+            does="choose a pair",
+        )
+    progress(store, pairs, key="stability")
     if chosen is not None:
         shell.link("interpolate", f"The line between the copies that branched at epoch {chosen.k}", icon=":material/show_chart:", run=chosen.run.id)
     if found:

@@ -78,7 +78,7 @@ def form(every: Sequence[Family], shown: list[Pair]) -> list[Pair] | None:
     key = f"stability-{shown[0].run.id}-{len(shown)}" if shown else "stability-new"
     trained = bool(shown) and isinstance(shown[0].run.field.corners[0], Trained)
     branched = [family for family in every if pairs_of(family)]
-    with st.container(border=True):
+    with st.container():
         kinds = [THERE, ANEW] if branched else [ANEW]
         left, right, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         with left:

@@ -24,7 +24,7 @@ from explorer.stats.preview_confirmation import is_preview, mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.charts.plane import Spot
-from explorer.ui.frame import query_state, shell
+from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import asked_runs, begin, progress, submit
 from explorer.ui.paths import bridge_view, form
@@ -41,7 +41,13 @@ POLL_S = 0.5
 DENSE = 101  # points of the dense check
 
 
-def page(store: RunStore) -> None:
+INTRO = (
+    "Two networks with a [[barrier]] on the straight line between them can still lie in [[one connected valley|mode connectivity]]: a curved path"
+    " goes around the barrier. [[Bend|bend]] a curve until the loss is low all along it, and compare."
+)
+
+
+def page(store: RunStore, top: head.Form) -> None:
     """The view as a whole: form, picture, words."""
     found, asked = asked_runs(store)
     shown = [NamedPath(form.name_of(run), run) for run in found if form.is_way(run) and run.field.attack is None]
@@ -53,7 +59,9 @@ def page(store: RunStore) -> None:
         )
     if not asked and not names_a_model():
         begin(shown := form.default(store))
-    if ways := form.form(store, shown):
+    with top(INTRO, shown=form.summary(shown), key="-".join(way.run.id for way in shown)):
+        ways = form.form(store, shown)
+    if ways:
         st.query_params.from_dict({"runs": submit(ways)})
         st.rerun()
     if shown:
@@ -67,21 +75,22 @@ def page(store: RunStore) -> None:
 
 def show(store: RunStore, ways: list[NamedPath]) -> None:
     """The picture, the table, and the model at the picked point of the picked way."""
-    first, second, third, plane, fourth = st.columns([2, 2, 2, 2, 3], vertical_alignment="center")
-    with first:
+    with head.controls():
         metric = (
             st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
             or "loss"
         )
-    with second:
-        log = st.toggle("Logarithmic", key="log", bind="query-params")
-    with third:
+        log = st.toggle("Logarithmic", key="log", bind="query-params", width="content")
         by_length = st.toggle(
-            "by length", key="length", bind="query-params", help="The horizontal axis is the share of the path's length instead of t."
+            "by length",
+            key="length",
+            bind="query-params",
+            width="content",
+            help="The horizontal axis is the share of the path's length instead of t.",
         )
-    with plane:
-        with_plane = st.toggle("Plane", value=True, key="plane", bind="query-params", help="The plane of the chosen path, beside the curves.")
-    with fourth:
+        with_plane = st.toggle(
+            "Plane", value=True, key="plane", bind="query-params", width="content", help="The plane of the chosen path, beside the curves."
+        )
         names = [w.name for w in ways]
         picked = st.selectbox(
             "Clicks and plane",
@@ -90,6 +99,7 @@ def show(store: RunStore, ways: list[NamedPath]) -> None:
             format_func="clicks and plane: {}".format,
             key=f"way-{ways[0].run.id}",
             label_visibility="collapsed",
+            width=260,
         )
     chosen = next(w for w in ways if w.name == picked)
     status = store.status(chosen.run.id)
@@ -148,7 +158,6 @@ def _live(
         if not len(points) and (earlier := _stage(store, way)) is not None:
             (field, points), stage = earlier, True
         found.append((way, field, points, stage))
-    progress(store, ways, key="paths")
     curves = [_curve(store, way, field, points, stage, metric, by_length) for way, field, points, stage in found]
     ends = [c.name or c.id for c in (ways[0].run.field.corners[0], ways[0].run.field.corners[-1])]
 
@@ -169,7 +178,7 @@ def _live(
     samples = next((int(p.counts.sum()) for _, _, p, _ in found if len(p)), 0)
     group = f"paths-{ways[0].run.id}"
     left, right = st.columns([5, 4], gap="medium") if with_plane and plane_run is not None else (st.container(), None)
-    with left:
+    with left, head.picture():
         curve(
             curves,
             key=_key(ways, by_length),
@@ -177,7 +186,7 @@ def _live(
             y_title=line.y_title(ways[0].run.field, metric),
             x_range=(0.0, 1.0),
             pick=_x_of(store, chosen.run.field, t) if by_length and t is not None else t,
-            height=400,
+            height=head.HEIGHT,
             log=log,
             on_pick=picked,
             caption=f"{samples:,} {ways[0].run.field.split} samples · 95 % bands{mark(ways[0].run.field)}",
@@ -186,7 +195,7 @@ def _live(
             group=group,
         )
     if right is not None:
-        with right:
+        with right, head.picture("map"):
             paths_plane.draw(
                 store,
                 ways,
@@ -197,6 +206,7 @@ def _live(
                 pick=cast("tuple[float, float] | None", asked_place()),
                 on_pick=spotted,
             )
+    progress(store, ways, key="paths")
     rows = [row for way, field, points, stage in found if (row := _row(store, way, field, points, stage, metric)) is not None]
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)

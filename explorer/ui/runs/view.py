@@ -1,9 +1,11 @@
-"""The list of runs, live while one is being worked on."""
+"""The list of runs as a table that can be narrowed, live while one is being worked on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 import pandas as pd
 import streamlit as st
@@ -25,8 +27,31 @@ from explorer.ui.train.trajectories import called
 from explorer.ui.widgets import precision
 
 PAGE = 20
+HEIGHT = 36 + 10 * 35  # pixels of the table: its head and ten rows
 ONE = ("align", "interpolate")  # pages whose address has a single run
 STATES: tuple[State, ...] = ("waiting", "running", "done", "failed", "stopped")
+CHART, PROBLEM = "$.field.chart.name", "$.field.problem.title"  # in a run's JSON
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which runs are listed; empty parts leave all in."""
+
+    text: str
+    states: tuple[State, ...]
+    where: dict[str, str]
+
+    def counts(self, store: RunStore) -> dict[State, int]:
+        """How many there are, by their state; of the states that are not chosen, too."""
+        return store.counts(clicks=False, text=self.text, where=self.where)
+
+    def many(self, counts: Mapping[State, int]) -> int:
+        """How many are listed."""
+        return sum(number for state, number in counts.items() if not self.states or state in self.states)
+
+    def runs(self, store: RunStore, page: int) -> list[Status]:
+        """Those of a page, from 0, newest first."""
+        return store.statuses(limit=PAGE, after=page * PAGE, only=self.states, clicks=False, text=self.text, where=self.where)
 
 
 def show(store: RunStore) -> None:
@@ -37,9 +62,21 @@ def show(store: RunStore) -> None:
         st.info("Nothing has been measured here yet. Measure a first line.", icon=":material/history:")
         shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
         return
-    only = tuple(st.pills("Show", STATES, selection_mode="multi", key="states", on_change=_first_page))
+    wanted = _filter(store)
     active = _active(counts)
-    live(_list, every=1.0, busy=active)(store, only, _page(_many(counts, only)), active)
+    live(_list, every=1.0, busy=active)(store, wanted, _page(wanted.many(wanted.counts(store))), active)
+
+
+def _filter(store: RunStore) -> Filter:
+    """By what is in it, kind of picture, family and state."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        text = st.text_input("Search", key="text", placeholder="a model, a method, an id", on_change=_first_page, width=240)
+        charts = {"": "all pictures", **{name: name.replace("_", " ") for name in registry.names("chart")}}
+        chart = st.selectbox("Picture of a", list(charts), format_func=charts.__getitem__, key="chart", on_change=_first_page, width=170)
+        families = sorted({f.problem.title for f in store.checkpoints() if f.problem is not None and f.problem.title})
+        family = st.selectbox("Family", ["", *families], format_func=lambda t: t or "all families", key="family", on_change=_first_page, width=240)
+        states = st.pills("State", STATES, selection_mode="multi", key="states", on_change=_first_page, width="content")
+    return Filter(text.strip(), tuple(states), {path: value for path, value in ((CHART, chart), (PROBLEM, family)) if value})
 
 
 def _strange(store: RunStore) -> None:
@@ -53,10 +90,6 @@ def _strange(store: RunStore) -> None:
 
 def _active(counts: Mapping[State, int]) -> bool:
     return bool(counts.get("waiting") or counts.get("running"))
-
-
-def _many(counts: Mapping[State, int], only: tuple[State, ...]) -> int:
-    return sum(number for state, number in counts.items() if not only or state in only)
 
 
 def _first_page() -> None:
@@ -73,33 +106,68 @@ def _page(runs: int) -> int:
     return int(st.number_input(f"Page, 1 to {pages:,}", min_value=1, max_value=pages, key="page", width=180)) - 1
 
 
-def _list(store: RunStore, only: tuple[State, ...], page: int, was_active: bool) -> None:
-    counts = store.counts(clicks=False)
-    active, many = _active(counts), _many(counts, only)
-    runs = store.statuses(limit=PAGE, after=page * PAGE, only=only, clicks=False)
+def _list(store: RunStore, wanted: Filter, page: int, was_active: bool) -> None:
+    active, many = _active(store.counts(clicks=False)), wanted.many(wanted.counts(store))
+    runs = wanted.runs(store, page)
     workers = store.workers()
     st.caption(
         f"{many:,} run{'s' if many != 1 else ''} · workers alive: {len(workers)}{' (' + '; '.join(map(str, workers)) + ')' if workers else ''}"
     )
-    for status in runs:
-        _row(store, status)
+    if runs:
+        _one(store, runs[_table(store, runs)])
     if was_active and not active:
         st.rerun()
     if active:
         shell.tend()
 
 
-def _row(store: RunStore, status: Status) -> None:
+def _table(store: RunStore, runs: list[Status]) -> int:
+    """One row each; which of them is chosen, the first where none is."""
+    rows = [_row(store, status) for status in runs]
+    event = st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        height=HEIGHT if len(rows) > 9 else "auto",
+        key=f"runs-{runs[0].id}-{runs[-1].id}-{len(runs)}",  # another one when the rows are others, so that none stays chosen by its number
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "requested": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=130),
+            "run": st.column_config.TextColumn(width=260),
+            "opens on": st.column_config.TextColumn(width=90),
+            "family": st.column_config.TextColumn(width=180),
+            "state": st.column_config.TextColumn(width=80),
+            "result": st.column_config.TextColumn(width=330),
+        },
+    )
+    chosen = cast("dict[str, dict[str, list[int]]]", event)["selection"]["rows"]
+    return chosen[0] if chosen and chosen[0] < len(runs) else 0
+
+
+def _row(store: RunStore, status: Status) -> dict[str, object]:
+    assert isinstance(status.request, Run)
+    problem = status.request.field.problem
+    return {
+        "run": _title(status.request),
+        "state": status.state,
+        "result": _result(store, status),
+        "family": problem.title or problem.name,
+        "opens on": page_of(status.request).capitalize(),
+        "requested": datetime.fromtimestamp(status.created),
+    }
+
+
+def _one(store: RunStore, status: Status) -> None:
+    """The chosen run: all that is said of it, and what can be done with it."""
     assert isinstance(status.request, Run)
     field = status.request.field
     with st.container(border=True):
-        what, how, go = st.columns([5, 4, 3], vertical_alignment="center")
+        what, go = st.columns([5, 2], vertical_alignment="center")
         with what:
             st.markdown(f"**{_title(status.request)}** · {field.problem.title or field.problem.name}")
+            status_badge.badge(status)
             asked = "shipped" if status.request.story else f"requested {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
             st.caption(f"{field.chart.name} · {status.request.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
-        with how:
-            status_badge.badge(status)
             st.caption(_result(store, status))
             if (plan := store.plan(status.id)) is not None:
                 st.caption(_plan(*plan))

@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_config_utils import ColumnConfigMappingInput
 
 from explorer.core.points import Array, Points
 from explorer.stats import units
@@ -16,6 +17,18 @@ from explorer.stats.soup_analysis import Path, leave_one_out, row_of, sampled_sh
 from explorer.store.run_store import RunStore
 from explorer.ui.soup.measurements import EXACT, ORDERS, Kitchen, shown, text, to_the_soup
 
+FIRST = (
+    "in",
+    "model",
+    "weight",
+    "val error (%)",
+    "test error (%)",
+    "val loss",
+    "test loss",
+    "kept",
+    "contribution to the soup of all",
+    "Shapley value",
+)
 SERVED = "soup-served"  # how often a soup came from elsewhere than the table: then the table is reset with it
 
 
@@ -46,34 +59,41 @@ def ingredients(
     for name, column in _looks(store, kitchen).items():
         rows[name] = column
     unit = units.of_level(kitchen.problem, "loss")
+    first = [c for c in rows.columns if c in FIRST or c == barrier_column]
+    if by.metric == "error":
+        first = [c for c in first if c not in ("val loss", "test loss")]
+    config = {
+        "in": st.column_config.CheckboxColumn(pinned=True, width=48, help="Select the models of your own soup; it is measured immediately."),
+        "model": st.column_config.TextColumn(pinned=True, width=116),
+        "val loss": st.column_config.NumberColumn(units.titled("val loss", unit), format="%.3g"),
+        "test loss": st.column_config.NumberColumn(units.titled("test loss", unit), format="%.3g"),
+        barrier_column: st.column_config.TextColumn(width=158, help="How far the validation loss rises on the line from the model to the soup of all, 95 %."),
+        "cosine": st.column_config.NumberColumn(format="%.3f", help="With the mean of the others, as vectors from the origin."),
+        "opposite signs (%)": st.column_config.NumberColumn(format="%.1f", help="The share of its weights' magnitude whose sign differs from that of the sum of all."),
+        "weight": st.column_config.NumberColumn(width=72, help="The weight of a selected model.", min_value=-10.0, max_value=10.0, step=0.05),
+        "val error (%)": st.column_config.NumberColumn(width=94, format="%.2f"),
+        "test error (%)": st.column_config.NumberColumn(width=98, format="%.2f"),
+        "turn": st.column_config.NumberColumn(help=f"When it was tried for the greedy soup: from the lowest validation {by.metric} to the highest."),
+        "kept": st.column_config.CheckboxColumn(width=56, help="Whether the greedy soup kept it."),
+        f"gain{by.apart}": st.column_config.TextColumn(help=f"By how much it lowered the validation {by.metric} of the greedy soup so far, 95 %."),
+        "contribution to the soup of all": st.column_config.TextColumn(f"contribution{by.apart}", width=152, help=f"By how much the {by.metric} of the soup of all rises without it, 95 %."),
+        "Shapley value": st.column_config.TextColumn(
+            f"Shapley value{by.apart}", width=158, help=f"By how much it lowers the validation {by.metric}, on average over all orders of adding the models. The soup of none has the mean {by.metric} of the models alone."
+        ),
+        "accuracy by class": st.column_config.BarChartColumn(width=120, help="The accuracy for each class, on the validation split.", y_min=0.0, y_max=1.0),
+        "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it disagrees with the others, on average."),
+        "distance": st.column_config.NumberColumn(format="%.3g", help="To the soup of all, in weight space."),
+    }  # fmt: skip
     edited = st.data_editor(
         rows,
         hide_index=True,
         placeholder="",
         key=f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}",
         disabled=[c for c in rows.columns if c not in ("in", "weight")],
-        column_config={
-            "in": st.column_config.CheckboxColumn(help="Select the models of your own soup; it is measured immediately."),
-            "val loss": st.column_config.NumberColumn(units.titled("val loss", unit), format="%.3g"),
-            "test loss": st.column_config.NumberColumn(units.titled("test loss", unit), format="%.3g"),
-            barrier_column: st.column_config.TextColumn(help="How far the validation loss rises on the line from the model to the soup of all, 95 %."),
-            "cosine": st.column_config.NumberColumn(format="%.3f", help="With the mean of the others, as vectors from the origin."),
-            "opposite signs (%)": st.column_config.NumberColumn(format="%.1f", help="The share of its weights' magnitude whose sign differs from that of the sum of all."),
-            "weight": st.column_config.NumberColumn(help="The weight of a selected model.", min_value=-10.0, max_value=10.0, step=0.05),
-            "val error (%)": st.column_config.NumberColumn(format="%.2f"),
-            "test error (%)": st.column_config.NumberColumn(format="%.2f"),
-            "turn": st.column_config.NumberColumn(help=f"When it was tried for the greedy soup: from the lowest validation {by.metric} to the highest."),
-            "kept": st.column_config.CheckboxColumn(help="Whether the greedy soup kept it."),
-            f"gain{by.apart}": st.column_config.TextColumn(help=f"By how much it lowered the validation {by.metric} of the greedy soup so far, 95 %."),
-            "contribution to the soup of all": st.column_config.TextColumn(f"contribution to the soup of all{by.apart}", help=f"By how much the {by.metric} of the soup of all rises without it, 95 %."),
-            "Shapley value": st.column_config.TextColumn(
-                f"Shapley value{by.apart}", help=f"By how much it lowers the validation {by.metric}, on average over all orders of adding the models. The soup of none has the mean {by.metric} of the models alone."
-            ),
-            "accuracy by class": st.column_config.BarChartColumn(help="The accuracy for each class, on the validation split.", y_min=0.0, y_max=1.0),
-            "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it disagrees with the others, on average."),
-            "distance": st.column_config.NumberColumn(format="%.3g", help="To the soup of all, in weight space."),
-        },
-    )  # fmt: skip
+        column_order=first,
+        column_config=config,
+    )
+    _more(rows, ["model", *(c for c in rows.columns if c not in first)], config)
     st.caption(
         "Columns not marked *test* use the **validation** split, where the choice is made. Select models, or give them weights, to make your own soup. Intervals are paired"
         + (
@@ -85,6 +105,12 @@ def ingredients(
     used, chosen = (cast("Sequence[float]", edited[c].fillna(0.0).tolist()) for c in ("in", "weight"))
     mine = tuple(float(w) if u else 0.0 for u, w in zip(used, chosen, strict=True))
     return mine if any(mine) and abs(sum(mine)) > 1e-9 else None
+
+
+def _more(rows: pd.DataFrame, columns: list[str], config: ColumnConfigMappingInput) -> None:
+    """What else is known of each model, in a table of its own, so that either fits the page."""
+    with st.expander("How the ingredients answer, and where they lie", icon=":material/table:"):
+        st.dataframe(rows, hide_index=True, placeholder="", column_order=columns, column_config=config)
 
 
 def _loss(points: Points, soup: Array) -> float | None:

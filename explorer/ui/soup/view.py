@@ -22,7 +22,7 @@ from explorer.stats.soup_analysis import Path, best_single, row_of, singles, wal
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
-from explorer.ui.frame import failure, query_state, shell
+from explorer.ui.frame import failure, head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.soup import triangle as simplex
@@ -47,6 +47,12 @@ LIMITS = (
 FIRST = "finetunes"  # the sample family that a soup is made of at first
 
 
+INTRO = (
+    "The average of several fine-tuned models, a [[model soup]], can be better than each of them where all lie in one [[basin]]. See"
+    " what each ingredient contributes, and which the [[greedy soup]] leaves out."
+)
+
+
 def page(store: RunStore) -> None:
     """Form, table, greedy path, and the soup of one's own."""
     found, asked = asked_runs(store)
@@ -56,7 +62,9 @@ def page(store: RunStore) -> None:
     shown = kitchens[0] if kitchens else None
     if not asked and not names_a_model():
         shown = _first(store)
-    if (chosen := _form(store, shown)) is not None:
+    with head.form("Soup", INTRO, shown=_summary(shown), key=shown.field("val").id if shown else ""):
+        chosen = _form(store, shown)
+    if chosen is not None:
         refuse(chosen.problem)
         submit(chosen.tasks())
         for study in chosen.studies():
@@ -83,6 +91,13 @@ def _first(store: RunStore) -> Kitchen | None:
     return Kitchen(found.problem, tuple(found.models.values())[-EXACT:]) if found else None
 
 
+def _summary(shown: Kitchen | None) -> str:
+    if shown is None:
+        return ""
+    rule = "keeps what does not hurt" if shown.rule == "at_least" else "keeps what helps"
+    return head.summary(shown.problem.title or shown.problem.name, head.names(shown.models), f"greedy soup {rule}")
+
+
 def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
     every = families(store, shown.problem, shown.models) if shown else families(store)
     if not every:
@@ -90,7 +105,7 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
         return None
     key = f"soup-{shown.field('val').id if shown else 'new'}"
     first = shown.models[0] if shown else None
-    with st.container(border=True):
+    with st.container():
         one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         below = st.container()
         with one:
@@ -166,19 +181,21 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     if path is not None and path.wanted is None and store.status((reported := _on_test(kitchen, path)).id) is None:
         shell.submit(reported)
     busy = _busy(store, kitchen)
+    picture = st.container()
     progress(store, tasks, key="soup")
     failure.several(_besides(store, kitchen, path), key="soup")
     model_doubts.show(store, [kitchen.field("val")])
+    compared = st.container()
     own = ingredients(store, kitchen, val, test, path, _own(kitchen))
     if own != _own(kitchen):
         _choose(store, kitchen, own)
         st.rerun()
+    with picture:
+        _picture(kitchen, val, test, path)
     if path is not None:
-        _path(kitchen, val, test, path)
-        rows = _soups(store, kitchen, val, test, path, own)
-        st.dataframe(pd.DataFrame(rows).fillna(""), hide_index=True, column_config={"soup": st.column_config.TextColumn(width="medium")})
-        st.markdown(_verdict(kitchen, val, test, path))
-        st.caption(LIMITS)
+        with compared:
+            rows = pd.DataFrame(_soups(store, kitchen, val, test, path, own)).fillna("")
+            st.dataframe(rows, hide_index=True, column_config={"soup": st.column_config.TextColumn(width="medium", pinned=True)})
         simplex.choose(kitchen)
         simplex.show(store, kitchen, val, own)
     if own is not None:
@@ -224,19 +241,24 @@ def _key(kitchen: Kitchen) -> str:
     return f"soup-path-{kitchen.field('val').id}-{kitchen.rule}"
 
 
-def _path(kitchen: Kitchen, val: Points, test: Points, path: Path) -> None:
-    if not (curves := _curves(kitchen, val, test, path)):
-        return
-    curve(
-        curves,
-        key=_key(kitchen),
-        x_title=X_TITLE,
-        y_title=kitchen.by.title,
-        pick=None,
-        height=260,
-        alt=f"{kitchen.by.metric.capitalize()} of the greedy soup as models are tried.",
-        caption=f"{READ} 95 % bands.",
-    )
+def _picture(kitchen: Kitchen, val: Points, test: Points, path: Path | None) -> None:
+    """The greedy soup as models are tried, and beside it what it is worth."""
+    left, right = st.columns([7, 3], gap="medium")
+    with left, head.picture():
+        curve(
+            _curves(kitchen, val, test, path) if path is not None else [],
+            key=_key(kitchen),
+            x_title=X_TITLE,
+            y_title=kitchen.by.title,
+            pick=None,
+            height=head.HEIGHT,
+            alt=f"{kitchen.by.metric.capitalize()} of the greedy soup as models are tried.",
+            caption=f"{READ} 95 % bands.",
+        )
+    with right:
+        if path is not None:
+            st.markdown(_verdict(kitchen, val, test, path))
+            st.caption(LIMITS)
 
 
 def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: Path, own: tuple[float, ...] | None) -> list[dict[str, object]]:

@@ -13,6 +13,7 @@ from explorer.core.registry import Range
 from explorer.core.spec import Fused, Loaded, Method, ProblemSpec, Recipe, Trained, Value
 from explorer.engine import ratatouille_recipes
 from explorer.store.run_store import RunStore
+from explorer.ui.frame import head
 from explorer.ui.train.trajectories import NUMBER, Trajectory, called, kinds
 from explorer.ui.widgets import cost_caption, form_state, method_form, new_snapshots
 from explorer.ui.widgets.model_picker import Family, choices, choose_family, families, family_of, key_of
@@ -38,6 +39,14 @@ def default(store: RunStore) -> Trajectory | None:
     return None
 
 
+def summary(shown: Trajectory | None) -> str:
+    """What the form stood at, in one line; empty where nothing is shown."""
+    if shown is None:
+        return ""
+    averages = ", ".join(called(way).upper() for way in shown.ways)
+    return head.summary(shown.problem.title or shown.problem.name, head.names(shown.models), averages)
+
+
 def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
     """Draw the form, filled in from what is shown; the trajectory when the person presses the button."""
     every = families(store, shown.problem, shown.models) if shown else families(store)
@@ -46,7 +55,7 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
         return None
     key = f"train-{shown.tasks()[0].run.id if shown else 'new'}"
     trained = shown is not None and isinstance(shown.models[0], Trained)
-    with st.container(border=True):
+    with st.container():
         left, right, go = st.columns([3, 4, 2], vertical_alignment="bottom")
         below = st.container()
         with left:

@@ -25,6 +25,8 @@ from explorer.ui.landscape.form import COARSE
 from explorer.ui.train.trajectories import Trajectory, averages_of, values_at
 from explorer.ui.widgets.model_inspector import inspect
 
+NEAR = 0.05  # of the plane's width: the names of models that are nearer would cover one another
+
 
 def asked() -> tuple[float, float] | None:
     """The picked place of the plane, from the address."""
@@ -51,6 +53,7 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
     grid = surface(points, run.field.metrics.index(metric), window, COARSE, scale=scale)
     val, _ = store.points(there.field("val").id)
     markers, traces = _drawn(there, window, facts.gram, val)
+    marks = together(markers, NEAR * float(window.sides[0]))
 
     def picked(spot: Spot) -> None:
         u, v = (round(float(c), 4) for c in window.coords(np.array([spot.x, spot.y])))
@@ -65,7 +68,7 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
     )
     plane(
         grid,
-        markers,
+        marks,
         traces,
         key=(key := f"train-plane-{run.id}"),
         z_title=line.y_title(run.field, metric),
@@ -78,7 +81,19 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
         caption=caption,
     )
     if not live and len(points):
-        plane_corner(run, grid, markers, traces, key=key, metric=metric, title=title, footnote=caption)
+        plane_corner(run, grid, marks, traces, key=key, metric=metric, title=title, footnote=caption)
+
+
+def together(markers: list[Marker], near: float) -> list[Marker]:
+    """The markers, those that stand nearer to one another than `near` as one with all their names, so that none covers another."""
+    found: list[Marker] = []
+    for marker in markers:
+        at = next((i for i, m in enumerate(found) if np.hypot(m.x - marker.x, m.y - marker.y) < near), None)
+        if at is None:
+            found.append(marker)
+        else:
+            found[at] = found[at]._replace(name=f"{found[at].name}, {marker.name}")
+    return found
 
 
 def _window(run: Run, gram: Array) -> Window | None:

@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from explorer.core import glossary, locations, registry
 from explorer.core.points import Array, Points
@@ -17,7 +18,7 @@ from explorer.stats.barriers import band, difference, level
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import Curve, curve
-from explorer.ui.frame import auto_start, failure, shell
+from explorer.ui.frame import auto_start, failure, head, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress
 from explorer.ui.landscape.form import COARSE
@@ -34,9 +35,11 @@ STAGES = 8  # pictures of a training that is not finished
 
 def show(store: RunStore, whole: Trajectory) -> None:
     """All below the form."""
-    metric = (
-        st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed") or "loss"
-    )
+    with head.controls():
+        metric = (
+            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
+            or "loss"
+        )
     busy = _busy(store, whole)
     live(_live, every=POLL_S, busy=busy)(store, whole, metric, busy)
     val, test = (store.points(whole.field(split).id)[0] for split in ("val", "test"))
@@ -69,14 +72,16 @@ def _report(store: RunStore, whole: Trajectory) -> Task | None:
 def _live(store: RunStore, whole: Trajectory, metric: str, was_busy: bool) -> None:
     busy = _busy(store, whole)
     measuring = active(store, whole.tasks())
-    progress(store, whole.tasks(), key="train")
     there = whole if store.field(whole.field("val").id) is not None else _stage(store, whole)
-    if there is not None:
-        _curves(store, there, whole, metric)
-    elif measuring:
-        st.caption("Waiting for the first snapshots…")
+    left, right = st.columns([7, 3], gap="medium")
+    with left, head.picture():
+        if there is not None:
+            _curves(store, there, whole, metric)
+        elif measuring:
+            st.caption("Waiting for the first snapshots…")
+    progress(store, whole.tasks(), key="train")
     if not measuring and all((s := store.status(t.run.id)) is not None and s.state == "done" for t in whole.tasks()):
-        _finished(store, whole, metric)
+        _finished(store, whole, metric, right)
     elif there is not None and there is not whole:
         plane.draw(store, there, metric, live=True)
     if was_busy != busy or busy != _busy(store, whole):
@@ -136,7 +141,7 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
         y_title=line.y_title(field, metric),
         x_range=(min(float(whole.epochs[0]), 1.0), last),
         pick=None,
-        height=340,
+        height=head.HEIGHT,
         log=metric == "loss",
         alt=f"Validation {metric} of the snapshots and of their averages over the training.",
         caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, band 95 %{part}",
@@ -169,7 +174,7 @@ def _curve(name: str, x: Array, own: Points, index: int, scale: float, *, ghost:
     return Curve(name, x, scale * own.means()[:, index], None if low is None else scale * low, None if high is None else scale * high, ghost=ghost)
 
 
-def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
+def _finished(store: RunStore, whole: Trajectory, metric: str, beside: DeltaGenerator) -> None:
     report = _report(store, whole)
     if report is None:
         st.warning("No snapshot has a finite loss, so there is no valley for SWAD.", icon=":material/warning:")
@@ -178,22 +183,20 @@ def _finished(store: RunStore, whole: Trajectory, metric: str) -> None:
         shell.submit(report.run)
     besides = [("The report on the test split", report.run), ("The plane", whole.plane())]
     failure.several((name, status) for name, run in besides if (status := store.status(run.id)) is not None)
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        _ask_plane(store, whole)
-        plane.draw(store, whole, metric, live=False)
     val, _ = store.points(whole.field("val").id)
     test, _ = store.points(report.run.field.id)
     found = averages_of(whole, val)
-    with right:
+    with beside:
         if (words := _words(whole, found, val, test)) is not None:
             st.markdown(words)
         else:
             st.caption("Measuring on the test split…")
         links(store, whole)
+    _table(whole, found, val, test)
+    _ask_plane(store, whole)
+    plane.draw(store, whole, metric, live=False)
     if (at := asked()) is not None and store.field(whole.plane().field.id) is not None:
         model_at(store, whole.plane().field, at, store.points(whole.plane().field.id)[0])
-    _table(whole, found, val, test)
     keep(store, whole)
     swag_twa.show(store, whole)
     with st.expander("Every snapshot: its own loss, and its distance from the plane", icon=":material/timeline:"):

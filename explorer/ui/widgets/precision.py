@@ -10,6 +10,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Field, Precision, ProblemSpec
 from explorer.stats.preview_confirmation import TITLES, Confirmed, confirmed, exact, is_preview
 from explorer.store.run_store import RunStore
+from explorer.ui.frame import expertise
 
 WORDS: dict[Precision, str] = {
     "float32": "float32: exact",
@@ -19,9 +20,12 @@ WORDS: dict[Precision, str] = {
 
 
 def choose(store: RunStore, problem: ProblemSpec, shown: Field | None, *, key: str, below: DeltaGenerator) -> Precision:
-    """Pick the precision; TF32 only where a GPU serves, or shows already. below: where it is said what a preview brings here."""
-    cuda = any(s.device.startswith("cuda") for s in store.workers())
+    """Pick the precision, that of what is shown where the person is no expert; TF32 only where a GPU serves, or shows already. below: where it is said what
+    a preview brings here."""
     now: Precision = shown.precision if shown else "float32"
+    if not expertise.on():
+        return now
+    cuda = any(s.device.startswith("cuda") for s in store.workers())
     options: list[Precision] = [p for p in WORDS if p != "tf32" or cuda or now == "tf32"]
     picked = st.selectbox(
         "Precision",

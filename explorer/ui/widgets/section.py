@@ -22,7 +22,7 @@ def draw(section: Section, *, key: str) -> None:
     if section.words:
         st.markdown(section.words)
     if (table := section.table) is not None:
-        st.dataframe(table, hide_index=True, placeholder="")
+        st.dataframe(table, hide_index=True, placeholder="", column_config={table.columns[0]: st.column_config.Column(pinned=True)})
         data, _ = st.columns([1, 4])
         with data:
             download("Data (CSV)", lambda: table.to_csv(index=False), f"{key}.csv", mime="text/csv", icon=":material/table:", key=f"{key}-csv")

@@ -1,0 +1,84 @@
+"""The picture first: what stands above a page's picture, and the place that is kept for it.
+
+Before anything is drawn, a page has its title, what it is for, and its form. Once there is a picture all of this is one line, a summary in the form's own
+words that opens into the form. What is in the form is drawn in either case, so that nothing chosen is lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from explorer.core import glossary
+from explorer.core.spec import Recipe
+
+HEIGHT = 580  # pixels of a first picture, near two thirds of a screen of 900
+ROOM = HEIGHT + 64  # with the lines of text under it
+# The style sheet comes when the page's head is drawn already. So what it changes of places and sizes is only what lies below the first screen by then: a
+# container that is high enough from the first frame becomes as high as what is in it, on a phone about as high as wide.
+STYLE = f"""
+[class*=st-key-first-picture], :has(> [class*=st-key-first-picture]) {{ height: auto !important }}
+[class*=st-key-first-picture] {{ min-height: {ROOM}px; overflow: visible !important }}
+@media (max-width: 1100px) {{ :has(> [data-testid=stColumn] [class*=st-key-first-picture]) > [data-testid=stColumn] {{ min-width: 100% }} }}
+@media (max-width: 640px) {{ .st-key-first-picture-map {{ min-height: 100vw }} }}
+@media (min-width: 641px) {{ .st-key-head summary p {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} }}
+.st-key-controls {{ flex-wrap: nowrap; overflow: auto hidden; scrollbar-width: thin }}
+.st-key-controls > * {{ flex-shrink: 0 }}
+"""
+NAMED = 4  # models that a summary names; more are counted
+
+
+Form: TypeAlias = Callable[..., AbstractContextManager[None]]  # form() of a page with several views, its title and views given
+
+
+@contextmanager
+def form(title: str, intro: str, *, shown: str = "", key: str = "", views: Callable[[], None] | None = None) -> Generator[None]:
+    """Draw the head, and in it the form that the block draws. intro: what the page is for, with terms as `[[term]]`. shown: what the form stood at when
+    what is drawn was asked for, in a few words; empty while nothing is drawn. key: of what is drawn; another one folds the form again. views: draws the
+    choice of the page's views."""
+    if not shown:
+        st.title(title)
+        st.caption(glossary.linked(intro))
+        if views is not None:
+            views()
+        with st.container(border=True):
+            yield
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="head"):
+        st.title(title, width="content", help=glossary.linked(intro), anchor=False)
+        if views is not None:
+            views()
+        with st.expander(f"{shown} · **edit**", icon=":material/edit:", key=f"form-{key}"):
+            yield
+
+
+def controls() -> DeltaGenerator:
+    """The place of how the picture is looked at: one row on top of it, which on a phone is moved sideways."""
+    return st.container(height=44, border=False, horizontal=True, vertical_alignment="center", gap="small", key="controls")
+
+
+def picture(name: str = "curve") -> DeltaGenerator:
+    """The place of the page's first picture, or of one of several: as high from the first frame on as the picture will be. name: "map" where it is about
+    square, else "curve"."""
+    return st.container(height=ROOM, border=False, key=f"first-picture-{name}")
+
+
+def summary(*parts: str) -> str:
+    """Words of a form as the one line that it folds to; empty ones are left out."""
+    return " · ".join(plain(part) for part in parts if part)
+
+
+def names(models: Iterable[Recipe]) -> str:
+    """Models by their names, as far as they fit on a line."""
+    known = [m.name or m.id for m in models]
+    return ", ".join(known) if len(known) <= NAMED else f"{known[0]} … {known[-1]} ({len(known)} models)"
+
+
+def plain(text: str) -> str:
+    """Text that is no Markdown, whatever is in it."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~<>:$])", r"\\\1", text)
