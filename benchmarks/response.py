@@ -102,7 +102,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40.0, help="how long the CPU is counted")
     arguments = parser.parse_args()
     with app() as found, sync_playwright() as playwright:
-        flags = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"]
+        flags = [
+            "no-sandbox",
+            "disable-gpu",
+            "disable-quic",
+            "no-first-run",
+            "disable-background-networking",
+            "disable-component-update",
+            "disable-sync",
+        ]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[f"--{flag}" for flag in flags])
         parts[arguments.part](found, browser.new_context(viewport={"width": 1440, "height": 1000}), arguments)
         browser.close()
@@ -111,7 +119,11 @@ def main() -> None:
 def clicks(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
     """Three ways to ask for a model, each several times."""
     print(f"{'':34}{'first change':>14}{'numbers':>10}{'worst':>8}   seconds, median of {arguments.rounds}")
-    for name, opened, act in (("Soup, a tick", soup, tick), ("Landscape, a click", landscape, press), ("Interpolate, a drag of t", interpolate, drag)):
+    for name, opened, act in (
+        ("Soup, a tick", soup, tick),
+        ("Landscape, a click", landscape, press),
+        ("Interpolate, a drag of t", interpolate, drag),
+    ):
         page = context.new_page()
         opened(found, page)
         times = [once(page, act, turn) for turn in range(arguments.rounds + 1)][1:]
@@ -165,7 +177,11 @@ def server(found: App, context: BrowserContext, arguments: argparse.Namespace) -
     print(f"{'':34}{'server':>10}{'workers':>10}{'ratio':>8}   CPU seconds of {arguments.seconds:.0f}, {arguments.visitors} visitors")
     for name, ask in (("a line of 20,001 points", long_line), ("a training", long_training)):
         store, wanted = found.store(), ask()
-        run = wanted if isinstance(wanted, Run) else Run(Field(problem(), (wanted,), registry.method("chart", "mixture")), registry.method("sample", "given", {"at": (1.0,)}))
+        run = (
+            wanted
+            if isinstance(wanted, Run)
+            else Run(Field(problem(), (wanted,), registry.method("chart", "mixture")), registry.method("sample", "given", {"at": (1.0,)}))
+        )
         store.submit(run)
         wait(lambda run=run, store=store: (s := store.status(run.id)) is not None and s.state == "running" and (s.fresh > 0 or "%" in s.message))
         pages = [context.new_page() for _ in range(arguments.visitors)]

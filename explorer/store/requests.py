@@ -78,7 +78,18 @@ class Requests(Database):
                 "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, finished = NULL, roots = excluded.roots,"
                 " expected = excluded.expected "
                 "WHERE error IS NOT NULL OR stopped = 1 OR (? AND finished IS NOT NULL)",
-                (id, type(request).__name__, subject, rank, json.dumps(request.to_json()), self.clock(), expected, _listed(self.roots), reader, again),
+                (
+                    id,
+                    type(request).__name__,
+                    subject,
+                    rank,
+                    json.dumps(request.to_json()),
+                    self.clock(),
+                    expected,
+                    _listed(self.roots),
+                    reader,
+                    again,
+                ),
             )
             if cursor.rowcount:
                 db.execute("DELETE FROM result WHERE request = ?", (id,))
