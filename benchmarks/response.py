@@ -112,23 +112,24 @@ def main() -> None:
             "disable-sync",
         ]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[f"--{flag}" for flag in flags])
-        parts[arguments.part](found, browser.new_context(viewport={"width": 1440, "height": 1000}), arguments)
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        context.set_default_timeout(1000 * PATIENCE_S)
+        parts[arguments.part](found, context, arguments)
         browser.close()
 
 
 def clicks(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
     """Three ways to ask for a model, each several times."""
-    print(f"{'':34}{'first change':>14}{'numbers':>10}{'worst':>8}   seconds, median of {arguments.rounds}")
-    for name, opened, act in (
-        ("Soup, a tick", soup, tick),
-        ("Landscape, a click", landscape, press),
-        ("Interpolate, a drag of t", interpolate, drag),
-    ):
+    print(f"{'':28}{'first change':>13}{'numbers':>9}{'worst':>8}{'server':>9}{'workers':>9}   seconds, median of {arguments.rounds}; CPU seconds of each")
+    for name, opened, act in (("Soup, a tick", soup, tick), ("Landscape, a click", landscape, press), ("Interpolate, a drag of t", interpolate, drag)):
         page = context.new_page()
         opened(found, page)
-        times = [once(page, act, turn) for turn in range(arguments.rounds + 1)][1:]
+        once(page, act, 0)
+        before = found.cpu()
+        times = [once(page, act, turn) for turn in range(1, arguments.rounds + 1)]
+        served, computed = ((b - a) / len(times) for a, b in zip(before, found.cpu(), strict=True))
         first, done = ([t[i] for t in times] for i in (0, 1))
-        print(f"{name:34}{median(first):14.2f}{median(done):10.2f}{max(done):8.2f}", flush=True)
+        print(f"{name:28}{median(first):13.2f}{median(done):9.2f}{max(done):8.2f}{served:9.2f}{computed:9.2f}", flush=True)
         page.close()
 
 
@@ -175,7 +176,7 @@ def server(found: App, context: BrowserContext, arguments: argparse.Namespace) -
     """So many visitors look at a line of many points that is being measured, then at a training."""
     warm(found, context)
     print(f"{'':34}{'server':>10}{'workers':>10}{'ratio':>8}   CPU seconds of {arguments.seconds:.0f}, {arguments.visitors} visitors")
-    for name, ask in (("a line of 20,001 points", long_line), ("a training", long_training)):
+    for name, ask in (("a line of 1,001 points", long_line), ("a training", long_training)):
         store, wanted = found.store(), ask()
         run = (
             wanted
@@ -187,7 +188,7 @@ def server(found: App, context: BrowserContext, arguments: argparse.Namespace) -
         pages = [context.new_page() for _ in range(arguments.visitors)]
         for page in pages:
             page.goto(f"{found.url}/{'interpolate?run=' if isinstance(wanted, Run) else 'compare?runs='}{run.id}")
-            page.wait_for_selector(AT_REST)
+            page.get_by_role("button", name="Stop").first.wait_for()
         time.sleep(5)
         before = found.cpu()
         time.sleep(arguments.seconds)
@@ -291,8 +292,8 @@ def long_training() -> Trained:
 
 def long_line() -> Run:
     """Minutes of measuring."""
-    models = tuple(loaded(p) for p in sorted((locations.root() / "sample_models" / "digits-mlp").glob("seed-*.safetensors"))[:2])
-    return Run(Field(problem(), models, registry.method("chart", "line"), split="train"), registry.method("sample", "grid", {"size": 20001}))
+    models = tuple(loaded(p) for p in sorted((locations.root() / "sample_models" / "digits-resnet").glob("*.safetensors"))[:2])
+    return Run(Field(problem_toml.find("digits-resnet"), models, registry.method("chart", "line"), split="train"), registry.method("sample", "grid", {"size": 1001}))
 
 
 def finished(found: App) -> int:

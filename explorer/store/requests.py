@@ -129,7 +129,10 @@ class Requests(Database):
             " ORDER BY created DESC, rowid DESC LIMIT :limit OFFSET :after",
             {**self._asked(kind, clicks), "only": json.dumps(list(only)), "limit": limit, "after": after},
         )
-        return [self._status(row) for row in rows.fetchall()]
+        found = [self._status(row) for row in rows.fetchall()]
+        for status in found:
+            note(Key("request", status.id))
+        return found
 
     def counts(self, kind: str = "Run", *, clicks: bool = True) -> dict[State, int]:
         """How many of these there are in each state that occurs."""
@@ -179,14 +182,15 @@ class Requests(Database):
         asked = {"now": self.clock(), "reader": readable.reader()}
         return self._db.execute(f"SELECT 1 FROM wish WHERE {OPEN} AND lease <= :now AND {HERE} LIMIT 1", asked).fetchone() is not None
 
-    def ahead_of(self, due: float, rank: int = 0) -> list[tuple[float | None, float, int, int]]:
-        """The open requests that come before one of this rank that is due then: (seconds expected, seconds worked on, done, total) of each."""
-        now = self.clock()
-        return self._db.execute(
+    def ahead_of(self, due: float, *, quick: bool) -> list[tuple[float | None, float, int, int]]:
+        """(seconds expected, seconds worked on, done, total) of every open request that goes before one of the usual rank that is due then. quick: that
+        one is done in the middle of what takes longer."""
+        rows = self._db.execute(
             f"SELECT expected, iif(lease > :now, :now - started, 0.0), done, total FROM wish WHERE {OPEN} AND {HERE}"
-            " AND (urgent > :rank OR (urgent = :rank AND (due <= :due OR (lease > :now AND expected <= :quick))))",
-            {"now": now, "rank": rank, "due": due, "quick": QUICK_S, "reader": readable.reader()},
-        ).fetchall()
+            " AND (urgent > 0 OR (urgent = 0 AND due <= :due) OR (lease > :now AND urgent = 0)) AND (NOT :quick OR expected <= :most)",
+            {"now": self.clock(), "due": due, "quick": quick, "most": QUICK_S, "reader": readable.reader()},
+        )
+        return rows.fetchall()
 
     # --- workers ------------------------------------------------------------------------------------------------------
 
@@ -320,6 +324,11 @@ class Requests(Database):
             roots=tuple(cast("list[str]", json.loads(cast("str", r["roots"])))) if r["roots"] is not None else None,
             read=partial(self._result, id),
         )
+
+
+def due_at(created: float, expected: float | None) -> float:
+    """When a request of the usual rank is due (explorer.store.schema)."""
+    return created + 10 * (30 if expected is None else expected)
 
 
 def _changed(db: sqlite3.Connection) -> None:

@@ -7,8 +7,9 @@ out of one would be remounted.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec
@@ -30,7 +31,7 @@ def live(draw: Callable[P, None], *, every: float, busy: bool) -> Callable[P, No
     before = query_state.whole()
     drawn = False
     known: set[Key] = set()
-    told = busy and wake.possible()
+    told, since = busy and wake.possible(), time.monotonic()
 
     @wraps(draw)
     def followed(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -40,12 +41,17 @@ def live(draw: Callable[P, None], *, every: float, busy: bool) -> Callable[P, No
         drawn = True
         before_it = _looks_again.set(busy)
         try:
-            with wake.followed(wake.watch(shell.store(), str(shell.store().path)), shell.store(), known, every=every) if told else nullcontext():
+            with _followed(known, every, since) if told else nullcontext():
                 draw(*args, **kwargs)
         finally:
             _looks_again.reset(before_it)
 
     return st.fragment(followed, run_every=(SELDOM_S if told else every) if busy else None)
+
+
+def _followed(known: set[Key], every: float, since: float) -> AbstractContextManager[None]:
+    store = shell.store()
+    return wake.followed(wake.watch(store, str(store.path)), store, known, every=every, since=since)
 
 
 def apart(draw: Callable[P, None]) -> Callable[P, None]:

@@ -30,7 +30,8 @@ from explorer.store.read_log import Key, noting
 from explorer.store.run_store import RunStore
 
 SHARE = 0.1  # of one processor, for drawing how far things are
-UNSEEN = 1.5  # what a part of a page costs beside its own script
+UNSEEN = 2.5  # what a part of a page costs, sending included, as a multiple of its script
+SOON = 0.25  # of the time that something has been followed: so long it is drawn sooner than that
 SOONEST_S, LATEST_S = 0.03, 0.25  # between two looks, while things change and while they do not
 
 Versions = Mapping[Key, tuple[object, object]]
@@ -38,13 +39,15 @@ Versions = Mapping[Key, tuple[object, object]]
 
 @dataclass
 class Drawn:
-    """A part of a page in some session, and what it was drawn from. spent: CPU seconds that it took; every: seconds between two drawings at least."""
+    """A part of a page in some session, and what it was drawn from. spent: seconds that this took, more of them on a busy machine; every: seconds between two
+    drawings at least; since: when it was drawn for the first time."""
 
     session: str
     fragment: str
     versions: Versions
     spent: float
     every: float
+    since: float = field(default_factory=time.monotonic)
     at: float = field(default_factory=time.monotonic)
     stale: bool = False
     urgent: bool = False
@@ -57,7 +60,8 @@ class Drawn:
 
     def due(self, parts: int) -> float:
         """When it is drawn again, where so many parts are followed."""
-        return self.at if self.urgent else self.at + max(self.every, UNSEEN * self.spent * parts / SHARE)
+        rare = min(UNSEEN * self.spent * parts / SHARE, SOON * (self.at - self.since))
+        return self.at if self.urgent else self.at + max(self.every, rare)
 
 
 class Watch:
@@ -139,9 +143,9 @@ def possible() -> bool:
 
 
 @contextmanager
-def followed(watch: Watch, store: RunStore, known: set[Key], *, every: float) -> Generator[None, None, None]:
+def followed(watch: Watch, store: RunStore, known: set[Key], *, every: float, since: float) -> Generator[None, None, None]:
     """The block draws a part of a page, which is drawn again when something that it read has changed. known: what it read the last time; what it reads is added."""
-    version, before, begun = store.version(), store.versions(known), time.thread_time()
+    version, before, begun = store.version(), store.versions(known), time.perf_counter()
     with noting() as keys:
         yield
     context, fragment = get_script_run_ctx(), ThreadState.get().fragment_id
@@ -151,7 +155,7 @@ def followed(watch: Watch, store: RunStore, known: set[Key], *, every: float) ->
     if store.version() != version:  # one of these may be another one already
         new = dict.fromkeys(new, ("", ""))
     known |= keys
-    watch.follow(Drawn(context.session_id, fragment, {**before, **new}, time.thread_time() - begun, every))
+    watch.follow(Drawn(context.session_id, fragment, {**before, **new}, time.perf_counter() - begun, every, since))
 
 
 def _session(id: str) -> AppSession | None:
