@@ -12,7 +12,6 @@ from explorer.stats import instability_analysis
 from explorer.store.run_store import RunStore
 from explorer.ui.align.form import Comparison as Alignment
 from explorer.ui.compare import studies as compare_studies
-from explorer.ui.compare import view as compare_view
 from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.landscape import form as landscape_form
 from explorer.ui.paths import all_pairs
@@ -68,7 +67,7 @@ def requests(tiny) -> dict[str, list]:
         f"train?runs={_ids(trained)}": [*trained, training.plane()],
         f"soup?runs={kitchen.tasks()[0].run.id}": [*(t.run for t in kitchen.tasks()), *kitchen.studies()],
         f"soup?runs={larder.tasks()[0].run.id}&three=0,1,2": [*(t.run for t in larder.tasks()), soup_triangle._run(larder, [0, 1, 2])],
-        f"compare?runs={_ids(e.run for e in merged.entries)}": [*(t.run for t in merged.tasks()), *compare_view._at_once(merged), *studies],
+        f"compare?runs={_ids(e.run for e in merged.entries)}": [*(t.run for t in merged.tasks()), *merged.studies(), *studies],
         "runs": [],
     }
 

@@ -24,12 +24,14 @@ from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Aligned, Connected, Fused, Loaded, Method, ProblemSpec, Recipe, Shifted, SplitName, Trained
 from explorer.engine.resource_meter import Cost, measured
+from explorer.engine.work_clock import clocked
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, repaired
 from explorer.evaluate.evaluator import RECALIBRATION_SAMPLES, inputs_for, network_like, with_own_statistics
 from explorer.evaluate.repair import nearest
 from explorer.problems.problem import Problem
 from explorer.store.records import Made
 from explorer.store.run_store import RunStore
+from explorer.store.work_kinds import of_making
 from explorer.symmetry.assignment import Alignment, describe
 from explorer.training.curve_training import State, TrainedCorners
 from explorer.training.resumable import ResumableTraining
@@ -57,38 +59,34 @@ def realise(
                 start = None
                 if recipe.start is not None:
                     start = realise(recipe.start, store, home, problem=recipe.problem, device=device, progress=progress)
-                _train(recipe, start, home, device, progress)
+                with clocked(of_making(recipe), store, progress) as ticking:
+                    _train(recipe, start, home, device, ticking)
             return checkpoint_file.read(made_at(recipe, home)).weights
         case Aligned():
             if not (made_at(recipe, home).exists() and matched_at(recipe, home).exists()):
-                _align(
-                    recipe,
-                    [realise(m, store, home, problem=recipe.problem, device=device, progress=progress) for m in recipe.models],
-                    home,
-                    device,
-                    progress,
-                )
+                models = [realise(m, store, home, problem=recipe.problem, device=device, progress=progress) for m in recipe.models]
+                with clocked(of_making(recipe), store, progress) as ticking:
+                    _align(recipe, models, home, device, ticking)
             return checkpoint_file.read(made_at(recipe, home)).weights
         case Connected():
             if not made_at(recipe, home).exists():
-                _connect(
-                    recipe,
-                    [realise(e, store, home, problem=recipe.problem, device=device, progress=progress) for e in recipe.ends],
-                    home,
-                    device,
-                    progress,
-                )
+                ends = [realise(e, store, home, problem=recipe.problem, device=device, progress=progress) for e in recipe.ends]
+                with clocked(of_making(recipe), store, progress) as ticking:
+                    _connect(recipe, ends, home, device, ticking)
             return checkpoint_file.read(made_at(recipe, home)).weights
         case Shifted():
             if not made_at(recipe, home).exists():
-                _shift(recipe, realise(recipe.base, store, home, problem=recipe.problem, device=device, progress=progress), home, device, progress)
+                base = realise(recipe.base, store, home, problem=recipe.problem, device=device, progress=progress)
+                with clocked(of_making(recipe), store, progress) as ticking:
+                    _shift(recipe, base, home, device, ticking)
             return checkpoint_file.read(made_at(recipe, home)).weights
         case Fused():
             if not made_at(recipe, home).exists():
                 models = [realise(m, store, home, problem=recipe.problem, device=device, progress=progress) for m in recipe.models]
-                fused = _fuse(recipe, models, store, device, progress)
-                checkpoint_file.finite(fused, recipe.name or recipe.method.name)
-                _keep(recipe, fused, home)
+                with clocked(of_making(recipe), store, progress) as ticking:
+                    fused = _fuse(recipe, models, store, device, ticking)
+                    checkpoint_file.finite(fused, recipe.name or recipe.method.name)
+                    _keep(recipe, fused, home)
             return checkpoint_file.read(made_at(recipe, home)).weights
 
 

@@ -20,17 +20,20 @@ from explorer.checkpoints.sharded import loaded_bytes
 from explorer.checkpoints.weights import compatible, is_half
 from explorer.core import registry
 from explorer.core.errors import Refused, Stopped
+from explorer.core.locations import made_at
 from explorer.core.points import Array, no_points
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Field, Loaded, Run, files_of
 from explorer.engine.execute import Execute, Executor, local
 from explorer.engine.realise_recipe import file_of, located, realise
+from explorer.engine.work_clock import clocked
 from explorer.evaluate.devices import memory, peak
 from explorer.problems.problem import Problem
 from explorer.stats.preview_confirmation import confirming, is_preview
 from explorer.store.cost_plan import Took
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
+from explorer.store.work_kinds import of_opening
 
 SHARE = 0.5  # of the free memory that corners may take
 AHEAD = 256  # points that a sampler without eyes is asked for at once
@@ -58,7 +61,12 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
         if not report(0, likely, 0, "Loading the checkpoints"):
             return False
         try:
-            executor = open_field(field, store, home, device=device, execute=execute, progress=_preparation_progress(report, likely))
+            preparing = _preparation_progress(report, likely)
+            if all(isinstance(c, Loaded) or made_at(c, home).exists() for c in field.corners):
+                with clocked(of_opening(field), store, preparing) as ticking:
+                    executor = open_field(field, store, home, device=device, execute=execute, progress=ticking)
+            else:
+                executor = open_field(field, store, home, device=device, execute=execute, progress=preparing)
         except Stopped:
             return False
     known = store.field(field.id)

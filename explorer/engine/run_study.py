@@ -12,8 +12,10 @@ from explorer.core import registry
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Json, Study
 from explorer.engine.realise_recipe import realise
+from explorer.engine.work_clock import clocked
 from explorer.problems.problem import Problem
 from explorer.store.run_store import RunStore
+from explorer.store.work_kinds import of_study
 
 
 def examine(request: Study, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> Json:
@@ -24,4 +26,5 @@ def examine(request: Study, store: RunStore, home: Path, *, device: str = "cpu",
     compatible(models, names)
     checkpoint_file.check(models[0], problem.shapes(), what=names[0])
     study = cast("Callable[..., Json]", registry.find("study", request.method.name))
-    return study(models, problem, **request.method.kwargs(), **registry.wired(study, device=device, progress=progress))
+    with clocked(of_study(request), store, progress) as ticking:
+        return study(models, problem, **request.method.kwargs(), **registry.wired(study, device=device, progress=ticking))

@@ -22,7 +22,7 @@ from explorer.core.allowed_folders import within
 from explorer.core.errors import Refused, Stopped
 from explorer.core.locations import made_at
 from explorer.core.progress import Progress
-from explorer.core.spec import Json, Look, Make, Run, Study
+from explorer.core.spec import Json, Look, Make, Request, Run, Study
 from explorer.engine.execute import Execute
 from explorer.engine.execute.ray import Fleet
 from explorer.engine.inspect_checkpoints import inspect_path
@@ -32,19 +32,21 @@ from explorer.engine.run_loop import Report, keep
 from explorer.engine.run_study import examine
 from explorer.evaluate.devices import accelerators, memory, precisely, title
 from explorer.store.job_status import Status
-from explorer.store.requests import IDLE, LEASE_S
+from explorer.store.requests import IDLE, LEASE_S, QUICK_S
 from explorer.store.run_store import RunStore
 from explorer.store.sqlite import Unavailable
 
 log = logging.getLogger(__name__)
-POLL_S = 0.1
+POLL_S = 0.02  # between two looks whether anybody has written into the store
+LOOK_S = 1.0  # between two looks for requests when nobody has: a lease runs out without a word
+REPORT_S = 0.1  # between two reports of how far something is
 RETRY_S = 2.0  # between two attempts to write to a store that takes nothing
 RETRIES = 300
 MOST_RUNS = 32  # driven by one process
 
 
 class Worker:
-    """Does one request after another. Between two points of a long one it lets those of a higher rank (a click on a picture) go first."""
+    """Does one request after another. In the middle of a long one it lets those of a higher rank (a click on a picture) go first, and those that take a second or two."""
 
     def __init__(self, store: RunStore, home: Path, *, device: str = "cpu", execute: Execute | None = None) -> None:
         self.store, self.home, self.device, self.execute = store, home, device, execute
@@ -65,7 +67,7 @@ class Worker:
                 if busy:
                     last = time.monotonic()
                 else:
-                    time.sleep(POLL_S)
+                    self._rest()
 
     def work_off(self) -> int:
         """Work until nothing is left to do; the number of requests done."""
@@ -75,9 +77,15 @@ class Worker:
                 count += 1
             return count
 
-    def work_one(self, *, above: int = IDLE - 1) -> bool:
-        """Claim one request of a rank above the given one and see it through. False when there was none."""
-        claimed = self.store.claim(self.id, above=above)
+    def _rest(self) -> None:
+        """Wait until somebody writes into the store."""
+        seen, until = self.store.version(), time.monotonic() + LOOK_S
+        while self.store.version() == seen and time.monotonic() < until:
+            time.sleep(POLL_S)
+
+    def work_one(self, *, above: int = IDLE - 1, within: float = -1.0) -> bool:
+        """Claim one request (RunStore.claim) and see it through. False when there was none."""
+        claimed = self.store.claim(self.id, above=above, within=within)
         if claimed is None:
             return False
         done, result, error = False, None, None
@@ -106,32 +114,26 @@ class Worker:
         raise Unavailable(f"The store {self.store.path} has not accepted writes for too long.")
 
     def _do(self, claimed: Status) -> tuple[bool, Json]:
-        report = self._reporter(claimed)
+        report = _Reporter(self, claimed)
         with within(claimed.roots, self.home):
-            match claimed.request:
-                case Run() as run:
-                    return keep(run, self.store, self.home, report=report, device=self.device, execute=self.execute), None
-                case Look() as request:
-                    return True, inspect_path(request, self.store, report=report, device=self.device).to_json()
-                case Study() as request:
-                    try:
-                        return True, examine(request, self.store, self.home, device=self.device, progress=_progress(report))
-                    except Stopped:
-                        return False, None
-                case Make(recipe):
-                    try:
-                        realise(recipe, self.store, self.home, device=self.device, progress=_progress(report))
-                    except Stopped:
-                        return False, None
-                    return True, {"path": str(made_at(recipe, self.home))}
+            try:
+                found = self._carried_out(claimed.request, report)
+            except Stopped:
+                return False, None
+            report.last()
+            return found
 
-    def _reporter(self, claimed: Status) -> Report:
-        def report(done: int, total: int, fresh: int, message: str) -> bool:
-            while self.work_one(above=claimed.rank):
-                pass
-            return self.store.report(claimed.id, self.id, done=done, total=total, fresh=fresh, message=message)
-
-        return report
+    def _carried_out(self, request: Request, report: Report) -> tuple[bool, Json]:
+        match request:
+            case Run():
+                return keep(request, self.store, self.home, report=report, device=self.device, execute=self.execute), None
+            case Look():
+                return True, inspect_path(request, self.store, report=report, device=self.device).to_json()
+            case Study():
+                return True, examine(request, self.store, self.home, device=self.device, progress=_progress(report))
+            case Make(recipe):
+                realise(recipe, self.store, self.home, device=self.device, progress=_progress(report))
+                return True, {"path": str(made_at(recipe, self.home))}
 
     @contextmanager
     def _heartbeat(self) -> Generator[None, None, None]:
@@ -159,6 +161,42 @@ class Worker:
             thread.join()
             with suppress(Unavailable):  # then the others notice by themselves that it is gone
                 self.store.retire(self.id)
+
+
+class _Reporter:
+    """What a request's work calls as it goes on: here whatever comes first is done in the middle of it, and the store is told how far it is."""
+
+    def __init__(self, worker: Worker, claimed: Status) -> None:
+        self.worker, self.claimed = worker, claimed
+        self.begun = time.monotonic()
+        self.told = self.begun - REPORT_S
+        self.version: int | None = None
+        self.state: tuple[int, int, int, str] | None = None
+        self.untold = False
+        self.going = True
+
+    def __call__(self, done: int, total: int, fresh: int, message: str) -> bool:
+        self.state, self.untold = (done, total, fresh, message), True
+        version = self.worker.store.version()
+        if version != self.version or time.monotonic() - self.told >= REPORT_S:
+            while self.worker.work_one(above=self.claimed.rank, within=self._within()):
+                pass
+            self.last()
+            self.version = version
+        return self.going
+
+    def last(self) -> None:
+        """Tell what was not told yet."""
+        if self.untold and self.state is not None:
+            done, total, fresh, message = self.state
+            self.going = self.worker.store.report(self.claimed.id, self.worker.id, done=done, total=total, fresh=fresh, message=message)
+            self.told, self.untold = time.monotonic(), False
+
+    def _within(self) -> float:
+        """How long what is done in the middle of this may take: what is quick itself is not interrupted by its like, unless it proves to be long."""
+        expected = self.claimed.expected
+        quick = expected is not None and expected <= QUICK_S and time.monotonic() - self.begun <= QUICK_S
+        return -1.0 if quick else QUICK_S
 
 
 def _progress(report: Report) -> Progress:

@@ -31,7 +31,8 @@ class Model:
 class Plan(Spec):
     """points: still to be measured, `at_most` where a sampler decides on the way, and then usually only `usual` (0: not known). seconds: None where nothing comparable was measured. read: bytes of the
     corners, in all. memory: bytes at the most, besides what the samples take. device: who will do it; empty while there is nobody. first: what must be made
-    before the first point, in a time that is not estimated."""
+    before the first point, in a time that is not known. more: seconds of what is done beside the points: loading and making the models, studies. waiting:
+    seconds of other people's work that goes before."""
 
     points: int
     samples: int
@@ -43,18 +44,29 @@ class Plan(Spec):
     device: str = ""
     first: tuple[str, ...] = ()
     usual: int = 0
+    more: float = 0.0
+    waiting: float = 0.0
+
+    @property
+    def whole(self) -> float | None:
+        """Seconds until all is done that is usually asked for, once it has begun; None where nothing comparable was measured."""
+        if self.seconds is None:
+            return None
+        return self.more + (self.seconds * self.usual / self.points if 0 < self.usual < self.points else self.seconds)
 
     def __str__(self) -> str:
         """For the person at the screen."""
-        time = "time not known yet" if self.seconds is None else f"{'at most ' if self.at_most else ''}about {duration(self.seconds)}"
-        if self.at_most and 0 < self.usual < self.points and self.seconds is not None:
-            time = f"about {duration(self.seconds * self.usual / self.points)}, at most {duration(self.seconds)}"
+        whole = self.whole
+        time = "time not known yet" if whole is None else f"{'at most ' if self.at_most else ''}about {duration(whole)}"
+        if self.at_most and 0 < self.usual < self.points and whole is not None and self.seconds is not None:
+            time = f"about {duration(whole)}, at most {duration(self.seconds + self.more)}"
         how = "streamed from disk" if self.streamed else "in memory"
+        after = [*self.first, *([f"about {duration(self.waiting)} of other work"] if self.waiting >= 1 else [])]
         usual = f"about {self.usual:,}, " if 0 < self.usual < self.points else ""
         most = f"{usual}up to " if self.at_most else ""
         said = [
             f"{most}{self.points:,} point{'s' if self.points != 1 else ''} on {self.samples:,} samples",
-            time + (f", after {', '.join(self.first)}" if self.first else ""),
+            time + (f", after {', '.join(after)}" if after else ""),
             f"{size(self.memory)} for the models, {how}",
             f"{size(self.read)} of weights mixed",
         ]
@@ -102,6 +114,7 @@ def together(plans: Sequence[Plan]) -> Plan:
         usual=sum(p.usual or p.points for p in plans) if any(p.usual for p in plans) else 0,
         device=plans[0].device,
         first=tuple(dict.fromkeys(what for p in plans for what in p.first)),
+        more=sum(p.more for p in plans),
     )
 
 

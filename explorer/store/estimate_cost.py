@@ -1,4 +1,8 @@
-"""The plan of runs, from what the store knows of their models, their problem and this machine. Loads nothing: pages call it."""
+"""The plan of runs, from what the store knows of their models, their problem and this machine. Loads nothing: pages call it.
+
+What is done beside the points (loading, making models, studies) takes as long as it took the last time (explorer.store.work_kinds). Before there was one, it is
+counted in passes over the data, of which one takes as long as a point: `PASSES`.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,28 @@ from explorer.checkpoints.sharded import bytes_at, loaded_bytes
 from explorer.core import locations, model_path, registry
 from explorer.core.files import system
 from explorer.core.points import Array, no_points, rounded
-from explorer.core.spec import Aligned, Connected, Fused, Loaded, ProblemSpec, Recipe, Run, Shifted, Trained
+from explorer.core.spec import (
+    Aligned,
+    Connected,
+    Field,
+    Fused,
+    Loaded,
+    Look,
+    Make,
+    ProblemSpec,
+    Recipe,
+    Request,
+    Run,
+    Shifted,
+    SplitName,
+    Study,
+    Trained,
+)
 from explorer.store.cost_plan import Model, Plan, planned, together
 from explorer.store.records import Facts
+from explorer.store.requests import QUICK_S, due_at
 from explorer.store.run_store import RunStore
+from explorer.store.work_kinds import of_making, of_opening, of_study
 
 MAKING = {
     Trained: "the training",
@@ -25,13 +47,33 @@ MAKING = {
 }
 
 
+PASSES = {"train": 3.0, "connect": 4.0, "fuse": 3.0, "study": 2.0}  # forwards (a backward counts as two) over a split, for each epoch, or model
+LOADING_S = 0.1  # a model, before one was loaded here
+
+
 def estimate(run: Run, store: RunStore) -> Plan | None:
     """What a run will still take; None where a model was never looked at, so that its size is not known."""
     return estimate_all((run,), store)
 
 
-def estimate_all(runs: Sequence[Run], store: RunStore) -> Plan | None:
-    """What several will still take, one after the other; those that are measured already are left out, unless all are."""
+def expected(request: Request, store: RunStore) -> float | None:
+    """Seconds that a request will take by itself; None where nothing comparable was done here."""
+    match request:
+        case Run():
+            plan = estimate(request, store)
+            return plan.whole if plan is not None and not plan.first else None
+        case Study():
+            return _studying(request, store)
+        case Make(recipe):
+            seconds, unknown = _making((recipe,), store)
+            return None if unknown else seconds
+        case Look():
+            return None
+
+
+def estimate_all(runs: Sequence[Run], store: RunStore, studies: Sequence[Study] = ()) -> Plan | None:
+    """What several will still take, one after the other, with the studies beside them and what waits before them; those that are measured already are left
+    out, unless all are."""
     known = {f.digest: f for f in store.checkpoints()}
     serving = store.workers()
     free = max((s.free for s in serving if s.device == "cpu"), default=0) or None
@@ -42,7 +84,114 @@ def estimate_all(runs: Sequence[Run], store: RunStore) -> Plan | None:
     there = [p for p in plans if p is not None]
     if not there or len(there) < len(plans):
         return None
-    return replace(together([p for p in there if p.points] or there), device=device)
+    whole = replace(together([p for p in there if p.points] or there), device=device)
+    if not whole.points:
+        return whole
+    open = [run for run, plan in zip(runs, there, strict=True) if plan.points]
+    making, unknown = _making([corner for run in open for corner in run.field.corners], store)
+    opening = sum(_opening(run.field, store) for run in open)
+    beside = sum(_studying(s, store) or 0.0 for s in studies if (status := store.status(s.id)) is None or status.state != "done")
+    whole = replace(whole, more=making + opening + beside, first=tuple(name for name in whole.first if name in unknown))
+    return replace(whole, waiting=_waiting(whole.whole, store) / max(1, len(serving)))
+
+
+def _waiting(whole: float | None, store: RunStore) -> float:
+    """Seconds of the work that goes before a request of so many seconds that is put down now, as far as it is known."""
+    quick = whole is not None and whole <= QUICK_S
+    seconds = 0.0
+    for foretold, worked, done, total in store.ahead_of(due_at(store.clock(), whole), quick=quick):
+        if foretold is not None:
+            seconds += max(foretold - worked, 0.1 * foretold)
+        elif worked and done and total:
+            seconds += worked / done * max(total - done, 0)
+    return seconds
+
+
+def _opening(field: Field, store: RunStore) -> float:
+    kind, models = of_opening(field)
+    return models * (store.pace_of(kind) or LOADING_S)
+
+
+def _studying(study: Study, store: RunStore) -> float | None:
+    kind, units = of_study(study)
+    if (known := store.pace_of(kind)) is not None:
+        return known * units
+    once = _pass(study.problem, store, "test")
+    return None if once is None else PASSES["study"] * once * len(study.models)
+
+
+def _making(recipes: Sequence[Recipe], store: RunStore) -> tuple[float, set[str]]:
+    """(seconds, what of it takes a time that is not known) of making what is not there yet, everything once."""
+    open: dict[str, Recipe] = {}
+    for recipe in recipes:
+        _unmade_in(recipe, store.path.parent, open)
+    seconds, unknown = 0.0, set[str]()
+    for recipe in open.values():
+        kind, units = of_making(recipe)
+        known = store.pace_of(kind)
+        guess = _guessed(recipe, store) if known is None else known * units
+        if guess is None:
+            unknown.add(MAKING[type(recipe)])
+        seconds += guess or 0.0
+    return seconds, unknown
+
+
+def _unmade_in(recipe: Recipe, home: Path, found: dict[str, Recipe]) -> None:
+    """What has to be made for a model, by what is made together: all models of an alignment, all snapshots of a training."""
+    if isinstance(recipe, Loaded) or locations.made_at(recipe, home).exists():
+        return
+    match recipe:
+        case Aligned() | Fused():
+            inner = recipe.models
+        case Connected():
+            inner = recipe.ends
+        case Shifted():
+            inner = (recipe.base,)
+        case Trained():
+            inner = (recipe.start,) if recipe.start is not None else ()
+    for part in inner:
+        _unmade_in(part, home, found)
+    match recipe:
+        case Trained():
+            key = replace(recipe, at=0, member=0, name="").id
+            before = found.get(key)
+            if isinstance(before, Trained) and (not before.at or (recipe.at and recipe.at <= before.at)):
+                return
+        case Aligned() | Connected() | Shifted():
+            key = replace(recipe, which=0, name="").id
+        case Fused():
+            key = recipe.id
+    found[key] = recipe
+
+
+def _guessed(recipe: Recipe, store: RunStore) -> float | None:
+    """Seconds of making a model that is like none that was made here; None where the data say nothing of it."""
+    match recipe:
+        case Trained() | Connected():
+            epochs = dict(recipe.method.options).get("epochs")
+            passes = PASSES["train" if isinstance(recipe, Trained) else "connect"] * epochs if isinstance(epochs, int) else None
+            if isinstance(recipe, Trained) and passes is not None:
+                passes *= registry.members_of(recipe.method) * (recipe.at / epochs if recipe.at and isinstance(epochs, int) else 1)
+        case Fused() if registry.data_of(recipe.method.name):
+            passes = PASSES["fuse"] * len(recipe.models)
+        case Fused():
+            return LOADING_S * len(recipe.models)
+        case _:
+            passes = None
+    once = _pass(recipe.problem, store, "train")
+    return None if passes is None or once is None else passes * once
+
+
+def _pass(problem: ProblemSpec, store: RunStore, split: SplitName) -> float | None:
+    """Seconds of one forward over a split, as of a point; None where no point of the problem was measured."""
+    pace = store.pace(Field(problem, (), registry.method("chart", "mixture"), split=split))
+    if pace is None:
+        return None
+    shares = {"train": 1 - problem.val - problem.test, "val": problem.val, "test": problem.test}
+    samples = next(
+        (q.samples / shares[q.split] for f in store.checkpoints() if _same(f.problem, problem) for q in f.quality if shares.get(q.split)), None
+    )
+    return pace[0] * (samples * shares[split] / pace[1] if samples and pace[1] else 1.0)
 
 
 def _estimate(run: Run, store: RunStore, known: Mapping[str, Facts], free: int | None, asked: set[bytes] | None) -> Plan | None:

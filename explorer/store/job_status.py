@@ -29,6 +29,7 @@ class Status:
     started: float | None
     finished: float | None
     now: float
+    expected: float | None = None  # seconds that it was expected to take
     roots: tuple[str, ...] | None = None  # the folders it may read, None for all (explorer.core.allowed_folders)
     read: Callable[[], Json] = field(default=lambda: None, repr=False, compare=False)
 

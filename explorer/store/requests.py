@@ -24,6 +24,7 @@ from explorer.core.spec import Json, Request, Run, Spec
 from explorer.store import readable
 from explorer.store.job_status import State, Status
 from explorer.store.process_alive import alive
+from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown, Unreadable
 from explorer.store.records import Serving
 from explorer.store.schema import MIGRATIONS
@@ -31,10 +32,11 @@ from explorer.store.sqlite import Database, Unavailable
 
 URGENT, IDLE = 1, -1  # ranks of requests; 0 is that of everything else
 LEASE_S = 15.0
+QUICK_S = 2.0  # what is expected to take no longer is done in the middle of what takes longer
 ATTEMPTS = 3  # a request over which so many workers died in a row, without a single new point, is given up
 GIVEN_UP = f"{ATTEMPTS} workers died on this, most likely because they ran out of memory. Use fewer or smaller models, then try again."
 HOST = socket.gethostname()
-COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, roots"
+COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, expected, roots"
 STATE = "CASE WHEN phase <> 'open' THEN phase WHEN lease > :now THEN 'running' ELSE 'waiting' END"
 ANSWER = "(SELECT text FROM result WHERE request = wish.id)"
 READABLE = f"(reader = :reader OR readable(spec, {ANSWER}))"  # what was read once by this version is not parsed to know it
@@ -42,9 +44,9 @@ HERE = f"(reader = :reader OR here(spec, {ANSWER}))"
 OPEN = "finished IS NULL AND error IS NULL AND stopped = 0"
 LISTED = f"kind = :kind AND (:clicks OR sampler IS NOT 'given') AND {HERE}"
 NEXT = (
-    f"SELECT id, attempts FROM wish WHERE {OPEN} AND urgent > :above AND lease <= :now"
+    f"SELECT id, attempts FROM wish WHERE {OPEN} AND (urgent > :above OR (urgent = :above AND expected <= :within)) AND lease <= :now"
     "  AND subject NOT IN (SELECT subject FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker)"
-    f" AND {HERE} ORDER BY urgent DESC, created, rowid LIMIT 1"
+    f" AND {HERE} ORDER BY urgent DESC, due, rowid LIMIT 1"
 )
 
 
@@ -61,24 +63,39 @@ class Requests(Database):
 
     # --- requests -------------------------------------------------------------------------------------------------------
 
-    def submit(self, request: Request, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
+    def submit(self, request: Request, *, urgent: bool = False, idle: bool = False, again: bool = False, expected: float | None = None) -> str:
         """Put a request down and return its id. A request that failed or was stopped is taken up again; one that is done stays done, unless `again`.
 
         urgent: somebody waits for it at this moment. idle: nobody asked for it, it may be there when somebody does; everything else goes first.
+        expected: seconds that it will take, where that is known: what is short goes before what is long (explorer.store.schema).
         """
         id, rank = request.id, URGENT if urgent else IDLE if idle else 0
         subject = request.field.id if isinstance(request, Run) else id
         reader = "" if readable.lacks(request) else readable.reader()
         with self._write() as db:
             cursor = db.execute(
-                "INSERT INTO wish (id, kind, subject, urgent, spec, created, roots, reader) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, finished = NULL, roots = excluded.roots "
+                "INSERT INTO wish (id, kind, subject, urgent, spec, created, expected, roots, reader) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, finished = NULL, roots = excluded.roots,"
+                " expected = excluded.expected "
                 "WHERE error IS NOT NULL OR stopped = 1 OR (? AND finished IS NOT NULL)",
-                (id, type(request).__name__, subject, rank, json.dumps(request.to_json()), self.clock(), _listed(self.roots), reader, again),
+                (
+                    id,
+                    type(request).__name__,
+                    subject,
+                    rank,
+                    json.dumps(request.to_json()),
+                    self.clock(),
+                    expected,
+                    _listed(self.roots),
+                    reader,
+                    again,
+                ),
             )
             if cursor.rowcount:
                 db.execute("DELETE FROM result WHERE request = ?", (id,))
-            db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, id, rank))
+            raised = db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, id, rank))
+            if cursor.rowcount or raised.rowcount:
+                _changed(db)
         return id
 
     def filed(self, run: Run, points: int) -> str:
@@ -92,10 +109,12 @@ class Requests(Database):
                 " WHERE finished IS NULL AND lease <= excluded.created",
                 (run.id, run.field.id, json.dumps(run.to_json()), now, now, now, points, points, _listed(self.roots), reader),
             )
+            _changed(db)
         return run.id
 
     def status(self, id: str) -> Status | None:
         """How a request stands; None when nobody has requested it here, or in a way that cannot be read."""
+        note(Key("request", id))
         row = self._db.execute(f"SELECT {COLUMNS} FROM wish WHERE id = :id AND {READABLE}", {"id": id, "reader": readable.reader()}).fetchone()
         return None if row is None else self._status(row)
 
@@ -116,21 +135,27 @@ class Requests(Database):
         the request as JSON, whatever its case. where: values of it by their JSON path, such as {"$.field.chart.name": "line"}.
         """
         narrowed, values = _narrowed(text, where or {})
+        note(LIST)
         rows = self._db.execute(
             f"SELECT {COLUMNS} FROM wish WHERE {LISTED} AND (:only = '[]' OR {STATE} IN (SELECT value FROM json_each(:only))){narrowed}"
             " ORDER BY created DESC, rowid DESC LIMIT :limit OFFSET :after",
             {**self._asked(kind, clicks), **values, "only": json.dumps(list(only)), "limit": limit, "after": after},
         )
-        return [self._status(row) for row in rows.fetchall()]
+        found = [self._status(row) for row in rows.fetchall()]
+        for status in found:
+            note(Key("request", status.id))
+        return found
 
     def counts(self, kind: str = "Run", *, clicks: bool = True, text: str = "", where: Mapping[str, str] | None = None) -> dict[State, int]:
         """How many of these there are in each state that occurs."""
+        note(LIST)
         narrowed, values = _narrowed(text, where or {})
         rows = self._db.execute(f"SELECT {STATE}, count(*) FROM wish WHERE {LISTED}{narrowed} GROUP BY 1", {**self._asked(kind, clicks), **values})
         return dict(cast("list[tuple[State, int]]", rows.fetchall()))
 
     def stories(self) -> list[Status]:
         """The runs that are done and have a title as a shipped story, in the order in which they were requested."""
+        note(LIST)
         rows = self._db.execute(
             f"SELECT {COLUMNS} FROM wish WHERE story <> '' AND phase = 'done' AND {HERE} ORDER BY created, rowid",
             {"reader": readable.reader()},
@@ -156,17 +181,29 @@ class Requests(Database):
         """Ask for a request to be given up; what it has computed stays."""
         with self._write() as db:
             db.execute("UPDATE wish SET stopped = 1 WHERE id = ? AND finished IS NULL", (id,))
+            _changed(db)
 
     def forget(self, id: str) -> None:
         """Remove a request from the list. The points stay: they belong to the field."""
         with self._write() as db:
             if db.execute("DELETE FROM wish WHERE id = ? AND lease <= ?", (id, self.clock())).rowcount:
                 db.execute("DELETE FROM result WHERE request = ?", (id,))
+                _changed(db)
 
     def waiting(self) -> bool:
         """Whether there is a request that nobody works on."""
         asked = {"now": self.clock(), "reader": readable.reader()}
         return self._db.execute(f"SELECT 1 FROM wish WHERE {OPEN} AND lease <= :now AND {HERE} LIMIT 1", asked).fetchone() is not None
+
+    def ahead_of(self, due: float, *, quick: bool) -> list[tuple[float | None, float, int, int]]:
+        """(seconds expected, seconds worked on, done, total) of every open request that goes before one of the usual rank that is due then. quick: that
+        one is done in the middle of what takes longer."""
+        rows = self._db.execute(
+            f"SELECT expected, iif(lease > :now, :now - started, 0.0), done, total FROM wish WHERE {OPEN} AND {HERE}"
+            " AND (urgent > 0 OR (urgent = 0 AND due <= :due) OR (lease > :now AND urgent = 0)) AND (NOT :quick OR expected <= :most)",
+            {"now": self.clock(), "due": due, "quick": quick, "most": QUICK_S, "reader": readable.reader()},
+        )
+        return rows.fetchall()
 
     # --- workers ------------------------------------------------------------------------------------------------------
 
@@ -197,15 +234,15 @@ class Requests(Database):
         ).fetchall()
         return [Serving(host, device, title, free, total, tuple(json.loads(sees))) for host, device, title, free, total, sees in rows]
 
-    def claim(self, worker: str, *, above: int = IDLE - 1) -> Status | None:
-        """Take the next request that nobody works on and whose rank is above a given one, urgent ones first, idle ones last; None when there is none.
-        Requests that cannot be read, or whose methods are not here, are left for a worker that has them.
+    def claim(self, worker: str, *, above: int = IDLE - 1, within: float = -1.0) -> Status | None:
+        """Take the next request that nobody works on and whose rank is above a given one, or that is of this rank and expected to take no longer than `within`
+        seconds; urgent ones first, idle ones last, of a rank the one that is due first. None when there is none. Requests that cannot be read, or whose methods are not here, are left for a worker that has them.
 
         A request whose field another worker is busy with has to wait, so that nothing is computed twice.
         """
         self._bury()
         now = self.clock()
-        asked = {"now": now, "above": above, "worker": worker, "reader": readable.reader()}
+        asked = {"now": now, "above": above, "within": within, "worker": worker, "reader": readable.reader()}
         if self._db.execute(NEXT, asked).fetchone() is None:  # a read: an idle worker never takes the write lock
             return None
         with self._write() as db:
@@ -217,6 +254,7 @@ class Requests(Database):
                 f"UPDATE wish SET attempts = attempts + 1, worker = ?, lease = ?, started = ?, fresh = 0, message = '' WHERE id = ? RETURNING {COLUMNS}",
                 (worker, now + LEASE_S, now, found[0]),
             ).fetchone()
+            _changed(db)
         return self._status(row)
 
     def report(self, id: str, worker: str, *, done: int, total: int, fresh: int = 0, message: str = "") -> bool:
@@ -239,6 +277,7 @@ class Requests(Database):
                 db.execute("DELETE FROM result WHERE request = ?", (id,))
                 if result is not None:
                     db.execute("INSERT INTO result VALUES (?, ?)", (id, json.dumps(result)))
+                _changed(db)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -294,6 +333,7 @@ class Requests(Database):
             started=cast("float | None", r["started"]),
             finished=cast("float | None", r["finished"]),
             now=now,
+            expected=cast("float | None", r["expected"]),
             roots=tuple(cast("list[str]", json.loads(cast("str", r["roots"])))) if r["roots"] is not None else None,
             read=partial(self._result, id),
         )
@@ -305,6 +345,16 @@ def _narrowed(text: str, where: Mapping[str, str]) -> tuple[str, dict[str, str]]
     conditions += "".join(f" AND json_extract(spec, :path{i}) = :value{i}" for i in range(len(where)))
     values = {f"{name}{i}": given for i, pair in enumerate(where.items()) for name, given in zip(("path", "value"), pair, strict=True)}
     return conditions, {**values, **({"text": json.dumps(text)[1:-1]} if text else {})}
+
+
+def due_at(created: float, expected: float | None) -> float:
+    """When a request of the usual rank is due (explorer.store.schema)."""
+    return created + 10 * (30 if expected is None else expected)
+
+
+def _changed(db: sqlite3.Connection) -> None:
+    """The list of requests is another one now, or what stands in it; how far one is on its way does not count."""
+    db.execute("UPDATE changes SET n = n + 1")
 
 
 def _listed(roots: Sequence[str] | None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -20,6 +20,7 @@ from explorer.core.points import Array, Points, no_points, rounded
 from explorer.core.spec import Field, Json
 from explorer.store import readable
 from explorer.store.kept import Kept
+from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown
 from explorer.store.records import Facts, FieldFacts
 from explorer.store.requests import Requests
@@ -57,6 +58,7 @@ class RunStore(Requests):
 
     def field(self, id: str) -> FieldFacts | None:
         """What is known of a field; None before a worker has opened it, or where another version has in a way that cannot be read."""
+        note(Key("field", id))
         row = self._db.execute("SELECT spec, shape, counts, gram, facts FROM field WHERE id = ?", (id,)).fetchone()
         if row is None:
             return None
@@ -80,6 +82,7 @@ class RunStore(Requests):
 
     def points(self, field_id: str, *, after: int = 0, bare: bool = False) -> tuple[Points, int]:
         """The points of a field that came after a sequence number, and the last number seen. `bare`: without values, which then are (K, 0, 0)."""
+        note(Key("field", field_id))
         row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
         if row is None:
             return no_points(1), after
@@ -109,6 +112,7 @@ class RunStore(Requests):
         values: (K, M, 1), so that `means()` are those of the points themselves, bit for bit. They are kept, and what was added since is all that is read.
         Unwritable. Not for fields whose values are no sums over blocks.
         """
+        note(Key("field", field_id))
         row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
         if row is None:
             return no_points(1), 0
@@ -134,6 +138,7 @@ class RunStore(Requests):
 
     def points_at(self, field_id: str, places: Array) -> Points:
         """The points of a field at (K, d) places, with all their blocks, in this order; those that are not there are left out."""
+        note(Key("field", field_id))
         row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
         if row is None:
             return no_points(places.shape[1])
@@ -148,6 +153,7 @@ class RunStore(Requests):
         return self._tally(field_id)[1]
 
     def _tally(self, field_id: str) -> tuple[int, float]:
+        note(Key("field", field_id))
         return self._db.execute("SELECT points, seconds FROM tally WHERE field = ?", (field_id,)).fetchone() or (0, 0.0)
 
     def pace(self, field: Field) -> tuple[float, float] | None:
@@ -179,6 +185,37 @@ class RunStore(Requests):
             return None
         return json.loads(row[0]), json.loads(row[1]) if row[1] else None
 
+    def worked(self, kind: str, units: float, seconds: float) -> None:
+        """Note what work of a kind took, so that the next of its kind is foretold. Each counts half as much as the one after it."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO pace VALUES (?, ?, ?) ON CONFLICT (kind) DO UPDATE SET units = units / 2 + excluded.units, seconds = seconds / 2 + excluded.seconds",
+                (kind, units, seconds),
+            )
+
+    def pace_of(self, kind: str) -> float | None:
+        """Seconds for a unit of work of this kind; None where none was done here."""
+        row = self._db.execute("SELECT seconds / units FROM pace WHERE kind = ?", (kind,)).fetchone()
+        return None if row is None else row[0]
+
+    # --- changes ------------------------------------------------------------------------------------------------------
+
+    def versions(self, keys: Iterable[Key]) -> dict[Key, tuple[object, object]]:
+        """Of each part of the store (how it stands, how far it is): what was drawn of it holds as long as they are the same. Three statements for any number."""
+        wanted = list(keys)
+        found: dict[Key, tuple[object, object]] = dict.fromkeys(wanted, (None, None))
+        ids = json.dumps([key.id for key in wanted if key.kind == "request"])
+        for id, *stands, done, total, message in self._db.execute(
+            "SELECT id, phase, lease > 0, done, total, message FROM wish WHERE id IN (SELECT value FROM json_each(?))", (ids,)
+        ):
+            found[Key("request", id)] = (tuple(stands), (done, total, message))
+        fields = json.dumps([key.id for key in wanted if key.kind == "field"])
+        for id, points in self._db.execute("SELECT field, points FROM tally WHERE field IN (SELECT value FROM json_each(?))", (fields,)):
+            found[Key("field", id)] = (True, points)
+        if LIST in found:
+            found[LIST] = (self._db.execute("SELECT n FROM changes").fetchone()[0], None)
+        return found
+
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
     def register(self, facts: Facts) -> None:
@@ -189,9 +226,11 @@ class RunStore(Requests):
                 "ON CONFLICT (path) DO UPDATE SET digest = excluded.digest, facts = excluded.facts, seen = excluded.seen",
                 (facts.path, facts.digest, json.dumps(facts.to_json()), self.clock()),
             )
+            db.execute("UPDATE changes SET n = n + 1")
 
     def checkpoints(self) -> list[Facts]:
         """Every registered checkpoint, in the order in which they were first registered; without unreadable ones."""
+        note(LIST)
         rows = self._db.execute("SELECT facts FROM checkpoint ORDER BY rowid").fetchall()
         return [found for (text,) in rows if (found := _facts(text)) is not None and not readable.missing(text)]
 
@@ -199,6 +238,7 @@ class RunStore(Requests):
         """Take a checkpoint off the list; the file is not touched."""
         with self._write() as db:
             db.execute("DELETE FROM checkpoint WHERE path = ?", (path,))
+            db.execute("UPDATE changes SET n = n + 1")
 
     def whereabouts(self, digest: str) -> list[str]:
         """Paths at which a checkpoint with this digest was last seen, the latest first."""

@@ -3,6 +3,9 @@
 A request is one row of `wish`, short enough that a list of thousands is read in milliseconds: what came of it is in `result`. Columns that follow from
 others (`phase`, `story`, `sampler`) are virtual: SQLite derives them and keeps them nowhere but in the indexes, so that nothing can contradict them.
 
+Requests of a rank are done in the order of `due`: ten times as late as they are long. What takes a second is then done before what takes an hour, unless
+that was asked for ten hours earlier: short work does not wait for long work, and long work does not wait for ever.
+
 `reader` says which version last found that it can read the row (explorer.store.readable.reader), so that one that can need not parse it to know.
 """
 
@@ -64,4 +67,13 @@ MIGRATIONS = (
     CREATE INDEX tally_kind ON tally (kind, points, seconds, items);
     DROP INDEX point_seconds
     """,  # of each field: how many points, what they took, and (once somebody asks) what else takes as long
+    """
+    ALTER TABLE wish ADD COLUMN expected REAL;
+    ALTER TABLE wish ADD COLUMN due REAL AS (created + 10 * coalesce(expected, 30)) VIRTUAL;
+    DROP INDEX wish_open;
+    CREATE INDEX wish_open ON wish (urgent DESC, due) WHERE finished IS NULL AND error IS NULL AND stopped = 0;
+    CREATE TABLE pace (kind TEXT PRIMARY KEY, units REAL NOT NULL, seconds REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE changes (n INTEGER NOT NULL);
+    INSERT INTO changes VALUES (0)
+    """,  # seconds that a request is expected to take, and by when it is; what work of a kind took; how often the list of requests changed
 )

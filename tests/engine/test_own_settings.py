@@ -25,7 +25,7 @@ class Interrupted(RunStore):
     def report(self, id, worker, *, done, total, fresh=0, message=""):
         kind = type(self.status(id).request).__name__
         if kind == "Study" and self.training is not None:
-            self.submit(self.training)
+            RunStore(self.path).submit(self.training)
             self.training = None
         self.order += (kind,)
         return super().report(id, worker, done=done, total=total, fresh=fresh, message=message)

@@ -9,7 +9,6 @@ import pytest
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Fused, Loaded, Method, ProblemSpec, Trained
-from explorer.ui.compare import studies as compare_studies
 from explorer.ui.compare import view as compare_view
 from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.compare.mergeable import ancestor, cosines
@@ -58,7 +57,7 @@ def test_a_merged_model_says_why_it_fails_and_can_be_taken_away(visit, store, wo
     for request in (
         *(t.run for t in comparison.tasks()),
         *(comparison.ensemble(s) for s in ("val", "test")),
-        compare_studies.calibration_of(comparison),
+        comparison.calibration,
     ):
         store.submit(request)
     work()

@@ -94,6 +94,16 @@ class Comparison:
         """The request to know what the ingredients say together."""
         return Study(self.problem, self.ingredients, registry.method("study", "ensemble", {"split": split, "of": self.of}))
 
+    @property
+    def calibration(self) -> Study:
+        """The request to know whether all models are right as often as they are sure, their ensemble with them."""
+        count = len(self.ingredients)
+        return Study(self.problem, self.models, registry.method("study", "calibration", {"ensemble": count if count > 1 else 0}))
+
+    def studies(self) -> list[Study]:
+        """What is asked for beside the points, before any of them is there."""
+        return [*([self.calibration] if registry.labelled(self.problem.loss) else []), *map(self.ensemble, SPLITS)]
+
     def tasks(self) -> list[Task]:
         """Every model on both splits."""
         return tasks_of(self.entries)
@@ -214,7 +224,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         with below:
             if doubt:
                 st.warning(doubt, icon=":material/warning:")
-            cost_caption.caption(store, [task.run for task in wanted.tasks()])
+            cost_caption.caption(store, [task.run for task in wanted.tasks()], wanted.studies())
             _note(shown, wanted.entries, said != st.query_params.get("of", OF[0]))
     return wanted if pressed else None
 

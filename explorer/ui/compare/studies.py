@@ -23,12 +23,6 @@ CLASSES_DRAWN = 40
 TOGETHER = "ensemble (mean of probabilities)"
 
 
-def calibration_of(comparison: Comparison) -> Study:
-    """The request to know whether all models are right as often as they are sure, their ensemble with them."""
-    count = len(comparison.ingredients)
-    return Study(comparison.problem, comparison.models, registry.method("study", "calibration", {"ensemble": count if count > 1 else 0}))
-
-
 def classes_of(comparison: Comparison, best: int) -> Study:
     """The request to know which classes each model gets right, beside the best ingredient."""
     return Study(comparison.problem, comparison.models, registry.method("study", "classes", {"against": best}))
@@ -42,7 +36,7 @@ def interference_of(comparison: Comparison, entry: Entry) -> Study:
 
 def calibration(store: RunStore, comparison: Comparison) -> Section | None:
     """Reliability by bins, and the expected calibration error of each."""
-    result = found(store, calibration_of(comparison))
+    result = found(store, comparison.calibration)
     if result is None:
         return None
     names = [e.name for e in comparison.entries]

@@ -53,13 +53,13 @@ def page(store: RunStore) -> None:
     if wanted is not None:
         refuse(wanted.problem)
         submit(wanted.tasks())
-        for study in _at_once(wanted):
+        for study in wanted.studies():
             shell.submit(study)
         st.query_params.from_dict({"runs": ",".join(e.run.id for e in wanted.entries), **({"of": wanted.of} if wanted.of != OF[0] else {})})
         st.rerun()
     if first is not None:
         begin(first.tasks())
-        for study in _at_once(first):
+        for study in first.studies():
             if store.status(study.id) is None:
                 shell.submit(study, idle=True)
         _show(store, first)
@@ -71,12 +71,6 @@ def page(store: RunStore) -> None:
             "Press **Compare**: every method merges the same models, with batch-norm statistics re-estimated, and all are measured on the same samples.",
             icon=":material/balance:",
         )
-
-
-def _at_once(comparison: Comparison) -> list[Study]:
-    """What is asked for beside the points, before any of them is there."""
-    calibration = [studies.calibration_of(comparison)] if registry.labelled(comparison.problem.loss) else []
-    return [*calibration, *map(comparison.ensemble, SPLITS)]
 
 
 def _show(store: RunStore, comparison: Comparison) -> None:
@@ -115,7 +109,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
 
 def _studies(store: RunStore, comparison: Comparison, entry: Entry | None) -> list[Study]:
     """What is asked for beside the points, in the order in which it is shown."""
-    requests = _at_once(comparison)
+    requests = comparison.studies()
     if registry.labelled(comparison.problem.loss) and (best := best_ingredient(seen(store, comparison), comparison)) is not None:
         requests.append(studies.classes_of(comparison, best))
     if entry is not None and entry.method is not None:

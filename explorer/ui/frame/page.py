@@ -11,9 +11,11 @@ from explorer.core.errors import Refused
 from explorer.ui.frame import expertise, head, login, shell, tour
 
 # A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner
-# shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's light blue (buttons, items that
-# are chosen in a list) one of 2.3; texts want 4.5.
+# shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's
+# light blue (buttons, items that are chosen in a list) one of 2.3; texts want 4.5. Nothing is greyed out while a page computes: what it says holds until it
+# says something else.
 STYLE = """
+[data-stale=true] { opacity: 1 !important; transition: none !important }
 [data-testid=stButtonGroup] [role=radiogroup] { flex-wrap: wrap }
 [data-testid=stCaptionContainer] { color: inherit; opacity: 0.85 }
 a[href*="view=glossary&term="] { color: inherit; text-decoration: underline dotted; text-underline-offset: 0.2em }

@@ -1,4 +1,4 @@
-"""A part of a page that looks again while something is under way.
+"""A part of a page that is drawn again while something is under way: when it has changed (explorer.ui.frame.wake).
 
 A click inside a fragment redraws that fragment alone, and what the rest of the page says of the picked point, or a link out of it, stays as it was. So a
 fragment that rests, or whose address is another than when the page was drawn, has the whole page drawn. It is a fragment at rest, too: a picture that moved
@@ -7,24 +7,31 @@ out of one would be remounted.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec
 
 import streamlit as st
 
-from explorer.ui.frame import query_state
+from explorer.store.read_log import Key
+from explorer.ui.frame import query_state, shell, wake
 
 P = ParamSpec("P")
+SELDOM_S = 10.0  # between two looks of the browser at what the server tells it by itself: a worker that died says nothing
 
 _looks_again: ContextVar[bool] = ContextVar("looks_again", default=False)
 
 
 def live(draw: Callable[P, None], *, every: float, busy: bool) -> Callable[P, None]:
-    """`draw`, to be called once; redrawn every so many seconds as long as something is busy."""
+    """`draw`, to be called once; as long as something is busy it is redrawn when something that it reads from the store has changed, after so many seconds at
+    the soonest where that is only how far something is."""
     before = query_state.whole()
     drawn = False
+    known: set[Key] = set()
+    told, since = busy and wake.possible(), time.monotonic()
 
     @wraps(draw)
     def followed(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -34,11 +41,17 @@ def live(draw: Callable[P, None], *, every: float, busy: bool) -> Callable[P, No
         drawn = True
         before_it = _looks_again.set(busy)
         try:
-            draw(*args, **kwargs)
+            with _followed(known, every, since) if told else nullcontext():
+                draw(*args, **kwargs)
         finally:
             _looks_again.reset(before_it)
 
-    return st.fragment(followed, run_every=every if busy else None)
+    return st.fragment(followed, run_every=(SELDOM_S if told else every) if busy else None)
+
+
+def _followed(known: set[Key], every: float, since: float) -> AbstractContextManager[None]:
+    store = shell.store()
+    return wake.followed(wake.watch(store, str(store.path)), store, known, every=every, since=since)
 
 
 def apart(draw: Callable[P, None]) -> Callable[P, None]:

@@ -13,7 +13,7 @@ from streamlit.navigation.page import StreamlitPage
 from explorer.core import allowed_folders, locations
 from explorer.core.errors import Refused
 from explorer.core.spec import Request, Run
-from explorer.store.estimate_cost import estimate
+from explorer.store.estimate_cost import estimate, expected
 from explorer.store.run_store import RunStore
 from explorer.store.spawn_workers import start_workers
 
@@ -111,9 +111,14 @@ def _store(home: Path) -> RunStore:
 def submit(request: Request, *, urgent: bool = False, idle: bool = False, again: bool = False) -> str:
     """Put a request down, `again` where it is done already, and see to it that somebody takes it up. What the store has against it is said at the head of the page."""
     with _excused():
-        if isinstance(request, Run) and not urgent and (plan := estimate(request, store())) is not None and plan.points:
-            store().keep_estimate(request.id, plan.to_json())
-        store().submit(request, urgent=urgent, idle=idle, again=again)
+        seconds = None
+        if isinstance(request, Run) and not urgent:
+            if (plan := estimate(request, store())) is not None and plan.points:
+                store().keep_estimate(request.id, plan.to_json())
+                seconds = None if plan.first else plan.whole
+        elif not urgent:
+            seconds = expected(request, store())
+        store().submit(request, urgent=urgent, idle=idle, again=again, expected=seconds)
         tend()
     return request.id
 

@@ -20,7 +20,7 @@ from explorer.ui.frame import shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.learn.hands_on import HANDS
-from explorer.ui.widgets import python_source
+from explorer.ui.widgets import cost_caption, python_source
 from explorer.ui.widgets.chart_actions import actions, corner
 
 POLL_S = 0.3
@@ -207,7 +207,8 @@ def _run(store: RunStore, here: LessonStep, parts: list[Part]) -> None:
     _on_which(here, "run")
     if not _requested(store, parts):
         many = f"These {len(parts)} parts of the experiment are" if len(parts) > 1 else "This experiment is"
-        st.markdown(f"{many} measured on the shipped models: **{', '.join(p.name for p in parts)}**. It takes a few seconds.")
+        st.markdown(f"{many} measured on the shipped models: **{', '.join(p.name for p in parts)}**.")
+        cost_caption.caption(store, [part.run for part in parts])
     _follow(store, here, parts)
 
 

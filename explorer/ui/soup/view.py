@@ -136,7 +136,7 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
             pressed = st.button("Cook", type="primary", icon=":material/soup_kitchen:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
         wanted = Kitchen(family.problem, tuple(models[k] for k in chosen), cast("Rule", rule or "at_least"))
         with below:
-            cost_caption.caption(store, [task.run for task in wanted.tasks()] if len(chosen) > 1 else [])
+            cost_caption.caption(store, *(([t.run for t in wanted.tasks()], wanted.studies()) if len(chosen) > 1 else ([], [])))
             if shown:
                 of = ", ".join(m.name or m.id for m in shown.models)
                 form_state.note((t.run for t in shown.tasks()), (t.run for t in wanted.tasks()) if len(chosen) > 1 else (), of, button="Cook")

@@ -8,24 +8,24 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
-from explorer.core.spec import Run
+from explorer.core.spec import Run, Study
 from explorer.store.estimate_cost import estimate_all
 from explorer.store.run_store import RunStore
 
 ELSEWHERE = "Network and data are objects in the Python process that measured this. What is measured is shown here; measure more there, and it appears here too."
 
 
-def caption(store: RunStore, runs: Sequence[Run]) -> None:
-    """The plan of the runs that the form stands at; nothing while it stands at none."""
+def caption(store: RunStore, runs: Sequence[Run], studies: Sequence[Study] = ()) -> None:
+    """The plan of the runs that the form stands at, and of the studies that are asked for with them; nothing while it stands at none."""
     if any(registry.is_live("nets", run.field.problem.network.name) for run in runs):
         st.caption(f":material/memory: {ELSEWHERE}")
     elif runs:
-        st.caption(f":material/schedule: {_said(store, runs)}")
+        st.caption(f":material/schedule: {_said(store, runs, studies)}")
 
 
-def _said(store: RunStore, runs: Sequence[Run]) -> str:
+def _said(store: RunStore, runs: Sequence[Run], studies: Sequence[Study]) -> str:
     try:
-        plan = estimate_all(runs, store)
+        plan = estimate_all(runs, store, studies)
     except Refused as refusal:
         return f"The cost cannot be estimated: {refusal}"
     if plan is None:

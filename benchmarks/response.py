@@ -1,0 +1,360 @@
+"""How long a person waits: from a click to the first change on the page, and to the answer; and what the server and the workers compute meanwhile.
+
+A warm server on a store of its own, one browser that acts as a person does, and one worker. Times are wall clock, told by the page itself at every frame.
+
+    python benchmarks/response.py --part clicks      a tick in Soup, a click on a plane, a drag of t: each several times on a machine at rest
+    python benchmarks/response.py --part training    the same while a training runs
+    python benchmarks/response.py --part buttons     Align, Compare and lessons that were never run here: what is announced, and what it takes
+    python benchmarks/response.py --part server      CPU of server and worker while so many visitors look at one run
+    python benchmarks/response.py --part grey        how pale any part of a page becomes while it computes (1: not at all)
+
+Needs Playwright and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from explorer.api import loaded
+from explorer.checkpoints.sharded import digest
+from explorer.core import locations, registry
+from explorer.core.spec import Field, Make, Run, Trained
+from explorer.problems import problem_toml
+from explorer.store.run_store import RunStore
+
+PATIENCE_S = 240.0
+AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
+TICK = os.sysconf("SC_CLK_TCK")
+
+# What the page tells by itself: when its picked model is another one, and when that has its numbers. `root`: what holds the panel.
+FOLLOW = """() => {
+  const panel = () => [...document.querySelectorAll("[data-testid=stMarkdownContainer] strong")].find(e => e.textContent.startsWith("The model"))
+    ?.closest("[data-testid=stVerticalBlock]");
+  const name = () => panel()?.querySelector("[data-testid=stMarkdownContainer]").textContent ?? "";
+  const before = name(), seen = window.__seen = {};
+  const look = () => {
+    const at = performance.now(), here = panel();
+    if (here && name() !== before) {
+      seen.first ??= at;
+      const values = here.querySelectorAll("[data-testid=stMetricValue]").length;
+      if (values && !/Measuring|Not measured/.test(here.textContent) && !document.querySelector("[data-stale=true] [data-testid=stMetricValue]")) seen.done ??= at;
+    }
+    if (!seen.done) requestAnimationFrame(look);
+  };
+  addEventListener("pointerup", e => seen.click ??= performance.now(), {once: true, capture: true});
+  requestAnimationFrame(look);
+}"""
+PALE = """() => {
+  window.__pale = 1;
+  const look = () => {
+    for (const e of document.querySelectorAll("[data-testid=stElementContainer]")) window.__pale = Math.min(window.__pale, +getComputedStyle(e).opacity);
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}"""
+
+
+@dataclass
+class App:
+    """A server on a store of its own."""
+
+    url: str
+    home: Path
+    pid: int
+
+    def store(self) -> RunStore:
+        return RunStore.within(self.home)
+
+    def cpu(self) -> tuple[float, float]:
+        """CPU seconds of the server, and of all workers that are alive."""
+        workers = [pid for (pid,) in sqlite3.connect(self.home / "store.sqlite").execute("SELECT pid FROM worker")]
+        return seconds(self.pid), sum(map(seconds, workers))
+
+
+def main() -> None:
+    """One part."""
+    parts: dict[str, Callable[[App, BrowserContext, argparse.Namespace], None]] = {
+        "clicks": clicks, "training": training, "buttons": buttons, "server": server, "grey": grey,
+    }  # fmt: skip
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=tuple(parts), required=True)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--visitors", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=40.0, help="how long the CPU is counted")
+    arguments = parser.parse_args()
+    with app() as found, sync_playwright() as playwright:
+        flags = [
+            "no-sandbox",
+            "disable-gpu",
+            "disable-quic",
+            "no-first-run",
+            "disable-background-networking",
+            "disable-component-update",
+            "disable-sync",
+        ]
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[f"--{flag}" for flag in flags])
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        context.set_default_timeout(1000 * PATIENCE_S)
+        parts[arguments.part](found, context, arguments)
+        browser.close()
+
+
+def clicks(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
+    """Three ways to ask for a model, each several times."""
+    print(
+        f"{'':28}{'first change':>13}{'numbers':>9}{'worst':>8}{'server':>9}{'workers':>9}   seconds, median of {arguments.rounds}; CPU seconds of each"
+    )
+    for name, opened, act in (
+        ("Soup, a tick", soup, tick),
+        ("Landscape, a click", landscape, press),
+        ("Interpolate, a drag of t", interpolate, drag),
+    ):
+        page = context.new_page()
+        opened(found, page)
+        once(page, act, 0)
+        before = found.cpu()
+        times = [once(page, act, turn) for turn in range(1, arguments.rounds + 1)]
+        served, computed = ((b - a) / len(times) for a, b in zip(before, found.cpu(), strict=True))
+        first, done = ([t[i] for t in times] for i in (0, 1))
+        print(f"{name:28}{median(first):13.2f}{median(done):9.2f}{max(done):8.2f}{served:9.2f}{computed:9.2f}", flush=True)
+        page.close()
+
+
+def training(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
+    """The same while the worker trains."""
+    warm(found, context)
+    found.store().submit(Make(long_training()))
+    wait(lambda: any(s.state == "running" and s.message for s in found.store().statuses("Make")))
+    clicks(found, context, arguments)
+    print("the training:", [(s.state, s.done, s.total) for s in found.store().statuses("Make") if s.active])
+
+
+def buttons(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
+    """From the press of a button to the first sign and to the end, beside what the page announces."""
+    print(f"{'':34}{'first sign':>12}{'done':>8}   announced")
+    models = [digest(p) for p in sorted((locations.root() / "sample_models" / "digits-mlp").glob("seed-*.safetensors"))]
+    for name, address, button in (
+        ("Align, two seeds", f"align?a={models[2]}&b={models[4]}", "Align"),
+        ("Compare, three seeds", f"compare?a={models[3]}", "Compare"),
+        ("Compare, three seeds, again", f"compare?a={models[3]}", "Compare"),
+        ("Lesson 4, other models", "learn?lesson=matching&step=run&on=1", "Run the experiment"),
+        ("Lesson 7, other models", "learn?lesson=subspaces&step=run&on=1", "Run the experiment"),
+    ):
+        page = context.new_page()
+        page.goto(f"{found.url}/{address}")
+        page.get_by_role("button", name=button, exact=True).wait_for(timeout=60_000)
+        page.wait_for_selector(AT_REST)
+        said = page.get_by_text(re.compile(r"about (a second|[\d.]+ (s|min|h))|a few seconds|measured already|time not known")).first
+        announced = said.inner_text() if said.count() else "nothing"
+        ended = finished(found)
+        begun = time.perf_counter()
+        page.get_by_role("button", name=button, exact=True).click()
+        sign = page.get_by_role("button", name="Stop").first
+        with suppress(Exception):
+            sign.wait_for(timeout=20_000)
+        first = time.perf_counter() - begun
+        wait(lambda before=ended: finished(found) >= before and not active(found))
+        page.wait_for_function("!document.body.innerText.match(/more waiting|Waiting for|waiting for a worker/)", timeout=60_000)
+        print(f"{name:34}{first:12.2f}{time.perf_counter() - begun:8.1f}   {announced}", flush=True)
+        page.close()
+
+
+def server(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
+    """So many visitors look at a line of many points that is being measured, then at a training."""
+    warm(found, context)
+    print(f"{'':34}{'server':>10}{'workers':>10}{'ratio':>8}   CPU seconds of {arguments.seconds:.0f}, {arguments.visitors} visitors")
+    for name, ask in (("a line of 1,001 points", long_line), ("a training", long_training)):
+        store, wanted = found.store(), ask()
+        run = (
+            wanted
+            if isinstance(wanted, Run)
+            else Run(Field(problem(), (wanted,), registry.method("chart", "mixture")), registry.method("sample", "given", {"at": (1.0,)}))
+        )
+        store.submit(run)
+        wait(lambda run=run, store=store: (s := store.status(run.id)) is not None and s.state == "running" and (s.fresh > 0 or "%" in s.message))
+        pages = [context.new_page() for _ in range(arguments.visitors)]
+        for page in pages:
+            page.goto(f"{found.url}/{'interpolate?run=' if isinstance(wanted, Run) else 'compare?runs='}{run.id}")
+            page.get_by_role("button", name="Stop").first.wait_for()
+        time.sleep(5)
+        before = found.cpu()
+        time.sleep(arguments.seconds)
+        served, computed = (b - a for a, b in zip(before, found.cpu(), strict=True))
+        print(f"{name:34}{served:10.1f}{computed:10.1f}{served / computed:8.2f}", flush=True)
+        for page in pages:
+            page.close()
+        store.stop(run.id)
+        wait(lambda: not active(found))
+
+
+def grey(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
+    """The palest that any part of a page becomes while its answer is computed."""
+    for name, opened, act in (("Soup", soup, tick), ("Landscape", landscape, press), ("Interpolate", interpolate, drag)):
+        page = context.new_page()
+        opened(found, page)
+        page.evaluate(PALE)
+        for turn in range(3):
+            once(page, act, turn)
+            page.wait_for_timeout(1500)
+        print(f"{name:20} {page.evaluate('window.__pale'):.2f}", flush=True)
+        page.close()
+
+
+def soup(found: App, page: Page) -> None:
+    page.goto(f"{found.url}/soup")
+    page.locator("[data-testid=stDataFrame]").first.wait_for(timeout=60_000)
+    wait(lambda: finished(found) > 0 and not active(found))
+    page.goto(f"{found.url}/soup")
+    page.locator("[data-testid=stDataFrame]").first.wait_for(timeout=60_000)
+    rest(page)
+
+
+def tick(page: Page, turn: int) -> None:
+    page.locator(".stDataFrameGlideDataEditor").first.click(position={"x": 25, "y": 36 + 35 * (turn % 8) + 17})
+
+
+def landscape(found: App, page: Page) -> None:
+    page.goto(f"{found.url}/landscape")
+    page.locator(".plane canvas").first.wait_for(timeout=60_000)
+    wait(lambda: not active(found))
+    rest(page)
+
+
+def press(page: Page, turn: int) -> None:
+    page.locator(".plane .grip").first.click(position={"x": 60 + 23 * turn, "y": 60 + 17 * turn})
+
+
+def interpolate(found: App, page: Page) -> None:
+    line = next(s for s in found.store().stories() if isinstance(s.request, Run) and s.request.field.chart.name == "line")
+    page.goto(f"{found.url}/interpolate?run={line.id}")
+    page.get_by_role("figure").first.wait_for(timeout=60_000)
+    rest(page)
+
+
+def drag(page: Page, turn: int) -> None:
+    box = page.locator(".curve .grip").first.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + (0.15 + 0.05 * turn) * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + (0.17 + 0.05 * turn) * box["width"], y)
+    page.mouse.move(box["x"] + (0.19 + 0.05 * turn) * box["width"], y)
+    page.mouse.up()
+
+
+def once(page: Page, act: Callable[[Page, int], None], turn: int) -> tuple[float, float]:
+    """Seconds from the release of the button to the first change and to the numbers."""
+    page.evaluate(FOLLOW)
+    act(page, turn)
+    page.wait_for_function("window.__seen.done", timeout=1000 * PATIENCE_S)
+    seen = page.evaluate("window.__seen")
+    page.wait_for_timeout(700)
+    page.wait_for_selector(AT_REST)
+    return (seen["first"] - seen["click"]) / 1000, (seen["done"] - seen["click"]) / 1000
+
+
+def rest(page: Page) -> None:
+    """Wait until nothing moves any more."""
+    page.wait_for_selector(AT_REST)
+    page.wait_for_timeout(2000)
+    page.wait_for_selector(AT_REST)
+
+
+def warm(found: App, context: BrowserContext) -> None:
+    """Let the worker come up."""
+    page = context.new_page()
+    page.goto(f"{found.url}/runs")
+    wait(lambda: bool(found.store().workers()))
+    page.close()
+
+
+def problem():
+    return problem_toml.find("digits-mlp")
+
+
+def long_training() -> Trained:
+    """Minutes of gradient descent."""
+    return Trained(problem(), registry.method("train", "sgd", {"epochs": 4000}))
+
+
+def long_line() -> Run:
+    """Minutes of measuring."""
+    models = tuple(loaded(p) for p in sorted((locations.root() / "sample_models" / "digits-resnet").glob("*.safetensors"))[:2])
+    return Run(
+        Field(problem_toml.find("digits-resnet"), models, registry.method("chart", "line"), split="train"),
+        registry.method("sample", "grid", {"size": 1001}),
+    )
+
+
+def finished(found: App) -> int:
+    return sum(found.store().counts(kind).get("done", 0) for kind in ("Run", "Study", "Make"))
+
+
+def active(found: App) -> bool:
+    return any(found.store().counts(kind).get(state, 0) for kind in ("Run", "Study", "Make") for state in ("waiting", "running"))
+
+
+def wait(until: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not until():
+        if time.monotonic() > end:
+            raise SystemExit(f"Nothing came of it within {PATIENCE_S:.0f} s.")
+        time.sleep(0.05)
+
+
+def seconds(pid: int) -> float:
+    """CPU seconds of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+@contextmanager
+def app() -> Generator[App]:
+    """The server, and the workers it starts, until they are ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = Path(tempfile.mkdtemp())
+    environment = {**os.environ, "LOSS_EXPLORER_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "explorer", "app", "--headless", "--port", str(port)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while True:
+            try:
+                urlopen(f"{url}/_stcore/health", timeout=1)
+                break
+            except (URLError, OSError):
+                time.sleep(0.1)
+        yield App(url, home, process.pid)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        with suppress(sqlite3.Error):
+            for (worker,) in sqlite3.connect(home / "store.sqlite").execute("SELECT pid FROM worker"):  # it would outlive the server
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGTERM)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
