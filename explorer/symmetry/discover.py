@@ -14,7 +14,7 @@ import io
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
 from math import prod
@@ -33,7 +33,7 @@ from explorer.core.errors import Refused
 from explorer.symmetry import groups as g
 from explorer.symmetry.axes import Atom, Expression, Plus, Times, atoms, pin, pinned, resolve, size
 from explorer.symmetry.borrowed import borrowed
-from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Group, Held, Product, Symmetry, leaves, permuted
+from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Group, Held, Product, Symmetry, leaves, reorder
 from explorer.symmetry.rules import Graph, Type, infer, tensors
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ TOLERANCE_DOUBLE = 1e-9
 GAINS = (2.0, 4.0)  # of the two tests: the first suits rectifiers, the second what lets less through
 INPUTS = "the network's inputs"
 MASK = 1e30  # larger numbers stand for infinity
+LARGE = 2**24  # parameters above which memory counts more than making weights once again
 NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -324,31 +325,57 @@ def _verified(candidate: _Candidate, probe: _Probe) -> Symmetry:
 
 
 class _Probe:
-    """A network with shaken weights at two scales, and what it gives for the example inputs: in float64 where it can."""
+    """A network with shaken weights at two scales, and what it gives for the example inputs: in float64 where it can.
+
+    Of a large network the weights are made again for each test, and its own are out of the way meanwhile: there is one copy in float64 at a time.
+    """
 
     def __init__(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.given = (args, kwargs)
+        self.given, self.network = (args, kwargs), network
         self.parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
-        self.dtype, self.network = torch.float64, network.double()
-        try:
-            self.cases = [self._case(gain) for gain in GAINS]
-        except Refused:
-            raise
-        except (AssertionError, RuntimeError, TypeError, ValueError):  # a network that insists on float32
-            self.dtype, self.network = torch.float32, network.float()
-            self.cases = [self._case(gain) for gain in GAINS]
+        once: dict[int, Tensor] = {}  # tied tensors stay one
+        self.own = {n: once.setdefault(id(t), t.detach()) for n, t in network.state_dict(keep_vars=True).items() if isinstance(t, Tensor)}
+        self.large = sum(t.numel() for t in once.values()) > LARGE
+        self.kept: dict[float, Weights] = {}
+        whole = {name: p.data for name, p in network.named_parameters()}
+        for dtype, emptied in ((torch.float64, True), (torch.float64, False), (torch.float32, False)):
+            if emptied and not self.large:
+                continue
+            for name, p in network.named_parameters():  # NaN, so that a network which reaches past the weights it is given shows
+                p.data = torch.full((), torch.nan, dtype=dtype).expand(p.shape) if emptied and p.is_floating_point() else whole[name]
+            self.dtype = dtype
+            _ = network.double() if dtype == torch.float64 else network.float()
+            self.kept.clear()
+            try:
+                self.cases = [self._case(gain) for gain in GAINS]
+                break
+            except Refused:
+                if not emptied:
+                    raise
+            except (AssertionError, RuntimeError, TypeError, ValueError):  # a network that insists on float32
+                if dtype == torch.float32:
+                    raise
         self.tolerance = TOLERANCE_DOUBLE if self.dtype == torch.float64 else TOLERANCE
 
-    def _case(self, gain: float) -> tuple[Weights, list[Tensor]]:
-        """Weights and the outputs that they give; at the network's own scale where it cannot bear another."""
+    def _case(self, gain: float) -> tuple[float | None, list[Tensor]]:
+        """A scale and the outputs that weights of it give; the network's own scale, None, where it cannot bear another."""
         for scale in (gain, None):
-            weights = {n: t.to(self.dtype) if t.is_floating_point() else t for n, t in shaken(self.network, scale).items()}
-            expected = self._outputs(weights)
+            expected = self._outputs(self._weights(scale))
             if not expected:
                 raise Refused("The network returns no tensor, so its symmetry cannot be tested. Let its forward pass return the outputs.")
             if not any(e.isnan().any() for e in expected):
-                return weights, expected
+                return scale, expected
         raise Refused("The network's outputs on the example inputs are not all numbers, so its symmetry cannot be tested. Give other inputs.")
+
+    def _weights(self, scale: float | None) -> Weights:
+        """Shaken weights of a scale, the same at every call; a dictionary of the caller's own."""
+        key = scale or 0.0
+        if key in self.kept:
+            return dict(self.kept[key])
+        weights = shaken(self.own, self.parameters, self.dtype, scale)
+        if not self.large:
+            self.kept[key] = weights
+        return dict(weights)
 
     @torch.no_grad()
     def _outputs(self, weights: Weights) -> list[Tensor]:
@@ -369,11 +396,14 @@ class _Probe:
         A cycle through all units, and the same with two neighbours swapped: together they generate every order.
         """
         generator = torch.Generator().manual_seed(0)
-        for swap, (weights, expected) in zip((False, True), self.cases, strict=True):
+        for swap, (scale, expected) in zip((False, True), self.cases, strict=True):
             maps = {name: _cycles(symmetry, group, generator, swap=swap) for name, group in symmetry.groups.items()}
 
-            def passes(some: g.Maps, weights: Weights = weights, expected: list[Tensor] = expected, symmetry: Symmetry = symmetry) -> bool:
-                outputs = self._outputs(permuted(weights, symmetry, some))
+            def passes(some: g.Maps, scale: float | None = scale, expected: list[Tensor] = expected, symmetry: Symmetry = symmetry) -> bool:
+                weights = self._weights(scale)
+                for name, axes in symmetry.axes.items():
+                    weights[name] = reorder(weights[name], axes, some)  # one by one: no second copy of all of them
+                outputs = self._outputs(weights)
                 return all(_close(o, e, self.tolerance) for o, e in zip(outputs, expected, strict=True))
 
             if passes(maps):
@@ -433,8 +463,8 @@ def _wide(value: Any) -> Any:
     return torch.float64 if isinstance(value, torch.dtype) and value in NARROW else value
 
 
-def shaken(network: nn.Module, gain: float | None = None) -> Weights:
-    """The network's weights such that a wrong permutation shows.
+def shaken(own: Mapping[str, Tensor], parameters: Collection[str], dtype: torch.dtype, gain: float | None = None) -> Weights:
+    """Weights such that a wrong permutation shows, from a network's own; with decimals of `dtype`. What is one tensor under two names stays one.
 
     Constant tensors (biases of zero, scales of one) are made uneven. With a gain, matrices and kernels get std² = gain / fan-in (He et al. 2015, where
     it is 2): at the 0.02 that many networks begin with, attention is flat, and what went in is lost in the biases of twenty layers.
@@ -442,22 +472,20 @@ def shaken(network: nn.Module, gain: float | None = None) -> Weights:
     generator = torch.Generator().manual_seed(1)
     done: dict[int, Tensor] = {}
     result: Weights = {}
-    for name, tensor in network.state_dict(keep_vars=True).items():
-        if not isinstance(tensor, Tensor):
-            continue
+    for name, tensor in own.items():
         if id(tensor) not in done:
-            value = tensor.detach().clone()
+            value = tensor.to(dtype, copy=True) if tensor.is_floating_point() else tensor.clone()
             if value.is_floating_point() and value.numel() > 1:
-                noise = torch.rand(value.shape, generator=generator).to(value)
+                noise = torch.rand(value.shape, generator=generator, dtype=dtype)  # of one size with the value: what is freed fits the next one
                 std = float(value.std())
                 if not value.any():
                     value = (noise - 0.5) * 0.2
                 elif std <= 1e-3 * float(value.abs().mean()):
                     value = (0.5 + noise) * value.sign()
                 else:
-                    value = value * (0.8 + 0.4 * noise)
-                    if gain is not None and isinstance(tensor, nn.Parameter) and value.dim() > 1:
-                        value = value * ((gain / prod(value.shape[1:])) ** 0.5 / std)
+                    value = value.mul_(noise.mul_(0.4).add_(0.8))
+                    if gain is not None and name in parameters and value.dim() > 1:
+                        value = value.mul_((gain / prod(value.shape[1:])) ** 0.5 / std)
             done[id(tensor)] = value
         result[name] = done[id(tensor)]
     return result
