@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from explorer.core.spec import ProblemSpec
@@ -23,6 +23,7 @@ def live_problem(
     metrics: Mapping[str, Any] | None = None,
     take: int = 0,
     output: str | int = "",
+    symmetry: Mapping[str, Sequence[str]] | None = None,
 ) -> ProblemSpec:
     """What `data=`, `loss=` and so on of the other functions make, once for several calls: give it to them as `problem=`.
 
@@ -44,6 +45,9 @@ def live_problem(
     all: its interval is from the jackknife over blocks of samples, for which it is asked 256 times more at every point. `("high", function)` or
     `("low", function)` says which values are better, which a barrier needs. `take`: how many samples are read of each source, 0 for all.
 
+    `symmetry`: only where it cannot be deduced which units may be permuted: of each tensor, the group on each axis, "-" for none:
+    {"fc1.weight": ["hidden", "-"], "fc1.bias": ["hidden"], "fc2.weight": ["-", "hidden"]}; it is tested before it is used.
+
     What is measured is kept under the content of weights and data, and the code of network, loss and metrics: the same objects find it again tomorrow. The app
     shows it; more of it is measured only where the objects are. Refused, in a sentence, for what does not go together.
 
@@ -53,4 +57,4 @@ def live_problem(
     >>> problem.loss, problem.title
     ('cross_entropy', 'Linear, 200 samples in memory (a fixed split: 30 % test, 20 % val, 50 % train)')
     """
-    return assemble(Given(network, data, train, val, loss, forward, metrics, take, output))[0]
+    return assemble(Given(network, data, train, val, loss, forward, metrics, take, output, symmetry))[0]

@@ -130,7 +130,7 @@ def _export(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise Refused(
             f"torch.export cannot trace this network ({type(error).__name__}: {first}), so its symmetry cannot be deduced. Avoid branches on"
-            " tensor values in its forward pass, or write the symmetry by hand, as [symmetry] in problem.toml."
+            " tensor values in its forward pass, or write the symmetry by hand, as [symmetry] in problem.toml, or symmetry= of live_problem."
         ) from error
 
 

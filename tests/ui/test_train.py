@@ -107,13 +107,38 @@ def test_a_recorded_training_is_drawn_while_it_goes_on(visit, store, work, tiny,
     app.run()
     assert "No new snapshots." in words(app)
     go_on(60)
-    field(app, "multiselect", "Snapshots, in the order of the training").unselect(family_key := chosen.value[0]).run()
-    button(app, "Look for new snapshots").click().run()
+    field(app, "multiselect", "Snapshots, in the order of the training").unselect(family_key := chosen.value[0]).run()  # it looks by itself
     work()
     app.run()
     assert not app.exception, app.exception[0].value
     chosen = field(app, "multiselect", "Snapshots, in the order of the training")
     assert len(chosen.value) == 8 and family_key not in chosen.value  # what was left out stays so, and the new ones are in
+
+
+def test_new_snapshots_are_noticed_without_being_asked_for(visit, store, work, tiny, tmp_path):
+    """Written while the page is open: the page looks by itself, once, and takes them in; a folder in which nothing happens is left alone."""
+    network, folder = tiny.problem.network(), tmp_path / "run"
+
+    def go_on():
+        with Recorder(folder, every=10, problem=tiny.folder) as recorder:
+            for _ in range(40):
+                with torch.no_grad():
+                    network.layers[0].bias += 0.01
+                recorder.step(network)
+
+    go_on()
+    store.submit(Look(str(folder)))
+    work()
+    app = visit("train")
+    app.run()
+    assert "No new snapshots." not in words(app)  # nobody has looked
+    go_on()
+    app.run()
+    work()
+    app.run()
+    assert not app.exception, app.exception[0].value
+    assert "4 new snapshots." in words(app)
+    assert len(field(app, "multiselect", "Snapshots, in the order of the training").value) == 8
 
 
 def test_many_snapshots_are_drawn_evenly():

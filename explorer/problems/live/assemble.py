@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,7 +42,7 @@ _told: set[str] = set()
 class Given:
     """What somebody gives. data: measured on, and where nothing else is given also the rest, by fixed shares; train: for statistics and training; val: for
     choosing. loss: a name of the explorer's, a function of outputs and targets, or None: what suits. forward: (model, batch) → losses instead of both. output:
-    which of several outputs the loss compares, a name, or the number of one of a tuple."""
+    which of several outputs the loss compares, a name, or the number of one of a tuple. symmetry: the groups of each tensor's axes, where they cannot be deduced."""
 
     network: nn.Module
     data: object
@@ -53,6 +53,7 @@ class Given:
     metrics: Mapping[str, Metric] | None = None
     take: int = 0
     output: str | int = ""
+    symmetry: Mapping[str, Sequence[str]] | None = None
 
     @property
     def out(self) -> str:
@@ -191,7 +192,8 @@ def _way(given: Given, prototype: Prototype, samples: Samples, tried: _Tried) ->
         raise Refused(f"Metrics compare outputs with targets, and the loss {given.loss} has none. Leave one of them out.")
     if targets is None and parts.targets is None and not reference:
         raise Refused(
-            "The data have no targets. Give tuples (inputs, targets) or dicts with 'labels'; or forward= ; or loss='divergence', which needs none."
+            "The data have no targets. Give tuples (inputs, targets) or dicts with 'labels', for an autoencoder (x, x); or forward=; or loss='divergence', which"
+            " needs none."
         )
     own = None if given.loss is not None else _own(parts, prototype)
     form = form_of(answer, cast("Tensor", parts.targets), targets, _ignored(given.loss)) if answer is not None and targets is not None else None
@@ -206,9 +208,11 @@ def _way(given: Given, prototype: Prototype, samples: Samples, tried: _Tried) ->
     if form is None or answer is None or targets is None:
         o = f"a tensor {tuple(answer.shape)}" if answer is not None else f"a {type(tried.outputs).__name__}"
         t = tuple(parts.targets.shape) if isinstance(parts.targets, Tensor) else type(parts.targets).__name__
+        whole = isinstance(parts.targets, Tensor) and parts.targets.is_floating_point() and answer is not None and answer.dim() > parts.targets.dim()
+        classes = " Where they are classes, make them whole numbers." if whole else ""
         named = f", or output=, one of {', '.join(names)}" if (names := tensors_of(tried.outputs)) else ""
         raise Refused(
-            f"The network gives {o} for targets {t}, and no loss says how they are compared. Give loss=, a function of outputs and targets{named}."
+            f"The network gives {o} for targets {t}, and no loss says how they are compared. Give loss=, a function of outputs and targets{named}.{classes}"
         )
     loss = _loss(given.loss, form, answer, cast("Tensor", parts.targets))
     way, tensors = _inputs(given.out, form, parts, prototype, samples, answer, tried, form.expected(targets))
@@ -315,6 +319,11 @@ def _of_items(given: Given, prototype: Prototype, samples: Samples, loss: LossFu
             raise Refused(f"{who} failed on a batch of {len(rows)} samples: {type(error).__name__}: {said}. Correct it.") from error
 
     whole = answers(rows)
+    if given.forward is not None and not torch.allclose(answers(rows), whole, rtol=losses.CLOSE, equal_nan=True):
+        raise Refused(
+            "forward gives other losses for the same batch each time, so it draws random numbers, and a line would show those. Draw them once for each"
+            " sample and give them with the data, as data=(x, time, noise), so that every model is asked about the same."
+        )
     if len(whole) == len(rows) and (len(rows) > 1 or loss is not None):
         return way
     if len(whole) == 1:
@@ -372,6 +381,8 @@ def _held(
         name=called,
         title=f"{called}, {n:,} samples in memory{_SHARES if starts == (None, None) else ''}",
     )
+    if given.symmetry:
+        spec = replace(spec, symmetry=tuple((name, tuple(axes)) for name, axes in sorted(given.symmetry.items())))
     if starts == (None, None) and data_key not in _told:
         _told.add(data_key)
         log.warning("Measured is a part of the %s samples%s. Give train= to measure on all of data=.", f"{n:,}", _SHARES)

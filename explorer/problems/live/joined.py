@@ -87,6 +87,8 @@ class OfItems:
         for name, function in self.metrics:
             assert function is not None, name
             columns.append(_each(function, outputs, parts.targets, n))
+        if len({len(c) for c in columns}) > 1:  # the mean of a batch beside values of its samples
+            columns = [c.mean().reshape(1) for c in columns]
         return torch.stack([c.float() if c.dtype != torch.float64 else c for c in columns], dim=1)
 
     def _given(self, found: object) -> Tensor:
@@ -126,13 +128,16 @@ def join(network: nn.Module, way: Way, samples: Samples | None) -> nn.Module:
         if isinstance(way, Shaped):
             return way.answer(inner, inputs)
         weight, rows = next(self.parameters()), inputs.reshape(-1)
-        each = 1 if isinstance(way, OfItems) and way.alone else len(rows)
+        together = any(m.training for m in self.modules())  # statistics are of a batch, and so is the mean that is trained on
+        each = 1 if isinstance(way, OfItems) and way.alone and not together else len(rows)
         modes = [(module, module.training) for module in self.modules()] if isinstance(way, OfItems) and way.forward is not None else []
         try:
             found = torch.cat([way.answer(inner, batch) for batch in batches(rows, each, weight.device, weight.dtype)])
         finally:
             for module, training in modes:  # a forward may switch to the mode in which a detector gives its losses
                 module.training = training
+        if together and len(found) == 1:
+            return found.expand(len(rows), -1)
         if len(found) != len(rows):
             raise Refused(
                 f"{len(found)} losses came back for {len(rows)} samples; one for each sample is expected, (n,), or their mean. Average what belongs to one"

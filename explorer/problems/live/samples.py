@@ -196,6 +196,9 @@ def _arrays(source: object) -> Tree | None:
     """A tensor, an array, or a tuple, list or dict of nothing else; None for anything else."""
     if isinstance(source, tuple | list | Mapping):
         parts = list(cast("Mapping[object, object]", source).values() if isinstance(source, Mapping) else source)
+        if isinstance(source, tuple) and all(isinstance(p, list) for p in parts):  # numbers in lists, as .tolist() gives them
+            parts = [_of_numbers(p) for p in parts]
+            return tensors_of(tuple(parts)) if all(p is not None for p in parts) else None
         if not parts or not all(isinstance(p, Tensor | np.ndarray) or hasattr(p, "iloc") or isinstance(p, Mapping) for p in parts):
             return None
         if isinstance(source, list) and all(isinstance(p, Mapping) for p in parts):  # batches
@@ -203,6 +206,14 @@ def _arrays(source: object) -> Tree | None:
     elif not isinstance(source, Tensor | np.ndarray):
         return None
     return tensors_of(source)
+
+
+def _of_numbers(value: object) -> np.ndarray[Any, np.dtype[Any]] | None:
+    try:
+        found = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError):  # of different lengths, or of something else
+        return None
+    return found.astype(np.float32) if found.dtype.kind == "f" else found if found.dtype.kind in "biu" else None
 
 
 def _even(tree: Tree, what: str) -> Stacked:

@@ -36,7 +36,7 @@ def show(heading: str = "A complete example") -> None:
     """The example's files and commands, each to be copied; closed at first."""
     found = example(heading)
     with st.expander("A network of your own: a complete example", icon=":material/code:"):
-        st.caption("These files in one folder, and the commands in that folder. More, such as several inputs, is on the page *Networks of your own*.")
+        st.caption("These files in one folder, and the commands in that folder. More, such as several inputs, is in `docs/own-networks.md`.")
         for name, text in found.files.items():
             st.markdown(f"`{name}`")
             st.code(text.rstrip(), language={".py": "python", ".toml": "toml"}[name[name.rindex(".") :]])

@@ -1,7 +1,12 @@
-"""New snapshots of a training that goes on elsewhere: its folder looked at again, and a selection that takes them in."""
+"""New snapshots of a training that goes on elsewhere: its folder looked at again, and a selection that takes them in.
+
+A page that is open notices them by itself: as long as something was written to the folder within the last hour, it asks every few seconds when that was, which is
+one call of the system, and looks when it has changed.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +22,9 @@ from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets.model_picker import Family
+
+NOTICED_S = 5.0
+GOES_ON_S = 3600.0  # after the last snapshot
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,9 @@ def selection(store: RunStore, family: Family, offered: Collection[str], *, key:
             failure.show(status, name=str(folder), key=key)
         if looked:
             st.caption(f"{len(found)} new {'snapshot' if len(found) == 1 else 'snapshots'}." if found else "No new snapshots.")
+        looking = status is not None and status.active
+        goes_on = time.time() - _written(folder) / 1e9 < GOES_ON_S
+        live(_notice, every=NOTICED_S, busy=goes_on and not looking)(folder, family, tuple(begin), kept, key, widget)
     return begin, widget
 
 
@@ -87,8 +98,25 @@ def _folder(family: Family) -> Path | None:
     return None if any(folder.is_relative_to(own) for own in locations.own(locations.home())) else folder
 
 
+def _written(folder: Path) -> int:
+    """When a file was last added to the folder or taken out of it, in ns; 0 where that cannot be told."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _notice(folder: Path, family: Family, begin: tuple[str, ...], kept: str, key: str, widget: str) -> None:
+    """Look where somebody has written since this visitor's page looked at the folder last. Draws nothing."""
+    now = _written(folder)
+    if now != st.session_state.setdefault(f"{kept}-written", now):
+        _look(folder, family, begin, kept, key, widget)
+        st.rerun()
+
+
 def _look(folder: Path, family: Family, begin: tuple[str, ...], kept: str, key: str, widget: str) -> None:
     """The button's callback."""
+    st.session_state[f"{kept}-written"] = _written(folder)  # before it is looked at
     try:
         request = Look(str(folder.resolve()), change_mark.mark(folder), family.problem)
     except Refused as refusal:
