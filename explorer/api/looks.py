@@ -83,8 +83,8 @@ def look(*models: Model, **how: Unpack[Measuring]) -> Models:
     >>> ends = [f"sample_models/digits-mlp/seed-{i}.safetensors" for i in range(2)]
     >>> soup = fuse(*ends)
     >>> found = look(ends[0], soup)
-    >>> print(found.value(0).formatted(), "and", found.value(1).formatted())
-    0.073 [0.044, 0.122] and 0.824 [0.789, 0.861]
+    >>> print(f"{found.value(0).value:.2f} nats, and the soup's {found.value(1).value:.2f}")
+    0.07 nats, and the soup's 0.82
     >>> found.difference(1).low > 0
     True
     """

@@ -255,7 +255,7 @@ class AlignedModels(Shown):
         return _summaries.of_alignment(self)
 
     def _drawn(self) -> str:
-        return self.pairs[0]._drawn() if len(self.pairs) == 1 else ""
+        return _still(self.pairs[0].curves(), self.pairs[0].after.run.field) if len(self.pairs) == 1 else ""
 
     def _live(self) -> Callable[[], LiveCurve] | None:
         return self.pairs[0].widget if len(self.pairs) == 1 else None

@@ -6,6 +6,7 @@ The drawing is the app's own (explorer.figures.frontend): hovering, dragging and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import anywidget
 import traitlets
@@ -18,9 +19,9 @@ from explorer.figures import frontend
 class Live(anywidget.AnyWidget):
     """A live picture. `selected`: the coordinates of the point that was clicked last, None before a click; `observe` tells of a new one."""
 
-    data: Mapping[str, Json] = traitlets.Dict().tag(sync=True)
-    pick: Mapping[str, float | None] | None = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
-    selected: tuple[float, ...] | None = traitlets.Tuple(allow_none=True, default_value=None)
+    data = cast("Mapping[str, Json]", traitlets.Dict().tag(sync=True))
+    pick = cast("Mapping[str, float | None] | None", traitlets.Dict(allow_none=True, default_value=None).tag(sync=True))
+    selected = cast("tuple[float, ...] | None", traitlets.Tuple(allow_none=True, default_value=None))
 
     def __init__(self, data: Mapping[str, Json], model: Callable[..., Fused]) -> None:
         super().__init__(data=data)

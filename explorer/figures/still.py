@@ -11,9 +11,10 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from math import ceil, floor, isfinite, log10
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from plotly.colors import unlabel_rgb
 
 from explorer.core import significant_digits
@@ -104,18 +105,19 @@ def address(svg: str) -> str:
 
 def _curve(curve: Curve, colour: str, across: _Axis, up: _Axis) -> list[str]:
     """One of them, in stretches of what is finite."""
-    x, known = curve.x, np.isfinite(curve.y)
-    marks = [f'<path d="M{across.px(at) - 4} {up.end}l8 8m0 -8l-8 8" stroke="{colour}" fill="none"/>' for at in x[~known]]
-    for stretch in np.split(np.arange(len(x)), np.flatnonzero(np.diff(known)) + 1):
-        if not len(stretch) or not known[stretch[0]]:
+    known, x, y = np.isfinite(curve.y), *(cast("list[float]", part.tolist()) for part in (curve.x, curve.y))
+    marks = [f'<path d="M{across.px(x[j]) - 4} {up.end}l8 8m0 -8l-8 8" stroke="{colour}" fill="none"/>' for j in np.flatnonzero(~known)]
+    for part in np.split(np.arange(len(x)), np.flatnonzero(np.diff(known)) + 1):
+        stretch = cast("list[int]", part.tolist())
+        if not stretch or not known[stretch[0]]:
             continue
         if curve.low is not None and curve.high is not None and np.isfinite([curve.low[stretch], curve.high[stretch]]).all():
-            band = [(x[j], curve.high[j]) for j in stretch] + [(x[j], curve.low[j]) for j in stretch[::-1]]
+            band = [(x[j], float(curve.high[j])) for j in stretch] + [(x[j], float(curve.low[j])) for j in stretch[::-1]]
             marks.append(f'<path d="M{"L".join(f"{across.px(a)} {up.px(b)}" for a, b in band)}Z" fill="{colour}" opacity="0.2"/>')
-        places = "L".join(f"{across.px(x[j])} {up.px(curve.y[j])}" for j in stretch)
+        places = "L".join(f"{across.px(x[j])} {up.px(y[j])}" for j in stretch)
         dash = ' stroke-dasharray="7 4"' if curve.ghost else ""
         marks.append(f'<path d="M{places}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
-        marks += [f'<circle cx="{across.px(x[j])}" cy="{up.px(curve.y[j])}" r="3" fill="{colour}"/>' for j in stretch]
+        marks += [f'<circle cx="{across.px(x[j])}" cy="{up.px(y[j])}" r="3" fill="{colour}"/>' for j in stretch]
     if curve.chord is not None and len(x) > 1 and all(map(isfinite, curve.chord)):
         marks.append(_line(across.px(x[0]), up.px(curve.chord[0]), across.px(x[-1]), up.px(curve.chord[1]), colour, dash="1.5 4"))
     if curve.peak is not None and all(map(isfinite, curve.peak[:3])):
@@ -157,11 +159,10 @@ def _up(z: Array | float, log: bool) -> Array:
     return np.log10(z) if log else np.asarray(z)
 
 
-def _image(colours: Array, x: float, y: float, width: float, tall: float) -> str:
+def _image(colours: NDArray[np.uint8], x: float, y: float, width: float, tall: float) -> str:
     """(h, w, 3) bytes as a PNG, a hard-edged cell for each."""
-    rows = np.ascontiguousarray(colours, dtype=np.uint8)
-    raw = b"".join(b"\0" + row.tobytes() for row in rows)
-    head = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], 8, 2, 0, 0, 0)
+    raw = b"".join(b"\0" + row.tobytes() for row in colours)
+    head = struct.pack(">IIBBBBB", colours.shape[1], colours.shape[0], 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(raw, 9)), (b"IEND", b"")]
     png = b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
     href = f"data:image/png;base64,{b64encode(png).decode()}"

@@ -77,7 +77,7 @@ def test_the_shared_keywords_stand_in_signature_and_docstring(name):
     """With the defaults that are taken: those of the test split, all samples, float32 on the CPU."""
     function = getattr(api, name)
     shown = inspect.signature(function).parameters
-    expected = {"problem": None, "split": "test", "samples": 0, "buffers": "recalibrate", "loss": "", "precision": "float32", "home": None, "device": "cpu"}  # fmt: skip
+    expected = {"problem": None, "split": "test", "samples": 0, "buffers": "recalibrate", "loss": "", "precision": "float32", "home": None, "progress": True, "device": "cpu"}  # fmt: skip
     assert {key: shown[key].default for key in expected} == expected
     assert all(f"`{key}` ({default!r}): " in function.__doc__ for key, default in expected.items())
     assert "how" not in shown
@@ -96,7 +96,7 @@ def test_an_unknown_keyword_is_refused_with_the_known_ones(tiny, home):
     with pytest.raises(Refused, match=r"landscape takes no 'sample'\. It takes: .*split, samples, precision") as refusal:
         api.landscape(tiny.a, tiny.b, sample=100)
     assert "margin" in str(refusal.value)
-    with pytest.raises(Refused, match=r"make takes no 'split'\. It takes: recipe, home, device\."):
+    with pytest.raises(Refused, match=r"make takes no 'split'\. It takes: recipe, home, progress, device\."):
         api.make(api.loaded(tiny.a), split="val")
 
 

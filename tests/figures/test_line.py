@@ -1,5 +1,7 @@
 """A measured line in curves and numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,13 @@ def test_the_curve_holds_the_means_its_chord_and_its_barrier():
     assert curve.y == pytest.approx([1, 1.375, 1.5, 1.375, 1])
     assert curve.chord == (1, 1)
     assert (curve.peak.x, curve.peak.foot, curve.peak.top) == pytest.approx((0.5, 1.0, 1.5))
+
+
+def test_the_title_says_which_kind_of_path_it_is():
+    """Only a straight line is called one."""
+    curved = replace(FIELD, corners=(FIELD.corners[0], Loaded("cc", name="bend"), FIELD.corners[1]), chart=registry.method("chart", "bezier"))
+    titles = [" ".join(line.figure_of(field, points(0.5), "loss").layout.title.text.split("<br>")) for field in (FIELD, curved)]
+    assert titles == ["A → B: loss along the straight line", "A → B: loss along a curved path"]
 
 
 def test_errors_are_drawn_in_percent():
