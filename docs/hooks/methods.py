@@ -21,6 +21,7 @@ class Kind:
     use: str = ""
 
 
+BULLETS = ("- ", "* ")
 METHOD = '`method="NAME", method_options={…}` in Python, `--method NAME --option KEY=VALUE` on the command line, a form in the app.'
 PAGES = {
     "align": Kind("Alignments", "Put the units of models into one order, so that models that compute alike also lie close to each other.", METHOD),
@@ -107,19 +108,24 @@ def prose(docstring: str) -> str:
     """A docstring as Markdown that shows what it says: lists and indented formulas stay, and no star or underscore of a formula becomes emphasis."""
     lines: list[str] = []
     inside = False
-    for line in docstring.splitlines():
-        formula = line.startswith("    ") and (inside or not (lines and lines[-1].strip()))
-        if formula != inside and (formula or line.strip()):
-            lines.append("```text" if formula else "```")
-            inside = formula
-        if not inside and line.startswith(("- ", "* ")) and lines and lines[-1].strip() and not lines[-1].startswith(("- ", "* ", "  ")):
+    for line in [*docstring.splitlines(), "\n"]:
+        last = lines[-1] if lines else ""
+        formula = line.startswith("    ") and (inside or not last.strip())
+        if formula and not inside:
+            lines.append("```text")
+        elif inside and not formula and line != "":
+            while not lines[-1]:
+                lines.pop()
+            lines += ["```", ""]
+        inside = formula or (inside and line == "")
+        if line.startswith(BULLETS) and last.strip() and not last.startswith((*BULLETS, "  ")):
             lines.append("")
-        lines.append(line[4:] if formula else line if inside else _escaped(line))
-    return "\n".join([*lines, "```"] if inside else lines)
+        lines.append(line[4:] if formula else _escaped(line))
+    return "\n".join(lines).rstrip()
 
 
 def _escaped(line: str) -> str:
     """Stars, underscores, angles and brackets outside of code as they are."""
-    bullet, rest = (line[:2], line[2:]) if line.startswith(("- ", "* ")) else ("", line)
+    bullet, rest = (line[:2], line[2:]) if line.startswith(BULLETS) else ("", line)
     parts = re.split(r"(`[^`]*`)", rest)
     return bullet + "".join(p if p.startswith("`") else re.sub(r"([*_<>\[\]|])", r"\\\1", p) for p in parts)

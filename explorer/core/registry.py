@@ -207,7 +207,7 @@ def title(kind: str, name: str) -> str:
 
 def reference(kind: str, name: str) -> str:
     """The docstring below its first line: source, shapes, what stays fixed."""
-    return "\n".join((ast.get_docstring(_source(kind, name)) or "").splitlines()[1:]).strip()
+    return "\n".join((ast.get_docstring(_source(kind, name)) or "").splitlines()[1:]).strip("\n")  # an indented first line is code
 
 
 @cache

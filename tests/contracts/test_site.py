@@ -67,8 +67,17 @@ def test_a_docstring_is_shown_as_it_reads():
     """Stars and underscores stay, an indented formula keeps its columns, and a list that follows a sentence is a list."""
     prose = runpy.run_path(str(ROOT / "docs" / "hooks" / "methods.py"))["prose"]
     assert prose("Of a_b and 2*c*d, `e_f` <g>:\n- one\n- two\n\nso\n\n    x  =  y_z\n\n    u\n\nend") == (
-        "Of a\\_b and 2\\*c\\*d, `e_f` \\<g\\>:\n\n- one\n- two\n\nso\n\n```text\nx  =  y_z\n\nu\n\n```\nend"
+        "Of a\\_b and 2\\*c\\*d, `e_f` \\<g\\>:\n\n- one\n- two\n\nso\n\n```text\nx  =  y_z\n\nu\n```\n\nend"
     )
+    assert prose("    [network]\n    name = 1") == "```text\n[network]\nname = 1\n```"
+    assert prose(registry.reference("nets", "timm")).startswith("```text\n[network]\nname = ")
+
+
+@pytest.mark.parametrize("kind", ["align", "fuse", "connect", "train", "direct"])
+def test_a_method_names_its_source(kind):
+    """A paper with its year, which its section shows; what does nothing at all needs none."""
+    said = {name: registry.title(kind, name) + registry.reference(kind, name) for name in registry.names(kind)}
+    assert [name for name, text in said.items() if not re.search(r"\b(19|20)\d\d\b", text)] == (["identity"] if kind == "align" else [])
 
 
 @pytest.mark.slow
