@@ -25,10 +25,11 @@ from explorer.figures import curve as curve_figure
 from explorer.figures import data, landscape, matching, mesh, still, told
 from explorer.figures import line as line_figure
 from explorer.figures import plane as plane_figure
-from explorer.figures.curve import Curve
+from explorer.figures.curve import PALETTE, Curve
 from explorer.figures.paper import export
-from explorer.figures.plane import Extreme, Marker, Surface
+from explorer.figures.plane import Extreme, Marker, Surface, Trace
 from explorer.stats import line_metrics, line_words, metrics, units
+from explorer.stats.arc_length import ChartFunction
 from explorer.stats.barriers import Barrier, Verdict
 from explorer.stats.certificate_words import certified
 from explorer.stats.hidden_peaks import Hidden, hidden
@@ -325,10 +326,18 @@ class Plane(Shown):
         """The table as CSV, Parquet or NPZ, by each file's ending, with the units in the names of the columns."""
         data.save(self.to_frame(), *files)
 
-    def save_figure(self, *files: str | Path, metric: str = "loss", log: bool | None = None, relief: bool = False, **how: Unpack[Paper]) -> None:
+    def save_figure(
+        self,
+        *files: str | Path,
+        metric: str = "loss",
+        log: bool | None = None,
+        relief: bool = False,
+        paths: Sequence[Line] = (),
+        **how: Unpack[Paper],
+    ) -> None:
         """The picture as PDF, SVG or PNG, by each file's ending, drawn without a browser; `relief`: in three dimensions. `Paper` says how. Needs
         `explorer[figures]`."""
-        drawn = self.relief(metric, log=log) if relief else self.figure(metric, log=log)
+        drawn = self.relief(metric, log=log, paths=paths) if relief else self.figure(metric, log=log, paths=paths)
         save_figure(drawn, *files, source=f"run {self.run.id}", **how)
 
     def save_mesh(self, *files: str | Path, metric: str = "loss", log: bool | None = None) -> None:
@@ -336,19 +345,29 @@ class Plane(Shown):
         made, name = measured_name(self.run.field, metric), line_figure.y_title(self.run.field, measured_name(self.run.field, metric))
         mesh.save(mesh.mesh(self.seen(made)[0], name, log=metric == "loss" if log is None else log), *files)
 
-    def relief(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
-        """The plane in three dimensions, to turn around; `log`: heights on a logarithmic scale, by default for the loss."""
+    def relief(self, metric: str = "loss", *, log: bool | None = None, paths: Sequence[Line] = ()) -> go.Figure:
+        """The plane in three dimensions, to turn around; `log`: heights on a logarithmic scale, by default for the loss. `paths`: as of `figure`."""
         metric = measured_name(self.run.field, metric)
         z_title = line_figure.y_title(self.run.field, metric)
-        return landscape.relief(self.seen(metric)[0], self.markers(), [], z_title=z_title, log=metric == "loss" if log is None else log)
+        return landscape.relief(
+            self.seen(metric)[0], self.markers(), self._traces(paths), z_title=z_title, log=metric == "loss" if log is None else log
+        )
 
-    def _markers(self) -> list[Marker]:
-        corners = [c for c in self.run.field.corners if self.run.field.chart.name == "plane" or not isinstance(c, Shifted)]
-        frame = self.window.frame
-        return [Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)]
+    def _traces(self, paths: Sequence[Line]) -> list[Trace]:
+        """Where paths run in the plane. Refused for one that has a corner outside of it."""
+        own, t = [c.id for c in self.run.field.corners], np.linspace(0.0, 1.0, 65)
+        found: list[Trace] = []
+        for path in paths:
+            field = path.run.field
+            if outside := [c.name or c.id for c in field.corners if c.id not in own]:
+                raise Refused(f"A path is drawn in a plane through all its corners; {', '.join(outside)} is not one of this plane's.")
+            rows = cast("ChartFunction", registry.find("chart", field.chart.name))(t[:, None], np.eye(len(field.corners)))
+            x, y = self.window.frame.places(rows @ np.eye(len(own))[[own.index(c.id) for c in field.corners]]).T
+            found.append(Trace(field.chart.name, PALETTE[len(found) % len(PALETTE)], t, x, y))
+        return found
 
-    def figure(self, metric: str = "loss", *, log: bool | None = None) -> go.Figure:
-        """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss."""
+    def figure(self, metric: str = "loss", *, log: bool | None = None, paths: Sequence[Line] = ()) -> go.Figure:
+        """The plane with its models; `log`: colours on a logarithmic scale, by default for the loss. `paths`: measured paths through corners of this plane."""
         markers, metric = self.markers(), measured_name(self.run.field, metric)
         drawn, certificate = self.seen(metric)
         scale, unit = units.scale(metric), units.of_level(self.run.field.problem, metric)
@@ -357,7 +376,7 @@ class Plane(Shown):
         return plane_figure.figure(
             drawn,
             markers,
-            [],
+            self._traces(paths),
             z_title=line_figure.y_title(self.run.field, metric),
             title=f"{metrics.find(metric).called} in the plane of {', '.join(m.name for m in markers)}",
             footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances in weight space are to scale. {self.caution()}".rstrip(),

@@ -45,7 +45,7 @@ def written(table: pd.DataFrame, form: str) -> bytes:
     if form == "parquet":
         named.to_parquet(buffer, index=False)
     elif form == "npz":
-        np.savez_compressed(buffer, allow_pickle=False, **{str(c): _array(named[c]) for c in named.columns})
+        np.savez_compressed(buffer, allow_pickle=False, **{str(c): _array(named[[c]].iloc[:, 0]) for c in named.columns})
     else:
         raise Refused(f"No format of data is called {form!r}. There are: {', '.join(FORMS)}.")
     return buffer.getvalue()

@@ -257,9 +257,12 @@ def figure(
                 showlegend=False,
                 hoverinfo="skip",
             )
+    dotted: list[str] = []
     if grid.guess is not None and grid.measured < grid.z.size:
+        dotted.append("measured")
         _dots(fig, grid, np.isfinite(grid.z) & ~grid.guess, "measured", {"size": 2, "color": "rgba(0,0,0,0.45)"})
     if grid.lost.any():
+        dotted.append("diverged")
         _dots(fig, grid, grid.lost, "diverged", {"size": 7, "color": "#808495", "symbol": "x-thin", "line": {"color": "#808495", "width": 1.5}})
     for i, trace in enumerate(traces):
         fig.add_scatter(x=trace.x, y=trace.y, mode="lines", line={"color": "white", "width": 6}, hoverinfo="skip", showlegend=False)
@@ -291,7 +294,7 @@ def figure(
         xaxis={"title": titles[0], "constrain": "domain", "zeroline": False},
         yaxis={"title": titles[1], "scaleanchor": "x", "constrain": "domain", "zeroline": False},
     )
-    listed = [trace.name for trace in traces] + [t.name for t in fig.data if t.name in ("measured", "diverged")]
+    listed = [trace.name for trace in traces] + dotted
     fig.update_layout(heading(title, listed, tall=PLOT, below=80 + 19 * len(note)), showlegend=bool(listed))
     fig.add_annotation(
         text="<br>".join(escape(n, quote=False) for n in note),

@@ -263,3 +263,14 @@ def test_a_figure_read_from_its_file_is_drawn_as_it_was():
     make = examples.EXAMPLES["plane.figure"][0]
     again = plotly.io.from_json(str(make().to_json()))
     assert image(again, "svg") == image(make(), "svg")
+
+
+def test_the_walls_stand_behind_the_surface():
+    """Of a wall at the near edge no rule is seen through."""
+    from explorer.figures import landscape
+
+    axis = np.linspace(0, 1, 21)
+    figure = landscape.relief(Surface(axis, axis, np.ones((21, 21)) - 0.5 * axis, np.zeros((21, 21), bool)), [], [], z_title="", log=False)
+    sheet = composed(figure, PRESETS["column"], THEMES["light"], 3.35)
+    rules = [artist for artist in sheet.figure.artists if artist.get_zorder() < 1]
+    assert rules and all(artist.get_zorder() < ax.get_zorder() for artist in rules for ax in sheet.figure.axes)

@@ -51,7 +51,7 @@ def bare(app) -> set[str]:
         sources = [n.value for n in inside if n.type == "code"]
         labels = {getattr(n, "label", "") or getattr(n.proto, "label", "") for n in inside}
         reported = [n.value for n in inside if n.type == "markdown"]
-        if {"CSV", "Parquet", "NPZ", "JSON", "Format", "Width (in)", "Download", "HTML"} <= labels and any(len(t) > 20 for t in reported) and sources:
+        if {"CSV", "Parquet", "NPZ", "JSON", "Format", "Download"} <= labels and any(len(t) > 20 for t in reported) and sources:
             compile(sources[0], "code", "exec")
             full.add(key_of(box).removesuffix("-actions"))
     return pictures(app) - full

@@ -44,7 +44,7 @@ def composed(figure: go.Figure, preset: Preset, theme: Theme, width: float) -> S
     wide = width * 72 / k
     high = preset.height * width / preset.width * 72 / k if preset.height else None
     draw = relief.draw if any(t["type"] in relief.KINDS for t in traces) else _cartesian
-    margins = Margins()
+    margins, sheet = Margins(), None
     for _ in range(PASSES):
         tall = _tall(traces, layout, wide - margins.left - margins.right) if high is None else high - margins.top - margins.bottom
         if wide - margins.left - margins.right < LEAST or tall < LEAST:
@@ -63,6 +63,7 @@ def composed(figure: go.Figure, preset: Preset, theme: Theme, width: float) -> S
         if max(abs(a - b) for a, b in zip(vars(grown).values(), vars(margins).values(), strict=True)) < NEAR:
             break
         margins = grown
+    assert sheet is not None
     return sheet
 
 

@@ -272,9 +272,13 @@ def _contours(panel: Panel, trace: Props, order: float) -> None:
     )  # fmt: skip
     if how.get("showlabels") or trace.get("name"):  # one level's line is called after it, also where Plotly would write a logarithm
         font = group(how, "labelfont")
-        said = text(trace, "name") or None
+        said = text(trace, "name")
+
+        def written(level: float) -> str:
+            return said or f"{level:.4g}"
+
         panel.axes.clabel(
-            drawn, fmt=(lambda level: said or f"{level:.4g}"), fontsize=number(font, "size", 11.0) * panel.sheet.k,
+            drawn, fmt=written, fontsize=number(font, "size", 11.0) * panel.sheet.k,
             colors=[panel.colour(text(font, "color", "#31333F"))], inline=True, inline_spacing=2 * panel.sheet.k, zorder=order + 0.5,
         )  # fmt: skip
 

@@ -94,7 +94,7 @@ def _walls(sheet: Sheet, view: View, axes: Sequence[Axis], size: float) -> Box:
         along = np.array([bx - ax, by - ay])
         outward = np.array([-along[1], along[0]]) / np.linalg.norm(along)
         outward *= 1.0 if outward @ ((ax + bx) / 2 - centre[0], (ay + by) / 2 - centre[1]) > 0 else -1.0
-        marks = one.ticks(float(np.linalg.norm(along)) * (2.4 if k == 2 else 1.0))
+        marks = one.ticks(float(np.linalg.norm(along)) * (2.4 if k == 2 else 1.6))
         boxes = list[Box]()
         for tick in marks:
             at = (tick.at - one.low) / (one.high - one.low) * view.aspect[k] - half[k]
@@ -223,6 +223,7 @@ def _paint(sheet: Sheet, view: View, polygons: Sequence[tuple[Array, Array, Arra
         return
     order = np.argsort(-np.concatenate(depths), kind="stable")
     ax = sheet.axes(area)
+    ax.set_zorder(1)  # before the rules of the walls
     ax.set_xlim(area.left, area.right)
     ax.set_ylim(area.bottom, area.top)
     painted = PolyCollection(
@@ -238,7 +239,7 @@ def _marks(sheet: Sheet, view: View, axes: Sequence[Axis], trace: Props, size: f
     marker = group(trace, "marker")
     edge = group(marker, "line")
     points = np.stack([axes["xyz".index(letter)].numbers(trace[letter]) for letter in "xyz"], axis=1)
-    known_ = np.isfinite(points).all(axis=1)
+    known_ = np.asarray(np.isfinite(points).all(axis=1))
     seen = view.seen(view.placed(points))[0]
     for x, y in seen[known_]:
         sheet.stroke(
@@ -249,5 +250,8 @@ def _marks(sheet: Sheet, view: View, axes: Sequence[Axis], trace: Props, size: f
     if trace.get("text") is not None:
         said = [" ".join(lines(str(t))[0]) for t in array(trace["text"])]
         names(
-            sheet, Box(0, 0, sheet.width, sheet.height), [(float(x), float(y), t) for (x, y), t, k in zip(seen, said, known_, strict=True) if k], size
+            sheet,
+            Box(0, 0, sheet.width, sheet.height),
+            [(float(x), float(y), t) for (x, y), t, k in zip(seen, said, known_.tolist(), strict=True) if k],
+            size,
         )

@@ -141,9 +141,7 @@ def _written(table: Callable[[], pd.DataFrame], form: str) -> bytes:
 
 def _picture(taken: _Taken) -> None:
     """It for a paper or a slide, drawn after the click, and as a page."""
-    if taken.figure is not None:
-        paper_form(taken.figure, key=taken.key, stem=taken.stem, link=taken.link)
-    download("HTML", taken.page, f"{taken.stem}.html", mime="text/html", icon=":material/image:", key=f"{taken.key}-HTML", width="content")
+    paper_form(taken.figure, taken.page, key=taken.key, stem=taken.stem, link=taken.link)
     if taken.grid is not None:
         mesh_form(taken.grid, key=taken.key, stem=taken.stem)
 

@@ -21,13 +21,20 @@ MESHES = {"obj": "OBJ", "glb": "glTF", "vtp": "VTK"}
 
 
 @apart
-def paper_form(figure: Callable[[], go.Figure], *, key: str, stem: str, link: str = "") -> None:
-    """PDF, SVG or PNG. stem: what the file is called; link: where it came from, for the file's own description."""
-    if find_spec("matplotlib") is None:
+def paper_form(figure: Callable[[], go.Figure] | None, page: Callable[[], str], *, key: str, stem: str, link: str = "") -> None:
+    """PDF, SVG, PNG, or the page to point at. stem: what the file is called; link: where it came from, for the file's own description."""
+    drawn = figure is not None and find_spec("matplotlib") is not None
+    if figure is not None and not drawn:
         st.caption(export.INSTALL)
+    forms = [*(FORMATS if drawn else ()), "html"]
+    left, right = st.columns(2)
+    with left:
+        form = st.segmented_control("Format", forms, format_func=str.upper, default=forms[0], required=True, key=f"{key}-format") or forms[0]
+    if figure is None or form == "html":
+        download("Download", page, f"{stem}.html", mime="text/html", icon=":material/download:", key=f"{key}-html", width="content")
         return
-    form = st.segmented_control("Format", list(FORMATS), format_func=str.upper, default="pdf", required=True, key=f"{key}-format") or "pdf"
-    preset = st.selectbox("For", list(PRESETS), format_func=lambda name: PRESETS[name].title, key=f"{key}-preset")
+    with right:
+        preset = st.selectbox("For", list(PRESETS), format_func=lambda name: PRESETS[name].title, key=f"{key}-preset")
     left, right = st.columns(2)
     with left:
         theme = st.selectbox("Paper", list(THEMES), format_func=lambda name: THEMES[name].title, key=f"{key}-theme")
@@ -41,10 +48,9 @@ def paper_form(figure: Callable[[], go.Figure], *, key: str, stem: str, link: st
             key=f"{key}-width-{preset}",
             help="Letters stay as large; a PNG has 300 dpi.",
         )
-
     refused: dict[str, str] = st.session_state.setdefault(f"{key}-refused", {})  # by what was asked for
 
-    def drawn() -> bytes:
+    def made() -> bytes:
         try:
             return export.image(figure(), form, preset=preset, theme=theme, width=width, source=link)
         except Refused as refusal:
@@ -53,7 +59,7 @@ def paper_form(figure: Callable[[], go.Figure], *, key: str, stem: str, link: st
 
     if why := refused.get(str((preset, width))):  # the click has only been told that there is no file
         st.error(why)
-    download("Download", drawn, f"{stem}.{form}", mime=FORMATS[form], icon=":material/download:", key=f"{key}-{form}", width="content")
+    download("Download", made, f"{stem}.{form}", mime=FORMATS[form], icon=":material/download:", key=f"{key}-{form}", width="content")
 
 
 @apart
