@@ -120,8 +120,14 @@ def main() -> None:
 
 def clicks(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
     """Three ways to ask for a model, each several times."""
-    print(f"{'':28}{'first change':>13}{'numbers':>9}{'worst':>8}{'server':>9}{'workers':>9}   seconds, median of {arguments.rounds}; CPU seconds of each")
-    for name, opened, act in (("Soup, a tick", soup, tick), ("Landscape, a click", landscape, press), ("Interpolate, a drag of t", interpolate, drag)):
+    print(
+        f"{'':28}{'first change':>13}{'numbers':>9}{'worst':>8}{'server':>9}{'workers':>9}   seconds, median of {arguments.rounds}; CPU seconds of each"
+    )
+    for name, opened, act in (
+        ("Soup, a tick", soup, tick),
+        ("Landscape, a click", landscape, press),
+        ("Interpolate, a drag of t", interpolate, drag),
+    ):
         page = context.new_page()
         opened(found, page)
         once(page, act, 0)
@@ -293,7 +299,10 @@ def long_training() -> Trained:
 def long_line() -> Run:
     """Minutes of measuring."""
     models = tuple(loaded(p) for p in sorted((locations.root() / "sample_models" / "digits-resnet").glob("*.safetensors"))[:2])
-    return Run(Field(problem_toml.find("digits-resnet"), models, registry.method("chart", "line"), split="train"), registry.method("sample", "grid", {"size": 1001}))
+    return Run(
+        Field(problem_toml.find("digits-resnet"), models, registry.method("chart", "line"), split="train"),
+        registry.method("sample", "grid", {"size": 1001}),
+    )
 
 
 def finished(found: App) -> int:
