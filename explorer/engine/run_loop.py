@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -37,26 +38,26 @@ from explorer.store.work_kinds import of_opening
 
 SHARE = 0.5  # of the free memory that corners may take
 AHEAD = 256  # points that a sampler without eyes is asked for at once
+LOT_S, MOST_IN_LOT = 0.5, 64  # of points that a worker takes at once
+WAIT_S = 0.02  # between two looks whether others have measured what they have taken
 
 Report = Callable[[int, int, int, str], bool]
 _making = threading.RLock()  # several runs may be driven from one process; what they share is made once
 
 
-def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str = "cpu", execute: Execute | None = None) -> bool:
+def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str = "cpu", execute: Execute | None = None, worker: str = "") -> bool:
     """Carry a run out: every point its sampler asks for ends up in the store. False when it was asked to stop.
 
     Of a preview, what is quoted is then measured again in float32 (explorer.stats.preview_confirmation).
 
     `report(done, total, fresh, message)` is called before each point, or batch of points that are measured together, and answers whether to go on.
-    `execute`: who measures; this process on the device by default, which makes what the field's corners still need in any case.
+    `execute`: who measures; this process on the device by default, which makes what the field's corners still need in any case. `worker`: under which name
+    points are taken, so that others can share the field; one of its own by default.
     """
-    field, options = run.field, run.sampler.kwargs()
-    ask = cast("Callable[..., Array]", registry.find("sample", run.sampler.name))
-    place = cast("Callable[..., Array]", registry.find("chart", field.chart.name))
+    field = run.field
     nothing = no_points(registry.dimension(field))
-    total, likely = registry.left(run.sampler, nothing), registry.expected(run.sampler, nothing)
+    likely = registry.expected(run.sampler, nothing)
     executor: Executor | None = None
-    fresh, spent = 0, 0.0
     if store.field(field.id) is None:
         if not report(0, likely, 0, "Loading the checkpoints"):
             return False
@@ -69,46 +70,103 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
                 executor = open_field(field, store, home, device=device, execute=execute, progress=preparing)
         except Stopped:
             return False
-    known = store.field(field.id)
-    assert known is not None
-    # A sampler that looks at no values is asked for many points at once, and their values are left in the store: then memory does not grow with the run.
-    blind = registry.is_blind(run.sampler.name)
-    points, seen = store.points(field.id, bare=blind)
-    ahead, rest = np.empty((0, points.coords.shape[1])), 0
-    while True:
-        width = executor.width if executor else 1
-        if not len(ahead):
-            ahead, rest = ask(points, max(AHEAD, width) if blind else width, **options), registry.left(run.sampler, points)
-            likely = total - rest + registry.expected(run.sampler, points)
-        if not report(total - rest, likely, fresh, ""):
-            return False
-        if not len(ahead):
-            store.took(run.id, Took(fresh, spent, peak()).to_json())
-            break
-        todo, ahead = ahead[:width], ahead[width:]
-        executor = executor or open_field(field, store, home, device=device, execute=execute)
-        here = 0
-        for rows, values, seconds in executor.map(place(todo, known.gram, **field.chart.kwargs())):
-            store.append(field.id, todo[rows], values, seconds=seconds)
-            fresh, here, spent = fresh + len(values), here + len(values), spent + seconds
-            if here < len(todo) and not report(total - rest + here, max(likely, total - rest + here), fresh, ""):
-                return False
-        # From the store, not from `values`: an urgent request may have added points of this field in between.
-        new, seen = store.points(field.id, after=seen, bare=blind)
-        points, rest = points.extended(new.coords, new.values), rest - len(todo)
-        if len(new) != len(todo):
-            ahead = ahead[:0]
-    del executor  # of a preview; its corners are loaded again for what is quoted of it
+    held = [executor] if executor else []  # given away: a preview's corners are loaded again for what is quoted of it
+    del executor
+    took, ended = _measure(
+        run, store, lambda: held.pop() if held else open_field(field, store, home, device=device, execute=execute), report, worker or _name()
+    )
+    if not ended:
+        return False
+    store.took(run.id, took.to_json())
     if not is_preview(field) or field.metrics == ("confusion",):
         return True
+    known = store.field(field.id)
+    assert known is not None
     totals, _ = store.totals(field.id)
     if (again := confirming(run, totals.coords, totals.means(), known.gram)) is None:
         return True
 
-    def confirms(*_: object) -> bool:
-        return report(likely, likely, fresh, "Measuring the quoted values again in float32")
+    def confirms(done: int, total: int, fresh: int, message: str) -> bool:
+        return report(likely, likely, took.points + fresh, "Measuring the quoted values again in float32")
 
-    return keep(again, store, home, report=confirms, device=device, execute=execute)
+    return keep(again, store, home, report=confirms, device=device, execute=execute, worker=worker)
+
+
+def assist(
+    run: Run, store: RunStore, home: Path, *, go_on: Callable[[], bool], device: str = "cpu", execute: Execute | None = None, worker: str = ""
+) -> int:
+    """Measure points of a run that another worker is at, as long as there are some that nobody has taken, and nothing else is to be done; how many.
+
+    Not of a run whose sampler looks at values before it asks: it asks for one point after the other.
+    """
+    if store.field(run.field.id) is None or not registry.is_blind(run.sampler.name):
+        return 0
+    took, _ = _measure(
+        run, store, lambda: open_field(run.field, store, home, device=device, execute=execute), lambda *_: go_on(), worker or _name(), helping=True
+    )
+    return took.points
+
+
+def _measure(run: Run, store: RunStore, opened: Callable[[], Executor], report: Report, worker: str, *, helping: bool = False) -> tuple[Took, bool]:
+    """Measure what is missing, taking it in lots on a lease: what it took, and whether it came to its end and was not stopped. helping: until there is nothing more that nobody has taken."""
+    field, options = run.field, run.sampler.kwargs()
+    ask = cast("Callable[..., Array]", registry.find("sample", run.sampler.name))
+    place = cast("Callable[..., Array]", registry.find("chart", field.chart.name))
+    known = store.field(field.id)
+    assert known is not None
+    executor: Executor | None = None
+    # A sampler that looks at no values is asked for many points at once, and their values are left in the store: then memory does not grow with the run.
+    blind = registry.is_blind(run.sampler.name)
+    total = registry.left(run.sampler, no_points(registry.dimension(field)))
+    points, seen = store.points(field.id, bare=blind)
+    rest = first = registry.left(run.sampler, points)
+    likely, fresh, own, spent = 0, 0, 0, 0.0
+    ahead = todo = points.coords[:0]
+    try:
+        while True:
+            width = executor.width if executor else 1
+            if not len(ahead):
+                ahead, rest = ask(points, max(AHEAD, width) if blind else width, **options), registry.left(run.sampler, points)
+                likely = total - rest + registry.expected(run.sampler, points)
+                fresh = first - rest if blind else own
+            if not report(total - rest, likely, fresh, ""):
+                return Took(own, spent, peak()), False
+            if not len(ahead):
+                return Took(own, spent, peak()), True
+            mine, theirs = store.lease(field.id, ahead, worker, _lot(width, own, spent, rest) if blind else width)
+            reached = max([*mine, *theirs], default=len(ahead) - 1) + 1
+            todo, ahead, before, taken = ahead[mine], np.concatenate([ahead[theirs], ahead[reached:]]), fresh, len(mine)
+            if not mine and theirs:
+                if helping:
+                    return Took(own, spent, peak()), True
+                time.sleep(WAIT_S)
+            while len(todo):
+                executor = executor or opened()
+                part, todo = todo[:width], todo[width:]
+                part, here = part[store.held(field.id, part, worker)], 0  # a click in between may have measured some of it
+                for rows, values, seconds in executor.map(place(part, known.gram, **field.chart.kwargs())) if len(part) else ():
+                    store.append(field.id, part[rows], values, seconds=seconds)
+                    fresh, own, here, spent = fresh + len(values), own + len(values), here + len(values), spent + seconds
+                    done = total - rest + fresh - before
+                    if (here < len(part) or len(todo)) and not report(done, max(likely, done), fresh, ""):
+                        return Took(own, spent, peak()), False
+            # From the store, not from `values`: others may have added points of this field in between.
+            new, seen = store.points(field.id, after=seen, bare=blind)
+            points, rest, fresh = points.extended(new.coords, new.values), rest - taken, before + len(new) if blind else own
+            if not blind and len(new) != taken:
+                ahead = ahead[:0]
+    finally:
+        store.let_go(field.id, todo, worker)
+
+
+def _lot(width: int, measured: int, spent: float, rest: int) -> int:
+    """How many points are taken at once: half a second's, that nobody waits long for the last of them, and never so many that others have nothing to do."""
+    many = int(LOT_S * measured / spent) if spent else width
+    return max(width, min(many, MOST_IN_LOT, rest // 16))
+
+
+def _name() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def _preparation_progress(report: Report, total: int) -> Progress:

@@ -28,7 +28,7 @@ from explorer.engine.execute.ray import Fleet
 from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.engine.own_settings import Rest, apart
 from explorer.engine.realise_recipe import realise
-from explorer.engine.run_loop import Report, keep
+from explorer.engine.run_loop import Report, assist, keep
 from explorer.engine.run_study import examine
 from explorer.evaluate.devices import accelerators, memory, precisely, title
 from explorer.store.job_status import Status
@@ -59,7 +59,7 @@ class Worker:
             last = time.monotonic()
             while time.monotonic() - last < idle_s:
                 try:
-                    busy = self.work_one()
+                    busy = self.work_one() or self.help_one()
                 except Unavailable as trouble:
                     log.warning("%s", trouble)
                     time.sleep(RETRY_S)
@@ -103,6 +103,31 @@ class Worker:
         self._lay_down(claimed, done, result, error)
         return True
 
+    def help_one(self) -> bool:
+        """Measure points of a run that another worker is at, until there is something else to do. False where nobody needs help."""
+        for status in self.store.under_way(self.id):
+            run = status.request
+            if isinstance(run, Run):
+                try:
+                    with within(status.roots, self.home):
+                        if apart(partial(self._assist, run, status.id), self.rest, self.device):
+                            return True
+                except (Refused, MemoryError, torch.OutOfMemoryError) as trouble:  # its own worker says so to its owner
+                    log.warning("Could not help with %s: %s", status.id, trouble)
+        return False
+
+    def _assist(self, run: Run, id: str) -> int:
+        seen: list[int] = []
+
+        def go_on() -> bool:
+            if (version := self.store.version()) in seen:
+                return True
+            seen[:] = [version]
+            status = self.store.status(id)
+            return status is not None and status.state == "running" and not self.store.claimable(self.id)
+
+        return assist(run, self.store, self.home, go_on=go_on, device=self.device, execute=self.execute, worker=self.id)
+
     def _lay_down(self, claimed: Status, done: bool, result: Json, error: str | None) -> None:
         """Release a request. While the store takes nothing (a full disk), wait: what was found out is not thrown away, and nobody else could write it either."""
         for _ in range(RETRIES):
@@ -126,7 +151,7 @@ class Worker:
     def _carried_out(self, request: Request, report: Report) -> tuple[bool, Json]:
         match request:
             case Run():
-                return keep(request, self.store, self.home, report=report, device=self.device, execute=self.execute), None
+                return keep(request, self.store, self.home, report=report, device=self.device, execute=self.execute, worker=self.id), None
             case Look():
                 return True, inspect_path(request, self.store, report=report, device=self.device).to_json()
             case Study():

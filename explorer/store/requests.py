@@ -1,7 +1,8 @@
 """Requests and the workers that take them up: one row each, and no question about them that takes longer because there are many old ones.
 
 A request is done by the worker that claims it: one transaction sets a lease, a heartbeat renews it, and when a worker dies its lease runs out (at once, if it
-died on this machine) and the next worker goes on where the points end. Runs of one field are never worked on at the same time, so no point is computed twice.
+died on this machine) and the next worker goes on where the points end. Other workers that have nothing to do help with a run, and then take points of its field
+on a lease of their own (RunStore.lease): no point is computed twice.
 
 The state of a request is derived from what happened to it (lease, error, finish, stop) and stored nowhere.
 
@@ -45,7 +46,7 @@ OPEN = "finished IS NULL AND error IS NULL AND stopped = 0"
 LISTED = f"kind = :kind AND (:clicks OR sampler IS NOT 'given') AND {HERE}"
 NEXT = (
     f"SELECT id, attempts FROM wish WHERE {OPEN} AND (urgent > :above OR (urgent = :above AND expected <= :within)) AND lease <= :now"
-    "  AND subject NOT IN (SELECT subject FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker)"
+    "  AND (sampler IS 'given' OR subject NOT IN (SELECT subject FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker))"
     f" AND {HERE} ORDER BY urgent DESC, due, rowid LIMIT 1"
 )
 
@@ -220,6 +221,7 @@ class Requests(Database):
                 (worker, HOST, pid, device, now, title, json.dumps(list(sees)), *memory),
             )
             db.execute("UPDATE wish SET lease = ? WHERE worker = ? AND lease > 0 AND finished IS NULL", (now + LEASE_S, worker))
+            db.execute("UPDATE lot SET until = ? WHERE worker = ?", (now + LEASE_S, worker))
 
     def retire(self, worker: str) -> None:
         """A worker leaves."""
@@ -256,6 +258,20 @@ class Requests(Database):
             ).fetchone()
             _changed(db)
         return self._status(row)
+
+    def claimable(self, worker: str) -> bool:
+        """Whether there is a request for this worker."""
+        asked = {"now": self.clock(), "above": IDLE - 1, "within": -1.0, "worker": worker, "reader": readable.reader()}
+        return self._db.execute(NEXT, asked).fetchone() is not None
+
+    def under_way(self, worker: str) -> list[Status]:
+        """The runs that other workers are at, those first of which the most is still to be measured."""
+        rows = self._db.execute(
+            f"SELECT {COLUMNS} FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker AND kind = 'Run' AND {OPEN} AND total > done AND {HERE}"
+            " ORDER BY urgent DESC, total - done DESC",
+            {"now": self.clock(), "worker": worker, "reader": readable.reader()},
+        )
+        return [self._status(row) for row in rows.fetchall()]
 
     def report(self, id: str, worker: str, *, done: int, total: int, fresh: int = 0, message: str = "") -> bool:
         """Note progress. False when the request was stopped or is no longer this worker's: then stop."""
@@ -302,6 +318,7 @@ class Requests(Database):
             with self._write() as db:
                 for id in dead:
                     db.execute("UPDATE wish SET lease = 0 WHERE worker = ? AND lease > 0", (id,))
+                    db.execute("DELETE FROM lot WHERE worker = ?", (id,))
                     db.execute("DELETE FROM worker WHERE id = ?", (id,))
 
     def _result(self, id: str) -> Json:

@@ -23,7 +23,7 @@ from explorer.store.kept import Kept
 from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown
 from explorer.store.records import Facts, FieldFacts
-from explorer.store.requests import Requests
+from explorer.store.requests import LEASE_S, Requests
 from explorer.store.sqlite import Unavailable
 
 TOTALS_BYTES = 64 * 2**20  # of points without their blocks: 48 bytes for one of a plane with two metrics
@@ -73,11 +73,47 @@ class RunStore(Requests):
         rows = [(field_id, _blob(c), _blob(v), seconds / len(coords)) for c, v in zip(rounded(coords), values, strict=True)]
         with self._write() as db:
             fresh = db.executemany("INSERT OR IGNORE INTO point (field, coords, value, seconds) VALUES (?, ?, ?, ?)", rows).rowcount
+            db.executemany("DELETE FROM lot WHERE field = ? AND coords = ?", [row[:2] for row in rows])
             if fresh > 0:
                 db.execute(
                     "INSERT INTO tally (field, points, seconds) VALUES (?, ?, ?)"
                     " ON CONFLICT (field) DO UPDATE SET points = points + excluded.points, seconds = seconds + excluded.seconds",
                     (field_id, fresh, seconds * fresh / len(rows)),
+                )
+
+    def lease(self, field_id: str, places: Array, worker: str, most: int) -> tuple[list[int], list[int]]:
+        """Take up to so many of the (K, d) places of a field to measure them: (those taken, those that others have taken), as row numbers in this order. What is
+        in neither, up to the last of both, is measured already. A worker that dies, or says nothing for `LEASE_S`, loses what it has taken."""
+        now, mine, theirs = self.clock(), list[int](), list[int]()
+        wanted = [_blob(at) for at in rounded(places)]
+        with self._write() as db:
+            for i, at in enumerate(wanted):
+                if len(mine) == most:
+                    break
+                if db.execute("SELECT 1 FROM point WHERE field = ? AND coords = ?", (field_id, at)).fetchone():
+                    continue
+                taken = db.execute(
+                    "INSERT INTO lot VALUES (?, ?, ?, ?) ON CONFLICT (field, coords) DO UPDATE SET worker = excluded.worker, until = excluded.until"
+                    " WHERE until <= ? OR worker = excluded.worker",
+                    (field_id, at, worker, now + LEASE_S, now),
+                ).rowcount
+                (mine if taken else theirs).append(i)
+        return mine, theirs
+
+    def held(self, field_id: str, places: Array, worker: str) -> list[int]:
+        """Which of the (K, d) places this worker has still taken, as row numbers: what was measured meanwhile, or lost, is not among them."""
+        held = [
+            self._db.execute("SELECT 1 FROM lot WHERE field = ? AND coords = ? AND worker = ?", (field_id, _blob(at), worker))
+            for at in rounded(places)
+        ]
+        return [i for i, cursor in enumerate(held) if cursor.fetchone()]
+
+    def let_go(self, field_id: str, places: Array, worker: str) -> None:
+        """Give back (K, d) places that this worker has taken and not measured."""
+        if len(places):
+            with self._write() as db:
+                db.executemany(
+                    "DELETE FROM lot WHERE field = ? AND coords = ? AND worker = ?", [(field_id, _blob(at), worker) for at in rounded(places)]
                 )
 
     def points(self, field_id: str, *, after: int = 0, bare: bool = False) -> tuple[Points, int]:

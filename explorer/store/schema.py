@@ -76,4 +76,10 @@ MIGRATIONS = (
     CREATE TABLE changes (n INTEGER NOT NULL);
     INSERT INTO changes VALUES (0)
     """,  # seconds that a request is expected to take, and by when it is; what work of a kind took; how often the list of requests changed
+    """
+    CREATE TABLE lot (
+        field TEXT NOT NULL, coords BLOB NOT NULL, worker TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (field, coords)
+    ) WITHOUT ROWID;
+    CREATE INDEX lot_worker ON lot (worker)
+    """,  # points that somebody is measuring at this moment, so that several can share a field
 )

@@ -22,6 +22,7 @@ from explorer.core.locations import made_at
 from explorer.core.spec import Fused, Loaded, Look, Make, Run
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import keep
+from explorer.engine.work_clock import clocked
 from explorer.engine.worker import Worker
 from explorer.evaluate.evaluator import Evaluate
 from explorer.store.records import Seen
@@ -94,9 +95,11 @@ def test_a_click_that_measures_a_point_of_the_grid_is_not_measured_again(tiny, s
         last.append((done, total, fresh))
         return True
 
-    last = []
+    last, kept, plain = [], [], store.append
+    store.append = lambda field, coords, *rest, **how: kept.extend(coords) or plain(field, coords, *rest, **how)
     assert keep(run, store, home, report=report)
-    assert last[-1] == (33, 33, 32)
+    assert last[-1] == (33, 33, 33)
+    assert len(kept) == 33
     assert len(store.points(run.field.id)[0]) == 33
 
 
@@ -151,6 +154,56 @@ def test_an_urgent_click_is_served_in_the_middle_of_a_long_run(tiny, store, home
     points, _ = store.points(long.field.id)
     assert len(points) == 66
     assert 0.123 in points.coords[:60, 0]
+
+
+@pytest.mark.parametrize(("expected", "before"), [(0.5, True), (60.0, False), (None, False)])
+def test_what_is_quick_is_done_in_the_middle_of_what_is_long(tiny, store, home, expected, before):
+    """A request of the same rank that takes a second or two does not wait; one that takes long, or nobody knows how long, does."""
+    long, other = tiny.run(size=65), tiny.run(size=3, split="val")
+    ended = []
+    store.submit(long, expected=30.0)
+    worker = Worker(store, home)
+    plain = store.release
+    store.release = lambda id, *rest, **how: ended.append(id) or plain(id, *rest, **how)
+
+    def watch():
+        while len(store.points(long.field.id)[0]) < 5:
+            time.sleep(0.002)
+        RunStore(store.path).submit(other, expected=expected)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    worker.work_off()
+    watcher.join()
+    worker.work_off()
+    assert (ended == [other.id, long.id]) is before
+    assert {store.status(run.id).state for run in (long, other)} == {"done"}
+
+
+def test_the_last_report_is_told_however_quick_the_points_are(tiny, store, home):
+    """Reports are thinned out; how far a run came is not lost with them."""
+    run = tiny.run(size=33)
+    store.submit(run)
+    told, plain = [], store.report
+    store.report = lambda id, worker, **how: told.append(how["done"]) or plain(id, worker, **how)
+    Worker(store, home).work_off()
+    status = store.status(run.id)
+    assert (status.done, status.total, status.fresh) == (33, 33, 33)
+    assert told[-1] == 33
+    assert len(told) <= status.seconds / 0.1 + 3
+
+
+def test_work_is_clocked_without_what_is_done_in_the_middle_of_it(store):
+    """What it took is known for the next of its kind, the latest counting most; work that fails says nothing."""
+    with clocked(("kind", 2.0), store, lambda: time.sleep(0.2)) as telling:
+        telling()
+    assert store.pace_of("kind") < 0.05
+    with pytest.raises(ValueError, match="over"), clocked(("other", 1.0), store, lambda: None):
+        raise ValueError("over")
+    assert store.pace_of("other") is None
+    store.worked("third", 2.0, 8.0)
+    store.worked("third", 2.0, 2.0)
+    assert store.pace_of("third") == pytest.approx((8 / 2 + 2) / (2 / 2 + 2))
 
 
 def test_a_recipe_becomes_a_file_that_is_the_mixture(tiny, store, home):

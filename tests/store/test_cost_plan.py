@@ -14,15 +14,16 @@ from explorer.checkpoints import checkpoint_file, lazy_weights
 from explorer.checkpoints.sharded import loaded_bytes
 from explorer.commands.main import app
 from explorer.core import registry
-from explorer.core.spec import Aligned, Attack, Field, Loaded, Look, Run
+from explorer.core.spec import Aligned, Attack, Field, Fused, Loaded, Look, Make, Run, Study, Trained
 from explorer.engine import run_loop as runs
 from explorer.engine.run_loop import keep
 from explorer.engine.worker import Worker
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.store.cost_plan import Model, Plan, Took, planned, size
-from explorer.store.estimate_cost import estimate, estimate_all
+from explorer.store.estimate_cost import _making, estimate, estimate_all, expected
 from explorer.store.job_status import duration
+from explorer.store.work_kinds import of_making, of_study
 from tests.engine.test_inspect_checkpoints import int8_of
 
 
@@ -103,7 +104,7 @@ def test_several_runs_have_one_plan_of_what_is_still_to_be_done(tiny, store, hom
     plan = estimate_all((tiny.run(size=5), tiny.run(size=9), after), store)
     assert (plan.points, plan.at_most, plan.first) == (4 + 151, True, ("the alignment",))
     assert plan.seconds == pytest.approx(155 * store.pace(tiny.field())[0], rel=1e-9)
-    usual, most = duration(plan.seconds * 24 / 155), duration(plan.seconds)
+    usual, most = duration(plan.seconds * 24 / 155 + plan.more), duration(plan.seconds + plan.more)
     assert str(plan).startswith(f"about 24, up to 155 points on 539 samples · about {usual}, at most {most}, after the alignment · ")
     assert estimate_all((tiny.run(size=5), tiny.run(size=3)), store).points == 0
     keep(after, store, home, report=lambda *_: True)
@@ -193,3 +194,42 @@ def test_only_files_with_the_names_of_the_network_are_streamed(tiny, tmp_path):
     checkpoint_file.write(tmp_path / "tied.safetensors", {**tied, "c": tied["a"]})
     both = lazy_weights.open_lazily(tmp_path / "tied.safetensors", {"a": (2, 3), "b": (2,), "c": (2, 3)})
     assert torch.equal(both["c"], tied["a"])
+
+
+def test_a_plan_counts_making_studies_and_what_waits(tiny, store, home):
+    """What was made once foretells the next of its kind; what is asked for by others and comes first is said, and a quick request does not wait for it."""
+    store.submit(Look(str(tiny.folder)))
+    worker = Worker(store, home)
+    worker.work_off()
+    spec, corners = tiny.problem.spec, tiny.field().corners
+    fused = Fused(spec, corners, registry.method("fuse", "fisher"))
+    run = Run(Field(spec, (fused,), registry.method("chart", "mixture"), split="val"), registry.method("sample", "given", {"at": (1.0,)}))
+    study = Study(spec, corners, registry.method("study", "ensemble", {"split": "val"}))
+    assert estimate(run, store).first == ("merging the models",)
+    assert expected(Make(fused), store) is None
+    keep(tiny.run(size=3), store, home, report=lambda *_: True)
+    guessed = estimate_all((run,), store, (study,))
+    assert guessed.first == ()
+    kind, units = of_making(fused)
+    store.worked(kind, units, 30.0)
+    store.worked(*of_study(study), 50.0)
+    told = estimate_all((run,), store, (study,))
+    assert 80 < told.whole < 82
+    assert expected(Make(fused), store) == pytest.approx(30)
+    assert expected(study, store) == pytest.approx(50)
+    assert "other work" not in str(told)
+    store.submit(Make(Loaded("x")), expected=300.0)
+    assert "after about 5 min of other work" in str(replace(told, waiting=300.0))
+    assert estimate_all((run,), store).waiting == 0
+    store.claim("w")
+    assert estimate_all((run,), store).waiting == pytest.approx(300, rel=0.01)
+    assert estimate(tiny.run(size=5), store).waiting == 0, "it is done in the middle of that"
+
+
+def test_models_of_one_training_are_made_once(tiny, store, home):
+    """All snapshots, and all models of an alignment, take the time of one."""
+    spec = tiny.problem.spec
+    trained = Trained(spec, registry.method("train", "sgd", {"epochs": 10}))
+    store.worked(*of_making(trained), 40.0)
+    half, whole = (Run(Field(spec, tuple(replace(trained, at=n) for n in at), registry.method("chart", "mixture")), registry.method("sample", "subsets")) for at in ((2, 5), (3, 10)))  # fmt: skip
+    assert [_making(run.field.corners, store) for run in (half, whole)] == [(pytest.approx(20.0), set()), (pytest.approx(40.0), set())]
