@@ -29,6 +29,7 @@ STYLE = f"""
 @media (min-width: 641px) {{ .st-key-head summary p {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} }}
 .st-key-controls {{ flex-wrap: nowrap; overflow: auto hidden; scrollbar-width: thin }}
 .st-key-controls > * {{ flex-shrink: 0 }}
+@media (max-width: 640px) {{ .st-key-filters, :has(> .st-key-filters) {{ height: auto !important }} }}
 """
 NAMED = 4  # models that a summary names; more are counted
 
@@ -50,7 +51,7 @@ def form(title: str, intro: str, *, shown: str = "", key: str = "", views: Calla
             yield
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="head"):
-        st.title(title, width="content", help=glossary.linked(intro), anchor=False)
+        st.title(title, width=40 + 17 * len(title), help=glossary.linked(intro), anchor=False)
         if views is not None:
             views()
         with st.expander(f"{shown} · **edit**", icon=":material/edit:", key=f"form-{key}"):
@@ -60,6 +61,11 @@ def form(title: str, intro: str, *, shown: str = "", key: str = "", views: Calla
 def controls() -> DeltaGenerator:
     """The place of how the picture is looked at: one row on top of it, which on a phone is moved sideways."""
     return st.container(height=44, border=False, horizontal=True, vertical_alignment="center", gap="small", key="controls")
+
+
+def filters() -> DeltaGenerator:
+    """The place of what narrows a list: one row of fields with labels, as high from the first frame on as it will be."""
+    return st.container(height=72, border=False, horizontal=True, vertical_alignment="bottom", gap="small", key="filters")
 
 
 def picture(name: str = "curve") -> DeltaGenerator:
