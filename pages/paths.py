@@ -16,4 +16,4 @@ VIEWS = {
 page.require()
 
 titles = {name: title for name, (title, _) in VIEWS.items()}
-VIEWS[shell.view_of(titles)][1](shell.store(), partial(head.form, "Paths", views=partial(shell.choose_view, titles, 110 * len(titles))))
+VIEWS[shell.view_of(titles)][1](shell.store(), partial(head.form, "Paths", views=partial(shell.choose_view, titles)))

@@ -67,7 +67,7 @@ def test_the_picture_comes_first(url, open_page, path, width):
     expect(page.get_by_text("Waiting for a worker")).to_have_count(0)
     form = folded_form(page)
     expect(form.locator("[data-testid=stBaseButton-primary]")).to_be_hidden()
-    form.locator("summary").click()
+    form.locator("summary").first.click()
     expect(form.locator("[data-testid=stBaseButton-primary]")).to_be_visible()
     expect(picture.locator(".curve, .js-plotly-plot").first).to_be_attached()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -75,8 +75,8 @@ def view_of(titles: Mapping[str, str]) -> str:
     return asked if asked in titles else next(iter(titles))
 
 
-def choose_view(titles: Mapping[str, str], width: int | Literal["content"] = "content") -> None:
-    """Draw the choice of a page's view. Choosing another one leaves the rest of the address behind. width: px, where its place is to be kept."""
+def choose_view(titles: Mapping[str, str]) -> None:
+    """Draw the choice of a page's view. Choosing another one leaves the rest of the address behind."""
     current = view_of(titles)
 
     def chosen() -> None:
@@ -91,7 +91,7 @@ def choose_view(titles: Mapping[str, str], width: int | Literal["content"] = "co
         key=key,
         on_change=chosen,
         label_visibility="collapsed",
-        width=width,
+        width="content",
     )
 
 
