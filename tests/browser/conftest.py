@@ -109,7 +109,7 @@ def folded_form(page: Page) -> Locator:
 
 def unfold(page: Page) -> None:
     """Open the form of a page with a picture."""
-    folded_form(page).locator("summary").click()
+    folded_form(page).locator("summary").first.click()
 
 
 def begin(module: Sequence[str], port: int, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:

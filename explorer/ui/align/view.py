@@ -57,7 +57,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
             st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
             or "loss"
         )
-        log = st.toggle("Logarithmic", key="log", bind="query-params", width="content")
+        log = st.toggle("Logarithmic", key="log", bind="query-params", width=140)
         i = 1
         if len(names) > 2:
             picked = st.segmented_control(

@@ -29,7 +29,11 @@ STYLE = f"""
 @media (min-width: 641px) {{ .st-key-head summary p {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} }}
 .st-key-controls {{ flex-wrap: nowrap; overflow: auto hidden; scrollbar-width: thin }}
 .st-key-controls > * {{ flex-shrink: 0 }}
+.st-key-views {{ overflow: auto hidden; scrollbar-width: none }}
+:is(.st-key-controls, .st-key-views) [role=radiogroup] {{ flex-wrap: nowrap !important }}
+@media (max-width: 640px) {{ .st-key-filters, :has(> .st-key-filters) {{ height: auto !important }} }}
 """
+WIDTH, VIEWS = 950, 440  # pixels of the line that the head is folded to, and of the choice of views in it; fixed, so that nothing waits for its words
 NAMED = 4  # models that a summary names; more are counted
 
 
@@ -49,17 +53,30 @@ def form(title: str, intro: str, *, shown: str = "", key: str = "", views: Calla
         with st.container(border=True):
             yield
         return
+    named = 40 + 17 * len(title)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="head"):
-        st.title(title, width="content", help=glossary.linked(intro), anchor=False)
+        st.title(title, width=named, help=glossary.linked(intro), anchor=False)
         if views is not None:
-            views()
-        with st.expander(f"{shown} · **edit**", icon=":material/edit:", key=f"form-{key}"):
+            with st.container(height=44, width=VIEWS, border=False, key="views"):
+                views()
+        room = WIDTH - named - (VIEWS if views is not None else 0)
+        with st.expander(f"{shown} · **edit**", icon=":material/edit:", key=f"form-{key}", width=room):
             yield
 
 
 def controls() -> DeltaGenerator:
     """The place of how the picture is looked at: one row on top of it, which on a phone is moved sideways."""
     return st.container(height=44, border=False, horizontal=True, vertical_alignment="center", gap="small", key="controls")
+
+
+def width_of(options: Iterable[str]) -> int:
+    """Pixels of a choice among so many words in one row, so that its place is kept before it is drawn."""
+    return sum(34 + 8 * len(option) for option in options)
+
+
+def filters() -> DeltaGenerator:
+    """The place of what narrows a list: one row of fields with labels, as high from the first frame on as it will be."""
+    return st.container(height=72, border=False, horizontal=True, vertical_alignment="bottom", gap="small", key="filters")
 
 
 def picture(name: str = "curve") -> DeltaGenerator:

@@ -37,9 +37,17 @@ def show(store: RunStore, run_id: str) -> None:
     with head.controls():
         offered = {metrics.short(m): m for m in (*line_metrics.offered(run.field.problem), *metrics.own(run.field))}
         first = next(iter(offered))
-        named = st.segmented_control("Metric", list(offered), default=first, key="metric", bind="query-params", label_visibility="collapsed")
+        named = st.segmented_control(
+            "Metric",
+            list(offered),
+            default=first,
+            key="metric",
+            bind="query-params",
+            label_visibility="collapsed",
+            width=head.width_of(offered),
+        )
         metric = offered[named or first]
-        log = st.toggle("Logarithmic", key="log", bind="query-params", width="content")
+        log = st.toggle("Logarithmic", key="log", bind="query-params", width=140)
         if (wider := replace(run, field=metrics.field_for(run.field, metric))) != run:  # the same line, measured for this metric, too
             if store.status(wider.id) is None:
                 shell.submit(wider)

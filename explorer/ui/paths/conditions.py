@@ -166,7 +166,7 @@ def _show(store: RunStore, cases: list[Case]) -> None:
             st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed")
             or "error"
         )
-        log = st.toggle("Logarithmic", key="log", bind="query-params", width="content")
+        log = st.toggle("Logarithmic", key="log", bind="query-params", width=140)
     busy = active(store, cases)
     live(_live, every=POLL_S, busy=busy)(store, cases, metric, log, busy)
     _actions(store, cases, metric, log)

@@ -80,7 +80,7 @@ def show(store: RunStore, ways: list[NamedPath]) -> None:
             st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
             or "loss"
         )
-        log = st.toggle("Logarithmic", key="log", bind="query-params", width="content")
+        log = st.toggle("Logarithmic", key="log", bind="query-params", width=140)
         by_length = st.toggle(
             "by length",
             key="length",

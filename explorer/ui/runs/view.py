@@ -20,7 +20,7 @@ from explorer.store.cost_plan import Plan, Took
 from explorer.store.job_status import State, Status, duration
 from explorer.store.run_store import RunStore
 from explorer.ui.align.form import Comparison
-from explorer.ui.frame import shell, status_badge
+from explorer.ui.frame import head, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.landscape import form as landscape_form
 from explorer.ui.train.trajectories import called
@@ -62,21 +62,25 @@ def show(store: RunStore) -> None:
         st.info("Nothing has been measured here yet. Measure a first line.", icon=":material/history:")
         shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
         return
-    wanted = _filter(store)
+    wanted, page = _narrowed(store)
     active = _active(counts)
-    live(_list, every=1.0, busy=active)(store, wanted, _page(wanted.many(wanted.counts(store))), active)
+    live(_list, every=1.0, busy=active)(store, wanted, page, active)
 
 
-def _filter(store: RunStore) -> Filter:
-    """By what is in it, kind of picture, family and state."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+def _narrowed(store: RunStore) -> tuple[Filter, int]:
+    """What is listed, by what is in a run, kind of picture, family and state; and which page of it is looked at, from 0."""
+    with head.filters():
         text = st.text_input("Search", key="text", placeholder="a model, a method, an id", on_change=_first_page, width=240)
         charts = {"": "all pictures", **{name: name.replace("_", " ") for name in registry.names("chart")}}
-        chart = st.selectbox("Picture of a", list(charts), format_func=charts.__getitem__, key="chart", on_change=_first_page, width=170)
+        chart = st.selectbox("Picture of a", list(charts), format_func=charts.__getitem__, key="chart", on_change=_first_page, width=160)
         families = sorted({f.problem.title for f in store.checkpoints() if f.problem is not None and f.problem.title})
-        family = st.selectbox("Family", ["", *families], format_func=lambda t: t or "all families", key="family", on_change=_first_page, width=240)
-        states = st.pills("State", STATES, selection_mode="multi", key="states", on_change=_first_page, width="content")
-    return Filter(text.strip(), tuple(states), {path: value for path, value in ((CHART, chart), (PROBLEM, family)) if value})
+        family = st.selectbox("Family", ["", *families], format_func=lambda t: t or "all families", key="family", on_change=_first_page, width=250)
+        paging = st.container(width=150)
+    with head.controls():
+        states = st.pills("State", STATES, selection_mode="multi", key="states", on_change=_first_page, label_visibility="collapsed")
+    wanted = Filter(text.strip(), tuple(states), {path: value for path, value in ((CHART, chart), (PROBLEM, family)) if value})
+    with paging:
+        return wanted, _page(wanted.many(wanted.counts(store)))
 
 
 def _strange(store: RunStore) -> None:
@@ -103,7 +107,7 @@ def _page(runs: int) -> int:
         return 0
     if st.session_state.get("page", 1) > pages:
         _first_page()
-    return int(st.number_input(f"Page, 1 to {pages:,}", min_value=1, max_value=pages, key="page", width=180)) - 1
+    return int(st.number_input(f"Page, 1 to {pages:,}", min_value=1, max_value=pages, key="page", width=150)) - 1
 
 
 def _list(store: RunStore, wanted: Filter, page: int, was_active: bool) -> None:
@@ -133,11 +137,11 @@ def _table(store: RunStore, runs: list[Status]) -> int:
         selection_mode="single-row",
         column_config={
             "requested": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=130),
-            "run": st.column_config.TextColumn(width=260),
+            "run": st.column_config.TextColumn(width=250),
             "opens on": st.column_config.TextColumn(width=90),
-            "family": st.column_config.TextColumn(width=180),
-            "state": st.column_config.TextColumn(width=80),
-            "result": st.column_config.TextColumn(width=330),
+            "family": st.column_config.TextColumn(width=150),
+            "state": st.column_config.TextColumn(width=70),
+            "result": st.column_config.TextColumn(width=250),
         },
     )
     chosen = cast("dict[str, dict[str, list[int]]]", event)["selection"]["rows"]
