@@ -17,7 +17,7 @@ from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.plane import plane
 from explorer.ui.frame import shell, shipped_stories
-from explorer.ui.landscape.picture import PlaneView, Picture, Style, current_view
+from explorer.ui.landscape.picture import Picture, PlaneView, Style, current_view
 from explorer.ui.paths import form
 from explorer.ui.paths.plane import COARSE, run_of
 

@@ -46,6 +46,7 @@ import { Relief } from "./relief.js";
  */
 
 /** @typedef {import("./picture.js").Told & import("./grid.js").Grid & Surface} Data */
+/** @typedef {Plane} Host of a view */
 /** @typedef {{ path: Path, s: number, far: number }} Near place on a path, and how many px from the pointer */
 
 const NEAR = 14; // px within which the pointer is on a path
@@ -64,7 +65,7 @@ export default function ({ data, parentElement, setStateValue }) {
 }
 
 /** @extends {Picture<Data>} */
-export class Plane extends Picture {
+class Plane extends Picture {
   /** @type {Pair | null} */
   pick = null; // what Python was told of last, or told us
   /** @type {Pair | null} */

@@ -56,7 +56,7 @@ export class Relief {
   /** @type {Node[]} */
   scale = []; // the bar of colours
 
-  /** @param {import("./plane.js").Plane} plane */
+  /** @param {import("./plane.js").Host} plane */
   constructor(plane) {
     this.plane = plane;
     this.canvas = element("canvas");
