@@ -19,6 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
+import numpy as np
+
 from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.weights import Weights
@@ -28,6 +30,7 @@ from explorer.engine.worker import Worker
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats import mechanistic_similarity
+from explorer.stats.soup_analysis import walk
 from explorer.store.run_store import RunStore
 
 Say = Callable[[str], None]
@@ -117,6 +120,10 @@ def measure(folder: Path, *, report: Say) -> Path:
                 _soup(store, problem_toml.read(folder / name), tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems))
                 report(f"{name}: the soup of {', '.join(stems)}")
         Worker(store, Path(scratch)).work_off()
+        for name, stems in SOUPS:
+            if (folder / name / "problem.toml").is_file():
+                _report(store, problem_toml.read(folder / name), tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems))
+        Worker(store, Path(scratch)).work_off()
         failed = [s.error for kind in ("Look", "Run") for s in store.statuses(kind) if s.state != "done"]
         if failed:
             raise RuntimeError(f"The samples could not be measured: {failed[0]}")
@@ -147,6 +154,14 @@ def _soup(store: RunStore, problem: ProblemSpec, models: tuple[Recipe, ...]) -> 
     aside = registry.method("sample", "subsets", {"which": "leave_one_out"})
     for split, sampler in (("val", greedy), ("val", aside), ("test", aside)):
         store.submit(Run(Field(problem, models, registry.method("chart", "mixture"), split=split), sampler))
+
+
+def _report(store: RunStore, problem: ProblemSpec, models: tuple[Recipe, ...]) -> None:
+    """Request the soups along the greedy path, once it is walked, on the test split."""
+    val, test = (Field(problem, models, registry.method("chart", "mixture"), split=split) for split in ("val", "test"))
+    kept = [step.model for step in walk(store.points(val.id)[0]).steps if step.accepted]
+    soups = np.cumsum(np.eye(len(models))[kept], axis=0)
+    store.submit(Run(test, registry.method("sample", "given", {"at": tuple(soups.ravel().tolist())})))
 
 
 def _sort_header(path: Path) -> None:
