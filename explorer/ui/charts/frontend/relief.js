@@ -21,7 +21,7 @@ const LIFT = 0.012; // and a path
 const BALL = 0.05;
 const STEPS = 160; // pieces that a path is drawn in
 const TURN = 0.13; // radians a second
-const SWAY = 0.55, SWING = 0.4; // of a relief on a stage, to either side, and how fast
+const SWAY = 0.4, SWING = 0.4; // of a relief on a stage, to either side, and how fast
 const SLOW = 1 / 28; // seconds a frame, beyond which it is drawn in fewer pixels while it moves
 
 /** A view as plane.js says. */
@@ -295,7 +295,7 @@ export class Relief {
     const turns = this.turning && this.plane.pointer === null && !this.fingers.size;
     if (turns && this.plane.data.stage) {
       this.phase += SWING * seconds;
-      this.camera.turn(SWAY * SWING * seconds * Math.cos(this.phase), 0);
+      this.camera.turn(-SWAY * SWING * seconds * Math.cos(this.phase), 0);
     } else if (turns) {
       this.camera.turn(TURN * seconds, 0);
     }
