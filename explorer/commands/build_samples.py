@@ -158,7 +158,8 @@ def _soup(store: RunStore, problem: ProblemSpec, models: tuple[Recipe, ...]) -> 
 
 def _report(store: RunStore, problem: ProblemSpec, models: tuple[Recipe, ...]) -> None:
     """Request the soups along the greedy path, once it is walked, on the test split."""
-    val, test = (Field(problem, models, registry.method("chart", "mixture"), split=split) for split in ("val", "test"))
+    val = Field(problem, models, registry.method("chart", "mixture"), split="val")
+    test = replace(val, split="test")
     kept = [step.model for step in walk(store.points(val.id)[0]).steps if step.accepted]
     soups = np.cumsum(np.eye(len(models))[kept], axis=0)
     store.submit(Run(test, registry.method("sample", "given", {"at": tuple(soups.ravel().tolist())})))
