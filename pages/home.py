@@ -29,20 +29,23 @@ if not stories:
     shell.link("checkpoints", "Choose checkpoints", icon=":material/inventory_2:")
     st.stop()
 
-if (shown := stage.shipped(store)) is not None:
-    stage.draw(store, shown)
-    st.caption(stage.words(store, shown))
-doors = st.columns(3, gap="medium")
-with doors[0], st.container(border=True):
-    st.markdown("**You study networks**\n\nTurn this landscape, click any point of it: every point is a model.")
+shown = stage.shipped(store)
+seen, doors = st.columns([5, 3], gap="large")
+with seen:
     if shown is not None:
-        shell.link("landscape", "Explore the landscape", icon=":material/landscape:", runs=shown.id, picture="relief")
-with doors[1], st.container(border=True):
-    st.markdown("**You teach**\n\nStart with two neurons whose whole landscape fits on a screen: drag them.")
-    shell.link("learn", "Open the first lesson", icon=":material/school:", lesson="two_neurons", step="run")
-with doors[2], st.container(border=True):
-    st.markdown("**You have models to merge**\n\nSee which of eight fine-tunes make a good average, and why.")
-    shell.link("soup", "Make a soup", icon=":material/soup_kitchen:")
+        stage.draw(store, shown)
+        st.caption(stage.words(store, shown))
+with doors:
+    with st.container(border=True):
+        st.markdown("**You study networks.** Turn this landscape and click anywhere: every point is a model.")
+        if shown is not None:
+            shell.link("landscape", "Explore the landscape", icon=":material/landscape:", runs=shown.id, picture="relief")
+    with st.container(border=True):
+        st.markdown("**You teach.** Start with two neurons, whose whole landscape fits on a screen.")
+        shell.link("learn", "Open the first lesson", icon=":material/school:", lesson="two_neurons", step="run")
+    with st.container(border=True):
+        st.markdown("**You have models to merge.** See which of eight fine-tunes make a good average.")
+        shell.link("soup", "Make a soup", icon=":material/soup_kitchen:")
 
 st.subheader("Walk from one network to another")
 picked = st.pills(

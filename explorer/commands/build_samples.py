@@ -62,9 +62,6 @@ REFINED = {
 # family, A, B: the paths with one bend that are trained and measured beforehand, each with the plane it lies in; Home shows the first.
 PATHS = (("digits-mlp", "seed-0", "seed-1"),)
 
-# family, models: the soups whose greedy path is walked beforehand, as the Soup page walks it on a first visit.
-SOUPS = (("digits-mlp-finetunes", tuple(f"tune-{k}" for k in range(1, 9))),)
-
 
 def make(folder: Path, *, report: Say) -> None:
     """Train every family whose problem.toml lies in the folder, and write its checkpoints there (replacing them)."""
@@ -113,10 +110,6 @@ def measure(folder: Path, *, report: Say) -> Path:
             if (folder / name / "problem.toml").is_file():
                 _path(store, problem_toml.read(folder / name), *(loaded(folder / name / f"{stem}.safetensors") for stem in (a, b)))
                 report(f"{name}: a path with a bend from {a} to {b}")
-        for name, stems in SOUPS:
-            if (folder / name / "problem.toml").is_file():
-                _soup(store, problem_toml.read(folder / name), tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems))
-                report(f"{name}: the soup of {', '.join(stems)}")
         Worker(store, Path(scratch)).work_off()
         if folder == locations.root() / "sample_models":  # the pages show what ships
             first_pictures.measure(store, Path(scratch), folder / locations.MADE, report=report)
@@ -142,14 +135,6 @@ def _path(store: RunStore, problem: ProblemSpec, a: Recipe, b: Recipe) -> None:
     )
     store.submit(Run(field, registry.method("sample", "adaptive")))
     _plane(store, replace(field, chart=registry.method("chart", "plane", {"margin": 0.25})))
-
-
-def _soup(store: RunStore, problem: ProblemSpec, models: tuple[Recipe, ...]) -> None:
-    """Request the greedy path, and the test split of what it is compared with."""
-    greedy = registry.method("sample", "greedy", {"rule": "at_least", "metric": "error"})
-    aside = registry.method("sample", "subsets", {"which": "leave_one_out"})
-    for split, sampler in (("val", greedy), ("val", aside), ("test", aside)):
-        store.submit(Run(Field(problem, models, registry.method("chart", "mixture"), split=split), sampler))
 
 
 def _sort_header(path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from explorer.core import locations
+
 expect.set_options(timeout=60_000)
 APP = Path(__file__).with_name("plane_app.py")
 STILL = {"reduced_motion": "reduce"}
@@ -154,3 +156,16 @@ def test_the_ball_on_the_relief_and_the_point_on_the_curve_move_together(open_pa
     expect(page.locator(".plane output").first).to_have_text("t = 1.00")
     expect(page.locator(".curve:not(.plane) .readout")).to_contain_text("t = 1")
     expect(page.get_by_role("button", name="Play along straight line")).to_be_visible()
+
+
+def test_home_walks_a_ball_and_its_first_door_leads_to_the_landscape(open_page, serve, tmp_path_factory):
+    """From shipped data, with nobody at work: the walk begins by itself, the loss beside the ball, and one click opens that very plane as a relief."""
+    app = serve(locations.root() / "app.py", env={"LOSS_EXPLORER_HOME": str(tmp_path_factory.mktemp("home")), "LOSS_EXPLORER_HIRE": "no"})
+    page = open_page()
+    page.goto(app)
+    expect(page.locator(".raised .ball")).to_have_count(1)
+    expect(page.locator(".raised .flag")).to_have_text(re.compile(r"^test loss 0\.\d+$"))
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.get_by_role("link", name="Explore the landscape").click()
+    expect(page).to_have_url(re.compile(r"/landscape\?.*picture=relief"))
+    expect(page.locator(".raised .behind .wall")).to_have_count(3)

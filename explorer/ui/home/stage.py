@@ -13,7 +13,6 @@ from explorer.figures import line
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Surface, Trace
 from explorer.stats.barriers import barrier
-from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.plane import plane
 from explorer.ui.frame import shell, shipped_stories
@@ -86,15 +85,12 @@ def words(store: RunStore, run: Run) -> str:
     """What is seen, in numbers: how far the loss rises above the chord between the ends, on either way."""
     a, b = run.field.corners[0], run.field.corners[-1]
     ways = (form.straight(run.field.problem, a, b), form.trained(run.field.problem, a, b, CHAIN))
-    over, around = (store.points(way.run.field.id)[0] for way in ways)
-    if not len(over) or not len(around):
+    points = [store.points(way.run.field.id)[0] for way in ways]
+    rises = [found.height for one in points if len(one) and (found := barrier(one)) is not None]
+    if len(rises) < 2:
         return ""
-    high, low = (f"{significant_digits.within(*_ends(barrier(points).height), unit='nat')}" for points in (over, around))
+    high, low = (significant_digits.within(rise.value, rise.low, rise.high, unit="nat") for rise in rises)
     return (
         f"{run.field.problem.title or run.field.problem.name}. On the straight line from {a.name} to {b.name} the loss rises by {high}, on the trained path by"
-        f" {low}; 95 % intervals, {int(over.counts.sum()):,} {run.field.split} samples. The height is logarithmic."
+        f" {low}; 95 % intervals, {int(points[0].counts.sum()):,} {run.field.split} samples. The height is logarithmic."
     )
-
-
-def _ends(height: Estimate) -> tuple[float, float, float]:
-    return height.value, height.low, height.high

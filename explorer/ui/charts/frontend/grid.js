@@ -59,6 +59,15 @@ export function cellAt({ x, y }, place) {
   return [closest(x, place[0]), closest(y, place[1])];
 }
 
+/** The value at a place, straight between the middles of cells; NaN where one of the four around is not known. @type {(grid: Grid, place: Pair) => number} */
+export function valueAt({ x, y, z }, [at, up]) {
+  const step = (/** @type {number[]} */ axis, /** @type {number} */ value) => Math.min(axis.length - 2, Math.max(0, axis.findLastIndex((v) => v <= value)));
+  const [i, j] = [step(x, at), step(y, up)];
+  const [u, v] = [(at - x[i]) / (x[i + 1] - x[i]), (up - y[j]) / (y[j + 1] - y[j])].map((share) => Math.min(1, Math.max(0, share)));
+  const row = (/** @type {number} */ j) => (1 - u) * (z[j][i] ?? NaN) + u * (z[j][i + 1] ?? NaN);
+  return (1 - v) * row(j) + v * row(j + 1);
+}
+
 /** The value of the known cell nearest to [i, j]. @type {(known: [number, number, number][], i: number, j: number) => number} */
 export function nearest(known, i, j) {
   let [best, value] = [Infinity, NaN];

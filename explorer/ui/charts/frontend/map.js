@@ -24,7 +24,7 @@ export class FlatMap {
   /** @type {(px: number, py: number) => Pair} */
   place = (px, py) => [px, py];
 
-  /** @param {import("./plane.js").Plane} plane */
+  /** @param {import("./plane.js").Host} plane */
   constructor(plane) {
     this.plane = plane;
     this.canvas = element("canvas");

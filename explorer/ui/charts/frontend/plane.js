@@ -5,7 +5,7 @@
 
 import { DASHES, element, put, round, set, shape, short, swatch, text } from "./drawing.js";
 import { Frames, still } from "./frames.js";
-import { along, cellAt, last, scaleOf } from "./grid.js";
+import { along, cellAt, last, scaleOf, valueAt } from "./grid.js";
 import { FlatMap } from "./map.js";
 import { keep, Picture } from "./picture.js";
 import { Player } from "./player.js";
@@ -46,6 +46,7 @@ import { Relief } from "./relief.js";
  */
 
 /** @typedef {import("./picture.js").Told & import("./grid.js").Grid & Surface} Data */
+/** @typedef {Plane} Host of a view */
 /** @typedef {{ path: Path, s: number, far: number }} Near place on a path, and how many px from the pointer */
 
 const NEAR = 14; // px within which the pointer is on a path
@@ -64,7 +65,7 @@ export default function ({ data, parentElement, setStateValue }) {
 }
 
 /** @extends {Picture<Data>} */
-export class Plane extends Picture {
+class Plane extends Picture {
   /** @type {Pair | null} */
   pick = null; // what Python was told of last, or told us
   /** @type {Pair | null} */
@@ -282,20 +283,10 @@ export class Plane extends Picture {
   /** The value where somebody walks, beside them. @type {(path: Path, place: Pair) => Node[]} */
   flag(path, place) {
     const [x, y] = this.view.pixel(place);
-    const value = this.between(place);
+    const value = valueAt(this.data, place);
     if (Number.isNaN(value)) return [];
     const left = Math.max(60, Math.min(this.width - 60, x));
     return [text(`${this.data.zName.replace(/ *\(.*/, "")} ${short(Number(value.toPrecision(2)))}`, { class: "over flag", x: round(left), y: round(y + 26), "text-anchor": "middle" })];
-  }
-
-  /** The value at a place, straight between the middles of cells; NaN where one of them is not known. @type {(place: Pair) => number} */
-  between([at, up]) {
-    const { x, y, z } = this.data;
-    const step = (/** @type {number[]} */ axis, /** @type {number} */ value) => Math.min(axis.length - 2, Math.max(0, axis.findLastIndex((v) => v <= value)));
-    const [i, j] = [step(x, at), step(y, up)];
-    const [u, v] = [(at - x[i]) / (x[i + 1] - x[i]), (up - y[j]) / (y[j + 1] - y[j])].map((share) => Math.min(1, Math.max(0, share)));
-    const row = (/** @type {number} */ j) => (1 - u) * (z[j][i] ?? NaN) + u * (z[j][i + 1] ?? NaN);
-    return (1 - v) * row(j) + v * row(j + 1);
   }
 
   /** @override */

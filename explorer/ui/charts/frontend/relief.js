@@ -21,6 +21,7 @@ const LIFT = 0.012; // and a path
 const BALL = 0.05;
 const STEPS = 160; // pieces that a path is drawn in
 const TURN = 0.13; // radians a second
+const SWAY = 0.4, SWING = 0.4; // of a relief on a stage, to either side, and how fast
 const SLOW = 1 / 28; // seconds a frame, beyond which it is drawn in fewer pixels while it moves
 
 /** A view as plane.js says. */
@@ -38,6 +39,7 @@ export class Relief {
   pace = 0; // seconds a frame
   exaggeration = 1;
   timer = 0;
+  phase = 0; // of the swaying
   /** @type {Map<number, { x: number, y: number }>} */
   fingers = new Map();
   /** @type {Map<string, number>} */
@@ -56,7 +58,7 @@ export class Relief {
   /** @type {Node[]} */
   scale = []; // the bar of colours
 
-  /** @param {import("./plane.js").Plane} plane */
+  /** @param {import("./plane.js").Host} plane */
   constructor(plane) {
     this.plane = plane;
     this.canvas = element("canvas");
@@ -291,7 +293,12 @@ export class Relief {
   /** One frame: turn on, and draw if anything has moved; whether it goes on. @type {(seconds: number) => boolean} */
   step(seconds) {
     const turns = this.turning && this.plane.pointer === null && !this.fingers.size;
-    if (turns) this.camera.turn(TURN * seconds, 0);
+    if (turns && this.plane.data.stage) {
+      this.phase += SWING * seconds;
+      this.camera.turn(-SWAY * SWING * seconds * Math.cos(this.phase), 0);
+    } else if (turns) {
+      this.camera.turn(TURN * seconds, 0);
+    }
     if (seconds) {
       this.pace = this.pace ? 0.8 * this.pace + 0.2 * seconds : seconds;
       if (this.pace > SLOW) this.lower = Math.max(0.5, this.lower * 0.9);

@@ -5,7 +5,7 @@
 /** @typedef {[number, number, number]} Spot of the world: x, y, height */
 /** @typedef {{ eye: Spot, to: Spot }} Ray from the eye, `to` of length 1 */
 
-export const REST = { azimuth: -0.65, elevation: 0.7, zoom: 1 }; // how a relief is first seen
+export const REST = { azimuth: -0.75, elevation: 0.72, zoom: 1 }; // how a relief is first seen
 const FIELD = 0.5; // of view, upwards
 const FILLS_X = 0.88, FILLS_Y = 0.9; // of the picture; the rest is for numbers
 const LOWEST = 0.06, HIGHEST = 1.55;

@@ -83,7 +83,7 @@ function axis(camera, marks, title, spot, end, low, tall = 0) {
     widest = Math.max(widest, content.length);
     nodes.push(
       shape("line", { class: "axis", x1: round(x), y1: round(y), x2: round(x + 5 * nx), y2: round(y + 5 * ny) }),
-      text(content, { class: "tick", x: round(x + AWAY * nx * (anchor === "middle" ? 1 : 0.6)), y: round(y + AWAY * ny), dy: "0.35em", "text-anchor": anchor }));
+      text(content, { class: "tick over", x: round(x + AWAY * nx * (anchor === "middle" ? 1 : 0.6)), y: round(y + AWAY * ny), dy: "0.35em", "text-anchor": anchor }));
   });
   const away = TITLE + (upright ? 7 * Math.max(0, widest - 3) : 0);
   const [x, y] = [(a[0] + b[0]) / 2 + away * nx, (a[1] + b[1]) / 2 + away * ny];
@@ -91,7 +91,7 @@ function axis(camera, marks, title, spot, end, low, tall = 0) {
   if (angle > 90 || angle <= -90) angle += angle > 0 ? -180 : 180;
   if (upright) angle = -90;
   nodes.push(shape("line", { class: "axis", x1: round(a[0]), y1: round(a[1]), x2: round(b[0]), y2: round(b[1]) }));
-  if (length > 6.5 * title.length * 0.8) nodes.push(text(title, { x: round(x), y: round(y), dy: "0.35em", "text-anchor": "middle", transform: `rotate(${round(angle)} ${round(x)} ${round(y)})` }));
+  if (length > 6.5 * title.length * 0.8) nodes.push(text(title, { class: "over", x: round(x), y: round(y), dy: "0.35em", "text-anchor": "middle", transform: `rotate(${round(angle)} ${round(x)} ${round(y)})` }));
   return nodes;
 }
 
