@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument("--visitors", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=40.0, help="how long the CPU is counted")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the server ends with this, however this ends
     with app() as found, sync_playwright() as playwright:
         flags = [
             "no-sandbox",

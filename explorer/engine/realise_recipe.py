@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -145,8 +146,17 @@ def _train(recipe: Trained, start: Weights | None, home: Path, device: str, prog
     unfinished = locations.unfinished_at(recipe, home)
     left = _left_off(unfinished)
     reached = left.epoch if left is not None else 0
-    training = ResumableTraining(left if reached < wanted else None)
     begin = reached if reached < wanted else 0
+    at, what = begin, "epoch" if total == recipe.method["epochs"] else "snapshot"
+
+    def tell() -> None:
+        progress(at, total, f"training {name}: {what} {at} of {total}")
+
+    def between() -> None:
+        with suppress(Stopped):  # it is stopped where a snapshot ends
+            tell()
+
+    training = ResumableTraining(left if reached < wanted else None, between=between)
     kept = time.monotonic()
 
     def leave(at: int) -> None:
@@ -167,7 +177,7 @@ def _train(recipe: Trained, start: Weights | None, home: Path, device: str, prog
                 _keep(own, weights, home)
         enough = at == wanted and not small
         try:
-            progress(at, total, f"training {name}: {'epoch' if total == recipe.method['epochs'] else 'snapshot'} {at} of {total}")
+            tell()
         except Stopped:
             leave(at)
             raise

@@ -121,7 +121,7 @@ def _measure(run: Run, store: RunStore, opened: Callable[[], Executor], report: 
     points, seen = store.points(field.id, bare=blind)
     rest = first = registry.left(run.sampler, points)
     likely, fresh, own, spent = 0, 0, 0, 0.0
-    ahead = todo = points.coords[:0]
+    ahead = part = todo = points.coords[:0]
     try:
         while True:
             width = executor.width if executor else 1
@@ -156,7 +156,7 @@ def _measure(run: Run, store: RunStore, opened: Callable[[], Executor], report: 
             if not blind and len(new) != taken:
                 ahead = ahead[:0]
     finally:
-        store.let_go(field.id, todo, worker)
+        store.let_go(field.id, np.concatenate([part, todo]), worker)
 
 
 def _lot(width: int, measured: int, spent: float, rest: int) -> int:

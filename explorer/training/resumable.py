@@ -7,7 +7,7 @@ is in; and the generator that a training has beside them. All else follows from 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from explorer.training.learner import Learner
 class ResumableTraining:
     """A training under way, from its beginning or from where another one with the same arguments was left."""
 
-    def __init__(self, left: State | None = None) -> None:
+    def __init__(self, left: State | None = None, *, between: Callable[[], None] = lambda: None) -> None:
+        """between: called after every step; what it draws or sets is to be as it was when it returns."""
         self.left = left
+        self.between = between
         self.learners: tuple[Learner, ...] = ()
         self.dice: torch.Generator | np.random.Generator | None = None
 
@@ -31,6 +33,7 @@ class ResumableTraining:
         if self.left is not None:
             self._take_up(self.left)
         for step, *_ in zip(*(learner.steps() for learner in learners), strict=True):
+            self.between()
             yield step
 
     def state(self, snapshots: int) -> State | None:

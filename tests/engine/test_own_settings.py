@@ -3,14 +3,17 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
+from explorer.core.errors import Stopped
 from explorer.core.locations import made_at
 from explorer.core.spec import Make, Study, Trained
 from explorer.engine.own_settings import Rest, apart
+from explorer.engine.realise_recipe import realise
 from explorer.engine.worker import Worker
 from explorer.evaluate.devices import precisely
 from explorer.store.run_store import RunStore
@@ -107,3 +110,21 @@ def test_nothing_of_what_is_under_way_reaches_what_comes_in_between_nor_the_othe
     assert on_meta == at_rest
     assert after == undisturbed
     assert all(a != b for a, b in zip(at_rest[:2], undisturbed[:2], strict=True))
+
+
+def test_a_training_can_be_interrupted_after_every_step_and_is_stopped_where_an_epoch_ends(tiny, home, store):
+    """A click waits for a step, not for an epoch; what is stopped has lost nothing of an epoch that it has reported."""
+    trained = Trained(tiny.problem.spec, registry.method("train", "sgd", {"epochs": 3}))
+    told = []
+    realise(trained, store, home, progress=lambda done, total, message: told.append(done))
+    assert told == sorted(told)
+    assert told.count(1) > 2, "only after an epoch"
+    seen = []
+
+    def stop(done, total, message):
+        seen.append(done)
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        realise(Trained(tiny.problem.spec, registry.method("train", "sgd", {"epochs": 4})), store, home, progress=stop)
+    assert seen[-1] == 1
