@@ -19,6 +19,11 @@ from tests.ui.conftest import click, words
 from tests.ui.test_landscape import button, three
 
 
+def table_with(app, column):
+    """The first table of the page that has such a column."""
+    return next(d.value for d in app.dataframe if column in d.value)
+
+
 def test_every_ingredient_has_its_worth(visit, store, work, tiny):
     """Cook → greedy path, leave one out and Shapley values on the validation split, and the soups on the test split."""
     models = three(tiny, store, work)
@@ -33,15 +38,14 @@ def test_every_ingredient_has_its_worth(visit, store, work, tiny):
     assert not app.exception
     splits = {s.request.field.split for s in store.statuses("Run") if s.request.field.chart.name == "mixture"}
     assert splits == {"val", "test"}
-    soups = app.dataframe[-1].value
+    soups = table_with(app, "soup")
     assert soups["soup"][0].startswith("best alone")
     assert "…" not in "".join(soups["test error (%)"])
     assert list(soups["soup"])[-1].startswith("ensemble of all")
     assert "the best model alone" in words(app)
     points, _ = store.points(next(s for s in store.statuses("Run") if s.request.field.split == "val").request.field.id)
     assert len(points) == 7 + 9, "all subsets of three models, and three places on each one's way to the soup of all"
-    table = app.dataframe[0].value if "in" in app.dataframe[0].value else None
-    assert table is not None
+    table = table_with(app, "in")
     assert all("[" in text for text in table["barrier to the soup (nat)"])
     assert table["cosine"].between(-1, 1).all()
     assert table["opposite signs (%)"].between(0, 100).all()
@@ -86,7 +90,7 @@ def test_a_click_in_the_triangle_makes_that_soup_ones_own(visit, store, work, ti
     work()
     app.run()
     assert not app.exception
-    assert "your soup" in list(app.dataframe[-1].value["soup"])
+    assert "your soup" in list(table_with(app, "soup")["soup"])
     for split in ("val", "test"):
         points, _ = store.points(kitchen.field(split).id)
         assert row_of(points, (0.5, 0.125, 0.375)) is not None
@@ -139,7 +143,7 @@ def test_a_link_brings_the_own_soup_and_its_model_back(visit, store, work, tiny)
     app.run()
     assert not app.exception
     assert "0.667 a + 0.333 b" in words(app)
-    assert "your soup" in list(app.dataframe[-1].value["soup"])
+    assert "your soup" in list(table_with(app, "soup")["soup"])
 
 
 def test_weights_that_are_no_soup_are_not_asked_for(visit, store, work, tiny):
@@ -153,7 +157,7 @@ def test_weights_that_are_no_soup_are_not_asked_for(visit, store, work, tiny):
     for soup in ("0,0,0", "1,2", "a,b,c", "1,-1,0", "nan,1,1"):
         app = visit("soup", runs=kitchen.tasks()[0].run.id, soup=soup)
         assert not app.exception
-        assert "your soup" not in list(app.dataframe[-1].value["soup"])
+        assert "your soup" not in list(table_with(app, "soup")["soup"])
 
 
 def test_soups_and_comparisons_of_regressions_go_by_the_loss(visit, store, work, tmp_path):
@@ -182,7 +186,7 @@ def test_soups_and_comparisons_of_regressions_go_by_the_loss(visit, store, work,
     work()
     app.run()
     assert not app.exception, app.exception[0].value
-    table, soups = app.dataframe[0].value, app.dataframe[-1].value
+    table, soups = table_with(app, "in"), table_with(app, "soup")
     assert not [c for c in (*table.columns, *soups.columns) if "error" in c]
     assert table["val loss"].idxmin() == list(table["turn"]).index(1)
     assert soups["soup"][0] == f"best alone: tune-{table['val loss'].idxmin()}"

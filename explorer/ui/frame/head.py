@@ -59,7 +59,7 @@ def form(title: str, intro: str, *, shown: str = "", key: str = "", views: Calla
         if views is not None:
             with st.container(height=44, width=VIEWS, border=False, key="views"):
                 views()
-        room = WIDTH - named - (VIEWS if views is not None else 0)
+        room = WIDTH - named - (VIEWS + 20 if views is not None else 0)
         with st.expander(f"{shown} · **edit**", icon=":material/edit:", key=f"form-{key}", width=room):
             yield
 

@@ -94,20 +94,21 @@ def draw(
     outside = max(there.frame.outside) if len(field.corners) > 3 else 0.0
     far = f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.frame.corners) else ""
     caption = f"{grid.measured} of {size * size} cells measured · distances in weight space are to scale{mark(field)}{far}"
-    plane(
-        grid,
-        markers,
-        traces,
-        key=key,
-        z_title=line.y_title(field, metric),
-        alt=f"{title}.",
-        pick=tuple(there.places(np.array(pick)).tolist()) if pick else None,
-        on_pick=lambda spot: on_pick(spot, there),
-        log=metric == "loss",  # far from the models it is hundreds of times as high as near them
-        group=group,
-        height=head.HEIGHT,
-        caption=caption,
-    )
+    with head.picture("map"):
+        plane(
+            grid,
+            markers,
+            traces,
+            key=key,
+            z_title=line.y_title(field, metric),
+            alt=f"{title}.",
+            pick=tuple(there.places(np.array(pick)).tolist()) if pick else None,
+            on_pick=lambda spot: on_pick(spot, there),
+            log=metric == "loss",  # far from the models it is hundreds of times as high as near them
+            group=group,
+            height=head.HEIGHT,
+            caption=caption,
+        )
     plane_corner(coarse, grid, markers, traces, key=key, metric=metric, title=title, footnote=caption)
     if fine is None and grid.measured == COARSE * COARSE:
         st.button(

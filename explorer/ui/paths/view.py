@@ -195,7 +195,7 @@ def _live(
             group=group,
         )
     if right is not None:
-        with right, head.picture("map"):
+        with right:
             paths_plane.draw(
                 store,
                 ways,
