@@ -74,6 +74,7 @@ with left:
         height=340,
         caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.split} samples.",
         does="see the model at a point",
+        play=True,
         alt=f"Loss along the straight line: {line_words.explain(field, points, 'loss', sampler=run.sampler)}",
     )
     corner(

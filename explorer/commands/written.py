@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +17,9 @@ from explorer.figures.paper import export
 from explorer.figures.paper.presets import PRESETS, Preset
 
 if TYPE_CHECKING:  # the command line starts without torch
-    from typing import Unpack
-
     import plotly.graph_objects as go
 
-    from explorer.api.results import Paper
+    from explorer.api.results import Line, Pair, Paper, Plane
 
 
 class For(StrEnum):
@@ -59,14 +57,6 @@ DataOption = Annotated[
 ]
 
 
-class Result(Protocol):
-    """Anything in explorer.api that is a picture and a table."""
-
-    def save_figure(self, *files: str | Path, metric: str = "loss", **how: Unpack[Paper]) -> None: ...
-
-    def save_data(self, *files: str | Path) -> None: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Written:
     """What is to be written."""
@@ -83,7 +73,7 @@ class Written:
         unwritten(self.data, tuple(FORMS), "Data")
         export.ready(self.figure or ())
 
-    def write(self, found: Result, metric: str = "loss", figure: go.Figure | None = None) -> None:
+    def write(self, found: Line | Pair | Plane, metric: str = "loss", figure: go.Figure | None = None) -> None:
         """Write all of it. figure: another picture of it than its own."""
         if self.figure:
             how: Paper = {"preset": self.preset, "theme": self.theme, "width": self.width}

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -101,9 +102,12 @@ def assist(
     """
     if store.field(run.field.id) is None or not registry.is_blind(run.sampler.name):
         return 0
-    took, _ = _measure(
-        run, store, lambda: open_field(run.field, store, home, device=device, execute=execute), lambda *_: go_on(), worker or _name(), helping=True
-    )
+
+    def report(done: int, total: int, left: int, doing: str) -> bool:
+        return go_on()
+
+    opened = partial(open_field, run.field, store, home, device=device, execute=execute)
+    took, _ = _measure(run, store, opened, report, worker or _name(), helping=True)
     return took.points
 
 

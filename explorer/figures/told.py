@@ -33,6 +33,7 @@ def curves(
     caption: str = "",
     does: str = "read the values at a point",
     group: str = "",
+    play: bool = False,
 ) -> dict[str, Json]:
     """Of curves. pick: where the handle stands; at: when it was last moved there, in ms. The rest as explorer.ui.charts.curve."""
     return {
@@ -50,6 +51,7 @@ def curves(
         "alt": alt,
         "caption": caption,
         "does": does,
+        "play": play,
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from explorer.checkpoints.sharded import bytes_at, loaded_bytes
 from explorer.core import locations, model_path, registry
@@ -38,14 +38,15 @@ from explorer.store.requests import QUICK_S, due_at
 from explorer.store.run_store import RunStore
 from explorer.store.work_kinds import of_making, of_opening, of_study
 
-MAKING = {
+Made: TypeAlias = Trained | Aligned | Connected | Shifted | Fused  # whatever is made out of other models
+
+MAKING: Mapping[type[Made], str] = {
     Trained: "the training",
     Aligned: "the alignment",
     Connected: "the training of the path",
     Shifted: "finding the directions",
     Fused: "merging the models",
 }
-
 
 PASSES = {"train": 3.0, "connect": 4.0, "fuse": 3.0, "study": 2.0}  # forwards (a backward counts as two) over a split, for each epoch, or model
 LOADING_S = 0.1  # a model, before one was loaded here
@@ -122,7 +123,7 @@ def _studying(study: Study, store: RunStore) -> float | None:
 
 def _making(recipes: Sequence[Recipe], store: RunStore) -> tuple[float, set[str]]:
     """(seconds, what of it takes a time that is not known) of making what is not there yet, everything once."""
-    open: dict[str, Recipe] = {}
+    open: dict[str, Made] = {}
     for recipe in recipes:
         _unmade_in(recipe, store.path.parent, open)
     seconds, unknown = 0.0, set[str]()
@@ -136,7 +137,7 @@ def _making(recipes: Sequence[Recipe], store: RunStore) -> tuple[float, set[str]
     return seconds, unknown
 
 
-def _unmade_in(recipe: Recipe, home: Path, found: dict[str, Recipe]) -> None:
+def _unmade_in(recipe: Recipe, home: Path, found: dict[str, Made]) -> None:
     """What has to be made for a model, by what is made together: all models of an alignment, all snapshots of a training."""
     if isinstance(recipe, Loaded) or locations.made_at(recipe, home).exists():
         return
@@ -164,7 +165,7 @@ def _unmade_in(recipe: Recipe, home: Path, found: dict[str, Recipe]) -> None:
     found[key] = recipe
 
 
-def _guessed(recipe: Recipe, store: RunStore) -> float | None:
+def _guessed(recipe: Made, store: RunStore) -> float | None:
     """Seconds of making a model that is like none that was made here; None where the data say nothing of it."""
     match recipe:
         case Trained() | Connected():

@@ -45,7 +45,8 @@ def of_making(recipe: Recipe) -> tuple[str, float]:
 
 def _named(what: str, method: Method, problem: ProblemSpec, models: int) -> tuple[str, float]:
     options = {name: value for name, value in method.options if name not in DRAWN}
-    lengths = [float(options.pop(name)) for name in LENGTHS if isinstance(options.get(name), int)]
+    lengths = [float(length) for name in LENGTHS if isinstance(length := options.get(name), int)]
+    options = {name: value for name, value in options.items() if not (name in LENGTHS and isinstance(value, int))}
     if what == "fuse" and method.name in ("average", "interpolate"):  # those at the places of a picture: their shares are all that differs
         options = {}
     units = float(models)

@@ -60,6 +60,7 @@ def picture() -> None:
         pick=wanted,
         alt="The loss rises by 1.83 between A and B.",
         log=show == "log",
+        play=show == "walk",
         x_range=(0.0, 1.0),
         on_pick=lambda x: st.session_state.update(told=x),
         caption=f"{len(curves[0].x) if curves else 0} of 21 points · 512 samples of the test split · seed 0",

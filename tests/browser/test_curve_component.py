@@ -314,3 +314,15 @@ def _luminance(colour: tuple[float, float, float]) -> float:
 def _contrast(a: tuple[float, float, float], b: tuple[float, float, float]) -> float:
     bright, dim = sorted((_luminance(a), _luminance(b)), reverse=True)
     return (bright + 0.05) / (dim + 0.05)
+
+
+def test_a_point_walks_along_the_curve(page: Page, url: str):
+    """Scrub, then play to the end: the point lies on the curve, the values are read beside it, and Python hears nothing of it."""
+    page.goto(f"{url}/?show=walk")
+    page.get_by_role("slider", name="Place on the curve").fill("400")
+    expect(page.locator(".curve .bead")).to_have_count(1)
+    expect(page.locator(".readout")).to_contain_text("t = 0.4")
+    page.get_by_role("button", name="Play along the curve").click()
+    expect(page.locator(".curve output")).to_have_text("t = 1.00")
+    expect(page.get_by_role("button", name="Play along the curve")).to_be_visible()
+    expect(page.get_by_text("Told None")).to_be_visible()

@@ -34,6 +34,7 @@ def curve(
     caption: str = "",
     does: str = "read the values at a point",
     group: str = "",
+    play: bool = False,
 ) -> float | None:
     """Draw the curves and return the x where the handle stands: where the person last put it, else `pick`.
 
@@ -41,7 +42,7 @@ def curve(
     for instance, and hand it back. x_range: the part of the axis that is shown even while no point lies there yet; y_range: values
     that are to have room in any case, so that several pictures have one scale. does: what a click
     is for, in words. group: pictures of
-    one group show where any of them is pointed at; their common axis is x.
+    one group show where any of them is pointed at; their common axis is x. play: whether there is a button and a slider to walk along the axis.
     """
 
     def handle_pick() -> None:
@@ -66,6 +67,7 @@ def curve(
             alt=alt,
             caption=caption,
             does=does,
+            play=play,
         ),
         on_pick_change=handle_pick,
     )

@@ -117,16 +117,16 @@ class Watch:
         if (session := _session(drawn.session)) is None:
             self._forget(drawn)
         else:
-            session._event_loop.call_soon_threadsafe(partial(self._rerun, session, drawn))
+            session._event_loop.call_soon_threadsafe(partial(self._rerun, session, drawn))  # pyright: ignore[reportPrivateUsage]  # Streamlit has no public way
 
     def _rerun(self, session: AppSession, drawn: Drawn) -> None:
         """On the event loop. A session whose script runs at this moment is told when that has ended: what the person does goes first."""
         if not session.has_fragment(drawn.fragment):
             self._forget(drawn)
-        elif session._scriptrunner is None:
+        elif session._scriptrunner is None:  # pyright: ignore[reportPrivateUsage]  # Streamlit has no public way
             self._forget(drawn)
             state = ClientState()
-            state.CopyFrom(session._client_state)
+            state.CopyFrom(session._client_state)  # pyright: ignore[reportPrivateUsage]  # Streamlit has no public way
             state.fragment_id, state.is_auto_rerun = drawn.fragment, True
             session.request_rerun(state)
 

@@ -4,8 +4,10 @@
 // Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
 
 import { coloured, element, floorNice, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, swatch, symbol, text, ticks, values } from "./drawing.js";
+import { Frames } from "./frames.js";
 import { rows } from "./labels.js";
 import { keep, Picture } from "./picture.js";
+import { Player } from "./player.js";
 
 /** @typedef {{ x: number, foot: number, top: number, label: string }} Peak of a barrier, with the bracket that measures it */
 
@@ -36,6 +38,7 @@ import { keep, Picture } from "./picture.js";
  * @property {number} height px
  * @property {boolean} log
  * @property {string} does what a click is for
+ * @property {boolean} play whether one can walk along the axis
  */
 
 /** @typedef {import("./picture.js").Told & Curves} Data */
@@ -85,7 +88,9 @@ class Plot extends Picture {
     super(parent, data, "curve", "slider");
     this.grip.setAttribute("aria-orientation", "horizontal");
     this.under = element("div", "x-title");
-    this.stage.after(this.under);
+    this.player = new Player("t", () => this.walked());
+    this.frames = new Frames(this.stage, (seconds) => this.player.step(seconds));
+    this.stage.after(this.under, this.player.root);
     this.grip.addEventListener("pointerdown", (event) => this.press(event));
     this.grip.addEventListener("pointerup", (event) => this.release(event));
     this.grip.addEventListener("pointercancel", () => this.cancel());
@@ -98,10 +103,27 @@ class Plot extends Picture {
     if (data.at >= this.sentAt && data.pick !== this.shown && !this.drag) this.handle = this.shown = data.pick;
     this.unit = data.xTitle.split(/\s*[(,]/)[0];
     this.grip.setAttribute("aria-label", data.xTitle);
+    this.player.unit = this.unit;
+    const xs = data.play ? data.curves.flatMap(({ x }) => x) : [];
+    this.player.tell(xs.length > 1 ? [{ name: "the curve", from: least(xs), to: most(xs) }] : []);
     put(this.title, data.yTitle);
     put(this.under, data.xTitle);
     this.stage.style.height = `${data.height}px`;
     super.tell(data);
+  }
+
+  /** @override */
+  leave() {
+    super.leave();
+    if (!this.root.isConnected) this.frames.end();
+  }
+
+  /** The walker has moved, or is to move. */
+  walked() {
+    this.linked = this.player.s;
+    this.point(this.linked);
+    this.mark();
+    this.frames.go();
   }
 
   // -- the still part ---------------------------------------------------------------------------------------------
@@ -317,11 +339,25 @@ class Plot extends Picture {
         ...this.rings(this.handle),
       );
     }
+    if (this.player.s !== null && this.linked === this.player.s) nodes.push(...this.walkers(this.player.s));
     const hair = this.hair();
     if (hair !== null && !this.drag) {
       nodes.push(shape("line", { class: "hair", x1: hair, x2: hair, y1: this.top, y2: this.bottom }), ...this.rings(this.at(hair)));
     }
     return nodes;
+  }
+
+  /** On every curve at x, straight between measured points. @type {(x: number) => SVGGElement[]} */
+  walkers(x) {
+    return this.curves().flatMap((curve) => {
+      const k = Math.max(1, curve.x.findIndex((at) => at >= x));
+      if (x < curve.x[0] || x > curve.x[curve.x.length - 1]) return [];
+      const [a, b] = [curve.y[k - 1], curve.y[k]];
+      if (!this.drawable(a) || !this.drawable(b)) return [];
+      const share = (x - curve.x[k - 1]) / (curve.x[k] - curve.x[k - 1]);
+      const y = this.y(a) + share * (this.y(b) - this.y(a));
+      return [coloured(curve.colour, "series", shape("circle", { class: "bead", cx: round(this.x(x)), cy: round(y), r: 7 }))];
+    });
   }
 
   /** Around every curve's point nearest to x. @type {(x: number) => SVGGElement[]} */
