@@ -41,7 +41,7 @@ def test_shipped_numbers_are_measured_again_here(shipped: RunStore, home):
         points, _ = shipped.points(field.id)
         evaluate = open_field(field, shipped, home).evaluate
         place = registry.find("chart", field.chart.name)
-        for i in (0, 1, len(points) // 2):
+        for i in {0, 1, len(points) // 2} & set(range(len(points))):
             (row,) = place(points.coords[i : i + 1], shipped.field(field.id).gram, **field.chart.kwargs())
             again = evaluate(row)
             assert again[0].sum() == pytest.approx(points.values[i][0].sum(), rel=1e-3, abs=1e-3)
@@ -60,10 +60,10 @@ def test_the_shipped_path_stays_far_below_the_line(shipped):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["digits-mlp", "digits-mlp-branches", "digits-resnet", "digits-vit"])
 def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, family):
-    """About twenty points, and the height differs from that of 101 by less than one percent, far below the half-width of its interval."""
+    """Twenty to forty points, and the height differs from that of 101 by less than one percent, far below the half-width of its interval."""
     status = next(s for s in shipped.statuses("Run") if s.request.story and s.request.field.problem.name == family)
     few = barrier(shipped.points(status.request.field.id)[0])
-    assert few.points <= 30
+    assert few.points <= 40
     grid = Run(status.request.field, registry.method("sample", "grid", {"size": 101}))
     keep(grid, shipped, home, report=lambda *_: True)
     dense = barrier(shipped.points(grid.field.id)[0])
@@ -73,11 +73,12 @@ def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, famil
 
 def test_the_planes_of_the_first_look_are_there(shipped):
     """The Landscape page shows one before anything has been computed, with the certificate of its preview: within 1 % of what would be measured."""
-    planes = {s.request.field.id for s in shipped.statuses("Run") if s.request.field.chart.name == "plane"}
+    runs = [s for s in shipped.statuses("Run") if s.request.field.chart.name == "plane"]
+    planes = {s.request.field.id for s in runs if s.request.sampler.name == "surface"}
     assert len(planes) == len(PLANES) + len(PATHS)
-    for status in shipped.statuses("Run"):
+    for status in runs:
+        assert status.state == "done"
         if status.request.field.id in planes:
-            assert status.state == "done"
             points, _ = shipped.points(status.request.field.id)
             assert status.request in (landscape_form.refined(status.request), landscape_form.finer(status.request, PLANE_SIZE))
             assert preview(points, landscape_form.FINEST).certificate.source == "held out"

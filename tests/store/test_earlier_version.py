@@ -73,9 +73,9 @@ def test_a_line_that_was_measured_with_fewer_points_stands_and_is_resumed(earlie
     assert fresh[-1] == 0
     assert keep(now, earlier, home, report=report)
     again, _ = earlier.points(now.field.id)
-    assert fresh[-1] == len(points) - 15 == len(again) - 15
+    assert fresh[-1] == len(again) - 15 > 0
     assert np.array_equal(again.values[:15], points.values[:15])
-    assert np.allclose(again.sorted().coords, points.sorted().coords)
+    assert set(again.coords[:, 0]) <= set(points.coords[:, 0]), "what ships may have been measured for other pictures besides"
 
 
 def test_hashes_are_what_they_were() -> None:

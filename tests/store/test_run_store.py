@@ -170,14 +170,15 @@ def test_runs_of_one_field_are_not_worked_on_at_the_same_time(store):
     assert store.claim("w3") is None
 
 
-def test_the_worker_of_a_field_may_take_its_urgent_wishes(store):
-    """A click on the picture that is being computed does not wait for the end."""
+def test_urgent_wishes_of_a_field_are_taken_by_whoever_is_free(store):
+    """A click on the picture that is being computed does not wait for the end: its worker takes it in the middle, or another one."""
     store.submit(run(size=5))
     click = Run(field(), Method("given", (("at", (0.3,)),)))
     store.claim("w1")
     store.submit(click, urgent=True)
-    assert store.claim("w2", above=0) is None
     assert store.claim("w1", above=0).request == click
+    store.submit(Run(field(), Method("given", (("at", (0.4,)),))), urgent=True)
+    assert store.claim("w2", above=0) is not None
 
 
 def test_idle_wishes_go_last_until_somebody_asks(store):
