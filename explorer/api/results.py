@@ -99,7 +99,7 @@ class Line(Shown):
         self.barrier(metric)
         found = hidden(line_metrics.worse_upward(self.points, self.run.field.metrics, metric))
         if found is None:
-            raise Refused("Between the ends of the path there is no finite value, so nothing is known of what lies there. Measure more points.")
+            raise Refused("Between the ends of the path there is no finite value, so nothing is known about the path there. Measure more points.")
         return found
 
     def figure(self, metric: str = "loss", *, log: bool = False) -> go.Figure:
@@ -245,7 +245,9 @@ class AlignedModels(Shown):
     def layer_figure(self, which: int = 1) -> go.Figure:
         """How near each weight came to the reference's: its cosine before and after. `which`: the model, from 1; Refused when there is none."""
         if not 1 <= which <= len(self.pairs):
-            raise Refused(f"There is no model {which} here. The reference is 0, and was aligned to nothing; the others are 1 … {len(self.pairs)}.")
+            raise Refused(
+                f"There is no model {which} here. Model 0 is the reference, which is not aligned to another; the others are 1 … {len(self.pairs)}."
+            )
         return matching.layers(self.matched, which)
 
     def convergence_figure(self) -> go.Figure:
@@ -445,7 +447,7 @@ def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
     if name not in (known := _summaries.barrier_metrics(field)):
         raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(map(metrics.short, known))}; metrics={[metric]!r} measures another.")
     if metrics.find(name).good == "" and metrics.is_own(name):
-        raise Refused(f"It is not known which values of {metric} are the better ones. Give it as ('high', function) or ('low', function).")
+        raise Refused(f"It is not known whether higher or lower values of {metric} are better. Give it as ('high', function) or ('low', function).")
     found = line_metrics.barrier_of(points, field.metrics, name)
     if found is None:
         raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
@@ -461,7 +463,7 @@ def model_at(field: Field, at: tuple[float, ...], home: str | Path | None) -> Fu
     """The recipe of the model at coordinates of a measured field."""
     known = RunStore.within(locations.home(home)).field(field.id)
     if known is None:
-        raise Refused(f"What was measured here is no longer in {locations.home(home)}, the folder of what is kept. Measure it again.")
+        raise Refused(f"What was measured here is no longer in {locations.home(home)}, the folder where results are kept. Measure it again.")
     return recipe_at(field, known.gram, at)
 
 

@@ -51,7 +51,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 LESSON = Lesson(
     order=9,
     title="Averaging inside a basin",
-    claim="At a high learning rate training does not settle: it circles the bottom of its basin. Where is the middle?",
+    claim="At a high learning rate training does not settle: it wanders around the bottom of its basin. Where is the middle?",
     question=f"A network continues training at a constant, high learning rate. The weights of its last {LAST} epochs are averaged. How good is the mean, compared with the last epoch?",
     choices=("better", "no detectable difference", "worse"),
     experiment=experiment,

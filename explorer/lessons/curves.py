@@ -39,7 +39,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 LESSON = Lesson(
     order=6,
     title="Curves",
-    claim="A barrier on the straight line does not mean that two valleys are apart. There may be a path around it.",
+    claim="A barrier on the straight line does not mean that two valleys are separate. There may be a path around it.",
     question="One corner between two networks is trained until the loss along the curve is low. How much of the straight line's barrier is left on the curve?",
     choices=("more than three quarters", "between a quarter and three quarters", "less than a quarter"),
     experiment=experiment,

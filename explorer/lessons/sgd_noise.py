@@ -1,4 +1,4 @@
-"""SGD noise and barriers: two children of one training, which differ in the order of their batches alone."""
+"""SGD noise and barriers: two copies of one network, trained on with their batches in a different order."""
 
 from __future__ import annotations
 

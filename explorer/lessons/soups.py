@@ -1,4 +1,4 @@
-"""Soups: eight fine-tunes of one network; all of them in the pot, or only those that do it good."""
+"""Soups: eight fine-tunes of one network; the average of all of them, or only of those that help."""
 
 from __future__ import annotations
 

@@ -185,7 +185,9 @@ def column(points: Points, measured: Sequence[str], metric: str) -> Points:
     """Points with the one metric alone: (K, 1, B) sums; of an exponential, what it is taken of. Refused when it was not measured."""
     found = find(metric)
     if missing := [name for name, _ in found.terms if name not in measured]:
-        raise Refused(f"For {found.called} the points must have {missing[0]!r}, and only {', '.join(measured)} were measured. Measure them for it.")
+        raise Refused(
+            f"For {found.called} the points must have {missing[0]!r}, and only {', '.join(measured)} were measured. Measure them with that metric."
+        )
     if not len(points):
         return replace(points, values=np.empty((0, 1, len(points.counts))))
     sums = sum((factor * points.values[:, measured.index(name)] for name, factor in found.terms), found.constant * points.counts)

@@ -64,7 +64,7 @@ def page(store: RunStore, top: head.Form) -> None:
     found, asked = asked_runs(store)
     pairs = [_pair(run) for run in found if run.field.chart.name == "line" and run.field.attack is None and "loss" in run.field.metrics]
     if len(pairs) < asked:
-        st.warning("Some lines of this address are not in this store. Choose the models and measure again.", icon=":material/link_off:")
+        st.warning("Some lines in this link are not in this store. Choose the models and measure again.", icon=":material/link_off:")
     if not asked and not names_a_model():
         begin(pairs := _first(store))
     with top(INTRO, shown=_summary(pairs), key=pairs[0].run.id if pairs else ""):
