@@ -82,7 +82,7 @@ class Line(Shown):
         return require_barrier(self.run.field, line_figure.quoted(self.run.field, self.points, self.again), metric)
 
     def verdict(self, metric: str = "loss") -> Verdict:
-        """What the barrier is to be called: 'barrier', 'connected' or 'open', what counts as none, and what these samples can show. Refused like `barrier`."""
+        """The verdict on the barrier: 'barrier', 'connected' or 'open', with what counts as none and what these samples can show. Refused like `barrier`."""
         return line_words.verdict_of(self.run.field.problem, self.barrier(metric))
 
     def hidden(self, metric: str = "loss") -> Hidden:
@@ -149,7 +149,7 @@ class Line(Shown):
 class Pair(Shown):
     """The reference and one other model, before and after an alignment.
 
-    before: None for a model of other widths, from which no straight line leads to the reference.
+    before: None for a model of different widths, from which no straight line leads to the reference.
     """
 
     before: Line | None
@@ -228,7 +228,7 @@ class Pair(Shown):
 
 @dataclass(frozen=True, repr=False)
 class AlignedModels(Shown):
-    """Models after an alignment: their recipes, where their checkpoints lie, what became of their units, and a pair for each but the reference.
+    """Models after an alignment: their recipes, where their checkpoints are, where their units went, and a pair for each but the reference.
 
     >>> aligned = align("sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors", sampler="grid", options={"size": 3})
     >>> [r.name for r in aligned.recipes], len(aligned.pairs)
@@ -348,7 +348,7 @@ class Plane(Shown):
         mesh.save(mesh.mesh(self.seen(made)[0], name, log=metric == "loss" if log is None else log), *files)
 
     def relief(self, metric: str = "loss", *, log: bool | None = None, paths: Sequence[Line] = ()) -> go.Figure:
-        """The plane in three dimensions, to turn around; `log`: heights on a logarithmic scale, by default for the loss. `paths`: as of `figure`."""
+        """The plane in three dimensions, to turn around; `log`: heights on a logarithmic scale, by default for the loss. `paths`: as for `figure`."""
         metric = measured_name(self.run.field, metric)
         z_title = line_figure.y_title(self.run.field, metric)
         return landscape.relief(
@@ -392,7 +392,7 @@ class Plane(Shown):
         return [Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)]
 
     def widget(self, metric: str = "loss", *, log: bool | None = None) -> LivePlane:
-        """The plane as a live widget for a notebook: hover for values, click a place to have it in Python. `log` as of `figure`. Needs the extra `notebook`."""
+        """The plane as a live widget for a notebook: hover for values, click a place to have it in Python. `log` as for `figure`. Needs the extra `notebook`."""
         return live().LivePlane(self.told(metric, log=log), self.model)
 
     def told(self, metric: str = "loss", *, log: bool | None = None, key: str = "") -> dict[str, Json]:

@@ -7,7 +7,7 @@ A network answers once for all of them. Two more are made of these sample by sam
 
 The Brier score is Σ_k (p_k − [k is true])², from 0 to 2 (Brier 1950, "Verification of Forecasts Expressed in Terms of Probability"); confidence the
 probability of the class that is chosen. Overconfidence is 0 for a calibrated model, and for one whose faults in either direction cancel out: the expected
-calibration error sees these, but is no sum over samples, so no field can keep it (explorer.stats.calibration; the Compare page). Perplexity is the exponential of
+calibration error sees these, but is not a sum over samples, so no field can keep it (explorer.stats.calibration; the Compare page). Perplexity is the exponential of
 the mean loss of tokens, and its interval that of the loss through the same exponential.
 """
 
