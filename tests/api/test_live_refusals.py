@@ -207,7 +207,7 @@ def test_what_has_no_source_is_said_to_be_of_this_process(caplog):
     with caplog.at_level(logging.WARNING):
         there = Lock()
         found = [live_problem(mlp(), (X, Y), loss=lambda o, t: (there, functional.cross_entropy(o, t))[1]) for _ in range(2)]
-    assert "The source of lock cannot be had" in caplog.text
+    assert "The source code of lock is not available" in caplog.text
     assert found[0].loss != live_problem(mlp(), (X, Y), loss=lambda o, t: (Lock(), functional.cross_entropy(o, t))[1]).loss
 
 
