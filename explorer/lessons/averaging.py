@@ -58,7 +58,7 @@ LESSON = Lesson(
     see=see,
     formula=r"\theta_{\mathrm{SWA}}=\frac1K\sum_{k=1}^{K}\theta_{T-K+k}",
     text=(
-        "[[SWA]] averages what a training passes through inside one [[basin]]: where no [[barrier]] lies between its epochs, the mean is a model as good as"
+        "[[SWA]] averages what a training passes through inside one [[basin]]: where no [[barrier]] lies between its epochs, the mean is usually a model as good as"
         " they are, or better. It costs one copy of the weights. [[EMA]] and [[LAWA]] are related methods."
     ),
     paper="Izmailov, Podoprikhin, Garipov, Vetrov & Wilson 2018, “Averaging Weights Leads to Wider Optima and Better Generalization”",

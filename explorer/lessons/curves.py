@@ -47,7 +47,7 @@ LESSON = Lesson(
     formula=r"\varphi_\theta(t)=(1-t)^2\,\theta_A+2t(1-t)\,\theta+t^2\,\theta_B,\qquad\min_\theta\;\mathbb E_{t\sim U[0,1]}\,L\bigl(\varphi_\theta(t)\bigr)",
     text=(
         "The ends stay as they are; only the [[bend]] θ is trained, at a random t for every batch. That such curves of low loss are found between"
-        " networks from different seeds is called [[mode connectivity]]: the regions of low loss in the [[loss landscape]] are connected."
+        " networks from different seeds is called [[mode connectivity]]: it suggests that the regions of low loss in the [[loss landscape]] are connected."
     ),
     paper="Garipov, Izmailov, Podoprikhin, Vetrov & Wilson 2018, “Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs”",
     variants=PAIRS,

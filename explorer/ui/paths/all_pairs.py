@@ -358,7 +358,7 @@ def words(seen: PairwiseBarriers) -> str:
         places = {(seen.models.index(p.a), seen.models.index(p.b)): b.height for p, b in known.items()}
         if (overall := mean_over_pairs({(min(p), max(p)): h for p, h in places.items()}, len(seen.models))) is not None:
             said.append(
-                f"Over seeds: if these {len(seen.models)} models differ by their training seeds alone, two models of this training have a mean barrier of"
+                f"Over seeds: if these {len(seen.models)} models differ by their training seeds alone, two models trained in this way have a mean barrier of"
                 f" **{overall.formatted(scale=scale, unit=unit)}** (95 %, over seeds and samples)."
             )
     after = {(p.a, p.b): p for p in seen.pairs if p.aligned}

@@ -350,7 +350,7 @@ def _actions(store: RunStore, ways: list[NamedPath], metric: str, log: bool, by_
             args=(ways,),
             key="paths-dense",
             disabled=all(store.status(run.id) is not None for run in map(_dense, ways)),
-            help=f"Measures every path at {DENSE} points, so that no rise wider than {1 / (DENSE - 1):g} in t can be missed.",
+            help=f"Measures every path at {DENSE} points, so that every rise wider than {1 / (DENSE - 1):g} in t has a point on it.",
         )
 
     actions(
