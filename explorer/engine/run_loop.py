@@ -159,7 +159,7 @@ def open_field(
         if any(map(is_half, corner.values())) and not any(file.half for file in files_of(recipe)):
             raise Refused(
                 f"{name} is stored in half precision, and this run dates from when mixtures were measured without being rounded to it."
-                " Choose the models again and start it again: under the same name both would be taken for one."
+                " Choose the models again and start it again: under one name the two would be confused."
             )
     executor = (execute or local.on(device))(field, corners)
     if store.field(field.id) is None:

@@ -84,7 +84,7 @@ def _usable(network: nn.Module) -> None:
     name = type(network).__name__
     tensors = (*network.parameters(), *network.buffers())
     if isinstance(network, torch.jit.ScriptModule):
-        raise Refused(f"{name} is a TorchScript program, whose parts cannot be reached. Give the network that it was made of.")
+        raise Refused(f"{name} is a TorchScript program, whose parts cannot be reached. Give the network that it was made from.")
     if not any(True for _ in network.parameters()):
         raise Refused(f"The network {name} has no parameters. Give one with weights.")
     if any(isinstance(t, UninitializedParameter | UninitializedBuffer) for t in tensors):
@@ -92,7 +92,7 @@ def _usable(network: nn.Module) -> None:
     if any(t.is_meta for t in tensors):
         raise Refused(f"The network {name} is on the device meta and has no weights. Load them into it first.")
     if odd := next((type(m).__name__ for m in network.modules() if type(m).__module__.startswith("torch.ao.nn")), None):
-        raise Refused(f"The network {name} is quantised ({odd}), and whole numbers cannot be mixed. Give the network that it was made of.")
+        raise Refused(f"The network {name} is quantised ({odd}), and whole numbers cannot be mixed. Give the network that it was made from.")
 
 
 def _copied(network: nn.Module) -> nn.Module:

@@ -184,7 +184,7 @@ def _others(facts: Facts, look: str) -> None:
     chosen = model_path.parse(locations.expand(facts.path))
     if chosen.part or not facts.others:
         return
-    st.caption(f"{chosen.path.name} has other weights in it, too: {', '.join(facts.others)}.")
+    st.caption(f"{chosen.path.name} holds other weights as well: {', '.join(facts.others)}.")
     known = {f.path for f in shell.store().checkpoints()}
     for key in facts.others:
         if locations.shorten(other := replace(chosen, part=key).at(chosen.path)) not in known:
