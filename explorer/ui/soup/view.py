@@ -311,7 +311,7 @@ def _verdict(kitchen: Kitchen, val: Points, test: Points, path: Path) -> str:
     best = best_single(val, by.metric)
     assert best is not None
     if len(path.members) == 1:  # it may be another than `best`, of equal error
-        return "The greedy soup contains the best model only."
+        return "The greedy soup consists of the best model alone."
     here, alone = (row_of(test, np.isin(np.arange(len(kitchen.models)), members).astype(float).tolist()) for members in (path.members, (best,)))
     if here is None or alone is None:
         return "The greedy soup is still being measured on the test split."
