@@ -17,7 +17,7 @@ INTRO = "The [[loss|loss landscape]] on a [[plane]] through three models, around
 runs, asked = asked_runs(store)
 shown = [run for run in runs if registry.has_window(run.field.chart.name)]
 if len(shown) < asked:
-    st.warning("Some planes of this address are not in this store. Choose the models and draw again.", icon=":material/link_off:")
+    st.warning("Some planes in this link are not in this store. Choose the models and draw again.", icon=":material/link_off:")
 if not asked and not names_a_model() and (first := landscape_form.default(store)) is not None:
     if store.status(first.id) is None:
         landscape_view.want_all([first])

@@ -35,7 +35,7 @@ DRAW = """
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each notebook, one that lists them, and plotly.js, which draws their figures and is fetched from nowhere."""
     folder = Path(config.docs_dir) / "gallery"
-    listed = ["# Gallery", "", "Notebooks, run when these pages were built. Each is a download, too."]
+    listed = ["# Gallery", "", "Notebooks, executed when these pages were built. Each can be downloaded."]
     for path in sorted(folder.glob("*.ipynb")):
         text = path.read_text(encoding="utf-8")
         notebook = nbformat.reads(executed(text, config.config_file_path) if config.extra["execute"] else text, as_version=4)

@@ -24,16 +24,16 @@ class Kind:
 BULLETS = ("- ", "* ")
 METHOD = '`method="NAME", method_options={…}` in Python, `--method NAME --option KEY=VALUE` on the command line, a form in the app.'
 PAGES = {
-    "align": Kind("Alignments", "Put the units of models into one order, so that models that compute alike also lie close to each other.", METHOD),
+    "align": Kind("Alignments", "Put the units of models into one order, so that models that compute alike also lie close together.", METHOD),
     "connect": Kind("Paths", "Train what lies between two models, so that the loss stays low where a straight line has a barrier.", METHOD),
     "fuse": Kind("Merging", "Make one model of several.", METHOD),
-    "train": Kind("Trainings", "Train a network, and keep the snapshots on the way.", METHOD),
+    "train": Kind("Trainings", "Train a network, and keep snapshots along the way.", METHOD),
     "direct": Kind("Directions", "Two directions around one model, which span a plane.", '`landscape_around(model, directions="NAME", options={…})`, or `loss-explorer plane MODEL --around NAME`.'),
     "study": Kind("Studies", "What can be found out about models besides a metric at a point.", '`study("NAME", models…)` in Python; the pages *Soup*, *Compare* and *Landscape* in the app.'),
     "chart": Kind("Charts", "A chart maps coordinates to the mixing coefficients of a few corner models: it says what is drawn.", "The function that measures chooses it."),
     "sample": Kind("Samplers", "A sampler says which points of a picture are measured.", '`sampler="NAME", options={…}` in Python, `--sampler NAME` on the command line.'),
     "metric": Kind("Metrics", "What is measured of a model on samples, beside its loss.", '`metrics=["NAME"]` in Python, `--metric NAME` on the command line.'),
-    "nets": Kind("Networks", "What a checkpoint holds the weights of.", "`[network]` in `problem.toml`: `name = \"NAME\"`, and the options as keys."),
+    "nets": Kind("Networks", "The architecture whose weights a checkpoint holds.", "`[network]` in `problem.toml`: `name = \"NAME\"`, and the options as keys."),
     "data": Kind("Data", "Where samples come from.", "`[data]` in `problem.toml`: `name = \"NAME\"`, `path` where there is one, and the options as keys."),
     "loss": Kind("Losses", "What is averaged over samples.", '`loss = "NAME"` in `problem.toml`, `loss="NAME"` in Python, `--loss NAME` on the command line.'),
     "lesson": Kind("Lessons", "What the page *Learn* teaches, each in one experiment."),
@@ -50,7 +50,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def overview() -> str:
     """All kinds, and the names of each."""
-    lines = ["# All methods", "", "Made from the registry and the docstrings of the version that these pages are of.", "", "| kind | what it is for | there are |", "|---|---|---|"]  # fmt: skip
+    lines = ["# All methods", "", "Generated from the registry and the docstrings of the version that these pages describe.", "", "| kind | what it is for | there are |", "|---|---|---|"]  # fmt: skip
     for kind, about in PAGES.items():
         found = ", ".join(f"[`{name}`]({kind}.md#{name})" for name in registry.names(kind))
         lines.append(f"| [{about.title}]({kind}.md) | {about.purpose} | {found} |")
@@ -60,7 +60,7 @@ def overview() -> str:
 def page(kind: str) -> str:
     """Every method of a kind: title, formula and source from its docstring, options from its signature."""
     about = PAGES[kind]
-    parts = [f"# {about.title}", about.purpose, *([f"How one is chosen: {about.use}"] if about.use else [])]
+    parts = [f"# {about.title}", about.purpose, *([f"How to choose one: {about.use}"] if about.use else [])]
     for name in registry.names(kind):
         parts += [f"## `{name}` {{ #{name} }}", f"**{prose(registry.title(kind, name))}**", prose(registry.reference(kind, name))]
         parts += [needs(kind, name), *(options(kind, name) if kind in registry.VERBS else [])]

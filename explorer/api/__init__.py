@@ -10,8 +10,8 @@
     landscape("a.safetensors", "b.safetensors", "c.safetensors").figure().show()
     interpolate(net_a, net_b, data=loader, loss=nn.CrossEntropyLoss())  # objects in memory: live_problem says what they may be
 
-Whoever writes a method, data, a network or a loss takes what it needs from `explorer.api.plugin`. These two are what stays where it is when the rooms of
-the explorer change; every other module may move. What is here is imported when it is asked for.
+To write a method, a data source, a network or a loss, import what it needs from `explorer.api.plugin`. These two are stable; every other module may move. What
+is here is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING

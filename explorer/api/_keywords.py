@@ -27,7 +27,7 @@ Model: TypeAlias = "str | Path | Recipe | nn.Module | Mapping[str, Tensor]"
 """A model: the path of a checkpoint, a recipe, a network, or the state dict of one that is given as `network=`."""
 
 Reporter: TypeAlias = Callable[[int, int, int, str], bool]
-"""`report(done, total, fresh, message) -> bool`: points that are there, points in all, points measured just now, what is being done; False ends it."""
+"""`report(done, total, fresh, message) -> bool`: points available, points in all, points newly measured, what is being done; False stops it."""
 
 
 def silent(done: int, total: int, fresh: int, message: str) -> bool:
@@ -46,15 +46,15 @@ class Keyword:
 class Kept(TypedDict, total=False):
     """Of whatever is computed."""
 
-    home: Annotated[str | Path | None, Keyword(None, "the folder of what is kept; None: LOSS_EXPLORER_HOME, else the user's own. What it holds already is not computed again.")]  # fmt: skip
-    progress: Annotated[bool | Progress, Keyword(True, "True: a bar where somebody looks on, in a notebook or a terminal; False: none; or `progress(done, total, message)`, called at each step.")]  # fmt: skip
+    home: Annotated[str | Path | None, Keyword(None, "the folder where results are kept; None: LOSS_EXPLORER_HOME, else the user's own. What is already there is not computed again.")]  # fmt: skip
+    progress: Annotated[bool | Progress, Keyword(True, "True: a bar, in a notebook or a terminal; False: none; or `progress(done, total, message)`, called at each step.")]  # fmt: skip
     device: Annotated[str, Keyword("cpu", "where torch computes: `cpu`, `cuda`, `cuda:1` …")]
 
 
 class Watched(Kept, total=False):
     """Of whatever is measured point by point."""
 
-    report: Annotated[Reporter, Keyword(silent, "`report(done, total, fresh, message) -> bool`, called before each point or batch of points; False ends the measuring, and what is measured stays.")]  # fmt: skip
+    report: Annotated[Reporter, Keyword(silent, "`report(done, total, fresh, message) -> bool`, called before each point or batch of points; False stops measuring, and what was measured is kept.")]  # fmt: skip
 
 
 class Merging(Kept, total=False):
@@ -71,8 +71,8 @@ class Merging(Kept, total=False):
     forward: Annotated[Callable[[Any, Any], Any] | None, Keyword(None, "with `data`, instead of a loss: `forward(model, batch)`, the loss of each sample (n,), for whatever model and batches.")]  # fmt: skip
     output: Annotated[str | int, Keyword("", "with `data`: which of several outputs is meant, a name, or the number of one of a tuple; needed where none is called `logits`.")]  # fmt: skip
     metrics: Annotated[Mapping[str, Any] | Sequence[str] | None, Keyword(None, "metrics measured besides loss and error: names, such as `brier`, or one of a plug-in (`methods(\"metric\")`); with `data` also functions of outputs and targets by name, `('high', f)` where higher is better, `('low', f)` where lower is.")]  # fmt: skip
-    take: Annotated[int, Keyword(0, "with `data`: how many samples are read of each source; 0: all. Needed for a stream without an end.")]
-    buffers: Annotated[Buffers, Keyword("recalibrate", "batch-norm statistics of a mixture: measured again on train samples; or `mix`, `first`, `repair`.")]  # fmt: skip
+    take: Annotated[int, Keyword(0, "with `data`: how many samples are read from each source; 0: all. Needed for an endless stream.")]
+    buffers: Annotated[Buffers, Keyword("recalibrate", "batch-norm statistics of a mixture: re-estimated on train samples; or `mix`, `first`, `repair`.")]  # fmt: skip
 
 
 class Measuring(Merging, Watched, total=False):
@@ -80,7 +80,7 @@ class Measuring(Merging, Watched, total=False):
 
     split: Annotated[SplitName, Keyword("test", "the samples to measure on: `train`, `val` or `test`.")]
     samples: Annotated[int, Keyword(0, "how many samples of the split; 0: all.")]
-    precision: Annotated[Precision, Keyword("float32", "`bfloat16`, or `tf32` on an NVIDIA GPU, make a quick preview; what is quoted of it is measured again in float32.")]  # fmt: skip
+    precision: Annotated[Precision, Keyword("float32", "`bfloat16`, or `tf32` on an NVIDIA GPU, make a quick preview; the quoted values are measured again in float32.")]  # fmt: skip
 
 
 class Lines(Measuring, total=False):
@@ -93,8 +93,8 @@ class Lines(Measuring, total=False):
 class Planes(Measuring, total=False):
     """Of whatever is measured over a plane."""
 
-    size: Annotated[int, Keyword(33, "measured at size × size points; does not count with `refine`.")]
-    refine: Annotated[bool, Keyword(False, "measured only where the picture needs it, with a certificate of how wrong it may be in between.")]
+    size: Annotated[int, Keyword(33, "measured at size × size points; ignored with `refine`.")]
+    refine: Annotated[bool, Keyword(False, "measured only where the picture needs it; held-out points estimate the error in between.")]
     scores: Annotated[bool, Keyword(False, "the Brier score and the confidence are measured, too.")]
 
 

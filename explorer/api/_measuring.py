@@ -57,7 +57,7 @@ def brought(models: Sequence[Model], how: Merging, *, alike: bool = False) -> tu
         if how["problem"] is not None:
             raise Refused("Both problem= and data= are given. A problem has its own data: leave one of them out.")
         if network is None:
-            raise Refused("data= needs the network that the weights are of. Give network=, or networks as the models.")
+            raise Refused("data= needs the network that the weights belong to. Give network=, or networks as the models.")
         given = _given(network, how)
         how["problem"], known = assemble(given)
         how["loss"] = given.loss if isinstance(given.loss, str) and registry.targets_of(given.loss) == "reference" else ""
@@ -82,7 +82,7 @@ def brought(models: Sequence[Model], how: Merging, *, alike: bool = False) -> tu
     except Refused as refusal:
         if how["problem"] is None and isinstance(models[0], nn.Module | Mapping):
             raise Refused(
-                "These weights fit no network that ships with the explorer, so what they are measured on must be said: give data=, and for state dicts network=."
+                "These weights fit no network that ships with the explorer, so say what to measure them on: give data=, and for state dicts network=."
             ) from refusal
         raise
     return problem, recipes

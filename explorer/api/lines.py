@@ -1,4 +1,4 @@
-"""Paths between models, measured: the straight line, the line after an alignment, and trained ways."""
+"""Paths between models, measured: the straight line, the line after an alignment, and trained paths."""
 
 # `takes` has put every default in before one of these is called.
 # pyright: reportTypedDictNotRequiredAccess=false

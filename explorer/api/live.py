@@ -31,9 +31,9 @@ def live_problem(
 
     `data`, `train`, `val`: a DataLoader, a Dataset (of torch or of `datasets`), a tuple of tensors or arrays (inputs, …, targets), a dict of them, a data frame
     (the last column is the target), or a list of batches. Read once, in order: where a loader shuffles, in the order of its data set. A batch is a tensor, a
-    tuple with the targets last, or a dict with the targets under `labels`, `label`, `targets`, `target` or `y`; the rest goes into the network. Measured is on
-    `data`; batch-norm statistics and trainings are of `train`, soups choose on `val`. Without `train`, 30 % of the samples are measured on, 20 % are `val` and
-    50 % `train`, drawn once from a fixed seed; without `val` alone, 20 % of `train` are taken for it.
+    tuple with the targets last, or a dict with the targets under `labels`, `label`, `targets`, `target` or `y`; the rest goes into the network. Models are
+    measured on `data`; batch-norm statistics and trainings use `train`, soups choose on `val`. Without `train`, 30 % of the samples are measured on, 20 % are
+    `val` and 50 % `train`, drawn once from a fixed seed; without `val` alone, 20 % of `train` are taken for it.
 
     `loss`: a function or module of outputs and targets, or the name of one of the explorer's. It gives the loss of each sample, or their mean: one with a
     `reduction` is asked for the items, any other that averages is asked about each sample alone. None: cross-entropy where targets are whole numbers, mean

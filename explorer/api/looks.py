@@ -46,7 +46,7 @@ class Models(Shown):
         no mean."""
         if metrics.find(name := self._known(metric)).exponential:
             raise Refused(
-                f"A difference of {metric} has no paired interval: it is no mean over samples. Ask for that of the loss, whose exponential it is."
+                f"A difference of {metric} has no paired interval: it is not a mean over samples. Ask for that of the loss, whose exponential it is."
             )
         first, second = (metrics.column(self._point(k), self.run.field.metrics, name) for k in (which, than))
         return difference(first, second)

@@ -44,9 +44,9 @@ def train(
 ) -> tuple[Trained, ...]:
     """Train a problem's network, and return the recipes of its snapshots in order; of a population all members of one snapshot after another.
 
-    `method`, `method_options`: one of `methods("train")`, and its options. `start`: a checkpoint to begin at instead of initial weights. `every`: take every
-    so many snapshots. `progress(done, total, message)` is called at each step. The snapshots are kept in `home`; an average of them is a `Fused` recipe, and
-    goes wherever a checkpoint does. Refused when the loss stops being finite.
+    `method`, `method_options`: one of `methods("train")`, and its options. `start`: a checkpoint to begin at instead of initial weights. `every`: take one of
+    every so many snapshots. `progress(done, total, message)` is called at each step. The snapshots are kept in `home`; an average of them is a `Fused` recipe,
+    and goes wherever a checkpoint does. Refused when the loss stops being finite.
 
     >>> snapshots = train("digits-mlp", method_options={"epochs": 2})
     >>> [s.name for s in snapshots]
@@ -88,7 +88,7 @@ def fuse(*models: Model, method: str = "uniform_soup", method_options: Mapping[s
 
 @takes(Kept)
 def make(recipe: Recipe | str | Path, **how: Unpack[Kept]) -> Path:
-    """Carry a recipe out, or the one in a JSON file as the pages give it; where the checkpoint lies. Refused when a checkpoint it names is missing.
+    """Carry out a recipe, or the one in a JSON file as the pages give it; returns where the checkpoint is. Refused when a checkpoint it names is missing.
 
     >>> models = tuple(loaded(f"sample_models/digits-mlp/seed-{i}.safetensors") for i in range(2))
     >>> make(Fused(read_problem("digits-mlp"), models, method("fuse", "average", {"weights": (3, 1)}))).is_file()

@@ -52,6 +52,6 @@ def under(problem: ProblemSpec, loss: str) -> ProblemSpec:
         raise Refused(f"There is no loss {loss!r}. There are: {', '.join(registry.names('loss'))}.")
     if loss and registry.is_live("loss", problem.loss) and registry.targets_of(problem.loss) == "none":
         raise Refused(
-            "This problem's network gives losses, by forward= or by the model's own loss, and not outputs that could be compared otherwise."
+            "This problem's network gives losses, by forward= or by the model's own loss, and no outputs that could be compared in another way."
         )
     return replace(problem, loss=loss) if loss else problem

@@ -82,7 +82,7 @@ class Line(Shown):
         return require_barrier(self.run.field, line_figure.quoted(self.run.field, self.points, self.again), metric)
 
     def verdict(self, metric: str = "loss") -> Verdict:
-        """What the barrier is to be called: 'barrier', 'connected' or 'open', what counts as none, and what these samples can show. Refused like `barrier`."""
+        """The verdict on the barrier: 'barrier', 'connected' or 'open', with what counts as none and what these samples can show. Refused like `barrier`."""
         return line_words.verdict_of(self.run.field.problem, self.barrier(metric))
 
     def hidden(self, metric: str = "loss") -> Hidden:
@@ -99,7 +99,7 @@ class Line(Shown):
         self.barrier(metric)
         found = hidden(line_metrics.worse_upward(self.points, self.run.field.metrics, metric))
         if found is None:
-            raise Refused("Between the ends of the path there is no finite value, so nothing is known of what lies there. Measure more points.")
+            raise Refused("Between the ends of the path there is no finite value, so nothing is known about the path there. Measure more points.")
         return found
 
     def figure(self, metric: str = "loss", *, log: bool = False) -> go.Figure:
@@ -149,7 +149,7 @@ class Line(Shown):
 class Pair(Shown):
     """The reference and one other model, before and after an alignment.
 
-    before: None for a model of other widths, from which no straight line leads to the reference.
+    before: None for a model of different widths, from which no straight line leads to the reference.
     """
 
     before: Line | None
@@ -228,7 +228,7 @@ class Pair(Shown):
 
 @dataclass(frozen=True, repr=False)
 class AlignedModels(Shown):
-    """Models after an alignment: their recipes, where their checkpoints lie, what became of their units, and a pair for each but the reference.
+    """Models after an alignment: their recipes, where their checkpoints are, where their units went, and a pair for each but the reference.
 
     >>> aligned = align("sample_models/digits-mlp/seed-0.safetensors", "sample_models/digits-mlp/seed-1.safetensors", sampler="grid", options={"size": 3})
     >>> [r.name for r in aligned.recipes], len(aligned.pairs)
@@ -245,7 +245,9 @@ class AlignedModels(Shown):
     def layer_figure(self, which: int = 1) -> go.Figure:
         """How near each weight came to the reference's: its cosine before and after. `which`: the model, from 1; Refused when there is none."""
         if not 1 <= which <= len(self.pairs):
-            raise Refused(f"There is no model {which} here. The reference is 0, and was aligned to nothing; the others are 1 … {len(self.pairs)}.")
+            raise Refused(
+                f"There is no model {which} here. Model 0 is the reference, which is not aligned to another; the others are 1 … {len(self.pairs)}."
+            )
         return matching.layers(self.matched, which)
 
     def convergence_figure(self) -> go.Figure:
@@ -346,7 +348,7 @@ class Plane(Shown):
         mesh.save(mesh.mesh(self.seen(made)[0], name, log=metric == "loss" if log is None else log), *files)
 
     def relief(self, metric: str = "loss", *, log: bool | None = None, paths: Sequence[Line] = ()) -> go.Figure:
-        """The plane in three dimensions, to turn around; `log`: heights on a logarithmic scale, by default for the loss. `paths`: as of `figure`."""
+        """The plane in three dimensions, to turn around; `log`: heights on a logarithmic scale, by default for the loss. `paths`: as for `figure`."""
         metric = measured_name(self.run.field, metric)
         z_title = line_figure.y_title(self.run.field, metric)
         return landscape.relief(
@@ -390,7 +392,7 @@ class Plane(Shown):
         return [Marker(c.name or c.id, float(x), float(y), float(out)) for c, (x, y), out in zip(corners, frame.corners, frame.outside, strict=False)]
 
     def widget(self, metric: str = "loss", *, log: bool | None = None) -> LivePlane:
-        """The plane as a live widget for a notebook: hover for values, click a place to have it in Python. `log` as of `figure`. Needs the extra `notebook`."""
+        """The plane as a live widget for a notebook: hover for values, click a place to have it in Python. `log` as for `figure`. Needs the extra `notebook`."""
         return live().LivePlane(self.told(metric, log=log), self.model)
 
     def told(self, metric: str = "loss", *, log: bool | None = None, key: str = "") -> dict[str, Json]:
@@ -445,7 +447,7 @@ def require_barrier(field: Field, points: Points, metric: str) -> Barrier:
     if name not in (known := _summaries.barrier_metrics(field)):
         raise Refused(f"There is no metric {metric!r} here. Measured: {', '.join(map(metrics.short, known))}; metrics={[metric]!r} measures another.")
     if metrics.find(name).good == "" and metrics.is_own(name):
-        raise Refused(f"It is not known which values of {metric} are the better ones. Give it as ('high', function) or ('low', function).")
+        raise Refused(f"It is not known whether higher or lower values of {metric} are better. Give it as ('high', function) or ('low', function).")
     found = line_metrics.barrier_of(points, field.metrics, name)
     if found is None:
         raise Refused("An end of the path has no finite loss, so there is no straight line to compare with. Check that checkpoint.")
@@ -461,7 +463,7 @@ def model_at(field: Field, at: tuple[float, ...], home: str | Path | None) -> Fu
     """The recipe of the model at coordinates of a measured field."""
     known = RunStore.within(locations.home(home)).field(field.id)
     if known is None:
-        raise Refused(f"What was measured here is no longer in {locations.home(home)}, the folder of what is kept. Measure it again.")
+        raise Refused(f"What was measured here is no longer in {locations.home(home)}, the folder where results are kept. Measure it again.")
     return recipe_at(field, known.gram, at)
 
 

@@ -52,7 +52,7 @@ def only(shapes: Shapes, part: str, name: str) -> tuple[Mapping[str, str], list[
     """What to read of a mapping: stored name → name, notes, and the other sets. Refused when a part is asked for that is not there."""
     if (found := chosen(shapes, part)) is None:
         if part:
-            raise Refused(f"{name} has one set of weights, and no part {short(part)!r} can be chosen. Say {name} alone.")
+            raise Refused(f"{name} has one set of weights, and no part {short(part)!r} can be chosen. Give {name} alone.")
         return {n: n for n in shapes}, [], ()
     others = ", ".join(f"{name}#{short(k)}" for k in found.others)
     return found.names, [f"other weights in it: choose them with {others}"] if others else [], found.others

@@ -176,7 +176,7 @@ def _may_be_packed(name: str, kind: str, shape: tuple[int, ...]) -> bool:
 def _not_undone(name: str, scheme: str, sign: str) -> Refused:
     return Refused(
         f"{name} is quantised by {scheme}: {sign}. That is not undone here. Save the model dequantised where it was made (in transformers:"
-        " model.dequantize()), or take the model that it was made of."
+        " model.dequantize()), or take the model that it was made from."
     )
 
 

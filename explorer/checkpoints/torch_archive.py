@@ -141,7 +141,7 @@ def _check_zip(path: Path, size: int) -> tuple[bytes, dict[str, zipfile.ZipInfo]
             raise Refused(f"{name} was saved with pickle protocol {data[1]}; 2 is expected, torch.save's own. {SAVE_AGAIN}.")
         inner = {m.orig_filename.removeprefix(f"{root}/"): m for m in members}
         if "byteorder" in inner and archive.read(inner["byteorder"]) != b"little":
-            raise Refused(f"{name} was saved on a machine with the other order of bytes. {SAVE_AGAIN} on one like this.")
+            raise Refused(f"{name} was saved on a machine with the other byte order. {SAVE_AGAIN} on one like this.")
         return data, inner
 
 

@@ -40,7 +40,7 @@ def align(
             raise Refused(f"{save} holds checkpoints of these names already, or two of the models share a name. Choose another folder.")
         given.look()
         if len(models) > 2 and (given.figure or given.data):
-            raise Refused("--figure and --data are those of two models, before and after. Name two, or draw each pair by itself.")
+            raise Refused("--figure and --data show two models, before and after. Name two, or draw each pair by itself.")
         from explorer import api
 
         with progress_bar("Aligning", quiet=as_json) as report:

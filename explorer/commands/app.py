@@ -31,13 +31,13 @@ def run_app(
     trust: TrustOption = None,
     plugin: PluginOption = None,
     serve: Annotated[bool, typer.Option("--serve", help="Let other machines in; needs --root, and a login or --no-login.")] = False,
-    root: Annotated[list[Path] | None, typer.Option(help="With --serve: a folder from which a browser may have checkpoints and data read.")] = None,
-    no_login: Annotated[bool, typer.Option("--no-login", help="With --serve: let everybody in who can reach the address.")] = False,
+    root: Annotated[list[Path] | None, typer.Option(help="With --serve: a folder whose checkpoints and data browsers may open.")] = None,
+    no_login: Annotated[bool, typer.Option("--no-login", help="With --serve: admit everybody who can reach the address.")] = False,
     secrets: Annotated[
         Path | None, typer.Option(help="With --serve: the file with Streamlit's \\[auth] \\[default: ~/.streamlit/secrets.toml].")
     ] = None,
     allow_user: Annotated[
-        list[str] | None, typer.Option(help="With --serve: an e-mail address that may come in \\[default: whoever the login lets in].")
+        list[str] | None, typer.Option(help="With --serve: an e-mail address to admit \\[default: everybody the login admits].")
     ] = None,
     host: Annotated[
         list[str] | None, typer.Option(help="With --serve: another name under which browsers reach this machine, for instance a proxy's.")

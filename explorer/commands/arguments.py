@@ -40,7 +40,7 @@ ProblemOption = Annotated[
     str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml \\[default: recognised].")
 ]
 SplitOption = Annotated[Split, typer.Option(help="The split that the loss is measured on.")]
-SamplesOption = Annotated[int, typer.Option(min=0, help="How many samples of it, 0 for all.")]
+SamplesOption = Annotated[int, typer.Option(min=0, help="How many samples of the split; 0 for all.")]
 BuffersOption = Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")]
 LossOption = Annotated[
     str, typer.Option("--loss", help="Measure a different loss from the problem's; divergence compares with the first model and needs no labels.")
@@ -53,11 +53,11 @@ PrecisionOption = Annotated[
     ),
 ]
 SamplerOption = Annotated[
-    str, typer.Option(help="adaptive: until the points tell the barrier to within its sampling error; grid: evenly spaced; or one of a plug-in.")
+    str, typer.Option(help="adaptive: until the barrier is known to within its sampling error; grid: evenly spaced; or a plug-in's.")
 ]
 DequantiseOption = Annotated[
     bool,
-    typer.Option("--dequantise", help="Work out in float32 what quantised checkpoints stand for, where that is a number times a scale (int8, fp8)."),
+    typer.Option("--dequantise", help="Dequantise checkpoints to float32, where each weight is a number times a scale (int8, fp8)."),
 ]
 MethodOptions = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the method, as name=value; may be repeated.")]
 MetricOption = Annotated[str, typer.Option(help="The metric to show, such as accuracy or brier; `--metric list` shows all.")]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def fuse(
     ingredients: Annotated[
-        list[str], typer.Argument(metavar="(RECIPE.yaml | MODELS…) OUT", help="A recipe of mergekit's form, or models; and the result.")
+        list[str], typer.Argument(metavar="(RECIPE.yaml | MODELS…) OUT", help="A recipe in mergekit's format, or models; then the result.")
     ],
     method: Annotated[str, typer.Option("--method", "-m", help="Without a recipe: the method; `--method list OUT` shows all.")] = "uniform_soup",
     option: MethodOptions = None,
@@ -39,7 +39,7 @@ def fuse(
     trust: TrustOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Merge checkpoints of any size, block by block; a model may be `model+adapter` (LoRA). OUT is a folder to be, or a .safetensors.
+    """Merge checkpoints of any size, block by block; a model may be `model+adapter` (LoRA). OUT is a folder to create, or a .safetensors file.
 
     With --problem the models are merged in memory, as in the app: for methods that need samples, the network, or all layers at once.
     """

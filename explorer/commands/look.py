@@ -25,7 +25,7 @@ def look(
     path: Annotated[Path, typer.Argument(help="A checkpoint file, or a folder of them.")],
     problem: ProblemOption = None,
     symmetry: Annotated[
-        bool, typer.Option("--symmetry", help="Find out which axes can be permuted however large the network is; it may take a minute.")
+        bool, typer.Option("--symmetry", help="Find out which axes can be permuted, however large the network is; this may take a minute.")
     ] = False,
     *,
     given: Computing,

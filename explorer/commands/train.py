@@ -23,7 +23,7 @@ def train(
     method: Annotated[str, typer.Option("--method", "-m", help="How it is trained; `--method list` shows all methods.")] = "sgd",
     option: MethodOptions = None,
     start: Annotated[Path | None, typer.Option(help="A checkpoint to start from, instead of initial weights.")] = None,
-    every: Annotated[int, typer.Option(min=0, help="Write one snapshot in every so many, 0 for the last alone.")] = 0,
+    every: Annotated[int, typer.Option(min=0, help="Write one of every so many snapshots; 0 writes the last only.")] = 0,
     *,
     given: Computing,
 ) -> None:

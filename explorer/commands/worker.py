@@ -18,7 +18,7 @@ def worker(
     store: Annotated[Path | None, typer.Option(help="The store's file \\[default: the one in the home folder].")] = None,
     device: DeviceOption = "auto",
     ray: RayOption = "",
-    idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Exit after so many idle seconds.")] = 600.0,
+    idle: Annotated[float, typer.Option(envvar="LOSS_EXPLORER_IDLE", help="Exit after this many idle seconds.")] = 600.0,
     trust: TrustOption = None,
     plugin: PluginOption = None,
 ) -> None:

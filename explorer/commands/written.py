@@ -45,12 +45,16 @@ def _sized(one: Preset) -> str:
 
 FigureOption = Annotated[
     list[Path] | None,
-    typer.Option("--figure", "--html", help="Write the picture here: .pdf, .svg or .png for a paper or a slide, .html to point at; may be repeated."),
+    typer.Option(
+        "--figure", "--html", help="Write the picture here: .pdf, .svg or .png for a paper or a slide, .html for an interactive one; may be repeated."
+    ),
 ]
 PresetOption = Annotated[
     For, typer.Option("--preset", help="What --figure is for: " + "; ".join(f"{name}, {_sized(one)}" for name, one in PRESETS.items()) + ".")
 ]
-ThemeOption = Annotated[Under, typer.Option("--theme", help="The paper of --figure; every figure can be read in grey, grey is drawn in greys.")]
+ThemeOption = Annotated[
+    Under, typer.Option("--theme", help="The background of --figure; every figure stays readable in grey, and grey draws it in greys.")
+]
 WidthOption = Annotated[float | None, typer.Option("--width", help="Width of --figure in inches, instead of the preset's.")]
 DataOption = Annotated[
     list[Path] | None, typer.Option("--data", "--csv", help=f"Write the numbers here, as {', '.join('.' + f for f in FORMS)}; may be repeated.")

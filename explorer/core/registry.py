@@ -402,7 +402,7 @@ def snapshots_of(train: Method) -> int:
     options = train.kwargs()
     epochs, each = options.get("epochs"), options.get("per_epoch", 1)
     if not isinstance(epochs, int) or not isinstance(each, int):
-        raise Refused(f"The training {train.name} does not say how long it is. Give its function a whole-number option 'epochs'.")
+        raise Refused(f"The training {train.name} does not say how long it runs. Give its function a whole-number option 'epochs'.")
     return epochs * each
 
 

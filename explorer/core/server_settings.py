@@ -71,7 +71,9 @@ def served(
             raise Refused(f"{folder} has a {os.pathsep!r} in its name, which separates the folders here. Rename it.")
     for guest in guests:
         if not re.fullmatch(r"[^@\s,]+@[^@\s,]+", guest):
-            raise Refused(f"{guest!r} is not an e-mail address. Name with --allow-user somebody whom your login provider knows as name@example.org.")
+            raise Refused(
+                f"{guest!r} is not an e-mail address. With --allow-user, give an address that your login provider knows, such as name@example.org."
+            )
     if guests and not login:
         raise Refused("--allow-user needs a login, and --no-login has none. Leave one of them out.")
     warnings = ["Everything in this store is shown to whoever logs in; --home gives the server a store of its own."]

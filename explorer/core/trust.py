@@ -31,7 +31,7 @@ def trust(names: Iterable[str]) -> None:
     global given
     for name in names:
         if "," in name or not (name.endswith(".pt2") or all(name.partition(":"))):
-            raise Refused(f"What is trusted is module:callable or the path of a .pt2 file without a comma in it, and {name!r} is neither.")
+            raise Refused(f"Only module:callable, or the path of a .pt2 file without a comma in it, can be trusted; {name!r} is neither.")
         given |= {_settled(name)}
     os.environ[TRUST] = ",".join(sorted(given))
     here = Path.cwd()

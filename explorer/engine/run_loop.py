@@ -220,8 +220,8 @@ def open_field(
     for recipe, corner, name in zip(field.corners, corners, names, strict=True):
         if any(map(is_half, corner.values())) and not any(file.half for file in files_of(recipe)):
             raise Refused(
-                f"{name} is stored in half precision, and this run is written as of the time when mixtures were measured without being rounded to it."
-                " Choose the models again and start it again: under the same name both would be taken for one."
+                f"{name} is stored in half precision, and this run dates from when mixtures were measured without being rounded to it."
+                " Choose the models again and start it again: under one name the two would be confused."
             )
     executor = (execute or local.on(device))(field, corners)
     if store.field(field.id) is None:

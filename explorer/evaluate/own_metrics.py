@@ -42,7 +42,9 @@ def blockwise(metric: str, outputs: Tensor, targets: Tensor, block: Tensor, coun
 def _number(metric: str, outputs: Tensor, targets: Tensor) -> Tensor:
     found = _value(metric, outputs, targets)
     if found.numel() != 1:
-        raise Refused(f"The metric {metric.partition('@')[0]!r} gave {tuple(found.shape)}, and one number when it was tried. Let it always give one.")
+        raise Refused(
+            f"The metric {metric.partition('@')[0]!r} gave {tuple(found.shape)}, but a single number when it was first tried. Let it always give one number."
+        )
     return found.reshape(()).double().cpu()
 
 

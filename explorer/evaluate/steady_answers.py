@@ -73,7 +73,7 @@ def steady(network: nn.Module, inputs: Tensor) -> None:
             np.random.set_state(others[1])
     if not _alike(torch.cat([network(one) for one in few.split(1)]), first, ALONE):
         raise Refused(
-            "The network's answer to a sample depends on the others in the batch, so its loss would depend on how samples are put together. Let its forward"
+            "The network's answer to a sample depends on the others in the batch, so its loss would depend on how samples are batched. Let its forward"
             " look at each sample by itself: no mean, norm, sort or branch over the first axis."
         )
 

@@ -172,13 +172,13 @@ def explain(
     )
     lost = f" In {int(grid.lost.sum())} cells the {metric.called} is not finite." if grid.lost.any() else ""
     limits = (
-        f"This is one plane of {dimensions:,} dimensions, with values taken at the middle of each cell. "
+        f"This is one plane in a space of {dimensions:,} dimensions, with values taken at the middle of each cell. "
         + (
             "Another pair of directions shows another picture; a minimum here is a minimum along these two directions only."
             if around
-            else "Two valleys that look apart here may be joined through other dimensions: that two models lie in one basin is shown by a path, not by a plane."
+            else "Two valleys that look apart here may be joined through other dimensions: whether two models are connected is shown by a path, not by a plane."
         )
-        + " Exact barriers with intervals are on the line between two models."
+        + " Barriers with intervals are measured on the line between two models."
     )
     return f"{caution + chr(10) * 2 if caution else ''}{lowest}{ridges}{lost}\n\n{limits}"
 

@@ -10,7 +10,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
-from math import ceil, floor, isfinite, log10
+from math import isfinite
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -21,6 +21,7 @@ from explorer.core import significant_digits
 from explorer.core.points import Array
 from explorer.figures.curve import INK, PALETTE, RULE, Curve
 from explorer.figures.plane import SCALE, Marker, Surface, axis_titles
+from explorer.figures.ticks import Tick, nice_step, ticks
 from explorer.figures.told import shades
 
 WIDE, TALL = 640, 300  # px
@@ -41,11 +42,8 @@ class _Axis(NamedTuple):
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
-    def ticks(self, wanted: int) -> list[float]:
-        rough = (self.high - self.low) / wanted
-        power = 10.0 ** floor(log10(rough))
-        step = next((lead for lead in (1, 2, 5) if rough / power <= lead), 10) * power
-        return [round(k * step, 12) for k in range(ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9) + 1)]
+    def ticks(self, wanted: int) -> list[Tick]:
+        return ticks(self.low, self.high, nice_step((self.high - self.low) / wanted))
 
 
 def curves(drawn: Sequence[Curve], *, x_title: str, y_title: str) -> str:
@@ -56,9 +54,9 @@ def curves(drawn: Sequence[Curve], *, x_title: str, y_title: str) -> str:
     across = _Axis(*_reach([c.x for c in drawn]), LEFT, WIDE - RIGHT)
     up = _Axis(*_reach(parts, pad=0.08), TALL + legend - TOP - BOTTOM, legend)
     marks = [_text(y_title, 0, 14, bold=True)]
-    for at in up.ticks(5):
+    for at, text in up.ticks(5):
         marks.append(_line(LEFT, up.px(at), WIDE - RIGHT, up.px(at), RULE))
-        marks.append(_text(significant_digits.number(at), LEFT - 6, up.px(at) + 4, anchor="end"))
+        marks.append(_text(text, LEFT - 6, up.px(at) + 4, anchor="end"))
     marks += _below(across, up.start, x_title)
     for i, curve in enumerate(drawn):
         colour = PALETTE[i % len(PALETTE)]
@@ -84,8 +82,8 @@ def plane(grid: Surface, markers: Sequence[Marker], *, z_title: str, log: bool =
     cells = np.where(np.isfinite(share)[..., None], colours[np.rint(np.nan_to_num(share) * (len(colours) - 1)).astype(int)], np.uint8(200))
     marks = [_text(z_title + (", colours logarithmic" if log else ""), 0, 14, bold=True), _image(cells[::-1], LEFT, TOP, width, tall)]
     marks += _below(across, up.start, titles[0])
-    for at in up.ticks(5):
-        marks.append(_text(significant_digits.number(at), LEFT - 6, up.px(at) + 4, anchor="end"))
+    for at, text in up.ticks(5):
+        marks.append(_text(text, LEFT - 6, up.px(at) + 4, anchor="end"))
     marks.append(_text(titles[1], 14, (up.start + up.end) / 2, anchor="middle", turned=True))
     bar = LEFT + width + 16
     marks.append(_image(colours[::-1, None], bar, TOP, 14, tall))
@@ -130,9 +128,9 @@ def _curve(curve: Curve, colour: str, across: _Axis, up: _Axis) -> list[str]:
 
 def _below(across: _Axis, y: float, title: str) -> list[str]:
     marks = [_line(across.start, y, across.end, y, INK)]
-    for at in across.ticks(6):
+    for at, text in across.ticks(6):
         marks.append(_line(across.px(at), y, across.px(at), y + 4, INK))
-        marks.append(_text(significant_digits.number(at), across.px(at), y + 17, anchor="middle"))
+        marks.append(_text(text, across.px(at), y + 17, anchor="middle"))
     return [*marks, _text(title, (across.start + across.end) / 2, y + 36, anchor="middle")]
 
 

@@ -51,14 +51,14 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 LESSON = Lesson(
     order=9,
     title="Averaging inside a basin",
-    claim="At a high learning rate training does not settle: it circles the bottom of its basin. Where is the middle?",
+    claim="At a high learning rate training does not settle: it wanders around the bottom of its basin. Where is the middle?",
     question=f"A network continues training at a constant, high learning rate. The weights of its last {LAST} epochs are averaged. How good is the mean, compared with the last epoch?",
     choices=("better", "no detectable difference", "worse"),
     experiment=experiment,
     see=see,
     formula=r"\theta_{\mathrm{SWA}}=\frac1K\sum_{k=1}^{K}\theta_{T-K+k}",
     text=(
-        "[[SWA]] averages what a training passes through inside one [[basin]]: where no [[barrier]] lies between its epochs, the mean is a model as good as"
+        "[[SWA]] averages what a training passes through inside one [[basin]]: where no [[barrier]] lies between its epochs, the mean is usually a model as good as"
         " they are, or better. It costs one copy of the weights. [[EMA]] and [[LAWA]] are related methods."
     ),
     paper="Izmailov, Podoprikhin, Garipov, Vetrov & Wilson 2018, “Averaging Weights Leads to Wider Optima and Better Generalization”",

@@ -39,7 +39,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 LESSON = Lesson(
     order=6,
     title="Curves",
-    claim="A barrier on the straight line does not mean that two valleys are apart. There may be a path around it.",
+    claim="A barrier on the straight line does not mean that two valleys are separate. There may be a path around it.",
     question="One corner between two networks is trained until the loss along the curve is low. How much of the straight line's barrier is left on the curve?",
     choices=("more than three quarters", "between a quarter and three quarters", "less than a quarter"),
     experiment=experiment,
@@ -47,7 +47,7 @@ LESSON = Lesson(
     formula=r"\varphi_\theta(t)=(1-t)^2\,\theta_A+2t(1-t)\,\theta+t^2\,\theta_B,\qquad\min_\theta\;\mathbb E_{t\sim U[0,1]}\,L\bigl(\varphi_\theta(t)\bigr)",
     text=(
         "The ends stay as they are; only the [[bend]] θ is trained, at a random t for every batch. That such curves of low loss are found between"
-        " networks from different seeds is called [[mode connectivity]]: the regions of low loss in the [[loss landscape]] are connected."
+        " networks from different seeds is called [[mode connectivity]]: it suggests that the regions of low loss in the [[loss landscape]] are connected."
     ),
     paper="Garipov, Izmailov, Podoprikhin, Vetrov & Wilson 2018, “Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs”",
     variants=PAIRS,

@@ -1,4 +1,4 @@
-"""SGD noise and barriers: two children of one training, which differ in the order of their batches alone."""
+"""SGD noise and barriers: two copies of one network, trained on with their batches in a different order."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ LESSON = Lesson(
     see=see,
     formula=r"B=\max_{t\in[0,1]}\;L\bigl((1-t)\,\theta_a+t\,\theta_b\bigr)-(1-t)\,L(\theta_a)-t\,L(\theta_b)",
     text=(
-        "Early in training the noise of [[SGD]] decides which basin is entered; later it does not lead out of it. The height of the"
+        "Early in training the noise of [[SGD]] can decide which basin is entered; later it no longer leads out of it. The height of the"
         " [[barrier]] between the two copies shows which it was. They are [[linearly connected|linear mode connectivity]] when it is indistinguishable from zero."
     ),
     paper="Frankle, Dziugaite, Roy & Carbin 2020, “Linear Mode Connectivity and the Lottery Ticket Hypothesis”",

@@ -1,4 +1,4 @@
-"""Soups: eight fine-tunes of one network; all of them in the pot, or only those that do it good."""
+"""Soups: eight fine-tunes of one network; the average of all of them, or only of those that help."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ LESSON = Lesson(
     see=see,
     formula=r"\theta_{\text{soup}}=\frac1{|S|}\sum_{i\in S}\theta_i,\qquad S\leftarrow S\cup\{i\}\;\text{ if the validation error does not rise}",
     text=(
-        "A [[model soup]] works inside one [[basin]]: a model that has left it spoils the average. The [[greedy soup]] tries models from"
+        "A [[model soup]] works inside one [[basin]]: a model that has left it can spoil the average. The [[greedy soup]] tries models from"
         " best to worst and leaves such models out. Chosen on the validation [[split]], reported on test."
     ),
     paper="Wortsman et al. 2022, “Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time”",

@@ -1,4 +1,4 @@
-"""Subspaces: not two models and a way between them, but a line of models, all of them trained."""
+"""Subspaces: not two models and a path between them, but a line of models, all of them trained."""
 
 from __future__ import annotations
 

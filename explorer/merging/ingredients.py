@@ -203,7 +203,9 @@ def _renamed(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
         return list(ingredients)
     like = next((i for i in ingredients if not i.renamed), None)
     if like is None:
-        raise Refused(f"All models are to be {RENAMED}, and none says what to. Leave it out behind the one whose names the others take.")
+        raise Refused(
+            f"All models are marked {RENAMED}, so none has the names to use. Leave the mark off the one whose names the others should take."
+        )
     shapes = {name: stored.shape for name, stored in like.tensors.items()}
     found: list[Ingredient] = []
     for ingredient in ingredients:

@@ -26,7 +26,7 @@ def lowered(first: Barrier, second: Barrier, lower: Estimate, *, scale: float, u
         if second.height.low > 0:
             return (
                 text
-                + f" The rest is still there after {how}: another order of the units may leave less of it, or the networks may differ in more than that."
+                + f" The rest is still there after {how}: another order of the units may leave less of it, or the networks may differ in more than the order."
             )
         return (
             text + " What is left is indistinguishable from zero; with 97.5 % confidence it is below"

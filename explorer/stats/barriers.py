@@ -68,8 +68,10 @@ class Verdict:
     _repr_pretty_ = in_words
 
     def __str__(self) -> str:
-        more = f"; about {self.needed:,} samples would tell" if self.needed else ""
-        return f"{self.kind}: below {number(self.negligible, 3)} counts as none, {number(self.detectable, 3)} would be seen in 80 % of cases{more}"
+        more = f"; about {self.needed:,} samples would decide" if self.needed else ""
+        return (
+            f"{self.kind}: below {number(self.negligible, 3)} counts as none, {number(self.detectable, 3)} would be detected in 80 % of cases{more}"
+        )
 
 
 def verdict(found: Barrier, negligible: float) -> Verdict:

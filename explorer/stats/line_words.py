@@ -90,12 +90,12 @@ def verdict_words(problem: ProblemSpec, found: Barrier) -> str:
             rise = " There is one, and it is negligible." if found.height.low > 0 else ""
             return f"**Connected**: with 97.5 % confidence the barrier is below {height(found.height.high)}; below {height(judged.negligible)} it counts as none.{rise}"
         case _ if not isfinite(judged.detectable):
-            return "**Open**: of one sample nothing is known of how samples differ."
+            return "**Open**: a single sample does not show how much samples differ."
         case _:
-            more = f"; about {judged.needed:,} would tell, if the estimate is right" if judged.needed else ""
+            more = f"; about {judged.needed:,} would decide, if the estimate is right" if judged.needed else ""
             return (
-                f"**Open**: on {found.samples:,} samples the barrier may be nought or {height(found.height.high)}{more}."
-                f" A barrier of {height(judged.detectable)} would be seen in 80 % of cases."
+                f"**Open**: on {found.samples:,} samples the barrier may be anything from 0 to {height(found.height.high)}{more}."
+                f" A barrier of {height(judged.detectable)} would be detected in 80 % of cases."
             )
 
 
@@ -120,7 +120,7 @@ def unseen(field: Field, points: Points, metric: str, sampler: Method | None = N
 
     if sampler is not None and found.out_of_budget(sampler):
         said = (
-            f"**Sampling stopped at its budget of {sampler['budget']} points, before they told the path**: between them it may be higher by an estimated"
+            f"**Sampling stopped at its budget of {sampler['budget']} points, before they resolved the path**: between them it may be higher by an estimated"
             f" {number(found.above)}, and straight segments err by up to {number(found.error)}."
         )
     elif found.above <= 0:
@@ -134,7 +134,7 @@ def unseen(field: Field, points: Points, metric: str, sampler: Method | None = N
 def _explain(field: Field, points: Points, metric: str, between: str) -> str:
     if metrics.is_own(metric) and metrics.find(metric).good == "":
         return (
-            f"No barrier of {called(field, metric)} is stated: it is not known whether higher or lower values are the better ones. Give the metric as"
+            f"No barrier of {called(field, metric)} is stated: it is not known whether higher or lower values are better. Give the metric as"
             f" ('high', function) or ('low', function)."
         )
     found = barrier_of(points, field.metrics, metric) if len(points) else None
@@ -158,7 +158,7 @@ def _explain(field: Field, points: Points, metric: str, between: str) -> str:
         else ""
     )
     limits = (
-        "The interval holds for the largest rise at the measured points. It reflects the sampling of evaluation data, not of training seeds, and speaks of the"
+        "The interval holds for the largest rise at the measured points. It reflects the sampling of evaluation data, not of training seeds, and is about the"
         " straight line only: a barrier here can vanish once hidden units are matched, or on a curved path."
     )
     return f"{ends} {finding}{gaps} {between}".rstrip() + f"\n\n{limits}"

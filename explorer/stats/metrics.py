@@ -7,7 +7,7 @@ A network answers once for all of them. Two more are made of these sample by sam
 
 The Brier score is Σ_k (p_k − [k is true])², from 0 to 2 (Brier 1950, "Verification of Forecasts Expressed in Terms of Probability"); confidence the
 probability of the class that is chosen. Overconfidence is 0 for a calibrated model, and for one whose faults in either direction cancel out: the expected
-calibration error sees these, but is no sum over samples, so no field can keep it (explorer.stats.calibration; the Compare page). Perplexity is the exponential of
+calibration error sees these, but is not a sum over samples, so no field can keep it (explorer.stats.calibration; the Compare page). Perplexity is the exponential of
 the mean loss of tokens, and its interval that of the loss through the same exponential.
 """
 
@@ -185,7 +185,9 @@ def column(points: Points, measured: Sequence[str], metric: str) -> Points:
     """Points with the one metric alone: (K, 1, B) sums; of an exponential, what it is taken of. Refused when it was not measured."""
     found = find(metric)
     if missing := [name for name, _ in found.terms if name not in measured]:
-        raise Refused(f"For {found.called} the points must have {missing[0]!r}, and only {', '.join(measured)} were measured. Measure them for it.")
+        raise Refused(
+            f"For {found.called} the points must have {missing[0]!r}, and only {', '.join(measured)} were measured. Measure them with that metric."
+        )
     if not len(points):
         return replace(points, values=np.empty((0, 1, len(points.counts))))
     sums = sum((factor * points.values[:, measured.index(name)] for name, factor in found.terms), found.constant * points.counts)

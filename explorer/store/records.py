@@ -80,7 +80,7 @@ class Facts(Spec):
         if self.held:
             return f"Which parameters of {self.problem.name or self.name} can be permuted could not be found", list(self.held)
         return (
-            f"Which parameters of {self.problem.name or self.name} can be permuted was not worked out when it was looked at: `look --symmetry` does it, and an alignment.",
+            f"Which parameters of {self.problem.name or self.name} can be permuted was not determined when it was inspected: `look --symmetry` does so, and so does an alignment.",
             [],
         )
 

@@ -41,7 +41,7 @@ class Recorder:
     """Snapshots of a training while it runs: `step(network)` after each of its steps, in a `with` block that ends when the last one is written.
 
     A snapshot is written to `folder/step-000100.safetensors` by a thread; the loop waits only for the copy to the CPU. Nothing of the network is changed, and
-    no random number is drawn. A folder that holds snapshots goes on after the last of them. With several processes, record in one of them.
+    no random number is drawn. A folder that holds snapshots is continued after the last of them. With several processes, record in one of them.
 
     every: after every so many steps. at: after these steps. seconds: at most one in so many seconds, `at` aside; 60 where neither `every` nor `at` is given, else 0.
     keep: as many snapshots at most, thinned evenly as the training goes on; None: all. limit_bytes: of all snapshots together.

@@ -211,7 +211,7 @@ def test_a_metric_without_a_direction_is_drawn_and_has_no_barrier(classifiers, h
     """In a sentence, with what to give."""
     line = interpolate(*classifiers, data=(X, Y), metrics={"f1": f1}, home=home, **GRID)
     assert len(line.figure("f1").data)
-    with pytest.raises(Refused, match=r"better ones\. Give it as \('high', function\)"):
+    with pytest.raises(Refused, match=r"are better\. Give it as \('high', function\)"):
         line.barrier("f1")
 
 

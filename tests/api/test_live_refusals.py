@@ -68,7 +68,7 @@ class Tuples(nn.Module):
         ("digits.csv", r"is the text 'digits\.csv'.*problem="),
         (7, r"data= is a int; a DataLoader, a Dataset"),
         ((X, Y[:50]), r"shapes \(100, 5\), \(50,\); each needs one row"),
-        ((X[:, :3], Y), r"does not take these batches \(\(8, 3\)\).*forward="),
+        ((X[:, :3], Y), r"does not accept these batches \(\(8, 3\)\).*forward="),
         ((X, Y + 1), r"target is number 2, and there are only 2 classes"),
         ((X[:0], Y[:0]), r"no sample in data="),
         ([], r"no sample in data="),
@@ -104,7 +104,7 @@ def test_data_that_cannot_be_used_are_refused_with_what_to_do(home, data, says):
         ({"forward": lambda m, b: m(b[0])[:3].sum(1)}, r"forward gives 3 losses for 8 samples"),
         ({"forward": lambda m, b: m(b[0]).sum(1), "loss": nn.MSELoss()}, r"Both forward= and loss="),
         ({"forward": lambda m, b: m(b[0]).sum(1), "metrics": {"f1": len}}, r"comes from what forward returns"),
-        ({"forward": lambda m, b: (m(b[0]) + torch.randn(2)).sum(1)}, r"gives other losses for the same batch each time"),
+        ({"forward": lambda m, b: (m(b[0]) + torch.randn(2)).sum(1)}, r"gives different losses for the same batch each time"),
     ],
 )
 def test_keywords_that_do_not_go_together_are_refused(home, how, says):
@@ -131,7 +131,7 @@ def test_models_that_are_none_are_refused(home):
         interpolate(a, mlp(), home=home)
     with pytest.raises(Refused, match=r"'epoch' in it is a int.*under 'state_dict'"):
         interpolate({"epoch": 3, "state_dict": a.state_dict()}, a, data=(X, Y), home=home)
-    with pytest.raises(Refused, match="do different things with them"):
+    with pytest.raises(Refused, match="compute different things with them"):
         interpolate(a, mlp(inside=nn.Tanh()), data=(X, Y), home=home)
     with pytest.raises(Refused, match="8 in Sequential 1 and 9 in Sequential 2"):
         interpolate(a, mlp(9), data=(X, Y), home=home)
@@ -207,7 +207,7 @@ def test_what_has_no_source_is_said_to_be_of_this_process(caplog):
     with caplog.at_level(logging.WARNING):
         there = Lock()
         found = [live_problem(mlp(), (X, Y), loss=lambda o, t: (there, functional.cross_entropy(o, t))[1]) for _ in range(2)]
-    assert "The source of lock cannot be had" in caplog.text
+    assert "The source code of lock is not available" in caplog.text
     assert found[0].loss != live_problem(mlp(), (X, Y), loss=lambda o, t: (Lock(), functional.cross_entropy(o, t))[1]).loss
 
 

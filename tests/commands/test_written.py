@@ -67,7 +67,7 @@ def test_an_alignment_is_written_before_and_after(tiny, home, tmp_path):
     (pair,) = align(tiny.a, tiny.b, samples=64).pairs
     assert set(pd.read_csv(tmp_path / "pair.csv")["alignment"]) == {"before", "after"}
     assert (tmp_path / "pair.svg").read_bytes() == export.image(pair.figure(), "svg", source=f"run {pair.after.run.id}")
-    assert "of two models, before and after" in run("align", tiny.a, tiny.b, tiny.a, "--figure", tmp_path / "x.svg", code=2)
+    assert "show two models, before and after" in run("align", tiny.a, tiny.b, tiny.a, "--figure", tmp_path / "x.svg", code=2)
 
 
 @pytest.mark.parametrize("command", [("barrier", "a", "b"), ("plane", "a", "--around", "random"), ("align", "a", "b")])

@@ -25,9 +25,9 @@ def test_every_marked_term_is_in_the_glossary():
 
 @pytest.mark.parametrize("page", [f.name for f in WRITTEN if f.parent.name == "pages" and f.name not in ("learn.py", "runs.py")])
 def test_every_page_marks_its_terms(page):
-    """But for those that have none: a list of runs, and Learn, whose lessons do."""
-    own = (locations.root() / "explorer" / "ui" / page.removesuffix(".py")).glob("*.py")
-    assert any(marked(file) for file in (locations.root() / "pages" / page, *own))
+    """In its script or in its folder; but for those that have none: a list of runs, and Learn, whose lessons do."""
+    script = locations.root() / "pages" / page
+    assert marked(script) or any(map(marked, (locations.root() / "explorer" / "ui" / script.stem).glob("*.py")))
 
 
 def test_a_term_is_a_link_with_its_definition_at_its_first_use():

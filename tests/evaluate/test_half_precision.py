@@ -112,7 +112,7 @@ def test_points_from_before_the_rounding_are_never_taken_for_these(trained, kind
     run = Run(field, registry.method("sample", "grid", {"size": 3}))
     assert Run.from_json(run.to_json()) == run
     assert keep(run, store, tmp_path / "home", report=lambda *_: True)
-    with pytest.raises(Refused, match=r"0 is stored in half precision, and this run is written as of the time"):
+    with pytest.raises(Refused, match=r"0 is stored in half precision, and this run dates from when"):
         keep(replace(run, field=before), store, tmp_path / "home", report=lambda *_: True)
     single = tmp_path / "single.safetensors"
     checkpoint_file.write(single, models[0])

@@ -123,5 +123,5 @@ def test_other_names_in_order_are_taken_when_asked(three):
     assert any("renamed in order: 0.bias → layers.0.bias" in note for note in made.notes)
     engine.merge(made, three.out)
     assert identical(loaded(three.out), {n: 2 * t for n, t in plain.items()})
-    with pytest.raises(Refused, match="none says what to"):
+    with pytest.raises(Refused, match="none has the names to use"):
         plan.of_method(METHOD, [f"{a}#renamed", f"{b}#renamed"])

@@ -23,7 +23,7 @@ def test_without_points_the_words_say_so():
         (0.5, 0.1, "**A barrier**: the interval excludes zero."),
         (0.05, 0.01, "It is **small**: 5% of the loss at the ends"),
         (0.0001, 0.5, "**Open**: on"),
-        (0.0001, 0.5, "would be seen in 80 % of cases"),
+        (0.0001, 0.5, "would be detected in 80 % of cases"),
         (-0.2, 0.0, "**Connected**: with 97.5 % confidence"),
         (0.01, 0.001, "There is one, and it is negligible."),
     ],
@@ -46,7 +46,7 @@ def test_a_gap_is_told():
         (
             0.5,
             5,
-            "**Sampling stopped at its budget of 5 points, before they told the path**: between them it may be higher by an estimated 0.062 nat",
+            "**Sampling stopped at its budget of 5 points, before they resolved the path**: between them it may be higher by an estimated 0.062 nat",
         ),
         (0.5, 99, "Between the 5 measured points the path may be higher by an estimated 0.062 nat, more than the sampling error of"),
         (-0.2, 99, "Between the 5 measured points the path rises no higher, by estimate."),

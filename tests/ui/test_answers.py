@@ -27,7 +27,7 @@ ingredients = [candidate("good", ALONE, val=0.15, kind=INGREDIENT), candidate("b
     ("errors", "said"),
     [
         (np.maximum(ALONE - 1, 0), "Take **soup**: it is **better** than good"),
-        (ALONE + 2, "Take **good** alone: the best of what is merged, soup, is **worse**"),
+        (ALONE + 2, "Take **good** alone: the best merged model, soup, is **worse**"),
         (np.roll(ALONE, 1), "no better or worse than chance explains"),
     ],
 )

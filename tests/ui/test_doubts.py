@@ -30,7 +30,7 @@ def test_the_checkpoints_page_says_so(visit, looked_at):
 
 @pytest.mark.parametrize(
     ("page", "label"),
-    [("interpolate", "Explore"), ("align", "Align"), ("paths", "Compare"), ("compare", "Compare"), ("soup", "Cook"), ("landscape", "Draw")],
+    [("interpolate", "Explore"), ("align", "Align"), ("paths", "Compare"), ("compare", "Compare"), ("soup", "Measure"), ("landscape", "Draw")],
 )
 def test_a_page_that_quotes_numbers_of_a_model_says_so(visit, work, store, looked_at, page, label):
     """Once, however many lines or splits it shows."""

@@ -71,7 +71,7 @@ def test_a_link_with_a_model_of_another_store_says_so(visit, page, view):
     """What stands in the form is then not what the link was made for."""
     app = visit(page, a="0" * 64, **({"view": view} if view else {}))
     assert not app.exception
-    assert "A model of this address is not known here" in words(app)
+    assert "A model in this link is not known here" in words(app)
     assert not app.metric
 
 
@@ -83,7 +83,7 @@ def test_a_line_under_attack_is_no_plain_path(visit, registered, store, work):
     work()
     plain = visit("paths", runs=id)
     assert not plain.exception
-    assert "Some paths of this address are not" in words(plain)
+    assert "Some paths in this link are not" in words(plain)
     assert not plain.dataframe
     assert "attacked, l∞ ≤ 0.1" in words(visit("paths", view="conditions", runs=id))
     assert "view=conditions" in "".join(link.proto.page + link.proto.query_string for link in visit("runs").get("page_link"))

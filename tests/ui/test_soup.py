@@ -25,11 +25,11 @@ def table_with(app, column):
 
 
 def test_every_ingredient_has_its_worth(visit, store, work, tiny):
-    """Cook → greedy path, leave one out and Shapley values on the validation split, and the soups on the test split."""
+    """Measure → greedy path, leave one out and Shapley values on the validation split, and the soups on the test split."""
     models = three(tiny, store, work)
     app = visit("soup", a=models[0].digest)
     assert not app.exception
-    button(app, "Cook").click().run()
+    button(app, "Measure").click().run()
     assert not app.exception
     work()
     app.run()
@@ -191,7 +191,7 @@ def test_soups_and_comparisons_of_regressions_go_by_the_loss(visit, store, work,
     assert table["val loss"].idxmin() == list(table["turn"]).index(1)
     assert soups["soup"][0] == f"best alone: tune-{table['val loss'].idxmin()}"
     assert "[" in soups["test loss"][2] and "0.00 [0.00, 0.00]" not in words(app)
-    assert "of test loss" in words(app) or "The greedy soup is the best model alone." in words(app)
+    assert "of test loss" in words(app) or "The greedy soup consists of the best model alone." in words(app)
     assert "The lowest validation loss is" in words(app)
     entries = [Entry(m, problem.spec) for m in (*models, Fused(problem.spec, models, registry.method("fuse", "uniform_soup")))]
     for entry in entries:

@@ -112,7 +112,9 @@ class Fleet:
                 if not wait:
                     return None
                 if time.monotonic() - self.seen > PATIENCE_S:
-                    raise Refused("No node of the cluster is working. Look at it with `ray status`; what was measured is kept, so the run can go on.")
+                    raise Refused(
+                        "No node of the cluster is working. Look at it with `ray status`; what was measured is kept, so the run can resume."
+                    )
                 self.changed.wait(0.02)
 
     def give(self, hand: Any) -> None:

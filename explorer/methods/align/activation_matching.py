@@ -11,9 +11,9 @@ read (explorer.evaluate.unit_activations):
 - mutual_information: Σ p(u, v) log p(u, v) / (p(u) p(v)) over `bins` quantile bins of each unit, in nats. Equal values share a bin, so that the many
   zeros of a ReLU unit are one event. Two independent units come out near (bins − 1)² / 2n instead of 0.
 
-One assignment per family of groups, and each is exact: what a model's units respond does not depend on how other units are ordered. It needs
+One assignment per family of groups, and each is exact: how a model's units respond does not depend on how other units are ordered. It needs
 inputs, but no labels. Groups that cannot be read are matched by their weights, all others held; so are, among themselves, the units
-about which the activations say nothing (dead ones; under mutual information also those that all but never leave their zero).
+about which the activations say nothing (dead ones; under mutual information also those that are almost always zero).
 """
 
 from __future__ import annotations

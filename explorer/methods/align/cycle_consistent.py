@@ -6,7 +6,7 @@ P_AC · P_CB · P_BA is the identity by construction, which pairwise matching do
 
 As in the paper Frank-Wolfe begins, over soft permutations of all models but the first, whose order is the universe until then; of two models
 that is `frank_wolfe`. What follows climbs the same objective model by model and group by group: against the sum of all other models in universe order,
-each step is an exact linear assignment and never goes down. A second climb begins where the units stand, so that the models never end
+each step is an exact linear assignment and never goes down. A second climb begins at the units' present order, so that the models never end
 farther apart, in the root mean square over all pairs; with `restarts` others begin from random orders. The highest end is taken, and
 expressed in the order of the first model, which therefore stays as it is.
 """

@@ -6,8 +6,8 @@ gradient, one linear assignment per group, by an exact line search: along a segm
 Needs the checkpoints only, and no random numbers.
 
 From the barycentre, where every unit is matched with every other alike, the first step is the one an all-groups view suggests. In the end P is
-rounded to permutations, and coordinate descent takes what rounding has left lying; heads get one order for their inner units until then, and
-orders of their own after. The result is never farther from the reference than coordinate descent from where the units stand.
+rounded to permutations, and coordinate descent gains what rounding has left over; heads get one order for their inner units until then, and
+orders of their own after. The result is never farther from the reference than that of coordinate descent from the units' present order.
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 Singh & Jaggi 2020, "Model Fusion via Optimal Transport", NeurIPS. Group after group, from the inputs on: the units of
 both models are two clouds of points with equal masses; the ground cost is the squared distance of their incoming weights (those of the model after
-the groups before were transported) or of their activations on samples of the train split; and the cheapest transport T between the clouds says of
-which units of the model every unit of the reference shall be made. With equal widths and the exact solver T is a permutation, and the model still
-computes its own function. Otherwise units are blended: the result has the reference's shapes, ready to be averaged with it, and computes something
-else. A residual stream is one group: its costs are summed over all places that write to it, and it gets one transport.
+the groups before were transported) or of their activations on samples of the train split; and the cheapest transport T between the clouds says which units of
+the model each unit of the reference is made of. With equal widths and the exact solver T is a permutation, and the model still computes its own function.
+Otherwise units are blended: the result has the reference's shapes, ready to be averaged with it, and computes something else. A residual stream is one group:
+its costs are summed over all places that write to it, and it gets one transport.
 
 With n units in the reference and m in the model, T has row sums 1/n and column sums 1/m. Weights that *make* a unit are averaged, by n·T with rows
-that sum to 1, as in the paper. Weights that *use* units are multiplied by m·T, with columns that sum to 1: every unit hands on all it gave before.
+that sum to 1, as in the paper. Weights that *use* units are multiplied by m·T, with columns that sum to 1: every unit passes on all that it passed on before.
 The paper averages there too, which scales what the next layer receives by n/m; the two agree for equal widths. So a network whose units were split
 in two, each with half of the outgoing weights, comes back as it was. Which axis uses units is read off the modules: the input side of linear and
 convolutional layers; every other tensor (norms, biases, embeddings, tokens) makes them.

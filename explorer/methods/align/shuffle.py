@@ -1,7 +1,7 @@
 """Shuffle: put the hidden units in a random order. The same function, elsewhere in weight space.
 
-Hecht-Nielsen 1990, "On the algebraic structure of feedforward network weight spaces". Not an alignment but the question to which alignments are the
-answer: a network and its shuffled copy compute the same, and still have a barrier between them. Every method that permutes must undo it.
+Hecht-Nielsen 1990, "On the algebraic structure of feedforward network weight spaces". Not an alignment, but the problem that alignments solve: a network and
+its shuffled copy compute the same function, and still have a barrier between them. Every method that permutes must undo it.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ last π, so usually little is left to do); the network half-way, (A + π(B)) / 2
 respect to π(B) is applied to Ŵ as if the projection were not there (the straight-through estimator of Bengio, Léonard & Courville 2013). Ŵ starts
 at A, where the projection is weight matching itself.
 
-π changes only when Ŵ has moved far enough, so losses stay level for long and then jump, now and then to worse. Every new π is measured half-way on
-samples that no batch contains, and the best one is the result; weight matching's own is among them, so it is never worse than that there. It needs
+π changes only when Ŵ has moved far enough, so losses stay level for long and then jump, occasionally upwards. Every new π is measured half-way on
+samples that no batch contains, and the best one is the result; weight matching's own is among them, so the result is never worse there. It needs
 labelled data and about as much time as the same number of training steps, plus one weight matching for each.
 """
 

@@ -6,8 +6,8 @@ it gets the sum of what read them: W* = Σᵢ Mᵢ Wᵢ Uᵢ, with Mᵢ the aver
 one as its least like member, times `alpha`. `budget` bounds the merges inside a model to that share of all (N − 1)·n; with 0 every merged unit has one
 member of each model, and merging is matching. Unlabelled inputs decide; batch-norm statistics have to be re-estimated.
 
-Returned as one model for each input whose plain average is W*: N·Mᵢ Wᵢ Uᵢ. By themselves these compute nothing, so judge the middle, not the ends. The paper's
-partial zip, which leaves the last layers of every model apart, has several heads and is no checkpoint of this architecture; `share` is the nearest
+Returned as one model for each input whose plain average is W*: N·Mᵢ Wᵢ Uᵢ. Each alone is not a working network, so judge the middle, not the ends. The paper's
+partial zip, which leaves the last layers of every model apart, has several heads and is not a checkpoint of this architecture; `share` is the nearest
 thing to it: groups after that share of the network are matched one to one. So are attention heads and what lies in them, whose orders depend on each other,
 units that never respond, and groups that cannot be read. A tied table, which makes units and reads them, is averaged. Of a weight under weight
 normalisation it is the weight g·v/‖v‖ that is zipped.

@@ -1,7 +1,7 @@
 """Spherical line: along the arc between two models instead of the chord, so that the norm does not shrink half-way.
 
 Shoemake 1985, "Animating rotation with quaternion curves". sin((1 − t)Ω)/sin Ω · A + sin(tΩ)/sin Ω · B with Ω the angle between the two weight
-vectors. For vectors that are all but parallel this is the straight line. Opposite vectors have no arc of their own between them.
+vectors. For vectors that are nearly parallel this is the straight line. Opposite vectors have no arc of their own between them.
 """
 
 from __future__ import annotations

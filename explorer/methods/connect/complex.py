@@ -6,7 +6,7 @@ the shared corners θ₁ … θ_b, the complex is K = S(A, θ₁ … θ_b) ∪ S
     E_x L(x) − reg·(log Vol S(A, θ…) + log Vol S(θ…, B)),    x = Σ αᵢ·cornerᵢ, α ~ Dirichlet(1 … 1) in one of the two simplexes, drawn evenly.
 
 The gradient of a log volume is `explorer.methods.connect._simplex_volume.growth`, from the corners' Gram matrix. The sum of the logarithms is largest for two large
-simplexes; the logarithm of the sum would leave the smaller one alone. The segment between the models is no part of the complex: unlike that of
+simplexes; the logarithm of the sum would leave the smaller one alone. The segment between the models is not part of the complex: unlike that of
 `subspace` it can be low everywhere where the segment has a barrier, and the models need not be aligned first.
 
 The corners begin around the middle of the segment, each `height` times its length away in a random direction of its own: where corners coincide or

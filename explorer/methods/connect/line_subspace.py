@@ -1,4 +1,4 @@
-"""Learned line: the a line that starts between two models and is trained until all of it has low loss while its ends stay different.
+"""Learned line: a line that starts between two models and is trained until all of it has low loss while its ends stay different.
 
 Wortsman et al. 2021, "Learning Neural Network Subspaces" (lines). The ends θ₁, θ₂ of the line minimise
 

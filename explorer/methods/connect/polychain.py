@@ -2,7 +2,7 @@
 
 Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", equations (1) and (2); with `sampling` arc_length their general
 form, in which a long leg is trained more often than a short one. The ends stay as they are; the corners begin evenly spaced on the segment. With one
-of them, two modes are joined by two segments: each leg is a straight line without a barrier. Needs what the Bézier curve needs.
+of them, two modes are joined by two segments, each a straight line along which training lowers the loss. Needs what the Bézier curve needs.
 """
 
 from __future__ import annotations

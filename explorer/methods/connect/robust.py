@@ -1,14 +1,14 @@
 """Robust curve: bend the path between two models until the loss stays low all along it, also for inputs perturbed by an adversary.
 
 Wang et al. 2023, "Exploring and Exploiting the Robust Mode Connectivity for Adversarial Robustness"; Zhao et al. 2020, "Bridging Mode Connectivity in
-Loss Landscapes and Adversarial Robustness". A Bézier curve, as of `bezier`, that minimises E_t Σᵢ max L(φ(t); x', y), the maximum being over all x'
+Loss Landscapes and Adversarial Robustness". A Bézier curve, as in `bezier`, that minimises E_t Σᵢ max L(φ(t); x', y), the maximum being over all x'
 within radius δᵢ of x in the i-th norm. At every batch a t is drawn, the inputs are attacked at φ(t) by projected gradient ascent, once for each
 norm with a positive radius, and the curve takes a step on what was found. The mean over the norms is taken instead of the sum, so that one lr suits
 any number of them. Inputs that are not attacked do not count; with both radii 0 this is `bezier`.
 
 Needs labelled data of the train split with real inputs: tokens cannot be moved a little. Radii are in the units in which the network sees its inputs,
 `l2` per sample. For each norm a batch goes through the network attack_steps + 2 times instead of once. What the explorer's pictures show of this curve
-is the loss on the data as they are, which may be higher than that of `bezier`: robustness is not what they measure.
+is the loss on the data as they are, which may be higher than that of `bezier`: they do not measure robustness.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ quadratic model holds: where it does, the contour at that rise runs through the 
 
 The quadratic model leaves the gradient out, which at a model in the middle of training is not small. Where λ is negative the loss falls. The sign
 of an eigenvector means nothing; it is chosen so that its largest entry is positive. Evaluation mode, with running statistics of batch norm as they
-are. Takes some 30 to 100 products, each as costly as several evaluations of the samples; `samples`: of the train split, 0 for all. The directions
-of few samples are theirs, and not those of the data.
+are. Takes some 30 to 100 products, each as costly as several evaluations of the samples; `samples`: of the train split, 0 for all. With few samples the
+directions are those of the samples, not of the data.
 """
 
 from __future__ import annotations

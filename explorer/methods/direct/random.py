@@ -11,7 +11,7 @@ networks whose layers could be rescaled without changing what they compute get c
 
 Biases and the scales and shifts of norm layers, tensors with one axis, are left as they are unless `vectors` asks for them: a step in them is often
 worth thousands in weights, and hides these. Two random directions in many dimensions are nearly orthogonal; a random plane sees little of what
-training moved along, and says nothing of the sharpest directions.
+training moved along, and says nothing about the sharpest directions.
 """
 
 from __future__ import annotations

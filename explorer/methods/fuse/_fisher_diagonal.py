@@ -1,4 +1,4 @@
-"""Fisher information of a model, its diagonal: how much the log-likelihood minds each single parameter.
+"""Fisher information of a model, its diagonal: how sensitive the log-likelihood is to each parameter.
 
     F = mean over samples of Σ_v (Jᵀv)²,        J = ∂outputs/∂W of one sample, squared entry by entry
 

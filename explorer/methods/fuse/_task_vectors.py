@@ -53,7 +53,7 @@ def merged(
 ) -> Weights:
     """The base models[0] plus what stays of the others' task vectors; `weights` relative, one for each of the others. Buffers: the others' mean.
 
-    `whole`: what stays is told from the whole models, not from each tensor. `rows`: it is told row by row.
+    `whole`: what stays is decided from the whole models, not from each tensor. `rows`: it is decided row by row.
     """
     of_number(models, (2, None), method, WANTED)
     shares = shares_of(weights, len(models) - 1, method)
@@ -92,7 +92,7 @@ def everything(passes: Passes, model: int) -> Stays:
 def between(last: int, first: int = 1) -> Keep:
     """Of the magnitudes in order, those from the `last`-th largest to the `first`-th largest stay; the largest is the first.
 
-    Exactly as many: of entries that are equally large those count as larger that stand earlier. Changes of half-precision models are few distinct
+    Exactly that many: of entries that are equally large the earlier ones count as larger. Changes of half-precision models are few distinct
     multiples of their last digit, so equal ones are the rule there.
     """
 

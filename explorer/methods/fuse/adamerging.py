@@ -7,7 +7,7 @@ Yang, Wang, Shen, Liu, Guo, Wang & Tao 2024, "AdaMerging: Adaptive Model Merging
 one λᵢ for each model, or for each model and layer or tensor (`per`), from `start` on, by Adam, held between 0 and 1 (`hold`).
 
 Needs inputs, no labels; of the validation split, so that the test split stays unseen (the paper adapts to the inputs that it is tested on: split =
-"test"). A low entropy is no high accuracy: with too many steps the coefficients grow only because larger weights make surer answers, and a model
+"test"). Low entropy does not mean high accuracy: with too many steps the coefficients grow only because larger weights make surer answers, and a model
 can be sure of one class for everything. Watch the accuracy on labelled samples. Classification and language models only. All models are in memory
 at once.
 """

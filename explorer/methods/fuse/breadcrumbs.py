@@ -4,7 +4,7 @@ Davari & Belilovsky 2024, "Model Breadcrumbs: Scaling Multi-Task Model Merging w
 τᵢ = Wᵢ − W₀ the share `smallest` of the entries of least magnitude and the share `largest` of greatest magnitude become 0; the mean of what stays,
 times `scale`, is added to the base. (The paper adds the sum: that is a scale of as many as there are models.)
 
-Exactly so many: of entries that are equally large, those count as larger that stand earlier. Shares are rounded to whole entries, so of a tensor with very
+Exactly that many: of entries that are equally large, the earlier ones count as larger. Shares are rounded to whole entries, so of a tensor with very
 few of them none may stay.
 """
 

@@ -8,7 +8,7 @@ with Fᵢ the diagonal of the Fisher information of model i (explorer.methods.fu
 likely point of a product of Gaussians, one around each model. Equal Fᵢ make it the plain average; where only one Fᵢ is above zero, that model's
 value stays.
 
-Needs train data: a backward pass for every sample and class, or for every sample alone with `sampled` and `given`. Entries that no model minds
+Needs train data: a backward pass for every sample and class, or for every sample alone with `sampled` and `given`. Entries to which no model is sensitive
 (dead units) are averaged. Fᵢ is raised to a `floor`, which is a share of the mean of all Fᵢ, so that a ratio of two tiny numbers does not decide. A
 model that is very sure of itself has a small Fisher information everywhere, and hardly counts: `normalise` divides each Fᵢ by its mean. Drawn
 labels (`sampled`) of sure models are nearly always the same class, and the few others decide: take many samples. All Fᵢ are in memory at once, in

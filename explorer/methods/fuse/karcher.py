@@ -5,7 +5,7 @@ interpolation". The models' directions uᵢ = Wᵢ/‖Wᵢ‖ have as their mean
 From the normalised linear mean on, p moves along Σ λᵢ·log_p(uᵢ) until that step is shorter than `tolerance` (radians). The result is p times the mean
 length. For every tensor by itself, or for the whole model as one vector.
 
-p stays among the combinations of the models, so all of it is worked out on their N × N inner products, however large the models are. What has no
+p stays among the combinations of the models, so everything is computed from their N × N inner products, however large the models are. What has no
 direction (a tensor that is zero in one model, a single number) is averaged linearly. Two models of equal length give slerp's midpoint. Directions
 that cancel, or lie opposite to the mean, have no mean and are refused.
 """

@@ -1,4 +1,4 @@
-"""Learned soup: coefficients of the models by gradient descent on the validation split.
+"""Learned soup: mixing coefficients found by gradient descent on the validation split.
 
 Wortsman et al. 2022, "Model soups" (ICML), appendix:
 

@@ -6,7 +6,7 @@ Yadav, Tam, Choshen, Raffel & Bansal 2023, "TIES-Merging: Resolving Interference
     elect    the sign with the larger sum of magnitudes, or with more models
     merge    the mean of the entries of that sign, times `scale` (the paper's λ), is added to the base
 
-Exactly so many stay: of entries that are equally large, as changes of half-precision models often are, those that stand earlier. Where the votes are equal
+Exactly that many stay: of entries that are equally large, as changes of half-precision models often are, the earlier ones. Where the votes are equal
 the base's value stays. With one model and a density of 1 it gives that model.
 """
 

@@ -4,7 +4,7 @@ Wortsman et al. 2022, "Model soups: averaging weights of multiple fine-tuned mod
 1/N · Σ Wᵢ, summed first and divided last: the mean is rounded once, so the order of the models does not matter, and copies of one model give it back
 bit for bit (of float64 models, to rounding).
 
-It needs models in one basin, fine-tuned from one start or aligned before. One bad model spoils the mean: a greedy soup tries each first.
+It needs models in one basin, fine-tuned from one start or aligned before. One bad model can spoil the mean: a greedy soup tries each first.
 """
 
 from __future__ import annotations

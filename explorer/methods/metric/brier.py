@@ -1,4 +1,4 @@
-"""Brier score: how far probabilities are from what is true, Σ_k (p_k − [k is true])², from 0 to 2.
+"""Brier score: how far predicted probabilities are from the true class, Σ_k (p_k − [k is true])², from 0 to 2.
 
 Brier 1950, "Verification of Forecasts Expressed in Terms of Probability".
 """

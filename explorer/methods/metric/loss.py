@@ -1,4 +1,4 @@
-"""Loss: the mean of the problem's own, lower is better."""
+"""Loss: the mean of the problem's own loss; lower is better."""
 
 TERMS = (("loss", 1.0),)
 UNIT = "of the loss"

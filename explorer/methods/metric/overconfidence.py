@@ -1,6 +1,6 @@
 """Overconfidence: confidence − accuracy, sample by sample; 0 for a calibrated model.
 
-It is 0, too, for a model whose faults in either direction cancel out. The expected calibration error sees these, but is no sum over samples, so no field
+It is also 0 for a model whose faults in either direction cancel out. The expected calibration error sees these, but is not a sum over samples, so no field
 can keep it (explorer.stats.calibration).
 """
 

@@ -1,4 +1,4 @@
-"""Perplexity: among how many equally likely tokens a language model is left to choose.
+"""Perplexity: the number of equally likely tokens among which a language model is left to choose.
 
 The exponential of the mean loss of tokens; its interval is that of the loss through the same exponential.
 """

@@ -1,8 +1,8 @@
 """As few points as the barrier needs: a coarse grid, then wherever the path may rise above its highest point, then wherever it still bends.
 
 For curves (one coordinate). It starts with five points, lets no gap stay wider than `widest`, and goes on until the estimated error between the points is
-below their sampling error (explorer.stats.between_points), or the budget is spent. A straight line takes nine points, a barrier of a good shape about
-twenty, five bumps forty and more. What can hide from it all the same is said with the result (explorer.stats.hidden_peaks).
+below their sampling error (explorer.stats.between_points), or the budget is spent. A straight line takes nine points, a smooth barrier about twenty, five bumps
+forty and more. What can still hide from it is said with the result (explorer.stats.hidden_peaks).
 
 It knows noise from shape because every point keeps its loss per block of samples: the standard error used here is that of the paired difference to the
 straight line, not that of the loss.

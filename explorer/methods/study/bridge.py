@@ -1,4 +1,4 @@
-"""Bridge: can the predictions of the midpoint model of a path be had without it?
+"""Bridge: can the predictions of the midpoint model of a path be obtained without that model?
 
 Trains the head of explorer.methods.study._bridge_network on the first model's features to answer as the second model does (the middle of a curve that begins in the first),
 and judges it on the test split. Classification only, and the network has to end in a linear layer. What comes back are losses and errors of four

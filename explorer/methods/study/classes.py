@@ -1,7 +1,7 @@
 """Classes: each model's accuracy by class, and where models differ.
 
 The share of the samples of a class that is right (its recall), with the interval of its difference from the model `against`, paired sample by sample.
-Problems with classes only. There are as many intervals as classes and models: of twenty differences that are none, one will look like one.
+Problems with classes only. There are as many intervals as classes and models: of twenty classes without a difference, one will seem to have one.
 """
 
 from __future__ import annotations

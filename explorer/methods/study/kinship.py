@@ -2,7 +2,7 @@
 
 Inner products of the models' parameters, from which distances and cosines follow, over all of them and over weight matrices alone (biases and scales of
 norms are alike in any two networks); and conflicts of sign (explorer.methods.study._sign_conflicts) between the models, or between their differences from the first, the
-`base`. Two independent networks disagree in the sign of half of their weights.
+`base`. Two independent networks disagree in sign on about half of their weights.
 """
 
 from __future__ import annotations

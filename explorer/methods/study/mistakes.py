@@ -1,7 +1,7 @@
 """Mistakes: the samples that a model gets wrong with the highest loss.
 
-Classification only. Of the named split; samples with the same loss come in the split's order. What comes back is enough to show them: what was true,
-what the model said and how sure it was, and the input where it is a small image (one or three channels, at most 64 × 64).
+Classification only. Of the named split; samples with the same loss come in the split's order. What comes back is enough to show them: the true class, what the
+model predicted and with what confidence, and the input where it is a small image (one or three channels, at most 64 × 64).
 """
 
 from __future__ import annotations

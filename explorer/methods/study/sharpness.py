@@ -1,7 +1,7 @@
 """Sharpness: how much the loss rises when the weights move a little, on average and at worst.
 
 δ = c⊙u. Average: the mean rise E L(θ + δ) − L(θ) over random u whose numbers are ρ in root mean square, ‖u‖ = ρ√n for n weights that move. Worst:
-the maximum over the ball ‖u‖ ≤ r. So Andriushchenko et al. 2023, "A Modern Look at the Relationship between Sharpness and Generalization".
+the maximum over the ball ‖u‖ ≤ r. As in Andriushchenko et al. 2023, "A Modern Look at the Relationship between Sharpness and Generalization".
 What c is decides what is compared:
 
     element  c = |w|, every weight by its own size: adaptive sharpness (Kwon et al. 2021, "ASAM: Adaptive Sharpness-Aware Minimization"; p = 2).

@@ -1,12 +1,12 @@
 """Curvature spectrum: the eigenvalues of the Hessian of the train loss at each model.
 
 The largest eigenvalues (signed) and the smallest by Lanczos, the trace by Hutchinson's estimator, the density of all by stochastic Lanczos
-quadrature: explorer.evaluate.hessian, with the literature there. On the first `samples` of the train split, in evaluation mode, running statistics of batch
-norm held.
+quadrature: explorer.evaluate.hessian, with the literature there. On the first `samples` of the train split, in evaluation mode, with the running statistics of
+batch norm held fixed.
 
 An eigenvalue comes with `residual` (an exact eigenvalue of these samples' Hessian lies within it) and a 95 % interval over samples, to first order:
 the eigenvector is held, and its curvature measured on each of some parts of the samples. That leaves out that the largest of several is too high on
-average, which with few samples is much. The trace's interval is over probes and samples. Eigenvalues depend on how a network's weights are scaled,
+average, and with few samples that is a lot. The trace's interval is over probes and samples. Eigenvalues depend on how a network's weights are scaled,
 also where the function does not.
 
 A model that is a minimum has no negative eigenvalue; one that is far below zero says that training stopped on a slope or a saddle.

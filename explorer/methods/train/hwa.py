@@ -1,6 +1,6 @@
 """Hierarchical averaging: networks trained in parallel that are repeatedly averaged and restarted from their average.
 
-Gu et al. 2023, "Hierarchical Weight Averaging for Deep Neural Networks" (IEEE TNNLS). The inner, online average: `replicas` networks see other batches,
+Gu et al. 2023, "Hierarchical Weight Averaging for Deep Neural Networks" (IEEE TNNLS). The inner, online average: `replicas` networks see different batches,
 and every H steps each becomes the mean of all, `per_epoch` times in an epoch. Those means are the snapshots. The outer, offline average is the mean of the
 last I of them: `fuse/lawa`. One replica is plain SGD and the outer average then LAWA; I = 1 is local SGD (periodic averaging).
 How often (H) and how many means (I) are as we chose them.

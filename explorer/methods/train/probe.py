@@ -1,8 +1,8 @@
 """Linear probe: trains only the last layer, on frozen features. A stage of model ratatouille.
 
 Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (ICLR); Ramé et al. 2023, "Model Ratatouille". Every
-other parameter and all batch-norm statistics come out as they went in. The last layer is re-initialised, at zero: its answer is convex in it, so where it
-begins matters little. The rate falls along half a cosine; the rest as in `sgd`.
+other parameter and all batch-norm statistics come out as they went in. The last layer is re-initialised, at zero: the loss is convex in it, so where it begins
+matters little. The rate falls along half a cosine; the rest as in `sgd`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Sutskever et al. 2013 (momentum); Loshchilov & Hutter 2017 (cosine rate), 2019 (decoupled decay). Trains on the problem's
 train split and yields the weights after each epoch, parameters and buffers. On a CPU the result depends on the arguments
-alone (and on the number of threads, which decides how sums are split): two runs give equal bits. The global random state
+alone (and on the number of threads, which decides how sums are split): two runs agree bit for bit. The global random state
 is left as it was.
 
 `seed` draws the initial weights, `order_seed` the order of the batches, the noise and the shifts: two children of one

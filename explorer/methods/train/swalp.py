@@ -4,9 +4,9 @@ Yang, Zhang, Kirichenko, Bai, Wilson & De Sa 2019, "SWALP: Stochastic Weight Ave
 
     w ← Q(w − α g)        Q(x) = δ⌊x/δ + u⌋, u uniform on [0, 1)        δ = 2^−`fraction`
 
-Stochastic rounding errs by nothing in the mean, so the iterates hover around the optimum at about δ, and their average in full precision (`fuse/swa`)
+Stochastic rounding has no error on average, so the iterates hover around the optimum at about δ, and their average in full precision (`fuse/swa`)
 comes much closer than δ. Numbers have `bits` binary digits with the sign, so they reach from −2^(bits − 1) δ to (2^(bits − 1) − 1) δ. Parameters are
-rounded, also those that are begun with; gradients, momentum and batch-norm statistics keep full precision here, where the paper's networks round them too.
+rounded, also the initial ones; gradients, momentum and batch-norm statistics keep full precision here, where the paper's networks round them too.
 Until epoch `begin` the rate falls from `lr` to `swa_lr` along half a cosine, and is constant from there on.
 """
 

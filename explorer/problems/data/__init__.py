@@ -74,7 +74,7 @@ class Dataset:
             raise Refused("The data set is empty. Give one with at least one sample.")
         if targets.is_floating_point() and targets.dim() != 2:
             raise Refused(
-                f"Targets of a regression have the shape (n, d); these have {tuple(targets.shape)}. Make them so, with d = 1 for one number."
+                f"Targets of a regression have the shape (n, d); these have {tuple(targets.shape)}. Reshape them, with d = 1 for one number."
             )
         for name, values in (("inputs", inputs), ("targets", targets)):
             if values.is_floating_point() and (bad := int((~values.isfinite()).flatten(1).any(dim=1).sum())):
@@ -84,7 +84,9 @@ class Dataset:
         if self.sort == "masked":
             asked = (targets >= 0).sum(dim=1)
             if int(targets.min()) < -1 or not (self.rows or 0 < int(asked.min()) == int(asked.max())):
-                raise Refused("A masked text has the target −1 where nothing is asked, and every text asks for equally many tokens, at least one.")
+                raise Refused(
+                    "A masked text has the target −1 wherever nothing is to be predicted, and every text must ask for equally many tokens, at least one."
+                )
         elif not targets.is_floating_point() and (low := int(targets.min())) < 0:
             raise Refused(f"Targets are numbered from 0; the smallest here is {low}.")
         if not targets.is_floating_point() and (high := int(targets.max())) >= classes:

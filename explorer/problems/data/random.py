@@ -29,9 +29,7 @@ def load(
     if path is not None:
         raise Refused("Random data have no path. Remove 'path' from [data] in problem.toml.")
     if not shape or min(shape) < 1 or samples * prod(shape) * (8 if vocab else 4) > LIMIT_BYTES:
-        raise Refused(
-            f"'shape' needs the whole numbers from 1 that are the shape of one sample, and {samples} samples must fit in memory; got {shape}."
-        )
+        raise Refused(f"'shape' needs whole numbers of at least 1, the shape of one sample, and {samples} samples must fit in memory; got {shape}.")
     assert vocab <= LIMIT_CLASSES
     generator = torch.Generator().manual_seed(seed)
     size = (samples, *shape)

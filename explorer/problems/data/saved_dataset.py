@@ -210,7 +210,7 @@ def _inputs(table: Any, columns: list[str], *, as_it_is: bool = False) -> Tensor
         dtype = np.bool_ if kind == "b" else np.int64 if kind in "iu" and size >= 4 else np.float32
         return torch.from_numpy(np.ascontiguousarray(found[0], dtype=dtype).copy())
     if len(found) > 1 and (lists := [n for n, v in zip(columns, found, strict=True) if v.ndim > 1]):
-        raise Refused(f"The column {short(lists[0])!r} holds lists, and stands alone or not at all. Name it alone in 'columns', or leave it out.")
+        raise Refused(f"The column {short(lists[0])!r} holds lists, and can only be used alone. Name it alone in 'columns', or leave it out.")
     with np.errstate(over="ignore"):
         whole = found[0] if len(found) == 1 and found[0].ndim > 1 else np.stack(found, axis=1)
         return torch.from_numpy(np.ascontiguousarray(whole, dtype=np.float32).copy())

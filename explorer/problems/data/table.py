@@ -132,7 +132,7 @@ def _numbers(table: pd.DataFrame, columns: list[str], name: str) -> np.ndarray[t
             raise Refused(f"{name}: the column {short(column)!r} holds no numbers ({kind}). Leave it out by naming the others in 'columns'.")
         if missing := int(values.isna().sum()):
             raise Refused(
-                f"{name}: the column {short(column)!r} is empty or no number in {missing} of {len(table)} rows. Remove these rows, or the column."
+                f"{name}: the column {short(column)!r} is empty or not a number in {missing} of {len(table)} rows. Remove these rows, or the column."
             )
     return cast("Any", table[columns]).to_numpy(dtype=np.float64, copy=True)
 

@@ -110,7 +110,7 @@ def same_code(network: nn.Module, prototype: Prototype, problem: ProblemSpec) ->
             answers.append((joined(one, samples.rows) if joined is not None else one)(rows))
     if answers[0].shape != answers[1].shape or not torch.allclose(*answers, rtol=1e-4, atol=1e-5, equal_nan=True):
         raise Refused(
-            f"The networks have weights of the same names and shapes, and do different things with them: with the weights of this {kind}, the first network"
+            f"The networks have weights of the same names and shapes, and compute different things with them: with the weights of this {kind}, the first network"
             " answers something else. Give networks of the same code and settings, or network= and state dicts if the code of one is meant for all."
         )
 
@@ -160,7 +160,7 @@ def _tried(given: Given, prototype: Prototype, samples: Samples) -> _Tried:
         said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
         inputs = ", ".join([str(tuple(a.shape)) if isinstance(a, Tensor) else type(a).__name__ for a in parts.args] + list(parts.named))
         raise Refused(
-            f"The network {type(network).__name__} does not take these batches ({inputs}): {said}. Give forward=lambda model, batch: …, which returns the loss"
+            f"The network {type(network).__name__} does not accept these batches ({inputs}): {said}. Give forward=lambda model, batch: …, which returns the loss"
             " of each sample, (n,)."
         ) from error
 
@@ -321,8 +321,8 @@ def _of_items(given: Given, prototype: Prototype, samples: Samples, loss: LossFu
     whole = answers(rows)
     if given.forward is not None and not torch.allclose(answers(rows), whole, rtol=losses.CLOSE, equal_nan=True):
         raise Refused(
-            "forward gives other losses for the same batch each time, so it draws random numbers, and a line would show those. Draw them once for each"
-            " sample and give them with the data, as data=(x, time, noise), so that every model is asked about the same."
+            "forward gives different losses for the same batch each time, so it draws random numbers, and a line would show those. Draw them once for each"
+            " sample and give them with the data, as data=(x, time, noise), so that every model gets the same ones."
         )
     if len(whole) == len(rows) and (len(rows) > 1 or loss is not None):
         return way
@@ -385,11 +385,11 @@ def _held(
         spec = replace(spec, symmetry=tuple((name, tuple(axes)) for name, axes in sorted(given.symmetry.items())))
     if starts == (None, None) and data_key not in _told:
         _told.add(data_key)
-        log.warning("Measured is a part of the %s samples%s. Give train= to measure on all of data=.", f"{n:,}", _SHARES)
+        log.warning("Only a part of the %s samples is measured on%s. Give train= to measure on all of data=.", f"{n:,}", _SHARES)
     spec = replace(spec, metrics=hold_metrics(given.metrics, network, dataset, form, way, key))
     if opaque:
         log.warning(
-            "The source of %s cannot be had, so what is measured is known again in this process only, and measured anew in the next.",
+            "The source code of %s is not available, so what is measured can be reused in this process only, and is measured again in the next.",
             " and ".join(sorted(set(opaque))),
         )
     return spec

@@ -69,7 +69,7 @@ def weights_of(model: nn.Module | Mapping[str, object], what: str, known: Protot
         raise Refused(f"{what} holds no weights. Give a network with parameters, or its state_dict().")
     if odd := next((name for name, t in state.items() if not isinstance(t, Tensor)), None):
         inside = " Give what is under 'state_dict'." if "state_dict" in state else ""
-        raise Refused(f"{what} is no state dict: {odd!r} in it is a {type(state[odd]).__name__}, not a tensor.{inside}")
+        raise Refused(f"{what} is not a state dict: {odd!r} in it is a {type(state[odd]).__name__}, not a tensor.{inside}")
     found = {name: cast("Tensor", t).detach() for name, t in state.items()}
     if known is not None and set(found) != set(known.names):
         for wrapper in _WRAPPERS:
@@ -84,15 +84,15 @@ def _usable(network: nn.Module) -> None:
     name = type(network).__name__
     tensors = (*network.parameters(), *network.buffers())
     if isinstance(network, torch.jit.ScriptModule):
-        raise Refused(f"{name} is a TorchScript program, whose parts cannot be reached. Give the network that it was made of.")
+        raise Refused(f"{name} is a TorchScript program, whose parts cannot be reached. Give the network that it was made from.")
     if not any(True for _ in network.parameters()):
         raise Refused(f"The network {name} has no parameters. Give one with weights.")
     if any(isinstance(t, UninitializedParameter | UninitializedBuffer) for t in tensors):
-        raise Refused(f"The network {name} has layers that do not know their sizes yet (Lazy…). Call it once with a batch before.")
+        raise Refused(f"The network {name} has layers that do not know their sizes yet (Lazy…). Call it once with a batch first.")
     if any(t.is_meta for t in tensors):
-        raise Refused(f"The network {name} is on the device meta and has no weights. Load them into it before.")
+        raise Refused(f"The network {name} is on the device meta and has no weights. Load them into it first.")
     if odd := next((type(m).__name__ for m in network.modules() if type(m).__module__.startswith("torch.ao.nn")), None):
-        raise Refused(f"The network {name} is quantised ({odd}), and whole numbers cannot be mixed. Give the network that it was made of.")
+        raise Refused(f"The network {name} is quantised ({odd}), and whole numbers cannot be mixed. Give the network that it was made from.")
 
 
 def _copied(network: nn.Module) -> nn.Module:

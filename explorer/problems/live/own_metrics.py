@@ -38,7 +38,7 @@ def named(metrics: Mapping[str, Metric] | None) -> tuple[tuple[str, Function | N
         good, function = metric if isinstance(metric, tuple) else (_good(metric), metric)
         if name in (*registry.names("metric"), "loss", "error") or not name.replace("_", "").replace("-", "").replace(" ", "").isalnum():
             raise Refused(
-                f"A metric cannot be called {name!r}: that is one of the explorer's own, or holds other signs than letters, digits and _. Rename it."
+                f"A metric cannot be called {name!r}: that is one of the explorer's own, or contains characters other than letters, digits and _. Rename it."
             )
         if good not in ("high", "low", "any") or not (function is None or callable(function)):
             raise Refused(

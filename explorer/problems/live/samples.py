@@ -158,12 +158,12 @@ def _together(batches: Iterable[object], what: str, take: int, *, bounded: bool)
         if part is None or len(lengths(part)) != 1:
             raise Refused(
                 f"A batch of {what} is a {type(batch).__name__} whose parts are not all tensors with one row for each sample. Give the DataLoader or the"
-                " Dataset itself, so that samples can be put together anew, and forward= to say how the model takes them."
+                " Dataset itself, so that samples can be batched again, and forward= to say how the model takes them."
             )
         if parts and _shapes(part) != _shapes(parts[0]):
             raise Refused(
                 f"The batches of {what} differ in shape: {_shapes(parts[0])} and then {_shapes(part)}. Pad all to one length, or give the DataLoader of a"
-                " Dataset, whose samples can be put together anew."
+                " Dataset, whose samples can be batched again."
             )
         budget.spend(part)
         parts.append(part)

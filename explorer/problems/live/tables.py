@@ -23,7 +23,7 @@ def frame_of(frame: Any, what: str) -> Stacked:
         raise Refused(f"{what} is a table with {len(names)} columns; the inputs and, as the last one, the target are expected.")
     inputs, target = frame[names[:-1]], frame[names[-1]]
     if wrong := [n for n in names[:-1] if inputs[n].dtype.kind not in "biuf"]:
-        raise Refused(f"The column {wrong[0]!r} of {what} holds no numbers. Leave it out, or make numbers of it.")
+        raise Refused(f"The column {wrong[0]!r} of {what} holds no numbers. Leave it out, or convert it to numbers.")
     if frame.isna().any(axis=None):
         raise Refused(f"{what} has empty cells. Fill them, or leave their rows out.")
     log.warning("%s is a table: the target is its last column, %r; the inputs are the other %d in order.", what, names[-1], len(names) - 1)

@@ -171,7 +171,7 @@ def _bounded(config: str, head: str) -> nn.Module:
     with torch.device("meta"):
         network = _built(config, head)
     if (count := sum(t.numel() for t in (*network.parameters(), *network.buffers()))) > LIMIT_PARAMETERS:
-        raise Refused(f"The config.json describes {count:,} numbers, and at most {LIMIT_PARAMETERS:,} are built. Use a smaller model.")
+        raise Refused(f"The config.json describes {count:,} parameters, and at most {LIMIT_PARAMETERS:,} are built. Use a smaller model.")
     return network
 
 

@@ -50,7 +50,7 @@ def build(*, file: str = "", output: Annotated[str, UnlessGiven()] = "") -> nn.M
         if _digest(content) == file:
             return answering(_loaded(content, path.name), output)
     raise Refused(
-        f"A .pt2 file can run anything, and this program was started without permission to load the one of this problem ({file[:15]}…)."
+        f"A .pt2 file can run arbitrary code, and this program was started without permission to load the one of this problem ({file[:15]}…)."
         f" If you trust it, start with --trust /its/path.pt2."
     )
 

@@ -5,7 +5,7 @@
     model = "vit_tiny_patch16_224"
     classes = 10
 
-Wightman 2019, "PyTorch Image Models"; the models and their papers stand in its documentation. Images (n, channels, height, width) → (n, classes),
+Wightman 2019, "PyTorch Image Models"; its documentation lists the models and their papers. Images (n, channels, height, width) → (n, classes),
 with the names of the library's own state dicts. Weights are never downloaded.
 
 Needs timm, which needs torchvision of the build that goes with the installed torch.

@@ -5,7 +5,7 @@
     model = "resnet18"
     classes = 10
 
-Marcel & Rodriguez 2010, "Torchvision the machine-vision package of torch"; the models and their papers stand in its documentation. Images
+Marcel & Rodriguez 2010, "Torchvision the machine-vision package of torch"; its documentation lists the models and their papers. Images
 (n, 3, height, width) → (n, classes), with the names of the library's own state dicts. Weights are never downloaded.
 
 Needs torchvision, of the build that goes with the installed torch.

@@ -233,9 +233,7 @@ def _actions(store: RunStore, comparison: Comparison, i: int, metric: str, log: 
         return
 
     def compare() -> None:
-        st.caption(
-            "The line before the alignment is dashed in this picture. Another method is chosen in the form above; other paths between these two:"
-        )
+        st.caption("The line before the alignment is dashed in this picture. Choose another method in the form above; other paths between these two:")
         shell.link("interpolate", "The line between the aligned models", icon=":material/show_chart:", run=after.id)
         ends = {"a": key_of(comparison.models[0]), "b": key_of(comparison.models[i])}
         shell.link("paths", "A curve between them", icon=":material/route:", **ends)

@@ -31,7 +31,7 @@ from explorer.ui.widgets.chart_actions import chart
 
 UPLOAD_MB = 200
 DEQUANTISE = (
-    "Works out in float32 what int8 or fp8 numbers with their scales stand for. Plain checkpoints stay as they are; other schemes are refused."
+    "Restores to float32 what int8 or fp8 numbers with their scales stand for. Plain checkpoints stay as they are; other schemes are refused."
 )
 SHOWN = "family-shown"  # in the session: the family that is shown until a person chooses another
 RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
@@ -175,7 +175,7 @@ def _outcome(status: Status) -> None:
             on_click=_inspect,
             args=(Path(status.request.path), status.request.problem),
             key=f"again-{status.id}",
-            help="After its cause is gone: a package installed, the explorer started with --trust.",
+            help="Once the cause is fixed: a package installed, or the explorer started with --trust.",
         )
 
 
@@ -184,7 +184,7 @@ def _others(facts: Facts, look: str) -> None:
     chosen = model_path.parse(locations.expand(facts.path))
     if chosen.part or not facts.others:
         return
-    st.caption(f"{chosen.path.name} has other weights in it, too: {', '.join(facts.others)}.")
+    st.caption(f"{chosen.path.name} holds other weights as well: {', '.join(facts.others)}.")
     known = {f.path for f in shell.store().checkpoints()}
     for key in facts.others:
         if locations.shorten(other := replace(chosen, part=key).at(chosen.path)) not in known:

@@ -124,7 +124,7 @@ def _climbs(barriers: Sequence[tuple[str, Barrier]], unit: str) -> str:
     value = highest.height.formatted(unit=unit)
     if not there:
         seen = f"; the highest, {name}, is {value}" if highest.height.value > 0 else ""
-        return f"No line shows a barrier{seen}: averaging them should not hurt."
+        return f"No line shows a barrier{seen}, which speaks for averaging them."
     return f"{len(there)} of {len(barriers)} lines have a barrier, the highest {name}: {value}. Align the models first, or leave out the model behind it."
 
 

@@ -164,7 +164,7 @@ def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Ar
         low = int(np.nanargmin(spread))
         text = f"Activations vary least in {layers[low]}: {spread[low]:.2f} of the ingredients'"
         parts.append(
-            text + (", a collapse that matching units (Align) or REPAIR undoes." if spread[low] < 0.8 else ", so variance does not collapse.")
+            text + (", a collapse that matching units (Align) or REPAIR may undo." if spread[low] < 0.8 else ", so variance does not collapse.")
         )
     if np.isfinite(clash).any():
         most = int(np.nanargmax(clash))

@@ -58,8 +58,8 @@ class AgainstBest:
         if gap.high < 0:
             return f"Take **{chosen.name}**: it is **better** than {self.best.name}, the best of the models alone, by more than chance ({value})."
         if gap.low > 0:
-            return f"Take **{self.best.name}** alone: the best of what is merged, {chosen.name}, is **worse** by more than chance ({value})."
-        return f"**{chosen.name}** is the best of what is merged, and **no better or worse than chance explains** against {self.best.name}, the best of the models alone ({value})."
+            return f"Take **{self.best.name}** alone: the best merged model, {chosen.name}, is **worse** by more than chance ({value})."
+        return f"**{chosen.name}** is the best merged model, and **no better or worse than chance explains** against {self.best.name}, the best of the models alone ({value})."
 
 
 def against_best(seen: Sequence[Candidate], by: Measure = ERROR) -> AgainstBest | None:

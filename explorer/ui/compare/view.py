@@ -44,7 +44,7 @@ def page(store: RunStore) -> None:
     found, asked = asked_runs(store)
     entries = tuple(Entry(r.field.corners[0], r.field.problem) for r in found if r.field.chart.name == "mixture" and len(r.field.corners) == 1)
     if len(entries) < asked:
-        st.warning("Some models of this address are not in this store. Choose the models and compare again.", icon=":material/link_off:")
+        st.warning("Some models in this link are not in this store. Choose the models and compare again.", icon=":material/link_off:")
     first = None if asked or names_a_model() else default(store)
     shown = first.entries if first else entries
     of = st.query_params.get("of", OF[0])
@@ -196,7 +196,7 @@ def _table(comparison: Comparison, known: list[Candidate]) -> None:
     config: ColumnConfigMappingInput = {
         "model": st.column_config.TextColumn(width=184, pinned=True),
         "": st.column_config.TextColumn("kind", width=100),
-        f"val {by.title}": st.column_config.NumberColumn(width=96, format=f"%{by.form}", help="Where a choice is made."),
+        f"val {by.title}": st.column_config.NumberColumn(width=96, format=f"%{by.form}", help="The split that choices are made on."),
         f"test {by.title}, 95 %": st.column_config.TextColumn(width=140),
         apart: st.column_config.TextColumn(f"minus the best alone{by.apart}", width=204, help="Paired sample by sample, 95 %."),
         "indistinguishable from the best": st.column_config.CheckboxColumn(
@@ -222,7 +222,7 @@ def _actions(store: RunStore, comparison: Comparison, entry: Entry | None) -> No
     best = best_ingredient(known, comparison)
 
     def compare() -> None:
-        st.caption("More methods are chosen in the form above. The models themselves, elsewhere:")
+        st.caption("Choose more methods in the form above. The models themselves, on other pages:")
         first = key_of(comparison.ingredients[0])
         shell.link("soup", "What each contributes to an average", icon=":material/soup_kitchen:", a=first)
         shell.link("paths", "The barriers between them", icon=":material/hub:", view="many", a=first)

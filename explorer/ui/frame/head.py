@@ -42,9 +42,9 @@ Form: TypeAlias = Callable[..., AbstractContextManager[None]]  # form() of a pag
 
 @contextmanager
 def form(title: str, intro: str, *, shown: str = "", key: str = "", views: Callable[[], None] | None = None) -> Generator[None]:
-    """Draw the head, and in it the form that the block draws. intro: what the page is for, its terms marked as explorer.core.glossary says. shown: what the form stood at when
-    what is drawn was asked for, in a few words; empty while nothing is drawn. key: of what is drawn; another one folds the form again. views: draws the
-    choice of the page's views."""
+    """Draw the head, and in it the form that the block draws. intro: what the page is for, its terms marked as explorer.core.glossary says. shown: what
+    the form stood at when what is drawn was asked for, in a few words; empty while nothing is drawn. key: of what is drawn; another one folds the form
+    again. views: draws the choice of the page's views."""
     if not shown:
         st.title(title)
         st.caption(glossary.linked(intro))

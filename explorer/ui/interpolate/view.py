@@ -223,7 +223,7 @@ def _actions(store: RunStore, run: Run, metric: str, log: bool, others: list[Sta
     def compare() -> None:
         st.caption("**Compare with other lines**, above, draws other measured lines into this picture. Other paths between these two models:")
         ends = dict(zip("ab", map(key_of, run.field.corners), strict=True))
-        shell.link("align", "With their units in one order", icon=":material/join_inner:", **ends)
+        shell.link("align", "With their units aligned", icon=":material/join_inner:", **ends)
         shell.link("paths", "A curve between them", icon=":material/route:", **ends)
 
     actions(

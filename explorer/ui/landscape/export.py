@@ -34,9 +34,7 @@ def export(store: RunStore, pictures: list[Picture], style: Style) -> None:
     colours = span([s.drawn for _, s in ready], style.log) if len(pictures) > 1 else None
 
     def compare() -> None:
-        st.caption(
-            "Up to four planes are drawn side by side, on one scale of colours: choose several in the form above. Exact barriers with intervals:"
-        )
+        st.caption("Up to four planes are drawn side by side, on one scale of colours: choose several in the form above. Barriers with intervals:")
         models = form.models_of(shown.run.field)
         if len(models) > 1:
             ends = dict(zip("ab", map(key_of, models), strict=False))

@@ -24,7 +24,7 @@ MOST = 6  # models whose sharpness is shown side by side
 SCALES = {
     "element": "each weight by its size (adaptive; the same for networks that compute the same)",
     "filter": "each filter by its size",
-    "global": "all weights alike",
+    "global": "all weights equally",
 }
 
 

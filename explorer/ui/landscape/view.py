@@ -96,7 +96,7 @@ def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
             value=metric in ("loss", "perplexity"),
             key=f"log-{metric}",
             width="content",
-            help="Colours and heights. Far from the models the loss is many times as high.",
+            help="Colours and heights. Far from the models the loss is often many times as high.",
         )
         values, scale, others = "", SCALE, list[Recipe]()
         if kind != "triangle":

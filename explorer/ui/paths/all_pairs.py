@@ -64,7 +64,7 @@ def page(store: RunStore, top: head.Form) -> None:
     found, asked = asked_runs(store)
     pairs = [_pair(run) for run in found if run.field.chart.name == "line" and run.field.attack is None and "loss" in run.field.metrics]
     if len(pairs) < asked:
-        st.warning("Some lines of this address are not in this store. Choose the models and measure again.", icon=":material/link_off:")
+        st.warning("Some lines in this link are not in this store. Choose the models and measure again.", icon=":material/link_off:")
     if not asked and not names_a_model():
         begin(pairs := _first(store))
     with top(INTRO, shown=_summary(pairs), key=pairs[0].run.id if pairs else ""):
@@ -358,7 +358,7 @@ def words(seen: PairwiseBarriers) -> str:
         places = {(seen.models.index(p.a), seen.models.index(p.b)): b.height for p, b in known.items()}
         if (overall := mean_over_pairs({(min(p), max(p)): h for p, h in places.items()}, len(seen.models))) is not None:
             said.append(
-                f"Over seeds: if these {len(seen.models)} models differ by their training seeds alone, two models of this training have a mean barrier of"
+                f"Over seeds: if these {len(seen.models)} models differ by their training seeds alone, two models trained in this way have a mean barrier of"
                 f" **{overall.formatted(scale=scale, unit=unit)}** (95 %, over seeds and samples)."
             )
     after = {(p.a, p.b): p for p in seen.pairs if p.aligned}

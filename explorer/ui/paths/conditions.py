@@ -68,7 +68,7 @@ def page(store: RunStore, top: head.Form) -> None:
     found, asked = asked_runs(store)
     cases = [Case(form.name_of(run), condition_of(run.field), run) for run in found if form.is_way(run)]
     if len(cases) < asked:
-        st.warning("Some runs of this address are not in this store. Choose the ends and measure again.", icon=":material/link_off:")
+        st.warning("Some runs in this link are not in this store. Choose the ends and measure again.", icon=":material/link_off:")
     if not asked and not names_a_model():
         begin(cases := _first(store))
     conditions = list(dict.fromkeys(f"inputs {case.condition}" for case in cases))

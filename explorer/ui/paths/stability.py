@@ -64,9 +64,7 @@ def page(store: RunStore, top: head.Form) -> None:
     found, asked = asked_runs(store)
     pairs = sorted({Pair(k, run) for run in found if (k := epoch_of(run)) is not None}, key=lambda p: p.k)
     if len({run.id for run in found}) > len(pairs) or len(found) < asked:
-        st.warning(
-            "Some pairs of this address are not in this store, or are not copies of one training run. Measure again.", icon=":material/link_off:"
-        )
+        st.warning("Some pairs in this link are not in this store, or are not copies of one training run. Measure again.", icon=":material/link_off:")
     if not asked:
         pairs = _first(every)
     with top(INTRO, shown=_summary(pairs), key=_key(pairs) if pairs else ""):

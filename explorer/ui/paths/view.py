@@ -53,8 +53,8 @@ def page(store: RunStore, top: head.Form) -> None:
     shown = [NamedPath(form.name_of(run), run) for run in found if form.is_way(run) and run.field.attack is None]
     if len(shown) < asked:
         st.warning(
-            "Some paths of this address are not in this store. They may have been computed on another machine: choose the two ends and compare again; the same"
-            " choice gives the same address.",
+            "Some paths in this link are not in this store. They may have been computed on another machine: choose the two ends and compare again; the same"
+            " choice gives the same link.",
             icon=":material/link_off:",
         )
     if not asked and not names_a_model():
@@ -324,10 +324,10 @@ def _actions(store: RunStore, ways: list[NamedPath], metric: str, log: bool, by_
     again = {way.name: precision.again(store, way.run.field, points) for way, points in measured}
 
     def compare() -> None:
-        st.caption("Every path chosen in the form above is drawn in this picture. The two models elsewhere:")
+        st.caption("Every path chosen in the form above is drawn in this picture. The two models on other pages:")
         ends = {"a": key_of(a), "b": key_of(b)}
         shell.link("interpolate", "The straight line, alone", icon=":material/show_chart:", **ends)
-        shell.link("align", "With their units in one order", icon=":material/join_inner:", **ends)
+        shell.link("align", "With their units aligned", icon=":material/join_inner:", **ends)
 
     def figure() -> go.Figure:
         drawn = [_curve(store, way, way.run.field, points, False, metric, by_length) for way, points in measured]
@@ -350,7 +350,7 @@ def _actions(store: RunStore, ways: list[NamedPath], metric: str, log: bool, by_
             args=(ways,),
             key="paths-dense",
             disabled=all(store.status(run.id) is not None for run in map(_dense, ways)),
-            help=f"Measures every path at {DENSE} points, so that no rise wider than {1 / (DENSE - 1):g} in t can be missed.",
+            help=f"Measures every path at {DENSE} points, so that every rise wider than {1 / (DENSE - 1):g} in t has a point on it.",
         )
 
     actions(

@@ -80,7 +80,7 @@ def page(store: RunStore) -> None:
         _show(store, shown)
     else:
         st.info(
-            "Press **Cook**: every model is measured alone, then one soup after the other. On the sample models it takes a few seconds.",
+            "Press **Measure**: every model is measured alone, then one soup after the other. On the sample models it takes a few seconds.",
             icon=":material/soup_kitchen:",
         )
 
@@ -133,13 +133,13 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
             required=True,
         )
         with go:
-            pressed = st.button("Cook", type="primary", icon=":material/soup_kitchen:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
+            pressed = st.button("Measure", type="primary", icon=":material/soup_kitchen:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
         wanted = Kitchen(family.problem, tuple(models[k] for k in chosen), cast("Rule", rule or "at_least"))
         with below:
             cost_caption.caption(store, *(([t.run for t in wanted.tasks()], wanted.studies()) if len(chosen) > 1 else ([], [])))
             if shown:
                 of = ", ".join(m.name or m.id for m in shown.models)
-                form_state.note((t.run for t in shown.tasks()), (t.run for t in wanted.tasks()) if len(chosen) > 1 else (), of, button="Cook")
+                form_state.note((t.run for t in shown.tasks()), (t.run for t in wanted.tasks()) if len(chosen) > 1 else (), of, button="Measure")
     return wanted if pressed else None
 
 
@@ -311,7 +311,7 @@ def _verdict(kitchen: Kitchen, val: Points, test: Points, path: Path) -> str:
     best = best_single(val, by.metric)
     assert best is not None
     if len(path.members) == 1:  # it may be another than `best`, of equal error
-        return "The greedy soup is the best model alone."
+        return "The greedy soup consists of the best model alone."
     here, alone = (row_of(test, np.isin(np.arange(len(kitchen.models)), members).astype(float).tolist()) for members in (path.members, (best,)))
     if here is None or alone is None:
         return "The greedy soup is still being measured on the test split."

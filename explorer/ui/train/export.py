@@ -28,7 +28,7 @@ def export(store: RunStore, whole: Trajectory, drawn: Sequence[Curve], metric: s
     field = whole.field("val")
 
     def compare() -> None:
-        st.caption("Further averages are chosen in the form above. These snapshots elsewhere:")
+        st.caption("Choose further averages in the form above. These snapshots on other pages:")
         links(store, whole)
 
     actions(

@@ -31,7 +31,7 @@ def show(store: RunStore, whole: Trajectory) -> None:
     """Both, once somebody asks."""
     used = f"Of the {len(whole.late())} late snapshots."
     with st.container(border=True):
-        st.markdown(f"**TWA**: the best mixture, searched by gradient descent in the few dimensions that the snapshots span (Li et al. 2023). {used}")
+        st.markdown(f"**TWA**: the best mixture, found by gradient descent in the few dimensions that the snapshots span (Li et al. 2023). {used}")
         _part(store, whole, "twa")
     with st.container(border=True):
         st.markdown(f"**SWAG**: the mean prediction of models drawn from the spread of the snapshots (Maddox et al. 2019). {used}")

@@ -247,7 +247,7 @@ def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -
 
 def _where(whole: Trajectory, row: Array, name: str) -> str:
     used = int(np.count_nonzero(row))
-    return f"{name} mixes {used} of {len(row)} models here, the largest weight {row.max():.2g}; it is one network, as fast as any of them."
+    return f"{name} mixes {used} of {len(row)} models here, the largest weight {row.max():.2g}; it is one network, as fast as each of them."
 
 
 def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -> None:

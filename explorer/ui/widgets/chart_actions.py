@@ -149,5 +149,5 @@ def _picture(taken: _Taken) -> None:
 def _code(code: str, link: str) -> None:
     st.code(code, language="python")
     if link:
-        st.caption("This address restores the picture:")
+        st.caption("This link restores the picture:")
         st.code(link, language=None)

@@ -30,7 +30,7 @@ def addressed(store: RunStore, every: list[Family], *names: str) -> list[str]:
     asked = [st.query_params.get(name, "") for name in names]
     if any(key and not any(key in f.models for f in every) and not any(key in choices(store, f, every) for f in every) for key in asked):
         st.warning(
-            "A model of this address is not known here: another one stands in its place. Register it on the Checkpoints page, or choose below.",
+            "A model in this link is not known here: another one is shown in its place. Register it on the Checkpoints page, or choose below.",
             icon=":material/link_off:",
         )
     return asked

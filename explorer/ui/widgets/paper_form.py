@@ -46,7 +46,7 @@ def paper_form(figure: Callable[[], go.Figure] | None, page: Callable[[], str], 
             PRESETS[preset].width,
             0.05,
             key=f"{key}-width-{preset}",
-            help="Letters stay as large; a PNG has 300 dpi.",
+            help="Letters keep their size; a PNG has 300 dpi.",
         )
     refused: dict[str, str] = st.session_state.setdefault(f"{key}-refused", {})  # by what was asked for
 

@@ -33,7 +33,7 @@ def choose(store: RunStore, problem: ProblemSpec, shown: Field | None, *, key: s
         index=options.index(now),
         format_func=WORDS.__getitem__,
         key=f"{key}-precision",
-        help="A preview rounds the factors of every product, which large networks do faster on devices that can. When the picture is complete, the numbers"
+        help="A preview rounds the factors of every product, which is faster for large networks on devices that support it. When the picture is complete, the numbers"
         " that are quoted of it (ends, peaks, lowest and highest place) are measured again in float32, and the difference between the two is shown.",
     )
     if picked != "float32":

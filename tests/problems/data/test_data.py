@@ -579,7 +579,7 @@ def test_csv_tsv_and_parquet_are_the_same_table(tmp_path):
         (ROWS, {"columns": ("a", "a")}, "named once"),
         (ROWS, {"target": "a"}, "'label' holds no numbers"),
         (ROWS, {"task": "regression"}, "'label' holds no numbers"),
-        (ROWS.replace("2,10", ",10"), {}, "'a' is empty or no number in 1 of 3 rows"),
+        (ROWS.replace("2,10", ",10"), {}, "'a' is empty or not a number in 1 of 3 rows"),
         (ROWS.replace(",y", ","), {}, "target 'label' is missing in 1 of 3"),
         (ROWS.replace("2,10", "1e300,10"), {"standardise": False}, "1 of 3 samples have inputs that are NaN, infinite or beyond float32"),
         ("x,y\n1,0.5\n2,1.5\n", {}, "not whole, and classes are expected"),

@@ -113,7 +113,7 @@ def test_a_line_is_measured_on_saved_data_from_end_to_end(tmp_path):
         ({"x": [1.0, 2.0], "label": [0, -1]}, {}, "smallest here is -1"),
         ({"x": [1.0, 2.0], "label": [0, 5]}, {}, "names 2 classes, and the labels go up to 5"),
         ({"x": [1.0, 2.0], "label": [0, 2**62]}, {}, "holds 4611686018427387904, which is not a class"),
-        ({"x": [1.0, 2.0], "z": [[1.0], [2.0]], "label": [0, 1]}, {}, "'z' holds lists, and stands alone"),
+        ({"x": [1.0, 2.0], "z": [[1.0], [2.0]], "label": [0, 1]}, {}, "'z' holds lists, and can only be used alone"),
         ({"x": [1.0, 2.0], "label": [[0], [1]]}, {}, "'label' needs one number or text"),
         ({"x": [1.0], "label": [0]}, {"target": "none"}, "does not have one column 'none'"),
         ({"x": [1.0], "label": [0]}, {"columns": ("label",)}, "is none of them"),

@@ -110,7 +110,7 @@ def test_random_data_are_the_same_for_a_seed_and_tokens_where_a_vocabulary_is_gi
     [
         (('loss = "divergence"', 'loss = "cross_entropy"'), "these data have no targets. Use divergence"),
         (("samples = 400", "samples = 400\npath = 'problem.toml'"), "have no path"),
-        (("samples = 400", "shape = [0]"), "whole numbers from 1"),
+        (("samples = 400", "shape = [0]"), "whole numbers of at least 1"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(tmp_path, change, sentence):

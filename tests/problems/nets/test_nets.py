@@ -306,7 +306,7 @@ def test_a_program_without_leave_is_not_loaded(exports, monkeypatch, tmp_path):
     changed.write_bytes(exports.file.read_bytes() + b"x")
     for given in (set(), {"1"}, {str(exports.file.parent)}, {str(changed)}, {str(tmp_path / "gone.pt2")}):
         monkeypatch.setattr(trust, "given", frozenset(given))
-        with pytest.raises(Refused, match="can run anything, and this program was started without permission"):
+        with pytest.raises(Refused, match="can run arbitrary code, and this program was started without permission"):
             program.build(file=exports.spec.network["file"])
 
 
