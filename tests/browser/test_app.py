@@ -160,9 +160,10 @@ def test_a_click_on_the_first_page_opens_that_model(url, page):
     """From the shipped picture to the model at the point, in one click."""
     page.goto(url)
     expect(chart(page)).to_be_visible(timeout=SLOW)
-    box = chart(page).bounding_box()
+    grip = chart(page).locator(".grip")
+    box = grip.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    grip.click(position={"x": 0.5 * box["width"], "y": 0.5 * box["height"]})  # which scrolls to it: Home begins with a landscape
     expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."), timeout=SLOW)
     expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
 
@@ -219,6 +220,7 @@ def test_hostile_files_are_refused_in_sentences_and_the_server_lives_on(url, pag
 def test_pointing_at_the_curve_shows_the_place_in_its_plane_and_back(url, page, tiny):
     """Within 100 ms and without Python; a click beside the path gives the model there."""
     field = tiny.field()
+    page.set_viewport_size({"width": 1440, "height": 900})  # both are in view, side by side
     page.goto(f"{url}/paths?a={field.corners[0].digest}&b={field.corners[1].digest}")
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.get_by_role("button", name="Finer")).to_be_visible()  # the coarse plane is measured

@@ -34,6 +34,7 @@ STYLE = f"""
 @media (max-width: 640px) {{ .st-key-filters, :has(> .st-key-filters) {{ height: auto !important }} }}
 """
 WIDTH, VIEWS = 950, 440  # pixels of the line that the head is folded to, and of the choice of views in it; fixed, so that nothing waits for its words
+LETTER = 7  # pixels of one in the head, about
 NAMED = 4  # models that a summary names; more are counted
 
 
@@ -60,7 +61,7 @@ def form(title: str, intro: str, *, shown: str = "", key: str = "", views: Calla
             with st.container(height=44, width=VIEWS, border=False, key="views"):
                 views()
         room = WIDTH - named - (VIEWS + 20 if views is not None else 0)
-        with st.expander(f"{shown} · **edit**", icon=":material/edit:", key=f"form-{key}", width=room):
+        with st.expander(f"{shortened(shown, room - 120)} · **edit**", icon=":material/edit:", key=f"form-{key}", width=room):
             yield
 
 
@@ -88,6 +89,12 @@ def picture(name: str = "curve") -> DeltaGenerator:
 def summary(*parts: str) -> str:
     """Words of a form as the one line that it folds to; empty ones are left out."""
     return " · ".join(plain(part) for part in parts if part)
+
+
+def shortened(line: str, pixels: int) -> str:
+    """A line of plain text, cut where it would be wider: what wraps at first and is cut by the style sheet later would move the page."""
+    letters, most = re.findall(r"\\.|.", line), pixels // LETTER
+    return line if len(letters) <= most else "".join(letters[: most - 1]).rstrip() + "…"
 
 
 def names(models: Iterable[Recipe]) -> str:

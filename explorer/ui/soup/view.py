@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from explorer.core.points import Array, Points
 from explorer.core.spec import Run, Study
@@ -181,7 +182,9 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     if path is not None and path.wanted is None and store.status((reported := _on_test(kitchen, path)).id) is None:
         shell.submit(reported)
     busy = _busy(store, kitchen)
-    picture = st.container()
+    left, right = st.columns([7, 3], gap="medium")
+    with left:
+        place = head.picture()  # kept from the first frame on; what is in it comes last
     progress(store, tasks, key="soup")
     failure.several(_besides(store, kitchen, path), key="soup")
     model_doubts.show(store, [kitchen.field("val")])
@@ -190,8 +193,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     if own != _own(kitchen):
         _choose(store, kitchen, own)
         st.rerun()
-    with picture:
-        _picture(kitchen, val, test, path)
+    _picture(place, right, kitchen, val, test, path)
     if path is not None:
         with compared:
             rows = pd.DataFrame(_soups(store, kitchen, val, test, path, own)).fillna("")
@@ -241,10 +243,9 @@ def _key(kitchen: Kitchen) -> str:
     return f"soup-path-{kitchen.field('val').id}-{kitchen.rule}"
 
 
-def _picture(kitchen: Kitchen, val: Points, test: Points, path: Path | None) -> None:
+def _picture(place: DeltaGenerator, right: DeltaGenerator, kitchen: Kitchen, val: Points, test: Points, path: Path | None) -> None:
     """The greedy soup as models are tried, and beside it what it is worth."""
-    left, right = st.columns([7, 3], gap="medium")
-    with left, head.picture():
+    with place:
         curve(
             _curves(kitchen, val, test, path) if path is not None else [],
             key=_key(kitchen),
