@@ -138,7 +138,29 @@ def test_new_snapshots_are_noticed_without_being_asked_for(visit, store, work, t
     app.run()
     assert not app.exception, app.exception[0].value
     assert "4 new snapshots." in words(app)
-    assert len(field(app, "multiselect", "Snapshots, in the order of the training").value) == 8
+    button(app, "Average").click().run()
+    work()
+    app.run()
+    assert len(train_form.default(store).models) == 8
+    drawn = app.query_params["runs"]
+    go_on()
+    app.run()
+    work()
+    app.run()
+    assert not app.exception, app.exception[0].value
+    assert app.query_params["runs"] != drawn, "what is drawn goes on with the training"
+    chosen = field(app, "multiselect", "Snapshots, in the order of the training")
+    assert len(chosen.value) == 12
+    work()
+    drawn = app.query_params["runs"]
+    field(app, "toggle", "Draw them as they come").set_value(False).run()
+    go_on()
+    app.run()
+    work()
+    app.run()
+    assert not app.exception, app.exception[0].value
+    assert "4 new snapshots." in words(app) and app.query_params["runs"] == drawn
+    assert len(field(app, "multiselect", "Snapshots, in the order of the training").value) == 16
 
 
 def test_many_snapshots_are_drawn_evenly():

@@ -171,11 +171,12 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
                 beside = st.checkbox("Beside this picture", key=f"{key}-beside", disabled=len(shown) > 2, help="With the same colours.")
         with go:
             pressed = st.button("Draw", type="primary", icon=":material/landscape:", key=f"{key}-go", width="stretch", disabled=not asked)
+        goes_on = kind == MANY and new_snapshots.due(family) and len(shown) == 1 and new_snapshots.more(corners, wanted)
         with below:
             cost_caption.caption(store, asked)
             if shown and not (asked and {run.field.id for run in asked} <= {run.field.id for run in shown}):
                 form_state.differs("; ".join(map(name_of, shown)), button="Draw")
-    return ([*shown, *asked] if beside else asked) if pressed else None
+    return ([*shown, *asked] if beside else asked) if pressed or goes_on else None
 
 
 def _models(store: RunStore, family: Family, models: dict[str, Recipe], kind: str, start: list[str], key: str) -> list[Recipe]:

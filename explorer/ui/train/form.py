@@ -82,13 +82,14 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
         with go:
             label = "Train" if kind == ANEW else "Average"
             pressed = st.button(label, type="primary", icon=":material/fitness_center:", key=f"{key}-go", width="stretch", disabled=not chosen)
+        goes_on = kind == THERE and new_snapshots.due(family) and shown is not None and new_snapshots.more(shown.models, models)
         wanted = Trajectory(family.problem, models, chosen) if chosen else None
         with below:
             if wanted is not None:
                 cost_caption.caption(store, [task.run for task in wanted.tasks()])
             if shown:
                 form_state.note((t.run for t in shown.tasks()), (t.run for t in wanted.tasks()) if wanted else (), _named(shown), button=label)
-    return wanted if pressed else None
+    return wanted if pressed or goes_on else None
 
 
 def _named(shown: Trajectory) -> str:

@@ -1,13 +1,13 @@
 """New snapshots of a training that goes on elsewhere: its folder looked at again, and a selection that takes them in.
 
 A page that is open notices them by itself: as long as something was written to the folder within the last hour, it asks every few seconds when that was, which is
-one call of the system, and looks when it has changed.
+one call of the system, and looks when it has changed. A picture that is drawn of the family is then drawn again with them, unless somebody switched that off.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from explorer.checkpoints import change_mark
 from explorer.core import locations, model_path
 from explorer.core.errors import Refused
 from explorer.core.files import natural
-from explorer.core.spec import Loaded, Look
+from explorer.core.spec import Loaded, Look, Recipe
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
@@ -29,13 +29,17 @@ GOES_ON_S = 3600.0  # after the last snapshot
 
 @dataclass(frozen=True)
 class _Asked:
-    """A look that somebody asked for: its request's id, what there was to select, what was selected, and where: the key of the form's selection, and of its widget."""
+    """A look that was asked for: its request's id, what there was to select, what was selected, and where: the key of the form's selection, and of its widget.
+
+    alone: by the page, and not by somebody.
+    """
 
     look: str
     known: frozenset[str]
     selected: tuple[str, ...]
     key: str
     widget: str
+    alone: bool
 
 
 def ordered(family: Family, most: int) -> list[str]:
@@ -81,8 +85,23 @@ def selection(store: RunStore, family: Family, offered: Collection[str], *, key:
             st.caption(f"{len(found)} new {'snapshot' if len(found) == 1 else 'snapshots'}." if found else "No new snapshots.")
         looking = status is not None and status.active
         goes_on = time.time() - _written(folder) / 1e9 < GOES_ON_S
+        if goes_on:
+            follow = st.toggle("Draw them as they come", value=True, key=f"{kept}-follow", help="While the training goes on.")
+            if follow and asked is not None and asked.alone and asked.key == key and looked and found:
+                st.session_state[f"{kept}-due"] = True
         live(_notice, every=NOTICED_S, busy=goes_on and not looking)(folder, family, tuple(begin), kept, key, widget)
     return begin, widget
+
+
+def due(family: Family) -> bool:
+    """Whether a picture of this family is to be drawn again with what the page found by itself; it says so once."""
+    return st.session_state.pop(f"new-snapshots-{family.key}-due", False)
+
+
+def more(drawn: Sequence[Recipe], now: Sequence[Recipe]) -> bool:
+    """Whether these are the models that are drawn, or some of them, and others besides."""
+    before, after = {m.id for m in drawn}, {m.id for m in now}
+    return bool(before & after) and bool(after - before)
 
 
 def _thinned(keys: list[str], most: int) -> list[str]:
@@ -110,11 +129,11 @@ def _notice(folder: Path, family: Family, begin: tuple[str, ...], kept: str, key
     """Look where somebody has written since this visitor's page looked at the folder last. Draws nothing."""
     now = _written(folder)
     if now != st.session_state.setdefault(f"{kept}-written", now):
-        _look(folder, family, begin, kept, key, widget)
+        _look(folder, family, begin, kept, key, widget, alone=True)
         st.rerun()
 
 
-def _look(folder: Path, family: Family, begin: tuple[str, ...], kept: str, key: str, widget: str) -> None:
+def _look(folder: Path, family: Family, begin: tuple[str, ...], kept: str, key: str, widget: str, *, alone: bool = False) -> None:
     """The button's callback."""
     st.session_state[f"{kept}-written"] = _written(folder)  # before it is looked at
     try:
@@ -123,7 +142,7 @@ def _look(folder: Path, family: Family, begin: tuple[str, ...], kept: str, key: 
         st.session_state[f"{kept}-refused"] = str(refusal)
         return
     selected = tuple(st.session_state.get(widget, begin))
-    st.session_state[kept] = _Asked(shell.submit(request), frozenset(family.models), selected, key, widget)
+    st.session_state[kept] = _Asked(shell.submit(request), frozenset(family.models), selected, key, widget, alone)
 
 
 def _progress(store: RunStore, look: str) -> None:
