@@ -34,7 +34,7 @@ STYLE = f"""
 @media (max-width: 640px) {{ .st-key-filters, :has(> .st-key-filters) {{ height: auto !important }} }}
 """
 WIDTH, VIEWS = 950, 440  # pixels of the line that the head is folded to, and of the choice of views in it; fixed, so that nothing waits for its words
-LETTER = 7  # pixels of one in the head, about
+LETTER = 6  # pixels of one in the head, about
 NAMED = 4  # models that a summary names; more are counted
 
 
