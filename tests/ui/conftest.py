@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from functools import wraps
+from functools import cache, wraps
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from explorer.core import locations
 from explorer.core.spec import Look
 from explorer.engine.worker import Worker
+
+# Else each of hundreds of visits reads the metadata of every installed package again, which takes a second.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(autouse=True)
