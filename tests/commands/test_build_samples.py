@@ -21,7 +21,7 @@ WANTED = {
     "digits-mlp": (5, 0.97),
     "digits-mlp-branches": (10, 0.96),
     "digits-mlp-finetunes": (9, 0.95),
-    "digits-mlp-constant": (12, 0.8),
+    "digits-mlp-constant": (12, 0.7),
     "digits-mlp-trajectory": (12, 0.70),
     "digits-resnet": (3, 0.98),
     "digits-vit": (2, 0.95),

@@ -251,7 +251,7 @@ def test_the_symmetry_of_a_large_network_is_found_when_it_is_asked_for(tmp_path,
     (tmp_path / "problem.toml").write_text("[network]\nname = 'mlp'\nwidths = [64, 2900, 2900, 10]\n[data]\nname = 'digits'\n", encoding="utf-8")
     checkpoint_file.write(tmp_path / "w.safetensors", Problem(problem_toml.read(tmp_path)).network().state_dict())
     (facts,) = seen(tmp_path, store).files
-    assert facts.movable is None and "was not worked out" in facts.fixed()[0]
+    assert facts.movable is None and "was not determined" in facts.fixed()[0]
     (facts,) = seen(tmp_path, store, symmetry=True).files
     assert facts.movable > 0.99 and len(facts.held) == 1
 

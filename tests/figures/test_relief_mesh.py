@@ -11,7 +11,7 @@ import pytest
 
 from explorer.figures.landscape import height
 from explorer.figures.plane import Surface
-from explorer.ui.charts.component import FRONTEND
+from explorer.figures.frontend import FRONTEND
 
 SCRIPT = """
 import {{ scaleOf, valueAt }} from "{folder}/grid.js";
