@@ -18,7 +18,7 @@ OWN = ("own-modules", "curved-path", "soup-of-modules", "recorder")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SECONDS = 300  # of a cell, on a machine that does other things as well
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.release]
 
 
 @pytest.fixture(scope="module")

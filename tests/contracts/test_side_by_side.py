@@ -38,6 +38,7 @@ def test_ours_are_no_more_lines_than_the_shortest():
 
 
 @pytest.mark.slow
+@pytest.mark.release
 def test_our_script_still_finds_the_barrier_that_the_page_has(tmp_path):
     """The curve's part of it, with the statistics it claims, on networks that stay as they are."""
     command = [sys.executable, "-c", "import given, with_explorer; given.run(with_explorer.curve)", str(tmp_path / "out.json")]

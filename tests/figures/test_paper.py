@@ -65,7 +65,7 @@ def test_every_figure_is_drawn_in_every_format(name, make):
 
 
 @EVERY
-@pytest.mark.parametrize("preset", ["column", "slide"])
+@pytest.mark.parametrize("preset", ["column", pytest.param("slide", marks=pytest.mark.release)])
 def test_all_is_written_and_lies_on_the_sheet(name, make, preset):
     """Titles, legend, axes, annotations: each word of the figure; nothing is cut off, and plain letters have the points of the preset."""
     figure = make()

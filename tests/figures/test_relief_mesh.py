@@ -9,9 +9,9 @@ import deno
 import numpy as np
 import pytest
 
+from explorer.figures.frontend import FRONTEND
 from explorer.figures.landscape import height
 from explorer.figures.plane import Surface
-from explorer.figures.frontend import FRONTEND
 
 SCRIPT = """
 import {{ scaleOf, valueAt }} from "{folder}/grid.js";
