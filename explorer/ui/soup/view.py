@@ -184,20 +184,19 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     busy = _busy(store, kitchen)
     left, right = st.columns([7, 3], gap="medium")
     with left:
-        place = head.picture()  # kept from the first frame on; what is in it comes last
+        place = head.picture()
     progress(store, tasks, key="soup")
     failure.several(_besides(store, kitchen, path), key="soup")
     model_doubts.show(store, [kitchen.field("val")])
-    compared = st.container()
+    _picture(place, right, kitchen, val, test, path)
+    if path is not None:
+        rows = pd.DataFrame(_soups(store, kitchen, val, test, path, _own(kitchen))).fillna("")
+        st.dataframe(rows, hide_index=True, column_config={"soup": st.column_config.TextColumn(width="medium", pinned=True)})
     own = ingredients(store, kitchen, val, test, path, _own(kitchen))
     if own != _own(kitchen):
         _choose(store, kitchen, own)
         st.rerun()
-    _picture(place, right, kitchen, val, test, path)
     if path is not None:
-        with compared:
-            rows = pd.DataFrame(_soups(store, kitchen, val, test, path, own)).fillna("")
-            st.dataframe(rows, hide_index=True, column_config={"soup": st.column_config.TextColumn(width="medium", pinned=True)})
         simplex.choose(kitchen)
         simplex.show(store, kitchen, val, own)
     if own is not None:
