@@ -13,24 +13,14 @@ Needs Playwright and Chromium.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
-import signal
-import socket
-import sqlite3
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, sync_playwright
+from served_app import app
 
 from explorer.checkpoints.sharded import digest
 
@@ -72,7 +62,8 @@ def main() -> None:
 
 def shipped(browser: Browser, rounds: int) -> None:
     """From the navigation to the picture that comes with the explorer, and to all of a page that has none."""
-    with server() as url:
+    with app() as served:
+        url = served.url
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         open_page(context, f"{url}/landscape")  # warm
         open_page(context, f"{url}/runs")
@@ -124,7 +115,8 @@ def turn(context: BrowserContext, url: str) -> float:
 def drawn(browser: Browser, folder: Path) -> None:
     """What the first press of Draw on a sample's own form takes."""
     model = sorted(folder.glob("*.safetensors"))[0]
-    with server() as url:
+    with app() as served:
+        url = served.url
         page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         page.goto(f"{url}/landscape?a={digest(model)}")
         button = page.get_by_role("button", name="Draw", exact=False).first
@@ -141,34 +133,6 @@ def drawn(browser: Browser, folder: Path) -> None:
                 found.append(float("nan"))
         print(f"{folder.name:26s} {found[0]:13.1f} {found[1]:9.1f} {found[2]:9.1f}", flush=True)
         page.context.close()
-
-
-@contextmanager
-def server() -> Generator[str]:
-    """The app on a store of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = Path(tempfile.mkdtemp())
-    environment = {**os.environ, "LOSS_EXPLORER_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "explorer", "app", "--headless", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        while True:
-            try:
-                urlopen(f"{url}/_stcore/health", timeout=1)
-                break
-            except (URLError, OSError):
-                time.sleep(0.1)
-        yield url
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-        for (worker,) in sqlite3.connect(home / "store.sqlite").execute("SELECT pid FROM worker"):  # it would outlive the server
-            with suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGTERM)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

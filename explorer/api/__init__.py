@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from explorer.api.live import live_problem
     from explorer.api.looks import Models, look
     from explorer.api.models import fuse, loaded, make, read_recipe, train
+    from explorer.api.plane_result import Plane
     from explorer.api.planes import decide, landscape, landscape_around
     from explorer.api.problems import find_problem, read_problem, under
-    from explorer.api.results import AlignedModels, Line, Pair, Plane
+    from explorer.api.results import AlignedModels, Line, Pair
     from explorer.api.runs import lesson, points
     from explorer.api.studies import Finding, study
     from explorer.core.errors import Refused

@@ -14,9 +14,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
-from explorer.api import results
 from explorer.api._keywords import Reporter, silent
 from explorer.api._shown import in_kernel, widgets_show
+from explorer.api.plane_result import Plane, window_of
+from explorer.api.results import Line
 from explorer.core import registry, significant_digits
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Run
@@ -108,7 +109,7 @@ class _Seen:
         self._next = time.monotonic() + max(PICTURE_S, 10 * (time.monotonic() - now))
         return fresh
 
-    def _result(self) -> results.Line | results.Plane | None:
+    def _result(self) -> Line | Plane | None:
         """The points so far as a result; None of what has no picture, or before there is a point."""
         run, known = self._run, self._store.field(self._run.field.id)
         if known is None or "loss" not in run.field.metrics:
@@ -117,8 +118,8 @@ class _Seen:
         if not len(points):
             return None
         if registry.has_window(run.field.chart.name):
-            return results.Plane(run, points, results.window_of(run.field, known.gram))
-        return results.Line(run, points) if registry.dimension(run.field) == 1 else None
+            return Plane(run, points, window_of(run.field, known.gram))
+        return Line(run, points) if registry.dimension(run.field) == 1 else None
 
 
 class _Bar:

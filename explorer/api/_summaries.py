@@ -22,7 +22,8 @@ from explorer.stats.preview_confirmation import is_preview
 
 if TYPE_CHECKING:
     from explorer.api.looks import Models
-    from explorer.api.results import AlignedModels, Line, Pair, Plane
+    from explorer.api.plane_result import Plane
+    from explorer.api.results import AlignedModels, Line, Pair
 
 NO_LINE = "An end of the path has no finite loss, so there is no straight line to compare with."
 

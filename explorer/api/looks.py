@@ -12,8 +12,8 @@ import numpy as np
 
 from explorer.api import _measuring, _summaries
 from explorer.api._keywords import Measuring, Model, takes
+from explorer.api._result_parts import caution, measured_name
 from explorer.api._shown import Shown, Summary
-from explorer.api.results import caution, measured_name
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Points

@@ -10,7 +10,8 @@ from typing import Unpack
 
 from explorer.api import _measuring
 from explorer.api._keywords import Model, Planes, Watched, takes
-from explorer.api.results import Plane, measured_name, window_of
+from explorer.api._result_parts import measured_name
+from explorer.api.plane_result import Plane, window_of
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.spec import Run, Shifted

@@ -19,7 +19,9 @@ from explorer.figures.paper.presets import PRESETS, Preset
 if TYPE_CHECKING:  # the command line starts without torch
     import plotly.graph_objects as go
 
-    from explorer.api.results import Line, Pair, Paper, Plane
+    from explorer.api._result_parts import Paper
+    from explorer.api.plane_result import Plane
+    from explorer.api.results import Line, Pair
 
 
 class For(StrEnum):

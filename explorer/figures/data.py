@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from explorer.core.errors import Refused
 from explorer.core.files import system
@@ -18,12 +18,17 @@ from explorer.core.points import Array
 from explorer.core.spec import Field
 from explorer.stats import metrics, units
 
+if TYPE_CHECKING:
+    import pandas as pd  # not before there is a table: a command that writes none starts without
+
 FORMS = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet", "npz": "application/zip"}
 Columns = Mapping[str, Array | list[str]]
 
 
 def frame(columns: Columns, field: Field, **first: str) -> pd.DataFrame:
     """Columns that a field was measured in (figures.line.table, figures.plane.table); first: columns in front of them, of one text each."""
+    import pandas as pd
+
     made = pd.DataFrame({**first, **columns})
     made.attrs["units"] = units_of(field)
     return made

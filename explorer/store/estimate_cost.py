@@ -141,16 +141,7 @@ def _unmade_in(recipe: Recipe, home: Path, found: dict[str, Made]) -> None:
     """What has to be made for a model, by what is made together: all models of an alignment, all snapshots of a training."""
     if isinstance(recipe, Loaded) or locations.made_at(recipe, home).exists():
         return
-    match recipe:
-        case Aligned() | Fused():
-            inner = recipe.models
-        case Connected():
-            inner = recipe.ends
-        case Shifted():
-            inner = (recipe.base,)
-        case Trained():
-            inner = (recipe.start,) if recipe.start is not None else ()
-    for part in inner:
+    for part in _parts(recipe):
         _unmade_in(part, home, found)
     match recipe:
         case Trained():
@@ -243,13 +234,21 @@ def _origin(recipe: Recipe, known: Mapping[str, Facts]) -> Facts | None:
             return known.get(recipe.digest)
         case Trained():
             return next((f for f in known.values() if _same(f.problem, recipe.problem)), None)
+        case _:
+            return next((f for part in _parts(recipe) if (f := _origin(part, known)) is not None), None)
+
+
+def _parts(recipe: Made) -> tuple[Recipe, ...]:
+    """The models that one is made out of."""
+    match recipe:
         case Aligned() | Fused():
-            inner = recipe.models
+            return recipe.models
         case Connected():
-            inner = recipe.ends
+            return recipe.ends
         case Shifted():
-            inner = (recipe.base,)
-    return next((f for r in inner if (f := _origin(r, known)) is not None), None)
+            return (recipe.base,)
+        case Trained():
+            return (recipe.start,) if recipe.start is not None else ()
 
 
 def _same(a: ProblemSpec | None, b: ProblemSpec) -> bool:

@@ -297,7 +297,8 @@ def test_a_detector_is_measured_by_its_losses(home):
 
 def test_a_split_of_datasets_is_its_columns(home):
     """By their names, texts left out, classes by the names that the column has for them."""
-    datasets = pytest.importorskip("datasets")
+    import datasets  # slow to import
+
     features = datasets.Features(
         {"x": datasets.List(datasets.Value("float32")), "label": datasets.ClassLabel(names=["no", "yes"]), "text": datasets.Value("string")}
     )

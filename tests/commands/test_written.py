@@ -1,6 +1,8 @@
 """What the commands write: pictures for papers, numbers and meshes, each by its file's ending."""
 
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -84,3 +86,9 @@ def test_what_exists_is_not_written_over(tiny, home, tmp_path):
     assert "exists already" in run("barrier", tiny.a, tiny.b, "--figure", tmp_path / "f.pdf", code=2)
     (tmp_path / "f.npz").write_text("mine")
     assert "exists already" in run("barrier", tiny.a, tiny.b, "--data", tmp_path / "f.npz", code=2)
+
+
+def test_the_commands_start_without_what_only_files_need():
+    """Half a second of every command otherwise: tables and figures are imported where one is made."""
+    script = "import sys, explorer.commands.main; print([m for m in ('torch', 'pandas', 'plotly', 'matplotlib') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip() == "[]"

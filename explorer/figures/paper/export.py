@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING
 
 from explorer.core.errors import Refused
 from explorer.core.files import system
-from explorer.figures.curve import html
 from explorer.figures.data import form_of as form_named
 from explorer.figures.paper.presets import DPI, FORMATS, PRESETS, THEMES
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go  # not before there is a figure: a command that writes none starts without
 
 ENDINGS = (*FORMATS, "html")
 INSTALL = "Figures for papers are drawn by matplotlib, which is not installed: pip install 'explorer[figures]'."
@@ -89,6 +90,8 @@ def image(figure: go.Figure, form: str, *, preset: str = "column", theme: str = 
 
 def save(figure: go.Figure, *files: Path | str, preset: str = "column", theme: str = "light", width: float | None = None, source: str = "") -> None:
     """The same into files, each of the form that its ending says, also .html for the whole page. All are drawn before one is written."""
+    from explorer.figures.curve import html
+
     paths = [Path(file) for file in files]
     forms = list(dict.fromkeys(map(form_of, paths)))
     made = images(figure, [f for f in forms if f in FORMATS], preset=preset, theme=theme, width=width, source=source)
