@@ -51,18 +51,20 @@ class Shown:
         return as_text(self._summary())
 
     def _repr_html_(self) -> str:
-        return as_html(self._summary()) + _image(self._drawn(), self._summary().title)
+        return self._repr_mimebundle_()["text/html"]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+        summary = self._summary()
+        return {"text/plain": as_text(summary), "text/html": as_html(summary) + _image(self._drawn(), summary.title)}
 
     def _ipython_display_(self) -> None:
         """Words, then the live picture. NotImplementedError sends IPython on to the bundle."""
         make = self._live() if widgets_show() else None
         if make is None:
             raise NotImplementedError
-        display({"text/plain": repr(self), "text/html": as_html(self._summary())})
-        display(make().bundle(_image(self._drawn(), self._summary().title)))
+        summary = self._summary()
+        display({"text/plain": as_text(summary), "text/html": as_html(summary)})
+        display(make().bundle(_image(self._drawn(), summary.title)))
 
 
 def as_text(summary: Summary) -> str:

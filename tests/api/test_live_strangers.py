@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from explorer.api import align, interpolate, live_problem
 from explorer.core.errors import Refused
+from explorer.problems.problem import Problem
 
 GRID = {"sampler": "grid", "options": {"size": 5}}
 X, Y = torch.randn(160, 6, generator=torch.Generator().manual_seed(0)), torch.arange(160) % 3
@@ -121,3 +122,60 @@ def test_what_is_missing_is_said(given, message, home):
     """One sentence, with what to give."""
     with pytest.raises(Refused, match=re.escape(message)):
         interpolate(*pair(Normed), **given, **GRID, home=home)
+
+
+class Denoiser(nn.Module):
+    """Guesses the noise in its input, told how far in it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.out = nn.Linear(7, 16), nn.Linear(16, 6)
+
+    def forward(self, x, step):
+        return self.out(torch.tanh(self.hidden(torch.cat([x, step], dim=-1))))
+
+
+class Policy(nn.Module):
+    """Weights and nothing that is called by itself: whoever plays uses its layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.act = nn.Linear(6, 2)
+
+
+def denoising(model, batch):
+    """Of a diffusion: the noise comes with the data, so that every point of a line is asked the same."""
+    clean, noise, step = batch
+    return (model((1 - step) * clean + step * noise, step) - noise).square().mean(dim=-1)
+
+
+def played(model, starts):
+    """Of reinforcement learning: minus the return of an episode from each start, twenty steps long."""
+    state, total = starts, torch.zeros(len(starts))
+    for _ in range(20):
+        push = torch.softmax(model.act(state), dim=-1)[:, :1]
+        state = 0.9 * state + 0.1 * push
+        total = total - state.square().sum(dim=-1)
+    return -total
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "forward"),
+    [
+        (Denoiser, TensorDataset(X, X.flip(0), torch.linspace(0.05, 0.95, len(X))[:, None]), denoising),
+        (Policy, TensorDataset(X), lambda model, batch: played(model, *batch)),
+    ],
+    ids=["diffusion", "returns"],
+)
+def test_what_is_no_classification_is_what_forward_says_of_each_sample(kind, data, forward, home):
+    """The loss at both ends and in the middle is the plain mean over the test samples."""
+    a, b = pair(kind)
+    problem = live_problem(a, DataLoader(data, 20), forward=forward)
+    line = interpolate(a, b, problem=problem, **GRID, home=home)
+    rows = Problem(problem).split("test").inputs[:, 0].long()
+    batch = [tensor[rows] for tensor in data.tensors]
+    middle = kind()
+    middle.load_state_dict({n: (t + b.state_dict()[n]) / 2 for n, t in a.state_dict().items()})
+    found = line.points.sorted().means()[[0, 2, 4], 0]
+    with torch.no_grad():
+        assert found == pytest.approx([forward(model, batch).mean().item() for model in (a, middle, b)], rel=1e-4)

@@ -9,6 +9,7 @@ from explorer.core import registry
 from explorer.core.locations import made_at
 from explorer.core.spec import Loaded, Look, Make, Trained
 from explorer.ui.frame import auto_start
+from explorer.ui.landscape import form as landscape_form
 from explorer.ui.train import form as train_form
 from explorer.ui.train import plane as train_plane
 from explorer.ui.train import view as train_view
@@ -318,3 +319,34 @@ def test_a_slow_plane_is_asked_for_and_not_begun(visit, store, work, tasks):
     assert "About" in ask.help
     ask.click().run()
     assert store.status(trajectory.plane().id).state == "waiting"
+
+
+def test_a_plane_through_a_training_goes_on_with_it(visit, store, work, tiny, tmp_path):
+    """On Landscape: the plane closest to the snapshots is drawn again with those that came, and nothing is pressed."""
+    network, folder = tiny.problem.network(), tmp_path / "run"
+    torch.manual_seed(0)
+
+    def go_on():
+        with Recorder(folder, every=10, problem=tiny.folder) as recorder:
+            for _ in range(40):
+                with torch.no_grad():
+                    network.layers[0].bias += 0.01 * torch.randn(12)
+                recorder.step(network)
+
+    go_on()
+    store.submit(Look(str(folder)))
+    work()
+    models = train_form.families(store)[0].models
+    plane = landscape_form.through(tiny.problem.spec, tuple(models.values()))
+    store.submit(plane)
+    work()
+    app = visit("landscape", runs=plane.id)
+    app.run()
+    assert len(field(app, "multiselect", "Models, in order").value) == 4
+    go_on()
+    app.run()
+    work()
+    app.run()
+    assert not app.exception, app.exception[0].value
+    (drawn,) = {store.status(id).request.field.corners for id in "".join(app.query_params["runs"]).split(",")}
+    assert [c.name for c in drawn] == [f"step-{n:06d}" for n in range(10, 90, 10)]
