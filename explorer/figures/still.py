@@ -19,6 +19,7 @@ from plotly.colors import unlabel_rgb
 
 from explorer.core import significant_digits
 from explorer.core.points import Array
+from explorer.figures import place_labels
 from explorer.figures.curve import INK, PALETTE, RULE, Curve
 from explorer.figures.plane import SCALE, Marker, Surface, axis_titles
 from explorer.figures.ticks import Tick, nice_step, ticks
@@ -27,6 +28,7 @@ from explorer.figures.told import shades
 WIDE, TALL = 640, 300  # px
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 30, 44  # px around the plot
 BAR = 90  # px for the colour bar of a plane and its numbers
+ROW = 18  # px between two labels of barriers
 DECADES = 4  # of a logarithmic scale of colours, from the highest value downwards
 
 
@@ -52,7 +54,7 @@ def curves(drawn: Sequence[Curve], *, x_title: str, y_title: str) -> str:
     legend = TOP + 18 * (len(drawn) if len(drawn) > 1 else 0)
     parts = [part for c in drawn for part in (c.y, c.low, c.high, c.chord, c.peak and (c.peak.foot, c.peak.top)) if part is not None]
     across = _Axis(*_reach([c.x for c in drawn]), LEFT, WIDE - RIGHT)
-    up = _Axis(*_reach(parts, pad=0.08), TALL + legend - TOP - BOTTOM, legend)
+    up = _Axis(*_reach(parts, pad=0.12), TALL + legend - TOP - BOTTOM, legend)
     marks = [_text(y_title, 0, 14, bold=True)]
     for at, text in up.ticks(5):
         marks.append(_line(LEFT, up.px(at), WIDE - RIGHT, up.px(at), RULE))
@@ -64,6 +66,7 @@ def curves(drawn: Sequence[Curve], *, x_title: str, y_title: str) -> str:
         if len(drawn) > 1:
             marks += [_line(0, TOP + 18 * i, 24, TOP + 18 * i, colour, width=2, dash="7 4" if curve.ghost else "")]
             marks += [_text(curve.name, 30, TOP + 18 * i + 4)]
+    marks += _barriers(drawn, across, up)
     return _svg(WIDE, up.start + BOTTOM, marks)
 
 
@@ -118,11 +121,21 @@ def _curve(curve: Curve, colour: str, across: _Axis, up: _Axis) -> list[str]:
         marks += [f'<circle cx="{across.px(x[j])}" cy="{up.px(y[j])}" r="3" fill="{colour}"/>' for j in stretch]
     if curve.chord is not None and len(x) > 1 and all(map(isfinite, curve.chord)):
         marks.append(_line(across.px(x[0]), up.px(curve.chord[0]), across.px(x[-1]), up.px(curve.chord[1]), colour, dash="1.5 4"))
-    if curve.peak is not None and all(map(isfinite, curve.peak[:3])):
-        at, foot, top = across.px(curve.peak.x), up.px(curve.peak.foot), up.px(curve.peak.top)
-        left = curve.peak.x > (across.low + across.high) / 2
+    return marks
+
+
+def _barriers(drawn: Sequence[Curve], across: _Axis, up: _Axis) -> list[str]:
+    """Their brackets, and beside the top of each its label with a leader, in rows that do not meet."""
+    peaks = [(c.peak, PALETTE[i % len(PALETTE)]) for i, c in enumerate(drawn) if c.peak is not None and all(map(isfinite, c.peak[:3]))]
+    heights = place_labels.rows([up.px(peak.top) - ROW for peak, _ in peaks], ROW, up.end + ROW / 2, up.start)
+    marks: list[str] = []
+    for (peak, colour), height in zip(peaks, heights, strict=True):
+        at, foot, top = across.px(peak.x), up.px(peak.foot), up.px(peak.top)
+        left = peak.x > (across.low + across.high) / 2
+        side = -1 if left else 1
         marks.append(f'<path d="M{at - 8} {top}h16m-8 0V{foot}m-8 0h16" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        marks.append(_text(curve.peak.label, at + (-12 if left else 12), foot - 8, anchor="end" if left else "start", halo=True, bold=True))
+        marks.append(_line(at, top, at + 22 * side, height, colour))
+        marks.append(_text(peak.label, at + 26 * side, height + 4, anchor="end" if left else "start", halo=True, bold=True))
     return marks
 
 

@@ -101,3 +101,11 @@ def test_an_image_is_the_picture_and_nothing_else():
     svg = still.curves([line("ü")], x_title="t", y_title="loss")
     kind, _, text = still.address(svg).partition(",")
     assert kind == "data:image/svg+xml;base64" and base64.b64decode(text).decode() == svg
+
+
+def test_labels_of_barriers_that_are_equally_high_stand_in_rows():
+    """Two curves with one height: their labels are a row apart and within the picture."""
+    found = still.curves([line("one"), line("two")], x_title="t", y_title="loss")
+    heights = [float(y) for y in re.findall(r'<text[^>]* y="([\d.]+)"[^>]*>barrier 2<', found)]
+    assert len(heights) == 2 and abs(heights[0] - heights[1]) >= still.ROW - 0.2
+    assert min(heights) > 0
