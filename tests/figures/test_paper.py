@@ -6,6 +6,7 @@ import re
 import struct
 import subprocess
 import sys
+import warnings
 import xml.etree.ElementTree as ET
 from itertools import combinations
 
@@ -62,6 +63,18 @@ def test_every_figure_is_drawn_in_every_format(name, make):
     width, _ = struct.unpack(">II", made["png"][16:24])
     assert width == round(3.35 * DPI)
     assert struct.unpack(">II", made["png"][made["png"].index(b"pHYs") + 4 :][:8]) == (round(DPI / 0.0254), round(DPI / 0.0254))
+
+
+def test_a_warning_of_something_else_stays_a_warning(monkeypatch):
+    """Such as of a socket that is collected while the picture is drawn: it goes where it would have gone, and the picture is drawn."""
+
+    def drawn(*given):
+        warnings.warn("unclosed socket", ResourceWarning, stacklevel=1)
+        return composed(*given)
+
+    monkeypatch.setattr("explorer.figures.paper.composed.composed", drawn)
+    with pytest.warns(ResourceWarning, match="unclosed socket"):
+        assert image(dict(examples.flat())["curve.figure-0"](), "png").startswith(b"\x89PNG")
 
 
 @EVERY

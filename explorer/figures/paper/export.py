@@ -66,13 +66,16 @@ def images(
         raise Refused(INSTALL) from missing
     files = {form: BytesIO() for form in forms}
     with _one_at_a_time, warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
+        warnings.filterwarnings("always", message="Glyph")
         there = {entry.name for entry in font_manager.fontManager.ttflist}
         with matplotlib.style.context(["default", {**OURS, "font.family": [f for f in FONTS if f in there]}]):
             sheet = composed(figure, PRESETS[preset], THEMES[theme], wide)
             for form, file in files.items():
                 sheet.figure.savefig(file, format=form, dpi=DPI, facecolor=THEMES[theme].paper, metadata=_about(figure, form, source))
-    if missing_letters := _without_glyph(said):
+    missing_letters, others = _without_glyph(said)
+    for one in others:  # of anything that ran meanwhile, such as a destructor: it has passed the filters already
+        warnings.showwarning(one.message, one.category, one.filename, one.lineno)
+    if missing_letters:
         raise Refused(f"No font here has {missing_letters}, which this picture needs. Install a font that does, such as Noto Sans CJK.")
     return {form: file.getvalue() for form, file in files.items()}
 
@@ -119,13 +122,14 @@ def _about(figure: go.Figure, form: str, source: str) -> dict[str, object]:
     return {"Title": title, "Software": maker, "Source": source}
 
 
-def _without_glyph(said: Sequence[warnings.WarningMessage]) -> str:
-    """The letters that no font had, from matplotlib's warnings; other warnings are passed on."""
+def _without_glyph(said: Sequence[warnings.WarningMessage]) -> tuple[str, list[warnings.WarningMessage]]:
+    """The letters that no font had, from matplotlib's warnings, and the other warnings."""
     letters: dict[str, None] = {}
+    others: list[warnings.WarningMessage] = []
     for one in said:
         text = str(one.message)
         if text.startswith("Glyph ") and "missing" in text:
             letters[chr(int(text.split()[1]))] = None
         else:
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    return ", ".join(repr(letter) for letter in letters)
+            others.append(one)
+    return ", ".join(repr(letter) for letter in letters), others
