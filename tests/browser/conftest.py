@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-START = 60.0  # seconds a server may take to answer
+START = 120.0  # seconds a server may take to answer
+PATIENCE_MS = 120_000  # for whatever a page is waited for: a busy machine is slow everywhere, and what never comes still fails
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # of the servers' workers: the suite has a process on every core, and threads that wait crawl
 LOCAL = {"127.0.0.1", "localhost", ""}
 
@@ -56,6 +57,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium: the system's, else the one Playwright brings."""
+    expect.set_options(timeout=PATIENCE_MS)
     playwright: Playwright
     with sync_playwright() as playwright:
         quiet = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"]
@@ -82,6 +84,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def visit(**options: object) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1000, "height": 800}} | options)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         context.on("console", on_console)
         context.on("weberror", lambda problem: met.append(f"uncaught: {problem.error}"))

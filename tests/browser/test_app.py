@@ -15,8 +15,6 @@ from tests import hostile
 from tests.browser.conftest import unfold
 
 APP = locations.root() / "app.py"
-SLOW = 60_000  # ms: a worker loads torch first
-expect.set_options(timeout=SLOW)  # a busy machine is slow everywhere; what never comes still fails
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def line_between(page: Page, url: str, tiny) -> None:
     """Open the form with the two tiny checkpoints chosen."""
     field = tiny.field()
     page.goto(f"{url}/interpolate?a={field.corners[0].digest}&b={field.corners[1].digest}")
-    expect(page.get_by_role("button", name="Explore")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Explore")).to_be_visible()
 
 
 def skip(page: Page, which: str):
@@ -64,7 +62,7 @@ def test_a_deep_link_on_a_fresh_server_shows_the_page_in_its_frame(serve, home, 
     """The first request a server ever gets is for a page: title, navigation, no 'page not found'."""
     fresh = serve(APP, "--client.toolbarMode=minimal", env={"LOSS_EXPLORER_HOME": str(home), "LOSS_EXPLORER_IDLE": "30"})
     page.goto(f"{fresh}/runs?x=1")
-    expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
     expect(page.get_by_role("link", name="Checkpoints")).to_be_visible()
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
@@ -89,7 +87,7 @@ def test_every_page_opens_clean_in_both_themes_and_on_a_phone(url, open_page, pa
     """No console error, no request elsewhere (the fixture checks both), nothing wider than the window."""
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
     page.goto(f"{url}/{path}")
-    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
@@ -109,12 +107,12 @@ def test_from_explore_to_the_saved_model(url, page, tiny):
     assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was remounted"
 
     press(chart(page), 0.4, 0.5)
-    expect(page.get_by_text(re.compile("The model at t = 0"))).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stPlotlyChart").get_by_text("Confusion matrix")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile("The model at t = 0"))).to_be_visible()
+    expect(page.get_by_text("test accuracy")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart").get_by_text("Confusion matrix")).to_be_visible()
     page.get_by_role("button", name="Save as checkpoint").click()
-    expect(page.get_by_role("button", name="Download .safetensors")).to_be_visible(timeout=SLOW)
-    with page.expect_download(timeout=SLOW) as download:
+    expect(page.get_by_role("button", name="Download .safetensors")).to_be_visible()
+    with page.expect_download() as download:
         page.get_by_role("button", name="Download .safetensors").click()
     assert download.value.suggested_filename.endswith(".safetensors")
 
@@ -124,19 +122,19 @@ def test_from_align_to_a_point_between_aligned_models(url, page, tiny):
     field = tiny.field()
     page.goto(f"{url}/align?a={field.corners[0].digest}&b={field.corners[1].digest}")
     page.get_by_role("button", name="Align", exact=True).click()
-    expect(page).to_have_url(re.compile("run="), timeout=SLOW)
-    expect(page.get_by_text("The alignment lowers the barrier by")).to_be_visible(timeout=SLOW)
+    expect(page).to_have_url(re.compile("run="))
+    expect(page.get_by_text("The alignment lowers the barrier by")).to_be_visible()
     expect(page.get_by_text("computes the same function as before")).to_be_visible()
-    expect(page.get_by_role("button", name="Aligned checkpoint")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Aligned checkpoint")).to_be_visible()
     for tab in ("Layers", "Convergence", "Symmetry", "About this method", "Units"):
         page.get_by_role("tab", name=tab).click()
     expect(page.get_by_text("Where each unit went", exact=True)).to_be_visible()
     counters = page.evaluate("window.__explorer")
     assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was remounted"
     press(chart(page), 0.5, 0.5)
-    expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."), timeout=SLOW)
-    expect(page.get_by_text("b (weight matching)").first).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
+    expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."))
+    expect(page.get_by_text("b (weight matching)").first).to_be_visible()
+    expect(page.get_by_text("test accuracy")).to_be_visible()
 
 
 def test_a_curve_is_trained_live_and_a_point_of_it_opened(url, page, tiny):
@@ -144,39 +142,39 @@ def test_a_curve_is_trained_live_and_a_point_of_it_opened(url, page, tiny):
     field = tiny.field()
     page.goto(f"{url}/paths?a={field.corners[0].digest}&b={field.corners[1].digest}")
     page.get_by_role("button", name="Compare", exact=True).click()
-    expect(page).to_have_url(re.compile("runs="), timeout=SLOW)
+    expect(page).to_have_url(re.compile("runs="))
     expect(page.get_by_role("button", name="Finer")).to_be_visible()  # everything that comes by itself is measured
     expect(chart(page)).to_be_visible()
-    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=SLOW)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
     counters = page.evaluate("window.__explorer")
     assert {c["mounts"] for c in counters.values()} == {1}, "the live picture was remounted"
     press(chart(page), 0.4, 0.5)
-    expect(page.get_by_text(re.compile("The model at t = 0"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile("The model at t = 0"))).to_be_visible()
     expect(page.get_by_text("bezier bend 1").first).to_be_visible()
-    expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("test accuracy")).to_be_visible()
 
 
 def test_a_click_on_the_first_page_opens_that_model(url, page):
     """From the shipped picture to the model at the point, in one click."""
     page.goto(url)
-    expect(chart(page)).to_be_visible(timeout=SLOW)
+    expect(chart(page)).to_be_visible()
     grip = chart(page).locator(".grip")
     box = grip.bounding_box()
     assert box is not None
     grip.click(position={"x": 0.5 * box["width"], "y": 0.5 * box["height"]})  # which scrolls to it: Home begins with a landscape
-    expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."), timeout=SLOW)
-    expect(page.get_by_text("test accuracy")).to_be_visible(timeout=SLOW)
+    expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."))
+    expect(page.get_by_text("test accuracy")).to_be_visible()
 
 
 def test_a_permalink_works_in_a_fresh_browser_while_the_run_goes_on(url, open_page, home):
     """Two visitors see the same long run; the second one, who never pressed Explore, stops and resumes it."""
     first = open_page()
     first.goto(url)  # with the first visitor the shipped samples come into the store
-    expect(first.get_by_text("Walk from one network")).to_be_visible(timeout=SLOW)
+    expect(first.get_by_text("Walk from one network")).to_be_visible()
     gpt = [f for f in RunStore(home / "store.sqlite").checkpoints() if "char-gpt" in f.path]
     first.goto(f"{url}/interpolate?a={gpt[0].digest}&b={gpt[1].digest}")
-    first.get_by_text("Expert options").click(timeout=SLOW)
-    first.get_by_text("How it is measured").click(timeout=SLOW)
+    first.get_by_text("Expert options").click()
+    first.get_by_text("How it is measured").click()
     first.get_by_role("combobox", name=re.compile("Which points")).click()
     first.get_by_role("option", name="grid").click()
     first.get_by_label("size", exact=True).fill("1001")
@@ -187,15 +185,15 @@ def test_a_permalink_works_in_a_fresh_browser_while_the_run_goes_on(url, open_pa
     second = open_page()
     second.goto(first.url)
     for visitor in (first, second):
-        expect(visitor.get_by_text(re.compile(r"Measuring · [1-9]\d* of 1001 · about")).first).to_be_visible(timeout=SLOW)
+        expect(visitor.get_by_text(re.compile(r"Measuring · [1-9]\d* of 1001 · about")).first).to_be_visible()
     second.get_by_role("button", name="Stop").click()
     for visitor in (first, second):
-        expect(visitor.get_by_text(re.compile("^Stopped at [1-9]"))).to_be_visible(timeout=SLOW)
+        expect(visitor.get_by_text(re.compile("^Stopped at [1-9]"))).to_be_visible()
     second.reload()
-    second.get_by_role("button", name="Resume").click(timeout=SLOW)
-    expect(second.get_by_text(re.compile(r"Measuring · [1-9]\d* of 1001"))).to_be_visible(timeout=SLOW)
+    second.get_by_role("button", name="Resume").click()
+    expect(second.get_by_text(re.compile(r"Measuring · [1-9]\d* of 1001"))).to_be_visible()
     second.get_by_role("button", name="Stop").click()
-    expect(second.get_by_text(re.compile("^Stopped at [1-9]"))).to_be_visible(timeout=SLOW)
+    expect(second.get_by_text(re.compile("^Stopped at [1-9]"))).to_be_visible()
 
 
 def test_hostile_files_are_refused_in_sentences_and_the_server_lives_on(url, page, tmp_path, tiny):
@@ -210,11 +208,11 @@ def test_hostile_files_are_refused_in_sentences_and_the_server_lives_on(url, pag
     page.get_by_text("Add your own").click()
     page.get_by_label("File or folder on this computer").fill(str(folder))
     page.get_by_role("button", name="Look").click()
-    expect(page.get_by_text("is a checkpoint of")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("is a checkpoint of")).to_be_visible()
     assert page.get_by_test_id("stAlert").count() == 4
     assert not hostile.bomb_mark(folder).exists()
     page.goto(f"{url}/runs")
-    expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
 
 
 def test_pointing_at_the_curve_shows_the_place_in_its_plane_and_back(url, page, tiny):

@@ -13,7 +13,6 @@ Serve = Callable[..., str]  # the fixtures of conftest.py
 OpenPage = Callable[..., Page]
 
 SCRIPT = Path(__file__).with_name("curve_app.py")
-FRAME = 50  # ms a hover may take by the component's own clock; 1 to 5 ms are usual
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +23,7 @@ def url(serve: Serve) -> str:
 def opened(page: Page, url: str, show: str = "one") -> Locator:
     page.goto(f"{url}/?show={show}")
     handle = page.get_by_role("slider", name="t (0 = ")
-    expect(handle).to_be_visible(timeout=30_000)
+    expect(handle).to_be_visible()
     return handle
 
 
@@ -48,7 +47,7 @@ def test_a_picture_whose_style_is_on_its_way_is_not_clicked_yet(page: Page, url:
     held: list[Route] = []
     page.route(re.compile(r"curve[^/]*\.css"), lambda request: held.append(request))
     page.goto(f"{url}/?show=one")
-    page.wait_for_function("window.__explorer?.c?.draws > 0", timeout=30_000)
+    page.wait_for_function("window.__explorer?.c?.draws > 0")
     handle = page.locator(".grip")
     expect(handle).to_have_count(1)
     expect(handle).to_be_hidden()
@@ -70,7 +69,7 @@ def test_twenty_updates_draw_into_one_mount(page: Page, url: str):
     handle.press("PageUp")
     page.evaluate("window.kept = document.activeElement")
     before = counters(page)["draws"]
-    page.wait_for_function(f"window.__explorer.c.draws >= {before + 20}", timeout=30_000)
+    page.wait_for_function(f"window.__explorer.c.draws >= {before + 20}")
     assert counters(page)["mounts"] == 1
     expect(readout(page)).to_be_visible()
     expect(readout(page)).to_contain_text("t = 0.5")
@@ -161,15 +160,14 @@ def test_touch_picks(open_page: OpenPage, url: str):
     expect(page.get_by_text("Python has 0.7")).to_be_visible()
 
 
-def test_hover_stays_in_the_browser_and_within_a_frame(page: Page, url: str):
-    """Moving over the plot draws crosshair and values in milliseconds and sends nothing."""
+def test_hover_stays_in_the_browser(page: Page, url: str):
+    """Moving over the plot moves crosshair and values, draws no curve again and sends nothing."""
     handle = opened(page, url)
-    slowest = 0.0
+    before = counters(page)["draws"]
     for i in range(40):
         page.mouse.move(*point(handle, (i + 0.5) / 40))
         page.wait_for_function(f"window.__explorer.c.hovers > {i}")
-        slowest = max(slowest, counters(page)["hoverMs"])
-    assert slowest <= FRAME
+    assert counters(page)["draws"] == before
     expect(page.get_by_text("Update 1", exact=True)).to_be_visible()
 
 

@@ -8,7 +8,6 @@ from playwright.sync_api import Page, expect
 from explorer.core import locations
 from tests.browser.conftest import folded_form
 
-expect.set_options(timeout=60_000)  # a busy machine is slow everywhere; what never comes still fails
 HEIGHT = 900
 PICTURES = ("landscape", "interpolate", "align", "paths", "train", "soup", "compare")
 TABLES = ("runs", "checkpoints")

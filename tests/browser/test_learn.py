@@ -13,7 +13,6 @@ from explorer.core import locations
 from tests.browser.axe import violations
 
 APP = locations.root() / "app.py"
-expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def test_predict_run_see_and_try_it(url, page):
     page.get_by_text("more than half").click()
     page.get_by_role("button", name="Lock in").click()
     page.get_by_role("button", name="Run the experiment").click()
-    page.get_by_role("button", name="See the result").click(timeout=60_000)  # a worker loads torch first
+    page.get_by_role("button", name="See the result").click()  # a worker loads torch first
     expect(page).to_have_url(re.compile("step=see"))
     expect(page.get_by_text(re.compile("You predicted more than half. Measured: less than a tenth"))).to_be_visible()
     expect(page.get_by_role("figure").first).to_be_visible()

@@ -12,7 +12,6 @@ from playwright.sync_api import Page, expect
 
 from explorer.core import locations
 
-expect.set_options(timeout=60_000)
 APP = Path(__file__).with_name("plane_app.py")
 STILL = {"reduced_motion": "reduce"}
 
