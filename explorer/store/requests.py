@@ -12,9 +12,11 @@ A row that this version cannot read (explorer.store.readable) is listed by `unre
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sqlite3
 import time
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -37,6 +39,7 @@ QUICK_S = 2.0  # what is expected to take no longer is done in the middle of wha
 ATTEMPTS = 3  # a request over which so many workers died in a row, without a single new point, is given up
 GIVEN_UP = f"{ATTEMPTS} workers died on this, most likely because they ran out of memory. Use fewer or smaller models, then try again."
 HOST = socket.gethostname()
+TEXTS = re.compile(r'"((?:[^"\\]|\\.)*)"(:?)')  # in a JSON text; a colon behind the name of a member
 COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, expected, roots"
 STATE = "CASE WHEN phase <> 'open' THEN phase WHEN lease > :now THEN 'running' ELSE 'waiting' END"
 ANSWER = "(SELECT text FROM result WHERE request = wish.id)"
@@ -58,7 +61,7 @@ class Requests(Database):
     """
 
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
-        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here})
+        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here, "mentions": _mentions})
         self.clock = clock
         self.roots = roots
 
@@ -133,7 +136,7 @@ class Requests(Database):
         """The latest requests of a kind, newest first, from number `after` on; without those that are unreadable, or whose methods are not here.
 
         only: in one of these states; any, where none is given. clicks: also runs of single places that somebody picked in a picture. text: what occurs in
-        the request as JSON, whatever its case. where: values of it by their JSON path, such as {"$.field.chart.name": "line"}.
+        a text of the request or in its id, whatever its case. where: values of it by their JSON path, such as {"$.field.chart.name": "line"}.
         """
         narrowed, values = _narrowed(text, where or {})
         note(LIST)
@@ -189,6 +192,7 @@ class Requests(Database):
         with self._write() as db:
             if db.execute("DELETE FROM wish WHERE id = ? AND lease <= ?", (id, self.clock())).rowcount:
                 db.execute("DELETE FROM result WHERE request = ?", (id,))
+                db.execute("DELETE FROM products WHERE request = ?", (id,))
                 _changed(db)
 
     def waiting(self) -> bool:
@@ -358,10 +362,10 @@ class Requests(Database):
 
 def _narrowed(text: str, where: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """(conditions on a request's JSON, their values); none where nothing narrows, so that a list of all is read from its index alone."""
-    conditions = " AND instr(lower(spec), lower(:text))" if text else ""
+    conditions = " AND (mentions(spec, :text) OR instr(id, :text))" if text else ""
     conditions += "".join(f" AND json_extract(spec, :path{i}) = :value{i}" for i in range(len(where)))
     values = {f"{name}{i}": given for i, pair in enumerate(where.items()) for name, given in zip(("path", "value"), pair, strict=True)}
-    return conditions, {**values, **({"text": json.dumps(text)[1:-1]} if text else {})}
+    return conditions, {**values, **({"text": _folded(text)} if text else {})}
 
 
 def due_at(created: float, expected: float | None) -> float:
@@ -400,3 +404,14 @@ def _readable(spec: str, result: str | None) -> bool:
 def _here(spec: str, result: str | None) -> bool:
     """Whether a request can be read, and all the methods that it names are here: a function in SQL."""
     return _readable(spec, result) and not readable.missing(spec)
+
+
+def _mentions(spec: str, text: str | None) -> bool:
+    """Whether a folded text occurs in one of a request's own texts, not in what JSON needs around them: a function in SQL."""
+    said = "\n".join(said for said, member in TEXTS.findall(spec) if not member)
+    return (text or "") in _folded(cast("str", json.loads(f'"{said}"', strict=False)) if "\\" in said else said)
+
+
+def _folded(text: str) -> str:
+    """As it is compared: in small letters, and a letter with its accent as one character, which file systems split up."""
+    return unicodedata.normalize("NFC", text).casefold()

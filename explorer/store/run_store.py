@@ -19,6 +19,7 @@ from explorer.core import registry
 from explorer.core.points import Array, Points, no_points, rounded
 from explorer.core.spec import Field, Json
 from explorer.store import readable
+from explorer.store.inner_products import InnerProducts
 from explorer.store.kept import Kept
 from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown
@@ -30,7 +31,7 @@ TOTALS_BYTES = 64 * 2**20  # of points without their blocks: 48 bytes for one of
 CHUNK = 512  # points whose blocks are in memory at once while they are taken together
 
 
-class RunStore(Requests):
+class RunStore(Requests, InnerProducts):
     """One SQLite file. Safe to use from several threads and processes at once.
 
     `roots`: the folders that a request put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
@@ -311,6 +312,7 @@ class RunStore(Requests):
                     " ON CONFLICT (field) DO UPDATE SET points = excluded.points, seconds = excluded.seconds"
                 )
                 self._absorb_requests(db)
+                self._absorb_products(db)
                 db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint ORDER BY rowid")
                 if db.execute("SELECT 1 FROM other.sqlite_schema WHERE name = 'made'").fetchone():
                     db.execute("INSERT OR IGNORE INTO made SELECT * FROM other.made")
