@@ -38,7 +38,7 @@ from explorer.store import readable
 from explorer.store.records import Facts, Seen
 from explorer.store.run_store import RunStore
 
-SIZES = {"requests": (1000, 4000, 16000), "points": (20, 80, 320), "planes": (65, 129, 193), "looks": (2, 10, 50, 200)}
+SIZES = {"requests": (1000, 4000, 16000), "points": (20, 80, 320), "planes": (65, 193, 401), "looks": (2, 10, 50, 200)}
 PROBLEM = "digits-mlp"
 FIELD = 4000  # points of one field, in the part about points
 
@@ -113,7 +113,8 @@ def planes(store: RunStore, size: int) -> Mapping[str, float]:
 
     folder = locations.root() / "sample_models" / PROBLEM
     plane = form.through(a_problem(), tuple(loaded(folder / f"seed-{i}.safetensors") for i in range(3)))
-    picture = Picture(plane, COARSE)
+    own = form.finer(plane, size)
+    picture = Picture(own, COARSE)
     field, counts, random = plane.field, np.full(256, 2.0), np.random.default_rng(0)
     axis = np.linspace(0.0, 1.0, size)
     store.open_field(field, shape=(2, 256), counts=counts, gram=np.eye(3) + 1.0, facts={"parameters": 1000})
@@ -121,11 +122,13 @@ def planes(store: RunStore, size: int) -> Mapping[str, float]:
         loss = 0.1 + (axis - 0.4) ** 2 + (v - 0.6) ** 2
         sums = np.stack([loss[:, None] * random.uniform(0.5, 1.5, (size, 256)) * counts, random.integers(0, 3, (size, 256))], axis=1)
         store.append(field.id, np.column_stack([axis, np.full(size, v)]), sums, seconds=0.1)
-    for run in (*(picture.at_size(s) for s in SIZES), picture.refined):
+    for run in (*(picture.at_size(s) for s in SIZES if s < size), picture.refined):
         done(store, run)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    done(store, own)
+    store.close()
     visit("home")
-    opened, again = opening("landscape", runs=plane.id)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    opened, again = opening("landscape", runs=own.id)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"Landscape, opened (s)": opened, "Landscape, drawn again (s)": again, "memory that took (MiB)": grown / 1024}
 

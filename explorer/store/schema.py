@@ -91,4 +91,10 @@ MIGRATIONS = (
     CREATE INDEX lot_worker ON lot (worker)
     """,  # points that somebody is measuring at this moment, so that several can share a field
     ";".join(("CREATE TABLE products (id INTEGER PRIMARY KEY, request TEXT NOT NULL UNIQUE, models TEXT NOT NULL, value NOT NULL)", *GRAMS_APART)),
+    """
+    CREATE TABLE total (
+        field TEXT NOT NULL, seq INTEGER NOT NULL, coords BLOB NOT NULL, sums BLOB NOT NULL, PRIMARY KEY (field, seq)
+    ) WITHOUT ROWID;
+    ALTER TABLE tally ADD COLUMN summed INTEGER NOT NULL DEFAULT 0
+    """,  # of each point its sums over blocks, and of each field how many points have them (explorer.store.point_sums)
 )

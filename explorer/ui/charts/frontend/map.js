@@ -4,7 +4,7 @@
 // its nearest measured neighbour, paler; one that diverged is hatched. In a smooth preview colours run into one another, and a dot marks each measured place.
 
 import { coloured, DASHES, element, niceStep, round, set, shape, symbol, text, ticks } from "./drawing.js";
-import { contour, last, levelsOf, nearest } from "./grid.js";
+import { contours, filled, last, levelsOf } from "./grid.js";
 import { apart, BAR, NAMED } from "./labels.js";
 
 /** @typedef {import("./grid.js").Pair} Pair */
@@ -89,15 +89,15 @@ export class FlatMap {
     Object.assign(this.canvas.style, { left: `${this.left}px`, top: `${this.top}px`, width: `${w}px`, height: `${h}px` });
     const paper = context(this.canvas);
     paper.scale(ratio, ratio);
-    /** @type {[number, number, number][]} */
-    const known = [];
-    z.forEach((row, j) => row.forEach((value, i) => value !== null && known.push([i, j, value])));
+    let known = 0;
+    for (const row of z) for (const value of row) if (value !== null) known++;
     const gone = new Set(lost.map(([i, j]) => j * x.length + i));
     const edge = (/** @type {number[]} */ axis, /** @type {number} */ k) =>
       k === 0 ? axis[0] - (axis[1] - axis[0]) / 2 : k === axis.length ? last(axis) + (last(axis) - axis[k - 2]) / 2 : (axis[k - 1] + axis[k]) / 2;
     const xs = Array.from({ length: x.length + 1 }, (_, i) => this.px(edge(x, i)) - this.left);
     const ys = Array.from({ length: y.length + 1 }, (_, j) => this.py(edge(y, j)) - this.top);
-    const preview = this.data.dots && known.length > this.data.dots.length;
+    const preview = this.data.dots && known > this.data.dots.length;
+    const whole = known < x.length * y.length && !preview ? filled(z) : z;
     if (preview) this.blend(paper, w, h);
     for (let j = 0; j < y.length; j++) {
       for (let i = 0; i < x.length; i++) {
@@ -109,23 +109,24 @@ export class FlatMap {
         }
         if (preview) continue;
         const measured = z[j][i];
-        if (measured === null && !known.length) continue;
+        if (!known) continue;
         paper.globalAlpha = measured === null ? 0.55 : 1;
-        paper.fillStyle = this.plane.colour(measured ?? nearest(known, i, j));
+        paper.fillStyle = this.plane.colour(/** @type {number} */ (whole[j][i]));
         paper.fillRect(...box);
       }
     }
     paper.globalAlpha = 1;
-    if (this.data.contours && known.length === x.length * y.length - lost.length) {
+    if (this.data.contours && known === x.length * y.length - lost.length) {
       paper.lineWidth = 1;
       paper.font = "11px sans-serif";
       paper.textAlign = "center";
       /** @type {Pair[]} */
       const written = [];
-      for (const level of this.levels) {
+      const lines = contours(this.data, this.levels.map(({ at }) => at), this.plane.scale.span[0]);
+      for (const [k, level] of this.levels.entries()) {
         paper.strokeStyle = this.share(level.at) > 0.55 ? "rgb(0 0 0 / 55%)" : "rgb(255 255 255 / 60%)";
         paper.beginPath();
-        const pieces = contour(this.data, level.at, this.plane.scale.span[0]);
+        const pieces = lines[k];
         for (const [a, b] of pieces) {
           paper.moveTo(this.px(a[0]) - this.left, this.py(a[1]) - this.top);
           paper.lineTo(this.px(b[0]) - this.left, this.py(b[1]) - this.top);
