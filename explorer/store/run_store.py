@@ -27,11 +27,12 @@ from explorer.store.readable import Unknown
 from explorer.store.records import Facts, FieldFacts
 from explorer.store.requests import LEASE_S, Requests
 from explorer.store.sqlite import Unavailable
+from explorer.store.upkeep import Upkeep
 
 TOTALS_BYTES = 64 * 2**20  # of points without their blocks: 48 bytes for one of a plane with two metrics
 
 
-class RunStore(Requests, InnerProducts, PointSums):
+class RunStore(Requests, InnerProducts, PointSums, Upkeep):
     """One SQLite file. Safe to use from several threads and processes at once.
 
     `roots`: the folders that a request put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
@@ -49,8 +50,9 @@ class RunStore(Requests, InnerProducts, PointSums):
     # --- fields and points --------------------------------------------------------------------------------------------
 
     def open_field(self, field: Field, *, shape: Sequence[int], counts: Array, gram: Array, facts: Mapping[str, Json]) -> None:
-        """Make a field known, before its first point. Doing so again changes nothing."""
+        """Make a field known, before its first point. Doing so again changes nothing, but that it is no longer to go."""
         with self._write() as db:
+            db.execute("DELETE FROM forgotten WHERE field = ?", (field.id,))
             db.execute(
                 "INSERT OR IGNORE INTO field VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (field.id, json.dumps(field.to_json()), json.dumps(list(shape)), blob(counts), blob(gram), json.dumps(dict(facts)), self.clock()),
@@ -266,8 +268,8 @@ class RunStore(Requests, InnerProducts, PointSums):
 
     # --- export -------------------------------------------------------------------------------------------------------
 
-    def absorb(self, other: Path) -> None:
-        """Take over what another store's file holds: fields, points, finished requests, checkpoints. What is here already stays."""
+    def absorb(self, other: Path, *, pinned: bool = False) -> None:
+        """Take over what another store's file holds: fields, points, finished requests, checkpoints. What is here already stays. pinned: for ever."""
         uri = f"{other.absolute().as_uri()}?mode=ro&immutable=1"
         self._db.execute("ATTACH ? AS other", (uri,))
         try:
@@ -283,6 +285,8 @@ class RunStore(Requests, InnerProducts, PointSums):
                 )
                 self._absorb_requests(db)
                 self._absorb_products(db)
+                if pinned:
+                    db.execute("INSERT OR IGNORE INTO pinned SELECT id FROM other.field")
                 db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint ORDER BY rowid")
                 if db.execute("SELECT 1 FROM other.sqlite_schema WHERE name = 'made'").fetchone():
                     db.execute("INSERT OR IGNORE INTO made SELECT * FROM other.made")

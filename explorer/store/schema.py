@@ -97,4 +97,11 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     ALTER TABLE tally ADD COLUMN summed INTEGER NOT NULL DEFAULT 0
     """,  # of each point its sums over blocks, and of each field how many points have them (explorer.store.point_sums)
+    """
+    CREATE TABLE forgotten (field TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE pinned (field TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE opened (field TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE setting (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+    CREATE INDEX wish_subject ON wish (subject)
+    """,  # fields whose run was removed from the list, that are to stay, that somebody looked at (explorer.store.upkeep)
 )

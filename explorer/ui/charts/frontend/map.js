@@ -98,24 +98,13 @@ export class FlatMap {
     const ys = Array.from({ length: y.length + 1 }, (_, j) => this.py(edge(y, j)) - this.top);
     const preview = this.data.dots && known > this.data.dots.length;
     const whole = known < x.length * y.length && !preview ? filled(z) : z;
-    if (preview) this.blend(paper, w, h);
-    for (let j = 0; j < y.length; j++) {
-      for (let i = 0; i < x.length; i++) {
-        /** @type {[number, number, number, number]} */
-        const box = [xs[i] - 0.3, ys[j + 1] - 0.3, xs[i + 1] - xs[i] + 0.6, ys[j] - ys[j + 1] + 0.6];
-        if (gone.has(j * x.length + i)) {
-          hatch(paper, box);
-          continue;
-        }
-        if (preview) continue;
-        const measured = z[j][i];
-        if (!known) continue;
-        paper.globalAlpha = measured === null ? 0.55 : 1;
-        paper.fillStyle = this.plane.colour(/** @type {number} */ (whole[j][i]));
-        paper.fillRect(...box);
-      }
+    paper.imageSmoothingEnabled = preview !== null && preview;
+    paper.imageSmoothingQuality = "high";
+    if (known) paper.drawImage(this.cells(whole, gone), 0, 0, w, h);
+    for (const k of gone) {
+      const [i, j] = [k % x.length, Math.floor(k / x.length)];
+      hatch(paper, [xs[i] - 0.3, ys[j + 1] - 0.3, xs[i + 1] - xs[i] + 0.6, ys[j] - ys[j + 1] + 0.6]);
     }
-    paper.globalAlpha = 1;
     if (this.data.contours && known === x.length * y.length - lost.length) {
       paper.lineWidth = 1;
       paper.font = "11px sans-serif";
@@ -155,21 +144,27 @@ export class FlatMap {
   }
 
   /**
-   * Colours that run from the middle of one cell to that of the next.
-   * @type {(paper: CanvasRenderingContext2D, w: number, h: number) => void}
+   * A pixel for each cell: paler where its value is another's, and nothing where there is none.
+   * @type {(values: (number | null)[][], gone: Set<number>) => HTMLCanvasElement}
    */
-  blend(paper, w, h) {
-    const { x, y, z } = this.data;
+  cells(values, gone) {
+    const { x, y, z, colours } = this.data;
+    const shades = colours.map((colour) => (colour.match(/\d+/g) ?? []).slice(0, 3).map(Number));
     const small = element("canvas");
     Object.assign(small, { width: x.length, height: y.length });
     const dab = context(small);
-    z.forEach((row, j) => row.forEach((value, i) => {
-      if (value === null) return;
-      dab.fillStyle = this.plane.colour(value);
-      dab.fillRect(i, y.length - 1 - j, 1, 1);
-    }));
-    paper.imageSmoothingQuality = "high";
-    paper.drawImage(small, 0, 0, w, h);
+    const dots = dab.createImageData(x.length, y.length);
+    for (let j = 0; j < y.length; j++) {
+      for (let i = 0; i < x.length; i++) {
+        const value = values[j][i];
+        if (value === null || gone.has(j * x.length + i)) continue;
+        const at = 4 * ((y.length - 1 - j) * x.length + i);
+        dots.data.set(shades[Math.round(this.share(value) * (shades.length - 1))], at);
+        dots.data[at + 3] = z[j][i] === null ? 140 : 255;
+      }
+    }
+    dab.putImageData(dots, 0, 0);
+    return small;
   }
 
   overlay() {

@@ -250,12 +250,6 @@ class Plane extends Picture {
     return this.guessed(i, j) ? `about ${short(Number(value.toPrecision(3)))}, predicted between measured points` : `${short(value)} in this cell`;
   }
 
-  /** @type {(value: number) => string} */
-  colour(value) {
-    const { colours } = this.data;
-    return colours[Math.round(this.scale.share(value) * (colours.length - 1))];
-  }
-
   // -- the live part -----------------------------------------------------------------------------------------------------
 
   /** @override */
