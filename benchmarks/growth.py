@@ -6,14 +6,16 @@ years, 1 where the work is in proportion to what is asked for.
     python benchmarks/growth.py --part requests
     python benchmarks/growth.py --part points
     python benchmarks/growth.py --part planes
+    python benchmarks/growth.py --part looks
 
-Each part takes less than five minutes. `--sizes` takes other sizes: finished runs; thousands of points; points along each side of a plane. Nothing is
+Each part takes less than five minutes. `--sizes` takes other sizes: finished runs; thousands of points; points along each side of a plane; models in a folder. Nothing is
 evaluated: requests are released as soon as they are claimed, and points are made up.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import resource
@@ -30,11 +32,13 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.api import loaded
 from explorer.core import locations, registry
-from explorer.core.spec import Field, Loaded, ProblemSpec, Request, Run
+from explorer.core.spec import Field, Loaded, Look, ProblemSpec, Request, Run
 from explorer.problems import problem_toml
+from explorer.store import readable
+from explorer.store.records import Facts, Seen
 from explorer.store.run_store import RunStore
 
-SIZES = {"requests": (1000, 4000, 16000), "points": (20, 80, 320), "planes": (65, 129, 193)}
+SIZES = {"requests": (1000, 4000, 16000), "points": (20, 80, 320), "planes": (65, 193, 401), "looks": (2, 10, 50, 200)}
 PROBLEM = "digits-mlp"
 FIELD = 4000  # points of one field, in the part about points
 
@@ -63,7 +67,7 @@ def measured(part: str, size: int) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"LOSS_EXPLORER_HOME": home, "LOSS_EXPLORER_HIRE": "no"}
         store = RunStore.within(Path(home))
-        return {"requests": requests, "points": points, "planes": planes}[part](store, size)
+        return {"requests": requests, "points": points, "planes": planes, "looks": looks}[part](store, size)
 
 
 def requests(store: RunStore, size: int) -> Mapping[str, float]:
@@ -109,7 +113,8 @@ def planes(store: RunStore, size: int) -> Mapping[str, float]:
 
     folder = locations.root() / "sample_models" / PROBLEM
     plane = form.through(a_problem(), tuple(loaded(folder / f"seed-{i}.safetensors") for i in range(3)))
-    picture = Picture(plane, COARSE)
+    own = form.finer(plane, size)
+    picture = Picture(own, COARSE)
     field, counts, random = plane.field, np.full(256, 2.0), np.random.default_rng(0)
     axis = np.linspace(0.0, 1.0, size)
     store.open_field(field, shape=(2, 256), counts=counts, gram=np.eye(3) + 1.0, facts={"parameters": 1000})
@@ -117,13 +122,34 @@ def planes(store: RunStore, size: int) -> Mapping[str, float]:
         loss = 0.1 + (axis - 0.4) ** 2 + (v - 0.6) ** 2
         sums = np.stack([loss[:, None] * random.uniform(0.5, 1.5, (size, 256)) * counts, random.integers(0, 3, (size, 256))], axis=1)
         store.append(field.id, np.column_stack([axis, np.full(size, v)]), sums, seconds=0.1)
-    for run in (*(picture.at_size(s) for s in SIZES), picture.refined):
+    for run in (*(picture.at_size(s) for s in SIZES if s < size), picture.refined):
         done(store, run)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    done(store, own)
+    store.close()
     visit("home")
-    opened, again = opening("landscape", runs=plane.id)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    opened, again = opening("landscape", runs=own.id)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"Landscape, opened (s)": opened, "Landscape, drawn again (s)": again, "memory that took (MiB)": grown / 1024}
+
+
+def looks(store: RunStore, size: int) -> Mapping[str, float]:
+    """One look at a folder of `size` models that is done, as a page lists it and shows the distances."""
+    look, digests = Look("/models"), [f"{n:064x}" for n in range(size)]
+    files = tuple(Facts(f"/models/{n}.safetensors", str(n), digest=digest, problem=a_problem()) for n, digest in enumerate(digests))
+    result = Seen(files, tuple(range(size))).to_json()
+    store.submit(look)
+    store.claim("w")
+    store.keep_gram(look.id, digests, np.random.default_rng(0).random((size, size)))
+    store.release(look.id, "w", finished=True, result=result)
+    text = json.dumps(result)
+    row = json.dumps(look.to_json())
+    return {
+        "what is parsed with its row (kB)": len(text) / 1000,
+        "whether it can be read (ms)": 1e3 * cpu(lambda _: readable.answered(row, text), times=5),
+        "the list of looks (ms)": 1e3 * cpu(lambda _: store.statuses("Look"), times=20),
+        "the Gram matrix (ms)": 1e3 * cpu(lambda _: store.gram(digests), times=5),
+    }
 
 
 @cache

@@ -169,7 +169,7 @@ class Plane(Shown):
         """The plane as a live widget for a notebook: hover for values, click a place to have it in Python. `log` as for `figure`. Needs the extra `notebook`."""
         return live().LivePlane(self.told(metric, log=log), self.model)
 
-    def told(self, metric: str = "loss", *, log: bool | None = None, key: str = "") -> dict[str, Json]:
+    def told(self, metric: str = "loss", *, log: bool | None = None, key: str = "") -> dict[str, Json | bytes]:
         """What the widget is told. key: the picture's own; "" for a new one."""
         name, markers = measured_name(self.run.field, metric), self.markers()
         return told.plane(

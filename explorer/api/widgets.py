@@ -19,11 +19,11 @@ from explorer.figures import frontend
 class Live(anywidget.AnyWidget):
     """A live picture. `selected`: the coordinates of the point that was clicked last, None before a click; `observe` tells of a new one."""
 
-    data = cast("Mapping[str, Json]", traitlets.Dict().tag(sync=True))
+    data = cast("Mapping[str, Json | bytes]", traitlets.Dict().tag(sync=True))
     pick = cast("Mapping[str, float | None] | None", traitlets.Dict(allow_none=True, default_value=None).tag(sync=True))
     selected = cast("tuple[float, ...] | None", traitlets.Tuple(allow_none=True, default_value=None))
 
-    def __init__(self, data: Mapping[str, Json], model: Callable[..., Fused]) -> None:
+    def __init__(self, data: Mapping[str, Json | bytes], model: Callable[..., Fused]) -> None:
         super().__init__(data=data)
         self._model = model
 

@@ -52,10 +52,16 @@ def rounded(coords: Array) -> Array:
 
 def missing(wanted: Array, done: Array) -> Array:
     """The rows of `wanted` that `done` does not hold, in order, each once."""
-    seen = {row.tobytes() for row in rounded(done)}
-    fresh: list[Array] = []
-    for row in rounded(wanted):
-        if (key := row.tobytes()) not in seen:
+    seen, fresh = set(_keys(done)), list[int]()
+    for row, key in enumerate(_keys(wanted)):
+        if key not in seen:
             seen.add(key)
             fresh.append(row)
-    return np.array(fresh).reshape(-1, wanted.shape[1])
+    return rounded(wanted)[fresh].reshape(-1, wanted.shape[1])
+
+
+def _keys(coords: Array) -> list[bytes]:
+    """Of each row what it is compared by."""
+    if not coords.size:
+        return []
+    return np.ascontiguousarray(rounded(coords)).view(np.dtype((np.void, 8 * coords.shape[1]))).ravel().tolist()

@@ -68,8 +68,8 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
     if first is None:
         return Seen(tuple(files))
     group = tuple(i for i in loaded if files[i].problem == first)
-    products = gram([loaded[i] for i in group], Problem(first).parameters())
-    return Seen(tuple(files), group, tuple(tuple(map(float, row)) for row in products))
+    store.keep_gram(request.id, [files[i].digest for i in group], gram([loaded[i] for i in group], Problem(first).parameters()))
+    return Seen(tuple(files), group)
 
 
 def _forget_removed(folder: Path, store: RunStore) -> None:

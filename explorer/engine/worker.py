@@ -132,7 +132,9 @@ class Worker:
         """Release a request. While the store takes nothing (a full disk), wait: what was found out is not thrown away, and nobody else could write it either."""
         for _ in range(RETRIES):
             try:
-                return self.store.release(claimed.id, self.id, finished=done, error=error, result=result)
+                self.store.release(claimed.id, self.id, finished=done, error=error, result=result)
+                self.store.keep_within_limit()
+                return
             except Unavailable as trouble:
                 log.warning("%s", trouble)
                 time.sleep(RETRY_S)

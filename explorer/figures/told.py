@@ -1,11 +1,13 @@
 """What a live picture is told: curves and planes as the JSON that the front end draws (the types are at the top of its `curve.js` and `plane.js`).
 
-NaN is not valid JSON: a value that is not finite goes as null.
+NaN is not valid JSON: a value that is not finite goes as null. The values of a plane are bytes, which a notebook takes as they are and `packed` joins with
+the rest for the app; `frontend/packed.js` reads both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 import numpy as np
@@ -15,6 +17,8 @@ from explorer.core.points import Array
 from explorer.core.spec import Json
 from explorer.figures.curve import PALETTE, Curve
 from explorer.figures.plane import SCALE, Marker, Surface, Trace, axis_titles
+
+LOST, GUESS = 1, 2  # kinds of cells, as `frontend/packed.js` has them
 
 
 def curves(
@@ -75,17 +79,18 @@ def plane(
     view: str = "map",
     tells: bool = False,
     stage: bool = False,
-) -> dict[str, Json]:
-    """Of a plane. pick: where the mark stands; at: when it was last set, in ms; tells: whether it says which view is chosen. The rest as explorer.ui.charts.plane."""
+) -> dict[str, Json | bytes]:
+    """Of a plane. z: (ny, nx) float32, NaN where nothing is known; kinds: (ny, nx) of a byte, 1 for a cell that diverged, 2 for one that is a prediction.
+    pick: where the mark stands; at: when it was last set, in ms; tells: whether it says which view is chosen. The rest as explorer.ui.charts.plane."""
     titles = axis_titles(markers)
     return {
         "key": key,
         "group": group,
         "x": grid.x.tolist(),
         "y": grid.y.tolist(),
-        "z": [_numbers(row) for row in grid.z],
-        "lost": np.argwhere(grid.lost)[:, ::-1].tolist(),
-        "dots": None if grid.guess is None else np.argwhere(~grid.guess)[:, ::-1].tolist(),
+        "z": np.where(np.isfinite(grid.z), grid.z, np.nan).astype("<f4").tobytes(),
+        "kinds": (LOST * grid.lost + (0 if grid.guess is None else GUESS * grid.guess)).astype(np.uint8).tobytes(),
+        "preview": grid.guess is not None,
         "markers": [{"name": m.name, "x": m.x, "y": m.y} for m in markers],
         "paths": [{"name": t.name, "colour": t.colour, "s": t.s.tolist(), "x": t.x.tolist(), "y": t.y.tolist()} for t in traces],
         "colours": list(shades(scale)),
@@ -106,6 +111,20 @@ def plane(
         "tells": tells,
         "stage": stage,
     }
+
+
+def packed(data: Mapping[str, Json | bytes]) -> bytes:
+    """All of it as bytes: how long the JSON is (4 bytes), the JSON, in which {"bytes": [from, length]} stands for bytes, and these."""
+    told, parts, at = dict[str, Json](), list[bytes](), 0
+    for name, value in data.items():
+        if isinstance(value, bytes):
+            told[name] = {"bytes": [at, len(value)]}
+            parts.append(value)
+            at += len(value)
+        else:
+            told[name] = value
+    head = json.dumps(told, allow_nan=False).encode()
+    return b"".join((len(head).to_bytes(4, "little"), head, *parts))
 
 
 def shades(scale: str) -> list[str]:

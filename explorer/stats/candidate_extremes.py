@@ -7,36 +7,44 @@ samples. The interval is each place's own, not one of all places at once. Plain 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.core import registry
-from explorer.core.points import Points, missing, rounded
+from explorer.core.points import Array, Points, missing, rounded
 from explorer.core.spec import Field, Run
 from explorer.stats.intervals import Means, are_counts
 from explorer.stats.metrics import column
 from explorer.stats.preview_confirmation import is_preview
 
 MOST = 16  # places at either end, those nearest to it
+AT_ONCE = 256  # places whose blocks are in memory together
 
 
-def candidate_extremes(sums: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Points with one metric → (≤ MOST,) those that may be the lowest, the lowest itself first, and (≤ MOST,) those that may be the highest."""
+def candidate_extremes(sums: Points, blocks: Callable[[NDArray[np.intp]], Points] | None = None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Points with one metric → (≤ MOST,) those that may be the lowest, the lowest itself first, and (≤ MOST,) those that may be the highest.
+
+    blocks: reads those of some rows, where the points have their blocks taken together as one; as many are read as it takes.
+    """
     means = sums.means()[:, 0]
     if not np.isfinite(means).any():
         none = np.empty(0, np.intp)
         return none, none
     means = np.where(np.isfinite(means), means, np.nan)
-    return _near(sums, int(np.nanargmin(means)), 1.0), _near(sums, int(np.nanargmax(means)), -1.0)
+    read = blocks or (lambda rows: replace(sums, coords=sums.coords[rows], values=sums.values[rows]))
+    return _near(means, read, int(np.nanargmin(means)), 1.0), _near(means, read, int(np.nanargmax(means)), -1.0)
 
 
-def deciding(field: Field, points: Points, metric: str) -> Run | None:
-    """The run that measures them on all samples of the split. None where all were used, and of a preview, which is confirmed otherwise (explorer.stats.preview_confirmation)."""
+def deciding(field: Field, points: Points, metric: str, blocks: Callable[[Array], Points] | None = None) -> Run | None:
+    """The run that measures them on all samples of the split. None where all were used, and of a preview, which is confirmed otherwise
+    (explorer.stats.preview_confirmation). blocks: reads the points at (K, d) places, where `points` have theirs taken together as one."""
     if not field.samples or is_preview(field) or not len(points):
         return None
-    places = points.coords[np.concatenate(candidate_extremes(column(points, field.metrics, metric)))]
+    read = None if blocks is None else lambda rows: column(blocks(points.coords[rows]), field.metrics, metric)
+    places = points.coords[np.concatenate(candidate_extremes(column(points, field.metrics, metric), read))]
     if not len(places):
         return None
     at = np.unique(rounded(places), axis=0)
@@ -58,8 +66,16 @@ def decided(run: Run, points: Points) -> Points | None:
     return replace(points, coords=points.coords[rows], values=points.values[rows])
 
 
-def _near(sums: Points, extreme: int, sign: float) -> NDArray[np.intp]:
-    with np.errstate(invalid="ignore"):  # a place that diverged differs by no number, and is no candidate
-        apart = Means(sign * (sums.values - sums.values[[extreme]])[:, 0], sums.counts, are_counts(sums.values))
-        close = np.flatnonzero(apart.low() <= 0)
-    return close[np.argsort(apart.value[close], kind="stable")][:MOST]
+def _near(means: Array, read: Callable[[NDArray[np.intp]], Points], extreme: int, sign: float) -> NDArray[np.intp]:
+    """The rows nearest to the extreme that are not told apart from it, in this order; a place that diverged differs by no number, and is no candidate."""
+    one = read(np.array([extreme])).values
+    order = np.argsort(sign * (means - means[extreme]), kind="stable")[: np.isfinite(means).sum()]
+    found: list[NDArray[np.intp]] = []
+    for rows in (order[start : start + AT_ONCE] for start in range(0, len(order), AT_ONCE)):
+        some = read(rows)
+        with np.errstate(invalid="ignore"):
+            apart = Means(sign * (some.values - one)[:, 0], some.counts, are_counts(some.values))
+        found.append(rows[apart.low() <= 0])
+        if sum(map(len, found)) >= MOST:
+            break
+    return np.concatenate(found)[:MOST]

@@ -11,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
+import numpy as np
+
 from explorer.checkpoints.sharded import bytes_at, loaded_bytes
 from explorer.core import locations, model_path, registry
 from explorer.core.files import system
-from explorer.core.points import Array, no_points, rounded
+from explorer.core.points import Array, Points, no_points, rounded
 from explorer.core.spec import (
     Aligned,
     Connected,
@@ -208,7 +210,9 @@ def _estimate(run: Run, store: RunStore, known: Mapping[str, Facts], free: int |
 def _left(run: Run, store: RunStore, asked: set[bytes] | None) -> tuple[int, int]:
     """How many points are missing, and how many of them are usually asked for (0: not known). Their values, some KB each, are read only for samplers that ask by them. asked: places of the field that runs before
     this one ask for; those that this one begins with are added."""
-    points, _ = store.points(run.field.id, bare=registry.is_blind(run.sampler.name))
+    if (status := store.status(run.id)) is not None and status.state == "done":
+        return 0, 0
+    points = _known(run, store)
     if not len(points):  # of a field that is not known yet, nor is its dimension
         points = no_points(registry.dimension(run.field))
     missing = registry.left(run.sampler, points)
@@ -220,6 +224,14 @@ def _left(run: Run, store: RunStore, asked: set[bytes] | None) -> tuple[int, int
     missing -= len(first & asked)
     asked |= first
     return missing, min(missing, usual)
+
+
+def _known(run: Run, store: RunStore) -> Points:
+    """The points that are there; for a sampler that looks at no values without these."""
+    if registry.is_blind(run.sampler.name):
+        places = store.places(run.field.id)
+        return Points(places, np.empty((len(places), 0, 0)), np.empty(0))
+    return store.points(run.field.id)[0]
 
 
 def _unmade(recipe: Recipe, home: Path) -> str:

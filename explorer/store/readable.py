@@ -106,6 +106,14 @@ def spec(text: str) -> Spec:
         raise Unknown(str(error).removesuffix(".")) from error
 
 
+def spec_or_none(text: str) -> Spec | None:
+    """The same; None where there is none."""
+    try:
+        return spec(text)
+    except Unknown:
+        return None
+
+
 def missing(text: str) -> str:
     """The methods that a spec's text names and that are not here, in words; empty where all are."""
     return _gone(_methods(text))

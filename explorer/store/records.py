@@ -92,11 +92,10 @@ class Facts(Spec):
 
 @dataclass(frozen=True)
 class Seen(Spec):
-    """All checkpoints at a path. `group`: which of them fit the first recognised problem; `gram`: inner products among these, (G, G)."""
+    """All checkpoints at a path. `group`: which of them fit the first recognised problem; the store has the inner products among these (RunStore.gram)."""
 
     files: tuple[Facts, ...]
     group: tuple[int, ...] = ()
-    gram: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ A row that this version cannot read (explorer.store.readable) is listed by `unre
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sqlite3
 import time
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import cast
 
 from explorer.core.spec import Json, Request, Run, Spec
+from explorer.stats.preview_confirmation import exact
 from explorer.store import readable
 from explorer.store.job_status import State, Status
 from explorer.store.process_alive import alive
@@ -37,10 +40,13 @@ QUICK_S = 2.0  # what is expected to take no longer is done in the middle of wha
 ATTEMPTS = 3  # a request over which so many workers died in a row, without a single new point, is given up
 GIVEN_UP = f"{ATTEMPTS} workers died on this, most likely because they ran out of memory. Use fewer or smaller models, then try again."
 HOST = socket.gethostname()
+TEXTS = re.compile(r'"((?:[^"\\]|\\.)*)"(:?)')  # in a JSON text; a colon behind the name of a member
 COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, expected, roots"
 STATE = "CASE WHEN phase <> 'open' THEN phase WHEN lease > :now THEN 'running' ELSE 'waiting' END"
 ANSWER = "(SELECT text FROM result WHERE request = wish.id)"
 READABLE = f"(reader = :reader OR readable(spec, {ANSWER}))"  # what was read once by this version is not parsed to know it
+SIZE = "t.points * (200 + 8 * coalesce(json_extract(f.shape, '$[0]'), 1) * coalesce(json_extract(f.shape, '$[1]'), 1))"  # bytes, with what SQLite needs around them
+SIZE_OF_RUN = f"coalesce((SELECT {SIZE} FROM tally t JOIN field f ON f.id = t.field WHERE t.field = wish.subject), 0)"
 HERE = f"(reader = :reader OR here(spec, {ANSWER}))"
 OPEN = "finished IS NULL AND error IS NULL AND stopped = 0"
 LISTED = f"kind = :kind AND (:clicks OR sampler IS NOT 'given') AND {HERE}"
@@ -58,7 +64,7 @@ class Requests(Database):
     """
 
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
-        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here})
+        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here, "mentions": _mentions})
         self.clock = clock
         self.roots = roots
 
@@ -129,17 +135,18 @@ class Requests(Database):
         clicks: bool = True,
         text: str = "",
         where: Mapping[str, str] | None = None,
+        largest: bool = False,
     ) -> list[Status]:
-        """The latest requests of a kind, newest first, from number `after` on; without those that are unreadable, or whose methods are not here.
+        """The latest requests of a kind, newest first (or those with the most points first), from number `after` on; without those that are unreadable, or whose methods are not here.
 
         only: in one of these states; any, where none is given. clicks: also runs of single places that somebody picked in a picture. text: what occurs in
-        the request as JSON, whatever its case. where: values of it by their JSON path, such as {"$.field.chart.name": "line"}.
+        a text of the request or in its id, whatever its case. where: values of it by their JSON path, such as {"$.field.chart.name": "line"}.
         """
         narrowed, values = _narrowed(text, where or {})
         note(LIST)
         rows = self._db.execute(
             f"SELECT {COLUMNS} FROM wish WHERE {LISTED} AND (:only = '[]' OR {STATE} IN (SELECT value FROM json_each(:only))){narrowed}"
-            " ORDER BY created DESC, rowid DESC LIMIT :limit OFFSET :after",
+            f" ORDER BY {f'{SIZE_OF_RUN} DESC, ' if largest else ''}created DESC, rowid DESC LIMIT :limit OFFSET :after",
             {**self._asked(kind, clicks), **values, "only": json.dumps(list(only)), "limit": limit, "after": after},
         )
         found = [self._status(row) for row in rows.fetchall()]
@@ -185,10 +192,14 @@ class Requests(Database):
             _changed(db)
 
     def forget(self, id: str) -> None:
-        """Remove a request from the list. The points stay: they belong to the field."""
+        """Remove a request from the list. Its points stay until a sweep finds that no other run needs them (explorer.store.upkeep)."""
         with self._write() as db:
+            row = db.execute("SELECT spec FROM wish WHERE id = ? AND kind = 'Run'", (id,)).fetchone()
             if db.execute("DELETE FROM wish WHERE id = ? AND lease <= ?", (id, self.clock())).rowcount:
+                if row is not None:
+                    db.executemany("INSERT OR IGNORE INTO forgotten VALUES (?)", _fields_of(row[0]))
                 db.execute("DELETE FROM result WHERE request = ?", (id,))
+                db.execute("DELETE FROM products WHERE request = ?", (id,))
                 _changed(db)
 
     def waiting(self) -> bool:
@@ -358,10 +369,16 @@ class Requests(Database):
 
 def _narrowed(text: str, where: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """(conditions on a request's JSON, their values); none where nothing narrows, so that a list of all is read from its index alone."""
-    conditions = " AND instr(lower(spec), lower(:text))" if text else ""
+    conditions = " AND (mentions(spec, :text) OR instr(id, :text))" if text else ""
     conditions += "".join(f" AND json_extract(spec, :path{i}) = :value{i}" for i in range(len(where)))
     values = {f"{name}{i}": given for i, pair in enumerate(where.items()) for name, given in zip(("path", "value"), pair, strict=True)}
-    return conditions, {**values, **({"text": json.dumps(text)[1:-1]} if text else {})}
+    return conditions, {**values, **({"text": _folded(text)} if text else {})}
+
+
+def _fields_of(text: str) -> set[tuple[str]]:
+    """The ids of the fields that a run measures: its own, and of a preview the exact one that confirms it. None of one that cannot be read."""
+    found = readable.spec_or_none(text)
+    return {(found.field.id,), (exact(found.field).id,)} if isinstance(found, Run) else set()
 
 
 def due_at(created: float, expected: float | None) -> float:
@@ -400,3 +417,14 @@ def _readable(spec: str, result: str | None) -> bool:
 def _here(spec: str, result: str | None) -> bool:
     """Whether a request can be read, and all the methods that it names are here: a function in SQL."""
     return _readable(spec, result) and not readable.missing(spec)
+
+
+def _mentions(spec: str, text: str | None) -> bool:
+    """Whether a folded text occurs in one of a request's own texts, not in what JSON needs around them: a function in SQL."""
+    said = "\n".join(said for said, member in TEXTS.findall(spec) if not member)
+    return (text or "") in _folded(cast("str", json.loads(f'"{said}"', strict=False)) if "\\" in said else said)
+
+
+def _folded(text: str) -> str:
+    """As it is compared: in small letters, and a letter with its accent as one character, which file systems split up."""
+    return unicodedata.normalize("NFC", text).casefold()

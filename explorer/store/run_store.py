@@ -1,7 +1,7 @@
 """RunStore: every evaluated point and every request, in one SQLite file that is also the export format.
 
-Only the driver of a run writes points; anybody may read. Arrays are float64 blobs: SQLite turns a REAL NaN into NULL, and a diverged point must stay NaN.
-Requests and workers are in explorer.store.requests, the tables in explorer.store.schema.
+Only the driver of a run writes points; anybody may read. Requests and workers are in explorer.store.requests, what pictures are made of in
+explorer.store.point_sums, the tables in explorer.store.schema.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from typing import cast
 
 import numpy as np
 
-from explorer.core import registry
 from explorer.core.points import Array, Points, no_points, rounded
 from explorer.core.spec import Field, Json
 from explorer.store import readable
+from explorer.store.blobs import array, blob, stacked
+from explorer.store.inner_products import InnerProducts
 from explorer.store.kept import Kept
+from explorer.store.point_sums import PointSums
 from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown
 from explorer.store.records import Facts, FieldFacts
 from explorer.store.requests import LEASE_S, Requests
 from explorer.store.sqlite import Unavailable
+from explorer.store.upkeep import Upkeep
 
 TOTALS_BYTES = 64 * 2**20  # of points without their blocks: 48 bytes for one of a plane with two metrics
-CHUNK = 512  # points whose blocks are in memory at once while they are taken together
 
 
-class RunStore(Requests):
+class RunStore(Requests, InnerProducts, PointSums, Upkeep):
     """One SQLite file. Safe to use from several threads and processes at once.
 
     `roots`: the folders that a request put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
@@ -48,13 +50,17 @@ class RunStore(Requests):
     # --- fields and points --------------------------------------------------------------------------------------------
 
     def open_field(self, field: Field, *, shape: Sequence[int], counts: Array, gram: Array, facts: Mapping[str, Json]) -> None:
-        """Make a field known, before its first point. Doing so again changes nothing."""
+        """Make a field known, before its first point. Doing so again changes nothing, but that it is no longer to go."""
         with self._write() as db:
+            db.execute("DELETE FROM forgotten WHERE field = ?", (field.id,))
             db.execute(
                 "INSERT OR IGNORE INTO field VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (field.id, json.dumps(field.to_json()), json.dumps(list(shape)), _blob(counts), _blob(gram), json.dumps(dict(facts)), self.clock()),
+                (field.id, json.dumps(field.to_json()), json.dumps(list(shape)), blob(counts), blob(gram), json.dumps(dict(facts)), self.clock()),
             )
-            db.execute("INSERT OR IGNORE INTO tally VALUES (?, ?, ?, 0, 0)", (field.id, _kind(field), float(counts.sum())))
+            db.execute(
+                "INSERT OR IGNORE INTO tally (field, kind, items, points, seconds) VALUES (?, ?, ?, 0, 0)",
+                (field.id, _kind(field), float(counts.sum())),
+            )
 
     def field(self, id: str) -> FieldFacts | None:
         """What is known of a field; None before a worker has opened it, or where another version has in a way that cannot be read."""
@@ -66,12 +72,13 @@ class RunStore(Requests):
         if (field := _field(spec)) is None:
             return None
         corners = len(field.corners)
-        return FieldFacts(field, tuple(json.loads(shape)), _array(counts), _array(gram).reshape(corners, corners), json.loads(facts))
+        return FieldFacts(field, tuple(json.loads(shape)), array(counts), array(gram).reshape(corners, corners), json.loads(facts))
 
     def append(self, field_id: str, coords: Array, values: Array, *, seconds: float) -> None:
         """Keep points: coords (K, d), values (K, *shape). A point that is there already stays as it was."""
-        rows = [(field_id, _blob(c), _blob(v), seconds / len(coords)) for c, v in zip(rounded(coords), values, strict=True)]
+        rows = [(field_id, blob(c), blob(v), seconds / len(coords)) for c, v in zip(rounded(coords), values, strict=True)]
         with self._write() as db:
+            (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM point").fetchone()
             fresh = db.executemany("INSERT OR IGNORE INTO point (field, coords, value, seconds) VALUES (?, ?, ?, ?)", rows).rowcount
             db.executemany("DELETE FROM lot WHERE field = ? AND coords = ?", [row[:2] for row in rows])
             if fresh > 0:
@@ -80,12 +87,13 @@ class RunStore(Requests):
                     " ON CONFLICT (field) DO UPDATE SET points = points + excluded.points, seconds = seconds + excluded.seconds",
                     (field_id, fresh, seconds * fresh / len(rows)),
                 )
+                self._sum_up(db, field_id, last, rounded(coords), values)
 
     def lease(self, field_id: str, places: Array, worker: str, most: int) -> tuple[list[int], list[int]]:
         """Take up to so many of the (K, d) places of a field to measure them: (those taken, those that others have taken), as row numbers in this order. What is
         in neither, up to the last of both, is measured already. A worker that dies, or says nothing for `LEASE_S`, loses what it has taken."""
         now, mine, theirs = self.clock(), list[int](), list[int]()
-        wanted = [_blob(at) for at in rounded(places)]
+        wanted = [blob(at) for at in rounded(places)]
         with self._write() as db:
             for i, at in enumerate(wanted):
                 if len(mine) == most:
@@ -103,7 +111,7 @@ class RunStore(Requests):
     def held(self, field_id: str, places: Array, worker: str) -> list[int]:
         """Which of the (K, d) places this worker has still taken, as row numbers: what was measured meanwhile, or lost, is not among them."""
         held = [
-            self._db.execute("SELECT 1 FROM lot WHERE field = ? AND coords = ? AND worker = ?", (field_id, _blob(at), worker))
+            self._db.execute("SELECT 1 FROM lot WHERE field = ? AND coords = ? AND worker = ?", (field_id, blob(at), worker))
             for at in rounded(places)
         ]
         return [i for i, cursor in enumerate(held) if cursor.fetchone()]
@@ -113,7 +121,7 @@ class RunStore(Requests):
         if len(places):
             with self._write() as db:
                 db.executemany(
-                    "DELETE FROM lot WHERE field = ? AND coords = ? AND worker = ?", [(field_id, _blob(at), worker) for at in rounded(places)]
+                    "DELETE FROM lot WHERE field = ? AND coords = ? AND worker = ?", [(field_id, blob(at), worker) for at in rounded(places)]
                 )
 
     def points(self, field_id: str, *, after: int = 0, bare: bool = False) -> tuple[Points, int]:
@@ -122,55 +130,20 @@ class RunStore(Requests):
         row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
         if row is None:
             return no_points(1), after
-        shape, counts = cast("list[int]", json.loads(row[0])), _array(row[1])
+        shape, counts = cast("list[int]", json.loads(row[0])), array(row[1])
         if bare:
             shape = [0, 0]
         value = "NULL" if bare else "value"
         rows = self._db.execute(f"SELECT seq, coords, {value} FROM point WHERE field = ? AND seq > ? ORDER BY seq", (field_id, after)).fetchall()
         if not rows:
             return Points(self._no_coords(field_id), np.empty((0, *shape)), counts), after
-        coords = _stacked([c for _, c, _ in rows], -1)
-        values = np.empty((len(rows), 0, 0)) if bare else _stacked([v for _, _, v in rows], *shape)
+        coords = stacked([c for _, c, _ in rows], -1)
+        values = np.empty((len(rows), 0, 0)) if bare else stacked([v for _, _, v in rows], *shape)
         return Points(coords, values, counts), rows[-1][0]
-
-    def _no_coords(self, field_id: str) -> Array:
-        """(0, d) of a field that is known."""
-        (spec,) = self._db.execute("SELECT spec FROM field WHERE id = ?", (field_id,)).fetchone()
-        return np.empty((0, registry.dimension(Field.from_json(json.loads(spec)))))
 
     def count(self, field_id: str) -> int:
         """How many points of a field there are."""
         return self._tally(field_id)[0]
-
-    def totals(self, field_id: str) -> tuple[Points, int]:
-        """The points of a field with all blocks taken together as one, and the last sequence number: what pictures and means are made of, and no interval.
-
-        values: (K, M, 1), so that `means()` are those of the points themselves, bit for bit. They are kept, and what was added since is all that is read.
-        Unwritable. Not for fields whose values are no sums over blocks.
-        """
-        note(Key("field", field_id))
-        row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
-        if row is None:
-            return no_points(1), 0
-        shape, counts = cast("list[int]", json.loads(row[0])), _array(row[1])
-        if len(shape) != 2 or shape[1] != len(counts):
-            raise ValueError(f"Expected sums over {len(counts)} blocks, got values of shape {tuple(shape)}: use points().")
-        before = self._totals.last(field_id)
-        seen, known = before if before is not None else (0, None)
-        rows = self._db.execute("SELECT seq, coords, value FROM point WHERE field = ? AND seq > ? ORDER BY seq", (field_id, seen))
-        coords, sums = ([known.coords], [known.values]) if known is not None else ([], [])
-        while chunk := rows.fetchmany(CHUNK):
-            seen = chunk[-1][0]
-            coords.append(_array(b"".join(c for _, c, _ in chunk)).reshape(len(chunk), -1))
-            sums.append(_array(b"".join(v for _, _, v in chunk)).reshape(len(chunk), *shape).sum(axis=2, keepdims=True))
-        if before is not None and seen == before[0]:
-            return before[1], seen
-        if not coords:
-            return Points(self._no_coords(field_id), np.empty((0, shape[0], 1)), counts.sum(keepdims=True)), 0
-        found = Points(np.concatenate(coords), np.concatenate(sums), counts.sum(keepdims=True))
-        for array in (found.coords, found.values, found.counts):
-            array.flags.writeable = False
-        return self._totals.keep(field_id, seen, found, found.coords.nbytes + found.values.nbytes), seen
 
     def points_at(self, field_id: str, places: Array) -> Points:
         """The points of a field at (K, d) places, with all their blocks, in this order; those that are not there are left out."""
@@ -178,11 +151,11 @@ class RunStore(Requests):
         row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
         if row is None:
             return no_points(places.shape[1])
-        shape, counts = cast("list[int]", json.loads(row[0])), _array(row[1])
+        shape, counts = cast("list[int]", json.loads(row[0])), array(row[1])
         wanted = rounded(places)
-        found = [self._db.execute("SELECT value FROM point WHERE field = ? AND coords = ?", (field_id, _blob(at))).fetchone() for at in wanted]
+        found = [self._db.execute("SELECT value FROM point WHERE field = ? AND coords = ?", (field_id, blob(at))).fetchone() for at in wanted]
         there = [i for i, row in enumerate(found) if row is not None]
-        return Points(wanted[there], np.array([_array(found[i][0]) for i in there]).reshape(len(there), *shape), counts)
+        return Points(wanted[there], np.array([array(found[i][0]) for i in there]).reshape(len(there), *shape), counts)
 
     def cost(self, field_id: str) -> float:
         """Seconds that all the points of a field took to compute."""
@@ -195,7 +168,7 @@ class RunStore(Requests):
     def pace(self, field: Field) -> tuple[float, float] | None:
         """(seconds, items) of the mean point that was measured in fields of the same kind (`_kind`); None when there is none."""
         rows = self._db.execute("SELECT t.field, f.spec, f.counts FROM tally t JOIN field f ON f.id = t.field WHERE t.kind = ''").fetchall()
-        sorted_in = [(_kind(found), float(_array(counts).sum()), id) for id, spec, counts in rows if (found := _field(spec)) is not None]
+        sorted_in = [(_kind(found), float(array(counts).sum()), id) for id, spec, counts in rows if (found := _field(spec)) is not None]
         if sorted_in:  # they come from an earlier version, or from another store
             with suppress(Unavailable), self._write() as db:
                 db.executemany("UPDATE tally SET kind = ?, items = ? WHERE field = ?", sorted_in)
@@ -295,8 +268,8 @@ class RunStore(Requests):
 
     # --- export -------------------------------------------------------------------------------------------------------
 
-    def absorb(self, other: Path) -> None:
-        """Take over what another store's file holds: fields, points, finished requests, checkpoints. What is here already stays."""
+    def absorb(self, other: Path, *, pinned: bool = False) -> None:
+        """Take over what another store's file holds: fields, points, finished requests, checkpoints. What is here already stays. pinned: for ever."""
         uri = f"{other.absolute().as_uri()}?mode=ro&immutable=1"
         self._db.execute("ATTACH ? AS other", (uri,))
         try:
@@ -311,6 +284,9 @@ class RunStore(Requests):
                     " ON CONFLICT (field) DO UPDATE SET points = excluded.points, seconds = excluded.seconds"
                 )
                 self._absorb_requests(db)
+                self._absorb_products(db)
+                if pinned:
+                    db.execute("INSERT OR IGNORE INTO pinned SELECT id FROM other.field")
                 db.execute("INSERT OR IGNORE INTO checkpoint SELECT * FROM other.checkpoint ORDER BY rowid")
                 if db.execute("SELECT 1 FROM other.sqlite_schema WHERE name = 'made'").fetchone():
                     db.execute("INSERT OR IGNORE INTO made SELECT * FROM other.made")
@@ -349,16 +325,3 @@ def _kind(field: Field) -> str:
     """What decides how long a point takes, but for the samples and the device."""
     attack = field.attack.id if field.attack is not None else "clean"
     return f"{field.problem.id} {field.precision} {attack} {'repair' if field.buffers == 'repair' else 'plain'}"
-
-
-def _blob(array: Array) -> bytes:
-    return np.ascontiguousarray(array, dtype="<f8").tobytes()
-
-
-def _array(blob: bytes) -> Array:
-    return np.frombuffer(blob, dtype="<f8")
-
-
-def _stacked(blobs: Sequence[bytes], *shape: int) -> Array:
-    """The arrays of all blobs as one that can be written to, without an array for each."""
-    return np.frombuffer(bytearray().join(blobs), dtype="<f8").reshape(len(blobs), *shape)

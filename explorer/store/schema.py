@@ -11,6 +11,14 @@ that was asked for ten hours earlier: short work does not wait for long work, an
 
 from __future__ import annotations
 
+GRAMS_APART = (  # what an earlier version kept in the result of a look; of a result that is no JSON for SQLite (it has a NaN) it is left out
+    """INSERT OR IGNORE INTO products (request, models, value)
+    SELECT request, (SELECT json_group_array(json_extract(text, '$.files[' || value || '].digest')) FROM json_each(text, '$.group')), json_extract(text, '$.gram')
+    FROM result WHERE text LIKE '{"kind": "Seen",%' AND iif(json_valid(text), json_array_length(text, '$.gram') > 0, 0)""",
+    """UPDATE result SET text = substr(text, 1, instr(text, ', "gram": [') - 1) || '}'
+    WHERE text LIKE '{"kind": "Seen",%' AND instr(text, ', "gram": [')""",
+)
+
 MIGRATIONS = (
     """
     CREATE TABLE field (
@@ -82,4 +90,18 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX lot_worker ON lot (worker)
     """,  # points that somebody is measuring at this moment, so that several can share a field
+    ";".join(("CREATE TABLE products (id INTEGER PRIMARY KEY, request TEXT NOT NULL UNIQUE, models TEXT NOT NULL, value NOT NULL)", *GRAMS_APART)),
+    """
+    CREATE TABLE total (
+        field TEXT NOT NULL, seq INTEGER NOT NULL, coords BLOB NOT NULL, sums BLOB NOT NULL, PRIMARY KEY (field, seq)
+    ) WITHOUT ROWID;
+    ALTER TABLE tally ADD COLUMN summed INTEGER NOT NULL DEFAULT 0
+    """,  # of each point its sums over blocks, and of each field how many points have them (explorer.store.point_sums)
+    """
+    CREATE TABLE forgotten (field TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE pinned (field TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE opened (field TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE setting (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+    CREATE INDEX wish_subject ON wish (subject)
+    """,  # fields whose run was removed from the list, that are to stay, that somebody looked at (explorer.store.upkeep)
 )

@@ -49,12 +49,20 @@ def surface() -> dict[str, object]:
     return told.plane(grid, [Marker("a", 0.0, 0.0), Marker("b", 1.0, 0.0)], [], key="p", z_title="loss", alt="the loss")
 
 
+def in_javascript(data: dict[str, object]) -> str:
+    """As anywidget hands it over: bytes are a DataView."""
+    parts = [
+        f"{json.dumps(k)}: {f'new DataView(Uint8Array.from({list(v)}).buffer)' if isinstance(v, bytes) else json.dumps(v)}" for k, v in data.items()
+    ]
+    return f"{{{', '.join(parts)}}}"
+
+
 @pytest.fixture
 def shown(page: Page):
     """`shown(name, data) -> Page` once the widget is drawn."""
 
     def show(name: str, data: dict[str, object]) -> Page:
-        text = PAGE.format(data=json.dumps(data), module=json.dumps(frontend.widget(name)).replace("</", "<\\/"))
+        text = PAGE.format(data=in_javascript(data), module=json.dumps(frontend.widget(name)).replace("</", "<\\/"))
         page.set_content(text)
         page.wait_for_function("window.ready && window.__explorer && Object.values(window.__explorer)[0].draws > 0")
         return page

@@ -38,7 +38,7 @@ def test_checkpoints_of_a_problem_are_recognised_measured_and_compared(tiny, sto
     assert all(q.loss[1] <= q.loss[0] <= q.loss[2] for f in found.files for q in f.quality)
     weights = [checkpoint_file.read(p).weights for p in (tiny.a, tiny.b)]
     product = sum(float((weights[0][n].double() * weights[1][n].double()).sum()) for n in weights[0])
-    assert found.gram[0][1] == pytest.approx(product)
+    assert store.gram([f.digest for f in found.files])[0, 1] == pytest.approx(product)
     assert found.files[0].parameters == 64 * 12 + 12 + 12 * 10 + 10
 
 

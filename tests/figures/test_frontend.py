@@ -83,6 +83,34 @@ def test_what_is_told_is_json():
     line = told.curves([Curve("a", t[::-1], np.array([1.0, np.nan, 2.0]), chord=(float("inf"), 1.0))], key="k", x_title="t", y_title="loss", alt="")
     (drawn,) = json.loads(json.dumps(line, allow_nan=False))["curves"]
     assert drawn["x"] == [0, 0.5, 1] and drawn["y"] == [2, None, 1] and drawn["chord"] is None
-    grid = Surface(t, t[:2], np.array([[1.0, np.nan, 2.0], [3.0, 4.0, 5.0]]), np.array([[False, True, False], [False] * 3]))
-    plane = json.loads(json.dumps(told.plane(grid, [Marker("a", 0, 0)], [], key="k", z_title="loss", alt=""), allow_nan=False))
-    assert plane["z"] == [[1, None, 2], [3, 4, 5]] and plane["lost"] == [[1, 0]] and plane["dots"] is None
+
+
+@pytest.mark.parametrize("guess", [None, [[True, True, False], [False, True, False]]])
+def test_a_plane_is_told_in_bytes_and_read_as_it_was(guess, tmp_path):
+    """By the app, which packs all of it, at any place of a message; and by a notebook, which gets the values beside the rest: each value, what diverged and what was measured."""
+    x = np.array([0.0, 0.5, 1.0])
+    grid = Surface(
+        x, x[:2], np.array([[1.5, np.nan, np.inf], [-3e-9, 4.0, 5.0]]), np.array([[False, True, False], [False] * 3]), guess and np.array(guess)
+    )
+    data = told.plane(grid, [Marker("ä", 0, 0)], [], key="k", z_title="loss", alt="")
+    whole = told.packed(data)
+    views = {name: list(value) for name, value in data.items() if isinstance(value, bytes)}
+    plain = {name: value for name, value in data.items() if not isinstance(value, bytes)}
+    script = f"""
+import {{ unpacked }} from "{frontend.FRONTEND.as_uri()}/packed.js";
+const sent = Uint8Array.from([7, ...{list(whole)}]).subarray(1);
+const parts = Object.fromEntries(Object.entries({json.dumps(views)}).map(([name, bytes]) => [name, new DataView(Uint8Array.from(bytes).buffer)]));
+console.log(JSON.stringify([unpacked(sent), unpacked({{ ...{json.dumps(plain)}, ...parts }})].map(({{ z, lost, dots, markers }}) => [z, lost, dots, markers[0].name])));
+"""
+    app, notebook = json.loads(run(script, tmp_path))
+    z, lost, dots, name = app
+    assert app == notebook
+    assert z == [[1.5, None, None], [pytest.approx(-3e-9), 4, 5]] and lost == [[1, 0]] and name == "ä"
+    assert dots == (None if guess is None else [[2, 0], [0, 1], [2, 1]])
+
+
+def test_a_large_plane_is_a_few_bytes_a_cell():
+    """Five, and what is said besides."""
+    x = np.linspace(0, 1, 401)
+    grid = Surface(x, x, np.add.outer(x, x), np.zeros((401, 401), dtype=bool))
+    assert len(told.packed(told.plane(grid, [], [], key="k", z_title="loss", alt=""))) < 5 * 401**2 + 30_000

@@ -135,6 +135,20 @@ def test_counts_and_pages_agree_with_the_whole_list(tmp_path):
     assert store.counts("Look") == {"waiting": 1}
 
 
+def test_a_search_reads_what_a_request_says_and_not_how_json_writes_it(tmp_path):
+    """Quotation marks, accents (also as two characters, as some file systems have them), other scripts, case, and the id; no name of a member of the JSON."""
+    store, said = RunStore(tmp_path / "store.sqlite"), ['the "best"', "Müller", "Mu\u0308nch", "模型", "back\\slash"]
+    runs = [Run(Field(PROBLEM, (Loaded(f"{n}", name=name), Loaded("b")), Method("line")), GRID) for n, name in enumerate(said)]
+    for one in runs:
+        store.submit(one)
+    asked = {'"best"': [0], "MÜLLER": [1], "münch": [2], "模": [3], "k\\s": [4], '"': [0], "corners": [], "kind": [], "\\": [4], "x\ny": []}
+    for text, wanted in asked.items():
+        found = {s.id for s in store.statuses(text=text)}
+        assert found == {runs[n].id for n in wanted}, text
+        assert sum(store.counts(text=text).values()) == len(wanted)
+    assert [s.id for s in store.statuses(text=runs[1].id[:12].upper())] == [runs[1].id]
+
+
 def test_a_list_reads_no_results(tmp_path):
     """What came of a request may be megabytes, and is fetched once somebody asks for it."""
     store = RunStore(tmp_path / "store.sqlite")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import numpy as np
 import pytest
 
 from explorer.core.points import Points
 from explorer.core.spec import Field, Loaded, Method, ProblemSpec
 from explorer.store.kept import Kept
-from explorer.store.run_store import CHUNK, RunStore
+from explorer.store.point_sums import CHUNK
+from explorer.store.run_store import RunStore
+from explorer.store.schema import MIGRATIONS
 
 FIELD = Field(ProblemSpec(Method("mlp"), Method("digits")), (Loaded("a"), Loaded("b"), Loaded("c")), Method("plane"))
 COUNTS = np.array([3.0, 3, 2, 1, 1, 1, 1])
@@ -72,6 +76,54 @@ def test_what_was_read_is_not_read_again(store):
     assert 0 < len(steps) < 60  # 300 rows would be thousands
     with pytest.raises(ValueError, match="read-only"):
         after.values[0] = 0
+
+
+def test_they_are_read_without_the_blocks(store):
+    """Also by a process that has read nothing of it yet: the column of values is not touched."""
+    add(store, 30, 0)
+    other = RunStore(store.path)
+    other.status("x")
+    read: list[str] = []
+    other._db.set_trace_callback(read.append)
+    assert len(other.totals(FIELD.id)[0]) == 30
+    assert read and not [statement for statement in read if "FROM point" in statement]
+
+
+def test_those_of_an_earlier_version_are_made_up_for_once(store, tmp_path):
+    """Opened or absorbed, with points added before anybody asked; where nothing can be written, they are made for this once."""
+    add(store, 700, 0)
+    before = store.points(FIELD.id)[0]
+    path = tmp_path / "earlier.sqlite"
+    version = next(n for n, script in enumerate(MIGRATIONS) if "CREATE TABLE total" in script)
+    with sqlite3.connect(path) as db:
+        for script in MIGRATIONS[:version]:
+            db.executescript(script)
+        db.execute(f"PRAGMA user_version = {version}")
+        db.execute("ATTACH ? AS now", (str(store.path),))
+        db.execute("INSERT INTO field SELECT * FROM now.field")
+        db.execute("INSERT INTO point SELECT * FROM now.point")
+        db.execute("INSERT INTO tally (field, points, seconds) SELECT field, count(*), 1 FROM point GROUP BY 1")
+    db.close()
+    absorbing = RunStore(tmp_path / "absorbing.sqlite")
+    absorbing.absorb(path)
+    for opened in (RunStore(path), absorbing):
+        assert np.array_equal(opened.points(FIELD.id)[0].values, before.values, equal_nan=True)
+        opened._db.execute("PRAGMA query_only = ON")
+        agree(opened)
+        opened._db.execute("PRAGMA query_only = OFF")
+        add(opened, 5, 9)
+        assert len(agree(RunStore(opened.path))) == 705
+        read: list[str] = []
+        again = RunStore(opened.path)
+        again._db.set_trace_callback(read.append)
+        assert len(again.totals(FIELD.id)[0]) == 705
+        assert not [statement for statement in read if "FROM point" in statement]
+
+
+def test_of_a_place_that_comes_twice_at_once_the_first_counts(store):
+    """As its blocks do."""
+    store.append(FIELD.id, np.full((2, 2), 0.5), np.arange(28.0).reshape(2, 2, 7), seconds=1.0)
+    assert len(agree(store)) == 1
 
 
 def test_an_unknown_field_has_none(store):

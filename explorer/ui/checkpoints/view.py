@@ -324,7 +324,7 @@ def _row(facts: Facts) -> dict[str, object]:
 def _distances(store: RunStore, key: str, facts: list[Facts]) -> None:
     """How far the family's members lie apart, from the inner products that were taken when they were looked at."""
     digests = [f.digest for f in facts]
-    gram, distance = known_distances.gram(store, digests), known_distances.distances(store, digests)
+    gram, distance = store.gram(digests), known_distances.distances(store, digests)
     if gram is None or distance is None:
         st.caption("Distances within this family appear once its whole folder has been inspected.")
         return

@@ -106,7 +106,7 @@ def _store(home: Path) -> RunStore:
     if opened.waiting():  # what somebody asked for before goes on
         start_workers(opened, home)
     if (shipped := locations.root() / "sample_models" / "samples.sqlite").is_file():
-        opened.absorb(shipped)
+        opened.absorb(shipped, pinned=True)
     return opened
 
 

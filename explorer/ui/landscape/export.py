@@ -74,8 +74,11 @@ def words(there: PlaneView, style: Style) -> str:
     coords, last = there.points.coords, len(there.whole.x) - 1
 
     def interval(i: int, j: int) -> tuple[float, float]:
-        k = int(np.abs(coords - np.array([i, j]) / last).max(axis=1).argmin())
-        low, high = style.interval(there.field, there.blocks(coords[[k]]))
+        node = np.array([[i, j]]) / last
+        found = there.blocks(node)
+        if not len(found):  # measured close to it
+            found = there.blocks(coords[[np.abs(coords - node).max(axis=1).argmin()]])
+        low, high = style.interval(there.field, found)
         return float(low[0]), float(high[0])
 
     return landscape.explain(

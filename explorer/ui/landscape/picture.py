@@ -65,7 +65,7 @@ class Picture:
 
     def requested(self, store: RunStore) -> list[tuple[Run, Status]]:
         """All that was requested this plane."""
-        runs = [*(self.at_size(size) for size in SIZES), self.refined]
+        runs = [*(self.at_size(size) for size in sizes(self.run)), self.refined]
         return [(run, status) for run in runs if (status := store.status(run.id)) is not None]
 
 
@@ -96,14 +96,14 @@ class PlaneView:
     """What is known of a plane at this moment.
 
     drawn: what is to be drawn. whole: the finest grid that is measured everywhere, or what there is of the coarsest. certificate: of the preview, if one is drawn.
-    points: with all blocks taken as one, for means; `blocks` reads those of some places, and of all where none are given, for intervals.
+    points: with all blocks taken as one, for means; `blocks` reads those of some places, for intervals.
     """
 
     field: Field
     facts: FieldFacts
     window: Window
     points: Points
-    blocks: Callable[[Array | None], Points]
+    blocks: Callable[[Array], Points]
     drawn: Surface
     whole: Surface
     certificate: Certificate | None
@@ -129,9 +129,15 @@ class PlaneView:
         return " · ".join(said)
 
 
+def sizes(run: Run) -> list[int]:
+    """Points along each side of the grids that a plane is looked for in: those that are offered, and its own."""
+    own = run.sampler.kwargs().get("size") if run.sampler.name == "grid" else None
+    return sorted({*SIZES, *([own] if isinstance(own, int) and own > 1 else [])})
+
+
 def finest(store: RunStore, run: Run) -> int:
     """The finest grid that was requested."""
-    requested = [size for size in SIZES if store.status(form.finer(run, size).id) is not None]
+    requested = [size for size in sizes(run) if store.status(form.finer(run, size).id) is not None]
     return max(requested, default=COARSE)
 
 
@@ -150,16 +156,16 @@ def current_view(store: RunStore, picture: Picture, style: Style, others: list[R
     def kept(what: str, size: int, make: Callable[[], Made]) -> Made:
         return _once((str(store.path), field.id, style.metric, what, size), seen, make)
 
-    sizes = [size for size in SIZES if size <= picture.size]
-    grids = [kept("cells", size, partial(cells, points, field.metrics, style.metric, window, size)) for size in sizes]
+    looked_at = [size for size in sizes(picture.run) if size <= picture.size]
+    grids = [kept("cells", size, partial(cells, points, field.metrics, style.metric, window, size)) for size in looked_at]
     whole = next((g for g in reversed(grids) if g.measured == g.z.size), grids[0])
     drawn, certificate = grids[-1], None
-    if style.smooth:
+    if style.smooth and _previewed(store, picture, drawn):
         drawn, certificate = kept("smooth", FINEST, partial(previewed, points, field.metrics, style.metric, window, FINEST))
-    blocks = partial(_blocks, store, field)
+    blocks = partial(store.points_at, field.id)
     deciding = None
     if field.samples and not is_preview(field) and whole.measured == whole.z.size:
-        deciding = kept("deciding", 0, lambda: candidate_extremes.deciding(field, blocks(None), style.metric))
+        deciding = kept("deciding", 0, lambda: candidate_extremes.deciding(field, points, style.metric, blocks))
     return PlaneView(
         field,
         facts,
@@ -177,16 +183,21 @@ def current_view(store: RunStore, picture: Picture, style: Style, others: list[R
     )
 
 
+def _previewed(store: RunStore, picture: Picture, grid: Surface) -> bool:
+    """Whether a preview says more than the finest grid: not of one that is finer and whole, nor where its points are no nodes of the preview."""
+    size = len(grid.x)
+    if size > FINEST and grid.measured == grid.z.size:
+        return False
+    return (FINEST - 1) % (size - 1) == 0 or store.status(picture.refined.id) is not None
+
+
 def _once(key: tuple[str, str, str, str, int], seen: int, make: Callable[[], Made]) -> Made:
     """What follows from the points of a field up to number `seen`, made once for all sessions; a field's window never changes."""
     before = _made.last(key)
     if before is not None and before[0] == seen:
         return cast("Made", before[1])
-    return cast("Made", _made.keep(key, seen, make(), 40 * FINEST**2))
-
-
-def _blocks(store: RunStore, field: Field, places: Array | None) -> Points:
-    return store.points(field.id)[0] if places is None else store.points_at(field.id, places)
+    made = make()
+    return cast("Made", _made.keep(key, seen, made, 10 * made.z.size if isinstance(made, Surface) else 40 * FINEST**2))
 
 
 def span(grids: list[Surface], log: bool) -> tuple[float, float] | None:

@@ -27,7 +27,7 @@ from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.landscape import form, shape, triangle
 from explorer.ui.landscape.export import beside, export, program, words
-from explorer.ui.landscape.form import COARSE
+from explorer.ui.landscape.form import COARSE, FINEST
 from explorer.ui.landscape.picture import SIZES, Kind, Picture, PlaneView, Style, current_view, finest, span
 from explorer.ui.widgets import model_doubts
 from explorer.ui.widgets.chart_actions import corner
@@ -70,10 +70,11 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
 
 
 def _surface(store: RunStore, picture: Picture, style: Style) -> tuple[Surface, float]:
-    """What is measured of a plane, and half the 95 % interval of its values, the median over them."""
+    """What is measured of a plane, and half the 95 % interval of its values, the median over them; of very many, over an even choice."""
     there = current_view(store, picture, style, [])
     assert there is not None
-    low, high = style.interval(there.field, there.blocks(None))
+    places = there.points.coords
+    low, high = style.interval(there.field, there.blocks(places[:: -(-len(places) // FINEST**2)]))
     half = (high - low)[np.isfinite(high - low)] / 2
     return there.whole, float(np.median(half)) if half.size else 0.0
 
@@ -181,7 +182,7 @@ def _refine_by_itself(store: RunStore, picture: Picture) -> None:
     field = picture.run.field
     more = SIZES[1] ** 2 - store.count(field.id)
     coarse, refined = store.status(picture.run.id), store.status(picture.refined.id)
-    if coarse is None or coarse.state != "done":
+    if coarse is None or coarse.state != "done" or picture.size > FINEST:
         return
     if refined is None and auto_start.quick(store, field, EXPECTED):
         shell.submit(picture.refined, idle=True)
@@ -300,7 +301,7 @@ def _finer(store: RunStore, picture: Picture, there: PlaneView) -> None:
     each = store.cost(there.field.id) / len(there.points)
     larger = next((s for s in SIZES if s > picture.size), None)
     with st.container(horizontal=True):
-        if store.status(picture.refined.id) is None:
+        if picture.size <= FINEST and store.status(picture.refined.id) is None:
             _more("Refine where it is needed", ":material/auto_fix_high:", picture.refined, EXPECTED * each, picture)
         if larger is not None:
             _more(f"Finer ({larger} × {larger})", ":material/grid_4x4:", picture.at_size(larger), each * (larger**2 - picture.size**2), picture)

@@ -19,10 +19,12 @@ from explorer.stats.preview_confirmation import mark
 from explorer.store.cost_plan import Plan, Took
 from explorer.store.job_status import State, Status, duration
 from explorer.store.run_store import RunStore
+from explorer.store.upkeep import shown_size
 from explorer.ui.align.form import Comparison
 from explorer.ui.frame import head, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.landscape import form as landscape_form
+from explorer.ui.runs import room
 from explorer.ui.train.trajectories import called
 from explorer.ui.widgets import precision
 
@@ -40,6 +42,7 @@ class Filter:
     text: str
     states: tuple[State, ...]
     where: dict[str, str]
+    largest: bool = False
 
     def counts(self, store: RunStore) -> dict[State, int]:
         """How many there are, by their state; of the states that are not chosen, too."""
@@ -50,8 +53,8 @@ class Filter:
         return sum(number for state, number in counts.items() if not self.states or state in self.states)
 
     def runs(self, store: RunStore, page: int) -> list[Status]:
-        """Those of a page, from 0, newest first."""
-        return store.statuses(limit=PAGE, after=page * PAGE, only=self.states, clicks=False, text=self.text, where=self.where)
+        """Those of a page, from 0."""
+        return store.statuses(limit=PAGE, after=page * PAGE, only=self.states, clicks=False, text=self.text, where=self.where, largest=self.largest)
 
 
 def show(store: RunStore) -> None:
@@ -61,10 +64,12 @@ def show(store: RunStore) -> None:
     if not counts:
         st.info("Nothing has been measured here yet. Measure a first line.", icon=":material/history:")
         shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
+        room.show(store)
         return
     wanted, page = _narrowed(store)
     active = _active(counts)
     live(_list, every=1.0, busy=active)(store, wanted, page, active)
+    room.show(store)
 
 
 def _narrowed(store: RunStore) -> tuple[Filter, int]:
@@ -78,7 +83,8 @@ def _narrowed(store: RunStore) -> tuple[Filter, int]:
         paging = st.container(width=150)
     with head.controls():
         states = st.pills("State", STATES, selection_mode="multi", key="states", on_change=_first_page, label_visibility="collapsed")
-    wanted = Filter(text.strip(), tuple(states), {path: value for path, value in ((CHART, chart), (PROBLEM, family)) if value})
+        largest = st.toggle("Largest first", key="largest", on_change=_first_page, width="content", help="Those whose points take the most room.")
+    wanted = Filter(text.strip(), tuple(states), {path: value for path, value in ((CHART, chart), (PROBLEM, family)) if value}, largest)
     with paging:
         return wanted, _page(wanted.many(wanted.counts(store)))
 
@@ -127,7 +133,8 @@ def _list(store: RunStore, wanted: Filter, page: int, was_active: bool) -> None:
 
 def _table(store: RunStore, runs: list[Status]) -> int:
     """One row each; which of them is chosen, the first where none is."""
-    rows = [_row(store, status) for status in runs]
+    sizes = store.bytes_of_fields(s.request.field.id for s in runs if isinstance(s.request, Run))
+    rows = [_row(store, status, sizes) for status in runs]
     event = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
@@ -141,6 +148,7 @@ def _table(store: RunStore, runs: list[Status]) -> int:
             "opens on": st.column_config.TextColumn(width=90),
             "family": st.column_config.TextColumn(width=150),
             "state": st.column_config.TextColumn(width=70),
+            "size": st.column_config.TextColumn(width=70, help="What the points of its field take, about. Runs of one field share them."),
             "result": st.column_config.TextColumn(width=250),
         },
     )
@@ -148,12 +156,13 @@ def _table(store: RunStore, runs: list[Status]) -> int:
     return chosen[0] if chosen and chosen[0] < len(runs) else 0
 
 
-def _row(store: RunStore, status: Status) -> dict[str, object]:
+def _row(store: RunStore, status: Status, sizes: Mapping[str, int]) -> dict[str, object]:
     assert isinstance(status.request, Run)
     problem = status.request.field.problem
     return {
         "run": _title(status.request),
         "state": status.state,
+        "size": shown_size(size) if (size := sizes.get(status.request.field.id, 0)) else "",
         "result": _result(store, status),
         "family": problem.title or problem.name,
         "opens on": page_of(status.request).capitalize(),
@@ -175,6 +184,8 @@ def _one(store: RunStore, status: Status) -> None:
             st.caption(_result(store, status))
             if (plan := store.plan(status.id)) is not None:
                 st.caption(_plan(*plan))
+            if (takes := room.takes(store, status.request)) and status.state != "waiting":
+                st.caption(takes)
         with go:
             page = page_of(status.request)
             under = {"view": "conditions"} if page == "paths" and field.attack is not None else {}
@@ -191,8 +202,9 @@ def _one(store: RunStore, status: Status) -> None:
                     on_click=shell.forget,
                     args=(status.id,),
                     key=f"forget-{status.id}",
-                    help="The measured points are kept in the store.",
+                    help="Its points stay until a sweep, unless another run needs them (Store, below).",
                 )
+                room.buttons(store, status)
 
 
 def page_of(run: Run) -> str:

@@ -68,14 +68,37 @@ export function valueAt({ x, y, z }, [at, up]) {
   return (1 - v) * row(j) + v * row(j + 1);
 }
 
-/** The value of the known cell nearest to [i, j]. @type {(known: [number, number, number][], i: number, j: number) => number} */
-export function nearest(known, i, j) {
-  let [best, value] = [Infinity, NaN];
-  for (const [a, b, v] of known) {
-    const far = (a - i) ** 2 + (b - j) ** 2;
-    if (far < best) [best, value] = [far, v];
+/**
+ * Values where nothing is known yet: that of the nearest known cell, row by row; NaN where none is.
+ * @type {(z: (number | null)[][]) => number[][]}
+ */
+export function filled(z) {
+  const [ny, nx] = [z.length, z[0]?.length ?? 0];
+  // Of every cell the nearest known one in its own column; then along each row the best of these, no further off than the best so far.
+  const row = Array.from({ length: ny }, () => new Int32Array(nx).fill(-1));
+  for (let i = 0; i < nx; i++) {
+    for (const [from, to, step] of [[0, ny, 1], [ny - 1, -1, -1]]) {
+      let known = -1;
+      for (let j = from; j !== to; j += step) {
+        if (z[j][i] !== null) known = j;
+        if (known >= 0 && (row[j][i] < 0 || Math.abs(known - j) < Math.abs(row[j][i] - j))) row[j][i] = known;
+      }
+    }
   }
-  return value;
+  return z.map((values, j) =>
+    values.map((value, i) => {
+      if (value !== null) return value;
+      let [best, found] = [Infinity, NaN];
+      for (let d = 0; d * d < best && d < nx; d++) {
+        for (const k of d ? [i - d, i + d] : [i]) {
+          const at = row[j][k] ?? -1;
+          if (at < 0) continue;
+          const far = d * d + (at - j) ** 2;
+          if (far < best) [best, found] = [far, /** @type {number} */ (z[at][k])];
+        }
+      }
+      return found;
+    }));
 }
 
 /** Where a path is at s: [x, y], null beyond its ends. @type {(path: Path, s: number) => Pair | null} */
@@ -89,36 +112,48 @@ export function along(path, s) {
   return [path.x[k - 1] + u * (path.x[k] - path.x[k - 1]), path.y[k - 1] + u * (path.y[k] - path.y[k - 1])];
 }
 
+/** The scale of heights on which lines of equal value are straight between measured ones. @type {(grid: Grid, low: number) => (value: number) => number} */
+const upOf = ({ log }, low) => (log ? (value) => Math.log10(Math.max(value, low)) : Number);
+
 /**
- * Pieces of the line at a level, straight across each square between four measured values (marching squares).
- * @type {(grid: Grid, level: number, low: number) => [Pair, Pair][]}
+ * Pieces of the line at each level, straight across each square between four measured values (marching squares).
+ * @type {(grid: Grid, levels: number[], low: number) => [Pair, Pair][][]}
  */
-export function contour({ x, y, z, log }, level, low) {
-  const up = log ? (/** @type {number} */ value) => Math.log10(Math.max(value, low)) : Number;
-  const height = up(level);
-  /** @type {[Pair, Pair][]} */
-  const found = [];
+export function contours(grid, levels, low) {
+  const { x, y, z } = grid;
+  const up = upOf(grid, low);
+  const heights = levels.map(up);
+  const rise = z.map((row) => Float64Array.from(row, (value) => (value === null ? NaN : up(value))));
+  /** @type {[Pair, Pair][][]} */
+  const found = levels.map(() => []);
   for (let j = 0; j + 1 < y.length; j++) {
     for (let i = 0; i + 1 < x.length; i++) {
-      const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]].map(([a, b]) => [x[a], y[b], up(z[b][a] ?? NaN) - height]);
-      if (corners.some((corner) => !Number.isFinite(corner[2]))) continue;
-      /** @type {Pair[]} */
-      const crossings = [];
-      for (let k = 0; k < 4; k++) {
-        const [a, b] = [corners[k], corners[(k + 1) % 4]];
-        if (a[2] < 0 === b[2] < 0) continue;
-        const u = a[2] / (a[2] - b[2]);
-        crossings.push([a[0] + u * (b[0] - a[0]), a[1] + u * (b[1] - a[1])]);
-      }
-      if (crossings.length === 2) found.push([crossings[0], crossings[1]]);
-      if (crossings.length === 4) {
-        // A saddle: its middle decides which two sides belong together.
-        const turned = corners.reduce((sum, corner) => sum + corner[2], 0) < 0 === corners[0][2] < 0;
-        /** @type {[Pair, Pair][]} */
-        const pieces = turned ? [[crossings[0], crossings[1]], [crossings[2], crossings[3]]] : [[crossings[3], crossings[0]], [crossings[1], crossings[2]]];
-        found.push(...pieces);
-      }
+      const values = [rise[j][i], rise[j][i + 1], rise[j + 1][i + 1], rise[j + 1][i]];
+      const [least, most] = [Math.min(...values), Math.max(...values)];
+      if (!Number.isFinite(least + most)) continue;
+      heights.forEach((height, k) => {
+        if (height > least && height <= most) found[k].push(...across(grid, i, j, values.map((value) => value - height)));
+      });
     }
   }
   return found;
+}
+
+/** The pieces in one square, of whose corners it is known how high they lie above the level. @type {(grid: Grid, i: number, j: number, above: number[]) => [Pair, Pair][]} */
+function across({ x, y }, i, j, above) {
+  const corners = [[x[i], y[j]], [x[i + 1], y[j]], [x[i + 1], y[j + 1]], [x[i], y[j + 1]]];
+  /** @type {Pair[]} */
+  const crossings = [];
+  for (let k = 0; k < 4; k++) {
+    const next = (k + 1) % 4;
+    if (above[k] < 0 === above[next] < 0) continue;
+    const [a, b] = [corners[k], corners[next]];
+    const u = above[k] / (above[k] - above[next]);
+    crossings.push([a[0] + u * (b[0] - a[0]), a[1] + u * (b[1] - a[1])]);
+  }
+  if (crossings.length === 2) return [[crossings[0], crossings[1]]];
+  if (crossings.length < 4) return [];
+  // A saddle: its middle decides which two sides belong together.
+  const turned = above.reduce((sum, value) => sum + value, 0) < 0 === above[0] < 0;
+  return turned ? [[crossings[0], crossings[1]], [crossings[2], crossings[3]]] : [[crossings[3], crossings[0]], [crossings[1], crossings[2]]];
 }

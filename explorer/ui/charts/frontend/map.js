@@ -4,7 +4,7 @@
 // its nearest measured neighbour, paler; one that diverged is hatched. In a smooth preview colours run into one another, and a dot marks each measured place.
 
 import { coloured, DASHES, element, niceStep, round, set, shape, symbol, text, ticks } from "./drawing.js";
-import { contour, last, levelsOf, nearest } from "./grid.js";
+import { contours, filled, last, levelsOf } from "./grid.js";
 import { apart, BAR, NAMED } from "./labels.js";
 
 /** @typedef {import("./grid.js").Pair} Pair */
@@ -89,43 +89,33 @@ export class FlatMap {
     Object.assign(this.canvas.style, { left: `${this.left}px`, top: `${this.top}px`, width: `${w}px`, height: `${h}px` });
     const paper = context(this.canvas);
     paper.scale(ratio, ratio);
-    /** @type {[number, number, number][]} */
-    const known = [];
-    z.forEach((row, j) => row.forEach((value, i) => value !== null && known.push([i, j, value])));
+    let known = 0;
+    for (const row of z) for (const value of row) if (value !== null) known++;
     const gone = new Set(lost.map(([i, j]) => j * x.length + i));
     const edge = (/** @type {number[]} */ axis, /** @type {number} */ k) =>
       k === 0 ? axis[0] - (axis[1] - axis[0]) / 2 : k === axis.length ? last(axis) + (last(axis) - axis[k - 2]) / 2 : (axis[k - 1] + axis[k]) / 2;
     const xs = Array.from({ length: x.length + 1 }, (_, i) => this.px(edge(x, i)) - this.left);
     const ys = Array.from({ length: y.length + 1 }, (_, j) => this.py(edge(y, j)) - this.top);
-    const preview = this.data.dots && known.length > this.data.dots.length;
-    if (preview) this.blend(paper, w, h);
-    for (let j = 0; j < y.length; j++) {
-      for (let i = 0; i < x.length; i++) {
-        /** @type {[number, number, number, number]} */
-        const box = [xs[i] - 0.3, ys[j + 1] - 0.3, xs[i + 1] - xs[i] + 0.6, ys[j] - ys[j + 1] + 0.6];
-        if (gone.has(j * x.length + i)) {
-          hatch(paper, box);
-          continue;
-        }
-        if (preview) continue;
-        const measured = z[j][i];
-        if (measured === null && !known.length) continue;
-        paper.globalAlpha = measured === null ? 0.55 : 1;
-        paper.fillStyle = this.plane.colour(measured ?? nearest(known, i, j));
-        paper.fillRect(...box);
-      }
+    const preview = this.data.dots && known > this.data.dots.length;
+    const whole = known < x.length * y.length && !preview ? filled(z) : z;
+    paper.imageSmoothingEnabled = preview !== null && preview;
+    paper.imageSmoothingQuality = "high";
+    if (known) paper.drawImage(this.cells(whole, gone), 0, 0, w, h);
+    for (const k of gone) {
+      const [i, j] = [k % x.length, Math.floor(k / x.length)];
+      hatch(paper, [xs[i] - 0.3, ys[j + 1] - 0.3, xs[i + 1] - xs[i] + 0.6, ys[j] - ys[j + 1] + 0.6]);
     }
-    paper.globalAlpha = 1;
-    if (this.data.contours && known.length === x.length * y.length - lost.length) {
+    if (this.data.contours && known === x.length * y.length - lost.length) {
       paper.lineWidth = 1;
       paper.font = "11px sans-serif";
       paper.textAlign = "center";
       /** @type {Pair[]} */
       const written = [];
-      for (const level of this.levels) {
+      const lines = contours(this.data, this.levels.map(({ at }) => at), this.plane.scale.span[0]);
+      for (const [k, level] of this.levels.entries()) {
         paper.strokeStyle = this.share(level.at) > 0.55 ? "rgb(0 0 0 / 55%)" : "rgb(255 255 255 / 60%)";
         paper.beginPath();
-        const pieces = contour(this.data, level.at, this.plane.scale.span[0]);
+        const pieces = lines[k];
         for (const [a, b] of pieces) {
           paper.moveTo(this.px(a[0]) - this.left, this.py(a[1]) - this.top);
           paper.lineTo(this.px(b[0]) - this.left, this.py(b[1]) - this.top);
@@ -154,21 +144,27 @@ export class FlatMap {
   }
 
   /**
-   * Colours that run from the middle of one cell to that of the next.
-   * @type {(paper: CanvasRenderingContext2D, w: number, h: number) => void}
+   * A pixel for each cell: paler where its value is another's, and nothing where there is none.
+   * @type {(values: (number | null)[][], gone: Set<number>) => HTMLCanvasElement}
    */
-  blend(paper, w, h) {
-    const { x, y, z } = this.data;
+  cells(values, gone) {
+    const { x, y, z, colours } = this.data;
+    const shades = colours.map((colour) => (colour.match(/\d+/g) ?? []).slice(0, 3).map(Number));
     const small = element("canvas");
     Object.assign(small, { width: x.length, height: y.length });
     const dab = context(small);
-    z.forEach((row, j) => row.forEach((value, i) => {
-      if (value === null) return;
-      dab.fillStyle = this.plane.colour(value);
-      dab.fillRect(i, y.length - 1 - j, 1, 1);
-    }));
-    paper.imageSmoothingQuality = "high";
-    paper.drawImage(small, 0, 0, w, h);
+    const dots = dab.createImageData(x.length, y.length);
+    for (let j = 0; j < y.length; j++) {
+      for (let i = 0; i < x.length; i++) {
+        const value = values[j][i];
+        if (value === null || gone.has(j * x.length + i)) continue;
+        const at = 4 * ((y.length - 1 - j) * x.length + i);
+        dots.data.set(shades[Math.round(this.share(value) * (shades.length - 1))], at);
+        dots.data[at + 3] = z[j][i] === null ? 140 : 255;
+      }
+    }
+    dab.putImageData(dots, 0, 0);
+    return small;
   }
 
   overlay() {

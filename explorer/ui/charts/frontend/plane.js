@@ -7,6 +7,7 @@ import { DASHES, element, put, round, set, shape, short, swatch, text } from "./
 import { Frames, still } from "./frames.js";
 import { along, cellAt, last, scaleOf, valueAt } from "./grid.js";
 import { FlatMap } from "./map.js";
+import { unpacked } from "./packed.js";
 import { keep, Picture } from "./picture.js";
 import { Player } from "./player.js";
 import { Relief } from "./relief.js";
@@ -55,8 +56,10 @@ const planes = new WeakMap();
 /** @type {"map" | "relief" | null} */
 let chosen = null; // the view that somebody chose last, for planes whose page does not say
 
-/** @param {import("./picture.js").Call<Data>} call */
-export default function ({ data, parentElement, setStateValue }) {
+/** @param {import("./picture.js").Call<unknown>} call */
+export default function ({ data: told, parentElement, setStateValue }) {
+  /** @type {Data} */
+  const data = unpacked(told);
   const plane = keep(planes, parentElement, () => new Plane(parentElement, data));
   plane.send = (sent) => setStateValue("pick", sent);
   plane.tellView = (view) => setStateValue("view", view);
@@ -245,12 +248,6 @@ class Plane extends Picture {
   /** The value of a cell in words. @type {(value: number, i: number, j: number) => string} */
   words(value, i, j) {
     return this.guessed(i, j) ? `about ${short(Number(value.toPrecision(3)))}, predicted between measured points` : `${short(value)} in this cell`;
-  }
-
-  /** @type {(value: number) => string} */
-  colour(value) {
-    const { colours } = this.data;
-    return colours[Math.round(this.scale.share(value) * (colours.length - 1))];
   }
 
   // -- the live part -----------------------------------------------------------------------------------------------------

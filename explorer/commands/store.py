@@ -1,0 +1,86 @@
+"""The store's file: how full it is, what may go, and runs that go from one store to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from explorer.commands.arguments import HomeOption
+from explorer.commands.print_results import err, out
+from explorer.commands.terminal import free, refusals, store_of
+from explorer.core.errors import Refused
+from explorer.core.spec import Run
+from explorer.store.run_store import RunStore
+from explorer.store.upkeep import shown_size, size_of
+
+
+def store(
+    sweep: Annotated[bool, typer.Option("--sweep", help="Remove points that no listed run needs, and inspections of files that are gone.")] = False,
+    compact: Annotated[bool, typer.Option("--compact", help="Give the room that was freed back to the disk; not while something runs.")] = False,
+    limit: Annotated[
+        str,
+        typer.Option(
+            help="The most that it should use, such as '20 GB'; 'none' for no limit. The points of the oldest runs that nobody pinned go first."
+        ),
+    ] = "",
+    pin: Annotated[list[str] | None, typer.Option(help="Keep the points of this run whatever the limit; may be repeated.")] = None,
+    unpin: Annotated[list[str] | None, typer.Option(help="Keep them no longer; may be repeated.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """How much the store holds, and what may go: sweep, compact, limit."""
+    with refusals():
+        kept = store_of(home)
+        bound = None if limit in ("", "none") else size_of(limit)
+        for id, stays in [(id, True) for id in pin or ()] + [(id, False) for id in unpin or ()]:
+            kept.pin(_field_of(kept, id), stays)
+        if limit:
+            kept.bound(bound)
+            kept.keep_within_limit()
+        with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=err, transient=True) as bar:
+            if sweep:
+                task = bar.add_task("Sweeping", total=None)
+                gone = kept.sweep(lambda done, of: bar.update(task, completed=done, total=of))
+                out.print(f"Swept: {shown_size(gone)} of points.", highlight=False)
+            if compact:
+                task = bar.add_task("Compacting", total=None)
+                given = kept.compact(lambda done, of: bar.update(task, completed=done, total=of))
+                out.print(f"Compacted: the file is smaller by {shown_size(given)}.", highlight=False)
+        for line in kept.room().said():
+            out.print(line, highlight=False, soft_wrap=True)
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="The id of a run, as `loss-explorer runs` prints it.")],
+    file: Annotated[Path, typer.Argument(help="The file to write (.sqlite).")],
+    home: HomeOption = None,
+) -> None:
+    """Write one run with all that was measured of it into a file that another person's explorer takes over (import)."""
+    with refusals():
+        from explorer.store.portable import ENDING, export_run
+
+        free(file, ENDING)
+        export_run(store_of(home), run, file)
+        out.print(f"{file}: {shown_size(file.stat().st_size)}", highlight=False, soft_wrap=True)
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A file that export has written, or a whole store.")],
+    home: HomeOption = None,
+) -> None:
+    """Take over the runs in a file; what is here already stays as it is."""
+    with refusals():
+        from explorer.store.portable import import_runs
+
+        for id in import_runs(store_of(home), file):
+            out.print(id, highlight=False)
+
+
+def _field_of(kept: RunStore, id: str) -> str:
+    """The field of a run. Refused when there is no such run."""
+    status = kept.status(id)
+    if status is None or not isinstance(status.request, Run):
+        raise Refused(f"This store has no run {id}. `loss-explorer runs` lists those it has.")
+    return status.request.field.id
