@@ -27,7 +27,7 @@ def chosen(show: str, update: int) -> list[Curve]:
             return [Curve("loss", t, loss(t), chord=(0.31, 0.26))]
         case "nan":
             return [banded("loss", T, np.where((T > 0.62) & (T < 0.83), np.nan, loss(T)), 1.83)]
-        case "pair":
+        case "pair" | "walks":
             return [banded("before alignment", T, loss(T), 1.83, ghost=True), banded("after weight matching", T, loss(T, 0.06), 0.06)]
         case "peaks":
             return [banded(f"method {i}", T, loss(T, height), height) for i, height in enumerate((1.83, 0.36, 0.355, 0.06, 0.0))]
@@ -35,7 +35,7 @@ def chosen(show: str, update: int) -> list[Curve]:
             return [Curve(f"method {i}", T[:: 1 + i % 3], loss(T[:: 1 + i % 3], 0.3 * i)) for i in range(6)]
         case "long":
             return [banded("resnet20-seed0-" * 4, T, 1e-6 * loss(T), 1.83e-6)]
-        case "empty":
+        case "empty" | "nothing":
             return []
         case "markup":
             return [Curve("<img src=x onerror=alert(1)>", T, loss(T))]
@@ -60,7 +60,7 @@ def picture() -> None:
         pick=wanted,
         alt="The loss rises by 1.83 between A and B.",
         log=show == "log",
-        play=show == "walk",
+        play=show in ("walk", "walks", "nothing"),
         x_range=(0.0, 1.0),
         on_pick=lambda x: st.session_state.update(told=x),
         caption=f"{len(curves[0].x) if curves else 0} of 21 points · 512 samples of the test split · seed 0",

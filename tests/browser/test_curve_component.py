@@ -315,12 +315,42 @@ def _contrast(a: tuple[float, float, float], b: tuple[float, float, float]) -> f
 
 
 def test_a_point_walks_along_the_curve(page: Page, url: str):
-    """Scrub, then play to the end: the point lies on the curve, the values are read beside it, and Python hears nothing of it."""
+    """Scrub, then play to the end: the point lies on the curve with its value beside it, and Python hears nothing of it."""
     page.goto(f"{url}/?show=walk")
-    page.get_by_role("slider", name="Place on the curve").fill("400")
+    slider = page.get_by_role("slider", name="Place on the curve")
+    slider.fill("400")
     expect(page.locator(".curve .bead")).to_have_count(1)
-    expect(page.locator(".readout")).to_contain_text("t = 0.4")
+    expect(page.locator("text.value")).to_have_text("1.95")  # 0.31 - 0.05 t + 1.83 sin² πt
+    slider.press("ArrowRight")
+    expect(page.locator(".curve output")).to_have_text("t = 0.41")
+    expect(page.locator("text.value")).to_have_text(re.compile(r"^≈ 1\.9[0-9]$"))  # no point is measured there
     page.get_by_role("button", name="Play along the curve").click()
     expect(page.locator(".curve output")).to_have_text("t = 1.00")
     expect(page.get_by_role("button", name="Play along the curve")).to_be_visible()
     expect(page.get_by_text("Told None")).to_be_visible()
+
+
+def test_the_point_walks_on_all_curves_and_stops_where_somebody_takes_hold(open_page: OpenPage, url: str):
+    """A bead with a value on each curve, none at first even for those who like motion; a press on the plot ends the walk, and arrow keys go on from there."""
+    page = open_page(reduced_motion="no-preference")
+    handle = opened(page, url, "walks")
+    expect(page.locator(".curve .bead")).to_have_count(0)
+    page.get_by_role("button", name="Play along the curves").click()
+    expect(page.locator(".curve .bead")).to_have_count(2)
+    expect(page.locator("text.value")).to_have_count(2)
+    page.mouse.click(*point(handle, 0.8))
+    expect(page.get_by_role("button", name="Play along the curves")).to_be_visible()
+    expect(page.locator(".curve output")).to_have_text("t = 0.80")
+    handle.press("ArrowLeft")
+    expect(page.locator(".curve output")).to_have_text("t = 0.79")
+    beads = page.locator(".curve .bead").evaluate_all("nodes => nodes.map(node => node.getAttribute('cx'))")
+    assert len(beads) == 2 and len(set(beads)) == 1
+
+
+def test_the_place_of_the_player_is_kept_before_anything_is_measured(page: Page, url: str):
+    """What comes in moves nothing: the row is there from the start, and cannot be used yet."""
+    page.goto(f"{url}/?show=nothing")
+    expect(page.get_by_role("slider", name="Place on")).to_be_disabled()
+    expect(page.locator(".curve .player")).to_be_visible()
+    grip, row = page.locator(".curve .grip").bounding_box(), page.locator(".curve .player").bounding_box()
+    assert grip and row and row["y"] + row["height"] - grip["y"] < 420

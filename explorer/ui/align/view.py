@@ -111,6 +111,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             log=log,
             caption=f"{len(measured)} points before and {len(matched)} after · {samples:,} {after.field.split} samples · 95 % bands",
             does="inspect the model at a point",
+            play=True,
             alt=f"{metric} along the straight line before and after {title}.",
         )
     if t is not None and not active:

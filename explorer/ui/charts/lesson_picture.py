@@ -32,6 +32,7 @@ def draw(seen: Outcome, *, key: str, height: int) -> None:
                 pick=None,
                 height=height,
                 alt=seen.sentence.replace("*", ""),
+                play=lines.x_title.startswith("t "),
             )
         case Bars() as bars:
             figure = bars_figure.figure(bars.rows, x_title=bars.x_title)

@@ -104,6 +104,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             on_pick=picked,
             caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
             does="inspect the model at a point",
+            play=True,
             alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again, sampler=sampler)}",
         )
     with left:

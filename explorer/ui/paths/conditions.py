@@ -230,6 +230,7 @@ def _picture(drawn: dict[Case, Curve], condition: str, metric: str, log: bool, r
         log=log,
         alt=f"{metric} along {len(drawn)} paths between {a} and {b}, inputs {condition}.",
         group=f"conditions-{field.problem.network.name}",
+        play=True,
     )
 
 

@@ -193,6 +193,7 @@ def _live(
             does=f"inspect the model at a point of {chosen.name}",
             alt=f"{metric} along {len(ways)} paths between {ends[0]} and {ends[1]}.",
             group=group,
+            play=True,
         )
     if right is not None:
         with right:

@@ -37,6 +37,11 @@ def asked() -> tuple[float, float] | None:
     return (u, v) if np.isfinite([u, v]).all() else None
 
 
+def group(whole: Trajectory) -> str:
+    """What the curve over the training and the way through the plane belong to: who walks along one walks along the other."""
+    return f"train-{whole.models[0].id}"
+
+
 def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None:
     """The way through the plane that is closest to the snapshots; while the training goes on, without colours."""
     run = there.plane()
@@ -79,6 +84,7 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
         log=metric == "loss",
         height=460,
         caption=caption,
+        group=group(there),
     )
     if not live and len(points):
         plane_corner(run, grid, marks, traces, key=key, metric=metric, title=title, footnote=caption)

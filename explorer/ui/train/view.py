@@ -144,6 +144,8 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
         height=head.HEIGHT,
         log=metric == "loss",
         alt=f"Validation {metric} of the snapshots and of their averages over the training.",
+        group=plane.group(whole),
+        play=True,
         caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, band 95 %{part}",
     )
 

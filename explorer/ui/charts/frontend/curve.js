@@ -3,11 +3,12 @@
 // The drawing is made again with the data (a few hundred nodes). Hovering and dragging touch nothing but the small `live` group.
 // Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
 
-import { coloured, element, floorNice, least, logTicks, most, niceStep, plain, put, round, runs, set, shape, swatch, symbol, text, ticks, values } from "./drawing.js";
+import { brackets } from "./brackets.js";
+import { coloured, element, floorNice, least, logTicks, most, niceStep, plain, put, round, set, shape, swatch, symbol, text, ticks, values } from "./drawing.js";
 import { Frames } from "./frames.js";
-import { rows } from "./labels.js";
 import { keep, Picture } from "./picture.js";
 import { Player } from "./player.js";
+import { beads, series } from "./series.js";
 
 /** @typedef {{ x: number, foot: number, top: number, label: string }} Peak of a barrier, with the bracket that measures it */
 
@@ -42,10 +43,12 @@ import { Player } from "./player.js";
  */
 
 /** @typedef {import("./picture.js").Told & Curves} Data */
+/** @typedef {Plot} Host of what draws parts of it */
 /** @typedef {{ curve: Curve, index: number, x: number, y: number | null, low: number | null, high: number | null }} Spot of a curve that is measured */
 
 const RESOLUTION = 1e-6, TINY = 1e-12; // as in figures/curve.py: what differs by less is one value
 const STEPS = 6; // of the axis upwards, about, whatever its height; as in figures/curve.py, so that a file has the same axis
+const PLAYER = 32; // px of the row to play and scrub in, which is part of the height
 const SNAP = 4; // px within which a click means the measured point
 /** @type {WeakMap<Element, Plot>} */
 const plots = new WeakMap();
@@ -70,6 +73,7 @@ class Plot extends Picture {
   pointer = null;
   pointerY = 0;
   unit = "";
+  tall = 0; // px of the stage
   left = 0;
   right = 0;
   bottom = 0;
@@ -105,10 +109,11 @@ class Plot extends Picture {
     this.grip.setAttribute("aria-label", data.xTitle);
     this.player.unit = this.unit;
     const xs = data.play ? data.curves.flatMap(({ x }) => x) : [];
-    this.player.tell(xs.length > 1 ? [{ name: "the curve", from: least(xs), to: most(xs) }] : []);
+    this.player.tell(xs.length > 1 ? [{ name: data.curves.length > 1 ? "the curves" : "the curve", from: least(xs), to: most(xs) }] : [], data.play);
     put(this.title, data.yTitle);
     put(this.under, data.xTitle);
-    this.stage.style.height = `${data.height}px`;
+    this.tall = data.height - (data.play ? PLAYER : 0);
+    this.stage.style.height = `${this.tall}px`;
     super.tell(data);
   }
 
@@ -120,19 +125,30 @@ class Plot extends Picture {
 
   /** The walker has moved, or is to move. */
   walked() {
-    this.linked = this.player.s;
-    this.point(this.linked);
+    this.point(this.player.s, true);
     this.mark();
     this.frames.go();
+  }
+
+  /** @override @param {number} s */
+  follow(s) {
+    if (this.player.roads.length) this.player.follow(s);
+    else this.linked = s;
+  }
+
+  /** Somebody takes hold of the point that walks. */
+  walk() {
+    if (!this.data.play || this.handle === null) return;
+    this.player.follow(this.handle);
+    this.walked();
   }
 
   // -- the still part ---------------------------------------------------------------------------------------------
 
   /** @override */
   background() {
-    const { height, log } = this.data;
     const curves = this.curves();
-    set(this.svg, { width: this.width, height });
+    set(this.svg, { width: this.width, height: this.tall });
     this.frame();
     const { x, y, left, right, top, bottom } = this;
 
@@ -147,13 +163,13 @@ class Plot extends Picture {
     }
     nodes.push(shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }));
 
-    for (const curve of curves) nodes.push(this.series(curve, curve.index, log));
+    for (const curve of curves) nodes.push(series(this, curve, curve.index));
     if (!curves.some((curve) => curve.x.length)) {
       const none = this.data.curves.length > curves.length ? "Every curve is hidden" : "No point is measured yet";
       nodes.push(text(none, { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }));
     }
     this.still.replaceChildren(...nodes);
-    this.labels();
+    brackets(this);
     this.entries();
     Object.assign(this.grip.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
   }
@@ -188,7 +204,7 @@ class Plot extends Picture {
   }
 
   frame() {
-    const { height, log, xRange, yRange } = this.data;
+    const { log, xRange, yRange } = this.data;
     const curves = this.curves();
     const xs = [...curves.flatMap((curve) => curve.x), ...(xRange ?? [])];
     let [x0, x1] = xs.length ? [least(xs), most(xs)] : [0, 1];
@@ -201,7 +217,7 @@ class Plot extends Picture {
       .filter((value) => this.drawable(value));
     let [y0, y1] = ys.length ? [least(ys), most(ys)] : log ? [0.1, 1] : [0, 1];
     this.top = curves.some((curve) => curve.y.includes(null)) ? 26 : 10;
-    this.bottom = height - 26;
+    this.bottom = this.tall - 26;
     if (log) {
       const pad = Math.max(0.02, 0.05 * Math.log10(y1 / y0));
       [y0, y1] = [y0 * 10 ** -pad, y1 * 10 ** pad];
@@ -225,103 +241,14 @@ class Plot extends Picture {
     this.y = (value) => this.bottom - ((this.bottom - this.top) * (up(value) - low)) / (high - low);
   }
 
+  /** Whether it lies in the part of the axis that is shown. @type {(x: number) => boolean} */
+  within(x) {
+    return x >= this.domain[0] && x <= this.domain[1];
+  }
+
   /** @type {(value: number | null | undefined) => value is number} */
   drawable(value) {
     return typeof value === "number" && (!this.data.log || value > 0);
-  }
-
-  /** @type {(curve: Curve, i: number, log: boolean) => SVGGElement} */
-  series(curve, i, log) {
-    const { x, y } = this;
-    const { low, high, chord } = curve;
-    const group = coloured(curve.colour, curve.ghost ? "series ghost" : "series");
-    const spot = (/** @type {number} */ j, /** @type {(number | null)[]} */ values) => `${round(x(curve.x[j]))} ${round(y(Number(values[j])))}`;
-    if (low && high) {
-      for (const run of runs(curve.x, (j) => this.drawable(low[j]) && this.drawable(high[j]))) {
-        const outline = [...run.map((j) => spot(j, high)), ...run.reverse().map((j) => spot(j, low))];
-        group.append(shape("path", { class: "band", d: `M${outline.join("L")}Z` }));
-      }
-    }
-    if (chord && curve.x.length > 1) {
-      const [from, to] = [curve.x[0], curve.x[curve.x.length - 1]];
-      const steps = Array.from({ length: log ? 65 : 2 }, (_, k) => k / (log ? 64 : 1));
-      const at = (/** @type {number} */ share) => chord[0] + share * (chord[1] - chord[0]);
-      const line = steps.filter((s) => this.drawable(at(s))).map((s) => `${round(x(from + s * (to - from)))} ${round(y(at(s)))}`);
-      group.append(shape("path", { class: "chord", d: line.length ? `M${line.join("L")}` : "" }));
-    }
-    const known = runs(curve.x, (j) => this.drawable(curve.y[j]));
-    for (const run of known) {
-      if (run.length > 1) group.append(shape("path", { class: "line", d: `M${run.map((j) => spot(j, curve.y)).join("L")}` }));
-    }
-    const room = (this.right - this.left) / Math.max(1, curve.x.length - 1);
-    const size = room > 14 ? 4 : room > 7 ? 3 : 2;
-    for (const j of known.flat()) group.append(symbol(i, x(curve.x[j]), y(Number(curve.y[j])), size, "dot"));
-    curve.y.forEach((value, j) => {
-      if (value !== null) return;
-      const at = round(x(curve.x[j]));
-      group.append(shape("path", { class: "gap", d: `M${at - 4} ${this.top - 8}l8 8m0 -8l-8 8` }));
-    });
-    return group;
-  }
-
-  labels() {
-    const lost = this.curves().flatMap((curve) => curve.x.filter((_, j) => curve.y[j] === null));
-    let ceiling = this.top + 12; // the baseline of the topmost label
-    if (lost.length) {
-      const label = this.still.appendChild(text("diverged", { class: "over" }));
-      const [first, last, width] = [this.x(least(lost)), this.x(most(lost)), label.getComputedTextLength()];
-      const behind = last + 8 + width < this.right, before = first - 8 - width > this.left;
-      set(label, { x: round(behind ? last + 8 : before ? first - 8 - width : first), y: behind || before ? this.top - 1 : this.top + 14 });
-      if (!behind && !before) ceiling += 18;
-    }
-    const marks = this.curves().flatMap(({ peak, ghost, colour }) => {
-      if (!peak || !this.drawable(peak.foot) || !this.drawable(peak.top)) return [];
-      const [at, foot, top] = [this.x(peak.x), this.y(peak.foot), this.y(peak.top)].map(round);
-      const label = text(peak.label, { class: "over name", "font-weight": 600 });
-      const bracket = shape("path", { class: "bracket", d: `M${at - 8} ${top}h16m-8 0V${foot}m-8 0h16` });
-      const group = this.still.appendChild(coloured(colour, ghost ? "series ghost" : "series", bracket, label));
-      return [{ ...this.beside(at, foot, top, label.getComputedTextLength()), at, top, label, group }];
-    });
-    const heights = rows(marks.map(({ y }) => y), 17, ceiling, this.bottom - 6);
-    marks.forEach(({ sides, at, top, width, label, group }, i) => {
-      const y = round(heights[i]);
-      const x = round(sides.find((side) => this.free({ x: side, y, w: width })) ?? sides[0]);
-      set(label, { x, y });
-      const end = x > at ? x - 3 : x + width < at ? x + width + 3 : at;
-      group.insertBefore(shape("path", { class: "leader", d: `M${at} ${top}L${end} ${end === at ? y + (y < top ? 4 : -12) : y - 4}` }), label);
-    });
-  }
-
-  /**
-   * Where the label of a bracket is wanted: beside its top, above it or beside its stem, the first that no curve runs through; and the sides there are.
-   * @type {(at: number, foot: number, top: number, width: number) => { sides: number[], y: number, width: number }}
-   */
-  beside(at, foot, top, width) {
-    const within = (/** @type {number} */ x) => Math.max(this.left + 2, Math.min(x, this.right - width - 2));
-    const sides = [at + 20, at - 20 - width].filter((x) => x === within(x));
-    const above = { sides: [within(at - width / 2)], y: Math.max(this.top + 12, Math.min(foot, top) - 10), width };
-    const shares = Math.abs(foot - top) > 22 ? [0.5, 0.7, 0.85] : [];
-    const beside = sides.length ? [top - 8, ...shares.map((share) => top + share * (foot - top) + 4)].map((y) => ({ sides, y, width })) : [];
-    const wanted = [...beside.slice(0, 1), above, ...beside.slice(1)];
-    return wanted.find(({ sides: xs, y }) => xs.some((x) => this.free({ x, y, w: width }))) ?? wanted[0];
-  }
-
-  /**
-   * Whether no curve runs through a text of width w that stands at x on the baseline y.
-   * @type {(place: { x: number, y: number, w: number }) => boolean}
-   */
-  free({ x, y, w }) {
-    const [above, below] = [y - 14, y + 5];
-    return this.curves().every((curve) =>
-      curve.x.every((_, j) => {
-        const [before, after] = [curve.y[j - 1], curve.y[j]];
-        if (!this.drawable(before) || !this.drawable(after)) return true;
-        const [x0, x1, y0, y1] = [this.x(curve.x[j - 1]), this.x(curve.x[j]), this.y(before), this.y(after)];
-        const [from, to] = [Math.max(x, x0), Math.min(x + w, x1)];
-        if (from > to) return true;
-        const heights = [from, to].map((at) => (x1 > x0 ? y0 + ((y1 - y0) * (at - x0)) / (x1 - x0) : y0));
-        return Math.max(...heights) < above || Math.min(...heights) > below;
-      }));
   }
 
   // -- the live part: crosshair, readout, handle ---------------------------------------------------------------------
@@ -330,7 +257,7 @@ class Plot extends Picture {
   foreground() {
     /** @type {Node[]} */
     const nodes = [];
-    if (this.handle !== null && this.handle >= this.domain[0] && this.handle <= this.domain[1]) {
+    if (this.handle !== null && this.within(this.handle)) {
       const at = round(this.x(this.handle));
       nodes.push(
         shape("g", { class: this.handle === this.shown ? "handle" : "handle moved" },
@@ -339,25 +266,15 @@ class Plot extends Picture {
         ...this.rings(this.handle),
       );
     }
-    if (this.player.s !== null && this.linked === this.player.s) nodes.push(...this.walkers(this.player.s));
+    if (this.player.s !== null && this.within(this.player.s)) {
+      const at = round(this.x(this.player.s));
+      nodes.push(shape("line", { class: "hair walk", x1: at, x2: at, y1: this.top, y2: this.bottom }), ...beads(this, this.player.s));
+    }
     const hair = this.hair();
     if (hair !== null && !this.drag) {
       nodes.push(shape("line", { class: "hair", x1: hair, x2: hair, y1: this.top, y2: this.bottom }), ...this.rings(this.at(hair)));
     }
     return nodes;
-  }
-
-  /** On every curve at x, straight between measured points. @type {(x: number) => SVGGElement[]} */
-  walkers(x) {
-    return this.curves().flatMap((curve) => {
-      const k = Math.max(1, curve.x.findIndex((at) => at >= x));
-      if (x < curve.x[0] || x > curve.x[curve.x.length - 1]) return [];
-      const [a, b] = [curve.y[k - 1], curve.y[k]];
-      if (!this.drawable(a) || !this.drawable(b)) return [];
-      const share = (x - curve.x[k - 1]) / (curve.x[k] - curve.x[k - 1]);
-      const y = this.y(a) + share * (this.y(b) - this.y(a));
-      return [coloured(curve.colour, "series", shape("circle", { class: "bead", cx: round(this.x(x)), cy: round(y), r: 7 }))];
-    });
   }
 
   /** Around every curve's point nearest to x. @type {(x: number) => SVGGElement[]} */
@@ -451,7 +368,10 @@ class Plot extends Picture {
     } else {
       this.pointer = null;
     }
-    if (this.drag && this.pointer !== null) this.handle = this.aim(this.pointer);
+    if (this.drag && this.pointer !== null) {
+      this.handle = this.aim(this.pointer);
+      this.walk();
+    }
     this.mark();
     this.point(this.pointer === null ? null : this.at(this.pointer));
   }
@@ -459,7 +379,7 @@ class Plot extends Picture {
   /** Where the hairline stands in px: under the pointer, else where a linked picture is pointed at, if that is on the axis. */
   hair() {
     if (this.pointer !== null) return this.pointer;
-    return this.linked === null || this.linked < this.domain[0] || this.linked > this.domain[1] ? null : this.x(this.linked);
+    return this.linked === null || !this.within(this.linked) ? null : this.x(this.linked);
   }
 
   /** @type {(event: PointerEvent) => void} */
@@ -467,6 +387,7 @@ class Plot extends Picture {
     if (event.button !== 0) return;
     this.grip.setPointerCapture(event.pointerId);
     this.drag = { handle: this.handle };
+    this.player.rest();
     this.hover(event);
   }
 
@@ -494,7 +415,10 @@ class Plot extends Picture {
     const places = { ArrowLeft: from - step, ArrowDown: from - step, ArrowRight: from + step, ArrowUp: from + step,
       PageDown: from - 10 * step, PageUp: from + 10 * step, Home: low, End: high };
     const to = places[event.key];
-    if (to !== undefined) this.handle = this.tidy(to);
+    if (to !== undefined) {
+      this.handle = this.tidy(to);
+      this.walk();
+    }
     else if (event.key === "Enter" && this.handle !== null) this.commit(this.handle);
     else if (event.key === "Escape" && this.drag) this.cancel();
     else if (event.key === "Escape") this.commit(null);

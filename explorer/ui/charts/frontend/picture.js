@@ -15,7 +15,7 @@ import { element, put, set, shape, styled } from "./drawing.js";
 /** @typedef {Record<string, number>} Counts for tests: how often, and how many ms it took */
 /** @typedef {Window & typeof globalThis & { __explorer?: Record<string, Counts> }} Counting */
 
-/** Somebody points at s of the axis that a group shares, null for nowhere. @typedef {{ group: string, from: string, s: number | null }} Word */
+/** Somebody points at s of the axis that a group shares, null for nowhere; `walk`: or walks there. @typedef {{ group: string, from: string, s: number | null, walk: boolean }} Word */
 
 /** How Streamlit calls a component. @template D @typedef {{ data: D, parentElement: Element, setStateValue: (name: string, value: unknown) => void }} Call */
 
@@ -120,19 +120,23 @@ export class Picture {
   }
 
   /** Another picture of the group is pointed at where it says. @type {(word: Word) => void} */
-  heard({ group, from, s }) {
+  heard({ group, from, s, walk }) {
     if (!this.data.group || group !== this.data.group || from === this.data.key) return;
     const start = performance.now();
-    this.linked = s;
+    this.linked = walk ? null : s;
+    if (walk && s !== null) this.follow(s);
     this.mark();
     this.count.linkMs = performance.now() - start;
     this.count.links++;
   }
 
-  /** The others of the group hear where this one is pointed at. @type {(s: number | null) => void} */
-  point(s) {
-    if (this.data.group) tell({ group: this.data.group, from: this.data.key, s });
+  /** The others of the group hear where this one is pointed at, or where somebody walks. @type {(s: number | null, walk?: boolean) => void} */
+  point(s, walk = false) {
+    if (this.data.group) tell({ group: this.data.group, from: this.data.key, s, walk });
   }
+
+  /** Somebody walks at s of another picture of the group. @type {(s: number) => void} */
+  follow(_s) {}
 
   /**
    * Show lines of text beside x, and above y (at the top where there is none) but no lower than `lowest`.

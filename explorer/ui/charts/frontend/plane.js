@@ -199,7 +199,13 @@ class Plane extends Picture {
 
   /** The walker has moved, or is to move. */
   walked() {
-    this.point(this.player.s);
+    this.point(this.player.s, true);
+    this.stir();
+  }
+
+  /** @override @param {number} s */
+  follow(s) {
+    this.player.follow(s);
     this.stir();
   }
 
@@ -258,7 +264,8 @@ class Plane extends Picture {
     const nodes = [];
     if (this.pick) nodes.push(cross(...this.view.pixel(this.pick), "handle"));
     if (this.cursor && this.cursor !== this.pick) nodes.push(cross(...this.view.pixel(this.cursor), "handle moved"));
-    const s = this.onPath()?.s ?? (this.pointer ? null : this.linked);
+    const shared = this.linked ?? (this.data.group ? this.player.s : null); // where somebody walks, on the axis that all paths have in common
+    const s = this.onPath()?.s ?? (this.pointer ? null : shared);
     const walker = this.walker();
     for (const path of this.data.paths) {
       const place = s === null ? null : along(path, s);
@@ -283,7 +290,7 @@ class Plane extends Picture {
     const value = valueAt(this.data, place);
     if (Number.isNaN(value)) return [];
     const left = Math.max(60, Math.min(this.width - 60, x));
-    return [text(`${this.data.zName.replace(/ *\(.*/, "")} ${short(Number(value.toPrecision(2)))}`, { class: "over flag", x: round(left), y: round(y + 26), "text-anchor": "middle" })];
+    return [text(`${this.data.zName.replace(/ *\(.*/, "")} ≈ ${short(Number(value.toPrecision(2)))}`, { class: "over flag", x: round(left), y: round(y + 26), "text-anchor": "middle" })];
   }
 
   /** @override */

@@ -30,6 +30,7 @@ export class Player {
     this.choice.setAttribute("aria-label", "Path to walk along");
     this.root = element("div", "player", this.button, this.slider, this.reading, this.choice);
     this.button.addEventListener("click", () => (this.playing ? this.pause() : this.play()));
+    this.slider.addEventListener("keydown", (event) => this.type(event));
     this.slider.addEventListener("input", () => {
       this.playing = false;
       this.stand(Number(this.slider.value) / 1000);
@@ -37,14 +38,15 @@ export class Player {
     this.choice.addEventListener("change", () => this.take(this.choice.selectedIndex));
   }
 
-  /** @type {(roads: Road[]) => void} */
-  tell(roads) {
+  /** kept: whether its place is kept while there is no road yet. @type {(roads: Road[], kept?: boolean) => void} */
+  tell(roads, kept = false) {
     if (JSON.stringify(roads) !== JSON.stringify(this.roads)) {
       this.roads = roads;
       this.choice.replaceChildren(...roads.map(({ name }) => element("option", "", name)));
       if (this.which >= roads.length) [this.which, this.s, this.playing] = [0, null, false];
     }
-    this.root.hidden = !roads.length;
+    this.root.hidden = !roads.length && !kept;
+    for (const part of [this.button, this.slider]) part.disabled = !roads.length;
     this.choice.hidden = roads.length < 2;
     this.show();
   }
@@ -82,6 +84,32 @@ export class Player {
     this.moved();
   }
 
+  /** Stop where it is: somebody takes hold of the picture. */
+  rest() {
+    if (this.playing) this.pause();
+  }
+
+  /** Stand where somebody else walks, as far as the road goes. @type {(s: number) => void} */
+  follow(s) {
+    const road = this.roads[this.which];
+    if (!road) return;
+    this.playing = false;
+    this.s = Math.min(Math.max(s, Math.min(road.from, road.to)), Math.max(road.from, road.to));
+    this.show();
+  }
+
+  /** Arrow keys go by a hundredth of the road. @type {(event: KeyboardEvent) => void} */
+  type(event) {
+    /** @type {Record<string, number>} */
+    const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 };
+    const by = steps[event.key];
+    if (!by || event.ctrlKey || event.metaKey || event.altKey || !this.roads.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.playing = false;
+    this.stand(Math.min(1, Math.max(0, Math.round(100 * this.share() + by) / 100)));
+  }
+
   /** Go on by so many seconds; whether there is more to go. @type {(seconds: number) => boolean} */
   step(seconds) {
     if (!this.playing) return false;
@@ -96,8 +124,7 @@ export class Player {
   }
 
   show() {
-    const road = this.roads[this.which];
-    if (!road) return;
+    const road = this.roads[this.which] ?? { name: "the curve", from: 0, to: 1 };
     const share = this.share();
     this.slider.value = String(Math.round(1000 * share));
     if (this.choice.selectedIndex !== this.which) this.choice.selectedIndex = this.which;
