@@ -31,6 +31,7 @@ from explorer.ui.soup.measurements import EXACT, Kitchen, Rule, Task, given, int
 from explorer.ui.soup.table import ingredients
 from explorer.ui.widgets import cost_caption, form_state, model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.choose_models import choose_models
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.widgets.model_picker import choices, choose_family, families, family_of, key_of
@@ -38,7 +39,6 @@ from explorer.ui.widgets.recipe_view import export, exporting
 from explorer.ui.widgets.selection_metric import Measure, refuse
 
 POLL_S = 0.5
-MOST = 20
 X_TITLE = "models tried so far"
 READ = "From the best on the validation split to the worst; a model that does not lower the line was not kept, or changed nothing."
 LIMITS = (
@@ -117,12 +117,11 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
         models = choices(store, family, every)
         with two:
             before = [key_of(m) for m in shown.models if key_of(m) in models] if shown else []
-            chosen = st.multiselect(
+            chosen = choose_models(
                 "Ingredients",
-                list(models),
-                default=before or list(family.models)[-EXACT:],
-                format_func=lambda k: family.label(k, models),
-                max_selections=MOST,
+                models,
+                before or list(family.models)[-EXACT:],
+                name=lambda k: family.label(k, models),
                 key=f"{key}-models-{family.key}",
             )
         rule = st.segmented_control(
@@ -139,7 +138,7 @@ def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
         with below:
             cost_caption.caption(store, *(([t.run for t in wanted.tasks()], wanted.studies()) if len(chosen) > 1 else ([], [])))
             if shown:
-                of = ", ".join(m.name or m.id for m in shown.models)
+                of = head.names(shown.models)
                 form_state.note((t.run for t in shown.tasks()), (t.run for t in wanted.tasks()) if len(chosen) > 1 else (), of, button="Measure")
     return wanted if pressed else None
 
