@@ -14,7 +14,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.compare import base
 from explorer.ui.frame import head
 from explorer.ui.widgets import cost_caption, form_state, method_form
-from explorer.ui.widgets.choose_models import choose_models
+from explorer.ui.widgets.choose_models import BY_HAND, choose_models
 from explorer.ui.widgets.model_picker import Family, choices, choose_family, families, family_of, key_of
 
 FIRST_MODELS = 3
@@ -137,7 +137,7 @@ def summary(shown: Sequence[Entry], of: str) -> str:
 def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
     """The form; what is asked for once the button is pressed."""
     fused = [e.model for e in shown if isinstance(e.model, Fused)]
-    before: tuple[Recipe, ...] = tuple(fused[0].models) if fused else ()
+    before: tuple[Recipe, ...] = tuple(fused[0].models) if fused else tuple(e.model for e in shown)
     aligned = bool(before) and all(isinstance(m, Aligned) for m in before)
     plain = tuple(m.models[m.which] for m in before if isinstance(m, Aligned)) if aligned else before
     every = families(store, shown[0].problem, plain) if shown else families(store)
@@ -168,8 +168,9 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         picked = st.multiselect(
             "Methods",
             names,
-            default=[n for n in was or FIRST if n in names],
+            default=[n for n in (was if shown else FIRST if len(chosen) <= BY_HAND else ()) if n in names],
             format_func=lambda n: n.replace("_", " "),
+            placeholder="None: the models as they are",
             key=f"{key}-methods-{'-'.join(names)}",
         )
         middle, left, right = st.columns(3)
@@ -209,10 +210,8 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
                     _note(shown, (), True)
                     return None
         with go:
-            pressed = st.button(
-                "Compare", type="primary", icon=":material/balance:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2 or not given
-            )
-        if len(chosen) < 2 or not given:
+            pressed = st.button("Compare", type="primary", icon=":material/balance:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
+        if len(chosen) < 2:
             _note(shown, (), True)
             return None
         own: tuple[Recipe, ...] = tuple(models[k] for k in (first, *(k for k in chosen if k != first)))
