@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, cast
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,15 +13,12 @@ from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.stats.barriers import Barrier, barrier, level
 from explorer.stats.intervals import Estimate
-from explorer.stats.soup_analysis import TO_ALL, Drawn, Soups, row_of, singles, to_all
+from explorer.stats.soup_analysis import TO_ALL, Drawn, row_of, singles, to_all
 from explorer.stats.soup_analysis import rounds as rounds_of
-from explorer.store.kept import Kept
-from explorer.store.run_store import RunStore
 from explorer.ui.widgets.selection_metric import Measure, measure_of
 
 EXACT = 8  # models up to which every subset is measured
 ORDERS = 20  # random orders beyond, at most
-KEPT_BYTES = 256 * 2**20  # of soups in memory; those of 200 models are some 40 MiB
 
 Rule = Literal["at_least", "better"]
 
@@ -33,20 +29,6 @@ class Task:
 
     name: str
     run: Run
-
-
-_kept: WeakKeyDictionary[RunStore, Kept[Soups]] = WeakKeyDictionary()
-
-
-def measured(store: RunStore, field: Field) -> Soups:
-    """The soups of a field that are measured: those that are new are read."""
-    kept = _kept.setdefault(store, Kept(KEPT_BYTES))
-    seen, before = kept.last(field.id) or (0, None)
-    new, last = store.points(field.id, after=seen)
-    if before is not None and not len(new):
-        return before
-    now = Soups.of(new if before is None or not len(before) else before.extended(new.coords, new.values))
-    return kept.keep(field.id, last, now, now.coords.nbytes + now.values.nbytes)
 
 
 @dataclass(frozen=True)
@@ -69,8 +51,8 @@ class Kitchen:
 
     @cached_property
     def _fields(self) -> dict[SplitName, Field]:
-        chart, splits = registry.method("chart", "mixture"), ("val", "test")
-        return {split: Field(self.problem, self.models, chart, split=split) for split in splits}
+        splits: tuple[SplitName, ...] = ("val", "test")
+        return {split: Field(self.problem, self.models, registry.method("chart", "mixture"), split=split) for split in splits}
 
     @property
     def by(self) -> Measure:

@@ -26,12 +26,13 @@ from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.soup import triangle as simplex
 from explorer.ui.soup.form import default, draws, form, summary
-from explorer.ui.soup.measurements import Kitchen, Task, given, interval, known_together, measured, one, text
+from explorer.ui.soup.measurements import Kitchen, Task, given, interval, known_together, one, text
 from explorer.ui.soup.ranked import ranked
 from explorer.ui.soup.table import ingredients
 from explorer.ui.widgets import model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
+from explorer.ui.widgets.measured_soups import measured
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.widgets.model_picker import key_of
 from explorer.ui.widgets.recipe_view import export, exporting
