@@ -12,38 +12,40 @@ from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 from explorer.core.points import Array
 
 MOST_TEXTS = 14
+MOST_SEAMS = 60  # models up to which there is a line between cells
 
 
 def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = False, top: float | None = None, figures: int = 3) -> go.Figure:
     """(n, n) values[i, j] between model i (row) and model j (column); NaN is a gap. signed: colours centred at zero, from −1 to 1.
 
-    top: the value with the highest colour, so that two pictures can have one scale. figures: significant ones, of the numbers in the cells.
+    top: the value with the highest colour, so that two pictures can have one scale. figures: significant ones, of the numbers in the cells. More models than
+    there is room for numbers in the cells are named on the axes as far as there is room, all of them under the pointer.
     """
     if values.shape != (len(names), len(names)):
         raise ValueError(f"Expected values of shape {(len(names), len(names))}, got {values.shape}.")
     labels = [escape(n, quote=False) for n in names]
-    places = np.arange(len(names))
+    written = len(names) <= MOST_TEXTS
+    at = np.arange(len(names)).tolist() if written else _distinct(labels)
     if top is None:
         top = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
     fig = go.Figure(
         go.Heatmap(
-            x=places,
-            y=places,
+            x=at,
+            y=at,
             z=values.astype(np.float32),
-            showscale=len(names) > MOST_TEXTS,
-            customdata=[[f"{a} – {b}" for b in labels] for a in labels],
-            hovertemplate="%{customdata}: %{z:.4g}<extra></extra>",
+            showscale=not written,
+            hoverongaps=False,
+            hovertemplate="%{y} – %{x}: %{z:.4g}<extra></extra>",
             colorscale="RdBu" if signed else "Cividis",
             reversescale=signed,
             zmin=-1 if signed else 0,
             zmax=1 if signed else top or 1.0,
-            xgap=1,
-            ygap=1,
+            xgap=int(len(names) <= MOST_SEAMS),
+            ygap=int(len(names) <= MOST_SEAMS),
         )
     )
     ticks: dict[str, object] = {
-        "tickvals": places.tolist(),
-        "ticktext": labels,
+        **({"tickvals": at, "ticktext": labels} if written else {"type": "category"}),
         "showgrid": False,
         "zeroline": False,
         "constrain": "domain",
@@ -54,7 +56,7 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
         height=max(300, min(640, 140 + 32 * len(names))),
         margin={"l": 10, "r": 10, "t": 50, "b": 10},
     )
-    if len(names) <= MOST_TEXTS:
+    if written:
         _write(
             fig,
             values,
@@ -93,6 +95,16 @@ def grid(values: Array, rows: Sequence[str], columns: Sequence[str], *, title: s
     fig.update_xaxes(type="category")
     fig.update_yaxes(tickvals=np.arange(len(rows)).tolist(), ticktext=[escape(r, quote=False) for r in rows], autorange="reversed", automargin=True)
     return fig
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that occur again with their number: an axis of names has one place for each."""
+    seen: dict[str, int] = {}
+    found: list[str] = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def _write(fig: go.Figure, values: Array, scale: str, low: float, high: float, form: str, nought: str = "") -> None:

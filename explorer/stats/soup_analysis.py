@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import factorial
 from typing import Literal
 
@@ -20,6 +21,23 @@ from explorer.core.points import Array, Points, rounded
 from explorer.stats.intervals import Estimate, Means, are_counts
 
 METRICS = ("loss", "error")
+TO_ALL = (0.25, 0.5, 0.75)  # places on the line from a model to the soup of all
+ROUND = 4  # random orders of the first round, two and their reverses; each round doubles them
+
+
+@dataclass(frozen=True, eq=False)
+class Soups(Points):
+    """Points of the chart `mixture` that are looked up by their soup many times."""
+
+    @cached_property
+    def index(self) -> dict[bytes, int]:
+        """The row of each soup."""
+        return {row.tobytes(): i for i, row in enumerate(rounded(self.coords))}
+
+    @classmethod
+    def of(cls, points: Points) -> Soups:
+        """The same points."""
+        return cls(points.coords, points.values, points.counts)
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,26 @@ def orders(models: int, count: int, seed: int) -> list[list[int]]:
     return found[:count]
 
 
+def permuted(models: int, count: int, seed: int) -> Array:
+    """(count · n, n) the soups of `orders`, model after model. Not to be written to."""
+    rows = np.concatenate([np.tril(np.ones((models, models)))[:, np.argsort(order)] for order in orders(models, count, seed)])
+    rows.setflags(write=False)
+    return rows
+
+
+def to_all(models: int) -> Array:
+    """(3 · n, n) soups at a quarter, a half and three quarters of the way from each model to the soup of all."""
+    return np.concatenate([(1 - t) * singles(models) + t / models for t in TO_ALL])
+
+
+def rounds(budget: int) -> list[int]:
+    """How many random orders are drawn after each round: the first few, then twice as many, up to the budget."""
+    found: list[int] = []
+    while not found or found[-1] < budget:
+        found.append(min(2 * found[-1] if found else ROUND, budget))
+    return found
+
+
 def walk(points: Points, metric: str = "error", rule: Literal["at_least", "better"] = "at_least") -> Path:
     """The greedy path over points that hold every model alone: from the best, keeping what does not make the soup worse (or makes it better).
 
@@ -79,23 +117,23 @@ def walk(points: Points, metric: str = "error", rule: Literal["at_least", "bette
     alone = np.array([mean[at[row.tobytes()]] for row in rounded(singles(models))])
     order = np.argsort(np.where(np.isfinite(alone), alone, np.inf), kind="stable")
     soup = singles(models)[order[0]]
-    now = at[soup.tobytes()]
-    steps = [Step(int(order[0]), True, float(mean[now]), None)]
+    first = now = at[soup.tobytes()]
+    tried: list[tuple[int, bool, int, int]] = []
+    wanted: Array | None = None
     for k in order[1:]:
-        candidate = soup + singles(models)[k]
+        candidate = soup.copy()
+        candidate[k] += 1
         there = at.get(candidate.tobytes())
         if there is None:
-            return Path(tuple(steps), candidate)
-        better = mean[there] < mean[now] if rule == "better" else mean[there] <= mean[now]
-        steps.append(Step(int(k), bool(better), float(mean[there]), change(points, now, there, m)))
+            wanted = candidate
+            break
+        better = bool(mean[there] < mean[now] if rule == "better" else mean[there] <= mean[now])
+        tried.append((int(k), better, now, there))
         if better:
             soup, now = candidate, there
-    return Path(tuple(steps), None)
-
-
-def change(points: Points, before: int, after: int, metric: int) -> Estimate:
-    """By how much the metric falls from one point to another, with the paired interval."""
-    return _estimate((points.values[before, metric] - points.values[after, metric])[None], points, metric)[0]
+    gains = _estimate(np.array([points.values[before, m] - points.values[after, m] for _, _, before, after in tried]), points, m) if tried else []
+    steps = [Step(k, better, float(mean[after]), gain) for (k, better, _, after), gain in zip(tried, gains, strict=True)]
+    return Path((Step(int(order[0]), True, float(mean[first]), None), *steps), wanted)
 
 
 def leave_one_out(points: Points, metric: str = "error") -> list[Estimate] | None:
@@ -136,8 +174,30 @@ def shapley(points: Points, metric: str = "error") -> list[Estimate] | None:
     return _estimate(np.stack(found), points, m)
 
 
-def sampled_shapley(points: Points, count: int, seed: int, metric: str = "error") -> list[Estimate] | None:
-    """Shapley values from random orders; the interval is that of the orders and of the samples together. None while a soup is missing."""
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Shapley values from random orders. estimates: each with the interval of the orders and of the samples together; orders: how many were drawn.
+
+    by_orders, by_samples: (n,) half widths of 95 % intervals of either alone; more orders narrow the first, more evaluation samples the second.
+    """
+
+    estimates: list[Estimate]
+    orders: int
+    by_orders: Array
+    by_samples: Array
+
+    def enough(self, within: float = 0.0) -> bool:
+        """Whether the orders leave no more than ± `within` to any value; with 0, less than the samples do to the value that is known worst."""
+        wide = float(self.by_orders.max())
+        return wide <= (within or float(np.nanmax(self.by_samples)))
+
+
+def drawn_shapley(points: Points, count: int, seed: int, metric: str = "error") -> Drawn | None:
+    """Shapley values from those of `count` random orders that are measured whole; None before two orders and their reverses are, or a model alone.
+
+    Unbiased for any fixed number of orders. An order and its reverse are not independent: the spread is that between such pairs (Castro, Gómez & Tejada
+    2009, "Polynomial calculation of the Shapley value based on sampling"; antithetic pairs: Lomeli et al. 2019).
+    """
     models = points.coords.shape[1]
     at = _index(points)
     m = _column(points, metric)
@@ -145,25 +205,40 @@ def sampled_shapley(points: Points, count: int, seed: int, metric: str = "error"
     if any(a is None for a in alone):
         return None
     empty = points.values[[a for a in alone if a is not None], m].mean(axis=0)
-    gains: list[Array] = []
+    total, gains = np.zeros((models, len(points.counts))), list[Array]()
     for order in orders(models, count, seed):
-        gain, before, soup = np.zeros((models, len(points.counts))), empty, np.zeros(models)
+        soup, rows = np.zeros(models), list[int]()
         for k in order:
             soup[k] = 1.0
-            there = at.get(soup.tobytes())
-            if there is None:
-                return None
-            gain[k], before = before - points.values[there, m], points.values[there, m]
-        gains.append(gain)
-    stacked = np.stack(gains)
-    pairs = stacked[: len(stacked) // 2 * 2].reshape(-1, 2, *stacked.shape[1:]).mean(axis=1)  # an order and its reverse are not independent
-    inner = _estimate(stacked.mean(axis=0), points, m)
-    spread = pairs.sum(axis=2).std(axis=0, ddof=1) / points.counts.sum() / np.sqrt(len(pairs)) if len(pairs) > 1 else np.full(models, np.nan)
+            if (there := at.get(soup.tobytes())) is None:
+                break
+            rows.append(there)
+        if len(rows) < models:
+            break
+        path = np.concatenate([empty[None], points.values[rows, m]])
+        gain = (path[:-1] - path[1:])[np.argsort(order)]
+        total += gain
+        gains.append(gain.sum(axis=1))
+    drawn = len(gains) if len(gains) == count else len(gains) // 2 * 2
+    if not drawn or (drawn < count and drawn < ROUND):
+        return None
+    if drawn < len(gains):
+        total, gains = total - gain, gains[:drawn]  # an order without its reverse
+    pairs = np.stack(gains[: drawn // 2 * 2]).reshape(-1, 2, models).mean(axis=1) if drawn > 1 else np.empty((0, models))
+    spread = pairs.std(axis=0, ddof=1) / points.counts.sum() / np.sqrt(len(pairs)) if len(pairs) > 1 else np.full(models, np.nan)
     wide = spread * student.ppf(0.975, max(len(pairs) - 1, 1))
-    return [
+    inner = _estimate(total / drawn, points, m)
+    both = [
         Estimate(e.value, float(e.value - np.hypot(e.value - e.low, w)), float(e.value + np.hypot(e.high - e.value, w)))
         for e, w in zip(inner, wide, strict=True)
     ]
+    return Drawn(both, drawn, wide, np.array([(e.high - e.low) / 2 for e in inner]))
+
+
+def sampled_shapley(points: Points, count: int, seed: int, metric: str = "error") -> list[Estimate] | None:
+    """Shapley values from just so many random orders; the interval is that of the orders and of the samples together. None while a soup is missing."""
+    found = drawn_shapley(points, count, seed, metric)
+    return found.estimates if found is not None and found.orders == count else None
 
 
 def best_single(points: Points, metric: str = "error") -> int | None:
@@ -177,7 +252,7 @@ def best_single(points: Points, metric: str = "error") -> int | None:
     return int(np.lexsort((values[:, 0], values[:, _column(points, metric)]))[0])
 
 
-def row_of(points: Points, soup: Sequence[float]) -> int | None:
+def row_of(points: Points, soup: Sequence[float] | Array) -> int | None:
     """Which of the points is this soup, if it is measured."""
     return _index(points).get(rounded(np.asarray(soup, dtype=np.float64)).tobytes())
 
@@ -188,7 +263,7 @@ def _column(points: Points, metric: str) -> int:
 
 
 def _index(points: Points) -> dict[bytes, int]:
-    return {row.tobytes(): i for i, row in enumerate(rounded(points.coords))}
+    return Soups.of(points).index if not isinstance(points, Soups) else points.index
 
 
 def _estimate(blocks: Array, points: Points, metric: int) -> list[Estimate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from explorer.core.points import Array
 from explorer.core.spec import Look, ProblemSpec
 from explorer.figures import matrix
 from explorer.stats import perplexity, units
+from explorer.stats.similar_order import similar_order
 from explorer.store.job_status import Status
 from explorer.store.records import Facts, Seen
 from explorer.store.run_store import RunStore
@@ -28,11 +30,13 @@ from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import known_distances, model_doubts, uploads
 from explorer.ui.widgets.chart_actions import chart
+from explorer.ui.widgets.choose_models import BY_HAND, HELP, matching
 
 UPLOAD_MB = 200
 DEQUANTISE = (
     "Restores to float32 what int8 or fp8 numbers with their scales stand for. Plain checkpoints stay as they are; other schemes are refused."
 )
+SAID = 8  # files of one look up to which each has a sentence of its own
 SHOWN = "family-shown"  # in the session: the family that is shown until a person chooses another
 RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
 
@@ -65,8 +69,7 @@ def add(store: RunStore) -> None:
             )
             dequantise = st.checkbox("Dequantise the uploads", key="upload-dequantise", help=DEQUANTISE)
             if files and st.button("Register the uploads", icon=":material/upload:"):
-                for file in files:
-                    _upload(file.name, file.getvalue(), dequantise)
+                _upload([(file.name, file.getvalue()) for file in files], dequantise)
         worked_example.show()
     inspections: list[str] = st.session_state.get("looks", [])
     if inspections:
@@ -129,9 +132,9 @@ def _troubled(status: Status) -> bool:
     return status.state == "failed" or (status.state == "done" and any(f.problem is None for f in Seen.from_json(status.result).files))
 
 
-def _upload(name: str, content: bytes, dequantise: bool) -> None:
+def _upload(files: Sequence[tuple[str, bytes]], dequantise: bool) -> None:
     try:
-        path = uploads.keep(name, content)
+        path = uploads.keep_all(files)
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
@@ -157,17 +160,16 @@ def _outcome(status: Status) -> None:
     for refusal in dict.fromkeys(f.error for f in files if f.error):
         names = [f.name for f in files if f.error == refusal]
         st.error(f"**{', '.join(names)}**: {refusal}" if len(names) > 1 else refusal, icon=":material/error:")
-    for facts in files:
-        if facts.error:
-            continue
+    for alike in _alike(files):
+        facts, several = alike[0], f"**{len(alike)} files**, {alike[0].name} to {alike[-1].name}"
         if facts.problem is None:
-            st.warning(f"**{facts.name}**: {facts.parameters:,} parameters in {facts.tensors} tensors. {facts.why}", icon=":material/help:")
+            who = f"**{facts.name}**" if len(alike) == 1 else several
+            st.warning(f"{who}: {facts.parameters:,} parameters in {facts.tensors} tensors. {facts.why}", icon=":material/help:")
         else:
-            st.success(
-                f"**{facts.name}** is a checkpoint of **{title(facts.problem)}** ({facts.why}; {facts.parameters:,} parameters).",
-                icon=":material/check:",
-            )
-            _others(facts, status.id)
+            who = f"**{facts.name}** is a checkpoint" if len(alike) == 1 else f"{several}, are checkpoints"
+            st.success(f"{who} of **{title(facts.problem)}** ({facts.why}; {facts.parameters:,} parameters).", icon=":material/check:")
+        for one in alike:
+            _others(one, status.id)
     if _troubled(status):
         st.button(
             "Inspect again",
@@ -179,10 +181,20 @@ def _outcome(status: Status) -> None:
         )
 
 
+def _alike(files: Sequence[Facts]) -> list[list[Facts]]:
+    """Files that were read, those of which the same is to be said together where they are more than a few."""
+    found: dict[object, list[Facts]] = {}
+    read = [f for f in files if not f.error]
+    for facts in read:
+        said = (facts.problem, facts.why, facts.parameters, facts.tensors)
+        found.setdefault(said if len(read) > SAID else facts.path, []).append(facts)
+    return list(found.values())
+
+
 def _others(facts: Facts, look: str) -> None:
     """The other sets of weights in a file, said where the one that was taken is, each to be registered beside it. look: the id of the look that found it."""
     chosen = model_path.parse(locations.expand(facts.path))
-    if chosen.part or not facts.others:
+    if facts.problem is None or chosen.part or not facts.others:
         return
     st.caption(f"{chosen.path.name} holds other weights as well: {', '.join(facts.others)}.")
     known = {f.path for f in shell.store().checkpoints()}
@@ -212,7 +224,8 @@ def show(store: RunStore) -> None:
         f"**{names[chosen]}** · {problem.network.name} on {problem.data.name}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
         f"{' Select two to compare them.' if len(facts) > 1 else ''}"
     )
-    rows = _table(chosen, facts)
+    listed = facts if len(facts) <= BY_HAND else _narrowed(facts, chosen)
+    rows = _table(chosen, listed)
     model_doubts.say(sentence for f in facts for sentence in f.doubts())
     _fixed(facts[-1])
     if not facts[0].path.startswith("sample_models"):
@@ -224,12 +237,22 @@ def show(store: RunStore) -> None:
             key=f"remove-{chosen}",
             help="The files are not touched, and what was measured with them is kept.",
         )
-    if len(facts) < 2:
-        st.caption("A line needs two checkpoints. Register another of the same problem.")
+    if len(listed) < 2:
+        st.caption("A line needs two checkpoints. Register another of the same problem." if len(facts) < 2 else "A line needs two checkpoints.")
         return
-    a, b = (facts[i] for i in rows)
+    a, b = (listed[i] for i in rows)
     shell.link("interpolate", f"Interpolate {a.name} → {b.name}", icon=":material/show_chart:", a=a.digest, b=b.digest)
-    _distances(store, chosen, facts)
+    _distances(store, chosen, listed)
+
+
+def _narrowed(facts: list[Facts], key: str) -> list[Facts]:
+    """Those of many that a line names; the pictures below are of these, too."""
+    names = {f.path: f.name for f in facts}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Filter", key=f"filter-{key}", placeholder="tune-*, 1-50, newest 20", help=HELP, width=340)
+        found = set(matching(text, names))
+        st.caption(f"{len(found)} of {len(facts)}. A click on a column's head sorts.")
+    return [f for f in facts if f.path in found]
 
 
 def _just_looked_at(store: RunStore) -> str | None:
@@ -324,13 +347,16 @@ def _row(facts: Facts) -> dict[str, object]:
 def _distances(store: RunStore, key: str, facts: list[Facts]) -> None:
     """How far the family's members lie apart, from the inner products that were taken when they were looked at."""
     digests = [f.digest for f in facts]
-    gram, distance = store.gram(digests), known_distances.distances(store, digests)
-    if gram is None or distance is None:
+    if (gram := store.gram(digests)) is None:
         st.caption("Distances within this family appear once its whole folder has been inspected.")
         return
-    names = [f.name for f in facts]
+    names, distance = [f.name for f in facts], known_distances.apart(gram)
     square = np.diag(gram)
     cosine = gram / np.sqrt(np.outer(square, square))
+    if len(names) > matrix.MOST_TEXTS:
+        order = similar_order(distance)
+        names, distance, cosine = [names[k] for k in order], distance[np.ix_(order, order)], cosine[np.ix_(order, order)]
+        st.caption("Models that are near each other stand side by side in the pictures; point at a cell for its two names.")
     left, right = st.columns(2, gap="large")
     with left:
         title = "Euclidean distance in weight space"
@@ -353,6 +379,6 @@ def _extremes(values: Array, names: list[str]) -> str:
     if len(names) < 2:
         return "A distance needs two models."
     rows, columns = np.triu_indices(len(names), 1)
-    pairs = [(float(values[i, j]), f"{names[i]} and {names[j]}") for i, j in zip(rows, columns, strict=True)]
-    (low, near), (high, far) = min(pairs), max(pairs)
-    return f"Smallest between {near}: {low:.4g}. Largest between {far}: {high:.4g}. {len(pairs)} pairs of models."
+    found = values[rows, columns]
+    (low, near), (high, far) = ((found[k], f"{names[rows[k]]} and {names[columns[k]]}") for k in (int(found.argmin()), int(found.argmax())))
+    return f"Smallest between {near}: {low:.4g}. Largest between {far}: {high:.4g}. {len(found)} pairs of models."

@@ -14,9 +14,9 @@ from explorer.store.run_store import RunStore
 from explorer.ui.compare import base
 from explorer.ui.frame import head
 from explorer.ui.widgets import cost_caption, form_state, method_form
+from explorer.ui.widgets.choose_models import BY_HAND, choose_models
 from explorer.ui.widgets.model_picker import Family, choices, choose_family, families, family_of, key_of
 
-MOST = 12
 FIRST_MODELS = 3
 TUNED = "finetunes"  # the sample family that is merged at first
 FIRST = ("uniform_soup", "fisher", "regmean", "karcher", "task_arithmetic", "ties", "model_stock")
@@ -137,7 +137,7 @@ def summary(shown: Sequence[Entry], of: str) -> str:
 def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
     """The form; what is asked for once the button is pressed."""
     fused = [e.model for e in shown if isinstance(e.model, Fused)]
-    before: tuple[Recipe, ...] = tuple(fused[0].models) if fused else ()
+    before: tuple[Recipe, ...] = tuple(fused[0].models) if fused else tuple(e.model for e in shown)
     aligned = bool(before) and all(isinstance(m, Aligned) for m in before)
     plain = tuple(m.models[m.which] for m in before if isinstance(m, Aligned)) if aligned else before
     every = families(store, shown[0].problem, plain) if shown else families(store)
@@ -156,12 +156,11 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         models = choices(store, family, every)
         with two:
             start = [key_of(m) for m in plain if key_of(m) in models]
-            chosen = st.multiselect(
+            chosen = choose_models(
                 "Models",
-                list(models),
-                default=start or base.nearest(store, family.models, base.proposed(store, family.models), FIRST_MODELS),
-                format_func=lambda k: family.label(k, models),
-                max_selections=MOST,
+                models,
+                start or base.nearest(store, family.models, base.proposed(store, family.models), FIRST_MODELS),
+                name=lambda k: family.label(k, models),
                 key=f"{key}-models-{family.key}",
             )
         names = [m for m in registry.names("fuse") if fits(m, len(chosen))]
@@ -169,8 +168,9 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         picked = st.multiselect(
             "Methods",
             names,
-            default=[n for n in was or FIRST if n in names],
+            default=[n for n in (was if shown else FIRST if len(chosen) <= BY_HAND else ()) if n in names],
             format_func=lambda n: n.replace("_", " "),
+            placeholder="None: the models as they are",
             key=f"{key}-methods-{'-'.join(names)}",
         )
         middle, left, right = st.columns(3)
@@ -210,10 +210,8 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
                     _note(shown, (), True)
                     return None
         with go:
-            pressed = st.button(
-                "Compare", type="primary", icon=":material/balance:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2 or not given
-            )
-        if len(chosen) < 2 or not given:
+            pressed = st.button("Compare", type="primary", icon=":material/balance:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
+        if len(chosen) < 2:
             _note(shown, (), True)
             return None
         own: tuple[Recipe, ...] = tuple(models[k] for k in (first, *(k for k in chosen if k != first)))
@@ -232,7 +230,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
 def _note(shown: Sequence[Entry], wanted: Sequence[Entry], otherwise: bool) -> None:
     """Say so where the form asks for another comparison than the one below it; otherwise: of another ensemble."""
     if shown and (otherwise or {e.run.id for e in shown} != {e.run.id for e in wanted}):
-        form_state.differs(", ".join(e.name for e in shown), button="Compare")
+        form_state.differs(head.names(e.model for e in shown), button="Compare")
 
 
 def _base(store: RunStore, family: Family, models: dict[str, Recipe], chosen: list[str], shown: list[str], key: str) -> str:

@@ -16,13 +16,16 @@ from explorer.ui.compare.table import REFERENCE, Candidate
 from explorer.ui.widgets.recipe_view import as_json, as_python
 from explorer.ui.widgets.selection_metric import ERROR, Measure, measure_of
 
+NAMED = 5  # models in a sentence; more are counted
+
 
 def says(rows: pd.DataFrame, by: Measure = ERROR) -> str:
     """The table in two sentences."""
     models = rows[rows[""] != REFERENCE]
     best = models.iloc[0]
     alike = [str(m) for m in models[models["indistinguishable from the best"]]["model"] if m != best["model"]]
-    others = f"Indistinguishable from it: {', '.join(alike)}." if alike else "All others are worse by more than sampling error."
+    named = ", ".join(alike[:NAMED]) + (f" and {len(alike) - NAMED} more of {len(models) - 1}" if len(alike) > NAMED else "")
+    others = f"Indistinguishable from it: {named}." if alike else "All others are worse by more than sampling error."
     found = str(best[f"test {by.title}, 95 %"]).replace(" [", " % [" if by.metric == "error" else " [")
     return f"**{best['model']}** has the lowest validation {by.metric}; its test {by.metric} is {found}. {others}"
 

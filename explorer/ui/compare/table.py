@@ -11,12 +11,15 @@ import pandas as pd
 from explorer.core.points import Points
 from explorer.figures.bars import Bar
 from explorer.stats import units
-from explorer.stats.barriers import difference, level
+from explorer.stats.barriers import level
 from explorer.stats.intervals import Estimate
+from explorer.stats.many_to_one import many_to_one
 from explorer.store.records import Made
+from explorer.ui.widgets.choose_models import BY_HAND
 from explorer.ui.widgets.selection_metric import ERROR, Measure
 
 INGREDIENT, REFERENCE = "ingredient", "several models"
+DRAWN = 12  # differences in one picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +36,20 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class AgainstBest:
-    """What was merged, against the best ingredient: paired differences on the test split, from the lowest validation error (or loss) on."""
+    """All others against the best ingredient: paired differences on the test split, from the lowest validation error (or loss) on."""
 
     best: Candidate  # among the ingredients
-    others: tuple[tuple[Candidate, Estimate], ...]  # with the difference of each from it
+    others: tuple[tuple[Candidate, Estimate], ...]  # with the difference of each from it; the intervals hold together
 
     def rows(self, by: Measure = ERROR) -> list[Bar]:
-        """A bar for each difference; the model that the validation split would choose is the strong one."""
+        """A bar for each difference; the model that the validation split would choose is the strong one. Of many, what was merged and the first of the rest."""
         chosen = self.chosen()
-        return [Bar(one.name, by.scale * e.value, by.scale * e.low, by.scale * e.high, one is chosen) for one, e in self.others]
+        drawn = self.others
+        if len(drawn) > DRAWN:
+            merged = [one for one, _ in drawn if one.kind != INGREDIENT][:DRAWN]
+            first = [one for one, _ in drawn if one.kind == INGREDIENT][: DRAWN - len(merged)]
+            drawn = tuple((one, e) for one, e in drawn if one in merged or one in first)
+        return [Bar(one.name, by.scale * e.value, by.scale * e.low, by.scale * e.high, one is chosen) for one, e in drawn]
 
     def chosen(self) -> Candidate | None:
         """What has the lowest validation error (or loss) of the merged models."""
@@ -51,7 +59,7 @@ class AgainstBest:
         """The answer in a sentence or two."""
         chosen = self.chosen()
         if chosen is None:
-            return "No merged model is measured yet."
+            return self._says_alone(by)
         gap = dict(self.others)[chosen]
         unit = "points of test error" if by.metric == "error" else "of test loss"
         value = gap.formatted(scale=by.scale, unit=unit, signed=True)
@@ -61,6 +69,21 @@ class AgainstBest:
             return f"Take **{self.best.name}** alone: the best merged model, {chosen.name}, is **worse** by more than chance ({value})."
         return f"**{chosen.name}** is the best merged model, and **no better or worse than chance explains** against {self.best.name}, the best of the models alone ({value})."
 
+    def _says_alone(self, by: Measure) -> str:
+        """The answer where nothing was merged: which of the ingredients, and by how much."""
+        rivals = [(one, e) for one, e in self.others if one.kind == INGREDIENT]
+        if not rivals:
+            return "No other model is measured yet."
+        alike = [one for one, e in rivals if not e.low > 0]
+        rival, gap = rivals[0]
+        unit = "points of test error" if by.metric == "error" else "of test loss"
+        value = gap.formatted(scale=by.scale, unit=unit, signed=True)
+        chance = "more than chance explains" if gap.low > 0 or gap.high < 0 else "no more than chance explains"
+        take = f"Take **{self.best.name}**: the next, {rival.name}, differs by {value}, **{chance}**."
+        if len(rivals) == 1:
+            return take
+        return f"{take} Of {len(rivals)} others, **{len(alike)} cannot be told from it** on these samples; {len(rivals) - len(alike)} are worse by more than chance."
+
 
 def against_best(seen: Sequence[Candidate], by: Measure = ERROR) -> AgainstBest | None:
     """All but the best ingredient, against it; None while no ingredient is measured."""
@@ -68,7 +91,8 @@ def against_best(seen: Sequence[Candidate], by: Measure = ERROR) -> AgainstBest 
     best = next((one for one in ordered if one.kind == INGREDIENT), None)
     if best is None:
         return None
-    return AgainstBest(best, tuple((one, difference(one.test, best.test, by.column)) for one in ordered if one is not best))
+    rest = [one for one in ordered if one is not best]
+    return AgainstBest(best, tuple(zip(rest, many_to_one([one.test for one in rest], best.test, by.column), strict=True)))
 
 
 def table(seen: Sequence[Candidate], unit: str, by: Measure = ERROR) -> pd.DataFrame:
@@ -80,8 +104,9 @@ def table(seen: Sequence[Candidate], unit: str, by: Measure = ERROR) -> pd.DataF
     best = next(one for one in ordered if one.kind != REFERENCE)
     single = next((one for one in ordered if one.kind == INGREDIENT), None)
     rows: list[dict[str, object]] = []
-    for one in ordered:
-        apart = difference(one.test, best.test, by.column)
+    tests = [one.test for one in ordered]
+    gains = many_to_one(tests, single.test, by.column) if single is not None else [None] * len(ordered)
+    for one, apart, gain in zip(ordered, many_to_one(tests, best.test, by.column), gains, strict=True):
         row: dict[str, object] = {
             "model": one.name,
             "": one.kind,
@@ -90,9 +115,13 @@ def table(seen: Sequence[Candidate], unit: str, by: Measure = ERROR) -> pd.DataF
             **({f"{units.titled('test loss', unit)}, 95 %": level(one.test, 0).formatted()} if by.metric == "error" else {}),
             "indistinguishable from the best": bool(apart.low <= 0),
         }
-        if single is not None:
-            gain = difference(one.test, single.test, by.column)
-            row[f"minus the best ingredient{by.apart}"] = "" if one is single else by.formatted(gain, signed=True)
+        if single is not None and gain is not None:
+            name = f"minus the best ingredient{by.apart}"
+            if len(ordered) > BY_HAND:  # numbers can be sorted
+                _, low, high = gain.parts(scale=by.scale)
+                row |= {name: by.scale * gain.value, f"{name}, 95 %": "" if one is single else f"[{low}, {high}]"}
+            else:
+                row[name] = "" if one is single else by.formatted(gain, signed=True)
         rows.append({**row, **_cost(one)})
     return pd.DataFrame(rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_config_utils import ColumnConfigMappingInput
 
@@ -15,12 +16,13 @@ from explorer.store.records import Made
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import mergeable, report, studies
 from explorer.ui.compare.form import OF, SPLITS, Comparison, Entry, default, form, needs, summary
-from explorer.ui.compare.table import INGREDIENT, REFERENCE, Candidate, against_best, copied, table
+from explorer.ui.compare.table import DRAWN, INGREDIENT, REFERENCE, Candidate, against_best, copied, table
 from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.widgets import model_doubts, python_source, study_panel
 from explorer.ui.widgets.chart_actions import actions, chart
+from explorer.ui.widgets.choose_models import BY_HAND, HELP, matching
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect_once, model_at, pick_active
 from explorer.ui.widgets.model_picker import key_of
@@ -30,9 +32,11 @@ from explorer.ui.widgets.selection_metric import measure_of, refuse
 
 POLL_S = 0.5
 FUSE = "fuse"
+AS_GOOD, MERGED = "As good as the best", "Merged"
+PAIRED = "Paired sample by sample; the intervals of all rows hold at once in 95 %."
 LIMITS = (
-    "The best is the one with the lowest **validation** error (in a regression: loss); what is reported is of the **test** split, paired sample by sample. Several"
-    " methods are compared with one: of twenty equally good ones, one will look worse by chance."
+    "The best is the one with the lowest **validation** error (in a regression: loss); what is reported is of the **test** split, paired sample by sample."
+    " Differences from it have intervals that hold **all at once** in 95 %, however many models there are (Dunnett's comparison of many with one)."
 )
 
 
@@ -132,9 +136,10 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
     if best is not None and registry.labelled(comparison.problem.loss) and store.status((request := studies.classes_of(comparison, best)).id) is None:
         shell.submit(request)
     busy = _busy(store, comparison, entry)
-    _answer(comparison, known)
+    rows = table(known, units.of_level(comparison.problem, "loss"), measure_of(comparison.problem))
+    _answer(comparison, known, rows)
     progress(store, comparison.tasks(), key="compare")
-    _table(comparison, known)
+    _table(comparison, rows)
     if not registry.labelled(comparison.problem.loss):
         st.caption(
             f"Calibration and classes are not shown: they need one true class for each answer, and the loss here is {registry.called(comparison.problem.loss)}."
@@ -168,7 +173,7 @@ def _method_notes(store: RunStore, entry: Entry) -> None:
         st.markdown(f"**{entry.name}**, as it was made:\n" + "\n".join(f"- {sentence}" for sentence in notes))
 
 
-def _answer(comparison: Comparison, known: list[Candidate]) -> None:
+def _answer(comparison: Comparison, known: list[Candidate], rows: pd.DataFrame) -> None:
     """Which one, by how much, and whether that is more than chance: as a picture, and in words beside it."""
     by = measure_of(comparison.problem)
     found = against_best(known, by)
@@ -182,15 +187,31 @@ def _answer(comparison: Comparison, known: list[Candidate]) -> None:
         chart(figure.update_layout(height=head.HEIGHT), key="compare-apart", title=f"{title[0].upper()}{title[1:]}", stem="comparison-apart")
     with right:
         st.markdown(found.says(by))
-        st.markdown(report.says(table(known, units.of_level(comparison.problem, "loss"), by), by))
-        st.caption(f"{LIMITS} {copied(known)}")
+        st.markdown(report.says(rows, by))
+        drawn = f"The picture has {DRAWN} of {len(found.others)} differences, all are in the table. " if len(found.others) > DRAWN else ""
+        st.caption(f"{drawn}{LIMITS} {copied(known)}")
 
 
-def _table(comparison: Comparison, known: list[Candidate]) -> None:
+def _narrowed(rows: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Which of many models are listed: by name, and by whether they can be told from the best."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        line = st.text_input("Filter", key=f"compare-filter-{key}", placeholder="tune-*, 1-50, newest 20", help=HELP, width=300)
+        which = st.segmented_control("Models", ["All", AS_GOOD, MERGED], default="All", key=f"compare-shows-{key}", required=True)
+    listed = rows.iloc[[int(k) for k in matching(line, {str(k): name for k, name in enumerate(rows["model"])})]]
+    if which == AS_GOOD:
+        listed = listed[listed["indistinguishable from the best"]]
+    elif which == MERGED:
+        listed = listed[listed[""] != INGREDIENT]
+    st.caption(f"{len(listed)} of {len(rows)} models. A click on a column's head sorts.")
+    return listed
+
+
+def _table(comparison: Comparison, rows: pd.DataFrame) -> None:
     by = measure_of(comparison.problem)
-    rows = table(known, units.of_level(comparison.problem, "loss"), by)
     if not len(rows):
         return
+    if len(rows) > BY_HAND:
+        rows = _narrowed(rows, comparison.entries[0].run.id)
     apart = f"minus the best ingredient{by.apart}"
     costs = ("made in (s)", "memory (MiB)", "needs")
     config: ColumnConfigMappingInput = {
@@ -198,11 +219,16 @@ def _table(comparison: Comparison, known: list[Candidate]) -> None:
         "": st.column_config.TextColumn("kind", width=100),
         f"val {by.title}": st.column_config.NumberColumn(width=96, format=f"%{by.form}", help="The split that choices are made on."),
         f"test {by.title}, 95 %": st.column_config.TextColumn(width=140),
-        apart: st.column_config.TextColumn(f"minus the best alone{by.apart}", width=204, help="Paired sample by sample, 95 %."),
+        apart: (
+            st.column_config.NumberColumn(f"minus the best alone{by.apart}", width=150, format="%.3g", help=PAIRED)
+            if f"{apart}, 95 %" in rows
+            else st.column_config.TextColumn(f"minus the best alone{by.apart}", width=204, help=PAIRED)
+        ),
+        f"{apart}, 95 %": st.column_config.TextColumn("95 %", width=130, help=PAIRED),
         "indistinguishable from the best": st.column_config.CheckboxColumn(
             "as good as the best",
             width=130,
-            help=f"Its test {by.metric} minus that of the model with the lowest validation {by.metric} may be 0 or less: the paired 95 % interval says so.",
+            help=f"Its test {by.metric} minus that of the model with the lowest validation {by.metric} may be 0 or less: the paired interval says so, which holds for all rows at once in 95 %.",
         ),
         "made in (s)": st.column_config.NumberColumn(
             format="%.3g", help="Merging alone: without loading the models or re-estimating batch-norm statistics."

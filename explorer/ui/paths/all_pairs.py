@@ -26,16 +26,18 @@ from explorer.stats.training_seeds import mean_over_pairs
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
-from explorer.ui.widgets import form_state, model_doubts, python_source
+from explorer.ui.frame.run_set import Named, active, asked_runs, begin, progress, submit
+from explorer.ui.paths import many_pairs
+from explorer.ui.widgets import cost_caption, form_state, model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
+from explorer.ui.widgets.choose_models import choose_models
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_picker import choices, choose_family, families, family_of, key_of
 
 POLL_S = 1.0
 FIRST = 5  # models chosen at first
 ALIGN = "weight_matching"
-MOST = 20
+MOST = 20  # models up to which the line between every two is followed; beyond, its middle (explorer.ui.paths.many_pairs)
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,20 @@ def page(store: RunStore, top: head.Form) -> None:
     """The view as a whole: form, matrices, tree."""
     found, asked = asked_runs(store)
     pairs = [_pair(run) for run in found if run.field.chart.name == "line" and run.field.attack is None and "loss" in run.field.metrics]
-    if len(pairs) < asked:
+    middles = [run for run in found if many_pairs.is_part(run)][:1]
+    if len(pairs) + len(middles) < asked:
         st.warning("Some lines in this link are not in this store. Choose the models and measure again.", icon=":material/link_off:")
     if not asked and not names_a_model():
         begin(pairs := _first(store))
-    with top(INTRO, shown=_summary(pairs), key=pairs[0].run.id if pairs else ""):
-        wanted = _form(store, pairs)
+    shown = middles or [pair.run for pair in pairs]
+    with top(INTRO, shown=_summary(middles, pairs), key=shown[0].id if shown else ""):
+        wanted = _form(store, middles, pairs)
     if wanted:
         st.query_params.from_dict({"view": "many", "runs": submit(wanted)})
         st.rerun()
-    if pairs:
+    if middles:
+        many_pairs.show(store, middles)
+    elif pairs:
         _show(store, pairs)
     else:
         st.info("Press **Measure**: every pair takes about a dozen points.", icon=":material/hub:")
@@ -85,19 +91,26 @@ def _pair(run: Run) -> Pair:
     return Pair(a, b, False, run)
 
 
-def _summary(pairs: list[Pair]) -> str:
-    if not pairs:
+def _summary(middles: Sequence[Run], pairs: Sequence[Pair]) -> str:
+    shown = [*middles, *(pair.run for pair in pairs)]
+    if not shown:
         return ""
-    problem = pairs[0].run.field.problem
-    models = dict.fromkeys(m for pair in pairs for m in (pair.a, pair.b))
+    problem = shown[0].field.problem
     used = next((c.method.name.replace("_", " ") for p in pairs for c in p.run.field.corners if isinstance(c, Aligned)), "")
-    return head.summary(problem.title or problem.name, head.names(models), f"as they are and after {used}" if used else "as they are")
+    return head.summary(
+        problem.title or problem.name, head.names(_models(middles, pairs)), f"as they are and after {used}" if used else "as they are"
+    )
 
 
-def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
-    key = f"many-{shown[0].run.id if shown else 'new'}"
-    before = list(dict.fromkeys(m for pair in shown for m in (pair.a, pair.b)))
-    every = families(store, shown[0].run.field.problem, tuple(before)) if shown else families(store)
+def _models(middles: Sequence[Run], pairs: Sequence[Pair]) -> list[Recipe]:
+    return list(dict.fromkeys([*(c for run in middles for c in run.field.corners), *(m for pair in pairs for m in (pair.a, pair.b))]))
+
+
+def _form(store: RunStore, middles: Sequence[Run], pairs: Sequence[Pair]) -> Sequence[Named] | None:
+    shown = [*middles, *(pair.run for pair in pairs)]
+    key = f"many-{shown[0].id if shown else 'new'}"
+    before = _models(middles, pairs)
+    every = families(store, shown[0].field.problem, tuple(before)) if shown else families(store)
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
@@ -110,29 +123,42 @@ def _form(store: RunStore, shown: list[Pair]) -> list[Pair] | None:
         models = choices(store, family, every)
         with two:
             start = [k for k in keys if k in models] or list(family.models)[:FIRST]
-            chosen = st.multiselect(
-                "Models",
-                list(models),
-                default=start,
-                format_func=lambda k: family.label(k, models),
-                max_selections=MOST,
-                key=f"{key}-models-{family.key}",
-            )
-        methods_known = registry.alignments()
-        used = next((c.method.name for p in shown for c in p.run.field.corners if isinstance(c, Aligned)), ALIGN)
-        with_alignment = st.selectbox(
-            "And after aligning each pair by",
-            ["", *methods_known],
-            index=0 if shown and not any(p.aligned for p in shown) else 1 + methods_known.index(used if used in methods_known else ALIGN),
-            format_func=lambda m: m.replace("_", " ") or "(not aligned)",
-            key=f"{key}-align",
-        )
+            chosen = choose_models("Models", models, start, name=lambda k: family.label(k, models), key=f"{key}-models-{family.key}")
+        wanted = (_followed if len(chosen) <= MOST else _middles)(store, family.problem, [models[k] for k in chosen], pairs, key)
         with go:
             pressed = st.button("Measure", type="primary", icon=":material/hub:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
-        wanted = _lines(family.problem, [models[k] for k in chosen], with_alignment)
         if shown:
-            form_state.note([p.run for p in shown], [p.run for p in wanted], ", ".join(map(_name, before)), button="Measure")
+            form_state.note(shown, [w.run for w in wanted], head.names(before), button="Measure")
     return wanted if pressed else None
+
+
+def _followed(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], shown: Sequence[Pair], key: str) -> Sequence[Named]:
+    """The line between every two, as they are and, where that is chosen, aligned."""
+    known = registry.alignments()
+    used = next((c.method.name for p in shown for c in p.run.field.corners if isinstance(c, Aligned)), ALIGN)
+    align = st.selectbox(
+        "And after aligning each pair by",
+        ["", *known],
+        index=0 if shown and not any(p.aligned for p in shown) else 1 + known.index(used if used in known else ALIGN),
+        format_func=lambda m: m.replace("_", " ") or "(not aligned)",
+        key=f"{key}-align",
+    )
+    return _lines(problem, models, align)
+
+
+def _middles(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], shown: Sequence[Pair], key: str) -> Sequence[Named]:
+    """The middles of the lines between some pairs of many."""
+    total = len(models) * (len(models) - 1) // 2
+    drawn = st.number_input(
+        "Pairs at random, beside those that join the nearest models", 0, total, min(many_pairs.DRAWN, total), key=f"{key}-drawn-{len(models)}"
+    )
+    wanted = [many_pairs.first(store, problem, models, int(drawn))]
+    st.caption(
+        f"{len(models)} models have {total:,} pairs. Measured first is the middle of the lines between {wanted[0].name}; all of them when you ask for it"
+        f" below the picture. Whole lines, and pairs after aligning, are for up to {MOST} models: each of them is a run of its own."
+    )
+    cost_caption.caption(store, [w.run for w in wanted])
+    return wanted
 
 
 def _first(store: RunStore) -> list[Pair]:

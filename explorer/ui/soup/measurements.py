@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, cast
 
 import numpy as np
@@ -12,12 +13,12 @@ from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.stats.barriers import Barrier, barrier, level
 from explorer.stats.intervals import Estimate
-from explorer.stats.soup_analysis import row_of, singles
+from explorer.stats.soup_analysis import TO_ALL, Drawn, row_of, singles, to_all
+from explorer.stats.soup_analysis import rounds as rounds_of
 from explorer.ui.widgets.selection_metric import Measure, measure_of
 
 EXACT = 8  # models up to which every subset is measured
-ORDERS = 20  # random orders beyond
-WAY = (0.25, 0.5, 0.75)  # places on the line from a model to the soup of all
+ORDERS = 20  # random orders beyond, at most
 
 Rule = Literal["at_least", "better"]
 
@@ -32,15 +33,26 @@ class Task:
 
 @dataclass(frozen=True)
 class Kitchen:
-    """Some models and the rule by which the greedy soup is made."""
+    """Some models and the rule by which the greedy soup is made.
+
+    orders: how many random orders are drawn at most for the Shapley values of many models; within: at which ± of theirs, in the unit of the metric, it is
+    enough, 0 where they are to add less to the intervals than the evaluation samples do.
+    """
 
     problem: ProblemSpec
     models: tuple[Recipe, ...]
     rule: Rule = "at_least"
+    orders: int = ORDERS
+    within: float = 0.0
 
     def field(self, split: SplitName) -> Field:
         """All soups of the models on a split."""
-        return Field(self.problem, self.models, registry.method("chart", "mixture"), split=split)
+        return self._fields[split]
+
+    @cached_property
+    def _fields(self) -> dict[SplitName, Field]:
+        splits: tuple[SplitName, ...] = ("val", "test")
+        return {split: Field(self.problem, self.models, registry.method("chart", "mixture"), split=split) for split in splits}
 
     @property
     def by(self) -> Measure:
@@ -53,31 +65,39 @@ class Kitchen:
         return registry.method("sample", "greedy", {"rule": self.rule, "metric": self.by.metric})
 
     @property
-    def worth(self) -> Method:
-        """The sampler of what each model is worth: exact for few of them."""
-        return registry.method("sample", "subsets", {"which": "all"} if len(self.models) <= EXACT else {"which": "permutations", "count": ORDERS})
+    def exact(self) -> bool:
+        """Whether every subset is measured."""
+        return len(self.models) <= EXACT
+
+    def worth(self, orders: int) -> Run:
+        """The request for what each model is worth: exact for few of them, else from so many random orders."""
+        how = {"which": "all"} if self.exact else {"which": "permutations", "count": orders}
+        return Run(self.field("val"), registry.method("sample", "subsets", how))
+
+    def rounds(self, drawn: Drawn | None) -> list[Task]:
+        """The draws of random orders, as far as they are wanted by now: more of them as long as those that were drawn are not enough."""
+        wanted = [] if self.exact else rounds_of(self.orders)[1:]
+        had = drawn.orders if drawn is not None else 0
+        more = next((r for r in wanted if r > had), 0) if drawn is not None and not drawn.enough(self.within) else 0
+        return [Task(f"Shapley values, {r} orders", self.worth(r)) for r in wanted if r <= max(had, more)]
 
     @property
     def answers(self) -> Study:
         """The request to know where the models disagree."""
         return Study(self.problem, self.models, registry.method("study", "answers"))
 
-    def tasks(self) -> list[Task]:
-        """All that is measured, in the order in which it is looked at."""
+    def tasks(self, *, whole: bool = False) -> list[Task]:
+        """All that is measured, in the order in which it is looked at. whole: with all the random orders that may be drawn, not the first of them alone."""
         val, test = self.field("val"), self.field("test")
         aside = registry.method("sample", "subsets", {"which": "leave_one_out"})
+        few = registry.method("sample", "given", {"at": tuple(float(v) for v in to_all(len(self.models)).ravel())}) if self.exact else None
         return [
             Task("greedy soup", Run(val, self.greedy)),
             Task("leaving one out", Run(val, aside)),
             Task("test split", Run(test, aside)),
-            Task("Shapley values", Run(val, self.worth)),
-            Task("on the way to the soup of all", Run(val, registry.method("sample", "given", {"at": tuple(float(v) for v in self.ways().ravel())}))),
+            Task("Shapley values", self.worth(self.orders if whole else rounds_of(self.orders)[0])),
+            Task("on the way to the soup of all", Run(val, few or registry.method("sample", "subsets", {"which": "to_all"}))),
         ]
-
-    def ways(self) -> Array:
-        """(n · 3, n) soups between each model and the soup of all, for the barrier on that line."""
-        n = len(self.models)
-        return np.concatenate([(1 - t) * singles(n) + t / n for t in WAY])
 
     @property
     def kinship(self) -> Study:
@@ -94,10 +114,10 @@ class Kitchen:
         return [*asked, self.answers] if registry.labelled(self.problem.loss) else asked
 
     @classmethod
-    def from_run(cls, run: Run) -> Kitchen:
+    def from_run(cls, run: Run, *, orders: int = ORDERS, within: float = 0.0) -> Kitchen:
         """The kitchen of a run's address."""
         rule = run.sampler.kwargs().get("rule", "at_least")
-        return cls(run.field.problem, run.field.corners, cast("Rule", rule))
+        return cls(run.field.problem, run.field.corners, cast("Rule", rule), orders, within)
 
 
 def given(kitchen: Kitchen, split: SplitName, coords: tuple[float, ...]) -> Run:
@@ -108,12 +128,13 @@ def given(kitchen: Kitchen, split: SplitName, coords: tuple[float, ...]) -> Run:
 def to_the_soup(kitchen: Kitchen, val: Points, model: int) -> Barrier | None:
     """The barrier of the loss on the line from a model to the soup of all; None while a point is missing."""
     n = len(kitchen.models)
-    soups = [singles(n)[model], *(kitchen.ways()[i * n + model] for i in range(len(WAY))), np.ones(n)]
-    rows = [row_of(val, soup.tolist()) for soup in soups]
+    one = singles(n)[model]
+    soups = [one, *((1 - t) * one + t / n for t in TO_ALL), np.ones(n)]
+    rows = [row_of(val, soup) for soup in soups]
     known = [r for r in rows if r is not None]
     if len(known) < len(rows):
         return None
-    t = np.array([0.0, *WAY, 1.0])[:, None]
+    t = np.array([0.0, *TO_ALL, 1.0])[:, None]
     return barrier(Points(t, val.values[known], val.counts))
 
 
@@ -131,7 +152,7 @@ def one(points: Points, i: int) -> Points:
 
 def interval(points: Points, soup: Array, by: Measure) -> Estimate | None:
     """The measure of a soup with its interval, if it is measured."""
-    if not len(points) or (i := row_of(points, soup.tolist())) is None:
+    if not len(points) or (i := row_of(points, soup)) is None:
         return None
     return level(one(points, i), by.column)
 

@@ -10,12 +10,14 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_config_utils import ColumnConfigMappingInput
 
-from explorer.core.points import Array, Points
+from explorer.core.points import Points
 from explorer.stats import units
 from explorer.stats.intervals import Estimate
-from explorer.stats.soup_analysis import Path, leave_one_out, row_of, sampled_shapley, shapley, singles
+from explorer.stats.soup_analysis import Drawn, Path, leave_one_out, row_of, singles
 from explorer.store.run_store import RunStore
-from explorer.ui.soup.measurements import EXACT, ORDERS, Kitchen, shown, text, to_the_soup
+from explorer.ui.soup.measurements import Kitchen, shown, text, to_the_soup
+from explorer.ui.widgets.choose_models import BY_HAND, HELP, matching
+from explorer.ui.widgets.selection_metric import Measure
 
 FIRST = (
     "in",
@@ -29,37 +31,46 @@ FIRST = (
     "contribution to the soup of all",
     "Shapley value",
 )
+SHOWS = ("all", "kept", "helps", "hurts")  # of many ingredients
+ENDS = ", 95 %"  # of the column of intervals beside that of the numbers, which can be sorted
 SERVED = "soup-served"  # how often a soup came from elsewhere than the table: then the table is reset with it
 
 
 def ingredients(
-    store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: Path | None, own: tuple[float, ...] | None
+    store: RunStore,
+    kitchen: Kitchen,
+    val: Points,
+    test: Points,
+    path: Path | None,
+    own: tuple[float, ...] | None,
+    worth: Sequence[Estimate] | None,
+    drawn: Drawn | None,
 ) -> tuple[float, ...] | None:
-    """The table; the weights that the person has put in, None when none has."""
+    """The table; the weights that the person has put in, None when none has. worth: Shapley values, as far as they are known; drawn: of random orders."""
     models = len(kitchen.models)
+    many = models > BY_HAND
     weights = own or (0.0,) * models
     rows = pd.DataFrame({"in": [w != 0 for w in weights], "model": [m.name or m.id for m in kitchen.models], "weight": [w or 1.0 for w in weights]})
     by = kitchen.by
     if by.metric == "error":
         rows["val error (%)"] = [shown(val, row, by) for row in singles(models)]
         rows["test error (%)"] = [shown(test, row, by) for row in singles(models)]
-    rows["val loss"] = [_loss(val, row) for row in singles(models)]
-    rows["test loss"] = [_loss(test, row) for row in singles(models)]
+    for split, points in (("val", val), ("test", test)):
+        rows[f"{split} loss"] = _losses(points) or [None] * models
     steps = {s.model: (i, s) for i, s in enumerate(path.steps, start=1)} if path else {}
     rows["turn"] = [steps[k][0] if k in steps else None for k in range(models)]
     rows["kept"] = [steps[k][1].accepted if k in steps else None for k in range(models)]
     rows[f"gain{by.apart}"] = [text(steps[k][1].gain, by) if k in steps else "" for k in range(models)]
     apart = leave_one_out(val, by.metric) if len(val) else None
-    rows["contribution to the soup of all"] = [text(e, by) for e in apart] if apart else [""] * models
-    worth = _shapley(kitchen, val)
-    rows["Shapley value"] = [text(e, by) for e in worth] if worth else [""] * models
     climbs = [to_the_soup(kitchen, val, k) if len(val) else None for k in range(models)]
     barrier_column = units.titled("barrier to the soup", units.of_gap(kitchen.problem, "loss"))
-    rows[barrier_column] = ["" if b is None else b.height.formatted() for b in climbs]
+    _told(rows, "contribution to the soup of all", apart, by, many)
+    _told(rows, "Shapley value", worth, by, many)
+    _told(rows, barrier_column, [None if b is None else b.height for b in climbs], None, many)
     for name, column in _looks(store, kitchen).items():
         rows[name] = column
     unit = units.of_level(kitchen.problem, "loss")
-    first = [c for c in rows.columns if c in FIRST or c == barrier_column]
+    first = [c for c in rows.columns if c.removesuffix(ENDS) in (*FIRST, barrier_column)]
     if by.metric == "error":
         first = [c for c in first if c not in ("val loss", "test loss")]
     config = {
@@ -84,27 +95,79 @@ def ingredients(
         "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it disagrees with the others, on average."),
         "distance": st.column_config.NumberColumn(format="%.3g", help="To the soup of all, in weight space."),
     }  # fmt: skip
+    if many:
+        for name in ("contribution to the soup of all", "Shapley value", barrier_column):
+            config[name] = st.column_config.NumberColumn(f"{name}{by.apart}" if name != barrier_column else name, width=150, format="%.3g")
+            config[f"{name}{ENDS}"] = st.column_config.TextColumn("95 %", width=120)
+    listed = _narrowed(kitchen, rows, worth) if many else list(range(models))
     edited = st.data_editor(
-        rows,
+        rows.iloc[listed],
         hide_index=True,
         placeholder="",
-        key=f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}",
+        key=f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}{hash(tuple(listed)) if many else ''}",
         disabled=[c for c in rows.columns if c not in ("in", "weight")],
         column_order=first,
         column_config=config,
     )
-    _more(rows, ["model", *(c for c in rows.columns if c not in first)], config)
+    _more(rows.iloc[listed], ["model", *(c for c in rows.columns if c not in first)], config)
     st.caption(
         "Columns not marked *test* use the **validation** split, where the choice is made. Select models, or give them weights, to make your own soup. Intervals are paired"
-        + (
-            ", over all subsets of the models."
-            if models <= EXACT
-            else f"; Shapley values from {ORDERS} random orders, whose spread is in the interval."
-        )
+        + (", over all subsets of the models." if kitchen.exact else f"; {_drawn(kitchen, drawn)}")
     )
+    mine = list(own or (0.0,) * models)
     used, chosen = (cast("Sequence[float]", edited[c].fillna(0.0).tolist()) for c in ("in", "weight"))
-    mine = tuple(float(w) if u else 0.0 for u, w in zip(used, chosen, strict=True))
-    return mine if any(mine) and abs(sum(mine)) > 1e-9 else None
+    for k, u, w in zip(listed, used, chosen, strict=True):
+        mine[k] = float(w) if u else 0.0
+    return tuple(mine) if any(mine) and abs(sum(mine)) > 1e-9 else None
+
+
+def _told(rows: pd.DataFrame, name: str, found: Sequence[Estimate | None] | None, by: Measure | None, many: bool) -> None:
+    """A column of numbers with their intervals; of many models the intervals beside the numbers, by which the table can be sorted. by: None for a loss's own."""
+    known = found or [None] * len(rows)
+    if not many:
+        rows[name] = [("" if e is None else e.formatted()) if by is None else text(e, by) for e in known]
+        return
+    scale = 1.0 if by is None else by.scale
+    ends = [None if e is None else e.parts(scale=scale) for e in known]
+    rows[name] = [None if e is None else scale * e.value for e in known]
+    rows[f"{name}{ENDS}"] = ["" if e is None else f"[{e[1]}, {e[2]}]" for e in ends]
+
+
+def _narrowed(kitchen: Kitchen, rows: pd.DataFrame, worth: Sequence[Estimate] | None) -> list[int]:
+    """Which of many ingredients are listed: by name, and by what they do."""
+    key = kitchen.field("val").id
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        line = st.text_input("Filter", key=f"soup-filter-{key}", placeholder="tune-*, 1-50, newest 20", help=HELP, width=300)
+        which = st.segmented_control(
+            "Ingredients",
+            SHOWS,
+            default=SHOWS[0],
+            key=f"soup-shows-{key}",
+            format_func={"all": "All", "kept": "In the greedy soup", "helps": "Help", "hurts": "Hurt"}.__getitem__,
+            help="Help and hurt: the 95 % interval of the Shapley value is on one side of zero.",
+            required=True,
+            disabled=worth is None and not rows["kept"].any(),
+        )
+    found = [int(k) for k in matching(line, {str(k): name for k, name in enumerate(rows["model"])})]
+    if which == "kept":
+        found = [k for k in found if rows["kept"][k]]
+    elif which != "all":
+        found = [k for k in found if worth is not None and (worth[k].low > 0 if which == "helps" else worth[k].high < 0)]
+    st.caption(f"{len(found)} of {len(rows)} ingredients. A click on a column's head sorts.")
+    return found
+
+
+def _drawn(kitchen: Kitchen, drawn: Drawn | None) -> str:
+    """From how many random orders Shapley values are, and why from so many."""
+    if drawn is None:
+        return "Shapley values follow once the first random orders are measured."
+    by = kitchen.by
+    wide, samples = (f"±{by.scale * float(np.max(w)):.2g}{by.apart}" for w in (drawn.by_orders, drawn.by_samples))
+    what = f"Shapley values from {drawn.orders} random orders ({drawn.orders * len(kitchen.models):,} soups), whose spread is in the interval: {wide} of the value that is known worst"
+    if drawn.enough(kitchen.within):
+        return f"{what}, {'below the width that you chose' if kitchen.within else f'no more than the evaluation samples leave, {samples}'}."
+    more = "the most that the form allows" if drawn.orders >= kitchen.orders else "more are being drawn"
+    return f"{what}; {more}."
 
 
 def _more(rows: pd.DataFrame, columns: list[str], config: ColumnConfigMappingInput) -> None:
@@ -113,9 +176,12 @@ def _more(rows: pd.DataFrame, columns: list[str], config: ColumnConfigMappingInp
         st.dataframe(rows, hide_index=True, placeholder="", column_order=columns, column_config=config)
 
 
-def _loss(points: Points, soup: Array) -> float | None:
-    at = row_of(points, soup.tolist()) if len(points) else None
-    return None if at is None else float(points.means()[at, 0])
+def _losses(points: Points) -> list[float | None]:
+    """The loss of every model alone, as far as it is measured."""
+    if not len(points):
+        return []
+    means, at = points.means()[:, 0], [row_of(points, row) for row in singles(points.coords.shape[1])]
+    return [None if k is None else float(means[k]) for k in at]
 
 
 def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, object]:
@@ -138,10 +204,3 @@ def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, object]:
             found["cosine"] = np.diag(rest @ gram) / np.sqrt(np.diag(gram) * np.diag(rest @ gram @ rest))
         found["opposite signs (%)"] = [None if v is None else 100 * v for v in cast("list[float | None]", kin.result["against"])]
     return found
-
-
-def _shapley(kitchen: Kitchen, val: Points) -> list[Estimate] | None:
-    if not len(val):
-        return None
-    metric = kitchen.by.metric
-    return shapley(val, metric) if len(kitchen.models) <= EXACT else sampled_shapley(val, ORDERS, 0, metric)

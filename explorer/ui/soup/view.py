@@ -6,8 +6,6 @@ reported.
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -19,7 +17,7 @@ from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.stats import units
 from explorer.stats.barriers import difference, level
-from explorer.stats.soup_analysis import Path, best_single, row_of, singles, walk
+from explorer.stats.soup_analysis import Drawn, Path, best_single, drawn_shapley, row_of, shapley, singles, walk
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
@@ -27,25 +25,27 @@ from explorer.ui.frame import failure, head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.soup import triangle as simplex
-from explorer.ui.soup.measurements import EXACT, Kitchen, Rule, Task, given, interval, known_together, one, text
+from explorer.ui.soup.form import default, draws, form, summary
+from explorer.ui.soup.measurements import Kitchen, Task, given, interval, known_together, one, text
+from explorer.ui.soup.ranked import ranked
 from explorer.ui.soup.table import ingredients
-from explorer.ui.widgets import cost_caption, form_state, model_doubts, python_source
+from explorer.ui.widgets import model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
+from explorer.ui.widgets.measured_soups import measured
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
-from explorer.ui.widgets.model_picker import choices, choose_family, families, family_of, key_of
+from explorer.ui.widgets.model_picker import key_of
 from explorer.ui.widgets.recipe_view import export, exporting
 from explorer.ui.widgets.selection_metric import Measure, refuse
 
 POLL_S = 0.5
-MOST = 20
+REPORTED = 24  # soups of the greedy path on the test split, more of them from its beginning
 X_TITLE = "models tried so far"
 READ = "From the best on the validation split to the worst; a model that does not lower the line was not kept, or changed nothing."
 LIMITS = (
     "The best model was chosen on the validation split as well. Differences are paired sample by sample on the test split; an interval"
     " that contains 0 shows no difference."
 )
-FIRST = "finetunes"  # the sample family that a soup is made of at first
 
 
 INTRO = (
@@ -57,20 +57,21 @@ INTRO = (
 def page(store: RunStore) -> None:
     """Form, table, greedy path, and the soup of one's own."""
     found, asked = asked_runs(store)
-    kitchens = [Kitchen.from_run(run) for run in found if run.field.chart.name == "mixture"]
+    kitchens = [Kitchen.from_run(run, **draws()) for run in found if run.field.chart.name == "mixture"]
     if len(kitchens) < asked:
         st.warning("This soup is not in this store. Choose the models and measure again.", icon=":material/link_off:")
     shown = kitchens[0] if kitchens else None
     if not asked and not names_a_model():
-        shown = _first(store)
-    with head.form("Soup", INTRO, shown=_summary(shown), key=shown.field("val").id if shown else ""):
-        chosen = _form(store, shown)
+        shown = default(store)
+    with head.form("Soup", INTRO, shown=summary(shown), key=shown.field("val").id if shown else ""):
+        chosen = form(store, shown)
     if chosen is not None:
         refuse(chosen.problem)
         submit(chosen.tasks())
         for study in chosen.studies():
             shell.submit(study)
-        st.query_params.from_dict({"runs": chosen.tasks()[0].run.id})
+        drawn = {} if chosen.exact else {"orders": str(chosen.orders), "within": f"{chosen.within:g}"}
+        st.query_params.from_dict({"runs": chosen.tasks()[0].run.id, **drawn})
         st.rerun()
     if shown is not None:
         refuse(shown.problem)
@@ -84,64 +85,6 @@ def page(store: RunStore) -> None:
             "Press **Measure**: every model is measured alone, then one soup after the other. On the sample models it takes a few seconds.",
             icon=":material/soup_kitchen:",
         )
-
-
-def _first(store: RunStore) -> Kitchen | None:
-    """What a first visit shows: a soup of the shipped fine-tunes."""
-    found = next((f for f in families(store) if FIRST in f.key), None)
-    return Kitchen(found.problem, tuple(found.models.values())[-EXACT:]) if found else None
-
-
-def _summary(shown: Kitchen | None) -> str:
-    if shown is None:
-        return ""
-    rule = "keeps what does not hurt" if shown.rule == "at_least" else "keeps what helps"
-    return head.summary(shown.problem.title or shown.problem.name, head.names(shown.models), f"greedy soup {rule}")
-
-
-def _form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
-    every = families(store, shown.problem, shown.models) if shown else families(store)
-    if not every:
-        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
-        return None
-    key = f"soup-{shown.field('val').id if shown else 'new'}"
-    first = shown.models[0] if shown else None
-    with st.container():
-        one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
-        below = st.container()
-        with one:
-            asked = key_of(first) if first else form_state.addressed(store, every, "a")[0]
-            tuned = next((i for i, f in enumerate(every) if FIRST in f.key), 0)
-            here = family_of(store, every, asked, tuned)
-            family = choose_family(every, here, key)
-        models = choices(store, family, every)
-        with two:
-            before = [key_of(m) for m in shown.models if key_of(m) in models] if shown else []
-            chosen = st.multiselect(
-                "Ingredients",
-                list(models),
-                default=before or list(family.models)[-EXACT:],
-                format_func=lambda k: family.label(k, models),
-                max_selections=MOST,
-                key=f"{key}-models-{family.key}",
-            )
-        rule = st.segmented_control(
-            f"The greedy soup keeps a model when the validation {Kitchen(family.problem, ()).by.metric} is",
-            ["at_least", "better"],
-            default=shown.rule if shown else "at_least",
-            format_func={"at_least": "not higher", "better": "lower"}.__getitem__,
-            key=f"{key}-rule",
-            required=True,
-        )
-        with go:
-            pressed = st.button("Measure", type="primary", icon=":material/soup_kitchen:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
-        wanted = Kitchen(family.problem, tuple(models[k] for k in chosen), cast("Rule", rule or "at_least"))
-        with below:
-            cost_caption.caption(store, *(([t.run for t in wanted.tasks()], wanted.studies()) if len(chosen) > 1 else ([], [])))
-            if shown:
-                of = ", ".join(m.name or m.id for m in shown.models)
-                form_state.note((t.run for t in shown.tasks()), (t.run for t in wanted.tasks()) if len(chosen) > 1 else (), of, button="Measure")
-    return wanted if pressed else None
 
 
 def _show(store: RunStore, kitchen: Kitchen) -> None:
@@ -160,14 +103,20 @@ def _walked(kitchen: Kitchen, val: Points) -> Path | None:
     return walk(val, kitchen.by.metric, kitchen.rule) if len(val) and best_single(val, kitchen.by.metric) is not None else None
 
 
+def _drawn(store: RunStore, kitchen: Kitchen) -> Drawn | None:
+    """Shapley values from random orders, as far as they are drawn; None of so few models that all subsets are measured."""
+    val = measured(store, kitchen.field("val"))
+    return drawn_shapley(val, kitchen.orders, 0, kitchen.by.metric) if not kitchen.exact and len(val) else None
+
+
 def _busy(store: RunStore, kitchen: Kitchen) -> bool:
     own = _own(kitchen)
-    path = _walked(kitchen, store.points(kitchen.field("val").id)[0])
+    path = _walked(kitchen, measured(store, kitchen.field("val")))
     soup = own or _greedy(kitchen, path)
     waiting = [store.status(given(kitchen, split, soup).id) for soup in ([own] if own else []) for split in ("val", "test")]
     waiting += [] if path is None or path.wanted is not None else [store.status(_on_test(kitchen, path).id)]
     return (
-        active(store, kitchen.tasks())
+        active(store, [*kitchen.tasks(), *kitchen.rounds(_drawn(store, kitchen))])
         or any(s is not None and s.active for s in (store.status(study.id) for study in kitchen.studies()))
         or simplex.busy(store, kitchen)
         or any(s is not None and s.active for s in waiting)
@@ -177,22 +126,28 @@ def _busy(store: RunStore, kitchen: Kitchen) -> bool:
 
 
 def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) -> None:
-    val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
-    path = _walked(kitchen, val)
+    val, test = (measured(store, kitchen.field(split)) for split in ("val", "test"))
+    path, drawn = _walked(kitchen, val), _drawn(store, kitchen)
+    for more in kitchen.rounds(drawn):
+        if store.status(more.run.id) is None:
+            shell.submit(more.run)
     if path is not None and path.wanted is None and store.status((reported := _on_test(kitchen, path)).id) is None:
         shell.submit(reported)
     busy = _busy(store, kitchen)
     left, right = st.columns([7, 3], gap="medium")
     with left:
         place = head.picture()
-    progress(store, tasks, key="soup")
+    progress(store, [*tasks, *kitchen.rounds(drawn)], key="soup")
     failure.several(_besides(store, kitchen, path), key="soup")
     model_doubts.show(store, [kitchen.field("val")])
     _picture(place, right, kitchen, val, test, path)
     if path is not None:
         rows = pd.DataFrame(_soups(store, kitchen, val, test, path, _own(kitchen))).fillna("")
         st.dataframe(rows, hide_index=True, column_config={"soup": st.column_config.TextColumn(width="medium", pinned=True)})
-    own = ingredients(store, kitchen, val, test, path, _own(kitchen))
+    worth = drawn.estimates if drawn is not None else shapley(val, kitchen.by.metric) if kitchen.exact and len(val) else None
+    if worth is not None and not kitchen.exact:
+        ranked(kitchen, worth)
+    own = ingredients(store, kitchen, val, test, path, _own(kitchen), worth, drawn)
     if own != _own(kitchen):
         _choose(store, kitchen, own)
         st.rerun()
@@ -327,7 +282,7 @@ def _greedy(kitchen: Kitchen, path: Path | None) -> tuple[float, ...] | None:
 
 
 def _actions(store: RunStore, kitchen: Kitchen) -> None:
-    val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
+    val, test = (measured(store, kitchen.field(split)) for split in ("val", "test"))
     if (path := _walked(kitchen, val)) is None:
         return
 
@@ -385,13 +340,15 @@ def _table(kitchen: Kitchen, val: Points, test: Points) -> pd.DataFrame:
 
 
 def _on_test(kitchen: Kitchen, path: Path) -> Run:
-    """The request to report the soups along the greedy path on the test split."""
+    """The request to report the soups along the greedy path on the test split: some of them where it is long, the last one among them."""
     soup = np.zeros(len(kitchen.models))
     rows: list[Array] = []
     for step in path.steps:
         if step.accepted:
             soup = soup + singles(len(kitchen.models))[step.model]
             rows.append(soup)
+    if len(rows) > REPORTED:
+        rows = [rows[k] for k in np.unique(np.geomspace(1, len(rows), REPORTED).round().astype(int) - 1)]
     return given(kitchen, "test", tuple(float(v) for v in np.concatenate(rows)))
 
 

@@ -11,8 +11,12 @@ from explorer.store.run_store import RunStore
 
 
 def distances(store: RunStore, digests: Sequence[str]) -> Array | None:
-    """(n, n) Euclidean distances of the same."""
-    if (found := store.gram(digests)) is None:
-        return None
-    square = np.diag(found)
-    return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * found, 0))
+    """(n, n) Euclidean distances of exactly these checkpoints, in this order; None where no look has taken them all."""
+    found = store.gram(digests)
+    return None if found is None else apart(found)
+
+
+def apart(products: Array) -> Array:
+    """(n, n) inner products → the distances."""
+    square = np.diag(products)
+    return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * products, 0))
