@@ -17,7 +17,7 @@ from explorer.api._keywords import Kept, Lines, Measuring, Merging, Model, Plane
 from explorer.api._progress import progress_of, reporter_of
 from explorer.api.problems import find_problem, under
 from explorer.checkpoints import checkpoint_file
-from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
+from explorer.checkpoints.sharded import checkpoints_at, digest, digests, name_for
 from explorer.checkpoints.stored_types import holds_halves
 from explorer.core import locations, model_path, registry
 from explorer.core.errors import Refused
@@ -72,6 +72,7 @@ def brought(models: Sequence[Model], how: Merging, *, alike: bool = False) -> tu
     if alike:
         _fit(models, how)
     home = locations.home(how["home"])
+    digests([_file(m) for m in models if isinstance(m, str | Path)])  # side by side; each recipe then finds its own known
     recipes = tuple(recipe(m, home, known, f"model {i}") for i, m in enumerate(models, 1))
     if isinstance(spec := how["problem"], ProblemSpec) and known is not None:
         for one in models:

@@ -8,48 +8,72 @@ shards, that hold the network's tensors under the network's names; anything else
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
-from safetensors import SafetensorError, safe_open
-
-from explorer.checkpoints import quantised, sharded
+from explorer.checkpoints import quantised, safetensors_header, sharded
 from explorer.checkpoints.checkpoint_file import TIED
+from explorer.checkpoints.safetensors_header import Stored
 from explorer.core import model_path
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    class _Slice(Protocol):
-        def get_shape(self) -> list[int]: ...
-        def get_dtype(self) -> str: ...
+_TYPES = {
+    **{
+        "F64": "float64",
+        "F32": "float32",
+        "F16": "float16",
+        "BF16": "bfloat16",
+        "F8_E4M3": "float8_e4m3fn",
+        "F8_E5M2": "float8_e5m2",
+        "BOOL": "bool",
+    },
+    **{f"{kind}{n}": f"{name}{n}" for kind, name in (("I", "int"), ("U", "uint")) for n in (8, 16, 32, 64)},
+}
 
-    class _Open(Protocol):
-        """The part of safetensors.safe_open that is used, with the types that its stub leaves out."""
 
-        def keys(self) -> list[str]: ...
-        def metadata(self) -> dict[str, str] | None: ...
-        def get_tensor(self, name: str) -> Tensor: ...
-        def get_slice(self, name: str) -> _Slice: ...
+HELD = 2**26  # bytes that are read before their memory is given back; the system's cache still has them
 
 
 class Streamed(Mapping[str, "Tensor"]):
-    """Weights by state_dict name, on the CPU, not to be written to. `of` makes it."""
+    """Weights by state_dict name, on the CPU, not to be written to. `open_lazily` makes it."""
 
-    def __init__(self, where: Mapping[str, tuple[_Open, str]]) -> None:
+    def __init__(self, where: Mapping[str, Stored]) -> None:
         self._where = where
+        self._files: dict[Path, mmap.mmap] = {}
+        self._read = 0  # bytes since memory was given back
+        for path in {stored.path for stored in where.values()}:
+            with path.open("rb") as file:
+                self._files[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
     def __getitem__(self, name: str) -> Tensor:
-        file, stored = self._where[name]
-        return file.get_tensor(stored)
+        import torch
+
+        stored = self._where[name]
+        dtype = cast("torch.dtype", getattr(torch, _TYPES[stored.dtype]))
+        if not stored.numel:
+            return torch.empty(stored.shape, dtype=dtype)
+        if (read := self._read + stored.nbytes) > HELD:
+            self.let_go()
+            read = stored.nbytes
+        self._read = read
+        return torch.frombuffer(self._files[stored.path], dtype=dtype, count=stored.numel, offset=stored.start).view(stored.shape)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
 
     def __len__(self) -> int:
         return len(self._where)
+
+    def let_go(self) -> None:
+        """Give back the memory in which the system holds what was read; it is read again when it is asked for."""
+        for mapped in self._files.values():
+            with suppress(AttributeError, OSError):  # not every system takes the advice
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def open_lazily(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collection[str] = ()) -> Streamed | None:
@@ -60,16 +84,15 @@ def open_lazily(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collec
     files = (chosen.path,) if index is None else index.shards
     if chosen.ending or any(f.suffix.lower() != ".safetensors" for f in files) or quantised.described(chosen.path) is not None:
         return None
-    found: dict[str, tuple[_Open, str]] = {}
-    with suppress(SafetensorError, OSError, ValueError):
+    found: dict[str, Stored] = {}
+    with suppress(OSError, ValueError):
         for file in files:
-            opened = cast("_Open", safe_open(file, framework="pt", device="cpu"))
-            found |= {name: (opened, name) for name in opened.keys()}  # noqa: SIM118  (no Mapping)
-            header = opened.metadata() or {}
-            ties = cast("dict[str, str]", json.loads(header[TIED])) if TIED in header else header
+            header = safetensors_header.read(file)
+            found |= header.tensors
+            ties = cast("dict[str, str]", json.loads(header.metadata[TIED])) if TIED in header.metadata else header.metadata
             found |= {alias: found[target] for alias, target in ties.items() if alias not in found and target in found}
-        if any(found[name][0].get_slice(found[name][1]).get_dtype() in quantised.WHOLE for name in reals if name in found):
+        if any(found[name].dtype in quantised.WHOLE for name in reals if name in found):
             return None
-        if found.keys() == shapes.keys() and all(tuple(f.get_slice(n).get_shape()) == shapes[k] for k, (f, n) in found.items()):
+        if found.keys() == shapes.keys() and all(stored.shape == shapes[name] for name, stored in found.items()):
             return Streamed({name: found[name] for name in shapes})
     return None

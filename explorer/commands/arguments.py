@@ -30,6 +30,7 @@ class Exactly(StrEnum):
     float32 = "float32"
     bfloat16 = "bfloat16"
     tf32 = "tf32"
+    stored = "stored"
 
 
 HomeOption = Annotated[
@@ -49,7 +50,7 @@ PrecisionOption = Annotated[
     Exactly,
     typer.Option(
         "--precision",
-        help="bfloat16 (or tf32, on an NVIDIA GPU): a quick preview; printed values are measured again in float32.",
+        help="bfloat16 (or tf32, on an NVIDIA GPU): a quick preview; printed values are measured again in float32. stored: in the type of the weights, once.",
     ),
 ]
 SamplerOption = Annotated[

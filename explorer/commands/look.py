@@ -73,5 +73,5 @@ def by_sentence(files: Sequence[Facts]) -> dict[str, list[Facts]]:
     for file in files:
         if file.on("test") is None:
             free = f"{file.problem.name}: its loss compares two models, and says nothing about one" if file.problem else file.why
-            found.setdefault(file.error or free, []).append(file)
+            found.setdefault(file.error or file.unmeasured or free, []).append(file)
     return found

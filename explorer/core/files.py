@@ -52,10 +52,16 @@ def inside(folder: Path) -> list[Path]:
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """SHA-256 of a checkpoint file's bytes, in hex."""
     path = Path(path)
     size_of(path)
-    with system(path, "read"), path.open("rb") as file:
+    with system(path, "read"):
+        return hashed(path)
+
+
+def hashed(path: Path) -> str:
+    """SHA-256 of any file's bytes, in hex; they are gone through once in a process, as long as the file is not written to."""
+    with path.open("rb") as file:
         status = os.fstat(file.fileno())
         content = str(path.resolve()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
         if content in _digests:

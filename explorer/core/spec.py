@@ -23,7 +23,7 @@ Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
 SplitName: TypeAlias = Literal["train", "val", "test"]
-Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
+Precision: TypeAlias = Literal["float32", "tf32", "bfloat16", "stored"]
 Recipe: TypeAlias = "Loaded | Trained | Aligned | Connected | Shifted | Fused"
 Request: TypeAlias = "Run | Look | Make | Study"
 

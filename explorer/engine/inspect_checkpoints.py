@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from explorer.checkpoints import checkpoint_file, quantised, renaming
 from explorer.checkpoints.checkpoint_file import RENAMED
-from explorer.checkpoints.sharded import checkpoints_at, digest, name_for
+from explorer.checkpoints.lazy_weights import open_lazily
+from explorer.checkpoints.sharded import bytes_at, checkpoints_at, digest, name_for
 from explorer.checkpoints.weights import Weights, gram
 from explorer.core import locations, model_path, registry
 from explorer.core.allowed_folders import admits
@@ -31,6 +34,9 @@ from explorer.store.run_store import RunStore
 from explorer.symmetry import symmetry_of
 
 TESTED = 2**23  # parameters up to which the symmetry of a network is found with every look: some seconds, once for each problem
+LARGE = 2**26  # parameters above which the loss is not measured where that takes long
+WORK = (2**36, 2**45)  # parameters times samples (or tokens) of the splits that are done with a look: some seconds, on a CPU and on a GPU
+LAZILY = 2**26  # bytes of a file from which on its tensors are read when they are asked for
 SPLITS: tuple[SplitName, ...] = ("val", "test")
 
 
@@ -48,7 +54,7 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
     paths = checkpoints_at(path)
     known = _candidates(request, path, store)
     files: list[Facts] = []
-    loaded: dict[int, Weights] = {}
+    loaded: dict[int, Mapping[str, Tensor]] = {}
     for number, file in enumerate(paths):
         if not report(number, len(paths), number, f"Inspecting {name_for(file)}"):
             break
@@ -79,7 +85,7 @@ def _forget_removed(folder: Path, store: RunStore) -> None:
             store.unregister(registered)
 
 
-def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu", *, symmetry: bool = False) -> tuple[Weights, Facts]:
+def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu", *, symmetry: bool = False) -> tuple[Mapping[str, Tensor], Facts]:
     """Recognise one file by its headers; where it fits a problem, and that problem holds together, read and measure it. Else its weights are without values."""
     outline = checkpoint_file.outline(path)
     path = outline.path
@@ -104,16 +110,35 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu", *, sy
         return weights, replace(facts, network=_network_of(weights, path))
     Problem(spec).check()
     content = digest(path)
-    weights, _ = named(checkpoint_file.read(path).weights, path, known)
+    weights = _values(path, Problem(spec), known)
     checkpoint_file.finite(weights, path.name)
     if symmetry or facts.parameters <= TESTED:
         facts = replace(facts, **_permutable(Problem(spec)))
     if Problem(spec).against_reference:
         return weights, replace(facts, digest=content)
+    items = {split: _items(Problem(spec), split) for split in SPLITS}
+    if facts.parameters > LARGE and (work := facts.parameters * sum(items.values())) > WORK[torch.device(device).type == "cuda"]:
+        why = (
+            f"{spec.name or path.name}: {facts.parameters:,} parameters, recognised {why}. Its loss is not measured when it is inspected, since that takes {work:.0e}"
+            f" multiplications on {device}; a line or a plane measures it."
+        )
+        return weights, replace(facts, digest=content, unmeasured=why, items=tuple(items.items()))
     for split in SPLITS:
         evaluate = Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)
         facts = replace(facts, quality=(*facts.quality, quality(split, evaluate)), shift=facts.shift or evaluate.shift(0))
     return weights, replace(facts, digest=content)
+
+
+def _values(path: Path, problem: Problem, known: Sequence[ProblemSpec]) -> Mapping[str, Tensor]:
+    """The weights with their values, under the network's names; of a large file each is read when it is asked for."""
+    if bytes_at(path) > LAZILY and (lazily := open_lazily(path, problem.shapes(), problem.reals())) is not None:
+        return lazily
+    return named(checkpoint_file.read(path).weights, path, known)[0]
+
+
+def _items(problem: Problem, split: SplitName) -> int:
+    targets = problem.split(split).targets
+    return len(targets) if targets.is_floating_point() else targets.numel()
 
 
 def _permutable(problem: Problem) -> _Permutable:

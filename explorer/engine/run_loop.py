@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from explorer.checkpoints import checkpoint_file
@@ -37,6 +38,7 @@ from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
 from explorer.store.work_kinds import of_opening
 
+PASSING = 2**28  # bytes of corners from which on they go from the disk to a GPU without being held on the way
 SHARE = 0.5  # of the free memory that corners may take
 AHEAD = 256  # points that a sampler without eyes is asked for at once
 LOT_S, MOST_IN_LOT = 0.5, 64  # of points that a worker takes at once
@@ -190,17 +192,20 @@ def _preparation_progress(report: Report, total: int) -> Progress:
     return progress
 
 
-def corners_of(field: Field, store: RunStore, home: Path, *, device: str = "cpu", progress: Progress = quiet) -> list[Mapping[str, Tensor]]:
-    """A field's corners: in memory, or on their disk where they would take more than half of the memory that is free (explorer.checkpoints.lazy_weights)."""
+def corners_of(
+    field: Field, store: RunStore, home: Path, *, device: str = "cpu", through: bool = False, progress: Progress = quiet
+) -> list[Mapping[str, Tensor]]:
+    """A field's corners: in memory, or on their disk where they would take more than half of the memory that is free (explorer.checkpoints.lazy_weights),
+    or are large and go `through` to a GPU anyway, where whoever takes them there checks that they are finite."""
     files = [file_of(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
-    free = memory("cpu")
-    if free is None or sum(map(loaded_bytes, files)) <= SHARE * free.free:
+    free, together = memory("cpu"), sum(map(loaded_bytes, files))
+    if (free is None or together <= SHARE * free.free) and not (through and together > PASSING):
         return [realise(recipe, store, home, problem=field.problem, device=device, progress=progress) for recipe in field.corners]
     shapes, reals = Problem(field.problem).shapes(), Problem(field.problem).reals()
     corners: list[Mapping[str, Tensor]] = []
     for file, recipe in zip(files, field.corners, strict=True):
         streamed = streamed_at(file, shapes, reals)
-        if streamed is not None:
+        if streamed is not None and not through:
             checkpoint_file.finite(streamed, recipe.name or file.name)
         corners.append(streamed if streamed is not None else realise(recipe, store, home, problem=field.problem, device=device, progress=progress))
     return corners
@@ -214,7 +219,8 @@ def open_field(
     names = [recipe.name or recipe.id for recipe in field.corners]
     require_fit(problem, [(recipe.name or recipe.id, located(recipe, store)) for recipe in field.corners if isinstance(recipe, Loaded)])
     with _making:
-        corners = corners_of(field, store, home, device=device, progress=progress)
+        through = execute is None and torch.device(device).type == "cuda"
+        corners = corners_of(field, store, home, device=device, through=through, progress=progress)
     compatible(corners, names)
     checkpoint_file.check(corners[0], problem.shapes(), what=names[0])
     for recipe, corner, name in zip(field.corners, corners, names, strict=True):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from explorer.checkpoints.lazy_weights import Streamed
 from explorer.checkpoints.weights import Weights, mix
 from explorer.evaluate.devices import memory
 
@@ -83,8 +84,19 @@ class CornerMatrix:
 
 
 def resident(corners: Sequence[Mapping[str, Tensor]], device: torch.device) -> Sequence[Mapping[str, Tensor]]:
-    """The corners as they are stored, on a GPU that has room for them; else the same."""
+    """The corners as they are stored, on a GPU that has room for them; else the same. Of those on the disk, the host holds no more than one at a time."""
     free = memory(str(device)) if device.type == "cuda" else None
     if free is None or sum(t.nbytes for corner in corners for t in corner.values()) > SHARE * free.free:
         return corners
-    return [{name: tensor.to(device) for name, tensor in corner.items()} for corner in corners]
+    return [_brought(corner, device) for corner in corners]
+
+
+def _brought(corner: Mapping[str, Tensor], device: torch.device) -> Weights:
+    once: dict[tuple[object, ...], Tensor] = {}  # what is tied stays one tensor
+    found: Weights = {}
+    for name, tensor in corner.items():
+        place = tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
+        found[name] = once[place] if place in once else once.setdefault(place, tensor.to(device))
+    if isinstance(corner, Streamed):
+        corner.let_go()
+    return found

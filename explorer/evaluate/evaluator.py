@@ -42,7 +42,7 @@ from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_tow
 from explorer.evaluate.conv_epilogue import joined, joins
 from explorer.evaluate.corner_matrix import CornerMatrix, resident
 from explorer.evaluate.cuda_graphs import Replayed
-from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely
+from explorer.evaluate.devices import clocked, halved, in_memory, memory, possible, precisely
 from explorer.evaluate.input_shift import input_shift
 from explorer.evaluate.own_metrics import blockwise, is_of_all, of_each
 from explorer.evaluate.pgd_attack import attack as attacked
@@ -51,15 +51,19 @@ from explorer.evaluate.repair import Repair
 from explorer.evaluate.shared_first_layer import Shortcuts, channels_go_last
 from explorer.evaluate.stacked_engine import Batched
 from explorer.evaluate.steady_answers import leaving_buffers, steady
+from explorer.evaluate.streamed_layers import StreamedLayers
 from explorer.problems.problem import Problem
 from explorer.stats.metrics import is_own, measurable
 
 log = logging.getLogger(__name__)
 
-Engine: TypeAlias = Literal["auto", "plain", "graphs", "batched"]
+Engine: TypeAlias = Literal["auto", "plain", "graphs", "batched", "layers"]
 
 CHUNK = 128
 QUEUE = 16  # points whose graphs are launched before the host waits for them
+LARGE = 2**28  # parameters above which a point takes so long that launching its kernels takes nothing
+MOST = 0.8  # of the free memory that a network may take; a larger one goes through layer by layer
+PART = 2**26  # bytes of outputs, in float32, whose losses are worked out at once
 RECALIBRATION_SAMPLES = 2048
 KEPT_BYTES = 2**31  # of a reference model's answers
 
@@ -99,22 +103,29 @@ class Evaluate:
         self.device = torch.device(device)
         possible(precision, self.device)
         self._work = torch.float32 if self.device.type == "mps" else torch.float64  # of what is added up; Metal has no float64
-        self.network = network_like(problem, corners[0], self.device)
+        kind = computed_in(corners, precision)
+        hollow = engine == "layers" or (engine == "auto" and not _fits(problem, kind, self.device))
+        self.network = network_like(problem, corners[0], self.device, kind, hollow=hollow)
+        self.layers = StreamedLayers(self.network, corners) if hollow else None
         self.problem = problem
         batch = problem.split(split)
         n = min(samples or len(batch.targets), len(batch.targets))
         self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
         with precisely("float32", self.device):
-            mix(corners[:1], (1.0,), out=self.network.state_dict(keep_vars=True))
-            steady(self.network, self.inputs)
-            images_last = attack is None and channels_go_last(self.network, self.inputs)
+            self._hold([float(i == 0) for i in range(len(corners))], corners)
+            if self.layers is not None:
+                self.layers.watch(self.inputs[:1])
+            answer = steady(self.network, self.inputs)
+            images_last = attack is None and not hollow and channels_go_last(self.network, self.inputs)
         if images_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
             self.inputs = self.inputs.contiguous(memory_format=torch.channels_last)
         self.halves = halves_of(corners)
-        together = (self.device.type == "cuda" or engine in ("graphs", "batched")) and not self.halves
+        small = sum(p.numel() for p in self.network.parameters()) <= LARGE
+        together = (self.device.type == "cuda" or engine in ("graphs", "batched")) and small and not hollow and not self.halves
         corner_matrix = CornerMatrix.if_it_fits(self.network, corners) if together else None
-        self.corners = corner_matrix.corners if corner_matrix is not None else resident(corners, self.device) if self.halves else corners
+        self.corners = corner_matrix.corners if corner_matrix is not None else corners if hollow else resident(corners, self.device)
+        self._kept: dict[int, Tensor] = {}  # what the corners by themselves gave
         self.tensors = self.network.state_dict(keep_vars=True)
         wanted = has_batch_norm(self.network) or buffers == "repair"
         train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
@@ -130,7 +141,7 @@ class Evaluate:
         with precisely("float32", self.device):
             self.repair = repair_towards(self.network, self.corners, train) if buffers == "repair" and train is not None else None
             # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
-            shared = prepare and buffers != "repair" and not self.halves
+            shared = prepare and buffers != "repair" and not hollow and not self.halves
             self.shortcuts = None if attack else Shortcuts(self.network, self.corners, self.inputs, shared=shared)
         # Between the corners the first layer's answers are mixed; its weight then only counts where statistics are measured through the network.
         spared = self.shortcuts.spared if self.shortcuts and self.train is None else ""
@@ -139,7 +150,7 @@ class Evaluate:
         with precisely("float32", self.device), torch.inference_mode():
             if problem.against_reference:
                 self.targets = self._reference()
-            items = problem.losses(self.network(self.inputs[:1]), self.targets[:1]).shape[1]
+            items = problem.losses(answer[:1], answer[:1] if problem.against_reference else self.targets[:1]).shape[1]
         self.items = items
         self.together = [i for i, metric in enumerate(self.metrics) if is_own(metric) and is_of_all(metric)]
         counted = problem.counted(self.targets, items).cpu()
@@ -180,11 +191,13 @@ class Evaluate:
         `recalibrated`: with its batch-norm statistics re-estimated, as at interior points.
         """
         with precisely("float32", self.device):
-            self.network.load_state_dict(dict(self.corners[corner]))
+            self._hold_corner(corner)
             if recalibrated and self.train is not None:
                 recalibrate(self.network, self.train)
                 round_to(self.tensors, self.halves)
-            return self._in_memory(self._values).cpu().numpy()
+                return self._in_memory(self._values).cpu().numpy()
+            self._kept[corner] = self._in_memory(self._values)
+            return self._kept[corner].cpu().numpy()
 
     @torch.no_grad()
     def shift(self, corner: int) -> tuple[str, float, float] | None:
@@ -195,10 +208,24 @@ class Evaluate:
             self.network.load_state_dict(dict(self.corners[corner]))
             return input_shift(self.network, self.train)
 
+    def _hold_corner(self, corner: int) -> None:
+        """Let the network be a corner, in torch's own way."""
+        if self.layers is None:
+            self.network.load_state_dict(dict(self.corners[corner]))
+        else:
+            self._hold([float(i == corner) for i in range(len(self.corners))], self.corners)
+
+    def _hold(self, coefficients: Sequence[float], corners: Sequence[Mapping[str, Tensor]]) -> None:
+        """Let the network be Σ cᵢ·cornerᵢ, its statistics too."""
+        if self.layers is None:
+            mix(corners, coefficients, out=self.network.state_dict(keep_vars=True))
+        else:
+            self.layers.hold(coefficients)
+
     @torch.inference_mode()
     def _reference(self) -> Tensor:
         """(n, …) what the first corner answers to the plain inputs, as it is evaluated at its own place. Refused when it is more than may be kept."""
-        self.network.load_state_dict(dict(self.corners[0]))
+        self._hold_corner(0)
         found: list[Tensor] = []
         for rows in self._rows(self.chunk):
             if self.shortcuts is not None:
@@ -214,16 +241,21 @@ class Evaluate:
     def _alone(self, coefficients: Array) -> Tensor:
         """One point, the network's tensors mixed one by one."""
         corners = self.corners if at_corner(coefficients) else self.between
-        write_mixture(
-            self.network,
-            corners,
-            coefficients,
-            buffers=self.buffers,
-            train=self.train,
-            tensors=self.tensors,
-            repair=self.repair,
-            halves=self.halves,
-        )
+        if self.layers is not None:
+            self.layers.hold(coefficients.tolist())
+        else:
+            write_mixture(
+                self.network,
+                corners,
+                coefficients,
+                buffers=self.buffers,
+                train=self.train,
+                tensors=self.tensors,
+                repair=self.repair,
+                halves=self.halves,
+            )
+        if at_corner(coefficients) and (kept := self._known(int(coefficients.argmax()))) is not None:
+            return kept
         if self.attack:  # what inference mode makes, no gradient can go through
             with torch.no_grad():
                 return self._in_memory(self._values)
@@ -232,6 +264,13 @@ class Evaluate:
                 return self._in_memory(self._values)
             with self.shortcuts.taken(coefficients):
                 return self._in_memory(self._values)
+
+    def _known(self, corner: int) -> Tensor | None:
+        """The values of the corner where they were measured as points are, and the network holds it to the bit."""
+        if self.precision not in ("float32", "stored") or corner not in self._kept:
+            return None
+        held = self.layers is not None or all(torch.equal(tensor, self.corners[corner][name].to(tensor)) for name, tensor in self.tensors.items())
+        return self._kept[corner] if held else None
 
     @torch.inference_mode()
     def _together(self, coefficients: Array) -> Tensor:
@@ -299,7 +338,13 @@ class Evaluate:
         return sums
 
     def _items(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(metrics, n) of each sample, summed over its items."""
+        """(metrics, n) of each sample, summed over its items; of a few samples at a time, since each loss makes copies of the outputs in float32."""
+        part = max(1, PART // (4 * max(1, outputs[:1].numel())))
+        if len(outputs) <= part:
+            return self._items_of(outputs, targets)
+        return torch.cat([self._items_of(o, t) for o, t in zip(outputs.split(part), targets.split(part), strict=True)], dim=1)
+
+    def _items_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
         found: list[Tensor] = []
         for metric in self.metrics:
             if metric == "loss":
@@ -383,16 +428,32 @@ def at_corner(coefficients: Array) -> bool:
     return np.count_nonzero(coefficients) == 1 and coefficients.sum() == 1.0
 
 
-def network_like(problem: Problem, weights: Mapping[str, Tensor], device: torch.device) -> nn.Module:
-    """The problem's network on the device, for weights to be written into, in the precision they are computed in: float64 for float64, else float32.
+def computed_in(corners: Sequence[Mapping[str, Tensor]], precision: Precision) -> torch.dtype:
+    """The type that a network of these corners computes in: float64 where one is stored so, else float32; by the precision `stored` the half precision in
+    which all decimals of mixtures are saved."""
+    if precision == "stored" and (half := stored_alike(corners)) is not None:
+        return half
+    return torch.float64 if any(t.dtype == torch.float64 for t in corners[0].values()) else torch.float32
+
+
+def _fits(problem: Problem, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether the network's weights, in this type, take no more than most of what is free on a device."""
+    free = memory(str(device))
+    return free is None or sum(p.numel() for p in problem.skeleton().parameters()) * dtype.itemsize <= MOST * free.free
+
+
+def network_like(
+    problem: Problem, weights: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype | None = None, *, hollow: bool = False
+) -> nn.Module:
+    """The problem's network on the device, for weights to be written into, in the precision they are computed in: that which is asked for, else float64 for
+    float64 and float32 for all others. `hollow`: as in Problem.blank.
 
     Refused where the device does not have that one.
     """
-    double = any(t.dtype == torch.float64 for t in weights.values())
-    if double and device.type == "mps":
+    dtype = dtype or computed_in([weights], "float32")
+    if dtype == torch.float64 and device.type == "mps":
         raise Refused("These weights are float64, which Metal (mps) does not support. Use --device cpu, or save them in float32.")
-    network = problem.blank().to(device, torch.float64 if double else torch.float32).eval().requires_grad_(False)
-    return leaving_buffers(network)
+    return leaving_buffers(problem.blank(device, dtype, hollow=hollow).requires_grad_(False))
 
 
 def inputs_for(network: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
@@ -422,8 +483,8 @@ def write_mixture(
     """
     tensors = tensors or network.state_dict(keep_vars=True)
     mix(corners, coefficients.tolist(), out=tensors)
-    if at_corner(coefficients):
-        return
+    if at_corner(coefficients) or not (buffers == "repair" or has_batch_norm(network)):
+        return  # mixing has rounded
     _settle_buffers(network, corners, coefficients, buffers, train, repair)
     round_to(tensors, halves_of(corners) if halves is None else halves)
 
@@ -450,6 +511,12 @@ def halves_of(corners: Sequence[Mapping[str, Tensor]]) -> dict[str, torch.dtype]
     """The types of the tensors whose mixtures are stored in half precision: those that all corners have in it."""
     types = {name: stored_type(corners, name) for name, tensor in corners[0].items() if is_half(tensor)}
     return {name: dtype for name, dtype in types.items() if dtype.itemsize < 4}
+
+
+def stored_alike(corners: Sequence[Mapping[str, Tensor]]) -> torch.dtype | None:
+    """The half precision in which all decimals of mixtures are stored; None where there are several types, or a wider one."""
+    types = {stored_type(corners, name) for name, tensor in corners[0].items() if tensor.is_floating_point()}
+    return types.pop() if types <= {torch.bfloat16} or types <= {torch.float16} else None
 
 
 @torch.no_grad()

@@ -31,6 +31,8 @@ CHUNKS = (512, 256, 128, 64)
 LARGEST = 4 * 2**20  # bytes of one activation of a chunk
 GPU_CHUNKS = (8192, 4096, 2048, 1024, *CHUNKS)
 GPU_LARGEST = 256 * 2**20
+FEWER = (32, 16, 8, 4, 2, 1)
+VAST = 512 * 2**20  # bytes of one activation, as of the logits of a language model, that no chunk of several samples makes
 BIG = LARGEST // 128  # bytes of one sample's largest activation from which on channels go last
 TRIED = 256  # samples on which a GPU tries both
 SHARED = 256 * 2**20  # bytes of all corners' first answers
@@ -78,7 +80,9 @@ def chunk_for(made: Iterable[Call], samples: int, *, gpu: bool = False) -> int:
     """How many samples go through the network at once."""
     each = largest_activation(made, samples)
     chunks, largest = (GPU_CHUNKS, GPU_LARGEST) if gpu else (CHUNKS, LARGEST)
-    return next((chunk for chunk in chunks if chunk * each <= largest), chunks[-1])
+    if (found := next((chunk for chunk in chunks if chunk * each <= largest), None)) is not None:
+        return found
+    return next((chunk for chunk in (chunks[-1], *FEWER) if chunk * each <= VAST), 1)
 
 
 @torch.no_grad()

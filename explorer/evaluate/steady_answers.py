@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from explorer.core.errors import Refused
 
 ASKED = 4  # samples
+LARGE = 2**24  # parameters above which two are enough
 AGAIN = 64  # times at most, where random numbers are drawn: a layer may be left out only now and then
 EACH_TIME = 1e-5  # of the answers' norm: by so much a GPU may differ from itself
 ALONE = 1e-3  # likewise, what another order of the same sums may do to the answers of a deep network
@@ -53,16 +54,17 @@ def leaving_buffers(network: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def steady(network: nn.Module, inputs: Tensor) -> None:
-    """Refused unless the network, as it stands, answers these inputs alike each time, and alike one by one. Random generators stay as they were."""
-    few = inputs[:ASKED]
+def steady(network: nn.Module, inputs: Tensor) -> Tensor:
+    """What the network, as it stands, answers to some of these inputs. Refused unless it is the same each time, and when they are asked one by one. Random
+    generators stay as they were."""
+    few = inputs[: ASKED if sum(p.numel() for p in network.parameters()) <= LARGE else 2]
     with torch.random.fork_rng(devices={few.device} if few.is_cuda else ()):
         others = random.getstate(), np.random.get_state()
         try:
             drawn = _states(few)
             first = network(few)
             times = AGAIN if _states(few) != drawn else 1
-            if not all(_alike(network(few), first, EACH_TIME) for _ in range(times)):
+            if not all(_alike(network(few), first, max(EACH_TIME, torch.finfo(first.dtype).eps)) for _ in range(times)):
                 raise Refused(
                     f"The network answers the same inputs differently each time{_where(network, few)}. Its loss would differ from call to call, and that"
                     " would be taken for a barrier. Let it be random while it is trained only (as nn.Dropout is, or functional.dropout with"
@@ -71,11 +73,12 @@ def steady(network: nn.Module, inputs: Tensor) -> None:
         finally:
             random.setstate(others[0])
             np.random.set_state(others[1])
-    if not _alike(torch.cat([network(one) for one in few.split(1)]), first, ALONE):
+    if not _alike(torch.cat([network(one) for one in few.split(1)]), first, max(ALONE, 4 * torch.finfo(first.dtype).eps)):
         raise Refused(
             "The network's answer to a sample depends on the others in the batch, so its loss would depend on how samples are batched. Let its forward"
             " look at each sample by itself: no mean, norm, sort or branch over the first axis."
         )
+    return first
 
 
 def _alike(a: Tensor, b: Tensor, tolerance: float) -> bool:
@@ -83,7 +86,10 @@ def _alike(a: Tensor, b: Tensor, tolerance: float) -> bool:
     finite = torch.isfinite(a)
     if a.shape != b.shape or not torch.equal(finite, torch.isfinite(b)):
         return False
-    return bool((a[finite] - b[finite]).norm() <= tolerance * b[finite].norm())
+    if not finite.all():  # else no copies, which are large where a vocabulary is
+        a, b = a[finite], b[finite]
+    wide = torch.promote_types(a.dtype, torch.float32)
+    return bool((a - b).norm(dtype=wide) <= tolerance * b.norm(dtype=wide))
 
 
 def _states(inputs: Tensor) -> tuple[object, ...]:

@@ -27,7 +27,7 @@ from explorer.core.spec import Method, ProblemSpec, SplitName
 from explorer.problems.data import ANY, Dataset, Purpose, fingerprint
 from explorer.problems.outputs import several
 from explorer.problems.parts import taking, unpacked
-from explorer.problems.undrawn import undrawn
+from explorer.problems.undrawn import placed, undrawn
 
 FEW = 50  # samples
 
@@ -58,11 +58,13 @@ class Problem:
             torch.default_generator.manual_seed(seed)
             return build().float().eval()
 
-    def blank(self) -> nn.Module:
-        """As `network`, for who writes a state dict into it: what is in there at first is arbitrary, and costs nothing."""
+    def blank(self, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, *, hollow: bool = False) -> nn.Module:
+        """As `network`, on a device and in a type, for who writes a state dict into it: what is in there at first is arbitrary, and costs nothing.
+        `hollow`: nor does it hold memory to write into (explorer.problems.undrawn)."""
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(0)
-            return undrawn(_builder(self.spec.network, _wiring(self.spec))).float().eval()
+            network = undrawn(_builder(self.spec.network, _wiring(self.spec))).float().eval()
+        return placed(network, torch.device(device), dtype, hollow=hollow)
 
     def skeleton(self) -> nn.Module:
         """The network in eval mode on the meta device, the same one each time: names, shapes and types, no memory. Not to be changed."""
@@ -255,7 +257,7 @@ def _loading(data: str) -> Callable[..., Dataset]:
 @lru_cache(maxsize=64)
 def _embeds(network: Method, shape: tuple[int, ...]) -> bool:
     """Whether a network takes a sample of whole numbers, as those with an embedding do, and none of real numbers."""
-    model = Problem(ProblemSpec(network, Method("none"))).network()
+    model = Problem(ProblemSpec(network, Method("none"))).blank(hollow=True)
 
     def takes(dtype: torch.dtype) -> bool:
         try:
@@ -274,10 +276,7 @@ def _classes(essence: _Essence) -> tuple[str, ...]:
     dataset = _data(essence.source)
     if not dataset.open:
         return dataset.classes
-    _fits(essence)
-    with torch.inference_mode():
-        outputs = essence.problem().network()(dataset.inputs[:1])
-    return tuple(map(str, range(outputs.shape[-1])))
+    return tuple(map(str, range(_fits(essence))))
 
 
 @lru_cache(maxsize=64)
@@ -295,8 +294,9 @@ def _rows(val: float, test: float, seed: int, n: int, fixed: int | None, fixed_v
 
 
 @lru_cache(maxsize=64)
-def _fits(essence: _Essence) -> None:
-    """Refused, in a sentence, unless the network takes the data's inputs and gives what the loss compares with its targets."""
+def _fits(essence: _Essence) -> int:
+    """How many numbers the network gives for each item. Refused, in a sentence, unless it takes the data's inputs and gives what the loss compares with
+    its targets."""
     dataset, options = _data(essence.source), ", ".join(f"{k}={short(str(v))}" for k, v in essence.network.options)
     name = str(essence.network.kwargs().get("called", "")) or (f"{essence.network.name} with {options}" if options else essence.network.name)
     first = (
@@ -322,10 +322,12 @@ def _fits(essence: _Essence) -> None:
             " in its batch, and its loss on how samples are put together. Use track_running_stats=True, or a norm that looks at one sample (GroupNorm,"
             " LayerNorm)."
         )
-    outputs = _without_values(problem, inputs)
+    outputs, looked_up = _without_values(problem, inputs)
     if outputs is not None:
         _agree(essence, name, dataset, outputs)
-    if outputs is None or not inputs.is_floating_point():  # a number beyond an embedding's table shows with values only
+    if outputs is None or not (
+        inputs.is_floating_point() or (looked_up and not dataset.parts)
+    ):  # a number beyond an embedding's table shows with values
         try:
             with torch.inference_mode():
                 network = problem.blank()
@@ -349,22 +351,21 @@ def _fits(essence: _Essence) -> None:
     if not isinstance(items, Tensor) or items.dim() != 2 or len(items) != 1:
         came = f"a tensor {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(items).__name__}"
         raise Refused(f"The loss {essence.loss} gives {came} for one sample; (n, m) is expected: the loss of each item of each sample.")
+    return outputs.shape[-1]
 
 
-def _without_values(problem: Problem, inputs: Tensor) -> Tensor | None:
-    """Zeros of the shape and type in which the network answers, found without the memory of its weights; None where that fails: the network then says why."""
+def _without_values(problem: Problem, inputs: Tensor) -> tuple[Tensor | None, bool]:
+    """Zeros of the shape and type in which the network answers, found without the memory of its weights, None where that fails: the network then says why.
+    And whether the inputs were looked up for it."""
     with suppress(Exception), torch.inference_mode():
         outputs: object = problem.skeleton()(inputs.to("meta"))
         if isinstance(outputs, Tensor) and outputs.is_meta:
-            return torch.zeros_like(outputs, device="cpu")
-    with suppress(Exception), torch.inference_mode():  # a network that looks at its inputs' values: every weight is one zero, expanded
-        network = problem.blank()
-        for parameter in network.parameters():
-            parameter.data = torch.zeros((), dtype=parameter.dtype).expand_as(parameter)
-        outputs = network(inputs)
+            return torch.zeros_like(outputs, device="cpu"), False
+    with suppress(Exception), torch.inference_mode():  # a network that looks at its inputs' values
+        outputs = problem.blank(hollow=True)(inputs)
         if isinstance(outputs, Tensor):
-            return torch.zeros_like(outputs)
-    return None
+            return torch.zeros_like(outputs), True
+    return None, False
 
 
 def _agree(essence: _Essence, name: str, dataset: Dataset, outputs: Tensor) -> None:

@@ -29,6 +29,24 @@ def undrawn(build: Callable[[], nn.Module]) -> nn.Module:
     return build()
 
 
+def placed(network: nn.Module, device: torch.device, dtype: torch.dtype, *, hollow: bool = False) -> nn.Module:
+    """The network on a device, for who writes a state dict into it: what that holds is taken there empty, as `dtype` where it is decimals, and nothing of
+    it is read or copied. Other buffers are kept, in float32 at least and in float64 with the rest. `hollow`: each tensor is one nought, expanded, and holds
+    no memory, for who puts other tensors in their place."""
+    written = {id(t) for t in network.state_dict(keep_vars=True).values()}
+
+    def at(tensor: Tensor) -> Tensor:
+        if id(tensor) not in written:
+            return tensor.to(device, torch.float64 if tensor.is_floating_point() and dtype == torch.float64 else tensor.dtype)
+        kind = dtype if tensor.is_floating_point() else tensor.dtype
+        if hollow:
+            return torch.zeros((), dtype=kind, device=device).expand(tensor.shape)
+        same = tensor.device.type == device.type == "cpu" and tensor.dtype == kind
+        return tensor if same else torch.empty_like(tensor, device=device, dtype=kind)
+
+    return network._apply(at)  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]  (what `to` is made of)
+
+
 class _PassingOver(TorchDispatchMode):
     """Leaves out random fills. `left`: the memory that was left as it was, which a weak reference keeps from being taken for another's; `used`: whether something depends on what was to be drawn."""
 

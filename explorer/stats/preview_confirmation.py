@@ -1,6 +1,7 @@
 """A quick picture in a coarse precision, and what people quote of it: those numbers are measured again in float32.
 
-A field whose precision is not float32 is a preview: its factors are rounded to 8 bits (bfloat16) or 10 bits (TF32), its sums are not. Its twin is the
+A field whose factors are rounded to 8 bits (bfloat16) or 10 bits (TF32) is a preview; its sums are not rounded. One in the type in which the weights are
+stored is none: it shows the models as they are run. Its twin is the
 same field in float32. When a run of a preview is complete, the places that its picture is judged by are measured in the twin, where they stay: the ends of
 a path and, for each metric, its highest point and the one that rises most above the straight line between the ends, with their neighbours; of a plane the models that lie in it
 and, for each metric, its lowest and its highest point. Whatever else the twin holds counts as well. Plain numpy.
@@ -20,7 +21,7 @@ from explorer.core.spec import Field, Precision, Run
 from explorer.stats import metrics
 from explorer.stats.plane_frame import Window
 
-TITLES: dict[Precision, str] = {"float32": "float32", "tf32": "TF32", "bfloat16": "bfloat16"}
+TITLES: dict[Precision, str] = {"float32": "float32", "tf32": "TF32", "bfloat16": "bfloat16", "stored": "the stored type"}
 INSIDE = 1e-6  # of a plane's width: a model that lies nearer to the plane lies in it
 NEXT = 2  # points on either side of the highest of a path
 
@@ -36,7 +37,7 @@ class Confirmed:
 
 def is_preview(field: Field) -> bool:
     """Whether its numbers are only good for a picture."""
-    return field.precision != "float32"
+    return field.precision in ("tf32", "bfloat16")
 
 
 def exact(field: Field) -> Field:

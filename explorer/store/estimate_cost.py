@@ -195,7 +195,7 @@ def _estimate(run: Run, store: RunStore, known: Mapping[str, Facts], free: int |
     if len(found) < len(origins):
         return None
     quality = found[0].on(field.split) or next(iter(found[0].quality), None)
-    every = quality.samples if quality else 0
+    every = quality.samples if quality else dict(found[0].items).get(field.split, 0)
     plan = planned(
         tuple(Model(f.parameters, _bytes(f), _size(f, loaded_bytes)) for f in found),
         points=(missing := _left(run, store, asked))[0],

@@ -40,7 +40,7 @@ class Facts(Spec):
     """One checkpoint file. `error` is the sentence for which it was refused; `problem` is None when no known one fits, `why` says how it was told.
 
     `others`: other sets of weights in the file, as they are chosen behind its path. `network`: of what none fits, a network that has just these tensors, where one is known; files it names are written in full. `renaming`: of what none fits, one that it fits in order under other names.
-    `shift`: how far the problem's inputs are from what its first batch norm keeps. `movable`: share of the parameters that some permutation of units moves,
+    `unmeasured`: why its loss was not measured, and `items`: samples (or tokens) of each split then. `shift`: how far the problem's inputs are from what its first batch norm keeps. `movable`: share of the parameters that some permutation of units moves,
     None where it was not worked out; `held`: a sentence for each axis that keeps its order, or why none is known.
     """
 
@@ -61,6 +61,8 @@ class Facts(Spec):
     shift: tuple[str, float, float] | None = field(default=None, metadata=UNSAID)
     movable: float | None = field(default=None, metadata=UNSAID)
     held: tuple[str, ...] = field(default=(), metadata=UNSAID)
+    unmeasured: str = field(default="", metadata=UNSAID)
+    items: tuple[tuple[str, int], ...] = field(default=(), metadata=UNSAID)
 
     @property
     def half(self) -> bool:

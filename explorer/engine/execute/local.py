@@ -6,8 +6,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+import torch
 from torch import Tensor
 
+from explorer.checkpoints.checkpoint_file import finite
+from explorer.checkpoints.lazy_weights import Streamed
 from explorer.core.points import Array
 from explorer.core.spec import Field
 from explorer.engine.execute import Execute, MeasuredBatch, Opened, evaluator, look_at
@@ -21,6 +24,10 @@ class Local:
     def __init__(self, field: Field, corners: Sequence[Mapping[str, Tensor]], *, device: str) -> None:
         self.field, self.corners, self.device = field, corners, device
         self.evaluate = evaluator(field, corners, device)
+        if torch.device(device).type == "cuda" and any(isinstance(c, Streamed) for c in corners):
+            self.corners = self.evaluate.corners  # on the device by now, where there is room
+            for recipe, corner in zip(field.corners, self.corners, strict=True):
+                finite(corner, recipe.name or recipe.id)
         self.width = 1
 
     def opened(self) -> Opened:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
-from explorer.core.files import short
+from explorer.core.files import hashed, short
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -179,5 +179,4 @@ def _digest(path: Path) -> str:
     with reading(path):
         if not S_ISREG(path.stat().st_mode):
             raise Refused(f"{path} is not a regular file. Copy the data into one.")
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashed(path)

@@ -16,6 +16,7 @@ WORDS: dict[Precision, str] = {
     "float32": "float32: exact",
     "bfloat16": "bfloat16: a quick preview",
     "tf32": "TF32: a quick preview on an NVIDIA GPU",
+    "stored": "the type of the weights: as large models are run",
 }
 
 
