@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from functools import cached_property
+from typing import Literal, cast, get_args
 
 import numpy as np
 
@@ -40,9 +41,13 @@ class Kitchen:
 
     def field(self, split: SplitName) -> Field:
         """All soups of the models on a split."""
-        return Field(self.problem, self.models, registry.method("chart", "mixture"), split=split)
+        return self._fields[split]
 
-    @property
+    @cached_property
+    def _fields(self) -> dict[SplitName, Field]:
+        return {split: Field(self.problem, self.models, registry.method("chart", "mixture"), split=split) for split in get_args(SplitName)}
+
+    @cached_property
     def by(self) -> Measure:
         """The error; the loss where outputs are numbers, of which none is right or wrong."""
         return measure_of(self.problem)
