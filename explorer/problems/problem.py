@@ -30,6 +30,7 @@ from explorer.problems.parts import taking, unpacked
 from explorer.problems.undrawn import undrawn
 
 FEW = 50  # samples
+SMALL = 10_000_000  # numbers in a network whose answer to one sample takes less time than torch needs to get ready for tensors without values
 
 
 @dataclass(frozen=True)
@@ -352,19 +353,30 @@ def _fits(essence: _Essence) -> None:
 
 
 def _without_values(problem: Problem, inputs: Tensor) -> Tensor | None:
-    """Zeros of the shape and type in which the network answers, found without the memory of its weights; None where that fails: the network then says why."""
-    with suppress(Exception), torch.inference_mode():
-        outputs: object = problem.skeleton()(inputs.to("meta"))
-        if isinstance(outputs, Tensor) and outputs.is_meta:
-            return torch.zeros_like(outputs, device="cpu")
-    with suppress(Exception), torch.inference_mode():  # a network that looks at its inputs' values: every weight is one zero, expanded
-        network = problem.blank()
-        for parameter in network.parameters():
-            parameter.data = torch.zeros((), dtype=parameter.dtype).expand_as(parameter)
-        outputs = network(inputs)
-        if isinstance(outputs, Tensor):
-            return torch.zeros_like(outputs)
+    """Zeros of the shape and type in which the network answers, found without the memory of its weights; None where that fails: the network then says why.
+
+    A small network answers with every weight one zero, expanded: the first tensor without values that a process computes with makes torch import seconds of
+    its compiler. A large one, for which that is little, answers without values, and with zeros where it looks at its inputs.
+    """
+    small = sum(p.numel() for p in problem.skeleton().parameters()) <= SMALL
+    for way in (_with_zeros, _on_meta) if small else (_on_meta, _with_zeros):
+        with suppress(Exception), torch.inference_mode():
+            outputs = way(problem, inputs)
+            if isinstance(outputs, Tensor):
+                return torch.zeros_like(outputs, device="cpu")
     return None
+
+
+def _on_meta(problem: Problem, inputs: Tensor) -> object:
+    outputs: object = problem.skeleton()(inputs.to("meta"))
+    return outputs if isinstance(outputs, Tensor) and outputs.is_meta else None
+
+
+def _with_zeros(problem: Problem, inputs: Tensor) -> object:
+    network = problem.blank()
+    for parameter in network.parameters():
+        parameter.data = torch.zeros((), dtype=parameter.dtype).expand_as(parameter)
+    return network(inputs)
 
 
 def _agree(essence: _Essence, name: str, dataset: Dataset, outputs: Tensor) -> None:
