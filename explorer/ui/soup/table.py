@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -33,12 +33,23 @@ SERVED = "soup-served"  # how often a soup came from elsewhere than the table: t
 
 
 def ingredients(
-    store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: Path | None, own: tuple[float, ...] | None
+    store: RunStore,
+    kitchen: Kitchen,
+    val: Points,
+    test: Points,
+    path: Path | None,
+    own: tuple[float, ...] | None,
+    *,
+    on_choice: Callable[[tuple[float, ...] | None], None],
 ) -> tuple[float, ...] | None:
-    """The table; the weights that the person has put in, None when none has."""
+    """The table; the weights that the person has put in, None when none has. on_choice hears of them first, before the page is drawn again."""
     models = len(kitchen.models)
     weights = own or (0.0,) * models
-    rows = pd.DataFrame({"in": [w != 0 for w in weights], "model": [m.name or m.id for m in kitchen.models], "weight": [w or 1.0 for w in weights]})
+    rows: dict[str, Sequence[object] | Array] = {
+        "in": [w != 0 for w in weights],
+        "model": [m.name or m.id for m in kitchen.models],
+        "weight": [w or 1.0 for w in weights],
+    }
     by = kitchen.by
     if by.metric == "error":
         rows["val error (%)"] = [shown(val, row, by) for row in singles(models)]
@@ -56,10 +67,9 @@ def ingredients(
     climbs = [to_the_soup(kitchen, val, k) if len(val) else None for k in range(models)]
     barrier_column = units.titled("barrier to the soup", units.of_gap(kitchen.problem, "loss"))
     rows[barrier_column] = ["" if b is None else b.height.formatted() for b in climbs]
-    for name, column in _looks(store, kitchen).items():
-        rows[name] = column
+    rows |= _looks(store, kitchen)
     unit = units.of_level(kitchen.problem, "loss")
-    first = [c for c in rows.columns if c in FIRST or c == barrier_column]
+    first = [c for c in rows if c in FIRST or c == barrier_column]
     if by.metric == "error":
         first = [c for c in first if c not in ("val loss", "test loss")]
     config = {
@@ -84,16 +94,26 @@ def ingredients(
         "disagrees (%)": st.column_config.NumberColumn(format="%.2f", help="On how many validation samples it disagrees with the others, on average."),
         "distance": st.column_config.NumberColumn(format="%.3g", help="To the soup of all, in weight space."),
     }  # fmt: skip
+    table, key = pd.DataFrame(rows), f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}"
+
+    def chosen() -> None:
+        now = pd.DataFrame({column: rows[column] for column in ("in", "weight")})
+        for row, cells in st.session_state[key]["edited_rows"].items():
+            for column, value in cells.items():
+                now.loc[row, column] = value
+        on_choice(_weights(now))
+
     edited = st.data_editor(
-        rows,
+        table,
         hide_index=True,
         placeholder="",
-        key=f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}",
-        disabled=[c for c in rows.columns if c not in ("in", "weight")],
+        key=key,
+        disabled=[c for c in rows if c not in ("in", "weight")],
         column_order=first,
         column_config=config,
+        on_change=chosen,
     )
-    _more(rows, ["model", *(c for c in rows.columns if c not in first)], config)
+    _more(table, ["model", *(c for c in rows if c not in first)], config)
     st.caption(
         "Columns not marked *test* use the **validation** split, where the choice is made. Select models, or give them weights, to make your own soup. Intervals are paired"
         + (
@@ -102,8 +122,13 @@ def ingredients(
             else f"; Shapley values from {ORDERS} random orders, whose spread is in the interval."
         )
     )
-    used, chosen = (cast("Sequence[float]", edited[c].fillna(0.0).tolist()) for c in ("in", "weight"))
-    mine = tuple(float(w) if u else 0.0 for u, w in zip(used, chosen, strict=True))
+    return _weights(edited)
+
+
+def _weights(table: pd.DataFrame) -> tuple[float, ...] | None:
+    """The soup that the ticks and weights of the table make; None where they make none."""
+    used, weights = (cast("Sequence[float]", table[c].fillna(0.0).tolist()) for c in ("in", "weight"))
+    mine = tuple(float(w) if u else 0.0 for u, w in zip(used, weights, strict=True))
     return mine if any(mine) and abs(sum(mine)) > 1e-9 else None
 
 
@@ -118,9 +143,9 @@ def _loss(points: Points, soup: Array) -> float | None:
     return None if at is None else float(points.means()[at, 0])
 
 
-def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, object]:
+def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, Sequence[object] | Array]:
     """How each model answers and where it lies, as far as that is known: columns of the table."""
-    found: dict[str, object] = {}
+    found: dict[str, Sequence[object] | Array] = {}
     status = store.status(kitchen.answers.id)
     if status is not None and status.state == "done" and isinstance(status.result, dict):
         apart = np.array(status.result["disagree"], dtype=np.float64)

@@ -6,6 +6,7 @@ reported.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -182,6 +183,8 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     if path is not None and path.wanted is None and store.status((reported := _on_test(kitchen, path)).id) is None:
         shell.submit(reported)
     busy = _busy(store, kitchen)
+    if was_busy != busy:
+        st.rerun()
     left, right = st.columns([7, 3], gap="medium")
     with left:
         place = head.picture()
@@ -192,8 +195,8 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     if path is not None:
         rows = pd.DataFrame(_soups(store, kitchen, val, test, path, _own(kitchen))).fillna("")
         st.dataframe(rows, hide_index=True, column_config={"soup": st.column_config.TextColumn(width="medium", pinned=True)})
-    own = ingredients(store, kitchen, val, test, path, _own(kitchen))
-    if own != _own(kitchen):
+    own = ingredients(store, kitchen, val, test, path, _own(kitchen), on_choice=partial(_choose, store, kitchen))
+    if own != _own(kitchen):  # what the table was left with, where the address has lost it
         _choose(store, kitchen, own)
         st.rerun()
     if path is not None:
@@ -203,8 +206,6 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
         model_at(store, kitchen.field("test"), own, test)
     if (soup := own or _greedy(kitchen, path)) is not None:
         export(store, recipe(store, kitchen.field("test"), soup), key="soup-take")
-    if was_busy != busy:
-        st.rerun()
     if busy:
         shell.tend()
 
