@@ -2,6 +2,7 @@
 
 A warm server on a store of its own, one browser that acts as a person does, and one worker. Times are wall clock, told by the page itself at every frame.
 
+    python benchmarks/response.py --part pages       every page by its link: its first picture, and when it is at rest
     python benchmarks/response.py --part clicks      a tick in Soup, a click on a plane, a drag of t: each several times on a machine at rest
     python benchmarks/response.py --part training    the same while a training runs
     python benchmarks/response.py --part buttons     Align, Compare and lessons that were never run here: what is announced, and what it takes
@@ -31,6 +32,7 @@ from explorer.checkpoints.sharded import digest
 from explorer.core import locations, registry
 from explorer.core.spec import Field, Make, Run, Trained
 from explorer.problems import problem_toml
+from explorer.ui.frame import shell
 
 PATIENCE_S = 240.0
 AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -53,6 +55,24 @@ FOLLOW = """() => {
   addEventListener("pointerup", e => seen.click ??= performance.now(), {once: true, capture: true});
   requestAnimationFrame(look);
 }"""
+# What a page tells of the way to another one: when that shows its first picture or table, and when its script has ended and nothing is said to be on its way.
+ARRIVE = """([file, title]) => {
+  const seen = window.__seen = {};
+  const drawn = "canvas, svg.main-svg, [role=figure], [data-testid=stDataFrame], [data-testid=stImage]";
+  const there = () => location.pathname === (file === "home" ? "/" : `/${file}`) && (file === "home" || document.querySelector("h1")?.innerText.includes(title));
+  const look = () => {
+    const at = performance.now(), main = document.querySelector("[data-testid=stMain]");
+    if (there()) {
+      if ([...main.querySelectorAll(drawn)].some(e => e.checkVisibility() && e.clientHeight > 20)) seen.first ??= at;
+      const busy = !document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]") || /Measuring|Waiting for|Preparing|more waiting/.test(main.innerText);
+      seen.rest = busy ? undefined : seen.rest ?? at;
+      if (seen.first && seen.rest && at - seen.rest > 1000) return seen.done = seen.rest;
+    }
+    requestAnimationFrame(look);
+  };
+  addEventListener("click", () => seen.click ??= performance.now(), {once: true, capture: true});
+  requestAnimationFrame(look);
+}"""
 PALE = """() => {
   window.__pale = 1;
   const look = () => {
@@ -66,7 +86,7 @@ PALE = """() => {
 def main() -> None:
     """One part."""
     parts: dict[str, Callable[[App, BrowserContext, argparse.Namespace], None]] = {
-        "clicks": clicks, "training": training, "buttons": buttons, "server": server, "grey": grey,
+        "pages": pages, "clicks": clicks, "training": training, "buttons": buttons, "server": server, "grey": grey,
     }  # fmt: skip
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=tuple(parts), required=True)
@@ -90,6 +110,29 @@ def main() -> None:
         context.set_default_timeout(1000 * PATIENCE_S)
         parts[arguments.part](found, context, arguments)
         browser.close()
+
+
+def pages(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
+    """Every page by its link in the sidebar: the first time, when what it opens with is still to be measured, and again."""
+    page = context.new_page()
+    page.goto(found.url)
+    rest(page)
+    for title in ("at the first visit", "again"):
+        print(f"{title:28}{'first picture':>14}{'done':>9}{'server':>9}{'workers':>9}   seconds; CPU seconds")
+        for file, name, _ in (*shell.PAGES[1:], shell.PAGES[0]):
+            before = found.cpu()
+            page.evaluate(ARRIVE, [file, name])
+            page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
+            page.wait_for_function("window.__seen.first")
+            wait(lambda: not active(found))
+            page.wait_for_function("window.__seen.done")
+            seen = page.evaluate("window.__seen")
+            served, computed = (b - a for a, b in zip(before, found.cpu(), strict=True))
+            print(
+                f"{name:28}{(seen['first'] - seen['click']) / 1000:14.2f}{(seen['done'] - seen['click']) / 1000:9.2f}{served:9.2f}{computed:9.2f}",
+                flush=True,
+            )
+    page.close()
 
 
 def clicks(found: App, context: BrowserContext, arguments: argparse.Namespace) -> None:
@@ -203,7 +246,7 @@ def soup(found: App, page: Page) -> None:
 
 
 def tick(page: Page, turn: int) -> None:
-    page.locator(".stDataFrameGlideDataEditor").first.click(position={"x": 25, "y": 36 + 35 * (turn % 8) + 17})
+    page.locator(".stDataFrameGlideDataEditor").nth(1).click(position={"x": 25, "y": 36 + 35 * (turn % 8) + 17})
 
 
 def landscape(found: App, page: Page) -> None:

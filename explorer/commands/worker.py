@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,8 @@ from explorer.commands.arguments import DeviceOption, PluginOption, RayOption, T
 from explorer.commands.terminal import refusals
 from explorer.core import locations
 from explorer.store.run_store import RunStore
+from explorer.store.spawn_workers import STARTED
+from explorer.store.work_kinds import STARTING
 
 
 def worker(
@@ -28,6 +32,8 @@ def worker(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     kept = RunStore(store) if store else RunStore.within(locations.home())
+    if begun := os.environ.pop(STARTED, ""):
+        kept.worked(STARTING, 1.0, time.time() - float(begun))
     with refusals():
         if not ray:
             Worker(kept, kept.path.parent, device=device_for(device)).serve(idle_s=idle)

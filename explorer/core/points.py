@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Points:
     """K points in order of evaluation.
 
@@ -25,6 +26,11 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.coords)
+
+    @cached_property
+    def rows(self) -> dict[bytes, int]:
+        """Which point stands at a place: by the bytes of its `rounded` coordinates."""
+        return {row.tobytes(): i for i, row in enumerate(rounded(self.coords))}
 
     def means(self) -> Array:
         """(K, M) mean of each metric per item."""

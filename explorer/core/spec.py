@@ -60,9 +60,16 @@ class Spec:
         printer.text(f"{type(self).__name__}({str(getattr(self, 'name', '')) or self.id!r})")
 
     @cached_property
+    def _hashed(self) -> Json:
+        """What the id is the hash of. Kept, for parts such as a problem are in many specs."""
+        kept = [f for f in fields(_instance(self)) if not f.metadata.get("unhashed")]
+        kept = [f for f in kept if not (f.metadata.get("unless given") and getattr(self, f.name) == f.default)]
+        return {"kind": type(self).__name__, **{f.name: _hashed(getattr(self, f.name)) for f in kept}}
+
+    @cached_property
     def id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON, unhashed fields left out."""
-        text = json.dumps(_hashed(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(self._hashed, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -309,9 +316,7 @@ def _revive(data: Json) -> object:
 def _hashed(value: object) -> Json:
     match value:
         case Spec():
-            kept = [f for f in fields(_instance(value)) if not f.metadata.get("unhashed")]
-            kept = [f for f in kept if not (f.metadata.get("unless given") and getattr(value, f.name) == f.default)]
-            return {"kind": type(value).__name__, **{f.name: _hashed(getattr(value, f.name)) for f in kept}}
+            return value._hashed  # pyright: ignore[reportPrivateUsage]  # this module's own
         case tuple():
             return [_hashed(v) for v in cast("tuple[object, ...]", value)]
         case _:

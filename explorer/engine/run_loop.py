@@ -127,6 +127,17 @@ def _measure(run: Run, store: RunStore, opened: Callable[[], Executor], report: 
     points, seen = store.points(field.id, bare=blind)
     rest = first = registry.left(run.sampler, points)
     likely, fresh, own, spent = 0, 0, 0, 0.0
+    begun = (
+        time.perf_counter()
+    )  # of the work on the next points: what they cost is all of it, keeping and asking included, but for what is not done for them
+
+    def told(done: int, total: int, fresh: int) -> bool:
+        nonlocal begun
+        left = time.perf_counter()
+        goes_on = report(done, total, fresh, "")
+        begun += time.perf_counter() - left
+        return goes_on
+
     ahead = part = todo = points.coords[:0]
     try:
         while True:
@@ -135,7 +146,7 @@ def _measure(run: Run, store: RunStore, opened: Callable[[], Executor], report: 
                 ahead, rest = ask(points, max(AHEAD, width) if blind else width, **options), registry.left(run.sampler, points)
                 likely = total - rest + registry.expected(run.sampler, points)
                 fresh = first - rest if blind else own
-            if not report(total - rest, likely, fresh, ""):
+            if not told(total - rest, likely, fresh):
                 return Took(own, spent, peak()), False
             if not len(ahead):
                 return Took(own, spent, peak()), True
@@ -146,15 +157,18 @@ def _measure(run: Run, store: RunStore, opened: Callable[[], Executor], report: 
                 if helping:
                     return Took(own, spent, peak()), True
                 time.sleep(WAIT_S)
+                begun = time.perf_counter()
             while len(todo):
-                executor = executor or opened()
+                if executor is None:
+                    executor, begun = opened(), time.perf_counter()
                 part, todo = todo[:width], todo[width:]
                 part, here = part[store.held(field.id, part, worker)], 0  # a click in between may have measured some of it
                 for rows, values, seconds in executor.map(place(part, known.gram, **field.chart.kwargs())) if len(part) else ():
+                    seconds, begun = max(seconds, (now := time.perf_counter()) - begun), now
                     store.append(field.id, part[rows], values, seconds=seconds)
                     fresh, own, here, spent = fresh + len(values), own + len(values), here + len(values), spent + seconds
                     done = total - rest + fresh - before
-                    if (here < len(part) or len(todo)) and not report(done, max(likely, done), fresh, ""):
+                    if (here < len(part) or len(todo)) and not told(done, max(likely, done), fresh):
                         return Took(own, spent, peak()), False
             # From the store, not from `values`: others may have added points of this field in between.
             new, seen = store.points(field.id, after=seen, bare=blind)

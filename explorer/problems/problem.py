@@ -30,6 +30,7 @@ from explorer.problems.parts import taking, unpacked
 from explorer.problems.undrawn import placed, undrawn
 
 FEW = 50  # samples
+SMALL = 10_000_000  # numbers in a network whose answer to one sample takes less time than torch needs to get ready for tensors without values
 
 
 @dataclass(frozen=True)
@@ -356,16 +357,27 @@ def _fits(essence: _Essence) -> int:
 
 def _without_values(problem: Problem, inputs: Tensor) -> tuple[Tensor | None, bool]:
     """Zeros of the shape and type in which the network answers, found without the memory of its weights, None where that fails: the network then says why.
-    And whether the inputs were looked up for it."""
-    with suppress(Exception), torch.inference_mode():
-        outputs: object = problem.skeleton()(inputs.to("meta"))
-        if isinstance(outputs, Tensor) and outputs.is_meta:
-            return torch.zeros_like(outputs, device="cpu"), False
-    with suppress(Exception), torch.inference_mode():  # a network that looks at its inputs' values
-        outputs = problem.blank(hollow=True)(inputs)
-        if isinstance(outputs, Tensor):
-            return torch.zeros_like(outputs), True
+    And whether the inputs were looked up for it.
+
+    A small network answers with every weight one zero, expanded: the first tensor without values that a process computes with makes torch import seconds of
+    its compiler. A large one, for which that is little, answers without values, and with zeros where it looks at its inputs.
+    """
+    small = sum(p.numel() for p in problem.skeleton().parameters()) <= SMALL
+    for way, looks_up in ((_with_zeros, True), (_on_meta, False))[:: 1 if small else -1]:
+        with suppress(Exception), torch.inference_mode():
+            outputs = way(problem, inputs)
+            if isinstance(outputs, Tensor):
+                return torch.zeros_like(outputs, device="cpu"), looks_up
     return None, False
+
+
+def _on_meta(problem: Problem, inputs: Tensor) -> object:
+    outputs: object = problem.skeleton()(inputs.to("meta"))
+    return outputs if isinstance(outputs, Tensor) and outputs.is_meta else None
+
+
+def _with_zeros(problem: Problem, inputs: Tensor) -> object:
+    return problem.blank(hollow=True)(inputs)
 
 
 def _agree(essence: _Essence, name: str, dataset: Dataset, outputs: Tensor) -> None:

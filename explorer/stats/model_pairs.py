@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.stats import binom
 
-from explorer.core.points import Array, rounded
+from explorer.core.points import Array, Points, rounded
 from explorer.stats.intervals import LEVEL, Estimate, Means, are_counts
-from explorer.stats.soup_analysis import Soups, singles
+from explorer.stats.soup_analysis import singles
 from explorer.stats.spanning_tree import spanning_tree
 
 Pairs = NDArray[np.intp]
@@ -57,7 +57,7 @@ class Middles:
     high: Array
 
 
-def middles(soups: Soups, pairs: Pairs, metric: int) -> Middles:
+def middles(soups: Points, pairs: Pairs, metric: int) -> Middles:
     """L(½) − (L(0) + L(1)) / 2 for each pair, paired sample by sample. There is one place for each line, so no choice of it biases the number."""
     models = soups.coords.shape[1]
     nothing = np.full(len(pairs), np.nan)
@@ -72,9 +72,9 @@ def middles(soups: Soups, pairs: Pairs, metric: int) -> Middles:
     return Middles(value, low, high)
 
 
-def _rows(soups: Soups, wanted: Array) -> NDArray[np.intp]:
+def _rows(soups: Points, wanted: Array) -> NDArray[np.intp]:
     """(K,) where each soup is; −1 where it is not measured."""
-    return np.array([soups.index.get(row.tobytes(), -1) for row in rounded(wanted)], dtype=np.intp)
+    return np.array([soups.rows.get(row.tobytes(), -1) for row in rounded(wanted)], dtype=np.intp)
 
 
 def share(hits: int, of: int) -> Estimate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from math import factorial
 from typing import Literal
 
@@ -23,21 +23,7 @@ from explorer.stats.intervals import Estimate, Means, are_counts
 METRICS = ("loss", "error")
 TO_ALL = (0.25, 0.5, 0.75)  # places on the line from a model to the soup of all
 ROUND = 4  # random orders of the first round, two and their reverses; each round doubles them
-
-
-@dataclass(frozen=True, eq=False)
-class Soups(Points):
-    """Points of the chart `mixture` that are looked up by their soup many times."""
-
-    @cached_property
-    def index(self) -> dict[bytes, int]:
-        """The row of each soup."""
-        return {row.tobytes(): i for i, row in enumerate(rounded(self.coords))}
-
-    @classmethod
-    def of(cls, points: Points) -> Soups:
-        """The same points."""
-        return cls(points.coords, points.values, points.counts)
+KEPT = 8  # results, by the very points that they are of: a page asks for them several times while it is drawn
 
 
 @dataclass(frozen=True)
@@ -105,13 +91,14 @@ def rounds(budget: int) -> list[int]:
     return found
 
 
+@lru_cache(maxsize=KEPT)
 def walk(points: Points, metric: str = "error", rule: Literal["at_least", "better"] = "at_least") -> Path:
     """The greedy path over points that hold every model alone: from the best, keeping what does not make the soup worse (or makes it better).
 
     Models of equal value come in their own order. A soup without a finite value is not kept.
     """
     models = points.coords.shape[1]
-    at = _index(points)
+    at = points.rows
     m = _column(points, metric)
     mean = points.means()[:, m]
     alone = np.array([mean[at[row.tobytes()]] for row in rounded(singles(models))])
@@ -136,10 +123,11 @@ def walk(points: Points, metric: str = "error", rule: Literal["at_least", "bette
     return Path((Step(int(order[0]), True, float(mean[first]), None), *steps), wanted)
 
 
+@lru_cache(maxsize=KEPT)
 def leave_one_out(points: Points, metric: str = "error") -> list[Estimate] | None:
     """By how much the metric of the soup of all rises when a model is left out; None while a soup is missing, or of one model."""
     models = points.coords.shape[1]
-    at = _index(points)
+    at = points.rows
     whole = at.get(np.ones(models).tobytes())
     without = [at.get(row.tobytes()) for row in 1 - singles(models)]
     if models < 2 or whole is None or any(w is None for w in without):
@@ -148,13 +136,14 @@ def leave_one_out(points: Points, metric: str = "error") -> list[Estimate] | Non
     return _estimate(np.stack([points.values[w, m] - points.values[whole, m] for w in without if w is not None]), points, m)
 
 
+@lru_cache(maxsize=KEPT)
 def shapley(points: Points, metric: str = "error") -> list[Estimate] | None:
     """Exact Shapley values: what each model takes off the metric, on average over all orders of adding them; None while a subset is missing.
 
     The empty soup has the mean of the models alone, so that the values sum to what the soup of all is better by than a model picked at random.
     """
     models = points.coords.shape[1]
-    at = _index(points)
+    at = points.rows
     rows = subsets(models)
     where = [at.get(row.tobytes()) for row in rows]
     if any(w is None for w in where):
@@ -192,6 +181,7 @@ class Drawn:
         return wide <= (within or float(np.nanmax(self.by_samples)))
 
 
+@lru_cache(maxsize=KEPT)
 def drawn_shapley(points: Points, count: int, seed: int, metric: str = "error") -> Drawn | None:
     """Shapley values from those of `count` random orders that are measured whole; None before two orders and their reverses are, or a model alone.
 
@@ -199,7 +189,7 @@ def drawn_shapley(points: Points, count: int, seed: int, metric: str = "error") 
     2009, "Polynomial calculation of the Shapley value based on sampling"; antithetic pairs: Lomeli et al. 2019).
     """
     models = points.coords.shape[1]
-    at = _index(points)
+    at = points.rows
     m = _column(points, metric)
     alone = [at.get(row.tobytes()) for row in singles(models)]
     if any(a is None for a in alone):
@@ -243,7 +233,7 @@ def sampled_shapley(points: Points, count: int, seed: int, metric: str = "error"
 
 def best_single(points: Points, metric: str = "error") -> int | None:
     """The model that is best alone, among those of equal error the one of the lowest loss; None while one is missing."""
-    at = _index(points)
+    at = points.rows
     where = [at.get(row.tobytes()) for row in singles(points.coords.shape[1])]
     if any(w is None for w in where):
         return None
@@ -254,16 +244,12 @@ def best_single(points: Points, metric: str = "error") -> int | None:
 
 def row_of(points: Points, soup: Sequence[float] | Array) -> int | None:
     """Which of the points is this soup, if it is measured."""
-    return _index(points).get(rounded(np.asarray(soup, dtype=np.float64)).tobytes())
+    return points.rows.get(rounded(np.asarray(soup, dtype=np.float64)).tobytes())
 
 
 def _column(points: Points, metric: str) -> int:
     """Where a metric's values are: the second of two for the error; the only one there is where nothing else was measured."""
     return min(METRICS.index(metric), points.values.shape[1] - 1)
-
-
-def _index(points: Points) -> dict[bytes, int]:
-    return Soups.of(points).index if not isinstance(points, Soups) else points.index
 
 
 def _estimate(blocks: Array, points: Points, metric: int) -> list[Estimate]:

@@ -32,7 +32,7 @@ class Plan(Spec):
     """points: still to be measured, `at_most` where a sampler decides on the way, and then usually only `usual` (0: not known). seconds: None where nothing comparable was measured. read: bytes of the
     corners, in all. memory: bytes at the most, besides what the samples take. device: who will do it; empty while there is nobody. first: what must be made
     before the first point, in a time that is not known. more: seconds of what is done beside the points: loading and making the models, studies. waiting:
-    seconds of other people's work that goes before."""
+    seconds of other people's work that goes before. starting: seconds until somebody is there to do it."""
 
     points: int
     samples: int
@@ -46,6 +46,7 @@ class Plan(Spec):
     usual: int = 0
     more: float = 0.0
     waiting: float = 0.0
+    starting: float = 0.0
 
     @property
     def whole(self) -> float | None:
@@ -56,10 +57,10 @@ class Plan(Spec):
 
     def __str__(self) -> str:
         """For the person at the screen."""
-        whole = self.whole
+        whole = None if self.whole is None else self.whole + self.starting
         time = "time not known yet" if whole is None else f"{'at most ' if self.at_most else ''}about {duration(whole)}"
         if self.at_most and 0 < self.usual < self.points and whole is not None and self.seconds is not None:
-            time = f"about {duration(whole)}, at most {duration(self.seconds + self.more)}"
+            time = f"about {duration(whole)}, at most {duration(self.seconds + self.more + self.starting)}"
         how = "streamed from disk" if self.streamed else "in memory"
         after = [*self.first, *([f"about {duration(self.waiting)} of other work"] if self.waiting >= 1 else [])]
         usual = f"about {self.usual:,}, " if 0 < self.usual < self.points else ""

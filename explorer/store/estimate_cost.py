@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -38,7 +39,7 @@ from explorer.store.cost_plan import Model, Plan, planned, together
 from explorer.store.records import Facts
 from explorer.store.requests import QUICK_S, due_at
 from explorer.store.run_store import RunStore
-from explorer.store.work_kinds import of_making, of_opening, of_study
+from explorer.store.work_kinds import STARTING, of_making, of_opening, of_study
 
 Made: TypeAlias = Trained | Aligned | Connected | Shifted | Fused  # whatever is made out of other models
 
@@ -52,6 +53,7 @@ MAKING: Mapping[type[Made], str] = {
 
 PASSES = {"train": 3.0, "connect": 4.0, "fuse": 3.0, "study": 2.0}  # forwards (a backward counts as two) over a split, for each epoch, or model
 LOADING_S = 0.1  # a model, before one was loaded here
+STARTING_S = 4.0  # a worker, before one was started here
 
 
 def estimate(run: Run, store: RunStore) -> Plan | None:
@@ -83,7 +85,8 @@ def estimate_all(runs: Sequence[Run], store: RunStore, studies: Sequence[Study] 
     device = (serving[0].title or serving[0].device) if serving else ""
     fields = [run.field.id for run in runs]
     asked: dict[str, set[bytes]] = {id: set() for id in fields if fields.count(id) > 1}
-    plans = [_estimate(run, store, known, free, asked.get(run.field.id)) for run in runs]
+    sized = cache(_model)
+    plans = [_estimate(run, store, known, sized, free, asked.get(run.field.id)) for run in runs]
     there = [p for p in plans if p is not None]
     if not there or len(there) < len(plans):
         return None
@@ -95,7 +98,8 @@ def estimate_all(runs: Sequence[Run], store: RunStore, studies: Sequence[Study] 
     opening = sum(_opening(run.field, store) for run in open)
     beside = sum(_studying(s, store) or 0.0 for s in studies if (status := store.status(s.id)) is None or status.state != "done")
     whole = replace(whole, more=making + opening + beside, first=tuple(name for name in whole.first if name in unknown))
-    return replace(whole, waiting=_waiting(whole.whole, store) / max(1, len(serving)))
+    starting = 0.0 if serving else store.pace_of(STARTING) or STARTING_S
+    return replace(whole, waiting=_waiting(whole.whole, store) / max(1, len(serving)), starting=starting)
 
 
 def _waiting(whole: float | None, store: RunStore) -> float:
@@ -188,7 +192,9 @@ def _pass(problem: ProblemSpec, store: RunStore, split: SplitName) -> float | No
     return pace[0] * (samples * shares[split] / pace[1] if samples and pace[1] else 1.0)
 
 
-def _estimate(run: Run, store: RunStore, known: Mapping[str, Facts], free: int | None, asked: set[bytes] | None) -> Plan | None:
+def _estimate(
+    run: Run, store: RunStore, known: Mapping[str, Facts], sized: Callable[[Facts], Model], free: int | None, asked: set[bytes] | None
+) -> Plan | None:
     field = run.field
     origins = [_origin(corner, known) for corner in field.corners]
     found = [f for f in origins if f is not None]
@@ -197,7 +203,7 @@ def _estimate(run: Run, store: RunStore, known: Mapping[str, Facts], free: int |
     quality = found[0].on(field.split) or next(iter(found[0].quality), None)
     every = quality.samples if quality else dict(found[0].items).get(field.split, 0)
     plan = planned(
-        tuple(Model(f.parameters, _bytes(f), _size(f, loaded_bytes)) for f in found),
+        tuple(map(sized, found)),
         points=(missing := _left(run, store, asked))[0],
         samples=min(field.samples, every) if field.samples and every else field.samples or every,
         pace=store.pace(field),
@@ -267,8 +273,8 @@ def _same(a: ProblemSpec | None, b: ProblemSpec) -> bool:
     return a is not None and (a.network, a.data) == (b.network, b.data)
 
 
-def _bytes(facts: Facts) -> int:
-    return _size(facts, bytes_at)
+def _model(facts: Facts) -> Model:
+    return Model(facts.parameters, _size(facts, bytes_at), _size(facts, loaded_bytes))
 
 
 def _size(facts: Facts, measure: Callable[[Path], int]) -> int:

@@ -42,8 +42,7 @@ class PointSums(Database):
         if not _are_sums(shape, counts):
             raise ValueError(f"Expected sums over {len(counts)} blocks, got values of shape {tuple(shape)}: use points().")
         points, summed = self._db.execute("SELECT points, summed FROM tally WHERE field = ?", (field_id,)).fetchone() or (0, 0)
-        before = self._totals.last(field_id)
-        seen, known = before if before is not None and len(before[1]) <= points else (0, None)
+        seen, known = self._still(self._totals, field_id)
         if known is not None and len(known) == points:
             return known, seen
         if summed < points:
@@ -72,6 +71,14 @@ class PointSums(Database):
             return self.totals(field_id)[0].coords
         found = [at for (at,) in self._db.execute("SELECT coords FROM point WHERE field = ? ORDER BY seq", (field_id,)).fetchall()]
         return stacked(found, -1) if found else self._no_coords(field_id)
+
+    def _still(self, kept: Kept[Points], field_id: str) -> tuple[int, Points | None]:
+        """(last sequence number, points) of a field as they were kept in memory, (0, None) where some of them have gone since: points may go (explorer.store.upkeep)."""
+        if (before := kept.last(field_id)) is None:
+            return 0, None
+        last = self._db.execute("SELECT 1 FROM point WHERE seq = ? AND field = ?", (before[0], field_id)).fetchone()
+        points = self._db.execute("SELECT points FROM tally WHERE field = ?", (field_id,)).fetchone() or (0,)
+        return before if last is not None and len(before[1]) <= points[0] else (0, None)
 
     def _sum_up(self, db: sqlite3.Connection, field_id: str, last: int, coords: Array, values: Array) -> None:
         """Keep those of the points among these that were put down after number `last`."""

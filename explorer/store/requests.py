@@ -261,13 +261,13 @@ class Requests(Database):
         with self._write() as db:
             while (found := db.execute(NEXT, asked).fetchone()) is not None and found[1] >= ATTEMPTS:
                 db.execute("UPDATE wish SET error = ? WHERE id = ?", (GIVEN_UP, found[0]))
+                _changed(db)
             if found is None:
                 return None
             row = db.execute(
                 f"UPDATE wish SET attempts = attempts + 1, worker = ?, lease = ?, started = ?, fresh = 0, message = '' WHERE id = ? RETURNING {COLUMNS}",
                 (worker, now + LEASE_S, now, found[0]),
             ).fetchone()
-            _changed(db)
         return self._status(row)
 
     def claimable(self, worker: str) -> bool:
@@ -387,7 +387,7 @@ def due_at(created: float, expected: float | None) -> float:
 
 
 def _changed(db: sqlite3.Connection) -> None:
-    """The list of requests is another one now, or what stands in it; how far one is on its way does not count."""
+    """The list of requests is another one now, or what came of one; how far one is on its way, and whether somebody works on it, does not count."""
     db.execute("UPDATE changes SET n = n + 1")
 
 

@@ -30,6 +30,8 @@ from explorer.store.sqlite import Unavailable
 from explorer.store.upkeep import Upkeep
 
 TOTALS_BYTES = 64 * 2**20  # of points without their blocks: 48 bytes for one of a plane with two metrics
+POINTS_BYTES = 256 * 2**20  # of points with their blocks: the soups of 200 models are some 40 MiB, the middles of all their lines 110 MiB
+MOST_POINTS_BYTES = 128 * 2**20  # of one field, not of fine planes
 
 
 class RunStore(Requests, InnerProducts, PointSums, Upkeep):
@@ -41,6 +43,7 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
         super().__init__(path, clock=clock, roots=roots)
         self._totals: Kept[Points] = Kept(TOTALS_BYTES)
+        self._points: Kept[Points] = Kept(POINTS_BYTES)
 
     @classmethod
     def within(cls, home: Path, *, roots: Sequence[str] | None = None) -> RunStore:
@@ -125,8 +128,25 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
                 )
 
     def points(self, field_id: str, *, after: int = 0, bare: bool = False) -> tuple[Points, int]:
-        """The points of a field that came after a sequence number, and the last number seen. `bare`: without values, which then are (K, 0, 0)."""
+        """The points of a field that came after a sequence number, and the last number seen. `bare`: without values, which then are (K, 0, 0).
+
+        All of them are the same object as long as none is added, where they are not too many to be kept; unwritable.
+        """
         note(Key("field", field_id))
+        if after or bare:
+            return self._added(field_id, after, bare=bare)
+        seen, known = self._still(self._points, field_id)
+        new, last = self._added(field_id, seen, bare=False)
+        if known is not None and last == seen:
+            return known, seen
+        found = new if known is None else known.extended(new.coords, new.values)
+        if not last or (size := found.coords.nbytes + found.values.nbytes) > MOST_POINTS_BYTES:
+            return found, last
+        for each in (found.coords, found.values, found.counts):
+            each.flags.writeable = False
+        return self._points.keep(field_id, last, found, size), last
+
+    def _added(self, field_id: str, after: int, *, bare: bool) -> tuple[Points, int]:
         row = self._db.execute("SELECT shape, counts FROM field WHERE id = ?", (field_id,)).fetchone()
         if row is None:
             return no_points(1), after
@@ -210,14 +230,15 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
     # --- changes ------------------------------------------------------------------------------------------------------
 
     def versions(self, keys: Iterable[Key]) -> dict[Key, tuple[object, object]]:
-        """Of each part of the store (how it stands, how far it is): what was drawn of it holds as long as they are the same. Three statements for any number."""
+        """Of each part of the store (how it stands, how far it is): what was drawn of it holds as long as they are the same. That somebody works on a request
+        is how far it is. Three statements for any number."""
         wanted = list(keys)
         found: dict[Key, tuple[object, object]] = dict.fromkeys(wanted, (None, None))
         ids = json.dumps([key.id for key in wanted if key.kind == "request"])
-        for id, *stands, done, total, message in self._db.execute(
+        for id, phase, *far in self._db.execute(
             "SELECT id, phase, lease > 0, done, total, message FROM wish WHERE id IN (SELECT value FROM json_each(?))", (ids,)
         ):
-            found[Key("request", id)] = (tuple(stands), (done, total, message))
+            found[Key("request", id)] = (phase, tuple(far))
         fields = json.dumps([key.id for key in wanted if key.kind == "field"])
         for id, points in self._db.execute("SELECT field, points FROM tally WHERE field IN (SELECT value FROM json_each(?))", (fields,)):
             found[Key("field", id)] = (True, points)

@@ -19,6 +19,7 @@ from explorer.store.run_store import RunStore
 
 _started: dict[tuple[Path, str], float] = {}
 LOG = "worker.log"
+STARTED = "LOSS_EXPLORER_STARTED"  # when this process was, for a worker to note how long it took until it lived
 TAIL_BYTES = 16384
 PATIENCE_S = 20.0  # how long a worker may take to import torch and say that it lives
 
@@ -54,6 +55,7 @@ def _start(store: RunStore, home: Path, device: str) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env={**os.environ, STARTED: str(time.time())},
         )
 
 

@@ -10,6 +10,7 @@ import json
 
 from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Shifted, Study, Trained
 
+STARTING = "start a worker"
 DRAWN = frozenset({"seed", "order_seed"})
 LENGTHS = ("epochs", "steps", "restarts", "draws")  # options that a method's time grows with
 

@@ -8,6 +8,7 @@ import threading
 import time
 import tracemalloc
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from explorer.core.errors import Refused
 from explorer.core.files import digest
 from explorer.core.locations import made_at
 from explorer.core.spec import Fused, Loaded, Look, Make, Run
+from explorer.engine import run_loop as runs
+from explorer.engine.execute import MeasuredBatch, local
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import keep
 from explorer.engine.work_clock import clocked
@@ -191,6 +194,35 @@ def test_the_last_report_is_told_however_quick_the_points_are(tiny, store, home)
     assert (status.done, status.total, status.fresh) == (33, 33, 33)
     assert told[-1] == 33
     assert len(told) <= status.seconds / 0.1 + 3
+
+
+def test_points_cost_all_that_is_done_for_them_and_nothing_else(tiny, store, home, monkeypatch):
+    """Loading, and the requests that are done in the middle of it, are no part of it; what the executor does not count is."""
+    now, plain = [0.0], local.on("cpu")
+
+    class Slow:
+        width = 1
+
+        def __init__(self, field, corners):
+            self.inside = plain(field, corners)
+            now[0] += 1000.0
+
+        def opened(self):
+            return self.inside.opened()
+
+        def map(self, coefficients):
+            for rows, values, _ in self.inside.map(coefficients):
+                now[0] += 2.0
+                yield MeasuredBatch(rows, values, 0.5)
+
+    def report(*_):
+        now[0] += 1000.0
+        return True
+
+    monkeypatch.setattr(runs, "time", SimpleNamespace(perf_counter=lambda: now[0], monotonic=time.monotonic, sleep=time.sleep))
+    run = tiny.run(size=5)
+    assert keep(run, store, home, report=report, execute=Slow)
+    assert store.cost(run.field.id) == 5 * 2.0
 
 
 def test_work_is_clocked_without_what_is_done_in_the_middle_of_it(store):

@@ -10,7 +10,7 @@ import torch
 from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.spec import ProblemSpec
-from explorer.problems import problem_toml
+from explorer.problems import problem, problem_toml
 from explorer.problems.problem import Problem
 
 TOML = """
@@ -241,6 +241,19 @@ def test_a_network_that_does_not_fit_the_data_is_refused_in_a_sentence(options, 
     """Before anything is measured."""
     with pytest.raises(Refused, match=message):
         of(**options).split("train")
+
+
+@pytest.mark.parametrize(("most", "ways"), [(problem.SMALL, ["zeros"]), (0, ["meta"])])
+def test_only_a_large_network_is_checked_by_tensors_without_values(monkeypatch, most, ways):
+    """The first of them makes torch import its compiler, for which a click on a small network would wait."""
+    asked = []
+    for name, way in (("_on_meta", "meta"), ("_with_zeros", "zeros")):
+        plain = getattr(problem, name)
+        monkeypatch.setattr(problem, name, lambda *given, plain=plain, way=way: asked.append(way) or plain(*given))
+    monkeypatch.setattr(problem, "SMALL", most)
+    problem._fits.cache_clear()
+    of(widths=(64, 8, 10)).check()
+    assert asked == ways
 
 
 def test_a_network_is_fresh_float32_on_the_cpu_in_eval_mode():

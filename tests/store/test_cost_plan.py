@@ -1,5 +1,6 @@
 """Plans against what happened, and corners that stay on their disk."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,9 @@ from explorer.engine.worker import Worker
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.store.cost_plan import Model, Plan, Took, planned, size
-from explorer.store.estimate_cost import _making, estimate, estimate_all, expected
+from explorer.store.estimate_cost import STARTING_S, _making, estimate, estimate_all, expected
 from explorer.store.job_status import duration
-from explorer.store.work_kinds import of_making, of_study
+from explorer.store.work_kinds import STARTING, of_making, of_study
 from tests.engine.test_inspect_checkpoints import int8_of
 
 
@@ -56,6 +57,21 @@ def test_a_plan_is_made_of_what_was_measured_before(tiny, store, home):
     assert Took.from_json(took).points == 4
     assert Took.from_json(took).seconds > 0
     assert "4 points" in str(Took.from_json(took))
+
+
+def test_a_plan_counts_the_start_of_a_worker_where_none_is_there(tiny, store, home):
+    """As long as the last one took; nothing once somebody is there. What the work itself takes does not change by it."""
+    store.submit(Look(str(tiny.folder)))
+    Worker(store, home).work_off()
+    keep(tiny.run(size=5), store, home, report=lambda *_: True)
+    alone = estimate(tiny.run(size=9), store)
+    store.worked(STARTING, 1.0, 60.0)
+    after = estimate(tiny.run(size=9), store)
+    assert (alone.starting, after.starting) == (STARTING_S, 60.0)
+    assert alone.whole == after.whole
+    assert f"about {duration(after.whole + 60.0)} · " in str(after)
+    store.beat("w", pid=os.getpid(), device="cpu")
+    assert estimate(tiny.run(size=9), store).starting == 0.0
 
 
 def test_dequantised_corners_are_counted_as_they_lie_in_memory(tiny, store, home, tmp_path):
@@ -104,7 +120,8 @@ def test_several_runs_have_one_plan_of_what_is_still_to_be_done(tiny, store, hom
     plan = estimate_all((tiny.run(size=5), tiny.run(size=9), after), store)
     assert (plan.points, plan.at_most, plan.first) == (4 + 151, True, ("the alignment",))
     assert plan.seconds == pytest.approx(155 * store.pace(tiny.field())[0], rel=1e-9)
-    usual, most = duration(plan.seconds * 24 / 155 + plan.more), duration(plan.seconds + plan.more)
+    beside = plan.more + plan.starting
+    usual, most = duration(plan.seconds * 24 / 155 + beside), duration(plan.seconds + beside)
     assert str(plan).startswith(f"about 24, up to 155 points on 539 samples · about {usual}, at most {most}, after the alignment · ")
     assert estimate_all((tiny.run(size=5), tiny.run(size=3)), store).points == 0
     keep(after, store, home, report=lambda *_: True)

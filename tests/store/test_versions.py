@@ -59,7 +59,7 @@ def test_every_change_is_seen_and_nothing_else(store):
     store.submit(mine)
     assert changed() == [(True, True), still, stands]
     store.claim("w")
-    assert changed() == [stands, still, stands]
+    assert changed() == [far, still, still]
     opened(store, mine.field)
     store.append(mine.field.id, np.array([[0.0]]), np.zeros((1, 2, 3)), seconds=1.0)
     assert changed()[1:] == [(True, True), still]
@@ -73,7 +73,7 @@ def test_every_change_is_seen_and_nothing_else(store):
     store.append(other.field.id, np.array([[0.0]]), np.zeros((1, 2, 3)), seconds=1.0)
     assert changed() == [still, still, still]
     store.release(mine.id, "w", finished=True)
-    assert changed() == [stands, still, stands]
+    assert changed() == [(True, True), still, stands]
 
 
 def test_any_number_of_parts_takes_three_statements(store):
@@ -123,3 +123,23 @@ def test_only_what_is_quick_is_claimed_in_the_middle_of_its_equal(store):
     store.submit(urgent, urgent=True, expected=100.0)
     assert [store.claim("w", above=0, within=2.0).id for _ in range(2)] == [urgent.id, quick.id]
     assert store.claim("w", above=0, within=2.0) is None
+
+
+def test_points_are_read_once_as_long_as_none_is_added(store):
+    """A page asks for them several times while it is drawn: the same object, and then only what was added; nobody can write to it."""
+    field = run().field
+    opened(store, field)
+    store.append(field.id, np.array([[0.0], [1.0]]), np.arange(12.0).reshape(2, 2, 3), seconds=1.0)
+    first, last = store.points(field.id)
+    assert store.points(field.id) == (first, last)
+    with pytest.raises(ValueError, match="read-only"):
+        first.values[0] = 0.0
+    store.append(field.id, np.array([[0.5]]), np.full((1, 2, 3), 7.0), seconds=1.0)
+    read = []
+    store._db.set_trace_callback(read.append)
+    second, _ = store.points(field.id)
+    store._db.set_trace_callback(None)
+    assert any(f"seq > {last}" in statement for statement in read)
+    assert second.coords.ravel().tolist() == [0.0, 1.0, 0.5]
+    assert second.values.ravel().tolist() == [*map(float, range(12)), *[7.0] * 6]
+    assert second.rows[np.array([0.5]).tobytes()] == 2

@@ -91,6 +91,8 @@ def _active(statuses: list[Status]) -> bool:
 def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: bool, was_active: bool) -> None:
     statuses = _statuses(store, comparison)
     active = _active(statuses)
+    if was_active != active:
+        st.rerun()
     before, after = comparison.before(i), comparison.after(i)
     measured, _ = store.points(before.field.id)
     matched, _ = store.points(after.field.id)
@@ -127,8 +129,6 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             st.metric("Barrier after", line_words.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])
             st.markdown(line_words.explain(after.field, matched, metric, sampler=after.sampler))
             st.caption(f"**{names[i]}** has different widths from **{names[0]}**: before the alignment no straight line joins them.")
-    if was_active != active:
-        st.rerun()
     if active:
         shell.tend()
 

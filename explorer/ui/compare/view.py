@@ -136,6 +136,8 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
     if best is not None and registry.labelled(comparison.problem.loss) and store.status((request := studies.classes_of(comparison, best)).id) is None:
         shell.submit(request)
     busy = _busy(store, comparison, entry)
+    if was_busy != busy:
+        st.rerun()
     rows = table(known, units.of_level(comparison.problem, "loss"), measure_of(comparison.problem))
     _answer(comparison, known, rows)
     progress(store, comparison.tasks(), key="compare")
@@ -160,8 +162,6 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         if entry.method is not None:
             _method_notes(store, entry)
             export(store, entry.model, key="compare-take")
-    if was_busy != busy:
-        st.rerun()
     if busy:
         shell.tend()
 

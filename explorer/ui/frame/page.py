@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from explorer.core.errors import Refused
-from explorer.ui.frame import expertise, head, login, shell, tour
+from explorer.ui.frame import expertise, garbage, head, login, shell, tour
 
 # A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner
 # shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's
@@ -48,6 +48,7 @@ def frame() -> None:
         st.error(str(refusal), icon=":material/error:")
     finally:  # under the list of the pages, which comes late and would push it down
         beside()
+        garbage.set_aside()
 
 
 def beside() -> None:

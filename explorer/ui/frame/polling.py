@@ -20,7 +20,7 @@ from explorer.store.read_log import Key
 from explorer.ui.frame import query_state, shell, wake
 
 P = ParamSpec("P")
-SELDOM_S = 10.0  # between two looks of the browser at what the server tells it by itself: a worker that died says nothing
+SELDOM_S = 30.0  # between two looks of the browser at what the server tells it by itself: a worker that died says nothing
 
 _looks_again: ContextVar[bool] = ContextVar("looks_again", default=False)
 

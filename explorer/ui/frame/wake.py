@@ -1,8 +1,9 @@
 """Parts of pages are drawn again when something that they show has changed in the store: the server tells the browser, no browser asks.
 
 One thread watches the store for all sessions. A look is a number of SQLite's that costs microseconds; when somebody has written, three statements say which
-of the parts that any session shows are other ones now. What has begun, ended or failed is drawn at once. How far something is on its way is drawn now and
-then: the drawing of all sessions together may take a tenth of one processor, so that it does not slow down what it shows.
+of the parts that any session shows are other ones now. What was asked for, has ended or failed is drawn at once; what ends at about the same time, as all
+that one click asks for does, is drawn together. How far something is on its way is drawn now and then: the drawing of all sessions together may take a tenth
+of one processor, so that it does not slow down what it shows.
 
 Streamlit runs a fragment again by itself in this way when a file of the app changes, but offers it to nobody else: `possible` says whether this version of
 it has what is used here, and a page that cannot be told asks as often as it would.
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any
 
 import streamlit as st
@@ -32,6 +34,8 @@ from explorer.store.run_store import RunStore
 SHARE = 0.1  # of one processor, for drawing how far things are
 UNSEEN = 2.5  # what a part of a page costs, sending included, as a multiple of its script
 SOON = 0.25  # of the time that something has been followed: so long it is drawn sooner than that
+SETTLE_S = 0.05  # between an end and its drawing, for what ends just after it
+SPACE_S = 1.0  # at the most between two drawings of what ends: else as long as a drawing takes, so that many ends do not keep a processor busy
 SOONEST_S, LATEST_S = 0.03, 0.25  # between two looks, while things change and while they do not
 
 Versions = Mapping[Key, tuple[object, object]]
@@ -40,35 +44,39 @@ Versions = Mapping[Key, tuple[object, object]]
 @dataclass
 class Drawn:
     """A part of a page in some session, and what it was drawn from. spent: seconds that this took, more of them on a busy machine; every: seconds between two
-    drawings at least; since: when it was drawn for the first time."""
+    drawings at least; since: when it was drawn for the first time; at: when it was drawn; stale, urgent: since when something of it is further, or has ended."""
 
     session: str
     fragment: str
     versions: Versions
     spent: float
     every: float
-    since: float = field(default_factory=time.monotonic)
-    at: float = field(default_factory=time.monotonic)
-    stale: bool = False
-    urgent: bool = False
+    since: float
+    at: float
+    stale: float | None = None
+    urgent: float | None = None
 
-    def compare(self, now: Versions) -> None:
+    def compare(self, found: Versions, now: float) -> None:
         """Whether it has to be drawn again."""
-        for key, (stands, far) in self.versions.items():
-            self.urgent |= now[key][0] != stands
-            self.stale |= now[key] != (stands, far)
+        if self.stale is None and any(found[key] != before for key, before in self.versions.items()):
+            self.stale = now
+        if self.urgent is None and any(found[key][0] != stands for key, (stands, _) in self.versions.items()):
+            self.urgent = now
 
     def due(self, parts: int) -> float:
         """When it is drawn again, where so many parts are followed."""
-        rare = min(UNSEEN * self.spent * parts / SHARE, SOON * (self.at - self.since))
-        return self.at if self.urgent else self.at + max(self.every, rare)
+        if self.stale is None:
+            return inf
+        if self.urgent is not None:
+            return max(self.urgent + SETTLE_S, self.at + min(self.spent, SPACE_S))
+        return self.at + max(self.every, min(UNSEEN * self.spent * parts / SHARE, SOON * (self.at - self.since)))
 
 
 class Watch:
     """All parts of pages that are followed in this process."""
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    def __init__(self, store: RunStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self.clock = store, clock
         self._drawn: dict[tuple[str, str], Drawn] = {}
         self._some = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -86,14 +94,14 @@ class Watch:
         """Compare what is followed with the store as it is now; what is to be drawn at this moment."""
         with self._some:
             followed = list(self._drawn.values())
-        now = self._store.versions({key for drawn in followed for key in drawn.versions})
+        found, now = self._store.versions({key for drawn in followed for key in drawn.versions}), self.clock()
         for drawn in followed:
-            drawn.compare(now)
+            drawn.compare(found, now)
         return self._due(followed)
 
     def _due(self, followed: list[Drawn]) -> list[Drawn]:
-        now = time.monotonic()
-        return [drawn for drawn in followed if drawn.stale and drawn.due(len(followed)) <= now]
+        now = self.clock()
+        return [drawn for drawn in followed if drawn.due(len(followed)) <= now]
 
     def _run(self) -> None:
         seen, wait = -1, SOONEST_S
@@ -105,7 +113,7 @@ class Watch:
                 followed = list(self._drawn.values())
             try:
                 version = self._store.version()
-                changed = version != seen or any(drawn.at > time.monotonic() - 2 * LATEST_S for drawn in followed)
+                changed = version != seen or any(drawn.at > self.clock() - 2 * LATEST_S for drawn in followed)
                 seen, wait = version, SOONEST_S if version != seen else min(1.1 * wait, LATEST_S)
                 for drawn in self.look() if changed else self._due(followed):
                     self._draw(drawn)
@@ -145,7 +153,7 @@ def possible() -> bool:
 @contextmanager
 def followed(watch: Watch, store: RunStore, known: set[Key], *, every: float, since: float) -> Generator[None, None, None]:
     """The block draws a part of a page, which is drawn again when something that it read has changed. known: what it read the last time; what it reads is added."""
-    version, before, begun = store.version(), store.versions(known), time.perf_counter()
+    version, before, begun = store.version(), store.versions(known), watch.clock()
     with noting() as keys:
         yield
     context, fragment = get_script_run_ctx(), ThreadState.get().fragment_id
@@ -155,7 +163,7 @@ def followed(watch: Watch, store: RunStore, known: set[Key], *, every: float, si
     if store.version() != version:  # one of these may be another one already
         new = dict.fromkeys(new, ("", ""))
     known |= keys
-    watch.follow(Drawn(context.session_id, fragment, {**before, **new}, time.perf_counter() - begun, every, since))
+    watch.follow(Drawn(context.session_id, fragment, {**before, **new}, (now := watch.clock()) - begun, every, since, now))
 
 
 def _session(id: str) -> AppSession | None:

@@ -78,6 +78,8 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     active = status.active or pick_active(
         store, field, (t,) if t is not None else None
     )  # asked before the points are read: what ends in between is seen next time
+    if was_polling != active:
+        st.rerun()  # the page as a whole decides whether to look again
     points, _ = store.points(field.id)
     again = precision.again(store, field, points)
     curves = [line.curve(field, points, metric, again=again), *_ghosts(store, others, metric)]
@@ -119,8 +121,6 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             _numbers(store, field, found, metric, judged)
     if t is not None:
         model_at(store, field, (t,), points)
-    if was_polling != active:
-        st.rerun()  # the page as a whole decides whether to look again
     if status.active:
         shell.tend()
 

@@ -204,6 +204,8 @@ def _wishes_active(store: RunStore, pictures: list[Picture]) -> bool:
 
 def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Style, others: list[Recipe], was_busy: bool) -> None:
     busy = _busy(store, pictures, runs)
+    if was_busy != busy or any(finest(store, p.run) != p.size for p in pictures):
+        st.rerun()
     seen = [current_view(store, picture, style, others) for picture in pictures]
     requests = [
         request for picture, there in zip(pictures, seen, strict=True) for request in (*_pending(store, picture), *_deciding(store, picture, there))
@@ -234,8 +236,6 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
     asked = _asked(runs)
     if asked is not None:
         model_at(store, *asked, measured_at(store, *asked))
-    if was_busy != busy or any(finest(store, p.run) != p.size for p in pictures):
-        st.rerun()
     if busy:
         shell.tend()
 

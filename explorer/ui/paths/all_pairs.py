@@ -229,6 +229,8 @@ def _show(store: RunStore, pairs: list[Pair]) -> None:
 
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> None:
     busy = active(store, pairs)
+    if was_active != busy:
+        st.rerun()
     seen = _pairwise_barriers(store, pairs, metric)
     for column, kind in zip(st.columns(len(seen.heights)), seen.heights, strict=True):
         with column, head.picture(f"matrix-{kind}"):
@@ -258,8 +260,6 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
             )
         )
     model_doubts.show(store, (pair.run.field for pair in pairs))
-    if was_active != busy:
-        st.rerun()
     if busy:
         shell.tend()
 

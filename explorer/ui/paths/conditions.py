@@ -174,6 +174,8 @@ def _show(store: RunStore, cases: list[Case]) -> None:
 
 def _live(store: RunStore, cases: list[Case], metric: str, log: bool, was_active: bool) -> None:
     busy = active(store, cases)
+    if was_active != busy:
+        st.rerun()
     points = {case: store.points(case.run.field.id)[0] for case in cases}
     conditions = list(dict.fromkeys(case.condition for case in cases))
     drawn = {case: _curve(case, points[case], metric) for case in cases}
@@ -198,8 +200,6 @@ def _live(store: RunStore, cases: list[Case], metric: str, log: bool, was_active
             )
         )
     _mechanisms(cases, points)
-    if was_active != busy:
-        st.rerun()
     if busy:
         shell.tend()
 

@@ -28,7 +28,6 @@ from explorer.ui.frame.run_set import active, progress
 from explorer.ui.widgets import cost_caption, known_distances, model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.choose_models import matching
-from explorer.ui.widgets.measured_soups import measured
 from explorer.ui.widgets.model_picker import key_of
 
 POLL_S = 1.0
@@ -123,7 +122,7 @@ def seen_of(store: RunStore, run: Run, everything_asked: bool, metric: str) -> S
     asked = {(int(i), int(j)) for i, j in pairs}
     order = model_pairs.drawn(n, n * n)
     drawn = next((k for k, (i, j) in enumerate(order) if (int(i), int(j)) not in asked), len(order))
-    rise = model_pairs.middles(measured(store, run.field), pairs, run.field.metrics.index(metric))
+    rise = model_pairs.middles(store.points(run.field.id)[0], pairs, run.field.metrics.index(metric))
     scale = units.scale(metric)
     known = store.field(run.field.id)
     return Seen(run, pairs, Middles(scale * rise.value, scale * rise.low, scale * rise.high), drawn, metric, None if known is None else known.gram)

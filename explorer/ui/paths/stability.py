@@ -149,6 +149,8 @@ def program(pairs: Sequence[Pair]) -> str:
 
 def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> None:
     busy = active(store, pairs)
+    if was_busy != busy:
+        st.rerun()
     found = [f for pair in pairs if (f := _found(store, pair)) is not None]
     chosen = _chosen(pairs)
 
@@ -176,8 +178,6 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> No
     if found:
         st.markdown(words(found, len(pairs)))
         _table(found)
-    if was_busy != busy:
-        st.rerun()
     if busy:
         shell.tend()
 

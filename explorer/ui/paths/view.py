@@ -151,6 +151,8 @@ def _live(
     store: RunStore, ways: list[NamedPath], chosen: NamedPath, metric: str, log: bool, by_length: bool, with_plane: bool, was_active: bool
 ) -> None:
     active = _active(store, ways, chosen)
+    if was_active != active:
+        st.rerun()
     found: list[tuple[NamedPath, Field, Points, bool]] = []
     for way in ways:
         points, _ = store.points(way.run.field.id)
@@ -223,8 +225,6 @@ def _live(
     if (asked := _asked(chosen)) is not None:
         points, _ = store.points(asked[0].id)
         model_at(store, *asked, points)
-    if was_active != active:
-        st.rerun()
     if active:
         shell.tend()
 

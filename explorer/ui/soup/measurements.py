@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 
@@ -51,10 +51,9 @@ class Kitchen:
 
     @cached_property
     def _fields(self) -> dict[SplitName, Field]:
-        splits: tuple[SplitName, ...] = ("val", "test")
-        return {split: Field(self.problem, self.models, registry.method("chart", "mixture"), split=split) for split in splits}
+        return {split: Field(self.problem, self.models, registry.method("chart", "mixture"), split=split) for split in get_args(SplitName)}
 
-    @property
+    @cached_property
     def by(self) -> Measure:
         """The error; the loss where outputs are numbers, of which none is right or wrong."""
         return measure_of(self.problem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_config_utils import ColumnConfigMappingInput
 
-from explorer.core.points import Points
+from explorer.core.points import Array, Points
 from explorer.stats import units
 from explorer.stats.intervals import Estimate
 from explorer.stats.soup_analysis import Drawn, Path, leave_one_out, row_of, singles
@@ -45,12 +45,19 @@ def ingredients(
     own: tuple[float, ...] | None,
     worth: Sequence[Estimate] | None,
     drawn: Drawn | None,
+    *,
+    on_choice: Callable[[tuple[float, ...] | None], None],
 ) -> tuple[float, ...] | None:
-    """The table; the weights that the person has put in, None when none has. worth: Shapley values, as far as they are known; drawn: of random orders."""
+    """The table; the weights that the person has put in, None when none has. worth: Shapley values, as far as they are known; drawn: of random orders.
+    on_choice hears of the weights first, before the page is drawn again."""
     models = len(kitchen.models)
     many = models > BY_HAND
     weights = own or (0.0,) * models
-    rows = pd.DataFrame({"in": [w != 0 for w in weights], "model": [m.name or m.id for m in kitchen.models], "weight": [w or 1.0 for w in weights]})
+    rows: dict[str, Sequence[object] | Array] = {
+        "in": [w != 0 for w in weights],
+        "model": [m.name or m.id for m in kitchen.models],
+        "weight": [w or 1.0 for w in weights],
+    }
     by = kitchen.by
     if by.metric == "error":
         rows["val error (%)"] = [shown(val, row, by) for row in singles(models)]
@@ -67,10 +74,9 @@ def ingredients(
     _told(rows, "contribution to the soup of all", apart, by, many)
     _told(rows, "Shapley value", worth, by, many)
     _told(rows, barrier_column, [None if b is None else b.height for b in climbs], None, many)
-    for name, column in _looks(store, kitchen).items():
-        rows[name] = column
+    rows |= _looks(store, kitchen)
     unit = units.of_level(kitchen.problem, "loss")
-    first = [c for c in rows.columns if c.removesuffix(ENDS) in (*FIRST, barrier_column)]
+    first = [c for c in rows if c.removesuffix(ENDS) in (*FIRST, barrier_column)]
     if by.metric == "error":
         first = [c for c in first if c not in ("val loss", "test loss")]
     config = {
@@ -99,31 +105,48 @@ def ingredients(
         for name in ("contribution to the soup of all", "Shapley value", barrier_column):
             config[name] = st.column_config.NumberColumn(f"{name}{by.apart}" if name != barrier_column else name, width=150, format="%.3g")
             config[f"{name}{ENDS}"] = st.column_config.TextColumn("95 %", width=120)
-    listed = _narrowed(kitchen, rows, worth) if many else list(range(models))
+    table = pd.DataFrame(rows)
+    listed = _narrowed(kitchen, table, worth) if many else list(range(models))
+    table = table.iloc[listed]
+    key = f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}{hash(tuple(listed)) if many else ''}"
+
+    def chosen() -> None:
+        now = table[["in", "weight"]].copy()
+        for row, cells in st.session_state[key]["edited_rows"].items():
+            for column, value in cells.items():
+                now.iloc[row, now.columns.get_loc(column)] = value
+        on_choice(_weights(now, listed, weights))
+
     edited = st.data_editor(
-        rows.iloc[listed],
+        table,
         hide_index=True,
         placeholder="",
-        key=f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}{hash(tuple(listed)) if many else ''}",
-        disabled=[c for c in rows.columns if c not in ("in", "weight")],
+        key=key,
+        disabled=[c for c in rows if c not in ("in", "weight")],
         column_order=first,
         column_config=config,
+        on_change=chosen,
     )
-    _more(rows.iloc[listed], ["model", *(c for c in rows.columns if c not in first)], config)
+    _more(table, ["model", *(c for c in rows if c not in first)], config)
     st.caption(
         "Columns not marked *test* use the **validation** split, where the choice is made. Select models, or give them weights, to make your own soup. Intervals are paired"
         + (", over all subsets of the models." if kitchen.exact else f"; {_drawn(kitchen, drawn)}")
     )
-    mine = list(own or (0.0,) * models)
-    used, chosen = (cast("Sequence[float]", edited[c].fillna(0.0).tolist()) for c in ("in", "weight"))
-    for k, u, w in zip(listed, used, chosen, strict=True):
+    return _weights(edited, listed, weights)
+
+
+def _weights(table: pd.DataFrame, listed: Sequence[int], before: Sequence[float]) -> tuple[float, ...] | None:
+    """The soup that the ticks and weights of the listed ingredients make, with those of the others as before; None where they make none."""
+    mine = list(before)
+    used, weights = (cast("Sequence[float]", table[c].fillna(0.0).tolist()) for c in ("in", "weight"))
+    for k, u, w in zip(listed, used, weights, strict=True):
         mine[k] = float(w) if u else 0.0
     return tuple(mine) if any(mine) and abs(sum(mine)) > 1e-9 else None
 
 
-def _told(rows: pd.DataFrame, name: str, found: Sequence[Estimate | None] | None, by: Measure | None, many: bool) -> None:
+def _told(rows: dict[str, Sequence[object] | Array], name: str, found: Sequence[Estimate | None] | None, by: Measure | None, many: bool) -> None:
     """A column of numbers with their intervals; of many models the intervals beside the numbers, by which the table can be sorted. by: None for a loss's own."""
-    known = found or [None] * len(rows)
+    known = found or [None] * len(rows["model"])
     if not many:
         rows[name] = [("" if e is None else e.formatted()) if by is None else text(e, by) for e in known]
         return
@@ -184,9 +207,9 @@ def _losses(points: Points) -> list[float | None]:
     return [None if k is None else float(means[k]) for k in at]
 
 
-def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, object]:
+def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, Sequence[object] | Array]:
     """How each model answers and where it lies, as far as that is known: columns of the table."""
-    found: dict[str, object] = {}
+    found: dict[str, Sequence[object] | Array] = {}
     status = store.status(kitchen.answers.id)
     if status is not None and status.state == "done" and isinstance(status.result, dict):
         apart = np.array(status.result["disagree"], dtype=np.float64)

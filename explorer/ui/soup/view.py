@@ -6,6 +6,8 @@ reported.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -32,7 +34,6 @@ from explorer.ui.soup.table import ingredients
 from explorer.ui.widgets import model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
-from explorer.ui.widgets.measured_soups import measured
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.widgets.model_picker import key_of
 from explorer.ui.widgets.recipe_view import export, exporting
@@ -105,13 +106,13 @@ def _walked(kitchen: Kitchen, val: Points) -> Path | None:
 
 def _drawn(store: RunStore, kitchen: Kitchen) -> Drawn | None:
     """Shapley values from random orders, as far as they are drawn; None of so few models that all subsets are measured."""
-    val = measured(store, kitchen.field("val"))
+    val = store.points(kitchen.field("val").id)[0]
     return drawn_shapley(val, kitchen.orders, 0, kitchen.by.metric) if not kitchen.exact and len(val) else None
 
 
 def _busy(store: RunStore, kitchen: Kitchen) -> bool:
     own = _own(kitchen)
-    path = _walked(kitchen, measured(store, kitchen.field("val")))
+    path = _walked(kitchen, store.points(kitchen.field("val").id)[0])
     soup = own or _greedy(kitchen, path)
     waiting = [store.status(given(kitchen, split, soup).id) for soup in ([own] if own else []) for split in ("val", "test")]
     waiting += [] if path is None or path.wanted is not None else [store.status(_on_test(kitchen, path).id)]
@@ -126,7 +127,7 @@ def _busy(store: RunStore, kitchen: Kitchen) -> bool:
 
 
 def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) -> None:
-    val, test = (measured(store, kitchen.field(split)) for split in ("val", "test"))
+    val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
     path, drawn = _walked(kitchen, val), _drawn(store, kitchen)
     for more in kitchen.rounds(drawn):
         if store.status(more.run.id) is None:
@@ -134,6 +135,8 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     if path is not None and path.wanted is None and store.status((reported := _on_test(kitchen, path)).id) is None:
         shell.submit(reported)
     busy = _busy(store, kitchen)
+    if was_busy != busy:
+        st.rerun()
     left, right = st.columns([7, 3], gap="medium")
     with left:
         place = head.picture()
@@ -147,8 +150,8 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     worth = drawn.estimates if drawn is not None else shapley(val, kitchen.by.metric) if kitchen.exact and len(val) else None
     if worth is not None and not kitchen.exact:
         ranked(kitchen, worth)
-    own = ingredients(store, kitchen, val, test, path, _own(kitchen), worth, drawn)
-    if own != _own(kitchen):
+    own = ingredients(store, kitchen, val, test, path, _own(kitchen), worth, drawn, on_choice=partial(_choose, store, kitchen))
+    if own != _own(kitchen):  # what the table was left with, where the address has lost it
         _choose(store, kitchen, own)
         st.rerun()
     if path is not None:
@@ -158,8 +161,6 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
         model_at(store, kitchen.field("test"), own, test)
     if (soup := own or _greedy(kitchen, path)) is not None:
         export(store, recipe(store, kitchen.field("test"), soup), key="soup-take")
-    if was_busy != busy:
-        st.rerun()
     if busy:
         shell.tend()
 
@@ -282,7 +283,7 @@ def _greedy(kitchen: Kitchen, path: Path | None) -> tuple[float, ...] | None:
 
 
 def _actions(store: RunStore, kitchen: Kitchen) -> None:
-    val, test = (measured(store, kitchen.field(split)) for split in ("val", "test"))
+    val, test = (store.points(kitchen.field(split).id)[0] for split in ("val", "test"))
     if (path := _walked(kitchen, val)) is None:
         return
 

@@ -71,6 +71,8 @@ def _report(store: RunStore, whole: Trajectory) -> Task | None:
 
 def _live(store: RunStore, whole: Trajectory, metric: str, was_busy: bool) -> None:
     busy = _busy(store, whole)
+    if was_busy != busy:
+        st.rerun()
     measuring = active(store, whole.tasks())
     there = whole if store.field(whole.field("val").id) is not None else _stage(store, whole)
     left, right = st.columns([7, 3], gap="medium")
@@ -84,7 +86,7 @@ def _live(store: RunStore, whole: Trajectory, metric: str, was_busy: bool) -> No
         _finished(store, whole, metric, right)
     elif there is not None and there is not whole:
         plane.draw(store, there, metric, live=True)
-    if was_busy != busy or busy != _busy(store, whole):
+    if busy != _busy(store, whole):  # more was asked for
         st.rerun()
     if busy:
         shell.tend()

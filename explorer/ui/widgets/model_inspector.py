@@ -6,10 +6,12 @@ A point is given by its coordinates on the field's chart: (t,) on a path, (u, v)
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -215,12 +217,18 @@ def _confusion(store: RunStore, field: Field, at: At) -> None:
         source = python_source.runs({"confusion": request}) + 'print(measured["confusion"].values)'
         key = f"confusion-{request.field.id}-{_key(at)}"
         chart(
-            confusion.figure(counts.astype(np.int64), classes, title=title),
+            _drawn(counts.astype(np.int64).tobytes(), tuple(classes), title),
             key=key,
             title=title,
             stem="confusion",
             code=python_source.program(source),
         )
+
+
+@lru_cache(maxsize=64)
+def _drawn(counts: bytes, classes: tuple[str, ...], title: str) -> go.Figure:
+    """A confusion matrix; a page that is drawn again shows the same one."""
+    return confusion.figure(np.frombuffer(counts, dtype=np.int64).reshape(len(classes), -1), classes, title=title)
 
 
 def _on_its_way(status: Status | None) -> bool:
