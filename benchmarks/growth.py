@@ -129,8 +129,10 @@ def planes(store: RunStore, size: int) -> Mapping[str, float]:
     visit("home")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     opened, again = opening("landscape", runs=own.id)
+    for _ in range(9):
+        opening("landscape", runs=own.id)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return {"Landscape, opened (s)": opened, "Landscape, drawn again (s)": again, "memory that took (MiB)": grown / 1024}
+    return {"Landscape, opened (s)": opened, "Landscape, drawn again (s)": again, "memory that ten viewers took (MiB)": grown / 1024}
 
 
 def looks(store: RunStore, size: int) -> Mapping[str, float]:

@@ -9,7 +9,7 @@ page.require()
 
 st.title("Runs")
 st.caption(
-    "Everything that was measured here, requested or shipped. Points are kept for good: opening a run again costs nothing, and a stopped one resumes where it stopped."
+    "Everything that was measured here, requested or shipped. Points are kept: opening a run again costs nothing, and a stopped one resumes where it stopped."
 )
 
 runs_view.show(shell.store())

@@ -62,15 +62,14 @@ def _exported(store: RunStore, id: str) -> bytes:
 def show(store: RunStore) -> None:
     """How full the store is, and what can be done about it."""
     room = store.room()
-    with st.expander(f"Store: {shown_size(room.used)} in use", icon=":material/database:", key="store", on_change="rerun") as part:
+    st.caption(" ".join(room.said()))
+    if room.limit is not None and room.used > 0.9 * room.limit:
+        st.warning(
+            "The store is almost full. Once it is, the points of the runs that nobody opened for longest go. Pin those that must stay, or raise the limit."
+        )
+    with st.expander("Store", icon=":material/database:", key="store", on_change="rerun") as part:
         if not part.open:
             return
-        for sentence in room.said():
-            st.markdown(sentence)
-        if room.limit is not None and room.used > 0.9 * room.limit:
-            st.warning(
-                "When it is full, the points of the runs that nobody opened for longest are removed. Pin the runs that must stay, or raise the limit."
-            )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if st.button(
                 "Sweep",

@@ -144,12 +144,12 @@ def _table(store: RunStore, runs: list[Status]) -> int:
         selection_mode="single-row",
         column_config={
             "requested": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=130),
-            "run": st.column_config.TextColumn(width=250),
+            "run": st.column_config.TextColumn(width=220),
             "opens on": st.column_config.TextColumn(width=90),
             "family": st.column_config.TextColumn(width=150),
             "state": st.column_config.TextColumn(width=70),
             "size": st.column_config.TextColumn(width=70, help="What the points of its field take, about. Runs of one field share them."),
-            "result": st.column_config.TextColumn(width=250),
+            "result": st.column_config.TextColumn(width=220),
         },
     )
     chosen = cast("dict[str, dict[str, list[int]]]", event)["selection"]["rows"]
