@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -16,6 +17,7 @@ MADE = "made"  # the folder beside the samples of what was made of them beforeha
 LIVE = "live"  # the folder in `home` of the weights of networks that were given as objects
 
 
+@cache
 def root() -> Path:
     """The folder with app.py, pages/ and sample_models/: the checkout, or their copy inside an installed package."""
     package = Path(__file__).resolve().parents[1]
