@@ -7,9 +7,10 @@ years, 1 where the work is in proportion to what is asked for.
     python benchmarks/growth.py --part points
     python benchmarks/growth.py --part planes
     python benchmarks/growth.py --part looks
+    python benchmarks/growth.py --part models
 
-Each part takes less than five minutes. `--sizes` takes other sizes: finished runs; thousands of points; points along each side of a plane; models in a folder. Nothing is
-evaluated: requests are released as soon as they are claimed, and points are made up.
+Each part takes less than five minutes. `--sizes` takes other sizes: finished runs; thousands of points; points along each side of a plane; models in a folder, and of one
+family. Nothing is evaluated but models that are added: requests are released as soon as they are claimed, and points are made up.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from explorer.store import readable
 from explorer.store.records import Facts, Seen
 from explorer.store.run_store import RunStore
 
-SIZES = {"requests": (1000, 4000, 16000), "points": (20, 80, 320), "planes": (65, 193, 401), "looks": (2, 10, 50, 200)}
+SIZES = {"requests": (1000, 4000, 16000), "points": (20, 80, 320), "planes": (65, 193, 401), "looks": (2, 10, 50, 200), "models": (50, 100, 200)}
 PROBLEM = "digits-mlp"
 FIELD = 4000  # points of one field, in the part about points
 
@@ -67,7 +68,7 @@ def measured(part: str, size: int) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"LOSS_EXPLORER_HOME": home, "LOSS_EXPLORER_HIRE": "no"}
         store = RunStore.within(Path(home))
-        return {"requests": requests, "points": points, "planes": planes, "looks": looks}[part](store, size)
+        return {"requests": requests, "points": points, "planes": planes, "looks": looks, "models": models}[part](store, size)
 
 
 def requests(store: RunStore, size: int) -> Mapping[str, float]:
@@ -199,6 +200,58 @@ def opening(page: str, **query: str) -> tuple[float, float]:
     first = time.process_time() - begun
     assert not app.exception, app.exception
     return first, cpu(lambda _: app.run(), times=3)
+
+
+def models(store: RunStore, size: int) -> Mapping[str, float]:
+    """`size` small checkpoints of one family: added, listed, and with a measured soup, a matrix of pairs and a comparison."""
+    from explorer.core.spec import Look
+    from explorer.engine.worker import Worker
+    from explorer.stats.model_pairs import between, every_pair
+    from explorer.stats.soup_analysis import permuted, singles, to_all
+    from explorer.ui.compare.form import Comparison
+    from explorer.ui.paths import many_pairs
+    from explorer.ui.soup.measurements import Kitchen
+    from tests import many_models
+
+    home, folder, random = store.path.parent, store.path.parent / "family", np.random.default_rng(0)
+    many_models.write(folder, size)
+    store.submit(Look(str(folder / "parent.safetensors")))
+    Worker(store, home).work_off()  # what is imported and traced once
+    store.submit(Look(str(folder)))
+    added = time.process_time()
+    Worker(store, home).work_off()
+    added = time.process_time() - added
+    family = tuple(Loaded(f.digest, path=f.path, name=f.name, half=f.half) for f in store.checkpoints())
+    problem, counts = many_models.problem(), np.full(256, 2.0)
+
+    def fill(field: Field, *coords: np.ndarray) -> None:
+        rows = np.unique(np.concatenate(coords), axis=0)
+        noise, quality = random.uniform(0.5, 1.5, 256), random.uniform(0.05, 0.2, len(field.corners))
+        level = (rows / rows.sum(axis=1, keepdims=True)) @ quality
+        store.open_field(field, shape=(2, 256), counts=counts, gram=np.eye(len(field.corners)) + 1.0, facts={"parameters": 1000})
+        store.append(field.id, rows, np.stack([level[:, None] * noise, random.binomial(2, level[:, None], (len(rows), 256))], axis=1), seconds=0.1)
+
+    kitchen, ones, whole = Kitchen(problem, family), np.ones((1, size)), many_pairs.everything(problem, family).run
+    alone = [singles(size), ones, ones - singles(size)]
+    best_first = np.tril(np.ones((size, size)))
+    fill(kitchen.field("val"), *alone, best_first, permuted(size, kitchen.orders, 0), to_all(size))
+    fill(kitchen.field("test"), *alone, best_first, between(size, every_pair(size), 0.5))
+    comparison = Comparison.between(problem, family, ())
+    for task in comparison.tasks():
+        fill(task.run.field, np.ones((1, 1)))
+    for run in (*(t.run for t in kitchen.tasks(whole=True)), whole, *(t.run for t in comparison.tasks())):
+        done(store, run)
+    pages = {
+        "Checkpoints": opening("checkpoints"),
+        "Soup": opening("soup", runs=kitchen.tasks()[0].run.id),
+        "Paths, all pairs": opening("paths", view="many", runs=whole.id),
+        "Compare": opening("compare", runs=",".join(e.run.id for e in comparison.entries)),
+    }
+    return {
+        "all added (s)": added,
+        **{f"{name}, opened (s)": first for name, (first, _) in pages.items()},
+        **{f"{name}, drawn again (s)": again for name, (_, again) in pages.items()},
+    }
 
 
 if __name__ == "__main__":

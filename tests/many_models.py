@@ -9,6 +9,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from explorer.core import locations
+from explorer.core.spec import ProblemSpec
+from explorer.problems import problem_toml
 
 SHIPPED = "digits-mlp-finetunes"
 
@@ -30,3 +32,8 @@ def write(folder: Path, count: int) -> list[Path]:
         moved = {name: (w + noise * w.std() * random.standard_normal(w.shape)).astype(np.float32) for name, w in mixed.items()}
         save_file(moved, folder / f"moved-{number:03d}.safetensors")
     return sorted(folder.glob("*.safetensors"))
+
+
+def problem() -> ProblemSpec:
+    """What they are checkpoints of."""
+    return problem_toml.find(SHIPPED)

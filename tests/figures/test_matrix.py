@@ -35,3 +35,14 @@ def test_names_that_do_not_fit_are_refused():
     """A table of three models needs three names."""
     with pytest.raises(ValueError, match=r"shape \(2, 2\), got \(3, 3\)"):
         matrix.figure(np.eye(3), ["a", "b"], title="t")
+
+
+def test_two_hundred_models_are_named_as_far_as_there_is_room():
+    """No number in a cell, no seam, a scale of colours; every name is on its axis once, also where two models are called alike."""
+    names = ["same", "same", *(f"m{k}" for k in range(198))]
+    fig = matrix.figure(np.eye(200), names, title="t")
+    assert not fig.layout.annotations
+    assert fig.data[0].showscale
+    assert fig.data[0].xgap == 0
+    assert len(set(fig.data[0].x)) == 200
+    assert fig.data[0].customdata is None, "40,000 names of pairs are a megabyte"

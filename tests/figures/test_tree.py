@@ -50,3 +50,13 @@ def test_no_edge_runs_behind_another_model():
     assert np.linalg.norm(bent - middle, axis=1).min() > 1, "more than a mark's own size, 20 being the width of the picture"
     (number,) = (a for a in fig.layout.annotations if a.text == "0")
     assert np.linalg.norm(np.array([number.x, number.y]) - middle) > 1
+
+
+def test_a_tree_of_two_hundred_has_no_names_but_under_the_pointer():
+    """And not hundreds of traces: edges of one shade are one."""
+    places = np.random.default_rng(0).random((200, 2))
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    fig = figure(apart, apart, spanning_tree(apart), [f"m{k}" for k in range(200)], unit="nat", title="tree")
+    assert not fig.layout.annotations
+    assert len(fig.data) < 140
+    assert any(t.hovertext is not None and len(t.hovertext) == 199 for t in fig.data), "each edge by its models and its barrier"

@@ -8,7 +8,20 @@ import pytest
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Points
-from explorer.stats.soup_analysis import best_single, leave_one_out, row_of, sampled_shapley, shapley, singles, subsets, walk
+from explorer.stats.soup_analysis import (
+    ROUND,
+    best_single,
+    drawn_shapley,
+    leave_one_out,
+    permuted,
+    rounds,
+    row_of,
+    sampled_shapley,
+    shapley,
+    singles,
+    subsets,
+    walk,
+)
 
 BLOCKS = 32
 
@@ -102,6 +115,36 @@ def test_sampled_shapley_values_cover_the_exact_ones():
     sampled = sampled_shapley(points, 200, 1)
     assert all(abs(s.value - e.value) < s.high - s.low for s, e in zip(sampled, exact, strict=True))
     assert all(0 < s.high - s.low < 0.3 for s in sampled)
+
+
+def test_values_from_random_orders_are_unbiased():
+    """The mean over many seeds of four orders each is the exact value, within four standard errors of that mean; their intervals hold it as often as they say."""
+    value = game(6, 5)
+    everything = measured(subsets(6), value)
+    exact = np.array([e.value for e in shapley(everything)])
+    found = [drawn_shapley(everything, 2 * ROUND, seed) for seed in range(200)]
+    values = np.array([[e.value for e in one.estimates] for one in found])
+    assert (np.abs(values.mean(axis=0) - exact) < 4 * values.std(axis=0) / np.sqrt(200)).all()
+    held = np.mean([[e.low <= x <= e.high for e, x in zip(one.estimates, exact, strict=True)] for one in found])
+    assert held > 0.9
+
+
+def test_orders_are_drawn_until_they_add_less_than_the_samples_do():
+    """Rounds double up to the budget; one that is not measured whole does not count; a game without order needs the first round alone."""
+    assert rounds(20) == [4, 8, 16, 20]
+    points = measured(np.unique(np.concatenate([permuted(6, 8, 0), singles(6)]), axis=0), game(6, 1))
+    assert drawn_shapley(points, 20, 0).orders == 8
+    assert not drawn_shapley(points, 20, 0).enough()
+    assert drawn_shapley(points, 20, 0).enough(within=10.0)
+    additive = measured(subsets(6), lambda row: float(row @ np.arange(6)))
+    assert additive.values.std() > 0
+    assert drawn_shapley(additive, 4, 0).orders == 4
+
+
+def test_the_greedy_soup_of_forty_asks_for_less_than_eighty():
+    """Every model alone, and one candidate for each but the best: nothing more."""
+    value = lambda row: float((row / row.sum()) @ np.linspace(0, 1, 40))  # noqa: E731
+    assert len(run_greedy(40, value)) == 40 + 39
 
 
 def test_leaving_one_out_compares_with_the_soup_of_all():

@@ -19,6 +19,7 @@ from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
 from explorer.stats import units
 from explorer.stats.barriers import difference, level
+from explorer.stats.intervals import Estimate
 from explorer.stats.soup_analysis import Drawn, Path, best_single, drawn_shapley, row_of, shapley, singles, walk
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
@@ -177,13 +178,13 @@ def _curves(kitchen: Kitchen, val: Points, test: Points, path: Path) -> list[Cur
     """The error, or the loss, of the greedy soup as models are tried."""
     soup = np.zeros(len(kitchen.models))
     seen: dict[str, list[tuple[float, float, float, float]]] = {"validation": [], "test": []}
+    now: dict[str, Estimate | None] = {}
     for turn, step in enumerate(path.steps, start=1):
-        tried = soup.copy()
-        tried[step.model] = 1.0
         if step.accepted:
-            soup = tried
-        for name, points in (("validation", val), ("test", test)):
-            if (value := interval(points, soup, kitchen.by)) is not None:
+            soup[step.model] = 1.0
+            now = {name: interval(points, soup, kitchen.by) for name, points in (("validation", val), ("test", test))}
+        for name, value in now.items():
+            if value is not None:
                 scale = kitchen.by.scale
                 seen[name].append((turn, scale * value.value, scale * value.low, scale * value.high))
     curves: list[Curve] = []

@@ -1,0 +1,127 @@
+"""More models than have room as chips: found, chosen, listed, compared and cooked; nothing refuses the twenty-first."""
+
+import pytest
+
+from explorer.core.spec import Loaded, Look
+from explorer.ui.checkpoints.view import _alike
+from explorer.ui.compare.form import Comparison
+from explorer.ui.paths import many_pairs
+from explorer.ui.soup.measurements import Kitchen
+from explorer.ui.widgets.choose_models import matching
+from explorer.ui.widgets.uploads import keep_all
+from tests import many_models
+from tests.ui.conftest import button, words
+
+COUNT = 24
+NAMES = {str(k): name for k, name in enumerate(["parent", "tune-1", "tune-2", "moved-010", "moved-011"])}
+
+
+@pytest.fixture
+def family(store, work, tmp_path):
+    """As many registered models, of one family."""
+    many_models.write(tmp_path / "family", COUNT)
+    store.submit(Look(str(tmp_path / "family")))
+    work()
+    return tuple(Loaded(f.digest, path=f.path, name=f.name, half=f.half) for f in store.checkpoints() if str(tmp_path) in f.path)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", "01234"),
+        ("tune", "12"),
+        ("TUNE-?", "12"),
+        ("2-3", "12"),
+        ("newest 2", "34"),
+        ("parent, newest 1", "04"),
+        ("!moved-*", "012"),
+        ("*, !tune", "034"),
+        ("nothing like it", ""),
+    ],
+)
+def test_a_line_names_models_by_name_pattern_place_and_age(line, found):
+    """In the order of the list, each once."""
+    assert "".join(matching(line, NAMES)) == found
+
+
+def test_what_is_found_is_chosen_at_once(visit, family):
+    """All 24 of them, then those of a pattern alone; with many there are no chips that push the picture down, and their number is said."""
+    app = visit("soup", a=family[0].digest)
+    assert not app.exception
+    find = next(t for t in app.text_input if t.label == "Find")
+    find.set_value("moved").run()
+    button(app, "Add").click().run()
+    assert not app.exception
+    assert f"{COUNT - 9} of {COUNT} found" in words(app)
+    next(t for t in app.text_input if t.label == "Find").set_value("").run()
+    button(app, "Only these").click().run()
+    assert not app.exception
+    assert f"{COUNT} chosen" in words(app)
+    assert not [m for m in app.multiselect if m.label == "Ingredients"]
+    assert not button(app, "Measure").disabled
+
+
+def test_a_soup_of_twenty_four_says_how_many_orders_were_drawn(visit, store, work, family):
+    """Greedy path, ranked picture, sortable numbers; draws in rounds until they are enough or the budget is spent."""
+    kitchen = Kitchen(many_models.problem(), family, orders=8)
+    for task in kitchen.tasks():
+        store.submit(task.run)
+    work()
+    app = visit("soup", runs=kitchen.tasks()[0].run.id, orders="8")
+    work()
+    app.run()
+    assert not app.exception
+    assert "random orders" in words(app)
+    table = next(d.value for d in app.dataframe if "in" in d.value)
+    assert len(table) == COUNT
+    assert table["Shapley value"].dtype.kind == "f"
+    assert table["Shapley value, 95 %"].str.startswith("[").all()
+
+
+def test_pairs_of_twenty_four_begin_with_some_and_end_with_all(visit, store, work, family):
+    """What the random pairs say of all; then every one of the 276."""
+    part = many_pairs.first(store, many_models.problem(), family, 40)
+    store.submit(part.run)
+    work()
+    app = visit("paths", view="many", runs=part.run.id)
+    assert not app.exception
+    assert "drawn at random" in words(app)
+    button(app, "Measure all 276 pairs").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    assert "of 276 measured pairs" in words(app)
+    assert "drawn at random" not in words(app)
+
+
+def test_twenty_four_are_compared_without_a_method(visit, store, work, family):
+    """The answer first: which, by how much, and how many cannot be told from it."""
+    comparison = Comparison.between(many_models.problem(), family, ())
+    for task in comparison.tasks():
+        store.submit(task.run)
+    work()
+    app = visit("compare", runs=",".join(e.run.id for e in comparison.entries))
+    assert not app.exception
+    assert "cannot be told from it" in words(app)
+    table = next(d.value for d in app.dataframe if "indistinguishable from the best" in d.value)
+    assert len(table) == COUNT
+    assert table["minus the best ingredient (points)"].dtype.kind == "f"
+
+
+def test_checkpoints_are_filtered_and_named_together(visit, store, family):
+    """24 rows, nine of a pattern; what a look found is said once for all that are alike."""
+    app = visit("checkpoints")
+    assert not app.exception
+    next(t for t in app.text_input if t.label == "Filter").set_value("moved").run()
+    assert not app.exception
+    assert f"{COUNT - 9} of {COUNT}" in words(app)
+    assert len(_alike([f for f in store.checkpoints() if f.digest in {m.digest for m in family}])) == 1
+
+
+def test_files_uploaded_together_are_one_folder(home):
+    """Else each would be a family of its own; the same two again take no more room."""
+    files = [("a.safetensors", b"a"), ("b.safetensors", b"b")]
+    folder = keep_all(files)
+    assert sorted(p.name for p in folder.iterdir()) == ["a.safetensors", "b.safetensors"]
+    assert keep_all(files) == folder
+    assert keep_all(files[:1]).is_file()
