@@ -27,7 +27,8 @@ from explorer.core.spec import Aligned, Connected, Fused, Loaded, Method, Proble
 from explorer.engine.resource_meter import Cost, measured
 from explorer.engine.work_clock import clocked
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, repaired
-from explorer.evaluate.evaluator import RECALIBRATION_SAMPLES, inputs_for, network_like, with_own_statistics
+from explorer.evaluate.evaluator import RECALIBRATION_SAMPLES, inputs_for, network_like
+from explorer.evaluate.mixture import with_own_statistics
 from explorer.evaluate.repair import nearest
 from explorer.problems.problem import Problem
 from explorer.store.records import Made

@@ -8,8 +8,8 @@ that is the test split, and `val` is a share of the rest.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import TypeAlias, cast
@@ -323,12 +323,10 @@ def _fits(essence: _Essence) -> int:
             " in its batch, and its loss on how samples are put together. Use track_running_stats=True, or a norm that looks at one sample (GroupNorm,"
             " LayerNorm)."
         )
-    outputs, looked_up = _without_values(problem, inputs)
+    outputs, known = _without_values(problem, inputs)
     if outputs is not None:
         _agree(essence, name, dataset, outputs)
-    if outputs is None or not (
-        inputs.is_floating_point() or (looked_up and not dataset.parts)
-    ):  # a number beyond an embedding's table shows with values
+    if outputs is None or not (inputs.is_floating_point() or (known and not dataset.parts)):  # a number beyond a table shows with values
         try:
             with torch.inference_mode():
                 network = problem.blank()
@@ -357,27 +355,60 @@ def _fits(essence: _Essence) -> int:
 
 def _without_values(problem: Problem, inputs: Tensor) -> tuple[Tensor | None, bool]:
     """Zeros of the shape and type in which the network answers, found without the memory of its weights, None where that fails: the network then says why.
-    And whether the inputs were looked up for it.
+    And whether all tables in which it looks the inputs up are large enough for them.
 
     A small network answers with every weight one zero, expanded: the first tensor without values that a process computes with makes torch import seconds of
     its compiler. A large one, for which that is little, answers without values, and with zeros where it looks at its inputs.
     """
     small = sum(p.numel() for p in problem.skeleton().parameters()) <= SMALL
-    for way, looks_up in ((_with_zeros, True), (_on_meta, False))[:: 1 if small else -1]:
+    ways = (_on_meta, _on_fakes, _with_zeros)
+    for way in reversed(ways) if small else ways:
         with suppress(Exception), torch.inference_mode():
-            outputs = way(problem, inputs)
+            outputs, tables = way(problem, inputs)
             if isinstance(outputs, Tensor):
-                return torch.zeros_like(outputs, device="cpu"), looks_up
+                return torch.zeros(outputs.shape, dtype=outputs.dtype), bool(tables) and int(inputs.max()) < min(tables)
     return None, False
 
 
-def _on_meta(problem: Problem, inputs: Tensor) -> object:
-    outputs: object = problem.skeleton()(inputs.to("meta"))
-    return outputs if isinstance(outputs, Tensor) and outputs.is_meta else None
+def _with_zeros(problem: Problem, inputs: Tensor) -> tuple[object, list[int]]:
+    network = problem.blank(hollow=True)
+    with _tables(network, inputs) as tables:
+        return network(inputs), tables
 
 
-def _with_zeros(problem: Problem, inputs: Tensor) -> object:
-    return problem.blank(hollow=True)(inputs)
+def _on_meta(problem: Problem, inputs: Tensor) -> tuple[object, list[int]]:
+    given, network = inputs.to("meta"), problem.skeleton()
+    with _tables(network, given) as tables:
+        return network(given), tables
+
+
+def _on_fakes(problem: Problem, inputs: Tensor) -> tuple[object, list[int]]:
+    """As the compiler sees it: what a library leaves out while a network is traced is left out."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    network = problem.blank(hollow=True)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        given = mode.from_tensor(inputs)
+        with _tables(network, given) as tables:
+            return network(given), tables
+
+
+@contextmanager
+def _tables(network: nn.Module, given: Tensor) -> Generator[list[int]]:
+    """The lengths of the tables in which the inputs themselves are looked up, as they come."""
+    found: list[int] = []
+    place = given.untyped_storage()._cdata  # pyright: ignore[reportPrivateUsage]
+
+    def asked(table: nn.Module, args: tuple[object, ...]) -> None:
+        if args and isinstance(args[0], Tensor) and args[0].untyped_storage()._cdata == place:  # pyright: ignore[reportPrivateUsage]
+            found.append(cast("nn.Embedding", table).num_embeddings)
+
+    handles = [m.register_forward_pre_hook(asked) for m in network.modules() if isinstance(m, nn.Embedding)]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _agree(essence: _Essence, name: str, dataset: Dataset, outputs: Tensor) -> None:

@@ -11,7 +11,9 @@ each. Where those are more than `ORDERS`, they move in turn, one of them togethe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import permutations, product
 from math import factorial, inf, prod
@@ -30,6 +32,8 @@ from explorer.symmetry.groups import Axis, leaves, order
 
 SWEEPS = 100
 NOISE = 1e-6  # of a score: what float32 sums may be off by
+MATRICES = 2**32  # bytes of the matrices of scores that are being solved
+COSTLY = 2048  # units of a group from which on assigning by noise takes seconds: the family that most can be said of goes first then
 ORDERS = 720  # tried for each pair of outer units, of inner groups that depend on another
 
 
@@ -79,8 +83,7 @@ class Scores:
     def value(self, symmetry: Symmetry, name: str, maps: Maps) -> float:
         """The score of a permutation of this family."""
         order = maps[name]
-        places = torch.arange(len(order))
-        total = float(self.outer[places, order].sum())
+        total = float(self.outer.gather(1, order.to(self.outer.device)[:, None]).sum())
         for i, j in enumerate(order.tolist()):
             total += sum(float(_settled(s[i, j], [maps[g][i] for g in several])) for several, s in self._terms())
         return total
@@ -157,8 +160,12 @@ def _best_of_pair(groups: Sequence[str], terms: Sequence[tuple[tuple[str, ...], 
 def assign(scores: Tensor) -> Tensor:
     """(n,) int64: for each row the column it gets, so that the sum of the chosen entries of a (n, n) matrix is largest.
 
-    Kuhn 1955; SciPy's solver is that of Crouse 2016. Entries that are not finite count as the worst.
+    Kuhn 1955; SciPy's solver is that of Crouse 2016. Entries that are not finite count as the worst. Where every row is best off with another column, that is
+    the answer: nothing can exceed it.
     """
+    best = scores.detach().argmax(dim=1).cpu() if len(scores) else torch.empty(0, dtype=torch.int64)
+    if len(best.unique()) == len(scores) and bool(scores.isfinite().all()):
+        return best
     matrix = torch.nan_to_num(scores.detach().double().cpu(), nan=-1e300, posinf=1e300, neginf=-1e300).numpy()
     _, columns = linear_sum_assignment(matrix, maximize=True)
     return torch.from_numpy(columns.astype("int64"))
@@ -272,6 +279,11 @@ class WeightScores:
         seen = {(s.tensor, s.axis) for member in members(self.symmetry, name) for s in self.sites[member.name]}
         return len({tensor for tensor, _ in seen}) < len(seen)
 
+    def alone(self, name: str) -> int:
+        """How many numbers a family orders by itself, whatever the others are: those of tensors on which no other stands."""
+        others = set[str]().union(*(self._tensors(other) for other in families(self.symmetry) if other != name))
+        return sum(self.a[n].numel() for n in self._tensors(name) - others)
+
     def _tensors(self, name: str) -> set[str]:
         return {s.tensor for member in members(self.symmetry, name) for s in self.sites[member.name]}
 
@@ -299,6 +311,8 @@ class WeightScores:
         for g in free:
             k = self.symmetry.groups[g].size
             sums.setdefault((g,), torch.zeros(n, n, k, k, dtype=torch.float64))
+        if not free and () in sums:  # of single units, of which there are many: the assignment looks at them where they are
+            return Scores(sums[()], {})
         cpu = {several: scores.cpu() for several, scores in sums.items()}
         outer = cpu.pop((), torch.zeros(n, n, dtype=torch.float64))
         return Scores(outer, {g: cpu.pop((g,)) for g in free}, cpu)
@@ -333,7 +347,7 @@ class WeightScores:
 def descend(scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.Generator) -> tuple[Maps, list[float]]:
     """Coordinate descent on the distance, one family after the other in an order drawn from `rng`: (maps, the distance after every step).
 
-    Every step is an exact assignment and comes nearer, so it ends. A family is visited again only after one that shares a weight with it moved.
+    Every step is an exact assignment and comes nearer, so it ends. Families that share no weight are solved side by side, with the outcome of one after the other. A family is visited again only after one that shares a weight with it moved.
     """
     maps = dict(start)
     squares, product = scores.squares(), scores.total(maps)
@@ -342,29 +356,59 @@ def descend(scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.G
     twice = {name for name in parts if scores.twice(name)}
     around = {name: scores.neighbours(name) | ({name} if name in twice or len(parts[name]) > 1 else set()) for name in parts}
     dirty = set(around)
-    for _ in range(SWEEPS):
-        for name in rng.permutation(sorted(around)).tolist():
-            if name not in dirty:
-                continue
-            dirty.discard(name)
-            for part in parts[name]:
-                here = scores(name, maps, part)
-                before, best = here.value(found, name, maps), here.best(name)
-                rise = here.value(found, name, {**maps, **best}) - before
-                if rise <= NOISE * max(abs(before), abs(before + rise)):
-                    continue
-                if name in twice:  # on several axes of one tensor the score is only a linear part: what counts is the distance itself
-                    rise = scores.total({**maps, **best}) - product
-                    if rise <= NOISE * abs(product):
-                        continue
-                maps |= best
-                product += rise
-                dirty |= around[name]
-                trace.append(_distance(squares, product))
-        if not dirty:
-            break
+
+    def solved(name: str, part: Sequence[str], maps: Maps) -> tuple[float, float, Maps]:
+        """The value of a family as it stands, how much more its best permutation is worth, and that."""
+        here = scores(name, maps, part)
+        before, best = here.value(found, name, maps), here.best(name)
+        return before, here.value(found, name, {**maps, **best}) - before, best
+
+    with ThreadPoolExecutor(_side_by_side(found)) as threads:
+        for sweep in range(SWEEPS):
+            waiting = rng.permutation(sorted(around)).tolist()
+            if not sweep and _largest(found) >= COSTLY:
+                waiting.sort(key=scores.alone, reverse=True)
+            while waiting:
+                together = _independent(waiting, dirty, around)
+                ahead = {name: threads.submit(solved, name, parts[name][0], dict(maps)) for name in together if len(parts[name]) == 1}
+                for name in together:
+                    dirty.discard(name)
+                    for part in parts[name]:
+                        before, rise, best = ahead[name].result() if name in ahead else solved(name, part, maps)
+                        if rise <= NOISE * max(abs(before), abs(before + rise)):
+                            continue
+                        if name in twice:  # on several axes of one tensor the score is only a linear part: what counts is the distance itself
+                            rise = scores.total({**maps, **best}) - product
+                            if rise <= NOISE * abs(product):
+                                continue
+                        maps |= best
+                        product += rise
+                        dirty |= around[name]
+                        trace.append(_distance(squares, product))
+            if not dirty:
+                break
     trace[-1] = scores.distance(maps)  # the steps were summed in float32
     return maps, trace
+
+
+def _independent(waiting: list[str], dirty: Collection[str], around: Mapping[str, Collection[str]]) -> list[str]:
+    """The next families to be visited, taken from the front of those that wait: as far as none shares a weight with another, so that all can be solved at once
+    with the outcome of one after the other. What need not be visited is left out."""
+    together: list[str] = []
+    while waiting and not any(waiting[0] in around[name] or name in around[waiting[0]] for name in together):
+        name = waiting.pop(0)
+        if name in dirty:
+            together.append(name)
+    return together
+
+
+def _side_by_side(found: Symmetry) -> int:
+    """How many families are solved at once: as many as there are cores, and as memory for their scores. SciPy's solver holds no lock."""
+    return max(1, min(os.cpu_count() or 1, MATRICES // (4 * 8 * _largest(found) ** 2)))
+
+
+def _largest(found: Symmetry) -> int:
+    return max((group.size for group in found.groups.values()), default=1)
 
 
 def _distance(squares: float, product: float) -> float:
@@ -444,13 +488,13 @@ def _similarities(
     """(n, n) cosines of units, for the groups that are permuted as a whole."""
     if any(p.is_floating_point() for p in maps.values()):
         return {}
+    if not (drawn := [name for name in families(found) if found.groups[name].size <= DRAWN and not found.inner(name)]):
+        return {}
     cross = WeightScores(reference, model, found, parameters)
     own, other = WeightScores(reference, reference, found, parameters), WeightScores(model, model, found, parameters)
     still = identity(found)
     done: dict[str, Array] = {}
-    for name in families(found):
-        if found.groups[name].size > DRAWN or found.inner(name):
-            continue
+    for name in drawn:
         scores = cross(name, maps).outer
         norm = own(name, still).outer.diagonal().sqrt()[:, None] * other(name, still).outer.diagonal().sqrt()[None, :]
         done[name] = torch.where(norm > 0, scores / norm, 0).float().numpy()

@@ -70,6 +70,14 @@ def discover(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
     return found
 
 
+def untested(network: nn.Module, args: tuple[Any, ...]) -> Symmetry:
+    """What the graph of a network says, before any test: it needs the shapes and types of weights, and none of their values. Refused as in `discover`."""
+    with borrowed(network), _batched_experts(network):
+        context = Graph()
+        types, made = _types(network, _export(network, args, {}), context)
+        return _Candidate(network, types, made, context).symmetry()[0]
+
+
 def checked(symmetry: Symmetry, network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Symmetry:
     """A symmetry written by hand, after the same test. Refused with the names of the groups that change what the network computes."""
     with borrowed(network), torch.random.fork_rng(devices=_devices(network)):

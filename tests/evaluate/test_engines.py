@@ -163,7 +163,7 @@ def test_where_memory_runs_out_the_chunk_is_halved_and_the_work_goes_on(tiny, mo
     """As often as it takes, at the same values."""
     _, weights = models(Small, count=2)
     for made in ("network", "blank"):
-        monkeypatch.setattr(Problem, made, lambda self: Small().eval())
+        monkeypatch.setattr(Problem, made, lambda self, *_, **__: Small().eval())
     with monkeypatch.context() as roomy:
         roomy.setattr(Small, "room", 10_000)
         values = Evaluate(tiny.problem, weights, engine="plain").many(MANY)

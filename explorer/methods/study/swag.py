@@ -19,7 +19,8 @@ from explorer.core import registry
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.core.spec import Json
-from explorer.evaluate.evaluator import CHUNK, inputs_for, network_like, with_own_statistics
+from explorer.evaluate.evaluator import CHUNK, inputs_for, network_like
+from explorer.evaluate.mixture import with_own_statistics
 from explorer.problems.problem import Problem
 from explorer.stats import calibration
 from explorer.training.swag_posterior import Gaussian

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from explorer.checkpoints.weights import Weights
 from explorer.core.registry import Range
-from explorer.evaluate.evaluator import with_own_statistics
+from explorer.evaluate.mixture import with_own_statistics
 from explorer.problems.problem import Problem
 from explorer.training.learner import Learner, falling, snapshot_steps
 from explorer.training.options import ScheduledOptions

@@ -6,7 +6,8 @@ import torch
 
 from explorer.checkpoints import checkpoint_file
 from explorer.core import locations, registry
-from explorer.evaluate.evaluator import Evaluate, with_own_statistics
+from explorer.evaluate.evaluator import Evaluate
+from explorer.evaluate.mixture import with_own_statistics
 from explorer.methods.fuse import swag
 from explorer.problems.problem import Problem
 from tests.methods.train.test_train import problem as small
