@@ -184,9 +184,14 @@ class Descent:
         """
         self.b = permuted(self.start, self.symmetry, maps)
         self.found = Element(dict(maps), still(self.lattice))
-        if anchored:
-            self._anchor()
         trace = [self.distance(self.b)]
+        if anchored:
+            before = self.b, self.found
+            self._anchor()
+            if (now := self.distance(self.b)) < trace[0]:
+                trace.append(now)
+            else:
+                self.b, self.found = before
         for _ in range(SWEEPS):
             before = trace[-1]
             for step in rng.permutation(self.steps).tolist():
@@ -203,16 +208,17 @@ class Descent:
 
     def _anchor(self) -> None:
         """Once through all steps, those first for which most numbers are known."""
-        touch = {n: {s for s in self.steps if self._stands(s, n)} for n in self.names}
-        known, left = set[str](), list(self.steps)
+        together = {g for several in self.joint.values() for g in several}
+        known, left = set[str](), [s for s in self.steps if s not in together]
+        touch = {n: {s for s in left if self._stands(s, n)} for n in self.names}
         while left:
             usable = {s: [n for n in self.names if s in touch[n] and touch[n] - {s} <= known] for s in left}
             step = max(left, key=lambda s: sum(self.a[n].numel() for n in usable[s]))
             moved = self._step(step, usable[step] or self.names)
             self.b = changed(permuted(self.b, self.symmetry, moved.maps), self.lattice, moved.turns)
             self._remember(moved)
-            known |= {step, *self.joint.get(step.removeprefix("units of "), ())}
-            left = [s for s in left if s not in known]
+            known.add(step)
+            left.remove(step)
 
     def _stands(self, step: str, tensor: str) -> bool:
         if step in self.gauges:

@@ -1,6 +1,6 @@
 """Weight matching over all classes of symmetry: what weight_matching does with `symmetry=all`.
 
-The descents that are chosen from begin where the model stands; anchored, at inputs and outputs and from there on; and at random permutations.
+The descents that are chosen from begin anchored, at inputs and outputs and from there on; where the model stands; and at random permutations.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def align(
             progress(k * restarts + i, restarts * len(others), f"descent {i + 1} of {restarts}")
             rng = np.random.default_rng((seed, k, i))
             start = symmetry.identity(found) if i < 2 else symmetry.random(found, torch.Generator().manual_seed(int(rng.integers(2**62))))
-            element, trace = descent.run(start, rng, anchored=i == 1)
+            element, trace = descent.run(start, rng, anchored=i == 0)
             tried.append((restored(canonical, there, lattice, element, model), element.maps, total(canonical, there, lattice, element), trace))
             if trace[-1] <= EXACT * descent.squares**0.5:  # nothing can be nearer
                 tried = tried[-1:]
