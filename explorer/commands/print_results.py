@@ -125,7 +125,10 @@ def print_alignment(done: AlignedModels, models: list[Path]) -> None:
         out.print(f"  {found.method} changes what the models compute: the end of the line after it is not the checkpoint itself.", style="yellow")
     for note in (*found.notes, *found.warnings, *(f"Operator without a rule, held fixed: {u}" for u in found.unknown)):
         out.print(f"  {note}", style="yellow")
-    for sentence in found.held:
+    for row in found.classes:
+        own = f", a map for each unit of {row.within}" if row.within else ""
+        out.print(f"  {row.name}: {row.size} places, {row.cls}{own}", highlight=False)
+    for sentence in (*found.permutations_only, *found.held):
         out.print(f"  {sentence}", style="dim", highlight=False)
     for file in done.files[1:]:
         out.print(f"  saved at {file}", style="dim", highlight=False, soft_wrap=True)
@@ -137,6 +140,7 @@ def alignment_json(done: AlignedModels) -> dict[str, object]:
         "seconds": done.matched.seconds,
         "movable": done.matched.movable,
         "held": list(done.matched.held),
+        "classes": [dataclasses.asdict(c) for c in done.matched.classes],
         "doubts": list(dict.fromkeys(d for pair in done.pairs for line in (pair.before, pair.after) if line is not None for d in line.doubts)),
         "checkpoints": [str(f) for f in done.files],
         "pairs": [

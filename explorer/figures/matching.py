@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from explorer.core.points import Array
 from explorer.figures.curve import DASHES, PALETTE, RULE, SYMBOLS
-from explorer.symmetry.alignment_report import Matched
+from explorer.symmetry.alignment_report import AxisClass, Matched
 
 
 def convergence(found: Matched) -> go.Figure:
@@ -29,6 +29,29 @@ def convergence(found: Matched) -> go.Figure:
     fig.update_layout(_layout(320), showlegend=len(found.trace) > 1)
     fig.update_xaxes(title="step", zeroline=False)
     fig.update_yaxes(title=escape(found.objective, quote=False), zeroline=False)
+    return fig
+
+
+def element(row: AxisClass, value: Array) -> go.Figure:
+    """What was done along an axis: for each place its factor, or the map as a matrix (of the first head, where there are several)."""
+    fig = go.Figure()
+    if value.ndim == 2:
+        factors = value.flatten()
+        fig.add_bar(
+            x=np.arange(len(factors)),
+            y=factors,
+            marker={"color": [PALETTE[0] if f > 0 else PALETTE[1] for f in factors]},
+            hovertemplate="%{x}: × %{y:.4g}<extra></extra>",
+        )
+        fig.update_layout(_layout(320), showlegend=False)
+        fig.update_xaxes(title=f"place of {escape(row.name, quote=False)}", zeroline=False)
+        fig.update_yaxes(title="factor", zeroline=True)
+        return fig
+    limit = float(np.abs(value[0]).max())
+    fig.add_heatmap(z=value[0], colorscale="RdBu_r", zmin=-limit, zmax=limit, hovertemplate="row %{y}, column %{x}: %{z:.3f}<extra></extra>")
+    fig.update_layout(_layout(420), showlegend=False)
+    fig.update_xaxes(title="place before", zeroline=False, constrain="domain")
+    fig.update_yaxes(title="place after", zeroline=False, autorange="reversed", scaleanchor="x")
     return fig
 
 

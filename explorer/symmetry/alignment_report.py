@@ -27,6 +27,20 @@ class UnitGroup:
 
 
 @dataclass(frozen=True)
+class AxisClass:
+    """Places of a network that allow more than permutations: the class of their maps, the group each of whose units has one of its own, the tensors they
+    stand in, what restricts them to the class, and the dimension of all these maps together."""
+
+    name: str
+    cls: str
+    size: int
+    within: str = ""
+    tensors: tuple[str, ...] = ()
+    why: str = ""
+    dimension: int = 0
+
+
+@dataclass(frozen=True)
 class TensorSimilarity:
     """One parameter: its cosine with the reference's before and after, for each model."""
 
@@ -44,6 +58,8 @@ class Matched:
     unit of model i before the alignment (column), all other groups as they ended; only of groups small enough to draw.
     distances: (N, N) between the models as vectors, before and after. `movable`: share of the parameters that some permutation moves.
     `held`: a sentence for each axis that keeps its order: of how many units, in which tensors, and why.
+    Where all classes of symmetry were used: `classes`; `folded`: the gains that could be moved; `permutations_only`: a sentence for each group that allows no
+    more; elements[i][class]: what was done to model i after the permutations, (outer, n) factors or (outer, n, n) matrices.
     """
 
     names: tuple[str, ...]
@@ -63,6 +79,15 @@ class Matched:
     maps: tuple[dict[str, Array], ...]
     similarity: tuple[dict[str, Array], ...]
     held: tuple[str, ...] = ()
+    classes: tuple[AxisClass, ...] = ()
+    folded: tuple[str, ...] = ()
+    permutations_only: tuple[str, ...] = ()
+    elements: tuple[dict[str, Array], ...] = ()
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers of the weights say nothing about the function, gains apart."""
+        return sum(c.dimension for c in self.classes)
 
     def straight(self, model: int) -> bool:
         """Whether a straight line leads from the reference to this model as it was: not when it was transported from other widths."""
@@ -79,9 +104,9 @@ class Matched:
 
     def write(self, path: Path) -> None:
         """Keep it as a file; a reader never sees half of one."""
-        plain = {k: v for k, v in asdict(self).items() if k not in ("before", "after", "maps", "similarity")}
+        plain = {k: v for k, v in asdict(self).items() if k not in ("before", "after", "maps", "similarity", "elements")}
         arrays = {"before": self.before, "after": self.after}
-        for kind, models in (("maps", self.maps), ("similarity", self.similarity)):
+        for kind, models in (("maps", self.maps), ("similarity", self.similarity), ("elements", self.elements)):
             arrays |= {f"{kind}/{i}/{group}": a for i, groups in enumerate(models) for group, a in groups.items()}
         part = path.with_suffix(".part.npz")
         np.savez_compressed(part, plain=np.array(json.dumps(plain)), **arrays)  # pyright: ignore[reportArgumentType]  (its stub takes the flag by name)
@@ -117,6 +142,10 @@ class Matched:
                     maps=grouped("maps"),
                     similarity=grouped("similarity"),
                     held=tuple(plain.get("held", ())),
+                    classes=tuple(AxisClass(**(c | {"tensors": tuple(c["tensors"])})) for c in plain.get("classes", ())),
+                    folded=tuple(plain.get("folded", ())),
+                    permutations_only=tuple(plain.get("permutations_only", ())),
+                    elements=grouped("elements") if plain.get("classes") else (),
                 )
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise Refused(f"{path.name} is not an alignment that can be read ({type(error).__name__}). Align the models again.") from error

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import permutations, product
 from math import factorial, inf, prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ from explorer.checkpoints.weights import Weights, compatible, gram
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.symmetry import Group, Maps, Site, Symmetry, identity, reorder
-from explorer.symmetry.alignment_report import Matched, TensorSimilarity, UnitGroup
+from explorer.symmetry.alignment_report import AxisClass, Matched, TensorSimilarity, UnitGroup
+from explorer.symmetry.gauges import Elements, Lattice
 from explorer.symmetry.groups import Axis, leaves, order
 
 SWEEPS = 100
@@ -47,6 +49,7 @@ class Alignment:
     exact: whether every aligned model computes the very function it computed before.
     objective, trace: what was improved, and its value step by step; one sequence for each model that was moved.
     notes: sentences for the reader.
+    lattice, elements: where more than permutations was used, all classes of the network, and for each model what its gauges did after the permutations.
     """
 
     weights: tuple[Weights, ...]
@@ -55,6 +58,8 @@ class Alignment:
     objective: str = ""
     trace: tuple[tuple[float, ...], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    lattice: Lattice | None = None
+    elements: tuple[Elements, ...] = ()
 
 
 def of_equal_widths(models: Sequence[Mapping[str, Tensor]], method: str) -> None:
@@ -262,7 +267,7 @@ class WeightScores:
     ) -> None:
         self.symmetry, self.device = symmetry, device
         self.sums = "cpu" if torch.device(device).type == "mps" else device  # Metal has no float64
-        self.names = [n for n in _once(reference, parameters) if n in symmetry.axes]
+        self.names = [n for n in once(reference, parameters) if n in symmetry.axes]
         self.a = {n: _work(reference[n], device) for n in self.names}
         self.b = {n: _work(model[n], device) for n in self.names}
         known = set(self.names)
@@ -421,7 +426,7 @@ def _along(tensor: Tensor, i: int, axis: Axis, maps: Mapping[str, Tensor]) -> Te
     return tensor.index_select(i, order(axis, maps).to(tensor.device))
 
 
-def _once(weights: Mapping[str, Tensor], names: Sequence[str]) -> list[str]:
+def once(weights: Mapping[str, Tensor], names: Sequence[str]) -> list[str]:
     """Names of tensors, a tied one once."""
     seen: set[int] = set()
     return [n for n in names if n in weights and not (weights[n].data_ptr() in seen or seen.add(weights[n].data_ptr()))]
@@ -447,8 +452,8 @@ def describe(
 ) -> Matched:
     """An alignment as plain arrays, with what can be said of it from the weights alone."""
     reference = alignment.weights[0]
-    same = [n for n in _once(reference, parameters) if all(m[n].shape == reference[n].shape for m in models)]
-    equal = len(same) == len(_once(reference, parameters))
+    same = [n for n in once(reference, parameters) if all(m[n].shape == reference[n].shape for m in models)]
+    equal = len(same) == len(once(reference, parameters))
     layers = [
         TensorSimilarity(n, tuple(_cosine(models[0][n], m[n]) for m in models[1:]), tuple(_cosine(reference[n], m[n]) for m in alignment.weights[1:]))
         for n in same
@@ -476,10 +481,34 @@ def describe(
         after=_distances(alignment.weights, parameters),
         maps=tuple({n: p.cpu().numpy() for n, p in maps.items()} for maps in alignment.maps),
         similarity=tuple(
-            _similarities(reference, m, found, parameters, maps) if equal and i else {}
-            for i, (m, maps) in enumerate(zip(models, alignment.maps, strict=True))
+            {}
+            if not equal or not i
+            else _similarities(reference, m, found, parameters, maps)
+            if alignment.lattice is None
+            else {n: s[:, maps[n].argsort().numpy()] for n, s in _similarities(reference, done, found, parameters, identity(found)).items()}
+            for i, (m, done, maps) in enumerate(zip(models, alignment.weights, alignment.maps, strict=True))
         ),
+        **_classes(alignment),
     )
+
+
+def _classes(alignment: Alignment) -> dict[str, Any]:
+    """What a report says of classes beyond permutations; nothing where they were not used."""
+    lattice = alignment.lattice
+    if lattice is None:
+        return {}
+    rows = (
+        AxisClass(
+            g.name, str(g.cls), g.size, g.within, tuple(dict.fromkeys(p.tensor for p in g.places)), g.why, lattice.outer(g) * g.cls.dimension(g.size)
+        )
+        for g in lattice.gauges.values()
+    )
+    return {
+        "classes": tuple(rows),
+        "folded": tuple(lattice.folds),
+        "permutations_only": lattice.held,
+        "elements": tuple({n: v.cpu().numpy() for n, v in e.items()} for e in alignment.elements),
+    }
 
 
 def _similarities(

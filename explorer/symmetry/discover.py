@@ -16,7 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from time import perf_counter
 from typing import Any, TypeAlias, cast
@@ -53,6 +53,26 @@ def discover(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
     All that the network returns keeps its order: wrap one that hands out hidden states with its answer, and return the answer alone.
     Refused, with the reason, when torch.export cannot trace the network; a symmetry written by hand does not need it.
     """
+    with deduced(network, args, kwargs) as found:
+        return found.symmetry
+
+
+@dataclass(frozen=True)
+class Deduced:
+    """A permutation symmetry with what it was deduced from: the graph, the axes of its nodes, and the probe that it was tested with."""
+
+    symmetry: Symmetry
+    program: ExportedProgram
+    context: Graph
+    probe: _Probe
+    types: Mapping[str, Type]
+    names: Mapping[Atom, str]
+    parameters: frozenset[str]
+
+
+@contextmanager
+def deduced(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Generator[Deduced, None, None]:
+    """Within: the network is borrowed, and its symmetry found and verified."""
     with (
         borrowed(network),
         _batched_experts(network),
@@ -65,9 +85,11 @@ def discover(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
         types, made = _types(network, program, context)
         candidate = _Candidate(network, types, made, context)
         inferred = perf_counter()
-        found = _verified(candidate, _Probe(network, args, dict(kwargs or {})))
-    log.debug("export %.2f s, inference %.2f s, verification %.2f s", exported - begin, inferred - exported, perf_counter() - inferred)
-    return found
+        probe = _Probe(network, args, dict(kwargs or {}))
+        found = _verified(candidate, probe)
+        log.debug("export %.2f s, inference %.2f s, verification %.2f s", exported - begin, inferred - exported, perf_counter() - inferred)
+        names = {a: name for name, a in candidate.symmetry()[1].items()}
+        yield Deduced(found, program, context, probe, types, names, frozenset(candidate.parameters))
 
 
 def untested(network: nn.Module, args: tuple[Any, ...]) -> Symmetry:
@@ -194,7 +216,7 @@ class _Candidate:
         within = {a: w for a, w in _within(resolved, free).items() if a not in self.loose}
         names = _names(resolved, self.made, self.shapes, free, within)
         groups = {names[a]: Group(names[a], a.size, names[w] if (w := within.get(a)) else None) for a in free}
-        axes = {name: tuple(_axis(e, names, within) for e in t) for name, t in resolved.items()}
+        axes = {name: tuple(axis_of(e, names, within) for e in t) for name, t in resolved.items()}
         axes = {name: t for name, t in axes.items() if any(True for a in t for _ in leaves(a))}
         numel, held = self._still(resolved, free)
         found = Symmetry(groups, axes, numel, self.unknown, tuple(self.warnings), held)
@@ -219,14 +241,14 @@ class _Candidate:
         return (sum(map(prod, self.shapes.values())), round(moving)), done
 
 
-def _axis(e: Expression, names: Mapping[Atom, str], within: Mapping[Atom, Atom]) -> Axis:
+def axis_of(e: Expression, names: Mapping[Atom, str], within: Mapping[Atom, Atom]) -> Axis:
     """The finished form of an expression; neighbours that both keep their order are joined."""
     match e:
         case Atom():
             return Free(names[e], e.size, names[within[e]] if e in within else None) if e in names else Fixed(e.size)
         case Times(inner):
             factors: list[Axis] = []
-            for a in (_axis(f, names, within) for f in inner):
+            for a in (axis_of(f, names, within) for f in inner):
                 if isinstance(a, Fixed) and factors and isinstance(last := factors[-1], Fixed):
                     factors[-1] = Fixed(last.size * a.size)
                 else:
@@ -234,7 +256,7 @@ def _axis(e: Expression, names: Mapping[Atom, str], within: Mapping[Atom, Atom])
             return factors[0] if len(factors) == 1 else Product(tuple(factors))
         case Plus(inner):
             parts: list[Axis] = []
-            for a in (_axis(p, names, within) for p in inner):
+            for a in (axis_of(p, names, within) for p in inner):
                 if isinstance(a, Fixed) and parts and isinstance(last := parts[-1], Fixed):
                     parts[-1] = Fixed(last.size + a.size)
                 else:
@@ -397,6 +419,14 @@ class _Probe:
         with _Double() if self.dtype == torch.float64 else nullcontext():
             done = torch.func.functional_call(self.network, weights, args, kwargs, tie_weights=False)
         return [t.clone() for t in tree_leaves(done) if isinstance(t, Tensor) and t.numel()]
+
+    def unchanged(self, change: Callable[[Weights], Weights]) -> bool:
+        """Whether the network gives what it gave before when its weights are changed so: to 1e-7 of the outputs' scale in float64."""
+        tolerance = 100 * self.tolerance  # matrices round more than permutations
+        return all(
+            all(_close(o, e, tolerance) for o, e in zip(self._outputs(change(self._weights(scale))), expected, strict=True))
+            for scale, expected in self.cases
+        )
 
     def wrong(self, symmetry: Symmetry) -> list[str]:
         """The groups that change the outputs when they are permuted, or that do so only with others: none when the symmetry is right.

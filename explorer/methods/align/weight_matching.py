@@ -7,23 +7,27 @@ checkpoints only.
 Every step raises the inner product, so it ends. The order in which groups are visited decides in which local optimum it ends, and the closest
 weights are not always the lowest barrier: with several restarts the one with the lowest loss at the midpoint, on samples of the train split, is
 taken. A group is visited again only after one that shares a weight with it has moved.
+
+With `symmetry=all` every class of symmetry that the network has is used (explorer.symmetry.classes), as in Theus et al. 2025, "Generalized Linear Mode
+Connectivity for Transformers": signs, scales, orthogonal maps of a residual stream, invertible maps within attention heads. Both models are brought to their shortest
+form first, in which every further step has a closed form (explorer.symmetry.closest). The reference stays as it is, and the models are ordinary checkpoints.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 
-from explorer import symmetry
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
-from explorer.core.registry import Range
+from explorer.core.registry import Range, UnlessGiven
 from explorer.evaluate.evaluator import Evaluate
+from explorer.methods.align import _all_classes
 from explorer.problems.problem import Problem
-from explorer.symmetry import Maps, permuted
+from explorer.symmetry import Maps, identity, permuted, random, symmetry_of
 from explorer.symmetry.assignment import Alignment, WeightScores, descend, of_equal_widths
 
 SELECTION_SAMPLES = 512
@@ -36,22 +40,30 @@ def align(
     *,
     restarts: Annotated[int, Range(1, 100)] = 4,
     seed: Annotated[int, Range(0, 2147483647)] = 0,
+    symmetry: Annotated[Literal["permutations", "all"], UnlessGiven()] = "permutations",
     device: str = "cpu",
     progress: Progress = quiet,
 ) -> Alignment:
-    """Every model matched to the first. `restarts`: descents to choose from, the first from where the units stand, the others from random orders."""
+    """Every model matched to the first. `restarts`: descents to choose from, the first from where the units stand, the others from random orders.
+    `symmetry`: whether permutations alone are used or all classes that the network has."""
     of_equal_widths(models, "weight_matching")
-    found = symmetry.symmetry_of(problem)
+    if symmetry == "all":
+
+        def lowest(reference: Weights, candidates: list[Weights]) -> int:
+            return _lowest(problem, reference, candidates, device)
+
+        return _all_classes.align(models, problem, restarts=restarts, seed=seed, progress=progress, lowest=lowest)
+    found = symmetry_of(problem)
     parameters = problem.parameters()
     reference, *others = models
-    weights, maps, traces = [reference], [symmetry.identity(found)], list[tuple[float, ...]]()
+    weights, maps, traces = [reference], [identity(found)], list[tuple[float, ...]]()
     total = restarts * len(others)
     for k, model in enumerate(others):
         scores = WeightScores(reference, model, found, parameters, device=device)
         descents: list[tuple[Maps, list[float]]] = []
         for i in range(restarts):
             rng = np.random.default_rng((seed, k, i))
-            start = symmetry.identity(found) if i == 0 else symmetry.random(found, torch.Generator().manual_seed(int(rng.integers(2**62))))
+            start = identity(found) if i == 0 else random(found, torch.Generator().manual_seed(int(rng.integers(2**62))))
             progress(k * restarts + i, total, f"descent {i + 1} of {restarts}")
             maps_here, trace_here = descend(scores, found, start, rng)
             if not any(_equal(maps_here, m) for m, _ in descents):

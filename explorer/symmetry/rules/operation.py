@@ -60,7 +60,7 @@ class OnlyShape:
 class Graph:
     """What the rules leave behind. `unknown`: operators not understood. `made`: axes along which layers make units, in the order of the graph.
     `used`: types that the network computes with; what is only cut off (the positions behind a short input) is not among them. `written`, `read`:
-    the axes that weights write to and read from; an axis of both kinds has units, whether or not they can be permuted.
+    the axes that weights write to and read from; an axis of both kinds has units, whether or not they can be permuted. `types`: of every node.
     """
 
     unknown: set[str] = field(default_factory=set[str])
@@ -68,6 +68,7 @@ class Graph:
     used: list[Type] = field(default_factory=list[Type])
     written: list[Expression] = field(default_factory=list[Expression])
     read: list[Expression] = field(default_factory=list[Expression])
+    types: dict[Node, Value] = field(default_factory=dict[Node, Value])
 
 
 class NotUnderstood(Exception):

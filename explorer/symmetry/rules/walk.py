@@ -31,8 +31,9 @@ FILLS = ("zeros", "ones", "full", "scalar_tensor", "empty")  # of nothing, with 
 
 def infer(graph: torch.fx.Graph, given: Mapping[Node, Value], context: Graph, module: torch.nn.Module) -> Value:
     """Walk a graph, its placeholders' types given; returns the type of its output. An operator without a rule pins all that it touches."""
-    types: dict[Node, Value] = dict(given)
-    matter = _that_matter(graph)
+    types = context.types
+    types.update(given)
+    matter = that_matter(graph)
     for node in graph.nodes:
         if node in types:
             continue
@@ -54,7 +55,7 @@ def infer(graph: torch.fx.Graph, given: Mapping[Node, Value], context: Graph, mo
     return None
 
 
-def _that_matter(graph: torch.fx.Graph) -> set[Node]:
+def that_matter(graph: torch.fx.Graph) -> set[Node]:
     """The nodes whose numbers reach the output, or are written in place: a part that is cut out for its shape alone pins nothing."""
     found: set[Node] = set()
     for node in reversed(graph.nodes):
