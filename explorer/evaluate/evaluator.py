@@ -182,6 +182,15 @@ class Evaluate:
         """The values of the point Σ cᵢ·cornerᵢ."""
         return self.many(np.asarray(coefficients, dtype=np.float64)[None])[0]
 
+    def each(self, coefficients: Array, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """(n, …) what `of` makes of the outputs and the targets of every sample at the point, chunk by chunk, on the CPU."""
+
+        def found() -> Tensor:
+            return torch.cat([of(outputs, self.targets[rows]).cpu() for rows, outputs in self._outputs()])
+
+        with precisely(self.precision, self.device):
+            return self._alone(np.asarray(coefficients, dtype=np.float64), found)
+
     def many(self, coefficients: Array) -> Array:
         """The values of several points: coefficients (K, C) → (K, *shape)."""
         if self.buffers == "mix":
@@ -246,8 +255,9 @@ class Evaluate:
                 )
         return torch.cat(found)
 
-    def _alone(self, coefficients: Array) -> Tensor:
-        """One point, the network's tensors mixed one by one."""
+    def _alone(self, coefficients: Array, wanted: Callable[[], Tensor] | None = None) -> Tensor:
+        """One point, the network's tensors mixed one by one: its values, or what is wanted."""
+        wanted = wanted or self._values
         corners = self.corners if at_corner(coefficients) else self.between
         if self.layers is not None:
             self.layers.hold(coefficients.tolist())
@@ -266,12 +276,12 @@ class Evaluate:
             return kept
         if self.attack:  # what inference mode makes, no gradient can go through
             with torch.no_grad():
-                return self._in_memory(self._values)
+                return self._in_memory(wanted)
         with torch.inference_mode():
             if self.shortcuts is None or at_corner(coefficients):
-                return self._in_memory(self._values)
+                return self._in_memory(wanted)
             with self.shortcuts.taken(coefficients):
-                return self._in_memory(self._values)
+                return self._in_memory(wanted)
 
     def _known(self, corner: int) -> Tensor | None:
         """The values of the corner where they were measured as points are, and the network holds it to the bit."""

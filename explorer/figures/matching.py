@@ -8,8 +8,30 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.core.points import Array
-from explorer.figures.curve import DASHES, PALETTE, RULE, SYMBOLS
+from explorer.core.significant_digits import number
+from explorer.figures.curve import DASHES, PALETTE, RULE, SYMBOLS, Curve
 from explorer.symmetry.alignment_report import AxisClass, Matched
+
+
+def descent(found: Matched) -> list[Curve]:
+    """The objective at the start and after every step, a curve for each model that was moved; none of a method without steps."""
+    return [
+        Curve(_called(found, i), np.arange(len(trace), dtype=np.float64), np.array(trace)) for i, trace in enumerate(found.trace) if len(trace) > 1
+    ]
+
+
+def descent_words(found: Matched) -> str:
+    """From where to where it went, and in how many steps."""
+    parts = [
+        f"{_called(found, i)} from {number(trace[0])} to {number(trace[-1])} in {len(trace) - 1} step{'s' * (len(trace) > 2)}"
+        for i, trace in enumerate(found.trace)
+        if len(trace) > 1
+    ]
+    return f"{found.method.replace('_', ' ')}, {found.objective}: {'; '.join(parts)}."
+
+
+def _called(found: Matched, i: int) -> str:
+    return found.names[i + 1] if i + 1 < len(found.names) else f"model {i + 1}"
 
 
 def convergence(found: Matched) -> go.Figure:

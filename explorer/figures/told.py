@@ -38,6 +38,7 @@ def curves(
     does: str = "read the values at a point",
     group: str = "",
     play: bool = False,
+    answers: dict[str, Json] | None = None,
 ) -> dict[str, Json]:
     """Of curves. pick: where the handle stands; at: when it was last moved there, in ms. The rest as explorer.ui.charts.curve."""
     return {
@@ -56,6 +57,7 @@ def curves(
         "caption": caption,
         "does": does,
         "play": play,
+        "answers": answers,
     }
 
 

@@ -112,6 +112,7 @@ class Lesson:
 
     claim: what it is about, one sentence. question, choices: what is predicted. variants: the models it can be run on, by name. formula: LaTeX.
     text: two or three sentences, its terms marked as explorer.core.glossary says. hands: a thing to try by hand, by its name in explorer.ui.learn.hands_on; "" for none.
+    descends: whether its matchings are shown step by step.
     """
 
     order: int
@@ -126,6 +127,7 @@ class Lesson:
     paper: str
     variants: tuple[str, ...] = ("the shipped models",)
     hands: str = ""
+    descends: bool = False
 
 
 def every() -> Mapping[str, Lesson]:

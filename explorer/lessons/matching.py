@@ -54,4 +54,5 @@ LESSON = Lesson(
     ),
     paper="Ainsworth, Hayase & Srinivasa 2023, “Git Re-Basin”; Li et al. 2015, “Convergent Learning”",
     variants=PAIRS,
+    descends=True,
 )

@@ -43,7 +43,11 @@ def deciding(field: Field, points: Points, metric: str, blocks: Callable[[Array]
     (explorer.stats.preview_confirmation). blocks: reads the points at (K, d) places, where `points` have theirs taken together as one."""
     if not field.samples or is_preview(field) or not len(points):
         return None
-    read = None if blocks is None else lambda rows: column(blocks(points.coords[rows]), field.metrics, metric)
+
+    def read(rows: NDArray[np.intp]) -> Points:
+        some = replace(points, coords=points.coords[rows], values=points.values[rows]) if blocks is None else blocks(points.coords[rows])
+        return column(some, field.metrics, metric)
+
     places = points.coords[np.concatenate(candidate_extremes(column(points, field.metrics, metric), read))]
     if not len(places):
         return None

@@ -196,6 +196,7 @@ def drawn_shapley(points: Points, count: int, seed: int, metric: str = "error") 
         return None
     empty = points.values[[a for a in alone if a is not None], m].mean(axis=0)
     total, gains = np.zeros((models, len(points.counts))), list[Array]()
+    gain = total
     for order in orders(models, count, seed):
         soup, rows = np.zeros(models), list[int]()
         for k in order:

@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from explorer.figures import answers
 from explorer.ui.charts.curve import Curve, Peak, curve
 
 EVERY = 0.2
@@ -43,6 +44,23 @@ def chosen(show: str, update: int) -> list[Curve]:
             return [banded("loss", T, loss(T), 1.83)]
 
 
+def answered(show: str) -> dict | None:
+    """Two classes and a picture: at first all are right, in the middle the second class is taken for the first, at the end all are right again."""
+    match show:
+        case "answers":
+            right, wrong = [[3, 0], [0, 5]], [[3, 0], [4, 1]]
+            sample = {"index": 7, "true": 1, "image": [[0.0, 1.0], [0.5, 0.0]], "text": None, "said": [1, 0, 1], "loss": [0.1, 2.0, 0.1]}
+            found = {"classes": ["cat", "dog"], "of": 8, "wrong": [0, 4, 0], "confusion": [right, wrong, right], "samples": [sample]}
+        case "losses":
+            sample = {"index": 7, "true": None, "image": None, "text": "to be or not", "said": None, "loss": [0.1, None, 0.25]}
+            found = {"classes": None, "of": 8, "wrong": None, "confusion": None, "samples": [sample]}
+        case "coming":
+            return answers.pending("What the models answer")
+        case _:
+            return None
+    return answers.told(found, [0.0, 0.5, 1.0], title="What the models answer")
+
+
 show = st.query_params.get("show", "one")
 live = show in ("live", "still")
 
@@ -60,7 +78,8 @@ def picture() -> None:
         pick=wanted,
         alt="The loss rises by 1.83 between A and B.",
         log=show == "log",
-        play=show in ("walk", "walks", "nothing"),
+        play=show in ("walk", "walks", "nothing", "answers"),
+        answers=answered(show),
         x_range=(0.0, 1.0),
         on_pick=lambda x: st.session_state.update(told=x),
         caption=f"{len(curves[0].x) if curves else 0} of 21 points · 512 samples of the test split · seed 0",

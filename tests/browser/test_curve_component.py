@@ -111,11 +111,13 @@ def test_click_while_points_arrive_is_kept(page: Page, url: str):
 def test_drag_moves_the_handle_and_commits_on_release(page: Page, url: str):
     """While the button is down nothing is sent; the place of release is."""
     handle = opened(page, url)
-    page.mouse.move(*point(handle, 0.2))
+    page.mouse.click(*point(handle, 0.2))
+    expect(page.get_by_text("Python has 0.2")).to_be_visible()
+    page.mouse.move(*point(handle, 0.203))
     page.mouse.down()
     page.mouse.move(*point(handle, 0.6), steps=5)
     expect(handle).to_have_attribute("aria-valuetext", "t = 0.6")
-    expect(page.get_by_text("Python has None")).to_be_visible()
+    expect(page.get_by_text("Python has 0.2")).to_be_visible()
     page.mouse.up()
     expect(page.get_by_text("Python has 0.6")).to_be_visible()
 
@@ -354,3 +356,89 @@ def test_the_place_of_the_player_is_kept_before_anything_is_measured(page: Page,
     expect(page.locator(".curve .player")).to_be_visible()
     grip, row = page.locator(".curve .grip").bounding_box(), page.locator(".curve .player").bounding_box()
     assert grip and row and row["y"] + row["height"] - grip["y"] < 420
+
+
+def test_the_answers_change_with_the_point_and_nothing_moves(page: Page, url: str):
+    """The nearest measured place's confusion and answers, in the browser alone, within a frame, and every place and size stays."""
+    handle = opened(page, url, "answers")
+    tile = page.locator(".samples li")
+    expect(page.locator(".answers .words")).to_have_text("t = 0: 0 of 8 wrong (0 %).")
+    expect(tile).to_have_class("right")
+    expect(tile).to_have_text("dog✓ dog")
+    before = [page.locator(part).bounding_box() for part in (".answers", ".answers svg", ".samples li", ".caption")]
+    page.get_by_role("slider", name="Place on the curve").fill("600")
+    expect(page.locator(".answers .words")).to_have_text("t = 0.5: 4 of 8 wrong (50 %), most often dog taken for cat (4 ×).")
+    expect(tile).to_have_class("wrong")
+    expect(tile).to_have_text("dog✗ cat")
+    shades = page.locator(".answers rect").evaluate_all("nodes => nodes.map(node => Number(node.style.opacity))")
+    assert shades == [1.0, 0.06, 0.89, 0.45]  # the root of the share of each true class
+    assert before == [page.locator(part).bounding_box() for part in (".answers", ".answers svg", ".samples li", ".caption")]
+    page.mouse.move(*point(handle, 0.95))
+    expect(tile).to_have_class("right")
+    assert counters(page)["hoverMs"] <= FRAME
+    expect(page.get_by_text("Update 1", exact=True)).to_be_visible()
+
+
+def test_samples_without_classes_have_their_losses_and_their_text(page: Page, url: str):
+    """No box is empty: without classes there is no matrix, without a picture the text."""
+    handle = opened(page, url, "losses")
+    expect(page.locator(".samples li")).to_have_text("to be or notloss 0.1")
+    expect(page.locator(".answers svg")).to_be_hidden()
+    page.mouse.move(*point(handle, 0.5))
+    expect(page.locator(".samples li")).to_have_text("to be or notdiverged")
+
+
+def test_the_place_of_answers_that_are_worked_out_is_kept(page: Page, url: str):
+    """It says what is coming; a curve without answers has no such place."""
+    opened(page, url, "coming")
+    expect(page.locator(".answers")).to_contain_text("Working out what the models along the path answer")
+    opened(page, url, "one")
+    expect(page.locator(".answers")).to_be_hidden()
+
+
+def shown(handle: Locator) -> tuple[float, float]:
+    """The part of the axis that is shown."""
+    return tuple(float(handle.get_attribute(f"aria-value{end}") or "nan") for end in ("min", "max"))
+
+
+def test_a_drag_over_the_plot_zooms_and_a_double_click_shows_all_again(page: Page, url: str):
+    """The axis upwards follows what is left; a click there still picks, a double click picks nothing, and Python hears of neither zoom."""
+    handle = opened(page, url)
+    page.mouse.move(*point(handle, 0.1))
+    page.mouse.down()
+    page.mouse.move(*point(handle, 0.3), steps=4)
+    expect(page.locator(".chosen")).to_have_count(1)
+    page.mouse.up()
+    assert shown(handle) == pytest.approx((0.1, 0.3), abs=0.006)
+    ticks = [float(t) for t in page.locator("text.tick[text-anchor=end]").all_text_contents()]
+    assert max(ticks) == pytest.approx(1.75, abs=0.3)  # the loss at 0.3, with its band
+    expect(page.get_by_text("Python has None")).to_be_visible()
+    expect(page.get_by_role("button", name="Show the whole axis")).to_be_enabled()
+    page.mouse.click(*point(handle, 0.5))
+    expect(page.get_by_text(re.compile(r"^Python has 0\.2"))).to_be_visible()
+    said = page.get_by_text(re.compile(r"^Python has")).text_content()
+    page.mouse.dblclick(*point(handle, 0.9))
+    assert shown(handle) == (0, 1)
+    page.wait_for_timeout(500)  # more than a click waits for its second half
+    expect(page.get_by_text(said or "")).to_be_visible()
+    assert counters(page)["mounts"] == 1
+
+
+def test_keys_and_buttons_zoom_around_the_handle(page: Page, url: str):
+    """Plus, minus and 0; the arrow keys then go by smaller steps. New data keep the part that is shown."""
+    handle = opened(page, url, "live")
+    page.mouse.click(*point(handle, 0.2))
+    handle.press("+")
+    handle.press("+")
+    assert shown(handle) == pytest.approx((0.15, 0.4))
+    handle.press("ArrowRight")
+    expect(handle).to_have_attribute("aria-valuenow", "0.202")
+    page.wait_for_function(f"window.__explorer.c.draws >= {counters(page)['draws'] + 3}")
+    assert shown(handle) == pytest.approx((0.15, 0.4))
+    handle.press("-")
+    page.get_by_role("button", name="Zoom out").click()
+    assert shown(handle) == (0, 1)
+    expect(page.get_by_role("button", name="Zoom out")).to_be_disabled()
+    page.get_by_role("button", name="Zoom in").click()
+    handle.press("0")
+    assert shown(handle) == (0, 1)

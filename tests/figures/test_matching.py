@@ -1,5 +1,7 @@
 """Pictures of an alignment: what stands where."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,14 @@ def test_the_trace_is_drawn_step_by_step(found):
     fig = matching.convergence(found)
     assert list(fig.data[0].y) == [3.0, 2.0, 1.5]
     assert fig.layout.yaxis.title.text == "distance of the weights"
+
+
+def test_the_descent_is_what_was_measured(found):
+    """A point for the start and for every step, and in words; a method without steps has none."""
+    (drawn,) = matching.descent(found)
+    assert drawn.name == "<b>" and drawn.x.tolist() == [0, 1, 2] and drawn.y.tolist() == [3.0, 2.0, 1.5]
+    assert matching.descent_words(found) == "weight matching, distance of the weights: <b> from 3 to 1.5 in 2 steps."
+    assert matching.descent(replace(found, trace=())) == []
 
 
 def test_layers_stand_in_the_network_s_order_with_before_and_after(found):

@@ -1,5 +1,7 @@
 """The Align page: from the form to the barrier before and after, and what became of the units."""
 
+import json
+
 import pytest
 
 from explorer.api import loaded
@@ -8,6 +10,7 @@ from explorer.core import locations, registry
 from explorer.core.spec import Look, Make
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
+from explorer.symmetry.alignment_report import Matched
 from explorer.ui.align.form import Comparison, shuffled
 from tests.ui.conftest import button, words
 
@@ -54,6 +57,23 @@ def test_a_permalink_brings_an_alignment_back(visit, registered, store, work):
     assert not app.exception
     assert "The alignment lowers the barrier by" in words(app)
     assert next(n for n in app.number_input if n.label == "restarts").value == 2
+
+
+def test_the_descent_is_played_from_what_the_matching_measured(visit, registered, store, work):
+    """The distance after every step as it was recorded, which falls by as much as the models come nearer; the curves of both barriers play too."""
+    found = comparison(registered, restarts=1)
+    id = requested(store, found)
+    work()
+    app = visit("align", run=id)
+    assert not app.exception
+    line, descent = (json.loads(picture.proto.json) for picture in app.get("bidi_component"))
+    recorded = Matched.read(locations.matched(found.aligned[0], locations.home()))
+    assert line["play"] and descent["play"] and descent["xTitle"] == "step" and descent["yTitle"] == "distance of the weights"
+    (drawn,) = descent["curves"]
+    assert drawn["y"] == list(recorded.trace[0]) and drawn["x"] == list(range(len(recorded.trace[0])))
+    assert len(drawn["y"]) > 1 and drawn["y"][-1] < drawn["y"][0]
+    nearer = recorded.before[0, 1] ** 2 - recorded.after[0, 1] ** 2  # what no unit can move is in these distances and not in those of the steps
+    assert drawn["y"][0] ** 2 - drawn["y"][-1] ** 2 == pytest.approx(nearer, rel=1e-3)
 
 
 def test_a_shuffled_copy_is_put_back(visit, registered, store, work):

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor
 
 from explorer.checkpoints.weights import Weights
 from explorer.core import registry
@@ -19,9 +18,8 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.core.spec import Json
 from explorer.methods.study._model_outputs import outputs
+from explorer.methods.study._sample_image import image
 from explorer.problems.problem import Problem
-
-LARGEST = 64  # pixels along a side
 
 
 def study(
@@ -51,17 +49,8 @@ def study(
             "true": problem.classes[int(batch.targets[i])],
             "said": problem.classes[int(said[i])],
             "share": float(shares[i, said[i]]),
-            "image": _image(batch.inputs[i]),
+            "image": image(batch.inputs[i]),
         }
         for i in worst
     ]
     return {"wrong": int(wrong.sum()), "of": len(wrong), "examples": examples}
-
-
-def _image(sample: Tensor) -> Json:
-    """(h, w) or (h, w, 3) numbers from 0 to 1, stretched to that range; None where the sample is no small image."""
-    if not sample.is_floating_point() or sample.dim() != 3 or sample.shape[0] not in (1, 3) or max(sample.shape[1:]) > LARGEST:
-        return None
-    low, high = float(sample.min()), float(sample.max())
-    grey = (sample - low) / (high - low if high > low else 1.0)
-    return (grey[0] if len(grey) == 1 else grey.permute(1, 2, 0)).tolist()

@@ -12,6 +12,7 @@ from explorer.figures import matching_words
 from explorer.store.job_status import duration
 from explorer.symmetry.alignment_report import Matched
 from explorer.ui.align.form import Comparison
+from explorer.ui.charts.descent import descent
 from explorer.ui.widgets.chart_actions import chart
 
 
@@ -30,14 +31,7 @@ def details(comparison: Comparison, found: Matched, i: int, program: str) -> Non
             st.caption(f"Distance between {names[0]} and {names[i]} in weight space: {a:.4g} before, {b:.4g} after, over the trainable parameters.")
     with steps:
         if any(len(t) > 1 for t in found.trace):
-            drawn = pictures.convergence(found)
-            chart(
-                drawn,
-                key="convergence",
-                title="Progress of the method, step by step",
-                stem="convergence",
-                code=_code(program, "aligned.convergence_figure()"),
-            )
+            descent(found, key="convergence", code=_code(program, "aligned.convergence_figure()"))
         st.caption(f"The alignment took {duration(found.seconds)}{'' if found.trace else '; this method has no steps to show'}.")
     with symmetry:
         _symmetry(found, i)

@@ -22,6 +22,7 @@ from explorer.store.run_store import RunStore
 from explorer.symmetry.alignment_report import Matched
 from explorer.ui.align.details import details
 from explorer.ui.align.form import Comparison
+from explorer.ui.charts.answers import Along, along
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import failure, head, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
@@ -64,7 +65,9 @@ def show(store: RunStore, comparison: Comparison) -> None:
                 "Model", list(range(1, len(names))), default=1, format_func=names.__getitem__, key="align-model", label_visibility="collapsed"
             )
             i = picked or 1
-    active = _active(_statuses(store, comparison))
+    statuses = _statuses(store, comparison)
+    answers = _answers(store, comparison, i, ask=_all_done(store, comparison, statuses))
+    active = _active(statuses) or (answers is not None and answers.active)
     live(_live, every=POLL_S, busy=active)(store, comparison, i, metric, log, active)
     path = locations.matched(comparison.aligned[0], locations.home())
     if not path.is_file():
@@ -80,6 +83,16 @@ def show(store: RunStore, comparison: Comparison) -> None:
     details(comparison, found, i, program(comparison))
 
 
+def _answers(store: RunStore, comparison: Comparison, i: int, *, ask: bool = False) -> Along | None:
+    """What the models on the line after the alignment answer."""
+    a, b = (comparison.models[k].name or comparison.models[k].id for k in (0, i))
+    return along(store, comparison.after(i).field, f"What the models between {a} and the aligned {b} answer", ask=ask)
+
+
+def _all_done(store: RunStore, comparison: Comparison, statuses: list[Status]) -> bool:
+    return len(statuses) == len(comparison.runs(store)) and all(s.state == "done" for s in statuses)
+
+
 def _statuses(store: RunStore, comparison: Comparison) -> list[Status]:
     return [s for s in map(store.status, (r.id for r in comparison.runs(store))) if s is not None]
 
@@ -90,7 +103,9 @@ def _active(statuses: list[Status]) -> bool:
 
 def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: bool, was_active: bool) -> None:
     statuses = _statuses(store, comparison)
-    active = _active(statuses)
+    answers = _answers(store, comparison, i)
+    working = _active(statuses)
+    active = working or (answers is not None and answers.active)
     if was_active != active:
         st.rerun()
     before, after = comparison.before(i), comparison.after(i)
@@ -114,16 +129,19 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             caption=f"{len(measured)} points before and {len(matched)} after · {samples:,} {after.field.split} samples · 95 % bands",
             does="inspect the model at a point",
             play=True,
+            answers=None if answers is None else answers.told(soon=working),
             alt=f"{metric} along the straight line before and after {title}.",
         )
-    if t is not None and not active:
+    if t is not None and not working:
         st.session_state.pop(f"align-{after.id}", None)
         shell.go("interpolate", run=after.id, t=f"{t:g}")
     with left:
         _progress(store, comparison, statuses)
+        if answers is not None:
+            answers.button(soon=working)
         model_doubts.show(store, [before.field, after.field])
     with right:
-        if len(curves) > 1 and (active or (len(measured) and len(matched))):
+        if len(curves) > 1 and (working or (len(measured) and len(matched))):
             _numbers(measured, matched, metric, after, names[i])
         elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
             st.metric("Barrier after", line_words.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])

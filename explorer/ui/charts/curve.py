@@ -11,6 +11,7 @@ from math import isfinite
 
 import streamlit as st
 
+from explorer.core.spec import Json
 from explorer.figures import told
 from explorer.figures.curve import Curve, Peak
 from explorer.ui.charts.component import register
@@ -35,6 +36,7 @@ def curve(
     does: str = "read the values at a point",
     group: str = "",
     play: bool = False,
+    answers: dict[str, Json] | None = None,
 ) -> float | None:
     """Draw the curves and return the x where the handle stands: where the person last put it, else `pick`.
 
@@ -43,6 +45,7 @@ def curve(
     that are to have room in any case, so that several pictures have one scale. does: what a click
     is for, in words. group: pictures of
     one group show where any of them is pointed at; their common axis is x. play: whether there is a button and a slider to walk along the axis.
+    answers: what the models along the axis answer, as explorer.figures.answers tells it.
     """
 
     def handle_pick() -> None:
@@ -68,6 +71,7 @@ def curve(
             caption=caption,
             does=does,
             play=play,
+            answers=answers,
         ),
         on_pick_change=handle_pick,
     )

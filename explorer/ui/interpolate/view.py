@@ -16,6 +16,7 @@ from explorer.stats.barriers import Barrier
 from explorer.stats.preview_confirmation import mark
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
+from explorer.ui.charts.answers import Along, along
 from explorer.ui.charts.curve import Curve, curve
 from explorer.ui.frame import expertise, failure, head, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
@@ -64,7 +65,8 @@ def show(store: RunStore, run_id: str) -> None:
     t = _asked_t()
     if t is not None and status.state == "done":
         inspect_once(store, run.field, (t,))
-    polling = status.active or pick_active(store, run.field, (t,) if t is not None else None)
+    answers = _answers(store, run.field, ask=status.state == "done")
+    polling = status.active or (answers is not None and answers.active) or pick_active(store, run.field, (t,) if t is not None else None)
     live(_live, every=POLL_S, busy=polling)(store, run_id, metric, log, [others[i] for i in chosen], polling)
     _actions(store, run, metric, log, [others[i] for i in chosen])
 
@@ -75,9 +77,9 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
         st.rerun()
     field, sampler = status.request.field, status.request.sampler
     t = _asked_t()
-    active = status.active or pick_active(
-        store, field, (t,) if t is not None else None
-    )  # asked before the points are read: what ends in between is seen next time
+    answers = _answers(store, field)
+    # asked before the points are read: what ends in between is seen next time
+    active = status.active or (answers is not None and answers.active) or pick_active(store, field, (t,) if t is not None else None)
     if was_polling != active:
         st.rerun()  # the page as a whole decides whether to look again
     points, _ = store.points(field.id)
@@ -107,10 +109,13 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
             does="inspect the model at a point",
             play=True,
+            answers=None if answers is None else answers.told(soon=status.active),
             alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again, sampler=sampler)}",
         )
     with left:
         _progress(store, status)
+        if answers is not None:
+            answers.button(soon=status.active)
         if len(points):
             model_doubts.show(store, (f.request.field for f in (status, *others) if isinstance(f.request, Run)))
             st.markdown(line_words.explain(field, points, metric, again, sampler=sampler))
@@ -123,6 +128,11 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
         model_at(store, field, (t,), points)
     if status.active:
         shell.tend()
+
+
+def _answers(store: RunStore, field: Field, *, ask: bool = False) -> Along | None:
+    a, b = line_words.names(field)
+    return along(store, field, f"What the models between {a} and {b} answer", ask=ask)
 
 
 def _ghosts(store: RunStore, others: list[Status], metric: str) -> list[Curve]:

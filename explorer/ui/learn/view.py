@@ -12,10 +12,11 @@ from explorer import lessons
 from explorer.core import glossary
 from explorer.core.errors import Refused
 from explorer.core.points import Points
-from explorer.core.spec import Run
+from explorer.core.spec import Aligned, Run
 from explorer.lessons import Experiment, Lesson, Outcome, Shelf
 from explorer.store.run_store import RunStore
 from explorer.ui.charts import lesson_picture
+from explorer.ui.charts.descent import descent, recorded
 from explorer.ui.frame import shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
@@ -289,11 +290,31 @@ def _see(store: RunStore, here: LessonStep, experiment: Experiment, parts: list[
     left, right = st.columns([3, 2], gap="large")
     with left:
         lesson_picture.draw(seen, key=f"learn-{here.key}", height=380)
+        if here.lesson.descends:
+            _descents(here, parts)
     with right:
         st.markdown(seen.sentence)
     _take(here, experiment, seen)
     _tell(here.lesson)
     shell.link(experiment.target.page, "Try it on your models", icon=":material/open_in_new:", **experiment.target.query)
+
+
+def _descents(here: LessonStep, parts: list[Part]) -> None:
+    """How each matching of the lesson went, step by step."""
+    for part in parts:
+        moved = next((corner for corner in part.run.field.corners if isinstance(corner, Aligned) and corner.which), None)
+        if moved is None:
+            continue
+        st.markdown(f"**{part.name.capitalize()}, step by step**")
+        try:
+            found = recorded(moved)
+        except Refused as refusal:
+            st.error(str(refusal), icon=":material/error:")
+            continue
+        if found is None:
+            st.caption("Its steps are not on this machine; *Try it on your models* aligns the networks again.")
+        else:
+            descent(found, key=f"learn-{here.key}-{part.name.split()[0]}", height=260)
 
 
 def _verdict(here: LessonStep, seen: Outcome) -> None:

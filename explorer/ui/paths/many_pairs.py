@@ -144,7 +144,7 @@ def show(store: RunStore, runs: Sequence[Run]) -> None:
     live(_live, every=POLL_S, busy=busy)(store, run, parts, metric, busy)
     if not asked:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(f"Measure {whole.name}", icon=":material/grid_on:", key="many-all", on_click=shell.submit, args=(whole.run,))
+            st.button(f"Measure {whole.name}", icon=":material/grid_on:", key="many-all", on_click=shell.resume, args=(whole.run,))
             cost_caption.caption(store, [whole.run])
     _actions(store, seen_of(store, run, asked, metric))
 

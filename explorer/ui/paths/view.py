@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.core import glossary, locations, registry, significant_digits
-from explorer.core.points import Points
+from explorer.core.points import Array, Points
 from explorer.core.spec import Connected, Field, Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import data, line
@@ -22,6 +22,7 @@ from explorer.stats.hidden_peaks import hidden
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import is_preview, mark
 from explorer.store.run_store import RunStore
+from explorer.ui.charts.answers import Along, along
 from explorer.ui.charts.curve import curve
 from explorer.ui.charts.plane import Spot
 from explorer.ui.frame import head, query_state, shell
@@ -108,6 +109,7 @@ def show(store: RunStore, ways: list[NamedPath]) -> None:
             shell.submit(run)
         if (asked := _asked(chosen)) is not None:
             inspect_once(store, *asked)
+    _answers(store, chosen, by_length, ask=status is not None and status.state == "done")
     active = _active(store, ways, chosen)
     live(_live, every=POLL_S, busy=active)(store, ways, chosen, metric, log, by_length, with_plane, active)
     _actions(store, ways, metric, log, by_length)
@@ -141,9 +143,19 @@ def _asked(chosen: NamedPath) -> tuple[Field, At] | None:
     return (run.field, at) if run is not None and at is not None else None
 
 
+def _answers(store: RunStore, chosen: NamedPath, by_length: bool, *, ask: bool = False) -> Along | None:
+    """What the models on the chosen path answer."""
+    field = chosen.run.field
+
+    title = f"What the models on {chosen.name} answer"
+    return along(store, field, title, ask=ask, axis=lambda t: _on_axis(store, field, t, by_length))
+
+
 def _active(store: RunStore, ways: list[NamedPath], chosen: NamedPath) -> bool:
     ids = [run.id for way in ways for run in (way.run, _dense(way))] + [run.id for run in paths_plane.runs(chosen)]
     asked = _asked(chosen)
+    if (answers := _answers(store, chosen, False)) is not None and answers.active:
+        return True
     return any(s is not None and s.active for s in map(store.status, ids)) or (asked is not None and pick_active(store, *asked))
 
 
@@ -176,6 +188,9 @@ def _live(
             _pick(store, plane_run.field, paths_plane.coords_of(there, spot)) if plane_run is not None else None
 
     t = asked_t()
+    answers = _answers(store, chosen, by_length)
+    status = store.status(chosen.run.id)
+    soon = status is not None and status.active
     plane_run = paths_plane.run_of(chosen)
     samples = next((int(p.counts.sum()) for _, _, p, _ in found if len(p)), 0)
     group = f"paths-{ways[0].run.id}"
@@ -196,6 +211,7 @@ def _live(
             alt=f"{metric} along {len(ways)} paths between {ends[0]} and {ends[1]}.",
             group=group,
             play=True,
+            answers=None if answers is None else answers.told(soon=soon),
         )
     if right is not None:
         with right:
@@ -205,11 +221,13 @@ def _live(
                 chosen,
                 metric,
                 group=group,
-                axis=lambda field, at: np.array([_x_of(store, field, float(x)) for x in at]) if by_length else at,
+                axis=lambda field, at: _on_axis(store, field, at, by_length),
                 pick=cast("tuple[float, float] | None", asked_place()),
                 on_pick=spotted,
             )
     progress(store, ways, key="paths")
+    if answers is not None:
+        answers.button(soon=soon)
     rows = [row for way, field, points, stage in found if (row := _row(store, way, field, points, stage, metric)) is not None]
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
@@ -279,6 +297,10 @@ def _lengths(store: RunStore, field: Field, t: np.ndarray) -> np.ndarray:
 def _x_of(store: RunStore, field: Field, t: float) -> float:
     here, whole = _lengths(store, field, np.array([t, 1.0]))
     return float(here / whole) if whole else t
+
+
+def _on_axis(store: RunStore, field: Field, t: Array, by_length: bool) -> Array:
+    return np.array([_x_of(store, field, float(at)) for at in t]) if by_length else t
 
 
 def _t_of(store: RunStore, field: Field, x: float) -> float:

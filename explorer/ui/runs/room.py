@@ -92,8 +92,12 @@ def show(store: RunStore) -> None:
 def _carried_out(title: str, work: Callable[[Progress], int], said: str) -> None:
     """With a bar; what came of it is said once the page is drawn again."""
     bar = st.progress(0.0, title)
+
+    def progress(done: int, of: int) -> None:
+        bar.progress(min(1.0, done / of) if of else 0.0, f"{title}: {shown_size(done)} of {shown_size(of)}")
+
     try:
-        size = work(lambda done, of: bar.progress(min(1.0, done / of) if of else 0.0, f"{title}: {shown_size(done)} of {shown_size(of)}"))
+        size = work(progress)
     except Refused as refusal:
         bar.empty()
         st.error(str(refusal), icon=":material/error:")

@@ -83,7 +83,7 @@ def form(store: RunStore, shown: Kitchen | None) -> Kitchen | None:
         )
         with go:
             pressed = st.button("Measure", type="primary", icon=":material/soup_kitchen:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
-        drawn = _orders(Kitchen(family.problem, ()).by, shown, key) if len(chosen) > EXACT else {"orders": ORDERS, "within": 0.0}
+        drawn = _orders(Kitchen(family.problem, ()).by, shown, key) if len(chosen) > EXACT else Draws(orders=ORDERS, within=0.0)
         wanted = Kitchen(family.problem, tuple(models[k] for k in chosen), cast("Rule", rule or "at_least"), **drawn)
         with below:
             cost_caption.caption(store, *(([t.run for t in wanted.tasks(whole=True)], wanted.studies()) if len(chosen) > 1 else ([], [])))

@@ -24,7 +24,9 @@ def ranked(kitchen: Kitchen, worth: Sequence[Estimate]) -> None:
     says = f"{helps} of {len(worth)} ingredients help beyond the interval, {hurts} hurt."
     with st.expander(f"Which are worth most: {says}", icon=":material/leaderboard:"):
         title = f"Shapley value on the validation split{by.apart}"
-        rows = [Bar(names[k], *(by.scale * v for v in (worth[k].value, worth[k].low, worth[k].high)), worth[k].low > 0) for k in (*best, *worst)]
+        rows = [
+            Bar(names[k], by.scale * worth[k].value, by.scale * worth[k].low, by.scale * worth[k].high, worth[k].low > 0) for k in (*best, *worst)
+        ]
         chart(bars.figure(rows, x_title=title), key=f"soup-ranked-{kitchen.field('val').id}", title=title, stem="ingredients")
         if rest := order[len(best) : len(order) - len(worst)]:
             low, high = (by.scale * worth[k].value for k in (rest[-1], rest[0]))

@@ -158,7 +158,7 @@ def _told(rows: dict[str, Sequence[object] | Array], name: str, found: Sequence[
 
 def _narrowed(kitchen: Kitchen, rows: pd.DataFrame, worth: Sequence[Estimate] | None) -> list[int]:
     """Which of many ingredients are listed: by name, and by what they do."""
-    key = kitchen.field("val").id
+    key, kept = kitchen.field("val").id, cast("list[bool | None]", rows["kept"].tolist())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         line = st.text_input("Filter", key=f"soup-filter-{key}", placeholder="tune-*, 1-50, newest 20", help=HELP, width=300)
         which = st.segmented_control(
@@ -169,11 +169,11 @@ def _narrowed(kitchen: Kitchen, rows: pd.DataFrame, worth: Sequence[Estimate] | 
             format_func={"all": "All", "kept": "In the greedy soup", "helps": "Help", "hurts": "Hurt"}.__getitem__,
             help="Help and hurt: the 95 % interval of the Shapley value is on one side of zero.",
             required=True,
-            disabled=worth is None and not rows["kept"].any(),
+            disabled=worth is None and not any(kept),
         )
     found = [int(k) for k in matching(line, {str(k): name for k, name in enumerate(rows["model"])})]
     if which == "kept":
-        found = [k for k in found if rows["kept"][k]]
+        found = [k for k in found if kept[k]]
     elif which != "all":
         found = [k for k in found if worth is not None and (worth[k].low > 0 if which == "helps" else worth[k].high < 0)]
     st.caption(f"{len(found)} of {len(rows)} ingredients. A click on a column's head sorts.")

@@ -13,10 +13,12 @@ from explorer.core import glossary, locations, registry
 from explorer.core.points import Array, Points
 from explorer.core.spec import Loaded, Make, Trained
 from explorer.figures import line
+from explorer.figures.answers import chosen
 from explorer.stats import units
 from explorer.stats.barriers import band, difference, level
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
+from explorer.ui.charts.answers import Along, of_mixtures
 from explorer.ui.charts.curve import Curve, curve
 from explorer.ui.frame import auto_start, failure, head, shell
 from explorer.ui.frame.polling import live
@@ -59,6 +61,8 @@ def _busy(store: RunStore, whole: Trajectory) -> bool:
     if (at := asked()) is not None and pick_active(store, whole.plane().field, at):
         return True
     requests = [whole.plane().id, *(Make(made).id for way in whole.ways if (made := whole.fused(way)) is not None), *swag_twa.request_ids(whole)]
+    if (answers := _answers(store, whole)) is not None and answers.active:
+        return True
     if (report := _report(store, whole)) is not None:
         requests.append(report.run.id)
     return active(store, whole.tasks()) or any(s is not None and s.active for s in map(store.status, requests))
@@ -135,6 +139,7 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
     if not (drawn := _drawn_curves(there, points, metric)):
         return
     last = float(whole.epochs[-1])
+    answers = _answers(store, whole)
     part = "" if there is whole else f" · the first {len(there.epochs)} of {len(whole.epochs)} snapshots"
     curve(
         drawn,
@@ -148,8 +153,17 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
         alt=f"Validation {metric} of the snapshots and of their averages over the training.",
         group=plane.group(whole),
         play=True,
+        answers=answers.told() if answers is not None and there is whole else None,
         caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, band 95 %{part}",
     )
+
+
+def _answers(store: RunStore, whole: Trajectory, *, ask: bool = False) -> Along | None:
+    """What the snapshots of the first network answer."""
+    x, rows = whole.epochs, np.eye(len(whole.models))[:: whole.members]
+    shown = np.isin(x, chosen(x))
+    title = "What the snapshots answer" if whole.members == 1 else "What the snapshots of network 1 answer"
+    return of_mixtures(store, whole.field("val"), rows[shown], x[shown], title, ask=ask)
 
 
 def _key(whole: Trajectory, metric: str) -> str:
@@ -198,6 +212,8 @@ def _finished(store: RunStore, whole: Trajectory, metric: str, beside: DeltaGene
         links(store, whole)
     _table(whole, found, val, test)
     _ask_plane(store, whole)
+    if (answers := _answers(store, whole, ask=True)) is not None:
+        answers.button()
     plane.draw(store, whole, metric, live=False)
     if (at := asked()) is not None and store.field(whole.plane().field.id) is not None:
         model_at(store, whole.plane().field, at, store.points(whole.plane().field.id)[0])

@@ -3,12 +3,14 @@
 // The drawing is made again with the data (a few hundred nodes). Hovering and dragging touch nothing but the small `live` group.
 // Names come from checkpoints and are untrusted: text goes in as text nodes, never as markup.
 
+import { Answers } from "./answers.js";
 import { brackets } from "./brackets.js";
 import { coloured, element, floorNice, least, logTicks, most, niceStep, plain, put, round, set, shape, swatch, symbol, text, ticks, values } from "./drawing.js";
 import { Frames } from "./frames.js";
 import { keep, Picture } from "./picture.js";
 import { Player } from "./player.js";
-import { beads, series } from "./series.js";
+import { beads, series, valueAt } from "./series.js";
+import { Zoom } from "./zoom.js";
 
 /** @typedef {{ x: number, foot: number, top: number, label: string }} Peak of a barrier, with the bracket that measures it */
 
@@ -40,6 +42,7 @@ import { beads, series } from "./series.js";
  * @property {boolean} log
  * @property {string} does what a click is for
  * @property {boolean} play whether one can walk along the axis
+ * @property {import("./answers.js").Answered | null} answers what the models along the axis answer
  */
 
 /** @typedef {import("./picture.js").Told & Curves} Data */
@@ -49,6 +52,10 @@ import { beads, series } from "./series.js";
 const RESOLUTION = 1e-6, TINY = 1e-12; // as in figures/curve.py: what differs by less is one value
 const STEPS = 6; // of the axis upwards, about, whatever its height; as in figures/curve.py, so that a file has the same axis
 const PLAYER = 32; // px of the row to play and scrub in, which is part of the height
+const EDGE = 5; // px beside the plot where half of a mark at its edge is seen
+const HOLD = 12; // px within which a press takes hold of the handle
+const DRAG = 6; // px that make a press a drag
+const DOUBLE = 300; // ms between the halves of a double click
 const SNAP = 4; // px within which a click means the measured point
 /** @type {WeakMap<Element, Plot>} */
 const plots = new WeakMap();
@@ -69,6 +76,9 @@ class Plot extends Picture {
   shown = null; // where Python last heard it to be
   /** @type {{ handle: number | null } | null} */
   drag = null; // the handle before the drag
+  /** @type {number | null} */
+  band = null; // px where the part to be zoomed to begins
+  clicked = 0; // timer of a click that may be half of a double one
   /** @override @type {number | null} */
   pointer = null;
   pointerY = 0;
@@ -94,10 +104,14 @@ class Plot extends Picture {
     this.under = element("div", "x-title");
     this.player = new Player("t", () => this.walked());
     this.frames = new Frames(this.stage, (seconds) => this.player.step(seconds));
-    this.stage.after(this.under, this.player.root);
+    this.zoom = new Zoom(() => this.draw(), () => this.handle ?? this.player.s ?? (this.domain[0] + this.domain[1]) / 2);
+    this.stage.after(element("div", "under", this.under, this.zoom.root), this.player.root);
+    this.answers = new Answers();
+    this.root.append(this.answers.root);
     this.grip.addEventListener("pointerdown", (event) => this.press(event));
     this.grip.addEventListener("pointerup", (event) => this.release(event));
     this.grip.addEventListener("pointercancel", () => this.cancel());
+    this.grip.addEventListener("dblclick", () => this.unzoom());
     this.grip.addEventListener("pointerleave", () => this.drag || this.hover(null));
   }
 
@@ -110,6 +124,7 @@ class Plot extends Picture {
     this.player.unit = this.unit;
     const xs = data.play ? data.curves.flatMap(({ x }) => x) : [];
     this.player.tell(xs.length > 1 ? [{ name: data.curves.length > 1 ? "the curves" : "the curve", from: least(xs), to: most(xs) }] : [], data.play);
+    this.answers.tell(data.answers, this.unit);
     put(this.title, data.yTitle);
     put(this.under, data.xTitle);
     this.tall = data.height - (data.play ? PLAYER : 0);
@@ -163,7 +178,9 @@ class Plot extends Picture {
     }
     nodes.push(shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }));
 
-    for (const curve of curves) nodes.push(series(this, curve, curve.index));
+    const drawn = curves.map((curve) => series(this, curve, curve.index));
+    const clip = { class: "part", x: left - EDGE, y: 0, width: right - left + 2 * EDGE, height: this.tall, viewBox: `${left - EDGE} 0 ${right - left + 2 * EDGE} ${this.tall}` };
+    nodes.push(...(this.zoom.part ? [shape("svg", clip, ...drawn)] : drawn));
     if (!curves.some((curve) => curve.x.length)) {
       const none = this.data.curves.length > curves.length ? "Every curve is hidden" : "No point is measured yet";
       nodes.push(text(none, { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }));
@@ -209,11 +226,12 @@ class Plot extends Picture {
     const xs = [...curves.flatMap((curve) => curve.x), ...(xRange ?? [])];
     let [x0, x1] = xs.length ? [least(xs), most(xs)] : [0, 1];
     if (x0 === x1) [x0, x1] = [x0 - 0.5, x1 + 0.5];
-    this.domain = [x0, x1];
+    const whole = [x0, x1];
+    this.domain = [x0, x1] = this.zoom.of([x0, x1]);
 
-    const ys = curves
+    const ys = (this.zoom.part ? curves.flatMap((curve) => this.seen(curve)) : curves
       .flatMap((c) => [c.y, c.low ?? [], c.high ?? [], c.chord ?? [], c.peak ? [c.peak.foot, c.peak.top] : []].flat())
-      .concat(yRange ?? [])
+      .concat(yRange ?? []))
       .filter((value) => this.drawable(value));
     let [y0, y1] = ys.length ? [least(ys), most(ys)] : log ? [0.1, 1] : [0, 1];
     this.top = curves.some((curve) => curve.y.includes(null)) ? 26 : 10;
@@ -233,12 +251,18 @@ class Plot extends Picture {
     this.left = 12 + 7.1 * most(this.yTicks.map((tick) => tick.text.length));
     this.right = this.width - 14;
     const span = this.right - this.left;
-    const counted = xs.every(Number.isInteger) && !(x0 === 0 && x1 === 1); // turns, epochs; from 0 to 1 it is a share
+    const counted = xs.every(Number.isInteger) && !(whole[0] === 0 && whole[1] === 1); // turns, epochs; from 0 to 1 it is a share
     this.xTicks = ticks(x0, x1, Math.max(counted ? 1 : 0, niceStep((x1 - x0) / Math.max(2, Math.floor(span / 60)))));
     const up = log ? Math.log10 : Number;
     const [low, high] = [up(y0), up(y1)];
     this.x = (value) => this.left + (span * (value - x0)) / (x1 - x0);
     this.y = (value) => this.bottom - ((this.bottom - this.top) * (up(value) - low)) / (high - low);
+  }
+
+  /** The values of a curve in the part of the axis that is shown, with those at its ends. @type {(curve: Curve) => (number | null)[]} */
+  seen(curve) {
+    return [curve.y, curve.low, curve.high].flatMap((list) =>
+      list ? [...list.filter((_, j) => this.within(curve.x[j])), ...this.domain.map((x) => valueAt(this, curve, x, list))] : []);
   }
 
   /** Whether it lies in the part of the axis that is shown. @type {(x: number) => boolean} */
@@ -270,7 +294,12 @@ class Plot extends Picture {
       const at = round(this.x(this.player.s));
       nodes.push(shape("line", { class: "hair walk", x1: at, x2: at, y1: this.top, y2: this.bottom }), ...beads(this, this.player.s));
     }
+    if (this.band !== null && this.pointer !== null && Math.abs(this.pointer - this.band) >= DRAG) {
+      const [from, to] = [Math.min(this.band, this.pointer), Math.max(this.band, this.pointer)];
+      nodes.push(shape("rect", { class: "chosen", x: from, y: this.top, width: to - from, height: this.bottom - this.top }));
+    }
     const hair = this.hair();
+    this.answers.show(hair !== null ? this.at(hair) : (this.player.s ?? this.handle ?? this.domain[0]));
     if (hair !== null && !this.drag) {
       nodes.push(shape("line", { class: "hair", x1: hair, x2: hair, y1: this.top, y2: this.bottom }), ...this.rings(this.at(hair)));
     }
@@ -386,22 +415,42 @@ class Plot extends Picture {
   press(event) {
     if (event.button !== 0) return;
     this.grip.setPointerCapture(event.pointerId);
-    this.drag = { handle: this.handle };
     this.player.rest();
+    const px = event.clientX - this.stage.getBoundingClientRect().left;
+    const held = event.pointerType !== "mouse" || (this.handle !== null && Math.abs(this.x(this.handle) - px) <= HOLD);
+    if (held) this.drag = { handle: this.handle };
+    else this.band = Math.min(this.right, Math.max(this.left, px));
     this.hover(event);
   }
 
   /** @type {(event: PointerEvent) => void} */
   release(event) {
-    if (!this.drag) return;
-    this.drag = null;
-    this.commit(this.handle);
+    if (!this.drag && this.band === null) return;
+    const [from, to] = [this.band, this.pointer];
+    const zoomed = from !== null && to !== null && Math.abs(to - from) >= DRAG;
+    if (from !== null && to !== null && !zoomed) {
+      this.handle = this.aim(to);
+      this.walk();
+    }
+    this.drag = this.band = null;
+    clearTimeout(this.clicked);
+    if (zoomed) this.zoom.to([this.at(Math.min(from, to)), this.at(Math.max(from, to))]);
+    else if (this.zoom.part) this.clicked = window.setTimeout(() => this.commit(this.handle), DOUBLE);
+    else this.commit(this.handle);
     this.hover(event.pointerType === "mouse" ? event : null);
+  }
+
+  /** A double click: the whole axis again. What its first half marked is taken back. */
+  unzoom() {
+    if (!this.zoom.part) return;
+    clearTimeout(this.clicked);
+    this.handle = this.shown;
+    this.zoom.to(null);
   }
 
   cancel() {
     if (this.drag) this.handle = this.drag.handle;
-    this.drag = null;
+    this.drag = this.band = null;
     this.hover(null);
   }
 
@@ -420,7 +469,8 @@ class Plot extends Picture {
       this.walk();
     }
     else if (event.key === "Enter" && this.handle !== null) this.commit(this.handle);
-    else if (event.key === "Escape" && this.drag) this.cancel();
+    else if (event.key === "Escape" && (this.drag || this.band !== null)) this.cancel();
+    else if (this.zoom.type(event.key)) this.mark();
     else if (event.key === "Escape") this.commit(null);
     else return;
     event.preventDefault();

@@ -40,11 +40,14 @@ export function series(plot, curve, i) {
   return group;
 }
 
-/** The value at x, straight between measured points as it is drawn; null outside of them, and where one diverged. @type {(plot: Plot, curve: Curve, x: number) => number | null} */
-export function valueAt(plot, curve, x) {
+/**
+ * The value at x, or that of an edge of the band, straight between measured points as it is drawn; null outside of them, and where one diverged.
+ * @type {(plot: Plot, curve: Curve, x: number, values?: (number | null)[]) => number | null}
+ */
+export function valueAt(plot, curve, x, values = curve.y) {
   if (!curve.x.length || x < curve.x[0] || x > curve.x[curve.x.length - 1]) return null;
   const k = Math.max(0, curve.x.findIndex((at) => at >= x));
-  const [before, after] = [curve.y[k - 1], curve.y[k]];
+  const [before, after] = [values[k - 1], values[k]];
   if (curve.x[k] === x) return plot.drawable(after) ? after : null;
   if (!plot.drawable(before) || !plot.drawable(after)) return null;
   const share = (x - curve.x[k - 1]) / (curve.x[k] - curve.x[k - 1]);
