@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +12,12 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from explorer import symmetry
 from explorer.checkpoints import checkpoint_file, quantised
-from explorer.checkpoints.sharded import digest
+from explorer.checkpoints.lazy_weights import open_lazily
+from explorer.checkpoints.sharded import bytes_at, digest
 from explorer.checkpoints.weights import Weights, compatible, mix
 from explorer.core import locations, model_path, registry
 from explorer.core.allowed_folders import admit, admits
@@ -38,6 +40,7 @@ from explorer.symmetry.assignment import Alignment, describe
 from explorer.training.curve_training import State, TrainedCorners
 from explorer.training.resumable import ResumableTraining
 
+LAZILY = 2**28  # bytes of a file from which on its tensors are read when they are asked for, where models are aligned
 KEEP_S = 20.0  # seconds of training that may be lost when a process dies
 KEPT_WHOLE = 2**24  # bytes of weights up to which every epoch of a training is kept
 STAGES = frozenset(2**k for k in range(20))  # epochs after which the corners of a path in training are kept
@@ -66,7 +69,7 @@ def realise(
             return checkpoint_file.read(made_at(recipe, home)).weights
         case Aligned():
             if not (made_at(recipe, home).exists() and matched_at(recipe, home).exists()):
-                models = [realise(m, store, home, problem=recipe.problem, device=device, progress=progress) for m in recipe.models]
+                models = [_opened(m, store, home, recipe.problem, device, progress) for m in recipe.models]
                 with clocked(of_making(recipe), store, progress) as ticking:
                     _align(recipe, models, home, device, ticking)
             return checkpoint_file.read(made_at(recipe, home)).weights
@@ -99,6 +102,15 @@ def file_of(recipe: Recipe, store: RunStore, home: Path, *, device: str = "cpu",
     if not (path := made_at(recipe, home)).exists():
         realise(recipe, store, home, device=device, progress=progress)
     return path
+
+
+def _opened(recipe: Recipe, store: RunStore, home: Path, problem: ProblemSpec, device: str, progress: Progress) -> Mapping[str, Tensor]:
+    """As `realise`; of a large file each tensor is read when it is asked for."""
+    file = file_of(recipe, store, home, device=device, progress=progress)
+    if bytes_at(file) > LAZILY and (lazily := open_lazily(file, Problem(problem).shapes(), Problem(problem).reals())) is not None:
+        checkpoint_file.finite(lazily, recipe.name or file.name)
+        return lazily
+    return realise(recipe, store, home, problem=problem, device=device, progress=progress)
 
 
 def _load(recipe: Loaded, store: RunStore, problem: ProblemSpec | None) -> Weights:
@@ -189,7 +201,7 @@ def _train(recipe: Trained, start: Weights | None, home: Path, device: str, prog
             return
 
 
-def _align(recipe: Aligned, models: list[Weights], home: Path, device: str, progress: Progress) -> None:
+def _align(recipe: Aligned, models: Sequence[Mapping[str, Tensor]], home: Path, device: str, progress: Progress) -> None:
     """Align all models at once, and keep every one of them and what became of its units."""
     problem = Problem(recipe.problem)
     names = [m.name or m.id for m in recipe.models]

@@ -1,11 +1,13 @@
-"""A large file that is inspected: by its headers and one pass over its values, without its loss and without the file in memory."""
+"""Large files: inspected by their headers and one pass over their values, and aligned without being held whole."""
 
 import pytest
+import torch
 
 from explorer.checkpoints import lazy_weights
 from explorer.commands.look import by_sentence
-from explorer.core.spec import Look
-from explorer.engine import inspect_checkpoints
+from explorer.core import registry
+from explorer.core.spec import Aligned, Look
+from explorer.engine import inspect_checkpoints, realise_recipe
 from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.store.estimate_cost import estimate
 
@@ -50,3 +52,13 @@ def test_values_are_read_one_tensor_after_another(tiny, store, all_large, monkey
     sizes = [t.nbytes for t in tiny.problem.network().state_dict().values()]
     assert held
     assert max(held) <= max(sizes)
+
+
+def test_large_files_are_aligned_to_the_same_bits(tiny, store, home, tmp_path, monkeypatch):
+    """Each tensor read when it is asked for."""
+    recipe = Aligned(tiny.problem.spec, tiny.field().corners, 1, registry.method("align", "weight_matching", {"restarts": 1}))
+    plain = realise_recipe.realise(recipe, store, home)
+    monkeypatch.setattr(realise_recipe, "LAZILY", 0)
+    (tmp_path / "other").mkdir()
+    lazily = realise_recipe.realise(recipe, store, tmp_path / "other")
+    assert all(torch.equal(plain[n], lazily[n]) for n in plain)
