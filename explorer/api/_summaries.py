@@ -14,7 +14,7 @@ from explorer.figures import landscape
 from explorer.figures import line as line_figure
 from explorer.figures import plane as plane_figure
 from explorer.stats import line_metrics, line_words, metrics, units
-from explorer.stats.alignment_words import lowered, tried
+from explorer.stats.alignment_words import freedom, lowered, tried
 from explorer.stats.barriers import Barrier
 from explorer.stats.certificate_words import certified
 from explorer.stats.intervals import Estimate
@@ -66,7 +66,7 @@ def of_pair(pair: Pair) -> Summary:
         lower = pair.reduction(metrics.short(found.metric))
         rows.append((_named(field, found.metric), *(e.formatted(scale=scale) for e in (first.height, found.height, lower))))
         if found is after[0]:
-            said.append(lowered(first, found, lower, scale=scale, unit=gap, how=tried(field.corners)))
+            said.append(lowered(first, found, lower, scale=scale, unit=gap, how=tried(field.corners), due_to=freedom(field.corners)))
     if pair.before is None:
         said.append("The widths differ: before the alignment no straight line joins these models.")
     elif not said:

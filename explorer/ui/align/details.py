@@ -122,9 +122,10 @@ def _symmetry(found: Matched, i: int) -> None:
 
 def _classes(found: Matched, i: int) -> None:
     """What is free beyond permutations, why not more, and what became of it."""
+    many, gains = len(found.classes), len(found.folded)
+    folded = f" {gains} gain{'s' * (gains != 1)} of norms can be moved into what reads {'them' if gains != 1 else 'it'}." if gains else ""
     st.markdown(
-        f"**{len(found.classes)} axes allow more than permutations**, by maps of dimension {found.dimension:,} in all;"
-        f" {len(found.folded)} gains of norms can be moved into what reads them."
+        f"**{many} ax{'e' if many != 1 else 'i'}s allow{'s' * (many == 1)} more than permutations**, by maps of dimension {found.dimension:,} in all.{folded}"
     )
     st.dataframe(
         pd.DataFrame(

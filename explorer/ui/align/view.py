@@ -14,7 +14,7 @@ from explorer.figures import curve as curve_figure
 from explorer.figures import data, line
 from explorer.figures.curve import Curve
 from explorer.stats import line_words, units
-from explorer.stats.alignment_words import lowered, tried
+from explorer.stats.alignment_words import freedom, lowered, tried
 from explorer.stats.barriers import barrier, reduction
 from explorer.stats.intervals import Estimate
 from explorer.store.job_status import Status
@@ -215,7 +215,7 @@ def _words(before: Points, after: Points, metric: str, run: Run) -> str:
     if first is None or second is None or lower is None:
         return line_words.explain(run.field, after, metric, sampler=run.sampler)
     scale, unit = units.scale(metric), units.of_gap(run.field.problem, metric)
-    said = lowered(first, second, lower, scale=scale, unit=unit, how=tried(run.field.corners))
+    said = lowered(first, second, lower, scale=scale, unit=unit, how=tried(run.field.corners), due_to=freedom(run.field.corners))
     between = (f"*{when}:* {line_words.unseen(run.field, points, metric, run.sampler)}" for when, points in (("Before", before), ("After", after)))
     return "\n\n".join((said, *between))
 
