@@ -27,7 +27,8 @@ from explorer.symmetry.classes import SymmetryClass
 from explorer.symmetry.discover import Deduced, axis_of, deduced
 from explorer.symmetry.gauges import Elements, Gauge, Lattice, Place, changed, drawn, folding, left_of
 from explorer.symmetry.groups import permuted
-from explorer.symmetry.relations import Axes, Basis, Leaf, Relation, Slices, Value, every, relate, restrict, rotary, rotated
+from explorer.symmetry.relations import Axes, Basis, Leaf, Relation, Slices, Value, every, relate, restrict
+from explorer.symmetry.rotary import rotary, rotated
 from explorer.symmetry.rules.operation import Operation, Segmented, Stacked, arguments_of, operator_name
 from explorer.symmetry.rules.walk import that_matter
 
