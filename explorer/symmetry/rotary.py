@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch.fx import Node
 
+from explorer.symmetry.bases import Axes, Relation
 from explorer.symmetry.classes import SymmetryClass
-from explorer.symmetry.relations import Axes, Relation, example
+from explorer.symmetry.relations import example
 from explorer.symmetry.rules.operation import arguments_of, operator_name, place, shape_of
 
 C = SymmetryClass
