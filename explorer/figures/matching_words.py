@@ -11,12 +11,12 @@ from explorer.symmetry.alignment_report import AxisClass
 def angles(value: Array) -> Array:
     """(outer, n) degrees: by how much each direction is turned, of the rotation within each map (its polar factor), from 0 to 180."""
     u, _, v = np.linalg.svd(value)
-    return np.degrees(np.abs(np.angle(np.linalg.eigvals(u @ v))))
+    return np.degrees(np.abs(np.angle(np.linalg.eigvals(u @ v)))).astype(np.float64)
 
 
 def stretches(value: Array) -> Array:
     """(outer, n) the singular values of each map, or the sizes of its factors."""
-    return np.abs(value) if value.ndim == 2 else np.linalg.svd(value, compute_uv=False)
+    return np.abs(value) if value.ndim == 2 else np.linalg.svd(value, compute_uv=False).astype(np.float64)
 
 
 def done(row: AxisClass, value: Array) -> str:

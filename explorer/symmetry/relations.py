@@ -1,188 +1,18 @@
-"""What each operator says of changes of basis: which axes of its inputs and outputs take the same map, the inverse transpose, or fewer maps.
-
-The axes of every tensor are known by now (rules): each has *leaves*, the groups and the places held in order that it is made of. A leaf stands in a *basis*,
-a variable of a class of maps (classes.py), either as it is (x becomes M x) or transposed inverted (what reads x takes M to the minus T).
-A relation joins the bases of two leaves, one of them perhaps inverted, or restricts a class. Joining a basis with its own inverse leaves orthogonal maps.
-
-An operator without a relation, and every leaf that a relation does not mention, is restricted to permutations, which the rules have vouched for: forgetting
-something gives a symmetry away and never makes one up.
-"""
+"""The relations of PyTorch's operators: which axes take the same map, the inverse transpose, or fewer maps (bases.py says what that means)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
-import torch
 from torch import Tensor
 from torch.fx import Node
 
-from explorer.symmetry.axes import Atom
+from explorer.symmetry.bases import RELATIONS, Axes, Function, Leaf, Relation, Slices, Value, all_same, every, relation, wide
 from explorer.symmetry.classes import SymmetryClass, meet
 from explorer.symmetry.rules.operation import arguments_of, operator_name, place, places, shape_of
 
 C = SymmetryClass
-
-
-class Basis:
-    """A variable of the inference: a class of maps, or ± another basis. `why`: what restricted it, in the order of the graph."""
-
-    __slots__ = ("cls", "inverted", "joined", "turned", "why")
-
-    def __init__(self, cls: SymmetryClass) -> None:
-        self.cls = cls
-        self.joined: Basis | None = None
-        self.inverted = False
-        self.turned = False  # by a rotary embedding
-        self.why: list[tuple[SymmetryClass, str]] = []
-
-    def root(self) -> tuple[Basis, bool]:
-        """What it has turned out to be, and whether inverted."""
-        if self.joined is None:
-            return self, False
-        root, inverted = self.joined.root()
-        return root, inverted != self.inverted
-
-
-@dataclass(eq=False)
-class Leaf:
-    """A group, or places held in order, on one axis of a tensor. `key`: the atoms it is made of. `beside`: the groups on all axes of the tensor."""
-
-    key: tuple[Atom, ...]
-    size: int
-    basis: Basis
-    beside: frozenset[str] = frozenset()
-
-    @property
-    def cls(self) -> SymmetryClass:
-        """What is left of its class."""
-        return self.basis.root()[0].cls
-
-
-Axes: TypeAlias = list[list[Leaf]]
-
-
-@dataclass
-class Slices:
-    """A tensor whose slices along an axis have axes of their own (rules.Stacked)."""
-
-    axis: int
-    slices: list[Axes]
-
-
-Value: TypeAlias = Any
-"""Axes, Slices, a tuple of those, or an argument that is no tensor."""
-
-
-@dataclass
-class Relation:
-    """An operator, and what has been said of it so far. `folded`: gains that count as ones; `gains`: those met."""
-
-    node: Node
-    where: str
-    out: Value
-    folded: frozenset[str] | None
-    gains: dict[str, Leaf]
-    parameter: Callable[[Any], str | None]
-    told: set[int] = field(default_factory=set[int])
-
-    def restrict(self, leaves: Sequence[Leaf], cls: SymmetryClass) -> None:
-        """These leaves take maps of this class at most."""
-        for leaf in leaves:
-            self.told.add(id(leaf))
-            restrict(leaf, cls, self.where)
-
-    def same(self, x: Sequence[Leaf], y: Sequence[Leaf], *, inverse: bool = False) -> None:
-        """Two axes take the same map, or the one the inverse transpose of the other's."""
-        if [leaf.key for leaf in x] != [leaf.key for leaf in y]:
-            self.restrict([*x, *y], C.PERMUTATION)
-            return
-        for a, b in zip(x, y, strict=True):
-            self.told |= {id(a), id(b)}
-            self._join(a, b, inverse)
-
-    def in_order(self, x: Sequence[Leaf], y: Sequence[Leaf]) -> None:
-        """The leaves of x are found again among those of y, in their order."""
-        left = list(y)
-        for a in x:
-            at = next((i for i, b in enumerate(left) if b.key == a.key), None)
-            if at is not None:
-                self.same([a], [left[at]])
-                del left[: at + 1]
-
-    def _join(self, a: Leaf, b: Leaf, inverse: bool) -> None:
-        (x, i), (y, j) = a.basis.root(), b.basis.root()
-        opposite = (i != j) != inverse
-        if x is y:
-            if opposite:
-                restrict(a, C.ORTHOGONAL, self.where)
-            return
-        y.joined, y.inverted = x, opposite
-        x.turned = x.turned or y.turned
-        x.why += y.why
-        x.cls = meet(x.cls, y.cls)
-
-
-def restrict(leaf: Leaf, cls: SymmetryClass, why: str) -> None:
-    """A leaf takes maps of this class at most."""
-    root, _ = leaf.basis.root()
-    if (less := meet(root.cls, cls)) != root.cls:
-        root.cls = less
-        root.why.append((less, why))
-
-
-def every(value: Value) -> Iterator[Leaf]:
-    """All leaves of a value."""
-    if isinstance(value, Slices):
-        for s in value.slices:
-            yield from every(s)
-    elif isinstance(value, (list, tuple)):
-        for v in cast("Sequence[Any]", value):
-            yield from every(v)
-    elif isinstance(value, Leaf):
-        yield value
-
-
-def relate(op: Relation, given: Mapping[str, Value]) -> None:
-    """Everything one operator says: its relation, then permutations for what it did not mention."""
-    relation = RELATIONS.get(operator_name(op.node))
-    if relation is not None:
-        relation(op, given)
-    for leaf in (*every(tuple(given.values())), *every(op.out)):
-        if id(leaf) not in op.told:
-            restrict(leaf, C.PERMUTATION, op.where)
-    schema = getattr(op.node.target, "_schema", None)
-    if schema is not None and schema.is_mutable and (self := given.get("self")) and isinstance(op.out, list):
-        _all_same(op, self, cast("Axes", op.out))  # what sees the tensor under its old name sees it changed
-
-
-Function: TypeAlias = Callable[[Relation, Mapping[str, Value]], None]
-RELATIONS: dict[str, Function] = {}
-
-
-def relation(*names: str) -> Callable[[Function], Function]:
-    """Make a function the relation of these operators."""
-
-    def register(function: Function) -> Function:
-        RELATIONS.update(dict.fromkeys(names, function))
-        return function
-
-    return register
-
-
-def _all_same(op: Relation, x: Value, y: Value) -> None:
-    if isinstance(x, Slices) and isinstance(y, Slices) and x.axis == y.axis:
-        for a, b in zip(x.slices, y.slices, strict=True):
-            _all_same(op, a, b)
-    elif isinstance(x, list) and isinstance(y, list) and len(cast("Axes", x)) == len(cast("Axes", y)):
-        for a, b in zip(cast("Axes", x), cast("Axes", y), strict=True):
-            op.same(a, b)
-
-
-def wide(axis: Sequence[Leaf]) -> bool:
-    """Whether an axis has more than one place."""
-    return any(leaf.size > 1 for leaf in axis)
 
 
 # --- place by place -------------------------------------------------------------------------------------------------------------------------------
@@ -191,7 +21,7 @@ def wide(axis: Sequence[Leaf]) -> bool:
 def _of_class(cls: SymmetryClass) -> Function:
     def one(op: Relation, given: Mapping[str, Value]) -> None:
         x = given["self"] if "self" in given else given["input"]
-        _all_same(op, x, op.out)
+        all_same(op, x, op.out)
         op.restrict(list(every(x)), cls)
 
     return one
@@ -204,7 +34,7 @@ RELATIONS.update(dict.fromkeys(("tanh", "sin", "erf", "atan", "asinh", "sinh"), 
 @relation("neg", "clone", "contiguous", "detach", "alias", "lift_fresh_copy", "lift_fresh", "to", "_to_copy", "type_as", "dropout", "feature_dropout")
 def linear_place_by_place(op: Relation, given: Mapping[str, Value]) -> None:
     """The same numbers, or times one number."""
-    _all_same(op, given["self"] if "self" in given else given["input"], op.out)
+    all_same(op, given["self"] if "self" in given else given["input"], op.out)
 
 
 @relation("add", "sub", "add_", "sub_")
@@ -213,7 +43,7 @@ def added(op: Relation, given: Mapping[str, Value]) -> None:
     x, y = given["self"], given["other"]
     if not isinstance(x, list) or not isinstance(y, list):
         if 0 in (x, y):
-            _all_same(op, x if isinstance(x, list) else y, op.out)
+            all_same(op, x if isinstance(x, list) else y, op.out)
         return
     for a, b, out in _along(x, y, op.out):
         if wide(a) and wide(b):
@@ -228,7 +58,7 @@ def multiplied(op: Relation, given: Mapping[str, Value]) -> None:
     x, y = given["self"], given["other"]
     divides = operator_name(op.node) == "div"
     if not isinstance(y, list) or (not isinstance(x, list) and not divides):
-        _all_same(op, x if isinstance(x, list) else y, op.out)
+        all_same(op, x if isinstance(x, list) else y, op.out)
         return
     if not isinstance(x, list):
         return
@@ -488,13 +318,13 @@ def a_piece(op: Relation, given: Mapping[str, Value]) -> None:
         return
     d = place(given.get("dim", 0), len(cast("Axes", x)))
     for i, axis in enumerate(cast("Axes", x)):
-        if i != d or shape_of(_example(op.node.args[0]))[d] == shape_of(_example(op.node))[d]:
+        if i != d or shape_of(example(op.node.args[0]))[d] == shape_of(example(op.node))[d]:
             op.same(axis, out[i])
         elif len({leaf.key for leaf in axis}) == len(axis) and given.get("step", 1) == 1:
             op.in_order(axis, out[i])
 
 
-def _example(node: Any) -> Tensor:
+def example(node: Any) -> Tensor:
     return cast("Tensor", node.meta["val"])
 
 
@@ -504,10 +334,10 @@ def a_slice(op: Relation, given: Mapping[str, Value]) -> None:
     x = given["self"]
     if isinstance(x, Slices):
         if place(given["dim"], len(x.slices[0]) + 1) == x.axis:
-            _all_same(op, x.slices[given["index"]], op.out)
+            all_same(op, x.slices[given["index"]], op.out)
         return
     d = place(given["dim"], len(x))
-    _all_same(op, [*x[:d], *x[d + 1 :]], op.out)
+    all_same(op, [*x[:d], *x[d + 1 :]], op.out)
 
 
 @relation("unbind")
@@ -516,63 +346,4 @@ def slice_by_slice(op: Relation, given: Mapping[str, Value]) -> None:
     x = given["self"]
     if isinstance(x, Slices) and place(given.get("dim", 0), len(x.slices[0]) + 1) == x.axis:
         for a, b in zip(x.slices, op.out, strict=True):
-            _all_same(op, a, b)
-
-
-# --- rotary embeddings -----------------------------------------------------------------------------------------------------------------------------
-
-
-def rotary(graph: torch.fx.Graph) -> tuple[dict[Node, Node], set[Node]]:
-    """The sums x cos + turn(x) sin, where turn(a, b) = (−b, a), by what they turn; and what stands within them, for no other use.
-
-    Su et al. 2021, with a frequency's plane spanned by places i and i + n/2 of the last axis, as in GPT-NeoX and Llama.
-    """
-    found: dict[Node, Node] = {}
-    inside: set[Node] = set()
-    for node in graph.nodes:
-        if node.op != "call_function" or operator_name(node) != "add":
-            continue
-        for plain, turned_part in (node.args[:2], node.args[1::-1]):
-            if not (_is(plain, "mul") and _is(turned_part, "mul")):
-                continue
-            for turn in turned_part.args[:2]:
-                if (x := _turned(turn)) is not None and x in plain.args[:2]:
-                    within_it = {plain, turned_part, turn, *turn.args[0], *turn.args[0][0].args[:1]}
-                    if all(user in within_it or user is node for n in within_it for user in n.users):
-                        found[node] = x
-                        inside |= within_it
-    return found, inside
-
-
-def _is(node: Any, name: str) -> bool:
-    return isinstance(node, Node) and node.op == "call_function" and operator_name(node) == name
-
-
-def _turned(node: Any) -> Node | None:
-    """x, where the node is cat(−x[…, n/2:], x[…, :n/2])."""
-    if not _is(node, "cat") or len(node.args[0]) != 2:
-        return None
-    negative, first = node.args[0]
-    if not (_is(negative, "neg") and _is(negative.args[0], "slice") and _is(first, "slice")):
-        return None
-    second = negative.args[0]
-    if second.args[0] is not first.args[0]:
-        return None
-    rank = len(shape_of(_example(first)))
-    half = shape_of(_example(first.args[0]))[-1] // 2
-    a, b = arguments_of(first), arguments_of(second)
-    last = all(place(g.get("dim", 0), rank) == rank - 1 and g.get("step", 1) == 1 for g in (a, b, {"dim": arguments_of(node).get("dim", 0)}))
-    whole = shape_of(_example(first))[-1] == shape_of(_example(second))[-1] == half and not a.get("start") and b.get("start") == half
-    return first.args[0] if last and whole else None
-
-
-def rotated(op: Relation, x: Axes) -> None:
-    """What goes through a rotary embedding: a scaled rotation of each plane goes through with it."""
-    for i, (a, b) in enumerate(zip(x, op.out, strict=True)):
-        op.same(a, b)
-        if i == len(x) - 1 and len(a) == 1:
-            a[0].basis.root()[0].turned = True
-            op.restrict(a, C.ROTARY)
-
-
-__all__ = ["Axes", "Basis", "Leaf", "Relation", "Slices", "Value", "every", "relate", "restrict", "rotary", "rotated"]
+            all_same(op, a, b)

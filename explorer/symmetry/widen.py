@@ -1,7 +1,7 @@
 """From permutations to all classes: a second walk over the exported graph, in which every axis carries a basis as well.
 
 Permutations are found first (discover.py), and stay what they are. Then every leaf of every parameter's axes begins in a basis of its own, free to take any
-invertible map; every operator says what it lets through (relations.py); inputs, outputs and constants are fixed. What is left is a gauge: one basis with
+invertible map; every operator says what it lets through (bases.py, relations.py); inputs, outputs and constants are fixed. What is left is a gauge: one basis with
 all its sites, of the largest class that every operator on its way allows. This is done twice: the first walk shows which gains can be moved into what reads
 them, the second takes those for ones. In the end random elements of all gauges at once, with random permutations and the gains moved, must
 leave the outputs as they are; a gauge that does not is given up and named.
@@ -23,11 +23,12 @@ from torch.fx import Node
 from explorer.checkpoints.weights import Weights
 from explorer.symmetry import groups
 from explorer.symmetry.axes import Atom, Expression, Plus, Times, resolve
+from explorer.symmetry.bases import Axes, Basis, Leaf, Relation, Slices, Value, every, relate, restrict
 from explorer.symmetry.classes import SymmetryClass
 from explorer.symmetry.discover import Deduced, axis_of, deduced
 from explorer.symmetry.gauges import Elements, Gauge, Lattice, Place, changed, drawn, folding, left_of
 from explorer.symmetry.groups import permuted
-from explorer.symmetry.relations import Axes, Basis, Leaf, Relation, Slices, Value, every, relate, restrict, rotary, rotated
+from explorer.symmetry.rotary import rotary, rotated
 from explorer.symmetry.rules.operation import Operation, Segmented, Stacked, arguments_of, operator_name
 from explorer.symmetry.rules.walk import that_matter
 
