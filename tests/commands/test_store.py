@@ -1,0 +1,45 @@
+"""The store's file on the command line: how full it is, what may go, and a run that goes to another store."""
+
+import pytest
+
+from explorer.store.run_store import RunStore
+from tests.commands.test_main import run
+from tests.store.test_upkeep import a_run, filled
+
+
+@pytest.fixture
+def kept(home):
+    """The id of a run in the user's store."""
+    return filled(RunStore.within(home), a_run("a"), 30).id
+
+
+def test_a_run_goes_to_another_store_as_a_file(kept, home, tmp_path):
+    """Its points are there afterwards; the file is not overwritten."""
+    file, there = tmp_path / "run.sqlite", tmp_path / "theirs"
+    assert str(file) in run("export", kept, file)
+    assert "exists already" in run("export", kept, file, code=2)
+    assert run("import", file, "--home", there) == kept
+    status = RunStore.within(there).status(kept)
+    assert status is not None and len(RunStore.within(there).points(status.request.field.id)[0]) == 30
+    (tmp_path / "text.sqlite").write_text("no store")
+    assert "text.sqlite" in run("import", tmp_path / "text.sqlite", code=2)
+
+
+def test_what_no_run_needs_is_swept(kept, home):
+    """A forgotten run's points go with the sweep, and not before; a limit is said until it is taken back."""
+    store = RunStore.within(home)
+    field = store.status(kept).request.field.id
+    store.forget(kept)
+    assert store.count(field) == 30
+    assert "Swept" in run("store", "--sweep")
+    assert store.count(field) == 0 and not len(store.points(field)[0])
+    assert "Compacted" in run("store", "--compact")
+    assert "20" in run("store", "--limit", "20 GB") and store.limit() == 20 * 10**9
+    run("store", "--limit", "none")
+    assert store.limit() is None
+    assert "A size is a number with a unit" in run("store", "--limit", "much", code=2)
+
+
+def test_a_run_that_is_not_there_is_refused(home):
+    """In one sentence, which names where to look."""
+    assert "This store has no run nobody" in run("store", "--pin", "nobody", code=2)
