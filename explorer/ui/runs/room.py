@@ -64,9 +64,14 @@ def show(store: RunStore) -> None:
     room = store.room()
     st.caption(" ".join(room.said()))
     if room.limit is not None and room.used > 0.9 * room.limit:
-        st.warning(
-            "The store is almost full. Once it is, the points of the runs that nobody opened for longest go. Pin those that must stay, or raise the limit."
-        )
+        if store.next_to_go():
+            st.warning(
+                "Before the limit is passed, the points of the runs that nobody opened for longest go. Pin those that must stay, or raise the limit."
+            )
+        elif room.used > room.limit:
+            st.warning(
+                "Nothing more may go: all points are pinned, shipped, or were measured or opened within a day. Remove runs and sweep, or raise the limit."
+            )
     with st.expander("Store", icon=":material/database:", key="store", on_change="rerun") as part:
         if not part.open:
             return

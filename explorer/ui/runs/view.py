@@ -81,9 +81,9 @@ def _narrowed(store: RunStore) -> tuple[Filter, int]:
         families = sorted({f.problem.title for f in store.checkpoints() if f.problem is not None and f.problem.title})
         family = st.selectbox("Family", ["", *families], format_func=lambda t: t or "all families", key="family", on_change=_first_page, width=250)
         paging = st.container(width=150)
+        largest = st.toggle("Largest first", key="largest", on_change=_first_page, width="content", help="Those whose points take the most room.")
     with head.controls():
         states = st.pills("State", STATES, selection_mode="multi", key="states", on_change=_first_page, label_visibility="collapsed")
-        largest = st.toggle("Largest first", key="largest", on_change=_first_page, width="content", help="Those whose points take the most room.")
     wanted = Filter(text.strip(), tuple(states), {path: value for path, value in ((CHART, chart), (PROBLEM, family)) if value}, largest)
     with paging:
         return wanted, _page(wanted.many(wanted.counts(store)))
