@@ -30,7 +30,7 @@ from explorer.problems.parts import taking, unpacked
 from explorer.problems.undrawn import placed, undrawn
 
 FEW = 50  # samples
-SMALL = 10_000_000  # numbers in a network whose answer to one sample takes less time than torch needs to get ready for tensors without values
+SMALL = 10_000_000  # numbers in a network (Problem.small)
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,15 @@ class Problem:
         `hollow`: nor does it hold memory to write into (explorer.problems.undrawn)."""
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(0)
-            network = undrawn(_builder(self.spec.network, _wiring(self.spec))).float().eval()
+            build = _builder(self.spec.network, _wiring(self.spec))
+            network = (build() if self.small else undrawn(build)).float().eval()
         return placed(network, torch.device(device), dtype, hollow=hollow)
+
+    @property
+    def small(self) -> bool:
+        """Whether drawing the network's weights, or its answer to one sample, takes less time than torch's compiler takes to be imported: what avoids the one
+        or the other imports it."""
+        return sum(p.numel() for p in self.skeleton().parameters()) <= SMALL
 
     def skeleton(self) -> nn.Module:
         """The network in eval mode on the meta device, the same one each time: names, shapes and types, no memory. Not to be changed."""
@@ -360,9 +367,7 @@ def _without_values(problem: Problem, inputs: Tensor) -> tuple[Tensor | None, bo
     A small network answers with every weight one zero, expanded: the first tensor without values that a process computes with makes torch import seconds of
     its compiler. A large one, for which that is little, answers without values, and with zeros where it looks at its inputs.
     """
-    small = sum(p.numel() for p in problem.skeleton().parameters()) <= SMALL
-    ways = (_on_meta, _on_fakes, _with_zeros)
-    for way in reversed(ways) if small else ways:
+    for way in (_with_zeros, _on_meta) if problem.small else (_on_meta, _on_fakes, _with_zeros):
         with suppress(Exception), torch.inference_mode():
             outputs, tables = way(problem, inputs)
             if isinstance(outputs, Tensor):

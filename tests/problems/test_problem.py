@@ -2,6 +2,8 @@
 
 import hashlib
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -328,3 +330,14 @@ def test_a_token_beyond_the_network_is_refused_wherever_it_stands(tmp_path):
     Problem(problem_toml.read(written(tmp_path, text.format(13)))).check()
     with pytest.raises(Refused, match="does not take inputs 4 of these data: index out of range"):
         Problem(problem_toml.read(written(tmp_path, text.format(12)))).check()
+
+
+def test_a_small_network_is_measured_without_torchs_compiler():
+    """Importing it takes seconds, for which the first click on a new worker would wait."""
+    asked = (
+        "import sys, torch; from explorer.core import registry; from explorer.core.spec import ProblemSpec; from explorer.problems.problem import Problem\n"
+        "p = Problem(ProblemSpec(registry.method('nets', 'mlp', {'widths': (64, 8, 10)}), registry.method('data', 'digits'), 'cross_entropy'))\n"
+        "p.check(); p.blank()(p.split('test').inputs); assert 'torch._dynamo' not in sys.modules and 'sympy' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

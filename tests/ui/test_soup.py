@@ -1,7 +1,10 @@
 """The Soup page: cook, read what every ingredient is worth, and taste a soup of one's own."""
 
+import json
+
 import numpy as np
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
@@ -49,6 +52,25 @@ def test_every_ingredient_has_its_worth(visit, store, work, tiny):
     assert all("[" in text for text in table["barrier to the soup (nat)"])
     assert table["cosine"].between(-1, 1).all()
     assert table["opposite signs (%)"].between(0, 100).all()
+
+
+def test_a_tick_is_taken_up_before_the_page_is_drawn(visit, store, work, tiny, monkeypatch):
+    """The page is drawn once for it, with the soup in its address and its requests put down."""
+    models = three(tiny, store, work)
+    app = visit("soup", a=models[0].digest)
+    button(app, "Measure").click().run()
+    drawn, plain = [], page.ingredients
+    monkeypatch.setattr(page, "ingredients", lambda *given, **how: drawn.append(given[-1]) or plain(*given, **how))
+    table = next(e for e in app.dataframe if "in" in e.value and e.proto.id)
+    states = app._tree.get_widget_states()  # AppTest has no hand for tables
+    edits = {"edited_rows": {"1": {"in": True}, "2": {"in": True, "weight": 2.0}}, "added_rows": [], "deleted_rows": []}
+    states.widgets.append(WidgetState(id=table.proto.id, string_value=json.dumps(edits)))
+    app._run(states)
+    assert not app.exception
+    assert drawn == [(0.0, 1.0, 2.0)]
+    assert app.query_params["soup"] in ("0,1,2", ["0,1,2"])
+    asked = [s.request for s in store.statuses("Run") if s.urgent and s.request.sampler.name == "given"]
+    assert sorted((r.field.split, r.field.metrics[0]) for r in asked) == [("test", "confusion"), ("test", "loss"), ("val", "loss")]
 
 
 def test_the_triangle_of_three_ingredients_is_measured_when_asked_for(visit, store, work, tiny):
