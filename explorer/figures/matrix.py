@@ -34,6 +34,7 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
             y=at,
             z=values.astype(np.float32),
             showscale=not written,
+            colorbar={"thickness": 14, "len": 0.8},
             hoverongaps=False,
             hovertemplate="%{y} – %{x}: %{z:.4g}<extra></extra>",
             colorscale="RdBu" if signed else "Cividis",

@@ -31,6 +31,7 @@ from explorer.ui.widgets.section import draw, stands
 from explorer.ui.widgets.selection_metric import measure_of, refuse
 
 POLL_S = 0.5
+MANY_POLL_S = 5.0  # of more models than are listed by hand: drawing them takes a second
 FUSE = "fuse"
 AS_GOOD, MERGED = "As good as the best", "Merged"
 PAIRED = "Paired sample by sample; the intervals of all rows hold at once in 95 %."
@@ -106,7 +107,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
         ):
             shell.submit(why)
     busy = _busy(store, comparison, entry)
-    live(_live, every=POLL_S, busy=busy)(store, comparison, entry, busy)
+    live(_live, every=POLL_S if len(comparison.entries) <= BY_HAND else MANY_POLL_S, busy=busy)(store, comparison, entry, busy)
     study_panel.added(store, comparison.problem, comparison.models)
     _actions(store, comparison, entry)
 

@@ -30,7 +30,7 @@ from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.choose_models import matching
 from explorer.ui.widgets.model_picker import key_of
 
-POLL_S = 1.0
+POLL_S = 5.0  # drawing a large matrix takes a second
 DRAWN = 200  # pairs at random
 LISTED = 500  # rows of the table on the page
 SHOWS = ("all", "barrier", "none", "tree")

@@ -34,6 +34,7 @@ from explorer.ui.soup.ranked import ranked
 from explorer.ui.soup.table import ingredients
 from explorer.ui.widgets import model_doubts, python_source
 from explorer.ui.widgets.chart_actions import actions
+from explorer.ui.widgets.choose_models import BY_HAND
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active, recipe
 from explorer.ui.widgets.model_picker import key_of
@@ -41,6 +42,7 @@ from explorer.ui.widgets.recipe_view import export, exporting
 from explorer.ui.widgets.selection_metric import Measure, refuse
 
 POLL_S = 0.5
+MANY_POLL_S = 5.0  # of more models than are listed by hand: drawing them takes a second
 REPORTED = 24  # soups of the greedy path on the test split, more of them from its beginning
 X_TITLE = "models tried so far"
 READ = "From the best on the validation split to the worst; a model that does not lower the line was not kept, or changed nothing."
@@ -96,7 +98,7 @@ def _show(store: RunStore, kitchen: Kitchen) -> None:
         if store.status((request := given(kitchen, "val", own)).id) is None:
             shell.submit(request, urgent=True)
     busy = _busy(store, kitchen)
-    live(_live, every=POLL_S, busy=busy)(store, kitchen, tasks, busy)
+    live(_live, every=POLL_S if len(kitchen.models) <= BY_HAND else MANY_POLL_S, busy=busy)(store, kitchen, tasks, busy)
     _actions(store, kitchen)
 
 
