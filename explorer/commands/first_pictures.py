@@ -15,7 +15,7 @@ from explorer.core.spec import Aligned, Run
 from explorer.engine.worker import Worker
 from explorer.store.run_store import RunStore
 
-PAGES = ("align", "paths", "train", "soup", "compare")
+PAGES = ("interpolate", "align", "paths", "train", "soup", "compare")
 ROUNDS = 8  # what a page asks for next follows from what it found; more rounds than this are a page that never comes to rest
 
 

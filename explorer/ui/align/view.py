@@ -71,7 +71,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
     live(_live, every=POLL_S, busy=active)(store, comparison, i, metric, log, active)
     path = locations.matched(comparison.aligned[0], locations.home())
     if not path.is_file():
-        if not active and not any(s.state == "failed" for s in _statuses(store, comparison)):
+        if not any(s.active or s.state == "failed" for s in _statuses(store, comparison)):
             _again(store, comparison)
         return
     try:
