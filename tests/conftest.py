@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,14 @@ from explorer.problems.problem import Problem
 from explorer.store.run_store import RunStore
 
 torch.set_num_threads(1)  # the suite has a process on every core already
+
+
+@pytest.fixture(autouse=True, scope="module")
+def set_aside():
+    """What is alive before a module's tests, a million objects of all modules and tests, is not looked through for garbage each time that one collects."""
+    gc.collect()
+    gc.freeze()
+
 
 TOML = """
 title = "Tiny digits"

@@ -19,7 +19,7 @@ from explorer.figures.curve import Curve, Peak
 from explorer.figures.plane import Marker, Surface, Trace
 from explorer.stats.persistence import minima
 from explorer.stats.spanning_tree import spanning_tree
-from explorer.symmetry.alignment_report import Matched, TensorSimilarity
+from explorer.symmetry.alignment_report import AxisClass, Matched, TensorSimilarity
 
 X = np.linspace(0, 1, 9)
 RNG = np.random.default_rng(0)
@@ -105,6 +105,7 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "layers.figure": [lambda: layers.figure(["conv1", "conv2", "fc"], MEASURES)],
     "line.figure_of": [lambda: _line(False), lambda: _line(True)],
     "matching.convergence": [lambda: matching.convergence(_matched())],
+    "matching.element": [lambda: matching.element(AxisClass("hidden", "scaled", 6), np.array([[1.0, -0.5, 2.0, 0.1, -3.0, 1.0]])), lambda: matching.element(AxisClass("stream", "orthogonal", 4), RNG.standard_normal((1, 4, 4)))],
     "matching.layers": [lambda: matching.layers(_matched(), 1)],
     "matching.moves": [lambda: matching.moves(np.array([2, 0, 1]), reference="a", other="b"), lambda: matching.moves(RNG.random((4, 4)), reference="a", other="b")],
     "matching.similarity": [lambda: matching.similarity(np.linspace(-1, 1, 16).reshape(4, 4), reference="a", other="b")],

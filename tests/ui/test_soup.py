@@ -60,7 +60,7 @@ def test_a_tick_is_taken_up_before_the_page_is_drawn(visit, store, work, tiny, m
     app = visit("soup", a=models[0].digest)
     button(app, "Measure").click().run()
     drawn, plain = [], page.ingredients
-    monkeypatch.setattr(page, "ingredients", lambda *given, **how: drawn.append(given[-1]) or plain(*given, **how))
+    monkeypatch.setattr(page, "ingredients", lambda *given, **how: drawn.append(given[5]) or plain(*given, **how))
     table = next(e for e in app.dataframe if "in" in e.value and e.proto.id)
     states = app._tree.get_widget_states()  # AppTest has no hand for tables
     edits = {"edited_rows": {"1": {"in": True}, "2": {"in": True, "weight": 2.0}}, "added_rows": [], "deleted_rows": []}

@@ -48,7 +48,8 @@ class Bowl:
     def network(self, *, seed=0):
         return self.Network(self.depth)
 
-    blank = network
+    def blank(self, *args, **options):
+        return self.network()
 
     def parameters(self):
         return ["at"]

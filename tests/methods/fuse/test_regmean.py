@@ -41,7 +41,8 @@ class One(Problem):
         network.load_state_dict({n: torch.randn(t.shape, generator=g) for n, t in network.state_dict().items()})
         return network
 
-    blank = network
+    def blank(self, *args, **options):
+        return self.network()
 
     def split(self, name):
         return Batch(self.inputs, torch.zeros(len(self.inputs), dtype=torch.int64))
