@@ -27,7 +27,7 @@ import { element, put, set, shape, short, text } from "./drawing.js";
  * @property {Sample[]} samples
  */
 
-const NAMED = 14; // so many classes all have their names
+const CLASSES_NAMED = 14; // so many classes all have their names
 const LETTERS = 10; // of a class's name beside the matrix
 const SIDE = 190; // px of a matrix, about
 
@@ -75,7 +75,7 @@ export class Answers {
     this.matrix.style.display = counts ? "" : "none";
     if (!counts || !classes) return;
     const c = classes.length;
-    const step = Math.ceil(c / NAMED);
+    const step = Math.ceil(c / CLASSES_NAMED);
     const names = classes.map((name) => (name.length > LETTERS ? `${name.slice(0, LETTERS - 1)}…` : name));
     const longest = Math.max(...names.map((name) => name.length));
     const [cell, room] = [Math.max(4, Math.floor(SIDE / c)), 10 + 7 * longest];
@@ -89,6 +89,7 @@ export class Answers {
     const labels = names.flatMap((name, k) => {
       if (k % step) return [];
       const [x, y] = [left + (k + 0.5) * cell, side + 5];
+      /** @type {Record<string, string>} */
       const turned = longest > 2 ? { transform: `rotate(-90 ${x} ${y})`, "text-anchor": "end", dy: "0.35em" } : { "text-anchor": "middle", dy: "0.75em" };
       return [text(name, { class: "tick", x: left - 5, y: 1 + (k + 0.5) * cell, dy: "0.35em", "text-anchor": "end" }), text(name, { class: "tick", x, y, ...turned })];
     });
@@ -144,7 +145,8 @@ export class Answers {
     const counts = this.counts.subarray(k * c * c, (k + 1) * c * c);
     let [most, at] = [0, -1];
     for (let i = 0; i < c; i++) {
-      const total = counts.subarray(i * c, (i + 1) * c).reduce((a, b) => a + b, 0) || 1;
+      let total = 0;
+      for (const count of counts.subarray(i * c, (i + 1) * c)) total += count;
       for (let j = 0; j < c; j++) {
         const count = counts[i * c + j];
         if (i !== j && count > most) [most, at] = [count, i * c + j];
