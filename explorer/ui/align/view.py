@@ -116,7 +116,8 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
     curves = _curves(store, comparison, i, metric)
     names = [m.name or m.id for m in comparison.models]
     left, right = st.columns([7, 3], gap="medium")
-    with left, head.picture():
+    told = None if answers is None else answers.told(soon=working)
+    with left, head.picture("curve" if told is None else "answers"):
         t = curve(
             curves,
             key=f"align-{after.id}",
@@ -129,7 +130,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             caption=f"{len(measured)} points before and {len(matched)} after · {samples:,} {after.field.split} samples · 95 % bands",
             does="inspect the model at a point",
             play=True,
-            answers=None if answers is None else answers.told(soon=working),
+            answers=told,
             alt=f"{metric} along the straight line before and after {title}.",
         )
     if t is not None and not working:

@@ -19,11 +19,13 @@ from explorer.core.spec import Recipe
 
 HEIGHT = 580  # pixels of a first picture, near two thirds of a screen of 900
 ROOM = HEIGHT + 64  # with the lines of text under it
+ANSWERS = 292  # of what the models answer, under that
 # The style sheet comes when the page's head is drawn already. So what it changes of places and sizes is only what lies below the first screen by then: a
 # container that is high enough from the first frame becomes as high as what is in it, on a phone about as high as wide.
 STYLE = f"""
 [class*=st-key-first-picture], :has(> [class*=st-key-first-picture]) {{ height: auto !important }}
 [class*=st-key-first-picture] {{ min-height: {ROOM}px; overflow: visible !important }}
+.st-key-first-picture-answers {{ min-height: {ROOM + ANSWERS}px }}
 @media (max-width: 1100px) {{ :has(> [data-testid=stColumn] [class*=st-key-first-picture]) > [data-testid=stColumn] {{ min-width: 100% }} }}
 @media (max-width: 640px) {{ .st-key-first-picture-map {{ min-height: 100vw }} }}
 @media (min-width: 641px) {{ .st-key-head summary p {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} }}
@@ -82,8 +84,8 @@ def filters() -> DeltaGenerator:
 
 def picture(name: str = "curve") -> DeltaGenerator:
     """The place of the page's first picture, or of one of several: as high from the first frame on as the picture will be. name: "map" where it is about
-    square, else "curve"."""
-    return st.container(height=ROOM, border=False, key=f"first-picture-{name}")
+    square, "answers" for a curve with what its models answer, else "curve"."""
+    return st.container(height=ROOM + ANSWERS * (name == "answers"), border=False, key=f"first-picture-{name}")
 
 
 def summary(*parts: str) -> str:

@@ -95,7 +95,8 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
         inspect(store, field, (at,))
 
     left, right = st.columns([7, 3], gap="medium")
-    with left, head.picture():
+    told = None if answers is None else answers.told(soon=status.active)
+    with left, head.picture("curve" if told is None else "answers"):
         curve(
             curves,
             key=f"curve-{run_id}",
@@ -109,7 +110,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
             does="inspect the model at a point",
             play=True,
-            answers=None if answers is None else answers.told(soon=status.active),
+            answers=told,
             alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again, sampler=sampler)}",
         )
     with left:

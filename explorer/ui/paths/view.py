@@ -195,7 +195,8 @@ def _live(
     samples = next((int(p.counts.sum()) for _, _, p, _ in found if len(p)), 0)
     group = f"paths-{ways[0].run.id}"
     left, right = st.columns([5, 4], gap="medium") if with_plane and plane_run is not None else (st.container(), None)
-    with left, head.picture():
+    told = None if answers is None else answers.told(soon=soon)
+    with left, head.picture("curve" if told is None else "answers"):
         curve(
             curves,
             key=_key(ways, by_length),
@@ -211,7 +212,7 @@ def _live(
             alt=f"{metric} along {len(ways)} paths between {ends[0]} and {ends[1]}.",
             group=group,
             play=True,
-            answers=None if answers is None else answers.told(soon=soon),
+            answers=told,
         )
     if right is not None:
         with right:

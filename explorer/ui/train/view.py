@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from explorer.core import glossary, locations, registry
 from explorer.core.points import Array, Points
-from explorer.core.spec import Loaded, Make, Trained
+from explorer.core.spec import Json, Loaded, Make, Trained
 from explorer.figures import line
 from explorer.figures.answers import chosen
 from explorer.stats import units
@@ -80,9 +80,11 @@ def _live(store: RunStore, whole: Trajectory, metric: str, was_busy: bool) -> No
     measuring = active(store, whole.tasks())
     there = whole if store.field(whole.field("val").id) is not None else _stage(store, whole)
     left, right = st.columns([7, 3], gap="medium")
-    with left, head.picture():
+    answers = _answers(store, whole) if there is whole else None
+    told = None if answers is None else answers.told()
+    with left, head.picture("curve" if told is None else "answers"):
         if there is not None:
-            _curves(store, there, whole, metric)
+            _curves(store, there, whole, metric, told)
         elif measuring:
             st.caption("Waiting for the first snapshots…")
     progress(store, whole.tasks(), key="train")
@@ -133,13 +135,12 @@ def _drawn_curves(there: Trajectory, points: Points, metric: str) -> list[Curve]
     return drawn
 
 
-def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) -> None:
+def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str, answers: dict[str, Json] | None) -> None:
     field = there.field("val")
     points, _ = store.points(field.id)
     if not (drawn := _drawn_curves(there, points, metric)):
         return
     last = float(whole.epochs[-1])
-    answers = _answers(store, whole)
     part = "" if there is whole else f" · the first {len(there.epochs)} of {len(whole.epochs)} snapshots"
     curve(
         drawn,
@@ -153,7 +154,7 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str) 
         alt=f"Validation {metric} of the snapshots and of their averages over the training.",
         group=plane.group(whole),
         play=True,
-        answers=answers.told() if answers is not None and there is whole else None,
+        answers=answers,
         caption=f"The averages after each snapshot · {int(points.counts.sum()):,} validation samples, band 95 %{part}",
     )
 
