@@ -148,6 +148,7 @@ def test_names_and_numbers_stay_inside_the_picture(open_page, url, scheme, width
 def test_the_ball_on_the_relief_and_the_point_on_the_curve_move_together(open_page, url):
     """Scrubbing moves both; so does play, until its end."""
     page = opened(open_page, f"{url}/?view=relief&show=linked")
+    expect(page.locator(".curve:not(.plane) .stage path.line").first).to_be_visible()  # it listens
     page.get_by_role("slider", name="Place on straight line").fill("250")
     expect(page.locator(".raised .ball")).to_have_count(2)  # on the other path as well
     expect(page.locator(".curve:not(.plane) .readout")).to_contain_text("t = 0.25")

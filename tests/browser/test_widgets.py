@@ -90,7 +90,7 @@ def test_the_notebooks_style_and_the_widgets_do_not_meet(shown):
     page = shown("curve", curves(LINE))
     expect(page.locator(".curve")).to_be_visible()
     assert page.locator(".curve").evaluate("node => getComputedStyle(node).color") == "rgb(1, 2, 3)"
-    assert page.locator(".curve ul").evaluate("node => getComputedStyle(node).position") == "static"
+    assert page.locator(".curve .head ul").evaluate("node => getComputedStyle(node).position") == "static"
     page.evaluate("document.body.append(Object.assign(document.createElement('div'), { className: 'curve', textContent: 'theirs' }))")
     assert page.locator("body > .curve").evaluate("node => getComputedStyle(node).display") == "none"
 
