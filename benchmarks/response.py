@@ -246,7 +246,7 @@ def soup(found: App, page: Page) -> None:
 
 
 def tick(page: Page, turn: int) -> None:
-    page.locator(".stDataFrameGlideDataEditor").nth(1).click(position={"x": 25, "y": 36 + 35 * (turn % 8) + 17})
+    page.get_by_test_id("stDataFrame").nth(1).click(position={"x": 25, "y": 36 + 35 * (turn % 8) + 17})
 
 
 def landscape(found: App, page: Page) -> None:
@@ -262,19 +262,20 @@ def press(page: Page, turn: int) -> None:
 
 def interpolate(found: App, page: Page) -> None:
     line = next(s for s in found.store().stories() if isinstance(s.request, Run) and s.request.field.chart.name == "line")
-    page.goto(f"{found.url}/interpolate?run={line.id}")
+    page.goto(f"{found.url}/interpolate?run={line.id}&t=0.9")
     page.get_by_role("figure").first.wait_for(timeout=60_000)
     rest(page)
 
 
 def drag(page: Page, turn: int) -> None:
-    box = page.locator(".curve .grip").first.bounding_box()
-    assert box is not None
+    """Take hold of the handle and let go of it elsewhere; beside it a drag zooms."""
+    grip = page.locator(".curve .grip").first
+    box, at = grip.bounding_box(), grip.get_attribute("aria-valuenow")
+    assert box is not None and at is not None
     y = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + (0.15 + 0.05 * turn) * box["width"], y)
+    page.mouse.move(box["x"] + float(at) * box["width"], y)
     page.mouse.down()
     page.mouse.move(box["x"] + (0.17 + 0.05 * turn) * box["width"], y)
-    page.mouse.move(box["x"] + (0.19 + 0.05 * turn) * box["width"], y)
     page.mouse.up()
 
 

@@ -19,6 +19,7 @@ from explorer.symmetry import widen
 from explorer.symmetry.classes import SymmetryClass as C
 from tests.symmetry import change, uneven
 from tests.symmetry.test_hugging_face import MODELS as EVERY
+from tests.symmetry.test_hugging_face import Logits
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the import
 hf = import_module("transformers")
@@ -191,17 +192,6 @@ def test_a_gain_that_stays_restricts_its_stream():
 
 
 # --- architectures ----------------------------------------------------------------------------------------------------------------------------------
-
-
-class Logits(nn.Module):
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, **given: Any) -> Tensor:
-        if hasattr(self.model.config, "use_cache"):
-            given["use_cache"] = False
-        return self.model(**given, return_dict=True).logits
 
 
 @dataclass(frozen=True)
