@@ -6,7 +6,7 @@ import pytest
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.stats.model_pairs import between, drawn, every_pair, middles, near, quantile, share
-from explorer.stats.soup_analysis import Soups, singles
+from explorer.stats.soup_analysis import singles
 
 
 def test_the_tree_of_the_nearest_joins_all_and_the_draw_repeats_nothing():
@@ -24,7 +24,7 @@ def test_the_rise_in_the_middle_is_that_of_the_line_between_the_two():
     noise = np.random.default_rng(0).normal(size=16) * 0.01
     noise -= noise.mean()
     sums = level[:, None] + noise
-    found = middles(Soups(rows, sums[:, None], np.ones(16)), every_pair(3), 0)
+    found = middles(Points(rows, sums[:, None], np.ones(16)), every_pair(3), 0)
     assert found.value[0] == pytest.approx(0.3)
     assert found.low[0] <= 0.3 <= found.high[0]
     assert np.isnan(found.value[1:]).all()
