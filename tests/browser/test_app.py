@@ -158,10 +158,31 @@ def test_a_click_on_the_first_page_opens_that_model(url, page):
     """From the shipped picture to the model at the point, in one click."""
     page.goto(url)
     expect(chart(page)).to_be_visible()
+    click_line(page, 0.5)
+
+
+def test_a_browser_that_stands_still_while_a_page_is_turned_to_shows_it_afterwards(url, page):
+    """What is measured in the meantime is told when the browser has turned: a part of a page that it does not show yet would end the app."""
+    page.goto(url)
+    click_line(page, 0.7)  # a worker is there from now on
+    page.goto(url)
+    expect(chart(page)).to_be_visible()
+    page.evaluate(
+        """() => {
+            const send = WebSocket.prototype.send;
+            const still = () => { const until = performance.now() + 5000; while (performance.now() < until); };
+            WebSocket.prototype.send = function (message) { send.call(this, message); setTimeout(still, 10); };
+        }"""
+    )
+    click_line(page, 0.3)
+
+
+def click_line(page, t):
+    """Click on the shipped line, and wait for the model there."""
     grip = chart(page).locator(".grip")
     box = grip.bounding_box()
     assert box is not None
-    grip.click(position={"x": 0.5 * box["width"], "y": 0.5 * box["height"]})  # which scrolls to it: Home begins with a landscape
+    grip.click(position={"x": t * box["width"], "y": 0.5 * box["height"]})  # which scrolls to it: Home begins with a landscape
     expect(page).to_have_url(re.compile(r"/interpolate\?.*t=0\."))
     expect(page.get_by_text("test accuracy")).to_be_visible()
 

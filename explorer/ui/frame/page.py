@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from explorer.core.errors import Refused
-from explorer.ui.frame import expertise, garbage, head, login, shell, tour
+from explorer.ui.frame import expertise, garbage, head, login, shell, tour, wake
 
 # A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner
 # shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's
@@ -38,6 +38,7 @@ def frame() -> None:
     st.html(f"<style>{STYLE}{head.STYLE}{DARK if st.context.theme.type == 'dark' else ''}</style>")
     known = login.known()
     page = shell.navigation(hidden=not known)
+    wake.turned_to(page.url_path)
     if not known:
         login.door()
     if trouble := st.session_state.pop("trouble", ""):

@@ -21,6 +21,7 @@ from explorer.ui.frame import query_state, shell, wake
 
 P = ParamSpec("P")
 SELDOM_S = 30.0  # between two looks of the browser at what the server tells it by itself: a worker that died says nothing
+ARRIVAL_S = 0.3  # until the browser, which has just turned to a page, asks for the first time
 
 _looks_again: ContextVar[bool] = ContextVar("looks_again", default=False)
 
@@ -32,21 +33,24 @@ def live(draw: Callable[P, None], *, every: float, busy: bool) -> Callable[P, No
     drawn = False
     known: set[Key] = set()
     told, since = busy and wake.possible(), time.monotonic()
+    arriving = told and not wake.has_arrived()
 
     @wraps(draw)
     def followed(*args: P.args, **kwargs: P.kwargs) -> None:
         nonlocal drawn
         if drawn and (not busy or query_state.whole() != before):
             st.rerun()
-        drawn = True
+        if drawn and arriving:
+            wake.arrive(SELDOM_S)
         before_it = _looks_again.set(busy)
         try:
-            with _followed(known, every, since) if told else nullcontext():
+            with _followed(known, every, since) if told and (drawn or not arriving) else nullcontext():
+                drawn = True
                 draw(*args, **kwargs)
         finally:
             _looks_again.reset(before_it)
 
-    return st.fragment(followed, run_every=(SELDOM_S if told else every) if busy else None)
+    return st.fragment(followed, run_every=(ARRIVAL_S if arriving else SELDOM_S if told else every) if busy else None)
 
 
 def _followed(known: set[Key], every: float, since: float) -> AbstractContextManager[None]:

@@ -5,6 +5,9 @@ of the parts that any session shows are other ones now. What was asked for, has 
 that one click asks for does, is drawn together. How far something is on its way is drawn now and then: the drawing of all sessions together may take a tenth
 of one processor, so that it does not slow down what it shows.
 
+A browser that turns to a page takes messages before it has turned: a part of the new page that comes then has no place, and ends the whole app ("Bad delta
+path index"). So the browser asks once by itself after it has turned to a page, and is told from then on.
+
 Streamlit runs a fragment again by itself in this way when a file of the app changes, but offers it to nobody else: `possible` says whether this version of
 it has what is used here, and a page that cannot be told asks as often as it would.
 """
@@ -22,6 +25,7 @@ from typing import Any
 
 import streamlit as st
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -37,6 +41,7 @@ SOON = 0.25  # of the time that something has been followed: so long it is drawn
 SETTLE_S = 0.05  # between an end and its drawing, for what ends just after it
 SPACE_S = 1.0  # at the most between two drawings of what ends: else as long as a drawing takes, so that many ends do not keep a processor busy
 SOONEST_S, LATEST_S = 0.03, 0.25  # between two looks, while things change and while they do not
+PAGE, ARRIVED = "page-turned-to", "page-arrived-at"
 
 Versions = Mapping[Key, tuple[object, object]]
 
@@ -148,6 +153,27 @@ def possible() -> bool:
     """Whether this session can be told."""
     context = get_script_run_ctx()
     return context is not None and _session(context.session_id) is not None
+
+
+def turned_to(page: str) -> None:
+    """Note the page that this session is on, each time that the page as a whole is drawn."""
+    if st.session_state.get(PAGE) != page:
+        st.session_state.update({PAGE: page, ARRIVED: False})
+
+
+def has_arrived() -> bool:
+    """Whether the browser is known to show the page that this session is on."""
+    return bool(st.session_state.get(ARRIVED, False))
+
+
+def arrive(every: float) -> None:
+    """The browser has asked for the part of the page that is drawn now: it shows the page. From now on it asks once in so many seconds."""
+    st.session_state[ARRIVED] = True
+    context, fragment = get_script_run_ctx(), ThreadState.get().fragment_id
+    if context is not None and fragment is not None:
+        message = ForwardMsg()
+        message.auto_rerun.interval, message.auto_rerun.fragment_id = every, fragment
+        context.enqueue(message)
 
 
 @contextmanager
