@@ -60,3 +60,34 @@ def test_after_a_while_the_address_is_believed(monkeypatch):
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 60)
     assert said(app.run()) == "t is None"
+
+
+def turning():
+    import streamlit as st
+
+    from explorer.ui.frame import query_state, shell
+
+    titles = {"one": "One", "two": "Two", "three": "Three"}
+    shell.choose_view(titles)
+    st.text(f"{shell.view_of(titles)} {query_state.get('again') or ''}")
+    st.button("go on", on_click=query_state.put, kwargs={"again": "yes"})
+
+
+def test_what_a_control_said_before_it_was_turned_does_not_turn_the_page_back():
+    """A browser that is asked soon after a turn still sends the control of the page before: Streamlit calls its callback once more."""
+    app = AppTest.from_function(turning).run()
+    late = app._tree.get_widget_states()
+    app.segmented_control[0].select("two").run()
+    assert said(app).strip() == "two"
+    again = app.button[0].click()
+    every = app._tree.get_widget_states
+    app._tree.get_widget_states = lambda: _with(late, every())
+    again.run()
+    assert said(app) == "two yes"
+
+
+def _with(before, now):
+    """The states of now, and those of before that are of no control of now."""
+    known = {state.id for state in now.widgets}
+    now.widgets.extend(state for state in before.widgets if state.id not in known)
+    return now

@@ -8,13 +8,14 @@ So what was written is written once more when the old address comes back, unless
 from __future__ import annotations
 
 import time
-from typing import TypedDict, cast
+from typing import TypedDict, TypeVar, cast
 from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 MEMORY = "address: last written"
+T = TypeVar("T")
 HOLDS_S = 10.0  # so long may a question that was asked before the click be on its way
 
 
@@ -46,6 +47,18 @@ def whole() -> dict[str, str]:
 def link(page: str, **values: str) -> str:
     """What brings the page back as it is, with these values in it."""
     return f"/{page}?{urlencode(whole() | values, safe=',')}"
+
+
+def moved(key: str, stood: T) -> T | None:
+    """What a control was turned to, for its callback; None where it stands as it stood, and is set back to that where nothing is chosen.
+
+    A control whose key says where it stands is another one as soon as it was turned. For a moment the browser still sends the value of the one before, which
+    Streamlit, who has forgotten it, takes for a change: it must not turn the page back.
+    """
+    now = cast("T | None", st.session_state.get(key))
+    if now is None:
+        st.session_state[key] = stood
+    return None if now == stood else now
 
 
 def _restore() -> None:

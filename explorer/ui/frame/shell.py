@@ -16,6 +16,7 @@ from explorer.core.spec import Request, Run
 from explorer.store.estimate_cost import estimate, expected
 from explorer.store.run_store import RunStore
 from explorer.store.spawn_workers import start_workers
+from explorer.ui.frame import query_state
 
 # Section of the sidebar → (file, title, icon); a page's address is the name of its file.
 SECTIONS = {
@@ -80,7 +81,8 @@ def choose_view(titles: Mapping[str, str]) -> None:
     current = view_of(titles)
 
     def chosen() -> None:
-        st.query_params.from_dict({"view": st.session_state[key] or current})
+        if (now := query_state.moved(key, current)) is not None:
+            st.query_params.from_dict({"view": now})
 
     key = f"view-{current}"  # its own for each view, so that an address decides, not what was chosen before
     st.segmented_control(

@@ -112,14 +112,19 @@ def _metric(field: Field) -> str:
     """Which metric, by its name in the address."""
     offered = (*metrics.offered(field.problem), *metrics.own(field))
     asked = query_state.get("metric")
-    key = f"landscape-metric-{asked}-{field.problem.id}"
+    key, shown = f"landscape-metric-{asked}-{field.problem.id}", asked if asked in offered else offered[0]
+
+    def chosen() -> None:
+        if (metric := query_state.moved(key, shown)) is not None:
+            query_state.put(metric=metric)
+
     return st.selectbox(
         "Metric",
         offered,
-        index=offered.index(asked) if asked in offered else 0,
+        index=offered.index(shown),
         format_func=lambda m: units.titled(line_words.called(field, m), units.of_level(field.problem, m)),
         key=key,
-        on_change=lambda: query_state.put(metric=st.session_state[key]),
+        on_change=chosen,
         label_visibility="collapsed",
         width=180,
     )
@@ -139,9 +144,13 @@ def _kind(*, triangle: bool) -> Kind:
         options = {"plane": "relief" if st.session_state.get("landscape-view") == "relief" else "map", "triangle": "triangle"}
         at = "triangle" if shown == "triangle" else "plane"
         key = f"landscape-picture-{at}"
+
+        def chosen() -> None:
+            if (picture := query_state.moved(key, at)) is not None:
+                query_state.put(picture=options[picture])
+
         st.segmented_control(
-            "Picture", options, default=at, key=key, label_visibility="collapsed", width="content", required=True,
-            on_change=lambda: query_state.put(picture=options[st.session_state[key] or at]),
+            "Picture", options, default=at, key=key, label_visibility="collapsed", width="content", required=True, on_change=chosen
         )  # fmt: skip
     return shown
 

@@ -17,7 +17,7 @@ from explorer.lessons import Experiment, Lesson, Outcome, Shelf
 from explorer.store.run_store import RunStore
 from explorer.ui.charts import lesson_picture
 from explorer.ui.charts.descent import descent, recorded
-from explorer.ui.frame import shell
+from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.learn.hands_on import HANDS
@@ -121,10 +121,12 @@ def _top(here: LessonStep) -> None:
     after = (here.name, steps[j + 1], here.on) if j + 1 < len(steps) else (names[i + 1], "predict", 0) if i + 1 < len(names) else None
 
     def chosen() -> None:
-        go(st.session_state[f"learn-lesson-{here.name}"])
+        if (name := query_state.moved(f"learn-lesson-{here.name}", here.name)) is not None:
+            go(name)
 
     def stepped() -> None:
-        go(here.name, st.session_state[f"learn-step-{here.name}-{here.step}"] or here.step, here.on)
+        if (step := query_state.moved(f"learn-step-{here.name}-{here.step}", here.step)) is not None:
+            go(here.name, step, here.on)
 
     if not presenting():
         st.selectbox(
@@ -253,7 +255,8 @@ def _on_which(here: LessonStep, step: str) -> None:
     key = f"learn-on-{here.key}"
 
     def chosen() -> None:
-        go(here.name, step, int(st.session_state[key]))
+        if (on := query_state.moved(key, here.on)) is not None:
+            go(here.name, step, on)
 
     st.selectbox(
         "Run it on", range(len(here.lesson.variants)), index=here.on, format_func=here.lesson.variants.__getitem__, key=key, on_change=chosen

@@ -108,9 +108,12 @@ def ingredients(
     table = pd.DataFrame(rows)
     listed = _narrowed(kitchen, table, worth) if many else list(range(models))
     table = table.iloc[listed]
-    key = f"soup-table-{kitchen.field('val').id}-{st.session_state.get(SERVED, 0)}{hash(tuple(listed)) if many else ''}"
+    served = st.session_state.get(SERVED, 0)
+    key = f"soup-table-{kitchen.field('val').id}-{served}{hash(tuple(listed)) if many else ''}"
 
     def chosen() -> None:
+        if st.session_state.get(SERVED, 0) != served:  # the browser still sends what was ticked in the table before
+            return
         now = table[["in", "weight"]].copy()
         for row, cells in st.session_state[key]["edited_rows"].items():
             for column, value in cells.items():

@@ -34,10 +34,13 @@ def choose_models(label: str, models: Mapping[str, Recipe], default: Sequence[st
         st.session_state[state] = list(default)
     chosen = [k for k in st.session_state[state] if k in models]
     few, names = len(chosen) <= BY_HAND, {k: name(k) for k in models}
+    now = st.session_state.get(serial, 0)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if few:
-            chips = f"{key}-{st.session_state.get(serial, 0)}"
-            st.multiselect(label, list(models), default=chosen, format_func=names.__getitem__, key=chips, on_change=_chips, args=(state, chips))
+            chips = f"{key}-{now}"
+            st.multiselect(
+                label, list(models), default=chosen, format_func=names.__getitem__, key=chips, on_change=_chips, args=(state, chips, serial, now)
+            )
             chosen = [k for k in st.session_state[state] if k in models]
         what = f"Find in {len(models)}" if few else f"{label}: {len(chosen)} of {len(models)}"
         said = "" if few else head.plain(head.names(models[k] for k in chosen))
@@ -59,7 +62,8 @@ def _find(names: Mapping[str, str], chosen: Sequence[str], key: str, state: str,
             ("None", []),
         ):
             st.button(words, key=f"{key}-{words}", disabled=list(then) == list(chosen), on_click=_set, args=(state, serial, then))
-    ticks = f"{key}-list-{st.session_state.get(serial, 0)}-{text}"
+    now = st.session_state.get(serial, 0)
+    ticks = f"{key}-list-{now}-{text}"
     st.data_editor(
         pd.DataFrame({"chosen": [k in there for k in found], "model": [names[k] for k in found]}),
         hide_index=True,
@@ -67,7 +71,7 @@ def _find(names: Mapping[str, str], chosen: Sequence[str], key: str, state: str,
         height=280,
         key=ticks,
         on_change=_tick,
-        args=(state, ticks, found),
+        args=(state, ticks, found, serial, now),
         column_config={"chosen": st.column_config.CheckboxColumn("", width=40)},
     )
 
@@ -96,12 +100,18 @@ def _matches(part: str, name: str) -> bool:
     return fnmatchcase(name, part) if "*" in part or "?" in part else part in name
 
 
-def _chips(state: str, chips: str) -> None:
-    st.session_state[state] = list(st.session_state[chips])
+# The browser may still send what stood in a list before `_set` replaced it: that is told by its number.
 
 
-def _tick(state: str, ticks: str, found: Sequence[str]) -> None:
+def _chips(state: str, chips: str, serial: str, when: int) -> None:
+    if st.session_state.get(serial, 0) == when:
+        st.session_state[state] = list(st.session_state[chips])
+
+
+def _tick(state: str, ticks: str, found: Sequence[str], serial: str, when: int) -> None:
     """What was ticked, or no longer is, in the list of those that were found."""
+    if st.session_state.get(serial, 0) != when:
+        return
     edited = {found[int(row)]: bool(cells["chosen"]) for row, cells in st.session_state[ticks]["edited_rows"].items() if "chosen" in cells}
     kept = [k for k in st.session_state[state] if edited.get(k, True)]
     st.session_state[state] = [*kept, *(k for k, ticked in edited.items() if ticked and k not in kept)]
