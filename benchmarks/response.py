@@ -298,9 +298,12 @@ def rest(page: Page) -> None:
 
 
 def warm(found: App, context: BrowserContext) -> None:
-    """Let the worker come up."""
+    """Let the worker come up, which a model that nobody looked at before asks for."""
     page = context.new_page()
-    page.goto(f"{found.url}/runs")
+    page.goto(found.url)  # with the first visitor the shipped lines come into the store
+    page.get_by_role("figure").first.wait_for(timeout=60_000)
+    interpolate(found, page)
+    drag(page, 0)
     wait(lambda: bool(found.store().workers()))
     page.close()
 
