@@ -9,7 +9,8 @@ from explorer.core import glossary, locations, plugins
 from explorer.core.errors import Refused
 from explorer.core.spec import Run
 from explorer.engine.worker import Worker
-from explorer.lessons import Bars, Lines, Relief, Shelf, _units, every, two_neurons
+from explorer.lessons import Bars, Lines, Relief, Shelf, _units, curves, every, sgd_noise, subspaces, two_neurons
+from explorer.lessons._read import ERROR, found
 from explorer.store.run_store import RunStore
 
 NAMES = list(every())
@@ -84,9 +85,38 @@ def test_the_same_points_twice_give_the_same_words(shop):
 def test_an_answer_follows_the_points(shop):
     """With the two curves exchanged the share that is left is another one, and so is the answer: nothing is written down beforehand."""
     points = measured(shop, "curves")
-    changed = {"straight line": points["Bézier curve"], "Bézier curve": points["straight line"]}
+    changed = points | {curves.STRAIGHT: points[curves.CURVED], curves.CURVED: points[curves.STRAIGHT]}
     lesson = every()["curves"]
     assert lesson.see(points).answer != lesson.see(changed).answer
+
+
+@pytest.mark.parametrize("variant", range(3))
+def test_a_curve_leads_round_the_barrier(shop, variant):
+    """At most a tenth of it is left on new samples, no barrier of the error is certain, and none at all is left on the samples the curve was trained on."""
+    points = measured(shop, "curves", variant)
+    straight, curved, learned = (points[name] for name in (curves.STRAIGHT, curves.CURVED, curves.TRAINED_ON))
+    assert found(curved).height.value < 0.1 * found(straight).height.value
+    assert found(curved, ERROR).height.low == 0
+    assert found(learned).height.high < 0.005
+
+
+@pytest.mark.parametrize("variant", range(3))
+def test_the_middle_of_a_learned_line_is_as_good_as_its_ends(shop, variant):
+    """And far better than the average of two networks that were trained apart."""
+    points = measured(shop, "subspaces", variant)
+    assert every()["subspaces"].see(points).answer == 1
+    losses = {name: p.sorted().means()[:, 0] for name, p in points.items()}
+    assert losses[subspaces.LEARNED].max() < 0.2
+    assert losses[subspaces.APART].max() > 0.7
+
+
+def test_the_later_two_trainings_part_the_lower_is_the_barrier(shop):
+    """From the start they end apart; after five epochs the barrier of the error is certainly none."""
+    points = measured(shop, "sgd_noise")
+    heights = [found(points[sgd_noise.called(e)], ERROR).height for e in sgd_noise.EPOCHS]
+    assert [h.value for h in heights] == sorted((h.value for h in heights), reverse=True)
+    assert heights[0].low > sgd_noise.LIMIT > heights[3].high
+    assert every()["sgd_noise"].see(points).answer == 2
 
 
 def test_branches_that_are_all_apart_have_the_last_answer(shop):
