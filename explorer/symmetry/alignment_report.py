@@ -56,6 +56,8 @@ class Matched:
     maps[i][group]: what became of model i's units: (n,) or (outer, n) whole numbers, the old place of the unit now at each place; or
     (n of the first model, n of this model) shares, with the outer units in front where there are some. similarity[i][group]: (n, n) cosine between the unit at each place of the reference (row) and each
     unit of model i before the alignment (column), all other groups as they ended; only of groups small enough to draw.
+    steps[i][group]: (steps, n) or (steps, outer, n) the same whole numbers for each value of trace[i − 1], of methods that go from permutation to permutation;
+    only of groups small enough to draw.
     distances: (N, N) between the models as vectors, before and after. `movable`: share of the parameters that some permutation moves.
     `held`: a sentence for each axis that keeps its order: of how many units, in which tensors, and why.
     Where all classes of symmetry were used: `classes`; `folded`: the gains that could be moved; `permutations_only`: a sentence for each group that allows no
@@ -83,6 +85,7 @@ class Matched:
     folded: tuple[str, ...] = ()
     permutations_only: tuple[str, ...] = ()
     elements: tuple[dict[str, Array], ...] = ()
+    steps: tuple[dict[str, Array], ...] = ()
 
     @property
     def dimension(self) -> int:
@@ -104,9 +107,9 @@ class Matched:
 
     def write(self, path: Path) -> None:
         """Keep it as a file; a reader never sees half of one."""
-        plain = {k: v for k, v in asdict(self).items() if k not in ("before", "after", "maps", "similarity", "elements")}
+        plain = {k: v for k, v in asdict(self).items() if k not in ("before", "after", "maps", "similarity", "elements", "steps")}
         arrays = {"before": self.before, "after": self.after}
-        for kind, models in (("maps", self.maps), ("similarity", self.similarity), ("elements", self.elements)):
+        for kind, models in (("maps", self.maps), ("similarity", self.similarity), ("elements", self.elements), ("steps", self.steps)):
             arrays |= {f"{kind}/{i}/{group}": a for i, groups in enumerate(models) for group, a in groups.items()}
         part = path.with_suffix(".part.npz")
         np.savez_compressed(part, plain=np.array(json.dumps(plain)), **arrays)  # pyright: ignore[reportArgumentType]  (its stub takes the flag by name)
@@ -146,6 +149,7 @@ class Matched:
                     folded=tuple(plain.get("folded", ())),
                     permutations_only=tuple(plain.get("permutations_only", ())),
                     elements=grouped("elements") if plain.get("classes") else (),
+                    steps=grouped("steps"),
                 )
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise Refused(f"{path.name} is not an alignment that can be read ({type(error).__name__}). Align the models again.") from error

@@ -12,7 +12,7 @@ each. Where those are more than `ORDERS`, they move in turn, one of them togethe
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import permutations, product
@@ -48,6 +48,7 @@ class Alignment:
         (n of the first model, n of this model) float64 whose row i says which units make up unit i.
     exact: whether every aligned model computes the very function it computed before.
     objective, trace: what was improved, and its value step by step; one sequence for each model that was moved.
+    steps: the maps that each value of the trace belongs to, where the method goes from permutation to permutation; the last are those of `maps`.
     notes: sentences for the reader.
     lattice, elements: where more than permutations was used, all classes of the network, and for each model what its gauges did after the permutations.
     """
@@ -58,6 +59,7 @@ class Alignment:
     objective: str = ""
     trace: tuple[tuple[float, ...], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    steps: tuple[tuple[Maps, ...], ...] = ()
     lattice: Lattice | None = None
     elements: tuple[Elements, ...] = ()
 
@@ -349,14 +351,22 @@ class WeightScores:
         return max(self.squares() - 2 * self.total(maps), 0.0) ** 0.5
 
 
-def descend(scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.Generator) -> tuple[Maps, list[float]]:
+def unwatched(_maps: Maps) -> None:
+    """Nobody looks on."""
+
+
+def descend(
+    scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.Generator, *, seen: Callable[[Maps], None] = unwatched
+) -> tuple[Maps, list[float]]:
     """Coordinate descent on the distance, one family after the other in an order drawn from `rng`: (maps, the distance after every step).
 
     Every step is an exact assignment and comes nearer, so it ends. Families that share no weight are solved side by side, with the outcome of one after the other. A family is visited again only after one that shares a weight with it moved.
+    `seen` is told the maps at the start and after every step.
     """
     maps = dict(start)
     squares, product = scores.squares(), scores.total(maps)
     trace = [_distance(squares, product)]
+    seen(dict(maps))
     parts = {name: scores.parts(name) for name in families(found)}
     twice = {name for name in parts if scores.twice(name)}
     around = {name: scores.neighbours(name) | ({name} if name in twice or len(parts[name]) > 1 else set()) for name in parts}
@@ -390,6 +400,7 @@ def descend(scores: WeightScores, found: Symmetry, start: Maps, rng: np.random.G
                         product += rise
                         dirty |= around[name]
                         trace.append(_distance(squares, product))
+                        seen(dict(maps))
             if not dirty:
                 break
     trace[-1] = scores.distance(maps)  # the steps were summed in float32
@@ -437,7 +448,7 @@ def _work(tensor: Tensor, device: str) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-DRAWN = 512  # units of the largest group whose similarity matrix is kept
+DRAWN = 512  # units of the largest group whose similarity matrix, and whose order after every step, is kept
 
 
 def describe(
@@ -488,8 +499,15 @@ def describe(
             else {n: s[:, maps[n].argsort().numpy()] for n, s in _similarities(reference, done, found, parameters, identity(found)).items()}
             for i, (m, done, maps) in enumerate(zip(models, alignment.weights, alignment.maps, strict=True))
         ),
+        steps=({}, *(_ordered(steps, found) for steps in alignment.steps)) if alignment.steps else (),
         **_classes(alignment),
     )
+
+
+def _ordered(steps: Sequence[Maps], found: Symmetry) -> dict[str, Array]:
+    """Of the groups that are small enough to draw, the order of their units step by step."""
+    drawn = [name for name, group in found.groups.items() if group.size <= DRAWN]
+    return {name: torch.stack([maps[name] for maps in steps]).short().cpu().numpy() for name in drawn}
 
 
 def _classes(alignment: Alignment) -> dict[str, Any]:

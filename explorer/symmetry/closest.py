@@ -16,7 +16,7 @@ Theus et al. 2025, "Generalized Linear Mode Connectivity for Transformers"; Ains
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 from math import factorial, prod
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from explorer.checkpoints.weights import Weights
 from explorer.symmetry import groups
-from explorer.symmetry.assignment import ORDERS, WeightScores, assign, families
+from explorer.symmetry.assignment import ORDERS, WeightScores, assign, families, unwatched
 from explorer.symmetry.balance import balanced
 from explorer.symmetry.classes import SymmetryClass
 from explorer.symmetry.gauges import Elements, Gauge, Lattice, after, centred_basis, changed, folding, inverted, labels, planes, rows_of, still
@@ -177,19 +177,24 @@ class Descent:
             return ()
         return tuple(n for n, g in self.gauges.items() if g.within == name or (g.group == name and g.cls.diagonal and not self.symmetry.inner(name)))
 
-    def run(self, maps: Maps, rng: np.random.Generator, *, anchored: bool = False) -> tuple[Element, list[float]]:
+    def run(
+        self, maps: Maps, rng: np.random.Generator, *, anchored: bool = False, seen: Callable[[Maps], None] = unwatched
+    ) -> tuple[Element, list[float]]:
         """From permutations to begin with: (what was found, the distance after every step).
 
         `anchored`: each family and gauge is first found once from the tensors whose other axes are known already, beginning at inputs and outputs.
+        `seen` is told the permutations at the start and after every step.
         """
         self.b = permuted(self.start, self.symmetry, maps)
         self.found = Element(dict(maps), still(self.lattice))
         trace = [self.distance(self.b)]
+        seen(self.found.maps)
         if anchored:
             before = self.b, self.found
             self._anchor()
             if (now := self.distance(self.b)) < trace[0]:
                 trace.append(now)
+                seen(self.found.maps)
             else:
                 self.b, self.found = before
         for _ in range(SWEEPS):
@@ -202,6 +207,7 @@ class Descent:
                     self.b = after_it
                     self._remember(moved)
                     trace.append(now)
+                    seen(self.found.maps)
             if trace[-1] == before:
                 break
         return self.found, trace

@@ -121,6 +121,19 @@ def test_unequal_widths_are_refused_with_the_way_out(tiny, models, name):
 
 
 @pytest.mark.parametrize("name", registry.names("align"))
+def test_the_orders_on_the_way_lead_to_the_result(tiny, models, name):
+    """Where a method tells them there is one for each value of its trace, each a permutation, and the last is what it returns."""
+    done = aligned(tiny, models, name)
+    assert len(done.steps) in (0, len(done.trace))
+    for steps, trace, maps in zip(done.steps, done.trace, done.maps[1:], strict=bool(done.steps)):
+        assert len(steps) == len(trace)
+        assert all(
+            torch.equal(order.sort(dim=-1).values, torch.arange(order.shape[-1]).expand_as(order)) for step in steps for order in step.values()
+        )
+        assert all(torch.equal(steps[-1][g], p) for g, p in maps.items())
+
+
+@pytest.mark.parametrize("name", registry.names("align"))
 def test_dead_units_are_no_obstacle(tiny, models, name):
     """Units without any weight, in both models: no NaN, no exception."""
     dead = [{k: v.clone() for k, v in m.items()} for m in models]

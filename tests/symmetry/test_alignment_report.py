@@ -34,6 +34,10 @@ def test_a_realised_alignment_leaves_both_models_and_what_became_of_them(recipe,
     p = found.maps[1][group.name]
     assert sorted(p) == list(range(12))
     assert found.moved(0, group.name) == 0
+    steps = found.steps[1][group.name]
+    assert len(steps) == len(found.trace[0])
+    assert np.array_equal(steps[-1], p)
+    assert not np.array_equal(steps[0], p)
     cosines = found.similarity[1][group.name]
     assert np.diagonal(cosines[:, p]).mean() > np.diagonal(cosines).mean()
 
@@ -46,7 +50,7 @@ def test_it_comes_back_from_its_file_as_it_was(recipe, store, home, tmp_path):
     again = Matched.read(tmp_path / "again.npz")
     for field in dataclasses.fields(found):
         old, new = getattr(found, field.name), getattr(again, field.name)
-        if field.name in ("maps", "similarity"):
+        if field.name in ("maps", "similarity", "steps"):
             assert all(a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a) for a, b in zip(old, new, strict=True))
         elif isinstance(old, np.ndarray):
             assert np.array_equal(old, new)

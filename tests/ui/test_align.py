@@ -66,12 +66,15 @@ def test_the_descent_is_played_from_what_the_matching_measured(visit, registered
     work()
     app = visit("align", run=id)
     assert not app.exception
-    line, descent = (json.loads(picture.proto.json) for picture in app.get("bidi_component"))
+    line, units, descent = (json.loads(picture.proto.json) for picture in app.get("bidi_component"))
     recorded = Matched.read(locations.matched(found.aligned[0], locations.home()))
     assert line["play"] and descent["play"] and descent["xTitle"] == "step" and descent["yTitle"] == "distance of the weights"
     (drawn,) = descent["curves"]
     assert drawn["y"] == list(recorded.trace[0]) and drawn["x"] == list(range(len(recorded.trace[0])))
     assert len(drawn["y"]) > 1 and drawn["y"][-1] < drawn["y"][0]
+    (orders,) = recorded.steps[1].values()
+    assert units["steps"] == orders.tolist() and units["values"] == drawn["y"]
+    assert units["group"] == descent["group"] != ""
     nearer = recorded.before[0, 1] ** 2 - recorded.after[0, 1] ** 2  # what no unit can move is in these distances and not in those of the steps
     assert drawn["y"][0] ** 2 - drawn["y"][-1] ** 2 == pytest.approx(nearer, rel=1e-3)
 

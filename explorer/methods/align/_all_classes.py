@@ -43,16 +43,18 @@ def align(
     canonical = Canonical.of(reference, lattice, names)
     found = lattice.symmetry
     weights, maps, elements, traces = [reference], [symmetry.identity(found)], [total(canonical, canonical, lattice)], list[tuple[float, ...]]()
+    steps = list[tuple[symmetry.Maps, ...]]()
     for k, model in enumerate(others):
         there = Canonical.of(model, lattice, names)
         descent = Descent(canonical.weights, there.weights, lattice, names)
-        tried = list[tuple[Weights, symmetry.Maps, dict[str, torch.Tensor], list[float]]]()
+        tried = list[tuple[Weights, symmetry.Maps, dict[str, torch.Tensor], list[float], list[symmetry.Maps]]]()
         for i in range(restarts):
             progress(k * restarts + i, restarts * len(others), f"descent {i + 1} of {restarts}")
             rng = np.random.default_rng((seed, k, i))
             start = symmetry.identity(found) if i < 2 else symmetry.random(found, torch.Generator().manual_seed(int(rng.integers(2**62))))
-            element, trace = descent.run(start, rng, anchored=i == 0)
-            tried.append((restored(canonical, there, lattice, element, model), element.maps, total(canonical, there, lattice, element), trace))
+            seen: list[symmetry.Maps] = []
+            element, trace = descent.run(start, rng, anchored=i == 0, seen=seen.append)
+            tried.append((restored(canonical, there, lattice, element, model), element.maps, total(canonical, there, lattice, element), trace, seen))
             if trace[-1] <= EXACT * descent.squares**0.5:  # nothing can be nearer
                 tried = tried[-1:]
                 break
@@ -61,6 +63,7 @@ def align(
         maps.append(chosen[1])
         elements.append(chosen[2])
         traces.append(tuple(chosen[3]))
+        steps.append(tuple(chosen[4]))
     return Alignment(
         tuple(weights),
         tuple(maps),
@@ -68,6 +71,7 @@ def align(
         objective="distance of the weights, balanced",
         trace=tuple(traces),
         notes=notes,
+        steps=tuple(steps),
         lattice=lattice,
         elements=tuple(elements),
     )

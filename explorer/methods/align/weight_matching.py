@@ -56,27 +56,29 @@ def align(
     found = symmetry_of(problem)
     parameters = problem.parameters()
     reference, *others = models
-    weights, maps, traces = [reference], [identity(found)], list[tuple[float, ...]]()
+    weights, maps, traces, steps = [reference], [identity(found)], list[tuple[float, ...]](), list[tuple[Maps, ...]]()
     total = restarts * len(others)
     for k, model in enumerate(others):
         scores = WeightScores(reference, model, found, parameters, device=device)
-        descents: list[tuple[Maps, list[float]]] = []
+        descents: list[tuple[Maps, list[float], list[Maps]]] = []
         for i in range(restarts):
             rng = np.random.default_rng((seed, k, i))
             start = identity(found) if i == 0 else random(found, torch.Generator().manual_seed(int(rng.integers(2**62))))
             progress(k * restarts + i, total, f"descent {i + 1} of {restarts}")
-            maps_here, trace_here = descend(scores, found, start, rng)
-            if not any(_equal(maps_here, m) for m, _ in descents):
-                descents.append((maps_here, trace_here))
+            seen: list[Maps] = []
+            maps_here, trace_here = descend(scores, found, start, rng, seen=seen.append)
+            if not any(_equal(maps_here, m) for m, *_ in descents):
+                descents.append((maps_here, trace_here, seen))
             if trace_here[-1] <= EXACT * scores.squares() ** 0.5:  # nothing can be nearer
                 descents = descents[-1:]
                 break
         progress((k + 1) * restarts - 1, total, f"choosing among {len(descents)} descents")
-        chosen, trace = descents[_lowest(problem, reference, [permuted(model, found, m) for m, _ in descents], device)]
+        chosen, trace, orders = descents[_lowest(problem, reference, [permuted(model, found, m) for m, *_ in descents], device)]
         weights.append(permuted(model, found, chosen))
         maps.append(chosen)
         traces.append(tuple(trace))
-    return Alignment(tuple(weights), tuple(maps), exact=True, objective="distance of the weights", trace=tuple(traces))
+        steps.append(tuple(orders))
+    return Alignment(tuple(weights), tuple(maps), exact=True, objective="distance of the weights", trace=tuple(traces), steps=tuple(steps))
 
 
 def _equal(a: Maps, b: Maps) -> bool:

@@ -7,13 +7,17 @@ import pandas as pd
 import streamlit as st
 
 from explorer.core import registry
+from explorer.core.points import Array
 from explorer.figures import matching as pictures
 from explorer.figures import matching_words
 from explorer.store.job_status import duration
 from explorer.symmetry.alignment_report import Matched
 from explorer.ui.align.form import Comparison
 from explorer.ui.charts.descent import descent
-from explorer.ui.widgets.chart_actions import chart
+from explorer.ui.charts.units import units
+from explorer.ui.widgets.chart_actions import chart, corner
+
+STEPS = "matching"  # pictures whose axis is the step
 
 
 def details(comparison: Comparison, found: Matched, i: int, program: str) -> None:
@@ -31,7 +35,7 @@ def details(comparison: Comparison, found: Matched, i: int, program: str) -> Non
             st.caption(f"Distance between {names[0]} and {names[i]} in weight space: {a:.4g} before, {b:.4g} after, over the trainable parameters.")
     with steps:
         if any(len(t) > 1 for t in found.trace):
-            descent(found, key="convergence", code=_code(program, "aligned.convergence_figure()"))
+            descent(found, key="convergence", code=_code(program, "aligned.convergence_figure()"), group=STEPS)
         st.caption(f"The alignment took {duration(found.seconds)}{'' if found.trace else '; this method has no steps to show'}.")
     with symmetry:
         _symmetry(found, i)
@@ -48,20 +52,13 @@ def _units(found: Matched, i: int) -> None:
         return
     name = st.selectbox("Group of units", [g.name for g in groups], key="align-group", format_func=lambda n: _group_label(found, n))
     group = next(g for g in groups if g.name == name)
-    p = found.maps[i][name]
-    moved = found.moved(i, name)
+    p, steps = found.maps[i][name], found.steps[i].get(name) if i < len(found.steps) else None
     if group.within:
         outer = st.slider(f"Unit of {group.within}", 0, len(p) - 1, 0, key=f"outer-{name}") if len(p) > 1 else 0
-        p = p[outer]
+        p, steps = p[outer], None if steps is None else steps[:, outer]
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Where each unit went**")
-        drawn = pictures.moves(p, reference=found.names[0], other=found.names[i])
-        went = f"Of the {len(p)} units of {name}, {100 * moved:.0f} % are in a different position than before."
-        chart(drawn, key=f"moves-{i}", title="Where each unit went", stem="units", explain=went)
-        st.caption(
-            f"{100 * moved:.0f} % of these units are in a different position than before. A row is a unit of the reference, its mark the unit now matched with it."
-        )
+        _places(found, i, name, p, steps)
     cosines = found.similarity[i].get(name) if i < len(found.similarity) else None
     with right:
         if cosines is None:
@@ -82,6 +79,23 @@ def _units(found: Matched, i: int) -> None:
         st.caption(
             f"Mean cosine on the diagonal: {own.mean():.3f}. A unit's weights are all of its incoming and outgoing ones, with the other groups as matched."
         )
+
+
+def _places(found: Matched, i: int, name: str, p: Array, steps: Array | None) -> None:
+    """Of one group. steps: (T, n), of methods that go from permutation to permutation."""
+    title, key = "Where each unit went", f"moves-{i}"
+    reference, other = found.names[0], found.names[i]
+    st.markdown(f"**{title}**")
+    drawn = pictures.moves(p, reference=reference, other=other)
+    went = f"Of the {len(p)} units of {name}, {100 * found.moved(i, name):.0f} % are in a different position than before."
+    if not np.issubdtype(p.dtype, np.integer):
+        chart(drawn, key=key, title=title, stem="units", explain=went)
+        st.caption(f"{went} A row is a unit of the reference, its mark the unit now matched with it.")
+        return
+    values = None if steps is None else found.trace[i - 1]
+    orders = p[None] if steps is None else steps
+    units(orders, key=key, unit=name, reference=reference, other=other, alt=went, values=values, objective=found.objective, group=STEPS)
+    corner(key=key, stem="units", title=title, figure=lambda: drawn, explain=went)
 
 
 def _group_label(found: Matched, name: str) -> str:

@@ -117,7 +117,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
     names = [m.name or m.id for m in comparison.models]
     left, right = st.columns([7, 3], gap="medium")
     told = None if answers is None else answers.told(soon=working)
-    with left, head.picture("curve" if told is None else "answers"):
+    with left, head.picture(answers=told is not None):
         t = curve(
             curves,
             key=f"align-{after.id}",

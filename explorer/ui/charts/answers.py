@@ -17,6 +17,7 @@ from explorer.core.points import Array
 from explorer.core.spec import Field, Json, Study
 from explorer.figures import answers
 from explorer.stats.point_recipe import coefficients_at
+from explorer.store.estimate_cost import expected
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import auto_start, failure, shell
@@ -24,9 +25,9 @@ from explorer.ui.frame import auto_start, failure, shell
 
 @dataclass(frozen=True)
 class Along:
-    """The mixtures of a path that are looked at: where they stand on the curve's axis, and the request for what they answer."""
+    """The mixtures of a path that are looked at: where they stand on the curve's axis, and the request for what they answer; none while too little is measured."""
 
-    study: Study
+    study: Study | None
     x: tuple[float, ...]
     title: str
     status: Status | None
@@ -40,7 +41,7 @@ class Along:
     def told(self, *, soon: bool = False) -> dict[str, Json] | None:
         """For explorer.ui.charts.curve; None where there is nothing to show. soon: whether the path is being measured, and its answers come by themselves
         after it: their place is kept."""
-        if self.status is None:
+        if self.study is None or self.status is None:
             return answers.pending(self.title) if soon and self.quick else None
         if self.status.state != "done":
             return answers.pending(self.title) if self.active else None
@@ -48,6 +49,8 @@ class Along:
 
     def button(self, *, soon: bool = False) -> None:
         """Where it does not come by itself: a way to have it; where it failed, why."""
+        if self.study is None:
+            return
         if not soon and (self.status is None or self.status.state == "stopped"):
             st.button(
                 "Show the answers along the path",
@@ -62,27 +65,45 @@ class Along:
 
 
 def along(store: RunStore, field: Field, title: str, *, ask: bool = False, axis: Callable[[Array], Array] = lambda t: t) -> Along | None:
-    """Of a field with one axis of which two points are measured; None for another. title: whose answers they are. ask: whether the path is measured, so that
+    """Of a field with one axis; None where there is nothing to answer. title: whose answers they are. ask: whether the path is measured, so that
     it may come by itself. axis: t → place on the curve's axis."""
     known = store.field(field.id)
     coords = store.totals(field.id)[0].coords
-    if known is None or coords.shape[1] != 1 or len(coords) < 2:
-        return None
+    if known is None or len(coords) < 2:
+        return _before(store, field, title)
     t = answers.chosen(coords[:, 0])
     return of_mixtures(store, field, np.stack([coefficients_at(field, known.gram, (float(at),)) for at in t]), axis(t), title, ask=ask)
 
 
+def _before(store: RunStore, field: Field, title: str) -> Along | None:
+    """While too little is measured to choose the mixtures: whether their place is kept goes by what comparable work took here."""
+    if not _answered(field):
+        return None
+    like = _request(field, np.zeros((answers.FRAMES, len(field.corners))))
+    seconds = expected(like, store)
+    return Along(None, (), title, None, seconds is None or seconds < auto_start.PATIENCE_S)
+
+
 def of_mixtures(store: RunStore, field: Field, rows: Array, x: Array, title: str, *, ask: bool = False) -> Along | None:
     """Of mixtures of a field's corners, (K, C), that stand at x on the curve's axis; None where nothing is known of what they answer."""
-    held = registry.is_live("nets", field.problem.network.name)  # by another process, so that no worker can build it
-    if held or field.attack is not None or registry.targets_of(field.problem.loss) == "none":
+    if not _answered(field):
         return None
-    how = {"split": field.split, "samples": field.samples, "buffers": field.buffers, "mixtures": tuple(float(c) for c in rows.ravel())}
-    study = Study(field.problem, field.corners, registry.method("study", "along", how))
+    study = _request(field, rows)
     quick = auto_start.quick(store, field, len(rows))
     if ask and quick and store.status(study.id) is None:
         shell.submit(study, idle=True)
     return Along(study, tuple(float(at) for at in x), title, store.status(study.id), quick)
+
+
+def _answered(field: Field) -> bool:
+    """Whether its models answer anything, and a worker can build them: not where another process holds the network."""
+    held = registry.is_live("nets", field.problem.network.name)
+    return not held and field.attack is None and registry.targets_of(field.problem.loss) != "none"
+
+
+def _request(field: Field, rows: Array) -> Study:
+    how = {"split": field.split, "samples": field.samples, "buffers": field.buffers, "mixtures": tuple(float(c) for c in rows.ravel())}
+    return Study(field.problem, field.corners, registry.method("study", "along", how))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -16,8 +16,9 @@ def recorded(recipe: Aligned) -> Matched | None:
     return Matched.read(path) if path.is_file() else None
 
 
-def descent(found: Matched, *, key: str, height: int = 320, code: str = "") -> None:
-    """Draw it, and what one takes from it; of a method without steps, nothing. code: Python that draws it again."""
+def descent(found: Matched, *, key: str, height: int = 320, code: str = "", group: str = "") -> None:
+    """Draw it, and what one takes from it; of a method without steps, nothing. code: Python that draws it again.
+    group: pictures whose axis is the step, too."""
     if not (curves := matching.descent(found)):
         return
     curve(
@@ -30,6 +31,7 @@ def descent(found: Matched, *, key: str, height: int = 320, code: str = "") -> N
         alt=matching.descent_words(found),
         caption=matching.descent_words(found),
         play=True,
+        group=group,
     )
     corner(
         key=key,

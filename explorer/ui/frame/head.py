@@ -19,15 +19,21 @@ from explorer.core.spec import Recipe
 
 HEIGHT = 580  # pixels of a first picture, near two thirds of a screen of 900
 ROOM = HEIGHT + 64  # with the lines of text under it
+LANDSCAPE = ROOM + 84  # of a plane, with its views and what one can do with them
 ANSWERS = 292  # of what the models answer, under that
+BESIDE = 360  # of a small picture beside the first one
 # The style sheet comes when the page's head is drawn already. So what it changes of places and sizes is only what lies below the first screen by then: a
 # container that is high enough from the first frame becomes as high as what is in it, on a phone about as high as wide.
 STYLE = f"""
 [class*=st-key-first-picture], :has(> [class*=st-key-first-picture]) {{ height: auto !important }}
 [class*=st-key-first-picture] {{ min-height: {ROOM}px; overflow: visible !important }}
-.st-key-first-picture-answers {{ min-height: {ROOM + ANSWERS}px }}
+[class*=st-key-first-picture]:has(.st-key-room-answers) {{ min-height: {ROOM + ANSWERS}px }}
+:has(> [class*=st-key-room-]) {{ display: none }}
+.st-key-first-picture-landscape {{ min-height: {LANDSCAPE}px }}
+[class*=st-key-beside], :has(> [class*=st-key-beside]) {{ height: auto !important }}
+[class*=st-key-beside] {{ min-height: {BESIDE}px; overflow: visible !important }}
 @media (max-width: 1100px) {{ :has(> [data-testid=stColumn] [class*=st-key-first-picture]) > [data-testid=stColumn] {{ min-width: 100% }} }}
-@media (max-width: 640px) {{ .st-key-first-picture-map {{ min-height: 100vw }} }}
+@media (max-width: 640px) {{ :is(.st-key-first-picture-map, .st-key-first-picture-landscape) {{ min-height: 100vw }} }}
 @media (min-width: 641px) {{ .st-key-head summary p {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} }}
 .st-key-controls {{ flex-wrap: nowrap; overflow: auto hidden; scrollbar-width: thin }}
 .st-key-controls > * {{ flex-shrink: 0 }}
@@ -82,10 +88,21 @@ def filters() -> DeltaGenerator:
     return st.container(height=72, border=False, horizontal=True, vertical_alignment="bottom", gap="small", key="filters")
 
 
-def picture(name: str = "curve") -> DeltaGenerator:
+def picture(name: str = "curve", *, answers: bool = False) -> DeltaGenerator:
     """The place of the page's first picture, or of one of several: as high from the first frame on as the picture will be. name: "map" where it is about
-    square, "answers" for a curve with what its models answer, else "curve"."""
-    return st.container(height=ROOM + ANSWERS * (name == "answers"), border=False, key=f"first-picture-{name}")
+    square, "landscape" for such a one that fills its page. answers: whether what the models answer is part of it: they may come, or go, and the picture stays mounted, as its own container stays the same."""
+    room = LANDSCAPE if name == "landscape" else ROOM + ANSWERS * answers
+    place = st.container(height=room, border=False, key=f"first-picture-{name}")
+    with place:
+        st.container(
+            height=1, border=False, key=f"room-{'answers' if answers else 'picture'}"
+        )  # unseen: the style sheet tells by it how much is kept
+    return place
+
+
+def beside(name: str) -> DeltaGenerator:
+    """The place of a small picture beside the first one, kept from the first frame on. name: of its own among the page's."""
+    return st.container(height=BESIDE, border=False, key=f"beside-{name}")
 
 
 def summary(*parts: str) -> str:

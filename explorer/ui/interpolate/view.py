@@ -96,7 +96,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
 
     left, right = st.columns([7, 3], gap="medium")
     told = None if answers is None else answers.told(soon=status.active)
-    with left, head.picture("curve" if told is None else "answers"):
+    with left, head.picture(answers=told is not None):
         curve(
             curves,
             key=f"curve-{run_id}",

@@ -225,7 +225,7 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
         with columns[i]:
             if len(pictures) > 1:
                 st.markdown(f"**{picture.name}**")
-            with head.picture("map") if len(pictures) == 1 else st.container():
+            with head.picture("landscape") if len(pictures) == 1 else st.container():
                 if there is None:
                     st.caption("Waiting for the models…" if busy else "Not measured yet.")
                 else:
@@ -337,17 +337,18 @@ def _sections(there: PlaneView, runs: list[Run], style: Style) -> None:
     row, column = landscape.sections(there.whole, float(x), float(y))
     title = f"{line.y_title(there.field, style.metric)}, cross-sections"
     caption = "Through the selected point." if asked is not None else f"Through {there.markers[0].name}; click in the plane to move the cut."
-    curve(
-        [row, column],
-        key=(key := f"sections-{runs[0].id}"),
-        x_title="distance along the cut",
-        y_title=title,
-        pick=None,
-        height=220,
-        log=style.log,
-        alt="The row and the column of cells through the selected point.",
-        caption=caption,
-    )
+    with head.beside("sections"):
+        curve(
+            [row, column],
+            key=(key := f"sections-{runs[0].id}"),
+            x_title="distance along the cut",
+            y_title=title,
+            pick=None,
+            height=220,
+            log=style.log,
+            alt="The row and the column of cells through the selected point.",
+            caption=caption,
+        )
     corner(
         key=key,
         stem="sections",

@@ -196,7 +196,7 @@ def _live(
     group = f"paths-{ways[0].run.id}"
     left, right = st.columns([5, 4], gap="medium") if with_plane and plane_run is not None else (st.container(), None)
     told = None if answers is None else answers.told(soon=soon)
-    with left, head.picture("curve" if told is None else "answers"):
+    with left, head.picture(answers=told is not None):
         curve(
             curves,
             key=_key(ways, by_length),

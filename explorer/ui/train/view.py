@@ -82,7 +82,7 @@ def _live(store: RunStore, whole: Trajectory, metric: str, was_busy: bool) -> No
     left, right = st.columns([7, 3], gap="medium")
     answers = _answers(store, whole) if there is whole else None
     told = None if answers is None else answers.told()
-    with left, head.picture("curve" if told is None else "answers"):
+    with left, head.picture(answers=told is not None):
         if there is not None:
             _curves(store, there, whole, metric, told)
         elif measuring:

@@ -98,4 +98,7 @@ def test_the_report_tells_the_classes_and_comes_back_from_its_file(tiny, store, 
     found.write(tmp_path / "again.npz")
     again = Matched.read(tmp_path / "again.npz")
     assert again.classes == found.classes
+    (order,) = found.steps[1].values()
+    assert len(order) == len(found.trace[0])
+    assert np.array_equal(order[-1], *found.maps[1].values())
     assert np.array_equal(again.elements[1][scales.name], found.elements[1][scales.name])

@@ -44,6 +44,16 @@ def test_every_step_comes_nearer_and_the_trace_is_the_distance(name):
     assert trace[-1] == pytest.approx(float(direct), rel=1e-6)
 
 
+def test_the_order_after_every_step_is_the_one_that_was_measured():
+    """Heads and the orders within them included: each step's maps give the model at the distance that the trace has for it, and the last are the result."""
+    problem, (a, b) = sample("digits-vit")
+    done = align([a, b], problem, restarts=2)
+    scores = WeightScores(a, b, symmetry.symmetry_of(problem), parameters(problem))
+    (steps,), (trace,) = done.steps, done.trace
+    assert [scores.distance(maps) for maps in steps] == pytest.approx(list(trace), rel=1e-4)
+    assert all(torch.equal(steps[-1][g], p) for g, p in done.maps[1].items())
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_maps_are_what_was_done_to_the_weights(name):
     """weights[1] is models[1] permuted by maps[1], and models[0] is as it was."""
