@@ -110,6 +110,19 @@ def points(store: RunStore, size: int) -> Mapping[str, float]:
 
 def planes(store: RunStore, size: int) -> Mapping[str, float]:
     """A finished plane with `size` points along each side, 256 blocks each, as Landscape shows it."""
+    own = a_plane(store, size)
+    store.close()
+    visit("home")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    opened, again = opening("landscape", runs=own.id)
+    for _ in range(9):
+        opening("landscape", runs=own.id)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"Landscape, opened (s)": opened, "Landscape, drawn again (s)": again, "memory that ten viewers took (MiB)": grown / 1024}
+
+
+def a_plane(store: RunStore, size: int) -> Run:
+    """Such a plane, in a store."""
     from explorer.ui.landscape.picture import COARSE, SIZES, Picture, form
 
     folder = locations.root() / "sample_models" / PROBLEM
@@ -126,14 +139,7 @@ def planes(store: RunStore, size: int) -> Mapping[str, float]:
     for run in (*(picture.at_size(s) for s in SIZES if s < size), picture.refined):
         done(store, run)
     done(store, own)
-    store.close()
-    visit("home")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    opened, again = opening("landscape", runs=own.id)
-    for _ in range(9):
-        opening("landscape", runs=own.id)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return {"Landscape, opened (s)": opened, "Landscape, drawn again (s)": again, "memory that ten viewers took (MiB)": grown / 1024}
+    return own
 
 
 def looks(store: RunStore, size: int) -> Mapping[str, float]:
