@@ -110,6 +110,19 @@ def points(store: RunStore, size: int) -> Mapping[str, float]:
 
 def planes(store: RunStore, size: int) -> Mapping[str, float]:
     """A finished plane with `size` points along each side, 256 blocks each, as Landscape shows it."""
+    own = a_plane(store, size)
+    store.close()
+    visit("home")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    opened, again = opening("landscape", runs=own.id)
+    for _ in range(9):
+        opening("landscape", runs=own.id)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"Landscape, opened (s)": opened, "Landscape, drawn again (s)": again, "memory that ten viewers took (MiB)": grown / 1024}
+
+
+def a_plane(store: RunStore, size: int) -> Run:
+    """Such a plane, in a store."""
     from explorer.ui.landscape.picture import COARSE, SIZES, Picture, form
 
     folder = locations.root() / "sample_models" / PROBLEM
@@ -126,14 +139,7 @@ def planes(store: RunStore, size: int) -> Mapping[str, float]:
     for run in (*(picture.at_size(s) for s in SIZES if s < size), picture.refined):
         done(store, run)
     done(store, own)
-    store.close()
-    visit("home")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    opened, again = opening("landscape", runs=own.id)
-    for _ in range(9):
-        opening("landscape", runs=own.id)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return {"Landscape, opened (s)": opened, "Landscape, drawn again (s)": again, "memory that ten viewers took (MiB)": grown / 1024}
+    return own
 
 
 def looks(store: RunStore, size: int) -> Mapping[str, float]:
@@ -204,6 +210,17 @@ def opening(page: str, **query: str) -> tuple[float, float]:
 
 def models(store: RunStore, size: int) -> Mapping[str, float]:
     """`size` small checkpoints of one family: added, listed, and with a measured soup, a matrix of pairs and a comparison."""
+    added, pages = a_family(store, size)
+    found = {name: opening(page, **query) for name, (page, query) in pages.items()}
+    return {
+        "all added (s)": added,
+        **{f"{name}, opened (s)": first for name, (first, _) in found.items()},
+        **{f"{name}, drawn again (s)": again for name, (_, again) in found.items()},
+    }
+
+
+def a_family(store: RunStore, size: int) -> tuple[float, Mapping[str, tuple[str, Mapping[str, str]]]]:
+    """Such a family in a store: CPU seconds that adding it took, and its pages, each with what stands in its address."""
     from explorer.core.spec import Look
     from explorer.engine.worker import Worker
     from explorer.stats.model_pairs import between, every_pair
@@ -241,16 +258,11 @@ def models(store: RunStore, size: int) -> Mapping[str, float]:
         fill(task.run.field, np.ones((1, 1)))
     for run in (*(t.run for t in kitchen.tasks(whole=True)), whole, *(t.run for t in comparison.tasks())):
         done(store, run)
-    pages = {
-        "Checkpoints": opening("checkpoints"),
-        "Soup": opening("soup", runs=kitchen.tasks()[0].run.id),
-        "Paths, all pairs": opening("paths", view="many", runs=whole.id),
-        "Compare": opening("compare", runs=",".join(e.run.id for e in comparison.entries)),
-    }
-    return {
-        "all added (s)": added,
-        **{f"{name}, opened (s)": first for name, (first, _) in pages.items()},
-        **{f"{name}, drawn again (s)": again for name, (_, again) in pages.items()},
+    return added, {
+        "Checkpoints": ("checkpoints", {}),
+        "Soup": ("soup", {"runs": kitchen.tasks()[0].run.id}),
+        "Paths, all pairs": ("paths", {"view": "many", "runs": whole.id}),
+        "Compare": ("compare", {"runs": ",".join(e.run.id for e in comparison.entries)}),
     }
 
 

@@ -1,9 +1,15 @@
-"""How much sooner a plane is measured by several workers that share it.
+"""How much sooner a plane is measured by several workers that share it, and what Ray adds to a point.
 
-Each worker is a process; the network sleeps, so that as many of them as one likes can be at work on two cores. The clock starts when all are up and the
-field is known, and ends when the run is done. Printed is how often that time fits into one worker's.
+The network sleeps, so that as many workers as one likes can be at work on two cores.
 
-    python benchmarks/workers.py [--side 101] [--sleep 0.05] [--workers 1 2 8]
+    python benchmarks/workers.py --part workers [--side 101] [--sleep 0.05] [--count 1 2 8]
+    python benchmarks/workers.py --part ray     [--side 31]  [--sleep 0.01] [--count 1 2 4]
+
+workers: each is a process. The clock starts when all are up and the field is known, and ends when the run is done; printed is how often that time fits into
+one worker's.
+
+ray: actors of a cluster on this machine. Told apart are the start (until the cluster answers, until all actors are up, until the first point is there, of
+which the import of torch in each actor is most) and what a point takes of an actor from then on, as a multiple of what it takes here, before and after.
 """
 
 from __future__ import annotations
@@ -23,12 +29,14 @@ import numpy as np
 from explorer.api import loaded
 from explorer.core import locations, registry
 from explorer.core.points import Array
-from explorer.core.spec import Field, Run
-from explorer.engine.execute import local
+from explorer.core.spec import Field, Json, Run
+from explorer.engine.execute import Execute, local, ray
 from explorer.engine.run_loop import keep
 from explorer.engine.worker import Worker
 from explorer.problems import problem_toml
 from explorer.store.run_store import RunStore
+
+DEFAULTS = {"workers": (101, 0.05, (1, 2, 8)), "ray": (31, 0.01, (1, 2, 4))}  # side, sleep, counts
 
 
 class Asleep(local.Local):
@@ -39,6 +47,17 @@ class Asleep(local.Local):
     def map(self, coefficients: Array):
         time.sleep(self.pause * len(coefficients))
         yield from super().map(coefficients)
+
+
+class AsleepThere(ray.Hand):
+    """The same on a cluster. It travels there as it is written here, with the pause."""
+
+    pause = 0.01
+
+    def many(self, field: Json, corners: list[object], coefficients: Array) -> tuple[Array, float]:
+        time.sleep(self.pause * len(coefficients))
+        values, seconds = super().many(field, corners, coefficients)
+        return values, seconds + self.pause * len(coefficients)
 
 
 def plane(side: int) -> Run:
@@ -80,18 +99,75 @@ def measured(count: int, side: int, pause: float) -> float:
         return seconds
 
 
+def sharing(side: int, pause: float, counts: list[int]) -> None:
+    """Print what several workers make of a plane."""
+    alone = 0.0
+    for count in counts:
+        seconds = measured(count, side, pause)
+        alone = alone or seconds * count
+        print(f"{count} workers: {seconds:.1f} s for {side}² points, {alone / seconds:.2f} × one", flush=True)
+
+
+def a_point(side: int, execute: Execute) -> tuple[float, float]:
+    """Seconds from a plane's beginning to its first point, and for each of the others."""
+    with tempfile.TemporaryDirectory() as home:
+        times = [time.monotonic()]
+
+        def report(done: int, total: int, fresh: int, message: str) -> bool:
+            if fresh and len(times) == 1:
+                times.append(time.monotonic())
+            return True
+
+        run = plane(side)
+        store = RunStore.within(Path(home))
+        assert keep(run, store, Path(home), report=report, execute=execute)
+        assert len(store.points(run.field.id, bare=True)[0]) == side**2
+        return times[1] - times[0], (time.monotonic() - times[1]) / (side**2 - 1)
+
+
+def on_a_cluster(side: int, pause: float, counts: list[int]) -> None:
+    """Print what Ray takes to start, and what it adds to a point."""
+    import ray as library
+
+    Asleep.pause = AsleepThere.pause = pause
+    ray.Hand = AsleepThere
+    os.environ.update(ray.QUIET)
+    for count in counts:
+        before = a_point(side, lambda field, corners: Asleep(field, corners, device="cpu"))[1]
+        begun = time.monotonic()
+        library.init(num_cpus=count, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False, logging_level="warning")
+        answers = time.monotonic()
+        fleet = ray.Fleet(library)
+        try:
+            hands = [fleet.take(wait=True) for _ in range(count)]
+            up = time.monotonic()
+            for hand in hands:
+                fleet.give(hand)
+            first, _ = a_point(2, fleet)
+            there = a_point(side, fleet)[1] * count
+        finally:
+            fleet.close()
+            library.shutdown()
+        after = a_point(side, lambda field, corners: Asleep(field, corners, device="cpu"))[1]
+        here = (before + after) / 2
+        print(
+            f"{count} actors: start {answers - begun:.1f} s to the cluster, {up - answers:.1f} s to its actors, {first:.1f} s to the first point; then"
+            f" {1e3 * there:.2f} ms of an actor for a point, here {1e3 * before:.2f} and {1e3 * after:.2f} ms: {there / here:.2f} ×",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=101)
-    parser.add_argument("--sleep", type=float, default=0.05)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 8])
+    parser.add_argument("--part", choices=tuple(DEFAULTS), required=True)
+    parser.add_argument("--side", type=int)
+    parser.add_argument("--sleep", type=float)
+    parser.add_argument("--count", type=int, nargs="+", help="of workers, or of actors")
     arguments = parser.parse_args()
-    alone = 0.0
-    for count in arguments.workers:
-        seconds = measured(count, arguments.side, arguments.sleep)
-        alone = alone or seconds * count
-        print(f"{count} workers: {seconds:.1f} s for {arguments.side}² points, {alone / seconds:.2f} × one", flush=True)
+    side, pause, counts = DEFAULTS[arguments.part]
+    does = {"workers": sharing, "ray": on_a_cluster}[arguments.part]
+    does(arguments.side or side, pause if arguments.sleep is None else arguments.sleep, arguments.count or list(counts))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,10 @@ from explorer.store.upkeep import shown_size, size_of
 def store(
     sweep: Annotated[bool, typer.Option("--sweep", help="Remove points that no listed run needs, and inspections of files that are gone.")] = False,
     compact: Annotated[bool, typer.Option("--compact", help="Give the room that was freed back to the disk; not while something runs.")] = False,
+    models: Annotated[
+        bool, typer.Option("--models", help="List the models that were made for runs of which none is listed any more; with --yes, remove them.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove what --models lists.")] = False,
     limit: Annotated[
         str,
         typer.Option(
@@ -32,6 +37,8 @@ def store(
 ) -> None:
     """How much the store holds, and what may go: sweep, compact, limit."""
     with refusals():
+        if yes and not models:
+            raise Refused("--yes goes with --models. Sweep and limit do what they say without it.")
         kept = store_of(home)
         bound = None if limit in ("", "none") else size_of(limit)
         for id, stays in [(id, True) for id in pin or ()] + [(id, False) for id in unpin or ()]:
@@ -48,8 +55,32 @@ def store(
                 task = bar.add_task("Compacting", total=None)
                 given = kept.compact(lambda done, of: bar.update(task, completed=done, total=of))
                 out.print(f"Compacted: the file is smaller by {shown_size(given)}.", highlight=False)
+            if models:
+                _models(kept, bar, remove=yes)
         for line in kept.room().said():
             out.print(line, highlight=False, soft_wrap=True)
+
+
+def _models(kept: RunStore, bar: Progress, *, remove: bool) -> None:
+    from explorer.store import made_models
+
+    found = made_models.unneeded(kept)
+    size = shown_size(sum(file.bytes for file in found))
+    if remove:
+        task = bar.add_task("Removing models", total=None)
+        gone = made_models.remove(kept, found, lambda done, of: bar.update(task, completed=done, total=of))
+        out.print(f"Removed: {shown_size(gone)} of models.", highlight=False)
+        return
+    for file in found:
+        out.print(
+            f"{shown_size(file.bytes):>9}  {datetime.fromtimestamp(file.written):%Y-%m-%d}  {file.path.name}  {file.what}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if found:
+        out.print(f"{size} of models that no listed run needs. Nothing was removed; --models --yes removes them.", highlight=False, soft_wrap=True)
+    else:
+        out.print("There is no model that no listed run needs and that is older than a day.", highlight=False)
 
 
 def export(

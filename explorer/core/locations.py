@@ -11,9 +11,10 @@ from pathlib import Path
 import platformdirs
 
 from explorer.core.errors import Refused
-from explorer.core.spec import Aligned, Connected, Recipe, Trained
+from explorer.core.spec import Aligned, Connected, Recipe, Shifted, Trained
 
 MADE = "made"  # the folder beside the samples of what was made of them beforehand
+UNFINISHED = ".training.safetensors"  # how the name of a training ends that is not finished
 LIVE = "live"  # the folder in `home` of the weights of networks that were given as objects
 
 
@@ -57,9 +58,22 @@ def made_at(recipe: Recipe, home: Path) -> Path:
     return home / "models" / f"{recipe.id}.safetensors"
 
 
+def made_together(recipe: Recipe) -> Recipe:
+    """The one that stands for all that are made at once: of an alignment, a path with its stages, a training with its snapshots, two directions."""
+    match recipe:
+        case Aligned() | Shifted():
+            return replace(recipe, which=0)
+        case Connected():
+            return replace(recipe, which=0, at=0)
+        case Trained():
+            return replace(recipe, member=0, at=0)
+        case _:
+            return recipe
+
+
 def matched_at(recipe: Aligned, home: Path) -> Path:
     """Where what became of all the models of an alignment is kept (explorer.symmetry.alignment_report)."""
-    return home / "models" / f"{replace(recipe, which=0).id}.npz"
+    return home / "models" / f"{made_together(recipe).id}.npz"
 
 
 def matched(recipe: Aligned, home: Path) -> Path:
@@ -71,8 +85,7 @@ def matched(recipe: Aligned, home: Path) -> Path:
 
 def unfinished_at(recipe: Connected | Trained, home: Path) -> Path:
     """Where a training, of a path or of networks, is kept while it is not finished, so that it can go on."""
-    whole = replace(recipe, which=0, at=0) if isinstance(recipe, Connected) else replace(recipe, member=0, at=0)
-    return home / "models" / f"{whole.id}.training.safetensors"
+    return home / "models" / f"{made_together(recipe).id}{UNFINISHED}"
 
 
 def described_at(folder: Path, home: Path) -> Path:

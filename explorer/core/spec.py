@@ -275,13 +275,18 @@ class Study(Spec):
 
 def files_of(spec: Spec) -> Iterator[Loaded]:
     """Every checkpoint file that a spec goes back to."""
-    if isinstance(spec, Loaded):
+    return (recipe for recipe in recipes_of(spec) if isinstance(recipe, Loaded))
+
+
+def recipes_of(spec: Spec) -> Iterator[Recipe]:
+    """Every recipe that a spec goes back to, itself included."""
+    if isinstance(spec, Loaded | Trained | Aligned | Connected | Shifted | Fused):
         yield spec
     for f in fields(_instance(spec)):
         value: object = getattr(spec, f.name)
         for part in cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,):
             if isinstance(part, Spec):
-                yield from files_of(part)
+                yield from recipes_of(part)
 
 
 def _instance(spec: Spec) -> DataclassInstance:

@@ -12,6 +12,7 @@ from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 from explorer.core.points import Array
 
 MOST_TEXTS = 14
+HIGHEST = 600  # px
 MOST_SEAMS = 60  # models up to which there is a line between cells
 
 
@@ -34,7 +35,7 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
             y=at,
             z=values.astype(np.float32),
             showscale=not written,
-            colorbar={"thickness": 14, "len": 0.8},
+            colorbar={"thickness": 14, "lenmode": "pixels", "len": 200, "y": 1, "yanchor": "top"},  # beside the map, which is on top however narrow
             hoverongaps=False,
             hovertemplate="%{y} – %{x}: %{z:.4g}<extra></extra>",
             colorscale="RdBu" if signed else "Cividis",
@@ -54,7 +55,7 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
     }
     fig.update_layout(
         title={"text": escape(title, quote=False), "font": {"size": 15}},
-        height=max(300, min(640, 140 + 32 * len(names))),
+        height=max(300, min(HIGHEST, 140 + 32 * len(names))),
         margin={"l": 10, "r": 10, "t": 50, "b": 10},
     )
     if written:
@@ -66,7 +67,7 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
             "{:.2f}" if signed else f"{{:.{figures}g}}",
         )
     fig.update_xaxes({**ticks, "constraintoward": "left"})
-    fig.update_yaxes({**ticks, "autorange": "reversed", "scaleanchor": "x"})
+    fig.update_yaxes({**ticks, "autorange": "reversed", "scaleanchor": "x", "constraintoward": "top"})
     return fig
 
 

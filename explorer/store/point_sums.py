@@ -20,6 +20,7 @@ from explorer.store.kept import Kept
 from explorer.store.read_log import Key, note
 from explorer.store.sqlite import Database, Unavailable
 
+WITHOUT = "AND NOT EXISTS (SELECT 1 FROM total WHERE total.field = point.field AND total.seq = point.seq)"  # the few that another store brought, of many
 CHUNK = 512  # points whose blocks are in memory at once while they are taken together
 
 
@@ -94,10 +95,12 @@ class PointSums(Database):
     def _read(self, field_id: str, after: int) -> list[tuple[int, bytes, bytes]]:
         return self._db.execute("SELECT seq, coords, sums FROM total WHERE field = ? AND seq > ? ORDER BY seq", (field_id, after)).fetchall()
 
-    def _from_blocks(self, field_id: str, shape: list[int], after: int, most: int = -1) -> list[tuple[int, bytes, bytes]]:
+    def _from_blocks(self, field_id: str, shape: list[int], after: int, *, which: str = "", most: int = -1) -> list[tuple[int, bytes, bytes]]:
         """(sequence number, coords, sums) of the points after a number, so many at most, from their blocks."""
         found: list[tuple[int, bytes, bytes]] = []
-        rows = self._db.execute("SELECT seq, coords, value FROM point WHERE field = ? AND seq > ? ORDER BY seq LIMIT ?", (field_id, after, most))
+        rows = self._db.execute(
+            f"SELECT seq, coords, value FROM point WHERE field = ? AND seq > ? {which} ORDER BY seq LIMIT ?", (field_id, after, most)
+        )
         while chunk := rows.fetchmany(CHUNK):
             sums = array(b"".join(v for _, _, v in chunk)).reshape(len(chunk), *shape).sum(axis=2)
             found += [(seq, at, blob(total)) for (seq, at, _), total in zip(chunk, sums, strict=True)]
@@ -106,7 +109,7 @@ class PointSums(Database):
     def _make_up(self, field_id: str, shape: list[int]) -> None:
         """Keep those that are not there yet, some thousand points at a time."""
         seen = 0
-        while rows := self._from_blocks(field_id, shape, seen, most=8 * CHUNK):
+        while rows := self._from_blocks(field_id, shape, seen, which=WITHOUT, most=8 * CHUNK):
             with self._write() as db:
                 db.executemany("INSERT OR IGNORE INTO total VALUES (?, ?, ?, ?)", [(field_id, *row) for row in rows])
             seen = rows[-1][0]

@@ -8,9 +8,11 @@ and the next sweep goes on.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -69,8 +71,7 @@ class Upkeep(Database):
     def room(self) -> Room:
         """How full it is."""
         pages, free, each = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
-        marked = [field for (field,) in self._db.execute("SELECT field FROM forgotten").fetchall() if self._unneeded(self._db, field)]
-        return Room(pages * each, (pages - free) * each, sum(self.bytes_of_fields(marked).values()), self.limit())
+        return Room(pages * each, (pages - free) * each, sum(self.bytes_of_fields(self._unneeded_fields()).values()), self.limit())
 
     def bytes_of_fields(self, fields: Iterable[str]) -> dict[str, int]:
         """About how many bytes the points of these fields take, from their number."""
@@ -107,7 +108,7 @@ class Upkeep(Database):
 
     def sweep(self, progress: Progress = lambda done, of: None) -> int:
         """Remove what no run needs: points of runs that were removed from the list, inspections of files that are gone, and what was left of either. Bytes, about."""
-        sizes = self.bytes_of_fields(f for (f,) in self._db.execute("SELECT field FROM forgotten").fetchall() if self._unneeded(self._db, f))
+        sizes = self.bytes_of_fields(self._unneeded_fields())
         done, whole = 0, sum(sizes.values())
         for field, size in sizes.items():
             for gone, left in self._without_points(field, lambda db, field=field: self._unneeded(db, field)):
@@ -136,13 +137,39 @@ class Upkeep(Database):
 
     def _unneeded(self, db: sqlite3.Connection, field: str) -> bool:
         """Whether no listed run, nor the preview that it confirms, has this field; clicks on its picture do not count."""
+        return not self._listed(db, field) and field not in _confirmed(db)
+
+    def _unneeded_fields(self) -> list[str]:
+        marked = [field for (field,) in self._db.execute("SELECT field FROM forgotten").fetchall()]
+        confirmed = _confirmed(self._db) if marked else frozenset()
+        return [field for field in marked if field not in confirmed and not self._listed(self._db, field)]
+
+    def _listed(self, db: sqlite3.Connection, field: str) -> bool:
         mine = "SELECT 1 FROM wish WHERE subject = ? AND kind = 'Run' AND (sampler IS NOT 'given' OR lease > ? OR phase = 'open')"
-        if db.execute(mine, (field, self.clock())).fetchone():
-            return False
-        previews = db.execute(
-            "SELECT DISTINCT spec FROM wish WHERE kind = 'Run' AND instr(spec, '\"precision\"') AND NOT instr(spec, '\"precision\": \"float32\"')"
-        ).fetchall()
-        return all(exact(run.field).id != field for (text,) in previews if (run := _run(text)) is not None and is_preview(run.field))
+        return db.execute(mine, (field, self.clock())).fetchone() is not None
+
+    # --- what models are made for (explorer.store.made_models) ----------------------------------------------------------
+
+    def needing(self, since: float) -> list[str]:
+        """The specs, as text, that go back to models which have to stay: of runs on the list, of models that were asked for as files, of fields, all as far as they
+        came since then; and of inspections and studies that are not done."""
+        rows = self._db.execute(
+            "SELECT spec FROM wish WHERE kind IN ('Run', 'Make') AND created >= :since AND subject NOT IN (SELECT value FROM json_each(:gone))"
+            " UNION ALL SELECT spec FROM wish WHERE kind IN ('Look', 'Study') AND phase = 'open'"
+            " UNION ALL SELECT spec FROM field WHERE created >= :since AND id NOT IN (SELECT value FROM json_each(:gone))",
+            {"since": since, "gone": json.dumps(self._unneeded_fields())},
+        )
+        return [text for (text,) in rows.fetchall()]
+
+    def inspected(self, folder: Path) -> list[str]:
+        """The paths within a folder at which checkpoints are registered."""
+        return [path for (path,) in self._db.execute("SELECT path FROM checkpoint WHERE instr(path, ?) = 1", (f"{folder}{os.sep}",))]
+
+    @contextmanager
+    def undisturbed(self) -> Generator[None, None, None]:
+        """Nobody else writes meanwhile, neither points nor requests."""
+        with self._write():
+            yield
 
     def _without_points(self, field: str, still: Callable[[sqlite3.Connection], bool]) -> Iterator[tuple[int, int]]:
         """Remove the points of a field, as long as `still` holds: (gone, left) after every transaction."""
@@ -252,6 +279,14 @@ def shown_size(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.2g} {unit}" if size < 10 else f"{size:.0f} {unit}"
         size /= 1000
     return f"{size:.3g} TB"
+
+
+def _confirmed(db: sqlite3.Connection) -> frozenset[str]:
+    """The fields in which previews on the list have their quoted values."""
+    previews = db.execute(
+        "SELECT DISTINCT spec FROM wish WHERE kind = 'Run' AND instr(spec, '\"precision\"') AND NOT instr(spec, '\"precision\": \"float32\"')"
+    ).fetchall()
+    return frozenset(exact(run.field).id for (text,) in previews if (run := _run(text)) is not None and is_preview(run.field))
 
 
 def _run(text: str) -> Run | None:

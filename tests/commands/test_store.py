@@ -4,6 +4,7 @@ import pytest
 
 from explorer.store.run_store import RunStore
 from tests.commands.test_main import run
+from tests.store.test_made_models import ALIGNED, TRAINED, put, through
 from tests.store.test_upkeep import a_run, filled
 
 
@@ -43,3 +44,16 @@ def test_what_no_run_needs_is_swept(kept, home):
 def test_a_run_that_is_not_there_is_refused(home):
     """In one sentence, which names where to look."""
     assert "This store has no run nobody" in run("store", "--pin", "nobody", code=2)
+
+
+def test_models_are_listed_before_they_are_removed(home):
+    """Nothing goes without --yes; what a listed run needs is neither listed nor removed."""
+    store, kept, gone = RunStore.within(home), put(ALIGNED, home), put(TRAINED, home)
+    store.submit(through(ALIGNED))
+    said = run("store", "--models")
+    assert gone.name in said and kept.name not in said and "Nothing was removed" in said
+    assert gone.exists()
+    assert "Removed" in run("store", "--models", "--yes")
+    assert kept.exists() and not gone.exists()
+    assert "There is no model" in run("store", "--models")
+    assert "--yes goes with --models" in run("store", "--yes", code=2)

@@ -44,5 +44,6 @@ def test_two_hundred_models_are_named_as_far_as_there_is_room():
     assert not fig.layout.annotations
     assert fig.data[0].showscale
     assert fig.data[0].xgap == 0
+    assert (fig.layout.yaxis.constraintoward, fig.data[0].colorbar.yanchor) == ("top", "top"), "on a narrow page the map would hang in the middle"
     assert len(set(fig.data[0].x)) == 200
     assert fig.data[0].customdata is None, "40,000 names of pairs are a megabyte"

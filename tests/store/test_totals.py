@@ -159,3 +159,17 @@ def test_no_more_bytes_are_kept_than_allowed_but_always_the_newest():
     assert (kept.last("a"), kept.last("b"), kept.last("c")) == ((1, "A"), None, (1, "C"))
     kept.keep("d", 1, "D", 1000)
     assert (kept.last("a"), kept.last("c"), kept.last("d")) == (None, None, (1, "D"))
+
+
+def test_the_sums_that_are_there_are_not_made_again_for_those_that_are_not(store, tmp_path):
+    """Of a large plane another store brings a few points more: the blocks of the others, unreadable here, are not opened."""
+    add(store, 300, 0)
+    with store._write() as db:
+        db.execute("UPDATE point SET value = x'00'")
+    there = RunStore(tmp_path / "there.sqlite")
+    there.open_field(FIELD, shape=(2, 7), counts=COUNTS, gram=np.eye(3), facts={})
+    add(there, 5, 1)
+    there.close()
+    store.absorb(there.path)
+    assert len(store.totals(FIELD.id)[0]) == 305
+    assert np.array_equal(store.totals(FIELD.id)[0].values[300:], there.totals(FIELD.id)[0].values, equal_nan=True)

@@ -13,7 +13,7 @@ from explorer.ui.compare import view as compare_view
 from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.compare.mergeable import ancestor, cosines
 from explorer.ui.compare.report import report
-from explorer.ui.compare.table import Candidate, table
+from explorer.ui.compare.table import INGREDIENT, Candidate, against_best, table
 from tests.ui.conftest import words
 from tests.ui.test_landscape import button, three
 
@@ -152,3 +152,19 @@ def test_unknown_runs_leave_the_form(visit, runs):
     """No traceback."""
     app = visit("compare", runs=runs)
     assert not app.exception
+
+
+def test_a_model_that_turns_out_better_is_not_called_worse_or_alike():
+    """Of three, one has the same test samples as the best by validation, one a little more loss at each, one a little less."""
+    noise = np.random.default_rng(0).random(64)
+
+    def points(extra):
+        return Points(np.ones((1, 1)), np.stack([noise, noise + extra])[None], np.ones(64))
+
+    seen = [
+        Candidate(name, INGREDIENT, points(val), points(test))
+        for name, val, test in (("best", 0, 0), ("same", 1, 0), ("worse", 2, 0.1), ("better", 3, -0.1))
+    ]
+    found = against_best(seen)
+    assert found is not None
+    assert "Of 3 others, **1 cannot be told from it** on these samples; 1 are worse by more than chance and 1 better" in found.says()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.store.test_made_models import ALIGNED, TRAINED, put, through
 from tests.store.test_upkeep import a_run, filled
 from tests.ui.conftest import words
 
@@ -61,3 +62,19 @@ def test_a_run_that_somebody_opens_stays_for_a_day(visit, store):
     assert run.field.id in store.next_to_go()
     visit("interpolate", run=run.id)
     assert run.field.id not in store.next_to_go()
+
+
+def test_models_that_no_run_needs_are_shown_before_they_go(visit, store, home):
+    """A click lists them, another one removes them."""
+    kept, gone = put(ALIGNED, home), put(TRAINED, home)
+    store.submit(through(ALIGNED))
+    app = visit("runs")
+    app.session_state["store"] = True
+    app.run()
+    button(app, "Models").click().run()
+    assert not app.exception
+    listed = next(d.value for d in app.dataframe if "file" in d.value)
+    assert list(listed["file"]) == [gone.name] and gone.exists()
+    button(app, f"Remove 1 file, {listed['size'].iloc[0]}").click().run()
+    assert not app.exception
+    assert kept.exists() and not gone.exists()

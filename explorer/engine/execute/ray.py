@@ -16,7 +16,7 @@ import threading
 import time
 import warnings
 from collections import Counter, OrderedDict, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
@@ -34,8 +34,10 @@ from explorer.evaluate.evaluator import Evaluate
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 KEPT = 4  # evaluators of an actor
-AHEAD = 16  # tasks for each actor in a batch of points: of 128 actors whose points take 1 ± 0.2, so many are busy 93 % of the time
-PER_GPU = 32  # points of a task on a GPU
+AHEAD = 16  # tasks of fewest points for each actor in a batch: of 128 actors whose points take 1 ± 0.2, so many are busy 93 % of the time
+PER_GPU = 32  # fewest points of a task on a GPU
+TASK_S = 0.05  # seconds of points in a task, where there are enough for all: what a task costs by itself is a millisecond or two
+IN_HAND = 2  # tasks of an actor at once: while it is at one, the next is on its way and the last is kept
 ATTEMPTS = 3  # actors that may die over one task
 PATIENCE_S = 60.0  # without a single actor
 
@@ -82,58 +84,58 @@ class Hand:
 class Fleet:
     """The actors of a cluster. Call it to have an executor for a field."""
 
-    def __init__(self, ray: Any) -> None:
-        self.ray = ray
+    def __init__(self, ray: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.ray, self.clock = ray, clock
         self.kind = "GPU" if ray.cluster_resources().get("GPU", 0) >= 1 else "CPU"
         self.per = PER_GPU if self.kind == "GPU" else 1
-        self.hands: list[Any] = []
+        self.tasks: dict[Any, int] = {}  # actor → how many tasks it has been given
         self.coming: dict[Any, Any] = {}  # what an actor's first answer is → the actor
-        self.idle: list[Any] = []
         self.changed = threading.Condition()
-        self.counted = self.seen = time.monotonic()
+        self.counted = self.seen = clock()
         self._recruit()
 
     @property
     def size(self) -> int:
         """How many actors there are, or will be."""
-        return len(self.hands) + len(self.coming)
+        return len(self.tasks) + len(self.coming)
 
     def __call__(self, field: Field, corners: Sequence[Mapping[str, Tensor]]) -> Remote:
         """An executor: the corners are put into the object store now."""
         return Remote(self, field, corners)
 
     def take(self, *, wait: bool) -> Any:
-        """An actor that has nothing to do; None when there is none and nobody waits. Refused when no actor comes for a while."""
+        """An actor that has room for a task, the one with fewest; None when there is none and nobody waits. Refused when no actor comes for a while."""
         with self.changed:
             while True:
                 self._muster()
-                if self.idle:
-                    return self.idle.pop()
+                if self.tasks and self.tasks[hand := min(self.tasks, key=self.tasks.__getitem__)] < IN_HAND:
+                    self.tasks[hand] += 1
+                    return hand
                 if not wait:
                     return None
-                if time.monotonic() - self.seen > PATIENCE_S:
+                if self.clock() - self.seen > PATIENCE_S:
                     raise Refused(
                         "No node of the cluster is working. Look at it with `ray status`; what was measured is kept, so the run can resume."
                     )
                 self.changed.wait(0.02)
 
     def give(self, hand: Any) -> None:
-        """An actor has time again."""
+        """An actor has a task less."""
         with self.changed:
-            self.idle.append(hand)
-            self.changed.notify_all()
+            if hand in self.tasks:
+                self.tasks[hand] -= 1
+                self.changed.notify_all()
 
     def lost(self, hand: Any) -> None:
-        """An actor is dead."""
+        """An actor is dead: what it was given fails, one after the other."""
         with self.changed:
-            self.hands.remove(hand)
+            self.tasks.pop(hand, None)
 
     def close(self) -> None:
         """Dismiss all actors."""
-        for hand in [*self.hands, *self.coming.values()]:
+        for hand in [*self.tasks, *self.coming.values()]:
             self.ray.kill(hand)
-        self.hands, self.idle = [], []
-        self.coming = {}
+        self.tasks, self.coming = {}, {}
 
     def _muster(self) -> None:
         """Count in whoever has come up, and, about once a second, see whether there is room for more."""
@@ -145,15 +147,14 @@ class Fleet:
                     self.ray.get(ref)
                 except self.ray.exceptions.RayError:
                     continue
-                self.hands.append(hand)
-                self.idle.append(hand)
-        if self.hands:
-            self.seen = time.monotonic()
-        if time.monotonic() - self.counted > 1.0:
+                self.tasks[hand] = 0
+        if self.tasks:
+            self.seen = self.clock()
+        if self.clock() - self.counted > 1.0:
             self._recruit()
 
     def _recruit(self) -> None:
-        self.counted = time.monotonic()
+        self.counted = self.clock()
         room = int(self.ray.cluster_resources().get(self.kind, 0))
         options = {"num_gpus": 1, "num_cpus": 0} if self.kind == "GPU" else {"num_cpus": 1}
         while self.size < room:
@@ -167,6 +168,7 @@ class Remote:
     def __init__(self, fleet: Fleet, field: Field, corners: Sequence[Mapping[str, Tensor]]) -> None:
         self.fleet, self.field = fleet, field.to_json()
         self.corners = [fleet.ray.put([packed(c) for c in corners])]  # in a list: then it is fetched when an actor needs it, not with every task
+        self.seconds = TASK_S  # of a point, as far as is known
 
     @property
     def width(self) -> int:
@@ -177,10 +179,10 @@ class Remote:
         return cast("Opened", next(done)[1])
 
     def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:
-        per = self.fleet.per
-        parts = [slice(start, min(start + per, len(coefficients))) for start in range(0, len(coefficients), per)]
+        parts = shared_out(len(coefficients), self.fleet.size, least=self.fleet.per, most=int(TASK_S / self.seconds))
         for i, found in self._each([(coefficients[rows],) for rows in parts], "many"):
             values, seconds = cast("tuple[Array, float]", found)
+            self.seconds = max(seconds / len(values), 1e-9)
             yield MeasuredBatch(parts[i], np.array(values), seconds)
 
     def _each(self, tasks: Sequence[tuple[object, ...]], method: str) -> Iterator[tuple[int, object]]:
@@ -215,6 +217,16 @@ class Remote:
         finally:
             for hand, _ in busy.values():  # given up: what it is busy with is finished first, and nobody takes it
                 fleet.give(hand)
+
+
+def shared_out(count: int, actors: int, *, least: int, most: int) -> list[slice]:
+    """Rows in tasks, larger ones first, so that all actors are done at about the same time (guided self-scheduling, Polychronopoulos & Kuck 1987)."""
+    parts, start = list[slice](), 0
+    while start < count:
+        size = max(least, min(most, (count - start) // (IN_HAND * max(1, actors))))
+        parts.append(slice(start, min(start + size, count)))
+        start += size
+    return parts
 
 
 @contextmanager

@@ -105,8 +105,23 @@ def _room(places: Sequence[float]) -> float:
 def scale_of_colours(sheet: Sheet, bar: Bar, beside: Box, left: float, size: float) -> Box:
     """A scale of colours as high as a box, with its left edge there, its title written upwards; the box around it."""
     props = bar.props
-    known(props, "title", "tickvals", "ticktext", "tickformat", "len", "thickness", "outlinewidth", "x", "y", "tickfont", what="A scale of colours")
-    tall = beside.height * number(props, "len", 1.0)
+    known(
+        props,
+        "title",
+        "tickvals",
+        "ticktext",
+        "tickformat",
+        "len",
+        "lenmode",
+        "thickness",
+        "outlinewidth",
+        "x",
+        "y",
+        "yanchor",
+        "tickfont",
+        what="A scale of colours",
+    )
+    tall = min(number(props, "len", 1.0) * (1.0 if text(props, "lenmode") == "pixels" else beside.height), beside.height)
     middle = (beside.top + beside.bottom) / 2
     box = Box(left, middle - tall / 2, left + BAR, middle + tall / 2)
     ax = sheet.axes(box)

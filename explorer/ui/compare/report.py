@@ -25,7 +25,7 @@ def says(rows: pd.DataFrame, by: Measure = ERROR) -> str:
     best = models.iloc[0]
     alike = [str(m) for m in models[models["indistinguishable from the best"]]["model"] if m != best["model"]]
     named = ", ".join(alike[:NAMED]) + (f" and {len(alike) - NAMED} more of {len(models) - 1}" if len(alike) > NAMED else "")
-    others = f"Indistinguishable from it: {named}." if alike else "All others are worse by more than sampling error."
+    others = f"Not measurably worse: {named}." if alike else "All others are worse by more than sampling error."
     found = str(best[f"test {by.title}, 95 %"]).replace(" [", " % [" if by.metric == "error" else " [")
     return f"**{best['model']}** has the lowest validation {by.metric}; its test {by.metric} is {found}. {others}"
 

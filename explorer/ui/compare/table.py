@@ -74,7 +74,6 @@ class AgainstBest:
         rivals = [(one, e) for one, e in self.others if one.kind == INGREDIENT]
         if not rivals:
             return "No other model is measured yet."
-        alike = [one for one, e in rivals if not e.low > 0]
         rival, gap = rivals[0]
         unit = "points of test error" if by.metric == "error" else "of test loss"
         value = gap.formatted(scale=by.scale, unit=unit, signed=True)
@@ -82,7 +81,10 @@ class AgainstBest:
         take = f"Take **{self.best.name}**: the next, {rival.name}, differs by {value}, **{chance}**."
         if len(rivals) == 1:
             return take
-        return f"{take} Of {len(rivals)} others, **{len(alike)} cannot be told from it** on these samples; {len(rivals) - len(alike)} are worse by more than chance."
+        better, worse = sum(e.high < 0 for _, e in rivals), sum(e.low > 0 for _, e in rivals)
+        split = [f"{worse} are worse by more than chance"] + [f"{better} better, which the validation split did not show"] * bool(better)
+        alike = len(rivals) - better - worse
+        return f"{take} Of {len(rivals)} others, **{alike} cannot be told from it** on these samples; {' and '.join(split)}."
 
 
 def against_best(seen: Sequence[Candidate], by: Measure = ERROR) -> AgainstBest | None:

@@ -180,7 +180,7 @@ def _squares(seen: Seen) -> go.Figure:
     if seen.gram is not None:
         order = similar_order(known_distances.apart(seen.gram))
         heights, names = heights[np.ix_(order, order)], [names[k] for k in order]
-    return matrix.figure(heights, names, title=f"{seen.title}: models that are near each other side by side")
+    return matrix.figure(heights, names, title=seen.title)
 
 
 def _tree(seen: Seen) -> go.Figure | None:

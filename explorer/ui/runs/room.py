@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import streamlit as st
@@ -11,7 +12,9 @@ import streamlit as st
 from explorer.core import locations
 from explorer.core.errors import Refused
 from explorer.core.spec import Loaded, Recipe, Run
+from explorer.store import made_models
 from explorer.store.job_status import Status
+from explorer.store.made_models import MadeFile
 from explorer.store.portable import ENDING, export_run, import_runs
 from explorer.store.run_store import RunStore
 from explorer.store.upkeep import Progress, shown_size, size_of
@@ -85,6 +88,8 @@ def show(store: RunStore) -> None:
                 _carried_out("Sweeping", store.sweep, "{} of points removed.")
             if st.button("Compact", icon=":material/compress:", help="Gives the room that was freed back to the disk; not while something runs."):
                 _carried_out("Compacting", store.compact, "The file is smaller by {}.")
+            if st.button("Models", icon=":material/deployed_code:", help="Lists models that were made for runs of which none is listed any more."):
+                _models(store)
             limit = st.text_input(
                 "Limit", value="" if room.limit is None else shown_size(room.limit), placeholder="none, or 20 GB", key="limit", width=160
             )
@@ -92,6 +97,47 @@ def show(store: RunStore) -> None:
                 _bound(store, limit)
         if store.roots is None:  # whoever else is let in brings no files
             _import(store)
+
+
+@st.dialog("Models that no run needs", width="large")
+def _models(store: RunStore) -> None:
+    """What may go, before any of it goes."""
+    try:
+        found = made_models.unneeded(store)
+    except Refused as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return
+    if not found:
+        st.caption("There is none that is older than a day.")
+        return
+    st.caption(
+        "They were made for runs that were taken off the list. Models that you saved or inspected are not among them; a run that asks for one makes it again."
+    )
+    st.dataframe(
+        {
+            "model": [file.what for file in found],
+            "size": [shown_size(file.bytes) for file in found],
+            "made": [datetime.fromtimestamp(file.written) for file in found],
+            "file": [file.path.name for file in found],
+        },
+        hide_index=True,
+        column_config={"made": st.column_config.DatetimeColumn(format="YYYY-MM-DD")},
+    )
+    size = shown_size(sum(file.bytes for file in found))
+    st.button(
+        f"Remove {len(found)} file{'s' if len(found) != 1 else ''}, {size}",
+        icon=":material/delete:",
+        key="remove-models",
+        on_click=_removed,
+        args=(store, found),
+    )
+
+
+def _removed(store: RunStore, found: Sequence[MadeFile]) -> None:
+    try:
+        st.toast(f"{shown_size(made_models.remove(store, found))} of models removed.", icon=":material/check:")
+    except Refused as refusal:
+        st.toast(str(refusal), icon=":material/error:")
 
 
 def _carried_out(title: str, work: Callable[[Progress], int], said: str) -> None:
