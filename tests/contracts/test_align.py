@@ -12,6 +12,7 @@ from explorer.core.errors import Refused
 QUICK = {  # options that make a slow method quick enough for a law; every one keeps what the law speaks of
     "sinkhorn": {"steps": 40},
     "straight_through": {"steps": 20},
+    "learned": {"steps": 20},
     "frank_wolfe": {},
 }
 KEEPS_DISTANCE = {"shuffle"}  # methods that do not try to come nearer in weight space
