@@ -108,6 +108,14 @@ def test_half_precision_stays_half_precision(tiny, models, name):
     assert all(v.dtype == torch.float16 and v.isfinite().all() for w in done.weights for v in w.values())
 
 
+@pytest.mark.parametrize("name", registry.names("align"))
+def test_double_precision_stays_double_precision(tiny, models, name):
+    """Inputs are given to the network in its own precision."""
+    wide = [{k: v.double() for k, v in m.items()} for m in models]
+    done = aligned(tiny, wide, name)
+    assert all(v.dtype == torch.float64 and v.isfinite().all() for w in done.weights for v in w.values())
+
+
 @pytest.mark.parametrize("name", [n for n in registry.names("align") if n != "optimal_transport"])
 def test_unequal_widths_are_refused_with_the_way_out(tiny, models, name):
     """The sentence names the tensor, both shapes, and the method that can."""

@@ -17,7 +17,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
 from explorer.checkpoints.weights import Weights
-from explorer.evaluate.evaluator import Evaluate, network_like
+from explorer.evaluate.evaluator import Evaluate, inputs_for, network_like
 from explorer.problems.problem import Problem
 
 HELD = 512  # samples to choose by, at most half of the train split
@@ -39,7 +39,7 @@ class Between:
         """What is mixed: parameters, a tied one once, and buffers that are no running statistics."""
         train = problem.split("train")
         self.held_samples = min(HELD, len(train.targets) // 2)
-        self.inputs = train.inputs[self.held_samples :].to(device)
+        self.inputs = inputs_for(self.network, train.inputs[self.held_samples :], torch.device(device))
         self.targets = train.targets[self.held_samples :].to(device)
 
     def batch(self, size: int, rng: np.random.Generator) -> Tensor:
