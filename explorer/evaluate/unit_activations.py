@@ -11,7 +11,7 @@ being called, as in torch's own MultiheadAttention) has no tap, and is reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explorer.evaluate.evaluator import CHUNK, network_like
+from explorer.evaluate.evaluator import CHUNK, inputs_for, network_like
 from explorer.evaluate.weighted_layers import axes_of
 from explorer.problems.problem import Problem
 from explorer.symmetry import Symmetry
 
 Features: TypeAlias = dict[str, list[Tensor]]
-"""For each group one float32 matrix per tap: (size, observations), or (outer, size, observations) for a group within another."""
+"""For each group one matrix per tap, of the network's numbers or float32 where those are halves: (size, observations), or (outer, size, observations) for a group within another."""
 
 Key: TypeAlias = tuple[str, str]
 """A module and its side, INPUT or OUTPUT."""
@@ -47,6 +47,17 @@ class Tap:
 
 
 @dataclass(frozen=True)
+class Side:
+    """A module's side, and the tensor and axis that say which units stand there, on its `data` axis."""
+
+    module: str
+    side: str
+    tensor: str
+    axis: int
+    data: int
+
+
+@dataclass(frozen=True)
 class Activations:
     """features[i]: of models[i], observation by observation on the same inputs as the others'. untapped: groups that cannot be read."""
 
@@ -60,7 +71,7 @@ def taps(network: nn.Module, symmetry: Symmetry, example: Tensor) -> dict[str, l
     Places of an outer group that belong to groups within it are theirs alone: the units of one head have no common order with those of another.
     A group whose places all belong to others has no taps of its own, and needs none.
     """
-    candidates = _candidates(network, symmetry)
+    candidates = _candidates(network, symmetry.axes)
     called = _called(network, {(c.module, c.side): c.data for c in candidates}, example)
     found: dict[str, list[Tap]] = {}
     for name in symmetry.groups:
@@ -90,7 +101,7 @@ def observe(
     """
     inputs = problem.split("train").inputs[:samples]
     network = network_like(problem, models[0], torch.device(device))
-    places = taps(network, symmetry, inputs[:1].to(device))
+    places = taps(network, symmetry, inputs_for(network, inputs[:1], torch.device(device)))
     done: list[Features] = []
     for i, model in enumerate(models):
         progress(i, len(models), f"Activations of model {i + 1}")
@@ -99,28 +110,45 @@ def observe(
     return Activations(tuple(done), _untapped(symmetry, places))
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A module's side, and the tensor and axis that say which units stand there."""
+def record(
+    problem: Problem,
+    models: Sequence[Mapping[str, Tensor]],
+    tensors: Container[str],
+    *,
+    samples: int,
+    observations: int,
+    seed: int,
+    device: str,
+    progress: Callable[[int, int, str], None],
+) -> tuple[list[Side], list[list[Tensor]]]:
+    """Every side, with one of these weights, that a forward pass goes through, and for each model what passes there: (places, observations), as in `observe`."""
+    inputs = problem.split("train").inputs[:samples]
+    network = network_like(problem, models[0], torch.device(device))
+    sides = _candidates(network, tensors)
+    places = {(s.module, s.side): s.data for s in sides}
+    called = _called(network, places, inputs_for(network, inputs[:1], torch.device(device)))
+    sides = [s for s in sides if (s.module, s.side) in called]
+    places = {(s.module, s.side): s.data for s in sides}
+    done: list[list[Tensor]] = []
+    for i, model in enumerate(models):
+        progress(i, len(models), f"Activations of model {i + 1}")
+        network.load_state_dict(dict(model))
+        read = _read(network, inputs, places, dict.fromkeys(places, observations), seed, torch.device(device))
+        done.append([read[s.module, s.side].T for s in sides])
+    return sides, done
 
-    module: str
-    side: str
-    tensor: str
-    axis: int
-    data: int
 
-
-def _candidates(network: nn.Module, symmetry: Symmetry) -> list[_Candidate]:
-    found: list[_Candidate] = []
+def _candidates(network: nn.Module, tensors: Container[str]) -> list[Side]:
+    found: list[Side] = []
     for name, module in network.named_modules():
         tensor = f"{name}.weight" if name else "weight"
-        if tensor not in symmetry.axes:
+        if tensor not in tensors:
             continue
         if (axes := axes_of(module)) is not None:
             sides = ((INPUT, axes.inputs), (OUTPUT, axes.outputs))
-            found += [_Candidate(name, side, tensor, axis, axes.data) for side, axis in sides if axis is not None]
+            found += [Side(name, side, tensor, axis, axes.data) for side, axis in sides if axis is not None]
         elif isinstance(module, nn.Embedding):
-            found.append(_Candidate(name, OUTPUT, tensor, 1, -1))
+            found.append(Side(name, OUTPUT, tensor, 1, -1))
     return found
 
 
@@ -146,7 +174,8 @@ def _reading(network: nn.Module, places: Mapping[Key, int], keep: Callable[[Key,
     def note(key: Key, tensor: object) -> None:
         if isinstance(tensor, Tensor):
             moved = tensor.detach().movedim(places[key], -1)
-            seen[key].append(keep(key, moved.reshape(-1, moved.shape[-1])).float())
+            kept = keep(key, moved.reshape(-1, moved.shape[-1]))
+            seen[key].append(kept.to(torch.promote_types(kept.dtype, torch.float32)))
 
     def before(key: Key, module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         note(key, args[0] if args else kwargs.get("input"))
@@ -175,17 +204,25 @@ def _called(network: nn.Module, places: Mapping[Key, int], example: Tensor) -> s
     return {key for key, calls in seen.items() if calls}
 
 
-@torch.no_grad()
 def _features(network: nn.Module, inputs: Tensor, found: Mapping[str, list[Tap]], most: int, seed: int, device: torch.device) -> Features:
-    """One model's features, in chunks of samples, thinned out as they come."""
+    """One model's features."""
     every = [tap for group in found.values() for tap in group]
     places = {(tap.module, tap.side): tap.data for tap in every}
     width = {key: max(tap.rows.shape[-1] for tap in every if (tap.module, tap.side) == key) for key in places}
+    read = _read(network, inputs, places, {key: max(1, most // n) for key, n in width.items()}, seed, device)
+    return {name: [_by_unit(read[tap.module, tap.side], tap.rows) for tap in group] for name, group in found.items()}
+
+
+@torch.no_grad()
+def _read(
+    network: nn.Module, inputs: Tensor, places: Mapping[Key, int], most: Mapping[Key, int], seed: int, device: torch.device
+) -> dict[Key, Tensor]:
+    """What passes sides of modules, (observations, places), in chunks of samples, thinned out as they come."""
     draws = {key: np.random.default_rng((seed, i)) for i, key in enumerate(places)}
     share = 1.0
 
     def keep(key: Key, rows: Tensor) -> Tensor:
-        wanted = ceil(max(1, most // width[key]) * share)
+        wanted = ceil(most[key] * share)
         if len(rows) <= wanted:
             return rows.clone()  # the network may go on to write into it
         chosen = draws[key].choice(len(rows), wanted, replace=False, shuffle=False)
@@ -193,11 +230,10 @@ def _features(network: nn.Module, inputs: Tensor, found: Mapping[str, list[Tap]]
 
     with _reading(network, places, keep) as seen:
         for start in range(0, len(inputs), CHUNK):
-            chunk = inputs[start : start + CHUNK].to(device)
+            chunk = inputs[start : start + CHUNK]
             share = len(chunk) / len(inputs)
-            network(chunk)
-    read = {key: torch.cat(calls) for key, calls in seen.items()}
-    return {name: [_by_unit(read[tap.module, tap.side], tap.rows) for tap in group] for name, group in found.items()}
+            network(inputs_for(network, chunk, device))
+    return {key: torch.cat(calls) for key, calls in seen.items()}
 
 
 def _by_unit(read: Tensor, rows: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from explorer.core.points import Array
 from explorer.core.significant_digits import number
 from explorer.figures.curve import DASHES, PALETTE, RULE, SYMBOLS, Curve
+from explorer.figures.matching_words import angles
 from explorer.symmetry.alignment_report import AxisClass, Matched
 
 
@@ -54,26 +55,58 @@ def convergence(found: Matched) -> go.Figure:
     return fig
 
 
-def element(row: AxisClass, value: Array) -> go.Figure:
-    """What was done along an axis: for each place its factor, or the map as a matrix (of the first head, where there are several)."""
+def element(row: AxisClass, value: Array, unit: int = 0) -> go.Figure:
+    """What was done along an axis: for each place its factor, or the map as a matrix, that of one unit where several have maps of their own."""
     fig = go.Figure()
     if value.ndim == 2:
-        factors = value.flatten()
+        factors = value[unit]
         fig.add_bar(
             x=np.arange(len(factors)),
             y=factors,
             marker={"color": [PALETTE[0] if f > 0 else PALETTE[1] for f in factors]},
             hovertemplate="%{x}: × %{y:.4g}<extra></extra>",
         )
-        fig.update_layout(_layout(320), showlegend=False)
+        fig.update_layout(_layout(340), showlegend=False)
         fig.update_xaxes(title=f"place of {escape(row.name, quote=False)}", zeroline=False)
         fig.update_yaxes(title="factor", zeroline=True)
         return fig
-    limit = float(np.abs(value[0]).max())
-    fig.add_heatmap(z=value[0], colorscale="RdBu_r", zmin=-limit, zmax=limit, hovertemplate="row %{y}, column %{x}: %{z:.3f}<extra></extra>")
+    limit = float(np.abs(value[unit]).max())
+    fig.add_heatmap(z=value[unit], colorscale="RdBu_r", zmin=-limit, zmax=limit, hovertemplate="row %{y}, column %{x}: %{z:.3f}<extra></extra>")
     fig.update_layout(_layout(420), showlegend=False)
     fig.update_xaxes(title="place before", zeroline=False, constrain="domain")
     fig.update_yaxes(title="place after", zeroline=False, autorange="reversed", scaleanchor="x")
+    return fig
+
+
+def turned(value: Array, unit: int = 0) -> go.Figure:
+    """By how many degrees each direction is turned by a map (outer, n, n), the least first; that of one unit thick, those of all others behind it."""
+    fig = go.Figure()
+    every = np.sort(angles(value), axis=-1)
+    for k in [*(i for i in range(len(every)) if i != unit), unit]:
+        fig.add_scatter(
+            x=np.arange(1, every.shape[1] + 1),
+            y=every[k],
+            mode="lines+markers" if k == unit and every.shape[1] <= 128 else "lines",
+            line={"color": PALETTE[0] if k == unit else RULE, "width": 2 if k == unit else 1},
+            hovertemplate=f"map {k}, direction %{{x}}: %{{y:.1f}}°<extra></extra>",
+        )
+    fig.update_layout(_layout(340), showlegend=False)
+    fig.update_xaxes(title="direction, the least turned first", zeroline=False)
+    fig.update_yaxes(title="turned by (degrees)", range=[-4, 184], tickvals=[0, 45, 90, 135, 180], zeroline=False)
+    return fig
+
+
+def places(row: AxisClass, cosines: Array, *, reference: str) -> go.Figure:
+    """Cosine of the weights at each place of an axis with the reference's, (2, outer, n): before (open) and after (filled)."""
+    fig = go.Figure()
+    before, after = (c.flatten() for c in cosines)
+    at = np.arange(len(before))
+    outline = {"size": 7, "color": "rgba(0,0,0,0)", "line": {"color": PALETTE[1], "width": 1.5}}
+    for name, y, marker in (("before", before, outline), ("after", after, {"size": 7, "color": PALETTE[0]})):
+        fig.add_scatter(x=at, y=y, mode="markers", name=name, marker=marker, hovertemplate=f"place %{{x}} {name}: %{{y:.3f}}<extra></extra>")
+    fig.update_layout(_layout(340), legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
+    fig.update_xaxes(title=f"place of {escape(row.name, quote=False)}", zeroline=False)
+    fig.update_yaxes(title=f"cosine with {escape(reference, quote=False)}", range=[min(-0.1, float(cosines.min()) - 0.05), 1.05], zeroline=True)
     return fig
 
 

@@ -30,3 +30,9 @@ def done(row: AxisClass, value: Array) -> str:
     if row.cls in ("scaled", "monomial", "invertible", "rotary") and np.abs(np.log(sizes)).max() > 1e-6:
         said.append(f"scaled by {sizes.min():.3g} to {sizes.max():.3g}")
     return "; ".join(said) if said else "nothing"
+
+
+def closer(cosines: Array) -> str:
+    """How the weights at the places of an axis came closer, (2, outer, n) cosines before and after."""
+    before, after = cosines
+    return f"Mean cosine {before.mean():.3f} before, {after.mean():.3f} after; {int((after > before).sum())} of {after.size} places came closer."

@@ -15,6 +15,8 @@ import numpy as np
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 
+GROUPED = ("maps", "similarity", "elements", "steps", "likeness")  # arrays by the name of a group, for each model
+
 
 @dataclass(frozen=True)
 class UnitGroup:
@@ -61,7 +63,8 @@ class Matched:
     distances: (N, N) between the models as vectors, before and after. `movable`: share of the parameters that some permutation moves.
     `held`: a sentence for each axis that keeps its order: of how many units, in which tensors, and why.
     Where all classes of symmetry were used: `classes`; `folded`: the gains that could be moved; `permutations_only`: a sentence for each group that allows no
-    more; elements[i][class]: what was done to model i after the permutations, (outer, n) factors or (outer, n, n) matrices.
+    more; elements[i][class]: what was done to model i after the permutations, (outer, n) factors or (outer, n, n) matrices; likeness[i][class]: (2, outer, n)
+    cosines of the weights at each place with the reference's, before and after.
     """
 
     names: tuple[str, ...]
@@ -86,6 +89,7 @@ class Matched:
     permutations_only: tuple[str, ...] = ()
     elements: tuple[dict[str, Array], ...] = ()
     steps: tuple[dict[str, Array], ...] = ()
+    likeness: tuple[dict[str, Array], ...] = ()
 
     @property
     def dimension(self) -> int:
@@ -107,9 +111,9 @@ class Matched:
 
     def write(self, path: Path) -> None:
         """Keep it as a file; a reader never sees half of one."""
-        plain = {k: v for k, v in asdict(self).items() if k not in ("before", "after", "maps", "similarity", "elements", "steps")}
+        plain = {k: v for k, v in asdict(self).items() if k not in ("before", "after", *GROUPED)}
         arrays = {"before": self.before, "after": self.after}
-        for kind, models in (("maps", self.maps), ("similarity", self.similarity), ("elements", self.elements), ("steps", self.steps)):
+        for kind, models in ((kind, getattr(self, kind)) for kind in GROUPED):
             arrays |= {f"{kind}/{i}/{group}": a for i, groups in enumerate(models) for group, a in groups.items()}
         part = path.with_suffix(".part.npz")
         np.savez_compressed(part, plain=np.array(json.dumps(plain)), **arrays)  # pyright: ignore[reportArgumentType]  (its stub takes the flag by name)
@@ -150,6 +154,7 @@ class Matched:
                     permutations_only=tuple(plain.get("permutations_only", ())),
                     elements=grouped("elements") if plain.get("classes") else (),
                     steps=grouped("steps"),
+                    likeness=grouped("likeness") if plain.get("classes") else (),
                 )
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise Refused(f"{path.name} is not an alignment that can be read ({type(error).__name__}). Align the models again.") from error

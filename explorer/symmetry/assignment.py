@@ -31,6 +31,7 @@ from explorer.symmetry import Group, Maps, Site, Symmetry, identity, reorder
 from explorer.symmetry.alignment_report import AxisClass, Matched, TensorSimilarity, UnitGroup
 from explorer.symmetry.gauges import Elements, Lattice
 from explorer.symmetry.groups import Axis, leaves, order
+from explorer.symmetry.likeness import likeness
 
 SWEEPS = 100
 NOISE = 1e-6  # of a score: what float32 sums may be off by
@@ -500,7 +501,7 @@ def describe(
             for i, (m, done, maps) in enumerate(zip(models, alignment.weights, alignment.maps, strict=True))
         ),
         steps=({}, *(_ordered(steps, found) for steps in alignment.steps)) if alignment.steps else (),
-        **_classes(alignment),
+        **_classes(models, alignment, same),
     )
 
 
@@ -510,7 +511,7 @@ def _ordered(steps: Sequence[Maps], found: Symmetry) -> dict[str, Array]:
     return {name: torch.stack([maps[name] for maps in steps]).short().cpu().numpy() for name in drawn}
 
 
-def _classes(alignment: Alignment) -> dict[str, Any]:
+def _classes(models: Sequence[Mapping[str, Tensor]], alignment: Alignment, names: Sequence[str]) -> dict[str, Any]:
     """What a report says of classes beyond permutations; nothing where they were not used."""
     lattice = alignment.lattice
     if lattice is None:
@@ -526,6 +527,10 @@ def _classes(alignment: Alignment) -> dict[str, Any]:
         "folded": tuple(lattice.folds),
         "permutations_only": lattice.held,
         "elements": tuple({n: v.cpu().numpy() for n, v in e.items()} for e in alignment.elements),
+        "likeness": tuple(
+            {n: np.stack([before, after[n]]) for n, before in likeness(alignment.weights[0], model, lattice, names).items()}
+            for model, after in ((m, likeness(alignment.weights[0], w, lattice, names)) for m, w in zip(models, alignment.weights, strict=True))
+        ),
     }
 
 

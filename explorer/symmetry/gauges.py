@@ -192,7 +192,7 @@ def _drawn(cls: SymmetryClass, outer: int, n: int, generator: torch.Generator, s
 
 def planes(a: Tensor, b: Tensor) -> Tensor:
     """(…, n/2) twice → (…, n, n): the matrix a, −b; b, a in the plane of places i and i + n/2."""
-    a, b = torch.diag_embed(a.double()), torch.diag_embed(b.double())
+    a, b = torch.diag_embed(a), torch.diag_embed(b)
     return torch.cat([torch.cat([a, -b], -1), torch.cat([b, a], -1)], -2)
 
 

@@ -12,6 +12,7 @@ from explorer.core.errors import Refused
 QUICK = {  # options that make a slow method quick enough for a law; every one keeps what the law speaks of
     "sinkhorn": {"steps": 40},
     "straight_through": {"steps": 20},
+    "learned": {"steps": 20},
     "frank_wolfe": {},
 }
 KEEPS_DISTANCE = {"shuffle"}  # methods that do not try to come nearer in weight space
@@ -105,6 +106,14 @@ def test_half_precision_stays_half_precision(tiny, models, name):
     halves = [{k: v.half() for k, v in m.items()} for m in models]
     done = aligned(tiny, halves, name)
     assert all(v.dtype == torch.float16 and v.isfinite().all() for w in done.weights for v in w.values())
+
+
+@pytest.mark.parametrize("name", registry.names("align"))
+def test_double_precision_stays_double_precision(tiny, models, name):
+    """Inputs are given to the network in its own precision."""
+    wide = [{k: v.double() for k, v in m.items()} for m in models]
+    done = aligned(tiny, wide, name)
+    assert all(v.dtype == torch.float64 and v.isfinite().all() for w in done.weights for v in w.values())
 
 
 @pytest.mark.parametrize("name", [n for n in registry.names("align") if n != "optimal_transport"])

@@ -9,6 +9,7 @@ IDS = {
     "align/cycle_consistent": "5babb0770731276a",
     "align/frank_wolfe": "711d9b48e3a675f3",
     "align/identity": "9122468cb144b05d",
+    "align/learned": "8e717898e583ec36",
     "align/optimal_transport": "a2f7b1e8370aad58",
     "align/shuffle": "bfc9ece798d2e114",
     "align/sinkhorn": "7f40c78f22fc934e",

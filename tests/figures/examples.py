@@ -106,6 +106,8 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "line.figure_of": [lambda: _line(False), lambda: _line(True)],
     "matching.convergence": [lambda: matching.convergence(_matched())],
     "matching.element": [lambda: matching.element(AxisClass("hidden", "scaled", 6), np.array([[1.0, -0.5, 2.0, 0.1, -3.0, 1.0]])), lambda: matching.element(AxisClass("stream", "orthogonal", 4), RNG.standard_normal((1, 4, 4)))],
+    "matching.turned": [lambda: matching.turned(RNG.standard_normal((2, 6, 6)), 1)],
+    "matching.places": [lambda: matching.places(AxisClass("stream", "orthogonal", 4), RNG.uniform(-1, 1, (2, 1, 4)), reference="a")],
     "matching.layers": [lambda: matching.layers(_matched(), 1)],
     "matching.moves": [lambda: matching.moves(np.array([2, 0, 1]), reference="a", other="b"), lambda: matching.moves(RNG.random((4, 4)), reference="a", other="b")],
     "matching.similarity": [lambda: matching.similarity(np.linspace(-1, 1, 16).reshape(4, 4), reference="a", other="b")],

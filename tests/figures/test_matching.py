@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explorer.figures import matching
-from explorer.symmetry.alignment_report import Matched, TensorSimilarity, UnitGroup
+from explorer.figures import matching, matching_words
+from explorer.symmetry.alignment_report import AxisClass, Matched, TensorSimilarity, UnitGroup
 
 
 @pytest.fixture
@@ -76,3 +76,26 @@ def test_similarity_is_not_transposed(found):
     """Row i, column j: the reference's unit i and the other's unit j."""
     cosines = np.array([[0.9, 0.1], [0.2, 0.3]])
     assert np.allclose(matching.similarity(cosines, reference="a", other="b").data[0].z, cosines)
+
+
+def rotation(degrees):
+    """In the plane of the first two of three places."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def test_a_turn_is_drawn_with_its_angle():
+    """A stretched rotation by 30° in one plane: one direction stays, two are turned by 30; the chosen map is drawn last, over the others."""
+    fig = matching.turned(np.stack([2.0 * rotation(30.0), rotation(90.0)]), 0)
+    assert [list(np.round(trace.y, 6)) for trace in fig.data] == [[0, 90, 90], [0, 30, 30]]
+    assert matching_words.done(AxisClass("x", "invertible", 3), 2.0 * rotation(30.0)[None]) == (
+        "turned by 30° in the median direction, 30° at most; scaled by 2 to 2"
+    )
+
+
+def test_places_are_drawn_before_and_after():
+    """Unit after unit, in the order of the places; the sentence counts those that came closer."""
+    cosines = np.array([[[0.1, 0.5], [0.0, 0.9]], [[1.0, 0.6], [0.3, 0.8]]])
+    before, after = matching.places(AxisClass("x", "scaled", 2), cosines, reference="a").data
+    assert (list(before.y), list(after.y)) == ([0.1, 0.5, 0.0, 0.9], [1.0, 0.6, 0.3, 0.8])
+    assert matching_words.closer(cosines) == "Mean cosine 0.375 before, 0.675 after; 3 of 4 places came closer."

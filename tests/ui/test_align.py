@@ -91,6 +91,7 @@ def test_all_classes_of_symmetry_are_listed_with_what_was_done(visit, registered
     (table,) = [d.value for d in app.dataframe if "class" in d.value.columns]
     assert (table["class"][0], table["places"][0], table["not more, because of"][0]) == ("scaled", 12, "relu")
     assert table["what was done"][0].startswith("scaled by")
+    assert "12 places came closer" in text
 
 
 def test_a_shuffled_copy_is_put_back(visit, registered, store, work):

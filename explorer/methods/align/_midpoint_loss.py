@@ -8,7 +8,7 @@ everywhere in the explorer, with recalibrated statistics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
 from explorer.checkpoints.weights import Weights
-from explorer.evaluate.evaluator import Evaluate, network_like
+from explorer.evaluate.evaluator import Evaluate, inputs_for, network_like
 from explorer.problems.problem import Problem
 
 HELD = 512  # samples to choose by, at most half of the train split
@@ -39,7 +39,7 @@ class Between:
         """What is mixed: parameters, a tied one once, and buffers that are no running statistics."""
         train = problem.split("train")
         self.held_samples = min(HELD, len(train.targets) // 2)
-        self.inputs = train.inputs[self.held_samples :].to(device)
+        self.inputs = inputs_for(self.network, train.inputs[self.held_samples :], torch.device(device))
         self.targets = train.targets[self.held_samples :].to(device)
 
     def batch(self, size: int, rng: np.random.Generator) -> Tensor:
@@ -52,10 +52,10 @@ class Between:
         outputs = functional_call(self.network, mixed, (self.inputs[rows],))
         return self.problem.losses(outputs, self.targets[rows]).mean()
 
-    def held(self, model: Weights) -> float:
-        """Mean loss at the midpoint on the held samples; infinite where it is no number."""
+    def held(self, model: Weights, at: Sequence[float] = (0.5,)) -> float:
+        """The highest mean loss at these points of the line, the midpoint unless said, on the held samples; infinite where one is no number."""
         evaluate = Evaluate(
             self.problem, [self.weights, model], split="train", samples=self.held_samples, metrics=("loss",), prepare=False, device=self.device
         )
-        loss = float(evaluate(np.array([0.5, 0.5]))[0].sum() / evaluate.counts.sum())
+        loss = max(float(evaluate(np.array([1 - t, t]))[0].sum() / evaluate.counts.sum()) for t in at)
         return loss if np.isfinite(loss) else float("inf")

@@ -24,13 +24,14 @@ from typing import Annotated, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from explorer import symmetry
 from explorer.checkpoints.weights import Weights
+from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
-from explorer.core.registry import Range
+from explorer.core.registry import Range, UnlessGiven
 from explorer.evaluate.unit_activations import Features, observe
+from explorer.methods.align import _classes_by_activations
 from explorer.problems.problem import Problem
-from explorer.symmetry import Maps, Symmetry, permuted
+from explorer.symmetry import Maps, Symmetry, identity, permuted, symmetry_of
 from explorer.symmetry.assignment import Alignment, Scores, WeightScores, assign, families, members, of_equal_widths
 
 OBSERVATIONS = 8192  # of a unit at one place where it is read
@@ -54,12 +55,21 @@ def align(
     samples: Annotated[int, Range(2, 1048576)] = 1024,
     bins: Annotated[int, Range(2, 64)] = 16,
     seed: Annotated[int, Range(0, 2147483647)] = 0,
+    symmetry: Annotated[Literal["permutations", "all"], UnlessGiven()] = "permutations",
     device: str = "cpu",
     progress: Progress = quiet,
 ) -> Alignment:
-    """Every model matched to the first. `samples` of the train split; `bins` for mutual information alone; `seed` draws pixels and tokens."""
+    """Every model matched to the first. `samples` of the train split; `bins` for mutual information alone; `seed` draws pixels and tokens.
+    `symmetry`: whether permutations alone are used or all classes that the network has."""
     of_equal_widths(models, "activation_matching")
-    found = symmetry.symmetry_of(problem)
+    if symmetry == "all":
+        if cost == "mutual_information":
+            raise Refused(
+                "Mutual information compares unit with unit and says nothing of maps that mix them. With symmetry=all use correlation or l2."
+            )
+        standard = _standard if cost == "correlation" else None
+        return _classes_by_activations.align(models, problem, standard=standard, samples=samples, seed=seed, device=device, progress=progress)
+    found = symmetry_of(problem)
     parameters = problem.parameters()
     total = 2 * len(models) - 1
     seen = observe(
@@ -73,7 +83,7 @@ def align(
         progress=lambda done, _, message: progress(done, total, message),
     )
     reference, *others = models
-    weights, maps, traces, silences = [reference], [symmetry.identity(found)], list[tuple[float, ...]](), list[int]()
+    weights, maps, traces, silences = [reference], [identity(found)], list[tuple[float, ...]](), list[int]()
     for k, model in enumerate(others):
         progress(len(models) + k, total, f"Assignments of model {k + 2}")
         chosen, trace, silent = _match(seen.features[0], seen.features[k + 1], found, cost, bins)
@@ -88,7 +98,7 @@ def align(
 
 def _match(a: Features, b: Features, found: Symmetry, cost: Cost, bins: int) -> tuple[Maps, tuple[float, ...], dict[str, Tensor]]:
     """The best permutation of every family that can be read; the objective before and after each; and the places where silence met silence."""
-    maps = symmetry.identity(found)
+    maps = identity(found)
     every = {name: _scores(a, b, found, name, cost, bins) for name in families(found)}
     values = {name: scores.value(found, name, maps) for name, scores in every.items()}
     trace = [_objective(sum(values.values()), a, b, cost)]

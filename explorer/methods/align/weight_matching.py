@@ -48,11 +48,7 @@ def align(
     `symmetry`: whether permutations alone are used or all classes that the network has."""
     of_equal_widths(models, "weight_matching")
     if symmetry == "all":
-
-        def lowest(reference: Weights, candidates: list[Weights]) -> int:
-            return _lowest(problem, reference, candidates, device)
-
-        return _all_classes.align(models, problem, restarts=restarts, seed=seed, progress=progress, lowest=lowest)
+        return _all_classes.align(models, problem, restarts=restarts, seed=seed, progress=progress, lowest=lowest(problem, device))
     found = symmetry_of(problem)
     parameters = problem.parameters()
     reference, *others = models
@@ -73,7 +69,7 @@ def align(
                 descents = descents[-1:]
                 break
         progress((k + 1) * restarts - 1, total, f"choosing among {len(descents)} descents")
-        chosen, trace, orders = descents[_lowest(problem, reference, [permuted(model, found, m) for m, *_ in descents], device)]
+        chosen, trace, orders = descents[lowest(problem, device)(reference, [permuted(model, found, m) for m, *_ in descents])]
         weights.append(permuted(model, found, chosen))
         maps.append(chosen)
         traces.append(tuple(trace))
@@ -85,16 +81,25 @@ def _equal(a: Maps, b: Maps) -> bool:
     return all(torch.equal(a[g], b[g]) for g in a)
 
 
-def _lowest(problem: Problem, reference: Weights, candidates: Sequence[Weights], device: str) -> int:
-    """The candidate with the lowest loss half-way to the reference."""
-    if len(candidates) == 1:
-        return 0
-    middle = np.array([0.5, 0.5])
-    few = SELECTION_SAMPLES
-    losses = [
-        Evaluate(problem, [reference, c], split="train", samples=few, metrics=("loss",), recalibration=few, prepare=False, device=device)(middle)[
-            0
-        ].sum()
-        for c in candidates
-    ]
-    return int(np.argmin(np.nan_to_num(losses, nan=np.inf)))
+def lowest(problem: Problem, device: str) -> _all_classes.Lowest:
+    """Chooses the candidate with the lowest loss half-way to the reference."""
+
+    def chosen(reference: Weights, candidates: list[Weights]) -> int:
+        if len(candidates) == 1:
+            return 0
+        losses: list[float] = []
+        for candidate in candidates:
+            evaluate = Evaluate(
+                problem,
+                [reference, candidate],
+                split="train",
+                samples=SELECTION_SAMPLES,
+                metrics=("loss",),
+                recalibration=SELECTION_SAMPLES,
+                prepare=False,
+                device=device,
+            )
+            losses.append(float(evaluate(np.array([0.5, 0.5]))[0].sum()))
+        return int(np.argmin(np.nan_to_num(losses, nan=np.inf)))
+
+    return chosen

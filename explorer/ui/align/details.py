@@ -9,9 +9,9 @@ import streamlit as st
 from explorer.core import registry
 from explorer.core.points import Array
 from explorer.figures import matching as pictures
-from explorer.figures import matching_words
 from explorer.store.job_status import duration
 from explorer.symmetry.alignment_report import Matched
+from explorer.ui.align.classes import classes
 from explorer.ui.align.form import Comparison
 from explorer.ui.charts.descent import descent
 from explorer.ui.charts.units import units
@@ -112,7 +112,7 @@ def _symmetry(found: Matched, i: int) -> None:
     for warning in found.warnings:
         st.warning(warning, icon=":material/warning:")
     if found.classes:
-        _classes(found, i)
+        classes(found, i)
     if found.held:
         with st.expander(f"{len(found.held)} axes keep their order"):
             st.markdown("\n".join(f"- {sentence}" for sentence in found.held))
@@ -132,50 +132,6 @@ def _symmetry(found: Matched, i: int) -> None:
         hide_index=True,
         column_config={"moved": st.column_config.ProgressColumn(format="%.0f %%", min_value=0.0, max_value=100.0)},
     )
-
-
-def _classes(found: Matched, i: int) -> None:
-    """What is free beyond permutations, why not more, and what became of it."""
-    many, gains = len(found.classes), len(found.folded)
-    folded = f" {gains} gain{'s' * (gains != 1)} of norms can be moved into what reads {'them' if gains != 1 else 'it'}." if gains else ""
-    st.markdown(
-        f"**{many} ax{'e' if many != 1 else 'i'}s allow{'s' * (many == 1)} more than permutations**, by maps of dimension {found.dimension:,} in all.{folded}"
-    )
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "axis": c.name,
-                    "places": c.size,
-                    "class": c.cls,
-                    "a map for each of": c.within,
-                    "dimension": c.dimension,
-                    "what was done": matching_words.done(c, found.elements[i][c.name]),
-                    "not more, because of": c.why,
-                }
-                for c in found.classes
-            ]
-        ),
-        hide_index=True,
-    )
-    if found.permutations_only:
-        with st.expander(f"{len(found.permutations_only)} groups allow permutations alone"):
-            st.markdown("\n".join(f"- {sentence}" for sentence in found.permutations_only))
-    drawn = [c for c in found.classes if i < len(found.elements) and c.name in found.elements[i]]
-    name = st.selectbox("Axis", [c.name for c in drawn], key="align-class", format_func=lambda n: _class_label(found, n))
-    value, row = found.elements[i][name], next(c for c in drawn if c.name == name)
-    chart(
-        pictures.element(row, value),
-        key=f"element-{i}",
-        title="What was done along this axis",
-        stem="element",
-        explain=matching_words.done(row, value),
-    )
-
-
-def _class_label(found: Matched, name: str) -> str:
-    row = next(c for c in found.classes if c.name == name)
-    return f"{name}: {row.size} places, {row.cls}"
 
 
 def _code(program: str, drawn: str) -> str:

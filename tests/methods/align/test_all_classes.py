@@ -95,8 +95,13 @@ def test_the_report_tells_the_classes_and_comes_back_from_its_file(tiny, store, 
     assert found.dimension == 12
     assert found.elements[0][scales.name] == pytest.approx(np.ones((1, 12)), rel=1e-9)
     assert (found.elements[1][scales.name] > 0).all()
+    before, after = found.likeness[1][scales.name]
+    assert before.shape == after.shape == (1, 12)
+    assert after.mean() > before.mean() + 0.1
+    assert found.likeness[0][scales.name] == pytest.approx(np.ones((2, 1, 12)))
     found.write(tmp_path / "again.npz")
     again = Matched.read(tmp_path / "again.npz")
+    assert np.array_equal(again.likeness[1][scales.name], found.likeness[1][scales.name])
     assert again.classes == found.classes
     (order,) = found.steps[1].values()
     assert len(order) == len(found.trace[0])
