@@ -19,7 +19,7 @@ from explorer.api.problems import find_problem, under
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.sharded import checkpoints_at, digest, digests, name_for
 from explorer.checkpoints.stored_types import holds_halves
-from explorer.core import locations, model_path, registry
+from explorer.core import locations, model_path, registry, splits
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Spec, Trained
@@ -164,7 +164,7 @@ def field(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how:
         problem,
         corners,
         chart,
-        how["split"],
+        splits.find(problem, how["split"]),
         how["samples"],
         buffers=how["buffers"],
         metrics=(*needed("loss", "error", *(("brier", "confidence") if scores else ()), *names), *own),

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
-from explorer.core import locations, registry
+from explorer.core import locations, registry, splits
 from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
 from explorer.core.files import short
-from explorer.core.spec import Method, ProblemSpec, SplitName
+from explorer.core.spec import Method, NamedTestSet, ProblemSpec, SplitName
 from explorer.problems.data import ANY, Dataset, Purpose, fingerprint
 from explorer.problems.outputs import several
 from explorer.problems.parts import taking, unpacked
@@ -100,7 +100,9 @@ class Problem:
         return _classes(_essence(self.spec))
 
     def split(self, name: SplitName) -> Batch:
-        """The samples of a split. Refused when it is empty, or when network, data and loss do not fit together."""
+        """The samples of a split, or of a test set of the problem's own. Refused when it is empty, or when network, data and loss do not fit together."""
+        if (own := splits.test_set(self.spec, name)) is not None:
+            return self._tested_on(own)
         _fits(_essence(self.spec))
         dataset = _data(_source(self.spec))
         rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test, dataset.val)[name]
@@ -111,6 +113,24 @@ class Problem:
             raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. {todo}")
         targets = torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows]
         return Batch(dataset.inputs[rows], targets)
+
+    def _tested_on(self, own: NamedTestSet) -> Batch:
+        """All of a test set's samples in the fixed order; of a source that brings a test set, those."""
+        if own.code != registry.code_of("data", own.data.name):
+            raise Refused(
+                f"The test set {own.name} needs code that this program was started without, or with another version of. Start with --plugin."
+            )
+        of = replace(self.spec, data=own.data, path=own.path, digest=own.digest)
+        dataset, known = _data(_source(of)), _data(_source(self.spec))
+        if dataset.parts != known.parts or not (dataset.open or dataset.classes == known.classes):
+            raise Refused(
+                f"The test set {own.name} has {_classed(dataset)} and the problem's own data {_classed(known)}; a number stands for the same class in both."
+                " Give it data with the same classes in the same order (of texts: the same tokenizer)."
+            )
+        _fits(_essence(of))
+        begin = dataset.test or 0
+        rows = begin + torch.from_numpy(np.random.default_rng(self.spec.seed).permutation(len(dataset.targets) - begin))
+        return Batch(dataset.inputs[rows], torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows])
 
     @cached_property  # asked for at every chunk of samples
     def against_reference(self) -> bool:
@@ -458,6 +478,11 @@ def _to_change(network: Method, came: int, wanted: int) -> str:
     names = [name for name, value in network.options if ends(value)] or [name for name, _ in network.options]
     end = f" so that it gives {wanted}" if wanted != came else ""
     return f"Change {' or '.join(names) or 'the network'}, under [network] in problem.toml,{end or ' so that both agree'}."
+
+
+def _classed(dataset: Dataset) -> str:
+    """The classes of data, in words."""
+    return f"{len(dataset.classes)} classes ({short(', '.join(dataset.classes))})" if dataset.classes else "none"
 
 
 def _taken(dataset: Dataset) -> str:
