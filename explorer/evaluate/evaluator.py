@@ -38,6 +38,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.spec import Attack, Buffers, Precision, SplitName
+from explorer.evaluate.apart import apart
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, within_hull
 from explorer.evaluate.conv_epilogue import joined, joins
 from explorer.evaluate.corner_matrix import CornerMatrix, resident
@@ -123,6 +124,7 @@ class Evaluate:
             self._hold([float(i == 0) for i in range(len(corners))], corners)
             if self.layers is not None:
                 self.layers.watch(self.inputs[:1])
+            apart(self.network, self.inputs, problem.parts)
             answer = steady(self.network, self.inputs)
             images_last = attack is None and not hollow and channels_go_last(self.network, self.inputs)
         if images_last:

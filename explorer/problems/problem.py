@@ -26,7 +26,7 @@ from explorer.core.files import short
 from explorer.core.spec import Method, NamedTestSet, ProblemSpec, SplitName
 from explorer.problems.data import ANY, Dataset, Purpose, fingerprint
 from explorer.problems.outputs import several
-from explorer.problems.parts import taking, unpacked
+from explorer.problems.parts import Part, taking, unpacked
 from explorer.problems.undrawn import placed, undrawn
 
 FEW = 50  # samples
@@ -131,6 +131,11 @@ class Problem:
         begin = dataset.test or 0
         rows = begin + torch.from_numpy(np.random.default_rng(self.spec.seed).permutation(len(dataset.targets) - begin))
         return Batch(dataset.inputs[rows], torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows])
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The several inputs that lie in the one tensor (explorer.problems.parts); () where there is one."""
+        return _data(_source(self.spec)).parts
 
     @cached_property  # asked for at every chunk of samples
     def against_reference(self) -> bool:
@@ -245,7 +250,9 @@ def _constant(name: str) -> Callable[[Tensor], float] | None:
 
 def _wiring(spec: ProblemSpec) -> _Source | None:
     """The data where they give the network several inputs; None for one."""
-    return _source(spec) if spec.data.kwargs().get("inputs") else None
+    given = spec.data.kwargs()
+    several = given.get("inputs") or given.get("across") is False  # the options by which data say so before they are opened
+    return _source(spec) if several else None
 
 
 def _builder(network: Method, several: _Source | None) -> Callable[[], nn.Module]:
@@ -333,7 +340,7 @@ def _fits(essence: _Essence) -> int:
     inputs, targets = dataset.inputs[first : first + 1], dataset.targets[first : first + 1]
     regression = dataset.sort == "numbers"
     wanted = _wanted(essence.loss, regression)
-    if wanted not in (dataset.sort, "reference"):
+    if wanted not in (dataset.sort, "reference") and not (wanted == "masked" and dataset.sort == "classes" and targets.dim() == 2):
         fitting = [
             n
             for n in registry.names("loss")
@@ -353,7 +360,8 @@ def _fits(essence: _Essence) -> int:
     outputs, known = _without_values(problem, inputs)
     if outputs is not None:
         _agree(essence, name, dataset, outputs)
-    if outputs is None or not (inputs.is_floating_point() or (known and not dataset.parts)):  # a number beyond a table shows with values
+    told = inputs.is_floating_point() or (bool(dataset.parts) and not problem.small) or (known and not dataset.parts)
+    if outputs is None or not told:  # a number beyond a table shows with values
         try:
             with torch.inference_mode():
                 network = problem.blank()
