@@ -16,6 +16,7 @@ from explorer.commands.print_results import interval, out
 from explorer.commands.shared_options import Computing, takes
 from explorer.commands.terminal import progress_bar, refusals, store_of
 from explorer.core import registry, splits
+from explorer.core.model_path import resolved
 from explorer.stats import perplexity
 from explorer.store.records import Facts
 
@@ -37,7 +38,7 @@ def look(
         from explorer.problems import problem_toml
 
         store, path = store_of(given.home), given.model(path)
-        request = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None, symmetry)
+        request = Look(str(resolved(path)), stamp(path), problem_toml.find(problem) if problem else None, symmetry)
         with progress_bar("Looking") as report:
             found = inspect_path(request, store, report=report, device=given.on())
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error (%)")

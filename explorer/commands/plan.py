@@ -12,7 +12,7 @@ from explorer.commands.arguments import DequantiseOption, HomeOption, PluginOpti
 from explorer.commands.print_results import out
 from explorer.commands.terminal import progress_bar, refusals, store_of
 from explorer.core.errors import Refused
-from explorer.core.model_path import dequantised
+from explorer.core.model_path import dequantised, resolved
 
 
 def plan(
@@ -38,7 +38,7 @@ def plan(
         store, spec = store_of(home), api.find_problem(models[0], problem)
         chart = registry.method("chart", "line" if len(models) == 2 else "plane")
         with progress_bar("Looking") as report:
-            seen = [inspect_path(Look(str(file.resolve()), stamp(file), spec), store, report=report) for file in models]
+            seen = [inspect_path(Look(str(resolved(file)), stamp(file), spec), store, report=report) for file in models]
         if not_fitting := next((f for s in seen for f in s.files if f.problem is None), None):
             raise Refused(not_fitting.error or not_fitting.why)
         field = Field(spec, tuple(map(api.loaded, models)), chart, split=splits.find(spec, split), samples=samples)

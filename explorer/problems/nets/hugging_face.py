@@ -252,7 +252,7 @@ def _answering(model: nn.Module, head: str) -> nn.Module:
             given["pixel_values" if head == "image_classification" else "input_ids"] = inputs
             if head == "sequence_classification":
                 given["attention_mask"] = (inputs != padding).long()
-        if unknown := [name for name in given if name not in taken]:  # what the library would pass over in silence
+        elif unknown := [name for name in given if name not in taken]:  # what the library would pass over in silence
             raise Refused(
                 f"The model {kind.__name__} takes no {short(unknown[0])}. It takes: {', '.join(n for n in taken if n not in ('self', 'kwargs'))}."
             )
