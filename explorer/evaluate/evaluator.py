@@ -61,7 +61,7 @@ from explorer.evaluate.pgd_attack import attack as attacked
 from explorer.evaluate.proper_scores import scores
 from explorer.evaluate.shared_first_layer import Shortcuts, channels_go_last
 from explorer.evaluate.stacked_engine import Batched
-from explorer.evaluate.steady_answers import steady
+from explorer.evaluate.steady_answers import steady, unanswered
 from explorer.evaluate.streamed_layers import StreamedLayers
 from explorer.problems.problem import Problem
 from explorer.stats.metrics import is_own, measurable
@@ -366,20 +366,20 @@ class Evaluate:
 
     def _items_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
         found: list[Tensor] = []
+        lost = unanswered(outputs) if self.metrics != ("loss",) else None
         for metric in self.metrics:
             if metric == "loss":
                 items = self.problem.losses(outputs, targets).to(self._work)
                 items = items if self.loss_scale == 1.0 else items * self.loss_scale
             else:
-                # A network that answers NaN has not answered: neither right nor wrong.
-                lost = ~torch.isfinite(outputs).flatten(1).all(dim=1)
                 if is_own(metric):
                     items = of_each(metric, outputs, targets, self.items)
                 elif metric == "error":
                     items = self.problem.wrong(outputs, targets)
                 else:
                     items = scores(metric, outputs, targets, masked=registry.targets_of(self.problem.spec.loss) == "masked")
-                items = items.to(self._work).masked_fill(lost[:, None], torch.nan)
+                items = items.to(self._work)
+                items = items if lost is None else items.masked_fill(lost[:, None], torch.nan)
             found.append(items.sum(dim=1))
         return torch.stack(found)
 
