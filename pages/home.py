@@ -72,7 +72,7 @@ with left:
         x_range=(0.0, 1.0),
         pick=None,
         height=340,
-        caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.split} samples.",
+        caption=f"{len(points)} measured points, {int(points.counts.sum()):,} {field.measured_on} samples.",
         does="see the model at a point",
         play=True,
         alt=f"Loss along the straight line: {line_words.explain(field, points, 'loss', sampler=run.sampler)}",

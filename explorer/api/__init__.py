@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from explorer.api.results import AlignedModels, Line, Pair
     from explorer.api.runs import lesson, points
     from explorer.api.studies import Finding, study
+    from explorer.api.test_sets import on_test_sets, values_on_test_sets
     from explorer.core.errors import Refused
     from explorer.core.points import Points
     from explorer.core.registry import method
@@ -94,6 +95,7 @@ __all__ = [
     "make",
     "method",
     "methods",
+    "on_test_sets",
     "paths",
     "points",
     "read_problem",
@@ -103,4 +105,5 @@ __all__ = [
     "train",
     "transformers_recorder",
     "under",
+    "values_on_test_sets",
 ]

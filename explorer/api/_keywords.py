@@ -78,7 +78,9 @@ class Merging(Kept, total=False):
 class Measuring(Merging, Watched, total=False):
     """Of whatever is measured on samples."""
 
-    split: Annotated[SplitName, Keyword("test", "the samples to measure on: `train`, `val` or `test`.")]
+    split: Annotated[
+        SplitName, Keyword("test", "the samples to measure on: `train`, `val`, `test`, or a test set that the problem names (`on_test_sets`).")
+    ]
     samples: Annotated[int, Keyword(0, "how many samples of the split; 0: all.")]
     precision: Annotated[Precision, Keyword("float32", "`bfloat16`, or `tf32` on an NVIDIA GPU, make a quick preview; the quoted values are measured again in float32. `stored`: in the type of the weights, as large models in bfloat16 are run, and once.")]  # fmt: skip
 

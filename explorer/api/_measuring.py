@@ -17,9 +17,9 @@ from explorer.api._keywords import Kept, Lines, Measuring, Merging, Model, Plane
 from explorer.api._progress import progress_of, reporter_of
 from explorer.api.problems import find_problem, under
 from explorer.checkpoints import checkpoint_file
-from explorer.checkpoints.sharded import checkpoints_at, digest, digests, name_for
+from explorer.checkpoints.sharded import ADAPTED, checkpoints_at, digest, digests, name_for
 from explorer.checkpoints.stored_types import holds_halves
-from explorer.core import locations, model_path, registry
+from explorer.core import locations, model_path, registry, splits
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, Shifted, Spec, Trained
@@ -145,11 +145,12 @@ def _called(file: Path) -> str:
 def _file(path: str | Path) -> Path:
     """The only checkpoint at a path."""
     found = checkpoints_at(path) if model_path.parse(path).path.exists() else []
-    if len(found) == 1:
+    if len(found) == 1 and found[0].name != ADAPTED:
         return found[0]
-    raise Refused(
-        f"{path}: a checkpoint file is expected (.safetensors, .pt, .pth), and there is {'a folder' if Path(path).is_dir() else 'no such file'}."
-    )
+    there = "a folder" if Path(path).is_dir() else "no such file"
+    if found and found[0].name == ADAPTED:
+        there = "an adapter, which changes a model: write model+adapter"
+    raise Refused(f"{path}: a checkpoint file is expected (.safetensors, .pt, .pth), and there is {there}.")
 
 
 def field(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how: Measuring, *, scores: bool = False) -> Field:
@@ -164,7 +165,7 @@ def field(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, how:
         problem,
         corners,
         chart,
-        how["split"],
+        splits.find(problem, how["split"]),
         how["samples"],
         buffers=how["buffers"],
         metrics=(*needed("loss", "error", *(("brier", "confidence") if scores else ()), *names), *own),

@@ -133,7 +133,7 @@ def of_models(models: Models) -> Summary:
         apart = models.difference(i, 0, metrics.short(known[0])).formatted(scale=units.scale(known[0]), signed=True) if i else ""
         rows.append((name, *values, *([apart] if several else [])))
     said = ["Differences are paired, sample by sample; one whose interval holds 0 is indistinguishable from none."] if several else []
-    title = f"{f'{len(names)} models' if several else names[0]}, measured on {int(models.points.counts.sum()):,} {field.split} samples"
+    title = f"{f'{len(names)} models' if several else names[0]}, measured on {int(models.points.counts.sum()):,} {field.measured_on} samples"
     return Summary(title, [head, *rows], [*said, *filter(None, [models.caution()])])
 
 
@@ -165,4 +165,4 @@ def _place(there: plane_figure.Extreme) -> str:
 
 
 def _measured(field: Field, points: Points) -> str:
-    return f"{len(points)} points on {int(points.counts.sum()):,} {field.split} samples"
+    return f"{len(points)} points on {int(points.counts.sum()):,} {field.measured_on} samples"

@@ -155,7 +155,7 @@ class Plane(Shown):
             self._traces(paths),
             z_title=line_figure.y_title(self.run.field, metric),
             title=f"{metrics.find(metric).called} in the plane of {', '.join(m.name for m in markers)}",
-            footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.split} samples. Distances in weight space are to scale. {self.caution()}".rstrip(),
+            footnote=f"{made}, {int(self.points.counts.sum()):,} {self.run.field.measured_on} samples. Distances in weight space are to scale. {self.caution()}".rstrip(),
             log=metric == "loss" if log is None else log,
         )
 

@@ -27,7 +27,7 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 
-from explorer.checkpoints import flat_sets, names, quantised, renaming, safetensors_header, sharded, torch_archive
+from explorer.checkpoints import flat_sets, lora, names, quantised, renaming, safetensors_header, sharded, torch_archive
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
 from explorer.core import model_path
 from explorer.core.errors import Refused
@@ -113,11 +113,20 @@ def _checkpoint(path: str | os.PathLike[str], limit_bytes: int, taken: Taken) ->
         notes.append(f"dequantised, {len(plan.scaled):,} tensors: {plan.how}")
     else:
         chosen = replace(chosen, dequantise=False)  # nothing was to be done
+    called: Mapping[str, str] = {}
     if metadata.pop(EXACT, None) is None:
         counter = names.COUNTER in weights and weights[names.COUNTER].numel() == 1
         found = names.read([*weights], path, metadata, counter=counter)
         notes += found.notes
         weights = _renamed({found.plain[n]: t for n, t in weights.items() if n in found.plain}, found.called, notes)
+        called = {name: found.called.get(plain, plain) or plain for name, plain in found.plain.items()}
+    if chosen.adapter is not None:
+        change = lora.read(chosen.adapter)
+        change = replace(
+            change, changes={called.get(n, n): c for n, c in change.changes.items()}, whole={called.get(n, n): s for n, s in change.whole.items()}
+        )
+        weights = lora.adapted(weights, change, name)
+        notes.append(f"with the adapter {name_of(chosen.adapter)}: {len(change.changes):,} tensors changed, {len(change.whole):,} replaced")
     return Checkpoint(weights, metadata, chosen.at(path), tuple(notes), others)
 
 

@@ -12,29 +12,17 @@ import mmap
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from explorer.checkpoints import quantised, safetensors_header, sharded
+from explorer.checkpoints import lora, quantised, safetensors_header, sharded
 from explorer.checkpoints.checkpoint_file import TIED
-from explorer.checkpoints.safetensors_header import Stored
+from explorer.checkpoints.lora import Change
+from explorer.checkpoints.safetensors_header import TYPES, Stored
 from explorer.core import model_path
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_TYPES = {
-    **{
-        "F64": "float64",
-        "F32": "float32",
-        "F16": "float16",
-        "BF16": "bfloat16",
-        "F8_E4M3": "float8_e4m3fn",
-        "F8_E5M2": "float8_e5m2",
-        "BOOL": "bool",
-    },
-    **{f"{kind}{n}": f"{name}{n}" for kind, name in (("I", "int"), ("U", "uint")) for n in (8, 16, 32, 64)},
-}
-
 
 HELD = 2**26  # bytes that are read before their memory is given back; the system's cache still has them
 
@@ -42,8 +30,9 @@ HELD = 2**26  # bytes that are read before their memory is given back; the syste
 class Streamed(Mapping[str, "Tensor"]):
     """Weights by state_dict name, on the CPU, not to be written to. `open_lazily` makes it."""
 
-    def __init__(self, where: Mapping[str, Stored]) -> None:
+    def __init__(self, where: Mapping[str, Stored], changes: Mapping[str, Change] = MappingProxyType({})) -> None:
         self._where = where
+        self._changes = changes
         self._files: dict[Path, mmap.mmap] = {}
         self._read = 0  # bytes since memory was given back
         for path in {stored.path for stored in where.values()}:
@@ -54,14 +43,15 @@ class Streamed(Mapping[str, "Tensor"]):
         import torch
 
         stored = self._where[name]
-        dtype = cast("torch.dtype", getattr(torch, _TYPES[stored.dtype]))
+        dtype = cast("torch.dtype", getattr(torch, TYPES[stored.dtype]))
         if not stored.numel:
             return torch.empty(stored.shape, dtype=dtype)
         if (read := self._read + stored.nbytes) > HELD:
             self.let_go()
             read = stored.nbytes
         self._read = read
-        return torch.frombuffer(self._files[stored.path], dtype=dtype, count=stored.numel, offset=stored.start).view(stored.shape)
+        found = torch.frombuffer(self._files[stored.path], dtype=dtype, count=stored.numel, offset=stored.start).view(stored.shape)
+        return lora.applied(found, self._changes[name]) if name in self._changes else found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
@@ -94,5 +84,15 @@ def open_lazily(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collec
         if any(found[name].dtype in quantised.WHOLE for name in reals if name in found):
             return None
         if found.keys() == shapes.keys() and all(stored.shape == shapes[name] for name, stored in found.items()):
-            return Streamed({name: found[name] for name in shapes})
+            where = {name: found[name] for name in shapes}
+            if chosen.adapter is None:
+                return Streamed(where)
+            adapter = lora.fitted(lora.read(chosen.adapter), shapes, sharded.name_for(path))
+            changes = {
+                n: c
+                for name, c in adapter.changes.items()
+                for n, stored in where.items()
+                if (stored.path, stored.start) == (where[name].path, where[name].start)
+            }
+            return Streamed({**where, **adapter.whole}, changes)
     return None

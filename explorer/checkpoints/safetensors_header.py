@@ -23,6 +23,19 @@ BYTES = (
     {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1} | {f"{kind}{8 * n}": n for kind in "IU" for n in (1, 2, 4, 8)} | {"BOOL": 1}
 )
 
+TYPES = {  # as torch calls them
+    **{
+        "F64": "float64",
+        "F32": "float32",
+        "F16": "float16",
+        "BF16": "bfloat16",
+        "F8_E4M3": "float8_e4m3fn",
+        "F8_E5M2": "float8_e5m2",
+        "BOOL": "bool",
+    },
+    **{f"{kind}{n}": f"{name}{n}" for kind, name in (("I", "int"), ("U", "uint")) for n in (8, 16, 32, 64)},
+}
+
 
 @dataclass(frozen=True)
 class Stored:

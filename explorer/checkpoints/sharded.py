@@ -23,6 +23,7 @@ from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, size_of, system
 
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")  # the first one found is taken
+ADAPTED = "adapter_model.safetensors"
 SINGLE = ("model.safetensors", "pytorch_model.bin")
 LIMIT_BYTES = 2**26  # of an index; that of a model of 100 000 tensors has 10 MB
 LIMIT_SHARDS = 1000
@@ -101,7 +102,8 @@ def name_for(path: Path) -> str:
     """What a checkpoint is called: by its file, and by its folder where the file has the name that transformers gives to all."""
     chosen = model_path.parse(path)
     path = chosen.path
-    return (path.parent.name if path.name in SINGLE and path.parent.name else path.name if path.is_dir() else path.stem) + chosen.ending
+    name = (path.parent.name if path.name in SINGLE and path.parent.name else path.name if path.is_dir() else path.stem) + chosen.ending
+    return name if chosen.adapter is None else f"{name}+{chosen.adapter.name}"
 
 
 def _saved(folder: Path) -> Path | None:
@@ -115,7 +117,21 @@ def digest(path: str | os.PathLike[str]) -> str:
     """SHA-256 in hex of a file's bytes; of a folder of shards, of the names and digests of its index and shards; of what is chosen, of that and the choice."""
     chosen = model_path.parse(path)
     whole = _digest(chosen.path)
-    return hashlib.sha256(f"{whole}{chosen.ending}".encode("utf-8", "surrogateescape")).hexdigest() if chosen.ending else whole
+    said = chosen.ending + ("" if chosen.adapter is None else f"+{_of_adapter(chosen.adapter)}")
+    return hashlib.sha256(f"{whole}{said}".encode("utf-8", "surrogateescape")).hexdigest() if said else whole
+
+
+def _of_adapter(folder: Path) -> str:
+    """The digests of the two files that an adapter is."""
+    config, weights = _adapter_files(folder)
+    with system(config, "read"):
+        if config.stat().st_size > LIMIT_BYTES:
+            raise Refused(f"{name_of(folder)}/{config.name} has more than {LIMIT_BYTES:,} bytes. Copy it again.")
+        return hashlib.sha256(config.read_bytes()).hexdigest() + files.digest(weights)
+
+
+def _adapter_files(folder: Path) -> tuple[Path, Path]:
+    return folder / model_path.ADAPTER, folder / ADAPTED
 
 
 def digests(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -143,7 +159,9 @@ def stamp(path: str | os.PathLike[str]) -> str:
     lines: list[str] = []
     for found in checkpoints_at(path):
         index = index_of(found)
-        for file in (model_path.parse(found).path,) if index is None else (index.path, *index.shards):
+        chosen = model_path.parse(found)
+        changes = () if chosen.adapter is None else _adapter_files(chosen.adapter)
+        for file in (*((chosen.path,) if index is None else (index.path, *index.shards)), *changes):
             with system(file, "read"):
                 status = file.stat()
             lines.append(f"{file.name}/{status.st_size}/{status.st_mtime_ns}")

@@ -13,12 +13,6 @@ from explorer.core import plugins, registry, trust
 from explorer.core.errors import Refused
 
 
-class Split(StrEnum):
-    train = "train"
-    val = "val"
-    test = "test"
-
-
 class Policy(StrEnum):
     recalibrate = "recalibrate"
     mix = "mix"
@@ -40,7 +34,10 @@ HomeOption = Annotated[
 ProblemOption = Annotated[
     str | None, typer.Option("--problem", "-p", help="A shipped problem's name, or a folder with a problem.toml \\[default: recognised].")
 ]
-SplitOption = Annotated[Split, typer.Option(help="The split that the loss is measured on.")]
+SplitOption = Annotated[
+    str,
+    typer.Option(help="What the loss is measured on: train, val, test, or a test set that problem.toml names; with test, all of these are shown."),
+]
 SamplesOption = Annotated[int, typer.Option(min=0, help="How many samples of the split; 0 for all.")]
 BuffersOption = Annotated[Policy, typer.Option(help="Batch-norm statistics between the ends.")]
 LossOption = Annotated[

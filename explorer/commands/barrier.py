@@ -44,5 +44,6 @@ def barrier(
                 options=sized(sampler, points),
                 **given.how(report, metric),
             )
+            tests = given.on_test_sets(line, report)
         given.write(line, metric)
-        tell_line(line, f"{a.name} → {b.name}", metric=metric, as_json=as_json)
+        tell_line(line, f"{a.name} → {b.name}", metric=metric, as_json=as_json, tests=tests)

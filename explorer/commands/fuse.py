@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.text import Text
 
 from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, MethodOptions, PluginOption, ProblemOption, TrustOption
-from explorer.commands.print_results import err, out, print_methods, print_plan, sized
+from explorer.commands.print_results import err, out, print_methods, print_models, print_plan, sized
 from explorer.commands.terminal import free, given_options, progress_bar, refusals, store_of
 from explorer.core import locations, registry
 from explorer.core.errors import Refused
@@ -91,14 +91,20 @@ def _fuse_in_memory(models: list[Path], target: Path, method: Method, problem: s
     if not force:
         free(target, ".safetensors")
     recipe = Fused(problem_toml.find(problem), tuple(api.loaded(m) for m in models), method)
+    on = device_for(device)
     with progress_bar("Fusing") as report:
 
         def progress(done: int, total: int, message: str) -> None:
             report(done, total, 0, message)
 
-        weights = realise(recipe, store_of(home), locations.home(home), device=device_for(device), progress=progress)
+        weights = realise(recipe, store_of(home), locations.home(home), device=on, progress=progress)
     checkpoint_file.write(target, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=force)
     out.print(f"{target}: {len(weights):,} tensors", highlight=False, soft_wrap=True)
+    if recipe.problem.tests:
+        with progress_bar("Measuring on each test set") as report:
+            found = api.look(*recipe.models, recipe, problem=recipe.problem, report=report, home=home, device=on)
+            tests = api.on_test_sets(found, report=report, home=home, device=on)
+        print_models(tests, [*(m.name for m in recipe.models), method.name.replace("_", " ")], "On each test set")
 
 
 def _bytes(text: str) -> int:

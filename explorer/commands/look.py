@@ -15,7 +15,8 @@ from explorer.commands.arguments import ProblemOption
 from explorer.commands.print_results import interval, out
 from explorer.commands.shared_options import Computing, takes
 from explorer.commands.terminal import progress_bar, refusals, store_of
-from explorer.core import registry
+from explorer.core import registry, splits
+from explorer.core.model_path import resolved
 from explorer.stats import perplexity
 from explorer.store.records import Facts
 
@@ -37,7 +38,7 @@ def look(
         from explorer.problems import problem_toml
 
         store, path = store_of(given.home), given.model(path)
-        request = Look(str(path.resolve()), stamp(path), problem_toml.find(problem) if problem else None, symmetry)
+        request = Look(str(resolved(path)), stamp(path), problem_toml.find(problem) if problem else None, symmetry)
         with progress_bar("Looking") as report:
             found = inspect_path(request, store, report=report, device=given.on())
         table = Table("checkpoint", "recognised as", "parameters", "test loss", "test error (%)")
@@ -46,14 +47,19 @@ def look(
             sizes = "\n".join(f"{f.parameters:,}" if f.parameters else "" for f in those)
             table.add_row(names, Text(said, style="red" if refused else ""), sizes)
         for file in found.files:
-            if (test := file.on("test")) is not None:
-                name = file.problem.name if file.problem else ""
+            for split in splits.tests(file.problem) if file.problem is not None else ("test",):
+                if (test := file.on(split)) is None:
+                    continue
                 loss = interval(test.loss)
                 if file.problem and perplexity.applies(file.problem):
                     value, low, high = map(perplexity.from_loss, test.loss)
                     loss += f"\nperplexity {interval((value, low, high))}"
                 right = file.problem is None or registry.classifies(file.problem.loss)
-                table.add_row(file.name, name, f"{file.parameters:,}", loss, interval(test.error, 100) if right else "")
+                error = interval(test.error, 100) if right else ""
+                if split == "test":
+                    table.add_row(file.name, file.problem.name if file.problem else "", f"{file.parameters:,}", loss, error)
+                else:
+                    table.add_row("", f"on {splits.called(split)}", "", loss, error)
         out.print(table)
         for said, sentences in dict.fromkeys((s, tuple(each)) for s, each in (f.fixed() for f in found.files) if s):
             out.print(Text("\n  ".join((said, *sentences)), style="dim"), highlight=False, soft_wrap=True)

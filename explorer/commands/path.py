@@ -49,5 +49,6 @@ def path(
                 method_options=given_options("connect", method, option or []),
                 **given.how(report, metric),
             )
+            tests = given.on_test_sets(line, report)
         given.write(line, metric)
-        tell_line(line, f"{a.name} → {b.name} · {method}", metric=metric, as_json=as_json)
+        tell_line(line, f"{a.name} → {b.name} · {method}", metric=metric, as_json=as_json, tests=tests)

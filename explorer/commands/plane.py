@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from explorer.commands.arguments import MethodOptions, MetricOption
-from explorer.commands.print_results import out, print_methods
+from explorer.commands.print_results import out, print_methods, print_places
 from explorer.commands.shared_options import takes
 from explorer.commands.terminal import given_options, progress_bar, refusals
 from explorer.commands.written import Drawing, unwritten
@@ -83,10 +83,15 @@ def plane(
             raise Refused(f"None of the {len(done.points)} points has a finite {metric}. Check the checkpoints with `loss-explorer look`.")
         grid, scale, (low, high) = done.surface(metric), units.scale(metric), extremes
         out.print(
-            f"{len(done.points)} points · {given.split.value} {metrics.find(metric).called} from {low.value:.4g} at ({low.x:.4g}, {low.y:.4g})"
+            f"{len(done.points)} points · {given.split} {metrics.find(metric).called} from {low.value:.4g} at ({low.x:.4g}, {low.y:.4g})"
             f" to {high.value:.4g}{units.after(units.of_level(done.run.field.problem, metric))} · {int(grid.lost.sum())} without a finite {metric}",
             highlight=False,
         )
+        if given.split == "test" and done.run.field.problem.tests:
+            with progress_bar("Measuring on each test set") as report:
+                tests = api.values_on_test_sets(done, [(e.x, e.y) for e in extremes], report=report, home=given.home, device=given.on())
+            names = [f"{name}, at ({e.x:.4g}, {e.y:.4g})" for name, e in zip(("lowest", "highest"), extremes, strict=True)]
+            print_places(tests, names, done.run.field.metrics, metric, units.of_level(done.run.field.problem, metric))
         if done.caution():
             out.print(done.caution(), style="yellow", highlight=False)
         if refine:

@@ -11,18 +11,21 @@ from rich.console import Console
 from rich.table import Table
 
 from explorer.core import registry, significant_digits
-from explorer.stats import perplexity, units
+from explorer.stats import metrics, perplexity, units
 from explorer.stats.hidden_peaks import hidden
+from explorer.stats.intervals import Estimate
 from explorer.stats.line_metrics import worse_upward
 from explorer.stats.metrics import PLAIN
 from explorer.stats.preview_confirmation import is_preview
 
 if TYPE_CHECKING:  # the command line starts without torch
-    from explorer.api import AlignedModels, Line
+    from collections.abc import Mapping, Sequence
+
+    from explorer.api import AlignedModels, Line, Models
+    from explorer.core.points import Points
     from explorer.core.spec import ProblemSpec
     from explorer.merging.plan import MergePlan
     from explorer.stats.barriers import Barrier
-    from explorer.stats.intervals import Estimate
 
 # What is printed holds names and texts of others: brackets and colons in it ([network], :net:) are no markup.
 out, err = Console(markup=False, emoji=False), Console(stderr=True, markup=False, emoji=False)
@@ -60,21 +63,65 @@ def print_barriers(found: list[Barrier], title: str, problem: ProblemSpec, *, un
         out.print(caution, style="yellow", highlight=False)
 
 
-def tell_line(line: Line, title: str, *, metric: str, as_json: bool) -> None:
-    """A measured path: its barriers, of this metric too, on the console or as JSON."""
+def tell_line(line: Line, title: str, *, metric: str, as_json: bool, tests: Mapping[str, Line]) -> None:
+    """A measured path: its barriers, of this metric too, on the console or as JSON; then those on each of the test sets."""
     from explorer.stats.line_words import unseen
 
     if as_json:
-        print(json.dumps(line_json(line, metric), indent=2))
+        apart = {name: {"run": t.run.id, "barriers": [dataclasses.asdict(t.barrier(m)) for m in _told(t, metric)]} for name, t in tests.items()}
+        print(json.dumps(line_json(line, metric) | ({"tests": apart} if apart else {}), indent=2))
     else:
         field, told = line.run.field, _told(line, metric)
         print_barriers(
             [line.barrier(m) for m in told],
-            f"{title} · {field.problem.name} · {field.split} split",
+            f"{title} · {field.problem.name} · {field.measured_on} split",
             field.problem,
             unseen=[unseen(field, line.points, m, line.run.sampler) for m in told],
             caution=line.caution(),
         )
+        if tests:
+            print_lines(tests, told)
+
+
+def print_lines(tests: Mapping[str, Line], told: tuple[str, ...]) -> None:
+    """The barrier on each test set, by each metric; the perplexity of the ends and the peak."""
+    table = Table("test set", "", "barrier", "95 % interval", "ends", "peak", title="On each test set", title_justify="left")
+    for name, line in tests.items():
+        problem = line.run.field.problem
+        for metric in told:
+            barrier, scale = line.barrier(metric), units.scale(metric)
+            value, low, high = barrier.height.parts(scale=scale)
+            ends = ", ".join(f"{scale * end:.3g}" for end in barrier.ends)
+            table.add_row(name, units.titled(metric, units.of_level(problem, metric)), value, f"[{low}, {high}]", ends, f"{scale * barrier.peak:.3g}")
+            if metric == "loss" and perplexity.applies(problem):
+                first, last, top = map(perplexity.from_loss, (*barrier.ends, barrier.peak))
+                table.add_row("", "perplexity", "", "", f"{first:.4g}, {last:.4g}", f"{top:.4g}")
+    out.print(table)
+
+
+def print_places(found: Mapping[str, Points], names: list[str], measured: Sequence[str], metric: str, unit: str) -> None:
+    """A metric at a few places of a plane, a row for each place and a column for each test set."""
+    table = Table("", *found, title=units.titled(f"{metrics.find(metric).called} on each test set, with 95 % intervals", unit), title_justify="left")
+    scale, cells = units.scale(metric), list[list[str]]()
+    for points in found.values():
+        ends = zip(metrics.means(points, measured, metric), *metrics.interval(points, measured, metric), strict=True)
+        cells.append([f"{value} [{low}, {high}]" for value, low, high in (Estimate(*map(float, each)).parts(scale=scale) for each in ends)])
+    for name, *row in zip(names, *cells, strict=True):
+        table.add_row(name, *row)
+    out.print(table)
+
+
+def print_models(tests: Mapping[str, Models], names: list[str], title: str) -> None:
+    """A row for each model and a column for each test set: the loss, the perplexity and the error, as far as these mean something, with 95 % intervals."""
+    problem = next(iter(tests.values())).run.field.problem
+    shown = [m for m in ("loss", "perplexity", "error") if metrics.find(m).suits(problem)]
+    table = Table("", "", *tests, title=f"{title}, with 95 % intervals", title_justify="left")
+    for i, name in enumerate(names):
+        for metric in shown:
+            titled = units.titled(metric, units.of_level(problem, metric))
+            parts = [found.value(i, metric).parts(scale=units.scale(metric)) for found in tests.values()]
+            table.add_row(name if metric == shown[0] else "", titled, *(f"{value} [{low}, {high}]" for value, low, high in parts))
+    out.print(table)
 
 
 def line_json(line: Line, metric: str = "loss") -> dict[str, object]:
@@ -85,7 +132,7 @@ def line_json(line: Line, metric: str = "loss") -> dict[str, object]:
     ]
     preview = {"preview": field.precision} if is_preview(field) else {}
     preview |= {"caution": line.caution()} if line.caution() else {}
-    return {"run": line.run.id, "problem": field.problem.name, "split": field.split, "barriers": barriers, **preview}
+    return {"run": line.run.id, "problem": field.problem.name, "split": field.measured_on, "barriers": barriers, **preview}
 
 
 def _told(line: Line, metric: str = "loss") -> tuple[str, ...]:

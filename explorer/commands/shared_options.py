@@ -21,7 +21,6 @@ from explorer.commands.arguments import (
     PrecisionOption,
     ProblemOption,
     SamplesOption,
-    Split,
     SplitOption,
     TrustOption,
 )
@@ -29,8 +28,12 @@ from explorer.core.model_path import dequantised
 
 if TYPE_CHECKING:  # the command line starts without torch
     from explorer.api import _keywords
+    from explorer.api.looks import Models
+    from explorer.api.plane_result import Plane
+    from explorer.api.results import Line
 
 R = TypeVar("R")
+Measured = TypeVar("Measured", "Line", "Plane", "Models")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ class Measuring(Computing):
     """Of whatever measures models on samples."""
 
     problem: ProblemOption = None
-    split: SplitOption = Split.test
+    split: SplitOption = "test"
     samples: SamplesOption = 0
     buffers: BuffersOption = Policy.recalibrate
     loss: LossOption = ""
@@ -70,13 +73,21 @@ class Measuring(Computing):
             "metrics": (metric,) if metric else None,
             "report": report,
             "problem": self.problem,
-            "split": self.split.value,
+            "split": self.split,
             "samples": self.samples,
             "buffers": self.buffers.value,
             "loss": self.loss,
             "home": self.home,
             "device": self.on(),
         }
+
+    def on_test_sets(self, measured: Measured, report: _keywords.Reporter) -> dict[str, Measured]:
+        """The same on each test set that the problem names, the test split first; nothing where it names none, or another split was asked for."""
+        from explorer import api
+
+        if self.split != "test" or not measured.run.field.problem.tests:
+            return {}
+        return api.on_test_sets(measured, report=report, home=self.home, device=self.on())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
+from explorer.core import model_path
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Connected, Recipe, Shifted, Trained
 
@@ -44,7 +45,7 @@ def own(home: Path) -> tuple[Path, ...]:
 
 def shorten(path: Path) -> str:
     """A path as it is written down: relative to the root where it ships with the explorer, so that it holds on any machine."""
-    absolute = path.resolve()
+    absolute = model_path.resolved(path)
     return str(absolute.relative_to(root())) if absolute.is_relative_to(root() / "sample_models") else str(absolute)
 
 

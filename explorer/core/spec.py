@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Buffers: TypeAlias = Literal["recalibrate", "mix", "first", "repair"]
-SplitName: TypeAlias = Literal["train", "val", "test"]
+SplitName: TypeAlias = str  # train, val, test, or what a test set of the problem's own is called (explorer.core.splits)
 Precision: TypeAlias = Literal["float32", "tf32", "bfloat16", "stored"]
 Recipe: TypeAlias = "Loaded | Trained | Aligned | Connected | Shifted | Fused"
 Request: TypeAlias = "Run | Look | Make | Study"
@@ -89,6 +89,25 @@ class Method(Spec):
 
 
 @dataclass(frozen=True)
+class NamedTestSet(Spec):
+    """Samples that a problem is tested on besides its test split, by a name. `digest`, `code`: as of a problem.
+
+    It is no part of the problem's id: adding one leaves everything that was measured and made where it is. A field names it by `split`.
+    """
+
+    data: Method
+    digest: str = ""
+    code: str = dataclasses.field(default="", metadata=UNLESS_GIVEN)
+    name: str = dataclasses.field(default="", metadata=UNHASHED)
+    path: str = dataclasses.field(default="", metadata=UNHASHED)
+
+    @property
+    def split(self) -> SplitName:
+        """Its name and a digest of what it consists of: with other samples it is another set."""
+        return f"{self.name}@{self.id[:12]}"
+
+
+@dataclass(frozen=True)
 class ProblemSpec(Spec):
     """A network, its data, a loss and fixed splits: all that is needed to put a number on a set of weights.
 
@@ -111,6 +130,7 @@ class ProblemSpec(Spec):
     title: str = dataclasses.field(default="", metadata=UNHASHED)
     path: str = dataclasses.field(default="", metadata=UNHASHED)  # absolute; "" where the source needs none
     metrics: tuple[str, ...] = dataclasses.field(default=(), metadata={**UNHASHED, **UNSAID})  # of somebody's own, to be measured beside the loss
+    tests: tuple[NamedTestSet, ...] = dataclasses.field(default=(), metadata={**UNHASHED, **UNSAID})
 
 
 @dataclass(frozen=True)
@@ -232,6 +252,11 @@ class Field(Spec):
     metrics: tuple[str, ...] = ("loss", "error")
     attack: Attack | None = dataclasses.field(default=None, metadata=UNLESS_GIVEN)
     precision: Precision = dataclasses.field(default="float32", metadata=UNLESS_GIVEN)
+
+    @property
+    def measured_on(self) -> str:
+        """What a person calls the split."""
+        return self.split.partition("@")[0]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from explorer.checkpoints.checkpoint_file import RENAMED
 from explorer.checkpoints.lazy_weights import open_lazily
 from explorer.checkpoints.sharded import bytes_at, checkpoints_at, digest, name_for
 from explorer.checkpoints.weights import Weights, gram
-from explorer.core import locations, model_path, registry
+from explorer.core import locations, model_path, registry, splits
 from explorer.core.allowed_folders import admits
 from explorer.core.errors import Refused
 from explorer.core.points import Points
@@ -37,7 +37,6 @@ TESTED = 2**23  # parameters up to which the symmetry of a network is found with
 LARGE = 2**26  # parameters above which the loss is not measured where that takes long
 WORK = (2**36, 2**45)  # parameters times samples (or tokens) of the splits that are done with a look: some seconds, on a CPU and on a GPU
 LAZILY = 2**26  # bytes of a file from which on its tensors are read when they are asked for
-SPLITS: tuple[SplitName, ...] = ("val", "test")
 
 
 class _Permutable(TypedDict):
@@ -116,14 +115,14 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu", *, sy
         facts = replace(facts, **_permutable(Problem(spec)))
     if Problem(spec).against_reference:
         return weights, replace(facts, digest=content)
-    items = {split: _items(Problem(spec), split) for split in SPLITS}
+    items = {split: _items(Problem(spec), split) for split in _splits(spec)}
     if facts.parameters > LARGE and (work := facts.parameters * sum(items.values())) > WORK[torch.device(device).type == "cuda"]:
         why = (
             f"{spec.name or path.name}: {facts.parameters:,} parameters, recognised {why}. Its loss is not measured when it is inspected, since that takes {work:.0e}"
             f" multiplications on {device}; a line or a plane measures it."
         )
         return weights, replace(facts, digest=content, unmeasured=why, items=tuple(items.items()))
-    for split in SPLITS:
+    for split in _splits(spec):
         evaluate = Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)
         facts = replace(facts, quality=(*facts.quality, quality(split, evaluate)), shift=facts.shift or evaluate.shift(0))
     return weights, replace(facts, digest=content)
@@ -134,6 +133,10 @@ def _values(path: Path, problem: Problem, known: Sequence[ProblemSpec]) -> Mappi
     if bytes_at(path) > LAZILY and (lazily := open_lazily(path, problem.shapes(), problem.reals())) is not None:
         return lazily
     return named(checkpoint_file.read(path).weights, path, known)[0]
+
+
+def _splits(spec: ProblemSpec) -> tuple[SplitName, ...]:
+    return "val", *splits.tests(spec)
 
 
 def _items(problem: Problem, split: SplitName) -> int:
@@ -176,7 +179,7 @@ def offered(path: Path, outline: Weights, known: Iterable[ProblemSpec], device: 
 def _qualities(spec: ProblemSpec, weights: Weights, device: str) -> tuple[Quality, ...]:
     if Problem(spec).against_reference:
         return ()
-    return tuple(quality(split, Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)) for split in SPLITS)
+    return tuple(quality(split, Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)) for split in _splits(spec))
 
 
 def _confirmation(found: Renaming) -> str:
@@ -184,7 +187,7 @@ def _confirmation(found: Renaming) -> str:
     if not found.quality:
         return "Its loss compares two models, and cannot confirm that."
     name = found.problem.name or found.problem.network.name
-    loss, chance = found.quality[-1].loss, found.untrained[-1].loss
+    loss, chance = found.quality[1].loss, found.untrained[1].loss
     if loss[2] < chance[1]:
         return f"The test loss confirms it: {loss[0]:.3g} as {name}, against {chance[0]:.3g} with initial weights."
     return f"The test loss does not confirm it: {loss[0]:.3g} as {name}, no better than the {chance[0]:.3g} of initial weights."

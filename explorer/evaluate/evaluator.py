@@ -38,6 +38,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.spec import Attack, Buffers, Precision, SplitName
+from explorer.evaluate.apart import apart
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, within_hull
 from explorer.evaluate.conv_epilogue import joined, joins
 from explorer.evaluate.corner_matrix import CornerMatrix, resident
@@ -60,7 +61,7 @@ from explorer.evaluate.pgd_attack import attack as attacked
 from explorer.evaluate.proper_scores import scores
 from explorer.evaluate.shared_first_layer import Shortcuts, channels_go_last
 from explorer.evaluate.stacked_engine import Batched
-from explorer.evaluate.steady_answers import steady
+from explorer.evaluate.steady_answers import steady, unanswered
 from explorer.evaluate.streamed_layers import StreamedLayers
 from explorer.problems.problem import Problem
 from explorer.stats.metrics import is_own, measurable
@@ -123,6 +124,7 @@ class Evaluate:
             self._hold([float(i == 0) for i in range(len(corners))], corners)
             if self.layers is not None:
                 self.layers.watch(self.inputs[:1])
+            apart(self.network, self.inputs, problem.parts)
             answer = steady(self.network, self.inputs)
             images_last = attack is None and not hollow and channels_go_last(self.network, self.inputs)
         if images_last:
@@ -364,20 +366,20 @@ class Evaluate:
 
     def _items_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
         found: list[Tensor] = []
+        lost = unanswered(outputs) if self.metrics != ("loss",) else None
         for metric in self.metrics:
             if metric == "loss":
                 items = self.problem.losses(outputs, targets).to(self._work)
                 items = items if self.loss_scale == 1.0 else items * self.loss_scale
             else:
-                # A network that answers NaN has not answered: neither right nor wrong.
-                lost = ~torch.isfinite(outputs).flatten(1).all(dim=1)
                 if is_own(metric):
                     items = of_each(metric, outputs, targets, self.items)
                 elif metric == "error":
                     items = self.problem.wrong(outputs, targets)
                 else:
                     items = scores(metric, outputs, targets, masked=registry.targets_of(self.problem.spec.loss) == "masked")
-                items = items.to(self._work).masked_fill(lost[:, None], torch.nan)
+                items = items.to(self._work)
+                items = items if lost is None else items.masked_fill(lost[:, None], torch.nan)
             found.append(items.sum(dim=1))
         return torch.stack(found)
 

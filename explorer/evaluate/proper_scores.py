@@ -13,7 +13,7 @@ from explorer.stats import metrics
 
 
 def scores(measured: str, outputs: Tensor, targets: Tensor, *, masked: bool = False) -> Tensor:
-    """Logits (n, …, C) and classes (n, …) → (n, m) of each item, in float32 at least. masked: only items with a class from 0 are asked for.
+    """Logits (n, …, C) and classes (n, …) → (n, m) of each item, in float32 at least. masked: only items with a class from 0 are asked for, 0 elsewhere.
 
     `measured`: the sum's name among those of a field. Refused when the module that measures it was changed since.
     """
@@ -25,4 +25,7 @@ def scores(measured: str, outputs: Tensor, targets: Tensor, *, masked: bool = Fa
         logits, classes = logits[classes >= 0], classes[classes >= 0]
     p = (logits if logits.dtype.itemsize > 4 else logits.float()).softmax(dim=-1)
     samples = cast("Callable[[Tensor, Tensor], Tensor]", registry.find("metric", name, function="samples"))
-    return samples(p, classes).reshape(len(targets), -1)
+    found = samples(p, classes)
+    if masked:
+        found = found.new_zeros(targets.numel()).masked_scatter_(targets.flatten() >= 0, found)
+    return found.reshape(len(targets), -1)

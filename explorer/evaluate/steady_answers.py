@@ -81,6 +81,13 @@ def steady(network: nn.Module, inputs: Tensor) -> Tensor:
     return first
 
 
+def unanswered(outputs: Tensor) -> Tensor:
+    """(n,) the samples that the network has not answered, since something of its answer is not finite: neither right nor wrong. The outputs of a language model
+    are larger than anything else of a chunk, so no copy is made of them: NaN and infinity survive the largest and the smallest."""
+    each = outputs.flatten(1)
+    return ~(torch.isfinite(each.amax(dim=1)) & torch.isfinite(each.amin(dim=1)))
+
+
 def _alike(a: Tensor, b: Tensor, tolerance: float) -> bool:
     """Equal but for rounding; what is not finite in one must be so in the other."""
     finite = torch.isfinite(a)

@@ -96,7 +96,7 @@ def x_title(field: Field) -> str:
 def y_title(field: Field, metric: str) -> str:
     """The vertical axis with its unit and the split it was measured on."""
     preview = f", {TITLES[field.precision]} preview" if is_preview(field) else ""
-    return units.titled(f"{field.split} {line_words.called(field, metric)}{preview}", units.of_level(field.problem, metric))
+    return units.titled(f"{field.measured_on} {line_words.called(field, metric)}{preview}", units.of_level(field.problem, metric))
 
 
 def table(field: Field, points: Points, again: Confirmed | None = None) -> dict[str, Array | list[str]]:

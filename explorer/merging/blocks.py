@@ -18,12 +18,12 @@ from torch import Tensor
 
 from explorer.checkpoints import quantised
 from explorer.checkpoints.arithmetic import wide
+from explorer.checkpoints.lora import Change
 from explorer.checkpoints.passes import BLOCK, Cut, cuts, shaped
 from explorer.checkpoints.safetensors_header import Stored
 from explorer.core.errors import Refused
 from explorer.core.files import name_of, short, system
 from explorer.merging.ingredients import Dequantised, Ingredient
-from explorer.merging.lora import Change
 
 DTYPES = {
     **{"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16},

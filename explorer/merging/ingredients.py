@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from explorer.checkpoints import flat_sets, names, quantised, renaming, safetensors_header, sharded
+from explorer.checkpoints import flat_sets, lora, names, quantised, renaming, safetensors_header, sharded
 from explorer.checkpoints.checkpoint_file import EXACT, RENAMED
+from explorer.checkpoints.lora import Adapter, sized
 from explorer.checkpoints.safetensors_header import Stored
 from explorer.core import model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, system
-from explorer.merging import lora
-from explorer.merging.lora import Adapter
 
 NUMBER = re.compile(r"\.\d+\.")
 AT_ONCE = 2**20  # bytes of two tensors that are compared
@@ -64,8 +63,11 @@ class Ingredient:
 def opened(text: str, base: str = "", *, dequantise: bool = False) -> Ingredient:
     """The ingredient that a recipe or a person calls `model` or `model+adapter`; an adapter alone is put on `base`. `dequantise`: as if they said so."""
     path = Path(text).expanduser()
+    chosen = model_path.parse(path)
+    if chosen.adapter is not None:
+        return _with(opened(str(replace(chosen, adapter=None).at(chosen.path)), dequantise=dequantise), lora.read(chosen.adapter), text)
     model, plus, adapter = text.partition("+")
-    if plus and not model_path.parse(path).path.exists():
+    if plus and not chosen.path.exists():
         found = lora.read(_there(adapter)) if lora.is_adapter(_there(adapter)) else None
         if found is None:
             raise Refused(f"{short(adapter)} is not a folder with an {lora.CONFIG}. After the + an adapter is expected.")
@@ -153,22 +155,8 @@ def _stored(path: Path, name: str) -> Ingredient:
 
 def _with(model: Ingredient, adapter: Adapter, name: str) -> Ingredient:
     """The model with an adapter on it; Refused where it changes a tensor that the model does not have, or has in another shape."""
-    where = name_of(adapter.path)
-    tensors = dict(model.tensors)
-    changes = {key: c.turned(tensors[key].shape) if key in tensors else c for key, c in adapter.changes.items()}
-    square = [key for key, c in changes.items() if c.shape[0] == c.shape[1]]
-    if square and any(c != adapter.changes[key] for key, c in changes.items()):
-        raise Refused(
-            f"{where} changes layers that are stored transposed and others that are not, and the shape of {short(square[0])} does not tell which it is."
-            " Merge the adapter into its model with PEFT first."
-        )
-    adapter = replace(adapter, changes=changes)
-    for key, shape in [*((k, c.shape) for k, c in adapter.changes.items()), *((k, s.shape) for k, s in adapter.whole.items())]:
-        if key not in tensors:
-            raise Refused(f"{where} changes {short(key)}, which {short(model.name)} does not have. Give the model that it was trained on.")
-        if tensors[key].shape != shape:
-            raise Refused(f"{where} changes {short(key)} of {sized(shape)}, which is {sized(tensors[key].shape)} in {short(model.name)}.")
-    return replace(model, name=name, tensors=tensors | dict(adapter.whole), adapter=adapter)
+    adapter = lora.fitted(adapter, {key: stored.shape for key, stored in model.tensors.items()}, model.name)
+    return replace(model, name=name, tensors={**model.tensors, **adapter.whole}, adapter=adapter)
 
 
 def alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
@@ -358,7 +346,3 @@ def same_shape(tensors: Sequence[tuple[Ingredient, str]]) -> None:
 def is_vocabulary(name: str, shape: Sequence[int]) -> bool:
     """Whether a tensor has a row for every token, as far as its name tells."""
     return len(shape) == 2 and any(part in name for part in ("embed", "lm_head", "wte", "shared")) and "position" not in name
-
-
-def sized(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape)) or "a scalar"

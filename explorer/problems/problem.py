@@ -19,14 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
-from explorer.core import locations, registry
+from explorer.core import locations, registry, splits
 from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
 from explorer.core.files import short
-from explorer.core.spec import Method, ProblemSpec, SplitName
+from explorer.core.spec import Method, NamedTestSet, ProblemSpec, SplitName
 from explorer.problems.data import ANY, Dataset, Purpose, fingerprint
 from explorer.problems.outputs import several
-from explorer.problems.parts import taking, unpacked
+from explorer.problems.parts import Part, taking, unpacked
 from explorer.problems.undrawn import placed, undrawn
 
 FEW = 50  # samples
@@ -100,7 +100,9 @@ class Problem:
         return _classes(_essence(self.spec))
 
     def split(self, name: SplitName) -> Batch:
-        """The samples of a split. Refused when it is empty, or when network, data and loss do not fit together."""
+        """The samples of a split, or of a test set of the problem's own. Refused when it is empty, or when network, data and loss do not fit together."""
+        if (own := splits.test_set(self.spec, name)) is not None:
+            return self._tested_on(own)
         _fits(_essence(self.spec))
         dataset = _data(_source(self.spec))
         rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test, dataset.val)[name]
@@ -111,6 +113,29 @@ class Problem:
             raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. {todo}")
         targets = torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows]
         return Batch(dataset.inputs[rows], targets)
+
+    def _tested_on(self, own: NamedTestSet) -> Batch:
+        """All of a test set's samples in the fixed order; of a source that brings a test set, those."""
+        if own.code != registry.code_of("data", own.data.name):
+            raise Refused(
+                f"The test set {own.name} needs code that this program was started without, or with another version of. Start with --plugin."
+            )
+        of = replace(self.spec, data=own.data, path=own.path, digest=own.digest)
+        dataset, known = _data(_source(of)), _data(_source(self.spec))
+        if dataset.parts != known.parts or not (dataset.open or dataset.classes == known.classes):
+            raise Refused(
+                f"The test set {own.name} has {_classed(dataset)} and the problem's own data {_classed(known)}; a number stands for the same class in both."
+                " Give it data with the same classes in the same order (of texts: the same tokenizer)."
+            )
+        _fits(_essence(of))
+        begin = dataset.test or 0
+        rows = begin + torch.from_numpy(np.random.default_rng(self.spec.seed).permutation(len(dataset.targets) - begin))
+        return Batch(dataset.inputs[rows], torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows])
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The several inputs that lie in the one tensor (explorer.problems.parts); () where there is one."""
+        return _data(_source(self.spec)).parts
 
     @cached_property  # asked for at every chunk of samples
     def against_reference(self) -> bool:
@@ -225,7 +250,9 @@ def _constant(name: str) -> Callable[[Tensor], float] | None:
 
 def _wiring(spec: ProblemSpec) -> _Source | None:
     """The data where they give the network several inputs; None for one."""
-    return _source(spec) if spec.data.kwargs().get("inputs") else None
+    given = spec.data.kwargs()
+    several = given.get("inputs") or given.get("across") is False  # the options by which data say so before they are opened
+    return _source(spec) if several else None
 
 
 def _builder(network: Method, several: _Source | None) -> Callable[[], nn.Module]:
@@ -313,7 +340,7 @@ def _fits(essence: _Essence) -> int:
     inputs, targets = dataset.inputs[first : first + 1], dataset.targets[first : first + 1]
     regression = dataset.sort == "numbers"
     wanted = _wanted(essence.loss, regression)
-    if wanted not in (dataset.sort, "reference"):
+    if wanted not in (dataset.sort, "reference") and not (wanted == "masked" and dataset.sort == "classes" and targets.dim() == 2):
         fitting = [
             n
             for n in registry.names("loss")
@@ -333,7 +360,8 @@ def _fits(essence: _Essence) -> int:
     outputs, known = _without_values(problem, inputs)
     if outputs is not None:
         _agree(essence, name, dataset, outputs)
-    if outputs is None or not (inputs.is_floating_point() or (known and not dataset.parts)):  # a number beyond a table shows with values
+    told = inputs.is_floating_point() or (bool(dataset.parts) and not problem.small) or (known and not dataset.parts)
+    if outputs is None or not told:  # a number beyond a table shows with values
         try:
             with torch.inference_mode():
                 network = problem.blank()
@@ -458,6 +486,11 @@ def _to_change(network: Method, came: int, wanted: int) -> str:
     names = [name for name, value in network.options if ends(value)] or [name for name, _ in network.options]
     end = f" so that it gives {wanted}" if wanted != came else ""
     return f"Change {' or '.join(names) or 'the network'}, under [network] in problem.toml,{end or ' so that both agree'}."
+
+
+def _classed(dataset: Dataset) -> str:
+    """The classes of data, in words."""
+    return f"{len(dataset.classes)} classes ({short(', '.join(dataset.classes))})" if dataset.classes else "none"
 
 
 def _taken(dataset: Dataset) -> str:

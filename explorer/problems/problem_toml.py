@@ -5,22 +5,24 @@ loss = "cross_entropy"         # one of explorer/loss/
 [network]                      # name, and the options of its `build`
 [data]                         # name, path (relative to this file's folder), and the options of its `load`
 [split]                        # val, test: shares of the data; seed
+[tests.NAME]                   # any number of test sets besides: as [data], whose options hold where a set of the same kind gives none of its own
 [symmetry]                     # only where it cannot be deduced: tensor = ["group", "-"], one text per axis (explorer.symmetry.groups)
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
-from explorer.core import locations, model_path, registry
+from explorer.core import locations, model_path, registry, splits
 from explorer.core.errors import Refused
 from explorer.core.files import system
-from explorer.core.spec import Method, ProblemSpec
+from explorer.core.spec import Method, NamedTestSet, ProblemSpec
 from explorer.problems.data import fingerprint
 from explorer.problems.write_problem_toml import found as described
 
@@ -35,7 +37,7 @@ def read(path: str | Path) -> ProblemSpec:
         file = Path(path) / "problem.toml" if Path(path).is_dir() else Path(path)
     table = _toml(file)
     where = f"{file.resolve().parent.name}/{file.name}"
-    _only(table, ("title", "loss", "network", "data", "split", "symmetry"), where)
+    _only(table, ("title", "loss", "network", "data", "split", "tests", "symmetry"), where)
     split = _table(table, "split", where, required=False)
     _only(split, ("val", "test", "seed"), f"{where}, [split]")
     val, test = _share(split, "val", 0.2, where), _share(split, "test", 0.3, where)
@@ -47,7 +49,7 @@ def read(path: str | Path) -> ProblemSpec:
     if (loss := _text(table, "loss", where, "cross_entropy")) not in registry.names("loss"):
         raise Refused(f"{where}: there is no loss {loss!r}. There are: {', '.join(registry.names('loss'))}.")
     data = _table(table, "data", where)
-    source, digest = _source_at(data, file, where)
+    source, digest = _source_at(data, file, f"{where}, [data]")
     network = _network(_method("nets", _table(table, "network", where), f"{where}, [network]"), file, where)
     method = _method("data", {k: v for k, v in data.items() if k != "path"}, f"{where}, [data]")
     return ProblemSpec(
@@ -63,6 +65,7 @@ def read(path: str | Path) -> ProblemSpec:
         name=file.resolve().parent.name,
         title=_text(table, "title", where, ""),
         path="" if source is None else locations.shorten(source),
+        tests=_tests(table, data, file, where),
     )
 
 
@@ -133,6 +136,22 @@ def _symmetry(table: Mapping[str, object], where: str) -> tuple[tuple[str, tuple
     return tuple(found)
 
 
+def _tests(table: Mapping[str, object], data: Mapping[str, object], file: Path, where: str) -> tuple[NamedTestSet, ...]:
+    found: list[NamedTestSet] = []
+    sets = _table(table, "tests", where, required=False)
+    for name in sets:
+        here = f"{where}, [tests.{name}]"
+        if not re.fullmatch(r"\w[\w .+-]*", name) or name in splits.OWN:
+            raise Refused(f"{here}: a test set is named by letters, digits, spaces and .+-, and not {', '.join(splits.OWN)}. Choose another name.")
+        given = _table(sets, name, here)
+        if given.get("name", data.get("name")) == data.get("name"):
+            given = {**{k: v for k, v in data.items() if k != "path"}, **given}
+        source, digest = _source_at(given, file, here)
+        method = _method("data", {k: v for k, v in given.items() if k != "path"}, here)
+        found.append(NamedTestSet(method, digest, registry.code_of("data", method.name), name, "" if source is None else locations.shorten(source)))
+    return tuple(found)
+
+
 def _text(table: Mapping[str, object], key: str, where: str, default: str) -> str:
     if not isinstance(value := table.get(key, default), str):
         raise Refused(f"{where}: {key!r} must be a text, got {value!r}.")
@@ -151,14 +170,14 @@ def _source_at(data: Mapping[str, object], file: Path, where: str) -> tuple[Path
     if not (text := _text(data, "path", where, "")):
         return None, ""
     if "\0" in text:
-        raise Refused(f"{where}, [data]: 'path' cannot contain a zero character.")
+        raise Refused(f"{where}: 'path' cannot contain a zero character.")
     try:
         source = file.resolve().parent / Path(text).expanduser()
         return source, fingerprint(source)
     except RuntimeError as error:  # ~ of a user whom the system does not know
-        raise Refused(f"{where}, [data]: 'path' is {text!r}, and that user's folder is not known. Write the path in full.") from error
+        raise Refused(f"{where}: 'path' is {text!r}, and that user's folder is not known. Write the path in full.") from error
     except Refused as refusal:
-        raise Refused(f"{where}, [data], path: {refusal}") from refusal
+        raise Refused(f"{where}, path: {refusal}") from refusal
 
 
 def _method(kind: str, table: Mapping[str, object], where: str) -> Method:

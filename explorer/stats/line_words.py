@@ -45,7 +45,7 @@ def footnote(field: Field, points: Points, again: Confirmed | None = None) -> st
     }
     return (
         f"{len(points)} measured points, straight segments between them; band: 95 % pointwise, over {_samples(points)}"
-        f" {field.split} samples of {field.problem.title or field.problem.name}. Dotted: straight line between the ends."
+        f" {field.measured_on} samples of {field.problem.title or field.problem.name}. Dotted: straight line between the ends."
         f" Batch-norm statistics, where there are any: {buffers[field.buffers]}." + (f" {caution(field, again)}" if is_preview(field) else "")
     )
 

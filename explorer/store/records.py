@@ -146,7 +146,7 @@ class FieldFacts:
         found = [
             model_doubts.of_model(
                 corner.name or corner.id,
-                self.field.split,
+                self.field.measured_on,
                 cast("list[list[float]]", alone)[i][at],
                 cast("float | None", constant),
                 None if (shift := cast("list[tuple[str, float, float] | None]", shifts)[i]) is None else (shift[0], shift[1], shift[2]),

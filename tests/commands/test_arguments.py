@@ -4,7 +4,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from explorer.commands.arguments import Exactly, Split
+from explorer.commands.arguments import Exactly
 from explorer.commands.main import app
 from explorer.commands.shared_options import Previewing, takes
 
@@ -33,6 +33,6 @@ def test_shared_options_stand_behind_a_commands_own_and_reach_it():
     names = [p.name for p in typer.main.get_command(app).params]
     assert names[:2] == ["model", "size"] and names[-1] == "plugin"
     assert CliRunner().invoke(app, ["a", "--split", "val", "--samples", "7", "--precision", "tf32", "--size", "5"]).exit_code == 0
-    assert found == [("a", 5, Previewing(split=Split.val, samples=7, precision=Exactly.tf32))]
+    assert found == [("a", 5, Previewing(split="val", samples=7, precision=Exactly.tf32))]
     how = found[0][2].how(lambda *_: True)
     assert (how["split"], how["samples"], how["precision"], how["buffers"]) == ("val", 7, "tf32", "recalibrate")

@@ -97,6 +97,7 @@ IDS = {
     "nets/vit": "f2587a1920a84fc9",
     "data/digits": "4433d20760244412",
     "data/digits_cue": "919ef5ea976313c6",
+    "data/documents": "fd2c1616f2f33313",
     "data/idx": "59597521f5f4001b",
     "data/image_folder": "f5ed6727ff0bf740",
     "data/masked": "94316c2d10e2d362",

@@ -6,10 +6,16 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from explorer import api
+from explorer.checkpoints import checkpoint_file
 from explorer.core import files
+from explorer.evaluate.evaluator import Evaluate
+from explorer.evaluate.steady_answers import unanswered
+from explorer.problems import problem_toml
 from explorer.problems.nets import hugging_face
+from explorer.problems.problem import Problem
 
 pytest.importorskip("transformers")
 
@@ -91,3 +97,43 @@ def test_five_points_are_five_evaluations(models, counted, precision, tmp_path):
     assert counted["samples"] <= POINTS * SAMPLES + CHECKS
     assert counted["built on cpu"] == 2  # for the data to be tried, and to be measured with; one in which numbers are drawn would be one more
     assert counted["hashed"] <= 2 + 3  # both models, and each file of the data once
+
+
+class Made(TorchDispatchMode):
+    """Counts what each operator makes: numbers in memory of their own, by operator and type."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        given = {a.untyped_storage().data_ptr() for a in (*args, *(kwargs or {}).values()) if isinstance(a, torch.Tensor)}
+        if isinstance(made, torch.Tensor) and made.untyped_storage().data_ptr() not in given:
+            self.numbers[function.overloadpacket.__name__, made.numel()] += 1
+        return made
+
+
+def test_a_point_makes_nothing_of_the_size_of_its_answers_but_the_answers(models):
+    """No mask, no absolute values, no copy in another type; and each weight of a corner is brought to float32 once."""
+    folder, stored = models
+    problem = Problem(problem_toml.find(folder))
+    corners = [checkpoint_file.read(folder / f"m{i}" / "model.safetensors").weights for i in (0, 1)]
+    evaluate = Evaluate(problem, corners, split="test", samples=SAMPLES, device="cpu")
+    logits = SAMPLES * 16 * 64
+    assert logits not in {t.numel() for t in corners[0].values()}
+    with Made() as seen, torch.no_grad():
+        evaluate._alone(np.array([0.3, 0.7]), lambda: evaluate._sums())
+    answers = {name: n for (name, size), n in seen.numbers.items() if size == logits}
+    assert sum(answers.values()) == 1, answers
+    casts = sum(n for (name, size), n in seen.numbers.items() if name in ("to", "_to_copy") and size in {t.numel() for t in corners[0].values()})
+    assert casts <= (3 * len(corners[0]) if stored == "bfloat16" else 0)  # both corners, and the rounding
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_a_sample_with_one_number_that_is_not_finite_is_not_answered(odd):
+    """Wherever it is, in any type."""
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        outputs = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
+        outputs[1, 2, 3] = odd
+        assert unanswered(outputs).tolist() == [False, True, False]

@@ -35,7 +35,7 @@ def study(
     models: Sequence[Weights],
     problem: Problem,
     *,
-    split: Literal["train", "val", "test"] = "test",
+    split: str = "test",
     samples: Annotated[int, Range(0, 2147483647)] = 0,
     buffers: Literal["recalibrate", "mix", "first", "repair"] = "recalibrate",
     mixtures: tuple[float, ...] = (),

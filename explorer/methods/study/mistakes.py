@@ -7,7 +7,7 @@ model predicted and with what confidence, and the input where it is a small imag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 
@@ -26,7 +26,7 @@ def study(
     models: Sequence[Weights],
     problem: Problem,
     *,
-    split: Literal["train", "val", "test"] = "test",
+    split: str = "test",
     count: Annotated[int, Range(1, 100)] = 12,
     device: str = "cpu",
     progress: Progress = quiet,

@@ -48,14 +48,8 @@ def load(
     purpose: Purpose = ANY,
 ) -> Dataset:
     """Name of the target's column, by default the only ClassLabel, else the last; names of the input columns, by default all others; of several inputs, the columns."""
-    if path is None:
-        raise Refused(f"A path is expected here: {WANTED}. Give one in problem.toml, under [data].")
-    with reading(path):
-        several = (path / "dataset_dict.json").is_file()
-    splits = _json(path / "dataset_dict.json").get("splits") if several else None
-    if several and not (isinstance(splits, list) and "train" in splits):
-        raise Refused(f"{short(path.name)} has no split called train. Save it with one, or give the folder of one split.")
-    folders = [path / name for name in ("train", "test") if name in cast("list[object]", splits)] if several else [path]
+    folders = _folders(path)
+    assert path is not None
     parts = [_table(folder) for folder in folders]
     names = cast("list[str]", parts[0].column_names)
     labels = _labels(folders[0])
@@ -87,6 +81,51 @@ def load(
         raise Refused(f"The target {short(target)!r} holds {int(whole.max())}, which is not a class. Number the classes 0, 1, 2, ….")
     classes = torch.from_numpy(whole.astype(np.int64))
     return Dataset(x, classes, class_names(classes, labels.get(target, ())), test, open=target not in labels, parts=said)
+
+
+def tables_of(path: Path | None) -> tuple[list[Any], bool]:
+    """The tables of a folder, of its train split and its test set where it has one, and whether it has. Refused as by `load`."""
+    tables = [_table(folder) for folder in _folders(path)]
+    return tables, len(tables) == 2
+
+
+def texts_of(table: Any, name: str) -> list[str] | None:
+    """A column of texts; None where it holds something else. Refused where a row has none."""
+    kinds, column = _arrow().types, table.column(name)
+    if not (kinds.is_string(column.type) or kinds.is_large_string(column.type)):
+        return None
+    if column.null_count:
+        raise Refused(f"The column {short(name)!r} is empty in {column.null_count} places. Remove these rows.")
+    return cast("list[str]", column.to_pylist())
+
+
+def lists_of(table: Any, name: str) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    """A column of lists of whole numbers, however long each is. Refused where it holds something else."""
+    kinds, column = _arrow().types, table.column(name)
+    kind = column.type
+    if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)) or not kinds.is_integer(kind.value_type):
+        raise Refused(f"The column {short(name)!r} holds {short(str(kind))}; lists of whole numbers are expected: tokens. Name another column.")
+    found: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+    for chunk in column.chunks:
+        inner = chunk.flatten()  # without the rows that are empty
+        if chunk.null_count or inner.null_count:
+            raise Refused(f"The column {short(name)!r} is empty in {chunk.null_count or inner.null_count} places. Remove these rows.")
+        values = inner.to_numpy(zero_copy_only=False).astype(np.int64)
+        ends = np.cumsum(_arrow().compute.list_value_length(chunk).to_numpy(zero_copy_only=False).astype(np.int64))
+        found += np.split(values, ends[:-1]) if len(ends) else []
+    return found
+
+
+def _folders(path: Path | None) -> list[Path]:
+    """Where the tables lie: the folder itself, or those of the splits train and test."""
+    if path is None:
+        raise Refused(f"A path is expected here: {WANTED}. Give one in problem.toml, under [data].")
+    with reading(path):
+        several = (path / "dataset_dict.json").is_file()
+    splits = _json(path / "dataset_dict.json").get("splits") if several else None
+    if several and not (isinstance(splits, list) and "train" in splits):
+        raise Refused(f"{short(path.name)} has no split called train. Save it with one, or give the folder of one split.")
+    return [path / name for name in ("train", "test") if name in cast("list[object]", splits)] if several else [path]
 
 
 def _json(path: Path) -> dict[str, object]:

@@ -55,11 +55,12 @@ def source(path: Path | None, names: tuple[str, ...], wanted: str) -> tuple[Any,
     if len(found) != 1:
         has = f"both {' and '.join(found)}" if found else f"neither {' nor '.join(names)}" if len(names) > 1 else f"no {' '.join(names)}"
         raise Refused(f"{path} has {has}; expected: {wanted}. Put one there.")
-    tokenizer = _tokenizer(regular(path / "tokenizer.json", "a tokenizer.json"))
+    tokenizer = tokenizer_at(regular(path / "tokenizer.json", "a tokenizer.json"))
     return tokenizer, found[0], _text(regular(path / found[0], f"a UTF-8 {found[0]}"))
 
 
-def _tokenizer(path: Path) -> Any:
+def tokenizer_at(path: Path) -> Any:
+    """The tokenizer of a file. Refused when there is none in it, or nothing to read it with."""
     try:
         tokenizers = cast("Any", importlib.import_module("tokenizers"))
     except ImportError as error:
@@ -90,7 +91,7 @@ def _text(path: Path) -> str:
 
 def stream_of(tokenizer: Any, text: str) -> torch.Tensor:
     """(tokens,) of a whole text, line by line, without special tokens."""
-    ids = [np.asarray(row, dtype=np.int64) for row in _encoded(tokenizer, text.splitlines(keepends=True), special=False)]
+    ids = [np.asarray(row, dtype=np.int64) for row in encoded(tokenizer, text.splitlines(keepends=True), special=False)]
     return torch.from_numpy(np.concatenate(ids) if ids else np.empty(0, dtype=np.int64))
 
 
@@ -127,14 +128,15 @@ def _texts(tokenizer: Any, text: str, context: int, pad: int) -> Dataset:
     if len(rows) * context * 8 > LIMIT_BYTES:
         raise Refused(f"{len(rows):,} texts of {context} tokens are more than can be read. Choose a smaller context.")
     inputs = torch.full((len(rows), context), pad, dtype=torch.int64)
-    for i, ids in enumerate(_encoded(tokenizer, [row["text"] for row in rows], special=True)):
+    for i, ids in enumerate(encoded(tokenizer, [row["text"] for row in rows], special=True)):
         kept = torch.tensor(ids[:context], dtype=torch.int64)
         inputs[i, : len(kept)] = kept
     targets = torch.tensor([numbers[row["label"]] for row in rows], dtype=torch.int64)
     return Dataset(inputs, targets, tuple(classes))
 
 
-def _encoded(tokenizer: Any, lines: list[str], *, special: bool) -> list[list[int]]:
+def encoded(tokenizer: Any, lines: list[str], *, special: bool) -> list[list[int]]:
+    """The tokens of each line; `special`: with those that the tokenizer puts around it."""
     found: list[list[int]] = []
     for start in range(0, len(lines), _LINES):
         try:

@@ -22,6 +22,7 @@ recomputes while it loads (the experts of some mixtures) do not fit.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -240,14 +241,21 @@ def _few_modules() -> Generator[None, None, None]:
 
 
 def _answering(model: nn.Module, head: str) -> nn.Module:
-    """The model with a forward of its own: one tensor in, logits out. Another class, and no wrapper around it: the names stay."""
+    """The model with a forward of its own: one tensor in, or several by their names, logits out. Another class, and no wrapper around it: the names stay."""
     kind = type(model)
     padding = getattr(model.config, "pad_token_id", None)
 
-    def forward(self: nn.Module, inputs: Tensor) -> Tensor:
-        given: dict[str, Any] = {"pixel_values" if head == "image_classification" else "input_ids": inputs}
-        if head == "sequence_classification":
-            given["attention_mask"] = (inputs != padding).long()
+    taken = inspect.signature(kind.forward).parameters
+
+    def forward(self: nn.Module, inputs: Tensor | None = None, **given: Tensor) -> Tensor:
+        if inputs is not None:
+            given["pixel_values" if head == "image_classification" else "input_ids"] = inputs
+            if head == "sequence_classification":
+                given["attention_mask"] = (inputs != padding).long()
+        elif unknown := [name for name in given if name not in taken]:  # what the library would pass over in silence
+            raise Refused(
+                f"The model {kind.__name__} takes no {short(unknown[0])}. It takes: {', '.join(n for n in taken if n not in ('self', 'kwargs'))}."
+            )
         return cast("Any", kind.forward)(self, **given, return_dict=True).logits
 
     model.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__})

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from explorer.core import registry
+from explorer.core import registry, splits
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Buffers, Field, Make, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import expertise, head
-from explorer.ui.interpolate.form import SPLITS, choose_buffers, measured_with
-from explorer.ui.widgets import cost_caption, form_state, method_form
+from explorer.ui.interpolate.form import choose_buffers, measured_with
+from explorer.ui.widgets import cost_caption, form_state, method_form, split_choice
 from explorer.ui.widgets.model_picker import begin_at, choices, choose_family, families, family_of, key_of, of_problem, related
 
 FIRST = "weight_matching"
@@ -85,7 +85,7 @@ def summary(shown: Comparison | None) -> str:
         problem.title or problem.name,
         head.names(shown.models),
         shown.method.name.replace("_", " "),
-        f"{shown.split} loss",
+        f"{splits.called(shown.split)} loss",
         measured_with(shown.samples, shown.buffers),
     )
 
@@ -140,10 +140,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
                 return None
             one, two, three = st.columns(3, gap="medium")
             with one:
-                splits = list(SPLITS)
-                split = st.selectbox(
-                    "Samples", splits, index=splits.index(shown.split) if shown else 0, format_func=SPLITS.__getitem__, key=f"{key}-split"
-                )
+                split = split_choice.choose(family.problem, shown.split if shown else None, key=key)
             with two:
                 samples = st.number_input("How many (0: all)", min_value=0, value=shown.samples if shown else 0, step=256, key=f"{key}-samples")
             buffers: Buffers = shown.buffers if shown else "recalibrate"
@@ -159,7 +156,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
         with below:
             cost_caption.caption(store, wanted.runs(store))
             if shown:
-                of = f"{', '.join(m.name or m.id for m in shown.models)} by {shown.method.name.replace('_', ' ')}, {shown.split} split"
+                of = f"{', '.join(m.name or m.id for m in shown.models)} by {shown.method.name.replace('_', ' ')}, {splits.called(shown.split)} split"
                 form_state.note(shown.runs(store), wanted.runs(store), of, button="Align")
     return wanted if go else None
 

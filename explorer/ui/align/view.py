@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.core import locations
+from explorer.core import locations, splits
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Run
@@ -127,7 +127,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             pick=None,
             height=head.HEIGHT,
             log=log,
-            caption=f"{len(measured)} points before and {len(matched)} after · {samples:,} {after.field.split} samples · 95 % bands",
+            caption=f"{len(measured)} points before and {len(matched)} after · {samples:,} {after.field.measured_on} samples · 95 % bands",
             does="inspect the model at a point",
             play=True,
             answers=told,
@@ -312,6 +312,6 @@ def program(comparison: Comparison) -> str:
     models = "".join(f"    {python_source.model(m)},\n" for m in comparison.models)
     return python_source.program(
         f"aligned = align(\n{models}    method={comparison.method.name!r},\n    method_options={comparison.method.kwargs()!r},\n"
-        f"    problem={python_source.problem(comparison.problem)},\n    split={comparison.split!r},\n    samples={comparison.samples},\n"
+        f"    problem={python_source.problem(comparison.problem)},\n    split={splits.called(comparison.split)!r},\n    samples={comparison.samples},\n"
         f"    buffers={comparison.buffers!r},\n)\nprint(aligned.pairs[0].reduction())"
     )

@@ -117,14 +117,14 @@ def _inspect(path: Path, problem: ProblemSpec | None) -> None:
     try:
         admit(path)
         mark = change_mark.mark(path)  # first: it refuses what is no path at all
-        request = Look(str(path.resolve()), mark, problem)
+        request = Look(str(model_path.resolved(path)), mark, problem)
         before = shell.store().status(request.id)
         id = shell.submit(request, again=before is not None and _troubled(before))
     except Refused as refusal:
         st.error(str(refusal), icon=":material/error:")
         return
     kept = [s for i in st.session_state.get("looks", []) if (s := shell.store().status(i)) is not None]
-    st.session_state["looks"] = [id, *(s.id for s in kept if not isinstance(s.request, Look) or s.request.path != str(path.resolve()))][:8]
+    st.session_state["looks"] = [id, *(s.id for s in kept if not isinstance(s.request, Look) or s.request.path != str(model_path.resolved(path)))][:8]
 
 
 def _troubled(status: Status) -> bool:

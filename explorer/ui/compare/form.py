@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from explorer.core import registry
+from explorer.core import registry, splits
 from explorer.core.errors import Refused
 from explorer.core.spec import Aligned, Field, Fused, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.store.run_store import RunStore
@@ -21,7 +21,7 @@ FIRST_MODELS = 3
 TUNED = "finetunes"  # the sample family that is merged at first
 FIRST = ("uniform_soup", "fisher", "regmean", "karcher", "task_arithmetic", "ties", "model_stock")
 OF = ("probabilities", "logits")
-SPLITS: tuple[SplitName, ...] = ("val", "test")
+SPLITS: tuple[SplitName, ...] = ("val", "test")  # those that models are chosen and reported on
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Comparison:
         return [*([self.calibration] if registry.labelled(self.problem.loss) else []), *map(self.ensemble, SPLITS)]
 
     def tasks(self) -> list[Task]:
-        """Every model on both splits."""
+        """Every model on both splits, and on each test set that the problem names."""
         return tasks_of(self.entries)
 
     @classmethod
@@ -267,4 +267,4 @@ def needs(method: str) -> str:
 
 
 def tasks_of(entries: Sequence[Entry]) -> list[Task]:
-    return [Task(f"{e.name}, {split} split", e.on(split)) for e in entries for split in SPLITS]
+    return [Task(f"{e.name}, {splits.called(split)} split", e.on(split)) for e in entries for split in ("val", *splits.tests(e.problem))]

@@ -65,7 +65,7 @@ def _data(comparison: Comparison, known: Sequence[Candidate]) -> Json:
                 "took": one.took.to_json() if one.took is not None else None,
                 **{
                     split: {"counts": points.counts.tolist(), "loss": _plain(points.values[0, 0]), "error": _plain(points.values[0, 1])}
-                    for split, points in (("val", one.val), ("test", one.test))
+                    for split, points in (("val", one.val), ("test", one.test), *one.sets.items())
                 },
             }
             for one in known

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ DRAWN = 12  # differences in one picture
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A measured model, or several that answer together: one point on each split."""
+    """A measured model, or several that answer together: one point on each split, and on each test set that the problem names."""
 
     name: str
     kind: str
@@ -32,6 +32,7 @@ class Candidate:
     test: Points
     took: Made | None = None
     needs: str = ""
+    sets: Mapping[str, Points] = field(default_factory=dict[str, Points])
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +116,12 @@ def table(seen: Sequence[Candidate], unit: str, by: Measure = ERROR) -> pd.DataF
             f"val {by.title}": by.scale * _chosen_by(one, by),
             f"test {by.title}, 95 %": by.formatted(level(one.test, by.column)),
             **({f"{units.titled('test loss', unit)}, 95 %": level(one.test, 0).formatted()} if by.metric == "error" else {}),
+            **{f"{name} {by.title}, 95 %": by.formatted(level(points, by.column)) for name, points in one.sets.items()},
+            **{
+                f"{units.titled(f'{name} loss', unit)}, 95 %": level(points, 0).formatted()
+                for name, points in one.sets.items()
+                if by.metric == "error"
+            },
             "indistinguishable from the best": bool(apart.low <= 0),
         }
         if single is not None and gain is not None:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_config_utils import ColumnConfigMappingInput
 
-from explorer.core import registry
+from explorer.core import registry, splits
 from explorer.core.points import Points
 from explorer.core.spec import Fused, SplitName, Study
 from explorer.figures import bars
@@ -294,14 +294,15 @@ def best_ingredient(known: list[Candidate], comparison: Comparison) -> int | Non
 
 
 def seen(store: RunStore, comparison: Comparison) -> list[Candidate]:
-    """What is measured on both splits, the ensemble of the ingredients with it."""
+    """What is measured on both splits, the ensemble of the ingredients with it; and what of it is measured on named test sets."""
     found: list[Candidate] = []
     for entry in comparison.entries:
         val, test = (store.points(entry.field(split).id)[0] for split in SPLITS)
         if len(val) and len(test):
             noted = store.noted(entry.model.id) if entry.method else None
             need = needs(entry.method.name) if entry.method else ""
-            found.append(Candidate(entry.name, "" if entry.method else INGREDIENT, val, test, Made.from_json(noted) if noted else None, need))
+            sets = {splits.called(s): points for s in splits.tests(entry.problem)[1:] if len(points := store.points(entry.field(s).id)[0])}
+            found.append(Candidate(entry.name, "" if entry.method else INGREDIENT, val, test, Made.from_json(noted) if noted else None, need, sets))
     together = [_answered(store, comparison, split) for split in SPLITS]
     if together[0] is not None and together[1] is not None:
         found.append(Candidate(f"ensemble (mean of {comparison.of})", REFERENCE, together[0], together[1], None, "every ingredient at each answer"))

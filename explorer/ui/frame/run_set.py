@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import streamlit as st
 
-from explorer.core.spec import Run
+from explorer.core import splits
+from explorer.core.spec import NamedTestSet, Run
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell, status_badge
@@ -39,7 +41,16 @@ def begin(several: Sequence[Named]) -> None:
 def asked_runs(store: RunStore) -> tuple[list[Run], int]:
     """The runs of the address that this store knows, and how many the address names."""
     asked = [i for i in st.query_params.get("runs", "").split(",") if i]
-    return [s.request for s in map(store.status, asked) if s is not None and isinstance(s.request, Run)], len(asked)
+    runs = [s.request for s in map(store.status, asked) if s is not None and isinstance(s.request, Run)]
+    named = {p.id: p.tests for facts in store.checkpoints() if (p := facts.problem) is not None and p.tests} if runs else {}
+    return [_with_tests(run, named.get(run.field.problem.id, ())) for run in runs], len(asked)
+
+
+def _with_tests(run: Run, tests: tuple[NamedTestSet, ...]) -> Run:
+    """The run, its problem with the test sets that it names today: they are no part of its id, so it may have been asked for before there were any."""
+    if not tests or run.field.split not in splits.OWN:
+        return run
+    return replace(run, field=replace(run.field, problem=replace(run.field.problem, tests=tests)))
 
 
 def active(store: RunStore, several: Sequence[Named]) -> bool:

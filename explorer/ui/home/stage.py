@@ -92,5 +92,5 @@ def words(store: RunStore, run: Run) -> str:
     high, low = (significant_digits.within(rise.value, rise.low, rise.high, unit="nat") for rise in rises)
     return (
         f"{run.field.problem.title or run.field.problem.name}. On the straight line from {a.name} to {b.name} the loss rises by {high}, on the trained path by"
-        f" {low}; 95 % intervals, {int(points[0].counts.sum()):,} {run.field.split} samples. The height is logarithmic."
+        f" {low}; 95 % intervals, {int(points[0].counts.sum()):,} {run.field.measured_on} samples. The height is logarithmic."
     )

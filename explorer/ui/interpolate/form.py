@@ -6,20 +6,15 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
-from explorer.core.spec import Buffers, Field, Run, SplitName
+from explorer.core.spec import Buffers, Field, Run
 from explorer.stats import line_words, metrics
 from explorer.stats.preview_confirmation import mark
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import expertise, head, shipped_stories
-from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, precision
+from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, precision, split_choice
 from explorer.ui.widgets.model_picker import Family, begin_at, choices, choose_family, families, family_of, key_of
 
-SPLITS: dict[SplitName, str] = {
-    "test": "test: what is reported",
-    "val": "val: where selections are made",
-    "train": "train: what the models were fitted to",
-}
 BUFFERS: dict[Buffers, str] = {
     "recalibrate": "recalibrate at every interior point",
     "mix": "mix like the weights",
@@ -45,7 +40,7 @@ def summary_of(field: Field) -> str:
     return head.summary(
         field.problem.title or field.problem.name,
         " → ".join(line_words.names(field)) + mark(field),
-        f"{field.split} {field.metrics[0]}{', inputs attacked' if field.attack else ''}",
+        f"{field.measured_on} {field.metrics[0]}{', inputs attacked' if field.attack else ''}",
         measured_with(field.samples, field.buffers),
     )
 
@@ -95,10 +90,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
         with st.expander("How it is measured", icon=":material/tune:"):
             left, middle, right = st.columns(3, gap="medium")
             with left:
-                splits = list(SPLITS)
-                split = st.selectbox(
-                    "Samples", splits, index=splits.index(run.field.split) if run else 0, format_func=SPLITS.__getitem__, key=f"{key}-split"
-                )
+                split = split_choice.choose(family.problem, run.field.split if run else None, key=key)
                 problem = loss_choice.choose(family.problem, run.field.problem if run else None, key=key)
                 exactly = precision.choose(store, problem, run.field if run else None, key=key, below=below)
                 count = st.number_input("How many (0: all)", min_value=0, value=run.field.samples if run else 0, step=256, key=f"{key}-samples")
@@ -129,7 +121,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
     with below:
         cost_caption.caption(store, [wanted])
         if run:
-            of = f"{' → '.join(line_words.names(run.field))}, {run.field.split} split{', inputs attacked' if run.field.attack else ''}"
+            of = f"{' → '.join(line_words.names(run.field))}, {run.field.measured_on} split{', inputs attacked' if run.field.attack else ''}"
             form_state.note([run], [wanted], of, button="Explore")
     return wanted if go else None
 

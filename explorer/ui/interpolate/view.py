@@ -107,7 +107,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             height=head.HEIGHT,
             log=log,
             on_pick=picked,
-            caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.split} samples · 95 % band",
+            caption=f"{len(points)} measured points · {int(points.counts.sum()) if len(points) else 0:,} {field.measured_on} samples · 95 % band",
             does="inspect the model at a point",
             play=True,
             answers=told,
@@ -254,7 +254,7 @@ def program(run: Run) -> str:
     """Python that measures the line again."""
     a, b = map(python_source.model, run.field.corners)
     return python_source.program(
-        f"line = interpolate(\n    {a},\n    {b},\n    problem={python_source.problem(run.field.problem)},\n    split={run.field.split!r},\n"
+        f"line = interpolate(\n    {a},\n    {b},\n    problem={python_source.problem(run.field.problem)},\n    split={run.field.measured_on!r},\n"
         f"    samples={run.field.samples},\n    buffers={run.field.buffers!r},\n{python_source.precision(run.field)}    sampler={run.sampler.name!r},\n"
         f"    options={run.sampler.kwargs()!r},\n)\n"
         'print(line.barrier("loss"))\nline.figure().show()'

@@ -153,7 +153,7 @@ def _relief_of(there: PlaneView) -> Surface:
 def program(run: Run, metric: str = "loss") -> str:
     """Python that measures the plane again, and looks closer where the picture needs it."""
     field = run.field
-    how = f"    problem={python_source.problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n{python_source.precision(field)}    refine=True,\n"
+    how = f"    problem={python_source.problem(field.problem)},\n    split={field.measured_on!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n{python_source.precision(field)}    refine=True,\n"
     how += "    scores=True,\n)" if field.metrics == metrics.SCORED else ")"
     shown = "" if metric == "loss" else repr(metric)
     if field.chart.name in registry.added("chart"):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from explorer.core import registry
+from explorer.core import registry, splits
 from explorer.core.errors import Refused
 from explorer.core.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
 from explorer.stats.metrics import field_for
@@ -15,7 +15,7 @@ from explorer.stats.preview_confirmation import exact, mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.triangle import lattice
 from explorer.ui.frame import head
-from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, new_snapshots, precision
+from explorer.ui.widgets import cost_caption, form_state, loss_choice, method_form, new_snapshots, precision, split_choice
 from explorer.ui.widgets.model_picker import Family, begin_at, choices, choose_family, families, family_of, key_of
 
 COARSE = 17  # points along each side of the first picture; each finer one is nested in the next
@@ -104,7 +104,7 @@ def summary(shown: list[Run]) -> str:
         return ""
     field = shown[0].field
     samples = f"the first {field.samples} samples" if field.samples else ""
-    return head.summary(field.problem.title or field.problem.name, "; ".join(map(name_of, shown)), f"{field.split} loss", samples)
+    return head.summary(field.problem.title or field.problem.name, "; ".join(map(name_of, shown)), f"{field.measured_on} loss", samples)
 
 
 def default(store: RunStore) -> Run | None:
@@ -149,11 +149,12 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         with left:
             problem = loss_choice.choose(family.problem, first.field.problem if first else None, key=key)
         with middle:
+            split = split_choice.choose_test_set(problem, first.field.split if first else None, key=key)
             samples = st.selectbox(
                 "Samples",
                 SAMPLES,
                 index=SAMPLES.index(first.field.samples) if first and first.field.samples in SAMPLES else 0,
-                format_func=lambda n: f"the first {n}" if n else "all of the test split",
+                format_func=lambda n: f"the first {n}" if n else f"all of the {splits.called(split)} split",
                 key=f"{key}-samples",
                 help="Fewer are quicker and less certain: a large network's picture in a minute, the final one overnight.",
             )
@@ -162,7 +163,9 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         asked = [
             replace(
                 run,
-                field=replace(run.field, problem=problem, samples=samples, precision=exactly, metrics=(*run.field.metrics, *problem.metrics)),
+                field=replace(
+                    run.field, problem=problem, split=split, samples=samples, precision=exactly, metrics=(*run.field.metrics, *problem.metrics)
+                ),
             )
             for run in asked
         ]

@@ -117,9 +117,11 @@ class PlaneView:
         """What must be known to read the picture."""
         samples = int(self.points.counts.sum()) if len(self.points) else 0
         if self.drawn.guess is not None:
-            said = [f"{certified(self.certificate, self.drawn.measured, scale=style.scale, unit=style.unit)} {samples:,} {self.field.split} samples"]
+            said = [
+                f"{certified(self.certificate, self.drawn.measured, scale=style.scale, unit=style.unit)} {samples:,} {self.field.measured_on} samples"
+            ]
         else:
-            said = [f"{self.drawn.measured} of {self.drawn.z.size} cells measured on {samples:,} {self.field.split} samples"]
+            said = [f"{self.drawn.measured} of {self.drawn.z.size} cells measured on {samples:,} {self.field.measured_on} samples"]
         if is_preview(self.field):
             said.append(line_words.caution(self.field, self.again))
         far = [m for m in self.markers if m.outside > 1e-6 * np.ptp(self.drawn.x)]

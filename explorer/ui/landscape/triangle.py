@@ -87,7 +87,7 @@ def _live(store: RunStore, run: Run, style: Style, to_scale: bool, was_busy: boo
             drawn = _shares(points)[np.isfinite(_values(run, points, style))]
             mark = clicked(figure, drawn, key=_key(run, points, style) + ("-scale" if to_scale else ""), alt=_words(run, points, style))
             st.caption(
-                f"Every mark is a measured mixture{', drawn to scale' if to_scale else ''}. {int(points.counts.sum()):,} {run.field.split} samples."
+                f"Every mark is a measured mixture{', drawn to scale' if to_scale else ''}. {int(points.counts.sum()):,} {run.field.measured_on} samples."
             )
             finer = form.triangle(run, STEPS[1])
             if len(points) < len(lattice(STEPS[1])) and not _active(store, finer):

@@ -321,7 +321,7 @@ def _finer(store: RunStore, picture: Picture, there: PlaneView) -> None:
                 on_click=shell.resume,
                 args=(run,),
                 key=f"decide-{run.id}",
-                help=f"Measures on all samples of the {run.field.split} split the points that may be the lowest or the highest of this picture: those"
+                help=f"Measures on all samples of the {run.field.measured_on} split the points that may be the lowest or the highest of this picture: those"
                 f" that {there.field.samples:,} samples cannot distinguish.",
             )
 

@@ -12,12 +12,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from explorer.core import registry
 from explorer.core.errors import Refused
-from explorer.core.spec import Aligned, Connected, Field, Method, Precision, ProblemSpec, Recipe, Run
+from explorer.core.spec import Aligned, Connected, Field, Method, Precision, ProblemSpec, Recipe, Run, SplitName
 from explorer.stats.preview_confirmation import mark
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import head
 from explorer.ui.frame.run_set import Named
-from explorer.ui.widgets import cost_caption, form_state, method_form, precision
+from explorer.ui.widgets import cost_caption, form_state, method_form, precision, split_choice
 from explorer.ui.widgets.model_picker import begin_at, choices, choose_family, families, family_of, key_of
 
 STRAIGHT, ALIGNED = "straight line", "straight line after weight matching"
@@ -96,7 +96,7 @@ def summary(shown: Sequence[Named], of: Sequence[str] = ()) -> str:
         problem.title or problem.name,
         ends + mark(field),
         ", ".join(of or dict.fromkeys(one.name for one in shown)),
-        f"{field.split} {field.metrics[0]}",
+        f"{field.measured_on} {field.metrics[0]}",
     )
 
 
@@ -109,9 +109,12 @@ def form(store: RunStore, shown: list[NamedPath]) -> list[NamedPath] | None:
             return None
         below = st.container()
         chosen = choose_ways(shown, FIRST, key=key)
-        with st.columns(3)[0]:
+        one, two, _ = st.columns(3)
+        with one:
             exactly = precision.choose(store, ends.problem, shown[0].run.field if shown else None, key=key, below=below)
-        wanted = [_in(exactly, make(ends.problem, ends.a, ends.b)) for make in chosen]
+        with two:
+            split = split_choice.choose_test_set(ends.problem, shown[0].run.field.split if shown else None, key=key)
+        wanted = [_in(exactly, split, make(ends.problem, ends.a, ends.b)) for make in chosen]
         with below:
             cost_caption.caption(store, [way.run for way in wanted])
             if shown:
@@ -134,8 +137,8 @@ def note(shown: Sequence[Named], wanted: Sequence[Named], button: str) -> None:
     form_state.note([one.run for one in shown], [one.run for one in wanted], of, button=button)
 
 
-def _in(exactly: Precision, way: NamedPath) -> NamedPath:
-    return replace(way, run=replace(way.run, field=replace(way.run.field, precision=exactly)))
+def _in(exactly: Precision, split: SplitName, way: NamedPath) -> NamedPath:
+    return replace(way, run=replace(way.run, field=replace(way.run.field, precision=exactly, split=split)))
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _actions(pairs: list[Pair], found: list[Found], metric: str) -> None:
         return curve_figure.figure(
             curves(found, metric),
             x_title="epoch k at which the copies branched",
-            y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
+            y_title=units.titled(f"{field.measured_on} barrier", units.of_gap(field.problem, metric)),
             title=f"Barrier between copies that branched at epoch k: {field.problem.title or field.problem.name}",
             footnote=f"One pair of copies for each epoch; bands: 95 %, over {found[0].error.samples:,} samples.",
         )
@@ -163,7 +163,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> No
             curves(found, metric),
             key=_key(pairs),
             x_title="epoch k at which the copies branched",
-            y_title=units.titled(f"{field.split} barrier", units.of_gap(field.problem, metric)),
+            y_title=units.titled(f"{field.measured_on} barrier", units.of_gap(field.problem, metric)),
             x_range=(0.0, float(max(p.k for p in pairs) or 1)),
             pick=float(chosen.k) if chosen is not None else None,
             height=head.HEIGHT,

@@ -207,7 +207,7 @@ def _live(
             height=head.HEIGHT,
             log=log,
             on_pick=picked,
-            caption=f"{samples:,} {ways[0].run.field.split} samples · 95 % bands{mark(ways[0].run.field)}",
+            caption=f"{samples:,} {ways[0].run.field.measured_on} samples · 95 % bands{mark(ways[0].run.field)}",
             does=f"inspect the model at a point of {chosen.name}",
             alt=f"{metric} along {len(ways)} paths between {ends[0]} and {ends[1]}.",
             group=group,

@@ -180,7 +180,9 @@ def _one(store: RunStore, status: Status) -> None:
             st.markdown(f"**{_title(status.request)}** · {field.problem.title or field.problem.name}")
             status_badge.badge(status)
             asked = "shipped" if status.request.story else f"requested {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
-            st.caption(f"{field.chart.name} · {status.request.sampler.name} · {field.split} split · buffers {field.buffers} · {asked} · {status.id}")
+            st.caption(
+                f"{field.chart.name} · {status.request.sampler.name} · {field.measured_on} split · buffers {field.buffers} · {asked} · {status.id}"
+            )
             st.caption(_result(store, status))
             if (plan := store.plan(status.id)) is not None:
                 st.caption(_plan(*plan))

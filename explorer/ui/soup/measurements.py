@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, cast, get_args
+from typing import Literal, cast
 
 import numpy as np
 
-from explorer.core import registry
+from explorer.core import registry, splits
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.stats.barriers import Barrier, barrier, level
@@ -51,7 +51,7 @@ class Kitchen:
 
     @cached_property
     def _fields(self) -> dict[SplitName, Field]:
-        return {split: Field(self.problem, self.models, registry.method("chart", "mixture"), split=split) for split in get_args(SplitName)}
+        return {split: Field(self.problem, self.models, registry.method("chart", "mixture"), split=split) for split in splits.every(self.problem)}
 
     @cached_property
     def by(self) -> Measure:
@@ -95,6 +95,7 @@ class Kitchen:
             Task("leaving one out", Run(val, aside)),
             Task("test split", Run(test, aside)),
             Task("Shapley values", self.worth(self.orders if whole else rounds_of(self.orders)[0])),
+            *(Task(f"test set {splits.called(s)}", Run(self.field(s), aside)) for s in splits.tests(self.problem)[1:]),
             Task("on the way to the soup of all", Run(val, few or registry.method("sample", "subsets", {"which": "to_all"}))),
         ]
 

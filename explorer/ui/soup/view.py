@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from explorer.core import splits
 from explorer.core.points import Array, Points
 from explorer.core.spec import Run, Study
 from explorer.figures import curve as curve_figure
@@ -95,8 +96,9 @@ def _show(store: RunStore, kitchen: Kitchen) -> None:
     tasks = kitchen.tasks()
     if (own := _own(kitchen)) is not None:  # from a link
         inspect_once(store, kitchen.field("test"), own)
-        if store.status((request := given(kitchen, "val", own)).id) is None:
-            shell.submit(request, urgent=True)
+        for request in _asked_of_own(kitchen, own):
+            if store.status(request.id) is None:
+                shell.submit(request, urgent=True)
     busy = _busy(store, kitchen)
     live(_live, every=POLL_S if len(kitchen.models) <= BY_HAND else MANY_POLL_S, busy=busy)(store, kitchen, tasks, busy)
     _actions(store, kitchen)
@@ -117,8 +119,8 @@ def _busy(store: RunStore, kitchen: Kitchen) -> bool:
     own = _own(kitchen)
     path = _walked(kitchen, store.points(kitchen.field("val").id)[0])
     soup = own or _greedy(kitchen, path)
-    waiting = [store.status(given(kitchen, split, soup).id) for soup in ([own] if own else []) for split in ("val", "test")]
-    waiting += [] if path is None or path.wanted is not None else [store.status(_on_test(kitchen, path).id)]
+    waiting = [store.status(request.id) for request in ([given(kitchen, "test", own), *_asked_of_own(kitchen, own)] if own else [])]
+    waiting += [] if path is None or path.wanted is not None else [store.status(run.id) for run in _reported(kitchen, path)]
     return (
         active(store, [*kitchen.tasks(), *kitchen.rounds(_drawn(store, kitchen))])
         or any(s is not None and s.active for s in (store.status(study.id) for study in kitchen.studies()))
@@ -135,8 +137,9 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
     for more in kitchen.rounds(drawn):
         if store.status(more.run.id) is None:
             shell.submit(more.run)
-    if path is not None and path.wanted is None and store.status((reported := _on_test(kitchen, path)).id) is None:
-        shell.submit(reported)
+    for reported in _reported(kitchen, path) if path is not None and path.wanted is None else ():
+        if store.status(reported.id) is None:
+            shell.submit(reported)
     busy = _busy(store, kitchen)
     if was_busy != busy:
         st.rerun()
@@ -171,8 +174,10 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
 def _besides(store: RunStore, kitchen: Kitchen, path: Path | None) -> list[tuple[str, Status]]:
     """How what belongs to the picture besides its tasks stands."""
     asked: list[tuple[str, Run | Study]] = [(study.method.name.replace("_", " ").capitalize(), study) for study in kitchen.studies()]
-    asked += [("The greedy soup on the test split", _on_test(kitchen, path))] if path is not None and path.wanted is None else []
-    asked += [("Your soup", given(kitchen, split, own)) for split in ("val", "test") if (own := _own(kitchen)) is not None]
+    if path is not None and path.wanted is None:
+        asked += [(f"The greedy soup on the {run.field.measured_on} split", run) for run in _reported(kitchen, path)]
+    if (own := _own(kitchen)) is not None:
+        asked += [("Your soup", run) for run in (given(kitchen, "test", own), *_asked_of_own(kitchen, own))]
     return [(name, status) for name, request in asked if (status := store.status(request.id)) is not None]
 
 
@@ -235,13 +240,14 @@ def _soups(store: RunStore, kitchen: Kitchen, val: Points, test: Points, path: P
     if own is not None:
         soups.append(("your soup", np.array(own)))
     reference = row_of(test, singles(models)[best].tolist())
+    sets = {s: store.points(kitchen.field(s).id)[0] for s in splits.tests(kitchen.problem)[1:]}
     together = {split: known_together(s.result) for split in ("val", "test") if (s := store.status(kitchen.ensemble(split).id)) is not None}
     rows: list[dict[str, object]] = []
     for name, soup in soups:
         row: dict[str, object] = {"soup": name}
-        for split, points in (("val", val), ("test", test)):
+        for split, points in (("val", val), ("test", test), *sets.items()):
             value = interval(points, soup, by)
-            row[f"{split} {by.title}"] = "…" if value is None else by.formatted(value)
+            row[f"{splits.called(split)} {by.title}"] = "…" if value is None else by.formatted(value)
         here = row_of(test, soup.tolist())
         if here is not None and reference is not None:
             apart = difference(one(test, here), one(test, reference), by.column)
@@ -343,8 +349,14 @@ def _table(kitchen: Kitchen, val: Points, test: Points) -> pd.DataFrame:
     return pd.concat(frames)
 
 
-def _on_test(kitchen: Kitchen, path: Path) -> Run:
-    """The request to report the soups along the greedy path on the test split: some of them where it is long, the last one among them."""
+def _asked_of_own(kitchen: Kitchen, own: tuple[float, ...]) -> list[Run]:
+    """Where the person's soup is measured besides the test split."""
+    return [given(kitchen, split, own) for split in ("val", *splits.tests(kitchen.problem)[1:])]
+
+
+def _reported(kitchen: Kitchen, path: Path) -> list[Run]:
+    """The requests to report the soups along the greedy path on the test split: some of them where it is long, the last one among them; and that last one
+    on each test set that the problem names."""
     soup = np.zeros(len(kitchen.models))
     rows: list[Array] = []
     for step in path.steps:
@@ -353,7 +365,9 @@ def _on_test(kitchen: Kitchen, path: Path) -> Run:
             rows.append(soup)
     if len(rows) > REPORTED:
         rows = [rows[k] for k in np.unique(np.geomspace(1, len(rows), REPORTED).round().astype(int) - 1)]
-    return given(kitchen, "test", tuple(float(v) for v in np.concatenate(rows)))
+    last = tuple(float(v) for v in rows[-1])
+    sets = [given(kitchen, split, last) for split in splits.tests(kitchen.problem)[1:]]
+    return [given(kitchen, "test", tuple(float(v) for v in np.concatenate(rows))), *sets]
 
 
 def _own(kitchen: Kitchen) -> tuple[float, ...] | None:
@@ -371,5 +385,6 @@ def _choose(store: RunStore, kitchen: Kitchen, own: tuple[float, ...] | None) ->
         query_state.put(soup=None)
         return
     query_state.put(soup=",".join(f"{w:g}" for w in own))
-    shell.submit(given(kitchen, "val", own), urgent=True)
+    for request in _asked_of_own(kitchen, own):
+        shell.submit(request, urgent=True)
     inspect(store, kitchen.field("test"), own)

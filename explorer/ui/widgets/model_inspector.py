@@ -57,7 +57,7 @@ def pick_active(store: RunStore, field: Field, at: At | None) -> bool:
     if at is None:
         return False
     made = recipe(store, field, at)
-    mistakes = Study(field.problem, (made,), registry.method("study", "mistakes", {"split": field.split}))
+    mistakes = Study(field.problem, (made,), registry.method("study", "mistakes", {"split": field.measured_on}))
     ids = [w.id for w in (*requests(field, at), Make(made), mistakes)]
     return any(s is not None and s.active for s in map(store.status, ids))
 
@@ -133,11 +133,11 @@ def _quality(field: Field, point: Points) -> None:
         mean = scale * metrics.means(point, field.metrics, metric)[0]
         low, high = (scale * end[0] for end in metrics.interval(point, field.metrics, metric))
         if not np.isfinite(mean):
-            st.metric(f"{field.split} {title}", "diverged")
+            st.metric(f"{field.measured_on} {title}", "diverged")
             st.caption(f"The {title} here is not a finite number.")
             continue
         value, lower, upper = significant_digits.formatted(mean, low, high)
-        st.metric(f"{field.split} {title}", value + units.after(unit))
+        st.metric(f"{field.measured_on} {title}", value + units.after(unit))
         st.caption(f"95 % interval [{lower}, {upper}]{units.after(unit)}")
         if metric == "loss" and perplexity.applies(field.problem):
             value, lower, upper = significant_digits.formatted(*map(perplexity.from_loss, (mean, low, high)))
@@ -158,7 +158,7 @@ def _mistakes(store: RunStore, field: Field, at: At) -> None:
     """The samples it gets wrong with the highest loss, once somebody asks for them."""
     if not registry.labelled(field.problem.loss):
         return
-    request = Study(field.problem, (recipe(store, field, at),), registry.method("study", "mistakes", {"split": field.split}))
+    request = Study(field.problem, (recipe(store, field, at),), registry.method("study", "mistakes", {"split": field.measured_on}))
     status = store.status(request.id)
     if status is None:
         st.button("Show its mistakes", icon=":material/error_outline:", on_click=_request_mistakes, args=(request,), key=f"mistakes-{_key(at)}")
@@ -172,7 +172,7 @@ def _mistakes(store: RunStore, field: Field, at: At) -> None:
 
 def _examples(found: dict[str, object], field: Field) -> None:
     examples = cast("list[dict[str, object]]", found["examples"])
-    st.markdown(f"**{found['wrong']} of {found['of']} {field.split} samples wrong**" + ("; with the highest loss:" if examples else ""))
+    st.markdown(f"**{found['wrong']} of {found['of']} {field.measured_on} samples wrong**" + ("; with the highest loss:" if examples else ""))
     drawn = [e for e in examples if e["image"] is not None]
     for start in range(0, len(drawn), EXAMPLES_IN_A_ROW):
         for column, example in zip(st.columns(EXAMPLES_IN_A_ROW), drawn[start : start + EXAMPLES_IN_A_ROW], strict=False):

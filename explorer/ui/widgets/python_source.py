@@ -53,7 +53,7 @@ def how(run: Run) -> str:
     """What a line is measured on, as arguments that `interpolate`, `align` and `connect` share."""
     field = run.field
     return (
-        f"how = dict(\n    problem={problem(field.problem)},\n    split={field.split!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n"
+        f"how = dict(\n    problem={problem(field.problem)},\n    split={field.measured_on!r},\n    samples={field.samples},\n    buffers={field.buffers!r},\n"
         f"{precision(field)}    sampler={run.sampler.name!r},\n    options={run.sampler.kwargs()!r},\n)\n"
     )
 

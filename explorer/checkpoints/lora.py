@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from explorer.checkpoints import safetensors_header
-from explorer.checkpoints.safetensors_header import Stored
+from explorer.checkpoints.safetensors_header import TYPES, Stored
+from explorer.checkpoints.sharded import ADAPTED
+from explorer.core import model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, system
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONFIG, WEIGHTS = model_path.ADAPTER, ADAPTED
 LIMIT = 2**24  # bytes of an adapter_config.json
 TENSOR = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_(embedding_)?([AB])(?:\.default)?(?:\.weight)?")
 LIMIT_PATTERN = 1000  # characters of a regular expression
@@ -119,6 +124,66 @@ def read(path: Path) -> Adapter:
     if not changes and not whole:
         raise Refused(f"{name} holds no adapter's tensors. Copy it again.")
     return Adapter(path, changes, whole, str(config.get("base_model_name_or_path") or ""))
+
+
+def adapted(weights: Mapping[str, Tensor], adapter: Adapter, model: str) -> dict[str, Tensor]:
+    """A model's weights with the adapter on them, in their order; what it does not change is the same tensor, and of tied ones it changes all. Refused as
+    `fitted`."""
+    adapter = fitted(adapter, {name: tuple(t.shape) for name, t in weights.items()}, model)
+    found = {**weights, **{name: _values(stored, like=weights[name]) for name, stored in adapter.whole.items()}}
+    for name, change in adapter.changes.items():
+        before = found[name]
+        after = applied(before, change)
+        found |= {alias: after for alias, tensor in found.items() if tensor is before}
+    return found
+
+
+def applied(weight: Tensor, change: Change) -> Tensor:
+    """W + scale · B·A, worked out in float32 at least and rounded once, to the type of W; of a W without values, itself."""
+    import torch
+
+    if weight.is_meta:
+        return weight
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    a, b = (_values(stored).to(wide) for stored in (change.a, change.b))
+    product = a.T @ b.T if change.transposed else b @ a
+    return product.mul_(change.scale).add_(weight).to(weight.dtype)
+
+
+def _values(stored: Stored, *, like: Tensor | None = None) -> Tensor:
+    """A tensor of an adapter's file; without values where it takes the place of one that has none."""
+    import torch
+
+    dtype = cast("torch.dtype", getattr(torch, TYPES[stored.dtype]))
+    if like is not None and like.is_meta:
+        return torch.empty(stored.shape, dtype=dtype, device="meta")
+    with system(stored.path, "read"), stored.path.open("rb") as file:
+        file.seek(stored.start)
+        data = bytearray(file.read(stored.nbytes))
+    return torch.frombuffer(data, dtype=dtype, count=stored.numel).view(stored.shape) if stored.numel else torch.empty(stored.shape, dtype=dtype)
+
+
+def sized(shape: Sequence[int]) -> str:
+    """A shape in words."""
+    return "×".join(map(str, shape)) or "a scalar"
+
+
+def fitted(adapter: Adapter, shapes: Mapping[str, tuple[int, ...]], model: str) -> Adapter:
+    """The adapter as it changes a model of these shapes. Refused where it changes a tensor that the model does not have, or has in another shape."""
+    where = name_of(adapter.path)
+    changes = {key: c.turned(shapes[key]) if key in shapes else c for key, c in adapter.changes.items()}
+    square = [key for key, c in changes.items() if c.shape[0] == c.shape[1]]
+    if square and any(c != adapter.changes[key] for key, c in changes.items()):
+        raise Refused(
+            f"{where} changes layers that are stored transposed and others that are not, and the shape of {short(square[0])} does not tell which it is."
+            " Merge the adapter into its model with PEFT first."
+        )
+    for key, shape in [*((k, c.shape) for k, c in changes.items()), *((k, s.shape) for k, s in adapter.whole.items())]:
+        if key not in shapes:
+            raise Refused(f"{where} changes {short(key)}, which {short(model)} does not have. Give the model that it was trained on.")
+        if shapes[key] != shape:
+            raise Refused(f"{where} changes {short(key)} of {sized(shape)}, which is {sized(shapes[key])} in {short(model)}.")
+    return replace(adapter, changes=changes)
 
 
 def _plain(config: Mapping[str, object], name: str) -> None:
