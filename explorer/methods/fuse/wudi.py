@@ -1,6 +1,6 @@
 """WUDI-Merging: a change whose difference from each task's is not seen by that task, found without data. The first model is the base.
 
-Cheng, Yang, Wu, Pan, Tang, Zhang & Zhang 2025, "Whoever Started the Interference Should End It: Guiding Data-Free Model Merging via Task Vectors" (ICML).
+Cheng, Xiong, Wei, Zhu & Yuan 2025, "Whoever Started the Interference Should End It: Guiding Data-Free Model Merging via Task Vectors" (ICML).
 The rows of a task matrix τᵢ = Wᵢ − W₀ lie about where the layer's inputs in that task do, so that for every matrix
 
     τ = argmin_τ Σᵢ ‖(τ − τᵢ) τᵢᵀ‖²_F / ‖τᵢ‖²_F,        W = W₀ + scale · τ
