@@ -26,7 +26,8 @@ from explorer.merging.deferred import deferred
 from explorer.merging.ingredients import Ingredient
 from explorer.merging.mergekit import settings, text
 from explorer.merging.mergekit.settings import Effective
-from explorer.merging.recipe_rules import TYPES, Case, Difference, differences, rule_of, shown
+from explorer.merging.recipe_case import TYPES, Case, Difference, shown
+from explorer.merging.recipe_rules import differences, rule_of
 
 FORMAT = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})

@@ -20,7 +20,7 @@ import yaml
 
 from explorer.core.errors import Refused
 from explorer.core.files import short
-from explorer.merging.mergekit.known import METHODS, NOT_HERE, Number
+from explorer.merging.mergekit.known import METHODS, Number
 
 LIMIT = 2**20  # characters of a recipe
 NODES = 100_000  # and of what its references unfold to
@@ -122,8 +122,7 @@ class _Reading:
         if not self.method:
             raise Refused(f"The recipe names no merge_method. There are: {', '.join(METHODS)}.")
         if self.method not in METHODS:
-            hint = " That method of mergekit is not supported here." if self.method in NOT_HERE else ""
-            raise Refused(f"The recipe's merge_method is {short(self.method)!r}.{hint} There are: {', '.join(METHODS)}.")
+            raise Refused(f"The recipe's merge_method is {short(self.method)!r}. There are: {', '.join(METHODS)}.")
         self.known(top, TOP, "the recipe")
         parts = [key for key in ("models", "slices", "modules") if top.get(key)]
         if len(parts) != 1:

@@ -120,7 +120,7 @@ def test_a_recipe_comes_back_from_its_own_text(text):
         ("a: [", "not valid YAML"),
         ("merge_method: linear\n---\nmerge_method: linear", "2 documents"),
         ("merge_method: fusion", "There are: linear"),
-        ("merge_method: sce\nmodels: []", "That method of mergekit is not supported here"),
+        ("merge_method: fisher\nmodels: []", "merge_method is 'fisher'. There are: linear"),
         ("merge_method: linear", "one of models, slices and modules; this has none"),
         (linear("1", "slices: [{sources: []}]"), "models and slices"),
         (linear("1", "merge_method: ties"), "'merge_method' twice"),
