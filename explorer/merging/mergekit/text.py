@@ -71,7 +71,7 @@ class Recipe:
     module: Settings = field(default_factory=_none)
     dtype: str = ""
     out_dtype: str = ""
-    tokenizer: str = ""  # whose tokenizer is copied: "base", or a model
+    tokenizer: str = ""  # whose tokens the result has: "base"'s, a model's, or the "union" of all
 
 
 TOP = frozenset({"merge_method", "base_model", "models", "slices", "modules", "parameters", "dtype", "out_dtype", "tokenizer_source", "tokenizer"})
@@ -188,13 +188,10 @@ class _Reading:
             self.known(given, {"source", "tokens", "pad_to_multiple_of"}, "tokenizer")
             if source or given.get("tokens") or given.get("pad_to_multiple_of"):
                 raise Refused(
-                    "The recipe changes the vocabulary, which is not supported here. Keep 'tokenizer: {source: base}', or merge with mergekit."
+                    "The recipe says of single tokens where their rows come from, or pads them, which is not supported here. Keep"
+                    " 'tokenizer: {source: union}' or 'base', or merge with mergekit."
                 )
             source = given.get("source")
-        if source == "union":
-            raise Refused(
-                "tokenizer_source 'union' changes the vocabulary, which is not supported here. Use 'base', or a model with the same vocabulary."
-            )
         return self.model(source) if source else ""
 
     def settings(self, data: Map) -> Settings:
