@@ -1,7 +1,7 @@
 """Vocabularies that differ: rows of embeddings and heads are brought together by the token that each is for.
 
 The tokens of the first model keep their numbers; tokens that only others have follow, in the order of the models. A model has its own row for a token that it knows.
-For one that it does not know it takes the first model's; where that has none either, that of the only model that does, or the mean of those that do
+For one that it does not know it takes the base's, where the first model is one; else that of the only model that does, or the mean of those that do
 (so does mergekit 0.1.5). Rows are gathered while they are read: nothing is written anew.
 """
 
@@ -41,8 +41,8 @@ class United:
     said: Mapping[str, str]  # of each tensor that has a row for every token, what became of it
 
 
-def united(ingredients: Sequence[Ingredient], *, only_first: bool = False) -> tuple[list[Ingredient], United]:
-    """The models with the rows of all tokens, or of the first model's alone; Refused where a model's tokens are not known."""
+def united(ingredients: Sequence[Ingredient], *, based: bool, only_first: bool = False) -> tuple[list[Ingredient], United]:
+    """The models with the rows of all tokens, or of the first model's alone. `based`: the first model is the base. Refused where a model's tokens are not known."""
     names = [_by_token(i) for i in ingredients]
     tokens: list[dict[str, Token]] = []
     for ingredient, found in zip(ingredients, names, strict=True):
@@ -77,9 +77,9 @@ def united(ingredients: Sequence[Ingredient], *, only_first: bool = False) -> tu
     gaps = np.setdiff1d(np.arange(min(taken, ingredients[0].shape(names[0][0])[0])), list(numbers.values()))
     own[0, gaps] = gaps  # rows between the first model's tokens
     everywhere = int((own >= 0).all(axis=0).sum())
-    said = dict.fromkeys(names[0], f"rows by token: {size:,}, of which {everywhere:,} are in every model and {len(more):,} not in the first")
+    said = dict.fromkeys(names[0], f"rows by token: {size:,}, {everywhere:,} in every model, {len(more):,} not in the first")
     shared = set(names[0]).intersection(*names[1:])
-    found = [_gathered(i, which, ingredients, shared, own) for which, i in enumerate(ingredients)]
+    found = [_gathered(i, which, ingredients, shared, own, based=based) for which, i in enumerate(ingredients)]
     return found, United(size, tuple(more.values()), {name: text for name, text in said.items() if name in shared})
 
 
@@ -90,9 +90,9 @@ def _by_token(ingredient: Ingredient) -> list[str]:
     return [n for n, s in shapes.items() if s[:1] == (rows,) and (is_vocabulary(n, s) or (len(s) == 1 and "lm_head" in n))] if rows else []
 
 
-def _gathered(ingredient: Ingredient, which: int, all_of: Sequence[Ingredient], names: set[str], own: Rows) -> Ingredient:
+def _gathered(ingredient: Ingredient, which: int, all_of: Sequence[Ingredient], names: set[str], own: Rows, *, based: bool) -> Ingredient:
     rows = np.full((own.shape[1], len(own)), -1, dtype=np.int64)
-    knows, first = own[which] >= 0, own[0] >= 0
+    knows, first = own[which] >= 0, (own[0] >= 0) & based
     rows[knows, which] = own[which, knows]
     rows[~knows & first, 0] = own[0, ~knows & first]
     neither = ~knows & ~first

@@ -95,7 +95,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = fitting.NONE) 
     united, kept, told = None, dict[str, str](), list[str]()
     if whole:
         used = list(dict.fromkeys(filter(None, [recipe.base, *(s.model for s in recipe.slices[0].sources)])))
-        found, united, kept, told = _fitted([opened[m] for m in used], fit)
+        found, united, kept, told = _fitted([opened[m] for m in used], fit, based=bool(recipe.base))
         opened |= zip(used, found, strict=True)
     elif replace(fit, tokens="same") != fitting.NONE or fit.tokens == "union":
         raise Refused("The recipe stacks layers; only whole models can be fitted to one another. Merge them whole first, and stack the result.")
@@ -138,7 +138,9 @@ def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False
     if not least <= len(models) <= (most or len(models)):
         wanted = f"{least}" if least == most else f"{least} or more"
         raise Refused(f"{method.name} needs {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
-    found, united, kept, told = _fitted([ingredient.opened(m, models[0], dequantise=dequantise) for m in models], fit)
+    found, united, kept, told = _fitted(
+        [ingredient.opened(m, models[0], dequantise=dequantise) for m in models], fit, based=registry.has_base(method.name)
+    )
     opened = tuple(found)
     if united is None:
         vocabularies.same_vocabulary(opened)
@@ -154,12 +156,12 @@ def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False
     return MergePlan(opened, tuple(jobs), 0, 0, notes=(*(n for i in opened for n in i.notes), *told), vocabulary=united)
 
 
-def _fitted(models: Sequence[Ingredient], fit: Fit) -> tuple[list[Ingredient], United | None, dict[str, str], list[str]]:
+def _fitted(models: Sequence[Ingredient], fit: Fit, *, based: bool) -> tuple[list[Ingredient], United | None, dict[str, str], list[str]]:
     """The models with the same names and shapes; their tokens, where rows were brought together; what stays as the first has it; and what to tell."""
     found = ingredient.named_alike(models)
     united = None
     if fit.tokens != "same" and (vocabularies.differ(found) or fit.tokens == "union"):
-        found, united = by_token.united(found, only_first=fit.tokens == "first")
+        found, united = by_token.united(found, based=based, only_first=fit.tokens == "first")
     fitted, kept = fitting.fitted(found, fit)
     told = fitting.left_out(found, fitted)
     if united is not None and united.more:

@@ -13,7 +13,7 @@ from explorer.merging.fitting import Fit
 from tests.merging import loaded, saved
 
 WIDTH = 3
-VOCABULARIES = {"a": ["the", "cat", "<end>"], "b": ["cat", "the", "dog", "<tool>"], "c": ["dog", "the", "cat", "<tool>", "fish"]}
+VOCABULARIES = {"a": ["the", "cat", "<end>"], "b": ["cat", "<end>", "dog", "<tool>"], "c": ["dog", "the", "cat", "<tool>", "fish"]}
 FIRST, ALL = ["the", "cat", "<end>"], ["the", "cat", "<end>", "dog", "<tool>", "fish"]
 
 
@@ -47,12 +47,12 @@ def merged(models, out, tokens="union", method="uniform_soup", **options):
     return loaded(out), made
 
 
-def expected(tokens, weights=(1 / 3,) * 3):
-    """By hand: a model's own row, else the first's, else that of the only one, else the mean of those that have it."""
+def expected(tokens, weights=(1 / 3,) * 3, *, based=False):
+    """By hand: a model's own row, else the base's, else that of the only one, else the mean of those that have it."""
     rows = []
     for token in tokens:
         has = {m: np.array(row(m, token)) for m in "abc" if token in VOCABULARIES[m]}
-        default = has["a"] if "a" in has else sum(has.values()) / len(has)
+        default = has["a"] if based and "a" in has else sum(has.values()) / len(has)
         rows.append(sum(w * has.get(m, default) for w, m in zip(weights, "abc", strict=True)))
     return torch.tensor(np.array(rows)).float()
 
@@ -65,7 +65,7 @@ def test_rows_are_merged_by_token(models, tmp_path):
     assert torch.allclose(found["lm_head.bias"], expected(ALL)[:, 0])
     assert found["mlp.weight"].tolist() == [[1, 1], [1, 1]]
     said = {job.name: job.said for job in made.jobs}
-    assert "rows by token: 6, of which 2 are in every model and 3 not in the first" in said["embed_tokens.weight"]
+    assert "rows by token: 6, 1 in every model, 3 not in the first" in said["embed_tokens.weight"]
     assert "by token" not in said["mlp.weight"]
 
 
@@ -93,9 +93,9 @@ def test_a_recipe_that_asks_for_the_union(models, tmp_path):
     text = f"merge_method: task_arithmetic\nbase_model: {a}\nmodels:\n"
     text += "".join(f"- {{model: {m}, parameters: {{weight: {w}}}}}\n" for m, w in ((b, 0.5), (c, 0.25)))
     engine.merge(plan.of_recipe(f"{text}tokenizer_source: union\n"), tmp_path / "out")
-    assert torch.allclose(loaded(tmp_path / "out")["embed_tokens.weight"], expected(ALL, (0.25, 0.5, 0.25)), atol=1e-4)
+    assert torch.allclose(loaded(tmp_path / "out")["embed_tokens.weight"], expected(ALL, (0.25, 0.5, 0.25), based=True), atol=1e-4)
     engine.merge(plan.of_recipe(f"{text}tokenizer: {{source: base}}\n"), tmp_path / "base")
-    assert torch.allclose(loaded(tmp_path / "base")["embed_tokens.weight"], expected(FIRST, (0.25, 0.5, 0.25)), atol=1e-4)
+    assert torch.allclose(loaded(tmp_path / "base")["embed_tokens.weight"], expected(FIRST, (0.25, 0.5, 0.25), based=True), atol=1e-4)
 
 
 def test_methods_that_want_whole_tensors_get_them(models, tmp_path):
