@@ -92,11 +92,24 @@ def disjoint_sum(thinned: Iterable[Tensor], weights: Sequence[float], elect: Ele
         below_weight.add_((vote < 0).to(vote.dtype), alpha=weight)
     assert above is not None
     positive, negative = (above, -below) if elect == "mass" else (above_weight, below_weight)
+    up, down = _majority(positive, negative)
+    return above.mul_(up).add_(below.mul_(down)), above_weight.mul_(up).add_(below_weight.mul_(down))
+
+
+def elected(changes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Entry by entry whether the sum of the changes is above zero, and whether it is below; neither where they balance but for rounding."""
+    up, down = torch.zeros_like(changes[0]), torch.zeros_like(changes[0])
+    for change in changes:
+        up.add_(change.clamp(min=0))
+        down.sub_(change.clamp(max=0))
+    return _majority(up, down)
+
+
+def _majority(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
     margin = positive - negative
     noise = ROUNDINGS * torch.finfo(margin.dtype).eps
     noise = (positive + negative).mul_(noise)  # what is nearer than this is equal but for the order of the sums
-    up, down = margin > noise, margin < -noise
-    return above.mul_(up).add_(below.mul_(down)), above_weight.mul_(up).add_(below_weight.mul_(down))
+    return margin > noise, margin < -noise
 
 
 def kept(vector: Tensor, mask: Tensor) -> Tensor:

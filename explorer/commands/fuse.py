@@ -18,6 +18,7 @@ from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.model_path import dequantised
+from explorer.merging.fitting import Different, Fit, Tokens
 
 if TYPE_CHECKING:
     from explorer.core.spec import Method
@@ -29,6 +30,12 @@ def fuse(
     ],
     method: Annotated[str, typer.Option("--method", "-m", help="Without a recipe: the method; `--method list OUT` shows all.")] = "uniform_soup",
     option: MethodOptions = None,
+    only: Annotated[list[str] | None, typer.Option(help="Merge the tensors whose names fit (`model.layers.1?.*`, or a part); others stay.")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="Leave the tensors whose names fit as the first model has them.")] = None,
+    different: Annotated[
+        Different, typer.Option(help="What differs in shape or is not in all: refused, as in the first model, or left out.")
+    ] = "refuse",
+    tokens: Annotated[Tokens, typer.Option(help="Vocabularies must be the same, or rows go by token: for all tokens, or for the first's.")] = "same",
     problem: ProblemOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the settings of each tensor and the cost, and write nothing.")] = False,
     shard_size: Annotated[str, typer.Option(help="Largest size of a file, such as 500MB or 5GB.")] = "5GB",
@@ -52,7 +59,10 @@ def fuse(
             raise Refused("Models or a recipe are needed, followed by where to write the result. Name both.")
         out_path, recipe = Path(target), Path(models[0])
         given = registry.method("fuse", method, given_options("fuse", method, option or []))
+        fit = Fit(tuple(only or ()), tuple(keep or ()), different, tokens)
         if problem is not None:
+            if fit != Fit():
+                raise Refused("--only, --keep, --different and --tokens are for merges from file to file. Leave --problem out, or these.")
             given_models = [dequantised(Path(m), dequantise) for m in models]
             _fuse_in_memory(given_models, out_path, given, problem, device, home, force)
             return
@@ -62,9 +72,9 @@ def fuse(
             if len(models) > 1 or option:
                 raise Refused("A recipe names its own models and options. Give only the recipe and OUT.")
             with system(recipe, "read"):
-                made = plan.of_recipe(recipe.read_text(encoding="utf-8", errors="replace"), dequantise=dequantise)
+                made = plan.of_recipe(recipe.read_text(encoding="utf-8", errors="replace"), dequantise=dequantise, fit=fit)
         else:
-            made = plan.of_method(given, models, dequantise=dequantise)
+            made = plan.of_method(given, models, dequantise=dequantise, fit=fit)
         for note in made.notes:
             err.print(Text.assemble(("! ", "yellow"), note), highlight=False, soft_wrap=True)
         if dry_run:

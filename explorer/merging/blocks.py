@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, local
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from explorer.checkpoints.passes import BLOCK, Cut, cuts, shaped
 from explorer.checkpoints.safetensors_header import Stored
 from explorer.core.errors import Refused
 from explorer.core.files import name_of, short, system
+from explorer.merging.by_token import ByToken
 from explorer.merging.ingredients import Dequantised, Ingredient
 
 DTYPES = {
@@ -70,10 +72,27 @@ class Files:
         """The entries from start to stop in wide precision, in memory of their own."""
         if isinstance(stored, Dequantised):
             return wide(self._dequantised(stored, start, stop))
+        if isinstance(stored, ByToken):
+            return self._by_token(stored, start, stop)
         if start == stop:
             return wide(torch.empty(0, dtype=DTYPES[stored.dtype]))
         raw = torch.frombuffer(self.raw(stored, start, stop), dtype=DTYPES[stored.dtype])
         return wide(raw) if raw.dtype != torch.float64 else raw.clone()
+
+    def _by_token(self, stored: ByToken, start: int, stop: int) -> Tensor:
+        """The entries of the rows that are gathered, runs of neighbouring ones at once."""
+        width = stored.numel // len(stored.rows)
+        first, last = start // width, -(-stop // width)
+        total = torch.zeros(last - first, width, dtype=wide(torch.empty(0, dtype=DTYPES[stored.dtype])).dtype)
+        which = stored.rows[first:last]
+        for part, rows in zip(stored.parts, which.T, strict=True):
+            places = np.flatnonzero(rows >= 0)
+            for run in np.split(places, np.flatnonzero((np.diff(places) != 1) | (np.diff(rows[places]) != 1)) + 1) if len(places) else ():
+                low = int(rows[run[0]])
+                block = self.block(part, low * width, (low + len(run)) * width)
+                total[int(run[0]) : int(run[-1]) + 1] += block.view(len(run), width).to(total.dtype)
+        count = torch.from_numpy((which >= 0).sum(axis=1)).clamp(min=1)
+        return total.div_(count[:, None]).view(-1)[start - first * width : stop - first * width]
 
     def _dequantised(self, stored: Dequantised, start: int, stop: int) -> Tensor:
         """The entries in float32, with the bits of `quantised.undone`: of the scales, only those are read that are needed."""

@@ -165,10 +165,16 @@ def alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
     Where the names in the files differ, they are read as everywhere (explorer.checkpoints.names), and what is in some of the models alone is left out when
     nothing is lost: a tied tensor that is stored once elsewhere, a constant.
     """
+    found = named_alike(ingredients)
+    same_names(found)
+    return found
+
+
+def named_alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
+    """The ingredients under the same names, as `alike`, whatever their shapes and what only some of them have."""
     found = _read_alike(_renamed(ingredients), lambda i: i.tensors.keys())
     if any(i.tensors.keys() != found[0].tensors.keys() for i in found):
         found = _without_extras(found)
-    same_names(found)
     return found
 
 
@@ -282,7 +288,7 @@ def _is_matrix(stored: Stored) -> bool:
 
 def _equal(a: Stored, b: Stored) -> bool:
     """Whether two tensors have the same type, shape and bytes."""
-    if (a.dtype, a.shape, type(a)) != (b.dtype, b.shape, type(b)) or isinstance(a, Dequantised):
+    if (a.dtype, a.shape, type(a)) != (b.dtype, b.shape, type(b)) or type(a) is not Stored:
         return False
     with system(a.path, "read"), a.path.open("rb") as one, b.path.open("rb") as two:
         one.seek(a.start)
@@ -306,7 +312,7 @@ def zero_in(source: Source) -> bool:
     """Whether a model's tensor is zero; read no further than to its first other value."""
     ingredient, name = source
     stored = ingredient.tensors[name]
-    if _changed(ingredient, name):
+    if _changed(ingredient, name) or (not isinstance(stored, Dequantised) and type(stored) is not Stored):
         return False
     stored = stored.number if isinstance(stored, Dequantised) else stored
     with system(stored.path, "read"), stored.path.open("rb") as file:
@@ -338,7 +344,7 @@ def same_shape(tensors: Sequence[tuple[Ingredient, str]]) -> None:
         if len(a) == len(b) and a[1:] == b[1:] and is_vocabulary(key, a):
             raise Refused(
                 f"{short(first.name)} has a vocabulary of {a[0]:,} tokens and {short(other.name)} one of {b[0]:,} ({short(key)})."
-                " Choose models with the same vocabulary."
+                " Choose models with the same vocabulary, or merge them token by token (union)."
             )
         raise Refused(f"{short(key)} is {sized(a)} in {short(first.name)} and {sized(b)} in {short(other.name)}. Choose checkpoints of equal widths.")
 

@@ -25,6 +25,7 @@ from explorer.core.errors import Refused
 from explorer.core.files import known, name_of, short, system
 from explorer.merging.ingredients import KEPT, TIED, Dequantised
 from explorer.merging.plan import Job, MergePlan
+from explorer.merging.vocabularies import with_more
 
 RECIPE = "mergekit_config.yml"  # where mergekit leaves the recipe in what it made
 MODEL_FILES = ("config.json", "generation_config.json")
@@ -32,6 +33,8 @@ TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt"),
     *("merges.txt", "chat_template.jinja", "chat_template.json", "spiece.model"),
 )
+NUMBERED_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json")
+"""Of a vocabulary that has grown: those that number all its tokens, or none."""
 COPIED_LIMIT = 2**28  # bytes of a file that is copied beside the weights
 
 
@@ -225,13 +228,19 @@ def _beside(folder: Path, plan: MergePlan, shards: Sequence[Shard]) -> None:
             table |= dict.fromkeys(json.loads(said.get(TIED, "{}")), shard.name)
         index = {"metadata": {"total_size": plan.bytes_written}, "weight_map": table}
         (folder / INDEXES[0]).write_text(json.dumps(index, indent=2), encoding="utf-8")
-    for source, names in ((plan.config, MODEL_FILES), (plan.tokenizer, TOKENIZER_FILES)):
+    copied = TOKENIZER_FILES if plan.vocabulary is None else NUMBERED_FILES
+    for source, names in ((plan.config, MODEL_FILES), (plan.tokenizer, copied)):
         for name in names:
             file = plan.ingredients[source].folder / name
             if file.is_file():
                 if file.stat().st_size > COPIED_LIMIT:
                     raise Refused(f"{short(name)} has more than {COPIED_LIMIT:,} bytes, and is not copied beside weights. Check the folder it is in.")
-                (folder / name).write_bytes(_config(file.read_bytes(), plan) if name == MODEL_FILES[0] else file.read_bytes())
+                data = file.read_bytes()
+                if name == MODEL_FILES[0]:
+                    data = _config(data, plan)
+                elif name == TOKENIZER_FILES[0] and plan.vocabulary is not None:
+                    data = with_more(data, plan.vocabulary.more)
+                (folder / name).write_bytes(data)
     if plan.recipe:
         (folder / RECIPE).write_text(plan.recipe, encoding="utf-8")
     for file in folder.iterdir():
@@ -254,6 +263,8 @@ def _config(text: bytes, plan: MergePlan) -> bytes:
     changed = dict(config)
     if plan.layers is not None and "num_hidden_layers" in config:
         changed["num_hidden_layers"] = plan.layers
+    if plan.vocabulary is not None and "vocab_size" in config:
+        changed["vocab_size"] = plan.vocabulary.size
     if any(isinstance(s, Dequantised) for s in plan.ingredients[plan.config].tensors.values()):
         changed = {key: value for key, value in changed.items() if key not in ("quantization_config", "compression_config")}
     names = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}

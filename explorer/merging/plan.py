@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from explorer.checkpoints import weights
 from explorer.checkpoints.passes import MergeRule
@@ -19,14 +19,17 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method
+from explorer.merging import by_token, fitting, vocabularies
 from explorer.merging import ingredients as ingredient
-from explorer.merging import vocabularies
 from explorer.merging.blocks import DTYPES
+from explorer.merging.by_token import United
 from explorer.merging.deferred import deferred
+from explorer.merging.fitting import Fit
 from explorer.merging.ingredients import Ingredient
 from explorer.merging.mergekit import settings, text
 from explorer.merging.mergekit.settings import Effective
-from explorer.merging.recipe_rules import TYPES, Case, Difference, differences, rule_of, shown
+from explorer.merging.recipe_case import TYPES, Case, Difference, shown
+from explorer.merging.recipe_rules import differences, rule_of
 
 FORMAT = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
@@ -68,6 +71,7 @@ class MergePlan:
     layers: int | None = None
     recipe: str = ""
     notes: tuple[str, ...] = ()
+    vocabulary: United | None = None  # where rows were brought together by token
 
     @property
     def bytes_read(self) -> int:
@@ -79,55 +83,108 @@ class MergePlan:
         return sum(job.nbytes for job in self.jobs)
 
 
-def of_recipe(given: str, *, dequantise: bool = False) -> MergePlan:
+def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = fitting.NONE) -> MergePlan:
     """The plan of a recipe's text; the paths in it are seen from the present folder, as mergekit sees them."""
     recipe, notes = text.read(given)
     models = list(dict.fromkeys([recipe.base, *(part.base for part in recipe.slices), *(s.model for part in recipe.slices for s in part.sources)]))
     models = [m for m in models if m]
     opened = {m: ingredient.opened(m, recipe.base, dequantise=dequantise) for m in models}
     whole = all(s.layers is None for part in recipe.slices for s in part.sources)
+    if recipe.tokenizer in ("union", "base"):
+        fit = replace(fit, tokens="union" if recipe.tokenizer == "union" else "first")
+    united, kept, told = None, dict[str, str](), list[str]()
     if whole:
-        used = [s.model for s in recipe.slices[0].sources]
-        opened |= zip(used, ingredient.alike([opened[m] for m in used]), strict=True)
+        used = list(dict.fromkeys(filter(None, [recipe.base, *(s.model for s in recipe.slices[0].sources)])))
+        found, united, kept, told = _fitted([opened[m] for m in used], fit, based=bool(recipe.base))
+        opened |= zip(used, found, strict=True)
+    elif replace(fit, tokens="same") != fitting.NONE or fit.tokens == "union":
+        raise Refused("The recipe stacks layers; only whole models can be fitted to one another. Merge them whole first, and stack the result.")
     else:
         opened = dict(zip(opened, ingredient.layers_alike(list(opened.values())), strict=True))
-    if recipe.tokenizer not in ("", "base", *models):
+    if recipe.tokenizer not in ("", "base", "union", *models):
         opened[recipe.tokenizer] = ingredient.opened(recipe.tokenizer, dequantise=dequantise)
-    vocabularies.same_vocabulary(list(opened.values()))
+    if united is None:
+        vocabularies.same_vocabulary(list(opened.values()))
     order = list(opened)
-    found = settings.effective(recipe, {m: list(i.tensors) for m, i in opened.items()})
-    inputs = [_inputs(e, opened) for e in found]
-    cases = [_case(recipe, e, of, opened) for e, of in zip(found, inputs, strict=True)]
-    jobs = tuple(_job(recipe, case, of, order) for case, of in zip(cases, inputs, strict=True))
+    effective = settings.effective(recipe, {m: list(i.tensors) for m, i in opened.items()})
     first = order.index(recipe.base or recipe.slices[0].sources[0].model)
+    cases: list[Case] = []
+    jobs: list[Job] = []
+    for e in effective:
+        if e.tensor in kept:
+            jobs.append(_kept(e.tensor, opened[order[first]], first, kept[e.tensor], FORMAT.get(recipe.out_dtype or recipe.dtype, "")))
+            continue
+        of = _inputs(e, opened)
+        cases.append(_case(recipe, e, of, opened))
+        jobs.append(_told(_job(recipe, cases[-1], of, order), united))
     layers = None if whole else sum(s.layers[1] - s.layers[0] for s in (part.sources[0] for part in recipe.slices) if s.layers)
-    tokenizer = first if recipe.tokenizer in ("", "base") else order.index(recipe.tokenizer)
+    tokenizer = first if recipe.tokenizer in ("", "base", "union") else order.index(recipe.tokenizer)
+    said = (n for i in opened.values() for n in i.notes)
     return MergePlan(
         tuple(opened.values()),
-        jobs,
+        tuple(jobs),
         first,
         tokenizer,
         layers,
         given,
-        notes=(*notes, *(n for i in opened.values() for n in i.notes), *differences(cases, _of_all_methods(recipe))),
+        notes=(*notes, *said, *told, *differences(cases, _of_all_methods(recipe, united))),
+        vocabulary=united,
     )
 
 
-def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False) -> MergePlan:
+def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False, fit: Fit = fitting.NONE) -> MergePlan:
     """The plan of one of the explorer's own methods; where it has a base, that is the first model, and adapters are put on it."""
     least, most = registry.models_of(method.name)
     if not least <= len(models) <= (most or len(models)):
         wanted = f"{least}" if least == most else f"{least} or more"
         raise Refused(f"{method.name} needs {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
-    opened = tuple(ingredient.alike([ingredient.opened(m, models[0], dequantise=dequantise) for m in models]))
-    vocabularies.same_vocabulary(opened)
+    found, united, kept, told = _fitted(
+        [ingredient.opened(m, models[0], dequantise=dequantise) for m in models], fit, based=registry.has_base(method.name)
+    )
+    opened = tuple(found)
+    if united is None:
+        vocabularies.same_vocabulary(opened)
     rule, sources = deferred(method, opened)
     said = " ".join(f"{k}={shown(v)}" for k, v in method.options)
     jobs: list[Job] = []
     for name, stored in opened[sources[0]].tensors.items():
+        if name in kept:
+            jobs.append(_kept(name, opened[0], 0, kept[name], ""))
+            continue
         dtype = promoted([opened[i].tensors[name].dtype for i in sources])
-        jobs.append(Job(name, stored.shape, dtype, tuple((i, name) for i in sources), _proper(rule, name, dtype), said))
-    return MergePlan(opened, tuple(jobs), 0, 0, notes=tuple(n for i in opened for n in i.notes))
+        jobs.append(_told(Job(name, stored.shape, dtype, tuple((i, name) for i in sources), _proper(rule, name, dtype), said), united))
+    return MergePlan(opened, tuple(jobs), 0, 0, notes=(*(n for i in opened for n in i.notes), *told), vocabulary=united)
+
+
+def _fitted(models: Sequence[Ingredient], fit: Fit, *, based: bool) -> tuple[list[Ingredient], United | None, dict[str, str], list[str]]:
+    """The models with the same names and shapes; their tokens, where rows were brought together; what stays as the first has it; and what to tell."""
+    found = ingredient.named_alike(models)
+    united = None
+    if fit.tokens != "same" and (vocabularies.differ(found) or fit.tokens == "union"):
+        found, united = by_token.united(found, based=based, only_first=fit.tokens == "first")
+    fitted, kept = fitting.fitted(found, fit)
+    told = fitting.left_out(found, fitted)
+    if united is not None and united.more:
+        told.append(
+            f"{len(united.more):,} tokens that {short(found[0].name)} does not have are added to its tokenizer, and found as whole words only."
+        )
+    return fitted, united, dict(kept), told
+
+
+def _kept(name: str, model: Ingredient, which: int, why: str, dtype: str) -> Job:
+    """A tensor as one model has it; `dtype`: what it is written in, "" for as it is."""
+    stored = model.tensors[name]
+    floats = stored.dtype in FLOATS
+    return Job(
+        name, stored.shape, dtype if dtype and floats else stored.dtype, ((which, name),), MergeRule(sums((1.0,)), (1.0,)) if floats else None, why
+    )
+
+
+def _told(job: Job, united: United | None) -> Job:
+    """The job with what became of its rows."""
+    if united is None or job.name not in united.said:
+        return job
+    return replace(job, said=" · ".join(filter(None, (united.said[job.name], job.said))))
 
 
 def _inputs(found: Effective, opened: Mapping[str, Ingredient]) -> list[settings.Input]:
@@ -172,7 +229,7 @@ def promoted(dtypes: Sequence[str]) -> str:
     return NAMES[weights.promoted(DTYPES[d] for d in dtypes)] if {*dtypes} <= FLOATS else dtypes[0]
 
 
-def _of_all_methods(recipe: text.Recipe) -> list[Difference]:
+def _of_all_methods(recipe: text.Recipe, united: United | None) -> list[Difference]:
     """What a plan differs in from mergekit's, whatever the method."""
 
     def reads_as_stored(case: Case) -> str:
@@ -210,6 +267,7 @@ def _of_all_methods(recipe: text.Recipe) -> list[Difference]:
         model = case.sources[0][0]
         if (
             not recipe.tokenizer
+            or united is not None
             or not ingredient.is_vocabulary(case.name, case.shape)
             or (tokens := vocabularies.tokens_of(model)) in (0, case.shape[0])
         ):

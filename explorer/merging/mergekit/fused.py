@@ -84,8 +84,20 @@ def method_of(given: str) -> tuple[Method, tuple[str, ...]]:
             name, options = "breadcrumbs", _shares(one("density"), one("gamma")) | {"elect": elect, "weights": weights, "scale": scale}
         case "della" | "della_linear":
             name, options = "della", {"drop": 1 - one("density"), "spread": 2 * one("epsilon"), "elect": elect, "weights": weights, "scale": scale}
-        case "model_stock":
+        case "model_stock" if not value("filter_wise"):
             name, options = "model_stock", {}
+        case "multislerp" if not base and value("normalize_weights"):
+            name, options = "multislerp", {"weights": weights}
+        case "nearswap":
+            name, options = "nearswap", {"t": float(value("t"))}
+        case "arcee_fusion":
+            name, options = "arcee_fusion", {}
+        case "sce":
+            name, options = "sce", {"select": float(value("select_topk"))}
+        case "ram":
+            name, options = "ram", {"changed": float(value("epsilon"))}
+        case "ramplus_tl":
+            name, options = "ram", {"changed": float(value("epsilon")), "boost": float(value("r")), "most": float(value("alpha"))}
         case _:
             raise Refused(f"The app has no method equivalent to {recipe.method}. Use `loss-explorer fuse`.")
     return registry.method("fuse", name, options), tuple(s.model for s in sources)
@@ -133,8 +145,17 @@ def written(method: Method, models: list[str]) -> Recipe:
         case "della":
             drop, half = _float(given["drop"]), _float(given["spread"]) / 2
             name, each = "della" if elect else "della_linear", [e | {"density": 1 - drop, "epsilon": half} for e in each]
-        case "model_stock":
-            name, each = "model_stock", [{} for _ in others]
+        case "model_stock" | "arcee_fusion":
+            name, each = method.name, [{} for _ in others]
+        case "multislerp":
+            name, shared = "multislerp", {"normalize_weights": True}
+        case "nearswap":
+            name, shared, each = "nearswap", {"t": _float(given["t"])}, [{} for _ in others]
+        case "sce":
+            name, shared, each = "sce", {"select_topk": _float(given["select"])}, [{} for _ in others]
+        case "ram":
+            plus = {"r": _float(given["boost"]), "alpha": _float(given["most"])} if given["boost"] else {}
+            name, shared, each = "ramplus_tl" if plus else "ram", {"epsilon": _float(given["changed"]), **plus}, [{} for _ in others]
         case _:
             raise Refused(f"mergekit has no recipe for {method.name} with these options. Save the merged model itself.")
     sources = tuple(Source(m, None, _settings(e)) for m, e in zip(others, each, strict=True))

@@ -1,4 +1,4 @@
-"""The methods of mergekit that recipes may name here, and their parameters with mergekit's defaults (its version 0.1.5).
+"""The methods of mergekit, all that its version 0.1.5 has, and their parameters with its defaults.
 
 karcher's are its own: mergekit stops after 10 steps, whether or not the mean has been reached.
 """
@@ -46,6 +46,12 @@ METHODS: Mapping[str, Known] = {
     "nuslerp": Known(
         {"nuslerp_row_wise": Parameter(False, True), "nuslerp_flatten": Parameter(True, True)}, {"weight": Parameter()}, "optional", (2, 2)
     ),
+    "multislerp": Known({"normalize_weights": Parameter(True, True), "eps": Parameter(1e-8)}, {"weight": Parameter()}, "optional"),
+    "nearswap": Known({"t": Parameter()}, inputs=(1, 1)),
+    "arcee_fusion": Known(inputs=(1, 1)),
+    "sce": Known({"int8_mask": Parameter(False, True), "select_topk": Parameter(1.0)}),
+    "ram": Known({"epsilon": Parameter(1e-5)}),
+    "ramplus_tl": Known({"r": Parameter(0.1), "alpha": Parameter(0.2), "epsilon": Parameter(1e-5)}),
     "karcher": Known({"max_iter": Parameter(100), "tol": Parameter(1e-6)}, base="a model like the others"),
     "task_arithmetic": _tasks(normalize=False, rescale=False),
     "ties": _tasks(normalize=True, rescale=False),
@@ -58,4 +64,3 @@ METHODS: Mapping[str, Known] = {
     "model_stock": Known({"filter_wise": Parameter(False, True)}, inputs=(2, None)),
     "passthrough": Known(each={"scale": Parameter(1.0)}, base="a model like the others", inputs=(1, 1)),
 }
-NOT_HERE = ("arcee_fusion", "multislerp", "nearswap", "ram", "ramplus_tl", "sce")  # of mergekit's methods

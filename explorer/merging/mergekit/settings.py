@@ -4,25 +4,20 @@ As mergekit resolves it (its version 0.1.5): the first scope that yields a value
 scope the first filter that is part of the tensor's name. A gradient over the L layers of a slice is read at t = layer/(L − 1), and at 1 where there is
 one layer, linearly between its values; for flags the value at ⌊t·(n − 1)⌋. What is in no layer (embeddings, the final norm, the head) stands at t = 0.
 
-The layers are found in the names: `model.layers.3.mlp.weight` is in layer 3 of `model.layers`, the numbered list with the most tensors. Lists with at
-least half as many tensors (the other half of an encoder and decoder) are layers as well, counted by themselves.
+The layers are found in the names (explorer.checkpoints.layer_names).
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from explorer.checkpoints.layer_names import FIRST, layer_of, layers_of
 from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.merging.mergekit.known import METHODS, Number, Parameter
 from explorer.merging.mergekit.text import Given, Recipe, Settings, Slice
-
-NUMBERED = re.compile(r"(.*?)(?:^|\.)(\d+)\.")
-FIRST = ("embed", "wte", "wpe", "patch", "cls", "pos", "shared")  # parts of names that stand before the layers
 
 
 @dataclass(frozen=True)
@@ -60,21 +55,6 @@ def effective(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> list[Effect
             wanted = f"{least}" if least == most else f"{least} or more"
             raise Refused(f"{recipe.method} needs {wanted} models{' besides its base' if base else ''}, and the recipe has {len(others)}.")
     return list(_sliced(recipe, names) if any(s.layers for part in recipe.slices for s in part.sources) else _whole(recipe, names))
-
-
-def layers_of(names: Iterable[str]) -> dict[str, int]:
-    """The numbered lists of names that are layers, and how many layers each has."""
-    found = [(m[1], int(m[2])) for m in map(NUMBERED.match, names) if m]
-    counts = Counter(stack for stack, _ in found)
-    most = max(counts.values(), default=0)
-    stacks = {stack: {n for s, n in found if s == stack} for stack, count in counts.items() if 2 * count >= most}
-    return {stack: max(numbers) + 1 for stack, numbers in stacks.items()}
-
-
-def layer_of(name: str, layers: Mapping[str, int]) -> tuple[str, int] | None:
-    """The list and the number of the layer that a tensor is in; None when it is in none."""
-    found = NUMBERED.match(name)
-    return (found[1], int(found[2])) if found and found[1] in layers else None
 
 
 def _whole(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> Iterator[Effective]:

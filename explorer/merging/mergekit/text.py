@@ -20,7 +20,7 @@ import yaml
 
 from explorer.core.errors import Refused
 from explorer.core.files import short
-from explorer.merging.mergekit.known import METHODS, NOT_HERE, Number
+from explorer.merging.mergekit.known import METHODS, Number
 
 LIMIT = 2**20  # characters of a recipe
 NODES = 100_000  # and of what its references unfold to
@@ -71,7 +71,7 @@ class Recipe:
     module: Settings = field(default_factory=_none)
     dtype: str = ""
     out_dtype: str = ""
-    tokenizer: str = ""  # whose tokenizer is copied: "base", or a model
+    tokenizer: str = ""  # whose tokens the result has: "base"'s, a model's, or the "union" of all
 
 
 TOP = frozenset({"merge_method", "base_model", "models", "slices", "modules", "parameters", "dtype", "out_dtype", "tokenizer_source", "tokenizer"})
@@ -122,8 +122,7 @@ class _Reading:
         if not self.method:
             raise Refused(f"The recipe names no merge_method. There are: {', '.join(METHODS)}.")
         if self.method not in METHODS:
-            hint = " That method of mergekit is not supported here." if self.method in NOT_HERE else ""
-            raise Refused(f"The recipe's merge_method is {short(self.method)!r}.{hint} There are: {', '.join(METHODS)}.")
+            raise Refused(f"The recipe's merge_method is {short(self.method)!r}. There are: {', '.join(METHODS)}.")
         self.known(top, TOP, "the recipe")
         parts = [key for key in ("models", "slices", "modules") if top.get(key)]
         if len(parts) != 1:
@@ -189,13 +188,10 @@ class _Reading:
             self.known(given, {"source", "tokens", "pad_to_multiple_of"}, "tokenizer")
             if source or given.get("tokens") or given.get("pad_to_multiple_of"):
                 raise Refused(
-                    "The recipe changes the vocabulary, which is not supported here. Keep 'tokenizer: {source: base}', or merge with mergekit."
+                    "The recipe says of single tokens where their rows come from, or pads them, which is not supported here. Keep"
+                    " 'tokenizer: {source: union}' or 'base', or merge with mergekit."
                 )
             source = given.get("source")
-        if source == "union":
-            raise Refused(
-                "tokenizer_source 'union' changes the vocabulary, which is not supported here. Use 'base', or a model with the same vocabulary."
-            )
         return self.model(source) if source else ""
 
     def settings(self, data: Map) -> Settings:

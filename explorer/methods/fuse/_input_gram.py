@@ -8,7 +8,7 @@ convolutions have none, as their outputs overlap; neither have weights that are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import cast
@@ -28,11 +28,19 @@ AT_ONCE = 2**24  # numbers of X that are held at once
 
 
 def input_grams(
-    problem: Problem, weights: Mapping[str, Tensor], *, samples: int = 0, widest: int = 4096, device: str = "cpu", progress: Progress = quiet
+    problem: Problem,
+    weights: Mapping[str, Tensor],
+    *,
+    only: Collection[str] | None = None,
+    samples: int = 0,
+    widest: int = 4096,
+    device: str = "cpu",
+    progress: Progress = quiet,
 ) -> dict[str, Tensor]:
     """For each layer's weight by name the (groups, d, d) float64 sum of Xᵀ X over the first samples of the train split, in eval mode; 0: all samples.
 
-    Left out: layers with more than `widest` inputs, those that are never called, and weights that several layers read.
+    In the order in which the layers are called. Left out: layers that are not among `only`, with more than `widest` inputs, those that are never called, and
+    weights that several layers read.
     Refused when features are not finite.
     """
     network = network_like(problem, weights, torch.device(device))
@@ -50,6 +58,8 @@ def input_grams(
 
     with ExitStack() as stack, torch.no_grad():
         for name, module in layers_of(network, widest).items():
+            if only is not None and name not in only:
+                continue
             stack.callback(module.register_forward_pre_hook(partial(note, name), with_kwargs=True).remove)
         for start in range(0, len(inputs), CHUNK):
             progress(start, len(inputs), f"inputs of layers: sample {start} of {len(inputs)}")

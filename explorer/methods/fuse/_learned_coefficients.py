@@ -95,11 +95,56 @@ def learned(
     beside = {n: torch.stack([m[n].detach().to(device, work) for m in models]) for n, _ in network.named_parameters()}
     numbers = torch.tensor(start, dtype=torch.float64).repeat(max(group.values()) + 1, 1).to(device).requires_grad_()
     sharpness = torch.zeros((), dtype=torch.float64, device=device, requires_grad=True)  # log of what the outputs are multiplied by
+
+    def point() -> dict[str, Tensor]:
+        c = form(numbers).to(work)
+        return {name: torch.tensordot(c[group[name]], stack, dims=1) for name, stack in beside.items()}
+
+    def scaled(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+        return objective(lambda x: outputs(x) * sharpness.exp().to(work), inputs, targets)
+
+    def held() -> None:
+        if bounds is not None:
+            numbers.clamp_(*bounds)
+
+    descend(
+        network,
+        problem,
+        [numbers, sharpness] if scale else [numbers],
+        point,
+        scaled if scale else objective,
+        split=split,
+        how=how,
+        held=held,
+        device=device,
+        progress=progress,
+    )
+    with torch.no_grad():
+        return Coefficients(form(numbers).cpu(), group)
+
+
+def descend(
+    network: nn.Module,
+    problem: Problem,
+    leaves: Sequence[Tensor],
+    point: Callable[[], Mapping[str, Tensor]],
+    objective: Objective,
+    *,
+    split: SplitName,
+    how: Descent,
+    held: Callable[[], None],
+    device: str,
+    progress: Progress,
+) -> None:
+    """Go down the objective in the leaves; `point` makes the network's parameters of them, `held` keeps them where they may be, after each step.
+
+    Refused when the objective stops being finite.
+    """
+    work = next(network.parameters()).dtype
     batch = problem.split(split)
     n = min(how.samples or len(batch.targets), len(batch.targets))
     inputs, targets = batch.inputs[:n].to(device), batch.targets[:n].to(device)
     inputs = inputs.to(work) if inputs.is_floating_point() else inputs
-    leaves = [numbers, sharpness] if scale else [numbers]
     if how.optimizer == "sgd":
         optimizer: torch.optim.Optimizer = torch.optim.SGD(leaves, lr=how.lr, momentum=how.momentum)
     else:
@@ -111,12 +156,10 @@ def learned(
     for epoch in range(how.epochs):
         for rows in np.array_split(rng.permutation(n), parts):
             where = torch.from_numpy(rows).to(device)
-            c = form(numbers).to(work)
-            point = {name: torch.tensordot(c[group[name]], stack, dims=1) for name, stack in beside.items()}
+            parameters = dict(point())
 
-            def outputs(x: Tensor, point: dict[str, Tensor] = point) -> Tensor:
-                answer = functional_call(network, point, (x,))
-                return answer * sharpness.exp().to(work) if scale else answer
+            def outputs(x: Tensor, parameters: dict[str, Tensor] = parameters) -> Tensor:
+                return functional_call(network, parameters, (x,))
 
             value = objective(outputs, inputs[where], targets[where])
             if not torch.isfinite(value):
@@ -125,13 +168,10 @@ def learned(
                 leaf.grad = gradient
             optimizer.step()
             schedule.step()
-            if bounds is not None:
-                with torch.no_grad():
-                    numbers.clamp_(*bounds)
+            with torch.no_grad():
+                held()
             step += 1
             progress(step, steps, f"epoch {epoch + 1} of {how.epochs}: {float(value.detach()):.4g}")
-    with torch.no_grad():
-        return Coefficients(form(numbers).cpu(), group)
 
 
 def softmax(numbers: Tensor) -> Tensor:

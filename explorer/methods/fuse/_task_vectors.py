@@ -12,18 +12,17 @@ so the result depends neither on the order of the models nor on which sign is ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import Elect, disjoint_sum, kept, magnitude, mean, ranked, vectors
+from explorer.checkpoints.arithmetic import Elect, disjoint_sum, kept, magnitude, mean, vectors
 from explorer.checkpoints.passes import All, Found, FromAll, Kernel, Passes, each
 from explorer.checkpoints.per_tensor import by_block, of_number, shares_of
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
+from explorer.methods.fuse._largest import Largest
 from explorer.problems.problem import Problem
 
 Thin: TypeAlias = Callable[[Tensor], Tensor]
@@ -104,8 +103,8 @@ def between(last: int, first: int = 1) -> Keep:
 
         if last < first:
             return lambda name: lambda vector: vector.zero_()
-        low = _Cut.at(last, parts, magnitudes)
-        high = _Cut.at(first - 1, parts, magnitudes)
+        low = Largest.at(last, parts, magnitudes)
+        high = Largest.at(first - 1, parts, magnitudes)
 
         def stays(name: str) -> Thin:
             among, beyond = low.counted(name), high.counted(name)
@@ -120,40 +119,3 @@ def between(last: int, first: int = 1) -> Keep:
         return stays
 
     return keep
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """The largest entries of one or more tensors, exactly so many: those above `value`, and the first `within` of those equal to it.
-
-    `before`: how many of the equal ones there are in earlier tensors, by the tensor's name; None where all the equal ones are among the largest.
-    """
-
-    value: float
-    within: int
-    before: Mapping[str, int] | None
-
-    @classmethod
-    def at(cls, count: int, parts: Sequence[Passes], magnitudes: Callable[..., Iterator[Tensor]]) -> _Cut:
-        value, within, equal = ranked(lambda: magnitudes(*parts), count)
-        if within == equal:
-            return cls(value, within, None)
-        if len(parts) == 1:
-            return cls(value, within, {parts[0].name: 0})
-        each = [sum(int((sizes == value).sum()) for sizes in magnitudes(part)) for part in parts]
-        return cls(value, within, dict(zip((part.name for part in parts), accumulate(each, initial=0), strict=False)))
-
-    def counted(self, name: str) -> Callable[[Tensor], Tensor]:
-        """What of a tensor's blocks, one after another, is among the largest."""
-        if self.before is None:
-            return lambda sizes: sizes >= self.value
-        seen = self.before[name]
-
-        def mask(sizes: Tensor) -> Tensor:
-            nonlocal seen
-            equal = sizes == self.value
-            places = equal.flatten().cumsum(0).view_as(sizes) + seen
-            seen += int(equal.sum())
-            return (sizes > self.value) | (equal & (places <= self.within))
-
-        return mask

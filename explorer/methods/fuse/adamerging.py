@@ -14,7 +14,7 @@ at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -22,10 +22,9 @@ from torch import Tensor
 
 from explorer.checkpoints.per_tensor import of_number
 from explorer.checkpoints.weights import Weights
-from explorer.core import registry
-from explorer.core.errors import Refused
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
+from explorer.methods.fuse._entropy import confidence_is_known, entropy
 from explorer.methods.fuse._learned_coefficients import Descent, learned, mixed
 from explorer.methods.fuse._task_vectors import WANTED
 from explorer.problems.problem import Problem
@@ -53,13 +52,7 @@ def fuse(
 ) -> Weights:
     """One model of the models' shapes. `samples`: of the split, 0 for all; 0 epochs: task arithmetic with the coefficient `start`."""
     of_number(models, MODELS, "adamerging", WANTED)
-    if not registry.classifies(problem.spec.loss):
-        raise Refused("adamerging makes predictions more confident, and a regression has no confidence. Use learned_soup, or fisher.")
-
-    def entropy(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        answers = outputs(inputs).float().log_softmax(dim=-1)
-        return -(answers.exp() * answers).sum(dim=-1).mean()
-
+    confidence_is_known("adamerging", problem)
     found = learned(
         models,
         problem,

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from explorer.checkpoints.arithmetic import products, vectors
-from explorer.checkpoints.passes import Passes
+from explorer.checkpoints.passes import Kernel, Passes
 from explorer.checkpoints.per_tensor import by_block, of_number
 from explorer.checkpoints.weights import Weights
 from explorer.core.points import Array
@@ -40,6 +41,24 @@ def stock(passes: Passes) -> Iterator[Tensor]:
     inner = products(list(vectors(tensors)) for tensors in passes())
     t = ratio(mean_cosine(inner), len(inner))
     return (drawn_back(tensors, t) for tensors in passes())
+
+
+def stock_of_rows(width: int) -> Kernel:
+    """The kernel with a ratio for each row along the last axis, `width` entries, instead of one for the tensor; its blocks must be whole rows."""
+
+    def kernel(passes: Passes) -> Iterator[Tensor]:
+        for tensors in passes():
+            if not tensors[0].numel():
+                yield tensors[0]
+                continue
+            rows = [t.reshape(-1, width) for t in tensors]
+            changes = torch.stack(list(vectors(rows)))  # (N, rows, width)
+            inner = torch.einsum("irw,jrw->rij", changes, changes).double().numpy()
+            ratios = [ratio(mean_cosine(row), len(changes)) for row in inner]
+            mixed = changes.mean(dim=0).mul_(torch.tensor(ratios, dtype=rows[0].dtype)[:, None]).add_(rows[0])
+            yield mixed.view(tensors[0].shape)
+
+    return kernel
 
 
 def ratio(cosine: float, count: int) -> float:

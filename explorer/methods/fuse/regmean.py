@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from explorer.checkpoints.arithmetic import combined
@@ -27,7 +26,8 @@ from explorer.checkpoints.per_tensor import by_tensor
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
-from explorer.methods.fuse._input_gram import as_matrix, as_weight, input_grams, layers_of
+from explorer.methods.fuse._input_gram import input_grams, layers_of
+from explorer.methods.fuse._least_squares import LeastSquares
 from explorer.problems.problem import Problem
 
 DATA = "train inputs"  # what it needs besides the models
@@ -46,46 +46,18 @@ def fuse(
 ) -> Weights:
     """One model of the models' shapes. `samples`: 0 for the whole train split."""
     equal = (1 / len(models),) * len(models)
-    layers = layers_of(problem.network(), widest)
-    totals: dict[str, Tensor] = {}  # Σ Ĝᵢ
-    pulls: dict[str, Tensor] = {}  # Σ Ĝᵢ (Wᵢ − W̄)ᵀ
+    sums = LeastSquares(models, layers_of(problem.network(), widest), shrink, ridge)
     for i, model in enumerate(models):
 
         def forward(done: int, total: int, message: str, i: int = i) -> None:
             progress(i * total + done, len(models) * total, f"model {i + 1}: {message}")
 
-        for name, gram in input_grams(problem, model, samples=samples, widest=widest, device=device, progress=forward).items():
-            shrunk = gram * shrink
-            shrunk.diagonal(dim1=-2, dim2=-1).copy_(gram.diagonal(dim1=-2, dim2=-1))
-            mean = combined([m[name] for m in models], equal)
-            pull = shrunk @ as_matrix(model[name].to(mean) - mean, layers[name]).mT.double()
-            totals[name] = totals[name] + shrunk if name in totals else shrunk
-            pulls[name] = pulls[name] + pull if name in pulls else pull
+        sums.add(model, input_grams(problem, model, samples=samples, widest=widest, device=device, progress=forward))
 
     def kernel(name: str, tensors: Sequence[Tensor]) -> Tensor:
-        mean = combined(tensors, equal)
-        if name not in totals:
-            return mean
+        if name not in sums:
+            return combined(tensors, equal)
         progress(len(models), len(models), f"Solving {name}")
-        step = solved(totals[name], pulls[name], ridge=ridge, definite=shrink < 1)
-        return mean + as_weight(step.mT, layers[name], mean.shape).to(mean)
+        return sums.solved(name)
 
     return by_tensor(models, problem, kernel, buffers=equal)
-
-
-def solved(total: Tensor, pull: Tensor, *, ridge: float, definite: bool) -> Tensor:
-    """(groups, d, outputs) the step X of A X = B, with A (groups, d, d) positive semidefinite; the smallest one where A leaves a choice.
-
-    definite: whether A has no null space but inputs without power, which take no step.
-    """
-    power = total.diagonal(dim1=-2, dim2=-1)
-    if not definite and ridge == 0:
-        values, vectors = torch.linalg.eigh(total)
-        cut = torch.finfo(values.dtype).eps * total.shape[-1] * values.amax(dim=-1, keepdim=True)
-        inverse = torch.where(values > cut, 1 / values, torch.zeros_like(values))
-        return vectors @ (inverse[..., None] * (vectors.mT @ pull))
-    # In units in which every input has the power 1, where no rounding can make A indefinite.
-    unit = torch.where(power > 0, power.rsqrt(), torch.zeros_like(power))
-    matrix = total * unit[..., :, None] * unit[..., None, :]
-    matrix.diagonal(dim1=-2, dim2=-1).fill_(1 + ridge)
-    return torch.cholesky_solve(pull * unit[..., None], torch.linalg.cholesky(matrix)) * unit[..., None]

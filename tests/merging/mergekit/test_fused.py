@@ -24,6 +24,12 @@ SAYABLE = [
     ("della", {"drop": 0.5, "spread": 0.25, "elect": "none"}),
     ("della", {"drop": 0.5, "spread": 0.25}),
     ("model_stock", {}),
+    ("multislerp", {"weights": (1.0, 2.0, 3.0)}),
+    ("nearswap", {"t": 0.05}),
+    ("arcee_fusion", {}),
+    ("sce", {"select": 0.5}),
+    ("ram", {"changed": 0.05}),
+    ("ram", {"changed": 0.05, "boost": 0.3, "most": 0.5}),
 ]
 
 

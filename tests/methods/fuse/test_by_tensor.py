@@ -8,7 +8,11 @@ import torch
 
 from tests.methods.fuse import drawn
 
-NAMES = ("interpolate", "slerp", "karcher", "uniform_soup", "temperature", "task_arithmetic", "ties", "dare", "della", "breadcrumbs", "model_stock")
+NAMES = (
+    *("interpolate", "slerp", "karcher", "uniform_soup", "temperature", "task_arithmetic", "ties", "dare", "della", "breadcrumbs", "model_stock"),
+    *("tsv_m", "iso_c", "iso_cts", "knots", "wudi", "tall_mask", "consensus", "pcb", "lines"),
+    *("multislerp", "nearswap", "ram", "sce", "arcee_fusion"),
+)
 
 
 def method(name):
