@@ -25,7 +25,7 @@ from explorer.core.errors import Refused, Stopped
 from explorer.core.locations import made_at, matched_at
 from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
-from explorer.core.spec import Aligned, Connected, Fused, Loaded, Method, ProblemSpec, Recipe, Shifted, SplitName, Trained
+from explorer.core.spec import Aligned, Connected, Fused, Loaded, Method, ProblemSpec, Recipe, Shifted, Trained
 from explorer.engine.resource_meter import Cost, measured
 from explorer.engine.work_clock import clocked
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, repaired
@@ -280,7 +280,7 @@ def _fuse(recipe: Fused, models: list[Weights], store: RunStore, device: str, pr
     problem = Problem(recipe.problem)
     fuse = cast("Callable[..., Weights]", registry.find("fuse", recipe.method.name))
     if needed := registry.data_of(recipe.method.name):  # loaded before the clock starts: once per process, by whichever method comes first
-        problem.split(cast("SplitName", needed.split()[0]))
+        problem.split(needed.split()[0])
     notes: list[str] = []
     with measured(device) as cost:
         fused = fuse(models, problem, **recipe.method.kwargs(), **registry.wired(fuse, device=device, progress=progress, tell=notes.append))
