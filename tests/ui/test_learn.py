@@ -61,7 +61,7 @@ def test_every_way_on_opens_a_page_filled_in(visit, monkeypatch, school, name):
 
 def test_predict_run_and_see(visit, work):
     """The whole of a lesson: the prediction is held against what was measured."""
-    app = visit("learn", lesson="permutations")
+    app = visit("learn", lesson="permutations", on="1")
     assert button(app, "Lock in").disabled
     app.radio(key="learn-guess-permutations").set_value(2).run()
     button(app, "Lock in").click().run()
