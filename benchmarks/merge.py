@@ -1,6 +1,6 @@
 """Merging three checkpoints of half a gigabyte, beside mergekit 0.1.5: wall time and peak memory, each in a process of its own.
 
-    python benchmarks/merge.py --mergekit FOLDER [--scratch FOLDER] [--repeat 3]
+    python benchmarks/merge.py --mergekit FOLDER [--methods linear,ties|all] [--scratch FOLDER] [--repeat 3]
 
 FOLDER is where `pip install --no-deps --target FOLDER mergekit==0.1.5 accelerate immutables peft sentencepiece psutil` put it; what else it needs is in the
 extra [hf]. Without --mergekit only this program is measured. Both read the same recipes and write bfloat16; ties is computed in float32 by both. Beside
@@ -79,18 +79,41 @@ def build(folder: Path) -> None:
         (path / "config.json").write_text(json.dumps(config))
 
 
-def recipes(folder: Path, models: list[Path]) -> dict[str, Path]:
-    """The same text for both."""
+def texts(models: list[Path]) -> dict[str, str]:
+    """A recipe of every method that both have and that draws nothing at random, the same text for both. All but linear are computed in float32."""
     base, a, b = models
     plain = "\n".join(f"  - {{model: {m}, parameters: {{weight: {w}}}}}" for m, w in zip(models, WEIGHTS, strict=True))
-    tasks = "\n".join(f"  - {{model: {m}, parameters: {{weight: 0.5, density: 0.5}}}}" for m in (a, b))
-    texts = {
+
+    def tasks(method: str, each: str = "", shared: str = "", *others: Path) -> str:
+        parameters = f", parameters: {{{each}}}" if each else ""
+        listed = "\n".join(f"  - {{model: {m}{parameters}}}" for m in others or (a, b))
+        return f"merge_method: {method}\nbase_model: {base}\nmodels:\n{listed}\nparameters: {{{shared}}}\ndtype: float32\nout_dtype: bfloat16\n"
+
+    return {
         "linear": f"merge_method: linear\nmodels:\n{plain}\ndtype: bfloat16\n",
-        "ties": f"merge_method: ties\nbase_model: {base}\nmodels:\n{tasks}\ndtype: float32\nout_dtype: bfloat16\n",
+        "ties": tasks("ties", "weight: 0.5, density: 0.5"),
+        "task_arithmetic": tasks("task_arithmetic", "weight: 0.5"),
+        "breadcrumbs": tasks("breadcrumbs", "weight: 0.5, density: 0.5"),
+        "slerp": tasks("slerp", "", "t: 0.4", a),
+        "nuslerp": tasks("nuslerp", "weight: 0.5"),
+        "nuslerp-rows": tasks("nuslerp", "weight: 0.5", "nuslerp_flatten: false"),
+        "multislerp": tasks("multislerp", "weight: 0.5"),
+        "karcher": "merge_method: karcher\nmodels:\n" + "".join(f"  - {{model: {m}}}\n" for m in models) + "dtype: float32\nout_dtype: bfloat16\n",
+        "model_stock": tasks("model_stock"),
+        "nearswap": tasks("nearswap", "", "t: 0.001", a),
+        "arcee_fusion": tasks("arcee_fusion", "", "", a),
+        "sce": tasks("sce", "", "select_topk: 0.5"),
+        "ram": tasks("ram", "", "epsilon: 0.001"),
+        "ramplus_tl": tasks("ramplus_tl", "", "epsilon: 0.001"),
     }
-    for name, text in texts.items():
-        (folder / f"{name}.yaml").write_text(text)
-    return {name: folder / f"{name}.yaml" for name in texts}
+
+
+def recipes(folder: Path, models: list[Path], methods: list[str]) -> dict[str, Path]:
+    """Files with the texts."""
+    found = texts(models)
+    for name in methods:
+        (folder / f"{name}.yaml").write_text(found[name])
+    return {name: folder / f"{name}.yaml" for name in methods}
 
 
 def measured(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
@@ -140,6 +163,7 @@ def main() -> None:
     parser.add_argument("--mergekit", type=Path, help="where mergekit 0.1.5 was installed with pip --target")
     parser.add_argument("--scratch", type=Path, help="where 4 GB may be written for the time of the run")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--methods", default="linear,ties", help="of the recipes, or all")
     parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.build:
@@ -150,12 +174,13 @@ def main() -> None:
         # Apart, so that this process stays small: a child's peak is at least what its parent held when it was started.
         subprocess.run([sys.executable, __file__, "--build", folder], check=True)
         models = [folder / name for name in NAMES]
+        methods = list(texts(models)) if arguments.methods == "all" else arguments.methods.split(",")
         files = [str(m / "model.safetensors") for m in models]
         contenders: dict[str, tuple[list[str], dict[str, str]]] = {
             "floor": ([sys.executable, "-c", FLOOR, str(folder / "floor.out"), *files], dict(os.environ)),
             "cp": (["cp", files[0], str(folder / "cp.out")], dict(os.environ)),
         }
-        for name, recipe in recipes(folder, models).items():
+        for name, recipe in recipes(folder, models, methods).items():
             ours = [sys.executable, "-m", "explorer", "fuse", str(recipe), str(folder / f"ours-{name}")]
             contenders[f"{name}, ours"] = (ours, dict(os.environ))
             if arguments.mergekit:
@@ -167,13 +192,14 @@ def main() -> None:
             for name, (command, environment) in contenders.items():
                 shutil.rmtree(folder / f"ours-{name.partition(',')[0]}", ignore_errors=True) if "ours" in name else None
                 runs[name].append(measured(command, environment))
-                print(f"{name:18s} {runs[name][-1][0]:7.2f} s {runs[name][-1][1]:7.0f} MB", flush=True)
-        print(f"\n{'median of ' + str(arguments.repeat):18s} {'wall':>9s} {'peak':>10s}")
+                print(f"{name:26s} {runs[name][-1][0]:7.2f} s {runs[name][-1][1]:7.0f} MB", flush=True)
+        print(f"\n{'median of ' + str(arguments.repeat):26s} {'wall':>9s} {'peak':>10s}")
         middle = {name: (statistics.median(s for s, _ in r), max(m for _, m in r)) for name, r in runs.items()}
         for name, (seconds, peak) in middle.items():
-            print(f"{name:18s} {seconds:7.2f} s {peak:7.0f} MB")
-        print(f"\nlinear has the bits of a float32 loop: {same_as_a_loop(folder / 'ours-linear', models)}")
-        for name in ("linear", "ties") if arguments.mergekit else ():
+            print(f"{name:26s} {seconds:7.2f} s {peak:7.0f} MB")
+        if "linear" in methods:
+            print(f"\nlinear has the bits of a float32 loop: {same_as_a_loop(folder / 'ours-linear', models)}")
+        for name in methods if arguments.mergekit else ():
             (ours, small), (theirs, large) = middle[f"{name}, ours"], middle[f"{name}, mergekit"]
             share = differing(folder / f"ours-{name}", folder / f"theirs-{name}")
             print(f"{name}: {theirs / ours:.1f} times as fast as mergekit, in 1/{large / small:.1f} of its memory; {share:.2%} of the entries differ")

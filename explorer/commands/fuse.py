@@ -18,7 +18,7 @@ from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.model_path import dequantised
-from explorer.merging.fitting import Different, Fit, Tokens
+from explorer.merging.fit import Different, Fit, Tokens
 
 if TYPE_CHECKING:
     from explorer.core.spec import Method

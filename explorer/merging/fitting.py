@@ -1,39 +1,15 @@
-"""What becomes of tensors that are not merged: those outside of a choice, and those that do not match.
-
-A pattern is one of a shell's (`model.layers.1?.mlp.*`); without * ? [ it is a part of a name.
-"""
+"""What becomes of tensors that are not merged: those outside of a choice, and those that do not match."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from typing import Literal, TypeAlias
+from dataclasses import replace
 
 from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.merging import ingredients as ingredient
+from explorer.merging.fit import Fit, matches
 from explorer.merging.ingredients import Ingredient, sized
-
-Different: TypeAlias = Literal["refuse", "first", "leave-out"]
-Tokens: TypeAlias = Literal["same", "union", "first"]
-
-
-@dataclass(frozen=True)
-class Fit:
-    """`only`, `keep`: patterns of names; what fits none of `only`, or one of `keep`, stays as the first model has it.
-
-    `different`: tensors that differ in shape or are not in every model are refused, stay as the first model has them, or are left out. `tokens`: all models
-    must number the same ones, or rows are brought together token by token, for all tokens or for the first model's.
-    """
-
-    only: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    different: Different = "refuse"
-    tokens: Tokens = "same"
-
-
-NONE = Fit()
 
 
 def fitted(ingredients: Sequence[Ingredient], fit: Fit) -> tuple[list[Ingredient], Mapping[str, str]]:
@@ -66,10 +42,6 @@ def left_out(before: Sequence[Ingredient], after: Sequence[Ingredient]) -> list[
     """What is in one of the models and not in the result, each with the reason."""
     names = dict.fromkeys(n for i in before for n in i.tensors if n not in after[0].tensors)
     return [f"{short(name)} is left out: {_mismatch(name, before)}." for name in names]
-
-
-def matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) if any(sign in pattern for sign in "*?[") else pattern in name
 
 
 def _mismatch(name: str, ingredients: Sequence[Ingredient]) -> str:

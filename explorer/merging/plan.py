@@ -24,7 +24,7 @@ from explorer.merging import ingredients as ingredient
 from explorer.merging.blocks import DTYPES
 from explorer.merging.by_token import United
 from explorer.merging.deferred import deferred
-from explorer.merging.fitting import Fit
+from explorer.merging.fit import Fit
 from explorer.merging.ingredients import Ingredient
 from explorer.merging.mergekit import settings, text
 from explorer.merging.mergekit.settings import Effective
@@ -34,6 +34,7 @@ from explorer.merging.recipe_rules import differences, rule_of
 FORMAT = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 NAMES = {DTYPES[name]: name for name in FLOATS}
+EVERYTHING = Fit()
 STATISTICS = ("running_mean", "running_var")
 
 
@@ -83,7 +84,7 @@ class MergePlan:
         return sum(job.nbytes for job in self.jobs)
 
 
-def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = fitting.NONE) -> MergePlan:
+def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) -> MergePlan:
     """The plan of a recipe's text; the paths in it are seen from the present folder, as mergekit sees them."""
     recipe, notes = text.read(given)
     models = list(dict.fromkeys([recipe.base, *(part.base for part in recipe.slices), *(s.model for part in recipe.slices for s in part.sources)]))
@@ -97,7 +98,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = fitting.NONE) 
         used = list(dict.fromkeys(filter(None, [recipe.base, *(s.model for s in recipe.slices[0].sources)])))
         found, united, kept, told = _fitted([opened[m] for m in used], fit, based=bool(recipe.base))
         opened |= zip(used, found, strict=True)
-    elif replace(fit, tokens="same") != fitting.NONE or fit.tokens == "union":
+    elif replace(fit, tokens="same") != EVERYTHING or fit.tokens == "union":
         raise Refused("The recipe stacks layers; only whole models can be fitted to one another. Merge them whole first, and stack the result.")
     else:
         opened = dict(zip(opened, ingredient.layers_alike(list(opened.values())), strict=True))
@@ -132,7 +133,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = fitting.NONE) 
     )
 
 
-def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False, fit: Fit = fitting.NONE) -> MergePlan:
+def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False, fit: Fit = EVERYTHING) -> MergePlan:
     """The plan of one of the explorer's own methods; where it has a base, that is the first model, and adapters are put on it."""
     least, most = registry.models_of(method.name)
     if not least <= len(models) <= (most or len(models)):

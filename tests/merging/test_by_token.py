@@ -9,7 +9,7 @@ import torch
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.merging import engine, plan
-from explorer.merging.fitting import Fit
+from explorer.merging.fit import Fit
 from tests.merging import loaded, saved
 
 WIDTH = 3

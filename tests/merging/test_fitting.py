@@ -8,7 +8,7 @@ from explorer.commands.main import app
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.merging import engine, plan
-from explorer.merging.fitting import Fit, matches
+from explorer.merging.fit import Fit, matches
 from tests.merging import identical, loaded, saved
 
 SOUP = registry.method("fuse", "uniform_soup")

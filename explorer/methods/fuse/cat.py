@@ -127,12 +127,12 @@ def normalised_powers(problem: Problem, weights: Mapping[str, Tensor], *, sample
     inputs = problem.split("train").inputs[:samples]
     sums: dict[str, tuple[Tensor, int]] = {}
 
-    def note(name: str, module: nn.Module, args: tuple[object, ...], output: object) -> None:
+    def note(name: str, module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object) -> None:
         if noting:
             return
         noting.append(name)  # the call below comes here again
         plain = {n: torch.ones_like(p) if n == "weight" else torch.zeros_like(p) for n, p in module.named_parameters(recurse=False)}
-        z = cast("Tensor", functional_call(module, plain, args)).detach().double()
+        z = cast("Tensor", functional_call(module, plain, args, kwargs)).detach().double()
         noting.clear()
         units = plain["weight"].numel()
         axis = 1 if z.shape[-1] != units or isinstance(module, nn.modules.batchnorm._BatchNorm | nn.GroupNorm) else -1  # pyright: ignore[reportPrivateUsage]  (the common base)
@@ -145,7 +145,7 @@ def normalised_powers(problem: Problem, weights: Mapping[str, Tensor], *, sample
         for name, module in network.named_modules():
             weight = getattr(module, "weight", None)
             if "norm" in type(module).__name__.lower() and isinstance(weight, nn.Parameter) and weight.dim() == 1:
-                stack.callback(module.register_forward_hook(partial(note, f"{name}.weight")).remove)
+                stack.callback(module.register_forward_hook(partial(note, f"{name}.weight"), with_kwargs=True).remove)
         for start in range(0, len(inputs), CHUNK):
             chunk = inputs[start : start + CHUNK].to(device)
             network(chunk.to(next(network.parameters()).dtype) if chunk.is_floating_point() else chunk)

@@ -88,4 +88,10 @@ def _selected(passes: Passes, selection: Largest | None) -> Iterator[list[Tensor
 
 
 def _variance(changes: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(changes)).var(dim=0, unbiased=False)
+    """Over the models, entry by entry."""
+    middle = sum(changes[1:], start=changes[0].clone()).div_(len(changes))
+    total = torch.zeros_like(middle)
+    for change in changes:
+        apart = change - middle
+        total.addcmul_(apart, apart)
+    return total.div_(len(changes))
