@@ -49,7 +49,7 @@ plane(
     caption="A formula.",
     mixtures=Mixtures(("seed-0", "seed-1", "bend"), lattice(4), 0.1 + lattice(4)[:, 0]) if show == "three" else None,
 )
-if show == "linked":
+if show == "linked" or (show == "late" and st.checkbox("Show the curve")):
     curve(
         [Curve(tr.name, t, 0.1 + t * (1 - t)) for tr in traces],
         key="c",

@@ -187,6 +187,16 @@ def test_the_ball_on_the_relief_and_the_point_on_the_curve_move_together(open_pa
     expect(page.get_by_role("button", name="Play along straight line")).to_be_visible()
 
 
+def test_a_picture_that_comes_later_stands_where_the_others_do(open_page, url):
+    """A curve that is shown after somebody has walked on the plane asks, and the place on the plane stays."""
+    page = opened(open_page, f"{url}/?view=relief&show=late")
+    page.get_by_role("slider", name="Place on straight line").fill("250")
+    expect(page.locator(".plane output").first).to_have_text("t = 0.25")
+    page.get_by_text("Show the curve").click()
+    expect(page.locator(".curve:not(.plane) .readout")).to_contain_text("t = 0.25")
+    expect(page.locator(".plane output").first).to_have_text("t = 0.25")
+
+
 def test_home_walks_a_ball_and_its_first_door_leads_to_the_landscape(open_page, serve, tmp_path_factory):
     """From shipped data, with nobody at work: the walk begins by itself, the loss beside the ball, and one click opens that very plane as a relief."""
     app = serve(locations.root() / "app.py", env={"LOSS_EXPLORER_HOME": str(tmp_path_factory.mktemp("home")), "LOSS_EXPLORER_HIRE": "no"})

@@ -216,6 +216,16 @@ class Plane extends Picture {
     this.stir();
   }
 
+  /** @override */
+  place() {
+    return this.player.s;
+  }
+
+  /** @override */
+  ready() {
+    return this.player.roads.length > 0;
+  }
+
   // -- the still part ----------------------------------------------------------------------------------------------------
 
   /** @override */
