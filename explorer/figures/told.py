@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from typing import NamedTuple
 
 import numpy as np
 from plotly.colors import get_colorscale, sample_colorscale
@@ -17,6 +18,15 @@ from explorer.core.points import Array
 from explorer.core.spec import Json
 from explorer.figures.curve import PALETTE, Curve
 from explorer.figures.plane import SCALE, Marker, Surface, Trace, axis_titles
+
+
+class Mixtures(NamedTuple):
+    """Of a plane's first three models: their names, (K, 3) shares that sum to 1, and (K,) values; NaN where one diverged."""
+
+    names: tuple[str, ...]
+    shares: Array
+    values: Array
+
 
 LOST, GUESS = 1, 2  # kinds of cells, as `frontend/packed.js` has them
 
@@ -81,6 +91,7 @@ def plane(
     view: str = "map",
     tells: bool = False,
     stage: bool = False,
+    mixtures: Mixtures | None = None,
 ) -> dict[str, Json | bytes]:
     """Of a plane. z: (ny, nx) float32, NaN where nothing is known; kinds: (ny, nx) of a byte, 1 for a cell that diverged, 2 for one that is a prediction.
     pick: where the mark stands; at: when it was last set, in ms; tells: whether it says which view is chosen. The rest as explorer.ui.charts.plane."""
@@ -112,6 +123,9 @@ def plane(
         "view": view,
         "tells": tells,
         "stage": stage,
+        "mixtures": None
+        if mixtures is None
+        else {"names": list(mixtures.names), "shares": mixtures.shares.tolist(), "values": _numbers(mixtures.values)},
     }
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import streamlit as st
 
 from explorer.figures.plane import Marker, Surface, Trace
+from explorer.figures.told import Mixtures
 from explorer.ui.charts.curve import Curve, curve
 from explorer.ui.charts.plane import plane
+from explorer.ui.charts.triangle import lattice
 
 show = st.query_params.get("show", "one")
 size = int(st.query_params.get("size", "65"))
@@ -45,8 +47,9 @@ plane(
     stage=show == "stage",
     scale="Viridis" if show == "stage" else "Cividis",
     caption="A formula.",
+    mixtures=Mixtures(("seed-0", "seed-1", "bend"), lattice(4), 0.1 + lattice(4)[:, 0]) if show == "three" else None,
 )
-if show == "linked":
+if show == "linked" or (show == "late" and st.checkbox("Show the curve")):
     curve(
         [Curve(tr.name, t, 0.1 + t * (1 - t)) for tr in traces],
         key="c",

@@ -69,6 +69,35 @@ def test_map_and_relief_switch_in_one_element_without_asking_python(open_page, u
     assert page.evaluate("window.__explorer.p.mounts") == 1
 
 
+def test_the_triangle_is_a_view_of_the_same_element(open_page, url):
+    """Of three models: a mark for every mixture; the one that is clicked is a place of the plane, and stands there on the map, too."""
+    page = open_page(**STILL)
+    page.goto(f"{url}/?show=three")
+    page.get_by_role("button", name="Triangle").click()
+    expect(page.locator(".plane .mixture")).to_have_count(15)
+    expect(page.get_by_text(re.compile("Told triangle"))).to_be_visible()
+    mark = page.locator(".plane .mixture").nth(6).bounding_box()  # 1/4, 1/4, 1/2
+    assert mark is not None
+    page.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
+    expect(page.locator(".plane .readout")).to_contain_text("0.25 seed-0 + 0.25 seed-1 + 0.5 bend")
+    expect(page.locator(".plane .readout")).to_contain_text("loss (nat): 0.35")
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.get_by_text(re.compile(r"Spot\(x=-?0(\.0+)?(e-\d+)?, y=0\.65"))).to_be_visible()
+    page.get_by_role("button", name="Map").click()
+    expect(page.locator(".plane .mixture")).to_have_count(0)
+    expect(page.locator(".plane .handle")).to_have_count(1)
+    assert page.evaluate("window.__explorer.p.mounts") == 1
+
+
+def test_where_there_are_no_mixtures_there_is_no_triangle(open_page, url):
+    """The switch has two views."""
+    page = open_page(**STILL)
+    page.goto(url)
+    expect(page.get_by_role("button", name="Relief")).to_be_visible()
+    expect(page.get_by_role("button", name="Triangle")).to_have_count(0)
+
+
 def test_the_relief_reads_the_value_that_the_map_has_at_the_place(open_page, url):
     """Pointing at a model's foot gives its own coordinates, and a click reaches Python with them; the map says the same of that place."""
     page = opened(open_page, f"{url}/?view=relief&show=bare")
@@ -156,6 +185,16 @@ def test_the_ball_on_the_relief_and_the_point_on_the_curve_move_together(open_pa
     expect(page.locator(".plane output").first).to_have_text("t = 1.00")
     expect(page.locator(".curve:not(.plane) .readout")).to_contain_text("t = 1")
     expect(page.get_by_role("button", name="Play along straight line")).to_be_visible()
+
+
+def test_a_picture_that_comes_later_stands_where_the_others_do(open_page, url):
+    """A curve that is shown after somebody has walked on the plane asks, and the place on the plane stays."""
+    page = opened(open_page, f"{url}/?view=relief&show=late")
+    page.get_by_role("slider", name="Place on straight line").fill("250")
+    expect(page.locator(".plane output").first).to_have_text("t = 0.25")
+    page.get_by_text("Show the curve").click()
+    expect(page.locator(".curve:not(.plane) .readout")).to_contain_text("t = 0.25")
+    expect(page.locator(".plane output").first).to_have_text("t = 0.25")
 
 
 def test_home_walks_a_ball_and_its_first_door_leads_to_the_landscape(open_page, serve, tmp_path_factory):

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from explorer.api import loaded
 from explorer.core import registry
 from explorer.core.spec import Attack, Run
@@ -61,3 +63,30 @@ def test_runs_of_another_machine_are_told_of(visit, registered):
     app = visit("paths", view="conditions", runs="0123456789abcdef")
     assert not app.exception
     assert "not in this store" in words(app)
+
+
+def test_any_metric_of_the_problem_is_shown_under_every_condition(visit, registered, store, work):
+    """Accuracy is read off what is measured, at its lowest; a Brier score is measured for, attacked or not, and quoted at its highest."""
+    runs = cases(registered, lambda f: replace(f, attack=Attack("linf", 0.1, 10)))
+    for run in runs:
+        store.submit(run)
+    work()
+    address = {"view": "conditions", "runs": ",".join(r.id for r in runs)}
+    shown = {metric: visit("paths", metric=metric, **address) for metric in ("error", "accuracy")}
+    assert not any(app.exception for app in shown.values())
+    error, accuracy = (
+        [float(x.split()[0]) for x in app.dataframe[0].value[c]]
+        for app, c in zip(shown.values(), ("maximum (%), 95 %", "minimum (%), 95 %"), strict=True)
+    )
+    assert accuracy == pytest.approx([100 - e for e in error], abs=0.06)
+    assert "The lowest measured accuracy on each path" in words(shown["accuracy"])
+    assert not [s for s in store.statuses("Run") if s.active]
+    visit("paths", metric="brier", **address)
+    asked = [s.request for s in store.statuses("Run") if s.active]
+    assert {r.field.attack for r in asked} == {r.field.attack for r in runs}
+    assert all({"loss", "error", "brier"} <= set(r.field.metrics) for r in asked)
+    work()
+    app = visit("paths", metric="brier", **address)
+    assert not app.exception
+    plain, attacked = (float(x.split()[0]) for x in app.dataframe[0].value["maximum, 95 %"])
+    assert 0 < plain < attacked < 2

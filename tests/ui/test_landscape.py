@@ -1,6 +1,7 @@
 """The Landscape page: a first picture at once, planes of every kind, the model at a place."""
 
 import dataclasses
+import json
 import re
 import shutil
 
@@ -17,12 +18,19 @@ from explorer.ui.landscape import form as landscape_form
 from explorer.ui.landscape.form import COARSE
 from explorer.ui.landscape.picture import Picture, Style, current_view
 from explorer.ui.widgets.model_picker import key_of
-from tests.ui.conftest import click, words
+from tests.ui.conftest import words
 
 
 def button(app, label):
     """The button whose label begins so."""
     return next(b for b in app.button if b.label.startswith(label))
+
+
+def told(app):
+    """What the page's picture is told, without its bytes."""
+    picture = next(p for p in app.get("bidi_component") if p.proto.component_name.endswith("plane")).proto
+    length = int.from_bytes(picture.bytes[:4], "little")
+    return json.loads(picture.bytes[4 : 4 + length])
 
 
 def three(tiny, store, work):
@@ -84,20 +92,16 @@ def test_a_refined_plane_says_how_wrong_it_may_be_and_cells_say_nothing_of_it(vi
     assert "certified" not in said[1]
 
 
-def test_the_view_is_that_of_the_address_and_the_triangle_is_chosen_beside_it(visit, store, work, tiny):
-    """Map and relief are one picture, which switches by itself; of three models there is the triangle, and the way back from it."""
+def test_the_view_is_that_of_the_address(visit, store, work, tiny):
+    """Map, relief and, of three models, their triangle are one picture, which switches by itself."""
     run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
     store.submit(run)
     work()
-    for picture in ("map", "relief", "unknown"):
+    for picture, shown in (("map", "map"), ("relief", "relief"), ("triangle", "triangle"), ("unknown", "map")):
         app = visit("landscape", runs=run.id, picture=picture)
         assert not app.exception
-        assert app.session_state["landscape-picture-plane"] == "plane"
-    app = visit("landscape", runs=run.id, picture="triangle")
-    assert not app.exception
-    next(b for b in app.get("button_group") if b.proto.id.endswith("landscape-picture-triangle")).select("plane").run()
-    assert not app.exception
-    assert app.query_params["picture"] == "map"
+        assert told(app)["view"] == shown
+        assert told(app)["mixtures"]["names"] == ["a", "b", "c"]
 
 
 def test_a_plane_from_one_model_towards_two_has_the_first_in_its_middle(visit, store, work, tiny):
@@ -214,8 +218,8 @@ def test_a_plane_is_drawn_by_any_metric_of_its_problem(visit, store, work, tiny)
     assert "scores=True" in app.code[0].value and "figure('brier')" in app.code[0].value
 
 
-def test_the_triangle_of_the_plane_is_measured_by_itself_and_a_click_is_a_model(visit, store, work, tiny):
-    """Of the same three models: corners are the models, marks the mixtures, and the one that is clicked is inspected."""
+def test_the_triangle_of_the_plane_is_measured_by_itself(visit, store, work, tiny):
+    """Of the same three models: corners are the models, marks the mixtures, told to the same picture as map and relief."""
     run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
     store.submit(run)
     work()
@@ -231,14 +235,12 @@ def test_the_triangle_of_the_plane_is_measured_by_itself_and_a_click_is_a_model(
     alone = store.field(request.field.id).facts["alone"]
     for place, own in zip(([0, 0], [1, 0], [0, 1]), alone, strict=True):
         assert points.means()[np.flatnonzero((points.coords == place).all(axis=1))[0]] == pytest.approx(own)
-    mark = np.flatnonzero((lattice(8) == (0.5, 0.125, 0.375)).all(axis=1))[0]
-    click(app, "plotly_chart", [{"curve_number": 0, "point_index": int(mark), "x": 0.0, "y": 0.0}])
-    assert not app.exception
-    assert app.query_params["mix"] == "0.125,0.375"
-    work()
-    app.run()
-    assert "0.5 a + 0.125 b + 0.375 c" in words(app)
-    assert "test accuracy" in {m.label for m in app.metric}
+    mixtures = told(app)["mixtures"]
+    assert np.array(mixtures["shares"]) == pytest.approx(lattice(8))
+    index = request.field.metrics.index("error")
+    for place, value in zip(mixtures["shares"], mixtures["values"], strict=True):
+        (row,) = np.flatnonzero(np.abs(points.coords - place[1:]).max(axis=1) < 1e-12)
+        assert value == pytest.approx(100 * (1 - points.means()[row, index]))
 
 
 @pytest.mark.parametrize("name", ["sharpness", "spectrum"])

@@ -43,3 +43,28 @@ def test_lines_of_another_store_are_told_of(visit, store, work, tiny):
     app = visit("paths", view="many", runs="abcd")
     assert not app.exception
     assert "not in this store" in words(app)
+
+
+def test_any_metric_of_the_problem_has_its_barriers(visit, store, work, tiny):
+    """Accuracy falls by as much as the error rises, by the same points; a Brier score is measured for on every line."""
+    models = three(tiny, store, work)[:2]
+    pairs = [all_pairs._line(tiny.problem.spec, *models, how) for how in (None, "weight_matching")]
+    for pair in pairs:
+        store.submit(pair.run)
+    work()
+    address = {"view": "many", "runs": ",".join(p.run.id for p in pairs)}
+
+    def barriers(metric: str) -> list[float]:
+        app = visit("paths", metric=metric, **address)
+        assert not app.exception
+        (row,) = app.dataframe[0].value.to_dict("records")
+        return [float(str(v).split(" ")[0].replace("−", "-")) for c, v in row.items() if c.startswith(("barrier", "aligned"))]
+
+    assert barriers("accuracy") == barriers("error")
+    assert not [s for s in store.statuses("Run") if s.active]
+    visit("paths", metric="brier", **address)
+    assert len([s for s in store.statuses("Run") if s.active]) == 2
+    work()
+    before, after = barriers("brier")
+    assert before > 0.05
+    assert after < before

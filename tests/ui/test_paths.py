@@ -39,8 +39,8 @@ def test_two_ways_are_compared(visit, registered, store, work):
     assert list(table["way"]) == ["straight line", "bezier"]
     segment, curve = (float(x.split()[0]) for x in table["barrier (nat), 95 %"])
     assert curve < segment
-    assert float(table["× the distance"][0]) == 1.0
-    assert float(table["× the distance"][1]) >= 1.0
+    assert float(table["÷ distance"][0]) == 1.0
+    assert float(table["÷ distance"][1]) >= 1.0
 
 
 @pytest.mark.parametrize("by_length", ["true", "false"])

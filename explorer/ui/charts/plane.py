@@ -1,13 +1,13 @@
-"""The live plane, as a map or as a relief: measured values with models and paths in it, drawn in the browser and redrawn in place while points arrive.
+"""The live plane, as a map, as a relief or as a triangle: measured values with models and paths in it, drawn in the browser and redrawn in place while points arrive.
 
-Linked with a curve: pointing at one, or walking along a path, shows the place on the other, without a word to Python. So does the switch between map and
-relief; a page that wants to keep the view in its address hears of it. A click reaches Python. The drawing itself is `frontend/plane.js`.
+Linked with a curve: pointing at one, or walking along a path, shows the place on the other, without a word to Python. So does the switch between the
+views; a page that wants to keep the view in its address hears of it. A click reaches Python. The drawing itself is `frontend/plane.js`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypeAlias, TypedDict, cast
+from typing import Literal, NamedTuple, TypeAlias, TypedDict, cast, get_args
 
 import streamlit as st
 
@@ -15,7 +15,7 @@ from explorer.figures import told
 from explorer.figures.plane import SCALE, Marker, Surface, Trace
 from explorer.ui.charts.component import register
 
-View: TypeAlias = Literal["map", "relief"]
+View: TypeAlias = Literal["map", "relief", "triangle"]
 
 
 class Spot(NamedTuple):
@@ -61,17 +61,18 @@ def plane(
     view: View = "map",
     on_view: Callable[[View], None] | None = None,
     stage: bool = False,
+    mixtures: told.Mixtures | None = None,
 ) -> None:
     """Draw the plane.
 
     unit: what the paths' own coordinate is called. span: the values with the lowest and the highest colour, for planes that are compared. group: as of a
     curve. scale: of colours, by Plotly's name. view: how it is drawn at first; on_view hears of the person's choice. stage: a relief alone, on which a ball
-    walks along the paths, one after another.
+    walks along the paths, one after another. mixtures: of the three models that are the first markers, whose triangle may then be chosen.
     """
 
     def handle_view() -> None:
         state = st.session_state.get(key)
-        if on_view is not None and state and state.get("view") in ("map", "relief"):
+        if on_view is not None and state and state.get("view") in get_args(View):
             on_view(state["view"])
 
     def handle_pick() -> None:
@@ -102,6 +103,7 @@ def plane(
                 view=view,
                 tells=on_view is not None,
                 stage=stage,
+                mixtures=mixtures,
             )
         ),
         on_pick_change=handle_pick,

@@ -27,7 +27,7 @@ BESIDE = 360  # of a small picture beside the first one
 STYLE = f"""
 [class*=st-key-first-picture], :has(> [class*=st-key-first-picture]) {{ height: auto !important }}
 [class*=st-key-first-picture] {{ min-height: {ROOM}px; overflow: visible !important }}
-[class*=st-key-first-picture]:has(.st-key-room-answers) {{ min-height: {ROOM + ANSWERS}px }}
+[class*=st-key-first-picture]:has([class*=st-key-room-answers]) {{ min-height: {ROOM + ANSWERS}px }}
 :has(> [class*=st-key-room-]) {{ display: none }}
 .st-key-first-picture-landscape {{ min-height: {LANDSCAPE}px }}
 [class*=st-key-beside], :has(> [class*=st-key-beside]) {{ height: auto !important }}
@@ -90,13 +90,13 @@ def filters() -> DeltaGenerator:
 
 def picture(name: str = "curve", *, answers: bool = False) -> DeltaGenerator:
     """The place of the page's first picture, or of one of several: as high from the first frame on as the picture will be. name: "map" where it is about
-    square, "landscape" for such a one that fills its page. answers: whether what the models answer is part of it: they may come, or go, and the picture stays mounted, as its own container stays the same."""
+    square, "landscape" for such a one that fills its page. answers: whether what the models answer is part of it: they may come, or go, and the picture stays
+    mounted, as its own container stays the same."""
     room = LANDSCAPE if name == "landscape" else ROOM + ANSWERS * answers
     place = st.container(height=room, border=False, key=f"first-picture-{name}")
     with place:
-        st.container(
-            height=1, border=False, key=f"room-{'answers' if answers else 'picture'}"
-        )  # unseen: the style sheet tells by it how much is kept
+        kept = "answers" if answers else "picture"
+        st.container(height=1, border=False, key=f"room-{kept}-{name}")  # unseen: the style sheet tells by it how much is kept
     return place
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 import streamlit as st
 
@@ -20,7 +18,7 @@ from explorer.ui.charts.answers import Along, along
 from explorer.ui.charts.curve import Curve, curve
 from explorer.ui.frame import expertise, failure, head, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
-from explorer.ui.widgets import model_doubts, precision, python_source
+from explorer.ui.widgets import model_doubts, path_metric, precision, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.missing_barrier import no_barrier
 from explorer.ui.widgets.model_inspector import inspect, inspect_once, model_at, pick_active
@@ -36,23 +34,10 @@ def show(store: RunStore, run_id: str) -> None:
         return
     run = status.request
     with head.controls():
-        offered = {metrics.short(m): m for m in (*line_metrics.offered(run.field.problem), *metrics.own(run.field))}
-        first = next(iter(offered))
-        named = st.segmented_control(
-            "Metric",
-            list(offered),
-            default=first,
-            key="metric",
-            bind="query-params",
-            label_visibility="collapsed",
-            width=head.width_of(offered),
-        )
-        metric = offered[named or first]
+        metric = path_metric.choose(run.field, first="loss")
         log = st.toggle("Logarithmic", key="log", bind="query-params", width=140)
-        if (wider := replace(run, field=metrics.field_for(run.field, metric))) != run:  # the same line, measured for this metric, too
-            if store.status(wider.id) is None:
-                shell.submit(wider)
-            run, run_id, status = wider, wider.id, store.status(wider.id) or status
+        run = path_metric.measured_for(store, run, metric)
+        run_id, status = run.id, store.status(run.id) or status
         others = _others(store, run)
         with st.popover("Compare with other lines", icon=":material/compare_arrows:"):
             chosen = st.multiselect(

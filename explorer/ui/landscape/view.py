@@ -14,7 +14,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Field, Recipe, Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import landscape, line
-from explorer.figures.plane import SCALE, SCALES, Surface
+from explorer.figures.plane import SCALES, Surface
 from explorer.stats import line_words, metrics, units
 from explorer.stats.candidate_extremes import on_all
 from explorer.stats.preview_confirmation import exact, mark
@@ -49,8 +49,7 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
         if store.status(run.id) is None and run != plain and auto_start.quick(store, plain.field, COARSE**2):
             shell.submit(run)
     if style.picture == "triangle":
-        triangle.show(store, runs[0], style)
-        return
+        triangle.begin(store, runs[0])
     pictures = [Picture(run, finest(store, run)) for run in runs]
     first = runs[0].field
     asked = _asked(runs)
@@ -60,7 +59,8 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
         _refine_by_itself(store, picture)
     busy = _busy(store, pictures, runs)
     live(_live, every=POLL_S, busy=busy)(store, runs, pictures, style, others, busy)
-    export(store, pictures, style)
+    if style.picture != "triangle" or not triangle.export(store, runs[0], style):
+        export(store, pictures, style)
     if len(pictures) == 1 and store.field(first.id) is not None:
         low = _low(style, first)
         shape.topology(partial(_surface, store, pictures[0], low), metric=line_words.called(first, low.metric) + mark(first), unit=low.unit)
@@ -89,7 +89,7 @@ def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
     """How the person wants to see it, and what else in it; one row."""
     field = runs[0].field
     with head.controls():
-        kind = _kind(triangle=len(runs) == 1 and form.has_triangle(field))
+        kind = _kind(triangle=_has_triangle(runs))
         metric = _metric(field)
         good = metrics.find(metric).good
         log = good != "" and st.toggle(
@@ -99,12 +99,10 @@ def _controls(store: RunStore, runs: list[Run]) -> tuple[Style, list[Recipe]]:
             width="content",
             help="Colours and heights. Far from the models the loss is often many times as high.",
         )
-        values, scale, others = "", SCALE, list[Recipe]()
-        if kind != "triangle":
-            with st.popover("View", icon=":material/visibility:"):
-                values = _choice("Values", (SMOOTH, "measured cells"), key="values")
-                scale = _choice("Colours", SCALES, key="colours")
-                others = _others(store, field, runs)
+        with st.popover("View", icon=":material/visibility:"):
+            values = _choice("Values", (SMOOTH, "measured cells"), key="values")
+            scale = _choice("Colours", SCALES, key="colours")
+            others = _others(store, field, runs)
     return Style(metric, units.of_level(field.problem, metric), log, kind, values == SMOOTH, scale), others
 
 
@@ -136,28 +134,18 @@ def _choice(label: str, options: Sequence[str], *, key: str) -> str:
     return chosen or options[0]
 
 
+def _has_triangle(runs: list[Run]) -> bool:
+    return len(runs) == 1 and form.has_triangle(runs[0].field)
+
+
 def _kind(*, triangle: bool) -> Kind:
-    """What the address asks for; between map and relief the picture itself switches, and the triangle of three models is chosen here."""
+    """What the address asks for; between the views the picture itself switches."""
     asked = query_state.get("picture")
-    shown: Kind = "relief" if asked == "relief" else "triangle" if asked == "triangle" and triangle else "map"
-    if triangle:
-        options = {"plane": "relief" if st.session_state.get("landscape-view") == "relief" else "map", "triangle": "triangle"}
-        at = "triangle" if shown == "triangle" else "plane"
-        key = f"landscape-picture-{at}"
-
-        def chosen() -> None:
-            if (picture := query_state.moved(key, at)) is not None:
-                query_state.put(picture=options[picture])
-
-        st.segmented_control(
-            "Picture", options, default=at, key=key, label_visibility="collapsed", width="content", required=True, on_change=chosen
-        )  # fmt: skip
-    return shown
+    return "relief" if asked == "relief" else "triangle" if asked == "triangle" and triangle else "map"
 
 
 def _switched(view: View) -> None:
     """The picture's own switch was used."""
-    st.session_state["landscape-view"] = view
     query_state.put(picture=view)
 
 
@@ -204,7 +192,8 @@ def _busy(store: RunStore, pictures: list[Picture], runs: list[Run]) -> bool:
     studies = [s for s in store.statuses("Study", limit=20) if s.active]
     whole = [on_all(run.field) for run in runs]
     deciding = [s for s in store.statuses("Run", limit=20) if s.active and isinstance(s.request, Run) and s.request.field in whole]
-    return _wishes_active(store, pictures) or bool(studies) or bool(deciding) or (asked is not None and pick_active(store, *asked))
+    mixing = _has_triangle(runs) and triangle.active(store, runs[0])
+    return mixing or _wishes_active(store, pictures) or bool(studies) or bool(deciding) or (asked is not None and pick_active(store, *asked))
 
 
 def _wishes_active(store: RunStore, pictures: list[Picture]) -> bool:
@@ -236,8 +225,13 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
                 _finer(store, picture, there)
     if len(pictures) == 1 and seen[0] is not None:
         with columns[1]:
-            st.markdown(words(seen[0], style))
-            _sections(seen[0], runs, style)
+            if style.picture == "triangle":
+                triangle.beside(store, runs[0], style)
+            else:
+                st.markdown(words(seen[0], style))
+                _sections(seen[0], runs, style)
+    if _has_triangle(runs) and triangle.active(store, runs[0]):
+        requests.append(_Request("mixtures", triangle.run_of(store, runs[0])))
     progress(store, requests, key="landscape")
     model_doubts.show(store, (run.field for run in runs))
     if len(pictures) == 1 and seen[0] is not None and len(seen[0].field.corners) > 3:
@@ -295,10 +289,11 @@ def _plane(
         log=style.log,
         span=colours,
         height=head.HEIGHT if len(runs) == 1 else 380,
-        caption=there.caption(style),
+        caption=triangle.caption(store, picture.run) if style.picture == "triangle" else there.caption(style),
         scale=style.colours,
-        view="relief" if style.picture == "relief" else "map",
+        view=style.picture,
         on_view=_switched,
+        mixtures=triangle.told(store, picture.run, style) if _has_triangle(runs) else None,
     )
 
 

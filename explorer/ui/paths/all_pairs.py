@@ -6,7 +6,7 @@ The Paths page's second view.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -19,8 +19,8 @@ from explorer.core.points import Array, Points
 from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run
 from explorer.figures import matrix, report
 from explorer.figures import tree as tree_figure
-from explorer.stats import spanning_tree, units
-from explorer.stats.barriers import Barrier, barrier, reduction
+from explorer.stats import line_metrics, spanning_tree, units
+from explorer.stats.barriers import Barrier
 from explorer.stats.intervals import Estimate
 from explorer.stats.training_seeds import mean_over_pairs
 from explorer.store.run_store import RunStore
@@ -28,7 +28,7 @@ from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import Named, active, asked_runs, begin, progress, submit
 from explorer.ui.paths import many_pairs
-from explorer.ui.widgets import cost_caption, form_state, model_doubts, python_source
+from explorer.ui.widgets import cost_caption, form_state, model_doubts, path_metric, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.choose_models import choose_models
 from explorer.ui.widgets.form_state import names_a_model
@@ -218,10 +218,8 @@ def _pairwise_barriers(store: RunStore, pairs: list[Pair], metric: str) -> Pairw
 
 def _show(store: RunStore, pairs: list[Pair]) -> None:
     with head.controls():
-        metric = (
-            st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed")
-            or "error"
-        )
+        metric = path_metric.choose(pairs[0].run.field, first="error")
+    pairs = [replace(pair, run=path_metric.measured_for(store, pair.run, metric)) for pair in pairs]
     busy = active(store, pairs)
     live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
     _actions(store, _pairwise_barriers(store, pairs, metric))
@@ -335,7 +333,7 @@ def _numbers(seen: PairwiseBarriers) -> pd.DataFrame:
 
 
 def _reduction(seen: PairwiseBarriers, before: Pair, after: Pair) -> Estimate | None:
-    return reduction(seen.points[before], seen.points[after], before.run.field.metrics.index(seen.metric))
+    return line_metrics.reduction_of(seen.points[before], seen.points[after], before.run.field.metrics, seen.metric)
 
 
 def _actions(store: RunStore, seen: PairwiseBarriers) -> None:
@@ -425,7 +423,7 @@ def _matrix(pairs: list[Pair], found: dict[Pair, Barrier | None], models: Sequen
 
 
 def _barrier(pair: Pair, points: Points, metric: str) -> Barrier | None:
-    return barrier(points, pair.run.field.metrics.index(metric), name=metric) if len(points) else None
+    return line_metrics.barrier_of(points, pair.run.field.metrics, metric) if len(points) else None
 
 
 def _name(model: Recipe) -> str:

@@ -17,7 +17,7 @@ from explorer.core.spec import Attack, Field, ProblemSpec, Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import data, line, report
 from explorer.figures.curve import Curve
-from explorer.stats import line_words, units
+from explorer.stats import line_metrics, line_words, metrics, units
 from explorer.stats.barriers import highest
 from explorer.stats.intervals import Estimate
 from explorer.stats.mechanistic_similarity import interventions, similarity
@@ -28,7 +28,7 @@ from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.paths import form
 from explorer.ui.paths.form import NamedPath
-from explorer.ui.widgets import python_source
+from explorer.ui.widgets import path_metric, python_source
 from explorer.ui.widgets.chart_actions import actions, corner
 from explorer.ui.widgets.form_state import names_a_model
 
@@ -162,11 +162,9 @@ def _under(spec: ProblemSpec) -> Change:
 
 def _show(store: RunStore, cases: list[Case]) -> None:
     with head.controls():
-        metric = (
-            st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed")
-            or "error"
-        )
+        metric = path_metric.choose(cases[0].run.field, first="error")
         log = st.toggle("Logarithmic", key="log", bind="query-params", width=140)
+    cases = [replace(case, run=path_metric.measured_for(store, case.run, metric)) for case in cases]
     busy = active(store, cases)
     live(_live, every=POLL_S, busy=busy)(store, cases, metric, log, busy)
     _actions(store, cases, metric, log)
@@ -270,19 +268,24 @@ def _run(id: str) -> Run | None:
 def _row(case: Case, points: Points, metric: str) -> dict[str, object] | None:
     if not len(points):
         return None
-    index = case.run.field.metrics.index(metric)
     scale, unit = units.scale(metric), units.of_level(case.run.field.problem, metric)
     ordered = points.sorted()
-    mean = ordered.means()[:, index] * scale
-    top = highest(points, index)
+    mean = metrics.means(ordered, case.run.field.metrics, metric) * scale
+    worse = -mean if line_metrics.falls(metric) else mean
     return {
         "way": case.way,
         "inputs": case.condition,
         units.titled("ends", unit): f"{mean[0]:.3g}, {mean[-1]:.3g}",
-        f"{units.titled('maximum', unit)}, 95 %": top.formatted(scale=scale),
-        "at t": f"{ordered.coords[int(np.nanargmax(mean)), 0]:.3g}" if np.isfinite(mean).any() else "",
+        f"{units.titled('minimum' if line_metrics.falls(metric) else 'maximum', unit)}, 95 %": _worst(case, points, metric).formatted(scale=scale),
+        "at t": f"{ordered.coords[int(np.nanargmax(worse)), 0]:.3g}" if np.isfinite(worse).any() else "",
         "points": len(points),
     }
+
+
+def _worst(case: Case, points: Points, metric: str) -> Estimate:
+    """The worst value of a metric over all points, with the interval of an extreme."""
+    found = highest(line_metrics.worse_upward(points, case.run.field.metrics, metric))
+    return Estimate(-found.value, -found.high, -found.low) if line_metrics.falls(metric) else found
 
 
 def _mechanisms(cases: list[Case], points: dict[Case, Points]) -> None:
@@ -336,10 +339,11 @@ def _actions(store: RunStore, cases: list[Case], metric: str, log: bool) -> None
 def words(points: Mapping[Case, Points], metric: str) -> str:
     """How high each way gets under each condition."""
     scale = units.scale(metric)
-    tops = {case: highest(found, case.run.field.metrics.index(metric)) for case, found in points.items()}
-    said = [f"- **{c.name}**: at most {t.formatted(scale=scale, unit=units.of_level(c.run.field.problem, metric))}" for c, t in tops.items()]
+    tops = {case: _worst(case, found, metric) for case, found in points.items()}
+    extreme, bound = ("lowest", "at least") if line_metrics.falls(metric) else ("highest", "at most")
+    said = [f"- **{c.name}**: {bound} {t.formatted(scale=scale, unit=units.of_level(c.run.field.problem, metric))}" for c, t in tops.items()]
     return (
-        f"The highest measured {metric} on each path:\n"
+        f"The {extreme} measured {line_words.called(next(iter(points)).run.field, metric)} on each path:\n"
         + "\n".join(said)
         + (
             "\n\nEvery condition is measured on the same samples. An attack is found by gradient ascent: the true worst case may be higher. Intervals"

@@ -333,7 +333,7 @@ def _row(store: RunStore, way: NamedPath, field: Field, points: Points, stage: b
         "hidden width": "" if between is None else f"< {significant_digits.number(between.width, 3)}",
         units.titled("mean along the path", unit): "" if is_preview(field) else mean.formatted(scale=scale),
         "length": f"{whole:.4g}",
-        "× the distance": f"{whole / straight:.3f}" if straight else "",
+        "÷ distance": f"{whole / straight:.3f}" if straight else "",
         "points": f"{len(points)}, all of its budget" if between is not None and between.out_of_budget(way.run.sampler) else f"{len(points)}",
     }
 

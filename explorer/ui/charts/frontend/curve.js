@@ -151,6 +151,16 @@ class Plot extends Picture {
     else this.linked = s;
   }
 
+  /** @override */
+  place() {
+    return this.player.s;
+  }
+
+  /** @override */
+  ready() {
+    return !this.data.play || this.player.roads.length > 0;
+  }
+
   /** Somebody takes hold of the point that walks. */
   walk() {
     if (!this.data.play || this.handle === null) return;

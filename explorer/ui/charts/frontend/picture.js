@@ -15,7 +15,9 @@ import { element, put, set, shape, styled } from "./drawing.js";
 /** @typedef {Record<string, number>} Counts for tests: how often, and how many ms it took */
 /** @typedef {Window & typeof globalThis & { __explorer?: Record<string, Counts> }} Counting */
 
-/** Somebody points at s of the axis that a group shares, null for nowhere; `walk`: or walks there. @typedef {{ group: string, from: string, s: number | null, walk: boolean }} Word */
+/** Somebody points at s of the axis that a group shares, null for nowhere; `walk`: or walks there; `to`: whom alone it is for.
+ * @typedef {{ group: string, from: string, s: number | null, walk: boolean, to?: string }} Word */
+/** A picture of the group that has come later asks where somebody walks. @typedef {{ group: string, from: string }} Question */
 
 /** How Streamlit calls a component. @template D @typedef {{ data: D, parentElement: Element, setStateValue: (name: string, value: unknown) => void }} Call */
 
@@ -51,6 +53,7 @@ export class Picture {
   /** @type {number | null} */
   linked = null; // where a linked picture is pointed at
   sentAt = 0; // ms of the last click
+  asked = false; // whether it has asked where the others of its group stand
   /** @type {(sent: object) => void} */
   send = () => {};
 
@@ -79,7 +82,8 @@ export class Picture {
     this.grip.addEventListener("keydown", (event) => this.type(event));
     this.watch = new ResizeObserver(() => this.stage.clientWidth !== this.width && this.draw());
     this.watch.observe(this.stage);
-    this.deafen = hear((word) => this.heard(word));
+    const deaf = [hear(HOVER, (/** @type {Word} */ word) => this.heard(word)), hear(ASK, (/** @type {Question} */ question) => this.answer(question))];
+    this.deafen = () => deaf.forEach((end) => end());
     styled(parent, this.root, () => this.draw());
   }
 
@@ -96,6 +100,10 @@ export class Picture {
     this.root.setAttribute("aria-label", data.alt);
     put(this.caption, data.caption);
     this.draw();
+    if (!this.asked && data.group && this.ready()) {
+      this.asked = true;
+      broadcast(ASK, { group: data.group, from: data.key });
+    }
   }
 
   draw() {
@@ -120,8 +128,8 @@ export class Picture {
   }
 
   /** Another picture of the group is pointed at where it says. @type {(word: Word) => void} */
-  heard({ group, from, s, walk }) {
-    if (!this.data.group || group !== this.data.group || from === this.data.key) return;
+  heard({ group, from, s, walk, to }) {
+    if (!this.data.group || group !== this.data.group || from === this.data.key || (to !== undefined && to !== this.data.key)) return;
     const start = performance.now();
     this.linked = walk ? null : s;
     if (walk && s !== null) this.follow(s);
@@ -132,7 +140,23 @@ export class Picture {
 
   /** The others of the group hear where this one is pointed at, or where somebody walks. @type {(s: number | null, walk?: boolean) => void} */
   point(s, walk = false) {
-    if (this.data.group) tell({ group: this.data.group, from: this.data.key, s, walk });
+    if (this.data.group) broadcast(HOVER, { group: this.data.group, from: this.data.key, s, walk });
+  }
+
+  /** Tell who asks where somebody walks here. @type {(question: Question) => void} */
+  answer({ group, from }) {
+    const s = this.place();
+    if (s !== null && this.data.group && group === this.data.group && from !== this.data.key) broadcast(HOVER, { group, from: this.data.key, s, walk: true, to: from });
+  }
+
+  /** Where somebody walks; null where nobody has. @type {() => number | null} */
+  place() {
+    return null;
+  }
+
+  /** Whether it can follow somebody already. */
+  ready() {
+    return true;
   }
 
   /** Somebody walks at s of another picture of the group. @type {(s: number) => void} */
@@ -179,14 +203,16 @@ export class Picture {
 
 // -- linked pictures -----------------------------------------------------------------------------------------------------
 
-/** Tell the other pictures of a group. @type {(word: Word) => void} */
-function tell(word) {
-  window.dispatchEvent(new CustomEvent("explorer:hover", { detail: word }));
+const [HOVER, ASK] = ["explorer:hover", "explorer:ask"];
+
+/** Say it to all pictures. @type {(event: string, detail: Word | Question) => void} */
+function broadcast(event, detail) {
+  window.dispatchEvent(new CustomEvent(event, { detail }));
 }
 
-/** Listen to what pictures tell; the returned function ends it. @type {(listener: (word: Word) => void) => () => void} */
-function hear(listener) {
-  const on = (/** @type {Event} */ event) => listener(/** @type {CustomEvent<Word>} */ (event).detail);
-  window.addEventListener("explorer:hover", on);
-  return () => window.removeEventListener("explorer:hover", on);
+/** Listen to what pictures say; the returned function ends it. @template D @param {string} event @param {(detail: D) => void} listener */
+function hear(event, listener) {
+  const on = (/** @type {Event} */ heard) => listener(/** @type {CustomEvent<D>} */ (heard).detail);
+  window.addEventListener(event, on);
+  return () => window.removeEventListener(event, on);
 }

@@ -1,6 +1,6 @@
-// A plane through weight space, as a map or as a relief: what is there, where somebody points, picks or walks, and the switch between the two views.
+// A plane through weight space, as a map, as a relief or, of three models, as their triangle: what is there, where somebody points, picks or walks, and the switch between the views.
 //
-// A view draws (`map.js`, `relief.js`); all else is here, so that whatever is picked or played stays where it is when the view changes. Hovering touches
+// A view draws (`map.js`, `relief.js`, `triangle.js`); all else is here, so that whatever is picked or played stays where it is when the view changes. Hovering touches
 // only the small `live` group. Names are untrusted: text nodes.
 
 import { DASHES, element, put, round, set, shape, short, swatch, text } from "./drawing.js";
@@ -11,10 +11,12 @@ import { unpacked } from "./packed.js";
 import { keep, Picture } from "./picture.js";
 import { Player } from "./player.js";
 import { Relief } from "./relief.js";
+import { Triangle } from "./triangle.js";
 
 /** @typedef {import("./grid.js").Pair} Pair */
 /** @typedef {import("./grid.js").Path} Path */
 /** @typedef {{ name: string, x: number, y: number }} Marker of a model */
+/** @typedef {"map" | "relief" | "triangle"} Kind of view */
 
 /**
  * @typedef {object} Surface
@@ -30,7 +32,8 @@ import { Relief } from "./relief.js";
  * @property {string} zName
  * @property {Pair | null} pick where Python has the mark
  * @property {number} height px
- * @property {"map" | "relief"} view
+ * @property {Kind} view
+ * @property {import("./triangle.js").Mixtures | null} mixtures of three models, where they may be seen on their triangle
  * @property {boolean} stage whether it is a relief alone, on which somebody walks along the paths by themselves
  * @property {boolean} tells whether Python hears of a change of view
  */
@@ -44,6 +47,7 @@ import { Relief } from "./relief.js";
  * @property {(place: Pair) => [number, number]} pixel
  * @property {(path: Path, place: Pair) => Node} bead where a path is pointed at
  * @property {() => void} leave
+ * @property {((px: number, py: number) => Node[])} [lines] what stands under a pixel, of a view that has values of its own
  */
 
 /** @typedef {import("./picture.js").Told & import("./grid.js").Grid & Surface} Data */
@@ -53,7 +57,7 @@ import { Relief } from "./relief.js";
 const NEAR = 14; // px within which the pointer is on a path
 /** @type {WeakMap<Element, Plane>} */
 const planes = new WeakMap();
-/** @type {"map" | "relief" | null} */
+/** @type {Kind | null} */
 let chosen = null; // the view that somebody chose last, for planes whose page does not say
 
 /** @param {import("./picture.js").Call<unknown>} call */
@@ -87,6 +91,7 @@ class Plane extends Picture {
     super(parent, data, "curve plane", "application");
     this.flat = new FlatMap(this);
     this.relief = new Relief(this);
+    this.triangle = new Triangle(this);
     /** @type {View} */
     this.view = this.flat;
     this.stage.prepend(...this.view.layers());
@@ -99,11 +104,11 @@ class Plane extends Picture {
     this.grip.addEventListener("click", (event) => this.click(event));
   }
 
-  /** The two views to choose from. */
+  /** The views to choose from. */
   buttons() {
     const group = element("div", "views");
     set(group, { role: "group", "aria-label": "View" });
-    for (const [view, label] of /** @type {["map" | "relief", string][]} */ ([["map", "Map"], ["relief", "Relief"]])) {
+    for (const [view, label] of /** @type {[Kind, string][]} */ ([["map", "Map"], ["relief", "Relief"], ["triangle", "Triangle"]])) {
       const button = group.appendChild(element("button", "", label));
       button.type = "button";
       button.addEventListener("click", () => this.choose(view));
@@ -123,6 +128,7 @@ class Plane extends Picture {
       this.show(first && !data.tells && !data.stage && chosen ? chosen : data.view);
     }
     this.switch.hidden = data.stage;
+    /** @type {HTMLElement} */ (this.switch.lastElementChild).hidden = !data.mixtures;
     put(this.title, data.zTitle);
     this.player.unit = data.unit;
     this.player.tour = data.stage;
@@ -142,7 +148,7 @@ class Plane extends Picture {
 
   // -- the view ----------------------------------------------------------------------------------------------------------
 
-  /** A person's choice. @type {(view: "map" | "relief") => void} */
+  /** A person's choice. @type {(view: Kind) => void} */
   choose(view) {
     chosen = view;
     if (this.view === this.of(view)) return;
@@ -152,12 +158,13 @@ class Plane extends Picture {
     if (this.data.tells) this.tellView(view);
   }
 
-  /** @type {(view: "map" | "relief") => View} */
+  /** @type {(view: Kind) => View} */
   of(view) {
+    if (view === "triangle" && this.data.mixtures) return this.triangle;
     return view === "relief" && this.relief.can() ? this.relief : this.flat;
   }
 
-  /** @type {(view: "map" | "relief") => void} */
+  /** @type {(view: Kind) => void} */
   show(view) {
     const next = this.of(view);
     if (next !== this.view) {
@@ -170,7 +177,7 @@ class Plane extends Picture {
     this.root.classList.toggle("raised", relief);
     this.relief.controls.hidden = !relief;
     [...this.switch.children].forEach((button, k) => {
-      set(button, { "aria-pressed": String(relief === (k === 1)) });
+      set(button, { "aria-pressed": String(next === [this.flat, this.relief, this.triangle][k]) });
       if (k === 1 && !this.relief.can()) set(button, { disabled: "", title: "This browser draws no relief: it has no WebGL 2." });
     });
     const keys = relief ? "Arrow keys turn, plus and minus zoom, Home resets; with Shift, arrow keys move a mark and Enter picks." : "Arrow keys move, Enter picks.";
@@ -207,6 +214,16 @@ class Plane extends Picture {
   follow(s) {
     this.player.follow(s);
     this.stir();
+  }
+
+  /** @override */
+  place() {
+    return this.player.s;
+  }
+
+  /** @override */
+  ready() {
+    return this.player.roads.length > 0;
   }
 
   // -- the still part ----------------------------------------------------------------------------------------------------
@@ -306,6 +323,7 @@ class Plane extends Picture {
       return;
     }
     const on = this.onPath();
+    if (this.view.lines) return this.read(this.view.lines(px, py), px, py, this.total);
     const [x, y] = place;
     const [i, j] = cellAt(this.data, place);
     const value = this.data.z[j][i];

@@ -40,6 +40,7 @@ class Units extends Picture {
   pointer = null;
   /** @type {number[][]} */
   places = []; // (steps, n): the position of each unit, by its position before
+  walks = false; // whether somebody has played or scrubbed
   left = 0;
   side = 0; // px
 
@@ -75,6 +76,7 @@ class Units extends Picture {
   }
 
   walked() {
+    this.walks = true;
     this.point(this.player.s, true);
     this.mark();
     this.frames.go();
@@ -82,7 +84,13 @@ class Units extends Picture {
 
   /** @override @param {number} s */
   follow(s) {
+    this.walks = true;
     this.player.follow(s);
+  }
+
+  /** @override */
+  place() {
+    return this.walks ? this.player.s : null;
   }
 
   /** What the colours say; the one for what moves, where anything does. */
