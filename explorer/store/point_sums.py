@@ -20,7 +20,9 @@ from explorer.store.kept import Kept
 from explorer.store.read_log import Key, note
 from explorer.store.sqlite import Database, Unavailable
 
-WITHOUT = "AND NOT EXISTS (SELECT 1 FROM total WHERE total.field = point.field AND total.seq = point.seq)"  # the few that another store brought, of many
+WITHOUT = (
+    "AND NOT EXISTS (SELECT 1 FROM total WHERE total.field = point.field AND total.seq = point.seq)"  # the few that another store brought, of many
+)
 CHUNK = 512  # points whose blocks are in memory at once while they are taken together
 
 
