@@ -183,7 +183,7 @@ def _answer(comparison: Comparison, known: list[Candidate], rows: pd.DataFrame) 
         if found is None:
             st.caption("The ingredients are being measured…")
             return
-        title = f"test {by.metric} minus that of {found.best.name}, the best ingredient{by.apart}"
+        title = f"test {by.metric} minus that of {found.best.name}{by.apart}"
         figure = bars.figure(found.rows(by), x_title=title)
         chart(figure.update_layout(height=head.HEIGHT), key="compare-apart", title=f"{title[0].upper()}{title[1:]}", stem="comparison-apart")
     with right:
@@ -221,7 +221,7 @@ def _table(comparison: Comparison, rows: pd.DataFrame) -> None:
         f"val {by.title}": st.column_config.NumberColumn(width=96, format=f"%{by.form}", help="The split that choices are made on."),
         f"test {by.title}, 95 %": st.column_config.TextColumn(width=140),
         apart: (
-            st.column_config.NumberColumn(f"minus the best alone{by.apart}", width=150, format="%.3g", help=PAIRED)
+            st.column_config.NumberColumn(f"minus the best alone{by.apart}", width=190, format="%.3g", help=PAIRED)
             if f"{apart}, 95 %" in rows
             else st.column_config.TextColumn(f"minus the best alone{by.apart}", width=204, help=PAIRED)
         ),

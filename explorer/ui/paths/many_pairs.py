@@ -21,6 +21,7 @@ from explorer.figures import tree as tree_figure
 from explorer.stats import model_pairs, spanning_tree, units
 from explorer.stats.model_pairs import Middles, Pairs
 from explorer.stats.similar_order import similar_order
+from explorer.store.kept import Kept
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
@@ -33,6 +34,7 @@ from explorer.ui.widgets.model_picker import key_of
 POLL_S = 5.0  # drawing a large matrix takes a second
 DRAWN = 200  # pairs at random
 LISTED = 500  # rows of the table on the page
+RISES_BYTES = 32 * 2**20
 SHOWS = ("all", "barrier", "none", "tree")
 LIMITS = (
     "The number of a pair is the rise in the **middle** of its line above the mean of its ends: one place, so no choice of it makes it too high, and the highest"
@@ -114,6 +116,9 @@ class Seen:
         return found
 
 
+_rises: Kept[Middles] = Kept(RISES_BYTES)  # for all sessions: those of 19 900 pairs take half a second to work out
+
+
 def seen_of(store: RunStore, run: Run, everything_asked: bool, metric: str) -> Seen:
     """What is measured of a part by now."""
     n = len(run.field.corners)
@@ -122,7 +127,14 @@ def seen_of(store: RunStore, run: Run, everything_asked: bool, metric: str) -> S
     asked = {(int(i), int(j)) for i, j in pairs}
     order = model_pairs.drawn(n, n * n)
     drawn = next((k for k, (i, j) in enumerate(order) if (int(i), int(j)) not in asked), len(order))
-    rise = model_pairs.middles(store.points(run.field.id)[0], pairs, run.field.metrics.index(metric))
+    points, seen = store.points(run.field.id)
+    key = (str(store.path), run.field.id, metric, pairs.tobytes(), len(points))
+    before = _rises.last(key)
+    if before is not None and before[0] == seen:
+        rise = before[1]
+    else:
+        made = model_pairs.middles(points, pairs, run.field.metrics.index(metric))
+        rise = _rises.keep(key, seen, made, 4 * made.value.nbytes + pairs.nbytes)
     scale = units.scale(metric)
     known = store.field(run.field.id)
     return Seen(run, pairs, Middles(scale * rise.value, scale * rise.low, scale * rise.high), drawn, metric, None if known is None else known.gram)
