@@ -31,7 +31,7 @@ from explorer.methods.align._midpoint_loss import Between
 from explorer.methods.align._soft_maps import Matrices, blended
 from explorer.problems.problem import Problem
 from explorer.symmetry import Lattice, Maps, compose, identity, permuted
-from explorer.symmetry.assignment import Alignment, assign, of_equal_widths
+from explorer.symmetry.assignment import Alignment, assign
 from explorer.symmetry.classes import SymmetryClass
 from explorer.symmetry.closest import Element, carried
 from explorer.symmetry.gauges import Elements, after, changed
@@ -57,8 +57,7 @@ def align(
 ) -> Alignment:
     """Every model matched to the first. `rate` is Adam's, at the start; `batch`: samples per step; `spread`: t is drawn from ½ ± half of it, 0 for half-way alone;
     `restarts`: of the weight matching to begin with."""
-    of_equal_widths(models, "learned")
-    lattice, notes = _all_classes.lattice_for(models, problem)
+    models, lattice, notes = _all_classes.prepared(models, problem, "learned")
     many = len(models) - 1
 
     def first(done: int, _: int, message: str) -> None:
