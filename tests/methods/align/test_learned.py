@@ -143,7 +143,7 @@ def test_it_stops_when_it_is_told():
     assert {total for _, total in seen} == {46}
 
     def stop(done, total, message):
-        if "half-way" in message:
+        if "on the line" in message:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
