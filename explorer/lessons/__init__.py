@@ -40,13 +40,14 @@ class Bars:
 
 @dataclass(frozen=True, eq=False)
 class Relief:
-    """A picture of values on a plane: the landscape of two neurons."""
+    """A picture of values on a plane. `played`: it is the landscape of two neurons, which can be played with."""
 
     surface: Surface
     markers: tuple[Marker, ...]
     x_title: str
     y_title: str
     z_title: str
+    played: bool = False
 
 
 @dataclass(frozen=True, eq=False)

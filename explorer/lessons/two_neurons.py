@@ -68,7 +68,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
             f"Gradient descent from a grid of starts ends at **{len(low)} places** of zero loss: {where}. Swapping the two neurons turns one into the"
             f" other: the picture is its own mirror image. On the straight line between them the loss rises to **{line.max():.3g}** at t = {t[line.argmax()]:.2g}."
         ),
-        picture=Relief(landscape(), tuple(Marker(f"({a:g}, {b:g})", a, b) for a, b in low), "w₁", "w₂", "loss"),
+        picture=Relief(landscape(), tuple(Marker(f"({a:g}, {b:g})", a, b) for a, b in low), "w₁", "w₂", "loss", played=True),
     )
 
 

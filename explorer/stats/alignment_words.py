@@ -10,6 +10,8 @@ from explorer.stats import units
 from explorer.stats.barriers import Barrier
 from explorer.stats.intervals import Estimate
 
+WIDE = ("learned",)  # methods that use every class of symmetry without being asked
+
 
 def tried(corners: Sequence[Recipe]) -> str:
     """The alignment that was made of one of these, in a few words."""
@@ -19,7 +21,7 @@ def tried(corners: Sequence[Recipe]) -> str:
 
 def freedom(corners: Sequence[Recipe]) -> str:
     """What an alignment of one of these is free to change without changing the function."""
-    every = any(isinstance(c, Aligned) and c.method.kwargs().get("symmetry") == "all" for c in corners)
+    every = any(isinstance(c, Aligned) and (c.method.name in WIDE or c.method.kwargs().get("symmetry") == "all") for c in corners)
     return "symmetries of the network" if every else "order of the units"
 
 

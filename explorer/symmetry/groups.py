@@ -224,6 +224,19 @@ def length(axis: Axis) -> int:
             return sum(map(length, parts))
 
 
+def resized(axis: Axis, sizes: Mapping[str, int]) -> Axis:
+    """The same expression with other numbers of units; groups without an entry keep theirs."""
+    match axis:
+        case Fixed():
+            return axis
+        case Free():
+            return replace(axis, size=sizes.get(axis.group, axis.size))
+        case Product(factors):
+            return Product(tuple(resized(f, sizes) for f in factors))
+        case Concat(parts):
+            return Concat(tuple(resized(p, sizes) for p in parts))
+
+
 def leaves(axis: Axis) -> Iterator[Free]:
     """The free groups in an axis, from left to right."""
     match axis:

@@ -9,7 +9,7 @@ from explorer.core import glossary, locations, plugins
 from explorer.core.errors import Refused
 from explorer.core.spec import Run
 from explorer.engine.worker import Worker
-from explorer.lessons import Bars, Lines, Relief, Shelf, _units, curves, every, sgd_noise, subspaces, two_neurons
+from explorer.lessons import Bars, Lines, Relief, Shelf, _units, curves, every, more_than_order, sgd_noise, subspaces, two_neurons
 from explorer.lessons._read import ERROR, found
 from explorer.store.run_store import RunStore
 
@@ -165,3 +165,28 @@ def test_a_lesson_of_somebody_else_is_taught_after_ours(tmp_path, monkeypatch):
     plugins.add([str(tmp_path / "empty.py")])
     with pytest.raises(Refused, match="LESSON of empty"):
         every()
+
+
+def test_a_whole_curve_computes_one_function():
+    """Descent ends on the curve w v = 1 and nowhere else; on it the curvature is that of the loss itself, which finite differences show."""
+    low = more_than_order.minima()
+    assert len(low) > 10
+    assert low.prod(axis=1) == pytest.approx(np.ones(len(low)), abs=1e-4)
+    for w, v in ((1.0, 1.0), (0.25, 4.0), (2.0, 0.5)):
+        h = 1e-3
+
+        def at(i, j, w=w, v=v, h=h):
+            return float(more_than_order.loss(np.array(w + i * h), np.array(v + j * h)))
+
+        mixed = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / (4 * h * h)
+        hessian = np.array([[(at(1, 0) - 2 * at(0, 0) + at(-1, 0)) / h**2, mixed], [mixed, (at(0, 1) - 2 * at(0, 0) + at(0, -1)) / h**2]])
+        assert np.linalg.eigvalsh(hessian)[-1] == pytest.approx(more_than_order.sharpness(w, v), rel=1e-3)
+        assert at(0, 0) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_orbit_is_drawn_and_its_curvature_said():
+    """Every mark lies in the picture on the curve; the sharp end is many times as sharp as (1, 1)."""
+    seen = every()["more_than_order"].see({})
+    assert seen.answer == 2
+    assert all(m.x * m.y == pytest.approx(1) and m.x <= more_than_order.HIGH and m.y <= more_than_order.HIGH for m in seen.picture.markers)
+    assert more_than_order.sharpness(0.25, 4.0) > 8 * more_than_order.sharpness(1.0, 1.0)

@@ -7,9 +7,10 @@ import pytest
 from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
 from explorer.core import locations, registry
-from explorer.core.spec import Look, Make
+from explorer.core.spec import Aligned, Look, Make
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
+from explorer.stats.alignment_words import freedom
 from explorer.symmetry.alignment_report import Matched
 from explorer.ui.align.form import Comparison, shuffled
 from tests.ui.conftest import button, words
@@ -227,3 +228,14 @@ def test_a_model_of_other_widths_is_transported(visit, registered, store, work, 
     assert not app.exception
     assert not app.error
     assert "has different widths from" in words(app)
+
+
+def test_what_a_barrier_was_due_to_follows_what_was_free(registered):
+    """The order of the units, or all symmetries: where they are asked for, and where a method uses them by itself."""
+    models = (loaded(registered.a), loaded(registered.b))
+
+    def free(name, **options):
+        return freedom(Aligned.every(registered.problem.spec, models, registry.method("align", name, options)))
+
+    assert free("weight_matching") == "order of the units"
+    assert free("weight_matching", symmetry="all") == free("learned") == "symmetries of the network"

@@ -1,11 +1,14 @@
 """The Learn page: every lesson at every step, prediction to finding, presenter mode, glossary and tour."""
 
+import json
+
 import pytest
 
 from explorer.core import glossary, locations
 from explorer.engine.worker import Worker
 from explorer.lessons import Shelf, every
 from explorer.store.run_store import RunStore
+from explorer.ui.charts import lesson_picture
 from explorer.ui.frame.tour import STOPS
 from tests.ui.conftest import words
 from tests.ui.test_actions import bare, pictures
@@ -133,3 +136,16 @@ def test_every_stop_of_the_tour_says_what_to_look_at(visit, number):
     assert f"Tour {number} of {len(STOPS)}" in words(app)
     button(app, "Leave the tour").click().run()
     assert "Tour" not in words(app)
+
+
+def test_each_landscape_of_a_formula_is_its_own(visit):
+    """That of two neurons is the one to play with; any other is drawn from its own surface, with its own axes, and told so in its table."""
+    played, drawn = (visit("learn", lesson=name, step="see") for name in ("two_neurons", "more_than_order"))
+    assert not played.exception
+    assert not drawn.exception
+    assert not played.get("plotly_chart")
+    (chart,) = drawn.get("plotly_chart")
+    layout = json.loads(chart.proto.spec)["layout"]
+    assert (layout["xaxis"]["title"]["text"], layout["yaxis"]["title"]["text"]) == ("w", "v")
+    lesson = every()["more_than_order"]
+    assert list(lesson_picture.table(lesson.see({})).columns) == ["w", "v", "loss"]

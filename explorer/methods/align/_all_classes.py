@@ -13,7 +13,9 @@ import torch
 
 from explorer import symmetry
 from explorer.checkpoints.weights import Weights
+from explorer.core.errors import Refused
 from explorer.core.progress import Progress
+from explorer.methods.align._widths import of_one_width
 from explorer.problems.problem import Problem
 from explorer.symmetry import Lattice
 from explorer.symmetry.assignment import Alignment, once
@@ -42,7 +44,7 @@ class Pair:
 def lattice_for(models: Sequence[Weights], problem: Problem) -> tuple[Lattice, tuple[str, ...]]:
     """All classes of the network that these models allow, and what has to be said: a gain that one of them cannot be divided by stays where it is."""
     lattice = symmetry.lattice_of(problem)
-    stay = frozenset[str]().union(*(vanishing(m, lattice) for m in models))
+    stay = frozenset[str]().union(*(vanishing(m, lattice) for m in models if m.keys() >= lattice.folds.keys()))
     if not stay:
         return lattice, lattice.warnings
     note = f"The gains {', '.join(sorted(stay))} have numbers that are nothing beside the others, so they are not moved, and what they multiply keeps its places."
@@ -50,9 +52,18 @@ def lattice_for(models: Sequence[Weights], problem: Problem) -> tuple[Lattice, t
     return narrower, (*narrower.warnings, note)
 
 
+def prepared(models: Sequence[Weights], problem: Problem, method: str) -> tuple[list[Weights], Lattice, tuple[str, ...]]:
+    """All models in the first one's shapes, all classes of their network, and what has to be said."""
+    if len(models) < 2:
+        raise Refused(f"{method} aligns two models or more, got {len(models)}.")
+    lattice, notes = lattice_for(models, problem)
+    done, said = of_one_width(models, problem, lattice, method)
+    return done, lattice, (*notes, *said)
+
+
 def align(models: Sequence[Weights], problem: Problem, *, restarts: int, seed: int, progress: Progress, lowest: Lowest) -> Alignment:
     """Every model matched to the first by its weights. The first stays as it is."""
-    lattice, notes = lattice_for(models, problem)
+    models, lattice, notes = prepared(models, problem, "weight_matching")
     pairs = matched(models, problem, lattice, restarts=restarts, seed=seed, progress=progress, lowest=lowest)
     return told(models, pairs, lattice, objective="distance of the weights, balanced", notes=notes)
 

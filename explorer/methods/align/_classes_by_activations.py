@@ -43,7 +43,7 @@ def align(
     progress: Progress,
 ) -> Alignment:
     """Every model matched to the first, which stays as it is. `standard`: how units are brought to one scale where a class does not mix them; None to leave all."""
-    lattice, notes = _all_classes.lattice_for(models, problem)
+    models, lattice, notes = _all_classes.prepared(models, problem, "activation_matching")
     names = once(models[0], problem.parameters())
     canonical = _all_classes.canonical(models, problem, lattice)
     sides, seen = record(

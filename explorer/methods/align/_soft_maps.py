@@ -9,7 +9,6 @@ no matrix. None of these is ever built: the axis is reshaped into its factors an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
@@ -39,19 +38,6 @@ def along(tensor: Tensor, dim: int, axis: Axis, matrices: Mapping[str, Tensor]) 
 def as_matrices(symmetry: Symmetry, maps: Maps) -> Matrices:
     """Permutations as matrices, float64; what is one already stays."""
     return {n: p if p.is_floating_point() else torch.eye(symmetry.groups[n].size, dtype=torch.float64)[p] for n, p in maps.items()}
-
-
-def resized(axis: Axis, sizes: Mapping[str, int]) -> Axis:
-    """The same expression with other numbers of units; groups without an entry keep theirs."""
-    match axis:
-        case Fixed():
-            return axis
-        case Free():
-            return replace(axis, size=sizes.get(axis.group, axis.size))
-        case Product(factors):
-            return Product(tuple(resized(f, sizes) for f in factors))
-        case Concat(parts):
-            return Concat(tuple(resized(p, sizes) for p in parts))
 
 
 def _first(tensor: Tensor, axis: Axis, matrices: Mapping[str, Tensor]) -> Tensor:

@@ -61,7 +61,6 @@ def align(
 ) -> Alignment:
     """Every model matched to the first. `samples` of the train split; `bins` for mutual information alone; `seed` draws pixels and tokens.
     `symmetry`: whether permutations alone are used or all classes that the network has."""
-    of_equal_widths(models, "activation_matching")
     if symmetry == "all":
         if cost == "mutual_information":
             raise Refused(
@@ -69,6 +68,7 @@ def align(
             )
         standard = _standard if cost == "correlation" else None
         return _classes_by_activations.align(models, problem, standard=standard, samples=samples, seed=seed, device=device, progress=progress)
+    of_equal_widths(models, "activation_matching")
     found = symmetry_of(problem)
     parameters = problem.parameters()
     total = 2 * len(models) - 1

@@ -6,7 +6,8 @@ of the train split, and its gradient moves g. Scales, orthogonal and invertible 
 orders of units by straight-through gradients: what is used is the sign, or the permutation by linear assignment, of numbers that the gradient is applied to as if
 they were used themselves (Bengio, Léonard & Courville 2013).
 
-g stays a symmetry at every step, so that the model computes what it did. Every few steps it is measured half-way on samples that no batch contains, and the best
+g stays a symmetry at every step, so that the model computes what it did. Every few steps the loss is measured at a quarter, half and
+three quarters of the line on samples that no batch contains, the highest of these counts, and the best
 one is the result; weight matching's own is among them, so that the result is never worse there; a model that is the reference already stays. It needs labelled data and
 about as much time as two or three times the number of training steps.
 """
@@ -31,7 +32,7 @@ from explorer.methods.align._midpoint_loss import Between
 from explorer.methods.align._soft_maps import Matrices, blended
 from explorer.problems.problem import Problem
 from explorer.symmetry import Lattice, Maps, compose, identity, permuted
-from explorer.symmetry.assignment import Alignment, assign, of_equal_widths
+from explorer.symmetry.assignment import Alignment, assign
 from explorer.symmetry.classes import SymmetryClass
 from explorer.symmetry.closest import Element, carried
 from explorer.symmetry.gauges import Elements, after, changed
@@ -57,8 +58,7 @@ def align(
 ) -> Alignment:
     """Every model matched to the first. `rate` is Adam's, at the start; `batch`: samples per step; `spread`: t is drawn from ½ ± half of it, 0 for half-way alone;
     `restarts`: of the weight matching to begin with."""
-    of_equal_widths(models, "learned")
-    lattice, notes = _all_classes.lattice_for(models, problem)
+    models, lattice, notes = _all_classes.prepared(models, problem, "learned")
     many = len(models) - 1
 
     def first(done: int, _: int, message: str) -> None:
@@ -76,16 +76,18 @@ def align(
         way = Way(between, model, lattice, start.element, rate, np.random.default_rng((seed, k)))
         for step in range(0 if start.same else steps):
             if step % CHECK == 0:
-                progress(restarts * many + k * steps + step, (restarts + steps) * many, f"step {step + 1} of {steps}: {way.trace[-1]:.4g} half-way")
+                progress(
+                    restarts * many + k * steps + step, (restarts + steps) * many, f"step {step + 1} of {steps}: {way.trace[-1]:.4g} on the line"
+                )
                 way.judge()
             way.step(batch, spread, (1 + cos(pi * step / steps)) / 2)
             if step + 1 == steps:
                 way.judge()
         pairs.append(replace(start, element=way.best, trace=tuple(way.trace)))
         said.append(
-            f"Model {k + 2}: half-way, on samples held out of the learning, the loss went from {way.trace[0]:.4g} (weight matching) to {way.trace[-1]:.4g}."
+            f"Model {k + 2}: the highest loss at a quarter, half and three quarters of the line, on samples held out of the learning, went from {way.trace[0]:.4g} (weight matching) to {way.trace[-1]:.4g}."
         )
-    return _all_classes.told(models, pairs, lattice, objective="loss at the midpoint, on held-out train samples", notes=(*notes, *said))
+    return _all_classes.told(models, pairs, lattice, objective="highest loss on the line, on held-out train samples", notes=(*notes, *said))
 
 
 class Way:

@@ -22,9 +22,7 @@ shapes of its tensors; where those leave a choice (heads × dimensions) it has a
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, TypeAlias, cast
 
@@ -35,18 +33,18 @@ from torch import Tensor
 
 from explorer import symmetry
 from explorer.checkpoints.weights import Weights
-from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.evaluate.unit_activations import observe
 from explorer.evaluate.weighted_layers import uses
-from explorer.methods.align._soft_maps import Matrices, along, resized
+from explorer.methods.align._soft_maps import Matrices, along
+from explorer.methods.align._widths import rebuilt, sizes_of
 from explorer.problems.problem import Problem
 from explorer.symmetry import Maps, Site, Symmetry, permuted
 from explorer.symmetry.assignment import Alignment, assign, families, members
-from explorer.symmetry.groups import Axis, leaves, length
+from explorer.symmetry.groups import leaves, resized
 
 Features: TypeAlias = dict[str, Tensor]
 """For each group a row per unit: (n, f), or (outer, n, f) for a group within another."""
@@ -85,7 +83,7 @@ def align(
         sizes = sizes_of(model, reference, found, name)
         plans = _Plans(reference, model, found, sizes, parameters, using, device, regularisation if solver == "entropic" else 0.0)
         if ground == "activations":
-            theirs = problem if sizes == own else _rebuilt(problem, model, sizes, name)
+            theirs = problem if sizes == own else _theirs(problem, model, sizes, name)
             plans.seen = seen, _responses(theirs, model, samples, device)
         trace, done = list[float](), k * visits
         for sweep in range(sweeps):
@@ -263,70 +261,15 @@ class _Plans:
         return tensor
 
 
-def sizes_of(model: Mapping[str, Tensor], reference: Mapping[str, Tensor], found: Symmetry, what: str) -> dict[str, int]:
-    """How many units each group has in a model, from the shapes of its tensors. Refused when they are no such network's."""
-    if missing := sorted(reference.keys() ^ model.keys()):
-        raise Refused(
-            f"{what.capitalize()} is of a different architecture: {missing[0]!r} is only in one of the models. Widths may differ, names may not."
-        )
-    for name, tensor in reference.items():
-        if tensor.dim() != model[name].dim() or (name not in found.axes and tensor.shape != model[name].shape):
-            raise Refused(
-                f"{name} is {_shape(tensor)} in the first model and {_shape(model[name])} in {what}. optimal_transport brings together"
-                " hidden units of different numbers; inputs, outputs and all else that keeps its order must agree."
-            )
-    places = [(name, i, axis) for name, axes in found.axes.items() for i, axis in enumerate(axes)]
-    sizes: dict[str, int] = {}
-    while len(sizes) < len(found.groups):
-        before = len(sizes)
-        for name, i, axis in places:
-            open_groups = dict.fromkeys(leaf.group for leaf in leaves(axis) if leaf.group not in sizes)
-            if len(open_groups) == 1:
-                sizes |= {group: _solved(axis, sizes, group, model[name].shape[i]) for group in open_groups}
-        if len(sizes) == before:  # heads × dimensions: as many heads as the reference
-            group = next(leaf.group for _, _, axis in places for leaf in leaves(axis) if leaf.group not in sizes)
-            sizes[group] = found.groups[group].size
-    for name, i, axis in places:
-        if length(resized(axis, sizes)) != model[name].shape[i]:
-            raise Refused(
-                f"{name} is {_shape(model[name])} in {what}, and no number of units gives that: its axis {i} does not fit the other tensors"
-                f" when it is made like the first model's {_shape(reference[name])}. Choose a model that differs in its hidden widths alone."
-            )
-    return {name: sizes[name] for name in found.groups}
-
-
-def _solved(axis: Axis, sizes: Mapping[str, int], group: str, places: int) -> int:
-    """The number of units that gives an axis so many places, or the next larger one where none does."""
-    return 1 + bisect_left(range(1, places + 1), places, key=lambda n: length(resized(axis, {**sizes, group: n})))
-
-
 def _responses(problem: Problem, weights: Weights, samples: int, device: str) -> Features:
     """What each unit responds to samples of the train split, wherever it is read; groups that cannot be read are left out."""
     seen = observe(problem, [weights], symmetry.symmetry_of(problem), samples=samples, observations=OBSERVATIONS, device=device).features[0]
     return {group: torch.cat(taps, dim=-1).double() for group, taps in seen.items() if taps}
 
 
-def _rebuilt(problem: Problem, model: Weights, sizes: Mapping[str, int], what: str) -> Problem:
-    """The problem with the network that has a model's shapes; what shapes leave open, such as the number of heads, is as in the problem's own."""
-    network = problem.spec.network
-    shapes = {name: tuple(t.shape) for name, t in model.items()}
-    try:
-        recognise = cast(
-            "Callable[[Mapping[str, tuple[int, ...]]], dict[str, object] | None]", registry.find("nets", network.name, function="recognise")
-        )
-    except AttributeError:  # an architecture of somebody else's, without it
-        options = None
-    else:
-        options = recognise(shapes)
-    if options is not None:
-        for name, value in network.options:
-            with suppress(Refused):  # that value goes with no such shapes
-                nearer = registry.method("nets", network.name, {**options, name: value})
-                if Problem(replace(problem.spec, network=nearer)).shapes() == shapes:
-                    options = dict(nearer.options)
-        found = Problem(replace(problem.spec, network=registry.method("nets", network.name, options)))
-        if {name: group.size for name, group in symmetry.symmetry_of(found).groups.items()} == sizes:
-            return found
+def _theirs(problem: Problem, model: Weights, sizes: Mapping[str, int], what: str) -> Problem:
+    if (found := rebuilt(problem, model, sizes)) is not None:
+        return found
     raise Refused(
         f"{what.capitalize()} has different widths from the first, and its network cannot be derived from its shapes, so it has no activations"
         " to compare. Use ground='weights'."
@@ -341,7 +284,3 @@ def _squares(x: Tensor, y: Tensor) -> Tensor:
 def _without(site: Site, places: Tensor) -> Site:
     left = ~torch.isin(site.rows, places)
     return Site(site.tensor, site.axis, site.rows[left].reshape(len(site.rows), -1))
-
-
-def _shape(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape)) or "a scalar"

@@ -46,9 +46,9 @@ def align(
 ) -> Alignment:
     """Every model matched to the first. `restarts`: descents to choose from, the first from where the units stand, the others from random orders.
     `symmetry`: whether permutations alone are used or all classes that the network has."""
-    of_equal_widths(models, "weight_matching")
     if symmetry == "all":
         return _all_classes.align(models, problem, restarts=restarts, seed=seed, progress=progress, lowest=lowest(problem, device))
+    of_equal_widths(models, "weight_matching")
     found = symmetry_of(problem)
     parameters = problem.parameters()
     reference, *others = models

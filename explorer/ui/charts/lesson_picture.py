@@ -35,10 +35,13 @@ def draw(seen: Outcome, *, key: str, height: int) -> None:
                 play=lines.x_title.startswith("t "),
             )
         case Bars() as bars:
-            figure = bars_figure.figure(bars.rows, x_title=bars.x_title)
-            st.plotly_chart(figure, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
-        case Relief():
+            drawn = bars_figure.figure(bars.rows, x_title=bars.x_title)
+            st.plotly_chart(drawn, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
+        case Relief(played=True):
             neurons(key=key)
+        case Relief():
+            drawn = figure(seen, "").update_layout(height=height + 100)
+            st.plotly_chart(drawn, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
 
 
 def table(seen: Outcome) -> pd.DataFrame:
@@ -54,10 +57,9 @@ def table(seen: Outcome) -> pd.DataFrame:
             return pd.DataFrame(rows, columns=["curve", x_title.split()[0], "value", "low", "high"])
         case Bars(rows):
             return pd.DataFrame([(r.name, r.value, r.low, r.high) for r in rows], columns=["name", "value", "low", "high"])
-        case Relief(surface):
-            return pd.DataFrame(
-                [(x, y, surface.z[j, i]) for j, y in enumerate(surface.y) for i, x in enumerate(surface.x)], columns=["w1", "w2", "loss"]
-            )
+        case Relief(surface) as p:
+            rows = [(x, y, surface.z[j, i]) for j, y in enumerate(surface.y) for i, x in enumerate(surface.x)]
+            return pd.DataFrame(rows, columns=[p.x_title, p.y_title, p.z_title])
 
 
 def figure(seen: Outcome, title: str) -> go.Figure:
@@ -69,4 +71,4 @@ def figure(seen: Outcome, title: str) -> go.Figure:
             return bars_figure.figure(p.rows, x_title=p.x_title, title=title, footnote=LIMITS)
         case Relief() as p:
             note = "Exact: computed from the formula."
-            return plane_figure.figure(p.surface, list(p.markers), [], z_title=p.z_title, title=title, footnote=note, axes=("w₁", "w₂"))
+            return plane_figure.figure(p.surface, list(p.markers), [], z_title=p.z_title, title=title, footnote=note, axes=(p.x_title, p.y_title))

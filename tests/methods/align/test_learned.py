@@ -143,7 +143,7 @@ def test_it_stops_when_it_is_told():
     assert {total for _, total in seen} == {46}
 
     def stop(done, total, message):
-        if "half-way" in message:
+        if "on the line" in message:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -151,7 +151,9 @@ def test_it_stops_when_it_is_told():
 
 
 def test_other_widths_are_refused():
-    """There is no map between them."""
+    """Where inputs and outputs differ as well there is no map between them; and one model has no other."""
     problem, (a, b) = sample("digits-mlp")
-    with pytest.raises(Refused, match="learned"):
+    with pytest.raises(Refused, match="must agree"):
         align([a, {n: t[:5] for n, t in b.items()}], problem)
+    with pytest.raises(Refused, match="learned aligns two models or more, got 1"):
+        align([a], problem)

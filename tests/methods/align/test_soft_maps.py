@@ -2,8 +2,8 @@
 
 import torch
 
-from explorer.methods.align._soft_maps import along, as_matrices, blended, resized
-from explorer.symmetry.groups import Concat, Fixed, Free, Group, Product, Symmetry, length, permuted, random
+from explorer.methods.align._soft_maps import along, as_matrices, blended
+from explorer.symmetry.groups import Concat, Fixed, Free, Group, Product, Symmetry, length, permuted, random, resized
 
 HEADS, DIM, DEEP = Free("heads", 3), Free("dim", 2), Free("deep", 4, within="heads")
 
