@@ -23,6 +23,7 @@ the others 0) the checkpoint's own weights and buffers stay, so that the ends of
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -192,6 +193,26 @@ class Evaluate:
 
         with precisely(self.precision, self.device):
             return self._alone(np.asarray(coefficients, dtype=np.float64), found)
+
+    def paced(self, coefficients: Array, seconds: float) -> tuple[float, float]:
+        """How many seconds the mixing of a point takes, and each sample that then goes through: of as many samples as go through in some seconds."""
+        done = 0
+
+        def some() -> Tensor:
+            nonlocal done
+            for rows, outputs in self._outputs():
+                done += len(self._items(outputs, self.targets[rows])[0].cpu())
+                if time.perf_counter() - started > seconds:
+                    break
+            return torch.empty(0)
+
+        with precisely(self.precision, self.device):
+            taken: list[float] = []
+            for wanted in (lambda: torch.empty(0), some):
+                started = time.perf_counter()
+                self._alone(np.asarray(coefficients, dtype=np.float64), wanted)
+                taken.append(time.perf_counter() - started)
+        return taken[0], max(taken[1] - taken[0], 0.0) / done
 
     def many(self, coefficients: Array) -> Array:
         """The values of several points: coefficients (K, C) → (K, *shape)."""
