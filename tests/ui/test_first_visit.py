@@ -10,9 +10,8 @@ from tests.ui.conftest import words
 BEGUN = [
     ("paths", "many"),
     ("paths", "conditions"),
-    ("paths", "stability"),
 ]
-SHIPPED = ("landscape", "interpolate", "align", "paths", "train", "soup", "compare")
+SHIPPED = [(page, {}) for page in ("landscape", "interpolate", "align", "paths", "train", "soup", "compare")] + [("paths", {"view": "stability"})]
 
 
 def requested(store):
@@ -20,10 +19,10 @@ def requested(store):
     return {s.id: s.rank for kind in ("Run", "Study") for s in store.statuses(kind, limit=1000) if s.state == "waiting"}
 
 
-@pytest.mark.parametrize("page", SHIPPED)
-def test_what_a_page_opens_with_is_measured_and_begins_nothing(visit, store, page):
+@pytest.mark.parametrize(("page", "query"), SHIPPED)
+def test_what_a_page_opens_with_is_measured_and_begins_nothing(visit, store, page, query):
     """No worker has to be there, and none is started: what the page shows first ships with the explorer."""
-    app = visit(page, expert=False)
+    app = visit(page, expert=False, **query)
     assert not app.exception
     assert not requested(store)
     assert app.get("bidi_component") or app.get("plotly_chart")
