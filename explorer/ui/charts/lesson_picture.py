@@ -71,4 +71,7 @@ def figure(seen: Outcome, title: str) -> go.Figure:
             return bars_figure.figure(p.rows, x_title=p.x_title, title=title, footnote=LIMITS)
         case Relief() as p:
             note = "Exact: computed from the formula."
-            return plane_figure.figure(p.surface, list(p.markers), [], z_title=p.z_title, title=title, footnote=note, axes=(p.x_title, p.y_title))
+            axes = (p.x_title, p.y_title)
+            return plane_figure.figure(
+                p.surface, list(p.markers), list(p.traces), z_title=p.z_title, title=title, footnote=note, log=p.log, axes=axes
+            )
