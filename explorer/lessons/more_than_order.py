@@ -17,7 +17,7 @@ from explorer.lessons import Experiment, Lesson, Outcome, Relief, Shelf, Target
 
 INPUTS = np.linspace(-1.0, 1.0, 41)
 POSITIVE = np.maximum(INPUTS, 0.0)
-LOW, HIGH, SIZE = 0.0, 4.5, 91  # the part of the plane that is drawn: nodes 0.05 apart
+LOW, HIGH, SIZE = 0.0, 5.0, 101  # the part of the plane that is drawn: nodes 0.05 apart
 DRAWN = (0.25, 0.5, 1.0, 2.0, 4.0)  # λ of the places that are marked
 STEPS, RATE = 4000, 0.05
 APART = 0.05  # between places that are counted as two

@@ -39,8 +39,12 @@ def draw(seen: Outcome, *, key: str, height: int) -> None:
             st.plotly_chart(drawn, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
         case Relief(played=True):
             neurons(key=key)
-        case Relief():
-            drawn = figure(seen, "").update_layout(height=height + 100)
+        case Relief() as relief:
+            drawn = figure(seen, "").update_layout(height=height + 100, font_size=13)
+            drawn.update_traces(
+                colorbar_title_text=relief.z_title, selector={"type": "heatmap"}
+            )  # what paper says of its colours is too wide for a column
+            drawn.update_traces(textfont_color="white", textposition="top right", selector={"mode": "markers+text"})
             st.plotly_chart(drawn, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
 
 
