@@ -16,7 +16,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Loaded, ProblemSpec, Run
 from explorer.figures.bars import Bar
 from explorer.figures.curve import Curve
-from explorer.figures.plane import Marker, Surface
+from explorer.figures.plane import Marker, Surface, Trace
 from explorer.store.records import Facts
 
 
@@ -40,13 +40,15 @@ class Bars:
 
 @dataclass(frozen=True, eq=False)
 class Relief:
-    """A picture of values on a plane. `played`: it is the landscape of two neurons, which can be played with."""
+    """A picture of values on a plane, and paths on it. `log`: colours by the logarithm. `played`: it is the landscape of two neurons, which can be played with."""
 
     surface: Surface
     markers: tuple[Marker, ...]
     x_title: str
     y_title: str
     z_title: str
+    traces: tuple[Trace, ...] = ()
+    log: bool = False
     played: bool = False
 
 

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from explorer.core.points import Array, Points
-from explorer.figures.plane import Marker, Surface
+from explorer.figures.curve import PALETTE
+from explorer.figures.plane import Marker, Surface, Trace
 from explorer.lessons import Experiment, Lesson, Outcome, Relief, Shelf, Target
 
 INPUTS = np.linspace(-1.0, 1.0, 41)
 POSITIVE = np.maximum(INPUTS, 0.0)
-LOW, HIGH, SIZE = 0.0, 4.0, 81  # the part of the plane that is drawn: nodes 0.05 apart
+LOW, HIGH, SIZE = 0.0, 5.0, 101  # the part of the plane that is drawn: nodes 0.05 apart
 DRAWN = (0.25, 0.5, 1.0, 2.0, 4.0)  # λ of the places that are marked
 STEPS, RATE = 4000, 0.05
 APART = 0.05  # between places that are counted as two
@@ -39,6 +40,12 @@ def landscape() -> Surface:
     w, v = np.meshgrid(axis, axis)  # rows are v
     z = loss(w, v)
     return Surface(axis, axis, z, np.zeros(z.shape, dtype=bool))
+
+
+def orbit() -> Trace:
+    """The curve w v = 1 as far as it is drawn, by the logarithm of λ."""
+    s = np.linspace(np.log(1 / HIGH), np.log(HIGH), 121)
+    return Trace("orbit", PALETTE[1], s, np.exp(s), np.exp(-s))
 
 
 def minima() -> Array:
@@ -80,7 +87,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
             f" ({ends[0][0]:g}, {ends[0][1]:g}). On the straight line between ({ends[0][0]:g}, {ends[0][1]:g}) and ({ends[1][0]:g}, {ends[1][1]:g}) the loss rises to"
             f" **{line.max():.3g}**, though both compute the same."
         ),
-        picture=Relief(landscape(), marks, "w", "v", "loss"),
+        picture=Relief(landscape(), marks, "w", "v", "loss", (orbit(),), log=True),
     )
 
 

@@ -189,4 +189,6 @@ def test_the_orbit_is_drawn_and_its_curvature_said():
     seen = every()["more_than_order"].see({})
     assert seen.answer == 2
     assert all(m.x * m.y == pytest.approx(1) and m.x <= more_than_order.HIGH and m.y <= more_than_order.HIGH for m in seen.picture.markers)
+    (curve,) = seen.picture.traces
+    assert more_than_order.loss(curve.x, curve.y) == pytest.approx(np.zeros(len(curve.s)), abs=1e-12)
     assert more_than_order.sharpness(0.25, 4.0) > 8 * more_than_order.sharpness(1.0, 1.0)

@@ -126,7 +126,7 @@ class Way:
     @torch.no_grad()
     def judge(self) -> None:
         """Measure what there is by now, and keep it if it is the best."""
-        maps, turns = self._maps(), {n: v.double() for n, v in self._turns().items()}
+        maps, turns = self._maps(), {n: v.cpu().double() for n, v in self._turns().items()}
         found = self.lattice.symmetry
         own = Element(compose(found, self.start.maps, maps), {n: carried(v, self.lattice, self.lattice.gauges[n], maps) for n, v in turns.items()})
         value = self.between.held(permuted(changed(self.model, self.lattice, turns), found, maps), LINE)

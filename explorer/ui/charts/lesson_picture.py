@@ -39,8 +39,12 @@ def draw(seen: Outcome, *, key: str, height: int) -> None:
             st.plotly_chart(drawn, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
         case Relief(played=True):
             neurons(key=key)
-        case Relief():
-            drawn = figure(seen, "").update_layout(height=height + 100)
+        case Relief() as relief:
+            drawn = figure(seen, "").update_layout(height=height + 100, font_size=13)
+            drawn.update_traces(
+                colorbar_title_text=relief.z_title, selector={"type": "heatmap"}
+            )  # what paper says of its colours is too wide for a column
+            drawn.update_traces(textfont_color="white", textposition="top right", selector={"mode": "markers+text"})
             st.plotly_chart(drawn, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
 
 
@@ -71,4 +75,7 @@ def figure(seen: Outcome, title: str) -> go.Figure:
             return bars_figure.figure(p.rows, x_title=p.x_title, title=title, footnote=LIMITS)
         case Relief() as p:
             note = "Exact: computed from the formula."
-            return plane_figure.figure(p.surface, list(p.markers), [], z_title=p.z_title, title=title, footnote=note, axes=(p.x_title, p.y_title))
+            axes = (p.x_title, p.y_title)
+            return plane_figure.figure(
+                p.surface, list(p.markers), list(p.traces), z_title=p.z_title, title=title, footnote=note, log=p.log, axes=axes
+            )
