@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from explorer.core import registry, significant_digits
 from explorer.stats import metrics, perplexity, units
@@ -101,7 +101,8 @@ def print_lines(tests: Mapping[str, Line], told: tuple[str, ...]) -> None:
 
 def print_places(found: Mapping[str, Points], names: list[str], measured: Sequence[str], metric: str, unit: str) -> None:
     """A metric at a few places of a plane, a row for each place and a column for each test set."""
-    table = Table("", *found, title=units.titled(f"{metrics.find(metric).called} on each test set, with 95 % intervals", unit), title_justify="left")
+    title = units.titled(f"{metrics.find(metric).called} on each test set, with 95 % intervals", unit)
+    table = Table(Column(overflow="fold"), *(Column(name, no_wrap=True) for name in found), title=title, title_justify="left")
     scale, cells = units.scale(metric), list[list[str]]()
     for points in found.values():
         ends = zip(metrics.means(points, measured, metric), *metrics.interval(points, measured, metric), strict=True)
@@ -115,7 +116,8 @@ def print_models(tests: Mapping[str, Models], names: list[str], title: str) -> N
     """A row for each model and a column for each test set: the loss, the perplexity and the error, as far as these mean something, with 95 % intervals."""
     problem = next(iter(tests.values())).run.field.problem
     shown = [m for m in ("loss", "perplexity", "error") if metrics.find(m).suits(problem)]
-    table = Table("", "", *tests, title=f"{title}, with 95 % intervals", title_justify="left")
+    columns = (Column(name, no_wrap=True) for name in tests)
+    table = Table(Column(overflow="fold"), "", *columns, title=f"{title}, with 95 % intervals", title_justify="left")
     for i, name in enumerate(names):
         for metric in shown:
             titled = units.titled(metric, units.of_level(problem, metric))

@@ -83,7 +83,7 @@ def align(
             way.step(batch, spread, (1 + cos(pi * step / steps)) / 2)
             if step + 1 == steps:
                 way.judge()
-        pairs.append(replace(start, element=way.best, trace=tuple(way.trace)))
+        pairs.append(replace(start, element=way.best, trace=tuple(way.trace), steps=()))
         said.append(
             f"Model {k + 2}: the highest loss at a quarter, half and three quarters of the line, on samples held out of the learning, went from {way.trace[0]:.4g} (weight matching) to {way.trace[-1]:.4g}."
         )
