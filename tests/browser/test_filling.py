@@ -74,8 +74,7 @@ def _mounts(page: Page) -> dict[str, int]:
 
 def _fills(page: Page, home: Path, run: Run, address: str, key: str) -> None:
     """Open a run that nobody has begun, and look until nothing is left to do."""
-    store = RunStore(home / "store.sqlite")
-    store.submit(run)
+    RunStore(home / "store.sqlite").submit(run)
     page.add_init_script(WATCH + LOOK)
     page.goto(address)
     expect(page.get_by_text("Waiting for a worker").first).to_be_visible()
@@ -83,10 +82,8 @@ def _fills(page: Page, home: Path, run: Run, address: str, key: str) -> None:
     moved = page.evaluate("window.__moved")
     with working(home):
         expect(page.get_by_text("Measuring").first).to_be_visible()
-        while any(status.active for status in (*store.statuses("Run"), *store.statuses("Study"))):
-            page.wait_for_timeout(200)
+        expect(page.get_by_text("Measuring")).to_have_count(0)  # the page asks for more when it has seen the first
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
-    expect(page.get_by_text("Measuring")).to_have_count(0)
     page.wait_for_timeout(500)
     assert page.evaluate("key => window.__explorer[key].draws", key) >= 4, "it was not seen filling"
     assert page.evaluate("window.__moved") - moved < 0.02
