@@ -33,10 +33,10 @@ def test_of_even_probabilities_and_of_certain_ones_the_scores_are_known():
 
 
 def test_of_masked_tokens_only_those_that_are_asked_for_count():
-    """Two of three: the one at −1 is left out, whatever is answered there."""
+    """Two of three: the one at −1 adds nothing, whatever is answered there."""
     outputs = torch.zeros(1, 3, 2)
     outputs[0, 1] = torch.nan
-    assert scores("brier", outputs, torch.tensor([[0, -1, 1]]), masked=True).tolist() == [[0.5, 0.5]]
+    assert scores("brier", outputs, torch.tensor([[0, -1, 1]]), masked=True).tolist() == [[0.5, 0.0, 0.5]]
 
 
 def test_a_point_has_the_scores_of_a_naive_loop(tiny):

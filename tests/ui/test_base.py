@@ -71,6 +71,6 @@ def test_the_page_asks_for_the_base(visit, store, tuned):
     assert "**lr-high** is not in the middle" in words(app)
     next(m for m in app.multiselect if m.label == "Methods").set_value(["ties"]).run()
     button(app, "Compare").click().run()
-    (merged,) = {c for s in store.statuses("Run") if s.rank == 0 for c in s.request.field.corners if isinstance(c, Fused)}
+    (merged,) = {c for s in store.statuses("Run") if s.active for c in s.request.field.corners if isinstance(c, Fused)}
     assert [m.name for m in merged.models] == ["lr-high", "lr-low", "parent"]
     assert not app.exception

@@ -61,7 +61,7 @@ def _previews(tiny):
     ends = loaded(tiny.a), loaded(tiny.b)
     run, plane = tiny.run(precision="bfloat16"), _plane(tiny)[1][0]
     plane = replace(plane, field=replace(plane.field, precision="bfloat16"))
-    ways = [paths_form._in("bfloat16", way(tiny.problem.spec, *ends)) for way in (paths_form.straight, paths_form.matched)]
+    ways = [paths_form._in("bfloat16", "test", way(tiny.problem.spec, *ends)) for way in (paths_form.straight, paths_form.matched)]
     programs = [interpolate_view.program(run), landscape_export.program(plane), paths_export.program(ways)]
     return "\n".join(programs), [run, plane, *(way.run for way in ways)]
 

@@ -25,10 +25,11 @@ def choose_test_set(problem: ProblemSpec, shown: SplitName | None, *, key: str) 
 
 
 def _pick(label: str, known: tuple[SplitName, ...], shown: SplitName | None, key: str) -> SplitName:
+    titles = {split: OWN.get(split, f"{splits.called(split)}: a test set of its own") for split in known}
     return st.selectbox(
         label,
         known,
         index=known.index(shown) if shown in known else 0,
-        format_func=lambda split: OWN.get(split, f"{splits.called(split)}: a test set of its own"),
+        format_func=lambda split: titles.get(split, split),
         key=f"{key}-split-{'-'.join(known)}" if len(known) > len(OWN) else f"{key}-split",
     )
