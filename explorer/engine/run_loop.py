@@ -36,7 +36,7 @@ from explorer.stats.preview_confirmation import confirming, is_preview
 from explorer.store.cost_plan import Took
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
-from explorer.store.work_kinds import of_opening
+from explorer.store.work_kinds import of_opening, of_points
 
 PASSING = 2**28  # bytes of corners from which on they go from the disk to a GPU without being held on the way
 SHARE = 0.5  # of the free memory that corners may take
@@ -78,12 +78,14 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     took, ended = _measure(
         run, store, lambda: held.pop() if held else open_field(field, store, home, device=device, execute=execute), report, worker or _name()
     )
+    known = store.field(field.id)
+    if known is not None and took.points:
+        store.worked(of_points(field), took.points * float(known.counts.sum()), took.seconds)
     if not ended:
         return False
     store.took(run.id, took.to_json())
     if not is_preview(field) or field.metrics == ("confusion",):
         return True
-    known = store.field(field.id)
     assert known is not None
     totals, _ = store.totals(field.id)
     if (again := confirming(run, totals.coords, totals.means(), known.gram)) is None:

@@ -28,6 +28,7 @@ from explorer.store.records import Facts, FieldFacts
 from explorer.store.requests import LEASE_S, Requests
 from explorer.store.sqlite import Unavailable
 from explorer.store.upkeep import Upkeep
+from explorer.store.work_kinds import of_points
 
 TOTALS_BYTES = 64 * 2**20  # of points without their blocks: 48 bytes for one of a plane with two metrics
 POINTS_BYTES = 256 * 2**20  # of points with their blocks: the soups of 200 models are some 40 MiB, the middles of all their lines 110 MiB
@@ -62,7 +63,7 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
             )
             db.execute(
                 "INSERT OR IGNORE INTO tally (field, kind, items, points, seconds) VALUES (?, ?, ?, 0, 0)",
-                (field.id, _kind(field), float(counts.sum())),
+                (field.id, of_points(field), float(counts.sum())),
             )
 
     def field(self, id: str) -> FieldFacts | None:
@@ -186,16 +187,21 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
         return self._db.execute("SELECT points, seconds FROM tally WHERE field = ?", (field_id,)).fetchone() or (0, 0.0)
 
     def pace(self, field: Field) -> tuple[float, float] | None:
-        """(seconds, items) of the mean point that was measured in fields of the same kind (`_kind`); None when there is none."""
+        """(seconds, items) of a point like those of fields of the same kind (work_kinds.of_points); None when there is none. What was measured here counts,
+        the latest most; before there was something, all that came from elsewhere, the shipped samples for one."""
         rows = self._db.execute("SELECT t.field, f.spec, f.counts FROM tally t JOIN field f ON f.id = t.field WHERE t.kind = ''").fetchall()
-        sorted_in = [(_kind(found), float(array(counts).sum()), id) for id, spec, counts in rows if (found := _field(spec)) is not None]
+        sorted_in = [(of_points(found), float(array(counts).sum()), id) for id, spec, counts in rows if (found := _field(spec)) is not None]
         if sorted_in:  # they come from an earlier version, or from another store
             with suppress(Unavailable), self._write() as db:
                 db.executemany("UPDATE tally SET kind = ?, items = ? WHERE field = ?", sorted_in)
+        kind = of_points(field)
         points, seconds, items = self._db.execute(
-            "SELECT total(points), total(seconds), total(points * items) FROM tally WHERE kind = ?", (_kind(field),)
+            "SELECT total(points), total(seconds), total(points * items) FROM tally WHERE kind = ?", (kind,)
         ).fetchone()
-        return (seconds / points, items / points) if points else None
+        if not points:
+            return None
+        here = self.pace_of(kind)
+        return (seconds if here is None else here * items) / points, items / points
 
     def keep_estimate(self, run_id: str, plan: Json) -> None:
         """Note what a run is expected to take; the first plan stays."""
@@ -340,9 +346,3 @@ def _field(text: str) -> Field | None:
     except Unknown:
         return None
     return found if isinstance(found, Field) else None
-
-
-def _kind(field: Field) -> str:
-    """What decides how long a point takes, but for the samples and the device."""
-    attack = field.attack.id if field.attack is not None else "clean"
-    return f"{field.problem.id} {field.precision} {attack} {'repair' if field.buffers == 'repair' else 'plain'}"

@@ -25,6 +25,12 @@ def of_opening(field: Field) -> tuple[str, float]:
     return f"open {field.problem.id} {field.split} {field.samples} {field.metrics}", float(len(field.corners))
 
 
+def of_points(field: Field) -> str:
+    """The kind of measuring points, whose units are items of data: what decides how long that takes, but for the device."""
+    attack = field.attack.id if field.attack is not None else "clean"
+    return f"{field.problem.id} {field.precision} {attack} {'repair' if field.buffers == 'repair' else 'plain'}"
+
+
 def of_making(recipe: Recipe) -> tuple[str, float]:
     """(kind, units) of making a model out of others that are there."""
     match recipe:
