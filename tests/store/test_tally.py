@@ -11,6 +11,7 @@ import pytest
 from explorer.core.spec import Field, Loaded, Method, ProblemSpec
 from explorer.store.run_store import RunStore
 from explorer.store.schema import MIGRATIONS
+from explorer.store.work_kinds import of_points
 
 PROBLEM = ProblemSpec(Method("mlp"), Method("digits"))
 
@@ -90,3 +91,14 @@ def test_a_pace_is_not_slower_for_many_points(tmp_path):
         store._db.set_progress_handler(None, 1)
         taken.append(len(steps))
     assert taken[0] == taken[1] > 0
+
+
+def test_what_was_measured_here_counts_before_what_came_from_elsewhere(tmp_path):
+    """The shipped points took as long as they did on another machine; of those of this one the latest count most."""
+    store = RunStore(tmp_path / "store.sqlite")
+    add(store, field(0), [0.0, 0.5], 2.0)
+    assert store.pace(field(1)) == (1.0, 7.0)
+    store.worked(of_points(field(0)), 7.0 * 10, 0.5)
+    assert store.pace(field(1)) == pytest.approx((0.05, 7.0))
+    store.worked(of_points(field(0)), 7.0 * 10, 2.0)
+    assert store.pace(field(1)) == pytest.approx((2.25 / 15, 7.0))
