@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from explorer.core.errors import Refused
-from explorer.ui.frame import expertise, garbage, head, login, shell, tour, wake
+from explorer.ui.frame import expertise, garbage, head, login, shell, tour, upload_gate, wake
 
 # A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner
 # shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's
@@ -37,6 +37,7 @@ def frame() -> None:
     st.set_page_config(page_title="Loss-landscape explorer", page_icon="🗺️", layout="wide")
     st.html(f"<style>{STYLE}{head.STYLE}{DARK if st.context.theme.type == 'dark' else ''}</style>")
     known = login.known()
+    upload_gate.let_in(known)
     page = shell.navigation(hidden=not known)
     wake.turned_to(page.url_path)
     if not known:
