@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.ui.frame import expertise, garbage, head, login, shell, tour, upload_gate, wake
 
 # A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner
@@ -43,11 +44,11 @@ def frame() -> None:
     if not known:
         login.door()
     if trouble := st.session_state.pop("trouble", ""):
-        st.error(trouble, icon=":material/error:")
+        st.error(plain(trouble), icon=":material/error:")
     try:
         page.run()
     except Refused as refusal:  # that of a store which is not available, for one
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
     finally:  # under the list of the pages, which comes late and would push it down
         beside()
         garbage.set_aside()
@@ -64,7 +65,7 @@ def beside() -> None:
 def computing() -> None:
     """A line in the sidebar for each device that somebody computes on, with its memory."""
     serving = shell.store().workers()
-    st.sidebar.caption("  \n".join(f":material/memory: {s}" for s in serving) or ":material/memory: Idle")
+    st.sidebar.caption("  \n".join(f":material/memory: {plain(str(s))}" for s in serving) or ":material/memory: Idle")
 
 
 def require() -> None:
