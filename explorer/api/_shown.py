@@ -15,6 +15,7 @@ from html import escape
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, cast
 
+from explorer.core.markdown import spoken, unescaped
 from explorer.figures import still
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def as_text(summary: Summary) -> str:
     """For a terminal."""
     widths = [max(map(len, column)) for column in zip(*summary.table, strict=True)]
     rows = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in summary.table]
-    return "\n".join([summary.title, *(f"  {row}" for row in rows), *(said.replace("**", "").replace("*", "") for said in summary.said)])
+    return "\n".join([summary.title, *(f"  {row}" for row in rows), *map(spoken, summary.said)])
 
 
 def as_html(summary: Summary) -> str:
@@ -114,4 +115,6 @@ def _row(cells: Sequence[str], tag: str) -> str:
 
 
 def _emphasised(said: str) -> str:
-    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", escape(said)))
+    words = r"((?:\\.|[^*\\])+)"
+    strong = re.sub(rf"(?<!\\)\*\*{words}\*\*", r"<strong>\1</strong>", escape(said))
+    return unescaped(re.sub(rf"(?<!\\)\*{words}\*", r"<em>\1</em>", strong))

@@ -315,19 +315,19 @@ def _renamed(weights: dict[str, Tensor], called: Mapping[str, str], notes: list[
     import torch
 
     found: dict[str, Tensor] = {}
-    twice: list[str] = []
+    twice: dict[str, None] = {}
     for name, tensor in weights.items():
         if not (new := called.get(name, name)):
             continue
         if new in found and (found[new].shape != tensor.shape or not (tensor.is_meta or torch.equal(found[new], tensor))):
             raise Refused(f"{short(name)} and {short(new)} are one weight by the config.json, and differ in the file. Set tie_word_embeddings there.")
         if new in found:
-            twice.append(name)
+            twice[name] = None
         found[new] = tensor
     if changed := [f"{n} (now {called[n]})" for n in weights if called.get(n, n) not in (n, "") and n not in twice]:
         notes.append(f"renamed as transformers does: {listed(changed)}")
     if twice:
-        notes.append(f"kept once, tied by the config.json: {listed(twice)}")
+        notes.append(f"kept once, tied by the config.json: {listed([*twice])}")
     if ignored := [n for n in weights if called.get(n) == ""]:
         notes.append(f"ignored, as transformers does: {listed(ignored)}")
     return found

@@ -31,19 +31,26 @@ class Set:
 
 def chosen(shapes: Shapes, part: str) -> Set | None:
     """The set that is meant, "" for the usual one; None where the mapping is one set, or has none of that name."""
-    firsts = _firsts(shapes)
+    grouped = _grouped(shapes)
+    firsts = [first for first in grouped if first]
     averages = [p for p in firsts if AVERAGE.search(p)]
     asked = [part] if part in firsts and part not in averages else []
     for keys in filter(None, (averages, asked)):
-        usual = [n for n in shapes if _first(n) not in keys]
-        found = {p: same for p in keys if (same := _same(p, shapes, usual)) is not None}
-        own = _common(usual)
+        apart = set(keys)
+        usual = {first: names for first, names in grouped.items() if first not in apart}
+        usual_names = [n for n in shapes if _first(n) not in apart]
+        found: dict[str, dict[str, str]] = {}
+        for p in keys:
+            if (same := _same(p, grouped[p], shapes, usual, usual_names)) is None:
+                break
+            found[p] = same
+        own = next(iter(usual)) if len(usual) == 1 else ""
         if len(found) < len(keys) or part not in ("", own, *found):
             continue
         if part not in found:
-            return Set({n: n for n in usual}, tuple(found))
+            return Set({n: n for n in usual_names}, tuple(found))
         there = set(found[part].values())
-        names = found[part] | {n: n for n in usual if n not in there}
+        names = found[part] | {n: n for n in usual_names if n not in there}
         return Set({n: names[n] for n in shapes if n in names}, tuple(k for k in (own, *found) if k not in ("", part)))
     return None
 
@@ -58,14 +65,19 @@ def only(shapes: Shapes, part: str, name: str) -> tuple[Mapping[str, str], list[
     return found.names, [f"other weights in it: choose them with {others}"] if others else [], found.others
 
 
-def _same(prefix: str, shapes: Shapes, usual: Sequence[str]) -> dict[str, str] | None:
-    """Of a prefix's tensors, which of the usual ones each is another of; None where one is of none, or too few are."""
-    own = {n: n.partition(".")[2] for n in shapes if _first(n) == prefix}
-    for before in ("", *dict.fromkeys(f"{p}." for n in usual if (p := _first(n)))):
-        there = {n.removeprefix(before): n for n in usual if n.startswith(before)}
+def _same(prefix: str, names: Sequence[str], shapes: Shapes, usual: Mapping[str, Sequence[str]], every: Sequence[str]) -> dict[str, str] | None:
+    """Of a prefix's tensors, which of the usual ones each is another of; None where one is of none, or too few are. usual: by their first part."""
+    least = max(1.0, SHARE * len(every))
+    if len(names) < least:  # so few prefixes go on that all of them together look at each name a few times
+        return None
+    own = {n: n.removeprefix(f"{prefix}.") for n in names}
+    for before, group in [("", every), *((f"{first}.", group) for first, group in usual.items() if first)]:
+        if len(group) < least:
+            continue
+        there = {n.removeprefix(before): n for n in group}
         there = {n.replace(".", ""): full for n, full in there.items()} | there  # some write names without dots
         same = {n: there[plain] for n, plain in own.items() if plain in there and shapes[n] == shapes[there[plain]]}
-        if all(not shapes[n] for n in own if n not in same) and len(same) >= max(1, SHARE * len(usual)):
+        if all(not shapes[n] for n in own if n not in same) and len(same) >= least:
             return same
     return None
 
@@ -74,11 +86,9 @@ def _first(name: str) -> str:
     return name.partition(".")[0] if "." in name else ""
 
 
-def _firsts(names: Shapes) -> list[str]:
-    return list(dict.fromkeys(filter(None, map(_first, names))))
-
-
-def _common(names: Sequence[str]) -> str:
-    """The first part that all names share; "" where they do not."""
-    firsts = {_first(n) for n in names}
-    return firsts.pop() if len(firsts) == 1 else ""
+def _grouped(names: Shapes) -> dict[str, list[str]]:
+    """The names by their first part, "" for those that are one part."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(_first(name), []).append(name)
+    return found

@@ -2,7 +2,7 @@
 
 A pickle is a program for a stack machine. Here the machine runs and every class or function stays a name: a call, an object, or an object's state becomes a
 Record that says what it would have been made of. What torch.save writes has protocol 2; opcodes that it never writes are refused. Bounded: the number of
-opcodes, and so of values; keys of dicts are plain values, whatever else is a key is left out with its value, so that nothing deep is hashed. Nothing here recurses.
+opcodes, and so of values, and what calls copy of them; keys of dicts are plain values, whatever else is a key is left out with its value, so that nothing deep is hashed. Nothing here recurses.
 """
 
 from __future__ import annotations
@@ -72,9 +72,10 @@ class _Machine:
         self.stack: list[object] = []
         self.memo: dict[object, object] = {}
         self.names: dict[str, None] = {}
+        self.room = 0  # pairs that calls may still copy
 
     def run(self, data: bytes, limit: int) -> tuple[object, list[str]]:
-        stack = self.stack
+        stack, self.room = self.stack, limit
         for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
             if count >= limit:
                 raise TooLong
@@ -108,7 +109,11 @@ class _Machine:
                 arguments, made_by = stack.pop(), stack.pop()
                 if not isinstance(arguments, tuple):
                     raise ValueError("arguments that are no tuple")
-                stack.append(_made(made_by, cast("tuple[object, ...]", arguments)))
+                given = cast("tuple[object, ...]", arguments)
+                self.room -= len(cast("list[object]", given[0])) if given and isinstance(given[0], list) else 0
+                if self.room < 0:  # one list of pairs, given to many calls
+                    raise TooLong
+                stack.append(_made(made_by, given))
             case "BINPERSID":
                 key = stack.pop()
                 stack.append(Persistent(cast("tuple[object, ...]", key) if isinstance(key, tuple) else (key,)))

@@ -8,19 +8,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
-NUMBERED = re.compile(r"(.*?)(?:^|\.)(\d+)\.")
+Place: TypeAlias = "tuple[tuple[int, ...], int]"
+
+NUMBERED = re.compile(r"(.*?)(?:^|\.)(\d{1,9})\.")  # no network has more layers
 FIRST = ("embed", "wte", "wpe", "patch", "cls", "pos", "shared")  # parts of names that stand before the layers
 STEM = ("embed", "wte", "wpe", "patch", "cls_token", "position", "shared", "stem", "conv1.", "bn1.")  # before them and before convolutional stages
 
 
 def layers_of(names: Iterable[str]) -> dict[str, int]:
     """The numbered lists of names that are layers, and how many layers each has."""
-    found = [(m[1], int(m[2])) for m in map(NUMBERED.match, names) if m]
-    counts = Counter(stack for stack, _ in found)
-    most = max(counts.values(), default=0)
-    stacks = {stack: {n for s, n in found if s == stack} for stack, count in counts.items() if 2 * count >= most}
-    return {stack: max(numbers) + 1 for stack, numbers in stacks.items()}
+    found: dict[str, list[int]] = {}
+    for match in filter(None, map(NUMBERED.match, names)):
+        found.setdefault(match[1], []).append(int(match[2]))
+    most = max(map(len, found.values()), default=0)
+    return {stack: max(numbers) + 1 for stack, numbers in found.items() if 2 * len(numbers) >= most}
 
 
 def layer_of(name: str, layers: Mapping[str, int]) -> tuple[str, int] | None:
@@ -38,15 +41,14 @@ def depths(names: Sequence[str]) -> dict[str, float]:
     found = {name: (m[1], int(m[2])) for name in names if (m := NUMBERED.match(name))}
     families = Counter(re.sub(r"\d+", "#", stack) for stack, _ in found.values())
     most = max(families.values(), default=0)
-    places: dict[str, dict[tuple[tuple[int, ...], int], int]] = {}
-    keys: dict[str, tuple[str, tuple[tuple[int, ...], int]]] = {}
+    there: dict[str, set[Place]] = {family: set() for family in families}
+    keys: dict[str, tuple[str, Place]] = {}
     for name, (stack, number) in found.items():
         family = re.sub(r"\d+", "#", stack)
         if 2 * families[family] >= most:
-            keys[name] = (family, (tuple(map(int, re.findall(r"\d+", stack))), number))
-    for family in families:
-        ordered = sorted({place for of, place in keys.values() if of == family})
-        places[family] = {place: i for i, place in enumerate(ordered)}
+            keys[name] = (family, (tuple(int(digits[:300]) for digits in re.findall(r"\d+", stack)), number))
+            there[family].add(keys[name][1])
+    places = {family: {place: i for i, place in enumerate(sorted(known))} for family, known in there.items()}
 
     def depth(name: str) -> float:
         if name not in keys:

@@ -131,10 +131,12 @@ def adapted(weights: Mapping[str, Tensor], adapter: Adapter, model: str) -> dict
     `fitted`."""
     adapter = fitted(adapter, {name: tuple(t.shape) for name, t in weights.items()}, model)
     found = {**weights, **{name: _values(stored, like=weights[name]) for name, stored in adapter.whole.items()}}
+    tied: dict[int, list[str]] = {}
+    for name, tensor in found.items():
+        tied.setdefault(id(tensor), []).append(name)
+    alike = {name: aliases for aliases in tied.values() for name in aliases}
     for name, change in adapter.changes.items():
-        before = found[name]
-        after = applied(before, change)
-        found |= {alias: after for alias, tensor in found.items() if tensor is before}
+        found |= dict.fromkeys(alike[name], applied(found[name], change))
     return found
 
 

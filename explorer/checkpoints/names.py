@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from pathlib import Path
 
 from explorer.core.errors import Refused
@@ -63,9 +64,14 @@ def _stripped(names: Sequence[str], notes: list[str], prefixes: Sequence[str], c
     if counter and COUNTER in found and len(found) > 1:
         del found[COUNTER]
         notes.append(f"ignored, the counter of an AveragedModel: {COUNTER}")
-    while prefix := next((p for p in prefixes if all(n.startswith(p) and n != p for n in found.values())), None) if found else None:
-        found = {name: new.removeprefix(prefix) for name, new in found.items()}
-        notes.append(f"stripped the prefix '{prefix}'")
+    shared = commonprefix([*found.values()])  # noqa: RUF071  (letters are meant, not parts of a path)
+    shortest = min(map(len, found.values()), default=0)
+    at, stripped = 0, dict[str, None]()
+    while prefix := next((p for p in prefixes if shared.startswith(p, at) and at + len(p) < shortest), None):
+        at += len(prefix)
+        stripped[prefix] = None
+    found = {name: new[at:] for name, new in found.items()}
+    notes += [f"stripped the prefix '{prefix}'" for prefix in stripped]
     for part in _WITHIN:
         shorter = {name: new.replace(f".{part}", ".").removeprefix(part) for name, new in found.items()}
         if len(set(shorter.values())) == len(found) and "" not in shorter.values() and shorter != found:

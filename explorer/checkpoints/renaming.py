@@ -73,7 +73,8 @@ def _by_shape(old: Modules, new: Modules) -> dict[str, str] | None:
         twice = Counter(map(_signature, new.values())).most_common(1)[0][0]
         first, second = [name for name, module in new.items() if _signature(module) == twice][:2]
         raise _two_ways(next(name for name, module in old.items() if _signature(module) == twice), first, second)
-    return _matched(old, [next(o for o, m in old.items() if m == module) for module in new.values()], new)
+    own = {_signature(module): name for name, module in old.items()}
+    return _matched(old, [own[_signature(module)] for module in new.values()], new)
 
 
 def _signature(module: Mapping[str, tuple[int, ...]]) -> frozenset[tuple[str, tuple[int, ...]]]:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _PICKLE_LIMIT = 64 * 2**20  # of data.pkl; that of a network of 10 000 tensors has 2 MB
 _STEPS, _STEPS_EACH = 300_000, 200  # opcodes of a pickle, beside its tensors and for each; one with its place in an optimizer takes some 60
-_NAMES_LIMIT = 100_000  # of tensors and modules within a module
+_NAMES_LIMIT, _LETTERS_LIMIT = 100_000, 2**24  # of tensors and modules within a module, and of their names together
+_AXES = 64  # of a tensor; torch has no more
 _NESTED = (  # where training scripts put the weights; the first that is there is taken, a moving average of them only where there is nothing else
     *("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params", "model_state", "network_state_dict"),
     *("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "params_ema", "ema"),
@@ -176,7 +177,8 @@ def _find(loaded: object, name: str, part: str) -> _Found:
         wanted = "" if key == wanted else wanted
         others += [k for k in sets if k != key]
         every += sets
-        if beside := [k for k in found if k != key and k not in sets]:
+        among = {*sets, key}
+        if beside := [k for k in found if k not in among]:
             notes.append(f"ignored beside '{key}': {listed(beside)}")
         found = _entries(found[key])
     tensors = {k: v for k, v in (found or {}).items() if isinstance(k, str) and isinstance(v, Record) and _is_tensor(v)}
@@ -207,7 +209,11 @@ def _find(loaded: object, name: str, part: str) -> _Found:
 
 def _sets(found: Mapping[object, object]) -> list[str]:
     """The keys under which there are weights: tensors by name that are more than single numbers, directly or under a usual key."""
-    return [k for k, value in found.items() if isinstance(k, str) and _holds(value)]
+    known: dict[int, bool] = {}  # one value may stand under many keys
+    for value in found.values():
+        if id(value) not in known:
+            known[id(value)] = _holds(value)
+    return [k for k, value in found.items() if isinstance(k, str) and known[id(value)]]
 
 
 def _holds(value: object, depth: int = 0) -> bool:
@@ -250,7 +256,8 @@ def _size_of(record: Record) -> tuple[int, ...]:
     """A tensor's shape as the file states it; () where it states none."""
     view = _view_of(record)
     size = view.arguments[2] if view is not None else ()
-    return tuple(n for n in cast("tuple[object, ...]", size) if isinstance(n, int)) if isinstance(size, tuple) else ()
+    sizes = cast("tuple[object, ...]", size) if isinstance(size, tuple) else ()
+    return tuple(n for n in sizes if isinstance(n, int)) if len(sizes) <= _AXES else ()
 
 
 def _entries(value: object) -> dict[object, object] | None:
@@ -272,17 +279,22 @@ def _module(value: object) -> dict[object, object] | None:
 
 def _state_dict(top: dict[object, object]) -> dict[object, object]:
     found: dict[object, object] = {}
-    waiting, count = [("", top)], 0
+    waiting, count, letters = [("", top)], 0, 0
     while waiting:
         prefix, state = waiting.pop()
         hidden = state.get("_non_persistent_buffers_set")
-        left_out = hidden.arguments[0] if isinstance(hidden, Record) and hidden.arguments and isinstance(hidden.arguments[0], list) else []
+        listed_out = hidden.arguments[0] if isinstance(hidden, Record) and hidden.arguments and isinstance(hidden.arguments[0], list) else []
+        left_out = {name for name in cast("list[object]", listed_out) if isinstance(name, str)}
         for kind in ("_parameters", "_buffers"):
             for name, tensor in (inert_pickle.inside(state.get(kind)) or {}).items():
-                if tensor is not None and not (kind == "_buffers" and name in cast("list[object]", left_out)):
-                    found[f"{prefix}{name}"] = tensor
+                if tensor is not None and not (kind == "_buffers" and name in left_out):
+                    found[full := f"{prefix}{name}"] = tensor
+                    letters += len(full)
+                    if letters > _LETTERS_LIMIT:
+                        raise ValueError("names without end")
         children = [(f"{prefix}{name}.", child) for name, m in (inert_pickle.inside(state.get("_modules")) or {}).items() if (child := _module(m))]
         waiting += reversed(children)
+        letters += sum(len(prefix) for prefix, _ in children)
         if (count := count + 1 + len(children)) > _NAMES_LIMIT or len(found) > _NAMES_LIMIT or len(prefix) > 10_000:
             raise ValueError("modules without end")
     return found
@@ -318,6 +330,8 @@ class _Tensors:
         if not (isinstance(storage, Persistent) and len(storage.key) >= 5 and isinstance(size, tuple) and isinstance(stride, tuple)):
             raise ValueError("a tensor without a storage")
         sizes, strides = cast("tuple[object, ...]", size), cast("tuple[object, ...]", stride)
+        if max(len(sizes), len(strides)) > _AXES:
+            raise ValueError("a tensor of too many axes")
         first, many, steps = _count(offset), [_count(n) for n in sizes], [_count(n) for n in strides]
         _, kind, key, _, count = storage.key[:5]
         if not (isinstance(kind, Named) and isinstance(key, str)):

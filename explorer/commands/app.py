@@ -80,7 +80,8 @@ def run_app(
     # The server starts in another folder: whatever is relative to this one is written in full.
     where = {"LOSS_EXPLORER_DEVICE": device, "LOSS_EXPLORER_RAY": ray, "LOSS_EXPLORER_HOME": kept, plugins.PATH: plugins.search_path()}
     environment = {"MALLOC_ARENA_MAX": MALLOC_ARENAS, **os.environ, **start.environment, **where}
-    command = [sys.executable, "-m", "streamlit", "run", str(folder / "app.py"), "--server.headless", str(headless or serve).lower(), *start.flags]
+    behind = str(locations.SERVED)
+    command = [sys.executable, "-m", "streamlit", "run", behind, "--server.headless", str(headless or serve).lower(), *start.flags]
     if os.name != "posix":
         raise typer.Exit(subprocess.call(command, env=environment, cwd=folder))
     os.chdir(folder)

@@ -27,6 +27,7 @@ from explorer.core.errors import Refused
 
 # What transformers' Trainer and accelerate save beside a model, to go on training: no models, whatever their endings.
 _TRAINING = re.compile(r"(optimizer|scheduler|scaler|sampler|training_args|rng_state)(_\d+)?\.(pt|pth|bin)", re.IGNORECASE)
+_DIGITS = 300  # of a number in a name that are looked at
 _SETTLED_NS = 2 * 10**9  # a file that was written to later than this may be written to again without its times showing it
 _KEPT = 1000
 _digests: dict[tuple[str | int, ...], str] = {}  # by what changes whenever a file is written to: its bytes are gone through once in a process
@@ -128,7 +129,7 @@ def name_of(path: Path) -> str:
 
 
 def natural(name: str) -> list[tuple[str, int]]:
-    return [(text.lower(), int(digits or 0)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]
+    return [(text.lower(), int(digits[:_DIGITS] or 0)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]
 
 
 def short(name: str) -> str:

@@ -16,6 +16,7 @@ from explorer.core.spec import Aligned, Connected, Recipe, Shifted, Trained
 
 MADE = "made"  # the folder beside the samples of what was made of them beforehand
 UNFINISHED = ".training.safetensors"  # how the name of a training ends that is not finished
+SERVED = Path(__file__).resolve().parents[1] / "ui" / "server" / "app.py"  # what Streamlit is started with
 LIVE = "live"  # the folder in `home` of the weights of networks that were given as objects
 
 

@@ -24,11 +24,29 @@ LOGIN = "LOSS_EXPLORER_LOGIN"  # "required": every page asks who is there first 
 GUESTS = "LOSS_EXPLORER_GUESTS"  # e-mail addresses with commas: who has logged in has to be one of them; empty: all are welcome
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NEEDED = ("redirect_uri", "cookie_secret")  # of [auth]; the rest may stand under a provider's name
-_ALWAYS = {
+_NOBODY = "https://nobody.invalid"  # a flag cannot say "none", and no host can have this name
+_ALWAYS = {  # before any configuration file and environment variable: what opens a door or makes somebody believed
     "server.enableXsrfProtection": "true",
+    "server.xsrfCookieSameSite": "lax",
     "server.enableCORS": "true",
+    "server.corsAllowedOrigins": _NOBODY,
+    "client.allowedOrigins": _NOBODY,  # no page around this one may steer it; Streamlit's own list has a whole hosting service in it
+    "server.enableAgentApi": "false",
+    "server.trustedUserHeaders": "{}",  # a header is no login
+    "server.unsafeMetricsUserAttributes": "is_logged_in",  # nor can this be none; it says nothing of anybody
+    "server.scriptHealthCheckEnabled": "false",
+    "server.enableExpensiveMemoryStats": "false",
     "server.enableStaticServing": "false",
     "server.maxUploadSize": "200",
+    "server.maxMessageSize": "200",
+    "server.maxWidgetStateSize": "25",
+    "server.disconnectedSessionTTL": "120",
+    "server.runOnSave": "false",
+    "server.allowRunOnSave": "false",
+    "global.developmentMode": "false",
+    "global.e2eTest": "false",
+    "global.unitTest": "false",
+    "global.appTest": "false",
     "server.showEmailPrompt": "false",  # the first start on a machine waits for nobody
     "logger.hideWelcomeMessage": "true",  # nor does Streamlit offer its own things, on the terminal or over our pages
     "browser.gatherUsageStats": "false",

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.core import significant_digits
+from explorer.core.markdown import plain
 from explorer.core.points import Array
 from explorer.figures.curve import INK, Curve
 from explorer.figures.plane import SCALE, Extreme, Marker, Surface, Trace, axis_titles
@@ -152,7 +153,9 @@ def explain(
     if nearest is not None:
         far = float(np.hypot(nearest[0].x - best.x, nearest[0].y - best.y))
         step = float(grid.x[1] - grid.x[0])
-        where = f"in the cell of {nearest[0].name}" if far <= step else f"{far:.3g} away from {nearest[0].name}, the nearest of the models"
+        where = (
+            f"in the cell of {plain(nearest[0].name)}" if far <= step else f"{far:.3g} away from {plain(nearest[0].name)}, the nearest of the models"
+        )
         lowest += f" The {one} point lies {where}."
     lowest += chosen and f" {chosen}"
     between: list[str] = []
@@ -162,7 +165,7 @@ def explain(
             line = sign * height(grid, a.x + t * (b.x - a.x), a.y + t * (b.y - a.y))
             if np.isfinite(line).all():
                 rise = float((line - ((1 - t) * line[0] + t * line[-1])).max())
-                between.append(f"{a.name} and {b.name} {max(rise, 0.0):.2g}")
+                between.append(f"{plain(a.name)} and {plain(b.name)} {max(rise, 0.0):.2g}")
     what = "rise above" if sign > 0 else "fall below"
     gap = "points" if metric.percent else unit
     ridges = (

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from explorer.core.markdown import plain
+
 MOST_WORDS = 6  # curves that are told of; the table has all
 COLUMNS = ("curve", "x", "y", "value", "low", "high", "about")
 Props = Mapping[str, object]
@@ -44,7 +46,7 @@ def _range(name: str, rows: Sequence[Row]) -> str:
     ends = min(known, key=lambda row: row[height]), max(known, key=lambda row: row[height])
     low, high = (f"{float(end[height]):.4g}{_where(end, height)}" for end in ends)
     lost = f"; {len(rows) - len(known)} not finite" if len(known) < len(rows) else ""
-    return (f"**{name}**: " if name else "") + f"{len(rows)} values, from {low} to {high}{lost}"
+    return (f"**{plain(name)}**: " if name else "") + f"{len(rows)} values, from {low} to {high}{lost}"
 
 
 def _where(row: Row, height: str) -> str:

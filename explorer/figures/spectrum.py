@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.core import significant_digits
+from explorer.core.markdown import plain
 from explorer.core.points import Array
 from explorer.core.spec import Json
 from explorer.figures.curve import DASHES, INK, PALETTE, RULE, SYMBOLS
@@ -132,7 +133,7 @@ def words(found: Json, names: Sequence[str]) -> str:
     for one in spectra(found, names):
         value, low, high = one.largest[0]
         lowest = float(one.smallest[0])
-        sentence = f"**{one.name}**: the largest eigenvalue is {significant_digits.within(value, low, high)}, the trace {significant_digits.within(*one.trace.tolist())}."
+        sentence = f"**{plain(one.name)}**: the largest eigenvalue is {significant_digits.within(value, low, high)}, the trace {significant_digits.within(*one.trace.tolist())}."
         if value <= 0:
             sentence += " No direction curves upwards."
         elif lowest < -CURVED * value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from explorer.core import registry, significant_digits
+from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.core.spec import Field, Method, ProblemSpec
 from explorer.stats import metrics, units
@@ -144,7 +145,7 @@ def _explain(field: Field, points: Points, metric: str, between: str) -> str:
     unit, what = units.of_gap(field.problem, metric), called(field, metric)
     down = falls(metric)
     rises = "falls below" if down else "rises above"
-    ends = f"**{a}** has {_value(found.ends[0], metric, unit)}, **{b}** {_value(found.ends[1], metric, unit)}."
+    ends = f"**{plain(a)}** has {_value(found.ends[0], metric, unit)}, **{plain(b)}** {_value(found.ends[1], metric, unit)}."
     judged, share = verdict_of(field.problem, found), found.height.value / max(sum(found.ends) / 2, 1e-12)
     finding = f"At the measured points the {what} {rises} the straight line by **{shown(found, unit=unit)}**"
     if found.height.value > 0:

@@ -22,7 +22,7 @@ def test_a_curve_comes_back_with_its_band_and_its_gap():
     assert set(table["curve"]) == {"a < b"}
     np.testing.assert_array_equal(table[["x", "y", "low", "high"]].to_numpy()[::2], [[0, 1, 0.75, 1.25], [1, 2, 1.75, 2.25]])
     assert np.isnan(table["y"][1])
-    assert numbers.words(drawn) == "- **a < b**: 3 values, from 1 (0) to 2 (1); 1 not finite"
+    assert numbers.words(drawn) == "- **a \\< b**: 3 values, from 1 (0) to 2 (1); 1 not finite"
 
 
 def test_a_matrix_is_told_by_the_names_of_its_rows_and_columns():

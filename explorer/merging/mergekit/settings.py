@@ -10,6 +10,7 @@ The layers are found in the names (explorer.checkpoints.layer_names).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,9 @@ def effective(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> list[Effect
             raise Refused(f"{recipe.method} needs a base_model, from which changes are counted. Name one in the recipe.")
         others = [s.model for s in part.sources if known.base == "a model like the others" or s.model != base]
         if len(others) != len({*others}):
-            raise Refused(f"The recipe names {short(max(others, key=others.count))} twice in one merge. Give it once, with the sum of its weights.")
+            raise Refused(
+                f"The recipe names {short(Counter(others).most_common(1)[0][0])} twice in one merge. Give it once, with the sum of its weights."
+            )
         least, most = known.inputs
         if not least <= len(others) <= (most or len(others)):
             wanted = f"{least}" if least == most else f"{least} or more"
@@ -78,25 +81,31 @@ def _sliced(recipe: Recipe, names: Mapping[str, Sequence[str]]) -> Iterator[Effe
     before = [n for n in outside if any(part in n for part in FIRST)]
     for name in before:
         yield _resolved(recipe, recipe.slices[0], name, [name] * len(recipe.slices[0].sources), 0.0)
-    number = 0
+    number, has = 0, {of: layers_of(names[of]).get(stack, 0) for of in {s.model for part in recipe.slices for s in part.sources}}
+    inside: dict[tuple[str, int], list[str]] = {}
+    for of in {part.sources[0].model for part in recipe.slices}:
+        for name in names[of]:
+            if (place := layer_of(name, layers)) is not None:
+                inside.setdefault((of, place[1]), []).append(name)
     for part in recipe.slices:
         spans = [s.layers for s in part.sources if s.layers]
         assert len(spans) == len(part.sources)
         count = spans[0][1] - spans[0][0]
         for source, span in zip(part.sources, spans, strict=True):
-            if span[1] > (has := layers_of(names[source.model]).get(stack, 0)):
+            if span[1] > has[source.model]:
                 raise Refused(
-                    f"The recipe asks for layers {span[0]} to {span[1] - 1} of {short(source.model)}, which has {has}. Change its layer_range."
+                    f"The recipe asks for layers {span[0]} to {span[1] - 1} of {short(source.model)}, which has {has[source.model]}. Change its layer_range."
                 )
         for k in range(count):
-            for name in (n for n in names[part.sources[0].model] if layer_of(n, layers) == (stack, spans[0][0] + k)):
+            for name in inside.get((part.sources[0].model, spans[0][0] + k), []):
                 rest = name.removeprefix(f"{stack}." if stack else "").partition(".")[2]
                 within = [".".join(filter(None, (stack, str(low + k), rest))) for low, _ in spans]
                 out = ".".join(filter(None, (stack, str(number), rest)))
                 yield _resolved(recipe, part, out, within, k / (count - 1) if count > 1 else 1.0)
             number += 1
+    first = {*before}
     for name in outside:
-        if name not in before:
+        if name not in first:
             yield _resolved(recipe, recipe.slices[-1], name, [name] * len(recipe.slices[-1].sources), 0.0)
 
 
@@ -129,13 +138,12 @@ def _at(key: str, value: Given | tuple[Given, ...], t: float, *, flag: bool) -> 
     """The value at t; of a gradient, linearly between its values."""
     if not isinstance(value, tuple):
         return _number(key, value, flag=flag)
-    values = [_number(key, v, flag=flag) for v in value]
-    place = t * (len(values) - 1)
+    place = t * (len(value) - 1)
     low = int(place)
+    before = _number(key, value[low], flag=flag)
     if flag:
-        return values[low]
-    high = min(low + 1, len(values) - 1)
-    return (1 - (place - low)) * values[low] + (place - low) * values[high]
+        return before
+    return (1 - (place - low)) * before + (place - low) * _number(key, value[min(low + 1, len(value) - 1)], flag=flag)
 
 
 def _number(key: str, value: Given, *, flag: bool) -> Number:

@@ -11,6 +11,7 @@ A model is `path` or `path+adapter`, or the same as a mapping. A parameter is a 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -24,6 +25,9 @@ from explorer.merging.mergekit.known import METHODS, Number
 
 LIMIT = 2**20  # characters of a recipe
 NODES = 100_000  # and of what its references unfold to
+SETTINGS = 1000  # values of parameters, each of which may have a filter to be tried on every tensor
+DIGITS = 40  # of a number; YAML's own reader takes the square of their count, and 1:1:1:… for one number
+GUESSED = 20  # keys without a meaning whose likely spelling is looked for
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 Given: TypeAlias = "Number | str"
@@ -81,11 +85,36 @@ Map: TypeAlias = "dict[str, object]"
 class _Loader(yaml.SafeLoader):
     """Plain data only; a key that stands twice in one mapping is refused."""
 
+    room = NODES
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge keys (<<) put in place, as YAML has it; Refused where that unfolds to more than any recipe holds."""
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                for given in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if isinstance(given, yaml.MappingNode):
+                        self.flatten_mapping(given)
+                        self.room -= len(given.value)
+                        if self.room < 0:
+                            raise Refused("The recipe expands to more than any recipe holds. Write it without references (& and *).")
+        super().flatten_mapping(node)  # pyright: ignore[reportUnknownMemberType]
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := sorted({str(k) for k in keys if keys.count(k) > 1}):
+        if twice := sorted(str(k) for k, count in Counter(keys).items() if count > 1):
             raise Refused(f"The recipe has the key {short(twice[0])!r} twice in line {node.start_mark.line + 1} and after. Keep one of them.")
         return cast("dict[Hashable, object]", super().construct_mapping(node, deep=True))  # pyright: ignore[reportUnknownMemberType]
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> object:
+    if len(node.value) > DIGITS:
+        raise Refused(f"The recipe has the number {short(node.value)} in line {node.start_mark.line + 1}. Write at most {DIGITS} digits.")
+    whole = node.tag == "tag:yaml.org,2002:int"
+    return loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)  # pyright: ignore[reportUnknownMemberType]
+
+
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number)
 
 
 def read(text: str) -> tuple[Recipe, tuple[str, ...]]:
@@ -111,6 +140,7 @@ class _Reading:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.method = ""
+        self.settings_left = SETTINGS
 
     def recipe(self, top: Map) -> tuple[Recipe, tuple[str, ...]]:
         self.method = str(top.get("merge_method", ""))
@@ -201,6 +231,9 @@ class _Reading:
         return {name: self.setting(name, value) for name, value in given.items()}
 
     def setting(self, name: str, data: object) -> tuple[Setting, ...]:
+        self.settings_left -= 1
+        if self.settings_left < 0:
+            raise Refused(f"The recipe has more than {SETTINGS:,} values of parameters. Write a value for all tensors, and filters for a few.")
         if isinstance(data, list) and any(isinstance(v, dict) for v in cast("list[object]", data)):
             return tuple(s for v in cast("list[object]", data) for s in self.setting(name, _map(v, f"a setting of {name}")))
         if isinstance(data, dict):
@@ -218,7 +251,7 @@ class _Reading:
             if key in {*method.shared, *method.each}:
                 hint = "it belongs under 'parameters'"
             else:
-                close = get_close_matches(key, names, 1)
+                close = get_close_matches(key, names, 1) if len(self.notes) < GUESSED else []
                 hint = f"{close[0]} is known" if close else f"known: {', '.join(sorted(names))}"
             self.notes.append(f"{short(key)!r} in {where} has no effect and was ignored; {hint}.")
 

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.core.glossary import linked
+from explorer.core.markdown import plain
 from explorer.figures import matching as pictures
 from explorer.figures import matching_words
 from explorer.symmetry.alignment_report import Matched
@@ -38,7 +39,7 @@ def classes(found: Matched, i: int) -> None:
     )
     if found.permutations_only:
         with st.expander(f"{len(found.permutations_only)} groups allow permutations alone"):
-            st.markdown("\n".join(f"- {sentence}" for sentence in found.permutations_only))
+            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in found.permutations_only))
     _axis(found, i)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.core import registry
+from explorer.core.markdown import plain
 from explorer.core.points import Array
 from explorer.figures import matching as pictures
 from explorer.store.job_status import duration
@@ -32,7 +33,9 @@ def details(comparison: Comparison, found: Matched, i: int, program: str) -> Non
             chart(drawn, key=f"layers-{i}", title="How close each tensor came", stem="layers", code=_code(program, f"aligned.layer_figure({i})"))
         a, b = found.before[0, i], found.after[0, i]
         if np.isfinite(a):
-            st.caption(f"Distance between {names[0]} and {names[i]} in weight space: {a:.4g} before, {b:.4g} after, over the trainable parameters.")
+            st.caption(
+                f"Distance between {plain(names[0])} and {plain(names[i])} in weight space: {a:.4g} before, {b:.4g} after, over the trainable parameters."
+            )
     with steps:
         if any(len(t) > 1 for t in found.trace):
             descent(found, key="convergence", code=_code(program, "aligned.convergence_figure()"), group=STEPS)
@@ -85,7 +88,7 @@ def _places(found: Matched, i: int, name: str, p: Array, steps: Array | None) ->
     """Of one group. steps: (T, n), of methods that go from permutation to permutation."""
     title, key = "Where each unit went", f"moves-{i}"
     reference, other = found.names[0], found.names[i]
-    st.markdown(f"**{title}**")
+    st.markdown(f"**{plain(title)}**")
     drawn = pictures.moves(p, reference=reference, other=other)
     went = f"Of the {len(p)} units of {name}, {100 * found.moved(i, name):.0f} % are in a different position than before."
     if not np.issubdtype(p.dtype, np.integer):
@@ -115,7 +118,7 @@ def _symmetry(found: Matched, i: int) -> None:
         classes(found, i)
     if found.held:
         with st.expander(f"{len(found.held)} axes keep their order"):
-            st.markdown("\n".join(f"- {sentence}" for sentence in found.held))
+            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in found.held))
     st.dataframe(
         pd.DataFrame(
             [

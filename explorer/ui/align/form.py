@@ -8,6 +8,7 @@ import streamlit as st
 
 from explorer.core import registry, splits
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Aligned, Buffers, Field, Make, Method, ProblemSpec, Recipe, Run, SplitName
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import expertise, head
@@ -136,7 +137,7 @@ def form(store: RunStore, shown: Comparison | None) -> Comparison | None:
                         "align", "Method", key=key, start=shown.method if shown else registry.method("align", FIRST), fields=box
                     )
             except (Refused, ValueError) as refusal:
-                st.error(str(refusal))
+                st.error(plain(str(refusal)))
                 return None
             one, two, three = st.columns(3, gap="medium")
             with one:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from explorer.core import locations, splits
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.core.spec import Run
 from explorer.figures import curve as curve_figure
@@ -62,7 +63,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
         i = 1
         if len(names) > 2:
             picked = st.segmented_control(
-                "Model", list(range(1, len(names))), default=1, format_func=names.__getitem__, key="align-model", label_visibility="collapsed"
+                "Model", list(range(1, len(names))), default=1, format_func=lambda k: plain(names[k]), key="align-model", label_visibility="collapsed"
             )
             i = picked or 1
     statuses = _statuses(store, comparison)
@@ -77,7 +78,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
     try:
         found = Matched.read(path)
     except Refused as refusal:
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     _actions(store, comparison, i, metric, log)
     details(comparison, found, i, program(comparison))
@@ -147,7 +148,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
         elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
             st.metric("Barrier after", line_words.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])
             st.markdown(line_words.explain(after.field, matched, metric, sampler=after.sampler))
-            st.caption(f"**{names[i]}** has different widths from **{names[0]}**: before the alignment no straight line joins them.")
+            st.caption(f"**{plain(names[i])}** has different widths from **{plain(names[0])}**: before the alignment no straight line joins them.")
     if active:
         shell.tend()
 
@@ -199,7 +200,7 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
             icon=":material/warning:",
         )
     else:
-        st.caption(f":material/check: The aligned **{name}** computes the same function as before: the ends of both curves are equal.")
+        st.caption(f":material/check: The aligned **{plain(name)}** computes the same function as before: the ends of both curves are equal.")
 
 
 def _metric(title: str, height: Estimate, scale: float) -> None:

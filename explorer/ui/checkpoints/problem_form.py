@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer.core import model_path, registry
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Look
 from explorer.problems import write_problem_toml
 from explorer.store.job_status import Status
@@ -29,17 +30,17 @@ def show(status: Status, *, again: Again) -> None:
     if not isinstance(status.request, Look) or status.state not in ("done", "failed"):
         return
     path = Path(status.request.path)
-    plain = model_path.parse(path).path
-    folder = plain if plain.is_dir() else plain.parent
+    beside = model_path.parse(path).path
+    folder = beside if beside.is_dir() else beside.parent
     seen = Seen.from_json(status.result) if status.state == "done" else Seen(())
     if any(f.problem is not None for f in seen.files):
         return
     if (trouble := st.session_state.get(TROUBLE)) is not None:
-        st.error(trouble, icon=":material/error:")
+        st.error(plain(trouble), icon=":material/error:")
     try:
         there = write_problem_toml.found(folder)
     except Refused as refusal:
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     place, text = st.session_state.get(WRITTEN, (None, ""))
     if there is not None and there == place:
@@ -94,7 +95,7 @@ def _form(path: Path, folder: Path, network: registry.Method | None, again: Agai
             title=title,
         )
     except (Refused, ValueError) as refusal:  # ValueError: what is typed where numbers are wanted
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     st.code(text, language="toml")
     st.button(

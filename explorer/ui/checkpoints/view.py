@@ -16,6 +16,7 @@ from explorer.core import allowed_folders, glossary, locations, model_path, regi
 from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
 from explorer.core.files import SUFFIXES
+from explorer.core.markdown import plain
 from explorer.core.model_path import dequantised, renamed
 from explorer.core.points import Array
 from explorer.core.spec import Look, ProblemSpec
@@ -91,9 +92,9 @@ def _renamings(status: Status) -> None:
         path = renamed(locations.expand(facts.path))
         if locations.shorten(path) in known:
             continue
-        with st.expander(f"{facts.name} in order as {title(facts.renaming.problem)}", icon=":material/swap_horiz:", expanded=True):
+        with st.expander(f"{plain(facts.name)} in order as {plain(title(facts.renaming.problem))}", icon=":material/swap_horiz:", expanded=True):
             st.dataframe(pd.DataFrame(facts.renaming.names, columns=["in the file", "in the network"]), hide_index=True)
-            label = f"Register {facts.name} under these names"
+            label = f"Register {plain(facts.name)} under these names"
             st.button(label, icon=":material/check:", on_click=_inspect, args=(path, facts.renaming.problem), key=f"renamed-{path}")
 
 
@@ -121,7 +122,7 @@ def _inspect(path: Path, problem: ProblemSpec | None) -> None:
         before = shell.store().status(request.id)
         id = shell.submit(request, again=before is not None and _troubled(before))
     except Refused as refusal:
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     kept = [s for i in st.session_state.get("looks", []) if (s := shell.store().status(i)) is not None]
     st.session_state["looks"] = [id, *(s.id for s in kept if not isinstance(s.request, Look) or s.request.path != str(model_path.resolved(path)))][:8]
@@ -136,7 +137,7 @@ def _upload(files: Sequence[tuple[str, bytes]], dequantise: bool) -> None:
     try:
         path = uploads.keep_all(files)
     except Refused as refusal:
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     _inspect(dequantised(path, dequantise), None)
 
@@ -159,15 +160,15 @@ def _outcome(status: Status) -> None:
     files = Seen.from_json(status.result).files if status.state == "done" else ()
     for refusal in dict.fromkeys(f.error for f in files if f.error):
         names = [f.name for f in files if f.error == refusal]
-        st.error(f"**{', '.join(names)}**: {refusal}" if len(names) > 1 else refusal, icon=":material/error:")
+        st.error(f"**{plain(', '.join(names))}**: {plain(refusal)}" if len(names) > 1 else plain(refusal), icon=":material/error:")
     for alike in _alike(files):
-        facts, several = alike[0], f"**{len(alike)} files**, {alike[0].name} to {alike[-1].name}"
+        facts, several = alike[0], f"**{len(alike)} files**, {plain(alike[0].name)} to {plain(alike[-1].name)}"
         if facts.problem is None:
-            who = f"**{facts.name}**" if len(alike) == 1 else several
-            st.warning(f"{who}: {facts.parameters:,} parameters in {facts.tensors} tensors. {facts.why}", icon=":material/help:")
+            who = f"**{plain(facts.name)}**" if len(alike) == 1 else several
+            st.warning(f"{who}: {facts.parameters:,} parameters in {facts.tensors} tensors. {plain(facts.why)}", icon=":material/help:")
         else:
-            who = f"**{facts.name}** is a checkpoint" if len(alike) == 1 else f"{several}, are checkpoints"
-            st.success(f"{who} of **{title(facts.problem)}** ({facts.why}; {facts.parameters:,} parameters).", icon=":material/check:")
+            who = f"**{plain(facts.name)}** is a checkpoint" if len(alike) == 1 else f"{several}, are checkpoints"
+            st.success(f"{who} of **{plain(title(facts.problem))}** ({plain(facts.why)}; {facts.parameters:,} parameters).", icon=":material/check:")
         for one in alike:
             _others(one, status.id)
     if _troubled(status):
@@ -196,11 +197,11 @@ def _others(facts: Facts, look: str) -> None:
     chosen = model_path.parse(locations.expand(facts.path))
     if facts.problem is None or chosen.part or not facts.others:
         return
-    st.caption(f"{chosen.path.name} holds other weights as well: {', '.join(facts.others)}.")
+    st.caption(f"{plain(chosen.path.name)} holds other weights as well: {plain(', '.join(facts.others))}.")
     known = {f.path for f in shell.store().checkpoints()}
     for key in facts.others:
         if locations.shorten(other := replace(chosen, part=key).at(chosen.path)) not in known:
-            label = f"Also register {key} of {chosen.path.name}"
+            label = f"Also register {plain(str(key))} of {plain(chosen.path.name)}"
             st.button(label, icon=":material/add:", on_click=_inspect, args=(other, facts.problem), key=f"other-{look}-{other}")
 
 
@@ -216,12 +217,12 @@ def show(store: RunStore) -> None:
     # A widget of its own for each family that is shown by itself, and for each list: set from here, one that is there already may go on to show another.
     first = st.session_state[SHOWN]
     key = f"family-{hashlib.sha256(repr((first, *families)).encode()).hexdigest()[:12]}"
-    chosen = str(st.pills("Family", list(families), default=first, format_func=lambda k: names[str(k)], key=key, required=True))
+    chosen = str(st.pills("Family", list(families), default=first, format_func=lambda k: plain(names[str(k)]), key=key, required=True))
     facts = families[chosen]
     problem = facts[0].problem
     assert problem is not None
     st.markdown(
-        f"**{names[chosen]}** · {problem.network.name} on {problem.data.name}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
+        f"**{plain(names[chosen])}** · {plain(problem.network.name)} on {plain(problem.data.name)}, {len(facts)} checkpoint{'s' if len(facts) > 1 else ''}."
         f"{' Select two to compare them.' if len(facts) > 1 else ''}"
     )
     listed = facts if len(facts) <= BY_HAND else _narrowed(facts, chosen)
@@ -241,7 +242,7 @@ def show(store: RunStore) -> None:
         st.caption("A line needs two checkpoints. Register another of the same problem." if len(facts) < 2 else "A line needs two checkpoints.")
         return
     a, b = (listed[i] for i in rows)
-    shell.link("interpolate", f"Interpolate {a.name} → {b.name}", icon=":material/show_chart:", a=a.digest, b=b.digest)
+    shell.link("interpolate", f"Interpolate {plain(a.name)} → {plain(b.name)}", icon=":material/show_chart:", a=a.digest, b=b.digest)
     _distances(store, chosen, listed)
 
 
@@ -320,7 +321,7 @@ def _fixed(facts: Facts) -> None:
     with st.expander(
         f"{said}; {len(sentences)} {'axis keeps its' if len(sentences) == 1 else 'axes keep their'} order" if facts.movable is not None else said
     ):
-        st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
 
 
 def _row(facts: Facts) -> dict[str, object]:
@@ -380,5 +381,7 @@ def _extremes(values: Array, names: list[str]) -> str:
         return "A distance needs two models."
     rows, columns = np.triu_indices(len(names), 1)
     found = values[rows, columns]
-    (low, near), (high, far) = ((found[k], f"{names[rows[k]]} and {names[columns[k]]}") for k in (int(found.argmin()), int(found.argmax())))
+    (low, near), (high, far) = (
+        (found[k], f"{plain(names[rows[k]])} and {plain(names[columns[k]])}") for k in (int(found.argmin()), int(found.argmax()))
+    )
     return f"Smallest between {near}: {low:.4g}. Largest between {far}: {high:.4g}. {len(found)} pairs of models."

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from explorer.core.markdown import plain
 from explorer.core.points import Array
 from explorer.core.spec import Loaded, Recipe
 from explorer.store.run_store import RunStore
@@ -49,7 +50,7 @@ def doubt(store: RunStore, models: Sequence[Recipe]) -> str:
     central = int(np.argmin(mean))
     if mean[0] <= ASIDE * mean[central]:
         return ""
-    base, other = (models[i].name or models[i].id for i in (0, central))
+    base, other = (plain(models[i].name or models[i].id) for i in (0, central))
     return (
         f"**{base}** is not in the middle of these models: its mean distance to the others is {mean[0]:.3g}, that of **{other}** {mean[central]:.3g}. Methods"
         " that work on differences (TIES, task arithmetic) need the model from which the others were fine-tuned as their base; keep it if it is that one."

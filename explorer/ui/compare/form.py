@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer.core import registry, splits
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Aligned, Field, Fused, Method, ProblemSpec, Recipe, Run, SplitName, Study
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import base
@@ -139,8 +140,8 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
     fused = [e.model for e in shown if isinstance(e.model, Fused)]
     before: tuple[Recipe, ...] = tuple(fused[0].models) if fused else tuple(e.model for e in shown)
     aligned = bool(before) and all(isinstance(m, Aligned) for m in before)
-    plain = tuple(m.models[m.which] for m in before if isinstance(m, Aligned)) if aligned else before
-    every = families(store, shown[0].problem, plain) if shown else families(store)
+    alone = tuple(m.models[m.which] for m in before if isinstance(m, Aligned)) if aligned else before
+    every = families(store, shown[0].problem, alone) if shown else families(store)
     if not every:
         st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
         return None
@@ -149,13 +150,13 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
         one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
         below = st.container()
         with one:
-            asked = key_of(plain[0]) if plain else form_state.addressed(store, every, "a")[0]
+            asked = key_of(alone[0]) if alone else form_state.addressed(store, every, "a")[0]
             tuned = next((i for i, f in enumerate(every) if TUNED in f.key), 0)
             here = family_of(store, every, asked, tuned)
             family = choose_family(every, here, key)
         models = choices(store, family, every)
         with two:
-            start = [key_of(m) for m in plain if key_of(m) in models]
+            start = [key_of(m) for m in alone if key_of(m) in models]
             chosen = choose_models(
                 "Models",
                 models,
@@ -206,7 +207,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
                 try:
                     given.append(method_form.options("fuse", name, key=key, start=known, fields=st.container()))
                 except (Refused, ValueError) as refusal:
-                    st.error(str(refusal))
+                    st.error(plain(str(refusal)))
                     _note(shown, (), True)
                     return None
         with go:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from explorer.core.markdown import plain, spoken
 from explorer.core.spec import Json
 from explorer.figures.report import Section, page
 from explorer.store.run_store import RunStore
@@ -24,10 +25,10 @@ def says(rows: pd.DataFrame, by: Measure = ERROR) -> str:
     models = rows[rows[""] != REFERENCE]
     best = models.iloc[0]
     alike = [str(m) for m in models[models["indistinguishable from the best"]]["model"] if m != best["model"]]
-    named = ", ".join(alike[:NAMED]) + (f" and {len(alike) - NAMED} more of {len(models) - 1}" if len(alike) > NAMED else "")
+    named = plain(", ".join(alike[:NAMED])) + (f" and {len(alike) - NAMED} more of {len(models) - 1}" if len(alike) > NAMED else "")
     others = f"Not measurably worse: {named}." if alike else "All others are worse by more than sampling error."
     found = str(best[f"test {by.title}, 95 %"]).replace(" [", " % [" if by.metric == "error" else " [")
-    return f"**{best['model']}** has the lowest validation {by.metric}; its test {by.metric} is {found}. {others}"
+    return f"**{plain(str(best['model']))}** has the lowest validation {by.metric}; its test {by.metric} is {found}. {others}"
 
 
 def report(store: RunStore, comparison: Comparison, known: Sequence[Candidate], rows: pd.DataFrame, best: int | None, entry: Entry | None) -> str:
@@ -35,7 +36,7 @@ def report(store: RunStore, comparison: Comparison, known: Sequence[Candidate], 
     parts = [
         Section(
             "Which is best",
-            says(rows, measure_of(comparison.problem)).replace("**", "")
+            spoken(says(rows, measure_of(comparison.problem)))
             + " Chosen on the validation split, reported on the test split, paired sample by sample.",
             rows,
         ),

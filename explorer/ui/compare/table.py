@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.figures.bars import Bar
 from explorer.stats import units
@@ -65,10 +66,10 @@ class AgainstBest:
         unit = "points of test error" if by.metric == "error" else "of test loss"
         value = gap.formatted(scale=by.scale, unit=unit, signed=True)
         if gap.high < 0:
-            return f"Take **{chosen.name}**: it is **better** than {self.best.name}, the best of the models alone, by more than chance ({value})."
+            return f"Take **{plain(chosen.name)}**: it is **better** than {plain(self.best.name)}, the best of the models alone, by more than chance ({value})."
         if gap.low > 0:
-            return f"Take **{self.best.name}** alone: the best merged model, {chosen.name}, is **worse** by more than chance ({value})."
-        return f"**{chosen.name}** is the best merged model, and **no better or worse than chance explains** against {self.best.name}, the best of the models alone ({value})."
+            return f"Take **{plain(self.best.name)}** alone: the best merged model, {plain(chosen.name)}, is **worse** by more than chance ({value})."
+        return f"**{plain(chosen.name)}** is the best merged model, and **no better or worse than chance explains** against {plain(self.best.name)}, the best of the models alone ({value})."
 
     def _says_alone(self, by: Measure) -> str:
         """The answer where nothing was merged: which of the ingredients, and by how much."""
@@ -79,7 +80,7 @@ class AgainstBest:
         unit = "points of test error" if by.metric == "error" else "of test loss"
         value = gap.formatted(scale=by.scale, unit=unit, signed=True)
         chance = "more than chance explains" if gap.low > 0 or gap.high < 0 else "no more than chance explains"
-        take = f"Take **{self.best.name}**: the next, {rival.name}, differs by {value}, **{chance}**."
+        take = f"Take **{plain(self.best.name)}**: the next, {plain(rival.name)}, differs by {value}, **{chance}**."
         if len(rivals) == 1:
             return take
         better, worse = sum(e.high < 0 for _, e in rivals), sum(e.low > 0 for _, e in rivals)
@@ -156,6 +157,6 @@ def copied(seen: Sequence[Candidate]) -> str:
     took = next((one.took for one in seen if one.took is not None and one.took.counters), None)
     if took is None:
         return ""
-    names = ", ".join(took.counters[:3]) + (f" and {len(took.counters) - 3} more" if len(took.counters) > 3 else "")
+    names = plain(", ".join(took.counters[:3])) + (f" and {len(took.counters) - 3} more" if len(took.counters) > 3 else "")
     differ = f"; the models differ in {len(took.differ)} of them" if took.differ else "; they are the same in all models"
     return f"Integer buffers are not averaged but the first model's: {names}{differ}."

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.elements.lib.column_config_utils import ColumnConfigMappingInput
 
 from explorer.core import registry, splits
+from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.core.spec import Fused, SplitName, Study
 from explorer.figures import bars
@@ -171,7 +172,7 @@ def _method_notes(store: RunStore, entry: Entry) -> None:
     """What the method itself said of the model when it was made."""
     noted = store.noted(entry.model.id)
     if noted is not None and (notes := Made.from_json(noted).told):
-        st.markdown(f"**{entry.name}**, as it was made:\n" + "\n".join(f"- {sentence}" for sentence in notes))
+        st.markdown(f"**{plain(entry.name)}**, as it was made:\n" + "\n".join(f"- {plain(sentence)}" for sentence in notes))
 
 
 def _answer(comparison: Comparison, known: list[Candidate], rows: pd.DataFrame) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from explorer.core import allowed_folders, locations
+from explorer.core.markdown import plain
 from explorer.core.spec import Request
 from explorer.store.job_status import Status
 from explorer.store.spawn_workers import last_lines
@@ -27,7 +28,7 @@ def several(named: Iterable[tuple[str, Status]], *, key: str = "") -> None:
     for reason, those in reasons.items():
         names = ", ".join(dict.fromkeys(name for name, _ in those if name))
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.error(f"**{names}**: {reason}" if names else reason, icon=":material/error:", width="stretch")
+            st.error(f"**{plain(names)}**: {plain(reason)}" if names else plain(reason), icon=":material/error:", width="stretch")
             requests = [status.request for _, status in those]
             st.button("Try again", icon=":material/refresh:", on_click=_again, args=(requests,), key=f"again-{key}-{requests[0].id}")
     if reasons and allowed_folders.named() is None and (lines := last_lines(locations.home())):  # a server's log speaks of other people's files, too

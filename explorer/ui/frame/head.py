@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from explorer.core import glossary
+from explorer.core.markdown import plain
 from explorer.core.spec import Recipe
 
 HEIGHT = 580  # pixels of a first picture, near two thirds of a screen of 900
@@ -120,8 +121,3 @@ def names(models: Iterable[Recipe]) -> str:
     """Models by their names, as far as they fit on a line."""
     known = [m.name or m.id for m in models]
     return ", ".join(known) if len(known) <= NAMED else f"{known[0]} … {known[-1]} ({len(known)} models)"
-
-
-def plain(text: str) -> str:
-    """Text that is no Markdown, whatever is in it."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~<>:$])", r"\\\1", text)

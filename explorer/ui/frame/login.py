@@ -22,18 +22,25 @@ def _logged_in() -> bool:
 
 
 def _welcome() -> bool:
-    """Whether all are, or this visitor's e-mail address is one of those named. An address that the provider has not verified is nobody's."""
+    """Whether all are, or this visitor's e-mail address is one of those named. An address that the provider does not say to have verified is nobody's:
+    with many providers people type it in themselves."""
     guests = [guest.lower() for guest in os.environ.get(GUESTS, "").split(",") if guest]
-    verified = str(st.user.get("email_verified", True)).lower() != "false"  # some say it as text, some do not say it
-    return not guests or (verified and str(st.user.get("email", "")).lower() in guests)
+    return not guests or (_verified() and str(st.user.get("email", "")).lower() in guests)
+
+
+def _verified() -> bool:
+    return str(st.user.get("email_verified", False)).lower() == "true"  # some providers say it as text
 
 
 def door() -> NoReturn:
     """The way in, and nothing else; for who may not come in, the way back."""
     st.title("Loss-landscape explorer")
     if _logged_in():
+        unverified = (
+            "" if _verified() else " Your login provider did not confirm (`email_verified`) that the e-mail address is yours, so it does not count."
+        )
         st.warning(
-            "You have no access to this explorer. Whoever runs it can give you access; or log out and log in as somebody else.",
+            f"You have no access to this explorer.{unverified} Whoever runs it can give you access; or log out and log in as somebody else.",
             icon=":material/lock:",
         )
         _out(st.container())

@@ -8,7 +8,8 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from explorer.core.errors import Refused
-from explorer.ui.frame import expertise, garbage, head, login, shell, tour, wake
+from explorer.core.markdown import plain
+from explorer.ui.frame import expertise, garbage, head, login, shell, tour, upload_gate, wake
 
 # A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner
 # shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's
@@ -37,16 +38,17 @@ def frame() -> None:
     st.set_page_config(page_title="Loss-landscape explorer", page_icon="🗺️", layout="wide")
     st.html(f"<style>{STYLE}{head.STYLE}{DARK if st.context.theme.type == 'dark' else ''}</style>")
     known = login.known()
+    upload_gate.let_in(known)
     page = shell.navigation(hidden=not known)
     wake.turned_to(page.url_path)
     if not known:
         login.door()
     if trouble := st.session_state.pop("trouble", ""):
-        st.error(trouble, icon=":material/error:")
+        st.error(plain(trouble), icon=":material/error:")
     try:
         page.run()
     except Refused as refusal:  # that of a store which is not available, for one
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
     finally:  # under the list of the pages, which comes late and would push it down
         beside()
         garbage.set_aside()
@@ -63,7 +65,7 @@ def beside() -> None:
 def computing() -> None:
     """A line in the sidebar for each device that somebody computes on, with its memory."""
     serving = shell.store().workers()
-    st.sidebar.caption("  \n".join(f":material/memory: {s}" for s in serving) or ":material/memory: Idle")
+    st.sidebar.caption("  \n".join(f":material/memory: {plain(str(s))}" for s in serving) or ":material/memory: Idle")
 
 
 def require() -> None:

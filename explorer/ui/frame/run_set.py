@@ -9,6 +9,7 @@ from typing import Protocol
 import streamlit as st
 
 from explorer.core import splits
+from explorer.core.markdown import plain
 from explorer.core.spec import NamedTestSet, Run
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
@@ -68,7 +69,8 @@ def progress(store: RunStore, several: Sequence[Named], *, key: str) -> None:
         one, status = next(((o, s) for o, s in busy if s.state == "running"), busy[0])
         with words:
             st.progress(
-                _share(status), text=f"{one.name}: {status_badge.sentence(status)}" + (f" · {len(busy) - 1} more waiting" if len(busy) > 1 else "")
+                _share(status),
+                text=f"{plain(one.name)}: {status_badge.sentence(status)}" + (f" · {len(busy) - 1} more waiting" if len(busy) > 1 else ""),
             )
         with button:
             st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=tuple(s.id for _, s in busy), key=f"{key}-stop", width="stretch")

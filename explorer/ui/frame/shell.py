@@ -12,6 +12,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from explorer.core import allowed_folders, locations
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Request, Run
 from explorer.store.estimate_cost import estimate, expected
 from explorer.store.run_store import RunStore
@@ -165,5 +166,5 @@ def _excused() -> Generator[None, None, None]:
     try:
         yield
     except Refused as refusal:
-        st.toast(str(refusal), icon=":material/error:")
+        st.toast(plain(str(refusal)), icon=":material/error:")
         st.session_state["trouble"] = str(refusal)

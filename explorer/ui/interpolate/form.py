@@ -6,6 +6,7 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Buffers, Field, Run
 from explorer.stats import line_words, metrics
 from explorer.stats.preview_confirmation import mark
@@ -103,7 +104,7 @@ def form(store: RunStore, status: Status | None) -> Run | None:
                     try:
                         sampler = method_form.choose("sample", "Which points", key=key, start=sampler, only=tuple(registry.samplers(1)))
                     except (Refused, ValueError) as refusal:
-                        st.error(str(refusal))
+                        st.error(plain(str(refusal)))
                         return None
     wanted = Run(
         Field(

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.core import significant_digits
+from explorer.core.markdown import plain, spoken
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run
 from explorer.figures import data, line
@@ -96,7 +97,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
             does="inspect the model at a point",
             play=True,
             answers=told,
-            alt=f"{metric} along the straight line. {line_words.explain(field, points, metric, again, sampler=sampler)}",
+            alt=f"{metric} along the straight line. {spoken(line_words.explain(field, points, metric, again, sampler=sampler))}",
         )
     with left:
         _progress(store, status)
@@ -192,15 +193,15 @@ def _ends(store: RunStore, field: Field, points: Points, metric: str) -> None:
         return
     scale, t = units.scale(metric), points.coords[:, 0]
     mean = metrics.means(points, field.metrics, metric)
-    for end, name, plain in zip((0.0, 1.0), line_words.names(field), alone, strict=True):
+    for end, name, read in zip((0.0, 1.0), line_words.names(field), alone, strict=True):
         here = mean[t == end]
-        assert isinstance(plain, list)
+        assert isinstance(read, list)
         if not len(here):
             continue
-        direct = line_metrics.alone([float(str(x)) for x in plain], field.metrics, metric)
+        direct = line_metrics.alone([float(str(x)) for x in read], field.metrics, metric)
         same = abs(here[0] - direct) <= 1e-6 * max(1.0, abs(direct))
         sign, icon = ("equals", ":material/check: ") if same else ("DIFFERS from", ":material/warning: ")
-        st.caption(f"{icon}t = {end:g} {sign} **{name}** loaded by itself: {scale * here[0]:.6g} and {scale * direct:.6g}.")
+        st.caption(f"{icon}t = {end:g} {sign} **{plain(name)}** loaded by itself: {scale * here[0]:.6g} and {scale * direct:.6g}.")
     recalibrated = known.facts.get("recalibrated")
     if isinstance(recalibrated, list) and field.buffers == "recalibrate":
         values = ", ".join(

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.core import registry
+from explorer.core.markdown import plain
 from explorer.core.spec import Run, Shifted
 from explorer.figures import data, landscape, line, mesh
 from explorer.figures import plane as plane_figure
@@ -39,14 +40,17 @@ def export(store: RunStore, pictures: list[Picture], style: Style) -> None:
         if len(models) > 1:
             ends = dict(zip("ab", map(key_of, models), strict=False))
             shell.link(
-                "interpolate", f"The line {models[0].name or models[0].id} → {models[1].name or models[1].id}", icon=":material/show_chart:", **ends
+                "interpolate",
+                f"The line {plain(models[0].name or models[0].id)} → {plain(models[1].name or models[1].id)}",
+                icon=":material/show_chart:",
+                **ends,
             )
         shell.link("paths", "Paths between two models", icon=":material/route:")
 
     actions(
         key=shown.key if len(pictures) == 1 else "landscape",
         stem="plane",
-        explain="\n\n".join((f"**{p.name}**: " if len(ready) > 1 else "") + words(s, style) for p, s in ready),
+        explain="\n\n".join((f"**{plain(p.name)}**: " if len(ready) > 1 else "") + words(s, style) for p, s in ready),
         compare=compare,
         table=lambda: _table(ready),
         figure=lambda: figure(shown, there, style, colours),

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from explorer.core import registry, splits
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Field, Method, ProblemSpec, Recipe, Run, Shifted
 from explorer.stats.metrics import field_for
 from explorer.stats.preview_confirmation import exact, mark
@@ -226,7 +227,7 @@ def _around(problem: ProblemSpec, model: Recipe, shown: Run | None, key: str) ->
         many = [int(s) for s in seeds.replace(",", " ").split()][:4]
         chosen = [registry.method("direct", method.name, {**method.kwargs(), "seed": s}) for s in many] or [method]
     except (Refused, ValueError) as refusal:
-        st.error(str(refusal))
+        st.error(plain(str(refusal)))
         return []
     return [around(problem, model, m, chart) for m in chosen]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Recipe, Run, Study
 from explorer.figures.curve import PALETTE
@@ -126,7 +127,7 @@ class PlaneView:
             said.append(line_words.caution(self.field, self.again))
         far = [m for m in self.markers if m.outside > 1e-6 * np.ptp(self.drawn.x)]
         if far:
-            names = ", ".join(f"{m.name} {m.outside:.3g}" for m in far[:8]) + (" …" if len(far) > 8 else "")
+            names = ", ".join(f"{plain(m.name)} {m.outside:.3g}" for m in far[:8]) + (" …" if len(far) > 8 else "")
             said.append(f"outside this plane, at this distance: {names}")
         return " · ".join(said)
 

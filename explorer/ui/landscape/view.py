@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.core.spec import Field, Recipe, Run
 from explorer.figures import curve as curve_figure
@@ -45,8 +46,8 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
     asked_for = asked_for[:MOST_SHOWN]
     style, others = _controls(store, asked_for)
     runs = [form.measured_for(run, style.metric) for run in asked_for]
-    for plain, run in zip(asked_for, runs, strict=True):
-        if store.status(run.id) is None and run != plain and auto_start.quick(store, plain.field, COARSE**2):
+    for asked, run in zip(asked_for, runs, strict=True):
+        if store.status(run.id) is None and run != asked and auto_start.quick(store, asked.field, COARSE**2):
             shell.submit(run)
     if style.picture == "triangle":
         triangle.begin(store, runs[0])
@@ -213,7 +214,7 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
     for i, (picture, there) in enumerate(zip(pictures, seen, strict=True)):
         with columns[i]:
             if len(pictures) > 1:
-                st.markdown(f"**{picture.name}**")
+                st.markdown(f"**{plain(picture.name)}**")
             with head.picture("landscape") if len(pictures) == 1 else st.container():
                 if there is None:
                     st.caption("Waiting for the models…" if busy else "Not measured yet.")
@@ -331,7 +332,7 @@ def _sections(there: PlaneView, runs: list[Run], style: Style) -> None:
     x, y = there.window.places(np.array(asked[1])) if asked is not None else (there.markers[0].x, there.markers[0].y)
     row, column = landscape.sections(there.whole, float(x), float(y))
     title = f"{line.y_title(there.field, style.metric)}, cross-sections"
-    caption = "Through the selected point." if asked is not None else f"Through {there.markers[0].name}; click in the plane to move the cut."
+    caption = "Through the selected point." if asked is not None else f"Through {plain(there.markers[0].name)}; click in the plane to move the cut."
     with head.beside("sections"):
         curve(
             [row, column],

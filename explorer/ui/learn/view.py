@@ -11,6 +11,7 @@ import streamlit as st
 from explorer import lessons
 from explorer.core import glossary
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Run
 from explorer.lessons import Experiment, Lesson, Outcome, Shelf
@@ -99,7 +100,7 @@ def page(store: RunStore) -> None:
     try:
         experiment = lesson.experiment(Shelf.from_checkpoints(store.checkpoints()), here.on)
     except Refused as refusal:
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     parts = [Part(name, run) for name, run in experiment.runs.items()]
     match here.step:
@@ -274,7 +275,7 @@ def _see(store: RunStore, here: LessonStep, experiment: Experiment, parts: list[
     try:
         seen = here.lesson.see(measured)
     except Refused as refusal:
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     st.session_state.setdefault(OVER, set()).add(here.name)
     _verdict(here, seen)
@@ -312,7 +313,7 @@ def _descents(here: LessonStep, parts: list[Part]) -> None:
         try:
             found = recorded(moved)
         except Refused as refusal:
-            st.error(str(refusal), icon=":material/error:")
+            st.error(plain(str(refusal)), icon=":material/error:")
             continue
         if found is None:
             st.caption("Its steps are not on this machine; *Try it on your models* aligns the networks again.")

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.core import glossary, registry
+from explorer.core.markdown import plain
 from explorer.core.points import Array, Points
 from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run
 from explorer.figures import matrix, report
@@ -344,7 +345,7 @@ def _actions(store: RunStore, seen: PairwiseBarriers) -> None:
         st.caption("Two of these models, their line and the paths between them:")
         for pair in [p for p in seen.pairs if not p.aligned][:FIRST]:
             ends = {"a": key_of(pair.a), "b": key_of(pair.b)}
-            shell.link("paths", pair.name, icon=":material/route:", **ends)
+            shell.link("paths", plain(pair.name), icon=":material/route:", **ends)
         shell.link("soup", "The models as ingredients", icon=":material/soup_kitchen:", a=key_of(seen.models[0]))
 
     def page() -> str:
@@ -377,7 +378,7 @@ def words(seen: PairwiseBarriers) -> str:
         top = known[pair].height
         said.append(
             f"{'Each pair aligned' if kind else 'As they are'}, **{there} of {len(known)} pairs** have a barrier beyond sampling error; the highest is that"
-            f" of {_name(pair.a)} and {_name(pair.b)}: {top.formatted(scale=scale, unit=unit)}."
+            f" of {plain(_name(pair.a))} and {plain(_name(pair.b))}: {top.formatted(scale=scale, unit=unit)}."
         )
         places = {(seen.models.index(p.a), seen.models.index(p.b)): b.height for p, b in known.items()}
         if (overall := mean_over_pairs({(min(p), max(p)): h for p, h in places.items()}, len(seen.models))) is not None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer.core import significant_digits
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Field, Study
 from explorer.stats import units
 from explorer.store.run_store import RunStore
@@ -36,7 +37,7 @@ def show(store: RunStore, field: Field) -> None:
         try:
             method = method_form.options("study", "bridge", key=f"bridge-{field.id}", fields=st.container())
         except (Refused, ValueError) as refusal:
-            st.error(str(refusal))
+            st.error(plain(str(refusal)))
             return
         request = Study(field.problem, (field.corners[0], model_inspector.recipe(store, field, (0.5,))), method)
         st.button("Train the bridge", icon=":material/alt_route:", on_click=shell.resume, args=(request,), key=f"bridge-go-{field.id}")

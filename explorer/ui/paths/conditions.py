@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.core import glossary, registry
+from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.core.spec import Attack, Field, ProblemSpec, Run
 from explorer.figures import curve as curve_figure
@@ -296,7 +297,7 @@ def _mechanisms(cases: list[Case], points: dict[Case, Points]) -> None:
         return
     found = similarity(known)
     a, b = line_words.names(cases[0].run.field)
-    st.metric(f"Similarity of the mechanisms of {a} and {b}", _interval(found))
+    st.metric(f"Similarity of the mechanisms of {plain(a)} and {plain(b)}", _interval(found))
     st.caption(
         "1 minus the largest difference between the two models' changes in error when the cue is changed. 1: they respond to every intervention alike. That two"
         " models are not joined by a straight line points to different mechanisms; that they are joined on the original data does not show equal ones: look at"
@@ -341,7 +342,7 @@ def words(points: Mapping[Case, Points], metric: str) -> str:
     scale = units.scale(metric)
     tops = {case: _worst(case, found, metric) for case, found in points.items()}
     extreme, bound = ("lowest", "at least") if line_metrics.falls(metric) else ("highest", "at most")
-    said = [f"- **{c.name}**: {bound} {t.formatted(scale=scale, unit=units.of_level(c.run.field.problem, metric))}" for c, t in tops.items()]
+    said = [f"- **{plain(c.name)}**: {bound} {t.formatted(scale=scale, unit=units.of_level(c.run.field.problem, metric))}" for c, t in tops.items()]
     return (
         f"The {extreme} measured {line_words.called(next(iter(points)).run.field, metric)} on each path:\n"
         + "\n".join(said)

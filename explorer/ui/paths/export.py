@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Connected, Field, Recipe
 from explorer.figures import line
@@ -22,14 +23,14 @@ def words(measured: Sequence[tuple[NamedPath, Points]], metric: str, again: Mapp
         points = line.quoted(way.run.field, every, again[way.name])
         caution = f" {line_words.caution(way.run.field, again[way.name])}" if is_preview(way.run.field) else ""
         if not len(points):
-            said.append(f"- **{way.name}**:{caution}")
+            said.append(f"- **{plain(way.name)}**:{caution}")
             continue
         index = way.run.field.metrics.index(metric)
         top, found = highest(points, index), barrier(points, index, name=metric)
         climbs = "" if found is None else "; it rises above the straight line between the ends by " + found.height.formatted(scale=scale)
         none = "" if found is None or found.height.low > 0 else ", which does not exclude zero"
         said.append(
-            f"- **{way.name}**: the highest {metric} is {top.formatted(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
+            f"- **{plain(way.name)}**: the highest {metric} is {top.formatted(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
             f" {line_words.unseen(way.run.field, every, metric, way.run.sampler)}".rstrip()
         )
     return "\n".join(said) + (

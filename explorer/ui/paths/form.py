@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Aligned, Connected, Field, Method, Precision, ProblemSpec, Recipe, Run, SplitName
 from explorer.stats.preview_confirmation import mark
 from explorer.store.run_store import RunStore
@@ -194,7 +195,7 @@ def choose_ways(shown: list[NamedPath], first: tuple[str, ...], *, key: str) -> 
             try:
                 method = method_form.options("connect", name, key=key, start=before, fields=st.container())
             except (Refused, ValueError) as refusal:
-                st.error(str(refusal))
+                st.error(plain(str(refusal)))
                 return []
             found.append(partial(trained, method=method))
         if not trainable:

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.core import registry
+from explorer.core.markdown import plain
 from explorer.core.points import Array
 from explorer.core.spec import Field, Loaded, ProblemSpec, Recipe, Run
 from explorer.figures import matrix, report
@@ -156,7 +157,7 @@ def show(store: RunStore, runs: Sequence[Run]) -> None:
     live(_live, every=POLL_S, busy=busy)(store, run, parts, metric, busy)
     if not asked:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(f"Measure {whole.name}", icon=":material/grid_on:", key="many-all", on_click=shell.resume, args=(whole.run,))
+            st.button(f"Measure {plain(whole.name)}", icon=":material/grid_on:", key="many-all", on_click=shell.resume, args=(whole.run,))
             cost_caption.caption(store, [whole.run])
     _actions(store, seen_of(store, run, asked, metric))
 
@@ -214,7 +215,7 @@ def words(seen: Seen) -> str:
     there, top = int((rise.low > 0).sum()), int(np.nanargmax(rise.value))
     i, j = seen.pairs[top]
     said = [
-        f"**{there:,} of {seen.known:,} measured pairs** rise beyond sampling error; most, {seen.names[i]} and {seen.names[j]}, by"
+        f"**{there:,} of {seen.known:,} measured pairs** rise beyond sampling error; most, {plain(seen.names[i])} and {plain(seen.names[j])}, by"
         f" {rise.value[top]:.3g}{units.after(seen.unit)}."
     ]
     if seen.known < total:

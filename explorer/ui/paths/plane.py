@@ -11,6 +11,7 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.points import Array
 from explorer.core.spec import Field, Run
 from explorer.figures import line
@@ -75,7 +76,7 @@ def draw(
     try:
         there = around(closest(known.gram), MARGIN)
     except Refused as refusal:
-        st.info(str(refusal), icon=":material/info:")
+        st.info(plain(str(refusal)), icon=":material/info:")
         return
     points, _ = store.points(field.id)
     fine = store.status(runs(chosen)[1].id)

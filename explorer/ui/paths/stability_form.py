@@ -10,6 +10,7 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Loaded, Method, Run, Trained, Value
 from explorer.stats import instability_analysis as analysis
 from explorer.stats.instability_analysis import Branch
@@ -149,7 +150,7 @@ def _trained_now(family: Family, shown: list[Pair], key: str) -> list[Branch]:
             f"Trains {trunk_epochs}the copies, for {2 * sum(total - k for k in set(ks))} epochs together. What exists already is not trained again."
         )
     except (Refused, ValueError) as refusal:
-        st.error(str(refusal))
+        st.error(plain(str(refusal)))
         return []
     return branches
 

@@ -11,6 +11,7 @@ import streamlit as st
 
 from explorer.core import locations
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Loaded, Recipe, Run
 from explorer.store import made_models
 from explorer.store.job_status import Status
@@ -105,7 +106,7 @@ def _models(store: RunStore) -> None:
     try:
         found = made_models.unneeded(store)
     except Refused as refusal:
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     if not found:
         st.caption("There is none that is older than a day.")
@@ -137,7 +138,7 @@ def _removed(store: RunStore, found: Sequence[MadeFile]) -> None:
     try:
         st.toast(f"{shown_size(made_models.remove(store, found))} of models removed.", icon=":material/check:")
     except Refused as refusal:
-        st.toast(str(refusal), icon=":material/error:")
+        st.toast(plain(str(refusal)), icon=":material/error:")
 
 
 def _carried_out(title: str, work: Callable[[Progress], int], said: str) -> None:
@@ -151,7 +152,7 @@ def _carried_out(title: str, work: Callable[[Progress], int], said: str) -> None
         size = work(progress)
     except Refused as refusal:
         bar.empty()
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     st.toast(said.format(shown_size(size)), icon=":material/check:")
     st.rerun()
@@ -161,7 +162,7 @@ def _bound(store: RunStore, text: str) -> None:
     try:
         store.bound(size_of(text) if text.strip().lower() not in ("", "none") else None)
     except Refused as refusal:
-        st.error(str(refusal), icon=":material/error:")
+        st.error(plain(str(refusal)), icon=":material/error:")
         return
     st.rerun()
 
@@ -178,8 +179,8 @@ def _import(store: RunStore) -> None:
             try:
                 runs = import_runs(store, path)
             except Refused as refusal:
-                st.error(str(refusal), icon=":material/error:")
+                st.error(plain(str(refusal)), icon=":material/error:")
                 continue
         taken.add(file.file_id)
-        st.toast(f"{file.name}: {len(runs)} run{'s' if len(runs) != 1 else ''} taken over.", icon=":material/check:")
+        st.toast(f"{plain(file.name)}: {len(runs)} run{'s' if len(runs) != 1 else ''} taken over.", icon=":material/check:")
         st.rerun()

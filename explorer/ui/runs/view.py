@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.core import registry
+from explorer.core.markdown import plain
 from explorer.core.spec import Json, Run
 from explorer.figures import line
 from explorer.stats import line_words, units
@@ -177,7 +178,7 @@ def _one(store: RunStore, status: Status) -> None:
     with st.container(border=True):
         what, go = st.columns([5, 2], vertical_alignment="center")
         with what:
-            st.markdown(f"**{_title(status.request)}** · {field.problem.title or field.problem.name}")
+            st.markdown(f"**{plain(_title(status.request))}** · {plain(field.problem.title or field.problem.name)}")
             status_badge.badge(status)
             asked = "shipped" if status.request.story else f"requested {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
             st.caption(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from explorer.core.markdown import plain, spoken
 from explorer.core.points import Array, Points
 from explorer.core.spec import Run
 from explorer.figures import simplex
@@ -102,8 +103,14 @@ def show(store: RunStore, kitchen: Kitchen, val: Points, own: tuple[float, ...] 
         picked=None if mine is None else mine.tolist(),
     )
     key = f"soup-triangle-{kitchen.field('val').id}-{'-'.join(map(str, picked))}{'-scale' if to_scale else ''}"
-    words = says(shares, values, names, lambda k: f"{values[k]:{by.form}}{' %' if by.metric == 'error' else ''}", what=f"validation {by.metric}")
-    at = clicked(figure, shares[np.isfinite(values)], key=key, alt=words)
+    words = says(
+        shares,
+        values,
+        [plain(name) for name in names],
+        lambda k: f"{values[k]:{by.form}}{' %' if by.metric == 'error' else ''}",
+        what=f"validation {by.metric}",
+    )
+    at = clicked(figure, shares[np.isfinite(values)], key=key, alt=spoken(words))
     source = python_source.runs({"triangle": _run(kitchen, picked)}) + 'print(measured["triangle"].means())'
     corner(key=key, stem="triangle", title="Soups of three", figure=lambda: figure, explain=words, code=python_source.program(source))
     st.markdown(f"{words} Every mark is a measured soup{', drawn to scale' if to_scale else ''}; click one to make it your own.")

@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.registry import Range
 from explorer.core.spec import Fused, Loaded, Method, ProblemSpec, Recipe, Trained, Value
 from explorer.engine import ratatouille_recipes
@@ -77,7 +78,7 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
                 else ()
             )
         except (Refused, ValueError) as refusal:
-            st.error(str(refusal))
+            st.error(plain(str(refusal)))
             chosen = ()
         with go:
             label = "Train" if kind == ANEW else "Average"

@@ -10,6 +10,7 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.points import Array, Points
 from explorer.core.spec import Run
 from explorer.figures import landscape, line
@@ -69,7 +70,7 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
     x, y = window.places(np.array(at)) if at is not None else (0.0, 0.0)
     title = f"The snapshots and their averages in the plane closest to them, over the test {metric}."
     caption = "All of them lie outside this plane; the table of snapshots says how far. " + "; ".join(
-        f"{m.name} {m.outside:.3g} away" for m in markers if m.outside > 0
+        f"{plain(m.name)} {m.outside:.3g} away" for m in markers if m.outside > 0
     )
     plane(
         grid,

@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from explorer.core.markdown import plain, spoken
 from explorer.figures import curve as curve_figure
 from explorer.figures import data, numbers
 from explorer.figures.mesh import Mesh
@@ -88,14 +89,14 @@ def corner(
     with st.container(horizontal=True, horizontal_alignment="right", key=f"{key}-actions"):
         with st.container(key=f"corner-{key}", width="content"):
             opened = st.popover(
-                f"Explain, data, picture, code: {title}", icon=":material/more_horiz:", type="tertiary", key=f"{key}-more", on_change="rerun"
+                f"Explain, data, picture, code: {plain(title)}", icon=":material/more_horiz:", type="tertiary", key=f"{key}-more", on_change="rerun"
             )
         inside = opened.container(height=DEPTH, border=False)  # of one size from the start, so that it opens upwards where there is no room below
         if not opened.open:
             return
         taken = _Taken(key, stem, figure, lambda: numbers.table(figure()), lambda: curve_figure.html(figure()))
         with inside:
-            st.markdown(f"**{title}**")
+            st.markdown(f"**{plain(title)}**")
             st.markdown(explain or numbers.words(figure()))
             if compare is not None:
                 compare()
@@ -116,7 +117,7 @@ def chart(
     config: dict[str, object] = QUIET,
 ) -> None:
     """A Plotly figure with its corner."""
-    st.plotly_chart(figure, key=key, config=config, alt=explain or title)
+    st.plotly_chart(figure, key=key, config=config, alt=spoken(explain) or title)
     corner(key=key, stem=stem, title=title, figure=lambda: figure, explain=explain, code=code, compare=compare)
 
 

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 import pandas as pd
 import streamlit as st
 
+from explorer.core.markdown import plain
 from explorer.core.spec import Recipe
 from explorer.ui.frame import head
 
@@ -43,7 +44,7 @@ def choose_models(label: str, models: Mapping[str, Recipe], default: Sequence[st
             )
             chosen = [k for k in st.session_state[state] if k in models]
         what = f"Find in {len(models)}" if few else f"{label}: {len(chosen)} of {len(models)}"
-        said = "" if few else head.plain(head.names(models[k] for k in chosen))
+        said = "" if few else plain(head.names(models[k] for k in chosen))
         with st.popover(what, icon=":material/checklist:", width="content" if few else "stretch", help=said or None):
             _find(names, chosen, key, state, serial)
     return chosen

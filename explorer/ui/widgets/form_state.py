@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from explorer.core.markdown import plain
 from explorer.core.spec import Spec
 from explorer.store.run_store import RunStore
 from explorer.ui.widgets.model_picker import Family, choices
@@ -20,7 +21,7 @@ def note(shown: Iterable[Spec], wanted: Iterable[Spec], of: str, *, button: str)
 def differs(of: str, *, button: str) -> None:
     """Say that what is shown below is not what the form asks for. of: what it was measured for."""
     st.info(
-        f"What is shown below was measured for **{of}**, and not for what this form says now. Press **{button}** to measure that.",
+        f"What is shown below was measured for **{plain(of)}**, and not for what this form says now. Press **{button}** to measure that.",
         icon=":material/sync_problem:",
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from explorer.core.markdown import plain
 from explorer.core.spec import Field
 from explorer.store.run_store import RunStore
 
@@ -19,4 +20,4 @@ def show(store: RunStore, fields: Iterable[Field]) -> None:
 def say(sentences: Iterable[str]) -> None:
     """Each sentence once."""
     for sentence in dict.fromkeys(sentences):
-        st.warning(sentence, icon=":material/warning:")
+        st.warning(plain(sentence), icon=":material/warning:")

@@ -16,6 +16,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from explorer.core import registry, significant_digits
+from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.core.spec import Field, Fused, Make, Run, Study
 from explorer.figures import confusion
@@ -72,7 +73,7 @@ def recipe(store: RunStore, field: Field, at: At) -> Fused:
 def model_at(store: RunStore, field: Field, at: At, points: Points) -> None:
     """The panel of the picked model."""
     with st.container(border=True):
-        st.markdown(f"**The model{where(field, at)}**: {recipe(store, field, at).name}")
+        st.markdown(f"**The model{where(field, at)}**: {plain(recipe(store, field, at).name)}")
         status = store.status(requests(field, at)[0].id)
         if status is not None and status.state == "failed":
             failure.show(status, key="picked")
@@ -151,7 +152,7 @@ def _distances(store: RunStore, field: Field, at: At) -> None:
         return
     apart = coefficients_at(field, known.gram, at) - np.eye(len(field.corners))
     lengths = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", apart, known.gram, apart), 0.0))
-    st.caption("Distance to " + ", ".join(f"{c.name or c.id} {d:.3g}" for c, d in zip(field.corners, lengths, strict=True)))
+    st.caption("Distance to " + ", ".join(f"{plain(c.name or c.id)} {d:.3g}" for c, d in zip(field.corners, lengths, strict=True)))
 
 
 def _mistakes(store: RunStore, field: Field, at: At) -> None:
@@ -180,7 +181,7 @@ def _examples(found: dict[str, object], field: Field) -> None:
                 pixels = np.array(example["image"])
                 times = max(1, 96 // pixels.shape[0])
                 st.image(np.kron(pixels, np.ones((times, times) if pixels.ndim == 2 else (times, times, 1))), width=96)
-                st.caption(f"{example['true']}, predicted {example['said']} ({100 * cast('float', example['share']):.0f} %)")
+                st.caption(f"{plain(str(example['true']))}, predicted {plain(str(example['said']))} ({100 * cast('float', example['share']):.0f} %)")
     if examples and not drawn:
         st.dataframe(pd.DataFrame([{k: e[k] for k in ("index", "true", "said", "share")} for e in examples]), hide_index=True)
 

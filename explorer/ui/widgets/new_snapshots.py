@@ -17,6 +17,7 @@ from explorer.checkpoints import change_mark
 from explorer.core import locations, model_path
 from explorer.core.errors import Refused
 from explorer.core.files import natural
+from explorer.core.markdown import plain
 from explorer.core.spec import Loaded, Look, Recipe
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell, status_badge
@@ -73,11 +74,11 @@ def selection(store: RunStore, family: Family, offered: Collection[str], *, key:
             on_click=_look,
             args=(folder, family, tuple(begin), kept, key, widget),
             disabled=status is not None and status.active,
-            help=f"In {folder}, where a training may still be writing them.",
+            help=f"In {plain(str(folder))}, where a training may still be writing them.",
         )
     with said:
         if refused := st.session_state.pop(f"{kept}-refused", ""):
-            st.error(refused, icon=":material/error:")
+            st.error(plain(refused), icon=":material/error:")
         if status is not None:
             live(_progress, every=0.5, busy=status.active)(store, status.id)
             failure.show(status, name=str(folder), key=key)

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.figures import mesh
 from explorer.figures.mesh import Mesh
 from explorer.figures.paper import export
@@ -58,7 +59,7 @@ def paper_form(figure: Callable[[], go.Figure] | None, page: Callable[[], str], 
             raise
 
     if why := refused.get(str((preset, width))):  # the click has only been told that there is no file
-        st.error(why)
+        st.error(plain(why))
     download("Download", made, f"{stem}.{form}", mime=FORMATS[form], icon=":material/download:", key=f"{key}-{form}", width="content")
 
 

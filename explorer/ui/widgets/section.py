@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from explorer.core.markdown import plain
 from explorer.core.spec import Study
 from explorer.figures.report import Section
 from explorer.store.run_store import RunStore
@@ -16,11 +17,11 @@ from explorer.ui.widgets.download import download
 
 def draw(section: Section, *, key: str) -> None:
     """The section under its heading."""
-    st.subheader(section.title, anchor=False)
+    st.subheader(plain(section.title), anchor=False)
     if section.figure is not None:
-        chart(section.figure, key=f"{key}-figure", title=section.title, stem=key, explain=section.words)
+        chart(section.figure, key=f"{key}-figure", title=section.title, stem=key, explain=plain(section.words))
     if section.words:
-        st.markdown(section.words)
+        st.markdown(plain(section.words))
     if (table := section.table) is not None:
         st.dataframe(table, hide_index=True, placeholder="", column_config={table.columns[0]: st.column_config.Column(pinned=True)})
         data, _ = st.columns([1, 4])
@@ -40,6 +41,8 @@ def stands(store: RunStore, requests: Iterable[tuple[str, Study]]) -> None:
     failure.several(statuses)
     for title, status in statuses:
         if status.active:
-            st.caption(f"{title}: {status.message or 'waiting for a worker'}…")
+            st.caption(f"{plain(title)}: {status.message or 'waiting for a worker'}…")
         elif status.state == "stopped":
-            st.button(f"Resume: {title}", icon=":material/play_arrow:", on_click=shell.resume, args=(status.request,), key=f"resume-{status.id}")
+            st.button(
+                f"Resume: {plain(title)}", icon=":material/play_arrow:", on_click=shell.resume, args=(status.request,), key=f"resume-{status.id}"
+            )

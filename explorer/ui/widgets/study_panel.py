@@ -8,6 +8,7 @@ import streamlit as st
 
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.core.markdown import plain
 from explorer.core.spec import Json, ProblemSpec, Recipe, Study
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell, status_badge
@@ -27,7 +28,7 @@ def show(
         try:
             method = method_form.options("study", name, key=f"{name}-{known}", fields=st.container())
         except (Refused, ValueError) as refusal:
-            st.error(str(refusal))
+            st.error(plain(str(refusal)))
             return
         request = Study(problem, tuple(models), method)
         status = store.status(request.id)

@@ -1,0 +1,14 @@
+"""What `loss-explorer app` has Streamlit serve: app.py, behind the gate for uploads.
+
+A folder of its own, as Streamlit puts the folder of what it serves first among the places of modules.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from explorer.core import locations
+from explorer.ui.frame.upload_gate import UploadGate
+
+app = st.App(locations.root() / "app.py", middleware=[Middleware(UploadGate)])
