@@ -166,11 +166,22 @@ def together(found: Json) -> Points:
 
 
 def every() -> Mapping[str, Lesson]:
-    """All lessons by name, in the order in which they are taught; those of packages and modules of somebody else's among them."""
+    """All lessons by name, in the order in which they are taught; those of packages, modules and folders of somebody else's among them."""
     found: dict[str, Lesson] = {}
     for name in registry.names("lesson"):
         lesson = registry.value("lesson", name)
         if not isinstance(lesson, Lesson):
             raise Refused(f"The LESSON of {name} is a {type(lesson).__name__}. Make it an explorer.lessons.Lesson.")
         found[name] = lesson
+    from explorer.lessons import _markdown  # which is made of what stands above
+
+    found |= _markdown.found()
     return dict(sorted(found.items(), key=lambda pair: pair[1].order))
+
+
+def add(folders: Iterable[Path]) -> None:
+    """Offer the lessons of these folders as well, Markdown files and Python modules with a LESSON, to this process and to those that it starts. Refused when
+    a folder holds neither."""
+    from explorer.lessons import _markdown
+
+    _markdown.add(folders)

@@ -91,6 +91,11 @@ def go(name: str, step: str = "predict", on: int = 0) -> None:
 
 def page(store: RunStore) -> None:
     """The lesson of the address; all of them, where it names none."""
+    try:
+        lessons.every()
+    except Refused as refusal:  # a file of somebody's that was changed since the start
+        st.error(str(refusal), icon=":material/error:")
+        return
     predictions.keep()
     if "lesson" not in st.query_params and not presenting():
         cards.index(st.session_state.get(OVER, set()), open_lesson=go)
@@ -353,9 +358,11 @@ def formula(lesson: Lesson) -> None:
 
 def _tell(lesson: Lesson) -> None:
     """The formula, what is behind it, and the paper."""
-    formula(lesson)
+    if lesson.formula:
+        formula(lesson)
     st.markdown(glossary.linked(lesson.text))
-    st.caption(lesson.paper)
+    if lesson.paper:
+        st.caption(lesson.paper)
 
 
 def _take(here: LessonStep, experiment: Experiment, seen: Outcome) -> None:
