@@ -197,4 +197,4 @@ def _check_words(claim: str, body: str) -> None:
     if "![" in body:
         raise Refused("A lesson's text holds no pictures: its picture is that of its experiment. Take the `![…]` out.")
     if unknown := [term for term in glossary.terms(body) if term not in glossary.TERMS]:
-        raise Refused(f"The glossary does not explain {unknown[0]!r}. Write [[word|term]] with a term of the glossary, or take the brackets out.")
+        raise Refused(f"The glossary does not explain {unknown[0]!r}. Put one of its terms behind a | within the brackets, or take them out.")

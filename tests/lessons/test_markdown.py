@@ -1,6 +1,7 @@
 """Lessons by others: a folder of Markdown files is taught after ours, and a file that is none says what to put right."""
 
 import re
+from importlib.metadata import EntryPoint
 
 import pytest
 
@@ -8,6 +9,7 @@ from explorer.core import locations, plugins
 from explorer.core.errors import Refused
 from explorer.lessons import _markdown, add, every
 from explorer.lessons._read import found
+from tests.commands.test_main import run
 from tests.lessons.conftest import measured
 
 LESSON = """---
@@ -140,6 +142,28 @@ def test_a_name_that_is_taken_is_refused_and_so_is_an_empty_folder(folder):
     written(folder, LESSON, name="curves")
     with pytest.raises(Refused, match="would hide the lesson 'curves'"):
         every()
+
+
+def test_a_broken_lesson_stops_the_start_with_its_name(folder):
+    """Before a server is opened."""
+    (folder / "mine.md").write_text("nonsense", encoding="utf-8")
+    assert "mine.md: A lesson begins with front matter" in " ".join(run("app", "--lessons", folder, "--headless", code=2).split())
+
+
+def test_a_package_offers_the_files_beside_its_code(folder, monkeypatch):
+    """By an entry point of the group explorer.lessons; the package is not imported."""
+    package = folder / "course_of_this_test"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    (package / "mine.md").write_text(LESSON, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    offered = [EntryPoint("course", "course_of_this_test", _markdown.GROUP)]
+    monkeypatch.setattr(_markdown, "entry_points", lambda group: offered if group == _markdown.GROUP else [])
+    _markdown._installed.cache_clear()
+    try:
+        assert [*every()][-1] == "mine"
+    finally:
+        _markdown._installed.cache_clear()
 
 
 def test_a_python_file_of_the_folder_is_a_lesson_too(folder):

@@ -152,6 +152,25 @@ def test_the_code_of_a_lesson_with_studies_gives_its_answer(monkeypatch, school,
     assert capsys.readouterr().out.startswith("0 Fine-tunes: the soup minus the ensemble is")
 
 
+def test_a_lesson_in_markdown_is_taught_and_one_that_broke_says_so(visit, monkeypatch, school, tmp_path):
+    """A card behind ours, and all three steps; a file that is changed to nonsense is named on the page instead of ending it."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    monkeypatch.setenv("LOSS_EXPLORER_LESSONS", str(tmp_path))
+    front = "title: Mine\nquestion: What comes out?\nexperiment: lesson\nlesson: matching"
+    (tmp_path / "mine.md").write_text(f"---\n{front}\n---\nMy claim.\n\nMy text.\n", encoding="utf-8")
+    assert visit("learn").button(key="learn-card-mine").label == f"**{len(NAMES) + 1} · Mine**"
+    assert visit("learn", lesson="mine").radio(key="learn-guess-mine").options == list(every()["matching"].choices)
+    app = visit("learn", lesson="mine", step="see")
+    assert not app.exception
+    assert not app.error
+    assert "My text." in words(app) and "less than a tenth" in words(app)
+    assert not app.latex
+    (tmp_path / "mine.md").write_text("nonsense", encoding="utf-8")
+    app = visit("learn", lesson="mine")
+    assert not app.exception
+    assert "mine.md: A lesson begins with front matter" in app.error[0].value
+
+
 def test_a_lesson_is_found_by_its_number_and_a_wrong_address_is_the_first(visit):
     """?lesson=3, and ?lesson=nonsense."""
     assert visit("learn", lesson="3").subheader[0].value == f"3 · {every()[NAMES[2]].title}"
