@@ -73,7 +73,7 @@ def _rise(points: Points) -> Points:
 LESSON = Lesson(
     order=17,
     title="Flat and sharp",
-    claim="Two networks of one architecture, from the same initial weights, fit their training samples. Around one of them the loss rises faster.",
+    claim="Two networks of one architecture, from the same initial weights, fit their training samples. What does the landscape look like where each of them ended?",
     question="One was trained on batches of 16, the other on all samples at once. Both are moved in random directions. Around which does the training loss rise more?",
     choices=(
         "more than twice as much around that of small batches",

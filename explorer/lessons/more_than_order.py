@@ -94,7 +94,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 LESSON = Lesson(
     order=16,
     title="More than order",
-    claim="Units can be reordered, and that is not all: a ReLU unit can be scaled, and then a whole curve of weight space computes one function.",
+    claim="Reordering units moves the weights and keeps the function. What stands between two layers decides what else may be changed without a trace.",
     question="The network f(x) = v · max(0, w·x) of two weights has zero loss at w = v = 1. At how many other places with w > 0 does it have zero loss?",
     choices=("at none", "at exactly one", "along a whole curve"),
     experiment=experiment,

@@ -46,7 +46,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 LESSON = Lesson(
     order=4,
     title="Permutation symmetry",
-    claim="The hidden units of a layer have no order. Writing them in a different order moves every weight and changes nothing else.",
+    claim="Which hidden unit of a layer is called the first is a matter of chance. Writing the units in a different order moves the weights.",
     question="All hidden units of a trained network are put in a random order, together with their incoming and outgoing weights. What happens to its loss?",
     choices=("it falls", "it stays exactly the same", "it rises"),
     experiment=experiment,

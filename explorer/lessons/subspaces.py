@@ -63,7 +63,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 LESSON = Lesson(
     order=8,
     title="Subspaces",
-    claim="Training can search for a whole line of good networks at once, with ends as different as possible.",
+    claim="Training can search for a whole line of good networks at once, with ends that are kept apart.",
     question="A line between two random networks was trained as a whole. How good is its middle, the average of its two ends?",
     choices=("better than both ends", "no detectable difference from the better end", "worse than the better end"),
     experiment=experiment,
