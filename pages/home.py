@@ -42,7 +42,7 @@ with doors:
             shell.link("landscape", "Explore the landscape", icon=":material/landscape:", runs=shown.id, picture="relief")
     with st.container(border=True):
         st.markdown("**You teach.** Start with two neurons, whose whole landscape fits on a screen.")
-        shell.link("learn", "Open the first lesson", icon=":material/school:", lesson="two_neurons", step="run")
+        shell.link("learn", "Open this lesson", icon=":material/school:", lesson="two_neurons", step="run")
     with st.container(border=True):
         st.markdown("**You have models to merge.** See which of eight fine-tunes make a good average.")
         shell.link("soup", "Make a soup", icon=":material/soup_kitchen:")

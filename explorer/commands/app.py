@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from explorer.commands.arguments import DeviceOption, HomeOption, PluginOption, RayOption, TrustOption
+from explorer.commands.arguments import DeviceOption, HomeOption, LessonsOption, PluginOption, RayOption, TrustOption
 from explorer.commands.print_results import err
 from explorer.commands.terminal import refusals, store_of
 from explorer.core import locations, plugins
@@ -30,6 +30,7 @@ def run_app(
     home: HomeOption = None,
     trust: TrustOption = None,
     plugin: PluginOption = None,
+    lessons: LessonsOption = None,
     serve: Annotated[bool, typer.Option("--serve", help="Let other machines in; needs --root, and a login or --no-login.")] = False,
     root: Annotated[list[Path] | None, typer.Option(help="With --serve: a folder whose checkpoints and data browsers may open.")] = None,
     no_login: Annotated[bool, typer.Option("--no-login", help="With --serve: admit everybody who can reach the address.")] = False,

@@ -82,7 +82,18 @@ def _plugged(names: list[str]) -> list[str]:
     return names
 
 
-# Both act while the command line is read, before any command looks at a method; a worker that is started inherits them.
+def _taught(folders: list[Path] | None) -> list[Path] | None:
+    if folders:
+        from explorer import lessons
+
+        with refusals():
+            lessons.add(folders)
+            registry.check_plugins()
+            lessons.every()
+    return folders
+
+
+# These act while the command line is read, before any command looks at a method; a worker that is started inherits them.
 TrustOption = Annotated[
     list[str] | None,
     typer.Option("--trust", callback=_trusted, help="Let this code be run: module:callable, or the path of a .pt2 file; may be repeated."),
@@ -90,6 +101,10 @@ TrustOption = Annotated[
 PluginOption = Annotated[
     list[str] | None,
     typer.Option("--plugin", callback=_plugged, help="A Python file or module of yours with data, a loss, a network or methods; may be repeated."),
+]
+LessonsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--lessons", callback=_taught, help="A folder with lessons of yours, Markdown or Python files; may be repeated."),
 ]
 DeviceOption = Annotated[
     str, typer.Option(envvar="LOSS_EXPLORER_DEVICE", help="auto: a GPU where there is one, in the app all of them; or cpu, cuda, cuda:1, mps.")

@@ -60,7 +60,7 @@ def measure(store: RunStore, home: Path, made: Path, *, report: Callable[[str], 
 def _experiments(store: RunStore, home: Path, report: Callable[[str], None]) -> None:
     shelf = Shelf.from_checkpoints(store.checkpoints())
     for lesson in lessons.every().values():
-        runs = lesson.experiment(shelf, 0).runs.values()
+        runs = lesson.experiment(shelf, 0).requests.values()
         for run in runs:
             store.submit(run)
         Worker(store, home).work_off()

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
+
+import numpy as np
 
 from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Points
-from explorer.core.spec import Loaded, ProblemSpec, Run
+from explorer.core.spec import Json, Loaded, ProblemSpec, Run, Study
 from explorer.figures.bars import Bar
 from explorer.figures.curve import Curve
 from explorer.figures.plane import Marker, Surface, Trace
@@ -71,10 +74,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Runs by name, and where to go on with one's own models."""
+    """Runs and studies by name, and where to go on with one's own models. A study is an `ensemble`, and read as points."""
 
     runs: Mapping[str, Run]
     target: Target
+    studies: Mapping[str, Study] = field(default_factory=dict[str, Study])
+
+    @property
+    def requests(self) -> Mapping[str, Run | Study]:
+        """All that has to be done before there is an answer."""
+        return {**self.runs, **self.studies}
 
 
 @dataclass(frozen=True)
@@ -110,12 +119,20 @@ class Shelf:
 
 
 @dataclass(frozen=True)
+class Exercise:
+    """A question to think about, and its answer; terms may be marked."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Lesson:
     """One lesson.
 
     claim: what it is about, one sentence. question, choices: what is predicted. variants: the models it can be run on, by name. formula: LaTeX.
     text: two or three sentences, its terms marked as explorer.core.glossary says. hands: a thing to try by hand, by its name in explorer.ui.learn.hands_on; "" for none.
-    descends: whether its matchings are shown step by step.
+    descends: whether its matchings are shown step by step. misconception: what is often believed and is wrong, and why. minutes: what it takes in a class.
     """
 
     order: int
@@ -131,14 +148,40 @@ class Lesson:
     variants: tuple[str, ...] = ("the shipped models",)
     hands: str = ""
     descends: bool = False
+    misconception: str = ""
+    exercises: tuple[Exercise, ...] = ()
+    minutes: int = 10
+
+    def answer(self, measured: Mapping[str, Points], studied: Mapping[str, Json] | None = None) -> Outcome:
+        """What the experiment shows: `see`, with what its studies found among the points."""
+        return self.see({**measured, **{name: together(found) for name, found in (studied or {}).items()}})
+
+
+def together(found: Json) -> Points:
+    """What the study `ensemble` found, as two points: 0, the ensemble; 1, the mean of its models' losses and errors."""
+    sums = cast("Mapping[str, list[list[float]]]", found)
+    models = np.array(sums["models"], dtype=np.float64)
+    values = np.stack([np.array(sums["ensemble"], dtype=np.float64), models.mean(axis=0)])
+    return Points(np.array([[0.0], [1.0]]), values, np.array(sums["counts"], dtype=np.float64))
 
 
 def every() -> Mapping[str, Lesson]:
-    """All lessons by name, in the order in which they are taught; those of packages and modules of somebody else's among them."""
+    """All lessons by name, in the order in which they are taught; those of packages, modules and folders of somebody else's among them."""
     found: dict[str, Lesson] = {}
     for name in registry.names("lesson"):
         lesson = registry.value("lesson", name)
         if not isinstance(lesson, Lesson):
             raise Refused(f"The LESSON of {name} is a {type(lesson).__name__}. Make it an explorer.lessons.Lesson.")
         found[name] = lesson
+    from explorer.lessons import _markdown  # which is made of what stands above
+
+    found |= _markdown.found()
     return dict(sorted(found.items(), key=lambda pair: pair[1].order))
+
+
+def add(folders: Iterable[Path]) -> None:
+    """Offer the lessons of these folders as well, Markdown files and Python modules with a LESSON, to this process and to those that it starts. Refused when
+    a folder holds neither."""
+    from explorer.lessons import _markdown
+
+    _markdown.add(folders)

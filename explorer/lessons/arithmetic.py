@@ -10,7 +10,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, Run
 from explorer.figures.curve import Curve
-from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, at
 from explorer.stats import mechanistic_similarity
 from explorer.stats.barriers import band, difference
@@ -55,7 +55,7 @@ def _curve(points: Points, name: str) -> Curve:
 
 
 LESSON = Lesson(
-    order=13,
+    order=15,
     title="Model arithmetic",
     claim="A network read a planted cue instead of the digits; further training taught it not to. The difference between the two is a vector.",
     question="Half of that difference is added to the network that reads the cue. How much of the gain on digits with a random cue does half of it bring?",
@@ -68,4 +68,18 @@ LESSON = Lesson(
         " linear in the weights. It is used between models of one [[basin]]; TIES, DARE and related methods deal with vectors that disagree."
     ),
     paper="Ilharco et al. 2023, “Editing Models with Task Arithmetic”; Lubana et al. 2023, “Mechanistic Mode Connectivity” (the cue)",
+    misconception=(
+        "“A task vector adds as much as you scale it.” Half of it brings most of the gain, and between the two networks there is a rise where the"
+        " cue tells the truth."
+    ),
+    exercises=(
+        Exercise(
+            "With λ = −½ the error under a random cue hardly changes and that with the true cue is high. Has the network learned the opposite?",
+            "No: it is wrong nearly everywhere. A vector was subtracted beyond what the network can bear; that is damage, not the opposite skill.",
+        ),
+        Exercise(
+            "What must two models share for the difference of their weights to be meaningful?",
+            "A starting point. Units of networks from different seeds do not correspond, and so neither do their weights.",
+        ),
+    ),
 )

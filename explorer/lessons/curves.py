@@ -8,7 +8,7 @@ from dataclasses import replace
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, PAIRS, connected, found, nat, pair, path, rank
 from explorer.stats.barriers import reduction
 
@@ -43,7 +43,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=6,
+    order=7,
     title="Curves",
     claim="A barrier on the straight line does not mean that two valleys are separate. There may be a path around it.",
     question="One corner between two networks is trained until the loss along the curve is low. How much of the straight line's barrier is left on the curve?",
@@ -59,4 +59,18 @@ LESSON = Lesson(
     ),
     paper="Garipov, Izmailov, Podoprikhin, Vetrov & Wilson 2018, “Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs”",
     variants=PAIRS,
+    misconception=(
+        "“Minima are isolated valleys.” Valleys that are separate on one line are joined by a curve here. A barrier belongs to a path, not to a"
+        " pair of networks."
+    ),
+    exercises=(
+        Exercise(
+            "At which t is the bend θ itself on the curve?",
+            "At none, in general: at t = ½ the curve is at ¼θ_A + ½θ + ¼θ_B. The bend pulls the curve towards itself.",
+        ),
+        Exercise(
+            "The barrier on training samples is zero and on test samples it is not. What does that say?",
+            "The bend was trained on the former. Between the ends the curve fits them as well as the ends do, and generalises a little less well.",
+        ),
+    ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Fused, ProblemSpec, Recipe, Run, SplitName
-from explorer.lessons import Bars, Experiment, Lesson, Outcome, Shelf, Target
+from explorer.lessons import Bars, Exercise, Experiment, Lesson, Outcome, Shelf, Target
 from explorer.lessons._read import LOSS, PAIRS, mixtures, pair, row
 from explorer.stats.barriers import difference
 
@@ -32,20 +32,22 @@ def see(measured: Mapping[str, Points]) -> Outcome:
     order = sorted(METHODS, key=lambda name: float(measured[f"{name}, val"].means()[0, LOSS]))
     test = {name: measured[f"{name}, test"] for name in ("network A", "network B", *METHODS)}
     first, last = test[order[0]], test["average"]
-    gain = difference(last, first, LOSS)
+    gain, over = difference(last, first, LOSS), difference(test[order[1]], first, LOSS)
+    better = min((test["network A"], test["network B"]), key=lambda p: float(p.means()[0, LOSS]))
+    cost = difference(first, better, LOSS)
     losses = ", ".join(f"{name} {float(test[name].means()[0, LOSS]):.3g}" for name in test)
     return Outcome(
         answer=list(METHODS).index(order[0]),
         sentence=(
-            f"On the validation split **{order[0]}** is best. Test losses in nat: {losses}. {order[0]} is lower than the plain average by"
-            f" **{gain.formatted(unit='nat')}**, sample by sample."
+            f"On the validation split **{order[0]}** is best. Test losses in nat: {losses}. {order[0]} is lower than {order[1]} by **{over.formatted(unit='nat')}**"
+            f" and than the plain average by {gain.formatted(unit='nat')}, sample by sample. {order[0]} minus the better of the two networks: {cost.formatted(unit='nat', signed=True)}."
         ),
         picture=Bars(tuple(row(name, point, LOSS, strong=name in METHODS) for name, point in test.items()), "test loss (nat)"),
     )
 
 
 LESSON = Lesson(
-    order=11,
+    order=13,
     title="Fisher and RegMean",
     claim="The plain average treats all weights alike. A little data shows which of them matter, and to which network.",
     question="Two networks from different seeds, their units in different orders, are merged in three ways. Which merged network has the lowest loss?",
@@ -59,4 +61,18 @@ LESSON = Lesson(
     ),
     paper="Matena & Raffel 2022, “Merging Models with Fisher-Weighted Averaging”; Jin et al. 2023, “Dataless Knowledge Fusion”",
     variants=PAIRS,
+    misconception=(
+        "“With the right weights an average needs no alignment.” Each merged network here is worse than the two it was made of: a good average"
+        " eases a misalignment and does not undo it."
+    ),
+    exercises=(
+        Exercise(
+            "Two networks have weights 0 and 1 and Fisher information 3 and 1. What is the Fisher average?",
+            "(3·0 + 1·1) / (3 + 1) = ¼: nearer to the network that the weight matters to.",
+        ),
+        Exercise(
+            "When is RegMean the plain average?",
+            "When both layers have the same Gram matrix of inputs, G₁ = G₂: then (2G)⁻¹G(W₁ + W₂) = (W₁ + W₂)/2.",
+        ),
+    ),
 )

@@ -8,7 +8,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Buffers
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import found, nat, path, rank
 from explorer.stats.barriers import reduction
 
@@ -44,18 +44,32 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=12,
+    order=14,
     title="Interference and REPAIR",
-    claim="Averaged units that do not quite match cancel each other. Their outputs shrink, layer after layer.",
+    claim="Averaged units that do not quite match partly cancel each other, and the averaged statistics of batch norm no longer fit them.",
     question="Two ResNets are averaged after matching. Only their batch-norm statistics are re-estimated, no weight is touched. How much of the barrier disappears?",
     choices=("less than a tenth", "between a tenth and a half", "more than half"),
     experiment=experiment,
     see=see,
     formula=r"\operatorname{Var}\!\bigl[\tfrac12(z_A+z_B)\bigr]=\tfrac14\bigl(\sigma_A^2+\sigma_B^2+2\rho\,\sigma_A\sigma_B\bigr)\le\bigl(\tfrac{\sigma_A+\sigma_B}2\bigr)^2,\qquad z\;\leftarrow\;\tfrac{\sigma_A+\sigma_B}{2}\cdot\frac{z-\mu_z}{\sigma_z}+\tfrac{\mu_A+\mu_B}{2}",
     text=(
-        "With a correlation ρ below one the average of two units varies less than they do: [[variance collapse]]. [[Batch norm|batch norm]] hides"
+        "With a correlation ρ below one the average of two units of one spread varies less than they do: [[variance collapse]]. [[Batch norm|batch norm]] hides"
         " it when its statistics are re-estimated; [[REPAIR]] gives every unit, also in networks without batch norm, the mean and spread half-way between the two."
     ),
     paper="Jordan, Sedghi, Saukh, Entezari & Neyshabur 2023, “REPAIR: REnormalizing Permuted Activations for Interpolation Repair”",
     variants=tuple(f"digits ResNet, seeds {a} and {b}" for a, b in PAIRS),
+    misconception=(
+        "“The barrier is in the weights alone.” Most of this one goes while no weight is touched: the weights had been measured with statistics"
+        " that were not theirs."
+    ),
+    exercises=(
+        Exercise(
+            "Two units have spread 1 and correlation 0. What is the spread of their average?",
+            "√½ ≈ 0.71: the variance is ¼(1 + 1 + 0) = ½. With correlation 1 it would be 1.",
+        ),
+        Exercise(
+            "What does re-estimating cost, and what does it need?",
+            "A pass over some training inputs, without labels; so a merge that uses it is not free of data.",
+        ),
+    ),
 )

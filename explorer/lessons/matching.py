@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from explorer.core.points import Points
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import PAIRS, found, matched, nat, pair, path, rank
 
 
@@ -30,7 +30,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
         answer=2 - rank(left, (0.1, 0.5)),
         sentence=(
             f"The barrier is **{nat(before)}** as they are, **{nat(after)}** with the weights matched and {nat(other)} with the activations matched: weight"
-            f" matching leaves **{left:.0%}** of it. Both networks still compute exactly the same function."
+            f" matching leaves **{left:.0%}** of it. Matching changes no prediction of either network: only the order of the units of one."
         ),
         picture=Lines(
             tuple(line.curve_of(points, "loss", name=name) for name, points in measured.items()), "t (0 = one seed, 1 = the other)", "test loss (nat)"
@@ -39,7 +39,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=4,
+    order=5,
     title="Matching weights and activations",
     claim="Two networks were trained from different seeds. Is it only the order of their hidden units that separates them?",
     question="Permute the units of one network until its weights come as close to the other's as they can. How much of the barrier between the two is left?",
@@ -55,4 +55,19 @@ LESSON = Lesson(
     paper="Ainsworth, Hayase & Srinivasa 2023, “Git Re-Basin”; Li et al. 2015, “Convergent Learning”",
     variants=PAIRS,
     descends=True,
+    misconception=(
+        "“After matching the two networks are the same.” They still give different answers on some digits, and a little of the barrier is left."
+        " Matching removes what order contributes."
+    ),
+    exercises=(
+        Exercise(
+            "Why is it hard to find the best permutations of all layers at once?",
+            "Each layer's best order depends on those of its neighbours; together it is a quadratic assignment problem, for which no fast exact"
+            " method is known. One layer at a time is easy.",
+        ),
+        Exercise(
+            "Activation matching needs data, weight matching does not. When might data help?",
+            "When units with different weights respond alike on the inputs that occur, for example because inputs are correlated.",
+        ),
+    ),
 )

@@ -13,7 +13,7 @@ import numpy as np
 from explorer.core.points import Array, Points
 from explorer.figures.curve import PALETTE
 from explorer.figures.plane import Marker, Surface, Trace
-from explorer.lessons import Experiment, Lesson, Outcome, Relief, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Outcome, Relief, Shelf, Target
 
 INPUTS = np.linspace(-1.0, 1.0, 41)
 POSITIVE = np.maximum(INPUTS, 0.0)
@@ -92,9 +92,9 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=14,
+    order=16,
     title="More than order",
-    claim="Units can be reordered, and that is not all: a ReLU unit can be scaled, and then a whole curve of weight space computes one function.",
+    claim="Reordering units moves the weights and keeps the function. What stands between two layers decides what else may be changed without a trace.",
     question="The network f(x) = v · max(0, w·x) of two weights has zero loss at w = v = 1. At how many other places with w > 0 does it have zero loss?",
     choices=("at none", "at exactly one", "along a whole curve"),
     experiment=experiment,
@@ -107,4 +107,15 @@ LESSON = Lesson(
         " Going along it changes the [[sharpness]] ([[teleportation]]): no measure of flatness that sees this can explain how well a network generalises."
     ),
     paper="Dinh, Pascanu, Bengio & Bengio 2017, “Sharp Minima Can Generalize For Deep Nets”; Theus et al. 2025, “Generalized Linear Mode Connectivity for Transformers”",
+    misconception=("“A sharp minimum is a bad one.” (¼, 4) and (1, 1) compute the same function for every input; one is many times as sharp."),
+    exercises=(
+        Exercise(
+            "Why must λ be positive?",
+            "max(0, λwx) = λ max(0, wx) holds for λ ≥ 0 only, and v/λ needs λ ≠ 0. A negative λ turns the unit's half of the inputs around.",
+        ),
+        Exercise(
+            "Which point of the curve w·v = 1 has the shortest weights?",
+            "(1, 1): w² + v² is smallest there. Weight decay pulls a network along its orbit to such a place.",
+        ),
+    ),
 )

@@ -8,7 +8,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Aligned
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import MLPS, found, matched, nat, path
 
 
@@ -44,9 +44,9 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=3,
+    order=4,
     title="Permutation symmetry",
-    claim="The hidden units of a layer have no order. Writing them in a different order moves every weight and changes nothing else.",
+    claim="Which hidden unit of a layer is called the first is a matter of chance. Writing the units in a different order moves the weights.",
     question="All hidden units of a trained network are put in a random order, together with their incoming and outgoing weights. What happens to its loss?",
     choices=("it falls", "it stays exactly the same", "it rises"),
     experiment=experiment,
@@ -60,4 +60,18 @@ LESSON = Lesson(
     paper="Entezari, Sedghi, Saukh & Neyshabur 2022, “The Role of Permutation Invariance in Linear Mode Connectivity of Neural Networks”",
     variants=tuple(f"digits MLP, seed {i}" for i in range(3)),
     hands="units",
+    misconception=(
+        "“A barrier means that the two networks do different things.” Here they do exactly the same, and there is a barrier: the line between them"
+        " leads through networks that do not."
+    ),
+    exercises=(
+        Exercise(
+            "Which weights move when two hidden units are swapped?",
+            "Their two rows in the incoming matrix, their two biases, and their two columns in the outgoing matrix.",
+        ),
+        Exercise(
+            "Why must σ act on every unit alone?",
+            "Then σ(Pz) = Pσ(z). A function that mixes units, such as softmax over the layer with a weight for each place, would not let P through.",
+        ),
+    ),
 )

@@ -8,7 +8,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Attack
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, PAIRS, at, connected, pair
 from explorer.stats.barriers import difference
 
@@ -52,7 +52,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=8,
+    order=9,
     title="Robust connectivity",
     claim="A path of low loss is low for the inputs it was trained on. Move every input a little, on purpose.",
     question=f"An adversary may change every pixel by {RADIUS} (0 to 1). What happens to the error in the middle of the curve?",
@@ -66,4 +66,17 @@ LESSON = Lesson(
     ),
     paper="Zhao et al. 2020, “Bridging Mode Connectivity in Loss Landscapes and Adversarial Robustness”; Wang et al. 2023, “Exploring and Exploiting the Robust Mode Connectivity for Adversarial Robustness”",
     variants=PAIRS,
+    misconception=(
+        "“A path of low loss is a path of equally good networks.” Equal on one measure only: under attack the same curve is anything but flat."
+    ),
+    exercises=(
+        Exercise(
+            "Why is the attack computed at every t separately?",
+            "The worst change of an input depends on the network. One computed for another network would be weaker, and would flatter this one.",
+        ),
+        Exercise(
+            "Could the ends be made more robust in this experiment?",
+            "No: they are fixed. Only the bend is trained, so only the inside of the curve can change.",
+        ),
+    ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from explorer.core.points import Points
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import ERROR, found, nat, path
 
 FAMILY = "digits-mlp-branches"
@@ -50,7 +50,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=2,
+    order=3,
     title="SGD noise and barriers",
     claim="Train two networks from one, with the same data in a different order of batches. Do they end in one basin?",
     question="Two copies of a network continue training from epoch k, with their batches in a different order. From which k on is the straight line between them flat?",
@@ -64,4 +64,20 @@ LESSON = Lesson(
         " below two points, about the noise of a test. The loss, which counts how sure a wrong answer is, can still rise where the error does not."
     ),
     paper="Frankle, Dziugaite, Roy & Carbin 2020, “Linear Mode Connectivity and the Lottery Ticket Hypothesis”",
+    misconception=(
+        "“The initial weights decide where training ends.” Two copies with the same initial weights end with a barrier between them here: the order"
+        " of the batches in the first epochs is enough."
+    ),
+    exercises=(
+        Exercise(
+            "Why are the children compared by the error and not only by the loss?",
+            "Below two points of error counts as connected in the paper. The loss also grows when a network becomes surer of mistakes that it makes"
+            " anyway.",
+        ),
+        Exercise(
+            "The parent is trained for 3 epochs before the branches. What would you expect?",
+            "A barrier between those of epoch 2 and of epoch 5, so about one point of the error or less. It is an expectation: only an experiment"
+            " shows it.",
+        ),
+    ),
 )

@@ -10,7 +10,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, ProblemSpec, Run, Trained
 from explorer.figures import line
-from explorer.lessons import Experiment, Lesson, Lines, Outcome, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
 from explorer.lessons._read import LOSS, PAIRS, SEEDS, at, connected, found, nat, pair
 from explorer.stats.barriers import difference
 
@@ -61,9 +61,9 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=7,
+    order=8,
     title="Subspaces",
-    claim="Training can search for a whole line of good networks at once, with ends as different as possible.",
+    claim="Training can search for a whole line of good networks at once, with ends that are kept apart.",
     question="A line between two random networks was trained as a whole. How good is its middle, the average of its two ends?",
     choices=("better than both ends", "no detectable difference from the better end", "worse than the better end"),
     experiment=experiment,
@@ -76,4 +76,18 @@ LESSON = Lesson(
     ),
     paper="Wortsman, Horton, Guestrin, Farhadi & Rastegari 2021, “Learning Neural Network Subspaces”",
     variants=PAIRS,
+    misconception=(
+        "“Averages of networks from different random weights are always bad.” They are when each was trained by itself. Trained together as a line,"
+        " their average is as good as they are."
+    ),
+    exercises=(
+        Exercise(
+            "Why does the training sample a random α for every batch?",
+            "So that every network of the line is trained, not only the two ends: the gradient reaches both ends, by 1 − α and α.",
+        ),
+        Exercise(
+            "What would happen with β = 0?",
+            "Nothing would keep the ends apart. They could come so close that the line is nearly one network.",
+        ),
+    ),
 )

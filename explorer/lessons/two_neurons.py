@@ -12,7 +12,7 @@ import numpy as np
 
 from explorer.core.points import Array, Points
 from explorer.figures.plane import Marker, Surface
-from explorer.lessons import Experiment, Lesson, Outcome, Relief, Shelf, Target
+from explorer.lessons import Exercise, Experiment, Lesson, Outcome, Relief, Shelf, Target
 
 TEACHER = (0.5, 2.0)
 INPUTS = np.linspace(-3.0, 3.0, 61)
@@ -73,7 +73,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=1,
+    order=2,
     title="What a loss landscape is",
     claim="A network's loss is a surface over its weights. With two weights it can be drawn whole.",
     question="A network of two neurons, f(x) = tanh(w₁x) + tanh(w₂x), has zero loss at the weights (½, 2). How many other places have zero loss?",
@@ -88,4 +88,18 @@ LESSON = Lesson(
     ),
     paper="Hecht-Nielsen 1990, “On the algebraic structure of feedforward network weight spaces”",
     hands="neurons",
+    misconception=(
+        "“Training finds the minimum.” There is never just one: every order of the hidden units is another place with the same loss. Which one is"
+        " found depends on the start."
+    ),
+    exercises=(
+        Exercise(
+            "A layer has 3 hidden units. How many orders of them are there, and how many places of weight space compute this function by reordering?",
+            "3! = 6, if all three units differ: two equal units can be exchanged without moving.",
+        ),
+        Exercise(
+            "Where in the picture are the networks whose two neurons are equal?",
+            "On the diagonal w₁ = w₂, the mirror. The straight line between a network and its mirror image crosses it at t = ½.",
+        ),
+    ),
 )

@@ -5,35 +5,14 @@ import re
 import numpy as np
 import pytest
 
-from explorer.core import glossary, locations, plugins
+from explorer.core import glossary, plugins
 from explorer.core.errors import Refused
 from explorer.core.spec import Run
-from explorer.engine.worker import Worker
-from explorer.lessons import Bars, Lines, Relief, Shelf, _units, curves, every, more_than_order, sgd_noise, subspaces, two_neurons
+from explorer.lessons import Bars, Lines, Relief, _units, curves, every, more_than_order, sgd_noise, subspaces, two_neurons
 from explorer.lessons._read import ERROR, found
-from explorer.store.run_store import RunStore
+from tests.lessons.conftest import measured
 
 NAMES = list(every())
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    """A store with the samples in it, and the shelf of them."""
-    home = tmp_path_factory.mktemp("lessons")
-    store = RunStore(home / "store.sqlite")
-    store.absorb(locations.root() / "sample_models" / "samples.sqlite")
-    return store, Worker(store, home), Shelf.from_checkpoints(store.checkpoints())
-
-
-def measured(shop, name, variant=0):
-    """What a lesson's runs come to."""
-    store, worker, shelf = shop
-    runs = every()[name].experiment(shelf, variant).runs
-    for run in runs.values():
-        store.submit(run)
-    worker.work_off()
-    assert [store.status(r.id).error for r in runs.values() if store.status(r.id).state != "done"] == []
-    return {key: store.points(run.field.id)[0] for key, run in runs.items()}
 
 
 def numbers(text):
@@ -55,6 +34,12 @@ def test_a_lesson_runs_and_answers_its_own_question(shop, name):
     assert 0 <= seen.answer < len(lesson.choices)
     assert "nan" not in seen.sentence
     assert glossary.terms(lesson.text)
+    said = [lesson.claim, lesson.text, lesson.misconception, *(word for e in lesson.exercises for word in (e.question, e.answer))]
+    assert {term for text in said for term in glossary.terms(text)} <= glossary.TERMS.keys()
+    assert lesson.misconception
+    assert len(lesson.exercises) >= 2
+    assert all(e.question.strip() and e.answer.strip() for e in lesson.exercises)
+    assert 1 <= lesson.minutes <= 30
     match seen.picture:
         case Lines(curves):
             assert all(len(c.x) and np.isfinite(c.y).all() for c in curves)
@@ -68,7 +53,7 @@ def test_a_lesson_runs_and_answers_its_own_question(shop, name):
 def test_a_lesson_can_be_run_on_other_models(shop, name):
     """Every variant has requests of its own that survive JSON."""
     lesson, (_, _, shelf) = every()[name], shop
-    found = [lesson.experiment(shelf, v).runs for v in range(len(lesson.variants))]
+    found = [lesson.experiment(shelf, v).requests for v in range(len(lesson.variants))]
     ids = [tuple(r.id for r in runs.values()) for runs in found]
     assert len(set(ids)) == len(ids)
     for runs in found:

@@ -10,11 +10,13 @@ from explorer.lessons import Shelf, every
 from explorer.store.run_store import RunStore
 from explorer.ui.charts import lesson_picture
 from explorer.ui.frame.tour import STOPS
+from explorer.ui.learn import view as learn_view
 from tests.ui.conftest import words
 from tests.ui.test_actions import bare, pictures
 from tests.ui.test_pages import button
 
 NAMES = list(every())
+FOLDED = ["A common misconception", "Exercises", "Answers"]
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,8 @@ def school(tmp_path_factory):
     store.absorb(locations.root() / "sample_models" / "samples.sqlite")
     shelf = Shelf.from_checkpoints(store.checkpoints())
     for lesson in every().values():
-        for run in lesson.experiment(shelf, 0).runs.values():
-            store.submit(run)
+        for request in lesson.experiment(shelf, 0).requests.values():
+            store.submit(request)
     Worker(store, home).work_off()
     return home
 
@@ -48,6 +50,8 @@ def test_every_lesson_opens_at_every_step(visit, monkeypatch, school, name, step
         assert pictures(app)
         assert every()[name].paper in text
         assert "Measured:" in text
+        assert [e.label for e in app.expander if e.label in FOLDED] == FOLDED
+        assert all(glossary.linked(exercise.question) in text for exercise in every()[name].exercises)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,8 +92,8 @@ def test_units_swapped_by_hand_keep_the_loss(visit):
 
 
 def test_next_goes_through_the_steps_and_on_to_the_next_lesson(visit):
-    """Three times Next: one lesson further; Reset asks first, then begins at the first."""
-    app = visit("learn")
+    """Three times Next: one lesson further; Reset asks first, then shows all lessons."""
+    app = visit("learn", lesson=NAMES[0])
     for _ in range(3):
         button(app, "Next").click().run()
     assert not app.exception
@@ -98,7 +102,73 @@ def test_next_goes_through_the_steps_and_on_to_the_next_lesson(visit):
     assert app.query_params["lesson"] == NAMES[1]
     button(app, "Reset").click().run()
     assert "lesson" not in app.query_params
-    assert app.subheader[0].value.startswith("1 · ")
+    assert not app.subheader
+    assert button(app, f"**1 · {every()[NAMES[0]].title}**")
+
+
+def test_a_newcomer_sees_a_card_for_every_lesson(visit):
+    """With its claim and its minutes, and nothing of its result; a title opens its lesson, and *All lessons* leads back."""
+    app = visit("learn")
+    assert not app.exception
+    text = words(app)
+    for number, (name, lesson) in enumerate(every().items(), start=1):
+        assert app.button(key=f"learn-card-{name}").label == f"**{number} · {lesson.title}**"
+        assert glossary.linked(lesson.claim) in text
+    assert not pictures(app)
+    app.button(key="learn-card-curves").click().run()
+    assert (app.query_params["lesson"], app.query_params["step"]) == ("curves", "predict")
+    button(app, "All lessons").click().run()
+    assert "lesson" not in app.query_params
+    assert app.button(key="learn-card-curves")
+
+
+def test_predictions_survive_a_reload_of_the_page(visit, monkeypatch, school):
+    """The address brings them back into a session that knows nothing; choices and lessons that do not exist are left out; a reset takes them out of it."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    app = visit("learn", lesson="permutations")
+    app.radio(key="learn-guess-permutations").set_value(2).run()
+    button(app, "Lock in").click().run()
+    button(app, "All lessons").click().run()
+    app.button(key="learn-card-curves").click().run()
+    app.radio(key="learn-guess-curves").set_value(1).run()
+    kept = app.query_params["predicted"]
+    kept = kept[0] if isinstance(kept, list) else kept
+    assert kept == "permutations.2,curves.1"
+    again = visit("learn", lesson="permutations", step="see", predicted=f"{kept},matching.9,nonsense.1,x")
+    assert "You predicted **it rises**" in words(again)
+    assert visit("learn", lesson="curves", predicted=kept).radio(key="learn-guess-curves").value == 1
+    button(again, "Reset all lessons").click().run()
+    button(again, "Reset").click().run()
+    assert "predicted" not in again.query_params
+    assert not any("predicted" in c.value for c in again.caption)
+
+
+def test_the_code_of_a_lesson_with_studies_gives_its_answer(monkeypatch, school, capsys):
+    """It asks for runs and studies, and prints what the page says."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    shelf = Shelf.from_checkpoints(RunStore(school / "store.sqlite").checkpoints())
+    printed = learn_view.code("ensembles", every()["ensembles"].experiment(shelf, 0))
+    exec(compile(printed, "ensembles", "exec"), {"__name__": "notebook"})
+    assert capsys.readouterr().out.startswith("0 Fine-tunes: the soup minus the ensemble is")
+
+
+def test_a_lesson_in_markdown_is_taught_and_one_that_broke_says_so(visit, monkeypatch, school, tmp_path):
+    """A card behind ours, and all three steps; a file that is changed to nonsense is named on the page instead of ending it."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    monkeypatch.setenv("LOSS_EXPLORER_LESSONS", str(tmp_path))
+    front = "title: Mine\nquestion: What comes out?\nexperiment: lesson\nlesson: matching"
+    (tmp_path / "mine.md").write_text(f"---\n{front}\n---\nMy claim.\n\nMy text.\n", encoding="utf-8")
+    assert visit("learn").button(key="learn-card-mine").label == f"**{len(NAMES) + 1} · Mine**"
+    assert visit("learn", lesson="mine").radio(key="learn-guess-mine").options == list(every()["matching"].choices)
+    app = visit("learn", lesson="mine", step="see")
+    assert not app.exception
+    assert not app.error
+    assert "My text." in words(app) and "less than a tenth" in words(app)
+    assert not app.latex
+    (tmp_path / "mine.md").write_text("nonsense", encoding="utf-8")
+    app = visit("learn", lesson="mine")
+    assert not app.exception
+    assert "mine.md: A lesson begins with front matter" in app.error[0].value
 
 
 def test_a_lesson_is_found_by_its_number_and_a_wrong_address_is_the_first(visit):

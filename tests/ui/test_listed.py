@@ -149,7 +149,7 @@ def test_a_metric_and_a_lesson_are_listed(visit, store, work, tiny):
     app = seen(visit("landscape"))
     assert "my metric" in next(o for o in ([*map(str, w.options)] for w in [*app.selectbox, *app.button_group]) if "loss (nat)" in o)
     app = seen(visit("learn"))
-    assert any(option.endswith("· Mine") for w in [*app.selectbox, *app.button_group] for option in w.options)
+    assert any(button.label.endswith("· Mine**") for button in app.button)
 
 
 def test_network_data_and_loss_are_listed(visit, work, stranger):

@@ -10,19 +10,19 @@ import streamlit as st
 
 from explorer.core import splits
 from explorer.core.markdown import plain
-from explorer.core.spec import NamedTestSet, Run
+from explorer.core.spec import NamedTestSet, Run, Study
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell, status_badge
 
 
 class Named(Protocol):
-    """A run and what it is called in its picture."""
+    """A run, or a study beside it, and what it is called in its picture."""
 
     @property
     def name(self) -> str: ...
     @property
-    def run(self) -> Run: ...
+    def run(self) -> Run | Study: ...
 
 
 def submit(several: Sequence[Named]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,8 +11,7 @@ from explorer import lessons
 from explorer.core import glossary
 from explorer.core.errors import Refused
 from explorer.core.markdown import plain
-from explorer.core.points import Points
-from explorer.core.spec import Aligned, Run
+from explorer.core.spec import Aligned, Run, Study
 from explorer.lessons import Experiment, Lesson, Outcome, Shelf
 from explorer.store.run_store import RunStore
 from explorer.ui.charts import lesson_picture
@@ -21,13 +19,14 @@ from explorer.ui.charts.descent import descent, recorded
 from explorer.ui.frame import query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
+from explorer.ui.learn import cards, exercises, predictions
 from explorer.ui.learn.hands_on import HANDS
 from explorer.ui.widgets import cost_caption, python_source
 from explorer.ui.widgets.chart_actions import actions, corner
 
 POLL_S = 0.3
 STEPS = {"predict": "1 · Predict", "run": "2 · Run", "see": "3 · Compare"}
-GUESSES, OVER = "learn-guesses", "learn-over"  # in the session: what was predicted, by lesson; which lessons were seen to the end
+OVER = "learn-over"  # in the session: which lessons were seen to the end
 SMALL = "<style>@media (max-width: 640px) { .katex-display > .katex { font-size: min(1.1em, 3.3vw) } }</style>"
 LARGE = """<style>
 [data-testid=stSidebar], [data-testid=stExpandSidebarButton] { display: none }
@@ -38,10 +37,10 @@ LARGE = """<style>
 
 @dataclass(frozen=True)
 class Part:
-    """One of a lesson's runs, and what it is called."""
+    """One of a lesson's runs and studies, and what it is called."""
 
     name: str
-    run: Run
+    run: Run | Study
 
 
 @dataclass(frozen=True)
@@ -88,11 +87,20 @@ def current_step() -> LessonStep:
 def go(name: str, step: str = "predict", on: int = 0) -> None:
     """Turn to a step of a lesson (a callback)."""
     present = {"present": "1"} if presenting() else {}
-    st.query_params.from_dict({"lesson": name, "step": step, **({"on": str(on)} if on else {}), **present})
+    st.query_params.from_dict({"lesson": name, "step": step, **({"on": str(on)} if on else {}), **present, **predictions.address()})
 
 
 def page(store: RunStore) -> None:
-    """The lesson of the address."""
+    """The lesson of the address; all of them, where it names none."""
+    try:
+        lessons.every()
+    except Refused as refusal:  # a file of somebody's that was changed since the start
+        st.error(str(refusal), icon=":material/error:")
+        return
+    predictions.keep()
+    if "lesson" not in st.query_params and not presenting():
+        cards.index(st.session_state.get(OVER, set()), open_lesson=go)
+        return
     here = current_step()
     _top(here)
     lesson = here.lesson
@@ -102,7 +110,7 @@ def page(store: RunStore) -> None:
     except Refused as refusal:
         st.error(plain(str(refusal)), icon=":material/error:")
         return
-    parts = [Part(name, run) for name, run in experiment.runs.items()]
+    parts = [Part(name, run) for name, run in experiment.requests.items()]
     match here.step:
         case "predict":
             _predict(here)
@@ -157,6 +165,8 @@ def _top(here: LessonStep) -> None:
         )
         if st.button("Reset all lessons", icon=":material/restart_alt:", shortcut="X", key="learn-reset"):
             _confirm_reset()
+        if not presenting():
+            st.button("All lessons", icon=":material/apps:", on_click=_leave, key="learn-all")
         label = "Leave presentation" if presenting() else "Present"
         st.button(label, icon=":material/present_to_all:", shortcut="F", on_click=_present, key="learn-present")
 
@@ -168,15 +178,20 @@ def _present() -> None:
         st.query_params["present"] = "1"
 
 
+def _leave() -> None:
+    """To the list of lessons (a callback)."""
+    st.query_params.from_dict(predictions.address())
+
+
 @st.dialog("Reset all lessons?")
 def _confirm_reset() -> None:
-    st.markdown("Every prediction is deleted, and the first lesson opens.")
+    st.markdown("Every prediction is deleted, and the list of lessons opens.")
     if st.button("Reset", type="primary", on_click=_reset, key="learn-reset-confirmed"):
         st.rerun()
 
 
 def _reset() -> None:
-    """Forget every prediction and begin at the first lesson."""
+    """Forget every prediction and begin again."""
     for key in [k for k in st.session_state if str(k).startswith("learn-")]:
         del st.session_state[key]
     st.query_params.from_dict({"present": "1"} if presenting() else {})
@@ -185,11 +200,12 @@ def _reset() -> None:
 def _predict(here: LessonStep) -> None:
     lesson = here.lesson
     st.markdown(glossary.linked(lesson.claim))
-    guesses: dict[str, int] = st.session_state.setdefault(GUESSES, {})
+    guesses = predictions.made()
     with st.container(border=True):
         picked = st.radio(lesson.question, range(len(lesson.choices)), index=guesses.get(here.name), format_func=lesson.choices.__getitem__, key=f"learn-guess-{here.name}")  # fmt: skip
         if picked is not None:
             guesses[here.name] = picked
+            predictions.keep()
         st.button(
             "Lock in",
             type="primary",
@@ -212,7 +228,8 @@ def _run(store: RunStore, here: LessonStep, parts: list[Part]) -> None:
     if not _requested(store, parts):
         many = f"These {len(parts)} parts of the experiment are" if len(parts) > 1 else "This experiment is"
         st.markdown(f"{many} measured on the shipped models: **{', '.join(p.name for p in parts)}**.")
-        cost_caption.caption(store, [part.run for part in parts])
+        runs = [part.run for part in parts]
+        cost_caption.caption(store, [r for r in runs if isinstance(r, Run)], [r for r in runs if isinstance(r, Study)])
     _follow(store, here, parts)
 
 
@@ -271,9 +288,10 @@ def _see(store: RunStore, here: LessonStep, experiment: Experiment, parts: list[
         st.markdown("This experiment has not been run here yet." if not _requested(store, parts) else "The experiment is running.")
         _follow(store, here, parts)
         return
-    measured: Mapping[str, Points] = {p.name: store.points(p.run.field.id)[0] for p in parts}
+    measured = {name: store.points(run.field.id)[0] for name, run in experiment.runs.items()}
+    studied = {name: status.result for name, study in experiment.studies.items() if (status := store.status(study.id)) is not None}
     try:
-        seen = here.lesson.see(measured)
+        seen = here.lesson.answer(measured, studied)
     except Refused as refusal:
         st.error(plain(str(refusal)), icon=":material/error:")
         return
@@ -295,7 +313,8 @@ def _see(store: RunStore, here: LessonStep, experiment: Experiment, parts: list[
     with left:
         lesson_picture.draw(seen, key=f"learn-{here.key}", height=380)
         if here.lesson.descends:
-            _descents(here, parts)
+            _descents(here, experiment)
+        exercises.folded(here.lesson)
     with right:
         st.markdown(seen.sentence)
     _take(here, experiment, seen)
@@ -303,13 +322,13 @@ def _see(store: RunStore, here: LessonStep, experiment: Experiment, parts: list[
     shell.link(experiment.target.page, "Try it on your models", icon=":material/open_in_new:", **experiment.target.query)
 
 
-def _descents(here: LessonStep, parts: list[Part]) -> None:
+def _descents(here: LessonStep, experiment: Experiment) -> None:
     """How each matching of the lesson went, step by step."""
-    for part in parts:
-        moved = next((corner for corner in part.run.field.corners if isinstance(corner, Aligned) and corner.which), None)
+    for name, run in experiment.runs.items():
+        moved = next((corner for corner in run.field.corners if isinstance(corner, Aligned) and corner.which), None)
         if moved is None:
             continue
-        st.markdown(f"**{part.name.capitalize()}, step by step**")
+        st.markdown(f"**{name.capitalize()}, step by step**")
         try:
             found = recorded(moved)
         except Refused as refusal:
@@ -318,11 +337,11 @@ def _descents(here: LessonStep, parts: list[Part]) -> None:
         if found is None:
             st.caption("Its steps are not on this machine; *Try it on your models* aligns the networks again.")
         else:
-            descent(found, key=f"learn-{here.key}-{part.name.split()[0]}", height=260)
+            descent(found, key=f"learn-{here.key}-{name.split()[0]}", height=260)
 
 
 def _verdict(here: LessonStep, seen: Outcome) -> None:
-    guess = st.session_state.get(GUESSES, {}).get(here.name)
+    guess = predictions.made().get(here.name)
     right = here.lesson.choices[seen.answer]
     if guess is None:
         st.info(f"{here.lesson.question} Measured: **{right}**.", icon=":material/visibility:")
@@ -340,9 +359,11 @@ def formula(lesson: Lesson) -> None:
 
 def _tell(lesson: Lesson) -> None:
     """The formula, what is behind it, and the paper."""
-    formula(lesson)
+    if lesson.formula:
+        formula(lesson)
     st.markdown(glossary.linked(lesson.text))
-    st.caption(lesson.paper)
+    if lesson.paper:
+        st.caption(lesson.paper)
 
 
 def _take(here: LessonStep, experiment: Experiment, seen: Outcome) -> None:
@@ -368,4 +389,8 @@ def _take(here: LessonStep, experiment: Experiment, seen: Outcome) -> None:
 
 def code(name: str, experiment: Experiment) -> str:
     """Python that measures the same and reads the same answer."""
-    return python_source.program(python_source.runs(experiment.runs) + f"seen = lesson({name!r}).see(measured)\nprint(seen.answer, seen.sentence)")
+    body, studied = python_source.runs(experiment.runs), ""
+    if experiment.studies:
+        body += python_source.studies(experiment.studies)
+        studied = ", studied"
+    return python_source.program(f"{body}seen = lesson({name!r}).answer(measured{studied})\nprint(seen.answer, seen.sentence)")

@@ -8,7 +8,7 @@ from pprint import pformat
 
 from explorer import api
 from explorer.core import locations
-from explorer.core.spec import Field, Loaded, Method, ProblemSpec, Recipe, Run, Spec
+from explorer.core.spec import Field, Loaded, Method, ProblemSpec, Recipe, Run, Spec, Study
 from explorer.stats.preview_confirmation import is_preview
 
 ROOMS = {"itertools": ("combinations",), "explorer.api": tuple(api.__all__)}
@@ -67,6 +67,16 @@ def runs(named: Mapping[str, Run]) -> str:
     """Several runs, whole, and their points by the same names."""
     requests = "".join(f"    {name!r}: {whole(run)},\n" for name, run in named.items())
     return f"runs = {{\n{requests}}}\nmeasured = {{name: points(run) for name, run in runs.items()}}\n"
+
+
+def studies(named: Mapping[str, Study]) -> str:
+    """Several studies, and what they find by the same names."""
+    asked = "".join(
+        f"    {name!r}: study(\n        *{models(one.models)},\n        method={one.method.name!r}, method_options={one.method.kwargs()!r},"
+        f" problem={problem(one.problem)},\n    ),\n"
+        for name, one in named.items()
+    )
+    return f"studied = {{\n{asked}}}\n"
 
 
 def whole(spec: Spec) -> str:

@@ -1,0 +1,148 @@
+"""What each lesson says is what its numbers show: the claims and choices of lessons, held to measured points with their intervals."""
+
+import numpy as np
+import pytest
+
+from explorer.lessons import averaging, ensembles, every, flatness, robust, soups, transport
+from explorer.lessons._read import ERROR, LOSS, at, found
+from explorer.stats.barriers import band, difference
+from tests.lessons.conftest import measured
+
+
+def alone(points, count):
+    """Each of several corners by itself."""
+    return [at(points, *one) for one in np.eye(count).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("barrier", 1),
+        ("two_neurons", 1),
+        ("sgd_noise", 2),
+        ("permutations", 1),
+        ("matching", 2),
+        ("transport", 0),
+        ("curves", 2),
+        ("subspaces", 1),
+        ("robust", 2),
+        ("averaging", 0),
+        ("soups", 2),
+        ("ensembles", 0),
+        ("fisher_regmean", 2),
+        ("interference", 2),
+        ("arithmetic", 2),
+        ("more_than_order", 2),
+        ("flatness", 2),
+    ],
+)
+def test_the_shipped_models_give_the_answer_that_the_text_explains(shop, name, answer):
+    """Texts, misconceptions and exercises speak of this outcome: where it changes, so must they."""
+    assert every()[name].see(measured(shop, name)).answer == answer
+
+
+@pytest.mark.parametrize("variant", range(3))
+def test_the_network_half_way_is_certainly_worse_and_better_than_guessing(shop, variant):
+    """Both ends below 4 % of error, the middle above it and below 50 %, with its whole interval."""
+    points = measured(shop, "barrier", variant)["straight line"]
+    low, high = band(at(points, 0.5), ERROR)
+    assert max(found(points, ERROR).ends) < 0.04 < low[0] < high[0] < 0.5
+
+
+def test_weight_matching_leaves_certainly_less_than_a_tenth_and_more_than_nothing(shop):
+    """And it changes neither end."""
+    points = measured(shop, "matching")
+    before, after = found(points["as they are"]), found(points["weights matched"])
+    assert 0 < after.height.low < after.height.high < 0.1 * before.height.low
+    assert before.ends == pytest.approx(after.ends, abs=1e-5)
+
+
+def test_the_rise_to_the_transported_network_is_certainly_small(shop):
+    """There is one, and all of its interval lies in the first choice."""
+    height = found(measured(shop, "transport")["transported"]).height
+    assert 0 < height.low < height.high < transport.EDGES[0]
+
+
+def test_an_adversary_makes_certainly_more_than_five_times_as_many_errors(shop):
+    """And the curve that was trained under attack certainly makes fewer than the plain one."""
+    points = measured(shop, "robust")
+    plain, attacked, trained = (at(points[name], 0.5) for name in robust.TITLES)
+    assert band(attacked, ERROR)[0][0] > 5 * band(plain, ERROR)[1][0]
+    assert difference(attacked, trained, ERROR).low > 0
+
+
+@pytest.mark.parametrize("variant", range(2))
+def test_a_training_at_a_high_rate_wanders_and_the_mean_lies_below_it(shop, variant):
+    """The best of the ten epochs is far below the worst one, and the mean of their weights is about as good as the best of them or better."""
+    points = measured(shop, "averaging", variant)["snapshots"]
+    losses = [float(p.means()[0, LOSS]) for p in alone(points, averaging.LAST)]
+    mean = float(at(points, *[1.0] * averaging.LAST).means()[0, LOSS])
+    assert max(losses) > 1.3 * min(losses)
+    assert mean < 1.1 * min(losses)
+    assert every()["averaging"].see({"snapshots": points}).answer == 0
+
+
+def test_one_ingredient_spoils_the_soup(shop):
+    """The one that validation names: without it the soup of seven is certainly better than that of eight on the test split."""
+    points = measured(shop, "soups")
+    test, val = points["soups, test"], points["one left out, validation"]
+    seven = (1.0 - np.eye(len(soups.TUNES))).tolist()
+    worst = min(seven, key=lambda one: float(at(val, *one).means()[0, LOSS]))
+    assert difference(at(test, *[1.0] * 8), at(test, *worst), LOSS).low > 0
+
+
+def test_a_soup_needs_a_common_basin_and_an_ensemble_does_not(shop):
+    """Fine-tunes: the soup is certainly better than their mean loss; seeds: certainly worse. The ensemble is better than the mean in both (Jensen)."""
+    points = measured(shop, "ensembles")
+    for group, (_, names) in ensembles.GROUPS.items():
+        joint, mean = at(points[f"ensemble of {group}"], 0.0), at(points[f"ensemble of {group}"], 1.0)
+        soup = at(points[f"soup of {group}"], *[1.0] * len(names))
+        assert difference(mean, joint, LOSS).low > 0
+        apart = difference(soup, mean, LOSS)
+        assert apart.high < 0 if group == "fine-tunes" else apart.low > 0
+
+
+def test_the_fine_tunes_of_the_ensemble_are_those_of_the_greedy_soup(shop):
+    """So that the two lessons speak of one soup, chosen on the validation split."""
+    sentence = every()["soups"].see(measured(shop, "soups")).sentence
+    assert f"took {', '.join(ensembles.GROUPS['fine-tunes'][1])}:" in sentence
+
+
+def test_regmean_is_certainly_best_and_certainly_worse_than_either_network(shop):
+    """Of the three on the test split; the two networks alone are better than it."""
+    points = measured(shop, "fisher_regmean")
+    for other in ("average", "Fisher"):
+        assert difference(points[f"{other}, test"], points["RegMean, test"], LOSS).low > 0
+    assert all(difference(points["RegMean, test"], points[f"network {which}, test"], LOSS).low > 0 for which in "AB")
+
+
+def test_statistics_alone_take_away_certainly_more_than_half(shop):
+    """The highest that may be left is below half of the lowest that was there."""
+    before, after = (found(points).height for points in measured(shop, "interference").values())
+    assert 0 < after.low < after.high < 0.5 * before.low
+
+
+def test_half_a_task_vector_brings_certainly_more_than_three_fifths(shop):
+    """With a random cue; where the cue tells the truth the error certainly rises between the two networks."""
+    points = measured(shop, "arithmetic")
+    none, half, whole = (at(points["randomised"], t) for t in (0.0, 0.5, 1.0))
+    assert difference(none, half, ERROR).low > 0.6 * difference(none, whole, ERROR).high
+    kept = [at(points["kept"], t) for t in (0.0, 0.5, 1.0)]
+    assert all(difference(kept[1], end, ERROR).low > 0 for end in (kept[0], kept[2]))
+
+
+@pytest.mark.parametrize("variant", range(2))
+def test_the_loss_rises_faster_around_the_network_of_all_samples(shop, variant):
+    """By more than twice, in each of the six directions; what is said of the test losses is what their difference shows."""
+    points = measured(shop, "flatness", variant)
+    small, large = flatness.TRAININGS
+
+    def rise(name, k):
+        line = points[f"{name}, direction {k + 1}"]
+        return float(at(line, flatness.FAR).means()[0, LOSS] - at(line, 0.0).means()[0, LOSS])
+
+    assert all(rise(large, k) > rise(small, k) for k in range(2 * flatness.DRAWS))
+    seen = every()["flatness"].see(points)
+    assert seen.answer == 2
+    apart = difference(points[f"{large}, test"], points[f"{small}, test"], LOSS)
+    assert ("no detectable difference" in seen.sentence) == (apart.low <= 0 <= apart.high)
