@@ -6,7 +6,7 @@ nothing is held.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _held: ContextVar[_Held | None] = ContextVar("corners", default=None)
 
 
 @contextmanager
-def open_once() -> Iterator[None]:
+def open_once() -> Generator[None]:
     """Hold what is opened, until the end of the outermost of these."""
     token = _held.set(_held.get() or _Held())
     try:

@@ -19,7 +19,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method
-from explorer.merging import by_token, fitting, vocabularies
+from explorer.merging import by_token, fitting, vocabularies, weightless
 from explorer.merging import ingredients as ingredient
 from explorer.merging.blocks import DTYPES
 from explorer.merging.by_token import United
@@ -95,6 +95,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) ->
         fit = replace(fit, tokens="union" if recipe.tokenizer == "union" else "first")
     united, kept, told = None, dict[str, str](), list[str]()
     if whole:
+        opened = weightless.fitted(recipe, opened)
         used = list(dict.fromkeys(filter(None, [recipe.base, *(s.model for s in recipe.slices[0].sources)])))
         found, united, kept, told = _fitted([opened[m] for m in used], fit, based=bool(recipe.base))
         opened |= zip(used, found, strict=True)
@@ -140,7 +141,9 @@ def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False
         wanted = f"{least}" if least == most else f"{least} or more"
         raise Refused(f"{method.name} needs {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
     found, united, kept, told = _fitted(
-        [ingredient.opened(m, models[0], dequantise=dequantise) for m in models], fit, based=registry.has_base(method.name)
+        weightless.weighed(method, [ingredient.opened(m, models[0], dequantise=dequantise) for m in models]),
+        fit,
+        based=registry.has_base(method.name),
     )
     opened = tuple(found)
     if united is None:
@@ -193,6 +196,7 @@ def _inputs(found: Effective, opened: Mapping[str, Ingredient]) -> list[settings
     inputs = sorted(found.inputs, key=lambda i: i.model != found.base) if found.base else list(found.inputs)
     if found.base and inputs[0].model != found.base:  # the base of a slice that does not list it
         inputs.insert(0, settings.Input(found.base, inputs[0].tensor, {}))
+    inputs = weightless.read(found, inputs)
     for i in inputs:
         if i.tensor not in opened[i.model].tensors:
             raise Refused(f"{short(i.model)} has no {short(i.tensor)}, which the recipe makes {short(found.tensor)} from. Choose models saved alike.")

@@ -112,7 +112,7 @@ def fisher(
 def _each(squares: Callable[[Tensor, Tensor], dict[str, Tensor]], inputs: Tensor, vectors: Tensor) -> Iterator[dict[str, Tensor]]:
     """What the function gives for each of n samples, (n, …) by name: of all at once, or one after the other for a network that looks at its inputs' values."""
     try:
-        yield cast("dict[str, Tensor]", vmap(squares)(inputs, vectors))
+        yield vmap(squares)(inputs, vectors)
     except RuntimeError:  # of vmap; what the network itself raises comes again
         for x, v in zip(inputs, vectors, strict=True):
             yield {name: square[None] for name, square in squares(x, v).items()}
