@@ -118,7 +118,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) ->
             continue
         of = _inputs(e, opened)
         cases.append(_case(recipe, e, of, opened))
-        jobs.append(_told(_job(recipe, cases[-1], of, order), united))
+        jobs.append(_told(_job(recipe, cases[-1], e, of, order), united))
     layers = None if whole else sum(s.layers[1] - s.layers[0] for s in (part.sources[0] for part in recipe.slices) if s.layers)
     tokenizer = first if recipe.tokenizer in ("", "base", "union") else order.index(recipe.tokenizer)
     said = (n for i in opened.values() for n in i.notes)
@@ -212,9 +212,9 @@ def _case(recipe: text.Recipe, found: Effective, inputs: Sequence[settings.Input
     return Case(recipe.method, found.tensor, found.parameters, each, sources, bool(found.base), computed)
 
 
-def _job(recipe: text.Recipe, case: Case, inputs: Sequence[settings.Input], order: Sequence[str]) -> Job:
+def _job(recipe: text.Recipe, case: Case, found: Effective, inputs: Sequence[settings.Input], order: Sequence[str]) -> Job:
     shared = " ".join(f"{k}={shown(v)}" for k, v in case.shared.items())
-    said = [f"{i.model}: " + " ".join(f"{k}={shown(v)}" for k, v in i.parameters.items()) for i in inputs if i.parameters]
+    said = [f"{i.model}: " + " ".join(f"{k}={shown(v)}" for k, v in i.parameters.items()) for i in found.inputs if i.parameters]
     sources = tuple((order.index(i.model), i.tensor) for i in inputs)
     rule = _proper(rule_of(case), case.name, case.computed)
     return Job(case.name, case.shape, _target(recipe, case), sources, rule, " · ".join(filter(None, [shared, *said])))

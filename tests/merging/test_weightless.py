@@ -56,7 +56,9 @@ def recipe(method: str, models: list[Path], weights: list[object], base: Path | 
 def test_so_may_one_of_a_recipe(three, other, name):
     base = three.paths[0] if METHODS[name].base == "required" else None
     models, weights = (three.paths[1:], [0.7, 0]) if base else (three.paths, [0.3, 0.7, 0])
-    found = merged(plan.of_recipe(recipe(name, [*models[:-1], other], weights, base)), three.out)
+    made = plan.of_recipe(recipe(name, [*models[:-1], other], weights, base))
+    assert all(f"{other}: weight=0" in job.said for job in made.jobs)
+    found = merged(made, three.out)
     assert identical(found, merged(plan.of_recipe(recipe(name, models, weights, base)), three.folder / "alike"))
 
 
