@@ -10,6 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from explorer.core import registry
+from explorer.core.needs import MEANINGS, TITLES, grouped
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,20 @@ def overview() -> str:
 def page(kind: str) -> str:
     """Every method of a kind: title, formula and source from its docstring, options from its signature."""
     about = PAGES[kind]
-    parts = [f"# {about.title}", about.purpose, *([f"How to choose one: {about.use}"] if about.use else [])]
+    parts = [f"# {about.title}", about.purpose, *([f"How to choose one: {about.use}"] if about.use else []), *([by_need()] if kind == "fuse" else [])]
     for name in registry.names(kind):
         parts += [f"## `{name}` {{ #{name} }}", f"**{prose(registry.title(kind, name))}**", prose(registry.reference(kind, name))]
         parts += [needs(kind, name), *(options(kind, name) if kind in registry.VERBS else [])]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def by_need() -> str:
+    """The merging methods in the groups in which the app and the command line show them."""
+    rows = [
+        f"| {TITLES[which]} | {MEANINGS[which]} | {', '.join(f'[`{name}`](#{name})' for name in of)} |"
+        for which, of in grouped(registry.names("fuse")).items()
+    ]
+    return "\n".join(["| needs | | methods |", "|---|---|---|", *rows])
 
 
 def needs(kind: str, name: str) -> str:

@@ -19,6 +19,7 @@ from explorer.api.results import Line
 from explorer.core import registry, splits
 from explorer.core.points import Points
 from explorer.core.spec import Run
+from explorer.engine.open_once import open_once
 
 Measured = TypeVar("Measured", Line, Plane, Models)
 
@@ -34,11 +35,12 @@ def on_test_sets(measured: Measured, **how: Unpack[Watched]) -> dict[str, Measur
     {'test': 0.07}
     """
     found: dict[str, Measured] = {}
-    for split in splits.tests(measured.run.field.problem):
-        run = replace(measured.run, field=replace(measured.run.field, split=split))
-        points = _measuring.measured(run, how)
-        again, doubts = _measuring.again(run.field, points, how), _measuring.doubts(run.field, how)
-        found[splits.called(split)] = replace(measured, run=run, points=points, again=again, doubts=doubts)
+    with open_once():
+        for split in splits.tests(measured.run.field.problem):
+            run = replace(measured.run, field=replace(measured.run.field, split=split))
+            points = _measuring.measured(run, how)
+            again, doubts = _measuring.again(run.field, points, how), _measuring.doubts(run.field, how)
+            found[splits.called(split)] = replace(measured, run=run, points=points, again=again, doubts=doubts)
     return found
 
 
@@ -48,9 +50,10 @@ def values_on_test_sets(plane: Plane, places: Sequence[tuple[float, float]], **h
     coords = plane.window.coords(np.array(places, dtype=np.float64))
     sampler = registry.method("sample", "given", {"at": tuple(map(float, coords.ravel()))})
     found: dict[str, Points] = {}
-    for split in splits.tests(plane.run.field.problem):
-        run = Run(replace(plane.run.field, split=split), sampler)
-        points = _measuring.measured(run, how)
-        rows = [int(np.abs(points.coords - place).max(axis=1).argmin()) for place in coords]
-        found[splits.called(split)] = Points(points.coords[rows], points.values[rows], points.counts)
+    with open_once():
+        for split in splits.tests(plane.run.field.problem):
+            run = Run(replace(plane.run.field, split=split), sampler)
+            points = _measuring.measured(run, how)
+            rows = [int(np.abs(points.coords - place).max(axis=1).argmin()) for place in coords]
+            found[splits.called(split)] = Points(points.coords[rows], points.values[rows], points.counts)
     return found

@@ -12,6 +12,7 @@ from explorer.commands.print_results import out, tell_line
 from explorer.commands.shared_options import takes
 from explorer.commands.terminal import progress_bar, refusals
 from explorer.commands.written import Drawing
+from explorer.engine.open_once import open_once
 from explorer.stats import metrics
 
 
@@ -29,7 +30,7 @@ def barrier(
     given: Drawing,
 ) -> None:
     """The loss barrier on the straight line between two checkpoints, with its 95 % interval."""
-    with refusals():
+    with refusals(), open_once():
         if metric == "list":
             out.print(", ".join(metrics.every()))
             return

@@ -18,6 +18,7 @@ from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.model_path import dequantised
+from explorer.engine.open_once import open_once
 from explorer.merging.fit import Different, Fit, Tokens
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def fuse(
 
     With --problem the models are merged in memory, as in the app: for methods that need samples, the network, or all layers at once.
     """
-    with refusals():
+    with refusals(), open_once():
         if method == "list":
             print_methods("fuse", registry.names("fuse"))
             return

@@ -13,6 +13,7 @@ from explorer.commands.shared_options import takes
 from explorer.commands.terminal import given_options, progress_bar, refusals
 from explorer.commands.written import Drawing
 from explorer.core.errors import Refused
+from explorer.engine.open_once import open_once
 from explorer.stats import metrics
 
 
@@ -28,7 +29,7 @@ def path(
     given: Drawing,
 ) -> None:
     """Train a path between two checkpoints, and measure the barrier along it."""
-    with refusals():
+    with refusals(), open_once():
         from explorer import api
 
         if metric == "list":

@@ -15,6 +15,7 @@ from explorer.commands.terminal import given_options, progress_bar, refusals
 from explorer.commands.written import Drawing, unwritten
 from explorer.core import registry
 from explorer.core.errors import Refused
+from explorer.engine.open_once import open_once
 from explorer.stats import metrics
 
 
@@ -41,7 +42,7 @@ def plane(
     given: Drawing,
 ) -> None:
     """Measure the plane through three checkpoints, closest to more of them, or around one."""
-    with refusals():
+    with refusals(), open_once():
         from explorer import api
 
         if around == "list":

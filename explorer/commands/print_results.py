@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
-from explorer.core import registry, significant_digits
+from explorer.core import needs, registry, significant_digits
 from explorer.stats import metrics, perplexity, units
 from explorer.stats.hidden_peaks import hidden
 from explorer.stats.intervals import Estimate
@@ -221,9 +222,14 @@ def print_plan(made: MergePlan) -> None:
 
 
 def print_methods(kind: str, names: list[str]) -> None:
+    groups = {needs.TITLES[which]: of for which, of in needs.grouped(names).items()} if kind == "fuse" else {"": names}
     table = Table("method", "what it does", "options")
-    for name in names:
-        table.add_row(name, registry.title(kind, name), ", ".join(f"{o.name}={o.default}" for o in registry.options(kind, name)))
+    for title, of in groups.items():
+        if title:
+            table.add_row(Text(f"Needs: {title.lower()}", style="bold"))
+        for name in of:
+            table.add_row(name, registry.title(kind, name), ", ".join(f"{o.name}={o.default}" for o in registry.options(kind, name)))
+        table.add_section()
     out.print(table)
 
 

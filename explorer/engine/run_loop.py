@@ -28,6 +28,7 @@ from explorer.core.points import Array, no_points
 from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Field, Loaded, Run, files_of
 from explorer.engine.execute import Execute, Executor, local
+from explorer.engine.open_once import opened
 from explorer.engine.realise_recipe import file_of, located, realise
 from explorer.engine.work_clock import clocked
 from explorer.evaluate.devices import memory, peak
@@ -110,12 +111,12 @@ def assist(
     def report(done: int, total: int, left: int, doing: str) -> bool:
         return go_on()
 
-    opened = partial(open_field, run.field, store, home, device=device, execute=execute)
-    took, _ = _measure(run, store, opened, report, worker or _name(), helping=True)
+    opening = partial(open_field, run.field, store, home, device=device, execute=execute)
+    took, _ = _measure(run, store, opening, report, worker or _name(), helping=True)
     return took.points
 
 
-def _measure(run: Run, store: RunStore, opened: Callable[[], Executor], report: Report, worker: str, *, helping: bool = False) -> tuple[Took, bool]:
+def _measure(run: Run, store: RunStore, opening: Callable[[], Executor], report: Report, worker: str, *, helping: bool = False) -> tuple[Took, bool]:
     """Measure what is missing, taking it in lots on a lease: what it took, and whether it came to its end and was not stopped. helping: until there is nothing more that nobody has taken."""
     field, options = run.field, run.sampler.kwargs()
     ask = cast("Callable[..., Array]", registry.find("sample", run.sampler.name))
@@ -162,7 +163,7 @@ def _measure(run: Run, store: RunStore, opened: Callable[[], Executor], report: 
                 begun = time.perf_counter()
             while len(todo):
                 if executor is None:
-                    executor, begun = opened(), time.perf_counter()
+                    executor, begun = opening(), time.perf_counter()
                 part, todo = todo[:width], todo[width:]
                 part, here = part[store.held(field.id, part, worker)], 0  # a click in between may have measured some of it
                 for rows, values, seconds in executor.map(place(part, known.gram, **field.chart.kwargs())) if len(part) else ():
@@ -236,7 +237,8 @@ def open_field(
     require_fit(problem, [(recipe.name or recipe.id, located(recipe, store)) for recipe in field.corners if isinstance(recipe, Loaded)])
     with _making:
         through = execute is None and torch.device(device).type == "cuda"
-        corners = corners_of(field, store, home, device=device, through=through, progress=progress)
+        wanted = (field.problem, field.corners, device, through)
+        corners = opened(wanted, partial(corners_of, field, store, home, device=device, through=through, progress=progress))
     compatible(corners, names)
     checkpoint_file.check(corners[0], problem.shapes(), what=names[0])
     for recipe, corner, name in zip(field.corners, corners, names, strict=True):

@@ -65,6 +65,7 @@ from explorer.evaluate.stacked_engine import Batched
 from explorer.evaluate.steady_answers import steady, unanswered
 from explorer.evaluate.streamed_layers import StreamedLayers
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import counted, sample_losses
 from explorer.stats.metrics import is_own, measurable
 
 log = logging.getLogger(__name__)
@@ -164,10 +165,8 @@ class Evaluate:
             items = problem.losses(answer[:1], answer[:1] if problem.against_reference else self.targets[:1]).shape[1]
         self.items = items
         self.together = [i for i, metric in enumerate(self.metrics) if is_own(metric) and is_of_all(metric)]
-        counted = problem.counted(self.targets, items).cpu()
-        self.counts: Array = torch.bincount(self.block, counted).numpy().astype(np.float64)
-        shares = problem.shares(self.targets)
-        self.loss_scale = 1.0 if shares is None else float(counted.sum() / shares.sum())
+        count, self.loss_scale = counted(problem, self.targets, items)
+        self.counts: Array = torch.bincount(self.block, count).numpy().astype(np.float64)
         self.corner_matrix, self.batched, self.graph, self.width, self.joins = corner_matrix, None, None, 1, False
         self.engine: Engine = "plain"
         if (
@@ -459,6 +458,6 @@ class Evaluate:
             return inputs
 
         def losses_of(x: Tensor) -> Tensor:
-            return self.problem.losses(self.network(x), targets).flatten(1).mean(dim=1)
+            return sample_losses(self.problem, self.network(x), targets)
 
         return attacked(losses_of, inputs, self.attack.norm, self.attack.radius, self.attack.steps)

@@ -79,10 +79,12 @@ class Curvature:
         self.inputs = inputs.to(self.origin.dtype) if inputs.is_floating_point() else inputs
         steady(self.network, self.inputs)
         self.targets = batch.targets[: self.samples].to(device)
+        each = problem.worth(self.targets)
+        self.scale = None if each is None else self.samples / float(each.sum())
         self.parts = min(self.samples, max(parts, ceil(self.samples / CHUNK)))
 
     def losses(self, shift: Array | None = None) -> Array:
-        """(samples,) loss of each, at the weights or at the weights + shift."""
+        """(samples,) loss of each, at the weights or at the weights + shift; where samples have different numbers of items, weighed by these."""
         point = self._point(shift)
         with torch.inference_mode():
             return torch.cat([self._losses(point, rows).cpu().double() for rows in self._rows()]).numpy()
@@ -133,10 +135,11 @@ class Curvature:
         return self.origin.clone() if shift is None else self.origin + torch.from_numpy(np.ascontiguousarray(shift)).to(self.origin)
 
     def _losses(self, point: Tensor, rows: slice) -> Tensor:
-        """(rows,) loss of each sample, the mean over its items."""
+        """(rows,) loss of each sample, weighed so that the plain mean over all samples is the mean over all items."""
         pieces = point.split([p.numel() for p in self.parameters.values()])
         weights = {n: piece.view(p.shape) for (n, p), piece in zip(self.parameters.items(), pieces, strict=True)}
-        return self.problem.losses(functional_call(self.network, weights, (self.inputs[rows],)), self.targets[rows]).flatten(1).mean(dim=1)
+        losses = self.problem.losses(functional_call(self.network, weights, (self.inputs[rows],)), self.targets[rows]).flatten(1)
+        return losses.mean(dim=1) if self.scale is None else self.scale * losses.sum(dim=1)
 
     def _rows(self, parts: int = 0) -> Iterator[slice]:
         parts = parts or self.parts

@@ -19,7 +19,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method
-from explorer.merging import by_token, fitting, vocabularies
+from explorer.merging import by_token, fitting, vocabularies, weightless
 from explorer.merging import ingredients as ingredient
 from explorer.merging.blocks import DTYPES
 from explorer.merging.by_token import United
@@ -95,6 +95,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) ->
         fit = replace(fit, tokens="union" if recipe.tokenizer == "union" else "first")
     united, kept, told = None, dict[str, str](), list[str]()
     if whole:
+        opened = weightless.fitted(recipe, opened)
         used = list(dict.fromkeys(filter(None, [recipe.base, *(s.model for s in recipe.slices[0].sources)])))
         found, united, kept, told = _fitted([opened[m] for m in used], fit, based=bool(recipe.base))
         opened |= zip(used, found, strict=True)
@@ -117,7 +118,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) ->
             continue
         of = _inputs(e, opened)
         cases.append(_case(recipe, e, of, opened))
-        jobs.append(_told(_job(recipe, cases[-1], of, order), united))
+        jobs.append(_told(_job(recipe, cases[-1], e, of, order), united))
     layers = None if whole else sum(s.layers[1] - s.layers[0] for s in (part.sources[0] for part in recipe.slices) if s.layers)
     tokenizer = first if recipe.tokenizer in ("", "base", "union") else order.index(recipe.tokenizer)
     said = (n for i in opened.values() for n in i.notes)
@@ -140,7 +141,9 @@ def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False
         wanted = f"{least}" if least == most else f"{least} or more"
         raise Refused(f"{method.name} needs {wanted} models{', the first as the base' if registry.has_base(method.name) else ''}, got {len(models)}.")
     found, united, kept, told = _fitted(
-        [ingredient.opened(m, models[0], dequantise=dequantise) for m in models], fit, based=registry.has_base(method.name)
+        weightless.weighed(method, [ingredient.opened(m, models[0], dequantise=dequantise) for m in models]),
+        fit,
+        based=registry.has_base(method.name),
     )
     opened = tuple(found)
     if united is None:
@@ -193,6 +196,7 @@ def _inputs(found: Effective, opened: Mapping[str, Ingredient]) -> list[settings
     inputs = sorted(found.inputs, key=lambda i: i.model != found.base) if found.base else list(found.inputs)
     if found.base and inputs[0].model != found.base:  # the base of a slice that does not list it
         inputs.insert(0, settings.Input(found.base, inputs[0].tensor, {}))
+    inputs = weightless.read(found, inputs)
     for i in inputs:
         if i.tensor not in opened[i.model].tensors:
             raise Refused(f"{short(i.model)} has no {short(i.tensor)}, which the recipe makes {short(found.tensor)} from. Choose models saved alike.")
@@ -208,9 +212,9 @@ def _case(recipe: text.Recipe, found: Effective, inputs: Sequence[settings.Input
     return Case(recipe.method, found.tensor, found.parameters, each, sources, bool(found.base), computed)
 
 
-def _job(recipe: text.Recipe, case: Case, inputs: Sequence[settings.Input], order: Sequence[str]) -> Job:
+def _job(recipe: text.Recipe, case: Case, found: Effective, inputs: Sequence[settings.Input], order: Sequence[str]) -> Job:
     shared = " ".join(f"{k}={shown(v)}" for k, v in case.shared.items())
-    said = [f"{i.model}: " + " ".join(f"{k}={shown(v)}" for k, v in i.parameters.items()) for i in inputs if i.parameters]
+    said = [f"{i.model}: " + " ".join(f"{k}={shown(v)}" for k, v in i.parameters.items()) for i in found.inputs if i.parameters]
     sources = tuple((order.index(i.model), i.tensor) for i in inputs)
     rule = _proper(rule_of(case), case.name, case.computed)
     return Job(case.name, case.shape, _target(recipe, case), sources, rule, " · ".join(filter(None, [shared, *said])))

@@ -177,6 +177,11 @@ class Problem:
         """(n,) the weights by which the mean of the loss divides, where it weights classes; None where all items count alike."""
         return _of_loss(self.spec.loss, "shares")(targets) if registry.defines("loss", self.spec.loss, "shares") else None
 
+    def worth(self, targets: Tensor) -> Tensor | None:
+        """(n,) what each sample counts for in a mean of losses: its items that count, or the sum of their weights; None where samples are worth the same."""
+        shares = self.shares(targets)
+        return shares if shares is not None or not registry.defines("loss", self.spec.loss, "counted") else self.counted(targets, 0)
+
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(n, m) whether the largest output is not the target's; all False where outputs are numbers, and right and wrong have no meaning."""
         if (own := _wrong(self.spec.loss)) is not None:

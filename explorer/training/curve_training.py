@@ -30,6 +30,7 @@ from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
 from explorer.evaluate.evaluator import inputs_for, network_like
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import mean_loss, sample_losses
 from explorer.stats import arc_length
 from explorer.stats.arc_length import ChartFunction
 from explorer.training.options import CurveOptions, PathOptions
@@ -140,6 +141,7 @@ def train_corners(
     speed = [{n: torch.zeros_like(t) for n, t in c.items()} for c in corners[1:-1]]
     train = problem.split("train")
     inputs, targets = inputs_for(network, train.inputs, torch.device(device)), train.targets.to(device)
+    each = problem.worth(train.targets)
     rng = np.random.default_rng(how.seed)
     if resume is not None:
         rng.bit_generator.state = json.loads(resume.generator)
@@ -152,7 +154,7 @@ def train_corners(
         yield TrainedCorners(tuple(whole(c, w, own) for c, w in zip(corners[1:-1], start, strict=True)), begin, float("nan"), resume)
     for epoch in range(begin, how.epochs):
         inner = gram(corners, parameters)
-        losses: list[tuple[Tensor, int]] = []
+        losses: list[tuple[Tensor, float]] = []
         for rows in np.array_split(rng.permutation(len(targets)), parts):
             coefficients = draw(rng, inner)
             where = torch.from_numpy(rows).to(device)
@@ -168,7 +170,7 @@ def train_corners(
             for corner, v in zip(corners[1:-1], speed, strict=True):
                 for n in parameters:
                     corner[n].sub_(v[n], alpha=rate)
-            losses.append((loss, len(rows)))
+            losses.append((loss, len(rows) if each is None else float(each[rows].sum())))
             step += 1
             if time.monotonic() - reported > TELL_S:
                 reported = time.monotonic()
@@ -182,8 +184,8 @@ def train_corners(
         progress(step, steps, f"epoch {epoch + 1} of {how.epochs}: mean training loss on the path {mean:.4g}")
 
 
-def mean_of(losses: Sequence[tuple[Tensor, int]]) -> float:
-    """The mean of batches' losses, each with its number of samples: the host waits for the device here, not at every step."""
+def mean_of(losses: Sequence[tuple[Tensor, float]]) -> float:
+    """The mean of batches' losses, each with what it is worth, such as its number of samples: the host waits for the device here, not at every step."""
     values = torch.stack([loss for loss, _ in losses]).tolist()
     return sum(value * count for value, (_, count) in zip(values, losses, strict=True)) / sum(count for _, count in losses)
 
@@ -214,10 +216,10 @@ def _at(
     point = {n: t.requires_grad_() for n, t in mix(corners, coefficients.tolist()).items()}
 
     def losses_of(x: Tensor) -> Tensor:
-        return problem.losses(functional_call(network, point, (x,)), targets).flatten(1).mean(dim=1)
+        return sample_losses(problem, functional_call(network, point, (x,)), targets)
 
     seen = [inputs] if perturb is None else perturb(losses_of, inputs)
-    loss = torch.stack([losses_of(x).mean() for x in seen]).mean()
+    loss = torch.stack([mean_loss(problem, functional_call(network, point, (x,)), targets) for x in seen]).mean()
     gradient = torch.autograd.grad(loss, list(point.values()), materialize_grads=True)
     return loss.detach(), dict(zip(point, gradient, strict=True)), {n: t.detach() for n, t in point.items()}
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 from explorer.checkpoints.weights import Weights
 from explorer.core.errors import Refused
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import mean_loss
 from explorer.training.options import TrainingOptions
 
 Rate: TypeAlias = Callable[[int, int], float]
@@ -80,7 +81,7 @@ class Learner:
             for group in self.stepper.param_groups:
                 group["lr"] = how.lr * self.rate(self.step, self.parts)
             outputs = self.network(_varied(self.inputs[rows], self.noise, self.shift, self.order))
-            loss = self.problem.losses(outputs, self.targets[rows]).mean()
+            loss = mean_loss(self.problem, outputs, self.targets[rows])
             self.stepper.zero_grad()
             loss.backward()
             self.stepper.step()
@@ -142,7 +143,7 @@ def _optimizer(network: nn.Module, how: TrainingOptions, name: Literal["sgd", "a
 def _noisy(targets: Tensor, share: float, classes: int, generator: torch.Generator) -> Tensor:
     if share == 0 or targets.is_floating_point():
         return targets
-    chosen = torch.rand(targets.shape, generator=generator) < share
+    chosen = (torch.rand(targets.shape, generator=generator) < share) & (targets >= 0)  # −1: nothing is asked there
     return torch.where(chosen, torch.randint(classes, targets.shape, generator=generator), targets)
 
 

@@ -14,6 +14,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import splits
 from explorer.core.errors import Refused
 from explorer.core.spec import ProblemSpec
+from explorer.engine import run_loop
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from tests.commands.test_main import run
@@ -125,6 +126,24 @@ def test_options_of_the_data_hold_for_a_set_of_the_same_kind(many):
     (many.folder / "problem.toml").write_text(text + '\n[tests.few]\npath = "few.npz"\nmean = 3.0\n')
     (few,) = problem_toml.read(many.folder).tests
     assert (few.data["scale"], few.data["mean"]) == (2.0, 3.0)
+
+
+@pytest.mark.parametrize(("command", "more"), [("barrier", ()), ("plane", ("--size", 3)), ("path", ("--option", "epochs=1"))])
+def test_a_command_opens_its_models_once_for_all_sets(many, home, monkeypatch, command, more):
+    """Not once for each test set: what is read is counted, and nothing is held behind the command."""
+    opened = []
+    corners_of = run_loop.corners_of
+    monkeypatch.setattr(run_loop, "corners_of", lambda field, *given, **how: opened.append(field.split) or corners_of(field, *given, **how))
+    models = [many.a, many.b]
+    if command == "plane":
+        models.append(many.folder / "middle.safetensors")
+        weights = [checkpoint_file.read(f).weights for f in models[:2]]
+        checkpoint_file.write(models[2], {k: 2 * v - weights[1][k].flip(0) for k, v in weights[0].items()})
+    text = run(command, *models, *more)
+    assert "on each test set" in text.lower()
+    assert opened == ["test"]
+    run(command, *models, *more, "--split", "noisy", "--samples", 20)
+    assert len(opened) == 2
 
 
 def test_barrier_prints_each_set_and_as_json(many, home):

@@ -71,6 +71,17 @@ def test_a_base_alone_is_refused(tiny, models, name):
     assert "first model is the base" in registry.title("fuse", name)
 
 
+@pytest.mark.parametrize("name", [n for n in NAMES if {o.name for o in registry.options("fuse", n)} & {"weights", "coefficients"}])
+def test_a_model_with_a_weight_of_zero_has_no_part(tiny, models, name):
+    """Any other in its place: the same result."""
+    (key,) = {o.name for o in registry.options("fuse", name)} & {"weights", "coefficients"}
+    weights = (1.0, 0.0) if registry.has_base(name) else (0.3, 0.7, 0.0)
+    fuse = registry.find("fuse", name)
+    found = fuse(models, tiny.problem, **{key: weights})
+    other = fuse([*models[:2], models[0]], tiny.problem, **{key: weights})
+    assert all(torch.allclose(found[k], other[k], rtol=1e-5, atol=1e-6) for k in found)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_method_needs_is_what_it_says(tiny, models, name):
     """Where there are no data, a method that needs none works, and one that needs some says that they are missing."""

@@ -151,7 +151,7 @@ def test_a_run_on_the_device_keeps_the_values_of_the_cpu(tiny, store, home):
     same(points.values, evaluate.many(np.stack([1 - points.coords[:, 0], points.coords[:, 0]], axis=1)), evaluate.counts)
 
 
-@pytest.mark.parametrize("method", ["weight_matching", "activation_matching", "sinkhorn", "straight_through", "frank_wolfe"])
+@pytest.mark.parametrize("method", ["weight_matching", "activation_matching", "sinkhorn", "straight_through", "frank_wolfe", "learned"])
 def test_alignments_on_the_device_undo_a_shuffle_as_well(tiny, corners, method):
     """A model and its own shuffled copy."""
     found = symmetry.symmetry_of(tiny.problem)
@@ -159,6 +159,15 @@ def test_alignments_on_the_device_undo_a_shuffle_as_well(tiny, corners, method):
     align = registry.find("align", method)
     done = align([corners[0], shuffled], tiny.problem, **registry.wired(align, device="cuda:0"))
     assert all(torch.allclose(done.weights[1][n].cpu(), corners[0][n], atol=1e-6) for n in corners[0])
+
+
+def test_maps_are_learned_on_the_device_as_on_the_cpu(tiny, corners):
+    """From the same start, which is another training's model: steps are taken, and they lead as far down."""
+    align = registry.find("align", "learned")
+    here, there = (align(corners, tiny.problem, steps=30, restarts=1, device=d).trace[0] for d in ("cpu", "cuda:0"))
+    assert there[0] == pytest.approx(here[0], rel=1e-4)
+    assert there[-1] < 0.9 * there[0]
+    assert there[-1] == pytest.approx(here[-1], rel=0.05)  # orders of units may change a step earlier or later
 
 
 def test_optimal_transport_on_the_device_agrees_with_the_cpu(tiny, corners):

@@ -37,6 +37,9 @@ class Hills:
     def split(self, name):
         return Batch(torch.zeros(32, 1, dtype=torch.float64), torch.zeros(32, dtype=torch.int64))
 
+    def worth(self, targets):
+        return None
+
     def losses(self, outputs, targets):
         return outputs[:, None]
 

@@ -11,6 +11,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core.spec import Fused, Look
 from explorer.ui.compare import base
 from tests.ui.conftest import button, words
+from tests.ui.test_compare import choose
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_the_page_asks_for_the_base(visit, store, tuned):
     assert box.value == models["parent"].digest
     box.set_value(models["lr-high"].digest).run()
     assert "**lr-high** is not in the middle" in words(app)
-    next(m for m in app.multiselect if m.label == "Methods").set_value(["ties"]).run()
+    choose(app, "ties")
     button(app, "Compare").click().run()
     (merged,) = {c for s in store.statuses("Run") if s.active for c in s.request.field.corners if isinstance(c, Fused)}
     assert [m.name for m in merged.models] == ["lr-high", "lr-low", "parent"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from explorer.core import registry
+from explorer.core.needs import TITLES, grouped
 from explorer.core.points import Points
 from explorer.core.spec import Fused, Loaded, Method, ProblemSpec, Trained
 from explorer.ui.compare import view as compare_view
@@ -18,12 +19,20 @@ from tests.ui.conftest import words
 from tests.ui.test_landscape import button, three
 
 
+def choose(app, *methods):
+    """Merge by these methods and no others, whatever they need."""
+    groups = grouped(registry.names("fuse"))
+    for which, title in TITLES.items():
+        next(m for m in app.multiselect if m.label == title).set_value([n for n in methods if n in groups[which]])
+    app.run()
+
+
 def test_methods_are_compared_on_the_same_samples(visit, store, work, tiny):
     """Ingredients and merged models, measured on both splits, from the lowest validation error on; the check of what is mergeable."""
     models = three(tiny, store, work)
     app = visit("compare", a=models[0].digest)
     assert not app.exception
-    next(m for m in app.multiselect if m.label == "Methods").set_value(["average", "uniform_soup"]).run()
+    choose(app, "average", "uniform_soup")
     button(app, "Compare").click().run()
     assert not app.exception
     work()
@@ -116,7 +125,9 @@ def test_an_address_brings_methods_and_models_back(visit, store, work, tiny):
     work()
     app.run()
     assert not app.exception
-    assert next(m for m in app.multiselect if m.label == "Methods").value == ["interpolate"]
+    assert {m.label: m.value for m in app.multiselect if m.label in TITLES.values()} == {
+        t: ["interpolate"] * (t == "Weights alone") for t in TITLES.values()
+    }
     assert next(n for n in app.number_input if n.label == "t").value == 0.3
     assert "test accuracy" in words(app)
 

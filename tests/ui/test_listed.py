@@ -96,7 +96,7 @@ def test_an_alignment_is_listed(visit, store, work, tiny):
 def test_a_fusion_and_a_study_are_listed(visit, store, work, tiny):
     """Beside the other ways of merging, and below what is told of them: a study is asked for there and shown as it is."""
     app = seen(visit("compare"))
-    assert "my_fuse" in choices(app, "Methods")
+    assert "my_fuse" in choices(app, "Weights alone")
     assert "My study" in [e.label for e in app.expander]
 
 

@@ -216,10 +216,17 @@ class _Reading:
         if top.get("tokenizer"):
             given = _map(top["tokenizer"], "tokenizer")
             self.known(given, {"source", "tokens", "pad_to_multiple_of"}, "tokenizer")
-            if source or given.get("tokens") or given.get("pad_to_multiple_of"):
+            if source:
+                raise Refused("The recipe has both tokenizer_source and tokenizer. Keep one of them.")
+            if given.get("tokens"):
                 raise Refused(
-                    "The recipe says of single tokens where their rows come from, or pads them, which is not supported here. Keep"
-                    " 'tokenizer: {source: union}' or 'base', or merge with mergekit."
+                    "The recipe says of single tokens where their rows come from (tokenizer: tokens), which is not done here: a row is taken by its token, from"
+                    " the models that know it. Leave 'tokens' out, or merge with mergekit."
+                )
+            if given.get("pad_to_multiple_of"):
+                raise Refused(
+                    "The recipe adds rows for no token (tokenizer: pad_to_multiple_of), which is not done here. Leave it out, and pad the result:"
+                    " model.resize_token_embeddings(pad_to_multiple_of=…) of transformers."
                 )
             source = given.get("source")
         return self.model(source) if source else ""
@@ -248,6 +255,11 @@ class _Reading:
     def known(self, given: Map, names: set[str] | frozenset[str], where: str) -> None:
         method = METHODS[self.method]
         for key in given.keys() - names:
+            if key == "chat_template" and where == "the recipe":
+                self.notes.append(
+                    "'chat_template' in the recipe has no effect: the result keeps that of the model whose tokenizer it takes. Name that model as tokenizer_source."
+                )
+                continue
             if key in {*method.shared, *method.each}:
                 hint = "it belongs under 'parameters'"
             else:

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from explorer.checkpoints.weights import Weights
 from explorer.evaluate.evaluator import Evaluate, inputs_for, network_like
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import mean_loss
 
 HELD = 512  # samples to choose by, at most half of the train split
 
@@ -50,7 +51,7 @@ class Between:
         """Mean loss of (1 − t)·reference + t·model on a batch, differentiable in the model. Tensors that the model lacks are the reference's."""
         mixed = {n: torch.lerp(a, model[n].to(a), t) if n in model else a for n, a in self.reference.items()}
         outputs = functional_call(self.network, mixed, (self.inputs[rows],))
-        return self.problem.losses(outputs, self.targets[rows]).mean()
+        return mean_loss(self.problem, outputs, self.targets[rows])
 
     def held(self, model: Weights, at: Sequence[float] = (0.5,)) -> float:
         """The highest mean loss at these points of the line, the midpoint unless said, on the held samples; infinite where one is no number."""

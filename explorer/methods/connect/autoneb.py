@@ -29,6 +29,7 @@ from explorer.core.registry import Range
 from explorer.evaluate.evaluator import inputs_for, network_like
 from explorer.methods.connect._elastic_band import filled, legs_to_split, middles, perpendicular, shares, spaced, split, tangents
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import mean_loss
 from explorer.training.curve_training import TELL_S, State, TrainedCorners, batch_statistics, mean_of, straight, whole
 from explorer.training.options import PathOptions
 
@@ -56,6 +57,7 @@ def connect(
     flat = [torch.cat([w[n].detach().reshape(-1).to(device, work) for n in names]) for w in ends]
     train = problem.split("train")
     inputs, targets = inputs_for(network, train.inputs, torch.device(device)), train.targets.to(device)
+    each = problem.worth(targets)
     plan = cycles(bends, how.epochs)
     begin = resume.epoch if resume is not None else 0
     if resume is not None:
@@ -88,7 +90,7 @@ def connect(
                         for p in (elastic_band, middles(elastic_band))
                     )
             speed, at = torch.zeros_like(elastic_band[1:-1]), shares(elastic_band)
-        told_of: list[tuple[Tensor, int]] = []
+        told_of: list[tuple[Tensor, float]] = []
         rng = np.random.default_rng((how.seed, epoch))
         for step, rows in enumerate(np.array_split(rng.permutation(len(targets)), parts)):
             where = torch.from_numpy(rows).to(device)
@@ -100,7 +102,7 @@ def connect(
             rate = how.lr * (1 + cos(pi * ((epoch - first) * parts + step) / (length * parts))) / 2
             speed = how.momentum * speed + force
             elastic_band = spaced(torch.cat([elastic_band[:1], elastic_band[1:-1] + rate * speed, elastic_band[-1:]]), at)
-            told_of.append((losses[1:-1].mean(), len(rows)))
+            told_of.append((losses[1:-1].mean(), len(rows) if each is None else float(each[where].sum())))
             if time.monotonic() - reported > TELL_S:
                 reported = time.monotonic()
                 progress(epoch * parts + step + 1, how.epochs * parts, f"epoch {epoch + 1} of {how.epochs}, {len(elastic_band) - 2} pivots")
@@ -141,7 +143,7 @@ def _at(
     """(mean loss at a flat point on a batch, its flat gradient)."""
     leaf = point.detach().requires_grad_()
     with torch.enable_grad():
-        loss = problem.losses(functional_call(network, _named(leaf, shapes), (inputs,)), targets).mean()
+        loss = mean_loss(problem, functional_call(network, _named(leaf, shapes), (inputs,)), targets)
         (gradient,) = torch.autograd.grad(loss, leaf)
     return loss.detach(), gradient
 
@@ -149,7 +151,7 @@ def _at(
 @torch.no_grad()
 def _heights(network: nn.Module, problem: Problem, points: Tensor, shapes: Mapping[str, torch.Size], inputs: Tensor, targets: Tensor) -> Tensor:
     """(k,) the mean loss at each of (k, n) points."""
-    return torch.stack([problem.losses(functional_call(network, _named(p, shapes), (inputs,)), targets).mean() for p in points])
+    return torch.stack([mean_loss(problem, functional_call(network, _named(p, shapes), (inputs,)), targets) for p in points])
 
 
 def _named(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:

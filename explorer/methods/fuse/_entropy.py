@@ -14,9 +14,11 @@ from explorer.core.errors import Refused
 from explorer.problems.problem import Problem
 
 
-def entropy(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-    """The mean over all predictions, in nats; `targets` are not used."""
+def entropy(problem: Problem, outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+    """The mean over all predictions that are asked for, in nats; of `targets` no more is used than that."""
     answers = outputs(inputs).float().log_softmax(dim=-1)
+    if registry.targets_of(problem.spec.loss) == "masked":
+        answers = answers[targets >= 0]
     return -(answers.exp() * answers).sum(dim=-1).mean()
 
 

@@ -18,7 +18,7 @@ approximation", for the difference between `exact` and `given`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, TypeAlias, cast
 
 import torch
@@ -98,14 +98,24 @@ def fisher(
             chunk = slice(start, min(start + rows, n))
             with torch.no_grad():
                 v = _vectors(problem, network(inputs[chunk]), targets[chunk], drawn[chunk], exact=exact, given=labels == "given")
-                for name, square in vmap(squares)(inputs[chunk], v).items():
-                    total[name] += square.double().sum(dim=0)
+                for found in _each(squares, inputs[chunk], v):
+                    for name, square in found.items():
+                        total[name] += square.double().sum(dim=0)
     progress(n, n, "Fisher information")
     found = {name: (t / n).cpu() for name, t in total.items()}
     if bad := [name for name, f in found.items() if not f.isfinite().all()]:
         raise Refused(f"The Fisher information of {bad[0]} is not a finite number: the model's outputs overflow or are NaN. Leave this model out.")
     own = {id(p): name for name, p in network.named_parameters()}
     return {name: found[own[id(p)]] for name, p in network.state_dict(keep_vars=True).items() if isinstance(p, nn.Parameter)}
+
+
+def _each(squares: Callable[[Tensor, Tensor], dict[str, Tensor]], inputs: Tensor, vectors: Tensor) -> Iterator[dict[str, Tensor]]:
+    """What the function gives for each of n samples, (n, …) by name: of all at once, or one after the other for a network that looks at its inputs' values."""
+    try:
+        yield vmap(squares)(inputs, vectors)
+    except RuntimeError:  # of vmap; what the network itself raises comes again
+        for x, v in zip(inputs, vectors, strict=True):
+            yield {name: square[None] for name, square in squares(x, v).items()}
 
 
 def _vectors(problem: Problem, outputs: Tensor, targets: Tensor, drawn: Tensor, *, exact: bool, given: bool) -> Tensor:
@@ -121,10 +131,16 @@ def _vectors(problem: Problem, outputs: Tensor, targets: Tensor, drawn: Tensor, 
     if not exact:
         last = torch.full_like(p[..., 0], classes - 1, dtype=torch.int64)
         y = targets if given else torch.minimum((p.cumsum(dim=-1) < drawn[..., None]).sum(dim=-1), last)
-        return (nn.functional.one_hot(y, classes) - p)[:, None]
+        return _asked(problem, (nn.functional.one_hot(y, classes) - p)[:, None], targets)
     # √p_c (e_c − p), an item at a time: zero in the other items.
     flat = p.reshape(n, -1, classes)
     items = flat.shape[1]
     each = flat.sqrt()[..., None] * (torch.eye(classes).to(p) - flat[..., None, :])  # (n, item, label, class)
     apart = each[:, :, :, None, :] * torch.eye(items).to(p)[None, :, None, :, None]  # (n, item, label, item, class)
-    return apart.reshape(n, items * classes, *shape)
+    return _asked(problem, apart.reshape(n, items * classes, *shape), targets)
+
+
+def _asked(problem: Problem, vectors: Tensor, targets: Tensor) -> Tensor:
+    """The same, zero for items that nothing is asked of: the likelihood of a sample is that of its other items."""
+    masked = registry.targets_of(problem.spec.loss) == "masked"
+    return vectors * (targets >= 0)[:, None, ..., None] if masked else vectors

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import wide
+from explorer.checkpoints.arithmetic import mean, wide
 from explorer.checkpoints.per_tensor import by_tensor, of_number
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress
@@ -23,19 +23,24 @@ MergeMatrices: TypeAlias = Callable[[list[Tensor]], Tensor]
 """(m, n) task matrices Δ₁ … Δ_T → one (m, n) change."""
 
 
-def by_matrix(models: Sequence[Weights], problem: Problem, merge: MergeMatrices, *, method: str, scale: float, progress: Progress) -> Weights:
-    """The base models[0] plus scale · what `merge` makes of the others' task matrices, or of vectors their mean. Buffers: the others' mean."""
+def by_matrix(
+    models: Sequence[Weights], problem: Problem, merge: MergeMatrices, *, method: str, scale: float, shares: Sequence[float] = (), progress: Progress
+) -> Weights:
+    """The base models[0] plus scale · what `merge` makes of the others' task matrices, or of vectors their mean. Buffers: the others' mean.
+
+    `shares`: of the others in these means, with the sum 1; empty for equal ones.
+    """
     of_number(models, (2, None), method, WANTED)
-    count = len(models) - 1
+    shares = shares or (1 / (len(models) - 1),) * (len(models) - 1)
 
     def kernel(name: str, tensors: Sequence[Tensor]) -> Tensor:
         base = wide(tensors[0])
         changes = [wide(t) - base for t in tensors[1:]]
         if base.dim() < 2 or not base.numel():
-            return base + scale * torch.stack(changes).mean(dim=0)
+            return base + scale * mean(changes, shares)
         return base + scale * merge([c.flatten(1) for c in changes]).reshape(base.shape)
 
-    return by_tensor(models, problem, kernel, buffers=(0.0, *[1 / count] * count), progress=progress)
+    return by_tensor(models, problem, kernel, buffers=(0.0, *shares), progress=progress)
 
 
 def svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,6 +15,7 @@ at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -56,7 +57,7 @@ def fuse(
     found = learned(
         models,
         problem,
-        entropy,
+        partial(entropy, problem),
         from_base,
         (start,) * (len(models) - 1),
         per=per,

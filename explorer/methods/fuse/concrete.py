@@ -16,6 +16,7 @@ accuracy on labelled samples. Classification and language models only. Memory: f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -67,7 +68,8 @@ def fuse(
         return {n: base[n] + change[n] * rescaled(drawn(x, temperature, generator)) for n, x in logits.items()}
 
     how = Descent(epochs, lr, batch, samples, seed)
-    descend(network, problem, list(logits.values()), point, entropy, split="val", how=how, held=lambda: None, device=device, progress=progress)
+    sure = partial(entropy, problem)
+    descend(network, problem, list(logits.values()), point, sure, split="val", how=how, held=lambda: None, device=device, progress=progress)
     masks = {n: rescaled(x.detach().sigmoid()).cpu() for n, x in logits.items()}
 
     def kernel(name: str, tensors: Sequence[Tensor]) -> Tensor:

@@ -65,7 +65,7 @@ def merged(
     """Σ λᵢ Fᵢ ⊙ Wᵢ / Σ λᵢ Fᵢ; parameters without a Fisher information, and entries where all are 0, are averaged by λ."""
     means = [_mean(f) for f in informations]
     factors = [1 / m if normalise and m > 0 else 1.0 for m in means]
-    scale = sum(f * m for f, m in zip(factors, means, strict=True)) / len(means)
+    scale = sum(share * f * m for share, f, m in zip(shares, factors, means, strict=True))
 
     def kernel(name: str, tensors: Sequence[Tensor]) -> Tensor:
         # As a step away from the first model, so that equal models give that model to the last bit.

@@ -44,19 +44,20 @@ def fuse(
     scale: Annotated[float, Range(-10, 10)] = 1.0,
     progress: Progress = quiet,
 ) -> Weights:
-    """One model of the models' shapes. `weights`: how much each matrix of a model after the base counts, empty for equally."""
+    """One model of the models' shapes. `weights`: how much each model after the base counts, empty for equally."""
     if not 0 < density <= 1:
         raise Refused(f"knots needs a density above 0 and up to 1, the share of entries to keep; got {density}. Use 1 to trim nothing.")
     shares = shares_of(weights, max(len(models) - 1, 1), "knots")
+    used = [share for share in shares if share]  # a model without weight has no part in the basis either
 
     def merge(changes: Sequence[Tensor]) -> Tensor:
-        u, s, vh = svd(torch.cat(list(changes), dim=1))
+        u, s, vh = svd(torch.cat([change for change, share in zip(changes, shares, strict=True) if share], dim=1))
         if not len(s):
             return torch.zeros_like(changes[0])
         thinned = [trimmed(v, density) for v in vh.split(changes[0].shape[1], dim=1)]
-        return u * s @ (mean(thinned, shares) if elect == "none" else disjoint_mean(thinned, shares, elect))
+        return u * s @ (mean(thinned, used) if elect == "none" else disjoint_mean(thinned, used, elect))
 
-    return by_matrix(models, problem, merge, method="knots", scale=scale, progress=progress)
+    return by_matrix(models, problem, merge, method="knots", scale=scale, shares=shares, progress=progress)
 
 
 def trimmed(tensor: Tensor, density: float) -> Tensor:

@@ -28,6 +28,7 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
 from explorer.methods.fuse._learned_coefficients import Descent, learned, mixed, softmax
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import mean_loss
 
 DATA = "val labels"  # what it needs besides the models
 
@@ -51,7 +52,7 @@ def fuse(
     n = len(models)
 
     def loss(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        return problem.losses(outputs(inputs), targets).mean()
+        return mean_loss(problem, outputs(inputs), targets)
 
     found = learned(
         models,

@@ -37,6 +37,7 @@ from explorer.evaluate.evaluator import Evaluate
 from explorer.evaluate.pgd_attack import Norm, attack
 from explorer.methods.fuse._learned_coefficients import Descent, learned, mixed, softmax
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import mean_loss, sample_losses
 
 DATA = "val labels"  # what it needs besides the models
 MOST = 10000  # points of a grid
@@ -79,10 +80,10 @@ def fuse(
 
     def worst(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
         def losses_of(x: Tensor) -> Tensor:
-            return problem.losses(outputs(x), targets).flatten(1).mean(dim=1)
+            return sample_losses(problem, outputs(x), targets)
 
         seen = [inputs if t is None else attack(losses_of, inputs, t.norm, t.radius, t.steps) for t in threats]
-        return torch.stack([losses_of(x).mean() for x in seen]).max()
+        return torch.stack([mean_loss(problem, outputs(x), targets) for x in seen]).max()
 
     how = Descent(epochs, lr, batch, samples, seed)
     found = learned(models, problem, worst, softmax, (0.0,) * len(models), per="model", split="val", how=how, device=device, progress=progress)

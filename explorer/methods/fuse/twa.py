@@ -29,6 +29,7 @@ from explorer.core.registry import Range
 from explorer.methods.fuse._learned_coefficients import Descent, learned
 from explorer.methods.fuse._weighted_mean import averaged
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import mean_loss
 from explorer.stats import averaging_coefficients
 
 ROUNDING = 1e-12  # of the largest squared length: directions shorter than that are none
@@ -60,7 +61,7 @@ def fuse(
     matrix, at = torch.from_numpy(rows).to(device), torch.from_numpy(origin).to(device)
 
     def loss(outputs: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        return problem.losses(outputs(inputs), targets).mean()
+        return mean_loss(problem, outputs(inputs), targets)
 
     found = learned(
         models,

@@ -26,6 +26,7 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.spec import SplitName
 from explorer.evaluate.evaluator import CHUNK, network_like
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import counted
 
 Of: TypeAlias = Literal["probabilities", "logits"]
 
@@ -84,7 +85,9 @@ def ensemble(
             sums[row, 1].index_add_(0, block[rows], wrong.sum(dim=1))
             items = losses.shape[1]
     progress(n, n, "evaluating all models")
-    counts: Array = torch.bincount(block).numpy().astype(np.float64) * items
+    each, scale = counted(problem, batch.targets[:n], items)
+    sums[:, 0] *= scale
+    counts: Array = torch.bincount(block, each.double()).numpy()
     coords = np.eye(len(models))
     equal = np.full((1, len(models)), 1 / len(models))
     return EnsembleMeasurement(Points(equal, sums[:1].numpy(), counts), Points(coords, sums[1:].numpy(), counts))

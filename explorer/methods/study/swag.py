@@ -22,6 +22,7 @@ from explorer.core.spec import Json
 from explorer.evaluate.evaluator import CHUNK, inputs_for, network_like
 from explorer.evaluate.mixture import with_own_statistics
 from explorer.problems.problem import Problem
+from explorer.problems.reduced import counted
 from explorer.stats import calibration
 from explorer.training.swag_posterior import Gaussian
 
@@ -71,8 +72,9 @@ def study(
     losses = [problem.losses(a, targets) for a in all_of]
     wrong = [problem.wrong(a, targets).double() for a in all_of]
     items = losses[0].shape[1]
-    count = torch.bincount(block).double() * items
-    values = [[_by_block(part.sum(dim=1), block, len(count)) for part in pair] for pair in zip(losses, wrong, strict=True)]
+    each, scale = counted(problem, targets, items)
+    count = torch.bincount(block, each.double())
+    values = [[_by_block(part.sum(dim=1), block, len(count)) for part in pair] for pair in zip([scale * part for part in losses], wrong, strict=True)]
     classes = not regression and targets.dim() == 1
     return {
         "metrics": ["loss", "error"],

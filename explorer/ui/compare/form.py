@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from explorer.core import registry, splits
+from explorer.core import needs, registry, splits
 from explorer.core.errors import Refused
 from explorer.core.markdown import plain
 from explorer.core.spec import Aligned, Field, Fused, Method, ProblemSpec, Recipe, Run, SplitName, Study
@@ -166,14 +166,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
             )
         names = [m for m in registry.names("fuse") if fits(m, len(chosen))]
         was = [m.method.name for m in fused]
-        picked = st.multiselect(
-            "Methods",
-            names,
-            default=[n for n in (was if shown else FIRST if len(chosen) <= BY_HAND else ()) if n in names],
-            format_func=lambda n: n.replace("_", " "),
-            placeholder="None: the models as they are",
-            key=f"{key}-methods-{'-'.join(names)}",
-        )
+        picked = _methods(names, was if shown else FIRST if len(chosen) <= BY_HAND else (), key)
         middle, left, right = st.columns(3)
         with middle:
             first = _base(store, family, models, chosen, start, key)
@@ -201,7 +194,7 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
                 st.markdown(
                     f"**{name.replace('_', ' ')}**: {registry.title('fuse', name)}"
                     + (f" *Base: {family.label(first, models)}.*" if registry.has_base(name) else "")
-                    + f" *Needs: {needs(name)}.*"
+                    + f" *Needs: {data_needed(name)}.*"
                 )
                 known = next((m.method for m in fused if m.method.name == name), None)
                 try:
@@ -226,6 +219,25 @@ def form(store: RunStore, shown: Sequence[Entry]) -> Comparison | None:
             cost_caption.caption(store, [task.run for task in wanted.tasks()], wanted.studies())
             _note(shown, wanted.entries, said != st.query_params.get("of", OF[0]))
     return wanted if pressed else None
+
+
+def _methods(names: Sequence[str], start: Sequence[str], key: str) -> list[str]:
+    """The methods that are chosen, in fields by what they need."""
+    st.markdown("Methods, by what they need besides the models")
+    groups = needs.grouped(names)
+    picked: list[str] = []
+    for (which, of), column in zip(groups.items(), st.columns(len(groups) or 1), strict=False):
+        with column:
+            picked += st.multiselect(
+                needs.TITLES[which],
+                of,
+                default=[n for n in start if n in of],
+                format_func=lambda n: n.replace("_", " "),
+                placeholder="None",
+                help=needs.MEANINGS[which],
+                key=f"{key}-methods-{'-'.join(of)}",
+            )
+    return picked
 
 
 def _note(shown: Sequence[Entry], wanted: Sequence[Entry], otherwise: bool) -> None:
@@ -256,8 +268,8 @@ def fits(method: str, models: int) -> bool:
     return least <= models and (most is None or models <= most)
 
 
-def needs(method: str) -> str:
-    """What a method needs to merge models, in words."""
+def data_needed(method: str) -> str:
+    """Of which samples a method sees what, in words."""
     split, _, what = registry.data_of(method).partition(" ")
     names = {"train": "train", "val": "validation"}
     return (

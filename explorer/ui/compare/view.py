@@ -16,7 +16,7 @@ from explorer.stats import units
 from explorer.store.records import Made
 from explorer.store.run_store import RunStore
 from explorer.ui.compare import mergeable, report, studies
-from explorer.ui.compare.form import OF, SPLITS, Comparison, Entry, default, form, needs, summary
+from explorer.ui.compare.form import OF, SPLITS, Comparison, Entry, data_needed, default, form, summary
 from explorer.ui.compare.table import DRAWN, INGREDIENT, REFERENCE, Candidate, against_best, copied, table
 from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
@@ -301,7 +301,7 @@ def seen(store: RunStore, comparison: Comparison) -> list[Candidate]:
         val, test = (store.points(entry.field(split).id)[0] for split in SPLITS)
         if len(val) and len(test):
             noted = store.noted(entry.model.id) if entry.method else None
-            need = needs(entry.method.name) if entry.method else ""
+            need = data_needed(entry.method.name) if entry.method else ""
             sets = {splits.called(s): points for s in splits.tests(entry.problem)[1:] if len(points := store.points(entry.field(s).id)[0])}
             found.append(Candidate(entry.name, "" if entry.method else INGREDIENT, val, test, Made.from_json(noted) if noted else None, need, sets))
     together = [_answered(store, comparison, split) for split in SPLITS]

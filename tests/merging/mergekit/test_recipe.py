@@ -87,7 +87,7 @@ def test_a_base_that_is_not_listed_is_added():
         ("normalize: true", "'normalize' in the recipe has no effect and was ignored; it belongs under 'parameters'"),
         ("base_modle: x", "base_model is known"),
         ("parameters: {wieght: 3}", "'wieght' in the parameters of linear"),
-        ("chat_template: auto", "'chat_template' in the recipe"),
+        ("chat_template: auto", "keeps that of the model whose tokenizer it takes. Name that model as tokenizer_source"),
     ],
 )
 def test_keys_without_a_meaning_are_said(change, words):
@@ -125,6 +125,8 @@ def test_a_recipe_comes_back_from_its_own_text(text):
         (linear("1", "slices: [{sources: []}]"), "models and slices"),
         (linear("1", "merge_method: ties"), "'merge_method' twice"),
         (linear("1", "tokenizer: {source: base, tokens: {x: {source: a}}}"), "says of single tokens where"),
+        (linear("1", "tokenizer: {source: union, pad_to_multiple_of: 8}"), r"rows for no token .*resize_token_embeddings"),
+        (linear("1", "tokenizer_source: union\ntokenizer: {source: union}"), "both tokenizer_source and tokenizer"),
         (linear("1", "dtype: int64"), "Use one of float16"),
         (linear("{value: null}"), "a number, a list of numbers"),
         (linear("1", "parameters: " + "[" * 5000 + "]" * 5000), "nested too deeply"),

@@ -57,6 +57,9 @@ class Bowl:
     def split(self, name):
         return Batch(torch.zeros(16, 1, dtype=torch.float64), torch.zeros(16, dtype=torch.int64))
 
+    def worth(self, targets):
+        return None
+
     def losses(self, outputs, targets):
         return outputs[:, None]
 
