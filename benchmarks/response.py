@@ -35,6 +35,7 @@ from explorer.problems import problem_toml
 from explorer.ui.frame import shell
 
 PATIENCE_S = 240.0
+MEASURING = ("Run", "Study")  # what a page waits for while a training goes on
 AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 # What the page tells by itself: when its picked model is another one, and when that has its numbers. `root`: what holds the panel.
@@ -239,7 +240,7 @@ def grey(found: App, context: BrowserContext, arguments: argparse.Namespace) -> 
 def soup(found: App, page: Page) -> None:
     page.goto(f"{found.url}/soup")
     page.locator("[data-testid=stDataFrame]").first.wait_for(timeout=60_000)
-    wait(lambda: finished(found) > 0 and not active(found))
+    wait(lambda: finished(found) > 0 and not active(found, MEASURING))
     page.goto(f"{found.url}/soup")
     page.locator("[data-testid=stDataFrame]").first.wait_for(timeout=60_000)
     rest(page)
@@ -252,7 +253,7 @@ def tick(page: Page, turn: int) -> None:
 def landscape(found: App, page: Page) -> None:
     page.goto(f"{found.url}/landscape")
     page.locator(".plane canvas").first.wait_for(timeout=60_000)
-    wait(lambda: not active(found))
+    wait(lambda: not active(found, MEASURING))
     rest(page)
 
 
@@ -314,7 +315,7 @@ def problem():
 
 def long_training() -> Trained:
     """Minutes of gradient descent."""
-    return Trained(problem(), registry.method("train", "sgd", {"epochs": 4000}))
+    return Trained(problem(), registry.method("train", "sgd", {"epochs": 10000, "batch": 16}))
 
 
 def long_line() -> Run:
@@ -330,8 +331,8 @@ def finished(found: App) -> int:
     return sum(found.store().counts(kind).get("done", 0) for kind in ("Run", "Study", "Make"))
 
 
-def active(found: App) -> bool:
-    return any(found.store().counts(kind).get(state, 0) for kind in ("Run", "Study", "Make") for state in ("waiting", "running"))
+def active(found: App, kinds: tuple[str, ...] = ("Run", "Study", "Make")) -> bool:
+    return any(found.store().counts(kind).get(state, 0) for kind in kinds for state in ("waiting", "running"))
 
 
 def wait(until: Callable[[], bool]) -> None:
