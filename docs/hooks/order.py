@@ -12,7 +12,17 @@ from mkdocs.structure.pages import Page
 SECTIONS = {
     "Home": ["index.md"],
     "Start": ["start.md", "models.md", "notebook.md", "commands.md", "teaching.md", "own-lessons.md"],
-    "Guide": ["landscapes.md", "alignments.md", "paths.md", "merging.md", "language-models.md", "statistics.md", "serve.md", "troubleshooting.md"],
+    "Guide": [
+        "landscapes.md",
+        "alignments.md",
+        "paths.md",
+        "merging.md",
+        "language-models.md",
+        "statistics.md",
+        "serve.md",
+        "threat-model.md",
+        "troubleshooting.md",
+    ],
     "Gallery": ["gallery/index.md"],
     "Methods": ["methods/index.md"],
     "Python": ["api.md", "plugins.md"],

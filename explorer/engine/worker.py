@@ -31,6 +31,7 @@ from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import Report, assist, keep
 from explorer.engine.run_study import examine
 from explorer.evaluate.devices import accelerators, memory, precisely, title
+from explorer.store import made_models
 from explorer.store.job_status import Status
 from explorer.store.requests import IDLE, LEASE_S, QUICK_S
 from explorer.store.run_store import RunStore
@@ -55,6 +56,8 @@ class Worker:
 
     def serve(self, *, idle_s: float) -> None:
         """Work until nothing has been requested `idle_s` seconds."""
+        for draft in made_models.sweep_drafts(self.store):
+            log.info("removed %s, which a killed process left half written", draft)
         with self._heartbeat():
             last = time.monotonic()
             while time.monotonic() - last < idle_s:

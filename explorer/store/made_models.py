@@ -9,7 +9,9 @@ and what is needed again is made again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -21,14 +23,17 @@ from explorer.core.files import system
 from explorer.core.locations import UNFINISHED, made_together
 from explorer.core.spec import Aligned, Connected, Fused, Loaded, Look, Shifted, Trained, recipes_of
 from explorer.store import readable
+from explorer.store.clock_jumps import CLOCKS_S
 from explorer.store.readable import Unknown
 from explorer.store.run_store import RunStore
 from explorer.store.upkeep import DAY_S, Progress
 
 Made: TypeAlias = Trained | Aligned | Connected | Shifted | Fused
 
-CLOCKS_S = 300.0  # by which clocks of machines that share a store may differ
-DRAFT = ".tmp"  # how a file ends that is being written (explorer.checkpoints.checkpoint_file)
+DRAFT = re.compile(
+    r"\..*\.tmp|\.tmp\w{6}", re.DOTALL
+)  # a file that is being written: ours (explorer.checkpoints.checkpoint_file), and safetensors' own
+DRAFT_S = 3600.0  # a draft that was not written to for so long has no writer
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,20 @@ def unneeded(store: RunStore) -> list[MadeFile]:
     needed, latest = _needed(store, 0.0), store.clock() - DAY_S
     found = [file for file in _files(_folder(store)) if file.written < latest and not needed.has(file)]
     return sorted(found, key=lambda file: (-file.bytes, file.path))
+
+
+def sweep_drafts(store: RunStore) -> list[Path]:
+    """Remove the drafts that killed writers left in the folders of models, of live weights and of uploads; those that were removed. Nothing else is touched,
+    and a draft that somebody is at is written to all the time."""
+    home, latest = store.path.parent.resolve(), store.clock() - DRAFT_S
+    folders = [home / "models", home / locations.LIVE, *(home / "uploads").glob("*")]
+    gone: list[Path] = []
+    for path in (p for folder in folders if folder.is_dir() for p in folder.iterdir() if DRAFT.fullmatch(p.name)):
+        with suppress(OSError):  # another one was faster, or may and this one may not
+            if path.is_file() and not path.is_symlink() and path.lstat().st_mtime < latest:
+                path.unlink()
+                gone.append(path)
+    return gone
 
 
 def remove(store: RunStore, files: Sequence[MadeFile], progress: Progress = lambda done, of: None) -> int:
@@ -112,7 +131,7 @@ def _files(folder: Path) -> Iterator[MadeFile]:
 
 def _named(path: Path) -> tuple[str, str] | None:
     """The group of a file, and what it is in words; None of a file that is not of the explorer's making."""
-    if path.name.endswith(DRAFT) and path.name.startswith("."):
+    if DRAFT.fullmatch(path.name):
         return "", "left behind by a process that was killed"
     if path.name.endswith(UNFINISHED):
         return path.name.removesuffix(UNFINISHED), "a training that was not finished"

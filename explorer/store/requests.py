@@ -26,6 +26,7 @@ from typing import cast
 from explorer.core.spec import Json, Request, Run, Spec
 from explorer.stats.preview_confirmation import exact
 from explorer.store import readable
+from explorer.store.clock_jumps import CLOCKS_S, Jumps
 from explorer.store.job_status import State, Status
 from explorer.store.process_alive import alive
 from explorer.store.read_log import LIST, Key, note
@@ -63,9 +64,16 @@ class Requests(Database):
     `roots`: the folders that a request put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
     """
 
-    def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
+        roots: Sequence[str] | None = None,
+    ) -> None:
         super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here, "mentions": _mentions})
-        self.clock = clock
+        self.clock, self.jumps = clock, Jumps(clock, LEASE_S, steady)
         self.roots = roots
 
     # --- requests -------------------------------------------------------------------------------------------------------
@@ -204,6 +212,7 @@ class Requests(Database):
 
     def waiting(self) -> bool:
         """Whether there is a request that nobody works on."""
+        self._bury()
         asked = {"now": self.clock(), "reader": readable.reader()}
         return self._db.execute(f"SELECT 1 FROM wish WHERE {OPEN} AND lease <= :now AND {HERE} LIMIT 1", asked).fetchone() is not None
 
@@ -243,7 +252,7 @@ class Requests(Database):
         """The workers that are alive, the first to have come first."""
         self._bury()
         rows = self._db.execute(
-            "SELECT host, device, title, free, total, sees FROM worker WHERE beat > ? ORDER BY rowid", (self.clock() - LEASE_S,)
+            "SELECT host, device, title, free, total, sees FROM worker WHERE beat > ? ORDER BY rowid", (self._over() - LEASE_S,)
         ).fetchall()
         return [Serving(host, device, title, free, total, tuple(json.loads(sees))) for host, device, title, free, total, sees in rows]
 
@@ -255,7 +264,7 @@ class Requests(Database):
         """
         self._bury()
         now = self.clock()
-        asked = {"now": now, "above": above, "within": within, "worker": worker, "reader": readable.reader()}
+        asked = {"now": self._over(), "above": above, "within": within, "worker": worker, "reader": readable.reader()}
         if self._db.execute(NEXT, asked).fetchone() is None:  # a read: an idle worker never takes the write lock
             return None
         with self._write() as db:
@@ -272,7 +281,7 @@ class Requests(Database):
 
     def claimable(self, worker: str) -> bool:
         """Whether there is a request for this worker."""
-        asked = {"now": self.clock(), "above": IDLE - 1, "within": -1.0, "worker": worker, "reader": readable.reader()}
+        asked = {"now": self._over(), "above": IDLE - 1, "within": -1.0, "worker": worker, "reader": readable.reader()}
         return self._db.execute(NEXT, asked).fetchone() is not None
 
     def under_way(self, worker: str) -> list[Status]:
@@ -323,7 +332,14 @@ class Requests(Database):
         db.execute(f"INSERT OR IGNORE INTO main.wish ({columns}) SELECT {columns} FROM other.wish WHERE finished IS NOT NULL")
 
     def _bury(self) -> None:
-        """End the leases of workers that died on this machine, without waiting for them to run out."""
+        """End the leases of workers that died on this machine, without waiting for them to run out, and cut those from before a clock was set back."""
+        latest = (now := self.clock()) + LEASE_S + CLOCKS_S
+        ahead = "SELECT 1 FROM wish WHERE lease > 0 AND lease > :latest UNION ALL SELECT 1 FROM worker WHERE beat > :latest UNION ALL SELECT 1 FROM lot WHERE until > :latest"
+        if self._db.execute(f"{ahead} LIMIT 1", {"latest": latest}).fetchone():
+            with self._write() as db:
+                db.execute("UPDATE wish SET lease = ? WHERE lease > 0 AND lease > ?", (now + LEASE_S, latest))
+                db.execute("UPDATE worker SET beat = ? WHERE beat > ?", (now, latest))
+                db.execute("UPDATE lot SET until = ? WHERE until > ?", (now + LEASE_S, latest))
         rows = self._db.execute("SELECT id, pid FROM worker WHERE host = ?", (HOST,)).fetchall()
         if dead := [id for id, pid in rows if not alive(pid)]:
             with self._write() as db:
@@ -331,6 +347,10 @@ class Requests(Database):
                     db.execute("UPDATE wish SET lease = 0 WHERE worker = ? AND lease > 0", (id,))
                     db.execute("DELETE FROM lot WHERE worker = ?", (id,))
                     db.execute("DELETE FROM worker WHERE id = ?", (id,))
+
+    def _over(self) -> float:
+        """What a lease has to be before to have run out: now, and just after a jump of the clock never, until those who live have said so."""
+        return 0.0 if self.jumps.recent() else self.clock()
 
     def _result(self, id: str) -> Json:
         row = self._db.execute("SELECT text FROM result WHERE request = ?", (id,)).fetchone()

@@ -41,8 +41,15 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
     `roots`: the folders that a request put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
     """
 
-    def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time, roots: Sequence[str] | None = None) -> None:
-        super().__init__(path, clock=clock, roots=roots)
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
+        roots: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(path, clock=clock, steady=steady, roots=roots)
         self._totals: Kept[Points] = Kept(TOTALS_BYTES)
         self._points: Kept[Points] = Kept(POINTS_BYTES)
 
@@ -96,7 +103,7 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
     def lease(self, field_id: str, places: Array, worker: str, most: int) -> tuple[list[int], list[int]]:
         """Take up to so many of the (K, d) places of a field to measure them: (those taken, those that others have taken), as row numbers in this order. What is
         in neither, up to the last of both, is measured already. A worker that dies, or says nothing for `LEASE_S`, loses what it has taken."""
-        now, mine, theirs = self.clock(), list[int](), list[int]()
+        now, over, mine, theirs = self.clock(), self._over(), list[int](), list[int]()
         wanted = [blob(at) for at in rounded(places)]
         with self._write() as db:
             for i, at in enumerate(wanted):
@@ -107,7 +114,7 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
                 taken = db.execute(
                     "INSERT INTO lot VALUES (?, ?, ?, ?) ON CONFLICT (field, coords) DO UPDATE SET worker = excluded.worker, until = excluded.until"
                     " WHERE until <= ? OR worker = excluded.worker",
-                    (field_id, at, worker, now + LEASE_S, now),
+                    (field_id, at, worker, now + LEASE_S, over),
                 ).rowcount
                 (mine if taken else theirs).append(i)
         return mine, theirs

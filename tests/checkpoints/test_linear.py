@@ -40,8 +40,8 @@ def averages(n):
 
 
 def branches(n):
-    """One average of tensors that stand in as many branches."""
-    shapes = {f"ema.{i}.w": (1,) for i in range(n)} | {f"{i}.w": (1,) for i in range(n)}
+    """One average, and as many branches that might be what it is the average of."""
+    shapes = {f"ema.{i}.w": (1,) for i in range(n)} | {f"{i}.w": (2,) for i in range(n)}
     return lambda: flat_sets.chosen(shapes, "")
 
 
@@ -54,7 +54,7 @@ def lists_of_layers(n):
 def other_names(n):
     """Shapes that tell every tensor, in another order."""
     old = {f"a{i}x": (i + 1,) for i in reversed(range(n))}
-    new = {f"{'b' * (i % 7)}c{i}": (i + 1,) for i in range(n)}
+    new = {f"{'b' * (i % 7)}c{i}": (i * 7919 % n + 1,) for i in range(n)}
     return lambda: renaming.renaming(old, new)
 
 
@@ -114,7 +114,11 @@ def long_number(n):
 
 
 def filters(n):
-    return recipe("parameters: {weight: [" + ", ".join(f"{{filter: f{i}, value: 1}}" for i in range(n)) + "]}")
+    """As many filters as tensors that they are tried on."""
+    listed = ", ".join(f"{{filter: f{i}, value: 1}}" for i in range(n))
+    written = f"merge_method: linear\nmodels: [{{model: a}}]\nparameters: {{weight: [{listed}, {{value: 1}}]}}"
+    tensors = {"a": [f"w{i}" for i in range(n)]}
+    return lambda: refused(lambda: settings.effective(text.read(written)[0], tensors))
 
 
 def slices_of_one_layer(n):

@@ -7,7 +7,7 @@ import pytest
 from tests.contracts.test_layers import ROOT, WINGS
 
 EXAMPLES = {p.name for p in (ROOT / "tests" / "plugin_example").rglob("*.py")}  # what a reader is shown how to write
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))]
 MADE = ROOT / "docs" / "methods", ROOT / "docs" / "gallery"  # folders whose pages the site makes
 
 

@@ -20,7 +20,7 @@ from explorer.core.errors import Refused
 from explorer.core.locations import made_at, matched_at, unfinished_at
 from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Make, Method, ProblemSpec, Run, Study, Trained
 from explorer.engine.worker import Worker
-from explorer.store.made_models import remove, unneeded
+from explorer.store.made_models import DRAFT_S, remove, sweep_drafts, unneeded
 from explorer.store.records import Facts
 from explorer.store.run_store import RunStore
 from explorer.store.upkeep import DAY_S
@@ -162,7 +162,7 @@ def test_a_store_with_requests_of_another_version_is_left_alone(store, home):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from explorer.store.made_models import remove, unneeded
+from explorer.store.made_models import DRAFT_S, remove, sweep_drafts, unneeded
 from explorer.store.run_store import RunStore
 store = RunStore(Path(sys.argv[1]))
 calls = []
@@ -200,3 +200,51 @@ def test_whoever_is_killed_while_they_go_loses_nothing(tiny, store, home):
     assert again.status(runs[1].id).state == "done"
     assert np.array_equal(again.points(runs[1].field.id)[0].values, values[1])
     assert not {file.group for file in unneeded(again)} & {a.id for pair in (kept, gone) for a in pair}
+
+
+WRITER = """
+import os, signal, sys, threading, time
+import torch
+from explorer.checkpoints import checkpoint_file
+
+folder = sys.argv[1]
+
+def watch():
+    while not any(n.startswith(".tmp") for n in os.listdir(folder)):
+        time.sleep(0.0005)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+threading.Thread(target=watch, daemon=True).start()
+for n in range(1000):
+    checkpoint_file.write(f"{folder}/{n}.safetensors", {"w": torch.zeros(4_000_000)})
+"""
+
+
+def test_drafts_of_killed_writers_are_swept_and_nothing_else(tmp_path):
+    """Whatever a writer leaves that is killed in the middle, ours and that of safetensors; a draft that was just written to stays, and so does every model."""
+    store, models = RunStore.within(tmp_path), tmp_path / "models"
+    models.mkdir()
+    subprocess.run([sys.executable, "-c", WRITER, str(models)], check=False, timeout=120)
+    left = {p.name for p in models.iterdir() if p.name.startswith(".")}
+    assert left
+    (tmp_path / "uploads" / "x").mkdir(parents=True)
+    (tmp_path / "uploads" / "x" / ".abc.tmp").touch()
+    kept = {p.name for p in models.iterdir()} - left | {"notes.tmp", ".hidden.safetensors"}
+    for name in kept:
+        (models / name).touch()
+    assert sweep_drafts(store) == []  # somebody may be at it
+    for path in (*models.iterdir(), tmp_path / "uploads" / "x" / ".abc.tmp"):
+        os.utime(path, (old := store.clock() - DRAFT_S - 1, old))
+    assert {p.name for p in sweep_drafts(store)} == left | {".abc.tmp"}
+    assert {p.name for p in models.iterdir()} == kept
+
+
+def test_a_worker_sweeps_drafts_when_it_begins(tmp_path):
+    """Nobody has to ask for it."""
+    store = RunStore.within(tmp_path)
+    (tmp_path / "models").mkdir()
+    draft = tmp_path / "models" / f".abc.{'0' * 32}.tmp"
+    draft.touch()
+    os.utime(draft, (0, 0))
+    Worker(store, tmp_path).serve(idle_s=0.0)
+    assert not draft.exists()

@@ -14,6 +14,7 @@ from streamlit.web.cli import main_run
 
 from explorer.core import server_settings
 from explorer.ui.frame import login, upload_gate
+from explorer.ui.frame.content_policy import ContentPolicy
 from explorer.ui.server.app import app as served
 
 # What a file or the environment may say of the server: how it looks, what it logs, how it caches, which files it watches, and what only the operator has
@@ -117,7 +118,7 @@ def test_an_upload_declares_its_length(length, inside):
 
 def test_the_server_stands_behind_the_gate():
     """What the command starts is an application with the gate in front, and Streamlit still has its uploads at that address."""
-    assert [m.cls for m in served._user_middleware] == [upload_gate.UploadGate]
+    assert [m.cls for m in served._user_middleware] == [ContentPolicy, upload_gate.UploadGate]
     from streamlit.web.server.starlette.starlette_routes import BASE_ROUTE_UPLOAD_FILE
 
     assert f"/{BASE_ROUTE_UPLOAD_FILE}/" == upload_gate._ROUTE
@@ -133,6 +134,7 @@ from explorer.ui.frame.upload_gate import in_memory
 from explorer.ui.server.app import app
 
 with TestClient(app, base_url="http://localhost") as client:
+    print(client.get("/").headers["Content-Security-Policy"].partition(";")[0])
     client.get("/_stcore/health")  # gives anybody the token against forged requests
     for os.environ[LOGIN] in ("required", "no"):
         with client.websocket_connect("ws://localhost/_stcore/stream", subprotocols=["streamlit"]) as socket:
@@ -151,12 +153,12 @@ with TestClient(app, base_url="http://localhost") as client:
 
 
 def test_a_connection_that_only_sees_the_door_uploads_nothing(tmp_path):
-    """The whole application, its pages and Streamlit's route: a page's visitor can upload, whoever stands at the door cannot."""
+    """The whole application, its pages and Streamlit's route: a page's visitor can upload, whoever stands at the door cannot; pictures come from here alone."""
     (tmp_path / ".streamlit").mkdir()
     (tmp_path / ".streamlit" / "secrets.toml").write_text('[auth]\nclient_id = "x"\n')
     environment = {**os.environ, "LOSS_EXPLORER_HOME": str(tmp_path / "home"), "LOSS_EXPLORER_HIRE": "no"}
     ended = subprocess.run([sys.executable, "-c", SESSIONS], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False)
-    assert ended.stdout.splitlines() == ["required 403 []", "no 204 [3]"], ended.stderr
+    assert ended.stdout.splitlines() == ["img-src 'self' data: blob:", "required 403 []", "no 204 [3]"], ended.stderr
 
 
 def test_only_who_sees_the_pages_is_let_in(monkeypatch):

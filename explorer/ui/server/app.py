@@ -1,4 +1,4 @@
-"""What `loss-explorer app` has Streamlit serve: app.py, behind the gate for uploads.
+"""What `loss-explorer app` has Streamlit serve: app.py, behind the gate for uploads, and with what browsers may do with it.
 
 A folder of its own, as Streamlit puts the folder of what it serves first among the places of modules.
 """
@@ -9,6 +9,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from explorer.core import locations
+from explorer.ui.frame.content_policy import ContentPolicy
 from explorer.ui.frame.upload_gate import UploadGate
 
-app = st.App(locations.root() / "app.py", middleware=[Middleware(UploadGate)])
+app = st.App(locations.root() / "app.py", middleware=[Middleware(ContentPolicy), Middleware(UploadGate)])

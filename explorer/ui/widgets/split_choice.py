@@ -26,10 +26,14 @@ def choose_test_set(problem: ProblemSpec, shown: SplitName | None, *, key: str) 
 
 def _pick(label: str, known: tuple[SplitName, ...], shown: SplitName | None, key: str) -> SplitName:
     titles = {split: OWN.get(split, f"{splits.called(split)}: a test set of its own") for split in known}
+
+    def titled(split: SplitName) -> str:
+        return titles.get(split, split)
+
     return st.selectbox(
         label,
         known,
         index=known.index(shown) if shown in known else 0,
-        format_func=lambda split: titles.get(split, split),
+        format_func=titled,
         key=f"{key}-split-{'-'.join(known)}" if len(known) > len(OWN) else f"{key}-split",
     )

@@ -42,7 +42,9 @@ def keep(name: str, content: bytes, *, folder: str = "") -> Path:
         if sum(p.stat().st_size for p in every.glob("*/*")) + len(content) > LIMIT_BYTES:
             raise Refused(f"Uploads may take {LIMIT_BYTES / 2**30:.3g} GiB together, and these would exceed that. Remove old ones from {every}.")
         place.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place, delete=False) as part:  # whole or not at all, also when the disk is full
+        with tempfile.NamedTemporaryFile(
+            dir=place, prefix=".", suffix=".tmp", delete=False
+        ) as part:  # whole or not at all, also when the disk is full
             try:
                 part.write(content)
                 part.flush()
