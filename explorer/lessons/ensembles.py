@@ -40,13 +40,13 @@ def see(measured: Mapping[str, Points]) -> Outcome:
     rows = [
         row(f"{g}: {what}", points[g], LOSS, strong=what == "soup")
         for g in GROUPS
-        for what, points in (("one of three, on average", mean), ("ensemble", joint), ("soup", soup))
+        for what, points in (("alone", mean), ("ensemble", joint), ("soup", soup))
     ]
     return Outcome(
         answer=0 if tuned.high < 0 else 2 if tuned.low > 0 else 1,
         sentence=(
-            f"Fine-tunes: the soup minus the ensemble is **{tuned.formatted(unit='nat', signed=True)}**. Networks from different seeds:"
-            f" **{apart['seeds'].formatted(unit='nat', signed=True)}**. The ensemble is better than its members on average by"
+            f"Fine-tunes: the loss of the soup minus that of the ensemble is **{tuned.formatted(unit='nat', signed=True)}**. Networks from different seeds:"
+            f" **{apart['seeds'].formatted(unit='nat', signed=True)}**. The ensembles are better than one of their members alone, on average, by"
             f" {gain['fine-tunes'].formatted(unit='nat')} and {gain['seeds'].formatted(unit='nat')}."
         ),
         picture=Bars(tuple(rows), "test loss (nat)"),

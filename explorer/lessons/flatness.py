@@ -61,8 +61,9 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 def _mean(lines: list[Points]) -> Points:
-    several = [points.sorted() for points in lines]
-    return Points(several[0].coords, np.mean([p.values for p in several], axis=0), several[0].counts)
+    """The mean over the directions at the distances of the lesson; others may have been measured beside them."""
+    values = [np.concatenate([at(points, d).values for d in DISTANCES]) for points in lines]
+    return Points(np.array(DISTANCES)[:, None], np.mean(values, axis=0), lines[0].counts)
 
 
 def _rise(points: Points) -> Points:

@@ -144,5 +144,8 @@ def test_the_loss_rises_faster_around_the_network_of_all_samples(shop, variant):
     assert all(rise(large, k) > rise(small, k) for k in range(2 * flatness.DRAWS))
     seen = every()["flatness"].see(points)
     assert seen.answer == 2
+    extra = points[f"{small}, direction 1"]
+    more = {**points, f"{small}, direction 1": extra.extended(np.array([[1.0]]), extra.values[:1])}
+    assert every()["flatness"].see(more).sentence == seen.sentence  # what somebody measured beside it is not mixed in
     apart = difference(points[f"{large}, test"], points[f"{small}, test"], LOSS)
     assert ("no detectable difference" in seen.sentence) == (apart.low <= 0 <= apart.high)

@@ -149,7 +149,7 @@ def test_the_code_of_a_lesson_with_studies_gives_its_answer(monkeypatch, school,
     shelf = Shelf.from_checkpoints(RunStore(school / "store.sqlite").checkpoints())
     printed = learn_view.code("ensembles", every()["ensembles"].experiment(shelf, 0))
     exec(compile(printed, "ensembles", "exec"), {"__name__": "notebook"})
-    assert capsys.readouterr().out.startswith("0 Fine-tunes: the soup minus the ensemble is")
+    assert capsys.readouterr().out.startswith("0 Fine-tunes: the loss of the soup minus that of the ensemble is")
 
 
 def test_a_lesson_in_markdown_is_taught_and_one_that_broke_says_so(visit, monkeypatch, school, tmp_path):
