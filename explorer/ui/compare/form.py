@@ -226,7 +226,8 @@ def _methods(names: Sequence[str], start: Sequence[str], key: str) -> list[str]:
     st.markdown("Methods, by what they need besides the models")
     groups = needs.grouped(names)
     picked: list[str] = []
-    for (which, of), column in zip(groups.items(), st.columns(len(groups) or 1), strict=False):
+    columns = [*st.columns(2), *st.columns(2)]  # two beside each other: what is chosen stays legible
+    for (which, of), column in zip(groups.items(), columns, strict=False):
         with column:
             picked += st.multiselect(
                 needs.TITLES[which],
