@@ -174,8 +174,8 @@ def buttons(found: App, context: BrowserContext, arguments: argparse.Namespace) 
         ("Align, two seeds", f"align?a={models[2]}&b={models[4]}", "Align"),
         ("Compare, three seeds", f"compare?a={models[3]}", "Compare"),
         ("Compare, three seeds, again", f"compare?a={models[3]}", "Compare"),
-        ("Lesson 4, other models", "learn?lesson=matching&step=run&on=1", "Run the experiment"),
-        ("Lesson 7, other models", "learn?lesson=subspaces&step=run&on=1", "Run the experiment"),
+        ("Lesson on matching, other models", "learn?lesson=matching&step=run&on=1", "Run the experiment"),
+        ("Lesson on subspaces, other models", "learn?lesson=subspaces&step=run&on=1", "Run the experiment"),
     ):
         page = context.new_page()
         page.goto(f"{found.url}/{address}")
