@@ -16,7 +16,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell, status_badge
 
 
-class Named(Protocol):
+class Asked(Protocol):
     """A run, or a study beside it, and what it is called in its picture."""
 
     @property
@@ -25,14 +25,21 @@ class Named(Protocol):
     def run(self) -> Run | Study: ...
 
 
-def submit(several: Sequence[Named]) -> str:
+class Named(Asked, Protocol):
+    """A run, and what it is called in its picture."""
+
+    @property
+    def run(self) -> Run: ...
+
+
+def submit(several: Sequence[Asked]) -> str:
     """Request for all of them; what brings them back in an address."""
     for one in several:
         shell.submit(one.run)
     return ",".join(one.run.id for one in several)
 
 
-def begin(several: Sequence[Named]) -> None:
+def begin(several: Sequence[Asked]) -> None:
     """Request for what a first visit shows, where nobody has yet, to be done when nothing else is to do."""
     for one in several:
         if shell.store().status(one.run.id) is None:
@@ -54,12 +61,12 @@ def _with_tests(run: Run, tests: tuple[NamedTestSet, ...]) -> Run:
     return replace(run, field=replace(run.field, problem=replace(run.field.problem, tests=tests)))
 
 
-def active(store: RunStore, several: Sequence[Named]) -> bool:
+def active(store: RunStore, several: Sequence[Asked]) -> bool:
     """Whether any of them is still going to change."""
     return any(s is not None and s.active for s in (store.status(one.run.id) for one in several))
 
 
-def progress(store: RunStore, several: Sequence[Named], *, key: str) -> None:
+def progress(store: RunStore, several: Sequence[Asked], *, key: str) -> None:
     """How far they are, what failed, and the buttons to stop them, to go on or to try again."""
     statuses = [(one, status) for one in several if (status := store.status(one.run.id)) is not None]
     failure.several(((one.name, status) for one, status in statuses), key=key)
@@ -86,5 +93,5 @@ def _share(status: Status) -> float:
     return min(status.done / status.total, 1.0) if status.total else 0.0
 
 
-def _resume(several: Sequence[Named]) -> None:
+def _resume(several: Sequence[Asked]) -> None:
     submit(several)
