@@ -51,6 +51,10 @@ SIZE_OF_RUN = f"coalesce((SELECT {SIZE} FROM tally t JOIN field f ON f.id = t.fi
 HERE = f"(reader = :reader OR here(spec, {ANSWER}))"
 OPEN = "finished IS NULL AND error IS NULL AND stopped = 0"
 LISTED = f"kind = :kind AND (:clicks OR sampler IS NOT 'given') AND {HERE}"
+AHEAD = (  # of what is held, which are few rows
+    "SELECT 1 FROM wish INDEXED BY wish_held WHERE lease > 0 AND lease > :latest"
+    " UNION ALL SELECT 1 FROM worker WHERE beat > :latest UNION ALL SELECT 1 FROM lot WHERE until > :latest"
+)
 NEXT = (
     f"SELECT id, attempts FROM wish WHERE {OPEN} AND (urgent > :above OR (urgent = :above AND expected <= :within)) AND lease <= :now"
     "  AND (sampler IS 'given' OR subject NOT IN (SELECT subject FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker))"
@@ -334,8 +338,7 @@ class Requests(Database):
     def _bury(self) -> None:
         """End the leases of workers that died on this machine, without waiting for them to run out, and cut those from before a clock was set back."""
         latest = (now := self.clock()) + LEASE_S + CLOCKS_S
-        ahead = "SELECT 1 FROM wish WHERE lease > 0 AND lease > :latest UNION ALL SELECT 1 FROM worker WHERE beat > :latest UNION ALL SELECT 1 FROM lot WHERE until > :latest"
-        if self._db.execute(f"{ahead} LIMIT 1", {"latest": latest}).fetchone():
+        if self._db.execute(f"{AHEAD} LIMIT 1", {"latest": latest}).fetchone():
             with self._write() as db:
                 db.execute("UPDATE wish SET lease = ? WHERE lease > 0 AND lease > ?", (now + LEASE_S, latest))
                 db.execute("UPDATE worker SET beat = ? WHERE beat > ?", (now, latest))
