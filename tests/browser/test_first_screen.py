@@ -14,11 +14,14 @@ TABLES = ("runs", "checkpoints")
 # How far things moved that nobody touched, from the page's title on, without the sidebar: before it there is only Streamlit's own frame. A picture's place is the container that
 # the page keeps for it, with what belongs to it: axes, colours, legend and caption.
 WATCH = """
-window.__moved = 0; window.__from = Infinity;
+window.__moved = 0; window.__shifts = []; window.__from = Infinity;
 const seek = setInterval(() => { if (document.querySelector('[data-testid=stMain] h1')) { window.__from = performance.now(); clearInterval(seek); } }, 5);
 new PerformanceObserver((list) => {
   const beside = (entry) => entry.sources.length && entry.sources.every(({ node }) => node?.parentElement?.closest('[data-testid=stSidebar]'));
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput && entry.startTime > window.__from && !beside(entry)) window.__moved += entry.value;
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput && entry.startTime > window.__from && !beside(entry)) {
+    window.__moved += entry.value;
+    window.__shifts.push([entry.startTime, entry.value]);
+  }
 }).observe({ type: 'layout-shift', buffered: true });
 """
 PLACE = """() => {

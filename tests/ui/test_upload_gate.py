@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import anyio
@@ -50,7 +51,8 @@ def put(gate, session, length, *, method="PUT", headers=(), path="/_stcore/uploa
 
     declared = () if length is None else ((b"content-length", str(length).encode()),)
     scope = {"type": "http", "method": method, "path": path.format(session), "headers": [*declared, *headers]}
-    anyio.run(gate, scope, receive, send)
+    with ThreadPoolExecutor(1) as apart:  # a browser test may have left a loop running in this thread
+        apart.submit(anyio.run, gate, scope, receive, send).result()
     return said[0]["status"], len(read)
 
 
