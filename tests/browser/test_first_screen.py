@@ -15,7 +15,8 @@ TABLES = ("runs", "checkpoints")
 # the page keeps for it, with what belongs to it: axes, colours, legend and caption.
 WATCH = """
 window.__moved = 0; window.__shifts = []; window.__from = Infinity;
-const seek = setInterval(() => { if (document.querySelector('[data-testid=stMain] h1')) { window.__from = performance.now(); clearInterval(seek); } }, 5);
+const framed = () => innerWidth < 800 || document.querySelector('[data-testid=stSidebarNav]');  // on a busy machine Streamlit opens the sidebar late
+const seek = setInterval(() => { if (framed() && document.querySelector('[data-testid=stMain] h1')) { window.__from = performance.now(); clearInterval(seek); } }, 5);
 new PerformanceObserver((list) => {
   const beside = (entry) => entry.sources.length && entry.sources.every(({ node }) => node?.parentElement?.closest('[data-testid=stSidebar]'));
   for (const entry of list.getEntries()) if (!entry.hadRecentInput && entry.startTime > window.__from && !beside(entry)) {
