@@ -1,8 +1,8 @@
 """How much of the barrier between independently trained transformers is symmetry: none of it undone, permutations, all classes by weights, all classes learned.
 
-    python benchmarks/transformers.py
-    python benchmarks/transformers.py --only vit --width 192 --device cuda
-    python benchmarks/transformers.py --only gpt --steps 1000 --rate 0.03
+    python benchmarks/between_transformers.py
+    python benchmarks/between_transformers.py --only vit --width 192 --device cuda
+    python benchmarks/between_transformers.py --only gpt --steps 1000 --rate 0.03
 
 A vision transformer on digits and a character-level GPT on the shipped text, of the shipped sizes and recipes unless --width says otherwise. The shipped seeds
 are used where they fit, others trained anew by the product's own method. In the shipped GPT the output uses the embedding, with the gain of a norm between: that holds its
