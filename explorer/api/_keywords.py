@@ -122,7 +122,10 @@ def takes(keywords: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
             if unknown := sorted(given.keys() - set(known)):
                 raise Refused(f"{function.__name__} takes no {unknown[0]!r}. It takes: {', '.join(known)}.")
             given.update({name: default for name, default in defaults.items() if name not in given})
-            return function(*args, **given)
+            from explorer.evaluate.read_ahead import read_ahead
+
+            with read_ahead():
+                return function(*args, **given)
 
         checked.__signature__ = signature.replace(parameters=[*own, *shared])  # pyright: ignore[reportAttributeAccessIssue]  (inspect reads it)
         checked.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nShared keywords (default):\n\n" + "\n".join(lines)

@@ -26,6 +26,7 @@ from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Method,
 from explorer.engine.live_weights import kept
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import keep, require_fit
+from explorer.evaluate.read_ahead import begin
 from explorer.problems.live.assemble import Given, assemble, prototype_of, same_code
 from explorer.problems.live.network import Prototype, bare, weights_of
 from explorer.problems.problem import Problem
@@ -93,7 +94,9 @@ def _fit(models: Sequence[Model], how: Merging) -> None:
     files = [_file(m) for m in models if isinstance(m, str | Path)]
     if files:
         named = files[0] if isinstance(models[0], str | Path | nn.Module | Mapping) else models[0]
-        require_fit(Problem(under(problem_of(named, how), how["loss"])), [(name_for(f), f) for f in files])
+        problem = Problem(under(problem_of(named, how), how["loss"]))
+        require_fit(problem, [(name_for(f), f) for f in files])
+        begin(files, problem.shapes(), problem.reals(), how["device"])
 
 
 def _without_data(how: Merging) -> str:

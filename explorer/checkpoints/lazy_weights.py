@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -28,16 +29,24 @@ HELD = 2**26  # bytes that are read before their memory is given back; the syste
 
 
 class Streamed(Mapping[str, "Tensor"]):
-    """Weights by state_dict name, on the CPU, not to be written to. `open_lazily` makes it."""
+    """Weights by state_dict name, on the CPU, not to be written to. `open_lazily` makes it.
+
+    `nbytes`: of all tensors. `stamp`: what tells these files from others, and from themselves once they are written to; None where they are changed as they are read.
+    """
 
     def __init__(self, where: Mapping[str, Stored], changes: Mapping[str, Change] = MappingProxyType({})) -> None:
         self._where = where
         self._changes = changes
         self._files: dict[Path, mmap.mmap] = {}
         self._read = 0  # bytes since memory was given back
-        for path in {stored.path for stored in where.values()}:
+        self.nbytes = sum(stored.nbytes for stored in where.values())
+        stamps: list[tuple[str, int, int, int]] = []
+        for path in sorted({stored.path for stored in where.values()}):
             with path.open("rb") as file:
                 self._files[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+                status = os.fstat(file.fileno())
+                stamps.append((str(path.resolve()), status.st_ino, status.st_size, status.st_mtime_ns))
+        self.stamp = None if changes else tuple(stamps)
 
     def __getitem__(self, name: str) -> Tensor:
         import torch

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from explorer.checkpoints.lazy_weights import Streamed
 from explorer.checkpoints.weights import Weights, mix
 from explorer.evaluate.devices import memory
+from explorer.evaluate.read_ahead import arrived, brought
 
 ALIGNED = 64  # numbers
 SHARE = 0.5  # of the free memory, at most
@@ -85,18 +85,10 @@ class CornerMatrix:
 
 def resident(corners: Sequence[Mapping[str, Tensor]], device: torch.device) -> Sequence[Mapping[str, Tensor]]:
     """The corners as they are stored, on a GPU that has room for them; else the same. Of those on the disk, the host holds no more than one at a time."""
-    free = memory(str(device)) if device.type == "cuda" else None
-    if free is None or sum(t.nbytes for corner in corners for t in corner.values()) > SHARE * free.free:
+    if device.type != "cuda":
         return corners
-    return [_brought(corner, device) for corner in corners]
-
-
-def _brought(corner: Mapping[str, Tensor], device: torch.device) -> Weights:
-    once: dict[tuple[object, ...], Tensor] = {}  # what is tied stays one tensor
-    found: Weights = {}
-    for name, tensor in corner.items():
-        place = tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
-        found[name] = once[place] if place in once else once.setdefault(place, tensor.to(device))
-    if isinstance(corner, Streamed):
-        corner.let_go()
-    return found
+    ahead = [arrived(corner, device) for corner in corners]
+    free, wanted = memory(str(device)), sum(t.nbytes for corner, here in zip(corners, ahead, strict=True) if here is None for t in corner.values())
+    if free is None or wanted > SHARE * free.free:
+        return corners
+    return [here or brought(corner, device) for corner, here in zip(corners, ahead, strict=True)]

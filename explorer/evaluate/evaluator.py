@@ -122,6 +122,10 @@ class Evaluate:
         batch = problem.split(split)
         n = min(samples or len(batch.targets), len(batch.targets))
         self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
+        self.halves = halves_of(corners)
+        small = sum(p.numel() for p in self.network.parameters()) <= LARGE
+        together = (self.device.type == "cuda" or engine in ("graphs", "batched")) and small and not hollow and not self.halves
+        corners = corners if hollow or together else resident(corners, self.device)
         with precisely("float32", self.device):
             self._hold([float(i == 0) for i in range(len(corners))], corners)
             if self.layers is not None:
@@ -132,11 +136,8 @@ class Evaluate:
         if images_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
             self.inputs = self.inputs.contiguous(memory_format=torch.channels_last)
-        self.halves = halves_of(corners)
-        small = sum(p.numel() for p in self.network.parameters()) <= LARGE
-        together = (self.device.type == "cuda" or engine in ("graphs", "batched")) and small and not hollow and not self.halves
         corner_matrix = CornerMatrix.if_it_fits(self.network, corners) if together else None
-        self.corners = corner_matrix.corners if corner_matrix is not None else corners if hollow else resident(corners, self.device)
+        self.corners = corner_matrix.corners if corner_matrix is not None else resident(corners, self.device) if together else corners
         self._kept: dict[int, Tensor] = {}  # what the corners by themselves gave
         self.tensors = self.network.state_dict(keep_vars=True)
         wanted = has_batch_norm(self.network) or buffers == "repair"

@@ -21,6 +21,7 @@ from math import prod
 from time import perf_counter
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
@@ -507,18 +508,19 @@ def shaken(own: Mapping[str, Tensor], parameters: Collection[str], dtype: torch.
     Constant tensors (biases of zero, scales of one) are made uneven. With a gain, matrices and kernels get std² = gain / fan-in (He et al. 2015, where
     it is 2): at the 0.02 that many networks begin with, attention is flat, and what went in is lost in the biases of twenty layers.
     """
-    generator = torch.Generator().manual_seed(1)
+    generator = np.random.default_rng(1)  # draws five times as fast as torch's
     done: dict[int, Tensor] = {}
     result: Weights = {}
     for name, tensor in own.items():
         if id(tensor) not in done:
             value = tensor.to(dtype, copy=True) if tensor.is_floating_point() else tensor.clone()
             if value.is_floating_point() and value.numel() > 1:
-                noise = torch.rand(value.shape, generator=generator, dtype=dtype)  # of one size with the value: what is freed fits the next one
-                std = float(value.std())
-                if not value.any():
+                # of one size with the value: what is freed fits the next one
+                noise = torch.from_numpy(generator.random(tuple(value.shape), np.float32 if dtype == torch.float32 else np.float64)).to(dtype)
+                std, size = float(value.std()), float(torch.linalg.vector_norm(value, 1)) / value.numel()
+                if not size:
                     value = (noise - 0.5) * 0.2
-                elif std <= 1e-3 * float(value.abs().mean()):
+                elif std <= 1e-3 * size:
                     value = (0.5 + noise) * value.sign()
                 else:
                     value = value.mul_(noise.mul_(0.4).add_(0.8))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -30,10 +31,10 @@ def discover_repeated(blank: Callable[[], nn.Module], args: tuple[Any, ...]) -> 
     parameters = dict(short.named_parameters())
     if not stacks or short.state_dict().keys() - dict(short.named_parameters(remove_duplicate=False)).keys():
         return None  # a buffer that a checkpoint holds has values of its own
-    generator = torch.Generator().manual_seed(0)
+    generator = np.random.default_rng(0)
     with torch.no_grad():
         for p in parameters.values():
-            p.normal_(0, 0.02, generator=generator) if p.dim() > 1 else p.fill_(1)
+            p.copy_(torch.from_numpy(generator.standard_normal(tuple(p.shape), np.float32)).mul_(0.02)) if p.dim() > 1 else p.fill_(1)
     tested = discover(short, args)
     del parameters
     names = list(short.state_dict())

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import symmetry
+from explorer import api, symmetry
 from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
+from explorer.engine import run_loop
 from explorer.engine.run_loop import keep
+from explorer.evaluate import corner_matrix, read_ahead
 from explorer.evaluate.cuda_graphs import Replayed
 from explorer.evaluate.devices import accelerators, device_for, memory, precisely, title
 from explorer.evaluate.evaluator import Evaluate
@@ -192,3 +194,20 @@ def test_a_path_trained_on_the_device_is_as_good(tiny, corners, method):
     connect = registry.find("connect", method)
     here, there = (list(connect(corners, tiny.problem, epochs=3, device=d))[-1] for d in ("cpu", "cuda:0"))
     assert there.loss == pytest.approx(here.loss, rel=1e-3)
+
+
+def test_weights_travel_while_their_digests_are_worked_out(tiny, tmp_path, monkeypatch):
+    """Two ends on the disk arrive on the device by themselves, and the line is the one that the CPU measures."""
+    monkeypatch.setattr(run_loop, "PASSING", 0)
+    taken = []
+
+    def arrived(corner, device):
+        taken.append(found := read_ahead.arrived(corner, device))
+        return found
+
+    monkeypatch.setattr(corner_matrix, "arrived", arrived)
+    on = {"problem": tiny.problem.spec, "sampler": "grid", "options": {"size": 5}, "progress": False}
+    there = api.interpolate(tiny.a, tiny.b, device="cuda", home=tmp_path / "there", **on)
+    here = api.interpolate(tiny.a, tiny.b, home=tmp_path / "here", **on)
+    assert there.points.means() == pytest.approx(here.points.means(), rel=1e-4)
+    assert len(taken) == 2 and all(found is not None for found in taken)

@@ -1,0 +1,73 @@
+"""Weights read while something else is worked out about their files."""
+
+import os
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from explorer.checkpoints.lazy_weights import open_lazily
+from explorer.evaluate import read_ahead
+from explorer.evaluate.devices import Memory
+
+SHAPES = {"a": (3, 2), "b": (3, 2)}
+META = torch.device("meta")  # a device that every machine has beside its CPU
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file({"a": torch.arange(6.0).view(3, 2), "b": torch.ones(3, 2)}, path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch):
+    """1000 bytes are free everywhere."""
+    monkeypatch.setattr(read_ahead, "memory", lambda device: Memory(1000, 1000))
+
+
+def begun(path, device="meta"):
+    read_ahead.begin([path], SHAPES, (), device)
+    return open_lazily(path, SHAPES)
+
+
+def test_what_was_begun_arrives_once(file):
+    with read_ahead.read_ahead():
+        corner = begun(file)
+        found = read_ahead.arrived(corner, META)
+        assert found is not None
+        assert {name: (tensor.device, tuple(tensor.shape)) for name, tensor in found.items()} == {
+            name: (META, shape) for name, shape in SHAPES.items()
+        }
+        assert read_ahead.arrived(corner, META) is None
+
+
+def test_nothing_is_read_outside_nor_for_the_cpu_nor_without_room(file, monkeypatch):
+    assert read_ahead.arrived(begun(file), META) is None
+    with read_ahead.read_ahead():
+        assert read_ahead.arrived(begun(file, "cpu"), torch.device("cpu")) is None
+        monkeypatch.setattr(read_ahead, "memory", lambda device: Memory(4 * 48 - 1, 1000))
+        assert read_ahead.arrived(begun(file), META) is None
+        monkeypatch.setattr(read_ahead, "memory", lambda device: Memory(4 * 48, 1000))
+        assert read_ahead.arrived(begun(file), META) is not None
+
+
+def test_a_file_written_to_meanwhile_has_not_arrived(file):
+    with read_ahead.read_ahead():
+        begun(file)
+        save_file({"a": torch.zeros(3, 2), "b": torch.ones(3, 2)}, file)
+        os.utime(file, ns=(1, 1))
+        assert read_ahead.arrived(open_lazily(file, SHAPES), META) is None
+
+
+def test_a_file_that_cannot_be_read_is_left_to_whoever_needs_it(tmp_path):
+    with read_ahead.read_ahead():
+        read_ahead.begin([tmp_path / "none.safetensors"], SHAPES, (), "meta")
+
+
+def test_tied_tensors_stay_one(file):
+    tied = {"a": torch.ones(3, 2)}
+    tied["b"] = tied["a"]
+    found = read_ahead.brought(tied, torch.device("cpu"))
+    assert found["a"] is found["b"]
