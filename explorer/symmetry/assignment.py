@@ -339,6 +339,11 @@ class WeightScores:
         site = Site(cell.tensor, cell.axis, cell.rows.flatten(0, -2))
         return site.unfold(self.a[cell.tensor]), site.unfold(moved)
 
+    def ready(self) -> None:
+        """Let a thread compute where the scores lie: torch asks for a device to be chosen in each."""
+        if torch.device(self.device).type == "cuda":
+            torch.cuda.set_device(self.device)
+
     def total(self, maps: Maps) -> float:
         """⟨A, π(B)⟩ over all movable parameters, in float64."""
         return sum(float((self.a[n].double() * reorder(self.b[n], self.symmetry.axes[n], maps).double()).sum()) for n in self.names)
@@ -379,7 +384,7 @@ def descend(
         before, best = here.value(found, name, maps), here.best(name)
         return before, here.value(found, name, {**maps, **best}) - before, best
 
-    with ThreadPoolExecutor(_side_by_side(found)) as threads:
+    with ThreadPoolExecutor(_side_by_side(found), initializer=scores.ready) as threads:
         for sweep in range(SWEEPS):
             waiting = rng.permutation(sorted(around)).tolist()
             if not sweep and _largest(found) >= COSTLY:

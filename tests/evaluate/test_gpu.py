@@ -16,7 +16,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.engine import run_loop
 from explorer.engine.run_loop import keep
-from explorer.evaluate import corner_matrix, read_ahead
+from explorer.evaluate import corner_matrix, evaluator, read_ahead
 from explorer.evaluate.cuda_graphs import Replayed
 from explorer.evaluate.devices import accelerators, device_for, memory, precisely, title
 from explorer.evaluate.evaluator import Evaluate
@@ -199,13 +199,14 @@ def test_a_path_trained_on_the_device_is_as_good(tiny, corners, method):
 def test_weights_travel_while_their_digests_are_worked_out(tiny, tmp_path, monkeypatch):
     """Two ends on the disk arrive on the device by themselves, and the line is the one that the CPU measures."""
     monkeypatch.setattr(run_loop, "PASSING", 0)
+    monkeypatch.setattr(evaluator, "LARGE", 0)
     taken = []
 
     def arrived(corner, device):
         taken.append(found := read_ahead.arrived(corner, device))
         return found
 
-    monkeypatch.setattr(corner_matrix, "arrived", arrived)
+    monkeypatch.setattr(corner_matrix, "arrived", arrived)  # what large networks go by
     on = {"problem": tiny.problem.spec, "sampler": "grid", "options": {"size": 5}, "progress": False}
     there = api.interpolate(tiny.a, tiny.b, device="cuda", home=tmp_path / "there", **on)
     here = api.interpolate(tiny.a, tiny.b, home=tmp_path / "here", **on)
