@@ -119,6 +119,8 @@ def main() -> None:
                 )
                 print(f"seconds with the power {power(list(growth.values()), 'seconds'):.2f}")
                 continue
+            if part == "alignment":
+                run("plant", root / given.size, given)
             for who in ("plain", "ours"):
                 if f"{who} {part}" in ONE:
                     found[f"{who} {part}"] = run(f"{who} {part}", root / given.size, given)
@@ -269,25 +271,42 @@ def ours(given: argparse.Namespace, *, precision: str) -> Row:
     return {"middle": float(means[POINTS // 2, 0]), "parameters": spent}
 
 
-def alignment(given: argparse.Namespace) -> Row:
-    """A planted permutation restored."""
+def plant(given: argparse.Namespace) -> Row:
+    """A copy of the first model with all units in another order, as a file."""
+    from safetensors.torch import save_file
+
     from explorer.checkpoints import checkpoint_file
-    from explorer.core import registry
     from explorer.problems import problem_toml
     from explorer.problems.problem import Problem
     from explorer.symmetry import permuted, random, symmetry_of
 
     problem = Problem(problem_toml.find(given.folder))
+    found = symmetry_of(problem)
+    weights = checkpoint_file.read(given.folder / "m0" / "model.safetensors").weights
+    save_file(permuted(weights, found, random(found, torch.Generator().manual_seed(5))), given.folder / "planted.safetensors")
+    return {}
+
+
+def alignment(given: argparse.Namespace) -> Row:
+    """A planted permutation restored."""
+    from explorer.checkpoints.lazy_weights import open_lazily
+    from explorer.core import registry
+    from explorer.problems import problem_toml
+    from explorer.problems.problem import Problem
+    from explorer.symmetry import symmetry_of
+
+    problem = Problem(problem_toml.find(given.folder))
     begun = time.perf_counter()
     found = symmetry_of(problem)
     discovery = time.perf_counter() - begun
-    weights = checkpoint_file.read(given.folder / "m0" / "model.safetensors").weights
-    planted = permuted(weights, found, random(found, torch.Generator().manual_seed(5)))
+    models = [open_lazily(given.folder / file, problem.shapes(), problem.reals()) for file in ("m0/model.safetensors", "planted.safetensors")]
+    assert models[0] is not None
     begun = time.perf_counter()
     align = registry.find("align", "weight_matching")
-    done = align([weights, planted], problem, restarts=1, device=given.device)
-    restored = all(torch.equal(done.weights[1][n], weights[n]) for n in weights)
-    return {"discovery": discovery, "matching": time.perf_counter() - begun, "restored": float(restored), "movable": found.movable}
+    done = align(models, problem, restarts=1, device=given.device)
+    matching = time.perf_counter() - begun
+    restored = all(torch.equal(done.weights[1][n], models[0][n]) for n in models[0])
+    return {"discovery": discovery, "matching": matching, "restored": float(restored), "movable": found.movable}
 
 
 def _sync(device: torch.device) -> None:
@@ -300,6 +319,7 @@ ONE: dict[str, Callable[[argparse.Namespace], Row]] = {
     "ours stored": lambda given: ours(given, precision="stored"),
     "plain float32": lambda given: plain(given, exact=True),
     "ours float32": lambda given: ours(given, precision="float32"),
+    "plant": plant,
     "ours alignment": alignment,
 }
 
