@@ -21,7 +21,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from statistics import median
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
@@ -56,23 +55,36 @@ FOLLOW = """() => {
   addEventListener("pointerup", e => seen.click ??= performance.now(), {once: true, capture: true});
   requestAnimationFrame(look);
 }"""
-# What a page tells of the way to another one: when that shows its first picture or table, and when its script has ended and nothing is said to be on its way.
+# What a page tells of the way to another one: when that shows its first picture or table, in components too, and when its script has ended and nothing is said
+# to be on its way.
 ARRIVE = """([file, title]) => {
   const seen = window.__seen = {};
   const drawn = "canvas, svg.main-svg, [role=figure], [data-testid=stDataFrame], [data-testid=stImage]";
+  const within = root => [...root.querySelectorAll(drawn), ...[...root.querySelectorAll("*")].flatMap(e => e.shadowRoot ? within(e.shadowRoot) : [])];
   const there = () => location.pathname === (file === "home" ? "/" : `/${file}`) && (file === "home" || document.querySelector("h1")?.innerText.includes(title));
   const look = () => {
     const at = performance.now(), main = document.querySelector("[data-testid=stMain]");
     if (there()) {
-      if ([...main.querySelectorAll(drawn)].some(e => e.checkVisibility() && e.clientHeight > 20)) seen.first ??= at;
+      if (!seen.first && within(main).some(e => e.checkVisibility() && e.getBoundingClientRect().height > 20)) seen.first = at;
       const busy = !document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]") || /Measuring|Waiting for|Preparing|more waiting/.test(main.innerText);
       seen.rest = busy ? undefined : seen.rest ?? at;
-      if (seen.first && seen.rest && at - seen.rest > 1000) return seen.done = seen.rest;
+      if (seen.rest && at - seen.rest > 1000) return seen.done = seen.rest;
     }
     requestAnimationFrame(look);
   };
   addEventListener("click", () => seen.click ??= performance.now(), {once: true, capture: true});
   requestAnimationFrame(look);
+}"""
+# What a page tells of a request: when it says that this is on its way, by a button to stop it, or shows what has been measured already: by then it has another
+# address.
+ANSWER = """() => {
+  const seen = window.__seen = {}, before = location.href;
+  const look = () => {
+    const stops = [...document.querySelectorAll("[data-testid=stMain] button")].some(e => e.innerText.includes("Stop") && e.checkVisibility());
+    if (stops || (location.href !== before && document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]"))) seen.first = performance.now();
+    else requestAnimationFrame(look);
+  };
+  addEventListener("click", () => { seen.click = performance.now(); requestAnimationFrame(look); }, {once: true, capture: true});
 }"""
 PALE = """() => {
   window.__pale = 1;
@@ -124,15 +136,12 @@ def pages(found: App, context: BrowserContext, arguments: argparse.Namespace) ->
             before = found.cpu()
             page.evaluate(ARRIVE, [file, name])
             page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
-            page.wait_for_function("window.__seen.first")
-            wait(lambda: not active(found))
             page.wait_for_function("window.__seen.done")
+            wait(lambda: not active(found))
             seen = page.evaluate("window.__seen")
             served, computed = (b - a for a, b in zip(before, found.cpu(), strict=True))
-            print(
-                f"{name:28}{(seen['first'] - seen['click']) / 1000:14.2f}{(seen['done'] - seen['click']) / 1000:9.2f}{served:9.2f}{computed:9.2f}",
-                flush=True,
-            )
+            first = f"{(seen['first'] - seen['click']) / 1000:.2f}" if "first" in seen else "none"
+            print(f"{name:28}{first:>14}{(seen['done'] - seen['click']) / 1000:9.2f}{served:9.2f}{computed:9.2f}", flush=True)
     page.close()
 
 
@@ -184,12 +193,11 @@ def buttons(found: App, context: BrowserContext, arguments: argparse.Namespace) 
         said = page.get_by_text(re.compile(r"about (a second|[\d.]+ (s|min|h))|a few seconds|measured already|time not known")).first
         announced = said.inner_text() if said.count() else "nothing"
         ended = finished(found)
+        page.evaluate(ANSWER)
         begun = time.perf_counter()
         page.get_by_role("button", name=button, exact=True).click()
-        sign = page.get_by_role("button", name="Stop").first
-        with suppress(Exception):
-            sign.wait_for(timeout=20_000)
-        first = time.perf_counter() - begun
+        page.wait_for_function("window.__seen.first")
+        first = page.evaluate("(window.__seen.first - window.__seen.click) / 1000")
         wait(lambda before=ended: finished(found) >= before and not active(found))
         page.wait_for_function("!document.body.innerText.match(/more waiting|Waiting for|waiting for a worker/)", timeout=60_000)
         print(f"{name:34}{first:12.2f}{time.perf_counter() - begun:8.1f}   {announced}", flush=True)

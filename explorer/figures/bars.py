@@ -14,6 +14,8 @@ from explorer.core import significant_digits
 from explorer.figures.curve import INK, PALETTE, RULE
 
 ROW = 44  # px
+LETTER = 7  # px of one of the numbers, about
+NAME, TITLE = 20, 36  # letters of a line
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class Bar:
 
 
 def figure(rows: Sequence[Bar], *, x_title: str, title: str = "", footnote: str = "") -> go.Figure:
-    """Bars from zero, which is part of the axis, with the interval as a whisker and the numbers beside it."""
+    """Bars from zero, which is part of the axis, with the interval as a whisker, and the numbers as a column beside the axes: whole at any width."""
     fig = go.Figure()
-    names = [escape(row.name, quote=False) for row in rows]
+    names = ["<br>".join(escape(part, quote=False) for part in wrap(row.name, NAME) or [""]) for row in rows]
     fig.add_bar(
         x=[row.value for row in rows],
         y=names,
@@ -50,23 +52,27 @@ def figure(rows: Sequence[Bar], *, x_title: str, title: str = "", footnote: str 
     ends = [end for row in rows for end in (row.high, row.low, 0.0) if np.isfinite(end)]
     room = 0.05 * (max(ends, default=1.0) - min(ends, default=0.0) or 1.0)
     for name, row in zip(names, rows, strict=True):
-        at = row.high if np.isfinite(row.high) else 0.0
         said = f"<b>{shown(row)}</b>" if row.strong else shown(row)  # not by its colour alone
-        fig.add_annotation(text=said, x=max(at, 0.0), y=name, xanchor="left", xshift=8, showarrow=False)
-    fig.update_xaxes(title_text=escape(x_title, quote=False), range=[min(0.0, min(ends, default=0.0)) - room, max(ends, default=1.0) + 9 * room])
+        fig.add_annotation(text=said, x=1, xref="paper", y=name, xanchor="left", xshift=6, showarrow=False)
+    beside = 16 + LETTER * max((len(shown(row)) for row in rows), default=0)
+    named = wrap(x_title, TITLE)
+    fig.update_xaxes(
+        title_text="<br>".join(escape(part, quote=False) for part in named), range=[min(ends, default=0.0) - room, max(ends, default=1.0) + room]
+    )
     fig.update_yaxes(autorange="reversed", automargin=True)
-    fig.update_layout(showlegend=False, bargap=0.35, height=110 + ROW * len(rows), margin={"l": 10, "r": 10, "t": 20, "b": 50})
+    below = 50 + 19 * (len(named) - 1)
+    fig.update_layout(showlegend=False, bargap=0.35, height=60 + below + ROW * len(rows), margin={"l": 10, "r": beside, "t": 20, "b": below})
     if title or footnote:
         note = wrap(footnote, 105)
         fig.update_layout(
             template="plotly_white",
             title={"text": escape(title, quote=False), "x": 0, "xref": "paper"},
             font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
-            margin={"t": 70, "b": 70 + 19 * len(note)},
-            height=160 + ROW * len(rows) + 19 * len(note),
+            margin={"t": 70, "b": below + 20 + 19 * len(note), "r": 1.2 * beside},
+            height=110 + below + ROW * len(rows) + 19 * len(note),
         )
         fig.update_xaxes(gridcolor=RULE)
-        fig.add_annotation(text="<br>".join(escape(n, quote=False) for n in note), xref="paper", yref="paper", x=0, y=0, yshift=-60, yanchor="top", xanchor="left", align="left", showarrow=False)  # fmt: skip
+        fig.add_annotation(text="<br>".join(escape(n, quote=False) for n in note), xref="paper", yref="paper", x=0, y=0, yshift=-10 - below, yanchor="top", xanchor="left", align="left", showarrow=False)  # fmt: skip
     return fig
 
 

@@ -123,5 +123,5 @@ def _numeric(text: str) -> bool:
 
 def _called(values: np.ndarray, names: Mapping[float, str]) -> list[str] | list[float]:
     if values.dtype.kind not in "iuf":
-        return [unescape(str(v)) for v in values]
+        return [unescape(str(v).replace("<br>", " ")) for v in values]
     return [names.get(float(v), f"{float(v):g}") for v in values] if names else _floats(values)

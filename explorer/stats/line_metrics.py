@@ -10,7 +10,7 @@ import numpy as np
 from explorer.core.points import Points
 from explorer.core.spec import ProblemSpec
 from explorer.stats import metrics
-from explorer.stats.barriers import Barrier, barrier, reduction
+from explorer.stats.barriers import Barrier, barrier, highest, reduction
 from explorer.stats.intervals import Estimate
 
 
@@ -39,6 +39,12 @@ def worse_upward(points: Points, measured: Sequence[str], metric: str) -> Points
 def reduction_of(before: Points, after: Points, measured: Sequence[str], metric: str) -> Estimate | None:
     """How much lower the barrier of one path is than that of another, with its paired interval; None while a barrier is missing."""
     return reduction(worse_upward(before, measured, metric), worse_upward(after, measured, metric))
+
+
+def worst(points: Points, measured: Sequence[str], metric: str) -> Estimate:
+    """The worst mean of a metric over the points, with the interval of an extreme: the highest, or the lowest of one that is the better the higher."""
+    found = highest(worse_upward(points, measured, metric))
+    return Estimate(-found.value, -found.high, -found.low) if falls(metric) else found
 
 
 def falls(metric: str) -> bool:

@@ -57,7 +57,7 @@ class Middles:
     high: Array
 
 
-def middles(soups: Points, pairs: Pairs, metric: int) -> Middles:
+def middles(soups: Points, pairs: Pairs, metric: int = 0) -> Middles:
     """L(½) − (L(0) + L(1)) / 2 for each pair, paired sample by sample. There is one place for each line, so no choice of it biases the number."""
     models = soups.coords.shape[1]
     nothing = np.full(len(pairs), np.nan)

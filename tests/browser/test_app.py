@@ -177,6 +177,17 @@ def test_a_browser_that_stands_still_while_a_page_is_turned_to_shows_it_afterwar
     click_line(page, 0.3)
 
 
+def test_the_rest_of_a_page_follows_the_part_that_answers_a_click(url, page):
+    """The picked model is there at once; the link under the picture, which stands outside of that part, names it soon after."""
+    page.goto(url)
+    click_line(page, 0.7)
+    box = chart(page).locator(".grip").bounding_box()
+    chart(page).locator(".grip").click(position={"x": 0.3 * box["width"], "y": 0.5 * box["height"]})
+    expect(page.get_by_text("The model at t = 0.3")).to_be_visible()
+    page.get_by_role("button", name="Code").first.click()
+    expect(page.get_by_text(re.compile(r"/interpolate\?run=\w+&t=0\.3"))).to_be_visible()
+
+
 def click_line(page, t):
     """Click on the shipped line, and wait for the model there."""
     grip = chart(page).locator(".grip")

@@ -1,7 +1,12 @@
-"""The line's page offers every metric that suits, and measures the line for the one that is asked for."""
+"""Pages of lines and paths offer every metric that suits, and measure them for the one that is asked for."""
 
 from explorer.api import interpolate
+from tests.ui import test_align, test_paths, test_stability
 from tests.ui.conftest import words
+
+
+def number(text: str) -> float:
+    return float(text.split(" ")[0])
 
 
 def test_a_line_is_shown_by_a_metric_that_it_was_not_measured_for(visit, registered, store, home, work):
@@ -20,3 +25,60 @@ def test_a_line_is_shown_by_a_metric_that_it_was_not_measured_for(visit, registe
     line = interpolate(registered.a, registered.b, problem=registered.folder, metrics=["brier"], sampler="grid", options={"size": 9})
     assert line.barrier("brier").height.parts()[0] in words(app)
     assert "At the measured points the Brier score rises" in words(app)
+
+
+def test_paths_are_shown_by_any_metric(visit, registered, store, work):
+    """The accuracy falls by as much as the error rises, and its worst value is the lowest one; a Brier score is measured for on every path."""
+    found = test_paths.ways(registered, "bezier")
+    for way in found:
+        store.submit(way.run)
+    work()
+    rows = {}
+    for metric in ("error", "accuracy", "brier"):
+        visit("paths", runs=test_paths.address(found), metric=metric)
+        work()
+        app = visit("paths", runs=test_paths.address(found), metric=metric)
+        assert not app.exception
+        rows[metric] = app.dataframe[0].value.to_dict("list")
+    (error, accuracy, brier) = rows.values()
+    rises, falls = (
+        [number(v) for v in values[name]] for values, name in ((error, "barrier (points of error), 95 %"), (accuracy, "barrier (points), 95 %"))
+    )
+    assert rises == falls
+    highest, lowest = ([number(v) for v in values[name]] for values, name in ((error, "maximum (%)"), (accuracy, "minimum (%)")))
+    assert [round(100 - high, 6) for high in highest] == [round(low, 6) for low in lowest]
+    assert all(number(v) > 0 for v in brier["maximum"])
+    assert "the highest Brier score is" in words(app)
+
+
+def test_an_alignment_is_judged_by_any_metric(visit, registered, store, work):
+    """What it lowers of the Brier score's barrier, measured for before and after; of the accuracy as much as of the error."""
+    id = test_align.requested(store, test_align.comparison(registered))
+    work()
+    shown = {}
+    for metric in ("error", "accuracy", "brier"):
+        visit("align", run=id, metric=metric)
+        work()
+        app = visit("align", run=id, metric=metric)
+        assert not app.exception
+        assert "The alignment lowers the barrier by" in words(app)
+        shown[metric] = [m.value for m in app.metric if m.label.startswith("Barrier")]
+    assert shown["accuracy"] == shown["error"]
+    assert len(shown["brier"]) == 2 and shown["brier"] != shown["error"]
+
+
+def test_stability_is_shown_by_any_metric(visit, registered, store, work):
+    """A column more, beside error and loss, by which the page judges in any case."""
+    pairs = test_stability.trained(registered, [0, 2])
+    for pair in pairs:
+        store.submit(pair.run)
+    work()
+    address = {"view": "stability", "runs": test_stability.address(pairs), "metric": "brier"}
+    visit("paths", **address)
+    work()
+    app = visit("paths", **address)
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert len(table) == 2
+    assert {"barrier (points of error), 95 %", "barrier (nat), 95 %", "barrier (Brier score), 95 %"} <= set(table)
+    assert "Called a barrier" in words(app)

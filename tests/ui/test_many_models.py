@@ -94,6 +94,23 @@ def test_pairs_of_twenty_four_begin_with_some_and_end_with_all(visit, store, wor
     assert "drawn at random" not in words(app)
 
 
+def test_pairs_of_twenty_four_are_shown_by_any_metric(visit, store, work, family):
+    """Accuracy falls where the error rises, from the same points; a Brier score is measured for at the same places."""
+    part = many_pairs.first(store, many_models.problem(), family, 10)
+    store.submit(part.run)
+    work()
+    tables = {}
+    for metric in ("error", "accuracy", "brier"):
+        visit("paths", view="many", runs=part.run.id, metric=metric)
+        work()
+        app = visit("paths", view="many", runs=part.run.id, metric=metric)
+        assert not app.exception
+        tables[metric] = next(d.value for d in app.dataframe if "A" in d.value)
+    error, accuracy, brier = (t.set_index(["A", "B"]).sort_index() for t in tables.values())
+    assert (error["Rise in the middle (points of error)"] - accuracy["Fall in the middle (points)"]).abs().max() < 1e-9
+    assert len(brier["Rise in the middle (Brier score)"]) == len(error)
+
+
 def test_twenty_four_are_compared_without_a_method(visit, store, work, family):
     """The answer first: which, by how much, and how many cannot be told from it."""
     comparison = Comparison.between(many_models.problem(), family, ())

@@ -44,6 +44,16 @@ def test_a_picture_is_of_the_set_that_was_chosen(visit, many, store, page, label
     assert set(asked) == {noisy}
 
 
+def test_all_pairs_are_measured_on_the_set_that_was_chosen(visit, many, store):
+    """As they are and aligned."""
+    app = visit("paths", view="many", a=loaded(many.a).digest)
+    noisy = splits.find(many.problem.spec, "noisy")
+    box(app, "Test set").set_value(noisy).run()
+    button(app, "Measure").click().run()
+    assert not app.exception
+    assert {s.request.field.split for s in store.statuses("Run") if s.request.field.problem.tests} == {noisy}
+
+
 def test_the_comparison_has_a_column_for_each_set(visit, many, store, work):
     """With the interval, for every model; and also where its runs were asked for before the sets were named."""
     models = loaded(many.a), loaded(many.b)

@@ -165,7 +165,7 @@ def found(tiny, rises, *, done=True, diverged=0, half=0.01):
     for pair in trained(tiny, list(rises)):
         rise = Estimate(rises[pair.k], rises[pair.k] - half, rises[pair.k] + half)
         known = Barrier("error", rise, 0.5, rise.value, (0.05, 0.05), 0.1, (), 11, 540, diverged, 2.5, 0.004)
-        made.append(Found(pair, known, replace(known, metric="loss"), done))
+        made.append(Found(pair, {"error": known, "loss": replace(known, metric="loss")}, done))
     return made
 
 

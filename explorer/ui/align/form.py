@@ -10,6 +10,7 @@ from explorer.core import registry, splits
 from explorer.core.errors import Refused
 from explorer.core.markdown import plain
 from explorer.core.spec import Aligned, Buffers, Field, Make, Method, ProblemSpec, Recipe, Run, SplitName
+from explorer.stats.metrics import PLAIN
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import expertise, head
 from explorer.ui.interpolate.form import choose_buffers, measured_with
@@ -30,13 +31,14 @@ class Comparison:
     split: SplitName = "test"
     samples: int = 0
     buffers: Buffers = "recalibrate"
+    metrics: tuple[str, ...] = PLAIN
 
     @classmethod
     def from_run(cls, run: Run) -> Comparison | None:
         """The comparison that a run after an alignment belongs to; None for any other run."""
         match run.field.corners:
             case (Aligned(which=0) as a, Aligned() as b) if (a.problem, a.models, a.method) == (b.problem, b.models, b.method):
-                return cls(a.problem, a.models, a.method, run.field.split, run.field.samples, run.field.buffers)
+                return cls(a.problem, a.models, a.method, run.field.split, run.field.samples, run.field.buffers, run.field.metrics)
             case _:
                 return None
 
@@ -67,7 +69,8 @@ class Comparison:
         return Make(self.aligned[1])
 
     def _line(self, a: Recipe, b: Recipe) -> Run:
-        field = Field(self.problem, (a, b), registry.method("chart", "line"), split=self.split, samples=self.samples, buffers=self.buffers)
+        line = registry.method("chart", "line")
+        field = Field(self.problem, (a, b), line, split=self.split, samples=self.samples, buffers=self.buffers, metrics=self.metrics)
         return Run(field, registry.method("sample", "adaptive"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -14,9 +16,8 @@ from explorer.core.spec import Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import data, line
 from explorer.figures.curve import Curve
-from explorer.stats import line_words, units
+from explorer.stats import line_metrics, line_words, metrics, units
 from explorer.stats.alignment_words import freedom, lowered, tried
-from explorer.stats.barriers import barrier, reduction
 from explorer.stats.intervals import Estimate
 from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
@@ -27,7 +28,7 @@ from explorer.ui.charts.answers import Along, along
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import failure, head, query_state, shell, status_badge
 from explorer.ui.frame.polling import live
-from explorer.ui.widgets import model_doubts, python_source
+from explorer.ui.widgets import model_doubts, path_metric, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.download import download
 from explorer.ui.widgets.missing_barrier import no_barrier
@@ -55,10 +56,7 @@ def show(store: RunStore, comparison: Comparison) -> None:
     """Everything about one alignment; while it is being worked on, the page looks again every half second."""
     names = [m.name or m.id for m in comparison.models]
     with head.controls():
-        metric = (
-            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
-            or "loss"
-        )
+        metric = path_metric.choose(comparison.after(1).field, first="loss")
         log = st.toggle("Logarithmic", key="log", bind="query-params", width=140)
         i = 1
         if len(names) > 2:
@@ -66,6 +64,9 @@ def show(store: RunStore, comparison: Comparison) -> None:
                 "Model", list(range(1, len(names))), default=1, format_func=lambda k: plain(names[k]), key="align-model", label_visibility="collapsed"
             )
             i = picked or 1
+    for run in comparison.runs(store):
+        path_metric.measured_for(store, run, metric)
+    comparison = replace(comparison, metrics=metrics.field_for(comparison.after(1).field, metric).metrics)
     statuses = _statuses(store, comparison)
     answers = _answers(store, comparison, i, ask=_all_done(store, comparison, statuses))
     active = _active(statuses) or (answers is not None and answers.active)
@@ -132,7 +133,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
             does="inspect the model at a point",
             play=True,
             answers=told,
-            alt=f"{metric} along the straight line before and after {title}.",
+            alt=f"{metrics.find(metric).called} along the straight line before and after {title}.",
         )
     if t is not None and not working:
         st.session_state.pop(f"align-{after.id}", None)
@@ -145,7 +146,7 @@ def _live(store: RunStore, comparison: Comparison, i: int, metric: str, log: boo
     with right:
         if len(curves) > 1 and (working or (len(measured) and len(matched))):
             _numbers(measured, matched, metric, after, names[i])
-        elif len(matched) and (found := barrier(matched, after.field.metrics.index(metric), name=metric)):
+        elif len(matched) and (found := line_metrics.barrier_of(matched, after.field.metrics, metric)):
             st.metric("Barrier after", line_words.shown(found, unit=units.of_gap(after.field.problem, metric)).split(" [")[0])
             st.markdown(line_words.explain(after.field, matched, metric, sampler=after.sampler))
             st.caption(f"**{plain(names[i])}** has different widths from **{plain(names[0])}**: before the alignment no straight line joins them.")
@@ -179,9 +180,7 @@ def _resume(comparison: Comparison) -> None:
 
 
 def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) -> None:
-    index = run.field.metrics.index(metric)
-    first = barrier(before, index, name=metric) if len(before) else None
-    second = barrier(after, index, name=metric) if len(after) else None
+    first, second = (line_metrics.barrier_of(points, run.field.metrics, metric) if len(points) else None for points in (before, after))
     if first is None or second is None:
         no_barrier("Barrier after", before, after)
         return
@@ -195,7 +194,7 @@ def _numbers(before: Points, after: Points, metric: str, run: Run, name: str) ->
     moved = abs(first.ends[1] - second.ends[1]) > 1e-5 * max(1.0, abs(first.ends[1])) or abs(first.ends[0] - second.ends[0]) > 1e-5
     if moved:
         st.warning(
-            f"This method changes what the models compute: at the ends the {metric} was {scale * first.ends[0]:.4g} and {scale * first.ends[1]:.4g}{units.after(unit)},"
+            f"This method changes what the models compute: at the ends the {metrics.find(metric).called} was {scale * first.ends[0]:.4g} and {scale * first.ends[1]:.4g}{units.after(unit)},"
             f" and is {scale * second.ends[0]:.4g} and {scale * second.ends[1]:.4g} after it. Compare the curves, not only the barriers.",
             icon=":material/warning:",
         )
@@ -211,9 +210,8 @@ def _metric(title: str, height: Estimate, scale: float) -> None:
 
 def _words(before: Points, after: Points, metric: str, run: Run) -> str:
     """What the alignment did to the barrier; of models of other widths, what the line after it is like."""
-    index = run.field.metrics.index(metric)
-    first, second = (barrier(points, index, name=metric) if len(points) else None for points in (before, after))
-    lower = reduction(before, after, index) if first is not None and second is not None else None
+    first, second = (line_metrics.barrier_of(points, run.field.metrics, metric) if len(points) else None for points in (before, after))
+    lower = line_metrics.reduction_of(before, after, run.field.metrics, metric) if first is not None and second is not None else None
     if first is None or second is None or lower is None:
         return line_words.explain(run.field, after, metric, sampler=run.sampler)
     scale, unit = units.scale(metric), units.of_gap(run.field.problem, metric)
@@ -293,7 +291,7 @@ def _figure(store: RunStore, comparison: Comparison, i: int, metric: str, log: b
         _curves(store, comparison, i, metric),
         x_title=f"t   (0 = {names[0]}, 1 = {names[i]})",
         y_title=line.y_title(field, metric),
-        title=f"{names[0]} → {names[i]}: {metric} before and after {comparison.method.name.replace('_', ' ')}",
+        title=f"{names[0]} → {names[i]}: {metrics.find(metric).called} before and after {comparison.method.name.replace('_', ' ')}",
         footnote=line_words.footnote(field, store.points(field.id)[0]),
         log=log,
     )

@@ -26,20 +26,23 @@ BESIDE = 360  # of a small picture beside the first one
 # The style sheet comes when the page's head is drawn already. So what it changes of places and sizes is only what lies below the first screen by then: a
 # container that is high enough from the first frame becomes as high as what is in it, on a phone about as high as wide.
 STYLE = f"""
-[class*=st-key-first-picture], :has(> [class*=st-key-first-picture]) {{ height: auto !important }}
+[class*=st-key-first-picture], :has(> [class*=st-key-first-picture]) {{ height: auto !important; flex-basis: auto !important }}
 [class*=st-key-first-picture] {{ min-height: {ROOM}px; overflow: visible !important }}
 [class*=st-key-first-picture]:has([class*=st-key-room-answers]) {{ min-height: {ROOM + ANSWERS}px }}
 :has(> [class*=st-key-room-]) {{ display: none }}
 .st-key-first-picture-landscape {{ min-height: {LANDSCAPE}px }}
-[class*=st-key-beside], :has(> [class*=st-key-beside]) {{ height: auto !important }}
+[class*=st-key-beside], :has(> [class*=st-key-beside]) {{ height: auto !important; flex-basis: auto !important }}
 [class*=st-key-beside] {{ min-height: {BESIDE}px; overflow: visible !important }}
 @media (max-width: 1100px) {{ :has(> [data-testid=stColumn] [class*=st-key-first-picture]) > [data-testid=stColumn] {{ min-width: 100% }} }}
-@media (max-width: 640px) {{ :is(.st-key-first-picture-map, .st-key-first-picture-landscape) {{ min-height: 100vw }} }}
+@media (max-width: 640px) {{ :is([class*=st-key-first-picture-map], [class*=st-key-first-picture-matrix], .st-key-first-picture-landscape) {{ min-height: 100vw }} }}
 @media (min-width: 641px) {{ .st-key-head summary p {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} }}
 .st-key-controls {{ flex-wrap: nowrap; overflow: auto hidden; scrollbar-width: thin }}
 .st-key-controls > * {{ flex-shrink: 0 }}
+.st-key-controls > :has([data-testid=stSelectbox]) {{ flex-shrink: 1; min-width: 8rem }}
 .st-key-views {{ overflow: auto hidden; scrollbar-width: none }}
 :is(.st-key-controls, .st-key-views) [role=radiogroup] {{ flex-wrap: nowrap !important }}
+:is(.st-key-controls, .st-key-views) [role=radiogroup] > *, .st-key-views > * {{ flex-shrink: 0 }}
+@media (max-width: 640px) {{ :is(.st-key-controls, .st-key-views) {{ padding-right: 2rem; mask-image: linear-gradient(to left, transparent, #000 2rem) }} }}
 @media (max-width: 640px) {{ .st-key-filters, :has(> .st-key-filters) {{ height: auto !important }} }}
 """
 WIDTH, VIEWS = 950, 440  # pixels of the line that the head is folded to, and of the choice of views in it; fixed, so that nothing waits for its words

@@ -41,7 +41,8 @@ SOON = 0.25  # of the time that something has been followed: so long it is drawn
 SETTLE_S = 0.05  # between an end and its drawing, for what ends just after it
 SPACE_S = 1.0  # at the most between two drawings of what ends: else as long as a drawing takes, so that many ends do not keep a processor busy
 SOONEST_S, LATEST_S = 0.03, 0.25  # between two looks, while things change and while they do not
-PAGE, ARRIVED = "page-turned-to", "page-arrived-at"
+FOLLOWS_S = 0.5  # between the part of a page that answers a click, with the numbers where they are soon there, and the rest of the page
+PAGE, ARRIVED, BEHIND = "page-turned-to", "page-arrived-at", "page-is-behind"
 
 Versions = Mapping[Key, tuple[object, object]]
 
@@ -75,6 +76,13 @@ class Drawn:
         if self.urgent is not None:
             return max(self.urgent + SETTLE_S, self.at + min(self.spent, SPACE_S))
         return self.at + max(self.every, min(UNSEEN * self.spent * parts / SHARE, SOON * (self.at - self.since)))
+
+
+@dataclass
+class Due:
+    """That the rest of a page is to be drawn. cleared: it was."""
+
+    cleared: bool = False
 
 
 class Watch:
@@ -157,6 +165,8 @@ def possible() -> bool:
 
 def turned_to(page: str) -> None:
     """Note the page that this session is on, each time that the page as a whole is drawn."""
+    if (due := st.session_state.pop(BEHIND, None)) is not None:
+        due.cleared = True
     if st.session_state.get(PAGE) != page:
         st.session_state.update({PAGE: page, ARRIVED: False})
 
@@ -174,6 +184,29 @@ def arrive(every: float) -> None:
         message = ForwardMsg()
         message.auto_rerun.interval, message.auto_rerun.fragment_id = every, fragment
         context.enqueue(message)
+
+
+def whole() -> None:
+    """Have the page as a whole drawn soon, unless it is drawn before."""
+    context = get_script_run_ctx()
+    session = None if context is None else _session(context.session_id)
+    if session is not None and BEHIND not in st.session_state:
+        st.session_state[BEHIND] = due = Due()
+        loop = session._event_loop  # pyright: ignore[reportPrivateUsage]  # Streamlit has no public way
+        loop.call_soon_threadsafe(loop.call_later, FOLLOWS_S, _catch_up, session, due)
+
+
+def _catch_up(session: AppSession, due: Due) -> None:
+    """On the event loop, when no script of the session runs."""
+    if due.cleared:
+        return
+    if session._scriptrunner is not None:  # pyright: ignore[reportPrivateUsage]  # Streamlit has no public way
+        session._event_loop.call_later(SETTLE_S, _catch_up, session, due)  # pyright: ignore[reportPrivateUsage]  # Streamlit has no public way
+        return
+    state = ClientState()
+    state.CopyFrom(session._client_state)  # pyright: ignore[reportPrivateUsage]  # Streamlit has no public way
+    state.fragment_id = ""
+    session.request_rerun(state)
 
 
 @contextmanager

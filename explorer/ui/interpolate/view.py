@@ -18,7 +18,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.charts.answers import Along, along
 from explorer.ui.charts.curve import Curve, curve
 from explorer.ui.frame import expertise, failure, head, query_state, shell, status_badge
-from explorer.ui.frame.polling import live
+from explorer.ui.frame.polling import live, turned
 from explorer.ui.widgets import model_doubts, path_metric, precision, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.missing_barrier import no_barrier
@@ -53,7 +53,7 @@ def show(store: RunStore, run_id: str) -> None:
         inspect_once(store, run.field, (t,))
     answers = _answers(store, run.field, ask=status.state == "done")
     polling = status.active or (answers is not None and answers.active) or pick_active(store, run.field, (t,) if t is not None else None)
-    live(_live, every=POLL_S, busy=polling)(store, run_id, metric, log, [others[i] for i in chosen], polling)
+    live(_live, every=POLL_S, busy=polling, answers=True)(store, run_id, metric, log, [others[i] for i in chosen], polling)
     _actions(store, run, metric, log, [others[i] for i in chosen])
 
 
@@ -66,8 +66,7 @@ def _live(store: RunStore, run_id: str, metric: str, log: bool, others: list[Sta
     answers = _answers(store, field)
     # asked before the points are read: what ends in between is seen next time
     active = status.active or (answers is not None and answers.active) or pick_active(store, field, (t,) if t is not None else None)
-    if was_polling != active:
-        st.rerun()  # the page as a whole decides whether to look again
+    turned(was_polling, active)
     points, _ = store.points(field.id)
     again = precision.again(store, field, points)
     curves = [line.curve(field, points, metric, again=again), *_ghosts(store, others, metric)]

@@ -24,7 +24,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.charts.plane import Spot, View, plane
 from explorer.ui.frame import auto_start, head, query_state, shell
-from explorer.ui.frame.polling import live
+from explorer.ui.frame.polling import live, turned
 from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.landscape import form, shape, triangle
 from explorer.ui.landscape.export import beside, export, program, words
@@ -59,7 +59,7 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
     for picture in pictures if query_state.get("runs") else ():  # what a page opens with is not computed until somebody asks
         _refine_by_itself(store, picture)
     busy = _busy(store, pictures, runs)
-    live(_live, every=POLL_S, busy=busy)(store, runs, pictures, style, others, busy)
+    live(_live, every=POLL_S, busy=busy, answers=True)(store, runs, pictures, style, others, busy)
     if style.picture != "triangle" or not triangle.export(store, runs[0], style):
         export(store, pictures, style)
     if len(pictures) == 1 and store.field(first.id) is not None:
@@ -203,7 +203,8 @@ def _wishes_active(store: RunStore, pictures: list[Picture]) -> bool:
 
 def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Style, others: list[Recipe], was_busy: bool) -> None:
     busy = _busy(store, pictures, runs)
-    if was_busy != busy or any(finest(store, p.run) != p.size for p in pictures):
+    turned(was_busy, busy)
+    if any(finest(store, p.run) != p.size for p in pictures):
         st.rerun()
     seen = [current_view(store, picture, style, others) for picture in pictures]
     requests = [

@@ -17,7 +17,7 @@ import streamlit as st
 from explorer.core import glossary, registry
 from explorer.core.markdown import plain
 from explorer.core.points import Array, Points
-from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run
+from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run, SplitName
 from explorer.figures import matrix, report
 from explorer.figures import tree as tree_figure
 from explorer.stats import line_metrics, spanning_tree, units
@@ -29,7 +29,7 @@ from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import Named, active, asked_runs, begin, progress, submit
 from explorer.ui.paths import many_pairs
-from explorer.ui.widgets import cost_caption, form_state, model_doubts, path_metric, python_source
+from explorer.ui.widgets import cost_caption, form_state, model_doubts, path_metric, python_source, split_choice
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.choose_models import choose_models
 from explorer.ui.widgets.form_state import names_a_model
@@ -125,7 +125,8 @@ def _form(store: RunStore, middles: Sequence[Run], pairs: Sequence[Pair]) -> Seq
         with two:
             start = [k for k in keys if k in models] or list(family.models)[:FIRST]
             chosen = choose_models("Models", models, start, name=lambda k: family.label(k, models), key=f"{key}-models-{family.key}")
-        wanted = (_followed if len(chosen) <= MOST else _middles)(store, family.problem, [models[k] for k in chosen], pairs, key)
+        split = split_choice.choose_test_set(family.problem, shown[0].field.split if shown else None, key=key)
+        wanted = (_followed if len(chosen) <= MOST else _middles)(store, family.problem, [models[k] for k in chosen], pairs, split, key)
         with go:
             pressed = st.button("Measure", type="primary", icon=":material/hub:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
         if shown:
@@ -133,7 +134,7 @@ def _form(store: RunStore, middles: Sequence[Run], pairs: Sequence[Pair]) -> Seq
     return wanted if pressed else None
 
 
-def _followed(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], shown: Sequence[Pair], key: str) -> Sequence[Named]:
+def _followed(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], shown: Sequence[Pair], split: SplitName, key: str) -> Sequence[Named]:
     """The line between every two, as they are and, where that is chosen, aligned."""
     known = registry.alignments()
     used = next((c.method.name for p in shown for c in p.run.field.corners if isinstance(c, Aligned)), ALIGN)
@@ -144,16 +145,16 @@ def _followed(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], s
         format_func=lambda m: m.replace("_", " ") or "(not aligned)",
         key=f"{key}-align",
     )
-    return _lines(problem, models, align)
+    return _lines(problem, models, align, split)
 
 
-def _middles(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], shown: Sequence[Pair], key: str) -> Sequence[Named]:
+def _middles(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], shown: Sequence[Pair], split: SplitName, key: str) -> Sequence[Named]:
     """The middles of the lines between some pairs of many."""
     total = len(models) * (len(models) - 1) // 2
     drawn = st.number_input(
         "Pairs at random, beside those that join the nearest models", 0, total, min(many_pairs.DRAWN, total), key=f"{key}-drawn-{len(models)}"
     )
-    wanted = [many_pairs.first(store, problem, models, int(drawn))]
+    wanted = [many_pairs.first(store, problem, models, int(drawn), split)]
     st.caption(
         f"{len(models)} models have {total:,} pairs. Measured first is the middle of the lines between {wanted[0].name}; all of them when you ask for it"
         f" below the picture. Whole lines, and pairs after aligning, are for up to {MOST} models: each of them is a run of its own."
@@ -168,16 +169,16 @@ def _first(store: RunStore) -> list[Pair]:
     return _lines(found.problem, list(found.models.values())[:FIRST], ALIGN) if found else []
 
 
-def _lines(problem: ProblemSpec, models: Sequence[Recipe], align: str) -> list[Pair]:
+def _lines(problem: ProblemSpec, models: Sequence[Recipe], align: str, split: SplitName = "test") -> list[Pair]:
     """Every pair as it is, then every pair aligned, if `align` names a method."""
     two_of_them = list(combinations(models, 2))
-    wanted = [_line(problem, a, b, None) for a, b in two_of_them]
-    return wanted + [_line(problem, a, b, align) for a, b in two_of_them if align]
+    wanted = [_line(problem, a, b, None, split) for a, b in two_of_them]
+    return wanted + [_line(problem, a, b, align, split) for a, b in two_of_them if align]
 
 
-def _line(problem: ProblemSpec, a: Recipe, b: Recipe, align: str | None) -> Pair:
+def _line(problem: ProblemSpec, a: Recipe, b: Recipe, align: str | None, split: SplitName = "test") -> Pair:
     corners = Aligned.every(problem, (a, b), registry.method("align", align)) if align else (a, b)
-    return Pair(a, b, bool(align), Run(Field(problem, corners, registry.method("chart", "line")), registry.method("sample", "adaptive")))
+    return Pair(a, b, bool(align), Run(Field(problem, corners, registry.method("chart", "line"), split=split), registry.method("sample", "adaptive")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +220,7 @@ def _pairwise_barriers(store: RunStore, pairs: list[Pair], metric: str) -> Pairw
 
 def _show(store: RunStore, pairs: list[Pair]) -> None:
     with head.controls():
-        metric = path_metric.choose(pairs[0].run.field, first="error")
+        metric = path_metric.choose(pairs[0].run.field, first="error", barriers=True)
     pairs = [replace(pair, run=path_metric.measured_for(store, pair.run, metric)) for pair in pairs]
     busy = active(store, pairs)
     live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)

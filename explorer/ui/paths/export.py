@@ -8,8 +8,7 @@ from explorer.core.markdown import plain
 from explorer.core.points import Points
 from explorer.core.spec import Aligned, Connected, Field, Recipe
 from explorer.figures import line
-from explorer.stats import line_words, units
-from explorer.stats.barriers import barrier, highest
+from explorer.stats import line_metrics, line_words, metrics, units
 from explorer.stats.preview_confirmation import Confirmed, is_preview
 from explorer.ui.paths.form import NamedPath
 from explorer.ui.widgets import python_source
@@ -18,6 +17,7 @@ from explorer.ui.widgets import python_source
 def words(measured: Sequence[tuple[NamedPath, Points]], metric: str, again: Mapping[str, Confirmed | None]) -> str:
     """Each way in a sentence, and what none of them can show. again: of previews, what was measured in float32."""
     scale = units.scale(metric)
+    extreme, moves = ("lowest", "falls below") if line_metrics.falls(metric) else ("highest", "rises above")
     said: list[str] = []
     for way, every in measured:
         points = line.quoted(way.run.field, every, again[way.name])
@@ -25,12 +25,12 @@ def words(measured: Sequence[tuple[NamedPath, Points]], metric: str, again: Mapp
         if not len(points):
             said.append(f"- **{plain(way.name)}**:{caution}")
             continue
-        index = way.run.field.metrics.index(metric)
-        top, found = highest(points, index), barrier(points, index, name=metric)
-        climbs = "" if found is None else "; it rises above the straight line between the ends by " + found.height.formatted(scale=scale)
+        measured_as = way.run.field.metrics
+        top, found = line_metrics.worst(points, measured_as, metric), line_metrics.barrier_of(points, measured_as, metric)
+        climbs = "" if found is None else f"; it {moves} the straight line between the ends by {found.height.formatted(scale=scale)}"
         none = "" if found is None or found.height.low > 0 else ", which does not exclude zero"
         said.append(
-            f"- **{plain(way.name)}**: the highest {metric} is {top.formatted(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
+            f"- **{plain(way.name)}**: the {extreme} {metrics.find(metric).called} is {top.formatted(scale=scale)}{units.after(units.of_level(way.run.field.problem, metric))}{climbs}{none}.{caution}"
             f" {line_words.unseen(way.run.field, every, metric, way.run.sampler)}".rstrip()
         )
     return "\n".join(said) + (

@@ -6,7 +6,7 @@ Part of the Paths page's second view, for more models than every line can be fol
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,10 @@ import streamlit as st
 from explorer.core import registry
 from explorer.core.markdown import plain
 from explorer.core.points import Array
-from explorer.core.spec import Field, Loaded, ProblemSpec, Recipe, Run
+from explorer.core.spec import Field, Loaded, ProblemSpec, Recipe, Run, SplitName
 from explorer.figures import matrix, report
 from explorer.figures import tree as tree_figure
-from explorer.stats import model_pairs, spanning_tree, units
+from explorer.stats import line_metrics, metrics, model_pairs, spanning_tree, units
 from explorer.stats.model_pairs import Middles, Pairs
 from explorer.stats.similar_order import similar_order
 from explorer.store.kept import Kept
@@ -27,7 +27,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress
-from explorer.ui.widgets import cost_caption, known_distances, model_doubts, python_source
+from explorer.ui.widgets import cost_caption, known_distances, model_doubts, path_metric, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.choose_models import matching
 from explorer.ui.widgets.model_picker import key_of
@@ -38,7 +38,7 @@ LISTED = 500  # rows of the table on the page
 RISES_BYTES = 32 * 2**20
 SHOWS = ("all", "barrier", "none", "tree")
 LIMITS = (
-    "The number of a pair is the rise in the **middle** of its line above the mean of its ends: one place, so no choice of it makes it too high, and the highest"
+    "The number of a pair is how much worse the **middle** of its line is than the mean of its ends: one place, so no choice of it makes it too high, and the highest"
     " point may lie elsewhere; *line* follows it whole. Every interval is for its pair alone: of twenty pairs without a barrier one may seem to have one."
 )
 
@@ -56,7 +56,7 @@ def is_part(run: Run) -> bool:
     return run.field.chart.name == "mixture" and run.sampler.name == "pairs"
 
 
-def first(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], count: int) -> Part:
+def first(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], count: int, split: SplitName = "test") -> Part:
     """The pairs to begin with: those that join every model to the ones nearest to it, as far as distances are known, and `count` drawn at random."""
     files = [m.digest for m in models if isinstance(m, Loaded)]
     distances = known_distances.distances(store, files) if len(files) == len(models) else None
@@ -64,16 +64,17 @@ def first(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], count
     if distances is not None:
         pairs = np.concatenate([model_pairs.near(distances), pairs])
     chosen = dict.fromkeys((int(i), int(j)) for i, j in pairs)
-    return _part(f"{len(chosen):,} pairs", problem, models, tuple(k for pair in chosen for k in pair))
+    field = Field(problem, tuple(models), registry.method("chart", "mixture"), split=split)
+    return _part(f"{len(chosen):,} pairs", field, tuple(k for pair in chosen for k in pair))
 
 
-def everything(problem: ProblemSpec, models: Sequence[Recipe]) -> Part:
-    """All pairs."""
-    return _part(f"all {len(models) * (len(models) - 1) // 2:,} pairs", problem, models, ())
+def everything(field: Field) -> Part:
+    """All pairs of a field's models."""
+    models = len(field.corners)
+    return _part(f"all {models * (models - 1) // 2:,} pairs", field, ())
 
 
-def _part(name: str, problem: ProblemSpec, models: Sequence[Recipe], of: tuple[int, ...]) -> Part:
-    field = Field(problem, tuple(models), registry.method("chart", "mixture"))
+def _part(name: str, field: Field, of: tuple[int, ...]) -> Part:
     return Part(name, Run(field, registry.method("sample", "pairs", {"of": of})))
 
 
@@ -101,15 +102,20 @@ class Seen:
         return units.of_gap(self.run.field.problem, self.metric)
 
     @property
+    def moves(self) -> str:
+        """What a metric that gets worse does."""
+        return "fall" if line_metrics.falls(self.metric) else "rise"
+
+    @property
     def title(self) -> str:
-        return units.titled("Rise in the middle", self.unit)
+        return units.titled(f"{self.moves.capitalize()} in the middle", self.unit or metrics.find(self.metric).called)
 
     @property
     def known(self) -> int:
         return int(np.isfinite(self.rise.value).sum())
 
     def heights(self) -> Array:
-        """(n, n) the rises, a fall as 0; NaN where none is known, 0 from each model to itself."""
+        """(n, n) by how much it gets worse, better as 0; NaN where none is known, 0 from each model to itself."""
         found = np.full((len(self.models),) * 2, np.nan)
         np.fill_diagonal(found, 0.0)
         i, j = self.pairs.T
@@ -134,7 +140,7 @@ def seen_of(store: RunStore, run: Run, everything_asked: bool, metric: str) -> S
     if before is not None and before[0] == seen:
         rise = before[1]
     else:
-        made = model_pairs.middles(points, pairs, run.field.metrics.index(metric))
+        made = model_pairs.middles(line_metrics.worse_upward(points, run.field.metrics, metric), pairs)
         rise = _rises.keep(key, seen, made, 4 * made.value.nbytes + pairs.nbytes)
     scale = units.scale(metric)
     known = store.field(run.field.id)
@@ -144,15 +150,13 @@ def seen_of(store: RunStore, run: Run, everything_asked: bool, metric: str) -> S
 def show(store: RunStore, runs: Sequence[Run]) -> None:
     """The pairs that were chosen, and all of them once that is asked for."""
     run = runs[0]
-    whole = everything(run.field.problem, run.field.corners)
+    whole = everything(run.field)
     asked = store.status(whole.run.id) is not None
-    own = _part(f"{len(_options(run)) // 2:,} pairs", run.field.problem, run.field.corners, _options(run))
-    parts = list({p.run.id: p for p in (own, *([whole] if asked else []))}.values())
+    own = Part(f"{len(_options(run)) // 2:,} pairs", run)
     with head.controls():
-        metric = (
-            st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed")
-            or "error"
-        )
+        metric = path_metric.choose(run.field, first="error", barriers=True)
+    parts = [replace(p, run=path_metric.measured_for(store, p.run, metric)) for p in (own, *([whole] if asked and whole.run != run else []))]
+    run = parts[0].run
     busy = active(store, parts)
     live(_live, every=POLL_S, busy=busy)(store, run, parts, metric, busy)
     if not asked:
@@ -178,7 +182,7 @@ def _live(store: RunStore, run: Run, parts: Sequence[Part], metric: str, was_bus
         st.caption(LIMITS)
     progress(store, parts, key="many")
     if (drawn := _tree(seen)) is not None:
-        with st.expander("The spanning tree of the lowest rises among the measured pairs", icon=":material/account_tree:"):
+        with st.expander("The spanning tree of the lowest barriers among the measured pairs", icon=":material/account_tree:"):
             chart(drawn, key="many-tree", title="Spanning tree", stem="tree", code=program(seen))
     _table(seen)
     model_doubts.show(store, [run.field])
@@ -215,7 +219,7 @@ def words(seen: Seen) -> str:
     there, top = int((rise.low > 0).sum()), int(np.nanargmax(rise.value))
     i, j = seen.pairs[top]
     said = [
-        f"**{there:,} of {seen.known:,} measured pairs** rise beyond sampling error; most, {plain(seen.names[i])} and {plain(seen.names[j])}, by"
+        f"**{there:,} of {seen.known:,} measured pairs** {seen.moves} beyond sampling error; most, {plain(seen.names[i])} and {plain(seen.names[j])}, by"
         f" {rise.value[top]:.3g}{units.after(seen.unit)}."
     ]
     if seen.known < total:
@@ -224,7 +228,7 @@ def words(seen: Seen) -> str:
         share = model_pairs.share(int((rise.low[sample] > 0).sum()), len(sample))
         half, tenth = (model_pairs.quantile(rise.value[sample], q) for q in (0.5, 0.9))
         said.append(
-            f"Of **all {total:,} pairs**, as {len(sample)} drawn at random say: {share.formatted(scale=100, unit='%')} rise beyond sampling error; half of"
+            f"Of **all {total:,} pairs**, as {len(sample)} drawn at random say: {share.formatted(scale=100, unit='%')} {seen.moves} beyond sampling error; half of"
             f" them by less than {half.formatted(unit=seen.unit)}, nine in ten by less than {tenth.formatted(unit=seen.unit)}."
         )
     return "\n\n".join(said)
@@ -255,7 +259,7 @@ def _table(seen: Seen) -> None:
             SHOWS,
             default=SHOWS[0],
             key="many-shows",
-            format_func={"all": "All measured", "barrier": "Rise", "none": "No rise found", "tree": "Spanning tree"}.__getitem__,
+            format_func={"all": "All measured", "barrier": "Worse", "none": "No worse", "tree": "Spanning tree"}.__getitem__,
             required=True,
         )
     order = [int(k) for k in np.argsort(-np.nan_to_num(seen.rise.value, nan=-np.inf), kind="stable")[: seen.known]]
@@ -292,7 +296,7 @@ def _actions(store: RunStore, seen: Seen) -> None:
         shell.link("compare", "Which of them is best", icon=":material/balance:", a=key_of(seen.models[0]))
 
     def page() -> str:
-        drawn = [("Rises in the middle", _squares(seen)), ("Spanning tree", _tree(seen))]
+        drawn = [(seen.title, _squares(seen)), ("Spanning tree", _tree(seen))]
         sections = [report.Section(title, figure=figure) for title, figure in drawn if figure is not None]
         return report.page(f"Barriers between {len(seen.models)} models", sections, None)
 
@@ -313,7 +317,7 @@ def program(seen: Seen) -> str:
     run = seen.run
     return python_source.program(
         f"models = {python_source.models(run.field.corners)}\nproblem = {python_source.spec_of(run.field.problem)}\n"
-        'lines = Field(problem, models, method("chart", "mixture"))\n'
+        f'lines = Field(problem, models, method("chart", "mixture"), split={run.field.split!r}, metrics={run.field.metrics!r})\n'
         f"found = points(Run(lines, {python_source.method('sample', run.sampler)}))\n"
-        f"print(len(found), found.means()[:, {run.field.metrics.index(seen.metric)}])"
+        "print(len(found), dict(zip(lines.metrics, found.means().T)))"
     )

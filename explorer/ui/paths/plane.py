@@ -16,8 +16,8 @@ from explorer.core.points import Array
 from explorer.core.spec import Field, Run
 from explorer.figures import line
 from explorer.figures.curve import PALETTE
-from explorer.figures.plane import Marker, Trace, surface
-from explorer.stats import arc_length, units
+from explorer.figures.plane import Marker, Trace, cells
+from explorer.stats import arc_length, metrics
 from explorer.stats.arc_length import ChartFunction
 from explorer.stats.plane_frame import Frame, Window, around, closest
 from explorer.stats.preview_confirmation import mark
@@ -81,7 +81,7 @@ def draw(
     points, _ = store.points(field.id)
     fine = store.status(runs(chosen)[1].id)
     size = FINE if fine is not None else COARSE
-    grid = surface(points, field.metrics.index(metric), there, size, scale=units.scale(metric))
+    grid = cells(points, field.metrics, metric, there, size)
     markers = [
         Marker(corner.name or corner.id, float(x), float(y), float(out))
         for corner, (x, y), out in zip(field.corners, there.frame.corners, there.frame.outside, strict=True)
@@ -91,7 +91,7 @@ def draw(
         for i, way in enumerate(ways)
         if (trace := _trace(store, way, chosen.run.field, there.frame, PALETTE[i % len(PALETTE)], axis)) is not None
     ]
-    key, title = f"plane-{coarse.id}-{size}", f"{metric} in the plane of {chosen.name}"
+    key, title = f"plane-{coarse.id}-{size}", f"{metrics.find(metric).called} in the plane of {chosen.name}"
     outside = max(there.frame.outside) if len(field.corners) > 3 else 0.0
     far = f" · the corners lie up to {outside:.3g} outside of this plane" if outside > 1e-6 * np.ptp(there.frame.corners) else ""
     caption = f"{grid.measured} of {size * size} cells measured · distances in weight space are to scale{mark(field)}{far}"

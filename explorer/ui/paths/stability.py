@@ -5,8 +5,8 @@ The Paths page's fourth view: of existing checkpoints, or trained now.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
@@ -14,11 +14,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.core.points import Points
 from explorer.figures import curve as curve_figure
 from explorer.figures.curve import Curve
-from explorer.stats import line_words, units
-from explorer.stats.barriers import Barrier, barrier
+from explorer.stats import line_metrics, line_words, metrics, units
+from explorer.stats.barriers import Barrier
 from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
@@ -26,7 +25,7 @@ from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.paths.stability_form import Pair, epoch_of, form, lines_of
-from explorer.ui.widgets import python_source
+from explorer.ui.widgets import path_metric, python_source
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.model_picker import Family, families
 
@@ -39,17 +38,20 @@ class Found:
     """What is known of a pair by now; `done`: nothing more is going to be measured of it."""
 
     pair: Pair
-    error: Barrier
-    loss: Barrier
+    barriers: Mapping[str, Barrier]
     done: bool
 
-    def barrier(self, metric: str) -> Barrier:
-        """The barrier in one of the metrics."""
-        return self.error if metric == "error" else self.loss
+    @property
+    def error(self) -> Barrier:
+        return self.barriers["error"]
+
+    @property
+    def loss(self) -> Barrier:
+        return self.barriers["loss"]
 
     def height(self, metric: str) -> Estimate:
         """How high it is; of one model with itself exactly nothing."""
-        return Estimate(0.0, 0.0, 0.0) if self.pair.same else self.barrier(metric).height
+        return Estimate(0.0, 0.0, 0.0) if self.pair.same else self.barriers[metric].height
 
 
 INTRO = (
@@ -96,13 +98,11 @@ def _first(every: Sequence[Family]) -> list[Pair]:
 
 def _show(store: RunStore, pairs: list[Pair]) -> None:
     with head.controls():
-        metric = (
-            st.segmented_control("Metric", ["loss", "error"], default="error", key="metric", bind="query-params", label_visibility="collapsed")
-            or "error"
-        )
+        metric = path_metric.choose(pairs[0].run.field, first="error", barriers=True)
+    pairs = [replace(pair, run=path_metric.measured_for(store, pair.run, metric)) for pair in pairs]
     busy = active(store, pairs)
     live(_live, every=POLL_S, busy=busy)(store, pairs, metric, busy)
-    if found := [f for pair in pairs if (f := _found(store, pair)) is not None]:
+    if found := [f for pair in pairs if (f := _found(store, pair, metric)) is not None]:
         _actions(pairs, found, metric)
 
 
@@ -121,7 +121,7 @@ def _actions(pairs: list[Pair], found: list[Found], metric: str) -> None:
         return curve_figure.figure(
             curves(found, metric),
             x_title="epoch k at which the copies branched",
-            y_title=units.titled(f"{field.measured_on} barrier", units.of_gap(field.problem, metric)),
+            y_title=_title(pairs, metric),
             title=f"Barrier between copies that branched at epoch k: {field.problem.title or field.problem.name}",
             footnote=f"One pair of copies for each epoch; bands: 95 %, over {found[0].error.samples:,} samples.",
         )
@@ -151,19 +151,18 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> No
     busy = active(store, pairs)
     if was_busy != busy:
         st.rerun()
-    found = [f for pair in pairs if (f := _found(store, pair)) is not None]
+    found = [f for pair in pairs if (f := _found(store, pair, metric)) is not None]
     chosen = _chosen(pairs)
 
     def picked(k: float | None) -> None:
         query_state.put(k=None if k is None else str(min(pairs, key=lambda p: abs(p.k - k)).k))
 
-    field = pairs[0].run.field
     with head.picture():
         curve(
             curves(found, metric),
             key=_key(pairs),
             x_title="epoch k at which the copies branched",
-            y_title=units.titled(f"{field.measured_on} barrier", units.of_gap(field.problem, metric)),
+            y_title=_title(pairs, metric),
             x_range=(0.0, float(max(p.k for p in pairs) or 1)),
             pick=float(chosen.k) if chosen is not None else None,
             height=head.HEIGHT,
@@ -182,17 +181,20 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_busy: bool) -> No
         shell.tend()
 
 
-def _found(store: RunStore, pair: Pair) -> Found | None:
+def _found(store: RunStore, pair: Pair, metric: str) -> Found | None:
     status = store.status(pair.run.id)  # before the points: what is measured in between is seen next time
     points, _ = store.points(pair.run.field.id)
-    error, loss = (_barrier(pair, points, metric) for metric in ("error", "loss"))
-    if error is None or loss is None:
-        return None
-    return Found(pair, error, loss, status is not None and status.state == "done")
+    measured = pair.run.field.metrics
+    known = {m: line_metrics.barrier_of(points, measured, m) for m in dict.fromkeys((*METRICS, metric))} if len(points) else {}
+    barriers = {m: found for m, found in known.items() if found is not None}
+    return Found(pair, barriers, status is not None and status.state == "done") if known and len(barriers) == len(known) else None
 
 
-def _barrier(pair: Pair, points: Points, metric: str) -> Barrier | None:
-    return barrier(points, pair.run.field.metrics.index(metric), name=metric) if len(points) else None
+def _title(pairs: Sequence[Pair], metric: str) -> str:
+    """Of the axis of barriers; that of a metric without a unit of its own is told by its name."""
+    field = pairs[0].run.field
+    unit = units.of_gap(field.problem, metric)
+    return units.titled(f"{field.measured_on} barrier", unit or metrics.find(metric).called)
 
 
 def _chosen(pairs: Sequence[Pair]) -> Pair | None:
@@ -249,8 +251,8 @@ def _table(found: Sequence[Found]) -> None:
 
 def _row(f: Found) -> dict[str, object]:
     row: dict[str, object] = {"k": f.pair.k, "line": f"/interpolate?run={f.pair.run.id}"}
-    for metric in METRICS:
-        scale, unit = units.scale(metric), units.of_gap(f.pair.run.field.problem, metric) or metric
+    for metric in f.barriers:
+        scale, unit = units.scale(metric), units.of_gap(f.pair.run.field.problem, metric) or metrics.find(metric).called
         row[f"barrier ({unit}), 95 %"] = _text(f.height(metric), scale)
     row["errors of the copies (%)"] = ", ".join(f"{100 * e:.3g}" for e in f.error.ends)
     return row
@@ -262,18 +264,18 @@ def numbers(found: Sequence[Found]) -> pd.DataFrame:
         [
             {
                 "k": f.pair.k,
-                "metric": metric,
+                "metric": metrics.short(metric),
                 **_columns("barrier", f.height(metric)),
-                "at_t": f.barrier(metric).at,
-                "end_a": f.barrier(metric).ends[0],
-                "end_b": f.barrier(metric).ends[1],
-                "points": f.barrier(metric).points,
-                "samples": f.barrier(metric).samples,
+                "at_t": barrier.at,
+                "end_a": barrier.ends[0],
+                "end_b": barrier.ends[1],
+                "points": barrier.points,
+                "samples": barrier.samples,
                 "complete": f.done,
                 "run": f.pair.run.id,
             }
             for f in found
-            for metric in METRICS
+            for metric, barrier in f.barriers.items()
         ]
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -14,7 +14,7 @@ from explorer.core.markdown import plain
 from explorer.core.spec import Loaded, Method, Run, Trained, Value
 from explorer.stats import instability_analysis as analysis
 from explorer.stats.instability_analysis import Branch
-from explorer.ui.widgets import form_state, method_form
+from explorer.ui.widgets import form_state, method_form, split_choice
 from explorer.ui.widgets.model_picker import Family
 
 NAMED = re.compile(r"(?:^|\D)(\d{1,9})[-_]([ab])$")  # epoch-10-a, k5_b
@@ -96,7 +96,9 @@ def form(every: Sequence[Family], shown: list[Pair]) -> list[Pair] | None:
         branches = pairs_of(family) if kind == THERE else _trained_now(family, shown if trained else [], key)
         with go:
             pressed = st.button("Measure", type="primary", icon=":material/call_split:", key=f"{key}-go", width="stretch", disabled=not branches)
-        wanted = [Pair(b.k, analysis.line(family.problem, b)) for b in branches]
+        split = split_choice.choose_test_set(family.problem, shown[0].run.field.split if shown else None, key=f"{key}-{family.title}")
+        lines = [(b.k, analysis.line(family.problem, b)) for b in branches]
+        wanted = [Pair(k, replace(run, field=replace(run.field, split=split))) for k, run in lines]
         if shown:
             of = f"copies that branched at epoch {', '.join(str(p.k) for p in shown)}"
             form_state.note([p.run for p in shown], [p.run for p in wanted], of, button="Measure")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -15,9 +16,9 @@ from explorer.core.spec import Connected, Field, Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import data, line
 from explorer.figures.curve import Curve
-from explorer.stats import arc_length, line_words, units
+from explorer.stats import arc_length, line_metrics, line_words, metrics, units
 from explorer.stats.arc_length import ChartFunction
-from explorer.stats.barriers import barrier, highest, path_mean
+from explorer.stats.barriers import path_mean
 from explorer.stats.hidden_peaks import hidden
 from explorer.stats.plane_frame import Window
 from explorer.stats.preview_confirmation import is_preview, mark
@@ -32,7 +33,7 @@ from explorer.ui.paths import bridge_view, form
 from explorer.ui.paths import plane as paths_plane
 from explorer.ui.paths.export import program, words
 from explorer.ui.paths.form import NamedPath, trained
-from explorer.ui.widgets import model_doubts, precision
+from explorer.ui.widgets import model_doubts, path_metric, precision
 from explorer.ui.widgets.chart_actions import actions
 from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import At, inspect, inspect_once, model_at, pick_active
@@ -77,10 +78,7 @@ def page(store: RunStore, top: head.Form) -> None:
 def show(store: RunStore, ways: list[NamedPath]) -> None:
     """The picture, the table, and the model at the picked point of the picked way."""
     with head.controls():
-        metric = (
-            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
-            or "loss"
-        )
+        metric = path_metric.choose(ways[0].run.field, first="loss")
         log = st.toggle("Logarithmic", key="log", bind="query-params", width=140)
         by_length = st.toggle(
             "by length",
@@ -102,6 +100,7 @@ def show(store: RunStore, ways: list[NamedPath]) -> None:
             label_visibility="collapsed",
             width=260,
         )
+    ways = [replace(way, run=path_metric.measured_for(store, way.run, metric)) for way in ways]
     chosen = next(w for w in ways if w.name == picked)
     status = store.status(chosen.run.id)
     if status is not None and status.state == "done":
@@ -169,7 +168,7 @@ def _live(
     for way in ways:
         points, _ = store.points(way.run.field.id)
         field, stage = way.run.field, False
-        if not len(points) and (earlier := _stage(store, way)) is not None:
+        if not len(points) and (earlier := _stage(store, way, metric)) is not None:
             (field, points), stage = earlier, True
         found.append((way, field, points, stage))
     curves = [_curve(store, way, field, points, stage, metric, by_length) for way, field, points, stage in found]
@@ -209,7 +208,7 @@ def _live(
             on_pick=picked,
             caption=f"{samples:,} {ways[0].run.field.measured_on} samples · 95 % bands{mark(ways[0].run.field)}",
             does=f"inspect the model at a point of {chosen.name}",
-            alt=f"{metric} along {len(ways)} paths between {ends[0]} and {ends[1]}.",
+            alt=f"{metrics.find(metric).called} along {len(ways)} paths between {ends[0]} and {ends[1]}.",
             group=group,
             play=True,
             answers=told,
@@ -256,7 +255,7 @@ def _pick(store: RunStore | None = None, field: Field | None = None, at: At = ()
         inspect(store, field, at)
 
 
-def _stage(store: RunStore, way: NamedPath) -> tuple[Field, Points] | None:
+def _stage(store: RunStore, way: NamedPath, metric: str) -> tuple[Field, Points] | None:
     """How a way in training stood when it was last kept: measured in between, at a few points."""
     inner = next((c for c in way.run.field.corners if isinstance(c, Connected)), None)
     if inner is None:
@@ -264,7 +263,7 @@ def _stage(store: RunStore, way: NamedPath) -> tuple[Field, Points] | None:
     a, b = way.run.field.corners[0], way.run.field.corners[-1]
     newest: tuple[Field, Points] | None = None
     for k in range(20):
-        early = trained(inner.problem, a, b, inner.method, at=2**k).run.field
+        early = metrics.field_for(trained(inner.problem, a, b, inner.method, at=2**k).run.field, metric)
         corners = [c for c in early.corners if isinstance(c, Connected)]
         if not all(locations.made_at(c, locations.home()).is_file() for c in corners):
             break
@@ -311,23 +310,23 @@ def _t_of(store: RunStore, field: Field, x: float) -> float:
 
 
 def _row(store: RunStore, way: NamedPath, field: Field, points: Points, stage: bool, metric: str) -> dict[str, object] | None:
-    index = field.metrics.index(metric)
     judged = line.quoted(field, points, precision.again(store, field, points))
-    found = barrier(judged, index, name=metric) if len(judged) else None
+    found = line_metrics.barrier_of(judged, field.metrics, metric) if len(judged) else None
     if found is None:
         return None
-    scale, unit = units.scale(metric), units.of_level(field.problem, metric)
+    scale, unit, falls = units.scale(metric), units.of_level(field.problem, metric), line_metrics.falls(metric)
     length = _lengths(store, field, points.coords[:, 0])
     whole = float(_lengths(store, field, np.array([1.0]))[0])
     direct = store.field(field.id)
     straight = float(direct.distances()[0, -1]) if direct is not None else 0.0
-    mean, between = path_mean(points, length, index), hidden(points, index)
+    mean = path_mean(metrics.column(points, field.metrics, metric), length)
+    between = hidden(line_metrics.worse_upward(points, field.metrics, metric))
     return {
         "way": way.name + (" (in training)" if stage else "") + mark(field),
         units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
-        units.titled("maximum", unit): highest(judged, index).formatted(scale=scale),
+        units.titled("minimum" if falls else "maximum", unit): line_metrics.worst(judged, field.metrics, metric).formatted(scale=scale),
         f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.formatted(scale=scale),
-        units.titled("higher between", units.of_gap(field.problem, metric)): ""
+        units.titled("lower between" if falls else "higher between", units.of_gap(field.problem, metric)): ""
         if between is None
         else f"≈ {significant_digits.number(scale * between.above, 2)}",
         "hidden width": "" if between is None else f"< {significant_digits.number(between.width, 3)}",
@@ -356,7 +355,7 @@ def _actions(store: RunStore, ways: list[NamedPath], metric: str, log: bool, by_
     def figure() -> go.Figure:
         drawn = [_curve(store, way, way.run.field, points, False, metric, by_length) for way, points in measured]
         x = "share of the length" if by_length else "t"
-        title = f"{names[0]} → {names[1]}: {metric} along {len(drawn)} ways"
+        title = f"{names[0]} → {names[1]}: {metrics.find(metric).called} along {len(drawn)} ways"
         return curve_figure.figure(
             drawn,
             x_title=f"{x}   (0 = {names[0]}, 1 = {names[1]})",

@@ -26,7 +26,7 @@ from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.curve import curve
 from explorer.ui.frame import failure, head, query_state, shell
-from explorer.ui.frame.polling import live
+from explorer.ui.frame.polling import live, turned
 from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
 from explorer.ui.soup import triangle as simplex
 from explorer.ui.soup.form import default, draws, form, summary
@@ -100,7 +100,7 @@ def _show(store: RunStore, kitchen: Kitchen) -> None:
             if store.status(request.id) is None:
                 shell.submit(request, urgent=True)
     busy = _busy(store, kitchen)
-    live(_live, every=POLL_S if len(kitchen.models) <= BY_HAND else MANY_POLL_S, busy=busy)(store, kitchen, tasks, busy)
+    live(_live, every=POLL_S if len(kitchen.models) <= BY_HAND else MANY_POLL_S, busy=busy, answers=True)(store, kitchen, tasks, busy)
     _actions(store, kitchen)
 
 
@@ -141,8 +141,7 @@ def _live(store: RunStore, kitchen: Kitchen, tasks: list[Task], was_busy: bool) 
         if store.status(reported.id) is None:
             shell.submit(reported)
     busy = _busy(store, kitchen)
-    if was_busy != busy:
-        st.rerun()
+    turned(was_busy, busy)
     left, right = st.columns([7, 3], gap="medium")
     with left:
         place = head.picture()

@@ -12,9 +12,11 @@ from explorer.store.run_store import RunStore
 from explorer.ui.frame import head, shell
 
 
-def choose(field: Field, *, first: str) -> str:
-    """A choice that is kept in the address; `first` where it names none, or what the problem does not offer."""
-    offered = {metrics.short(m): m for m in (*line_metrics.offered(field.problem), *metrics.own(field))}
+def choose(field: Field, *, first: str, barriers: bool = False) -> str:
+    """A choice that is kept in the address; `first` where it names none, or what the problem does not offer. barriers: only metrics that have one, and not
+    those of which it is not known which values are the better ones."""
+    known = (*line_metrics.offered(field.problem), *metrics.own(field))
+    offered = {metrics.short(m): m for m in known if metrics.find(m).good or not barriers}
     begin = first if first in offered else next(iter(offered))
     named = st.segmented_control(
         "Metric", list(offered), default=begin, key="metric", bind="query-params", label_visibility="collapsed", width=head.width_of(offered)
