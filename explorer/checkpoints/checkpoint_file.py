@@ -30,6 +30,7 @@ from safetensors import SafetensorError, safe_open
 from explorer.checkpoints import flat_sets, lora, names, quantised, renaming, safetensors_header, sharded, torch_archive
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
 from explorer.core import model_path
+from explorer.core.allowed_folders import held_at, opened
 from explorer.core.errors import Refused
 from explorer.core.files import listed, malformed, name_of, short, size_of, system
 
@@ -345,10 +346,10 @@ def _sync(path: Path) -> None:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with system(path, "read"), malformed(path, "Copy or save it again."):
-        safetensors_header.start(path)
-        with cast("_SafeOpen", safe_open(path, framework="pt", device="cpu")) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118  (no Mapping)
+    with system(path, "read"), malformed(path, "Copy or save it again."), opened(path) as file:
+        safetensors_header.start(file, name_of(path))
+        with cast("_SafeOpen", safe_open(held_at(file, path), framework="pt", device="cpu")) as found:
+            return {name: found.get_tensor(name) for name in found.keys()}, dict(found.metadata() or {})  # noqa: SIM118  (no Mapping)
 
 
 def _restore_ties(weights: dict[str, Tensor], metadata: dict[str, str], name: str, notes: list[str]) -> None:

@@ -20,6 +20,7 @@ from explorer.checkpoints.checkpoint_file import TIED
 from explorer.checkpoints.lora import Change
 from explorer.checkpoints.safetensors_header import TYPES, Stored
 from explorer.core import model_path
+from explorer.core.allowed_folders import opened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +37,7 @@ class Streamed(Mapping[str, "Tensor"]):
         self._files: dict[Path, mmap.mmap] = {}
         self._read = 0  # bytes since memory was given back
         for path in {stored.path for stored in where.values()}:
-            with path.open("rb") as file:
+            with opened(path) as file:
                 self._files[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
     def __getitem__(self, name: str) -> Tensor:

@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from safetensors import safe_open
 
+from explorer.core.allowed_folders import held_at, opened
 from explorer.core.errors import Refused
 from explorer.core.files import malformed, name_of, short, size_of, system
 
@@ -72,9 +73,9 @@ def read(path: Path) -> Header:
         )
     if size_of(path) == 0:
         raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
-    with system(path, "read"), malformed(path, "Copy or save it again."):
-        text = start(path)
-        with safe_open(path, framework="numpy"):  # checks the whole header against the file
+    with system(path, "read"), malformed(path, "Copy or save it again."), opened(path) as file:
+        text = start(file, name)
+        with safe_open(held_at(file, path), framework="numpy"):  # checks the whole header against the file
             pass
         found = cast("dict[str, dict[str, object]]", json.loads(text))
     metadata = cast("dict[str, str]", found.pop("__metadata__", {}))
@@ -87,14 +88,12 @@ def read(path: Path) -> Header:
     return Header(dict(sorted(tensors.items(), key=lambda item: item[1].start)), metadata)
 
 
-def start(path: Path) -> bytes:
+def start(file: BinaryIO, name: str) -> bytes:
     """The header's text, as it stands; Refused when it is vast, when it stands for a zip, or when a name is in it twice."""
-    name = name_of(path)
-    with path.open("rb") as file:
-        length = file.read(8)
-        if length[:4] == b"PK\x03\x04":
-            raise Refused(f"{name} is a zip, as torch.save writes it, under another name. Rename it to end in .pt.")
-        text = file.read(min(int.from_bytes(length, "little"), LIMIT + 1))
+    length = file.read(8)
+    if length[:4] == b"PK\x03\x04":
+        raise Refused(f"{name} is a zip, as torch.save writes it, under another name. Rename it to end in .pt.")
+    text = file.read(min(int.from_bytes(length, "little"), LIMIT + 1))
     twice: list[str] = []
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
