@@ -7,7 +7,6 @@ shards, that hold the network's tensors under the network's names; anything else
 
 from __future__ import annotations
 
-import json
 import mmap
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -16,11 +15,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from explorer.checkpoints import lora, quantised, safetensors_header, sharded
-from explorer.checkpoints.checkpoint_file import TIED
 from explorer.checkpoints.lora import Change
-from explorer.checkpoints.safetensors_header import TYPES, Stored
+from explorer.checkpoints.safetensors_header import TIED, TYPES, Stored
 from explorer.core import model_path
 from explorer.core.allowed_folders import opened
+from explorer.core.files import name_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +79,7 @@ def open_lazily(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collec
         for file in files:
             header = safetensors_header.read(file)
             found |= header.tensors
-            ties = cast("dict[str, str]", json.loads(header.metadata[TIED])) if TIED in header.metadata else header.metadata
+            ties = safetensors_header.ties(header.metadata, name_of(file)) if TIED in header.metadata else header.metadata
             found |= {alias: found[target] for alias, target in ties.items() if alias not in found and target in found}
         if any(found[name].dtype in quantised.WHOLE for name in reals if name in found):
             return None

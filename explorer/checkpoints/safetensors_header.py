@@ -7,6 +7,7 @@ sizes, the file's length) before a number of it is believed. Imports nothing hea
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -19,6 +20,7 @@ from explorer.core.allowed_folders import held_at, opened
 from explorer.core.errors import Refused
 from explorer.core.files import malformed, name_of, short, size_of, system
 
+TIED = "explorer.tied"  # in the metadata: a JSON object {alias: stored name}
 LIMIT = 2**24  # bytes of a header; that of a network of 100 000 tensors has 10 MB
 BYTES = (
     {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1} | {f"{kind}{8 * n}": n for kind in "IU" for n in (1, 2, 4, 8)} | {"BOOL": 1}
@@ -86,6 +88,31 @@ def read(path: Path) -> Header:
             raise Refused(f"{name}: {short(key)} has the type {short(dtype)}, which is not supported. Save it as F32, F16 or BF16.")
         tensors[key] = Stored(path, dtype, shape, 8 + len(text) + cast("list[int]", entry["data_offsets"])[0])
     return Header(dict(sorted(tensors.items(), key=lambda item: item[1].start)), metadata)
+
+
+def ties(metadata: Mapping[str, str], name: str) -> dict[str, str]:
+    """Which stored tensor each other name stands for, as `checkpoint_file.write` notes it; {} where nothing is noted. Refused when it is no such table."""
+    found: object = None
+    with suppress(ValueError, RecursionError):
+        found = json.loads(metadata.get(TIED, "{}"))
+    table = cast("dict[str, object]", found) if isinstance(found, dict) else None
+    if table is None or not all(isinstance(stored, str) for stored in table.values()):
+        raise Refused(f"{name} lists tied weights under {TIED!r} in a way that cannot be read. Write the file again.")
+    return cast("dict[str, str]", table)
+
+
+def put_in_order(path: Path) -> None:
+    """Bring the metadata of a file that was just written into the order of its keys, in place: safetensors writes them in another order each time."""
+    with path.open("r+b") as file:
+        text = file.read(int.from_bytes(file.read(8), "little"))
+        header = cast("dict[str, object]", json.loads(text))
+        if isinstance(metadata := header.get("__metadata__"), dict):
+            header["__metadata__"] = dict(sorted(cast("dict[str, str]", metadata).items()))
+        ordered = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(ordered) > len(text):  # it has the same letters in another order
+            raise ValueError("the header grew")
+        file.seek(8)
+        file.write(ordered.ljust(len(text)))
 
 
 def start(file: BinaryIO, name: str) -> bytes:
