@@ -29,7 +29,7 @@ from explorer.stats.preview_confirmation import exact
 from explorer.store import readable, visitors
 from explorer.store.clock_jumps import CLOCKS_S, Jumps
 from explorer.store.job_status import State, Status
-from explorer.store.process_alive import alive
+from explorer.store.process_alive import alive, born, killed_for_memory, place
 from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown, Unreadable
 from explorer.store.records import Serving
@@ -41,7 +41,8 @@ URGENT, IDLE = 1, -1  # ranks of requests; 0 is that of everything else
 LEASE_S = 15.0
 QUICK_S = 2.0  # what is expected to take no longer is done in the middle of what takes longer
 ATTEMPTS = 3  # a request over which so many workers died in a row, without a single new point, is given up
-GIVEN_UP = f"{ATTEMPTS} workers died on this, most likely because they ran out of memory. Use fewer or smaller models, then try again."
+STARVED = f"{ATTEMPTS} workers died on this, and memory had run out. Use fewer or smaller models, then try again."
+DIED = f"{ATTEMPTS} workers died on this, of something else than memory as far as the system says. Their log has their last words; then try again."
 HOST = socket.gethostname()
 TEXTS = re.compile(r'"((?:[^"\\]|\\.)*)"(:?)')  # in a JSON text; a colon behind the name of a member
 COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, expected, roots, owner"
@@ -63,7 +64,7 @@ BEST = (  # of one visitor
 NEXT = (  # of those: a step of the index for each visitor who has something open, none where nothing is
     f"WITH RECURSIVE who(owner) AS (SELECT min(owner) FROM wish WHERE {OPEN}"
     f" UNION ALL SELECT (SELECT min(owner) FROM wish WHERE {OPEN} AND owner > who.owner) FROM who WHERE who.owner IS NOT NULL)"
-    f" SELECT next.id, next.attempts FROM who JOIN wish AS next ON next.id = ({BEST}) LEFT JOIN turn ON turn.owner = next.owner"
+    f" SELECT next.id, next.attempts, next.starved FROM who JOIN wish AS next ON next.id = ({BEST}) LEFT JOIN turn ON turn.owner = next.owner"
     " ORDER BY next.urgent DESC, coalesce(turn.served, 0), next.due, next.rowid LIMIT 1"
 )
 
@@ -114,7 +115,7 @@ class Requests(Database):
             visitors.ask(db, id, owner, load, quotas, again=again)
             cursor = db.execute(
                 "INSERT INTO wish (id, kind, subject, urgent, spec, created, expected, roots, reader, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, finished = NULL, roots = excluded.roots,"
+                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, starved = 0, finished = NULL, roots = excluded.roots,"
                 " expected = excluded.expected, owner = excluded.owner "
                 "WHERE error IS NOT NULL OR stopped = 1 OR (? AND finished IS NOT NULL)",
                 (
@@ -282,9 +283,9 @@ class Requests(Database):
         now = self.clock()
         with self._write() as db:
             db.execute(
-                "INSERT INTO worker (id, host, pid, device, beat, title, sees, free, total) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET beat = excluded.beat, free = excluded.free, total = excluded.total",
-                (worker, HOST, pid, device, now, title, json.dumps(list(sees)), *memory),
+                "INSERT INTO worker (id, host, pid, device, beat, title, sees, free, total, place, born, ooms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET beat = excluded.beat, free = excluded.free, total = excluded.total, ooms = excluded.ooms",
+                (worker, HOST, pid, device, now, title, json.dumps(list(sees)), *memory, place(), born(pid), killed_for_memory()),
             )
             db.execute("UPDATE wish SET lease = ? WHERE worker = ? AND lease > 0 AND finished IS NULL", (now + LEASE_S, worker))
             db.execute("UPDATE lot SET until = ? WHERE worker = ?", (now + LEASE_S, worker))
@@ -315,7 +316,7 @@ class Requests(Database):
             return None
         with self._write() as db:
             while (found := db.execute(NEXT, asked).fetchone()) is not None and found[1] >= ATTEMPTS:
-                db.execute("UPDATE wish SET error = ? WHERE id = ?", (GIVEN_UP, found[0]))
+                db.execute("UPDATE wish SET error = ? WHERE id = ?", (STARVED if found[2] else DIED, found[0]))
                 _changed(db)
             if found is None:
                 return None
@@ -345,8 +346,9 @@ class Requests(Database):
         """Note progress. False when the request was stopped or is no longer this worker's: then stop."""
         with self._write() as db:
             cursor = db.execute(
-                "UPDATE wish SET done = ?, total = ?, fresh = ?, message = ?, attempts = iif(? > 0, 0, attempts) WHERE id = ? AND worker = ? AND stopped = 0",
-                (done, total, fresh, message, fresh, id, worker),
+                "UPDATE wish SET done = ?, total = ?, fresh = ?, message = ?, attempts = iif(? > 0, 0, attempts),"
+                " starved = iif(? > 0, 0, starved) WHERE id = ? AND worker = ? AND stopped = 0",
+                (done, total, fresh, message, fresh, fresh, id, worker),
             )
         return cursor.rowcount == 1
 
@@ -384,18 +386,19 @@ class Requests(Database):
         db.execute(f"INSERT OR IGNORE INTO main.wish ({columns}) SELECT {columns} FROM other.wish WHERE finished IS NOT NULL")
 
     def _bury(self) -> None:
-        """End the leases of workers that died on this machine, without waiting for them to run out, and cut those from before a clock was set back."""
+        """End the leases of workers that died where this process is, without waiting for them to run out, and cut those from before a clock was set back."""
         latest = (now := self.clock()) + LEASE_S + CLOCKS_S
         if self._db.execute(f"{AHEAD} LIMIT 1", {"latest": latest}).fetchone():
             with self._write() as db:
                 db.execute("UPDATE wish SET lease = ? WHERE lease > 0 AND lease > ?", (now + LEASE_S, latest))
                 db.execute("UPDATE worker SET beat = ? WHERE beat > ?", (now, latest))
                 db.execute("UPDATE lot SET until = ? WHERE until > ?", (now + LEASE_S, latest))
-        rows = self._db.execute("SELECT id, pid FROM worker WHERE host = ?", (HOST,)).fetchall()
-        if dead := [id for id, pid in rows if not alive(pid)]:
+        rows = self._db.execute("SELECT id, pid, born, ooms FROM worker WHERE place = ?", (place(),)).fetchall()
+        if dead := [(id, ooms) for id, pid, began, ooms in rows if not alive(pid, began)]:
+            killed = killed_for_memory()
             with self._write() as db:
-                for id in dead:
-                    db.execute("UPDATE wish SET lease = 0 WHERE worker = ? AND lease > 0", (id,))
+                for id, ooms in dead:
+                    db.execute("UPDATE wish SET lease = 0, starved = starved + ? WHERE worker = ? AND lease > 0", (killed > ooms, id))
                     db.execute("DELETE FROM lot WHERE worker = ?", (id,))
                     db.execute("DELETE FROM worker WHERE id = ?", (id,))
 

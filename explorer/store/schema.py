@@ -113,6 +113,11 @@ MIGRATIONS = (
         request TEXT NOT NULL, owner TEXT NOT NULL, points INTEGER NOT NULL, epochs INTEGER NOT NULL, PRIMARY KEY (request, owner)
     ) WITHOUT ROWID;
     CREATE TABLE registrant (path TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE turn (owner TEXT PRIMARY KEY, served REAL NOT NULL) WITHOUT ROWID
-    """,  # whose a request and a checkpoint are, who else asked for it and for how much, and seconds worked for each (explorer.store.visitors)
+    CREATE TABLE turn (owner TEXT PRIMARY KEY, served REAL NOT NULL) WITHOUT ROWID;
+    ALTER TABLE wish ADD COLUMN starved INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE worker ADD COLUMN place TEXT NOT NULL DEFAULT '';
+    ALTER TABLE worker ADD COLUMN born TEXT NOT NULL DEFAULT '';
+    ALTER TABLE worker ADD COLUMN ooms INTEGER NOT NULL DEFAULT 0
+    """,  # whose a request and a checkpoint are, who else asked for it and for how much, and seconds worked for each (explorer.store.visitors);
+    # which process a worker is, and how many of those that had a request died for want of memory (explorer.store.process_alive)
 )
