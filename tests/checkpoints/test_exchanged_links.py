@@ -1,14 +1,12 @@
 """A link that is exchanged while a file behind it is read: whoever may write in a folder that is open to visitors leads no reader out of it.
 
-An audit hook of Python's is told of every file just before it is opened. Here it exchanges the link at the first, the second, … of them, which is the worst
-moment there is; no luck and no second process is needed.
+The link is exchanged just before the first, the second, … file is opened (tests/at_opening.py), which is the worst moment there is; no luck and no second process is needed.
 """
 
 import gzip
 import json
 import os
 import struct
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -26,17 +24,9 @@ from explorer.core.allowed_folders import opened, within
 from explorer.core.errors import Refused
 from explorer.problems import problem_toml
 from explorer.problems.data import Dataset, fingerprint, idx, image_folder, npz, table, text
+from tests import at_opening
 
 STEPS = 14  # more files than any reader here opens
-_at: list[Callable[[], None]] = []  # what is to happen before the next files are opened
-
-
-def _listen(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "open" and _at and isinstance(arguments[0], str | bytes) and b"/shown/" in os.fsencode(arguments[0]):
-        _at.pop(0)()
-
-
-sys.addaudithook(_listen)
 
 
 def _weights(number: int) -> dict[str, torch.Tensor]:
@@ -146,7 +136,7 @@ def test_a_link_exchanged_before_any_opening_leads_no_reader_outside(name: str, 
     if name != "index":
         assert inside != outside  # else the reader could not be caught
     for step in range(STEPS):
-        _at[:] = [lambda: None] * step + [lambda: _lead(folders, folders / "outside")]
+        at_opening.waiting[:] = [lambda: None] * step + [lambda: _lead(folders, folders / "outside")]
         try:
             found = _read(name, folders, "open/inside", allowed)
             assert found == inside or (name == "mapped" and found is None)  # which leaves it to `read`
@@ -154,8 +144,8 @@ def test_a_link_exchanged_before_any_opening_leads_no_reader_outside(name: str, 
         except Refused as refusal:
             refused += "is not in a folder that may be read here" in str(refusal)
         finally:
-            unused = bool(_at)
-            _at.clear()
+            unused = bool(at_opening.waiting)
+            at_opening.waiting.clear()
         if unused:
             break
     else:
