@@ -339,7 +339,7 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
             self._db.execute("DETACH other")
 
     def export(self, path: Path) -> None:
-        """Write everything into a new file at the path."""
+        """Write everything, as it stands at this moment, into a new file at the path; others may go on writing meanwhile."""
         self._db.execute("VACUUM INTO ?", (str(path),))
 
 

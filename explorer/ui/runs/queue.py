@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from explorer.core.markdown import plain
-from explorer.core.spec import Look, Make, Run, Study
+from explorer.core.spec import Run
 from explorer.store.job_status import Status
+from explorer.store.request_titles import title
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import login, shell, status_badge
 
@@ -28,7 +29,7 @@ def show(store: RunStore, was_busy: bool) -> None:
     st.caption(f"Also to be done: {len(found)}")
     for status in found[:SHOWN]:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{plain(title(status))} · {plain(status_badge.sentence(status))}{of_whom(status)}", width="stretch")
+            st.markdown(f"{plain(title(status.request))} · {plain(status_badge.sentence(status))}{of_whom(status)}", width="stretch")
             stop(store, status, key="queue")
 
 
@@ -54,16 +55,3 @@ def others(store: RunStore, status: Status) -> str:
 def of_whom(status: Status) -> str:
     """Who asked for it, where that can be told."""
     return "" if login.visitor() is None else f" · {plain(status.owner or 'operator')}"
-
-
-def title(status: Status) -> str:
-    """What is asked for, in a few words."""
-    match status.request:
-        case Look(path):
-            return f"Inspect {path}"
-        case Make(recipe):
-            return f"Make {recipe.name or recipe.id}"
-        case Study(_, models, method):
-            return f"Study “{method.name.replace('_', ' ')}” of {len(models)} models"
-        case Run(field):
-            return f"A place clicked between {', '.join(c.name or c.id for c in field.corners[:3])}"
