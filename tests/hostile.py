@@ -320,6 +320,37 @@ def deep_pickle(folder: Path) -> Path:
     return with_pickle(folder, "deep.pt", b"\x80\x02)" + b"\x85" * 100_000 + b".")
 
 
+def nested_dicts(folder: Path) -> Path:
+    """A hundred thousand dicts, one in the other."""
+    return with_pickle(folder, "nested.pt", b"\x80\x02" + b"}X\x01\x00\x00\x00a" * 100_000 + b"}" + b"s" * 100_000 + b".")
+
+
+def empty_dicts(folder: Path) -> Path:
+    """As many empty dicts as bytes may stand beside tensors: 64 times as much in memory."""
+    return with_pickle(folder, "empty-dicts.pt", b"\x80\x02](" + b"}" * (2**26 - 8) + b"e.")
+
+
+def ties_that_are_no_json(folder: Path) -> Path:
+    return _tied(folder, "{")
+
+
+def ties_that_are_a_list(folder: Path) -> Path:
+    return _tied(folder, "[1]")
+
+
+def ties_to_numbers(folder: Path) -> Path:
+    return _tied(folder, '{"head": 1}')
+
+
+def deep_ties(folder: Path) -> Path:
+    return _tied(folder, "[" * 100_000)
+
+
+def _tied(folder: Path, text: str) -> Path:
+    save_file(good_weights(), folder / "ties.safetensors", {"explorer.tied": text})
+    return folder / "ties.safetensors"
+
+
 def deep_key(folder: Path) -> Path:
     """A dict whose key is three million nested tuples: hashing it would end the process."""
     return with_pickle(folder, "deep-key.pt", b"\x80\x02})" + b"\x85" * 3_000_000 + b"K\x01s.")
@@ -469,9 +500,12 @@ HOSTILE: Mapping[str, Callable[[Path], Path]] = {
             lying_sizes,
             deep_pickle,
             deep_key,
+            nested_dicts,
+            empty_dicts,
             self_nested,
         ),
         *(bad_offsets, overlapping_offsets, header_bomb, deep_header, vast_zero_dims, overflowing_dims, no_tensors_safetensors, bad_ties),
+        *(ties_that_are_no_json, ties_that_are_a_list, ties_to_numbers, deep_ties),
         *(doubled_name, long_header, uncovered_bytes, sparse_giant, sparse_giant_safetensors),
         *(exported_program, exported_program_called_pt, torchscript, linked_device, linked_folder),
     )

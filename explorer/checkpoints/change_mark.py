@@ -7,6 +7,7 @@ from pathlib import Path
 
 from explorer.checkpoints.sharded import stamp
 from explorer.core import model_path
+from explorer.core.allowed_folders import content
 from explorer.core.files import system
 from explorer.problems.write_problem_toml import found
 
@@ -19,4 +20,4 @@ def mark(path: Path) -> str:
     if described is None:
         return files
     with system(described, "read"):
-        return f"{files}-{hashlib.sha256(described.read_bytes()).hexdigest()[:8]}"
+        return f"{files}-{hashlib.sha256(content(described)).hexdigest()[:8]}"

@@ -28,8 +28,10 @@ from uuid import uuid4
 from safetensors import SafetensorError, safe_open
 
 from explorer.checkpoints import flat_sets, lora, names, quantised, renaming, safetensors_header, sharded, torch_archive
+from explorer.checkpoints.safetensors_header import TIED
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
 from explorer.core import model_path
+from explorer.core.allowed_folders import held_at, opened
 from explorer.core.errors import Refused
 from explorer.core.files import listed, malformed, name_of, short, size_of, system
 
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
 Taken: TypeAlias = "Callable[[Tensor], Tensor]"
 """What is made of a tensor that lies in a mapped file."""
 
-TIED = "explorer.tied"
 RENAMED = f"#{model_path.RENAMED}"
 EXACT = "explorer.names"  # present in files that `write` made: their names are meant as they stand, no prefix is stripped
 
@@ -195,6 +196,7 @@ def write(
             draft.touch()
             mode = draft.stat().st_mode  # as the umask has it; safetensors makes files that only their owner may read
             save_file(stored, draft, header)
+            safetensors_header.put_in_order(draft)  # so that the same weights are the same file
             draft.chmod(mode)
             _sync(draft)
             draft.replace(path)
@@ -345,27 +347,24 @@ def _sync(path: Path) -> None:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with system(path, "read"), malformed(path, "Copy or save it again."):
-        safetensors_header.start(path)
-        with cast("_SafeOpen", safe_open(path, framework="pt", device="cpu")) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118  (no Mapping)
+    with system(path, "read"), malformed(path, "Copy or save it again."), opened(path) as file:
+        safetensors_header.start(file, name_of(path))
+        with cast("_SafeOpen", safe_open(held_at(file, path), framework="pt", device="cpu")) as found:
+            return {name: found.get_tensor(name) for name in found.keys()}, dict(found.metadata() or {})  # noqa: SIM118  (no Mapping)
 
 
 def _restore_ties(weights: dict[str, Tensor], metadata: dict[str, str], name: str, notes: list[str]) -> None:
     """Names that the header ties to a stored tensor, added in place. Another writer's header says {alias: stored name} directly."""
-    tied: dict[object, object] = {}
     if TIED in metadata:
-        with suppress(ValueError, RecursionError):
-            parsed: object = json.loads(metadata[TIED])
-            tied = cast("dict[object, object]", parsed) if isinstance(parsed, dict) else {}
-        if not tied or any(alias in weights or not isinstance(t, str) or t not in weights for alias, t in tied.items()):
+        tied = safetensors_header.ties(metadata, name)
+        if not tied or any(alias in weights or t not in weights for alias, t in tied.items()):
             raise Refused(f"{name} lists tied weights under {TIED!r} that do not fit its tensors. Write the file again.")
         del metadata[TIED]
     else:
         tied = {alias: target for alias, target in metadata.items() if alias not in weights and target in weights}
         if tied:
-            notes.append(f"tied to another tensor by the header: {listed(tied)}")
-    weights.update({cast("str", alias): weights[cast("str", target)] for alias, target in tied.items()})
+            notes.append(f"tied to another tensor by the header: {listed([*tied])}")
+    weights.update({alias: weights[target] for alias, target in tied.items()})
 
 
 def _own(tensors: Mapping[str, Tensor], name: str, taken: Taken, *, allowed: int) -> dict[str, Tensor]:

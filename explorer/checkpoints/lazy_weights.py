@@ -7,20 +7,21 @@ shards, that hold the network's tensors under the network's names; anything else
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from explorer.checkpoints import lora, quantised, safetensors_header, sharded
-from explorer.checkpoints.checkpoint_file import TIED
 from explorer.checkpoints.lora import Change
-from explorer.checkpoints.safetensors_header import TYPES, Stored
+from explorer.checkpoints.safetensors_header import TIED, TYPES, Stored
 from explorer.core import model_path
+from explorer.core.allowed_folders import opened
+from explorer.core.errors import Refused
+from explorer.core.files import name_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,7 @@ HELD = 2**26  # bytes that are read before their memory is given back; the syste
 
 
 class Streamed(Mapping[str, "Tensor"]):
-    """Weights by state_dict name, on the CPU, not to be written to. `open_lazily` makes it.
+    """Weights by state_dict name, on the CPU, not to be written to. `open_lazily` makes it. Refused as soon as somebody has written to a file meanwhile.
 
     `nbytes`: of all tensors. `stamp`: what tells these files from others, and from themselves once they are written to; None where they are changed as they are read.
     """
@@ -38,20 +39,22 @@ class Streamed(Mapping[str, "Tensor"]):
         self._where = where
         self._changes = changes
         self._files: dict[Path, mmap.mmap] = {}
+        self._held: dict[Path, tuple[BinaryIO, int, int]] = {}  # of each file its size and when it was written to, when it was opened
         self._read = 0  # bytes since memory was given back
         self.nbytes = sum(stored.nbytes for stored in where.values())
         stamps: list[tuple[str, int, int, int]] = []
         for path in sorted({stored.path for stored in where.values()}):
-            with path.open("rb") as file:
-                self._files[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-                status = os.fstat(file.fileno())
-                stamps.append((str(path.resolve()), status.st_ino, status.st_size, status.st_mtime_ns))
+            file = opened(path)
+            self._held[path] = file, *_written(file)
+            self._files[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            stamps.append((str(path.resolve()), os.fstat(file.fileno()).st_ino, *_written(file)))
         self.stamp = None if changes else tuple(stamps)
 
     def __getitem__(self, name: str) -> Tensor:
         import torch
 
         stored = self._where[name]
+        self.require_unchanged(stored.path)
         dtype = cast("torch.dtype", getattr(torch, TYPES[stored.dtype]))
         if not stored.numel:
             return torch.empty(stored.shape, dtype=dtype)
@@ -68,11 +71,24 @@ class Streamed(Mapping[str, "Tensor"]):
     def __len__(self) -> int:
         return len(self._where)
 
+    def require_unchanged(self, *paths: Path) -> None:
+        """Refused when a file was written to since it was opened: what was read of it belongs to no checkpoint. All files, where none is named."""
+        for path in paths or self._held:
+            file, *written = self._held[path]
+            if [*_written(file)] != written:
+                raise Refused(f"{name_of(path)} was written to while it was read. Leave it alone, register it again, and try again.")
+
     def let_go(self) -> None:
         """Give back the memory in which the system holds what was read; it is read again when it is asked for."""
         for mapped in self._files.values():
             with suppress(AttributeError, OSError):  # not every system takes the advice
                 mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _written(file: BinaryIO) -> tuple[int, int]:
+    """Not the time of its inode, which changes when the file gets another name as well."""
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def open_lazily(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collection[str] = ()) -> Streamed | None:
@@ -88,7 +104,7 @@ def open_lazily(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collec
         for file in files:
             header = safetensors_header.read(file)
             found |= header.tensors
-            ties = cast("dict[str, str]", json.loads(header.metadata[TIED])) if TIED in header.metadata else header.metadata
+            ties = safetensors_header.ties(header.metadata, name_of(file)) if TIED in header.metadata else header.metadata
             found |= {alias: found[target] for alias, target in ties.items() if alias not in found and target in found}
         if any(found[name].dtype in quantised.WHOLE for name in reals if name in found):
             return None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from explorer.core.allowed_folders import content
 from explorer.core.errors import Refused
 from explorer.core.files import name_of, short, system
 from explorer.core.model_path import DEQUANTISED
@@ -143,7 +144,7 @@ def described(path: Path) -> dict[str, object] | None:
     with system(file, "read"):
         if not file.is_file() or file.stat().st_size > LIMIT:
             return None
-        text = file.read_bytes()
+        text = content(file)
     try:
         top: object = json.loads(text)
     except (ValueError, RecursionError):

@@ -7,17 +7,20 @@ sizes, the file's length) before a number of it is believed. Imports nothing hea
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from safetensors import safe_open
 
+from explorer.core.allowed_folders import held_at, opened
 from explorer.core.errors import Refused
 from explorer.core.files import malformed, name_of, short, size_of, system
 
+TIED = "explorer.tied"  # in the metadata: a JSON object {alias: stored name}
 LIMIT = 2**24  # bytes of a header; that of a network of 100 000 tensors has 10 MB
 BYTES = (
     {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1} | {f"{kind}{8 * n}": n for kind in "IU" for n in (1, 2, 4, 8)} | {"BOOL": 1}
@@ -72,9 +75,9 @@ def read(path: Path) -> Header:
         )
     if size_of(path) == 0:
         raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
-    with system(path, "read"), malformed(path, "Copy or save it again."):
-        text = start(path)
-        with safe_open(path, framework="numpy"):  # checks the whole header against the file
+    with system(path, "read"), malformed(path, "Copy or save it again."), opened(path) as file:
+        text = start(file, name)
+        with safe_open(held_at(file, path), framework="numpy"):  # checks the whole header against the file
             pass
         found = cast("dict[str, dict[str, object]]", json.loads(text))
     metadata = cast("dict[str, str]", found.pop("__metadata__", {}))
@@ -87,14 +90,37 @@ def read(path: Path) -> Header:
     return Header(dict(sorted(tensors.items(), key=lambda item: item[1].start)), metadata)
 
 
-def start(path: Path) -> bytes:
+def ties(metadata: Mapping[str, str], name: str) -> dict[str, str]:
+    """Which stored tensor each other name stands for, as `checkpoint_file.write` notes it; {} where nothing is noted. Refused when it is no such table."""
+    found: object = None
+    with suppress(ValueError, RecursionError):
+        found = json.loads(metadata.get(TIED, "{}"))
+    table = cast("dict[str, object]", found) if isinstance(found, dict) else None
+    if table is None or not all(isinstance(stored, str) for stored in table.values()):
+        raise Refused(f"{name} lists tied weights under {TIED!r} in a way that cannot be read. Write the file again.")
+    return cast("dict[str, str]", table)
+
+
+def put_in_order(path: Path) -> None:
+    """Bring the metadata of a file that was just written into the order of its keys, in place: safetensors writes them in another order each time."""
+    with path.open("r+b") as file:
+        text = file.read(int.from_bytes(file.read(8), "little"))
+        header = cast("dict[str, object]", json.loads(text))
+        if isinstance(metadata := header.get("__metadata__"), dict):
+            header["__metadata__"] = dict(sorted(cast("dict[str, str]", metadata).items()))
+        ordered = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(ordered) > len(text):  # it has the same letters in another order
+            raise ValueError("the header grew")
+        file.seek(8)
+        file.write(ordered.ljust(len(text)))
+
+
+def start(file: BinaryIO, name: str) -> bytes:
     """The header's text, as it stands; Refused when it is vast, when it stands for a zip, or when a name is in it twice."""
-    name = name_of(path)
-    with path.open("rb") as file:
-        length = file.read(8)
-        if length[:4] == b"PK\x03\x04":
-            raise Refused(f"{name} is a zip, as torch.save writes it, under another name. Rename it to end in .pt.")
-        text = file.read(min(int.from_bytes(length, "little"), LIMIT + 1))
+    length = file.read(8)
+    if length[:4] == b"PK\x03\x04":
+        raise Refused(f"{name} is a zip, as torch.save writes it, under another name. Rename it to end in .pt.")
+    text = file.read(min(int.from_bytes(length, "little"), LIMIT + 1))
     twice: list[str] = []
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -19,6 +19,7 @@ from typing import TypeVar, cast
 
 from explorer.checkpoints import safetensors_header
 from explorer.core import files, model_path
+from explorer.core.allowed_folders import content
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, size_of, system
 
@@ -50,7 +51,7 @@ def index_of(path: str | os.PathLike[str]) -> Index | None:
             return None
         if found[0].stat().st_size > LIMIT_BYTES:
             raise Refused(f"{found[0].name} has more than {LIMIT_BYTES:,} bytes, too large for an index of shards. Copy it again.")
-        text = found[0].read_bytes()
+        text = content(found[0])
     name = f"{name_of(path)}/{found[0].name}"
     try:
         parsed: object = json.loads(text)
@@ -127,7 +128,7 @@ def _of_adapter(folder: Path) -> str:
     with system(config, "read"):
         if config.stat().st_size > LIMIT_BYTES:
             raise Refused(f"{name_of(folder)}/{config.name} has more than {LIMIT_BYTES:,} bytes. Copy it again.")
-        return hashlib.sha256(config.read_bytes()).hexdigest() + files.digest(weights)
+        return hashlib.sha256(content(config)).hexdigest() + files.digest(weights)
 
 
 def _adapter_files(folder: Path) -> tuple[Path, Path]:
@@ -149,7 +150,7 @@ def _digest(path: Path) -> str:
     if index is None:
         return files.digest(path)
     with system(index.path, "read"):
-        lines = [f"{index.path.name}\0{hashlib.sha256(index.path.read_bytes()).hexdigest()}\n"]
+        lines = [f"{index.path.name}\0{hashlib.sha256(content(index.path)).hexdigest()}\n"]
     lines += [f"{shard.name}\0{content}\n" for shard, content in zip(index.shards, _side_by_side(files.digest, index.shards), strict=True)]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 

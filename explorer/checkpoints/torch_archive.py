@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from explorer.checkpoints import flat_sets, inert_pickle
 from explorer.checkpoints.inert_pickle import Named, Persistent, Record
+from explorer.core.allowed_folders import held_at, opened
 from explorer.core.errors import Refused
 from explorer.core.files import listed, malformed, name_of, short, system
 
@@ -79,8 +80,8 @@ class Archive:
 def read(path: Path, size: int, part: str = "") -> Archive:
     """The tensors of a file. `part`: the key of the set of weights that is meant, "" for the usual one."""
     name = name_of(path)
-    with system(path, "read"), malformed(path, f"{SAVE_AGAIN}, or copy it again."):
-        data, members = _check_zip(path, size)
+    with system(path, "read"), malformed(path, f"{SAVE_AGAIN}, or copy it again."), opened(path) as file:
+        data, members = _check_zip(file, size, name)
         limit = _STEPS + _STEPS_EACH * len(members)
         try:
             loaded, names = inert_pickle.read(data, limit)
@@ -92,9 +93,8 @@ def read(path: Path, size: int, part: str = "") -> Archive:
         notes = list(found.notes)
         if left := [n for n in names if not _is_usual(n)]:
             notes.append(f"left as names, not built or run: {listed(left)}")
-        with path.open("rb") as file:
-            tensors = _Tensors(path, file, size, members, name)
-            return Archive({key: tensors.of(record) for key, record in found.records.items()}, tuple(notes), found.others)
+        tensors = _Tensors(held_at(file, path), file, size, members, name)
+        return Archive({key: tensors.of(record) for key, record in found.records.items()}, tuple(notes), found.others)
 
 
 def _is_harmful(name: str) -> bool:
@@ -111,18 +111,16 @@ def _is_usual(name: str) -> bool:
     )
 
 
-def _check_zip(path: Path, size: int) -> tuple[bytes, dict[str, zipfile.ZipInfo]]:
+def _check_zip(file: BinaryIO, size: int, name: str) -> tuple[bytes, dict[str, zipfile.ZipInfo]]:
     """The pickle and the other members by their names within the archive. Refused unless the file is a zip as torch.save writes it, whose members cannot grow."""
-    name = name_of(path)
-    with path.open("rb") as file:
-        start = file.read(8)
+    start = file.read(8)
     if start[:1] == b"\x80" or b"ustar" in start:
         raise Refused(
             f"{name} is a pickle in the format before torch 1.6, which is not supported. If you trust it, load it elsewhere and save the state dict again with torch.save."
         )
     if start[:4] != b"PK\x03\x04":
         raise Refused(f"{name} is damaged or was not written by torch.save (it is not a zip). {SAVE_AGAIN}, or copy it again.")
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         root = members[0].orig_filename.partition("/")[0] if members else ""
         inside = {m.orig_filename.removeprefix(f"{root}/") for m in members}

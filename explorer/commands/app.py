@@ -40,6 +40,10 @@ def run_app(
     allow_user: Annotated[
         list[str] | None, typer.Option(help="With --serve: an e-mail address to admit \\[default: everybody the login admits].")
     ] = None,
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(help="With --serve: what a visitor may have going on, such as points=200000; requests, points, epochs or bytes."),
+    ] = None,
     host: Annotated[
         list[str] | None, typer.Option(help="With --serve: another name under which browsers reach this machine, for instance a proxy's.")
     ] = None,
@@ -53,9 +57,9 @@ def run_app(
             from explorer.evaluate.devices import device_for
 
             device_for(device)
-        if not serve and (root or no_login or secrets or allow_user or host or address != "0.0.0.0"):
+        if not serve and (root or no_login or secrets or allow_user or quota or host or address != "0.0.0.0"):
             raise Refused(
-                "--root, --no-login, --secrets, --allow-user, --host and --address belong to --serve. Without it the app is for this machine alone."
+                "--root, --no-login, --secrets, --allow-user, --quota, --host and --address belong to --serve. Without it the app is for this machine alone."
             )
         start = (
             serving.served(
@@ -66,6 +70,7 @@ def run_app(
                 login=not no_login,
                 secrets=secrets or Path.home() / ".streamlit" / "secrets.toml",
                 guests=allow_user or [],
+                bounds=quota or [],
             )
             if serve
             else serving.alone(port)

@@ -14,6 +14,8 @@ from explorer.commands.print_results import err, out
 from explorer.commands.terminal import free, refusals, store_of
 from explorer.core.errors import Refused
 from explorer.core.spec import Run
+from explorer.store.portable import ENDING
+from explorer.store.request_titles import title
 from explorer.store.run_store import RunStore
 from explorer.store.upkeep import shown_size, size_of
 
@@ -31,6 +33,11 @@ def store(
             help="The most that it should use, such as '20 GB'; 'none' for no limit. The points of the oldest runs that nobody pinned go first."
         ),
     ] = "",
+    backup: Annotated[Path | None, typer.Option(help="Write the whole store into this new file (.sqlite), while others go on using it.")] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="List what is to be done: its id, who asked for it, what it is.")] = False,
+    stop: Annotated[list[str] | None, typer.Option(help="Stop the request with this id, whoever asked for it; may be repeated.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="Take the request with this id off the list; may be repeated.")] = None,
+    unregister: Annotated[list[str] | None, typer.Option(help="Take the checkpoint at this path off the list; may be repeated.")] = None,
     pin: Annotated[list[str] | None, typer.Option(help="Keep the points of this run whatever the limit; may be repeated.")] = None,
     unpin: Annotated[list[str] | None, typer.Option(help="Keep them no longer; may be repeated.")] = None,
     home: HomeOption = None,
@@ -43,6 +50,27 @@ def store(
         bound = None if limit in ("", "none") else size_of(limit)
         for id, stays in [(id, True) for id in pin or ()] + [(id, False) for id in unpin or ()]:
             kept.pin(_field_of(kept, id), stays)
+        for id in (*(stop or ()), *(remove or ())):
+            if kept.status(id) is None:
+                raise Refused(f"This store has no request {id}. `loss-explorer runs` and `loss-explorer store --queue` list those it has.")
+        for id in stop or ():
+            kept.stop(id)
+        for id in remove or ():
+            if not kept.forget(id):
+                raise Refused(f"A worker is at {id}. Stop it first, and remove it when it has laid it down.")
+        for path in unregister or ():
+            if path not in {facts.path for facts in kept.checkpoints()}:
+                raise Refused(f"No checkpoint is registered as {path}. Give the path as the page Checkpoints has it.")
+            kept.unregister(path)
+        if queue:
+            for status in kept.open():
+                out.print(
+                    f"{status.id}  {status.state:<7}  {status.owner or '-'}  {title(status.request)}", markup=False, highlight=False, soft_wrap=True
+                )
+        if backup is not None:
+            free(backup, ENDING)
+            kept.export(backup)
+            out.print(f"{backup}: {shown_size(backup.stat().st_size)}", highlight=False, soft_wrap=True)
         if limit:
             kept.bound(bound)
             kept.keep_within_limit()
@@ -90,7 +118,7 @@ def export(
 ) -> None:
     """Write one run with all that was measured of it into a file that another person's explorer takes over (import)."""
     with refusals():
-        from explorer.store.portable import ENDING, export_run
+        from explorer.store.portable import export_run
 
         free(file, ENDING)
         export_run(store_of(home), run, file)

@@ -22,7 +22,7 @@ from stat import S_ISDIR, S_ISREG
 
 from safetensors import SafetensorError
 
-from explorer.core.allowed_folders import admit
+from explorer.core.allowed_folders import admit, opened
 from explorer.core.errors import Refused
 
 # What transformers' Trainer and accelerate save beside a model, to go on training: no models, whatever their endings.
@@ -62,7 +62,7 @@ def digest(path: str | os.PathLike[str]) -> str:
 
 def hashed(path: Path) -> str:
     """SHA-256 of any file's bytes, in hex; they are gone through once in a process, as long as the file is not written to."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         status = os.fstat(file.fileno())
         content = str(path.resolve()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
         if content in _digests:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from explorer.core import allowed_folders
+from explorer.core import allowed_folders, quotas
 from explorer.core.errors import Refused
 
 LOGIN = "LOSS_EXPLORER_LOGIN"  # "required": every page asks who is there first (explorer.ui.frame.login)
@@ -71,12 +71,20 @@ def alone(port: int) -> Start:
 
 
 def served(
-    port: int, *, address: str, folders: Sequence[Path], hosts: Sequence[str], login: bool, secrets: Path, guests: Sequence[str] = ()
+    port: int,
+    *,
+    address: str,
+    folders: Sequence[Path],
+    hosts: Sequence[str],
+    login: bool,
+    secrets: Path,
+    guests: Sequence[str] = (),
+    bounds: Sequence[str] = (),
 ) -> Start:
     """For others. Refused without folders, and when a login is required that is not set up.
 
     hosts: names, besides this machine's own, by which browsers reach it. secrets: the file with Streamlit's [auth]. guests: e-mail addresses; when there
-    are any, nobody else who logs in is let in.
+    are any, nobody else who logs in is let in. bounds: what a visitor may have going on (explorer.core.quotas).
     """
     if not folders:
         raise Refused("--serve lets others read checkpoints here: name the folders that they may read, each with --root.")
@@ -94,11 +102,15 @@ def served(
             )
     if guests and not login:
         raise Refused("--allow-user needs a login, and --no-login has none. Leave one of them out.")
+    if bounds and not login:
+        raise Refused("--quota needs a login, for without one visitors cannot be told apart, and --no-login has none. Leave one of them out.")
+    each = quotas.parsed(bounds)
     warnings = ["Everything in this store is shown to whoever logs in; --home gives the server a store of its own."]
     environment = {
         allowed_folders.VARIABLE: os.pathsep.join(str(f.resolve()) for f in folders),
         LOGIN: "required" if login else "no",
         GUESTS: ",".join(guests),
+        **({quotas.VARIABLE: str(each)} if login else {}),
     }
     names, extra = [*LOOPBACK, *_own_names(), *hosts], ()
     if login:

@@ -44,10 +44,10 @@ class _Permutable(TypedDict):
     held: tuple[str, ...]
 
 
-def inspect_path(request: Look, store: RunStore, *, report: Report, device: str = "cpu") -> Seen:
+def inspect_path(request: Look, store: RunStore, *, report: Report, device: str = "cpu", owner: str = "") -> Seen:
     """Recognise and measure every checkpoint at a path, and register those that fit a problem. A bad file does not hide the others.
 
-    Of a folder, what was registered there and is no longer there is taken off the list.
+    owner: who asked for it (explorer.store.visitors). Of a folder, what was registered there and is no longer there is taken off the list.
     """
     path = locations.expand(request.path)
     paths = checkpoints_at(path)
@@ -66,7 +66,7 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
             continue
         if facts.problem is not None:
             loaded[len(files)] = weights
-            store.register(facts)
+            store.register(facts, owner=owner)
         files.append(facts)
     _forget_removed(path, store)
     first = next((files[i].problem for i in loaded), None)

@@ -17,6 +17,7 @@ from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.sharded import digest
 from explorer.checkpoints.stored_types import holds_halves
 from explorer.core import locations
+from explorer.core.files import system
 from explorer.core.spec import Loaded
 from explorer.problems.live.source import bytes_of
 
@@ -28,7 +29,8 @@ _asked: set[Path] = set()
 def kept(weights: Mapping[str, Tensor], name: str, home: Path) -> Loaded:
     """The recipe of a file that holds these weights; written where it is not there yet."""
     folder = home / locations.LIVE
-    folder.mkdir(parents=True, exist_ok=True)
+    with system(folder, "made"):
+        folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{_content(weights)}.safetensors"
     if path.exists():
         with suppress(OSError):

@@ -22,6 +22,7 @@ from explorer.checkpoints.weights import Weights, compatible, mix
 from explorer.core import locations, model_path, registry
 from explorer.core.allowed_folders import admit, admits
 from explorer.core.errors import Refused, Stopped
+from explorer.core.files import system
 from explorer.core.locations import made_at, matched_at
 from explorer.core.points import Array
 from explorer.core.progress import Progress, quiet
@@ -109,6 +110,7 @@ def _opened(recipe: Recipe, store: RunStore, home: Path, problem: ProblemSpec, d
     file = file_of(recipe, store, home, device=device, progress=progress)
     if bytes_at(file) > LAZILY and (lazily := open_lazily(file, Problem(problem).shapes(), Problem(problem).reals())) is not None:
         checkpoint_file.finite(lazily, recipe.name or file.name)
+        still(recipe, file)
         return lazily
     return realise(recipe, store, home, problem=problem, device=device, progress=progress)
 
@@ -116,12 +118,19 @@ def _opened(recipe: Recipe, store: RunStore, home: Path, problem: ProblemSpec, d
 def _load(recipe: Loaded, store: RunStore, problem: ProblemSpec | None) -> Weights:
     path = located(recipe, store)
     weights = checkpoint_file.read(path).weights
+    still(recipe, path)
     if problem is not None:
         shapes = Problem(problem).shapes()
         weights, _ = checkpoint_file.named_for(weights, shapes, path)
         checkpoint_file.under_its_names(weights, shapes, what=recipe.name or path.name)
     checkpoint_file.finite(weights, path.name)
     return weights
+
+
+def still(recipe: Recipe, path: Path) -> None:
+    """Refused when a checkpoint is not the recipe's any more, now that it was read: somebody wrote to it meanwhile."""
+    if isinstance(recipe, Loaded) and digest(path) != recipe.digest:
+        raise Refused(f"{path} was written to while it was read. Leave it alone, register it again, and try again.")
 
 
 def located(recipe: Loaded, store: RunStore) -> Path:
@@ -254,7 +263,8 @@ def _keep_corners(recipe: Connected, trained: TrainedCorners, problem: Problem, 
 
 def _leave_off(state: State | None, path: Path) -> None:
     if state is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with system(path.parent, "made"):
+            path.parent.mkdir(parents=True, exist_ok=True)
         checkpoint_file.write(path, state.tensors, {"epoch": str(state.epoch), "generator": state.generator}, replace=True)
 
 
@@ -337,5 +347,6 @@ def _shares(recipe: Fused) -> Array | None:
 
 def _keep(recipe: Trained | Aligned | Connected | Shifted | Fused, weights: Weights, home: Path) -> None:
     path = made_at(recipe, home)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with system(path.parent, "made"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint_file.write(path, weights, {"recipe": json.dumps(recipe.to_json()), "problem": recipe.problem.name}, replace=True)

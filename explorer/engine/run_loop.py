@@ -29,7 +29,7 @@ from explorer.core.progress import Progress, quiet
 from explorer.core.spec import Field, Loaded, Run, files_of
 from explorer.engine.execute import Execute, Executor, local
 from explorer.engine.open_once import opened
-from explorer.engine.realise_recipe import file_of, located, realise
+from explorer.engine.realise_recipe import file_of, located, realise, still
 from explorer.engine.work_clock import clocked
 from explorer.evaluate.devices import memory, peak
 from explorer.problems.problem import Problem
@@ -222,6 +222,8 @@ def corners_of(
     corners: list[Mapping[str, Tensor]] = []
     for file, recipe in zip(files, field.corners, strict=True):
         streamed = streamed_at(file, shapes, reals)
+        if streamed is not None:
+            still(recipe, file)
         if streamed is not None and not through:
             checkpoint_file.finite(streamed, recipe.name or file.name)
         corners.append(streamed if streamed is not None else realise(recipe, store, home, problem=field.problem, device=device, progress=progress))

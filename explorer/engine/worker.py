@@ -22,7 +22,7 @@ from explorer.core.allowed_folders import within
 from explorer.core.errors import Refused, Stopped
 from explorer.core.locations import made_at
 from explorer.core.progress import Progress
-from explorer.core.spec import Json, Look, Make, Request, Run, Study
+from explorer.core.spec import Json, Look, Make, Run, Study
 from explorer.engine.execute import Execute
 from explorer.engine.execute.ray import Fleet
 from explorer.engine.inspect_checkpoints import inspect_path
@@ -147,18 +147,18 @@ class Worker:
         report = _Reporter(self, claimed)
         with within(claimed.roots, self.home):
             try:
-                found = self._carried_out(claimed.request, report)
+                found = self._carried_out(claimed, report)
             except Stopped:
                 return False, None
             report.last()
             return found
 
-    def _carried_out(self, request: Request, report: Report) -> tuple[bool, Json]:
-        match request:
+    def _carried_out(self, claimed: Status, report: Report) -> tuple[bool, Json]:
+        match request := claimed.request:
             case Run():
                 return keep(request, self.store, self.home, report=report, device=self.device, execute=self.execute, worker=self.id), None
             case Look():
-                return True, inspect_path(request, self.store, report=report, device=self.device).to_json()
+                return True, inspect_path(request, self.store, report=report, device=self.device, owner=claimed.owner).to_json()
             case Study():
                 return True, examine(request, self.store, self.home, device=self.device, progress=_progress(report))
             case Make(recipe):

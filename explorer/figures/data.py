@@ -45,7 +45,7 @@ def written(table: pd.DataFrame, form: str) -> bytes:
     units_ = table.attrs.get("units", {})
     named = table.rename(columns={c: units.titled(str(c), units_.get(c, "")) for c in table.columns})
     if form == "csv":
-        return named.to_csv(index=False).encode()
+        return csv(named).encode()
     buffer = BytesIO()
     if form == "parquet":
         named.to_parquet(buffer, index=False)
@@ -54,6 +54,19 @@ def written(table: pd.DataFrame, form: str) -> bytes:
     else:
         raise Refused(f"No format of data is called {form!r}. There are: {', '.join(FORMS)}.")
     return buffer.getvalue()
+
+
+def csv(table: pd.DataFrame) -> str:
+    """A table as CSV. A text that a spreadsheet would take for a formula (names of models come from anybody) is put behind an apostrophe, which it does not show."""
+    harmless = table.rename(columns={c: _no_formula(c) for c in table.columns})
+    return harmless.map(_no_formula).to_csv(index=False)
+
+
+def _no_formula(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    line = value.replace("\r", " ")  # which some readers take for the end of a row
+    return f"'{line}" if line.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\n")) else line
 
 
 def save(table: pd.DataFrame, *files: Path | str) -> None:

@@ -6,24 +6,24 @@ or when one is quantised, unless `#dequantised` stands behind its path and it ca
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from explorer.checkpoints import flat_sets, lora, names, quantised, renaming, safetensors_header, sharded
 from explorer.checkpoints.checkpoint_file import EXACT, RENAMED
 from explorer.checkpoints.lora import Adapter, sized
-from explorer.checkpoints.safetensors_header import Stored
+from explorer.checkpoints.safetensors_header import TIED, Stored
 from explorer.core import model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, system
 
 NUMBER = re.compile(r"\.\d+\.")
 AT_ONCE = 2**20  # bytes of two tensors that are compared
-TIED = "explorer.tied"
 KEPT = (TIED, "explorer.names", "format")  # of a header, in the merged file's
 
 
@@ -147,7 +147,7 @@ def _stored(path: Path, name: str) -> Ingredient:
             raise Refused(f"{short(twice[0])} is in {name_of(shard)} and in another shard as well. Save the model again.")
         tensors |= header.tensors
         metadata |= header.metadata
-        tied |= cast("dict[str, str]", json.loads(header.metadata.get(TIED, "{}")))
+        tied |= safetensors_header.ties(header.metadata, name_of(shard))
     if missing := sorted(index.names - tensors.keys() - tied.keys()):
         raise Refused(f"The shards of {name_of(path)} do not hold {listed(missing)}, which its index lists. Copy the folder again, whole.")
     return Ingredient(name, path, tensors, metadata | ({TIED: json.dumps(tied)} if tied else {}), path)
@@ -219,7 +219,7 @@ def _read(ingredient: Ingredient) -> names.Read:
 
 
 def _ties(ingredient: Ingredient) -> dict[str, str]:
-    return cast("dict[str, str]", json.loads(ingredient.metadata.get(TIED, "{}")))
+    return safetensors_header.ties(ingredient.metadata, short(ingredient.name))
 
 
 def _plain(ingredient: Ingredient) -> Ingredient:
@@ -256,9 +256,10 @@ def _without_extras(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
     for ingredient in ingredients:
         notes: list[str] = []
         left_out: set[str] = set()
+        twins = _Twins({n: ingredient.tensors[n] for n in sorted(shared)})
         for name in [n for n in ingredient.tensors if n not in shared]:
             own = ingredient.tensors[name]
-            twin = next((n for n in sorted(shared) if _equal(ingredient.tensors[n], own)), "") if _is_matrix(own) else ""
+            twin = twins.of(own) if _is_matrix(own) else ""
             if twin and not _changed(ingredient, name, twin):
                 notes.append(f"left out, as it equals {short(twin)} and is not in every model: {short(name)}")
             elif names.CONSTANTS.search(name):
@@ -268,6 +269,36 @@ def _without_extras(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
             left_out.add(name)
         found.append(_under(ingredient, {n: n for n in (*ingredient.tensors, *_ties(ingredient)) if n not in left_out}, notes))
     return found
+
+
+class _Twins:
+    """Finds the first of some tensors that equals another one. The bytes of each are gone through once, however many are looked for."""
+
+    def __init__(self, tensors: Mapping[str, Stored]) -> None:
+        self._of_a_kind: dict[tuple[str, tuple[int, ...]], dict[str, Stored]] = {}
+        for name, stored in tensors.items():
+            if type(stored) is Stored:
+                self._of_a_kind.setdefault((stored.dtype, stored.shape), {})[name] = stored
+        self._by_content: dict[tuple[str, tuple[int, ...]], dict[bytes, str]] = {}
+
+    def of(self, stored: Stored) -> str:
+        """Its name; "" where there is none."""
+        kind = stored.dtype, stored.shape
+        if type(stored) is not Stored or kind not in self._of_a_kind:
+            return ""
+        if kind not in self._by_content:
+            self._by_content[kind] = {_content(s): name for name, s in reversed(self._of_a_kind[kind].items())}
+        return self._by_content[kind].get(_content(stored), "")
+
+
+def _content(stored: Stored) -> bytes:
+    """SHA-256 of a tensor's bytes."""
+    found = hashlib.sha256()
+    with system(stored.path, "read"), stored.path.open("rb") as file:
+        file.seek(stored.start)
+        for start in range(0, stored.nbytes, AT_ONCE):
+            found.update(file.read(min(AT_ONCE, stored.nbytes - start)))
+    return found.digest()
 
 
 def _changed(ingredient: Ingredient, *which: str) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import cast
 
 from explorer.core import locations, model_path, registry, splits
+from explorer.core.allowed_folders import content
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.spec import Method, NamedTestSet, ProblemSpec
@@ -108,7 +109,7 @@ def _toml(file: Path) -> dict[str, object]:
             raise Refused(f"{file} is missing. A problem is a folder with a problem.toml, or that file.")
         if file.stat().st_size > _LIMIT_BYTES:
             raise Refused(f"{file} is too large for a problem.toml. Check that it is one.")
-        data = file.read_bytes()
+        data = content(file)
     try:
         return tomllib.loads(data.decode("utf-8-sig"))  # -sig: some editors begin a file with a byte-order mark
     except (ValueError, RecursionError) as error:  # ValueError: also what is no UTF-8, or has too many digits for an int

@@ -34,11 +34,13 @@ from explorer.core.spec import (
     SplitName,
     Study,
     Trained,
+    recipes_of,
 )
 from explorer.store.cost_plan import Model, Plan, planned, together
 from explorer.store.records import Facts
 from explorer.store.requests import QUICK_S, due_at
 from explorer.store.run_store import RunStore
+from explorer.store.visitors import Load
 from explorer.store.work_kinds import STARTING, of_making, of_opening, of_study
 
 Made: TypeAlias = Trained | Aligned | Connected | Shifted | Fused  # whatever is made out of other models
@@ -74,6 +76,19 @@ def expected(request: Request, store: RunStore) -> float | None:
             return None if unknown else seconds
         case Look():
             return None
+
+
+def load(request: Request, store: RunStore) -> Load:
+    """What a request counts against its visitor's quotas: points that are not measured, and epochs of networks and paths that are not trained."""
+    points = _left(request, store, None)[0] if isinstance(request, Run) else 0
+    trained = [r for r in recipes_of(request) if isinstance(r, Trained | Connected) and not locations.made_at(r, store.path.parent).exists()]
+    return Load(points, sum({locations.made_together(recipe).id: _epochs(recipe) for recipe in trained}.values()))
+
+
+def _epochs(recipe: Trained | Connected) -> int:
+    epochs = recipe.method.kwargs().get("epochs")
+    members = registry.members_of(recipe.method) if isinstance(recipe, Trained) else 1
+    return members * epochs if isinstance(epochs, int) else 0
 
 
 def estimate_all(runs: Sequence[Run], store: RunStore, studies: Sequence[Study] = ()) -> Plan | None:

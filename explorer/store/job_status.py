@@ -31,6 +31,7 @@ class Status:
     now: float
     expected: float | None = None  # seconds that it was expected to take
     roots: tuple[str, ...] | None = None  # the folders it may read, None for all (explorer.core.allowed_folders)
+    owner: str = ""  # who asked for it first, "" for the operator (explorer.store.visitors)
     read: Callable[[], Json] = field(default=lambda: None, repr=False, compare=False)
 
     @cached_property

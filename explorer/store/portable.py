@@ -58,7 +58,9 @@ def _copy(db: sqlite3.Connection, run: Run) -> None:
     looks = [id for id, text in db.execute("SELECT id, spec FROM home.wish WHERE kind = 'Look' AND phase = 'done'") if _looks_at(text, paths)]
     wanted = {"fields": fields, "digests": digests, "looks": json.dumps(looks)}
     within = "IN (SELECT value FROM json_each(:fields))"
-    shared = [c for _, c, *_, hidden in db.execute("PRAGMA main.table_xinfo(wish)") if not hidden]
+    shared = [
+        c for _, c, *_, hidden in db.execute("PRAGMA main.table_xinfo(wish)") if not hidden and c not in ("owner", "roots")
+    ]  # who asked, and where that server keeps its models, stays there
     columns = ", ".join(shared)
     for statement in (
         f"INSERT INTO main.field SELECT * FROM home.field WHERE id {within}",

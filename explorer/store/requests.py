@@ -23,42 +23,49 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from explorer.core.quotas import Quotas
 from explorer.core.spec import Json, Request, Run, Spec
 from explorer.stats.preview_confirmation import exact
-from explorer.store import readable
+from explorer.store import readable, visitors
 from explorer.store.clock_jumps import CLOCKS_S, Jumps
 from explorer.store.job_status import State, Status
-from explorer.store.process_alive import alive
+from explorer.store.process_alive import alive, born, killed_for_memory, place
 from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown, Unreadable
 from explorer.store.records import Serving
 from explorer.store.schema import MIGRATIONS
 from explorer.store.sqlite import Database, Unavailable
+from explorer.store.visitors import NO_LOAD, OPEN, SIZE, UNKNOWN_S, Load
 
 URGENT, IDLE = 1, -1  # ranks of requests; 0 is that of everything else
 LEASE_S = 15.0
 QUICK_S = 2.0  # what is expected to take no longer is done in the middle of what takes longer
 ATTEMPTS = 3  # a request over which so many workers died in a row, without a single new point, is given up
-GIVEN_UP = f"{ATTEMPTS} workers died on this, most likely because they ran out of memory. Use fewer or smaller models, then try again."
+STARVED = f"{ATTEMPTS} workers died on this, and memory had run out. Use fewer or smaller models, then try again."
+DIED = f"{ATTEMPTS} workers died on this, of something else than memory as far as the system says. Their log has their last words; then try again."
 HOST = socket.gethostname()
 TEXTS = re.compile(r'"((?:[^"\\]|\\.)*)"(:?)')  # in a JSON text; a colon behind the name of a member
-COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, expected, roots"
+COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, expected, roots, owner"
 STATE = "CASE WHEN phase <> 'open' THEN phase WHEN lease > :now THEN 'running' ELSE 'waiting' END"
 ANSWER = "(SELECT text FROM result WHERE request = wish.id)"
 READABLE = f"(reader = :reader OR readable(spec, {ANSWER}))"  # what was read once by this version is not parsed to know it
-SIZE = "t.points * (200 + 8 * coalesce(json_extract(f.shape, '$[0]'), 1) * coalesce(json_extract(f.shape, '$[1]'), 1))"  # bytes, with what SQLite needs around them
 SIZE_OF_RUN = f"coalesce((SELECT {SIZE} FROM tally t JOIN field f ON f.id = t.field WHERE t.field = wish.subject), 0)"
 HERE = f"(reader = :reader OR here(spec, {ANSWER}))"
-OPEN = "finished IS NULL AND error IS NULL AND stopped = 0"
 LISTED = f"kind = :kind AND (:clicks OR sampler IS NOT 'given') AND {HERE}"
 AHEAD = (  # of what is held, which are few rows
     "SELECT 1 FROM wish INDEXED BY wish_held WHERE lease > 0 AND lease > :latest"
     " UNION ALL SELECT 1 FROM worker WHERE beat > :latest UNION ALL SELECT 1 FROM lot WHERE until > :latest"
 )
-NEXT = (
-    f"SELECT id, attempts FROM wish WHERE {OPEN} AND (urgent > :above OR (urgent = :above AND expected <= :within)) AND lease <= :now"
+BEST = (  # of one visitor
+    f"SELECT id FROM wish WHERE {OPEN} AND owner = who.owner AND (urgent > :above OR (urgent = :above AND expected <= :within)) AND lease <= :now"
     "  AND (sampler IS 'given' OR subject NOT IN (SELECT subject FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker))"
     f" AND {HERE} ORDER BY urgent DESC, due, rowid LIMIT 1"
+)
+NEXT = (  # of those: a step of the index for each visitor who has something open, none where nothing is
+    f"WITH RECURSIVE who(owner) AS (SELECT min(owner) FROM wish WHERE {OPEN}"
+    f" UNION ALL SELECT (SELECT min(owner) FROM wish WHERE {OPEN} AND owner > who.owner) FROM who WHERE who.owner IS NOT NULL)"
+    f" SELECT next.id, next.attempts, next.starved FROM who JOIN wish AS next ON next.id = ({BEST}) LEFT JOIN turn ON turn.owner = next.owner"
+    " ORDER BY next.urgent DESC, coalesce(turn.served, 0), next.due, next.rowid LIMIT 1"
 )
 
 
@@ -82,20 +89,34 @@ class Requests(Database):
 
     # --- requests -------------------------------------------------------------------------------------------------------
 
-    def submit(self, request: Request, *, urgent: bool = False, idle: bool = False, again: bool = False, expected: float | None = None) -> str:
+    def submit(
+        self,
+        request: Request,
+        *,
+        urgent: bool = False,
+        idle: bool = False,
+        again: bool = False,
+        expected: float | None = None,
+        owner: str = "",
+        load: Load = NO_LOAD,
+        quotas: Quotas | None = None,
+    ) -> str:
         """Put a request down and return its id. A request that failed or was stopped is taken up again; one that is done stays done, unless `again`.
+        Refused when it is beyond the quotas.
 
         urgent: somebody waits for it at this moment. idle: nobody asked for it, it may be there when somebody does; everything else goes first.
         expected: seconds that it will take, where that is known: what is short goes before what is long (explorer.store.schema).
+        owner: whose it is, and load: what it takes of their quotas (explorer.store.visitors).
         """
         id, rank = request.id, URGENT if urgent else IDLE if idle else 0
         subject = request.field.id if isinstance(request, Run) else id
         reader = "" if readable.lacks(request) else readable.reader()
         with self._write() as db:
+            visitors.ask(db, id, owner, load, quotas, again=again)
             cursor = db.execute(
-                "INSERT INTO wish (id, kind, subject, urgent, spec, created, expected, roots, reader) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, finished = NULL, roots = excluded.roots,"
-                " expected = excluded.expected "
+                "INSERT INTO wish (id, kind, subject, urgent, spec, created, expected, roots, reader, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET error = NULL, stopped = 0, attempts = 0, starved = 0, finished = NULL, roots = excluded.roots,"
+                " expected = excluded.expected, owner = excluded.owner "
                 "WHERE error IS NOT NULL OR stopped = 1 OR (? AND finished IS NOT NULL)",
                 (
                     id,
@@ -107,11 +128,14 @@ class Requests(Database):
                     expected,
                     _listed(self.roots),
                     reader,
+                    owner,
                     again,
                 ),
             )
             if cursor.rowcount:
                 db.execute("DELETE FROM result WHERE request = ?", (id,))
+            if not idle:  # what nobody asked for until now is whose it is that does
+                db.execute(f"UPDATE wish SET owner = ? WHERE id = ? AND urgent = {IDLE} AND owner = '' AND {OPEN}", (owner, id))
             raised = db.execute("UPDATE wish SET urgent = ? WHERE id = ? AND urgent < ?", (rank, id, rank))
             if cursor.rowcount or raised.rowcount:
                 _changed(db)
@@ -197,22 +221,41 @@ class Requests(Database):
         against += [(path, "Checkpoint", against_it(partial(readable.facts, text), text)) for path, text in files]
         return [Unreadable(id, kind, why) for id, kind, why in against if why]
 
-    def stop(self, id: str) -> None:
-        """Ask for a request to be given up; what it has computed stays."""
-        with self._write() as db:
-            db.execute("UPDATE wish SET stopped = 1 WHERE id = ? AND finished IS NULL", (id,))
-            _changed(db)
+    def open(self, *, limit: int = 200) -> list[Status]:
+        """Every request of any kind that is still to be done, those first that are worked on, then by rank and age."""
+        note(LIST)
+        rows = self._db.execute(
+            f"SELECT {COLUMNS} FROM wish WHERE {OPEN} AND {HERE} ORDER BY lease > :now DESC, urgent DESC, due LIMIT :limit",
+            {"now": self.clock(), "reader": readable.reader(), "limit": limit},
+        )
+        return [self._status(row) for row in rows.fetchall()]
 
-    def forget(self, id: str) -> None:
-        """Remove a request from the list. Its points stay until a sweep finds that no other run needs them (explorer.store.upkeep)."""
+    def stop(self, id: str, *, by: str | None = None) -> bool:
+        """Ask for a request to be given up; what it has computed stays. by: who wants that, None for the operator. False when others still want it; Refused when
+        it is not theirs."""
         with self._write() as db:
+            if stops := visitors.give_up(db, id, by):
+                db.execute("UPDATE wish SET stopped = 1 WHERE id = ? AND finished IS NULL", (id,))
+            _changed(db)
+        return stops
+
+    def forget(self, id: str, *, by: str | None = None) -> bool:
+        """Remove a request from the list, as `stop` says whose. Its points stay until a sweep finds that no other run needs them (explorer.store.upkeep)."""
+        with self._write() as db:
+            if db.execute("SELECT 1 FROM wish WHERE id = ? AND lease > ?", (id, self.clock())).fetchone() or not visitors.give_up(db, id, by):
+                return False
             row = db.execute("SELECT spec FROM wish WHERE id = ? AND kind = 'Run'", (id,)).fetchone()
-            if db.execute("DELETE FROM wish WHERE id = ? AND lease <= ?", (id, self.clock())).rowcount:
+            if db.execute("DELETE FROM wish WHERE id = ?", (id,)).rowcount:
                 if row is not None:
                     db.executemany("INSERT OR IGNORE INTO forgotten VALUES (?)", _fields_of(row[0]))
                 db.execute("DELETE FROM result WHERE request = ?", (id,))
                 db.execute("DELETE FROM products WHERE request = ?", (id,))
                 _changed(db)
+        return True
+
+    def is_asked_by(self, id: str, visitor: str | None) -> bool:
+        """Whether a visitor may stop a request and take it off the list; None, the operator, may."""
+        return visitor is None or visitors.is_asked_by(self._db, id, visitor)
 
     def waiting(self) -> bool:
         """Whether there is a request that nobody works on."""
@@ -240,9 +283,9 @@ class Requests(Database):
         now = self.clock()
         with self._write() as db:
             db.execute(
-                "INSERT INTO worker (id, host, pid, device, beat, title, sees, free, total) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET beat = excluded.beat, free = excluded.free, total = excluded.total",
-                (worker, HOST, pid, device, now, title, json.dumps(list(sees)), *memory),
+                "INSERT INTO worker (id, host, pid, device, beat, title, sees, free, total, place, born, ooms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET beat = excluded.beat, free = excluded.free, total = excluded.total, ooms = excluded.ooms",
+                (worker, HOST, pid, device, now, title, json.dumps(list(sees)), *memory, place(), born(pid), killed_for_memory()),
             )
             db.execute("UPDATE wish SET lease = ? WHERE worker = ? AND lease > 0 AND finished IS NULL", (now + LEASE_S, worker))
             db.execute("UPDATE lot SET until = ? WHERE worker = ?", (now + LEASE_S, worker))
@@ -273,7 +316,7 @@ class Requests(Database):
             return None
         with self._write() as db:
             while (found := db.execute(NEXT, asked).fetchone()) is not None and found[1] >= ATTEMPTS:
-                db.execute("UPDATE wish SET error = ? WHERE id = ?", (GIVEN_UP, found[0]))
+                db.execute("UPDATE wish SET error = ? WHERE id = ?", (STARVED if found[2] else DIED, found[0]))
                 _changed(db)
             if found is None:
                 return None
@@ -281,7 +324,9 @@ class Requests(Database):
                 f"UPDATE wish SET attempts = attempts + 1, worker = ?, lease = ?, started = ?, fresh = 0, message = '' WHERE id = ? RETURNING {COLUMNS}",
                 (worker, now + LEASE_S, now, found[0]),
             ).fetchone()
-        return self._status(row)
+            claimed = self._status(row)
+            visitors.charge(db, claimed.owner, UNKNOWN_S if claimed.expected is None else claimed.expected)
+        return claimed
 
     def claimable(self, worker: str) -> bool:
         """Whether there is a request for this worker."""
@@ -301,8 +346,9 @@ class Requests(Database):
         """Note progress. False when the request was stopped or is no longer this worker's: then stop."""
         with self._write() as db:
             cursor = db.execute(
-                "UPDATE wish SET done = ?, total = ?, fresh = ?, message = ?, attempts = iif(? > 0, 0, attempts) WHERE id = ? AND worker = ? AND stopped = 0",
-                (done, total, fresh, message, fresh, id, worker),
+                "UPDATE wish SET done = ?, total = ?, fresh = ?, message = ?, attempts = iif(? > 0, 0, attempts),"
+                " starved = iif(? > 0, 0, starved) WHERE id = ? AND worker = ? AND stopped = 0",
+                (done, total, fresh, message, fresh, fresh, id, worker),
             )
         return cursor.rowcount == 1
 
@@ -314,6 +360,10 @@ class Requests(Database):
                 (self.clock() if finished else None, error, readable.reader(), id, worker),
             )
             if cursor.rowcount:
+                owner, more = db.execute(
+                    f"SELECT owner, ? - started - coalesce(expected, {UNKNOWN_S}) FROM wish WHERE id = ?", (self.clock(), id)
+                ).fetchone()
+                visitors.charge(db, owner, more or 0.0)
                 db.execute("DELETE FROM result WHERE request = ?", (id,))
                 if result is not None:
                     db.execute("INSERT INTO result VALUES (?, ?)", (id, json.dumps(result)))
@@ -336,18 +386,19 @@ class Requests(Database):
         db.execute(f"INSERT OR IGNORE INTO main.wish ({columns}) SELECT {columns} FROM other.wish WHERE finished IS NOT NULL")
 
     def _bury(self) -> None:
-        """End the leases of workers that died on this machine, without waiting for them to run out, and cut those from before a clock was set back."""
+        """End the leases of workers that died where this process is, without waiting for them to run out, and cut those from before a clock was set back."""
         latest = (now := self.clock()) + LEASE_S + CLOCKS_S
         if self._db.execute(f"{AHEAD} LIMIT 1", {"latest": latest}).fetchone():
             with self._write() as db:
                 db.execute("UPDATE wish SET lease = ? WHERE lease > 0 AND lease > ?", (now + LEASE_S, latest))
                 db.execute("UPDATE worker SET beat = ? WHERE beat > ?", (now, latest))
                 db.execute("UPDATE lot SET until = ? WHERE until > ?", (now + LEASE_S, latest))
-        rows = self._db.execute("SELECT id, pid FROM worker WHERE host = ?", (HOST,)).fetchall()
-        if dead := [id for id, pid in rows if not alive(pid)]:
+        rows = self._db.execute("SELECT id, pid, born, ooms FROM worker WHERE place = ?", (place(),)).fetchall()
+        if dead := [(id, ooms) for id, pid, began, ooms in rows if not alive(pid, began)]:
+            killed = killed_for_memory()
             with self._write() as db:
-                for id in dead:
-                    db.execute("UPDATE wish SET lease = 0 WHERE worker = ? AND lease > 0", (id,))
+                for id, ooms in dead:
+                    db.execute("UPDATE wish SET lease = 0, starved = starved + ? WHERE worker = ? AND lease > 0", (killed > ooms, id))
                     db.execute("DELETE FROM lot WHERE worker = ?", (id,))
                     db.execute("DELETE FROM worker WHERE id = ?", (id,))
 
@@ -386,6 +437,7 @@ class Requests(Database):
             now=now,
             expected=cast("float | None", r["expected"]),
             roots=tuple(cast("list[str]", json.loads(cast("str", r["roots"])))) if r["roots"] is not None else None,
+            owner=cast("str", r["owner"]),
             read=partial(self._result, id),
         )
 

@@ -15,6 +15,7 @@ from typing import cast
 
 import numpy as np
 
+from explorer.core.errors import Refused
 from explorer.core.points import Array, Points, no_points, rounded
 from explorer.core.spec import Field, Json
 from explorer.store import readable
@@ -261,9 +262,11 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
 
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
-    def register(self, facts: Facts) -> None:
-        """Remember where a checkpoint lies and what was recognised."""
+    def register(self, facts: Facts, *, owner: str = "") -> None:
+        """Remember where a checkpoint lies and what was recognised. owner: who had it looked at, "" for the operator; the first one stays."""
         with self._write() as db:
+            if db.execute("SELECT 1 FROM checkpoint WHERE path = ?", (facts.path,)).fetchone() is None:
+                db.execute("INSERT OR REPLACE INTO registrant VALUES (?, ?)", (facts.path, owner))
             db.execute(
                 "INSERT INTO checkpoint VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (path) DO UPDATE SET digest = excluded.digest, facts = excluded.facts, seen = excluded.seen",
@@ -277,11 +280,19 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
         rows = self._db.execute("SELECT facts FROM checkpoint ORDER BY rowid").fetchall()
         return [found for (text,) in rows if (found := _facts(text)) is not None and not readable.missing(text)]
 
-    def unregister(self, path: str) -> None:
-        """Take a checkpoint off the list; the file is not touched."""
+    def unregister(self, path: str, *, by: str | None = None) -> None:
+        """Take a checkpoint off the list; the file is not touched. by: who wants that, None for the operator; Refused when somebody else registered it."""
         with self._write() as db:
+            owner = self.registrant(path)
+            if by not in (None, owner):
+                raise Refused(f"{path} was registered by {owner or 'the operator of this server'}; only they can take it off the list.")
+            db.execute("DELETE FROM registrant WHERE path = ?", (path,))
             db.execute("DELETE FROM checkpoint WHERE path = ?", (path,))
             db.execute("UPDATE changes SET n = n + 1")
+
+    def registrant(self, path: str) -> str:
+        """Who registered a checkpoint; "" is the operator."""
+        return (self._db.execute("SELECT owner FROM registrant WHERE path = ?", (path,)).fetchone() or ("",))[0]
 
     def whereabouts(self, digest: str) -> list[str]:
         """Paths at which a checkpoint with this digest was last seen, the latest first."""
@@ -328,7 +339,7 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
             self._db.execute("DETACH other")
 
     def export(self, path: Path) -> None:
-        """Write everything into a new file at the path."""
+        """Write everything, as it stands at this moment, into a new file at the path; others may go on writing meanwhile."""
         self._db.execute("VACUUM INTO ?", (str(path),))
 
 

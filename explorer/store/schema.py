@@ -104,4 +104,20 @@ MIGRATIONS = (
     CREATE TABLE setting (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
     CREATE INDEX wish_subject ON wish (subject)
     """,  # fields whose run was removed from the list, that are to stay, that somebody looked at (explorer.store.upkeep)
+    """
+    ALTER TABLE wish ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    DROP INDEX wish_open;
+    CREATE INDEX wish_open ON wish (owner, urgent DESC, due) WHERE finished IS NULL AND error IS NULL AND stopped = 0;
+    CREATE INDEX wish_owner ON wish (owner, kind, subject) WHERE owner <> '';
+    CREATE TABLE asker (
+        request TEXT NOT NULL, owner TEXT NOT NULL, points INTEGER NOT NULL, epochs INTEGER NOT NULL, PRIMARY KEY (request, owner)
+    ) WITHOUT ROWID;
+    CREATE TABLE registrant (path TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE turn (owner TEXT PRIMARY KEY, served REAL NOT NULL) WITHOUT ROWID;
+    ALTER TABLE wish ADD COLUMN starved INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE worker ADD COLUMN place TEXT NOT NULL DEFAULT '';
+    ALTER TABLE worker ADD COLUMN born TEXT NOT NULL DEFAULT '';
+    ALTER TABLE worker ADD COLUMN ooms INTEGER NOT NULL DEFAULT 0
+    """,  # whose a request and a checkpoint are, who else asked for it and for how much, and seconds worked for each (explorer.store.visitors);
+    # which process a worker is, and how many of those that had a request died for want of memory (explorer.store.process_alive)
 )

@@ -21,9 +21,9 @@ from explorer.core import locations, model_path
 from explorer.core.errors import Refused
 from explorer.core.spec import Look, Run
 from explorer.stats.preview_confirmation import exact, is_preview
-from explorer.store import readable
-from explorer.store.requests import SIZE
+from explorer.store import readable, visitors
 from explorer.store.sqlite import Database
+from explorer.store.visitors import SIZE
 
 Progress: TypeAlias = Callable[[int, int], None]  # bytes done, and of how many
 
@@ -83,9 +83,10 @@ class Upkeep(Database):
 
     # --- what may not go ------------------------------------------------------------------------------------------------
 
-    def pin(self, field_id: str, pinned: bool = True) -> None:
-        """Keep the points of a field whatever the limit, or no longer."""
+    def pin(self, field_id: str, pinned: bool = True, *, by: str | None = None) -> None:
+        """Keep the points of a field whatever the limit, or no longer. by: who wants that, None for the operator; Refused where they asked for no run of it."""
         with self._write() as db:
+            visitors.may_keep(db, field_id, by)
             db.execute("INSERT OR IGNORE INTO pinned VALUES (?)" if pinned else "DELETE FROM pinned WHERE field = ?", (field_id,))
 
     def pinned(self) -> set[str]:

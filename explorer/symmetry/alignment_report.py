@@ -6,13 +6,16 @@ A file beside the aligned checkpoints: one .npz, read without pickle.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
 
 from explorer.core.errors import Refused
+from explorer.core.files import system
 from explorer.core.points import Array
 
 GROUPED = ("maps", "similarity", "elements", "steps", "likeness")  # arrays by the name of a group, for each model
@@ -110,14 +113,21 @@ class Matched:
         return float((p != np.arange(p.shape[-1])).mean())
 
     def write(self, path: Path) -> None:
-        """Keep it as a file; a reader never sees half of one."""
+        """Keep it as a file; a reader never sees half of one. Refused where it cannot be written."""
         plain = {k: v for k, v in asdict(self).items() if k not in ("before", "after", *GROUPED)}
         arrays = {"before": self.before, "after": self.after}
         for kind, models in ((kind, getattr(self, kind)) for kind in GROUPED):
             arrays |= {f"{kind}/{i}/{group}": a for i, groups in enumerate(models) for group, a in groups.items()}
-        part = path.with_suffix(".part.npz")
-        np.savez_compressed(part, plain=np.array(json.dumps(plain)), **arrays)  # pyright: ignore[reportArgumentType]  (its stub takes the flag by name)
-        part.replace(path)
+        draft = path.with_name(f".{path.stem}.{uuid4().hex}.tmp")
+        try:
+            with system(path, "written"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with draft.open("xb") as file:
+                    np.savez_compressed(file, plain=np.array(json.dumps(plain)), **arrays)  # pyright: ignore[reportArgumentType]  (its stub takes the flag by name)
+                draft.replace(path)
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: Path) -> Matched:

@@ -800,3 +800,17 @@ def test_a_file_is_digested_anew_when_it_was_written_to(tmp_path: Path) -> None:
     path.write_bytes(b"b" * 2**27)
     os.utime(path, (past, past))
     assert digest(path) != first
+
+
+def test_the_same_weights_are_the_same_file_byte_for_byte(tmp_path):
+    """Whatever the order in which metadata came, and whoever writes: a model that is made twice has one digest."""
+    tensor = torch.arange(4.0)
+    weights = {"b": tensor, "a": tensor, "c": tensor + 1}
+    metadata = {f"k{i}": 'ä\u2028\x7f\x01"' * i for i in range(8)}
+    written = set()
+    for i in range(6):
+        checkpoint_file.write(path := tmp_path / f"{i}.safetensors", weights, dict(list(metadata.items())[:: 1 if i % 2 else -1]))
+        written.add(path.read_bytes())
+    assert len(written) == 1
+    found = checkpoint_file.read(path)
+    assert found.metadata == metadata and found.weights["a"] is found.weights["b"]

@@ -10,11 +10,13 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from explorer.checkpoints import flat_sets, inert_pickle, layer_names, lora, names, renaming, torch_archive
 from explorer.checkpoints.inert_pickle import Named, Persistent, Record, TooLong
 from explorer.core import files
 from explorer.core.errors import Refused
+from explorer.merging import ingredients
 from explorer.merging.mergekit import settings, text
 
 FOUR, SQUARE = 10.0, 16.0  # times as long, for four times as much: allowed, and what the square would take
@@ -93,6 +95,18 @@ def changes_of_an_adapter(n):
     return lambda: lora.adapted(weights, adapter, "m")
 
 
+def tensors_that_only_one_has(folder, n):
+    """As many as all have, of one shape, and each the twin of another."""
+
+    def model(name, **more):
+        shared = {f"w{i}": torch.tensor([[i, 1.0], [0.0, 2.0]]) for i in range(n)}
+        save_file(shared | more, folder / f"{name}{n}.safetensors")
+        return ingredients.opened(str(folder / f"{name}{n}.safetensors"))
+
+    given = [model("a"), model("b", **{f"x{i}": torch.tensor([[i, 1.0], [0.0, 2.0]]) for i in range(n)})]
+    return lambda: ingredients.alike(given)
+
+
 def recipe(body):
     return lambda: refused(text.read, f"merge_method: linear\nmodels: [{{model: a}}]\n{body}")
 
@@ -166,6 +180,19 @@ def test_four_times_as_much_takes_four_times_as_long(reader, size):
         if fourfold <= FOUR * max(once, 0.001):
             return
     pytest.fail(f"{reader.__name__}: {once:.4f} s, and {fourfold:.4f} s for four times as much")
+
+
+def test_twins_of_tensors_are_found_in_time_linear_in_the_file(tmp_path):
+    """Each file's bytes are gone through once."""
+    for _ in range(3):
+        once, fourfold = (took(tensors_that_only_one_has(tmp_path, n)) for n in (150, 600))
+        if fourfold <= FOUR * once:
+            break
+    else:
+        pytest.fail(f"{once:.4f} s, and {fourfold:.4f} s for four times as much")
+    found = tensors_that_only_one_has(tmp_path, 3)()
+    assert [len(i.tensors) for i in found] == [3, 3]
+    assert "left out, as it equals w2 and is not in every model: x2" in found[1].notes[-1]
 
 
 def test_one_list_of_pairs_is_not_copied_without_end():

@@ -1,7 +1,11 @@
 """The store's file on the command line: how full it is, what may go, and a run that goes to another store."""
 
+import sqlite3
+
 import pytest
 
+from explorer.core.spec import Look
+from explorer.store.records import Facts
 from explorer.store.run_store import RunStore
 from tests.commands.test_main import run
 from tests.store.test_made_models import ALIGNED, TRAINED, put, through
@@ -57,3 +61,36 @@ def test_models_are_listed_before_they_are_removed(home):
     assert kept.exists() and not gone.exists()
     assert "There is no model" in run("store", "--models")
     assert "--yes goes with --models" in run("store", "--yes", code=2)
+
+
+def test_the_operator_stops_and_removes_what_anybody_asked_for(kept, home):
+    """And sees whose it is."""
+    store = RunStore.within(home)
+    id = store.submit(Look("/models/a"), owner="ada@example.org")
+    assert f"{id} waiting ada@example.org Inspect /models/a" in run("store", "--queue")
+    run("store", "--stop", id)
+    assert store.status(id).state == "stopped"
+    run("store", "--remove", id, "--remove", kept)
+    assert store.status(id) is None and store.status(kept) is None
+    assert "This store has no request" in run("store", "--stop", id, code=2)
+    store.register(Facts("/models/a", "a", digest="a"), owner="ada@example.org")
+    run("store", "--unregister", "/models/a")
+    assert not store.checkpoints()
+    assert "No checkpoint is registered as" in run("store", "--unregister", "/models/a", code=2)
+
+
+def test_a_backup_is_a_whole_store_made_while_it_is_used(kept, home, tmp_path):
+    """Another writer is in the middle of it; what was not finished is not in the copy, everything else is."""
+    store = RunStore.within(home)
+    writing = sqlite3.connect(home / "store.sqlite", isolation_level=None)
+    writing.execute("BEGIN IMMEDIATE")
+    writing.execute("DELETE FROM wish")
+    store.export(tmp_path / "copy.sqlite")
+    writing.execute("ROLLBACK")
+    copy = RunStore(tmp_path / "copy.sqlite")
+    field = store.status(kept).request.field.id
+    assert copy.status(kept).state == "done"
+    assert copy.points(field)[0].values.tobytes() == store.points(field)[0].values.tobytes()
+    assert "exists already" in run("store", "--backup", tmp_path / "copy.sqlite", code=2)
+    run("store", "--backup", tmp_path / "other.sqlite")
+    assert RunStore(tmp_path / "other.sqlite").status(kept).state == "done"

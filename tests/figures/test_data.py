@@ -1,5 +1,8 @@
 """The numbers behind a picture as files."""
 
+import csv
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,6 +38,14 @@ def test_the_same_table_is_the_same_file(form):
     """Byte by byte."""
     first, second = (data.written(data.frame(line.table(FIELD, points(0.5)), FIELD), form) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://x")', "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "  =1"])
+def test_no_name_becomes_a_formula_in_a_spreadsheet(name):
+    """Whether it is a column's or a cell's; numbers are what they were."""
+    table = pd.DataFrame({name: [name, "seed-0", -1.5]})
+    read = list(csv.reader(io.StringIO(data.written(table, "csv").decode(), newline="")))
+    assert read == [[said := "'" + name.replace("\r", " ")], [said], ["seed-0"], ["-1.5"]]
 
 
 def test_another_format_is_refused(tmp_path):

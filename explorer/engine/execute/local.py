@@ -23,22 +23,31 @@ class Local:
 
     def __init__(self, field: Field, corners: Sequence[Mapping[str, Tensor]], *, device: str) -> None:
         self.field, self.corners, self.device = field, corners, device
+        self.streamed = [corner for corner in corners if isinstance(corner, Streamed)]
         self.evaluate = evaluator(field, corners, device)
-        if torch.device(device).type == "cuda" and any(isinstance(c, Streamed) for c in corners):
+        if torch.device(device).type == "cuda" and self.streamed:
             self.corners = self.evaluate.corners  # on the device by now, where there is room
             for recipe, corner in zip(field.corners, self.corners, strict=True):
                 finite(corner, recipe.name or recipe.id)
         self.width = 1
 
     def opened(self) -> Opened:
-        return look_at(self.field, self.corners, self.evaluate, self.device)
+        found = look_at(self.field, self.corners, self.evaluate, self.device)
+        self._require_unchanged()
+        return found
 
     def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:
         started = time.perf_counter()
         values = self.evaluate.many(coefficients)
         seconds = time.perf_counter() - started
+        self._require_unchanged()
         self.width = max(1, min(self.evaluate.width, int(BATCH_S * len(coefficients) / max(seconds, 1e-9))))
         yield MeasuredBatch(slice(0, len(coefficients)), values, seconds)
+
+    def _require_unchanged(self) -> None:
+        """Refused when files of corners were written to while they were read: what was measured is of no model."""
+        for corner in self.streamed:
+            corner.require_unchanged()
 
 
 def on(device: str) -> Execute:

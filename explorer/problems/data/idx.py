@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explorer.core.allowed_folders import opened
 from explorer.core.errors import Refused
 from explorer.core.registry import Range
 from explorer.problems.data import LIMIT_BYTES, Dataset, class_names, reading, regular
@@ -67,7 +68,7 @@ def _read(folder: Path, name: str, dimensions: int) -> Tensor:
     if not found:
         raise Refused(f"{folder} lacks {name} (or {name}.gz). Expected: {FOLDER}.")
     path = regular(found[0], "an IDX file")
-    with reading(path), cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
+    with reading(path), opened(path) as held, cast("IO[bytes]", gzip.open(held) if path.suffix == ".gz" else held) as file:
         try:
             return _parse(file, path.name, dimensions)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import torch
 
+from explorer.core.allowed_folders import opened
 from explorer.core.errors import Refused
 from explorer.core.files import listed, natural, short
 from explorer.core.registry import Range
@@ -120,7 +121,7 @@ def _pixels(path: Path, size: int, channels: int, fit: str) -> np.ndarray[tuple[
         raise Refused("Images are read by Pillow, which is not installed: pip install pillow.") from error
     name = f"{path.parent.name}/{short(path.name)}"
     try:
-        with _quietly(Image.DecompressionBombWarning), Image.open(path, formats=_FORMATS) as image:
+        with _quietly(Image.DecompressionBombWarning), opened(path) as held, Image.open(held, formats=_FORMATS) as image:
             width, height = image.size
             if width * height > LIMIT_PIXELS or not width * height:
                 raise Refused(f"{name} has {width:,}×{height:,} pixels, and at most {LIMIT_PIXELS:,} are read. Save it smaller.")

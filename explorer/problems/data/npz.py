@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from explorer.core.allowed_folders import opened
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short
 from explorer.core.registry import Range, UnlessGiven
@@ -182,7 +183,7 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, _Array]:
     """Those arrays of the file that are asked for, by name."""
     wanted = {f"{name}.npy" for name in names}
     try:
-        with reading(path), zipfile.ZipFile(path) as archive:
+        with reading(path), opened(path) as held, zipfile.ZipFile(held) as archive:
             members = [m for m in archive.infolist() if m.filename in wanted]
             if (total := sum(m.file_size for m in members)) > LIMIT_BYTES:
                 raise Refused(f"{path.name} unpacks to {total:,} bytes, more than the {LIMIT_BYTES:,} that can be read. Use a smaller data set.")

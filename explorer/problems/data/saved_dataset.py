@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explorer.core.allowed_folders import content
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short
 from explorer.core.registry import UnlessGiven
@@ -133,7 +134,7 @@ def _json(path: Path) -> dict[str, object]:
         regular(path, WANTED)
         if path.stat().st_size > _LIMIT_JSON:
             raise Refused(f"{path.name} is larger than what datasets writes. Save the data set again.")
-        text = path.read_bytes()
+        text = content(path)
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -195,7 +196,7 @@ def _arrow() -> Any:
 def _file(arrow: Any, path: Path) -> Any:
     """The record batches of one file. What could grow in memory (compression, dictionaries, columns without bytes) is refused before it is unpacked."""
     ipc = cast("Any", importlib.import_module("pyarrow.ipc"))
-    data = arrow.py_buffer(path.read_bytes())
+    data = arrow.py_buffer(content(path))
     messages = ipc.MessageReader.open_stream(data)
     first = messages.read_next_message()
     if first.type != "schema":  # read as one all the same, it would end the process

@@ -26,6 +26,7 @@ import pandas as pd
 import torch
 from pandas.api import types
 
+from explorer.core.allowed_folders import opened
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short
 from explorer.core.registry import UnlessGiven
@@ -159,7 +160,7 @@ def _names(path: Path) -> list[str]:
     with reading(path):
         if (size := path.stat().st_size) > LIMIT_BYTES // 16:  # an empty cell is one byte in the file, and eight or more in memory
             raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that can be read. Use fewer rows.")
-        with path.open("rb") as file:
+        with opened(path) as file:
             start = file.read(_HEADER_BYTES)
     try:
         if suffix == ".parquet":
@@ -183,7 +184,7 @@ def _parquet_names(path: Path) -> list[str]:
         from pyarrow import parquet
     except ImportError as error:
         raise Refused("Parquet is read by pyarrow, which is not installed: pip install pyarrow.") from error
-    with parquet.ParquetFile(path) as file:
+    with opened(path) as held, parquet.ParquetFile(held) as file:
         says = file.metadata
         unpacked = sum(says.row_group(i).total_byte_size for i in range(says.num_row_groups))
         if max(unpacked, says.num_rows * says.num_columns * 8) > LIMIT_BYTES:
@@ -192,7 +193,7 @@ def _parquet_names(path: Path) -> list[str]:
 
 
 def _read(path: Path, columns: list[str]) -> pd.DataFrame:
-    with reading(path), path.open("rb") as file:  # a file and no path: pandas would also take an address, or unpack by the ending
+    with reading(path), opened(path) as file:  # a file and no path: pandas would also take an address, or unpack by the ending
         try:
             if path.suffix.lower() == ".parquet":
                 from pyarrow import parquet

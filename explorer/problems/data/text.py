@@ -13,6 +13,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
+from explorer.core.allowed_folders import content
 from explorer.core.errors import Refused
 from explorer.core.registry import Range
 from explorer.problems.data import LIMIT_BYTES, Dataset, reading, regular
@@ -26,7 +27,7 @@ def load(path: Path | None, *, context: Annotated[int, Range(2, 4096)] = 64) -> 
     with reading(path):
         if (size := path.stat().st_size) > LIMIT_BYTES // 16:  # two int64 a character
             raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that can be read. Use a shorter text.")
-        data = path.read_bytes()
+        data = content(path)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -22,6 +22,7 @@ from typing import Annotated, Any, cast
 import numpy as np
 import torch
 
+from explorer.core.allowed_folders import content
 from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.registry import Range
@@ -68,7 +69,7 @@ def tokenizer_at(path: Path) -> Any:
     with reading(path):
         if path.stat().st_size > _LIMIT_TOKENIZER:
             raise Refused(f"{path.name} is too large for a tokenizer. Check that it is one.")
-        text = path.read_bytes().decode("utf-8", "replace")
+        text = content(path).decode("utf-8", "replace")
     try:
         tokenizer = tokenizers.Tokenizer.from_str(text)
     except Exception as error:  # the library knows no narrower one
@@ -82,7 +83,7 @@ def _text(path: Path) -> str:
     with reading(path):
         if (size := path.stat().st_size) > LIMIT_BYTES // 16:  # two int64 a token, of a byte at worst
             raise Refused(f"{path.name} has {size:,} bytes, more than the {LIMIT_BYTES // 16:,} that can be read. Use a shorter text.")
-        data = path.read_bytes()
+        data = content(path)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -38,6 +38,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from explorer.core.allowed_folders import content
 from explorer.core.errors import Refused
 from explorer.core.files import short, system
 from explorer.problems.tied import tied as tied_names
@@ -113,7 +114,7 @@ def _text(folder: Path, name: str) -> str:
             raise Refused(f"There is no {name} in {folder}. Name the config.json of a checkpoint, relative to problem.toml.")
         if path.stat().st_size > LIMIT_BYTES:
             raise Refused(f"{name} is too large for a config.json. Check that it is one.")
-        return path.read_bytes().decode("utf-8-sig", "replace")
+        return content(path).decode("utf-8-sig", "replace")
 
 
 def _head(architectures: object) -> str:

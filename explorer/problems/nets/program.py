@@ -30,6 +30,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
 from explorer.core import trust
+from explorer.core.allowed_folders import content, opened
 from explorer.core.errors import Refused
 from explorer.core.files import short, system
 from explorer.core.registry import UnlessGiven
@@ -46,9 +47,9 @@ def build(*, file: str = "", output: Annotated[str, UnlessGiven()] = "") -> nn.M
     for name in sorted(n for n in trust.given if n.endswith(".pt2")):
         path = Path(name).expanduser()
         with system(path, "read"):
-            content = path.read_bytes() if path.is_file() else b""
-        if _digest(content) == file:
-            return answering(_loaded(content, path.name), output)
+            program = content(path) if path.is_file() else b""
+        if _digest(program) == file:
+            return answering(_loaded(program, path.name), output)
     raise Refused(
         f"A .pt2 file can run arbitrary code, and this program was started without permission to load the one of this problem ({file[:15]}…)."
         f" If you trust it, start with --trust /its/path.pt2."
@@ -64,8 +65,8 @@ def settle(options: Mapping[str, object], folder: Path) -> dict[str, str]:
     with system(path, "read"):
         if path.suffix != ".pt2" or not path.is_file():
             raise Refused(f"There is no .pt2 file {name!r} in {folder}. Name one that torch.export.save wrote, relative to problem.toml.")
-        with path.open("rb") as opened:
-            return {"file": _HASHED + hashlib.file_digest(opened, "sha256").hexdigest(), **rest}
+        with opened(path) as file:
+            return {"file": _HASHED + hashlib.file_digest(file, "sha256").hexdigest(), **rest}
 
 
 def _digest(content: bytes) -> str:

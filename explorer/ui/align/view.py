@@ -234,8 +234,7 @@ def _again(store: RunStore, comparison: Comparison) -> None:
 
 
 def _make_again(store: RunStore, comparison: Comparison) -> None:
-    shell.forget(comparison.make().id)
-    shell.submit(comparison.make(), urgent=True)
+    shell.submit(comparison.make(), urgent=True, again=True)
 
 
 def _wait(store: RunStore, id: str) -> None:

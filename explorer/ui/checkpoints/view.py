@@ -27,7 +27,7 @@ from explorer.store.job_status import Status
 from explorer.store.records import Facts, Seen
 from explorer.store.run_store import RunStore
 from explorer.ui.checkpoints import problem_form, worked_example
-from explorer.ui.frame import failure, shell, status_badge
+from explorer.ui.frame import failure, login, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.widgets import known_distances, model_doubts, uploads
 from explorer.ui.widgets.chart_actions import chart
@@ -236,7 +236,8 @@ def show(store: RunStore) -> None:
             on_click=_remove,
             args=(facts,),
             key=f"remove-{chosen}",
-            help="The files are not touched, and what was measured with them is kept.",
+            disabled=bool(other := _of_others(store, facts)),
+            help=other or "The files are not touched, and what was measured with them is kept.",
         )
     if len(listed) < 2:
         st.caption("A line needs two checkpoints. Register another of the same problem." if len(facts) < 2 else "A line needs two checkpoints.")
@@ -267,6 +268,14 @@ def _just_looked_at(store: RunStore) -> str | None:
 
 def _remove(facts: list[Facts]) -> None:
     shell.unregister(*(fact.path for fact in facts))
+
+
+def _of_others(store: RunStore, facts: list[Facts]) -> str:
+    """Why this visitor may not take them off the list; empty where they may."""
+    if (visitor := login.visitor()) is None:
+        return ""
+    names = sorted({store.registrant(f.path) or "the operator of this server" for f in facts} - {visitor})
+    return f"Registered by {plain(', '.join(names))}, who can take them off the list." if names else ""
 
 
 def _families(store: RunStore) -> dict[str, list[Facts]]:

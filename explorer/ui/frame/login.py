@@ -17,6 +17,15 @@ def known() -> bool:
     return os.environ.get(LOGIN) != "required" or (_logged_in() and _welcome())
 
 
+def visitor() -> str | None:
+    """By what name the requests of whoever is here are filed (explorer.store.visitors): a verified e-mail address, else what the provider knows them by. None
+    where nobody has to log in: then all are as the operator."""
+    if os.environ.get(LOGIN) != "required":
+        return None
+    address = str(st.user.get("email") or "").lower()
+    return address if address and _verified() else f"{st.user.get('sub') or 'somebody'} at {st.user.get('iss') or 'this login'}"
+
+
 def _logged_in() -> bool:
     return st.user.get("is_logged_in") is True
 

@@ -10,14 +10,15 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from explorer.core import allowed_folders, locations
+from explorer.core import allowed_folders, locations, quotas
 from explorer.core.errors import Refused
 from explorer.core.markdown import plain
 from explorer.core.spec import Request, Run
-from explorer.store.estimate_cost import estimate, expected
+from explorer.store.estimate_cost import estimate, expected, load
 from explorer.store.run_store import RunStore
 from explorer.store.spawn_workers import start_workers
-from explorer.ui.frame import query_state
+from explorer.store.visitors import NO_LOAD
+from explorer.ui.frame import login, query_state
 
 # Section of the sidebar → (file, title, icon); a page's address is the name of its file.
 SECTIONS = {
@@ -123,7 +124,10 @@ def submit(request: Request, *, urgent: bool = False, idle: bool = False, again:
                 seconds = None if plan.first else plan.whole
         elif not urgent:
             seconds = expected(request, store())
-        store().submit(request, urgent=urgent, idle=idle, again=again, expected=seconds)
+        owner = "" if idle else login.visitor() or ""
+        bounds = quotas.in_force() if owner else None
+        takes = NO_LOAD if bounds is None else load(request, store())
+        store().submit(request, urgent=urgent, idle=idle, again=again, expected=seconds, owner=owner, load=takes, quotas=bounds)
         tend()
     return request.id
 
@@ -137,20 +141,28 @@ def stop(*ids: str) -> None:
     """Give requests up (a callback of buttons)."""
     with _excused():
         for id in ids:
-            store().stop(id)
+            if not store().stop(id, by=login.visitor()):
+                st.toast("It goes on, for somebody else asked for it too.", icon=":material/group:")
 
 
 def forget(id: str) -> None:
     """Take a request off the list (a callback of buttons)."""
     with _excused():
-        store().forget(id)
+        if not store().forget(id, by=login.visitor()):
+            st.toast("It stays on the list, for somebody else asked for it too.", icon=":material/group:")
+
+
+def pin(field: str, pinned: bool) -> None:
+    """Keep the points of a field, or no longer (a callback of buttons)."""
+    with _excused():
+        store().pin(field, pinned, by=login.visitor())
 
 
 def unregister(*paths: str) -> None:
     """Take checkpoints off the list (a callback of buttons)."""
     with _excused():
         for path in paths:
-            store().unregister(path)
+            store().unregister(path, by=login.visitor())
 
 
 def tend() -> None:

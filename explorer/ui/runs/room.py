@@ -19,6 +19,7 @@ from explorer.store.made_models import MadeFile
 from explorer.store.portable import ENDING, export_run, import_runs
 from explorer.store.run_store import RunStore
 from explorer.store.upkeep import Progress, shown_size, size_of
+from explorer.ui.frame import login, shell
 from explorer.ui.widgets.download import download
 
 
@@ -45,9 +46,10 @@ def buttons(store: RunStore, status: Status) -> None:
     st.button(
         "Unpin" if pinned else "Pin",
         icon=":material/keep_off:" if pinned else ":material/keep:",
-        on_click=store.pin,
+        on_click=shell.pin,
         args=(run.field.id, not pinned),
         key=f"pin-{status.id}",
+        disabled=not store.is_asked_by(status.id, login.visitor()),
         help="Pinned points stay, whatever the limit of the store.",
     )
     download(
@@ -76,6 +78,8 @@ def show(store: RunStore) -> None:
             st.warning(
                 "Nothing more may go: all points are pinned, shipped, or were measured or opened within a day. Remove runs and sweep, or raise the limit."
             )
+    if login.visitor() is not None:  # the store as a whole is the operator's
+        return
     with st.expander("Store", icon=":material/database:", key="store", on_change="rerun") as part:
         if not part.open:
             return

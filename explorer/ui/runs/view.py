@@ -25,7 +25,7 @@ from explorer.ui.align.form import Comparison
 from explorer.ui.frame import head, shell, status_badge
 from explorer.ui.frame.polling import live
 from explorer.ui.landscape import form as landscape_form
-from explorer.ui.runs import room
+from explorer.ui.runs import queue, room
 from explorer.ui.train.trajectories import called
 from explorer.ui.widgets import precision
 
@@ -65,11 +65,17 @@ def show(store: RunStore) -> None:
     if not counts:
         st.info("Nothing has been measured here yet. Measure a first line.", icon=":material/history:")
         shell.link("interpolate", "Interpolate", icon=":material/show_chart:")
-        room.show(store)
+        _rest(store)
         return
     wanted, page = _narrowed(store)
     active = _active(counts)
     live(_list, every=1.0, busy=active)(store, wanted, page, active)
+    _rest(store)
+
+
+def _rest(store: RunStore) -> None:
+    busy = queue.busy(store)
+    live(queue.show, every=1.0, busy=busy)(store, busy)
     room.show(store)
 
 
@@ -182,7 +188,7 @@ def _one(store: RunStore, status: Status) -> None:
             status_badge.badge(status)
             asked = "shipped" if status.request.story else f"requested {datetime.fromtimestamp(status.created):%Y-%m-%d %H:%M}"
             st.caption(
-                f"{field.chart.name} · {status.request.sampler.name} · {field.measured_on} split · buffers {field.buffers} · {asked} · {status.id}"
+                f"{field.chart.name} · {status.request.sampler.name} · {field.measured_on} split · buffers {field.buffers} · {asked}{queue.of_whom(status)} · {status.id}"
             )
             st.caption(_result(store, status))
             if (plan := store.plan(status.id)) is not None:
@@ -194,7 +200,7 @@ def _one(store: RunStore, status: Status) -> None:
             under = {"view": "conditions"} if page == "paths" and field.attack is not None else {}
             shell.link(page, "Open", icon=":material/open_in_new:", **{"run" if page in ONE else "runs": status.id}, **under)
             if status.active:
-                st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}")
+                queue.stop(store, status, key="stop")
             else:
                 if status.state in ("stopped", "failed"):
                     label = "Resume" if status.state == "stopped" else "Try again"
@@ -205,7 +211,8 @@ def _one(store: RunStore, status: Status) -> None:
                     on_click=shell.forget,
                     args=(status.id,),
                     key=f"forget-{status.id}",
-                    help="Its points stay until a sweep, unless another run needs them (Store, below).",
+                    disabled=bool(other := queue.others(store, status)),
+                    help=other or "Its points stay until a sweep, unless another run needs them (Store, below).",
                 )
                 room.buttons(store, status)
 

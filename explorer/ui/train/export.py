@@ -111,5 +111,4 @@ def keep(store: RunStore, whole: Trajectory) -> None:
 
 
 def _submit(make: Make) -> None:
-    shell.store().forget(make.id)
-    shell.submit(make, urgent=True)
+    shell.submit(make, urgent=True, again=True)

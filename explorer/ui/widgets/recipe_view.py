@@ -71,8 +71,7 @@ def checkpoint(store: RunStore, recipe: Recipe, *, key: str) -> None:
 
 
 def _make(request: Make) -> None:
-    shell.store().forget(request.id)  # it may have been made before, and the file removed since
-    shell.submit(request, urgent=True)
+    shell.submit(request, urgent=True, again=True)  # it may have been made before, and the file removed since
 
 
 def exporting(store: RunStore, recipe: Recipe) -> bool:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from explorer.core.markdown import plain
 from explorer.core.spec import Study
+from explorer.figures.data import csv
 from explorer.figures.report import Section
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell
@@ -26,7 +27,7 @@ def draw(section: Section, *, key: str) -> None:
         st.dataframe(table, hide_index=True, placeholder="", column_config={table.columns[0]: st.column_config.Column(pinned=True)})
         data, _ = st.columns([1, 4])
         with data:
-            download("Data (CSV)", lambda: table.to_csv(index=False), f"{key}.csv", mime="text/csv", icon=":material/table:", key=f"{key}-csv")
+            download("Data (CSV)", lambda: csv(table), f"{key}.csv", mime="text/csv", icon=":material/table:", key=f"{key}-csv")
 
 
 def found(store: RunStore, request: Study) -> dict[str, object] | None:

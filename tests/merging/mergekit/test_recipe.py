@@ -132,6 +132,8 @@ def test_a_recipe_comes_back_from_its_own_text(text):
         (linear("1", "parameters: " + "[" * 5000 + "]" * 5000), "nested too deeply"),
         ("a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
          "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*d,*d]", "expands to more"),
+        ("a: &a [*a]", "recursive node"),
+        ("a: &a {b: *a}", "recursive node"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
     ],
 )  # fmt: skip
@@ -139,6 +141,13 @@ def test_what_is_no_recipe_is_refused(text, sentence):
     """One sentence each; nothing in it is run."""
     with pytest.raises(Refused, match=sentence):
         read(text)
+
+
+def test_a_model_without_the_layers_that_a_slice_names_is_refused_and_not_counted_through():
+    """A range is two numbers, and no list of what lies between."""
+    recipe, _ = read("merge_method: passthrough\nslices: [{sources: [{model: a, layer_range: [0, 1000000000000]}]}]")
+    with pytest.raises(Refused, match="layer"):
+        list(effective(recipe, {"a": NAMES}))
 
 
 def test_a_number_is_wanted():
