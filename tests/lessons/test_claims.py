@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.lessons import averaging, ensembles, every, flatness, robust, soups, transport
-from explorer.lessons._read import ERROR, LOSS, at, found
+from explorer.lessons._read import ERROR, LOSS, at, found, mixtures
 from explorer.stats.barriers import band, difference
 from tests.lessons.conftest import measured
 
@@ -149,3 +149,26 @@ def test_the_loss_rises_faster_around_the_network_of_all_samples(shop, variant):
     assert every()["flatness"].see(more).sentence == seen.sentence  # what somebody measured beside it is not mixed in
     apart = difference(points[f"{large}, test"], points[f"{small}, test"], LOSS)
     assert ("no detectable difference" in seen.sentence) == (apart.low <= 0 <= apart.high)
+
+
+def test_what_is_poured_between_measured_soups_is_about_right(shop):
+    """The interpolation of `frontend/pour.js` in numpy, held to 24 random mixtures that are measured: as close as the page says."""
+    store, worker, shelf = shop
+    points = measured(shop, "soups")["soups, test"]
+    field = every()["soups"].experiment(shelf, 0).runs["soups, test"].field
+    weights = np.round(np.random.default_rng(0).uniform(size=(24, 8)), 2)
+    run = mixtures(field.problem, field.corners, weights.tolist())
+    store.submit(run)
+    worker.work_off()
+    exact = store.points(run.field.id)[0]
+
+    def poured(w):
+        order = np.argsort(-w, kind="stable")
+        falls = w[order] - np.append(w[order][1:], 0.0)
+        nested = np.tril(np.ones((8, 8)))[:, np.argsort(order)]
+        losses = [float(at(points, *one).means()[0, LOSS]) for one in nested.tolist()]
+        return float((np.arange(1, 9) * falls * losses).sum() / w.sum())
+
+    off = np.abs([poured(w) - float(at(exact, *w).means()[0, LOSS]) for w in weights])
+    assert 0 < off.mean() < 0.025
+    assert off.max() < 0.08
