@@ -137,7 +137,17 @@ def _own_names() -> tuple[str, ...]:
         addresses = {str(found[4][0]).partition("%")[0] for found in socket.getaddrinfo(name, None)}
     except OSError:
         addresses = set[str]()
-    return (name, *sorted({socket.getfqdn(), *addresses} - {name}))
+    return (name, *sorted({socket.getfqdn(), network_address(), *addresses} - {name, ""}))
+
+
+def network_address() -> str:
+    """The address by which others on the local network reach this machine; empty without a network. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of a block for documentation: only the route is looked up
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
 
 
 def _flags(address: str, port: int, hosts: Sequence[str]) -> tuple[str, ...]:

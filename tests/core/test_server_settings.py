@@ -273,3 +273,13 @@ def test_a_process_keeps_to_the_folders_of_its_environment(grounds, home, monkey
     admit(grounds / "open" / "w.safetensors")
     with pytest.raises(Refused, match="may be read here"):
         admit(grounds / "secret" / "w.safetensors")
+
+
+def test_phones_reach_a_served_app_by_the_networks_address(tmp_path, monkeypatch):
+    """It is among the names that the server answers to; without a network there is none, and the rest stays."""
+    monkeypatch.setattr(server_settings, "network_address", lambda: "192.168.7.5")
+    start = server_settings.served(8501, address="0.0.0.0", folders=[tmp_path], hosts=[], login=False, secrets=tmp_path / "none")
+    assert "--server.allowedHosts=192.168.7.5" in start.flags
+    monkeypatch.setattr(server_settings, "network_address", lambda: "")
+    start = server_settings.served(8501, address="0.0.0.0", folders=[tmp_path], hosts=[], login=False, secrets=tmp_path / "none")
+    assert not any(flag.endswith("=") for flag in start.flags if "allowedHosts" in flag)

@@ -19,8 +19,8 @@ LIMITS = (
 )
 
 
-def draw(seen: Outcome, *, key: str, height: int) -> None:
-    """Draw it in the app."""
+def draw(seen: Outcome, *, key: str, height: int, large: bool = False) -> None:
+    """Draw it in the app; `large`: to be read from the last row of a class."""
     match seen.picture:
         case Lines() as lines:
             curve(
@@ -36,11 +36,14 @@ def draw(seen: Outcome, *, key: str, height: int) -> None:
             )
         case Bars() as bars:
             drawn = bars_figure.figure(bars.rows, x_title=bars.x_title)
+            if large:
+                drawn.update_layout(height=height)
+                drawn.update_annotations(font_size=18).update_xaxes(tickfont_size=18, title_font_size=20).update_yaxes(tickfont_size=20)
             st.plotly_chart(drawn, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
         case Relief(played=True):
             neurons(key=key)
         case Relief() as relief:
-            drawn = figure(seen, "").update_layout(height=height + 100, font_size=13)
+            drawn = figure(seen, "").update_layout(height=height if large else height + 100, font_size=20 if large else 13)
             drawn.update_traces(
                 colorbar_title_text=relief.z_title, selector={"type": "heatmap"}
             )  # what paper says of its colours is too wide for a column

@@ -9,6 +9,7 @@ import { drag } from "./toy.js";
 
 const FINE = 72; // cells along each side
 const MARGIN = 40; // px for the axes' numbers
+const WIDEST = 520; // px of a side, before a class
 const NUDGE = 1 / 120; // of a side, for an arrow key
 
 export class Ground {
@@ -66,7 +67,7 @@ export class Ground {
   /** Axes, for a width. */
   fit() {
     const { low, high, names } = this.shown;
-    const side = Math.max(180, Math.min(400, this.stage.clientWidth - MARGIN - 8));
+    const side = Math.max(180, Math.min(WIDEST, this.stage.clientWidth - MARGIN - 8));
     this.side = side;
     this.px = (value) => MARGIN + (side * (value - low)) / (high - low);
     this.py = (value) => 6 + side - (side * (value - low)) / (high - low);
