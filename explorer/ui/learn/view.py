@@ -16,7 +16,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.charts import lesson_picture
 from explorer.ui.charts.descent import descent, recorded
 from explorer.ui.frame import query_state, shell
-from explorer.ui.learn import cards, classroom, exercises, findings, predictions, running, stages, steps
+from explorer.ui.learn import cards, classroom, exercises, findings, handouts, predictions, running, stages, steps
 from explorer.ui.learn.hands_on import HANDS
 from explorer.ui.learn.running import Part
 from explorer.ui.learn.steps import LessonStep, go, presenting
@@ -65,6 +65,7 @@ def page(store: RunStore) -> None:
             _run(store, here, parts)
         case _:
             _see(store, here, experiment, parts)
+    handouts.offer(here, lambda: findings.outcome(store, here, experiment) if running.done(store, parts) else None)
 
 
 def _top(here: LessonStep) -> None:
