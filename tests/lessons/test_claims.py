@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explorer.lessons import averaging, ensembles, every, flatness, robust, soups, transport
+from explorer.lessons import _around, averaging, ensembles, every, flatness, robust, soups, transport
 from explorer.lessons._read import ERROR, LOSS, at, found, mixtures
 from explorer.stats.barriers import band, difference
 from tests.lessons.conftest import measured
@@ -34,6 +34,7 @@ def alone(points, count):
         ("arithmetic", 2),
         ("more_than_order", 2),
         ("flatness", 2),
+        ("sam", 0),
     ],
 )
 def test_the_shipped_models_give_the_answer_that_the_text_explains(shop, name, answer):
@@ -139,9 +140,9 @@ def test_the_loss_rises_faster_around_the_network_of_all_samples(shop, variant):
 
     def rise(name, k):
         line = points[f"{name}, direction {k + 1}"]
-        return float(at(line, flatness.FAR).means()[0, LOSS] - at(line, 0.0).means()[0, LOSS])
+        return float(at(line, _around.FAR).means()[0, LOSS] - at(line, 0.0).means()[0, LOSS])
 
-    assert all(rise(large, k) > rise(small, k) for k in range(2 * flatness.DRAWS))
+    assert all(rise(large, k) > rise(small, k) for k in range(2 * _around.DRAWS))
     seen = every()["flatness"].see(points)
     assert seen.answer == 2
     extra = points[f"{small}, direction 1"]
@@ -172,3 +173,22 @@ def test_what_is_poured_between_measured_soups_is_about_right(shop):
     off = np.abs([poured(w) - float(at(exact, *w).means()[0, LOSS]) for w in weights])
     assert 0 < off.mean() < 0.025
     assert off.max() < 0.08
+
+
+@pytest.mark.parametrize("variant", range(2))
+def test_sam_is_certainly_flatter_and_not_always_certainly_better(shop, variant):
+    """The rise around it is less than three fifths of that around SGD, certainly lower, and lower in each of the six directions; its test loss is certainly
+    lower for one seed, and indistinguishable for the other."""
+    points = measured(shop, "sam", variant)
+    sgd, sam = (_around.rise(_around.mean_around(points, name)) for name in ("SGD", "SAM"))
+    assert difference(sgd, sam, LOSS).low > 0
+    assert float(sam.means()[0, LOSS]) < 0.6 * float(sgd.means()[0, LOSS])
+
+    def rise(name, k):
+        line = points[f"{name}, direction {k + 1}"]
+        return float(at(line, _around.FAR).means()[0, LOSS] - at(line, 0.0).means()[0, LOSS])
+
+    assert all(rise("SAM", k) < rise("SGD", k) for k in range(2 * _around.DRAWS))
+    better = difference(points["SGD, test"], points["SAM, test"], LOSS)
+    assert (better.low > 0) == (variant == 0)
+    assert every()["sam"].see(points).answer == 0
