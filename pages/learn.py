@@ -3,6 +3,7 @@
 import streamlit as st
 
 from explorer.ui.frame import page, shell, tour
+from explorer.ui.learn import classroom, stages, steps
 from explorer.ui.learn import view as learn_view
 from explorer.ui.widgets import glossary_view
 
@@ -13,12 +14,13 @@ VIEWS = {
 }
 
 page.require()
-learn_view.frame()
+stages.frame()
+classroom.frame()
 
-st.title("Learn")
-if not learn_view.presenting():
+if steps.presenting() or classroom.joining():
+    view = "lessons"
+else:
+    st.title("Learn")
     st.caption("Predict the result, run the experiment on networks that ship with the explorer, and compare. Every number below is measured here.")
     view = shell.view({name: title for name, (title, _) in VIEWS.items()})
-else:
-    view = "lessons"
 VIEWS[view][1](shell.store())

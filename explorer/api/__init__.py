@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from explorer.api.planes import decide, landscape, landscape_around
     from explorer.api.problems import find_problem, read_problem, under
     from explorer.api.results import AlignedModels, Line, Pair
-    from explorer.api.runs import lesson, points
+    from explorer.api.runs import lesson, points, run_lesson
     from explorer.api.studies import Finding, study
     from explorer.api.test_sets import on_test_sets, values_on_test_sets
     from explorer.core.errors import Refused
@@ -101,6 +101,7 @@ __all__ = [
     "read_problem",
     "read_recipe",
     "row_of",
+    "run_lesson",
     "study",
     "train",
     "transformers_recorder",

@@ -1,5 +1,8 @@
 """Runs: what pages and this package ask for, measured as it is written there; and the answers that lessons read from them."""
 
+# `takes` has put every default in before one of these is called.
+# pyright: reportTypedDictNotRequiredAccess=false
+
 from __future__ import annotations
 
 from typing import Unpack
@@ -7,10 +10,13 @@ from typing import Unpack
 from explorer import lessons
 from explorer.api import _measuring
 from explorer.api._keywords import Watched, takes
+from explorer.api._progress import progress_of
+from explorer.core import locations
 from explorer.core.errors import Refused
 from explorer.core.points import Points
-from explorer.core.spec import Run
-from explorer.lessons import Lesson
+from explorer.core.spec import Json, Run
+from explorer.engine.run_study import examine
+from explorer.lessons import Lesson, Outcome, Shelf
 
 
 @takes(Watched)
@@ -36,3 +42,26 @@ def lesson(name: str) -> Lesson:
     if name not in (known := lessons.every()):
         raise Refused(f"There is no lesson {name!r}. There are: {', '.join(known)}.")
     return known[name]
+
+
+@takes(Watched)
+def run_lesson(name: str, variant: int = 0, **how: Unpack[Watched]) -> Outcome:
+    """Carry out a lesson's experiment on the sample models: which choice is right (`answer`), the finding in words (`sentence`), the picture (`figure()`).
+
+    variant: which of the lesson's `variants` it is run on, counted from 0. Refused when there is no such lesson or variant.
+
+    >>> run_lesson("two_neurons").answer  # the choice "exactly one"
+    1
+    """
+    taught = lesson(name)
+    if not 0 <= variant < len(taught.variants):
+        raise Refused(f"The lesson {name} has {len(taught.variants)} variants, counted from 0; got {variant}.")
+    store, home = _measuring.store_of(how)
+    store.absorb(locations.root() / "sample_models" / "samples.sqlite", pinned=True)
+    experiment = taught.experiment(Shelf.from_checkpoints(store.checkpoints()), variant)
+    measured = {one: _measuring.measured(run, how) for one, run in experiment.runs.items()}
+    studied: dict[str, Json] = {}
+    for one, request in experiment.studies.items():
+        with progress_of(how["progress"], one) as progress:
+            studied[one] = examine(request, store, home, device=how["device"], progress=progress)
+    return taught.answer(measured, studied)

@@ -48,6 +48,9 @@ def run_app(
         list[str] | None, typer.Option(help="With --serve: another name under which browsers reach this machine, for instance a proxy's.")
     ] = None,
     address: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "0.0.0.0",
+    embed_in: Annotated[
+        list[str] | None, typer.Option(help="A site, such as https://moodle.example.org, whose pages may show ours in a frame; may be repeated.")
+    ] = None,
 ) -> None:
     """Open the explorer in a browser, on this machine only; --serve lets others in."""
     from explorer.core import server_settings as serving
@@ -75,6 +78,7 @@ def run_app(
             if serve
             else serving.alone(port)
         )
+        embedding = serving.embedding(embed_in or [])
     if (trust or plugin) and (count := len(store_of(home).workers())):
         err.print(f"{count} worker{'s' if count > 1 else ''} started earlier will not run the code named here; they exit after ten idle minutes.")
     for warning in start.warnings:
@@ -85,7 +89,7 @@ def run_app(
         kept = str(locations.home(home).resolve())
     # The server starts in another folder: whatever is relative to this one is written in full.
     where = {"LOSS_EXPLORER_DEVICE": device, "LOSS_EXPLORER_RAY": ray, "LOSS_EXPLORER_HOME": kept, plugins.PATH: plugins.search_path()}
-    environment = {"MALLOC_ARENA_MAX": MALLOC_ARENAS, **os.environ, **start.environment, **where}
+    environment = {"MALLOC_ARENA_MAX": MALLOC_ARENAS, **os.environ, **start.environment, **embedding, **where}
     behind = str(locations.SERVED)
     command = [sys.executable, "-m", "streamlit", "run", behind, "--server.headless", str(headless or serve).lower(), *start.flags]
     if os.name != "posix":

@@ -8,6 +8,7 @@ from explorer.commands.align import align
 from explorer.commands.app import run_app
 from explorer.commands.barrier import barrier
 from explorer.commands.fuse import fuse
+from explorer.commands.lesson import lesson
 from explorer.commands.listed import problems, runs
 from explorer.commands.look import look
 from explorer.commands.make import make
@@ -21,7 +22,7 @@ from explorer.commands.worker import worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="How checkpoints relate in weight space: measured, with intervals.")
 app.command("app")(run_app)
-for command in (barrier, align, path, train, plane, fuse, look, make, problems, runs, store, export, plan, worker):
+for command in (barrier, align, path, train, plane, fuse, look, make, problems, runs, store, export, plan, lesson, worker):
     app.command()(command)
 app.command("import")(import_file)
 app.command("train-samples")(train_samples)

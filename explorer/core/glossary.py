@@ -76,6 +76,11 @@ def linked(text: str) -> str:
     return _MARK.sub(link, text)
 
 
+def unmarked(text: str) -> str:
+    """The text without its marks, for paper."""
+    return _MARK.sub(lambda found: found[1], text)
+
+
 def terms(text: str) -> tuple[str, ...]:
     """The terms that are marked in a text, each once."""
     return tuple(dict.fromkeys(b or a for a, b in _MARK.findall(text)))

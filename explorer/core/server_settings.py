@@ -22,6 +22,7 @@ from explorer.core.errors import Refused
 
 LOGIN = "LOSS_EXPLORER_LOGIN"  # "required": every page asks who is there first (explorer.ui.frame.login)
 GUESTS = "LOSS_EXPLORER_GUESTS"  # e-mail addresses with commas: who has logged in has to be one of them; empty: all are welcome
+EMBED = "LOSS_EXPLORER_EMBED_IN"  # origins with spaces whose pages may show ours in a frame
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NEEDED = ("redirect_uri", "cookie_secret")  # of [auth]; the rest may stand under a provider's name
 _NOBODY = "https://nobody.invalid"  # a flag cannot say "none", and no host can have this name
@@ -63,6 +64,19 @@ class Start:
     flags: tuple[str, ...]
     environment: dict[str, str]
     warnings: tuple[str, ...] = ()
+
+
+def embedding(origins: Sequence[str]) -> dict[str, str]:
+    """What is added to the environment so that pages of these sites may show ours in a frame. Refused for what is no origin."""
+    for origin in origins:
+        if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d+)?", origin):
+            raise Refused(f"{origin!r} is not the origin of a site. With --embed-in, give one such as https://moodle.example.org, without a path.")
+    return {EMBED: " ".join(origins)} if origins else {}
+
+
+def framed() -> tuple[str, ...]:
+    """The origins that were named."""
+    return tuple(os.environ.get(EMBED, "").split())
 
 
 def alone(port: int) -> Start:
@@ -149,7 +163,17 @@ def _own_names() -> tuple[str, ...]:
         addresses = {str(found[4][0]).partition("%")[0] for found in socket.getaddrinfo(name, None)}
     except OSError:
         addresses = set[str]()
-    return (name, *sorted({socket.getfqdn(), *addresses} - {name}))
+    return (name, *sorted({socket.getfqdn(), network_address(), *addresses} - {name, ""}))
+
+
+def network_address() -> str:
+    """The address by which others on the local network reach this machine; empty without a network. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of a block for documentation: only the route is looked up
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
 
 
 def _flags(address: str, port: int, hosts: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from explorer.figures.bars import Bar
 from explorer.figures.curve import Curve
 from explorer.figures.plane import Marker, Surface, Trace
 from explorer.store.records import Facts
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,12 @@ class Outcome:
     answer: int
     sentence: str
     picture: Lines | Bars | Relief
+
+    def figure(self, title: str = "") -> go.Figure:
+        """The picture on paper."""
+        from explorer.lessons import _drawn  # which is made of what stands above
+
+        return _drawn.figure(self, title)
 
 
 @dataclass(frozen=True)

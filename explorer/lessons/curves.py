@@ -59,6 +59,7 @@ LESSON = Lesson(
     ),
     paper="Garipov, Izmailov, Podoprikhin, Vetrov & Wilson 2018, “Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs”",
     variants=PAIRS,
+    hands="bend",
     misconception=(
         "“Minima are isolated valleys.” Valleys that are separate on one line are joined by a curve here. A barrier belongs to a path, not to a"
         " pair of networks."

@@ -61,6 +61,7 @@ LESSON = Lesson(
     ),
     paper="Matena & Raffel 2022, “Merging Models with Fisher-Weighted Averaging”; Jin et al. 2023, “Dataless Knowledge Fusion”",
     variants=PAIRS,
+    hands="ellipses",
     misconception=(
         "“With the right weights an average needs no alignment.” Each merged network here is worse than the two it was made of: a good average"
         " eases a misalignment and does not undo it."

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from explorer.core import registry
 from explorer.core.points import Points
-from explorer.core.spec import Field, Run, Shifted, Trained
+from explorer.core.spec import Trained
 from explorer.figures import line
 from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
-from explorer.lessons._read import LOSS, MLPS, at, mixtures, rank
+from explorer.lessons._around import FAR, around, mean_around, rise
+from explorer.lessons._read import LOSS, MLPS, rank
 from explorer.stats.barriers import difference
 
 TRAININGS = {"small batches": {"batch": 16, "epochs": 60}, "all samples at once": {"batch": 1024, "epochs": 1000}}
-DISTANCES = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75)  # in lengths of each filter
-FAR = 0.5
-DRAWS = 3  # of two directions each
 
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:
@@ -25,20 +21,14 @@ def experiment(shelf: Shelf, variant: int) -> Experiment:
     problem = shelf.problem(MLPS)
     how = {name: registry.method("train", "sgd", {"lr": 0.05, "seed": variant, **given}) for name, given in TRAININGS.items()}
     models = {name: Trained(problem, method, name=name) for name, method in how.items()}
-    runs: dict[str, Run] = {}
-    for name, model in models.items():
-        for k in range(2 * DRAWS):
-            moved = Shifted(problem, model, k % 2, registry.method("direct", "random", {"seed": k // 2}))
-            field = Field(problem, (model, moved), registry.method("chart", "line"), split="train")
-            runs[f"{name}, direction {k + 1}"] = Run(field, registry.method("sample", "given", {"at": DISTANCES}))
-        runs[f"{name}, test"] = mixtures(problem, (model,), [[1.0]])
+    runs = around(problem, models)
     return Experiment(runs, Target("landscape"))
 
 
 def see(measured: Mapping[str, Points]) -> Outcome:
     """How far the loss rises at one distance, on average over the directions, and whether the test losses differ."""
-    around = {name: _mean([measured[f"{name}, direction {k + 1}"] for k in range(2 * DRAWS)]) for name in TRAININGS}
-    small, large = (_rise(around[name]) for name in TRAININGS)
+    surroundings = {name: mean_around(measured, name) for name in TRAININGS}
+    small, large = (rise(surroundings[name]) for name in TRAININGS)
     apart = difference(large, small, LOSS)
     rises = [float(p.means()[0, LOSS]) for p in (small, large)]
     times = rises[1] / rises[0] if rises[0] > 0 else float("inf")
@@ -53,22 +43,11 @@ def see(measured: Mapping[str, Points]) -> Outcome:
             f" {float(large_test.means()[0, LOSS]):.3g} nat: {better.formatted(unit='nat', signed=True)}{verdict}."
         ),
         picture=Lines(
-            tuple(line.curve_of(points, "loss", name=name) for name, points in around.items()),
+            tuple(line.curve_of(points, "loss", name=name) for name, points in surroundings.items()),
             "distance along random directions (1 = as long as every filter)",
             "train loss (nat), mean of six directions",
         ),
     )
-
-
-def _mean(lines: list[Points]) -> Points:
-    """The mean over the directions at the distances of the lesson; others may have been measured beside them."""
-    values = [np.concatenate([at(points, d).values for d in DISTANCES]) for points in lines]
-    return Points(np.array(DISTANCES)[:, None], np.mean(values, axis=0), lines[0].counts)
-
-
-def _rise(points: Points) -> Points:
-    far, here = at(points, FAR), at(points, 0.0)
-    return Points(far.coords, far.values - here.values, far.counts)
 
 
 LESSON = Lesson(
@@ -86,7 +65,7 @@ LESSON = Lesson(
     formula=r"R(\rho)=\mathbb E_{d}\bigl[L(\theta+\rho\,d)\bigr]-L(\theta),\qquad \lVert d_{\text{filter}}\rVert=\lVert\theta_{\text{filter}}\rVert",
     text=(
         "The noise of [[SGD]] is thought to drive it out of narrow places, and small batches make more of it; here the first took 60 passes over the samples, the second"
-        " 1000. SAM (Foret et al. 2021) looks for flat places on purpose: it lowers the loss at the worst point nearby. What is not shown here is that flat is better. [[Sharpness|sharpness]] depends on how weights are"
+        " 1000. What is not shown here is that flat is better. [[Sharpness|sharpness]] depends on how weights are"
         " measured: along an [[orbit]] it changes while the function stays ([[scale symmetry]]). Directions as long as every filter take the scale of whole filters"
         " out of the comparison, and not all else."
     ),

@@ -64,6 +64,7 @@ LESSON = Lesson(
         " below two points, about the noise of a test. The loss, which counts how sure a wrong answer is, can still rise where the error does not."
     ),
     paper="Frankle, Dziugaite, Roy & Carbin 2020, “Linear Mode Connectivity and the Lottery Ticket Hypothesis”",
+    hands="walk",
     misconception=(
         "“The initial weights decide where training ends.” Two copies with the same initial weights end with a barrier between them here: the order"
         " of the batches in the first epochs is enough."

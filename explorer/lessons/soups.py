@@ -70,6 +70,7 @@ LESSON = Lesson(
         " best to worst and leaves such models out. Chosen on the validation [[split]], reported on test."
     ),
     paper="Wortsman et al. 2022, “Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time”",
+    hands="pour",
     misconception=("“More ingredients make a better soup.” One that has left the basin can spoil it, as here; the greedy soup takes three of eight."),
     exercises=(
         Exercise(

@@ -7,6 +7,7 @@ with one another, or that changes weights between steps, takes their steps alter
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from math import ceil, cos, pi
 from typing import Literal, TypeAlias
 
@@ -23,13 +24,22 @@ from explorer.training.options import TrainingOptions
 Rate: TypeAlias = Callable[[int, int], float]
 """(step from 0 on, steps in an epoch) → what the learning rate is multiplied with at that step."""
 
+Gradient: TypeAlias = "Callable[[Learner, Callable[[], Tensor]], Tensor]"
+"""(learner, `batch`) → the loss of the batch. `batch()` puts the loss's gradient at the present weights into the parameters' `grad`, and returns the loss; the step is
+taken with the gradient that is there in the end. Weights that it changes on the way it puts back."""
+
+
+def plain(learner: Learner, batch: Callable[[], Tensor]) -> Tensor:
+    """The gradient where the weights are."""
+    return batch()
+
 
 class Learner:
     """A network in training. `parameters`: its own tensors by name, which may be written to between two steps. `parts`: steps in an epoch.
 
     `start`: weights to begin from instead of initial ones drawn from the seed; not written to. The other words are those of `explorer.methods.train.sgd`. `targets`: what is learned instead of the train split's
     own. `only`: the parameters that are trained, all when empty; with some of them fixed, the network answers as when it is used (no dropout, fixed
-    batch-norm statistics).
+    batch-norm statistics). `gradient`: where a step's gradient is taken.
     """
 
     def __init__(
@@ -46,11 +56,12 @@ class Learner:
         label_noise: float = 0.0,
         targets: Tensor | None = None,
         only: Collection[str] = (),
+        gradient: Gradient = plain,
         device: str = "cpu",
     ) -> None:
         split = problem.split("train")
         self.problem, self.how, self.rate = problem, how, rate
-        self.noise, self.shift = noise, shift
+        self.noise, self.shift, self.gradient = noise, shift, gradient
         self.network = problem.network(seed=how.seed)
         if start is not None:
             self.network.load_state_dict(dict(start))
@@ -80,12 +91,9 @@ class Learner:
             rows = batches[self.step % self.parts]
             for group in self.stepper.param_groups:
                 group["lr"] = how.lr * self.rate(self.step, self.parts)
-            outputs = self.network(_varied(self.inputs[rows], self.noise, self.shift, self.order))
-            loss = mean_loss(self.problem, outputs, self.targets[rows])
-            self.stepper.zero_grad()
-            loss.backward()
+            loss = self.gradient(self, partial(self._descend, _varied(self.inputs[rows], self.noise, self.shift, self.order), self.targets[rows]))
             self.stepper.step()
-            self.total += loss.detach()
+            self.total += loss
             self.step += 1
             if self.step % self.parts == 0 and not torch.isfinite(self.total):
                 raise Refused(
@@ -93,6 +101,12 @@ class Learner:
                     f"Use a smaller lr than {how.lr:g}, or a warmup."
                 )
             yield self.step
+
+    def _descend(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        loss = mean_loss(self.problem, self.network(inputs), targets)
+        self.stepper.zero_grad()
+        loss.backward()
+        return loss.detach()
 
     def weights(self) -> Weights:
         """Parameters and buffers as they stand, copied to the CPU."""

@@ -68,8 +68,37 @@ def test_a_lesson_goes_on_by_the_keyboard(url, page):
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
 
 
+def test_before_a_class_nothing_stands_under_the_fold(url, open_page):
+    """At 1920 × 1080 every stage uses the whole width and fits the screen; the room's code and its QR code do, too."""
+    page = open_page(viewport={"width": 1920, "height": 1080})
+    for name in ("curves", "fisher_regmean"):
+        for stage in ("question", "vote", "try", "picture", "formula"):
+            page.goto(f"{url}/learn?lesson={name}&step={stage}&present=1")
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+            if stage == "vote":
+                page.get_by_role("button", name="Open a room").click()
+                expect(page.locator(".way-in")).to_be_visible()
+                assert page.locator(".way-in").bounding_box()["width"] > 200
+            main = page.get_by_test_id("stMain")
+            assert main.evaluate("node => [node.scrollHeight - node.clientHeight, node.scrollWidth - node.clientWidth]") == [0, 0], (name, stage)
+            assert page.get_by_test_id("stMainBlockContainer").bounding_box()["width"] > 1850
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["", "learn", "learn?lesson=two_neurons&step=run", "learn?view=glossary", "learn?view=tour"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "learn",
+        "learn?lesson=two_neurons&step=run",
+        "learn?lesson=curves&step=run",
+        "learn?room=NONE",
+        "learn?lesson=curves&step=vote&present=1",
+        "learn?view=glossary",
+        "learn?view=tour",
+    ],
+)
 def test_axe_finds_nothing_to_mend(url, open_page, path, scheme):
     """Contrast, names and roles by WCAG 2.1 A and AA, on a wide window and on a phone: nothing sticks out."""
     page = open_page(color_scheme=scheme, viewport={"width": 420, "height": 900})

@@ -69,6 +69,7 @@ IDS = {
     "train/hwa": "cc5801947dc52000",
     "train/papa": "775e806dcfde606a",
     "train/probe": "0483a48f7b40cedd",
+    "train/sam": "5ce0983206a65d3a",
     "train/sgd": "bfefe89e301e9dc7",
     "train/swa": "14172856b569513f",
     "train/swalp": "f5e997e2ba504347",

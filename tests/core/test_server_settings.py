@@ -273,3 +273,26 @@ def test_a_process_keeps_to_the_folders_of_its_environment(grounds, home, monkey
     admit(grounds / "open" / "w.safetensors")
     with pytest.raises(Refused, match="may be read here"):
         admit(grounds / "secret" / "w.safetensors")
+
+
+def test_phones_reach_a_served_app_by_the_networks_address(tmp_path, monkeypatch):
+    """It is among the names that the server answers to; without a network there is none, and the rest stays."""
+    monkeypatch.setattr(server_settings, "network_address", lambda: "192.168.7.5")
+    start = server_settings.served(8501, address="0.0.0.0", folders=[tmp_path], hosts=[], login=False, secrets=tmp_path / "none")
+    assert "--server.allowedHosts=192.168.7.5" in start.flags
+    monkeypatch.setattr(server_settings, "network_address", lambda: "")
+    start = server_settings.served(8501, address="0.0.0.0", folders=[tmp_path], hosts=[], login=False, secrets=tmp_path / "none")
+    assert not any(flag.endswith("=") for flag in start.flags if "allowedHosts" in flag)
+
+
+def test_only_named_sites_may_show_pages_in_a_frame(monkeypatch):
+    """Nobody by default; those that were named, by their origin; a path or a wildcard is refused."""
+    monkeypatch.delenv(server_settings.EMBED, raising=False)
+    assert server_settings.framed() == ()
+    assert server_settings.embedding([]) == {}
+    named = server_settings.embedding(["https://moodle.example.org", "http://localhost:8080"])
+    monkeypatch.setenv(server_settings.EMBED, named[server_settings.EMBED])
+    assert server_settings.framed() == ("https://moodle.example.org", "http://localhost:8080")
+    for wrong in ("*", "moodle.example.org", "https://moodle.example.org/course", "https://*.example.org", "https://a.org; script-src *"):
+        with pytest.raises(Refused, match="is not the origin of a site"):
+            server_settings.embedding([wrong])

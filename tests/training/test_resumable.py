@@ -17,6 +17,7 @@ CASES = [
     ("sgd", {"epochs": 3, "momentum": 0.0}),
     ("swa", {**NOISY, "epochs": 2, "begin": 1, "per_epoch": 2}),
     ("swalp", {**NOISY, "epochs": 3}),
+    ("sam", {**NOISY, "epochs": 3, "rho": 0.2}),
     ("hwa", {**NOISY, "epochs": 2, "per_epoch": 2}),
     ("papa", {**NOISY, "epochs": 3, "way": "pull", "every": 2}),
     ("papa", {**NOISY, "epochs": 4, "way": "pairs", "pause": 1}),

@@ -27,7 +27,7 @@ from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.interpolate import view as interpolate_view
 from explorer.ui.landscape import export as landscape_export
 from explorer.ui.landscape import form as landscape_form
-from explorer.ui.learn import view as learn_view
+from explorer.ui.learn import findings
 from explorer.ui.paths import all_pairs, conditions
 from explorer.ui.paths import export as paths_export
 from explorer.ui.paths import form as paths_form
@@ -122,7 +122,7 @@ def _learn(tiny):
     shelf = RunStore(tiny.folder.parent / "shelf.sqlite")
     shelf.absorb(locations.root() / "sample_models" / "samples.sqlite")
     experiment = lessons.every()["permutations"].experiment(Shelf.from_checkpoints(shelf.checkpoints()), 0)
-    return learn_view.code("permutations", experiment), list(experiment.runs.values())
+    return findings.code("permutations", experiment), list(experiment.runs.values())
 
 
 def _recipe(tiny):

@@ -10,7 +10,7 @@ from explorer.lessons import Shelf, every
 from explorer.store.run_store import RunStore
 from explorer.ui.charts import lesson_picture
 from explorer.ui.frame.tour import STOPS
-from explorer.ui.learn import view as learn_view
+from explorer.ui.learn import findings
 from tests.ui.conftest import words
 from tests.ui.test_actions import bare, pictures
 from tests.ui.test_pages import button
@@ -143,11 +143,21 @@ def test_predictions_survive_a_reload_of_the_page(visit, monkeypatch, school):
     assert not any("predicted" in c.value for c in again.caption)
 
 
+def test_a_lesson_is_shared_without_ones_predictions(visit, monkeypatch, school):
+    """A link and a frame with the lesson and the models alone, a notebook and a worksheet."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    app = visit("learn", lesson="matching", step="see", on="0", predicted="matching.1")
+    link, frame = (c.value for c in app.code[-2:])
+    assert link.endswith("/learn?lesson=matching")
+    assert frame.startswith("<iframe src=") and "lesson=matching&amp;embed=true" in frame
+    assert {"Notebook", "Worksheet with answer key"} <= {d.proto.label for d in app.get("download_button")}
+
+
 def test_the_code_of_a_lesson_with_studies_gives_its_answer(monkeypatch, school, capsys):
     """It asks for runs and studies, and prints what the page says."""
     monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
     shelf = Shelf.from_checkpoints(RunStore(school / "store.sqlite").checkpoints())
-    printed = learn_view.code("ensembles", every()["ensembles"].experiment(shelf, 0))
+    printed = findings.code("ensembles", every()["ensembles"].experiment(shelf, 0))
     exec(compile(printed, "ensembles", "exec"), {"__name__": "notebook"})
     assert capsys.readouterr().out.startswith("0 Fine-tunes: the loss of the soup minus that of the ensemble is")
 

@@ -15,7 +15,7 @@ from streamlit.web.cli import main_run
 
 from explorer.core import server_settings
 from explorer.ui.frame import login, upload_gate
-from explorer.ui.frame.content_policy import ContentPolicy
+from explorer.ui.frame.content_policy import ContentPolicy, policy
 from explorer.ui.server.app import app as served
 
 # What a file or the environment may say of the server: how it looks, what it logs, how it caches, which files it watches, and what only the operator has
@@ -243,3 +243,10 @@ def test_an_address_counts_where_the_provider_verified_it(user, welcome, monkeyp
     monkeypatch.setenv(server_settings.GUESTS, "ada@example.org")
     monkeypatch.setattr(login.st, "user", {"is_logged_in": True, **user})
     assert login.known() is welcome
+
+
+def test_only_named_sites_stand_around_a_page(monkeypatch):
+    """In the policy that every answer carries."""
+    assert policy().endswith("frame-ancestors 'self'")
+    monkeypatch.setenv("LOSS_EXPLORER_EMBED_IN", "https://moodle.example.org")
+    assert policy().endswith("frame-ancestors 'self' https://moodle.example.org")

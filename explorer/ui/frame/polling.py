@@ -67,6 +67,23 @@ def turned(was_busy: bool, busy: bool) -> None:
         wake.whole()
 
 
+def ticking(draw: Callable[P, None], *, every: float) -> Callable[P, None]:
+    """`draw`, to be called once, and redrawn every so many seconds: for what lies in this process, where no store tells of it."""
+    before = query_state.whole()
+
+    @wraps(draw)
+    def followed(*args: P.args, **kwargs: P.kwargs) -> None:
+        if query_state.whole() != before:
+            st.rerun()
+        before_it = _looks_again.set(True)
+        try:
+            draw(*args, **kwargs)
+        finally:
+            _looks_again.reset(before_it)
+
+    return st.fragment(followed, run_every=every)
+
+
 def _followed(known: set[Key], every: float, since: float) -> AbstractContextManager[None]:
     store = shell.store()
     return wake.followed(wake.watch(store, str(store.path)), store, known, every=every, since=since)

@@ -16,6 +16,7 @@ from explorer.ui.charts import lesson_picture
 from explorer.ui.charts.curve import curve
 from explorer.ui.charts.neurons import neurons
 from explorer.ui.frame.polling import apart
+from explorer.ui.learn import moving
 from explorer.ui.widgets.chart_actions import corner
 
 ORDER = "learn-order"  # of the copy's units, in the session
@@ -98,4 +99,12 @@ def _again(order: tuple[int, ...]) -> None:
     _put(toy.shuffled(seed))
 
 
-HANDS: Mapping[str, Callable[[], None]] = {"neurons": two_neurons, "units": units}
+HANDS: Mapping[str, Callable[[], None]] = {
+    "neurons": two_neurons,
+    "units": units,
+    "walk": moving.walk,
+    "bend": moving.bend,
+    "ellipses": moving.ellipses,
+    "pour": moving.pour,
+    "vote": moving.vote,
+}

@@ -4,6 +4,7 @@
 
 import { element, niceStep, put, round, set, shape, short, styled, text, ticks } from "./drawing.js";
 import { counted, keep } from "./picture.js";
+import { TwoNeurons } from "./two_neurons.js";
 
 /** @typedef {[number, number]} Pair of weights */
 
@@ -46,6 +47,7 @@ class Toy {
   constructor(parent, data) {
     this.count = counted(data.key, "moves", "moveMs");
     this.data = data;
+    this.net = new TwoNeurons(data.inputs, data.teacher);
     /** @type {Pair} */
     this.at = [...data.start];
 
@@ -92,28 +94,11 @@ class Toy {
 
   // -- the network -----------------------------------------------------------------------------------------------------
 
-  /** @type {(at: Pair, x: number) => number} */
-  net([a, b], x) {
-    return Math.tanh(a * x) + Math.tanh(b * x);
-  }
-
-  /** @type {(at: Pair) => number} */
-  loss(at) {
-    const { inputs, teacher } = this.data;
-    return inputs.reduce((sum, x) => sum + (this.net(at, x) - this.net(teacher, x)) ** 2, 0) / inputs.length;
-  }
-
-  /** @type {(at: Pair) => Pair} */
-  slope(at) {
-    const { inputs, teacher } = this.data;
-    return both(at, (w) => inputs.reduce((sum, x) => sum + 2 * (this.net(at, x) - this.net(teacher, x)) * (1 - Math.tanh(w * x) ** 2) * x, 0) / inputs.length);
-  }
-
   /** @type {(steps: number) => void} */
   descend(steps) {
     this.trail = [[...this.at]];
     for (let k = 0; k < steps; k++) {
-      const [da, db] = this.slope(this.at);
+      const [da, db] = this.net.slope(this.at);
       this.at = this.tidy([this.at[0] - this.data.rate * da, this.at[1] - this.data.rate * db], false);
       this.trail.push([...this.at]);
     }
@@ -135,7 +120,7 @@ class Toy {
     for (const node of [this.canvas, this.grip]) Object.assign(node.style, { left: `${EDGE}px`, top: "6px", width: `${side}px`, height: `${side}px` });
     const paper = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     const middle = (/** @type {number} */ k) => low + ((k + 0.5) * (high - low)) / CELLS;
-    const values = Array.from({ length: CELLS }, (_, j) => Array.from({ length: CELLS }, (_, i) => this.loss([middle(i), middle(j)])));
+    const values = Array.from({ length: CELLS }, (_, j) => Array.from({ length: CELLS }, (_, i) => this.net.loss([middle(i), middle(j)])));
     const most = Math.max(...values.flat());
     values.forEach((row, j) => row.forEach((value, i) => {
       paper.fillStyle = colours[Math.round(Math.sqrt(value / most) * (colours.length - 1))]; // a root, so that the valleys have colours of their own
@@ -172,7 +157,7 @@ class Toy {
       shape("circle", { class: "point", cx: this.px(a), cy: this.py(b), r: 9 }));
     this.live.replaceChildren(...nodes);
     this.plot();
-    put(this.status, `w = (${short(a)}, ${short(b)}): loss ${short(this.loss([a, b]))}. Its mirror image (${short(b)}, ${short(a)}): loss ${short(this.loss([b, a]))}. Drag the point, or use the arrow keys.`);
+    put(this.status, `w = (${short(a)}, ${short(b)}): loss ${short(this.net.loss([a, b]))}. Its mirror image (${short(b)}, ${short(a)}): loss ${short(this.net.loss([b, a]))}. Drag the point, or use the arrow keys.`);
     this.count.moves++;
     this.count.moveMs = performance.now() - start;
   }
@@ -184,7 +169,7 @@ class Toy {
     set(this.graph, { width: wide, height: tall + 24 });
     const x = (/** @type {number} */ value) => 24 + ((wide - 32) * (value - inputs[0])) / (inputs[inputs.length - 1] - inputs[0]);
     const y = (/** @type {number} */ value) => 6 + (tall * (2.1 - value)) / 4.2;
-    const line = (/** @type {Pair} */ at, /** @type {string} */ name) => shape("path", { class: name, d: `M${inputs.map((v) => `${round(x(v))} ${round(y(this.net(at, v)))}`).join("L")}` });
+    const line = (/** @type {Pair} */ at, /** @type {string} */ name) => shape("path", { class: name, d: `M${inputs.map((v) => `${round(x(v))} ${round(y(this.net.output(at, v)))}`).join("L")}` });
     /** @type {Node[]} */
     const nodes = [shape("line", { class: "axis", x1: 24, x2: wide - 8, y1: y(0), y2: y(0) })];
     for (const v of [-2, 0, 2]) nodes.push(text(short(v), { class: "tick", x: 20, y: y(v), dy: "0.35em", "text-anchor": "end" }), text(short(v), { class: "tick", x: x(v), y: tall + 20, "text-anchor": "middle" }));
