@@ -14,7 +14,23 @@ from explorer import figures
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, Loaded, Method, ProblemSpec
-from explorer.figures import bars, confusion, curve, landscape, layers, line, matching, matrix, plane, reliability, simplex, spectrum, topology, tree
+from explorer.figures import (
+    bars,
+    confusion,
+    curve,
+    landscape,
+    layers,
+    line,
+    matching,
+    matrix,
+    plane,
+    reliability,
+    search,
+    simplex,
+    spectrum,
+    topology,
+    tree,
+)
 from explorer.figures.curve import Curve, Peak
 from explorer.figures.plane import Marker, Surface, Trace
 from explorer.stats.persistence import minima
@@ -94,6 +110,8 @@ MEASURES = [
 ]
 COUNTS = np.array([[8, 2, 0], [0, 5, 5], [0, 0, 0]])
 
+TRIED = [search.Tried(m, f"scale={v}", v, d) for m, v, d in (("ties", 1.0, 0.2), ("<b>own</b>", 0.5, 0.4), ("ties", float("nan"), 0.3))]
+
 EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "bars.figure": [lambda: bars.figure(BARS, x_title="accuracy (%)"), lambda: bars.figure(BARS, x_title="accuracy", title="Soups", footnote="A note. " * 30)],
     "confusion.figure": [lambda: confusion.figure(COUNTS, ["cat", "dog", "eel"], title="A"), lambda: confusion.figure(np.eye(40, dtype=np.int64), [f"class {i}" for i in range(40)], title="A")],
@@ -115,6 +133,12 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "matrix.grid": [lambda: matrix.grid(np.array([[0.0, -1.5, 2.0], [np.nan, 1.0, -2.0]]), ["a", "b"], ["cat", "dog", "eel"], title="By class")],
     "plane.figure": [_plane, lambda: _plane(log=True), lambda: _plane(gap=True), lambda: _plane(guess=True)],
     "reliability.figure": [lambda: reliability.figure(BINS, title="Calibration")],
+    "search.candidates": [
+        lambda: search.candidates(TRIED, y_title="val loss (nat)", base=2.0),
+        lambda: search.candidates(TRIED, y_title="val accuracy (%)", lower=False, scale=100.0),
+        lambda: search.candidates([], y_title="val loss"),
+    ],
+    "search.progress": [lambda: search.progress([t.value for t in TRIED], y_title="val loss (nat)"), lambda: search.progress([], y_title="loss")],
     "simplex.figure": [lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="error (%)", title="Soups", picked=[1, 1, 0]), lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="loss", title="Soups", log=True)],
     "spectrum.density": [lambda: spectrum.density(_spectra())],
     "spectrum.eigenvalues": [lambda: spectrum.eigenvalues(_spectra())],

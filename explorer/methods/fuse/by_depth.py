@@ -5,7 +5,7 @@ Arithmetic"). With ℓ the layer out of L, counted from 0, and λᵢ the line th
 
     W_ℓ = W₀ + Σ λᵢ(ℓ/(L − 1)) · (Wᵢ,ℓ − W₀,ℓ)
 
-Two values are LiNeS with a line for each model, equal ones task arithmetic. Layers are found in the tensors' names, as numbered lists; embeddings and the
+One value is task arithmetic, two are LiNeS with a line for each model. Layers are found in the tensors' names, as numbered lists; embeddings and the
 stem count as the first, what is outside, such as the head, as the last. Running statistics are the mean with the coefficients' averages over depth.
 """
 
@@ -38,7 +38,7 @@ def fuse(
     problem: Problem,
     *,
     coefficients: tuple[float, ...] = (),
-    knots: Annotated[int, Range(1, 1000)] = 2,
+    knots: Annotated[int, Range(1, 1000)] = 1,
     progress: Progress = quiet,
 ) -> Weights:
     """One model of the models' shapes. `coefficients`: `knots` values from the first layer to the last of the first model after the base, then of the next;

@@ -36,9 +36,7 @@ def test_the_minimum_of_two_quadratics_is_found(sampler, trials, close):
     def distance(which: str) -> float:
         seen = []
         while len(seen) < trials:
-            seen += [
-                (p, float(((np.array(p.numbers) - best) ** 2).sum())) for p in propose([space], seen, sampler=which, seed=3, together=4)
-            ]
+            seen += [(p, float(((np.array(p.numbers) - best) ** 2).sum())) for p in propose([space], seen, sampler=which, seed=3, together=4)]
         return float(np.sqrt(min(value for _, value in seen)))
 
     assert distance(sampler) < close
