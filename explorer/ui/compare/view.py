@@ -15,7 +15,7 @@ from explorer.figures import bars
 from explorer.stats import units
 from explorer.store.records import Made
 from explorer.store.run_store import RunStore
-from explorer.ui.compare import mergeable, report, studies
+from explorer.ui.compare import mergeable, report, search, studies
 from explorer.ui.compare.form import OF, SPLITS, Comparison, Entry, data_needed, default, form, summary
 from explorer.ui.compare.table import DRAWN, INGREDIENT, REFERENCE, Candidate, against_best, copied, table
 from explorer.ui.frame import head, query_state, shell
@@ -109,6 +109,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
             shell.submit(why)
     busy = _busy(store, comparison, entry)
     live(_live, every=POLL_S if len(comparison.entries) <= BY_HAND else MANY_POLL_S, busy=busy)(store, comparison, entry, busy)
+    search.show(store, comparison)
     study_panel.added(store, comparison.problem, comparison.models)
     _actions(store, comparison, entry)
 
