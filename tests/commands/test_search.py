@@ -17,7 +17,7 @@ HOW = ("-m", "task_arithmetic", "--sampler", "random", "--trials", "5", "--sampl
 
 def test_it_says_what_was_chosen_and_writes_it(home, tmp_path):
     """The best is the file that is written, and the recipe makes the same; what is said is what Python finds."""
-    said = run("search", *FILES, *HOW, "--out", tmp_path / "best.safetensors", "--recipe", tmp_path / "best.json")
+    said = run("search", *FILES, *HOW, "--out", tmp_path / "best.safetensors", "--recipe", tmp_path / "best.json", "--card")
     found = api.search(*FILES, methods=["task_arithmetic"], sampler="random", trials=5, samples=200, progress=False)
     value, low, high = found.test.parts()
     assert f"{value} nat [{low}, {high}]" in said
@@ -27,6 +27,9 @@ def test_it_says_what_was_chosen_and_writes_it(home, tmp_path):
     assert all(torch.equal(best[k], again[k]) for k in best)
     assert found.best == api.read_recipe(tmp_path / "best.json")
     assert len(found.figure().data) == 2
+    card = (tmp_path / "best.md").read_text(encoding="utf-8")
+    assert "Chosen among 5 candidates on the validation split" in card
+    assert f"value: {found.test.value:.6f}".rstrip("0") in card
 
 
 def test_as_json_it_gives_all_candidates(home):
@@ -43,6 +46,7 @@ def test_as_json_it_gives_all_candidates(home):
         ((*FILES, "-m", "model_stock"), "no numbers to search"),
         ((*FILES, "--sampler", "bayes"), "must be one of ['tpe', 'cmaes', 'random']"),
         ((*FILES, "--range", "density"), "name=low:high"),
+        ((*FILES, "--card"), "Add --out"),
         ((*FILES, "--out", "best.pt"), "Let its name end in .safetensors"),
     ],
 )

@@ -28,6 +28,7 @@ from explorer.figures import (
     search,
     simplex,
     spectrum,
+    survey,
     topology,
     tree,
 )
@@ -110,6 +111,7 @@ MEASURES = [
 ]
 COUNTS = np.array([[8, 2, 0], [0, 5, 5], [0, 0, 0]])
 
+SIZES = np.linspace(0, 1, 6).reshape(2, 3)
 TRIED = [search.Tried(m, f"scale={v}", v, d) for m, v, d in (("ties", 1.0, 0.2), ("<b>own</b>", 0.5, 0.4), ("ties", float("nan"), 0.3))]
 
 EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
@@ -142,6 +144,10 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "simplex.figure": [lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="error (%)", title="Soups", picked=[1, 1, 0]), lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="loss", title="Soups", log=True)],
     "spectrum.density": [lambda: spectrum.density(_spectra())],
     "spectrum.eigenvalues": [lambda: spectrum.eigenvalues(_spectra())],
+    "survey.figure": [
+        lambda: survey.figure(["layers.0", "layers.1"], NAMES, survey.panels(SIZES, SIZES - 0.5, SIZES, np.where(SIZES > 0.3, np.nan, 2.0))),
+        lambda: survey.figure(["layers.0", "layers.1"], NAMES, survey.panels(SIZES, SIZES * np.nan, SIZES, SIZES)),
+    ],
     "topology.diagram": [lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat"), lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
     "topology.tree": [lambda: topology.tree(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
     "tree.figure": [lambda: tree.figure(DISTANCES, HEIGHTS, spanning_tree(HEIGHTS), NAMES, unit="nat", title="Tree")],

@@ -53,5 +53,5 @@ def test_a_range_that_is_none_is_refused_on_the_page(visit, store, work, tiny):
     store.stop(request.id)
     app = visit("compare", runs=",".join(e.run.id for e in comparison.entries), search=request.id)
     assert not app.exception
-    assert "name=low:high" in words(app)
+    assert "A range is name=low" in words(app)
     assert not [b for b in app.button if b.label == "Search"]
