@@ -29,6 +29,7 @@ from explorer.figures import (
     simplex,
     spectrum,
     survey,
+    tasks,
     topology,
     tree,
 )
@@ -147,6 +148,10 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "survey.figure": [
         lambda: survey.figure(["layers.0", "layers.1"], NAMES, survey.panels(SIZES, SIZES - 0.5, SIZES, np.where(SIZES > 0.3, np.nan, 2.0))),
         lambda: survey.figure(["layers.0", "layers.1"], NAMES, survey.panels(SIZES, SIZES * np.nan, SIZES, SIZES)),
+    ],
+    "tasks.front": [lambda: tasks.front(NAMES, 100 * SIZES.T, [1, 2], x_title="worst task (%)", y_title="mean over tasks (%)")],
+    "tasks.planes": [
+        lambda: tasks.planes(["a", "<b>"], X, X[:5], [RNG.random((5, 9)), np.full((5, 9), np.nan)], [("m", 0.5, 0.5)], z_title="test loss (nat)")
     ],
     "topology.diagram": [lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat"), lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
     "topology.tree": [lambda: topology.tree(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
