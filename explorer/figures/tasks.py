@@ -18,7 +18,7 @@ def front(names: Sequence[str], merit: Array, on_front: Sequence[int], *, x_titl
     fig = go.Figure()
     worst, mean = merit.min(axis=1), merit.mean(axis=1)
     shown = [escape(name, quote=False) for name in names]
-    for chosen, label, symbol, colour in ((False, "beaten on every task", "x", PALETTE[0]), (True, "on the front", "circle", INK)):
+    for chosen, label, symbol, colour in ((False, "another is as good on every task", "x", PALETTE[0]), (True, "on the front", "circle", INK)):
         rows = [k for k in range(len(names)) if (k in on_front) == chosen and np.isfinite(worst[k])]
         fig.add_scatter(
             x=worst[rows],

@@ -156,5 +156,5 @@ def _landscape(store: RunStore, comparison: Comparison) -> Section | None:
     markers = [(name, float(at[0]), float(at[1])) for name, at in zip(names, seen.frame.corners, strict=True)]
     title = units.titled("test loss", units.of_level(comparison.problem, "loss"))
     figure = tasks_figure.planes([task.name for task in runs], x, y, grids, markers, z_title=title)
-    words = f"The plane through {plain(', '.join(names))} under the test loss of each task, in one colour scale. Distances are to scale."
+    words = f"The plane through {plain(', '.join(names))} under the test loss of each task, in one colour scale. Axes are distances in weight space."
     return Section("The landscape of each task", words, None, figure)
