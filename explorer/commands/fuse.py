@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
 from rich.text import Text
 
 from explorer.commands.arguments import DequantiseOption, DeviceOption, HomeOption, MethodOptions, PluginOption, ProblemOption, TrustOption
 from explorer.commands.print_results import err, out, print_methods, print_models, print_plan, print_survey, sized
 from explorer.commands.terminal import free, given_options, progress_bar, refusals, store_of
 from explorer.commands.written import FigureOption, unwritten
-from explorer.core import locations, registry
+from explorer.core import locations, registry, significant_digits
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.model_path import dequantised
@@ -49,6 +50,9 @@ def fuse(
     survey: Annotated[bool, typer.Option("--survey", help="With --dry-run: read the models, and compare them layer by layer.")] = False,
     figure: FigureOption = None,
     shard_size: Annotated[str, typer.Option(help="Largest size of a file, such as 500MB or 5GB.")] = "5GB",
+    adapter_rank: Annotated[
+        int | None, typer.Option(min=1, help="Write a LoRA adapter of this rank on the first model, in a folder, instead of the merged model.")
+    ] = None,
     card: Annotated[
         bool, typer.Option("--card", help="Write a model card as well: recipe, digests, licences, and with --problem the numbers.")
     ] = False,
@@ -70,6 +74,8 @@ def fuse(
         *models, target = ingredients
         if (survey or figure) and not (dry_run and problem is None):
             raise Refused("--survey and --figure are of what is to be merged from file to file. Add --dry-run, and leave --problem out.")
+        if adapter_rank is not None and (card or problem is not None):
+            raise Refused("--adapter-rank is of a merge from file to file, and writes no card. Leave --problem and --card out.")
         unwritten(figure, export.ENDINGS, "Figures")
         export.ready(figure or ())
         if not models:
@@ -101,6 +107,9 @@ def fuse(
             if survey or figure:
                 _survey(made, figure or [])
             return
+        if adapter_rank is not None:
+            _adapter(made, out_path, adapter_rank)
+            return
         typed = model_card.command(given, models, target)
         carded = model_card.of_plan(made, out_path.stem, made.method or method, typed) if card else None
         columns = (TextColumn("Merging"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
@@ -110,6 +119,21 @@ def fuse(
         out.print(f"{done.path}: {len(made.jobs):,} tensors, {sized(done.bytes_written)} in {done.seconds:.1f} s", highlight=False, soft_wrap=True)
         if carded is not None:
             _write_card(carded, out_path)
+
+
+def _adapter(made: MergePlan, target: Path, rank: int) -> None:
+    """The result as an adapter, with what its rank leaves out."""
+    from explorer.merging import adapter
+
+    with progress_bar("Merging") as report:
+        done = adapter.write(made, target, rank, report=lambda at, of: report(at, of, 0, "Merging"))
+    table = Table("matrix", "rank", "left out (%)")
+    for one in done.matrices:
+        table.add_row(one.name, str(one.rank), significant_digits.number(100 * one.error, 3))
+    out.print(table)
+    kept = f", {len(done.whole)} tensors that are no matrices kept whole" if done.whole else ""
+    said = f"{target}: an adapter on {made.ingredients[0].path}; its rank leaves out {significant_digits.number(100 * done.error, 3)} % of the change's length{kept}"
+    out.print(said, highlight=False, soft_wrap=True)
 
 
 def _survey(made: MergePlan, figures: list[Path]) -> None:
