@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from explorer.api.problems import find_problem, read_problem, under
     from explorer.api.results import AlignedModels, Line, Pair
     from explorer.api.runs import lesson, points, run_lesson
+    from explorer.api.searches import Found, search
     from explorer.api.studies import Finding, study
     from explorer.api.test_sets import on_test_sets, values_on_test_sets
     from explorer.core.errors import Refused
@@ -56,6 +57,7 @@ __all__ = [
     "Estimate",
     "Field",
     "Finding",
+    "Found",
     "Fused",
     "Hidden",
     "Line",
@@ -102,6 +104,7 @@ __all__ = [
     "read_recipe",
     "row_of",
     "run_lesson",
+    "search",
     "study",
     "train",
     "transformers_recorder",

@@ -27,6 +27,7 @@ from explorer.core import locations, registry
 from explorer.core.spec import Connected, Field, Look, ProblemSpec, Recipe, Run
 from explorer.engine.worker import Worker
 from explorer.problems import problem_toml
+from explorer.problems.data import digits_tasks
 from explorer.problems.problem import Problem
 from explorer.stats import mechanistic_similarity
 from explorer.store.run_store import RunStore
@@ -48,6 +49,7 @@ STORIES = (
     ("digits-vit", "seed-0", "seed-1", "A vision transformer"),
     ("char-gpt", "seed-0", "seed-1", "A language model"),
     ("digits-cue", "cue-0", "shape-2", "Reads a cue / reads the shape"),
+    ("digits-tasks", "upright", "turned", "Tuned on two tasks"),
 )
 
 # family, models: the planes that can be looked at before anything has been computed.
@@ -230,6 +232,16 @@ def _cue(problem: Problem) -> Iterator[Made]:
         yield stem, last(run), {"seed": "0", "order_seed": "7", "cue": "kept, then randomised", "lr": str(lr)}
 
 
+def _tasks(problem: Problem) -> Iterator[Made]:
+    """A trunk that is trained on all tasks for a short time, and a fine-tune of it on each task alone, which gains there and forgets elsewhere."""
+    trunk = last(train(problem, epochs=6, lr=0.05, weight_decay=1e-3, noise=0.1))
+    yield "trunk", trunk, {"seed": "0"}
+    for order, task in enumerate(digits_tasks.TASKS, start=1):
+        own = Problem(replace(problem.spec, data=registry.method("data", "digits_tasks", {"task": task})))
+        run = train(own, trunk, epochs=15, lr=0.03, weight_decay=1e-3, noise=0.1, order_seed=order)
+        yield task, last(run), {"seed": "0", "order_seed": str(order), "task": task}
+
+
 def _mlp(problem: Problem, seed: int) -> Iterator[Weights]:
     return train(problem, epochs=60, lr=0.1, weight_decay=1e-3, noise=0.25, seed=seed, order_seed=seed)
 
@@ -256,4 +268,5 @@ FAMILIES: dict[str, Family] = {
     "digits-vit": _seeds(2, _vit),
     "char-gpt": _seeds(2, _gpt),
     "digits-cue": _cue,
+    "digits-tasks": _tasks,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # the command line starts without torch
     from collections.abc import Mapping, Sequence
 
     from explorer.api import AlignedModels, Line, Models
+    from explorer.checkpoints.task_survey import Survey
     from explorer.core.points import Points
     from explorer.core.spec import ProblemSpec
     from explorer.merging.plan import MergePlan
@@ -219,6 +221,25 @@ def print_plan(made: MergePlan) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def print_survey(found: Survey) -> None:
+    """A row for each layer of each model."""
+    table = Table(
+        Column("layer", overflow="fold"),
+        "model",
+        "change / base",
+        "cosine",
+        "against (%)",
+        "stable rank",
+        title="What is to be merged",
+        title_justify="left",
+    )
+    for i, layer in enumerate(found.layers):
+        for k, model in enumerate(found.models):
+            numbers = (found.norm[i, k], found.cosine[i, k], 100 * found.against[i, k], found.rank[i, k])
+            table.add_row(layer if not k else "", model, *(significant_digits.number(float(v), 3) if isfinite(v) else "" for v in numbers))
+    out.print(table)
 
 
 def print_methods(kind: str, names: list[str]) -> None:

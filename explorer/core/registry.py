@@ -239,13 +239,19 @@ def method(kind: str, name: str, given: Mapping[str, object] | None = None) -> M
 
 
 # Arguments that the caller wires and nobody chooses; they are keyword-only, so that they cannot be mixed up, but no options.
-_WIRING = frozenset({"device", "progress", "resume", "training", "tell", "purpose"})
+_WIRING = frozenset({"device", "progress", "resume", "training", "tell", "purpose", "measure"})
 
 
 def wired(function: Callable[..., object], **wiring: object) -> dict[str, object]:
-    """Of the wiring at hand (device, progress, resume, training, tell, purpose), what a method's function takes."""
+    """Of the wiring at hand (device, progress, resume, training, tell, purpose, measure), what a method's function takes."""
     taken = inspect.signature(function).parameters
     return {name: value for name, value in wiring.items() if name in taken}
+
+
+def takes(kind: str, name: str, argument: str) -> bool:
+    """Whether a method's function has this keyword-only argument; told from its text."""
+    nodes = (node for node in _source(kind, name).body if isinstance(node, ast.FunctionDef) and node.name == VERBS[kind])
+    return any(arg.arg == argument for node in nodes for arg in node.args.kwonlyargs)
 
 
 def _is_wiring(arg: ast.arg) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def realise(
             if not made_at(recipe, home).exists():
                 models = [realise(m, store, home, problem=recipe.problem, device=device, progress=progress) for m in recipe.models]
                 with clocked(of_making(recipe), store, progress) as ticking:
-                    fused = _fuse(recipe, models, store, device, ticking)
+                    fused = fuse(recipe, models, store, device=device, progress=ticking)
                     checkpoint_file.finite(fused, recipe.name or recipe.method.name)
                     _keep(recipe, fused, home)
             return checkpoint_file.read(made_at(recipe, home)).weights
@@ -285,17 +286,29 @@ def _shift(recipe: Shifted, base: Weights, home: Path, device: str, progress: Pr
         _keep(replace(recipe, which=i), {**base, **mix([{n: base[n] for n in direction}, direction], (1.0, 1.0))}, home)
 
 
-def _fuse(recipe: Fused, models: list[Weights], store: RunStore, device: str, progress: Progress) -> Weights:
+def fuse(recipe: Fused, models: Sequence[Weights], store: RunStore, *, device: str = "cpu", progress: Progress = quiet) -> Weights:
+    """The weights of a merge whose models are there, with its buffers; written nowhere. What it took is noted in the store."""
+    models = list(models)
     compatible(models, [m.name or m.id for m in recipe.models])
     problem = Problem(recipe.problem)
-    fuse = cast("Callable[..., Weights]", registry.find("fuse", recipe.method.name))
+    method = cast("Callable[..., Weights]", registry.find("fuse", recipe.method.name))
     if needed := registry.data_of(recipe.method.name):  # loaded before the clock starts: once per process, by whichever method comes first
         problem.split(needed.split()[0])
     notes: list[str] = []
     with measured(device) as cost:
-        fused = fuse(models, problem, **recipe.method.kwargs(), **registry.wired(fuse, device=device, progress=progress, tell=notes.append))
-    store.note(recipe.id, replace(_made(cost, models, device), told=tuple(notes)).to_json())
+        fused = method(models, problem, **recipe.method.kwargs(), **registry.wired(method, device=device, progress=progress, tell=notes.append))
+    moved = _moved(fused, models[0], problem.parameters())
+    store.note(recipe.id, replace(_made(cost, models, device), told=tuple(notes), moved=moved).to_json())
     return with_buffers(fused, models, problem, recipe)
+
+
+def _moved(fused: Weights, first: Weights, names: Iterable[str]) -> float | None:
+    """‖θ − θ₀‖ / ‖θ₀‖ over parameters; None where that is no number."""
+    apart = length = 0.0
+    for name in names:
+        apart += float((fused[name].double() - first[name].double()).square().sum())
+        length += float(first[name].double().square().sum())
+    return math.sqrt(apart / length) if length and math.isfinite(apart) else None
 
 
 def _made(cost: Cost, models: list[Weights], device: str) -> Made:

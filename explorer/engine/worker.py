@@ -29,7 +29,7 @@ from explorer.engine.inspect_checkpoints import inspect_path
 from explorer.engine.own_settings import Rest, apart
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import Report, assist, keep
-from explorer.engine.run_study import examine
+from explorer.engine.run_study import examine, is_shared, share
 from explorer.evaluate.devices import accelerators, memory, precisely, title
 from explorer.store import made_models
 from explorer.store.job_status import Status
@@ -107,19 +107,19 @@ class Worker:
         return True
 
     def help_one(self) -> bool:
-        """Measure points of a run that another worker is at, until there is something else to do. False where nobody needs help."""
+        """Measure points of a run, or candidates of a search, that another worker is at, until there is something else to do. False where nobody needs help."""
         for status in self.store.under_way(self.id):
-            run = status.request
-            if isinstance(run, Run):
+            request = status.request
+            if isinstance(request, Run) or (isinstance(request, Study) and is_shared(request)):
                 try:
                     with within(status.roots, self.home):
-                        if apart(partial(self._assist, run, status.id), self.rest, self.device):
+                        if apart(partial(self._assist, request, status.id), self.rest, self.device):
                             return True
                 except (Refused, MemoryError, torch.OutOfMemoryError) as trouble:  # its own worker says so to its owner
                     log.warning("Could not help with %s: %s", status.id, trouble)
         return False
 
-    def _assist(self, run: Run, id: str) -> int:
+    def _assist(self, request: Run | Study, id: str) -> int:
         seen: list[int] = []
 
         def go_on() -> bool:
@@ -129,7 +129,9 @@ class Worker:
             status = self.store.status(id)
             return status is not None and status.state == "running" and not self.store.claimable(self.id)
 
-        return assist(run, self.store, self.home, go_on=go_on, device=self.device, execute=self.execute, worker=self.id)
+        if isinstance(request, Study):
+            return share(request, self.store, self.home, go_on=go_on, device=self.device, worker=self.id)
+        return assist(request, self.store, self.home, go_on=go_on, device=self.device, execute=self.execute, worker=self.id)
 
     def _lay_down(self, claimed: Status, done: bool, result: Json, error: str | None) -> None:
         """Release a request. While the store takes nothing (a full disk), wait: what was found out is not thrown away, and nobody else could write it either."""
@@ -160,7 +162,7 @@ class Worker:
             case Look():
                 return True, inspect_path(request, self.store, report=report, device=self.device, owner=claimed.owner).to_json()
             case Study():
-                return True, examine(request, self.store, self.home, device=self.device, progress=_progress(report))
+                return True, examine(request, self.store, self.home, device=self.device, progress=_progress(report), worker=self.id)
             case Make(recipe):
                 realise(recipe, self.store, self.home, device=self.device, progress=_progress(report))
                 return True, {"path": str(made_at(recipe, self.home))}

@@ -95,6 +95,11 @@ def memory(plan: MergePlan) -> int:
     return min(THREADS, os.cpu_count() or 1) * max(blocks) * max(widths) * (models + 8)
 
 
+def whole(job: Job, plan: MergePlan, files: Files) -> Tensor:
+    """A tensor of the result in memory, in the precision that is computed in; of a plan whose thresholds are settled (`with_global_thresholds`)."""
+    return torch.cat([block.reshape(-1) for block in made(_kernel(job), _blocks(job, plan, files))]).view(job.shape)
+
+
 def _work(plan: MergePlan, draft: Draft, files: Files, threads: int, report: Report) -> None:
     total, done, lock, stop = plan.bytes_written, 0, Lock(), Event()
 

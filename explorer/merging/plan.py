@@ -73,6 +73,7 @@ class MergePlan:
     recipe: str = ""
     notes: tuple[str, ...] = ()
     vocabulary: United | None = None  # where rows were brought together by token
+    method: str = ""  # that a recipe names
 
     @property
     def bytes_read(self) -> int:
@@ -131,6 +132,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) ->
         given,
         notes=(*notes, *said, *told, *differences(cases, _of_all_methods(recipe, united))),
         vocabulary=united,
+        method=recipe.method,
     )
 
 

@@ -105,7 +105,8 @@ class Made(Spec):
     """What fusing a model took: without loading its ingredients and without re-estimating its batch norm.
 
     memory: bytes beyond the ingredients, None where the system does not tell. counters: names of integer tensors, which are the first model's;
-    `differ`: those of them in which the ingredients are not alike. `told`: what the method had to say of the model, a sentence each.
+    `differ`: those of them in which the ingredients are not alike. `told`: what the method had to say of the model, a sentence each. `moved`: how far it is
+    from the first ingredient, ‖θ − θ₀‖ / ‖θ₀‖ over parameters; None where that is no number.
     """
 
     seconds: float
@@ -115,6 +116,23 @@ class Made(Spec):
     counters: tuple[str, ...] = ()
     differ: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    moved: float | None = field(default=None, metadata=UNSAID)
+
+
+@dataclass(frozen=True)
+class Trial(Spec):
+    """One candidate of a search: the method, its value on the validation split (None where it diverged), and how far it is from the first model."""
+
+    method: Method
+    value: float | None
+    moved: float | None
+
+
+@dataclass(frozen=True)
+class Trials(Spec):
+    """What a search has tried, in order; noted under the id of its request while it goes on."""
+
+    trials: tuple[Trial, ...]
 
 
 @dataclass(frozen=True)

@@ -334,9 +334,9 @@ class Requests(Database):
         return self._db.execute(NEXT, asked).fetchone() is not None
 
     def under_way(self, worker: str) -> list[Status]:
-        """The runs that other workers are at, those first of which the most is still to be measured."""
+        """The runs and studies that other workers are at, those first of which the most is still to be measured."""
         rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker AND kind = 'Run' AND {OPEN} AND total > done AND {HERE}"
+            f"SELECT {COLUMNS} FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker AND kind IN ('Run', 'Study') AND {OPEN} AND total > done AND {HERE}"
             " ORDER BY urgent DESC, total - done DESC",
             {"now": self.clock(), "worker": worker, "reader": readable.reader()},
         )

@@ -9,8 +9,9 @@ import torch
 
 from explorer.checkpoints import checkpoint_file
 from explorer.commands import build_samples
-from explorer.core import files, locations
+from explorer.core import files, locations, splits
 from explorer.evaluate.evaluator import Evaluate
+from explorer.methods.fuse import tsv_m
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 
@@ -26,6 +27,7 @@ WANTED = {
     "digits-resnet": (3, 0.98),
     "digits-vit": (2, 0.95),
     "char-gpt": (2, 0.45),
+    "digits-tasks": (4, 0.6),
 }
 
 
@@ -100,6 +102,21 @@ def test_the_barrier_falls_to_nothing_the_later_two_runs_branch():
     assert heights == sorted(heights, reverse=True)
     assert heights[0] > 0.2
     assert heights[-1] < 0.005
+
+
+def test_a_fine_tune_gains_its_own_task_and_loses_the_others():
+    """Of three tasks: each model is best on its own by far, and below the trunk on the others; a merge of all is better than the trunk."""
+    problem, models = Problem(problem_toml.read(FOLDER / "digits-tasks")), weights_of("digits-tasks")
+    wrong = {
+        task: {stem: means(problem, [w], [1.0], splits.find(problem.spec, task))[1] for stem, w in models.items()}
+        for task in ("upright", "turned", "inverted")
+    }
+    for task, found in wrong.items():
+        assert found[task] < 0.06
+        assert all(error > found["trunk"] > 0.08 for stem, error in found.items() if stem not in (task, "trunk"))
+    trunk, *tuned = (models[stem] for stem in ("trunk", "upright", "turned", "inverted"))
+    merged = tsv_m.fuse([trunk, *tuned], problem)
+    assert means(problem, [merged], [1.0])[1] < means(problem, [trunk], [1.0])[1]
 
 
 def test_a_trajectory_gets_better():

@@ -14,7 +14,25 @@ from explorer import figures
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, Loaded, Method, ProblemSpec
-from explorer.figures import bars, confusion, curve, landscape, layers, line, matching, matrix, plane, reliability, simplex, spectrum, topology, tree
+from explorer.figures import (
+    bars,
+    confusion,
+    curve,
+    landscape,
+    layers,
+    line,
+    matching,
+    matrix,
+    plane,
+    reliability,
+    search,
+    simplex,
+    spectrum,
+    survey,
+    tasks,
+    topology,
+    tree,
+)
 from explorer.figures.curve import Curve, Peak
 from explorer.figures.plane import Marker, Surface, Trace
 from explorer.stats.persistence import minima
@@ -94,6 +112,9 @@ MEASURES = [
 ]
 COUNTS = np.array([[8, 2, 0], [0, 5, 5], [0, 0, 0]])
 
+SIZES = np.linspace(0, 1, 6).reshape(2, 3)
+TRIED = [search.Tried(m, f"scale={v}", v, d) for m, v, d in (("ties", 1.0, 0.2), ("<b>own</b>", 0.5, 0.4), ("ties", float("nan"), 0.3))]
+
 EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "bars.figure": [lambda: bars.figure(BARS, x_title="accuracy (%)"), lambda: bars.figure(BARS, x_title="accuracy", title="Soups", footnote="A note. " * 30)],
     "confusion.figure": [lambda: confusion.figure(COUNTS, ["cat", "dog", "eel"], title="A"), lambda: confusion.figure(np.eye(40, dtype=np.int64), [f"class {i}" for i in range(40)], title="A")],
@@ -115,9 +136,23 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "matrix.grid": [lambda: matrix.grid(np.array([[0.0, -1.5, 2.0], [np.nan, 1.0, -2.0]]), ["a", "b"], ["cat", "dog", "eel"], title="By class")],
     "plane.figure": [_plane, lambda: _plane(log=True), lambda: _plane(gap=True), lambda: _plane(guess=True)],
     "reliability.figure": [lambda: reliability.figure(BINS, title="Calibration")],
+    "search.candidates": [
+        lambda: search.candidates(TRIED, y_title="val loss (nat)", base=2.0),
+        lambda: search.candidates(TRIED, y_title="val accuracy (%)", lower=False, scale=100.0),
+        lambda: search.candidates([], y_title="val loss"),
+    ],
+    "search.progress": [lambda: search.progress([t.value for t in TRIED], y_title="val loss (nat)"), lambda: search.progress([], y_title="loss")],
     "simplex.figure": [lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="error (%)", title="Soups", picked=[1, 1, 0]), lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="loss", title="Soups", log=True)],
     "spectrum.density": [lambda: spectrum.density(_spectra())],
     "spectrum.eigenvalues": [lambda: spectrum.eigenvalues(_spectra())],
+    "survey.figure": [
+        lambda: survey.figure(["layers.0", "layers.1"], NAMES, survey.panels(SIZES, SIZES - 0.5, SIZES, np.where(SIZES > 0.3, np.nan, 2.0))),
+        lambda: survey.figure(["layers.0", "layers.1"], NAMES, survey.panels(SIZES, SIZES * np.nan, SIZES, SIZES)),
+    ],
+    "tasks.front": [lambda: tasks.front(NAMES, 100 * SIZES.T, [1, 2], x_title="worst task (%)", y_title="mean over tasks (%)")],
+    "tasks.planes": [
+        lambda: tasks.planes(["a", "<b>"], X, X[:5], [RNG.random((5, 9)), np.full((5, 9), np.nan)], [("m", 0.5, 0.5)], z_title="test loss (nat)")
+    ],
     "topology.diagram": [lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat"), lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
     "topology.tree": [lambda: topology.tree(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
     "tree.figure": [lambda: tree.figure(DISTANCES, HEIGHTS, spanning_tree(HEIGHTS), NAMES, unit="nat", title="Tree")],

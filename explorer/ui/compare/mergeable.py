@@ -14,6 +14,7 @@ from explorer.core import registry
 from explorer.core.points import Array
 from explorer.core.spec import Aligned, Connected, Field, Fused, Recipe, Run, Shifted, Study, Trained
 from explorer.figures import matrix
+from explorer.figures import survey as survey_figure
 from explorer.figures.report import Section
 from explorer.stats import units
 from explorer.stats.barriers import Barrier, barrier
@@ -43,8 +44,8 @@ def lines_of(comparison: Comparison) -> list[Task]:
 
 def busy(store: RunStore, comparison: Comparison) -> bool:
     """Whether the check is under way."""
-    status = store.status(kinship_of(comparison).id)
-    return (status is not None and status.active) or active(store, lines_of(comparison))
+    statuses = [store.status(request.id) for request in (kinship_of(comparison), survey_of(comparison))]
+    return any(s is not None and s.active for s in statuses) or active(store, lines_of(comparison))
 
 
 def show(store: RunStore, comparison: Comparison) -> None:
@@ -53,14 +54,55 @@ def show(store: RunStore, comparison: Comparison) -> None:
         st.subheader("Are these mergeable?", anchor=False)
         st.button("Check", icon=":material/rule:", on_click=_check, args=(comparison,), key="compare-check")
         return
-    stands(store, [("Distances and conflicts", kinship_of(comparison))])
+    stands(store, [("Distances and conflicts", kinship_of(comparison)), ("Layer by layer", survey_of(comparison))])
     progress(store, lines_of(comparison), key="mergeable")
     if (made := section(store, comparison)) is not None:
         draw(made, key="compare-mergeable")
+    if (made := layers_section(store, comparison)) is not None:
+        draw(made, key="compare-survey")
+
+
+def survey_of(comparison: Comparison) -> Study:
+    """The request to compare the models layer by layer with the first one."""
+    return Study(comparison.problem, comparison.ingredients, registry.method("study", "survey"))
+
+
+def layers_section(store: RunStore, comparison: Comparison) -> Section | None:
+    """Layers × models: sizes, cosines, conflicts and ranks of the changes from the first model."""
+    result = found(store, survey_of(comparison))
+    if result is None:
+        return None
+    layers, names = cast("list[str]", result["layers"]), [_name(m) for m in comparison.ingredients]
+    norm, cosine, against, rank = (
+        np.array([[np.nan if v is None else v for v in row] for row in cast("list[list[float | None]]", result[key])])
+        for key in ("norm", "cosine", "against", "rank")
+    )
+    worst = int(np.nanargmax(np.nanmean(against, axis=1))) if np.isfinite(against).any() else 0
+    words = (
+        f"What each model changed of {names[0]}, layer by layer. Signs oppose one another most in {layers[worst]}: {100 * np.nanmean(against[worst]):.0f} % of the"
+        " changes' magnitude lies in entries whose sum has the other sign. A stable rank near 1 is a change in one direction."
+        if np.isfinite(against).any()
+        else f"Nothing differs from {names[0]}."
+    )
+    rows = [
+        {
+            "layer": layer,
+            "model": name,
+            "change / base": norm[i, k],
+            "cosine": cosine[i, k],
+            "against the elected sign (%)": 100 * against[i, k],
+            "stable rank": rank[i, k],
+        }
+        for i, layer in enumerate(layers)
+        for k, name in enumerate(names[1:])
+    ]
+    figure = survey_figure.figure(layers, names[1:], survey_figure.panels(norm, cosine, against, rank))
+    return Section("Layer by layer", words, pd.DataFrame(rows).round(4), figure)
 
 
 def _check(comparison: Comparison) -> None:
     shell.submit(kinship_of(comparison))
+    shell.submit(survey_of(comparison))
     for task in lines_of(comparison):
         shell.submit(task.run)
 

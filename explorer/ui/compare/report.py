@@ -11,7 +11,7 @@ from explorer.core.markdown import plain, spoken
 from explorer.core.spec import Json
 from explorer.figures.report import Section, page
 from explorer.store.run_store import RunStore
-from explorer.ui.compare import mergeable, studies
+from explorer.ui.compare import mergeable, studies, tasks
 from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.compare.table import REFERENCE, Candidate
 from explorer.ui.widgets.recipe_view import as_json, as_python
@@ -40,7 +40,9 @@ def report(store: RunStore, comparison: Comparison, known: Sequence[Candidate], 
             + " Chosen on the validation split, reported on the test split, paired sample by sample.",
             rows,
         ),
+        *tasks.sections(store, comparison, known),
         mergeable.section(store, comparison),
+        mergeable.layers_section(store, comparison),
         studies.calibration(store, comparison),
         studies.classes(store, comparison, best) if best is not None else None,
         studies.interference(store, comparison, entry) if entry is not None and entry.method is not None else None,

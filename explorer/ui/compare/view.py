@@ -15,7 +15,7 @@ from explorer.figures import bars
 from explorer.stats import units
 from explorer.store.records import Made
 from explorer.store.run_store import RunStore
-from explorer.ui.compare import mergeable, report, studies
+from explorer.ui.compare import mergeable, report, search, studies, tasks
 from explorer.ui.compare.form import OF, SPLITS, Comparison, Entry, data_needed, default, form, summary
 from explorer.ui.compare.table import DRAWN, INGREDIENT, REFERENCE, Candidate, against_best, copied, table
 from explorer.ui.frame import head, query_state, shell
@@ -109,6 +109,7 @@ def _show(store: RunStore, comparison: Comparison) -> None:
             shell.submit(why)
     busy = _busy(store, comparison, entry)
     live(_live, every=POLL_S if len(comparison.entries) <= BY_HAND else MANY_POLL_S, busy=busy)(store, comparison, entry, busy)
+    search.show(store, comparison)
     study_panel.added(store, comparison.problem, comparison.models)
     _actions(store, comparison, entry)
 
@@ -128,6 +129,7 @@ def _busy(store: RunStore, comparison: Comparison, entry: Entry | None) -> bool:
         active(store, comparison.tasks())
         or any(s is not None and s.active for s in (store.status(w.id) for w in _studies(store, comparison, entry)))
         or mergeable.busy(store, comparison)
+        or tasks.busy(store, comparison)
         or (entry is not None and (pick_active(store, entry.field("test"), (1.0,)) or exporting(store, entry.model)))
     )
 
@@ -148,6 +150,7 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         st.caption(
             f"Calibration and classes are not shown: they need one true class for each answer, and the loss here is {registry.called(comparison.problem.loss)}."
         )
+    tasks.show(store, comparison, known)
     model_doubts.show(store, (entry.field("test") for entry in comparison.entries))
     mergeable.show(store, comparison)
     stands(store, [(request.method.name.replace("_", " ").capitalize(), request) for request in _studies(store, comparison, entry)])

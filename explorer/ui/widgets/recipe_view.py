@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from typing import TypeAlias
 
+import numpy as np
 import streamlit as st
 
-from explorer.core import locations
+from explorer.core import locations, registry, splits
 from explorer.core.errors import Refused
-from explorer.core.spec import Fused, Loaded, Make, Recipe
+from explorer.core.spec import Aligned, Connected, Field, Fused, Loaded, Make, Recipe, Shifted, Trained
 from explorer.merging.mergekit.fused import recipe_of
+from explorer.merging.model_card import Number, of_recipe
+from explorer.stats import metrics, units
+from explorer.stats.barriers import level
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.download import download
+
+Made: TypeAlias = "Trained | Aligned | Connected | Shifted | Fused"
 
 
 def export(store: RunStore, recipe: Recipe, *, key: str) -> None:
@@ -36,6 +44,8 @@ def export(store: RunStore, recipe: Recipe, *, key: str) -> None:
                 )
             else:
                 st.caption(f"No recipe for mergekit: {why_not}")
+        if not isinstance(recipe, Loaded):
+            download("Model card (README.md)", lambda: as_card(store, recipe), "README.md", mime="text/markdown", icon=":material/article:", key=f"{key}-card")  # fmt: skip
         st.code(as_python(recipe, f"{name}.json"), language="python")
         st.code(f"loss-explorer make '{name}.json' --out '{name}.safetensors'", language="bash")
         st.caption("The recipe names every checkpoint by the digest of its bytes; run anywhere with the same files it gives the same model.")
@@ -78,6 +88,26 @@ def exporting(store: RunStore, recipe: Recipe) -> bool:
     """Whether its file is on the way."""
     status = store.status(Make(recipe).id)
     return status is not None and status.active
+
+
+def as_card(store: RunStore, recipe: Made) -> str:
+    """The model card, with what is measured of the model on the test sets."""
+    field = Field(recipe.problem, (recipe,), registry.method("chart", "mixture"))
+    known = [m for m in ("loss", "error") if metrics.find(m).suits(recipe.problem)]
+    numbers = [
+        Number(
+            recipe.problem.name,
+            splits.called(split),
+            m,
+            level(metrics.column(points, field.metrics, m)),
+            units.scale(m),
+            units.of_level(recipe.problem, m),
+        )
+        for split in splits.tests(recipe.problem)
+        if len(points := store.points_at(replace(field, split=split).id, np.ones((1, 1))))
+        for m in known
+    ]
+    return of_recipe(recipe, numbers).text()
 
 
 def as_json(recipe: Recipe) -> str:

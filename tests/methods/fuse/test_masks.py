@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from explorer.core.errors import Refused
-from explorer.methods.fuse import consensus, lines, pcb, tall_mask, task_arithmetic
+from explorer.methods.fuse import by_depth, consensus, lines, pcb, tall_mask, task_arithmetic
 from tests.methods.fuse import drawn, equal, near
 
 
@@ -121,3 +121,32 @@ def test_lines_with_one_scale_is_task_arithmetic(tiny):
     """Depth does not matter then."""
     models = [{f"layers.{i}.weight": torch.randn(3, 3, generator=torch.Generator().manual_seed(10 * k + i)) for i in range(3)} for k in range(3)]
     assert near(lines.fuse(models, tiny.problem, first=0.6, last=0.6), task_arithmetic.fuse(models, tiny.problem, coefficients=(0.3, 0.3)))
+
+
+def test_by_depth_is_lines_with_a_line_for_each_model(tiny):
+    """Two values each, equal for the models: LiNeS of their sum; different ones: the sum of the models' own."""
+    base, a, b = (deep(seed) for seed in range(3))
+    both = by_depth.fuse([base, a, b], tiny.problem, coefficients=(0.1, 0.5, 0.1, 0.5), knots=2)
+    assert near(both, lines.fuse([base, a, b], tiny.problem, first=0.2, last=1.0))
+    apart = by_depth.fuse([base, a, b], tiny.problem, coefficients=(0.1, 0.5, 0.0, 0.9), knots=2)
+    own = [lines.fuse([base, m], tiny.problem, first=f, last=e) for m, f, e in ((a, 0.1, 0.5), (b, 0.0, 0.9))]
+    assert near(apart, {k: own[0][k] + own[1][k] - base[k] for k in base})
+
+
+def test_by_depth_with_one_value_is_task_arithmetic(tiny):
+    """And goes through each of three values at the first, the middle and the last layer."""
+    base, a, b = (deep(seed) for seed in range(3))
+    assert near(
+        by_depth.fuse([base, a, b], tiny.problem, coefficients=(0.3, 0.4)), task_arithmetic.fuse([base, a, b], tiny.problem, coefficients=(0.3, 0.4))
+    )
+    bent = by_depth.fuse([base, a], tiny.problem, coefficients=(0.0, 1.0, 0.0), knots=3)
+    share = {k: float(((bent[k] - base[k]) / (a[k] - base[k])).mean()) for k in base}
+    assert [round(share[f"layers.{i}.weight"], 5) for i in range(5)] == [0.0, 0.5, 1.0, 0.5, 0.0]
+    with pytest.raises(Refused, match="1 models with 3 values each need 3 coefficients, got 2"):
+        by_depth.fuse([base, a], tiny.problem, coefficients=(1.0, 1.0), knots=3)
+
+
+def deep(seed):
+    """Five numbered layers."""
+    g = torch.Generator().manual_seed(seed)
+    return {f"layers.{i}.weight": torch.randn(4, 4, generator=g) for i in range(5)}

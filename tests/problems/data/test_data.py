@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from explorer.core.errors import Refused
-from explorer.problems.data import Dataset, digits, digits_cue, fingerprint, idx, image_folder, npz, table, text, tokens
+from explorer.problems.data import Dataset, digits, digits_cue, digits_tasks, fingerprint, idx, image_folder, npz, table, text, tokens
 
 
 def test_digits_are_the_1797_images_scaled_to_one():
@@ -764,3 +764,18 @@ def test_a_fingerprint_covers_folders_within_and_names_what_it_cannot_read(tmp_p
     (tmp_path / "dead").symlink_to("nowhere")
     with pytest.raises(Refused, match="There is no .*dead"):
         fingerprint(tmp_path)
+
+
+def test_digits_tasks_are_the_digits_seen_in_three_ways():
+    """The same images in the same order in every task, turned or exchanged; none is for training in one and for testing in another."""
+    every, *each = (digits_tasks.load(None, task=t) for t in ("all", "upright", "turned", "inverted"))
+    upright, turned, inverted = (one.inputs for one in each)
+    assert torch.equal(turned, upright.rot90(1, (2, 3)))
+    assert torch.equal(inverted, 1 - upright)
+    assert sorted(upright.flatten(1).sum(1).tolist()) == sorted(digits.load(None).inputs.flatten(1).sum(1).tolist())
+    bounds = [(d.val, d.test, len(d.targets)) for d in each]
+    assert bounds == [bounds[0]] * 3
+    assert (every.val, every.test, len(every.targets)) == tuple(3 * b for b in bounds[0])
+    first, last = each[1].test, len(each[1].targets)
+    held = torch.cat([one.inputs[first:last] for one in each])
+    assert torch.equal(every.inputs[every.test :], held)
