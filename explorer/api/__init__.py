@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from explorer.api.runs import lesson, points
     from explorer.api.studies import Finding, study
     from explorer.api.test_sets import on_test_sets, values_on_test_sets
+    from explorer.api.topology_result import Topology, topology
     from explorer.core.errors import Refused
     from explorer.core.points import Points
     from explorer.core.registry import method
@@ -73,6 +74,7 @@ __all__ = [
     "Run",
     "Shifted",
     "Spec",
+    "Topology",
     "Trained",
     "align",
     "averages",
@@ -102,6 +104,7 @@ __all__ = [
     "read_recipe",
     "row_of",
     "study",
+    "topology",
     "train",
     "transformers_recorder",
     "under",

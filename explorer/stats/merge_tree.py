@@ -72,17 +72,14 @@ class MergeTree:
         return height, at
 
     def kept(self, which: Sequence[int] | NDArray[np.intp]) -> MergeTree:
-        """The tree of some of the minima alone; lakes and basins of the others belong to what these went into.
-
-        What a minimum goes into has to be kept with it, as it is where a threshold of persistence chooses.
-        """
+        """The tree of some of the minima alone, in this order; lakes and basins of the others belong to what these went into. Passes stay as they are."""
         number = np.full(len(self), -1)
         number[which] = np.arange(len(which))
         heir = np.arange(len(self))
         while (lost := (number[heir] < 0) & (self.into[heir] >= 0)).any():
             heir[lost] = self.into[heir[lost]]
         into = self.into[which]
-        basin = np.where(self.basin >= 0, number[heir][self.basin], -1)
+        basin = np.append(number[heir], -1)[self.basin]  # −1 is the last
         return MergeTree(
             self.lowest[which],
             self.births[which],

@@ -57,8 +57,9 @@ def nearest(coords: Array, k: int) -> Graph:
     n = len(coords)
     if n < 2:
         return Graph(n, np.empty((0, 2), np.int64), np.empty(0))
-    _, beside = KDTree(coords).query(coords, k=min(k, n - 1) + 1)
-    pairs = np.stack([np.repeat(np.arange(n), beside.shape[1]), beside.ravel()], axis=1)
+    asked = min(k, n - 1) + 1  # it is among them itself
+    _, beside = KDTree(coords).query(coords, k=asked)
+    pairs = np.stack([np.repeat(np.arange(n), asked), np.ravel(beside)], axis=1)
     pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0).astype(np.int64)
     return Graph(n, pairs, np.linalg.norm(coords[pairs[:, 0]] - coords[pairs[:, 1]], axis=1))
 

@@ -39,8 +39,10 @@ def normalised_smad(tree: MergeTree, values: Array) -> float:
     return smad(tree) / span if span > 0 else 0.0
 
 
-def diagram(tree: MergeTree, values: Array) -> Array:
-    """(M, 2) births and deaths; a minimum that never dies is given the function's highest value, where the whole is flooded."""
+def diagram(tree: MergeTree, values: Array | None = None) -> Array:
+    """(M, 2) births and deaths. values: the function's own, whose highest, where the whole is flooded, is the death of what never dies; inf without."""
+    if values is None:
+        return np.column_stack([tree.births, tree.deaths])
     known = values[np.isfinite(values)]
     top = float(known.max()) if known.size else np.nan
     return np.column_stack([tree.births, np.where(np.isfinite(tree.deaths), tree.deaths, top)])

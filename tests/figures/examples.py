@@ -17,7 +17,7 @@ from explorer.core.spec import Field, Loaded, Method, ProblemSpec
 from explorer.figures import bars, confusion, curve, landscape, layers, line, matching, matrix, plane, reliability, simplex, spectrum, topology, tree
 from explorer.figures.curve import Curve, Peak
 from explorer.figures.plane import Marker, Surface, Trace
-from explorer.stats.persistence import minima
+from explorer.stats.field_topology import Basin, basins, of_points
 from explorer.stats.spanning_tree import spanning_tree
 from explorer.symmetry.alignment_report import AxisClass, Matched, TensorSimilarity
 
@@ -65,6 +65,12 @@ def _matched() -> Matched:
     )  # fmt: skip
 
 
+def _minima(noise: float = 0.0) -> list[Basin]:
+    coords = np.column_stack([np.linspace(0, 1, 5), np.full(5, 0.5)])
+    values = np.array([0.0, 4.0, 2.0, 6.0, 1.0])[:, None] + noise * RNG.standard_normal((5, 16))
+    return basins(of_points(Points(coords, values[:, None], np.ones(16)), coords * (40, 14)))
+
+
 def _spectra() -> list[spectrum.Spectrum]:
     largest = np.array([[4.0, 3.5, 4.5], [2.0, 1.8, 2.1]])
     at = np.linspace(-1, 5, 64)
@@ -83,7 +89,6 @@ def _line(log: bool) -> go.Figure:
 
 DISTANCES = np.array([[0, 3, 4], [3, 0, 5], [4, 5, 0.0]])
 HEIGHTS = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0.0]])
-MINIMA = Surface(10.0 * np.arange(5), np.array([7.0]), np.array([[0.0, 4.0, 2.0, 6.0, 1.0]]), np.zeros((1, 5), dtype=bool))
 SHARES = np.array([(a, b, 4 - a - b) for a in range(5) for b in range(5 - a)]) / 4
 VALUES = np.where(np.arange(15) == 4, np.nan, 1.0 + np.arange(15.0))
 BINS = [reliability.Bins(n, np.array([9, 0, 20]), np.array([0.2, np.nan, 0.9]), np.array([a, np.nan, 0.8]), np.array([0.1, np.nan, 0.7]), np.array([0.5, np.nan, 0.95])) for n, a in (("a", 0.3), ("b", 0.4))]  # fmt: skip
@@ -118,8 +123,9 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "simplex.figure": [lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="error (%)", title="Soups", picked=[1, 1, 0]), lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="loss", title="Soups", log=True)],
     "spectrum.density": [lambda: spectrum.density(_spectra())],
     "spectrum.eigenvalues": [lambda: spectrum.eigenvalues(_spectra())],
-    "topology.diagram": [lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat"), lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
-    "topology.tree": [lambda: topology.tree(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
+    "topology.barcode": [lambda: topology.barcode(_minima(), unit="nat"), lambda: topology.barcode(_minima(0.5), unit="nat", picked=0)],
+    "topology.diagram": [lambda: topology.diagram(_minima(), unit="nat"), lambda: topology.diagram(_minima(0.5), unit="nat")],
+    "topology.tree": [lambda: topology.tree(_minima(0.5), unit="nat", picked=1)],
     "tree.figure": [lambda: tree.figure(DISTANCES, HEIGHTS, spanning_tree(HEIGHTS), NAMES, unit="nat", title="Tree")],
 }  # fmt: skip
 

@@ -185,8 +185,12 @@ def test_distances_of_hand_made_diagrams():
     assert bottleneck(a, np.empty((0, 2))) == 5.0
     assert bottleneck(np.empty((0, 2)), np.empty((0, 2))) == wasserstein(np.empty((0, 2)), np.empty((0, 2))) == 0.0
     assert bottleneck(a, a) == wasserstein(a, a) == 0.0
+    lasting = np.array([[0.0, np.inf]])
+    assert bottleneck(np.concatenate([a, lasting]), np.concatenate([b, lasting + 3])) == 3.0
+    assert wasserstein(np.concatenate([a, lasting]), np.concatenate([b, lasting + 3])) == 4.5
+    assert bottleneck(lasting, b) == np.inf
     with pytest.raises(ValueError, match="finite"):
-        bottleneck(np.array([[0.0, np.inf]]), b)
+        bottleneck(np.array([[np.nan, 1.0]]), b)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,8 +1,8 @@
-"""Beside a plane: its minima and passes, how sharp the models in it are, and the spectrum of their Hessian."""
+"""Beside a plane: how sharp the models in it are, and the spectrum of their Hessian."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
@@ -12,10 +12,7 @@ import streamlit as st
 from explorer.core import significant_digits
 from explorer.core.spec import Field, Json, Recipe
 from explorer.figures import spectrum as spectrum_figure
-from explorer.figures import topology as topology_figure
-from explorer.figures.plane import Surface
 from explorer.stats import units
-from explorer.stats.persistence import minima
 from explorer.store.run_store import RunStore
 from explorer.ui.widgets import study_panel
 from explorer.ui.widgets.chart_actions import chart
@@ -26,33 +23,6 @@ SCALES = {
     "filter": "each filter by its size",
     "global": "all weights equally",
 }
-
-
-def topology(known: Callable[[], tuple[Surface, float]], *, metric: str, unit: str) -> None:
-    """The minima of the measured surface, the passes between them, and which of them may be none.
-
-    known: the surface, and half a 95 % interval of its values. It is asked for, and the pictures are made, once somebody looks: they would hold up the
-    picture above, as the browser has to load what draws them.
-    """
-    with st.expander(f"Minima and passes of the {metric}", icon=":material/terrain:", key="topology", on_change="rerun") as part:
-        if not part.open:
-            return
-        grid, noise = known()
-        if grid.measured < grid.z.size:
-            st.caption("The minima are counted once every cell is measured.")
-            return
-        found = minima(grid.z)
-        st.markdown(words := topology_figure.words(found, grid, unit=unit, noise=noise))
-        left, right = st.columns(2)
-        with left:
-            diagram = topology_figure.diagram(found, grid, unit=unit, noise=noise)
-            chart(diagram, key="topology-diagram", title="Where minima appear and merge", stem="persistence", explain=words)
-        with right:
-            tree = topology_figure.tree(found, grid, unit=unit, noise=noise)
-            chart(tree, key="topology-tree", title="Minima joined by the passes between them", stem="merge-tree", explain=words)
-        st.caption(
-            "The error of a value is half its 95 % interval, the median over the picture. Neighbours share most of it, so this is conservative."
-        )
 
 
 def sharpness(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
