@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from explorer.api.studies import Finding, study
     from explorer.api.test_sets import on_test_sets, values_on_test_sets
     from explorer.api.topology_result import Topology, topology
+    from explorer.api.volumes import Volume, landscape_volume
     from explorer.core.errors import Refused
     from explorer.core.points import Points
     from explorer.core.registry import method
@@ -76,6 +77,7 @@ __all__ = [
     "Spec",
     "Topology",
     "Trained",
+    "Volume",
     "align",
     "averages",
     "barrier",
@@ -89,6 +91,7 @@ __all__ = [
     "interpolate",
     "landscape",
     "landscape_around",
+    "landscape_volume",
     "lesson",
     "lightning_recorder",
     "live_problem",

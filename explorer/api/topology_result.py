@@ -65,7 +65,7 @@ class Topology(Shown):
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each minimum: its distances, value, climb and pass, each with its interval, its basin's share of the points, and whether it is real."""
-        made = pd.DataFrame(figures.table(basins(self.found, scale=self._scale), self._axes))
+        made = pd.DataFrame(figures.table(basins(self.found, scale=self._scale), axes_of(self.found.places)))
         known = (("value", self._unit), ("climb", figures.gap(self._unit)))
         made.attrs["units"] = {c: unit for c in made.columns for begin, unit in known if c.startswith(begin) and unit}
         return made
@@ -96,11 +96,6 @@ class Topology(Shown):
     @property
     def _unit(self) -> str:
         return units.of_level(self.run.field.problem, self.metric)
-
-    @property
-    def _axes(self) -> tuple[str, ...]:
-        d = self.found.places.shape[1]
-        return ("x", "y", "z")[:d] if d <= 3 else tuple(f"x{i + 1}" for i in range(d))
 
     def _summary(self) -> Summary:
         return self.summary()
@@ -163,8 +158,17 @@ def of_field(run: Run, points: Points, places: Array, metric: str, home: str | P
 
 def places_of(field: Field, coords: Array, gram: Array) -> Array:
     """(K, d) distances along the axes; of a chart without distances, as of a mixture, the coordinates themselves."""
-    try:
-        window = cast("Window", registry.find("chart", field.chart.name, function="window")(gram, **field.chart.kwargs()))
-    except AttributeError:
+    chart = field.chart
+    if registry.has_window(chart.name):
+        box = registry.find("chart", chart.name, function="window")
+    elif registry.is_volume(chart.name):
+        box = registry.find("chart", chart.name, function="box")
+    else:
         return coords
-    return window.places(coords)
+    return cast("Window", box(gram, **chart.kwargs())).places(coords)
+
+
+def axes_of(places: Array) -> tuple[str, ...]:
+    """What the axes of (K, d) places are called."""
+    d = places.shape[1]
+    return ("x", "y", "z")[:d] if d <= 3 else tuple(f"x{i + 1}" for i in range(d))

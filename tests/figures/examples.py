@@ -14,7 +14,23 @@ from explorer import figures
 from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Field, Loaded, Method, ProblemSpec
-from explorer.figures import bars, confusion, curve, landscape, layers, line, matching, matrix, plane, reliability, simplex, spectrum, topology, tree
+from explorer.figures import (
+    bars,
+    confusion,
+    curve,
+    landscape,
+    layers,
+    line,
+    matching,
+    matrix,
+    plane,
+    reliability,
+    simplex,
+    slices,
+    spectrum,
+    topology,
+    tree,
+)
 from explorer.figures.curve import Curve, Peak
 from explorer.figures.plane import Marker, Surface, Trace
 from explorer.stats.field_topology import Basin, basins, of_points
@@ -121,6 +137,7 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "plane.figure": [_plane, lambda: _plane(log=True), lambda: _plane(gap=True), lambda: _plane(guess=True)],
     "reliability.figure": [lambda: reliability.figure(BINS, title="Calibration")],
     "simplex.figure": [lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="error (%)", title="Soups", picked=[1, 1, 0]), lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="loss", title="Soups", log=True)],
+    "slices.figure": [lambda: slices.figure(1 + RNG.random((4, 3, 3)), [np.arange(4.0), np.arange(3.0), np.arange(3.0)], names="xyz", z_title="loss (nat)", log=True), lambda: slices.figure(RNG.random((3, 3, 3, 2)), [np.arange(3.0)] * 3 + [np.arange(2.0)], names=("x1", "<b>x2", "x3", "x4"), z_title="error (%)")],
     "spectrum.density": [lambda: spectrum.density(_spectra())],
     "spectrum.eigenvalues": [lambda: spectrum.eigenvalues(_spectra())],
     "topology.barcode": [lambda: topology.barcode(_minima(), unit="nat"), lambda: topology.barcode(_minima(0.5), unit="nat", picked=0)],
