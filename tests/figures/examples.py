@@ -25,6 +25,7 @@ from explorer.figures import (
     matrix,
     plane,
     reliability,
+    similarity,
     simplex,
     slices,
     spectrum,
@@ -79,6 +80,17 @@ def _matched() -> Matched:
         notes=(), seconds=0.1, movable=0.9, unknown=(), warnings=(), groups=(), before=np.zeros((3, 3)), after=np.zeros((3, 3)), maps=(), similarity=(),
         layers=(TensorSimilarity("h.weight", (0.1, 0.2), (0.8, 0.9)), TensorSimilarity("out.weight", (-0.2, 0.1), (0.7, 0.6))),
     )  # fmt: skip
+
+
+ALIKE = {
+    "layers": ["conv", "<b>head"],
+    **{name: [[[1.0, 0.9], [0.9, 1.0]], [[1.0, 0.4], [0.4, 1.0]]] for name in ("cka", "debiased", "procrustes")},
+    "between": [[0.9, None], [0.2, 0.4]],
+    "disagree": [[[0.0, 0.0, 0.0], [0.1, 0.08, 0.15]], [[0.1, 0.08, 0.15], [0.0, 0.0, 0.0]]],
+    "cosine": [[1.0, 0.5], [0.5, 1.0]],
+    "distance": [[0.0, 4.0], [4.0, 0.0]],
+    "samples": 100,
+}
 
 
 def _minima(noise: float = 0.0) -> list[Basin]:
@@ -136,6 +148,8 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "matrix.grid": [lambda: matrix.grid(np.array([[0.0, -1.5, 2.0], [np.nan, 1.0, -2.0]]), ["a", "b"], ["cat", "dog", "eel"], title="By class")],
     "plane.figure": [_plane, lambda: _plane(log=True), lambda: _plane(gap=True), lambda: _plane(guess=True)],
     "reliability.figure": [lambda: reliability.figure(BINS, title="Calibration")],
+    "similarity.between": [lambda: similarity.between(ALIKE)],
+    "similarity.functions": [lambda: similarity.functions(ALIKE, NAMES[:2])],
     "simplex.figure": [lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="error (%)", title="Soups", picked=[1, 1, 0]), lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="loss", title="Soups", log=True)],
     "slices.figure": [lambda: slices.figure(1 + RNG.random((4, 3, 3)), [np.arange(4.0), np.arange(3.0), np.arange(3.0)], names="xyz", z_title="loss (nat)", log=True), lambda: slices.figure(RNG.random((3, 3, 3, 2)), [np.arange(3.0)] * 3 + [np.arange(2.0)], names=("x1", "<b>x2", "x3", "x4"), z_title="error (%)")],
     "spectrum.density": [lambda: spectrum.density(_spectra())],

@@ -72,6 +72,7 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
         corners = form.models_of(first)
         shape.sharpness(store, first, corners)
         shape.spectrum(store, first, corners)
+        shape.similarity(store, first, corners)
 
 
 def _known(store: RunStore, picture: Picture, style: Style) -> FieldTopology | None:
