@@ -14,6 +14,7 @@ SECTIONS = {
     "Start": ["start.md", "models.md", "notebook.md", "commands.md", "teaching.md", "own-lessons.md"],
     "Guide": [
         "landscapes.md",
+        "topology.md",
         "alignments.md",
         "paths.md",
         "merging.md",

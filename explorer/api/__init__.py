@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from explorer.api.searches import Found, search
     from explorer.api.studies import Finding, study
     from explorer.api.test_sets import on_test_sets, values_on_test_sets
+    from explorer.api.topology_result import Topology, topology
+    from explorer.api.volumes import Volume, landscape_volume
     from explorer.core.errors import Refused
     from explorer.core.points import Points
     from explorer.core.registry import method
@@ -75,7 +77,9 @@ __all__ = [
     "Run",
     "Shifted",
     "Spec",
+    "Topology",
     "Trained",
+    "Volume",
     "align",
     "averages",
     "barrier",
@@ -89,6 +93,7 @@ __all__ = [
     "interpolate",
     "landscape",
     "landscape_around",
+    "landscape_volume",
     "lesson",
     "lightning_recorder",
     "live_problem",
@@ -106,6 +111,7 @@ __all__ = [
     "run_lesson",
     "search",
     "study",
+    "topology",
     "train",
     "transformers_recorder",
     "under",

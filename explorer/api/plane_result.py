@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # anywidget may not be there
 
 from explorer.api._result_parts import IN_PYTHON, Paper, caution, live, measured_name, model_at, save_figure
 from explorer.api.results import Line
+from explorer.api.topology_result import Topology, of_field
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,6 +89,10 @@ class Plane(Shown):
         finest = options["finest"]
         assert isinstance(finest, int)
         return plane_figure.previewed(self.points, measured, metric, self.window, finest)
+
+    def topology(self, metric: str = "loss") -> Topology:
+        """Minima, passes and basins of the measured points, and which of them noise can have made."""
+        return of_field(self.run, self.points, self.window.places(self.points.coords), metric, self.home)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each point: its distances x and y in the plane, and the mean of each metric; of a preview also the precision of each row.

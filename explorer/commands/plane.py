@@ -12,6 +12,7 @@ from explorer.commands.arguments import MethodOptions, MetricOption
 from explorer.commands.print_results import out, print_methods, print_places
 from explorer.commands.shared_options import takes
 from explorer.commands.terminal import given_options, progress_bar, refusals
+from explorer.commands.topology import print_topology
 from explorer.commands.written import Drawing, unwritten
 from explorer.core import registry
 from explorer.core.errors import Refused
@@ -34,6 +35,7 @@ def plane(
     decide: Annotated[
         bool, typer.Option("--decide", help="With --samples: measure the points that may be the lowest or the highest on all samples.")
     ] = False,
+    topology: Annotated[bool, typer.Option("--topology", help="Print its minima and passes, too, and which of them noise can have made.")] = False,
     relief: Annotated[bool, typer.Option("--relief", help="Draw --figure in three dimensions.")] = False,
     mesh: Annotated[
         list[Path] | None, typer.Option("--mesh", help="Write the relief here, as .obj, .glb (Blender) or .vtp (ParaView); may be repeated.")
@@ -93,6 +95,8 @@ def plane(
                 tests = api.values_on_test_sets(done, [(e.x, e.y) for e in extremes], report=report, home=given.home, device=given.on())
             names = [f"{name}, at ({e.x:.4g}, {e.y:.4g})" for name, e in zip(("lowest", "highest"), extremes, strict=True)]
             print_places(tests, names, done.run.field.metrics, metric, units.of_level(done.run.field.problem, metric))
+        if topology:
+            print_topology(done.topology(metric))
         if done.caution():
             out.print(done.caution(), style="yellow", highlight=False)
         if refine:

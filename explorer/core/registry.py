@@ -466,8 +466,10 @@ def of_tokens(data: str) -> bool:
 
 
 def axes(chart: str, corners: int = 0) -> tuple[str, ...]:
-    """Names of a chart's coordinates, from its module's constant `AXES`; "corners" there means one for each of the corners."""
+    """Names of a chart's coordinates, from its module's constant `AXES`; "corners" there means one for each of the corners, "others" for each but the first."""
     found = _constant("chart", chart, "AXES")
+    if found == "others":
+        return tuple(f"u{k}" for k in range(1, corners))
     if found == "corners":
         return tuple(f"w{k + 1}" for k in range(corners))
     return tuple(found)  # pyright: ignore[reportArgumentType]
@@ -547,6 +549,16 @@ def planes(*, around: bool) -> list[str]:
 def has_window(chart: str) -> bool:
     """Whether a chart looks at a plane through a window (explorer.stats.plane_frame), which its module's function `window` says."""
     return _defines(_module("chart", chart), "window")
+
+
+def is_fresh(directions: str) -> bool:
+    """Whether another seed gives other directions, so that there are as many as are asked for: the module's constant `FRESH`."""
+    return bool(_constant("direct", directions, "FRESH", missing=False))
+
+
+def is_volume(chart: str) -> bool:
+    """Whether a chart looks at a space of several dimensions through a box (explorer.stats.plane_frame), which its module's function `box` says."""
+    return _defines(_module("chart", chart), "box")
 
 
 def is_blind(sampler: str) -> bool:

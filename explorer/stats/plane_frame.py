@@ -17,9 +17,9 @@ FLAT = 1e-7  # share of the longest axis below which a second axis is rounding
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Unit vectors and origin as coefficients of the C corners, and where the corners lie.
+    """Unit vectors and origin as coefficients of the C corners, and where the corners lie; of a plane d is 2.
 
-    basis: (2, C), rows sum to 0. origin: (C,), sums to 1. corners: (C, 2) distances from the origin along the axes. outside: (C,) distance of each
+    basis: (d, C), rows sum to 0. origin: (C,), sums to 1. corners: (C, d) distances from the origin along the axes. outside: (C,) distance of each
     corner from the plane.
     """
 
@@ -29,28 +29,28 @@ class Frame:
     outside: Array
 
     def coefficients(self, places: Array) -> Array:
-        """(K, 2) places in the plane, in distances → (K, C) mixing coefficients; the rows sum to 1."""
+        """(K, d) places in the plane, in distances → (K, C) mixing coefficients; the rows sum to 1."""
         return self.origin + places @ self.basis
 
     def places(self, coefficients: Array) -> Array:
-        """(K, C) coefficients that sum to 1 → (K, 2) where these points lie in the plane, or below or above it."""
+        """(K, C) coefficients that sum to 1 → (K, d) where these points lie in the plane, or below or above it."""
         return coefficients @ self.corners
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """An upright rectangle of a plane: (2,) centre and (2,) sides in distances."""
+    """An upright rectangle of a plane, or box of a space: (d,) centre and (d,) sides in distances."""
 
     frame: Frame
     centre: Array
     sides: Array
 
     def coefficients(self, coords: Array) -> Array:
-        """(K, 2) coordinates from 0 to 1 → (K, C) mixing coefficients."""
+        """(K, d) coordinates from 0 to 1 → (K, C) mixing coefficients."""
         return self.frame.coefficients(self.places(coords))
 
     def places(self, coords: Array) -> Array:
-        """(K, 2) coordinates → places in the plane, in distances."""
+        """(K, d) coordinates → places in the plane, in distances."""
         return self.centre + (coords - 0.5) * self.sides
 
     def coords(self, places: Array) -> Array:
@@ -98,16 +98,22 @@ def closest(gram: Array) -> Frame:
 
 
 def spanned(gram: Array) -> Frame:
-    """The plane through the first of three corners along the directions to the other two: the origin is the first, the x axis leads to the second.
+    """What the first corner spans along the directions to the C − 1 others: it is the origin, the first axis leads to the second corner, and each further one
+    to what the next adds. A plane for three corners; a space of d dimensions for d + 1.
 
-    Refused when the directions are parallel, or one is zero.
+    Refused when the directions depend on each other, or one is zero.
     """
     edges = gram[1:, 1:] - gram[1:, :1] - gram[:1, 1:] + gram[0, 0]
-    (a, b), c = edges[0], edges[1, 1]
-    up = c - b * b / a if a > 0 else 0.0
-    if up <= FLAT**2 * max(a, c):
-        raise Refused("The two directions are parallel or zero, so they span no plane. Choose two that differ.")
-    first, second = np.array([-1.0, 1.0, 0.0]), np.array([-1.0, 0.0, 1.0])
-    basis = np.stack([first / np.sqrt(a), (second - b / a * first) / np.sqrt(up)])
-    corners = np.array([[0.0, 0.0], [np.sqrt(a), 0.0], [b / np.sqrt(a), np.sqrt(up)]])
-    return Frame(basis, np.array([1.0, 0.0, 0.0]), corners, np.zeros(3))
+    d = len(edges)
+    lower = np.zeros((d, d))  # Cholesky: corners in their own orthonormal axes
+    for k in range(d):
+        for j in range(k):
+            lower[k, j] = (edges[k, j] - lower[k, :j] @ lower[j, :j]) / lower[j, j]
+        up = edges[k, k] - lower[k, :k] @ lower[k, :k]
+        if up <= FLAT**2 * max(float(edges.diagonal().max()), 0.0):
+            raise Refused(
+                "The directions are parallel or zero, or one is a sum of others, so they do not span a space. Choose directions that differ."
+            )
+        lower[k, k] = np.sqrt(up)
+    basis = np.linalg.solve(lower, np.column_stack([-np.ones(d), np.eye(d)])).astype(np.float64)
+    return Frame(basis, np.eye(d + 1)[0], np.vstack([np.zeros(d), lower]), np.zeros(d + 1))

@@ -26,7 +26,9 @@ from explorer.figures import (
     plane,
     reliability,
     search,
+    similarity,
     simplex,
+    slices,
     spectrum,
     survey,
     tasks,
@@ -35,7 +37,7 @@ from explorer.figures import (
 )
 from explorer.figures.curve import Curve, Peak
 from explorer.figures.plane import Marker, Surface, Trace
-from explorer.stats.persistence import minima
+from explorer.stats.field_topology import Basin, basins, of_points
 from explorer.stats.spanning_tree import spanning_tree
 from explorer.symmetry.alignment_report import AxisClass, Matched, TensorSimilarity
 
@@ -83,6 +85,23 @@ def _matched() -> Matched:
     )  # fmt: skip
 
 
+ALIKE = {
+    "layers": ["conv", "<b>head"],
+    **{name: [[[1.0, 0.9], [0.9, 1.0]], [[1.0, 0.4], [0.4, 1.0]]] for name in ("cka", "debiased", "procrustes")},
+    "between": [[0.9, None], [0.2, 0.4]],
+    "disagree": [[[0.0, 0.0, 0.0], [0.1, 0.08, 0.15]], [[0.1, 0.08, 0.15], [0.0, 0.0, 0.0]]],
+    "cosine": [[1.0, 0.5], [0.5, 1.0]],
+    "distance": [[0.0, 4.0], [4.0, 0.0]],
+    "samples": 100,
+}
+
+
+def _minima(noise: float = 0.0) -> list[Basin]:
+    coords = np.column_stack([np.linspace(0, 1, 5), np.full(5, 0.5)])
+    values = np.array([0.0, 4.0, 2.0, 6.0, 1.0])[:, None] + noise * RNG.standard_normal((5, 16))
+    return basins(of_points(Points(coords, values[:, None], np.ones(16)), coords * (40, 14)))
+
+
 def _spectra() -> list[spectrum.Spectrum]:
     largest = np.array([[4.0, 3.5, 4.5], [2.0, 1.8, 2.1]])
     at = np.linspace(-1, 5, 64)
@@ -101,7 +120,6 @@ def _line(log: bool) -> go.Figure:
 
 DISTANCES = np.array([[0, 3, 4], [3, 0, 5], [4, 5, 0.0]])
 HEIGHTS = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0.0]])
-MINIMA = Surface(10.0 * np.arange(5), np.array([7.0]), np.array([[0.0, 4.0, 2.0, 6.0, 1.0]]), np.zeros((1, 5), dtype=bool))
 SHARES = np.array([(a, b, 4 - a - b) for a in range(5) for b in range(5 - a)]) / 4
 VALUES = np.where(np.arange(15) == 4, np.nan, 1.0 + np.arange(15.0))
 BINS = [reliability.Bins(n, np.array([9, 0, 20]), np.array([0.2, np.nan, 0.9]), np.array([a, np.nan, 0.8]), np.array([0.1, np.nan, 0.7]), np.array([0.5, np.nan, 0.95])) for n, a in (("a", 0.3), ("b", 0.4))]  # fmt: skip
@@ -142,7 +160,10 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
         lambda: search.candidates([], y_title="val loss"),
     ],
     "search.progress": [lambda: search.progress([t.value for t in TRIED], y_title="val loss (nat)"), lambda: search.progress([], y_title="loss")],
+    "similarity.between": [lambda: similarity.between(ALIKE)],
+    "similarity.functions": [lambda: similarity.functions(ALIKE, NAMES[:2])],
     "simplex.figure": [lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="error (%)", title="Soups", picked=[1, 1, 0]), lambda: simplex.figure(SHARES, VALUES, None, NAMES, value_title="loss", title="Soups", log=True)],
+    "slices.figure": [lambda: slices.figure(1 + RNG.random((4, 3, 3)), [np.arange(4.0), np.arange(3.0), np.arange(3.0)], names="xyz", z_title="loss (nat)", log=True), lambda: slices.figure(RNG.random((3, 3, 3, 2)), [np.arange(3.0)] * 3 + [np.arange(2.0)], names=("x1", "<b>x2", "x3", "x4"), z_title="error (%)")],
     "spectrum.density": [lambda: spectrum.density(_spectra())],
     "spectrum.eigenvalues": [lambda: spectrum.eigenvalues(_spectra())],
     "survey.figure": [
@@ -153,8 +174,9 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "tasks.planes": [
         lambda: tasks.planes(["a", "<b>"], X, X[:5], [RNG.random((5, 9)), np.full((5, 9), np.nan)], [("m", 0.5, 0.5)], z_title="test loss (nat)")
     ],
-    "topology.diagram": [lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat"), lambda: topology.diagram(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
-    "topology.tree": [lambda: topology.tree(minima(MINIMA.z), MINIMA, unit="nat", noise=1.0)],
+    "topology.barcode": [lambda: topology.barcode(_minima(), unit="nat"), lambda: topology.barcode(_minima(0.5), unit="nat", picked=0)],
+    "topology.diagram": [lambda: topology.diagram(_minima(), unit="nat"), lambda: topology.diagram(_minima(0.5), unit="nat")],
+    "topology.tree": [lambda: topology.tree(_minima(0.5), unit="nat", picked=1)],
     "tree.figure": [lambda: tree.figure(DISTANCES, HEIGHTS, spanning_tree(HEIGHTS), NAMES, unit="nat", title="Tree")],
 }  # fmt: skip
 

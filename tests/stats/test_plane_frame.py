@@ -78,6 +78,32 @@ def test_two_directions_span_an_orthonormal_plane_around_the_first_model():
     assert found.corners[2, 1] > 0
 
 
+@pytest.mark.parametrize("count", [4, 6])
+def test_more_directions_span_a_space_at_true_distances(count):
+    """Orthonormal axes, corners at the distances that they have; the k-th direction needs no axis beyond the k-th."""
+    corners, gram = models(count)
+    found = spanned(gram)
+    steps = found.basis @ corners
+    assert steps @ steps.T == pytest.approx(np.eye(count - 1), abs=1e-9)
+    assert found.coefficients(found.corners) == pytest.approx(np.eye(count), abs=1e-9)
+    assert np.triu(found.corners[1:], 1) == pytest.approx(np.zeros((count - 1, count - 1)))
+    assert np.linalg.norm(found.corners[3] - found.corners[1]) == pytest.approx(np.linalg.norm(corners[3] - corners[1]))
+    with pytest.raises(Refused, match="sum of others"):
+        spanned((four := np.stack([corners[0], corners[1], corners[2], corners[1] + corners[2] - corners[0]])) @ four.T)
+
+
+def test_a_box_over_all_corners_holds_them_and_one_around_the_first_has_it_in_the_middle():
+    """With so much room on every side as is said."""
+    _, gram = models(4)
+    volume = registry.find("chart", "volume", function="box")
+    box = volume(gram, around="all", extent=0.25)
+    at = box.coords(box.frame.corners)
+    low, high = box.frame.corners.min(axis=0), box.frame.corners.max(axis=0)
+    assert (box.sides - (high - low)) / 2 == pytest.approx(np.full(3, 0.25 * (high - low).max()))
+    assert ((at > 0) & (at < 1)).all()
+    assert registry.find("chart", "volume")(np.full((1, 3), 0.5), gram).tolist() == [[1.0, 0.0, 0.0, 0.0]]
+
+
 def test_parallel_directions_are_refused():
     """They span a line."""
     corners, _ = models(2)

@@ -243,7 +243,7 @@ def test_the_triangle_of_the_plane_is_measured_by_itself(visit, store, work, tin
         assert value == pytest.approx(100 * (1 - points.means()[row, index]))
 
 
-@pytest.mark.parametrize("name", ["sharpness", "spectrum"])
+@pytest.mark.parametrize("name", ["sharpness", "spectrum", "similarity"])
 def test_the_shape_around_the_models_is_measured_once_somebody_opens_the_panel(visit, store, work, tiny, name):
     """Sharpness by three measures for each model with intervals, the Hessian's eigenvalues with their words."""
     models = three(tiny, store, work)
@@ -263,6 +263,10 @@ def test_the_shape_around_the_models_is_measured_once_somebody_opens_the_panel(v
         (table,) = [frame.value for frame in app.dataframe if "model" in frame.value]
         assert list(table["model"]) == [m.name for m in models for _ in range(3)]
         assert all(re.fullmatch(r"−?[\d.e+−-]+ \[.*\]", cell) for cell in table["worst rise, r = 0.1"])
+    elif name == "similarity":
+        (table,) = [frame.value for frame in app.dataframe if "debiased CKA, last layer" in frame.value]
+        assert len(table) == 3
+        assert len([key for chart in app.get("plotly_chart") if "similarity-" in (key := chart.proto.id)]) == 3
     else:
         assert len([key for chart in app.get("plotly_chart") if "spectrum" in (key := chart.proto.id)]) == 2
         assert "eigenvalue" in words(app)

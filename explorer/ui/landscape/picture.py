@@ -157,7 +157,7 @@ def current_view(store: RunStore, picture: Picture, style: Style, others: list[R
     points, seen = store.totals(field.id)
 
     def kept(what: str, size: int, make: Callable[[], Made]) -> Made:
-        return _once((str(store.path), field.id, style.metric, what, size), seen, make)
+        return once((str(store.path), field.id, style.metric, what, size), seen, make)
 
     looked_at = [size for size in sizes(picture.run) if size <= picture.size]
     grids = [kept("cells", size, partial(cells, points, field.metrics, style.metric, window, size)) for size in looked_at]
@@ -194,7 +194,7 @@ def _previewed(store: RunStore, picture: Picture, grid: Surface) -> bool:
     return (FINEST - 1) % (size - 1) == 0 or store.status(picture.refined.id) is not None
 
 
-def _once(key: tuple[str, str, str, str, int], seen: int, make: Callable[[], Made]) -> Made:
+def once(key: tuple[str, str, str, str, int], seen: int, make: Callable[[], Made]) -> Made:
     """What follows from the points of a field up to number `seen`, made once for all sessions; a field's window never changes."""
     before = _made.last(key)
     if before is not None and before[0] == seen:

@@ -1,8 +1,8 @@
-"""Beside a plane: its minima and passes, how sharp the models in it are, and the spectrum of their Hessian."""
+"""Beside a plane: how sharp the models in it are, the spectrum of their Hessian, and how alike they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
@@ -11,48 +11,22 @@ import streamlit as st
 
 from explorer.core import significant_digits
 from explorer.core.spec import Field, Json, Recipe
+from explorer.figures import matrix
+from explorer.figures import similarity as similar
 from explorer.figures import spectrum as spectrum_figure
-from explorer.figures import topology as topology_figure
-from explorer.figures.plane import Surface
 from explorer.stats import units
-from explorer.stats.persistence import minima
 from explorer.store.run_store import RunStore
 from explorer.ui.widgets import study_panel
 from explorer.ui.widgets.chart_actions import chart
 
 MOST = 6  # models whose sharpness is shown side by side
+MOST_ALIKE = 12
+ALIKE = {"debiased": "Debiased CKA", "cka": "Linear CKA", "procrustes": "Procrustes"}
 SCALES = {
     "element": "each weight by its size (adaptive; the same for networks that compute the same)",
     "filter": "each filter by its size",
     "global": "all weights equally",
 }
-
-
-def topology(known: Callable[[], tuple[Surface, float]], *, metric: str, unit: str) -> None:
-    """The minima of the measured surface, the passes between them, and which of them may be none.
-
-    known: the surface, and half a 95 % interval of its values. It is asked for, and the pictures are made, once somebody looks: they would hold up the
-    picture above, as the browser has to load what draws them.
-    """
-    with st.expander(f"Minima and passes of the {metric}", icon=":material/terrain:", key="topology", on_change="rerun") as part:
-        if not part.open:
-            return
-        grid, noise = known()
-        if grid.measured < grid.z.size:
-            st.caption("The minima are counted once every cell is measured.")
-            return
-        found = minima(grid.z)
-        st.markdown(words := topology_figure.words(found, grid, unit=unit, noise=noise))
-        left, right = st.columns(2)
-        with left:
-            diagram = topology_figure.diagram(found, grid, unit=unit, noise=noise)
-            chart(diagram, key="topology-diagram", title="Where minima appear and merge", stem="persistence", explain=words)
-        with right:
-            tree = topology_figure.tree(found, grid, unit=unit, noise=noise)
-            chart(tree, key="topology-tree", title="Minima joined by the passes between them", stem="merge-tree", explain=words)
-        st.caption(
-            "The error of a value is half its 95 % interval, the median over the picture. Neighbours share most of it, so this is conservative."
-        )
 
 
 def sharpness(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
@@ -71,6 +45,33 @@ def sharpness(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
 def spectrum(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
     """The eigenvalues of the Hessian at each model."""
     study_panel.show(store, field.problem, models[:MOST], "spectrum", "Spectrum of the Hessian", ":material/equalizer:", _spectrum)
+
+
+def similarity(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
+    """How alike the models are: by what their layers represent, by what they predict, and by their weights."""
+    if len(models) > 1:
+        study_panel.show(store, field.problem, models[:MOST_ALIKE], "similarity", "How alike are these models?", ":material/join_inner:", _similarity)
+
+
+def _similarity(found: Json, names: list[str]) -> None:
+    result = cast("dict[str, list[list[list[float | None]]]]", found)
+    layers, samples = cast("list[str]", result["layers"]), cast("int", result["samples"])
+    layer = st.selectbox("Layer", range(len(layers)), index=max(len(layers) - 1, 0), format_func=layers.__getitem__, key="similarity-layer")
+    measure = st.segmented_control("Measure", list(ALIKE), default="debiased", format_func=ALIKE.__getitem__, key="similarity-measure") or "debiased"
+    left, right = st.columns(2)
+    with left:
+        drawn = matrix.figure(similar.matrix(result[measure][layer]), names, title=f"{ALIKE[measure]}, {layers[layer]}", top=1.0)
+        chart(drawn, key="similarity-models", title=f"{ALIKE[measure]} between models", stem="similarity")
+    with right:
+        between = similar.between(found)
+        chart(between, key="similarity-layers", title="Debiased CKA between layers", stem="layers")
+    if similar.has_classes(found):
+        chart(similar.functions(found, names), key="similarity-functions", title="Functions against weights", stem="functions")
+    st.dataframe(pd.DataFrame(similar.table(found, names)), hide_index=True, key="similarity-table")
+    st.caption(
+        f"On {samples} samples. CKA and Procrustes are 1 where a rotation and a scale make two layers give the same, as where units are in another order; the"
+        " weights' cosine and distance know nothing of that. Disagreement: the share of samples on which the predictions differ, with its 95 % interval."
+    )
 
 
 def _sharpness(found: Json, names: list[str], *, unit: str) -> None:

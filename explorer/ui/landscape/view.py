@@ -15,9 +15,10 @@ from explorer.core.points import Points
 from explorer.core.spec import Field, Recipe, Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import landscape, line
-from explorer.figures.plane import SCALES, Surface
+from explorer.figures.plane import SCALES
 from explorer.stats import line_words, metrics, units
 from explorer.stats.candidate_extremes import on_all
+from explorer.stats.field_topology import FieldTopology
 from explorer.stats.preview_confirmation import exact, mark
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
@@ -26,7 +27,7 @@ from explorer.ui.charts.plane import Spot, View, plane
 from explorer.ui.frame import auto_start, head, query_state, shell
 from explorer.ui.frame.polling import live, turned
 from explorer.ui.frame.run_set import active, progress, submit
-from explorer.ui.landscape import form, shape, triangle
+from explorer.ui.landscape import form, minima, shape, triangle
 from explorer.ui.landscape.export import beside, export, program, words
 from explorer.ui.landscape.form import COARSE, FINEST
 from explorer.ui.landscape.picture import SIZES, Kind, Picture, PlaneView, Style, current_view, finest, span
@@ -64,25 +65,30 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
         export(store, pictures, style)
     if len(pictures) == 1 and store.field(first.id) is not None:
         low = _low(style, first)
-        shape.topology(partial(_surface, store, pictures[0], low), metric=line_words.called(first, low.metric) + mark(first), unit=low.unit)
+        called = line_words.called(first, low.metric) + mark(first)
+        minima.show(
+            partial(_known, store, pictures[0], low), metric=called, unit=low.unit, scale=low.scale, pick=asked[1] if asked else None, on_pick=_pick
+        )
         corners = form.models_of(first)
         shape.sharpness(store, first, corners)
         shape.spectrum(store, first, corners)
+        shape.similarity(store, first, corners)
 
 
-def _surface(store: RunStore, picture: Picture, style: Style) -> tuple[Surface, float]:
-    """What is measured of a plane, and half the 95 % interval of its values, the median over them; of very many, over an even choice."""
+def _known(store: RunStore, picture: Picture, style: Style) -> FieldTopology | None:
+    """The topology of the finest grid that is measured everywhere; None while there is none."""
     there = current_view(store, picture, style, [])
-    assert there is not None
-    places = there.points.coords
-    low, high = style.interval(there.field, there.blocks(places[:: -(-len(places) // FINEST**2)]))
-    half = (high - low)[np.isfinite(high - low)] / 2
-    return there.whole, float(np.median(half)) if half.size else 0.0
+    return minima.known(store, there, style) if there is not None else None
+
+
+def _pick(at: tuple[float, float]) -> None:
+    query_state.put(at=f"{round(at[0], 4):g},{round(at[1], 4):g}", of="0")
 
 
 def _low(style: Style, field: Field) -> Style:
-    """The same picture by a metric whose minima are worth to be counted."""
-    metric = "error" if style.metric == "accuracy" else style.metric if metrics.find(style.metric).good == "low" else "loss"
+    """The same picture by a metric whose minima are worth to be counted; of an exponential, the one that it is taken of."""
+    known = metrics.find(style.metric)
+    metric = "error" if style.metric == "accuracy" else style.metric if known.good == "low" and not known.exponential else "loss"
     return replace(style, metric=metric, unit=units.of_level(field.problem, metric))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -115,9 +116,19 @@ def chart(
     code: str = "",
     compare: Callable[[], None] | None = None,
     config: dict[str, object] = QUIET,
+    on_pick: Callable[[int], None] | None = None,
 ) -> None:
-    """A Plotly figure with its corner."""
-    st.plotly_chart(figure, key=key, config=config, alt=spoken(explain) or title)
+    """A Plotly figure with its corner. on_pick: called with what a mark that is clicked has as customdata, a whole number."""
+
+    def picked() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if on_pick is not None and points and (named := np.ravel(points[0].get("customdata", ()))).size:
+            on_pick(int(named[0]))
+
+    if on_pick is None:
+        st.plotly_chart(figure, key=key, config=config, alt=spoken(explain) or title)
+    else:
+        st.plotly_chart(figure, key=key, config=config, alt=spoken(explain) or title, on_select=picked, selection_mode="points")
     corner(key=key, stem=stem, title=title, figure=lambda: figure, explain=explain, code=code, compare=compare)
 
 
