@@ -111,6 +111,26 @@ def test_axe_finds_nothing_to_mend(url, open_page, path, scheme):
         assert violations(page) == []
 
 
+@pytest.mark.slow
+@pytest.mark.release
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_mend_in_any_lesson(url, open_page, scheme):
+    """Every lesson with its finding, and every one that has something to try; on a phone and on a wide window, and nothing sticks out."""
+    page = open_page(color_scheme=scheme, viewport={"width": 420, "height": 900})
+    found: dict[str, list[str]] = {}
+    for name, lesson in lessons.every().items():
+        for step in ("run", "see") if lesson.hands else ("see",):
+            page.goto(f"{url}/learn?lesson={name}&step={step}")
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+            for width in (420, 1440):
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (name, step, width)
+                if wrong := violations(page):
+                    found[f"{name} {step} {width}"] = wrong
+    assert found == {}
+
+
 def test_no_formula_is_cut_on_a_narrow_screen(open_page, serve):
     """At 420 px every formula of the lessons ends inside the page."""
     page = open_page(viewport={"width": 420, "height": 900})

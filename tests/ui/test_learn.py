@@ -1,6 +1,9 @@
 """The Learn page: every lesson at every step, prediction to finding, presenter mode, glossary and tour."""
 
 import json
+import re
+from base64 import b64decode
+from xml.etree import ElementTree
 
 import pytest
 
@@ -11,6 +14,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.charts import lesson_picture
 from explorer.ui.frame.tour import STOPS
 from explorer.ui.learn import findings
+from explorer.ui.learn.sketches import SKETCHES, sketch
 from tests.ui.conftest import words
 from tests.ui.test_actions import bare, pictures
 from tests.ui.test_pages import button
@@ -120,6 +124,17 @@ def test_a_newcomer_sees_a_card_for_every_lesson(visit):
     button(app, "All lessons").click().run()
     assert "lesson" not in app.query_params
     assert app.button(key="learn-card-curves")
+
+
+def test_every_lesson_has_a_picture_of_its_own_on_its_card():
+    """Drawn inside its frame by well-formed SVG, told to nobody who cannot see it; a lesson of somebody else's has one, too."""
+    assert SKETCHES.keys() == every().keys()
+    assert len(set(SKETCHES.values())) == len(SKETCHES)
+    for name in (*SKETCHES, "somebody else's"):
+        (coded,) = re.findall(r'base64,([\w+/=]+)"', sketch(name))
+        root = ElementTree.fromstring(b64decode(coded))
+        assert len(root) >= 2
+        assert 'alt=""' in sketch(name)
 
 
 def test_predictions_survive_a_reload_of_the_page(visit, monkeypatch, school):

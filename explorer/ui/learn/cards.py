@@ -1,4 +1,4 @@
-"""All lessons as cards, in the order in which they are taught. No picture of a result is among them: it would give the prediction away."""
+"""All lessons as cards, in the order in which they are taught. Their pictures show no result: that would give the prediction away."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import streamlit as st
 from explorer import lessons
 from explorer.core import glossary
 from explorer.ui.learn import predictions
+from explorer.ui.learn.sketches import sketch
 
 COLUMNS = 3
 
@@ -25,6 +26,7 @@ def index(completed: Iterable[str], *, open_lesson: Callable[[str], None]) -> No
         for column, number in zip(st.columns(COLUMNS), range(begin, len(names)), strict=False):
             name, lesson = names[number], every[names[number]]
             with column, st.container(border=True, height="stretch"):
+                st.html(sketch(name))
                 st.button(f"**{number + 1} · {lesson.title}**", on_click=open_lesson, args=(name,), key=f"learn-card-{name}", width="stretch")
                 st.markdown(glossary.linked(lesson.claim))
                 st.caption(f":material/schedule: {lesson.minutes} minutes{_state(name, over)}")

@@ -13,7 +13,8 @@ from explorer.ui.learn import predictions
 from explorer.ui.learn.steps import LessonStep
 from explorer.ui.widgets import python_source
 
-SMALL = "<style>@media (max-width: 640px) { .katex-display > .katex { font-size: min(1.1em, 3.3vw) } }</style>"
+# Formulas fit their page, so none of them is a region to scroll in, which the keyboard could not reach.
+FITTED = "<style>.katex-display { overflow: visible !important } @media (max-width: 640px) { .katex-display > .katex { font-size: min(1.1em, 3.3vw) } }</style>"
 
 
 def outcome(store: RunStore, here: LessonStep, experiment: Experiment) -> Outcome | None:
@@ -41,7 +42,7 @@ def verdict(here: LessonStep, seen: Outcome) -> None:
 
 def formula(lesson: Lesson) -> None:
     """In lines, and on a narrow screen in letters that fit it."""
-    st.html(SMALL)
+    st.html(FITTED)
     st.latex(r"\begin{gathered}" + r"\\[6pt] ".join(lesson.formula.split(r"\qquad")) + r"\end{gathered}")
 
 

@@ -38,8 +38,8 @@ def page(store: RunStore) -> None:
         return
     predictions.keep()
     if "lesson" not in st.query_params and not presenting():
-        cards.index(st.session_state.get(OVER, set()), open_lesson=go)
         classroom.door()
+        cards.index(st.session_state.get(OVER, set()), open_lesson=go)
         return
     here = steps.current_step()
     lesson = here.lesson
