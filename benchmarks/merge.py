@@ -1,10 +1,12 @@
 """Merging three checkpoints of half a gigabyte, beside mergekit 0.1.5: wall time and peak memory, each in a process of its own.
 
-    python benchmarks/merge.py --mergekit FOLDER [--methods linear,ties|all] [--scratch FOLDER] [--repeat 3]
+    python benchmarks/merge.py --mergekit FOLDER [--methods linear,ties|all] [--own tsv_m,iso_c|all] [--size 265M] [--scratch FOLDER] [--repeat 3]
 
 FOLDER is where `pip install --no-deps --target FOLDER mergekit==0.1.5 accelerate immutables peft sentencepiece psutil` put it; what else it needs is in the
 extra [hf]. Without --mergekit only this program is measured. Both read the same recipes and write bfloat16; ties is computed in float32 by both. Beside
 them: the floor, which is reading all bytes of the models and writing those of the result, and cp of one model.
+
+--own: methods that only this program has, with their defaults: measured alone.
 
 The linear result is compared bit by bit with a float32 loop, and with mergekit's own. Contenders take turns, and the median counts.
 """
@@ -23,7 +25,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-HIDDEN, INNER, LAYERS, VOCABULARY = 1024, 2816, 18, 16384  # 265 million parameters
+SIZES = {"265M": (1024, 2816, 18, 16384), "124M": (768, 2048, 12, 25088)}  # width, width inside, layers, tokens
+OWN = ("by_depth", "consensus", "dare", "della", "iso_c", "iso_cts", "knots", "lines", "pcb", "tall_mask", "tsv_m")
 WEIGHTS = (0.5, 0.3, 0.2)
 FLOOR = """
 import sys
@@ -36,42 +39,45 @@ for path in sys.argv[2:]:
 """
 
 
-def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
+def shapes(size: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Of a network like Llama's."""
-    yield "model.embed_tokens.weight", (VOCABULARY, HIDDEN)
-    for i in range(LAYERS):
+    hidden, inner, layers, vocabulary = SIZES[size]
+    yield "model.embed_tokens.weight", (vocabulary, hidden)
+    for i in range(layers):
         at = f"model.layers.{i}"
-        yield from ((f"{at}.self_attn.{q}_proj.weight", (HIDDEN, HIDDEN)) for q in "qkvo")
-        yield from ((f"{at}.mlp.{m}_proj.weight", (INNER, HIDDEN)) for m in ("gate", "up"))
-        yield f"{at}.mlp.down_proj.weight", (HIDDEN, INNER)
-        yield from ((f"{at}.{n}_layernorm.weight", (HIDDEN,)) for n in ("input", "post_attention"))
-    yield "model.norm.weight", (HIDDEN,)
-    yield "lm_head.weight", (VOCABULARY, HIDDEN)
+        yield from ((f"{at}.self_attn.{q}_proj.weight", (hidden, hidden)) for q in "qkvo")
+        yield from ((f"{at}.mlp.{m}_proj.weight", (inner, hidden)) for m in ("gate", "up"))
+        yield f"{at}.mlp.down_proj.weight", (hidden, inner)
+        yield from ((f"{at}.{n}_layernorm.weight", (hidden,)) for n in ("input", "post_attention"))
+    yield "model.norm.weight", (hidden,)
+    yield "lm_head.weight", (vocabulary, hidden)
 
 
 NAMES = ("base", "tune-1", "tune-2")
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, size: str) -> None:
     """A base and two models near it, in bfloat16."""
     import torch
     from safetensors.torch import save_file
+
+    hidden, inner, layers, vocabulary = SIZES[size]
 
     config = {
         **{
             "architectures": ["LlamaForCausalLM"],
             "model_type": "llama",
-            "hidden_size": HIDDEN,
-            "intermediate_size": INNER,
-            "num_hidden_layers": LAYERS,
+            "hidden_size": hidden,
+            "intermediate_size": inner,
+            "num_hidden_layers": layers,
         },
-        **{"num_attention_heads": 16, "num_key_value_heads": 16, "vocab_size": VOCABULARY, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5},
+        **{"num_attention_heads": 16, "num_key_value_heads": 16, "vocab_size": vocabulary, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5},
         **{"tie_word_embeddings": False, "torch_dtype": "bfloat16", "hidden_act": "silu"},
     }
     for which, path in enumerate(folder / name for name in NAMES):
         base, own = torch.Generator().manual_seed(0), torch.Generator().manual_seed(which)
         tensors: dict[str, torch.Tensor] = {}
-        for name, shape in shapes():
+        for name, shape in shapes(size):
             value = torch.randn(shape, generator=base) * 0.02
             tensors[name] = (value + (torch.randn(shape, generator=own) * 0.002 if which else 0)).bfloat16()
         path.mkdir()
@@ -129,7 +135,7 @@ def measured(command: list[str], environment: dict[str, str]) -> tuple[float, fl
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
-def same_as_a_loop(result: Path, models: list[Path]) -> bool:
+def same_as_a_loop(result: Path, models: list[Path], size: str) -> bool:
     """Whether the linear result has the bits of float32 sums in the order of the models, rounded to bfloat16 once."""
     from contextlib import ExitStack
 
@@ -138,7 +144,7 @@ def same_as_a_loop(result: Path, models: list[Path]) -> bool:
 
     with ExitStack() as stack:
         found, *parts = (stack.enter_context(safe_open(p / "model.safetensors", "pt")) for p in (result, *models))
-        for name, _ in shapes():
+        for name, _ in shapes(size):
             total = parts[0].get_tensor(name).float() * WEIGHTS[0]
             for part, weight in zip(parts[1:], WEIGHTS[1:], strict=True):
                 total = total + part.get_tensor(name).float() * weight
@@ -147,14 +153,14 @@ def same_as_a_loop(result: Path, models: list[Path]) -> bool:
     return True
 
 
-def differing(a: Path, b: Path) -> float:
+def differing(a: Path, b: Path, size: str) -> float:
     """The share of entries whose bits differ."""
     import torch
     from safetensors import safe_open
 
     with safe_open(a / "model.safetensors", "pt") as x, safe_open(b / "model.safetensors", "pt") as y:
-        counts = [(x.get_tensor(n).view(torch.int16) != y.get_tensor(n).view(torch.int16)).sum().item() for n, _ in shapes()]
-    return sum(counts) / sum(torch.Size(s).numel() for _, s in shapes())
+        counts = [(x.get_tensor(n).view(torch.int16) != y.get_tensor(n).view(torch.int16)).sum().item() for n, _ in shapes(size)]
+    return sum(counts) / sum(torch.Size(s).numel() for _, s in shapes(size))
 
 
 def main() -> None:
@@ -164,15 +170,17 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, help="where 4 GB may be written for the time of the run")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--methods", default="linear,ties", help="of the recipes, or all")
+    parser.add_argument("--own", default="", help=f"of {', '.join(OWN)}, or all")
+    parser.add_argument("--size", choices=SIZES, default="265M", help="parameters of each model")
     parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.build:
-        build(arguments.build)
+        build(arguments.build, arguments.size)
         return
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
         folder = Path(scratch)
         # Apart, so that this process stays small: a child's peak is at least what its parent held when it was started.
-        subprocess.run([sys.executable, __file__, "--build", folder], check=True)
+        subprocess.run([sys.executable, __file__, "--build", folder, "--size", arguments.size], check=True)
         models = [folder / name for name in NAMES]
         methods = list(texts(models)) if arguments.methods == "all" else arguments.methods.split(",")
         files = [str(m / "model.safetensors") for m in models]
@@ -187,6 +195,9 @@ def main() -> None:
                 theirs = [sys.executable, "-m", "mergekit.scripts.run_yaml", str(recipe), str(folder / f"theirs-{name}"), "--no-copy-tokenizer"]
                 path = os.pathsep.join(filter(None, [str(arguments.mergekit), os.environ.get("PYTHONPATH", "")]))
                 contenders[f"{name}, mergekit"] = (theirs, dict(os.environ) | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1"})
+        for name in OWN if arguments.own == "all" else filter(None, arguments.own.split(",")):
+            ours = [sys.executable, "-m", "explorer", "fuse", *map(str, models), str(folder / f"ours-{name}"), "-m", name]
+            contenders[f"{name}, ours"] = (ours, dict(os.environ))
         runs: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
         for _ in range(arguments.repeat):
             for name, (command, environment) in contenders.items():
@@ -198,10 +209,10 @@ def main() -> None:
         for name, (seconds, peak) in middle.items():
             print(f"{name:26s} {seconds:7.2f} s {peak:7.0f} MB")
         if "linear" in methods:
-            print(f"\nlinear has the bits of a float32 loop: {same_as_a_loop(folder / 'ours-linear', models)}")
+            print(f"\nlinear has the bits of a float32 loop: {same_as_a_loop(folder / 'ours-linear', models, arguments.size)}")
         for name in methods if arguments.mergekit else ():
             (ours, small), (theirs, large) = middle[f"{name}, ours"], middle[f"{name}, mergekit"]
-            share = differing(folder / f"ours-{name}", folder / f"theirs-{name}")
+            share = differing(folder / f"ours-{name}", folder / f"theirs-{name}", arguments.size)
             print(f"{name}: {theirs / ours:.1f} times as fast as mergekit, in 1/{large / small:.1f} of its memory; {share:.2%} of the entries differ")
 
 

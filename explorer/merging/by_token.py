@@ -19,6 +19,7 @@ from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.merging import vocabularies
 from explorer.merging.ingredients import Ingredient, is_vocabulary
+from explorer.merging.mergekit.text import TokenRule
 from explorer.merging.vocabularies import Token
 
 Rows: TypeAlias = "NDArray[np.int64]"
@@ -41,8 +42,11 @@ class United:
     said: Mapping[str, str]  # of each tensor that has a row for every token, what became of it
 
 
-def united(ingredients: Sequence[Ingredient], *, based: bool, only_first: bool = False) -> tuple[list[Ingredient], United]:
-    """The models with the rows of all tokens, or of the first model's alone. `based`: the first model is the base. Refused where a model's tokens are not known."""
+def united(
+    ingredients: Sequence[Ingredient], *, based: bool, only_first: bool = False, rules: Sequence[TokenRule] = (), pad: int = 0
+) -> tuple[list[Ingredient], United]:
+    """The models with the rows of all tokens, or of the first model's alone. `based`: the first model is the base. `rules`: where rows of single tokens come from;
+    `pad`: rows of zeros are added up to a multiple of it. Refused where a model's tokens are not known, or a rule names what is not there."""
     names = [_by_token(i) for i in ingredients]
     tokens: list[dict[str, Token]] = []
     for ingredient, found in zip(ingredients, names, strict=True):
@@ -69,6 +73,7 @@ def united(ingredients: Sequence[Ingredient], *, based: bool, only_first: bool =
                 more[token.text] = replace(token, number=taken + len(more))
     numbers = {t.text: t.number for t in (*first.values(), *more.values())}
     size = taken + len(more)
+    size += -size % pad if pad else 0
     own = np.full((len(tokens), size), -1, dtype=np.int64)  # the row that each model has for a token
     for which, known in enumerate(tokens):
         for text, token in known.items():
@@ -79,7 +84,8 @@ def united(ingredients: Sequence[Ingredient], *, based: bool, only_first: bool =
     everywhere = int((own >= 0).all(axis=0).sum())
     said = dict.fromkeys(names[0], f"rows by token: {size:,}, {everywhere:,} in every model, {len(more):,} not in the first")
     shared = set(names[0]).intersection(*names[1:])
-    found = [_gathered(i, which, ingredients, shared, own, based=based) for which, i in enumerate(ingredients)]
+    ruled = [_ruled(rule, numbers, ingredients, tokens, names) for rule in rules]
+    found = [_gathered(i, which, ingredients, shared, own, ruled, based=based) for which, i in enumerate(ingredients)]
     return found, United(size, tuple(more.values()), {name: text for name, text in said.items() if name in shared})
 
 
@@ -90,13 +96,55 @@ def _by_token(ingredient: Ingredient) -> list[str]:
     return [n for n, s in shapes.items() if s[:1] == (rows,) and (is_vocabulary(n, s) or (len(s) == 1 and "lm_head" in n))] if rows else []
 
 
-def _gathered(ingredient: Ingredient, which: int, all_of: Sequence[Ingredient], names: set[str], own: Rows, *, based: bool) -> Ingredient:
+@dataclass(frozen=True)
+class _Ruled:
+    """The row `row` of the model `part` (None: zeros) for the token with this number; `force`: also of models that know it."""
+
+    number: int
+    part: int | None
+    row: int
+    force: bool
+
+
+def _ruled(
+    rule: TokenRule,
+    numbers: Mapping[str, int],
+    ingredients: Sequence[Ingredient],
+    tokens: Sequence[Mapping[str, Token]],
+    names: Sequence[Sequence[str]],
+) -> _Ruled:
+    if rule.token not in numbers:
+        raise Refused(f"The recipe says where the row of {short(repr(rule.token))} comes from, a token that the result does not have. Leave it out.")
+    if not rule.model:
+        return _Ruled(numbers[rule.token], None, 0, rule.force)
+    part = next((k for k, i in enumerate(ingredients) if i.name == rule.model), None)
+    if part is None:
+        raise Refused(
+            f"The row of {short(repr(rule.token))} is to come from {short(rule.model)}, which is not merged here. Name one of the recipe's models."
+        )
+    wanted = rule.token if rule.other is None else rule.other
+    row = wanted if isinstance(wanted, int) else tokens[part][wanted].number if wanted in tokens[part] else -1
+    if not 0 <= row < ingredients[part].shape(names[part][0])[0]:
+        raise Refused(
+            f"{short(rule.model)} has no row for {short(repr(wanted))}, which the recipe takes for {short(repr(rule.token))}. Name another source."
+        )
+    return _Ruled(numbers[rule.token], part, row, rule.force)
+
+
+def _gathered(
+    ingredient: Ingredient, which: int, all_of: Sequence[Ingredient], names: set[str], own: Rows, ruled: Sequence[_Ruled], *, based: bool
+) -> Ingredient:
     rows = np.full((own.shape[1], len(own)), -1, dtype=np.int64)
     knows, first = own[which] >= 0, (own[0] >= 0) & based
     rows[knows, which] = own[which, knows]
     rows[~knows & first, 0] = own[0, ~knows & first]
     neither = ~knows & ~first
     rows[neither] = own[:, neither].T
+    for rule in ruled:
+        if rule.force or not knows[rule.number]:
+            rows[rule.number] = -1  # zeros
+            if rule.part is not None:
+                rows[rule.number, rule.part] = rule.row
     tensors = dict(ingredient.tensors)
     for name in names:
         stored = tensors[name]

@@ -28,6 +28,7 @@ from explorer.merging.fit import Fit
 from explorer.merging.ingredients import Ingredient
 from explorer.merging.mergekit import settings, text
 from explorer.merging.mergekit.settings import Effective
+from explorer.merging.mergekit.text import TokenRule
 from explorer.merging.recipe_case import TYPES, Case, Difference, shown
 from explorer.merging.recipe_rules import differences, rule_of
 
@@ -98,7 +99,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) ->
     if whole:
         opened = weightless.fitted(recipe, opened)
         used = list(dict.fromkeys(filter(None, [recipe.base, *(s.model for s in recipe.slices[0].sources)])))
-        found, united, kept, told = _fitted([opened[m] for m in used], fit, based=bool(recipe.base))
+        found, united, kept, told = _fitted([opened[m] for m in used], fit, based=bool(recipe.base), rules=recipe.token_rules, pad=recipe.pad)
         opened |= zip(used, found, strict=True)
     elif replace(fit, tokens="same") != EVERYTHING or fit.tokens == "union":
         raise Refused("The recipe stacks layers; only whole models can be fitted to one another. Merge them whole first, and stack the result.")
@@ -162,12 +163,14 @@ def of_method(method: Method, models: Sequence[str], *, dequantise: bool = False
     return MergePlan(opened, tuple(jobs), 0, 0, notes=(*(n for i in opened for n in i.notes), *told), vocabulary=united)
 
 
-def _fitted(models: Sequence[Ingredient], fit: Fit, *, based: bool) -> tuple[list[Ingredient], United | None, dict[str, str], list[str]]:
+def _fitted(
+    models: Sequence[Ingredient], fit: Fit, *, based: bool, rules: Sequence[TokenRule] = (), pad: int = 0
+) -> tuple[list[Ingredient], United | None, dict[str, str], list[str]]:
     """The models with the same names and shapes; their tokens, where rows were brought together; what stays as the first has it; and what to tell."""
     found = ingredient.named_alike(models)
     united = None
-    if fit.tokens != "same" and (vocabularies.differ(found) or fit.tokens == "union"):
-        found, united = by_token.united(found, based=based, only_first=fit.tokens == "first")
+    if fit.tokens != "same" and (vocabularies.differ(found) or fit.tokens == "union" or rules or pad):
+        found, united = by_token.united(found, based=based, only_first=fit.tokens == "first", rules=rules, pad=pad)
     fitted, kept = fitting.fitted(found, fit)
     told = fitting.left_out(found, fitted)
     if united is not None and united.more:

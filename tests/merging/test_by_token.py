@@ -131,3 +131,62 @@ def test_without_a_tokenizer_there_is_nothing_to_go_by(models, tmp_path):
     bare = saved(tmp_path / "bare", loaded(tmp_path / "a"))
     with pytest.raises(Refused, match=r"bare has no tokenizer\.json or vocab\.json"):
         merged([models[0], str(bare)], tmp_path / "out")
+
+
+def ruled(models, out, tokenizer, base=""):
+    """A mean of the models by a recipe with this tokenizer."""
+    text = f"merge_method: linear\nmodels: {json.dumps([{'model': m, 'parameters': {'weight': 1}} for m in models])}\ntokenizer: {json.dumps(tokenizer)}\n{base}"
+    made = plan.of_recipe(text)
+    engine.merge(made, out)
+    return loaded(out)["embed_tokens.weight"]
+
+
+def test_a_rule_says_where_a_tokens_row_comes_from(models, tmp_path):
+    """For models that do not know it, and with force for all: a model's row, another token's, a number's, zeros; all other rows are as without."""
+    plain = ruled(models, tmp_path / "plain", {"source": "union"})
+    a, _, c = models
+    rules = {
+        "dog": {"source": c},
+        "<tool>": {"source": {"kind": "zero"}},
+        "fish": {"source": {"kind": "model_token", "model": a, "token": "the"}, "force": True},
+        "cat": {"source": {"kind": "model_token", "model": c, "token_id": 4}, "force": True},
+    }
+    found = ruled(models, tmp_path / "ruled", {"source": "union", "tokens": rules})
+    by_hand = {
+        "dog": (np.array(row("c", "dog")) * 2 + row("b", "dog")) / 3,  # a has none and takes c's
+        "<tool>": (np.array(row("b", "<tool>")) + row("c", "<tool>")) / 3,  # a takes zeros
+        "fish": np.array(row("a", "the")),
+        "cat": np.array(row("c", "fish")),
+    }
+    for number, token in enumerate(ALL):
+        wanted = by_hand.get(token, plain[number].numpy())
+        assert found[number].numpy() == pytest.approx(np.asarray(wanted), rel=1e-6), token
+
+
+def test_rows_are_padded_with_zeros(models, tmp_path):
+    """Up to the multiple, in embeddings, head and configuration; the tokenizer keeps its tokens."""
+    found = ruled(models, tmp_path / "out", {"source": "union", "pad_to_multiple_of": 8})
+    assert found.shape == (8, WIDTH)
+    assert not found[6:].any()
+    assert torch.equal(found[:6], ruled(models, tmp_path / "plain", {"source": "union"}))
+    assert json.loads((tmp_path / "out" / "config.json").read_text(encoding="utf-8"))["vocab_size"] == 8
+    assert loaded(tmp_path / "out")["lm_head.bias"].shape == (8,)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "sentence"),
+    [
+        ({"source": "union", "tokens": {"bird": {"source": "A"}}}, "a token that the result does not have"),
+        ({"source": "union", "tokens": {"cat": {"source": "elsewhere"}}}, "is not merged here"),
+        ({"source": "union", "tokens": {"fish": {"source": "A"}}}, "has no row for 'fish'"),
+        ({"source": "union", "tokens": {"cat": {"source": {"kind": "model_token", "model": "A"}}}}, "names no token"),
+        ({"source": "union", "tokens": {"cat": {}}}, "has no source"),
+        ({"source": "union", "pad_to_multiple_of": -1}, "a whole number up to"),
+        ({"tokens": {"cat": {"source": "A"}}}, "needs tokenizer: {source: union}"),
+    ],
+)
+def test_a_rule_that_names_nothing_is_refused(models, tmp_path, tokenizer, sentence):
+    """With what is missing."""
+    given = json.loads(json.dumps(tokenizer).replace('"A"', json.dumps(models[0])))
+    with pytest.raises(Refused, match=sentence):
+        ruled(models, tmp_path / "out", given)

@@ -27,6 +27,7 @@ LIMIT = 2**20  # characters of a recipe
 NODES = 100_000  # and of what its references unfold to
 SETTINGS = 1000  # values of parameters, each of which may have a filter to be tried on every tensor
 DIGITS = 40  # of a number; YAML's own reader takes the square of their count, and 1:1:1:… for one number
+MOST_PADDED = 65_536  # rows that are added at most, less one
 GUESSED = 20  # keys without a meaning whose likely spelling is looked for
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -65,6 +66,17 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class TokenRule:
+    """Where the row of one token comes from, for models that do not know it, or with `force` for all: a model's own row, the row of another token (or number)
+    of a model, or zeros where no model is named."""
+
+    token: str
+    model: str = ""
+    other: str | int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A whole recipe. Settings of a narrower scope come before those of a wider one: source, slice, module, recipe."""
 
@@ -76,6 +88,8 @@ class Recipe:
     dtype: str = ""
     out_dtype: str = ""
     tokenizer: str = ""  # whose tokens the result has: "base"'s, a model's, or the "union" of all
+    token_rules: tuple[TokenRule, ...] = ()
+    pad: int = 0  # rows are added up to a multiple of this, 0: none
 
 
 TOP = frozenset({"merge_method", "base_model", "models", "slices", "modules", "parameters", "dtype", "out_dtype", "tokenizer_source", "tokenizer"})
@@ -173,7 +187,8 @@ class _Reading:
             slices = (Slice(sources),)
         else:
             slices = tuple(self.slice(s) for s in _list(within.get("slices"), "slices"))
-        recipe = Recipe(self.method, slices, base, self.settings(top), module, _dtype(top, "dtype"), _dtype(top, "out_dtype"), self.tokenizer(top))
+        named = _dtype(top, "dtype"), _dtype(top, "out_dtype"), self.tokenizer(top)
+        recipe = Recipe(self.method, slices, base, self.settings(top), module, *named, *self.rows(top))
         return recipe, tuple(dict.fromkeys(self.notes))
 
     def slice(self, data: object) -> Slice:
@@ -218,18 +233,38 @@ class _Reading:
             self.known(given, {"source", "tokens", "pad_to_multiple_of"}, "tokenizer")
             if source:
                 raise Refused("The recipe has both tokenizer_source and tokenizer. Keep one of them.")
-            if given.get("tokens"):
-                raise Refused(
-                    "The recipe says of single tokens where their rows come from (tokenizer: tokens), which is not done here: a row is taken by its token, from"
-                    " the models that know it. Leave 'tokens' out, or merge with mergekit."
-                )
-            if given.get("pad_to_multiple_of"):
-                raise Refused(
-                    "The recipe adds rows for no token (tokenizer: pad_to_multiple_of), which is not done here. Leave it out, and pad the result:"
-                    " model.resize_token_embeddings(pad_to_multiple_of=…) of transformers."
-                )
             source = given.get("source")
         return self.model(source) if source else ""
+
+    def rows(self, top: Map) -> tuple[tuple[TokenRule, ...], int]:
+        """What the recipe says of single tokens, and the multiple that rows are added up to."""
+        given = _map(top["tokenizer"], "tokenizer") if top.get("tokenizer") else {}
+        rules = tuple(self.rule(token, said) for token, said in _map(given.get("tokens") or {}, "tokens").items())
+        pad = given.get("pad_to_multiple_of") or 0
+        if not isinstance(pad, int) or isinstance(pad, bool) or not 0 <= pad <= MOST_PADDED:
+            raise Refused(f"pad_to_multiple_of is a whole number up to {MOST_PADDED:,}, got {short(str(pad))}. Give one such as 64.")
+        if (rules or pad) and given.get("source") not in ("union", "base"):
+            raise Refused(
+                "The recipe says where rows of tokens come from (tokens, pad_to_multiple_of), which needs tokenizer: {source: union} or base. Add it."
+            )
+        return rules, pad
+
+    def rule(self, token: str, data: object) -> TokenRule:
+        given = _map(data, f"the token {short(token)}")
+        self.known(given, {"source", "force"}, "a token")
+        source, force = given.get("source"), given.get("force") is True
+        kind = cast("Map", source).get("kind") if isinstance(source, dict) else None
+        if kind == "zero":
+            return TokenRule(token, force=force)
+        if kind == "model_token":
+            place = _map(source, "a source")
+            other = next((v for key in ("token_id", "token") if isinstance(v := place.get(key), int | str) and not isinstance(v, bool)), None)
+            if other is None:
+                raise Refused(f"The source of the token {short(token)} names no token. Give token or token_id.")
+            return TokenRule(token, self.model(place.get("model")), other, force)
+        if source is None:
+            raise Refused(f"The token {short(token)} has no source. Give a model, {{kind: zero}}, or {{kind: model_token, model: …, token: …}}.")
+        return TokenRule(token, self.model(source), None, force)
 
     def settings(self, data: Map) -> Settings:
         given = _map(data.get("parameters") or {}, "parameters")
@@ -280,8 +315,23 @@ def write(recipe: Recipe) -> str:
         part = {"slices": [_slice(s) for s in recipe.slices]}
     plain |= {"modules": {"default": part | _parameters(recipe.module)}} if recipe.module else part
     plain |= _parameters(recipe.settings)
-    named = {"dtype": recipe.dtype, "out_dtype": recipe.out_dtype, "tokenizer_source": recipe.tokenizer}
+    named: Map = {"dtype": recipe.dtype, "out_dtype": recipe.out_dtype}
+    if recipe.token_rules or recipe.pad:
+        rules: Map = {"tokens": {r.token: _rule(r) for r in recipe.token_rules}, "pad_to_multiple_of": recipe.pad}
+        named["tokenizer"] = {"source": recipe.tokenizer} | {key: value for key, value in rules.items() if value}
+    else:
+        named["tokenizer_source"] = recipe.tokenizer
     return yaml.safe_dump(plain | {k: v for k, v in named.items() if v}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+
+
+def _rule(rule: TokenRule) -> Map:
+    forced: Map = {"force": True} if rule.force else {}
+    if not rule.model:
+        return {"source": {"kind": "zero"}} | forced
+    if rule.other is None:
+        return {"source": rule.model} | forced
+    key = "token_id" if isinstance(rule.other, int) else "token"
+    return {"source": {"kind": "model_token", "model": rule.model, key: rule.other}} | forced
 
 
 def _source(source: Source) -> Map:

@@ -124,8 +124,8 @@ def test_a_recipe_comes_back_from_its_own_text(text):
         ("merge_method: linear", "one of models, slices and modules; this has none"),
         (linear("1", "slices: [{sources: []}]"), "models and slices"),
         (linear("1", "merge_method: ties"), "'merge_method' twice"),
-        (linear("1", "tokenizer: {source: base, tokens: {x: {source: a}}}"), "says of single tokens where"),
-        (linear("1", "tokenizer: {source: union, pad_to_multiple_of: 8}"), r"rows for no token .*resize_token_embeddings"),
+        (linear("1", "tokenizer: {source: base, tokens: {x: {}}}"), "has no source"),
+        (linear("1", "tokenizer: {pad_to_multiple_of: 8}"), "needs tokenizer: {source: union}"),
         (linear("1", "tokenizer_source: union\ntokenizer: {source: union}"), "both tokenizer_source and tokenizer"),
         (linear("1", "dtype: int64"), "Use one of float16"),
         (linear("{value: null}"), "a number, a list of numbers"),
@@ -160,3 +160,18 @@ def test_layers_of_unequal_numbers_make_no_slice():
     """Two of one, three of the other."""
     with pytest.raises(Refused, match="different numbers of layers"):
         read("merge_method: linear\nslices: [{sources: [{model: a, layer_range: [0, 2]}, {model: b, layer_range: [0, 3]}]}]")
+
+
+def test_rules_for_tokens_are_read_and_written():
+    """Each kind of source, forced or not, and the padding: read, written and read again."""
+    tokens = "{a: {source: m}, b: {source: {kind: zero}, force: true}, c: {source: {kind: model_token, model: m, token: x}}, d: {source: {kind: model_token, model: m, token_id: 7}}}"
+    recipe, notes = read(linear("1", f"tokenizer: {{source: union, pad_to_multiple_of: 64, tokens: {tokens}}}"))
+    assert notes == ()
+    assert [(r.token, r.model, r.other, r.force) for r in recipe.token_rules] == [
+        ("a", "m", None, False),
+        ("b", "", None, True),
+        ("c", "m", "x", False),
+        ("d", "m", 7, False),
+    ]
+    assert recipe.pad == 64
+    assert read(write(recipe))[0] == recipe
