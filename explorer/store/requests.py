@@ -12,11 +12,9 @@ A row that this version cannot read (explorer.store.readable) is listed by `unre
 from __future__ import annotations
 
 import json
-import re
 import socket
 import sqlite3
 import time
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -29,6 +27,7 @@ from explorer.stats.preview_confirmation import exact
 from explorer.store import readable, visitors
 from explorer.store.clock_jumps import CLOCKS_S, Jumps
 from explorer.store.job_status import State, Status
+from explorer.store.narrowing import mentions, narrowed
 from explorer.store.process_alive import alive, born, killed_for_memory, place
 from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown, Unreadable
@@ -44,7 +43,6 @@ ATTEMPTS = 3  # a request over which so many workers died in a row, without a si
 STARVED = f"{ATTEMPTS} workers died on this, and memory had run out. Use fewer or smaller models, then try again."
 DIED = f"{ATTEMPTS} workers died on this, of something else than memory as far as the system says. Their log has their last words; then try again."
 HOST = socket.gethostname()
-TEXTS = re.compile(r'"((?:[^"\\]|\\.)*)"(:?)')  # in a JSON text; a colon behind the name of a member
 COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, expected, roots, owner"
 STATE = "CASE WHEN phase <> 'open' THEN phase WHEN lease > :now THEN 'running' ELSE 'waiting' END"
 ANSWER = "(SELECT text FROM result WHERE request = wish.id)"
@@ -83,7 +81,7 @@ class Requests(Database):
         steady: Callable[[], float] | None = None,
         roots: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here, "mentions": _mentions})
+        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here, "mentions": mentions})
         self.clock, self.jumps = clock, Jumps(clock, LEASE_S, steady)
         self.roots = roots
 
@@ -178,10 +176,10 @@ class Requests(Database):
         only: in one of these states; any, where none is given. clicks: also runs of single places that somebody picked in a picture. text: what occurs in
         a text of the request or in its id, whatever its case. where: values of it by their JSON path, such as {"$.field.chart.name": "line"}.
         """
-        narrowed, values = _narrowed(text, where or {})
+        conditions, values = narrowed(text, where or {})
         note(LIST)
         rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM wish WHERE {LISTED} AND (:only = '[]' OR {STATE} IN (SELECT value FROM json_each(:only))){narrowed}"
+            f"SELECT {COLUMNS} FROM wish WHERE {LISTED} AND (:only = '[]' OR {STATE} IN (SELECT value FROM json_each(:only))){conditions}"
             f" ORDER BY {f'{SIZE_OF_RUN} DESC, ' if largest else ''}created DESC, rowid DESC LIMIT :limit OFFSET :after",
             {**self._asked(kind, clicks), **values, "only": json.dumps(list(only)), "limit": limit, "after": after},
         )
@@ -193,8 +191,8 @@ class Requests(Database):
     def counts(self, kind: str = "Run", *, clicks: bool = True, text: str = "", where: Mapping[str, str] | None = None) -> dict[State, int]:
         """How many of these there are in each state that occurs."""
         note(LIST)
-        narrowed, values = _narrowed(text, where or {})
-        rows = self._db.execute(f"SELECT {STATE}, count(*) FROM wish WHERE {LISTED}{narrowed} GROUP BY 1", {**self._asked(kind, clicks), **values})
+        conditions, values = narrowed(text, where or {})
+        rows = self._db.execute(f"SELECT {STATE}, count(*) FROM wish WHERE {LISTED}{conditions} GROUP BY 1", {**self._asked(kind, clicks), **values})
         return dict(cast("list[tuple[State, int]]", rows.fetchall()))
 
     def stories(self) -> list[Status]:
@@ -442,14 +440,6 @@ class Requests(Database):
         )
 
 
-def _narrowed(text: str, where: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """(conditions on a request's JSON, their values); none where nothing narrows, so that a list of all is read from its index alone."""
-    conditions = " AND (mentions(spec, :text) OR instr(id, :text))" if text else ""
-    conditions += "".join(f" AND json_extract(spec, :path{i}) = :value{i}" for i in range(len(where)))
-    values = {f"{name}{i}": given for i, pair in enumerate(where.items()) for name, given in zip(("path", "value"), pair, strict=True)}
-    return conditions, {**values, **({"text": _folded(text)} if text else {})}
-
-
 def _fields_of(text: str) -> set[tuple[str]]:
     """The ids of the fields that a run measures: its own, and of a preview the exact one that confirms it. None of one that cannot be read."""
     found = readable.spec_or_none(text)
@@ -492,14 +482,3 @@ def _readable(spec: str, result: str | None) -> bool:
 def _here(spec: str, result: str | None) -> bool:
     """Whether a request can be read, and all the methods that it names are here: a function in SQL."""
     return _readable(spec, result) and not readable.missing(spec)
-
-
-def _mentions(spec: str, text: str | None) -> bool:
-    """Whether a folded text occurs in one of a request's own texts, not in what JSON needs around them: a function in SQL."""
-    said = "\n".join(said for said, member in TEXTS.findall(spec) if not member)
-    return (text or "") in _folded(cast("str", json.loads(f'"{said}"', strict=False)) if "\\" in said else said)
-
-
-def _folded(text: str) -> str:
-    """As it is compared: in small letters, and a letter with its accent as one character, which file systems split up."""
-    return unicodedata.normalize("NFC", text).casefold()
