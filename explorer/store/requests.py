@@ -12,7 +12,6 @@ A row that this version cannot read (explorer.store.readable) is listed by `unre
 from __future__ import annotations
 
 import json
-import socket
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,24 +24,21 @@ from explorer.core.quotas import Quotas
 from explorer.core.spec import Json, Request, Run, Spec
 from explorer.stats.preview_confirmation import exact
 from explorer.store import readable, visitors
-from explorer.store.clock_jumps import CLOCKS_S, Jumps
+from explorer.store.clock_jumps import Jumps
 from explorer.store.job_status import State, Status
 from explorer.store.narrowing import mentions, narrowed
-from explorer.store.process_alive import alive, born, killed_for_memory, place
 from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown, Unreadable
-from explorer.store.records import Serving
 from explorer.store.schema import MIGRATIONS
-from explorer.store.sqlite import Database, Unavailable
+from explorer.store.sqlite import Unavailable
 from explorer.store.visitors import NO_LOAD, OPEN, SIZE, UNKNOWN_S, Load
+from explorer.store.workers import LEASE_S, Workers
 
 URGENT, IDLE = 1, -1  # ranks of requests; 0 is that of everything else
-LEASE_S = 15.0
 QUICK_S = 2.0  # what is expected to take no longer is done in the middle of what takes longer
 ATTEMPTS = 3  # a request over which so many workers died in a row, without a single new point, is given up
 STARVED = f"{ATTEMPTS} workers died on this, and memory had run out. Use fewer or smaller models, then try again."
 DIED = f"{ATTEMPTS} workers died on this, of something else than memory as far as the system says. Their log has their last words; then try again."
-HOST = socket.gethostname()
 COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, expected, roots, owner"
 STATE = "CASE WHEN phase <> 'open' THEN phase WHEN lease > :now THEN 'running' ELSE 'waiting' END"
 ANSWER = "(SELECT text FROM result WHERE request = wish.id)"
@@ -50,10 +46,6 @@ READABLE = f"(reader = :reader OR readable(spec, {ANSWER}))"  # what was read on
 SIZE_OF_RUN = f"coalesce((SELECT {SIZE} FROM tally t JOIN field f ON f.id = t.field WHERE t.field = wish.subject), 0)"
 HERE = f"(reader = :reader OR here(spec, {ANSWER}))"
 LISTED = f"kind = :kind AND (:clicks OR sampler IS NOT 'given') AND {HERE}"
-AHEAD = (  # of what is held, which are few rows
-    "SELECT 1 FROM wish INDEXED BY wish_held WHERE lease > 0 AND lease > :latest"
-    " UNION ALL SELECT 1 FROM worker WHERE beat > :latest UNION ALL SELECT 1 FROM lot WHERE until > :latest"
-)
 BEST = (  # of one visitor
     f"SELECT id FROM wish WHERE {OPEN} AND owner = who.owner AND (urgent > :above OR (urgent = :above AND expected <= :within)) AND lease <= :now"
     "  AND (sampler IS 'given' OR subject NOT IN (SELECT subject FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker))"
@@ -67,7 +59,7 @@ NEXT = (  # of those: a step of the index for each visitor who has something ope
 )
 
 
-class Requests(Database):
+class Requests(Workers):
     """The part of a store that says what was requested, how it stands, and who works.
 
     `roots`: the folders that a request put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
@@ -273,34 +265,6 @@ class Requests(Database):
 
     # --- workers ------------------------------------------------------------------------------------------------------
 
-    def beat(self, worker: str, *, pid: int, device: str, title: str = "", sees: Sequence[str] = (), memory: tuple[int, int] = (0, 0)) -> None:
-        """A worker says that it lives; whatever it holds stays its own for another lease.
-
-        memory: bytes free and in all on its device. sees: the accelerators of its machine.
-        """
-        now = self.clock()
-        with self._write() as db:
-            db.execute(
-                "INSERT INTO worker (id, host, pid, device, beat, title, sees, free, total, place, born, ooms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET beat = excluded.beat, free = excluded.free, total = excluded.total, ooms = excluded.ooms",
-                (worker, HOST, pid, device, now, title, json.dumps(list(sees)), *memory, place(), born(pid), killed_for_memory()),
-            )
-            db.execute("UPDATE wish SET lease = ? WHERE worker = ? AND lease > 0 AND finished IS NULL", (now + LEASE_S, worker))
-            db.execute("UPDATE lot SET until = ? WHERE worker = ?", (now + LEASE_S, worker))
-
-    def retire(self, worker: str) -> None:
-        """A worker leaves."""
-        with self._write() as db:
-            db.execute("DELETE FROM worker WHERE id = ?", (worker,))
-
-    def workers(self) -> list[Serving]:
-        """The workers that are alive, the first to have come first."""
-        self._bury()
-        rows = self._db.execute(
-            "SELECT host, device, title, free, total, sees FROM worker WHERE beat > ? ORDER BY rowid", (self._over() - LEASE_S,)
-        ).fetchall()
-        return [Serving(host, device, title, free, total, tuple(json.loads(sees))) for host, device, title, free, total, sees in rows]
-
     def claim(self, worker: str, *, above: int = IDLE - 1, within: float = -1.0) -> Status | None:
         """Take the next request that nobody works on and whose rank is above a given one, or that is of this rank and expected to take no longer than `within`
         seconds; urgent ones first, idle ones last, of a rank the one that is due first. None when there is none. Requests that cannot be read, or whose methods are not here, are left for a worker that has them.
@@ -382,27 +346,6 @@ class Requests(Database):
         )
         columns = "id, kind, subject, urgent, spec, created, worker, lease, started, finished, error, stopped, attempts, done, total, fresh, message"
         db.execute(f"INSERT OR IGNORE INTO main.wish ({columns}) SELECT {columns} FROM other.wish WHERE finished IS NOT NULL")
-
-    def _bury(self) -> None:
-        """End the leases of workers that died where this process is, without waiting for them to run out, and cut those from before a clock was set back."""
-        latest = (now := self.clock()) + LEASE_S + CLOCKS_S
-        if self._db.execute(f"{AHEAD} LIMIT 1", {"latest": latest}).fetchone():
-            with self._write() as db:
-                db.execute("UPDATE wish SET lease = ? WHERE lease > 0 AND lease > ?", (now + LEASE_S, latest))
-                db.execute("UPDATE worker SET beat = ? WHERE beat > ?", (now, latest))
-                db.execute("UPDATE lot SET until = ? WHERE until > ?", (now + LEASE_S, latest))
-        rows = self._db.execute("SELECT id, pid, born, ooms FROM worker WHERE place = ?", (place(),)).fetchall()
-        if dead := [(id, ooms) for id, pid, began, ooms in rows if not alive(pid, began)]:
-            killed = killed_for_memory()
-            with self._write() as db:
-                for id, ooms in dead:
-                    db.execute("UPDATE wish SET lease = 0, starved = starved + ? WHERE worker = ? AND lease > 0", (killed > ooms, id))
-                    db.execute("DELETE FROM lot WHERE worker = ?", (id,))
-                    db.execute("DELETE FROM worker WHERE id = ?", (id,))
-
-    def _over(self) -> float:
-        """What a lease has to be before to have run out: now, and just after a jump of the clock never, until those who live have said so."""
-        return 0.0 if self.jumps.recent() else self.clock()
 
     def _result(self, id: str) -> Json:
         row = self._db.execute("SELECT text FROM result WHERE request = ?", (id,)).fetchone()
