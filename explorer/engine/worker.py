@@ -33,9 +33,10 @@ from explorer.engine.run_study import examine, is_shared, share
 from explorer.evaluate.devices import accelerators, memory, precisely, title
 from explorer.store import made_models
 from explorer.store.job_status import Status
-from explorer.store.requests import IDLE, LEASE_S, QUICK_S
+from explorer.store.requests import IDLE, QUICK_S
 from explorer.store.run_store import RunStore
 from explorer.store.sqlite import Unavailable
+from explorer.store.workers import LEASE_S
 
 log = logging.getLogger(__name__)
 POLL_S = 0.02  # between two looks whether anybody has written into the store

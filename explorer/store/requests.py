@@ -12,11 +12,8 @@ A row that this version cannot read (explorer.store.readable) is listed by `unre
 from __future__ import annotations
 
 import json
-import re
-import socket
 import sqlite3
 import time
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -27,24 +24,21 @@ from explorer.core.quotas import Quotas
 from explorer.core.spec import Json, Request, Run, Spec
 from explorer.stats.preview_confirmation import exact
 from explorer.store import readable, visitors
-from explorer.store.clock_jumps import CLOCKS_S, Jumps
+from explorer.store.clock_jumps import Jumps
 from explorer.store.job_status import State, Status
-from explorer.store.process_alive import alive, born, killed_for_memory, place
+from explorer.store.narrowing import mentions, narrowed
 from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown, Unreadable
-from explorer.store.records import Serving
 from explorer.store.schema import MIGRATIONS
-from explorer.store.sqlite import Database, Unavailable
+from explorer.store.sqlite import Unavailable
 from explorer.store.visitors import NO_LOAD, OPEN, SIZE, UNKNOWN_S, Load
+from explorer.store.workers import LEASE_S, Workers
 
 URGENT, IDLE = 1, -1  # ranks of requests; 0 is that of everything else
-LEASE_S = 15.0
 QUICK_S = 2.0  # what is expected to take no longer is done in the middle of what takes longer
 ATTEMPTS = 3  # a request over which so many workers died in a row, without a single new point, is given up
 STARVED = f"{ATTEMPTS} workers died on this, and memory had run out. Use fewer or smaller models, then try again."
 DIED = f"{ATTEMPTS} workers died on this, of something else than memory as far as the system says. Their log has their last words; then try again."
-HOST = socket.gethostname()
-TEXTS = re.compile(r'"((?:[^"\\]|\\.)*)"(:?)')  # in a JSON text; a colon behind the name of a member
 COLUMNS = "id, urgent, spec, created, lease, started, finished, error, stopped, done, total, fresh, message, expected, roots, owner"
 STATE = "CASE WHEN phase <> 'open' THEN phase WHEN lease > :now THEN 'running' ELSE 'waiting' END"
 ANSWER = "(SELECT text FROM result WHERE request = wish.id)"
@@ -52,10 +46,6 @@ READABLE = f"(reader = :reader OR readable(spec, {ANSWER}))"  # what was read on
 SIZE_OF_RUN = f"coalesce((SELECT {SIZE} FROM tally t JOIN field f ON f.id = t.field WHERE t.field = wish.subject), 0)"
 HERE = f"(reader = :reader OR here(spec, {ANSWER}))"
 LISTED = f"kind = :kind AND (:clicks OR sampler IS NOT 'given') AND {HERE}"
-AHEAD = (  # of what is held, which are few rows
-    "SELECT 1 FROM wish INDEXED BY wish_held WHERE lease > 0 AND lease > :latest"
-    " UNION ALL SELECT 1 FROM worker WHERE beat > :latest UNION ALL SELECT 1 FROM lot WHERE until > :latest"
-)
 BEST = (  # of one visitor
     f"SELECT id FROM wish WHERE {OPEN} AND owner = who.owner AND (urgent > :above OR (urgent = :above AND expected <= :within)) AND lease <= :now"
     "  AND (sampler IS 'given' OR subject NOT IN (SELECT subject FROM wish WHERE lease > 0 AND lease > :now AND worker <> :worker))"
@@ -69,7 +59,7 @@ NEXT = (  # of those: a step of the index for each visitor who has something ope
 )
 
 
-class Requests(Database):
+class Requests(Workers):
     """The part of a store that says what was requested, how it stands, and who works.
 
     `roots`: the folders that a request put down here may read, None for all. Whatever does not work out for want of room, rights or a sound file is Unavailable.
@@ -83,7 +73,7 @@ class Requests(Database):
         steady: Callable[[], float] | None = None,
         roots: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here, "mentions": _mentions})
+        super().__init__(Path(path), MIGRATIONS, {"readable": _readable, "here": _here, "mentions": mentions})
         self.clock, self.jumps = clock, Jumps(clock, LEASE_S, steady)
         self.roots = roots
 
@@ -178,10 +168,10 @@ class Requests(Database):
         only: in one of these states; any, where none is given. clicks: also runs of single places that somebody picked in a picture. text: what occurs in
         a text of the request or in its id, whatever its case. where: values of it by their JSON path, such as {"$.field.chart.name": "line"}.
         """
-        narrowed, values = _narrowed(text, where or {})
+        conditions, values = narrowed(text, where or {})
         note(LIST)
         rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM wish WHERE {LISTED} AND (:only = '[]' OR {STATE} IN (SELECT value FROM json_each(:only))){narrowed}"
+            f"SELECT {COLUMNS} FROM wish WHERE {LISTED} AND (:only = '[]' OR {STATE} IN (SELECT value FROM json_each(:only))){conditions}"
             f" ORDER BY {f'{SIZE_OF_RUN} DESC, ' if largest else ''}created DESC, rowid DESC LIMIT :limit OFFSET :after",
             {**self._asked(kind, clicks), **values, "only": json.dumps(list(only)), "limit": limit, "after": after},
         )
@@ -193,8 +183,8 @@ class Requests(Database):
     def counts(self, kind: str = "Run", *, clicks: bool = True, text: str = "", where: Mapping[str, str] | None = None) -> dict[State, int]:
         """How many of these there are in each state that occurs."""
         note(LIST)
-        narrowed, values = _narrowed(text, where or {})
-        rows = self._db.execute(f"SELECT {STATE}, count(*) FROM wish WHERE {LISTED}{narrowed} GROUP BY 1", {**self._asked(kind, clicks), **values})
+        conditions, values = narrowed(text, where or {})
+        rows = self._db.execute(f"SELECT {STATE}, count(*) FROM wish WHERE {LISTED}{conditions} GROUP BY 1", {**self._asked(kind, clicks), **values})
         return dict(cast("list[tuple[State, int]]", rows.fetchall()))
 
     def stories(self) -> list[Status]:
@@ -274,34 +264,6 @@ class Requests(Database):
         return rows.fetchall()
 
     # --- workers ------------------------------------------------------------------------------------------------------
-
-    def beat(self, worker: str, *, pid: int, device: str, title: str = "", sees: Sequence[str] = (), memory: tuple[int, int] = (0, 0)) -> None:
-        """A worker says that it lives; whatever it holds stays its own for another lease.
-
-        memory: bytes free and in all on its device. sees: the accelerators of its machine.
-        """
-        now = self.clock()
-        with self._write() as db:
-            db.execute(
-                "INSERT INTO worker (id, host, pid, device, beat, title, sees, free, total, place, born, ooms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET beat = excluded.beat, free = excluded.free, total = excluded.total, ooms = excluded.ooms",
-                (worker, HOST, pid, device, now, title, json.dumps(list(sees)), *memory, place(), born(pid), killed_for_memory()),
-            )
-            db.execute("UPDATE wish SET lease = ? WHERE worker = ? AND lease > 0 AND finished IS NULL", (now + LEASE_S, worker))
-            db.execute("UPDATE lot SET until = ? WHERE worker = ?", (now + LEASE_S, worker))
-
-    def retire(self, worker: str) -> None:
-        """A worker leaves."""
-        with self._write() as db:
-            db.execute("DELETE FROM worker WHERE id = ?", (worker,))
-
-    def workers(self) -> list[Serving]:
-        """The workers that are alive, the first to have come first."""
-        self._bury()
-        rows = self._db.execute(
-            "SELECT host, device, title, free, total, sees FROM worker WHERE beat > ? ORDER BY rowid", (self._over() - LEASE_S,)
-        ).fetchall()
-        return [Serving(host, device, title, free, total, tuple(json.loads(sees))) for host, device, title, free, total, sees in rows]
 
     def claim(self, worker: str, *, above: int = IDLE - 1, within: float = -1.0) -> Status | None:
         """Take the next request that nobody works on and whose rank is above a given one, or that is of this rank and expected to take no longer than `within`
@@ -385,27 +347,6 @@ class Requests(Database):
         columns = "id, kind, subject, urgent, spec, created, worker, lease, started, finished, error, stopped, attempts, done, total, fresh, message"
         db.execute(f"INSERT OR IGNORE INTO main.wish ({columns}) SELECT {columns} FROM other.wish WHERE finished IS NOT NULL")
 
-    def _bury(self) -> None:
-        """End the leases of workers that died where this process is, without waiting for them to run out, and cut those from before a clock was set back."""
-        latest = (now := self.clock()) + LEASE_S + CLOCKS_S
-        if self._db.execute(f"{AHEAD} LIMIT 1", {"latest": latest}).fetchone():
-            with self._write() as db:
-                db.execute("UPDATE wish SET lease = ? WHERE lease > 0 AND lease > ?", (now + LEASE_S, latest))
-                db.execute("UPDATE worker SET beat = ? WHERE beat > ?", (now, latest))
-                db.execute("UPDATE lot SET until = ? WHERE until > ?", (now + LEASE_S, latest))
-        rows = self._db.execute("SELECT id, pid, born, ooms FROM worker WHERE place = ?", (place(),)).fetchall()
-        if dead := [(id, ooms) for id, pid, began, ooms in rows if not alive(pid, began)]:
-            killed = killed_for_memory()
-            with self._write() as db:
-                for id, ooms in dead:
-                    db.execute("UPDATE wish SET lease = 0, starved = starved + ? WHERE worker = ? AND lease > 0", (killed > ooms, id))
-                    db.execute("DELETE FROM lot WHERE worker = ?", (id,))
-                    db.execute("DELETE FROM worker WHERE id = ?", (id,))
-
-    def _over(self) -> float:
-        """What a lease has to be before to have run out: now, and just after a jump of the clock never, until those who live have said so."""
-        return 0.0 if self.jumps.recent() else self.clock()
-
     def _result(self, id: str) -> Json:
         row = self._db.execute("SELECT text FROM result WHERE request = ?", (id,)).fetchone()
         return None if row is None else cast("Json", json.loads(row[0]))
@@ -440,14 +381,6 @@ class Requests(Database):
             owner=cast("str", r["owner"]),
             read=partial(self._result, id),
         )
-
-
-def _narrowed(text: str, where: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """(conditions on a request's JSON, their values); none where nothing narrows, so that a list of all is read from its index alone."""
-    conditions = " AND (mentions(spec, :text) OR instr(id, :text))" if text else ""
-    conditions += "".join(f" AND json_extract(spec, :path{i}) = :value{i}" for i in range(len(where)))
-    values = {f"{name}{i}": given for i, pair in enumerate(where.items()) for name, given in zip(("path", "value"), pair, strict=True)}
-    return conditions, {**values, **({"text": _folded(text)} if text else {})}
 
 
 def _fields_of(text: str) -> set[tuple[str]]:
@@ -492,14 +425,3 @@ def _readable(spec: str, result: str | None) -> bool:
 def _here(spec: str, result: str | None) -> bool:
     """Whether a request can be read, and all the methods that it names are here: a function in SQL."""
     return _readable(spec, result) and not readable.missing(spec)
-
-
-def _mentions(spec: str, text: str | None) -> bool:
-    """Whether a folded text occurs in one of a request's own texts, not in what JSON needs around them: a function in SQL."""
-    said = "\n".join(said for said, member in TEXTS.findall(spec) if not member)
-    return (text or "") in _folded(cast("str", json.loads(f'"{said}"', strict=False)) if "\\" in said else said)
-
-
-def _folded(text: str) -> str:
-    """As it is compared: in small letters, and a letter with its accent as one character, which file systems split up."""
-    return unicodedata.normalize("NFC", text).casefold()

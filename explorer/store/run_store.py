@@ -26,10 +26,11 @@ from explorer.store.point_sums import PointSums
 from explorer.store.read_log import LIST, Key, note
 from explorer.store.readable import Unknown
 from explorer.store.records import Facts, FieldFacts
-from explorer.store.requests import LEASE_S, Requests
+from explorer.store.requests import Requests
 from explorer.store.sqlite import Unavailable
 from explorer.store.upkeep import Upkeep
 from explorer.store.work_kinds import of_points
+from explorer.store.workers import LEASE_S
 
 TOTALS_BYTES = 64 * 2**20  # of points without their blocks: 48 bytes for one of a plane with two metrics
 POINTS_BYTES = 256 * 2**20  # of points with their blocks: the soups of 200 models are some 40 MiB, the middles of all their lines 110 MiB

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from explorer.core.files import system
 from explorer.store.records import Serving
-from explorer.store.requests import HOST
 from explorer.store.run_store import RunStore
+from explorer.store.workers import HOST
 
 _started: dict[tuple[Path, str], float] = {}
 LOG = "worker.log"

@@ -4,8 +4,8 @@ import pytest
 
 from explorer.engine.worker import Worker
 from explorer.store.records import Serving
-from explorer.store.requests import HOST
 from explorer.store.spawn_workers import devices_without_worker
+from explorer.store.workers import HOST
 
 TWO = ("cuda:0", "cuda:1")
 
