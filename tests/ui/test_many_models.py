@@ -144,3 +144,12 @@ def test_files_uploaded_together_are_one_folder(home):
     assert sorted(p.name for p in folder.iterdir()) == ["a.safetensors", "b.safetensors"]
     assert keep_all(files) == folder
     assert keep_all(files[:1]).is_file()
+
+
+def test_what_all_files_of_a_family_share_is_said_once(visit, store, family):
+    """Above the table, which has columns for what differs."""
+    app = visit("checkpoints")
+    (table,) = (d.value for d in app.dataframe if "test accuracy" in d.value)
+    assert not {"parameters", "precision", "recognised as", "notes"} & set(table)
+    assert "path" in table
+    assert "8,970 parameters; float32; recognised as" in words(app)

@@ -34,6 +34,12 @@ from explorer.ui.widgets.chart_actions import chart
 from explorer.ui.widgets.choose_models import BY_HAND, HELP, matching
 
 UPLOAD_MB = 200
+SAID_ONCE = {
+    "parameters": "{:,} parameters",
+    "precision": "{}",
+    "recognised as": "recognised as {}",
+    "notes": "{}",
+}  # above the table, where no two differ
 DEQUANTISE = (
     "Restores to float32 what int8 or fp8 numbers with their scales stand for. Plain checkpoints stay as they are; other schemes are refused."
 )
@@ -293,8 +299,12 @@ def _table(key: str, facts: list[Facts]) -> list[int]:
     """The family as a table; the two rows that are ticked, or the first two."""
     problem = facts[0].problem
     unit = units.of_level(problem, "loss") if problem is not None else ""
+    rows = [_row(f) for f in facts]
+    alike = [column for column in SAID_ONCE if len(rows) > 1 and all(row[column] == rows[0][column] for row in rows)]
+    if said := [SAID_ONCE[column].format(rows[0][column]) for column in alike if rows[0][column]]:
+        st.caption(plain(f"Each: {'; '.join(said)}."))
     event = st.dataframe(
-        pd.DataFrame([_row(f) for f in facts]),
+        pd.DataFrame(rows).drop(columns=alike),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
