@@ -45,7 +45,7 @@ DEQUANTISE = (
 )
 SAID = 8  # files of one look up to which each has a sentence of its own
 SHOWN = "family-shown"  # in the session: the family that is shown until a person chooses another
-RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
+RECOGNISE = "recognise it by problem.toml, names, shapes"
 
 
 def add(store: RunStore) -> None:
@@ -177,7 +177,7 @@ def _outcome(status: Status) -> None:
             st.success(f"{who} of **{plain(title(facts.problem))}** ({plain(facts.why)}; {facts.parameters:,} parameters).", icon=":material/check:")
         for one in alike:
             _others(one, status.id)
-    if _troubled(status):
+    if status.state == "done" and _troubled(status):  # beside one that failed there is a button already
         st.button(
             "Inspect again",
             icon=":material/refresh:",
@@ -189,12 +189,12 @@ def _outcome(status: Status) -> None:
 
 
 def _alike(files: Sequence[Facts]) -> list[list[Facts]]:
-    """Files that were read, those of which the same is to be said together where they are more than a few."""
+    """Files that were read, those of which the same is to be said together where they are more than a few, or where that is a problem that all of them have."""
     found: dict[object, list[Facts]] = {}
     read = [f for f in files if not f.error]
     for facts in read:
         said = (facts.problem, facts.why, facts.parameters, facts.tensors)
-        found.setdefault(said if len(read) > SAID else facts.path, []).append(facts)
+        found.setdefault(said if len(read) > SAID or facts.problem is None else facts.path, []).append(facts)
     return list(found.values())
 
 
