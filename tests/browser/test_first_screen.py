@@ -38,7 +38,7 @@ PLACE = """() => {
 def url(serve, tmp_path_factory):
     """The app as it is when it is opened for the first time, without a worker: what is seen is what ships."""
     home = tmp_path_factory.mktemp("fresh")
-    return serve(locations.root() / "app.py", env={"LOSS_EXPLORER_HOME": str(home), "LOSS_EXPLORER_HIRE": "no"})
+    return serve(locations.SERVED, env={"LOSS_EXPLORER_HOME": str(home), "LOSS_EXPLORER_HIRE": "no"})
 
 
 def _rest(page: Page) -> None:

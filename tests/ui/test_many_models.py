@@ -1,5 +1,7 @@
 """More models than have room as chips: found, chosen, listed, compared and cooked; nothing refuses the twenty-first."""
 
+from dataclasses import replace
+
 import pytest
 
 from explorer.core.spec import Loaded, Look
@@ -135,6 +137,7 @@ def test_checkpoints_are_filtered_and_named_together(visit, store, family):
     own = [f for f in store.checkpoints() if f.path in {m.path for m in family}]
     assert [len(alike) for alike in _alike(own)] == [COUNT]
     assert [len(alike) for alike in _alike(own[:3])] == [1, 1, 1], "a few have a sentence each"
+    assert [len(alike) for alike in _alike([replace(f, problem=None, why="unknown") for f in own[:2]])] == [2], "what none of them is is said once"
 
 
 def test_files_uploaded_together_are_one_folder(home):
@@ -144,3 +147,12 @@ def test_files_uploaded_together_are_one_folder(home):
     assert sorted(p.name for p in folder.iterdir()) == ["a.safetensors", "b.safetensors"]
     assert keep_all(files) == folder
     assert keep_all(files[:1]).is_file()
+
+
+def test_what_all_files_of_a_family_share_is_said_once(visit, store, family):
+    """Above the table, which has columns for what differs."""
+    app = visit("checkpoints")
+    (table,) = (d.value for d in app.dataframe if "test accuracy" in d.value)
+    assert not {"parameters", "precision", "recognised as", "notes"} & set(table)
+    assert "path" in table
+    assert "8,970 parameters; float32; recognised as" in words(app)

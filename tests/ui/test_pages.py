@@ -363,7 +363,7 @@ def test_a_broken_file_is_named_and_the_good_ones_beside_it_are_taken(visit, reg
     assert any("**good** is a checkpoint" in s.value for s in app.success)
     (group,) = (p for p in app.get("button_group") if str(p.key).startswith("family-"))
     assert group.value.endswith(f" {folder}")
-    shown = {tuple(d.value["name"]) for d in app.dataframe if "recognised as" in d.value}
+    shown = {tuple(d.value["name"]) for d in app.dataframe if "test accuracy" in d.value}
     assert shown == {("good",)}, "the table is of the family that is highlighted"
 
 

@@ -36,7 +36,7 @@ def test_two_ways_are_compared(visit, registered, store, work):
     app.run()
     assert not app.exception
     table = app.dataframe[0].value
-    assert list(table["way"]) == ["straight line", "bezier"]
+    assert list(table["path"]) == ["straight line", "bezier"]
     segment, curve = (float(x.split()[0]) for x in table["barrier (nat), 95 %"])
     assert curve < segment
     assert float(table["÷ distance"][0]) == 1.0
@@ -80,7 +80,7 @@ def test_a_way_in_training_is_drawn_as_it_stood(visit, registered, store, work, 
     work()
     app.run()
     assert not app.exception
-    assert "in training" in str(app.dataframe[0].value["way"][0])
+    assert "in training" in str(app.dataframe[0].value["path"][0])
 
 
 def test_stop_and_resume(visit, registered, store):
@@ -105,7 +105,7 @@ def test_a_training_that_diverges_says_so(visit, registered, store, work):
     app = visit("paths", runs=address(found))
     assert not app.exception
     assert any("diverged" in e.value for e in app.error)
-    assert list(app.dataframe[0].value["way"]) == ["straight line"]
+    assert list(app.dataframe[0].value["path"]) == ["straight line"]
 
 
 @pytest.mark.parametrize("typed", ["0123456789abcdef", "nonsense,too", ","])

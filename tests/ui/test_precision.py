@@ -139,9 +139,9 @@ def test_ways_in_a_preview_are_compared_by_their_float32_numbers(visit, register
     assert paths_form.name_of(run) == "straight line"
     row = app.dataframe[0].value.iloc[0]
     _, twin = both(store, run.field)
-    assert row["way"] == "straight line (bfloat16 preview)"
+    assert row["path"] == "straight line (bfloat16 preview)"
     assert row["barrier (nat), 95 %"] == barrier(twin).height.formatted()
-    assert row["mean along the path (nat)"] == ""
+    assert row["path mean (nat)"] == ""
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,18 @@ from explorer.ui.widgets.chart_actions import chart
 from explorer.ui.widgets.choose_models import BY_HAND, HELP, matching
 
 UPLOAD_MB = 200
+SAID_ONCE = {
+    "parameters": "{:,} parameters",
+    "precision": "{}",
+    "recognised as": "recognised as {}",
+    "notes": "{}",
+}  # above the table, where no two differ
 DEQUANTISE = (
     "Restores to float32 what int8 or fp8 numbers with their scales stand for. Plain checkpoints stay as they are; other schemes are refused."
 )
 SAID = 8  # files of one look up to which each has a sentence of its own
 SHOWN = "family-shown"  # in the session: the family that is shown until a person chooses another
-RECOGNISE = "recognise it (a problem.toml beside the files, or names and shapes)"
+RECOGNISE = "recognise it by problem.toml, names, shapes"
 
 
 def add(store: RunStore) -> None:
@@ -171,7 +177,7 @@ def _outcome(status: Status) -> None:
             st.success(f"{who} of **{plain(title(facts.problem))}** ({plain(facts.why)}; {facts.parameters:,} parameters).", icon=":material/check:")
         for one in alike:
             _others(one, status.id)
-    if _troubled(status):
+    if status.state == "done" and _troubled(status):  # beside one that failed there is a button already
         st.button(
             "Inspect again",
             icon=":material/refresh:",
@@ -183,12 +189,12 @@ def _outcome(status: Status) -> None:
 
 
 def _alike(files: Sequence[Facts]) -> list[list[Facts]]:
-    """Files that were read, those of which the same is to be said together where they are more than a few."""
+    """Files that were read, those of which the same is to be said together where they are more than a few, or where that is a problem that all of them have."""
     found: dict[object, list[Facts]] = {}
     read = [f for f in files if not f.error]
     for facts in read:
         said = (facts.problem, facts.why, facts.parameters, facts.tensors)
-        found.setdefault(said if len(read) > SAID else facts.path, []).append(facts)
+        found.setdefault(said if len(read) > SAID or facts.problem is None else facts.path, []).append(facts)
     return list(found.values())
 
 
@@ -302,8 +308,12 @@ def _table(key: str, facts: list[Facts]) -> list[int]:
     """The family as a table; the two rows that are ticked, or the first two."""
     problem = facts[0].problem
     unit = units.of_level(problem, "loss") if problem is not None else ""
+    rows = [_row(f) for f in facts]
+    alike = [column for column in SAID_ONCE if len(rows) > 1 and all(row[column] == rows[0][column] for row in rows)]
+    if said := [SAID_ONCE[column].format(rows[0][column]) for column in alike if rows[0][column]]:
+        st.caption(plain(f"Each: {'; '.join(said)}."))
     event = st.dataframe(
-        pd.DataFrame([_row(f) for f in facts]),
+        pd.DataFrame(rows).drop(columns=alike),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",

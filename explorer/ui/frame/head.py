@@ -23,8 +23,8 @@ ROOM = HEIGHT + 64  # with the lines of text under it
 LANDSCAPE = ROOM + 84  # of a plane, with its views and what one can do with them
 ANSWERS = 292  # of what the models answer, under that
 BESIDE = 360  # of a small picture beside the first one
-# The style sheet comes when the page's head is drawn already. So what it changes of places and sizes is only what lies below the first screen by then: a
-# container that is high enough from the first frame becomes as high as what is in it, on a phone about as high as wide.
+# The style sheet comes with the document (explorer.ui.frame.early_style): a container that is high enough from the first frame is as high as what is in it, on
+# a phone about as high as wide. Where the app is served without that, it comes when the page's head is drawn already, and what is below moves.
 STYLE = f"""
 [class*=st-key-first-picture], :has(> [class*=st-key-first-picture]) {{ height: auto !important; flex-basis: auto !important }}
 [class*=st-key-first-picture] {{ min-height: {ROOM}px; overflow: visible !important }}
@@ -34,7 +34,9 @@ STYLE = f"""
 [class*=st-key-beside], :has(> [class*=st-key-beside]) {{ height: auto !important; flex-basis: auto !important }}
 [class*=st-key-beside] {{ min-height: {BESIDE}px; overflow: visible !important }}
 @media (max-width: 1100px) {{ :has(> [data-testid=stColumn] [class*=st-key-first-picture]) > [data-testid=stColumn] {{ min-width: 100% }} }}
-@media (max-width: 640px) {{ :is([class*=st-key-first-picture-map], [class*=st-key-first-picture-matrix], .st-key-first-picture-landscape) {{ min-height: 100vw }} }}
+@media (max-width: 640px) {{ .st-key-first-picture-landscape {{ min-height: 100vw }} }}
+:has(> :is([class*=st-key-first-picture-map], [class*=st-key-first-picture-matrix])) {{ container-type: inline-size }}
+:is([class*=st-key-first-picture-map], [class*=st-key-first-picture-matrix]) {{ min-height: min({ROOM}px, 90cqw) }}
 @media (min-width: 641px) {{ .st-key-head summary p {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} }}
 .st-key-controls {{ flex-wrap: nowrap; overflow: auto hidden; scrollbar-width: thin }}
 .st-key-controls > * {{ flex-shrink: 0 }}
@@ -93,9 +95,9 @@ def filters() -> DeltaGenerator:
 
 
 def picture(name: str = "curve", *, answers: bool = False) -> DeltaGenerator:
-    """The place of the page's first picture, or of one of several: as high from the first frame on as the picture will be. name: "map" where it is about
-    square, "landscape" for such a one that fills its page. answers: whether what the models answer is part of it: they may come, or go, and the picture stays
-    mounted, as its own container stays the same."""
+    """The place of the page's first picture, or of one of several: as high from the first frame on as the picture will be. name: "map", or one that begins with
+    "matrix", where it is about square, as high as its column is wide; "landscape" for such a one that fills its page. answers: whether what the models answer
+    is part of it: they may come, or go, and the picture stays mounted, as its own container stays the same."""
     room = LANDSCAPE if name == "landscape" else ROOM + ANSWERS * answers
     place = st.container(height=room, border=False, key=f"first-picture-{name}")
     with place:

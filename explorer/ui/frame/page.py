@@ -29,6 +29,7 @@ a[href*="view=glossary&term="]:focus-visible::after { content: attr(title) / "";
 [class*=st-key-corner-] button { min-height: 1.5rem; padding: 0 0.25rem }
 [class*=st-key-corner-] button [data-testid=stMarkdownContainer] { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
 """
+SHEET = STYLE + head.STYLE  # in both themes
 DARK = "[data-testid=stBaseButton-primary]:not(:disabled) :is(p, span), [data-tag] :is(span, button) { color: #0e1117 }"
 
 
@@ -36,7 +37,7 @@ def frame() -> None:
     """All of app.py: frame the page that is asked for and run it."""
     # An emoji here keeps Streamlit from asking a font server for the pages' icons.
     st.set_page_config(page_title="Loss-landscape explorer", page_icon="🗺️", layout="wide")
-    st.html(f"<style>{STYLE}{head.STYLE}{DARK if st.context.theme.type == 'dark' else ''}</style>")
+    st.html(f"<style>{SHEET}{DARK if st.context.theme.type == 'dark' else ''}</style>")
     known = login.known()
     upload_gate.let_in(known)
     page = shell.navigation(hidden=not known)

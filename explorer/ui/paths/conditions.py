@@ -274,7 +274,7 @@ def _row(case: Case, points: Points, metric: str) -> dict[str, object] | None:
     mean = metrics.means(ordered, case.run.field.metrics, metric) * scale
     worse = -mean if line_metrics.falls(metric) else mean
     return {
-        "way": case.way,
+        "path": case.way,
         "inputs": case.condition,
         units.titled("ends", unit): f"{mean[0]:.3g}, {mean[-1]:.3g}",
         f"{units.titled('minimum' if line_metrics.falls(metric) else 'maximum', unit)}, 95 %": _worst(case, points, metric).formatted(scale=scale),

@@ -322,7 +322,7 @@ def _row(store: RunStore, way: NamedPath, field: Field, points: Points, stage: b
     mean = path_mean(metrics.column(points, field.metrics, metric), length)
     between = hidden(line_metrics.worse_upward(points, field.metrics, metric))
     return {
-        "way": way.name + (" (in training)" if stage else "") + mark(field),
+        "path": way.name + (" (in training)" if stage else "") + mark(field),
         units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
         units.titled("minimum" if falls else "maximum", unit): line_metrics.worst(judged, field.metrics, metric).formatted(scale=scale),
         f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.formatted(scale=scale),
@@ -330,7 +330,7 @@ def _row(store: RunStore, way: NamedPath, field: Field, points: Points, stage: b
         if between is None
         else f"≈ {significant_digits.number(scale * between.above, 2)}",
         "hidden width": "" if between is None else f"< {significant_digits.number(between.width, 3)}",
-        units.titled("mean along the path", unit): "" if is_preview(field) else mean.formatted(scale=scale),
+        units.titled("path mean", unit): "" if is_preview(field) else mean.formatted(scale=scale),
         "length": f"{whole:.4g}",
         "÷ distance": f"{whole / straight:.3f}" if straight else "",
         "points": f"{len(points)}, all of its budget" if between is not None and between.out_of_budget(way.run.sampler) else f"{len(points)}",
@@ -355,7 +355,7 @@ def _actions(store: RunStore, ways: list[NamedPath], metric: str, log: bool, by_
     def figure() -> go.Figure:
         drawn = [_curve(store, way, way.run.field, points, False, metric, by_length) for way, points in measured]
         x = "share of the length" if by_length else "t"
-        title = f"{names[0]} → {names[1]}: {metrics.find(metric).called} along {len(drawn)} ways"
+        title = f"{names[0]} → {names[1]}: {metrics.find(metric).called} along {len(drawn)} paths"
         return curve_figure.figure(
             drawn,
             x_title=f"{x}   (0 = {names[0]}, 1 = {names[1]})",

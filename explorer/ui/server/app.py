@@ -1,4 +1,4 @@
-"""What `loss-explorer app` has Streamlit serve: app.py, behind the gate for uploads, and with what browsers may do with it.
+"""What `loss-explorer app` has Streamlit serve: app.py, behind the gate for uploads, with what browsers may do with it, and with its style sheet from the start.
 
 A folder of its own, as Streamlit puts the folder of what it serves first among the places of modules.
 """
@@ -9,7 +9,9 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from explorer.core import locations
+from explorer.ui.frame import page
 from explorer.ui.frame.content_policy import ContentPolicy
+from explorer.ui.frame.early_style import EarlyStyle
 from explorer.ui.frame.upload_gate import UploadGate
 
-app = st.App(locations.root() / "app.py", middleware=[Middleware(ContentPolicy), Middleware(UploadGate)])
+app = st.App(locations.root() / "app.py", middleware=[Middleware(ContentPolicy), Middleware(UploadGate), Middleware(EarlyStyle, style=page.SHEET)])
