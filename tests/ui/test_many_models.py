@@ -94,6 +94,31 @@ def test_pairs_of_twenty_four_begin_with_some_and_end_with_all(visit, store, wor
     assert "drawn at random" not in words(app)
 
 
+def test_the_map_is_drawn_once_it_is_opened_and_asks_for_the_lines_that_tell_most(visit, store, work, family):
+    """Basins at a threshold, with how certain they are; a press measures more lines, which the picture then has; those of a clicked model are listed."""
+    part = many_pairs.first(store, many_models.problem(), family, 10)
+    store.submit(part.run)
+    work()
+    app = visit("paths", view="many", runs=part.run.id)
+    assert not app.exception
+    before = len(part.run.sampler["of"]) // 2
+    app.session_state["many-map-part"] = True
+    app.run()
+    assert not app.exception
+    assert [c for c in app.get("plotly_chart") if "many-map" in c.proto.id]
+    assert "basins" in words(app)
+    more = next(b for b in app.button if b.label.startswith("Measure") and "least certain" in b.label)
+    more.click().run()
+    assert not app.exception
+    after = store.status(app.query_params["runs"]).request.sampler["of"]
+    assert len(after) // 2 > before
+    assert len({tuple(sorted(after[k : k + 2])) for k in range(0, len(after), 2)}) == len(after) // 2
+    work()
+    app.run()
+    assert not app.exception
+    assert f"{len(after) // 2:,} of" in words(app)
+
+
 def test_twenty_four_are_compared_without_a_method(visit, store, work, family):
     """The answer first: which, by how much, and how many cannot be told from it."""
     comparison = Comparison.between(many_models.problem(), family, ())
