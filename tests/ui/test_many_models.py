@@ -2,7 +2,9 @@
 
 import pytest
 
-from explorer.core.spec import Loaded, Look
+from explorer.core import registry
+from explorer.core.spec import Field, Loaded, Look, Run
+from explorer.stats import model_pairs
 from explorer.ui.checkpoints.view import _alike
 from explorer.ui.compare.form import Comparison
 from explorer.ui.paths import many_pairs
@@ -91,6 +93,18 @@ def test_pairs_of_twenty_four_begin_with_some_and_end_with_all(visit, store, wor
     app.run()
     assert not app.exception
     assert "of 276 measured pairs" in words(app)
+    assert "drawn at random" not in words(app)
+
+
+def test_of_chosen_pairs_nothing_is_said_of_all(visit, store, work, family):
+    """Without one that was drawn at random."""
+    far = [k for a, b in reversed(model_pairs.drawn(COUNT, COUNT**2)[-5:].tolist()) for k in (a, b)]
+    lines = Field(many_models.problem(), family, registry.method("chart", "mixture"))
+    store.submit(run := Run(lines, registry.method("sample", "pairs", {"of": tuple(far)})))
+    work()
+    app = visit("paths", view="many", runs=run.id)
+    assert not app.exception
+    assert "of 5 measured pairs" in words(app)
     assert "drawn at random" not in words(app)
 
 

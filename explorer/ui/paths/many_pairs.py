@@ -191,6 +191,7 @@ def _live(store: RunStore, run: Run, parts: Sequence[Part], metric: str, was_bus
             seen.names,
             key=f"many-map-{run.field.id}-{metric}",
             unit=seen.unit,
+            level=units.of_level(seen.run.field.problem, metric),
             values=_own(store, seen),
             busy=busy,
             on_more=partial(_more, seen),
@@ -256,6 +257,8 @@ def words(seen: Seen) -> str:
     if seen.known < total:
         row = {(int(a), int(b)): k for k, (a, b) in enumerate(seen.pairs)}
         sample = [k for a, b in model_pairs.drawn(n, seen.drawn) if np.isfinite(rise.value[k := row[int(a), int(b)]])]
+        if not sample:  # all were chosen
+            return said[0]
         share = model_pairs.share(int((rise.low[sample] > 0).sum()), len(sample))
         half, tenth = (model_pairs.quantile(rise.value[sample], q) for q in (0.5, 0.9))
         said.append(

@@ -30,12 +30,13 @@ def show(
     *,
     key: str,
     unit: str,
+    level: str,
     values: Sequence[float] | None,
     busy: bool,
     on_more: Callable[[Pairs], None],
     on_pick: Callable[[int], None],
 ) -> None:
-    """The panel, drawn once somebody opens it. distances: (n, n) of the weights. key: of the picture. values: each model's own. on_more: told the pairs to measure
+    """The panel, drawn once somebody opens it. distances: (n, n) of the weights. key: of the picture. unit: of rises; level: of each model's own values. on_more: told the pairs to measure
     next; on_pick: the number of a model that is clicked."""
     with st.expander("Map of the models", icon=":material/scatter_plot:", key="many-map-part", on_change="rerun") as part:
         if not part.open:
@@ -59,7 +60,7 @@ def show(
             before[1] if before is not None and before[0] == measured else _places.keep(key, measured, maps.places(known, [distances]), 16 * n)
         )
         sure, perhaps = (len(set(each)) for each in maps.basins(known, threshold))
-        drawn = figure.figure(at, known, names, threshold=threshold, unit=unit, colours=values, colour_title=units.titled("own value", unit))
+        drawn = figure.figure(at, known, names, threshold=threshold, unit=unit, colours=values, colour_title=units.titled("own value", level))
         chart(drawn, key="many-map", title="Map of the models", stem="map", on_pick=on_pick)
         certain = f"{sure} basins, with certainty" if sure == perhaps else f"between {perhaps} and {sure} basins"
         st.caption(
