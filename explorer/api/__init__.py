@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from explorer.api.lines import align, connect, interpolate, paths
     from explorer.api.live import live_problem
     from explorer.api.looks import Models, look
+    from explorer.api.model_map_result import ModelMap, model_map
     from explorer.api.models import fuse, loaded, make, read_recipe, train
     from explorer.api.plane_result import Plane
     from explorer.api.planes import decide, landscape, landscape_around
@@ -65,6 +66,7 @@ __all__ = [
     "Line",
     "Loaded",
     "Method",
+    "ModelMap",
     "Models",
     "Pair",
     "Plane",
@@ -102,6 +104,7 @@ __all__ = [
     "make",
     "method",
     "methods",
+    "model_map",
     "on_test_sets",
     "paths",
     "points",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from explorer.commands.arguments import HomeOption, MetricOption
+from explorer.commands.arguments import HomeOption, MetricOption, PluginOption, TrustOption
 from explorer.commands.print_results import out
 from explorer.commands.terminal import refusals
 from explorer.commands.written import DataOption, unwritten
@@ -42,6 +42,8 @@ def topology(
         Picture, typer.Option("--kind", help="What --figure draws: the merge tree, the barcode or the persistence diagram.")
     ] = Picture.tree,
     home: HomeOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Minima, passes and basins of a measured run, which of them noise can have made, and how rough it is (SMAD)."""
     with refusals():

@@ -15,6 +15,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
@@ -69,7 +70,7 @@ def admits(path: Path) -> bool:
     return True
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BufferedReader:
     """The regular file at a path, open for reading from its start, to be closed by the caller; OSError as from `open`.
 
     Refused when the file that was opened lies in none of the folders, wherever its path leads by now; or when it is a pipe or a device, which would block or never end.

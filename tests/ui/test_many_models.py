@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from explorer.core.spec import Loaded, Look
+from explorer.core import registry
+from explorer.core.spec import Field, Loaded, Look, Run
+from explorer.stats import model_pairs
 from explorer.ui.checkpoints.view import _alike
 from explorer.ui.compare.form import Comparison
 from explorer.ui.paths import many_pairs
@@ -111,6 +113,43 @@ def test_pairs_of_twenty_four_are_shown_by_any_metric(visit, store, work, family
     error, accuracy, brier = (t.set_index(["A", "B"]).sort_index() for t in tables.values())
     assert (error["Rise in the middle (points of error)"] - accuracy["Fall in the middle (points)"]).abs().max() < 1e-9
     assert len(brier["Rise in the middle (Brier score)"]) == len(error)
+
+
+def test_of_chosen_pairs_nothing_is_said_of_all(visit, store, work, family):
+    """Without one that was drawn at random."""
+    far = [k for a, b in reversed(model_pairs.drawn(COUNT, COUNT**2)[-5:].tolist()) for k in (a, b)]
+    lines = Field(many_models.problem(), family, registry.method("chart", "mixture"))
+    store.submit(run := Run(lines, registry.method("sample", "pairs", {"of": tuple(far)})))
+    work()
+    app = visit("paths", view="many", runs=run.id)
+    assert not app.exception
+    assert "of 5 measured pairs" in words(app)
+    assert "drawn at random" not in words(app)
+
+
+def test_the_map_is_drawn_once_it_is_opened_and_asks_for_the_lines_that_tell_most(visit, store, work, family):
+    """Basins at a threshold, with how certain they are; a press measures more lines, which the picture then has; those of a clicked model are listed."""
+    part = many_pairs.first(store, many_models.problem(), family, 10)
+    store.submit(part.run)
+    work()
+    app = visit("paths", view="many", runs=part.run.id)
+    assert not app.exception
+    before = len(part.run.sampler["of"]) // 2
+    app.session_state["many-map-part"] = True
+    app.run()
+    assert not app.exception
+    assert [c for c in app.get("plotly_chart") if "many-map" in c.proto.id]
+    assert "basins" in words(app)
+    more = next(b for b in app.button if b.label.startswith("Measure") and "least certain" in b.label)
+    more.click().run()
+    assert not app.exception
+    after = store.status(app.query_params["runs"]).request.sampler["of"]
+    assert len(after) // 2 > before
+    assert len({tuple(sorted(after[k : k + 2])) for k in range(0, len(after), 2)}) == len(after) // 2
+    work()
+    app.run()
+    assert not app.exception
+    assert f"{len(after) // 2:,} of" in words(app)
 
 
 def test_twenty_four_are_compared_without_a_method(visit, store, work, family):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -22,11 +23,13 @@ from explorer.figures import tree as tree_figure
 from explorer.stats import line_metrics, metrics, model_pairs, spanning_tree, units
 from explorer.stats.model_pairs import Middles, Pairs
 from explorer.stats.similar_order import similar_order
+from explorer.stats.soup_analysis import singles
 from explorer.store.kept import Kept
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import active, progress
+from explorer.ui.frame.run_set import active, progress, submit
+from explorer.ui.paths import model_map
 from explorer.ui.widgets import cost_caption, known_distances, model_doubts, path_metric, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.choose_models import matching
@@ -184,12 +187,45 @@ def _live(store: RunStore, run: Run, parts: Sequence[Part], metric: str, was_bus
     if (drawn := _tree(seen)) is not None:
         with st.expander("The spanning tree of the lowest barriers among the measured pairs", icon=":material/account_tree:"):
             chart(drawn, key="many-tree", title="Spanning tree", stem="tree", code=program(seen))
+    if seen.gram is not None:
+        model_map.show(
+            seen.rise,
+            seen.pairs,
+            known_distances.apart(seen.gram),
+            seen.names,
+            key=f"many-map-{run.field.id}-{metric}",
+            unit=seen.unit,
+            level=units.of_level(seen.run.field.problem, metric),
+            values=_own(store, seen),
+            busy=busy,
+            on_more=partial(_more, seen),
+            on_pick=partial(_list, seen.names),
+        )
     _table(seen)
     model_doubts.show(store, [run.field])
     if was_busy != busy:
         st.rerun()
     if busy:
         shell.tend()
+
+
+def _more(seen: Seen, following: Pairs) -> None:
+    """Measure further pairs: another request for the same points, whose address takes the place of this one's."""
+    of = tuple(int(k) for k in np.concatenate([seen.pairs, following]).ravel())
+    query_state.put(runs=submit([_part(f"{len(of) // 2:,} pairs", seen.run.field, of)]))
+
+
+def _list(names: Sequence[str], number: int) -> None:
+    """List the lines of one model."""
+    st.session_state["many-filter"] = names[number]
+
+
+def _own(store: RunStore, seen: Seen) -> list[float] | None:
+    """Each model's own value; None while one is not measured."""
+    points = store.points_at(seen.run.field.id, singles(len(seen.models)))
+    if len(points) < len(seen.models):
+        return None
+    return (units.scale(seen.metric) * metrics.means(points, seen.run.field.metrics, seen.metric)).tolist()
 
 
 def _squares(seen: Seen) -> go.Figure:
@@ -225,6 +261,8 @@ def words(seen: Seen) -> str:
     if seen.known < total:
         row = {(int(a), int(b)): k for k, (a, b) in enumerate(seen.pairs)}
         sample = [k for a, b in model_pairs.drawn(n, seen.drawn) if np.isfinite(rise.value[k := row[int(a), int(b)]])]
+        if not sample:  # all were chosen
+            return said[0]
         share = model_pairs.share(int((rise.low[sample] > 0).sum()), len(sample))
         half, tenth = (model_pairs.quantile(rise.value[sample], q) for q in (0.5, 0.9))
         said.append(
