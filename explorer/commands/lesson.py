@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import HomeOption, LessonsOption
+from explorer.commands.arguments import HomeOption, LessonsOption, PluginOption, TrustOption
 from explorer.commands.print_results import err, out
 from explorer.commands.terminal import free, refusals
 from explorer.core.errors import Refused
@@ -20,6 +20,8 @@ def lesson(
     variant: Annotated[int, typer.Option(help="Which of the lesson's models it is run on, counted from 0.")] = 0,
     home: HomeOption = None,
     lessons: LessonsOption = None,
+    trust: TrustOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Write a lesson as a notebook or as a worksheet with an answer key, for which its experiment is carried out."""
     from explorer import lessons as taught
