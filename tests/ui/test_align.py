@@ -207,6 +207,16 @@ def test_an_aligned_model_can_stand_at_an_end_of_any_other_line(visit, registere
     assert "95 % interval" in words(app)
 
 
+def test_a_plane_is_drawn_of_two_models_and_the_aligned_copy(visit, registered, store, work):
+    """The copy of the second that is closest to the first stands in the plane beside both."""
+    found = comparison(registered)
+    requested(store, found)
+    work()
+    app = visit("landscape", a=found.models[0].digest, b=found.models[1].digest, c=found.aligned[1].id)
+    assert not app.exception
+    assert [s.value for s in app.selectbox if s.label in ("A", "B", "C")] == [*(m.digest for m in found.models), found.aligned[1].id]
+
+
 def test_a_model_of_other_widths_is_transported(visit, registered, store, work, tmp_path):
     """It is offered in the form, there is no line before, and the page says why."""
     folder = tmp_path / "wide"

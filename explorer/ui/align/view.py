@@ -255,6 +255,7 @@ def _actions(store: RunStore, comparison: Comparison, i: int, metric: str, log: 
         shell.link("interpolate", "The line between the aligned models", icon=":material/show_chart:", run=after.id)
         ends = {"a": key_of(comparison.models[0]), "b": key_of(comparison.models[i])}
         shell.link("paths", "A curve between them", icon=":material/route:", **ends)
+        shell.link("landscape", "The plane of both and the aligned copy", icon=":material/landscape:", **ends, c=key_of(model))
 
     def save() -> None:
         path = locations.made_at(model, locations.home())
