@@ -23,6 +23,7 @@ ROOM = HEIGHT + 64  # with the lines of text under it
 LANDSCAPE = ROOM + 84  # of a plane, with its views and what one can do with them
 ANSWERS = 292  # of what the models answer, under that
 BESIDE = 360  # of a small picture beside the first one
+SAID = 300  # of the words above that, which are few until something is measured
 # The style sheet comes with the document (explorer.ui.frame.early_style): a container that is high enough from the first frame is as high as what is in it, on
 # a phone about as high as wide. Where the app is served without that, it comes when the page's head is drawn already, and what is below moves.
 STYLE = f"""
@@ -33,6 +34,7 @@ STYLE = f"""
 .st-key-first-picture-landscape {{ min-height: {LANDSCAPE}px }}
 [class*=st-key-beside], :has(> [class*=st-key-beside]) {{ height: auto !important; flex-basis: auto !important }}
 [class*=st-key-beside] {{ min-height: {BESIDE}px; overflow: visible !important }}
+.st-key-verdict {{ min-height: {SAID}px }}
 @media (max-width: 1100px) {{ :has(> [data-testid=stColumn] [class*=st-key-first-picture]) > [data-testid=stColumn] {{ min-width: 100% }} }}
 @media (max-width: 640px) {{ .st-key-first-picture-landscape {{ min-height: 100vw }} }}
 :has(> :is([class*=st-key-first-picture-map], [class*=st-key-first-picture-matrix])) {{ container-type: inline-size }}

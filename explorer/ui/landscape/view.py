@@ -236,11 +236,13 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
             if style.picture == "triangle":
                 triangle.beside(store, runs[0], style)
             else:
-                st.markdown(words(seen[0], style))
+                with st.container(key="verdict"):
+                    st.markdown(words(seen[0], style))
                 _sections(seen[0], runs, style)
     if _has_triangle(runs) and triangle.active(store, runs[0]):
         requests.append(_Request("mixtures", triangle.run_of(store, runs[0])))
-    progress(store, requests, key="landscape")
+    with columns[0] if len(pictures) == 1 else st.container():  # right under the picture: on a phone the words beside it come below
+        progress(store, requests, key="landscape")
     model_doubts.show(store, (run.field for run in runs))
     if len(pictures) == 1 and seen[0] is not None and len(seen[0].field.corners) > 3:
         _snapshots(seen[0], style)
