@@ -227,11 +227,8 @@ def print_survey(found: Survey) -> None:
     """A row for each layer of each model."""
     table = Table(
         Column("layer", overflow="fold"),
-        "model",
-        "change / base",
-        "cosine",
-        "against (%)",
-        "stable rank",
+        Column("model", overflow="fold"),
+        *(Column(name, no_wrap=True) for name in ("change / base", "cosine", "against (%)", "stable rank")),
         title="What is to be merged",
         title_justify="left",
     )
