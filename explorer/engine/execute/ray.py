@@ -39,7 +39,8 @@ PER_GPU = 32  # fewest points of a task on a GPU
 TASK_S = 0.05  # seconds of points in a task, where there are enough for all: what a task costs by itself is a millisecond or two
 IN_HAND = 2  # tasks of an actor at once: while it is at one, the next is on its way and the last is kept
 ATTEMPTS = 3  # actors that may die over one task
-PATIENCE_S = 60.0  # without a single actor
+PATIENCE_S = 60.0  # without a single actor where no node has room for one
+STARTING_S = 300.0  # where one has, and its actor is on its way: importing torch on a machine that is busy takes minutes
 
 
 class Packed(NamedTuple):
@@ -113,7 +114,7 @@ class Fleet:
                     return hand
                 if not wait:
                     return None
-                if self.clock() - self.seen > PATIENCE_S:
+                if self.clock() - self.seen > (STARTING_S if self.coming and self.room else PATIENCE_S):
                     raise Refused(
                         "No node of the cluster is working. Look at it with `ray status`; what was measured is kept, so the run can resume."
                     )
@@ -155,9 +156,9 @@ class Fleet:
 
     def _recruit(self) -> None:
         self.counted = self.clock()
-        room = int(self.ray.cluster_resources().get(self.kind, 0))
+        self.room = int(self.ray.cluster_resources().get(self.kind, 0))
         options = {"num_gpus": 1, "num_cpus": 0} if self.kind == "GPU" else {"num_cpus": 1}
-        while self.size < room:
+        while self.size < self.room:
             hand = self.ray.remote(Hand).options(max_restarts=0, **options).remote("cuda:0" if self.kind == "GPU" else "cpu")
             self.coming[hand.ready.remote()] = hand
 

@@ -159,10 +159,18 @@ def test_an_actor_that_is_never_given_a_place_holds_nobody_up(tiny, store, home,
     assert len(fleet.tasks) == 1
 
 
-def test_a_cluster_without_anybody_is_refused_after_a_while(tiny, store, home, cluster):
+def test_a_cluster_without_anybody_is_refused_after_a_while(tiny, store, home, cluster, monkeypatch):
     """And says what to look at."""
+    monkeypatch.setattr(ray, "STARTING_S", 20.0)
     with pytest.raises(Refused, match="No node of the cluster is working"):
         keep(tiny.run(size=21), store, home, report=lambda *_: True, execute=cluster(2, itertools.repeat(None)))
+
+
+def test_actors_that_are_on_their_way_are_waited_for(tiny, store, home, cluster, monkeypatch):
+    """Longer than for a node with room for one."""
+    monkeypatch.setattr(ray, "PATIENCE_S", 0.0)
+    assert keep(run := tiny.run(size=5), store, home, report=lambda *_: True, execute=cluster(2, itertools.repeat(10**6)))
+    assert len(store.points(run.field.id)[0]) == 5
 
 
 def test_points_over_which_three_actors_die_are_refused(tiny, store, home, cluster):
