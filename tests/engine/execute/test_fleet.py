@@ -169,7 +169,9 @@ def test_a_cluster_without_anybody_is_refused_after_a_while(tiny, store, home, c
 def test_actors_that_are_on_their_way_are_waited_for(tiny, store, home, cluster, monkeypatch):
     """Longer than for a node with room for one."""
     monkeypatch.setattr(ray, "PATIENCE_S", -1.0)
-    assert keep(run := tiny.run(size=5), store, home, report=lambda *_: True, execute=cluster(2, itertools.repeat(10**6)))
+    assert keep(
+        run := tiny.run(size=5), store, home, report=lambda *_: True, execute=cluster(8, itertools.chain([None] * 7, itertools.repeat(10**6)))
+    )
     assert len(store.points(run.field.id)[0]) == 5
 
 
