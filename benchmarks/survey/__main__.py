@@ -40,8 +40,9 @@ def main() -> None:
         return
     shop = Workshop("quick" if arguments.quick else "full", arguments.home.resolve(), arguments.device)
     if not arguments.page:
+        codes = {name: code(name) for name in arguments.only}  # of what was imported, though somebody edits a file meanwhile
         for name in arguments.only:
-            told(carried_out(name, known[name], shop, arguments.replicates))
+            told(carried_out(name, known[name], shop, arguments.replicates, codes[name]))
     table.PAGE.write_text(table.page(measured()), encoding="utf-8")
     print(f"{table.PAGE} is written; loss-explorer app --home {shop.home} shows what was measured here.")
 
@@ -63,10 +64,9 @@ def code(name: str) -> str:
     return rows.code_of(CLAIMS / f"{name}.py")
 
 
-def carried_out(name: str, module: ModuleType, shop: Workshop, replicates: int, *, folder: Path = rows.RESULTS) -> Measured:
+def carried_out(name: str, module: ModuleType, shop: Workshop, replicates: int, digest: str, *, folder: Path = rows.RESULTS) -> Measured:
     """A claim with all its replicates: those that were kept before, and the others measured now, each kept as soon as it is there."""
     claim: Claim = module.CLAIM
-    digest = rows.code_of(Path(str(module.__file__)))
     kept = rows.read(name, shop.size, digest, folder=folder)
     for replicate in range(replicates):
         if replicate in kept:

@@ -32,8 +32,9 @@ class Row:
 
 def code_of(claim: Path) -> str:
     """A digest of what decides a claim's numbers."""
-    digest = hashlib.sha256(_experiment(claim.read_text(encoding="utf-8")).encode())
-    for name in SHARED:
+    text = claim.read_text(encoding="utf-8")
+    digest = hashlib.sha256(_experiment(text).encode())
+    for name in (*SHARED, *sorted(_imported(text) - {*SHARED, "claim.py"})):
         digest.update(_experiment((Path(__file__).parent / name).read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:16]
 
@@ -65,6 +66,12 @@ def _row(line: Mapping[str, object]) -> Row:
     effects = given.pop("effects")
     assert isinstance(effects, dict)
     return Row(effects={name: Estimate(*three) for name, three in effects.items()}, **given)  # pyright: ignore[reportArgumentType]
+
+
+def _imported(text: str) -> set[str]:
+    """The files of this folder that a claim imports from."""
+    modules = [node.module or "" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    return {f"{module.removeprefix(f'{__package__}.')}.py" for module in modules if module.startswith(f"{__package__}.")}
 
 
 def _experiment(text: str) -> str:

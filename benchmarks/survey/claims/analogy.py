@@ -24,7 +24,7 @@ def measure(shop: Workshop, seed: int) -> tuple[dict[str, Estimate], str]:
     _, base, _ = shop.tasks(seed)
     wanted = shop.mlp("high-negative", width=256 if shop.quick else 1024, tests=())
     a, b, c = (shop.tuned(base, data, k) for k, data in enumerate(("low-plain", "low-negative", "high-plain"), 11))
-    made = [shop.fused(wanted, (base, a, b, c), "task_arithmetic", coefficients=(-s, s, s)) for s in (0.25, 0.5, 0.75, 1.0)]
+    made = [shop.fused(wanted, (base, a, b, c), "task_arithmetic", coefficients=(-s, s, s)) for s in (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)]
     chosen = made[best(shop.points(wanted, *made, split="val"), ERROR)]
     before, nearest, after = shop.points(wanted, base, c, chosen)
     return {"base": less(before, after, ERROR), "nearest": less(nearest, after, ERROR)}, shop.line_shown(wanted, base, c)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.survey.claim import Claim, Effect
+from benchmarks.survey.epochs import late
 from benchmarks.survey.workshop import PLAIN, Workshop, less
 from explorer.stats.intervals import Estimate
 
@@ -11,8 +12,8 @@ CLAIM = Claim(
     sentence="Averaging replicas while they train, and the averages of the last epochs after it, is better than SGD, and than either alone.",
     source="Gu et al. 2023",
     effects={
-        "sgd": Effect("loss of SGD's last epoch minus that of HWA", above=0.0),
-        "online": Effect("loss of the last mean of replicas minus that of HWA", above=0.0),
+        "sgd": Effect("loss of SGD's last eight epochs, on average, minus that of HWA", above=0.0),
+        "online": Effect("loss of the last eight means of replicas, on average, minus that of HWA", above=0.0),
     },
     page="train",
     lesson="averaging",
@@ -25,5 +26,5 @@ def measure(shop: Workshop, seed: int) -> tuple[dict[str, Estimate], str]:
     how = {**PLAIN, "epochs": 24 if shop.quick else 12, "schedule": "constant", "batch": 16 if shop.quick else 64, "method": "hwa"}
     alone, means = (shop.snapshots(problem, seed, replicas=replicas, **how) for replicas in (1, 2))
     average = shop.fused(problem, means, "lawa", latest=8)
-    sgd, online, both = shop.points(problem, alone[-1], means[-1], average)
+    (sgd, both), (online, _) = (late(shop, problem, epochs, average) for epochs in (alone, means))
     return {"sgd": less(sgd, both), "online": less(online, both)}, shop.line_shown(problem, alone[-1], average)

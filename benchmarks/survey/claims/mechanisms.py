@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.survey.claim import Claim, Effect
-from benchmarks.survey.workshop import PLAIN, Workshop, barrier, lower
+from benchmarks.survey.workshop import ERROR, PLAIN, Workshop, barrier, lower
 from explorer import api
 from explorer.stats.intervals import Estimate
 from explorer.stats.mechanistic_similarity import interventions
@@ -15,7 +15,7 @@ CLAIM = Claim(
     effects={
         "alike": Effect("barrier between two readers of the cue, matched, on data with the cue", below=0.02),
         "unlike": Effect("barrier between a reader of the cue and one of the shape, matched", above=0.02),
-        "higher": Effect("the second minus the first", above=0.0),
+        "random": Effect("barrier of the error where the cue is random, the second minus the first", unit="points", above=0.0),
     },
     page="paths",
     lesson="arithmetic",
@@ -29,5 +29,6 @@ def measure(shop: Workshop, seed: int) -> tuple[dict[str, Estimate], str]:
     a, b = (shop.trained(problem, seed + k, epochs=30, **{**PLAIN, "noise": 0.5}) for k in (0, 1))
     shape = shop.trained(randomised, seed + 2, epochs=60)
     (alike,), (unlike,) = (shop.aligned(problem, a, other, method="weight_matching").pairs for other in (b, shape))
-    found = {"alike": barrier(alike.after), "unlike": barrier(unlike.after), "higher": lower(unlike.after, alike.after)}
+    same, other = (shop.line(randomised, *pair.after.run.field.corners) for pair in (alike, unlike))
+    found = {"alike": barrier(alike.after), "unlike": barrier(unlike.after), "random": lower(other, same, ERROR)}
     return found, shop.shown(unlike.after.run, unlike.after.points, "interpolate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.survey.claim import Claim, Effect
+from benchmarks.survey.unpaired import apart
 from benchmarks.survey.workshop import ERROR, Workshop, less
 from explorer.stats.intervals import Estimate
 
@@ -26,11 +27,4 @@ def measure(shop: Workshop, seed: int) -> tuple[dict[str, Estimate], str]:
     without = shop.fused(problem, (base, negative), "task_arithmetic", coefficients=(-1.0,))
     there, here = (shop.points(problem, base, without, split=split) for split in ("negative", "plain"))
     task, control = less(there[1], there[0], ERROR), less(here[1], here[0], ERROR)
-    return {"task": task, "control": control, "apart": _apart(task, control)}, shop.line_shown(problem, base, negative)
-
-
-def _apart(a: Estimate, b: Estimate) -> Estimate:
-    """The difference of two numbers whose errors are taken for independent, which is too wide where they go together."""
-    value = a.value - b.value
-    below, above = a.value - a.low, a.high - a.value
-    return Estimate(value, value - (below**2 + (b.high - b.value) ** 2) ** 0.5, value + (above**2 + (b.value - b.low) ** 2) ** 0.5)
+    return {"task": task, "control": control, "apart": apart(task, control)}, shop.line_shown(problem, base, negative)

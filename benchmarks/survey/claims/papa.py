@@ -20,8 +20,10 @@ CLAIM = Claim(
 
 
 def measure(shop: Workshop, seed: int) -> tuple[dict[str, Estimate], str]:
-    """Three networks with the pull and without it (α = 1), from the same initial weights and with the same batches."""
+    """Three networks with the pull and without it (α = 1), from the same initial weights and with the same small batches."""
     problem = shop.mlp()
-    pulled, alone = (shop.snapshots(problem, seed, every=0, method="papa", members=3, alpha=alpha)[-3:] for alpha in (0.99, 1.0))
+    pulled, alone = (
+        shop.snapshots(problem, seed, every=0, method="papa", members=3, alpha=alpha, batch=16 if shop.quick else 64)[-3:] for alpha in (0.99, 1.0)
+    )
     average, apart, *singles = shop.points(problem, shop.fused(problem, pulled, "uniform_soup"), shop.fused(problem, alone, "uniform_soup"), *alone)
     return {"averages": less(apart, average), "alone": less(typical(singles), average)}, shop.line_shown(problem, alone[0], alone[1])

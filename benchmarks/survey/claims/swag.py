@@ -5,18 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.survey.claim import Claim, Effect
-from benchmarks.survey.workshop import Workshop
+from benchmarks.survey.epochs import LAST, late
+from benchmarks.survey.unpaired import apart
+from benchmarks.survey.workshop import Workshop, less
 from explorer import api
+from explorer.core.points import Points
 from explorer.stats import calibration
-from explorer.stats.intervals import Estimate, mean
+from explorer.stats.intervals import Estimate
 
 CLAIM = Claim(
     order=140,
     sentence="Predictions averaged over a Gaussian around the training's epochs are better calibrated than the last epoch's, and no worse.",
     source="Maddox et al. 2019",
     effects={
-        "last": Effect("loss of the last epoch minus that of SWAG", above=0.0),
-        "calibration": Effect("calibration error of the last epoch minus SWAG's", unit="points", above=0.0),
+        "last": Effect("loss of the last eight epochs, on average, minus that of SWAG", above=0.0),
+        "calibration": Effect("calibration error of these epochs minus SWAG's", unit="points", above=0.0),
     },
     page="train",
     lesson="averaging",
@@ -28,8 +31,10 @@ def measure(shop: Workshop, seed: int) -> tuple[dict[str, Estimate], str]:
     problem = shop.mlp()
     epochs = shop.wandering(problem, seed)
     found = api.study(*epochs, method="swag", problem=problem, **shop.how)
-    counts, (drawn, _, last) = np.array(found["counts"]), np.array(found["values"], dtype=np.float64)
-    gaps = [np.array(g, dtype=np.float64) for g in found["gaps"]]
-    line = shop.line(problem, epochs[-1], shop.fused(problem, epochs, "swa"))
-    effects = {"last": mean(last[0] - drawn[0], counts), "calibration": calibration.difference(gaps[2], gaps[0], counts)}
-    return effects, shop.shown(line.run, line.points, "interpolate")
+    counts, drawn = np.array(found["counts"]), np.array(found["values"], dtype=np.float64)[0]
+    (last,) = late(shop, problem, epochs)
+    each = api.study(*epochs[-LAST:], method="calibration", problem=problem, **shop.how)["models"]
+    before = Estimate(*(float(x) for x in np.mean([one["ece"] for one in each], axis=0)))
+    after = calibration.error(np.array(found["gaps"][0], dtype=np.float64), counts)
+    effects = {"last": less(last, Points(last.coords, drawn[None], counts)), "calibration": apart(before, after)}
+    return effects, shop.line_shown(problem, epochs[-1], shop.fused(problem, epochs, "swa"))

@@ -1,6 +1,7 @@
 """The machinery of benchmarks/survey, on claims that are made up, whose answers are known."""
 
 import json
+import shutil
 from math import isnan
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from benchmarks.survey.claim import Claim, Effect
 from benchmarks.survey.over_seeds import over_seeds
 from benchmarks.survey.rows import Row
 from benchmarks.survey.table import Measured
+from benchmarks.survey.unpaired import apart
 from explorer.stats.intervals import Estimate
 
 SHOP = SimpleNamespace(size="quick")
@@ -150,20 +152,20 @@ def test_a_killed_run_goes_on(tmp_path):
             raise KeyboardInterrupt
         return {"gain": Estimate(1.0 + seed / 1000, 0.9, 1.5)}, "paths?runs=x"
 
-    module = SimpleNamespace(CLAIM=claim(), measure=measure, __file__=survey.__file__)
+    module = SimpleNamespace(CLAIM=claim(), measure=measure)
     with pytest.raises(KeyboardInterrupt):
-        survey.carried_out("made_up", module, SHOP, 5, folder=tmp_path)
-    found = survey.carried_out("made_up", module, SHOP, 5, folder=tmp_path)
+        survey.carried_out("made_up", module, SHOP, 5, "code", folder=tmp_path)
+    found = survey.carried_out("made_up", module, SHOP, 5, "code", folder=tmp_path)
     assert asked == [0, 100, 200, 200, 300, 400]
     assert [row.replicate for row in found.rows] == [0, 1, 2, 3, 4] and found.outcome == "holds"
-    survey.carried_out("made_up", module, SHOP, 5, folder=tmp_path)
+    survey.carried_out("made_up", module, SHOP, 5, "code", folder=tmp_path)
     assert len(asked) == 6
 
 
 def test_a_claim_measures_what_it_names(tmp_path):
-    module = SimpleNamespace(CLAIM=claim(), measure=lambda shop, seed: ({"loss": Estimate(1, 1, 1)}, ""), __file__=survey.__file__)
+    module = SimpleNamespace(CLAIM=claim(), measure=lambda shop, seed: ({"loss": Estimate(1, 1, 1)}, ""))
     with pytest.raises(ValueError, match=r"made_up measures loss, and its claim is about gain"):
-        survey.carried_out("made_up", module, SHOP, 2, folder=tmp_path)
+        survey.carried_out("made_up", module, SHOP, 2, "code", folder=tmp_path)
 
 
 def test_the_table_says_number_bound_and_verdict():
@@ -191,3 +193,21 @@ def test_claims_have_places_of_their_own():
 def test_the_page_is_what_the_kept_rows_say():
     """docs/survey.md is written by the program, and a claim whose experiment has changed since it was measured is not on it."""
     assert table.PAGE.read_text(encoding="utf-8") == table.page(survey.measured())
+
+
+def test_unpaired_numbers_are_apart_by_the_hypotenuse():
+    """3 ± 3 less 1 ± 4: 2 ± 5."""
+    found = apart(Estimate(3.0, 0.0, 6.0), Estimate(1.0, -3.0, 5.0))
+    assert (found.value, found.low, found.high) == pytest.approx((2.0, -3.0, 7.0))
+
+
+def test_what_a_claim_imports_is_part_of_its_code(tmp_path, monkeypatch):
+    """Whoever changes how the last epochs are measured has the averages measured again, and nothing else."""
+    shutil.copytree(rows.RESULTS.parent, tmp_path / "survey", ignore=shutil.ignore_patterns("results", "__pycache__"))
+    monkeypatch.setattr(rows, "__file__", str(tmp_path / "survey" / "rows.py"))
+    claims = tmp_path / "survey" / "claims"
+    before = {name: rows.code_of(claims / f"{name}.py") for name in ("swa", "curves")}
+    shared = tmp_path / "survey" / "epochs.py"
+    shared.write_text(shared.read_text(encoding="utf-8").replace("LAST = 8", "LAST = 9"), encoding="utf-8")
+    after = {name: rows.code_of(claims / f"{name}.py") for name in ("swa", "curves")}
+    assert after["swa"] != before["swa"] and after["curves"] == before["curves"]
