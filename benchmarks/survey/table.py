@@ -15,20 +15,19 @@ PAGE = Path(__file__).parents[2] / "docs" / "survey.md"
 SIZES = {"quick": "digits", "full": "Fashion-MNIST"}
 HEAD = """# The survey, replayed
 
-Most methods of this field come with a claim. Each row below is one of them, run as an experiment with the explorer's own methods: what the paper says, the
-numbers that the claim is about, with their 95 % intervals, and what they say.
+Most methods of this field come with a claim. Each row below is one of them, repeated as an experiment with the explorer's own methods: what the paper says, the
+numbers that the claim is about with their 95 % intervals, and the verdict.
 
-- **Effect**: the mean over replicates. Every replicate trains anew, with seeds of its own. The interval is over training seeds (Student's, over replicates) and
-  over test samples (paired where two models are compared), added as the sides of a right angle: `benchmarks/survey/over_seeds.py`.
-- **Holds**: each effect's interval lies on the claimed side of its bound, which stands behind the number. **Does not hold here**: an effect's interval lies on the other
-  side. **Cannot be told**: neither; more replicates or samples would be needed.
-- **Here** is small: {sizes}. What does not hold here may hold for large networks, and the other way round. Where
-  something does not hold, the last column says why, as far as it was found out.
+- **Effect**: the mean over replicates. Each replicate trains its own networks from its own seeds. The interval covers training seeds (Student's, over replicates) and
+  test samples (paired where two models are compared), combined as the sides of a right angle: `benchmarks/survey/over_seeds.py`.
+- **Holds**: the interval of every effect lies on the claimed side of its bound, which stands behind the number. **Does not hold here**: the interval of an effect
+  lies on the other side, or within what is too small to matter. **Cannot be told**: neither; more replicates or samples would be needed.
+- **Here** is small: {sizes}. What does not hold here may hold for large networks, and the other way round. Where a claim does not hold, the note says why,
+  as far as we found out.
 - Of so many intervals, one in twenty may miss the true value.
 
-Run it again: `python -m benchmarks.survey --quick`, on one core; larger: `python -m benchmarks.survey --device cuda`. Then
-`loss-explorer app --home FOLDER` with the folder that it names shows every picture: the addresses stand in `benchmarks/survey/results/`. This page is written by that
-program, from the same rows.
+Repeat it with `python -m benchmarks.survey --quick` on one core, or larger with `python -m benchmarks.survey --device cuda`. `loss-explorer app --home FOLDER`, with the
+folder that it names, then shows the pictures; their addresses are in `benchmarks/survey/results/`. That program also writes this page from the same rows.
 """
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 from math import isnan
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.survey import __main__ as survey
-from benchmarks.survey import rows, table
+from benchmarks.survey import images, rows, table
 from benchmarks.survey.claim import Claim, Effect
 from benchmarks.survey.over_seeds import over_seeds
 from benchmarks.survey.rows import Row
@@ -211,3 +212,33 @@ def test_what_a_claim_imports_is_part_of_its_code(tmp_path, monkeypatch):
     shared.write_text(shared.read_text(encoding="utf-8").replace("LAST = 8", "LAST = 9"), encoding="utf-8")
     after = {name: rows.code_of(claims / f"{name}.py") for name in ("swa", "curves")}
     assert after["swa"] != before["swa"] and after["curves"] == before["curves"]
+
+
+def test_every_image_gets_the_next_change_in_turn():
+    """Images 0, 4, 8 … under the first way, 1, 5, 9 … under the second; the images that are given stay as they are."""
+    x = np.arange(10, dtype=np.float32).reshape(10, 1, 1, 1)
+    found = images.in_turn(x, (lambda a: a, lambda a: -a, lambda a: a + 100))
+    assert found.ravel().tolist() == [0, -1, 102, 3, -4, 105, 6, -7, 108, 9]
+    assert x.ravel().tolist() == list(range(10))
+
+
+def test_the_digits_are_cut_once_for_all(tmp_path):
+    """Train and test images of every file are the same ones, under other views; a class of a half is of that half."""
+    images.write(tmp_path, "quick")
+    plain, negative, low, shifted = (np.load(tmp_path / f"{name}.npz") for name in ("plain", "negative", "low-plain", "shifted"))
+    assert len(plain["x"]) == 1258 and len(plain["x_test"]) == 539
+    assert np.allclose(negative["x"], 1 - plain["x"]) and (negative["y"] == plain["y"]).all()
+    assert set(low["y"]) == set(range(5)) and len(low["y"]) == (plain["y"] < 5).sum()
+    assert np.allclose(shifted["x"][3::4], plain["x_test"][3::4] / 3) and (shifted["y"] == plain["y_test"]).all()
+
+
+def test_the_full_size_keeps_the_sources_own_test_set(tmp_path):
+    """Fashion-MNIST comes as IDX files, whose t10k files are the test set."""
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 6), ("t10k", 4)):
+        header = struct.pack(">IIII", 0x803, n, 5, 5), struct.pack(">II", 0x801, n)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(header[0] + rng.integers(0, 256, n * 25, dtype=np.uint8).tobytes())
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(header[1] + bytes(range(n)))
+    x, y, x_test, y_test = images.load("full", tmp_path)
+    assert x.shape == (6, 1, 5, 5) and x_test.shape == (4, 1, 5, 5) and x.min() >= 0 and x.max() <= 1
+    assert y.tolist() == [0, 1, 2, 3, 4, 5] and y_test.tolist() == [0, 1, 2, 3]

@@ -19,6 +19,7 @@ CLAIM = Claim(
     },
     page="paths",
     lesson="arithmetic",
+    only="On data that carry the cue a matched line is flat whatever its ends read, as either feature is enough there; where the cue is random, the error does rise above the straight line between the ends.",
 )
 
 
