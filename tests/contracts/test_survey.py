@@ -16,7 +16,9 @@ from benchmarks.survey.over_seeds import over_seeds
 from benchmarks.survey.rows import Row
 from benchmarks.survey.table import Measured
 from benchmarks.survey.unpaired import apart
+from benchmarks.survey.workshop import Workshop
 from explorer.stats.intervals import Estimate
+from explorer.store.run_store import RunStore
 
 SHOP = SimpleNamespace(size="quick")
 SOURCE = '''"""Words."""
@@ -242,3 +244,15 @@ def test_the_full_size_keeps_the_sources_own_test_set(tmp_path):
     x, y, x_test, y_test = images.load("full", tmp_path)
     assert x.shape == (6, 1, 5, 5) and x_test.shape == (4, 1, 5, 5) and x.min() >= 0 and x.max() <= 1
     assert y.tolist() == [0, 1, 2, 3, 4, 5] and y_test.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.slow
+def test_a_claim_is_measured_again_alike_and_its_picture_is_in_the_store(tmp_path):
+    """What two folders measure of one replicate is the same, and the address leads to a run that is finished."""
+    module = survey.every()["ema"]
+    first, second = (module.measure(Workshop("quick", tmp_path / name), 0) for name in ("a", "b"))
+    assert first == second
+    effects, shown = first
+    assert effects.keys() == module.CLAIM.effects.keys() and all(e.low <= e.value <= e.high for e in effects.values())
+    done = {status.id: status.state for status in RunStore.within(tmp_path / "a").statuses("Run")}
+    assert done[shown.removeprefix("interpolate?run=")] == "done"

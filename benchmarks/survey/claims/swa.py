@@ -1,4 +1,4 @@
-"""SWA against the last epochs of one training, on the test split and on shifted images."""
+"""SWA against the last epochs of one training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ CLAIM = Claim(
     effects={
         "error": Effect("error of the last eight epochs, on average, minus that of the average of weights", unit="points", above=0.0),
         "loss": Effect("loss of these epochs minus that of the average", above=0.0),
-        "shifted": Effect("the same of the error on shifted images", unit="points", above=0.0),
     },
     page="train",
     lesson="averaging",
@@ -26,6 +25,6 @@ def measure(shop: Workshop, seed: int) -> tuple[dict[str, Estimate], str]:
     problem = shop.mlp()
     epochs = shop.wandering(problem, seed)
     average = shop.fused(problem, epochs, "swa")
-    (last, mean), (last_shifted, mean_shifted) = (late(shop, problem, epochs, average, split=split) for split in ("test", "shifted"))
-    found = {"error": less(last, mean, ERROR), "loss": less(last, mean), "shifted": less(last_shifted, mean_shifted, ERROR)}
+    last, mean = late(shop, problem, epochs, average)
+    found = {"error": less(last, mean, ERROR), "loss": less(last, mean)}
     return found, shop.line_shown(problem, epochs[-1], average)
