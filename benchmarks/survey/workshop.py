@@ -20,7 +20,7 @@ from explorer.core.points import Points
 from explorer.core.spec import Fused, ProblemSpec, Recipe, Run, Trained
 from explorer.problems import problem_toml
 from explorer.stats import barriers
-from explorer.stats.intervals import Estimate, are_counts, mean
+from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 
 LOSS, ERROR = 0, 1  # columns of the metrics
@@ -227,10 +227,3 @@ def typical(models: Sequence[Points]) -> Points:
 def best(models: Sequence[Points], metric: int = LOSS) -> int:
     """Which of the models has the lowest value: choose on the validation split, and report on another."""
     return int(np.argmin([float(m.means()[0, metric]) for m in models]))
-
-
-def weighted(parts: Sequence[tuple[float, Points]], metric: int = LOSS) -> Estimate:
-    """Σ share · metric over models that were measured on the same samples."""
-    sums = sum(share * points.values[0, metric] for share, points in parts)
-    counted = are_counts(np.stack([points.values[0, metric] for _, points in parts]))
-    return mean(np.asarray(sums), parts[0][1].counts, counted=counted)

@@ -16,7 +16,7 @@ CLAIM = Claim(
     },
     page="compare",
     lesson="arithmetic",
-    only="Size: a fine-tune on half of the classes mostly forgets the other half, and the two that should cancel do not; the error rises with every scale above 0 (one replicate).",
+    only="A fine-tune on half of the classes mostly forgets the other half, and the two that should cancel do not; the error rises with every scale above 0 (one replicate).",
 )
 
 

@@ -16,7 +16,7 @@ CLAIM = Claim(
     },
     page="compare",
     lesson="arithmetic",
-    only="Size: fine-tuning moved these weights by a third of their length, where the paper's large language models hardly move; dropping half instead of nine tenths costs 1.3 points (one replicate).",
+    only="Fine-tuning moved these weights by a third of their length, so that what is dropped and the scaling of the rest are large; dropping half instead of nine tenths costs 1.3 points (one replicate).",
 )
 
 
