@@ -27,7 +27,7 @@ SECTIONS = {
     "Gallery": ["gallery/index.md"],
     "Methods": ["methods/index.md"],
     "Python": ["api.md", "plugins.md"],
-    "About": ["side-by-side.md", "speed.md", "architecture.md", "contributing.md", "changelog.md"],
+    "About": ["survey.md", "side-by-side.md", "speed.md", "architecture.md", "contributing.md", "changelog.md"],
 }
 """Pages that are there are shown in this order; those of the folders gallery and methods, and any that no line names, follow in their sections."""
 

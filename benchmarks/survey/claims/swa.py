@@ -1,0 +1,30 @@
+"""SWA against the last epochs of one training."""
+
+from __future__ import annotations
+
+from benchmarks.survey.claim import Claim, Effect
+from benchmarks.survey.epochs import late
+from benchmarks.survey.workshop import ERROR, Workshop, less
+from explorer.stats.intervals import Estimate
+
+CLAIM = Claim(
+    order=100,
+    sentence="The mean of the weights along a training at a high, constant rate is better than its last epoch.",
+    source="Izmailov et al. 2018",
+    effects={
+        "error": Effect("error of the last eight epochs, on average, minus that of the average of weights", unit="points", above=0.0),
+        "loss": Effect("loss of these epochs minus that of the average", above=0.0),
+    },
+    page="train",
+    lesson="averaging",
+)
+
+
+def measure(shop: Workshop, seed: int) -> tuple[dict[str, Estimate], str]:
+    """One training in small batches at a rate that never falls."""
+    problem = shop.mlp()
+    epochs = shop.wandering(problem, seed)
+    average = shop.fused(problem, epochs, "swa")
+    last, mean = late(shop, problem, epochs, average)
+    found = {"error": less(last, mean, ERROR), "loss": less(last, mean)}
+    return found, shop.line_shown(problem, epochs[-1], average)

@@ -1,0 +1,86 @@
+"""docs/survey.md: the claims and what became of them, written from the rows that were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.survey.claim import Claim, Effect
+from benchmarks.survey.over_seeds import over_seeds
+from benchmarks.survey.rows import Row
+from explorer.stats.intervals import Estimate
+
+PAGE = Path(__file__).parents[2] / "docs" / "survey.md"
+SIZES = {"quick": "digits", "full": "Fashion-MNIST"}
+HEAD = """# The survey, replayed
+
+Most methods of this field come with a claim. Each row below is one of them, repeated as an experiment with the explorer's own methods: what the paper says, the
+numbers that the claim is about with their 95 % intervals, and the verdict.
+
+- **Effect**: the mean over replicates. Each replicate trains its own networks from its own seeds. The interval covers training seeds (Student's, over replicates) and
+  test samples (paired where two models are compared), combined as the sides of a right angle: `benchmarks/survey/over_seeds.py`.
+- **Holds**: the interval of every effect lies on the claimed side of its bound, which stands behind the number. **Does not hold here**: the interval of an effect
+  lies on the other side, or within what is too small to matter. **Cannot be told**: neither; more replicates or samples would be needed.
+- **Here** is small: {sizes}. What does not hold here may hold for large networks, and the other way round. Where a claim does not hold, the note says why,
+  as far as we found out.
+- Of so many intervals, one in twenty may miss the true value.
+
+Repeat it with `python -m benchmarks.survey --quick` on one core, or larger with `python -m benchmarks.survey --device cuda`. `loss-explorer app --home FOLDER`, with the
+folder that it names, then shows the pictures; their addresses are in `benchmarks/survey/results/`. That program also writes this page from the same rows.
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A claim with what was measured of it at one size."""
+
+    name: str
+    claim: Claim
+    size: str
+    rows: Sequence[Row]
+
+    @property
+    def found(self) -> Mapping[str, Estimate]:
+        """Each effect over all replicates."""
+        return {name: over_seeds([row.effects[name] for row in self.rows]) for name in self.claim.effects}
+
+    @property
+    def outcome(self) -> str:
+        """The verdict."""
+        return self.claim.outcome(self.found)
+
+
+def page(every: Sequence[Measured]) -> str:
+    """All of the page, in the claims' order, those of a size together."""
+    ordered = sorted(every, key=lambda one: (list(SIZES).index(one.size), one.claim.order, one.name))
+    sizes = " and ".join(f"{SIZES[size]} (`{size}`)" for size in SIZES if any(one.size == size for one in ordered)) or "nothing yet"
+    parts = [HEAD.format(sizes=sizes)]
+    for size, data in SIZES.items():
+        if here := [one for one in ordered if one.size == size]:
+            few, many = (f(len(one.rows) for one in here) for f in (min, max))
+            replicates = f"{few} replicates" if few == many else f"{few} to {many} replicates"
+            parts += [f"\n## {data[0].upper()}{data[1:]}, {replicates}\n\n{_count(here)}\n", table(here)]
+    return "\n".join(parts)
+
+
+def table(every: Sequence[Measured]) -> str:
+    """One row for each claim."""
+    lines = ["| claim | effect, with what is claimed of it | verdict | see | note |", "|---|---|---|---|---|"]
+    for one in every:
+        claim, found = one.claim, one.found
+        effects = "<br>".join(_said(effect, found[name]) for name, effect in claim.effects.items())
+        see = f"`{one.name}.py`, page *{claim.page.capitalize()}*" + (f", lesson *{claim.lesson}*" if claim.lesson else "")
+        lines.append(f"| {claim.sentence} ({claim.source}) | {effects} | **{one.outcome}** | {see} | {claim.only} |")
+    return "\n".join(lines) + "\n"
+
+
+def _said(effect: Effect, found: Estimate) -> str:
+    outcome = effect.outcome(found)
+    return f"{effect.says}: **{effect.formatted(found)}** ({effect.claimed}{'' if outcome == 'holds' else f': {outcome}'})"
+
+
+def _count(every: Sequence[Measured]) -> str:
+    outcomes = [one.outcome for one in every]
+    said = {"holds": "hold", "does not hold here": "do not hold here", "cannot be told": "cannot be told"}
+    return ", ".join(f"{outcomes.count(outcome)} {words}" for outcome, words in said.items()) + f", of {len(every)} claims."
