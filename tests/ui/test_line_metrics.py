@@ -132,13 +132,11 @@ def test_a_metric_reads_as_people_write_it_and_is_known_by_its_name(visit, regis
     id = store.submit(registered.run(size=3))
     work()
     app = visit("interpolate", run=id)
-    choice = next(group for group in app.get("button_group") if group.label == "Metric")
-    assert {"loss", "error", "Brier score"} <= set(choice.options)
-    choice.set_value("brier").run()
+    assert {"loss (nat)", "error (%)", "Brier score"} <= set(app.selectbox(key="metric").options)
+    app.selectbox(key="metric").set_value("brier").run()
     assert not app.exception and "".join(app.query_params["metric"]) == "brier"
     app.query_params["metric"] = "accuracy"
     app.run()
-    choice = next(group for group in app.get("button_group") if group.label == "Metric")
-    assert choice.value == "accuracy"
-    choice.set_value("loss").run()
+    assert app.selectbox(key="metric").value == "accuracy"
+    app.selectbox(key="metric").set_value("loss").run()
     assert not app.exception and "metric" not in app.query_params

@@ -7,11 +7,12 @@ from dataclasses import replace
 import streamlit as st
 
 from explorer.core.spec import Field, Run
-from explorer.stats import line_metrics, metrics
+from explorer.stats import line_metrics, line_words, metrics, units
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import head, query_state, shell
+from explorer.ui.frame import query_state, shell
 
 KEY = "metric"
+WIDTH = 200  # pixels, as on Landscape, whatever the metrics: what else a page lets choose stands beside it
 
 
 def choose(field: Field, *, first: str, barriers: bool = False, exponentials: bool = False) -> str:
@@ -27,18 +28,16 @@ def choose(field: Field, *, first: str, barriers: bool = False, exponentials: bo
         now = str(st.session_state[KEY])
         query_state.put(**{KEY: None if now == usual else now})
 
-    titles = {name: metrics.find(m).called for name, m in offered.items()}
-    name = st.segmented_control(
+    name = st.selectbox(
         "Metric",
         list(offered),
-        format_func=titles.__getitem__,
+        format_func=lambda m: units.titled(line_words.called(field, offered[m]), units.of_level(field.problem, offered[m])),
         key=KEY,
         on_change=chosen,
-        required=True,
         label_visibility="collapsed",
-        width=head.width_of(titles.values()),
+        width=WIDTH,
     )
-    return offered[name or usual]
+    return offered[name]
 
 
 def measured_for(store: RunStore, run: Run, metric: str) -> Run:
