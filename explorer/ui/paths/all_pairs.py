@@ -36,6 +36,7 @@ from explorer.ui.widgets.model_picker import key_of
 
 POLL_S = 1.0
 FIRST = 5  # pairs that the page leads on to
+LEAST = 420  # pixels of a matrix, which few models would not fill
 
 
 INTRO = (
@@ -158,7 +159,7 @@ def _how(aligned: bool) -> str:
 
 def _squares(seen: PairwiseBarriers, kind: bool) -> go.Figure:
     title = f"{units.titled('Barrier', seen.unit[1])}, {_how(kind)}"
-    return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top, figures=2)
+    return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top, figures=2, least=LEAST)
 
 
 def _tree(store: RunStore, seen: PairwiseBarriers, kind: bool) -> go.Figure | None:
