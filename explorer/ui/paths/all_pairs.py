@@ -139,6 +139,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
         st.dataframe(
             table,
             hide_index=True,
+            placeholder="",
             column_config={
                 "line": st.column_config.LinkColumn(display_text="look"),
             },

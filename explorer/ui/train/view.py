@@ -295,12 +295,12 @@ def _where(whole: Trajectory, row: Array, name: str) -> str:
 
 
 def _table(whole: Trajectory, found: list[Average], val: Points, test: Points, metric: str) -> None:
-    """A row for the last snapshot and for each average: loss, error, and the chosen metric where it is neither of them, nor follows from them."""
+    """A row for the last snapshot and for each average: the chosen metric; loss and error where it is one of them, or follows from the loss."""
     last = values_at(test, _last(whole)) if len(test) else None
     rows: list[dict[str, object]] = []
     alone = "last snapshot" if whole.members == 1 else "network 1, last snapshot"
     own = () if metric in metrics.PLAIN or metrics.find(metric).exponential else (metric,)
-    shown = (*own, *(metrics.PLAIN if registry.classifies(whole.problem.loss) else ("loss",)))
+    shown = own or (metrics.PLAIN if registry.classifies(whole.problem.loss) else ("loss",))
     for name, row in ((alone, _last(whole)), *((a.name, a.rows[-1:]) for a in found)):
         v, t = values_at(val, row), values_at(test, row) if len(test) else None
         if v is None or t is None or last is None:
@@ -313,8 +313,7 @@ def _table(whole: Trajectory, found: list[Average], val: Points, test: Points, m
             if by != "error":
                 said[f"{units.titled(f'val {called}', unit)}, 95 %"] = level(one).formatted(scale=scale)
             said[f"{units.titled(f'test {called}', unit)}, 95 %"] = level(two).formatted(scale=scale)
-            less = f"{LESS} {called}" if by in own else LESS
-            said[f"{units.titled(less, apart)}, 95 %"] = "" if name == alone else difference(two, first).formatted(scale=scale, signed=True)
+            said[f"{units.titled(LESS, apart)}, 95 %"] = "" if name == alone else difference(two, first).formatted(scale=scale, signed=True)
         rows.append(said)
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)

@@ -32,8 +32,8 @@ def fold(title: str, finding: str = "", *, icon: str, expanded: bool = False) ->
 
 
 def _inside(section: Section, key: str) -> None:
-    if section.says:
-        st.markdown(plain(section.says))
+    if words := section.says if len(section.finding) > FINDING else section.words:  # what stands whole on the line above is not said twice
+        st.markdown(plain(words))
     if section.figure is not None:
         chart(section.figure, key=f"{key}-figure", title=section.title, stem=key, explain=plain(section.says))
     if (table := section.table) is not None:
