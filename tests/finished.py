@@ -14,7 +14,7 @@ from explorer.ui.align.form import Comparison as Alignment
 from explorer.ui.compare import studies as compare_studies
 from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.landscape import form as landscape_form
-from explorer.ui.paths import all_pairs
+from explorer.ui.paths import all_pairs_form
 from explorer.ui.paths import form as paths_form
 from explorer.ui.paths import plane as paths_plane
 from explorer.ui.soup import triangle as soup_triangle
@@ -39,7 +39,7 @@ def requests(tiny) -> dict[str, list]:
     picked = model_inspector.requests(line.field, (0.5,))
     alignment = Alignment(spec, (a, b), registry.method("align", "weight_matching"))
     ways = [paths_form.straight(spec, a, b), paths_form.trained(spec, a, b, registry.method("connect", "bezier", {"epochs": 1}))]
-    pairs = [all_pairs._line(spec, a, b, how) for how in (None, "weight_matching")]
+    pairs = [all_pairs_form.line(spec, a, b, how) for how in (None, "weight_matching")]
     attacked = [tiny.run(3), tiny.run(3, attack=Attack("linf", 0.1, 2))]
     branches = instability_analysis.branches(spec, registry.method("train", "sgd", {"epochs": 2}), [0, 1], (1, 2))
     copies = [instability_analysis.line(spec, branch) for branch in branches]

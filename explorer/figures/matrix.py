@@ -16,11 +16,14 @@ HIGHEST = 600  # px
 MOST_SEAMS = 60  # models up to which there is a line between cells
 
 
-def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = False, top: float | None = None, figures: int = 3) -> go.Figure:
+def figure(
+    values: Array, names: Sequence[str], *, title: str, signed: bool = False, top: float | None = None, figures: int = 3, least: int = 300
+) -> go.Figure:
     """(n, n) values[i, j] between model i (row) and model j (column); NaN is a gap. signed: colours centred at zero, from −1 to 1.
 
-    top: the value with the highest colour, so that two pictures can have one scale. figures: significant ones, of the numbers in the cells. More models than
-    there is room for numbers in the cells are named on the axes as far as there is room, all of them under the pointer.
+    top: the value with the highest colour, so that two pictures can have one scale. figures: significant ones, of the numbers in the cells. least: its height
+    in px where there are few models. More models than there is room for numbers in the cells are named on the axes as far as there is room, all of them
+    under the pointer.
     """
     if values.shape != (len(names), len(names)):
         raise ValueError(f"Expected values of shape {(len(names), len(names))}, got {values.shape}.")
@@ -55,7 +58,7 @@ def figure(values: Array, names: Sequence[str], *, title: str, signed: bool = Fa
     }
     fig.update_layout(
         title={"text": escape(title, quote=False), "font": {"size": 15}},
-        height=max(300, min(HIGHEST, 140 + 32 * len(names))),
+        height=max(least, min(HIGHEST, 140 + 32 * len(names))),
         margin={"l": 10, "r": 10, "t": 50, "b": 10},
     )
     if written:

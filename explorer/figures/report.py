@@ -24,13 +24,19 @@ STYLE = (
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading, what its numbers say, a table, a picture and code, each where there is one."""
+    """A heading, what its numbers say, a table, a picture and code, each where there is one. finding: the one sentence to read where only one is read."""
 
     title: str
     words: str = ""
     table: pd.DataFrame | None = None
     figure: go.Figure | None = None
     code: str = ""
+    finding: str = ""
+
+    @property
+    def says(self) -> str:
+        """All of its words."""
+        return f"{self.finding} {self.words}".strip()
 
 
 def page(title: str, sections: Sequence[Section], data: Json) -> str:
@@ -43,8 +49,8 @@ def page(title: str, sections: Sequence[Section], data: Json) -> str:
     drawn = False
     for section in sections:
         parts.append(f"<section><h2>{escape(section.title)}</h2>")
-        if section.words:
-            parts.append(f"<p>{escape(section.words)}</p>")
+        if section.says:
+            parts.append(f"<p>{escape(section.says)}</p>")
         if section.table is not None:
             html = _table(section.table)
             parts.append(html if len(section.table) <= OPEN_ROWS else f"<details><summary>{len(section.table)} rows</summary>{html}</details>")

@@ -19,10 +19,15 @@ def offered(problem: ProblemSpec) -> tuple[str, ...]:
     return tuple(name for name in metrics.offered(problem) if not metrics.find(name).exponential)
 
 
+def has_barrier(metric: str) -> bool:
+    """Whether a metric has one: not one of somebody's own of which it is not known which values are the better ones."""
+    return not metrics.is_own(metric) or metrics.find(metric).good != ""
+
+
 def barrier_of(points: Points, measured: Sequence[str], metric: str) -> Barrier | None:
     """The barrier of a metric that the measured sums give; of one that is the better the higher, how far it falls below the straight line. None while an end
     is missing, and of a metric of somebody's own of which it is not known which values are the better ones. Refused when it was not measured."""
-    if metrics.is_own(metric) and metrics.find(metric).good == "":
+    if not has_barrier(metric):
         return None
     found = barrier(worse_upward(points, measured, metric), name=metric)
     if found is None or not falls(metric):
@@ -43,8 +48,15 @@ def reduction_of(before: Points, after: Points, measured: Sequence[str], metric:
 
 def worst(points: Points, measured: Sequence[str], metric: str) -> Estimate:
     """The worst mean of a metric over the points, with the interval of an extreme: the highest, or the lowest of one that is the better the higher."""
-    found = highest(worse_upward(points, measured, metric))
-    return Estimate(-found.value, -found.high, -found.low) if falls(metric) else found
+    lowest, top = span(points, measured, metric)
+    return lowest if falls(metric) else top
+
+
+def span(points: Points, measured: Sequence[str], metric: str) -> tuple[Estimate, Estimate]:
+    """The lowest and the highest mean of a metric over the points, each with the interval of an extreme."""
+    found = metrics.column(points, measured, metric)
+    turned = highest(replace(found, values=-found.values))
+    return Estimate(-turned.value, -turned.high, -turned.low), highest(found)
 
 
 def falls(metric: str) -> bool:

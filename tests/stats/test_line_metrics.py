@@ -7,7 +7,7 @@ import pytest
 
 from explorer.core.points import Points
 from explorer.stats import barriers, metrics
-from explorer.stats.line_metrics import barrier_of, reduction_of
+from explorer.stats.line_metrics import barrier_of, reduction_of, span, worst
 
 HIGH, LOW, ANY = "f1@high-0", "mae@low-0", "f1@any-0"
 COUNTS = np.full(8, 10.0)
@@ -43,3 +43,11 @@ def test_a_reduction_is_that_of_the_barriers():
     """0.4 before, 0.1 after."""
     found = reduction_of(line(0.9, 0.4, 0.7), line(0.9, 0.7, 0.7), (HIGH,), HIGH)
     assert found is not None and found.value == pytest.approx(0.3)
+
+
+def test_the_span_of_values_is_from_the_lowest_to_the_highest_mean():
+    """Whichever are the better ones; the worst value is that end of it at which models are worse."""
+    points = line(0.9, 0.4, 0.7)
+    assert [end.value for end in span(points, (ANY,), ANY)] == pytest.approx([0.4, 0.9])
+    assert worst(points, (HIGH,), HIGH) == span(points, (HIGH,), HIGH)[0]
+    assert worst(points, (LOW,), LOW) == span(points, (LOW,), LOW)[1]

@@ -75,6 +75,11 @@ def registered(tiny, store, work):
     return tiny
 
 
+def folded(app: AppTest) -> set[str]:
+    """The titles of what is folded away."""
+    return {fold.label.removeprefix("**").partition("**")[0] for fold in app.expander}
+
+
 def words(app: AppTest) -> str:
     """Everything the page says, as one text."""
     kinds = ("title", "markdown", "caption", "info", "warning", "error", "success", "metric")

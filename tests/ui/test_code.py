@@ -28,7 +28,7 @@ from explorer.ui.interpolate import view as interpolate_view
 from explorer.ui.landscape import export as landscape_export
 from explorer.ui.landscape import form as landscape_form
 from explorer.ui.learn import findings
-from explorer.ui.paths import all_pairs, conditions
+from explorer.ui.paths import all_pairs, all_pairs_form, conditions
 from explorer.ui.paths import export as paths_export
 from explorer.ui.paths import form as paths_form
 from explorer.ui.paths import stability as stability_view
@@ -75,7 +75,7 @@ def _ways(tiny):
 
 def _many(tiny):
     models = loaded(tiny.a), loaded(tiny.b)
-    pairs = [all_pairs._line(tiny.problem.spec, *models, how) for how in (None, "weight_matching")]
+    pairs = [all_pairs_form.line(tiny.problem.spec, *models, how) for how in (None, "weight_matching")]
     return all_pairs.program(pairs, "error"), [p.run for p in pairs]
 
 
@@ -108,7 +108,7 @@ def _train(tiny):
     how = registry.method("train", "sgd", {"epochs": 4})
     models = tuple(Trained(tiny.problem.spec, how, at=k) for k in (2, 4))
     ways = tuple(registry.method("sample", "trajectory", {"average": average}) for average in ("swa", "ema"))
-    whole = Trajectory(tiny.problem.spec, models, ways)
+    whole = Trajectory(tiny.problem.spec, models, ways).measured_for("brier")
     return train_export.program(whole), [task.run for task in whole.tasks()]
 
 

@@ -15,7 +15,7 @@ from explorer.ui.compare.form import Comparison, Entry
 from explorer.ui.compare.mergeable import ancestor, cosines
 from explorer.ui.compare.report import report
 from explorer.ui.compare.table import INGREDIENT, Candidate, against_best, table
-from tests.ui.conftest import words
+from tests.ui.conftest import folded, words
 from tests.ui.test_landscape import button, three
 
 
@@ -49,7 +49,11 @@ def test_methods_are_compared_on_the_same_samples(visit, store, work, tiny):
     assert made["needs"] == "checkpoints only"
     work()  # classes, once the best ingredient is known
     app.run()
-    assert {"Calibration", "Class by class"} <= {h.value for h in app.subheader}
+    assert {"Calibration", "Class by class"} <= folded(app)
+    assert not app.subheader and not any(fold.proto.expanded for fold in app.expander if "Calibration" in fold.label), (
+        "the answer is first, the rest is folded"
+    )
+    assert any("**Calibration** · " in fold.label for fold in app.expander), "what was found is read without opening it"
     button(app, "Check").click().run()
     work()
     app.run()
@@ -76,7 +80,7 @@ def test_a_merged_model_says_why_it_fails_and_can_be_taken_away(visit, store, wo
     work()
     app.run()
     assert not app.exception
-    assert "Why uniform soup fails, or does not" in {h.value for h in app.subheader}
+    assert "Why uniform soup fails, or does not" in folded(app)
     assert "Activations vary least in" in words(app)
     code = "\n".join(c.value for c in app.code)
     assert "method='uniform_soup'" in code

@@ -58,6 +58,19 @@ def test_a_line_is_shown_with_its_own_metric_and_more_is_refused(how, elsewhere,
     assert not app.exception and "object in the memory of the Python process that measured it" in text(app)
 
 
+def test_a_path_has_a_row_for_a_metric_of_no_known_direction(how, elsewhere, visit):
+    """From its lowest to its highest value, with its mean and its length, and no barrier: nobody knows which values would be the worse ones."""
+    line = interpolate(mlp(0), mlp(1), sampler="grid", options={"size": 5}, **(how | {"metrics": {"first": lambda o, t: o[:, 0]}}))
+    elsewhere()
+    app = visit("paths", runs=line.run.id, metric="first")
+    assert not app.exception, app.exception[0].value
+    (row,) = app.dataframe[0].value.to_dict("records")
+    assert [name for name in row if "barrier" in name or "between" in name] == []
+    low, high, *ends = (float(text.split(" ")[0].replace("−", "-")) for text in (row["minimum"], row["maximum"], *row["ends"].split(", ")))
+    assert low <= min(ends) <= max(ends) <= high and low < high
+    assert row["path mean"] and row["÷ distance"] == "1.000"
+
+
 def test_a_plane_is_shown(how, elsewhere, visit):
     """With its extremes, by any of its metrics."""
     plane = landscape_around(mlp(0), size=5, **how)

@@ -1,7 +1,7 @@
 """The Paths page's view of many models: barriers between every two, before and after aligning, and their tree."""
 
 from explorer.api import loaded
-from explorer.ui.paths import all_pairs
+from explorer.ui.paths import all_pairs_form
 from tests.ui.conftest import words
 from tests.ui.test_landscape import button, three
 
@@ -28,7 +28,7 @@ def test_an_address_brings_the_models_and_the_method_back(visit, store, work, ti
     """Also while nothing is measured yet."""
     a, b = (loaded(p) for p in (tiny.a, tiny.b))
     three(tiny, store, work)
-    pairs = [all_pairs._line(tiny.problem.spec, a, b, None), all_pairs._line(tiny.problem.spec, a, b, "activation_matching")]
+    pairs = [all_pairs_form.line(tiny.problem.spec, a, b, None), all_pairs_form.line(tiny.problem.spec, a, b, "activation_matching")]
     for pair in pairs:
         store.submit(pair.run)
     app = visit("paths", view="many", runs=",".join(p.run.id for p in pairs))
@@ -48,7 +48,7 @@ def test_lines_of_another_store_are_told_of(visit, store, work, tiny):
 def test_any_metric_of_the_problem_has_its_barriers(visit, store, work, tiny):
     """Accuracy falls by as much as the error rises, by the same points; a Brier score is measured for on every line."""
     models = three(tiny, store, work)[:2]
-    pairs = [all_pairs._line(tiny.problem.spec, *models, how) for how in (None, "weight_matching")]
+    pairs = [all_pairs_form.line(tiny.problem.spec, *models, how) for how in (None, "weight_matching")]
     for pair in pairs:
         store.submit(pair.run)
     work()

@@ -10,7 +10,7 @@ from explorer.ui.compare.form import Comparison
 from explorer.ui.compare.report import report
 from explorer.ui.compare.table import table
 from explorer.ui.compare.view import seen
-from tests.ui.conftest import words
+from tests.ui.conftest import folded, words
 from tests.ui.test_landscape import button
 
 FAMILY = locations.root() / "sample_models" / "digits-tasks"
@@ -33,7 +33,7 @@ def test_models_are_told_task_by_task(visit, store, work):
     comparison = compared(store, work)
     app = visit("compare", runs=",".join(e.run.id for e in comparison.entries))
     assert not app.exception
-    assert {"Task by task", "Interference between tasks"} <= {h.value for h in app.subheader}
+    assert {"Task by task", "Interference between tasks"} <= folded(app)
     said = words(app)
     assert "upright for upright, turned for turned, inverted for inverted" in said
     assert "Beyond sampling error worse than trunk: inverted on turned" in said
@@ -45,7 +45,7 @@ def test_models_are_told_task_by_task(visit, store, work):
     work()
     app.run()
     assert not app.exception
-    assert "The landscape of each task" in {h.value for h in app.subheader}
+    assert "The landscape of each task" in folded(app)
 
 
 def test_the_planes_are_the_right_way_round(store, work):

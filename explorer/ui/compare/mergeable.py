@@ -22,8 +22,9 @@ from explorer.store.run_store import RunStore
 from explorer.ui.compare.form import Comparison, Task
 from explorer.ui.frame import shell
 from explorer.ui.frame.run_set import active, progress
-from explorer.ui.widgets.section import draw, found, stands
+from explorer.ui.widgets.section import draw, fold, found, stands
 
+MERGEABLE = "Are these mergeable?"
 ALL_PAIRS = 6  # models up to which every pair is measured; beyond, each with the first
 KIN, STRANGERS = 0.5, 0.2  # mean cosines between weight matrices: of fine-tunes some 0.9 and more, of independent trainings near 0
 
@@ -51,15 +52,18 @@ def busy(store: RunStore, comparison: Comparison) -> bool:
 def show(store: RunStore, comparison: Comparison) -> None:
     """The button, how far it is, and what it says."""
     if store.status(kinship_of(comparison).id) is None:
-        st.subheader("Are these mergeable?", anchor=False)
-        st.button("Check", icon=":material/rule:", on_click=_check, args=(comparison,), key="compare-check")
+        with fold(MERGEABLE, icon=":material/rule:"):
+            st.caption(
+                "The barriers between the models, the angles and conflicts of sign between their weights, and whether they have a common ancestor."
+            )
+            st.button("Check", icon=":material/rule:", on_click=_check, args=(comparison,), key="compare-check")
         return
     stands(store, [("Distances and conflicts", kinship_of(comparison)), ("Layer by layer", survey_of(comparison))])
     progress(store, lines_of(comparison), key="mergeable")
     if (made := section(store, comparison)) is not None:
-        draw(made, key="compare-mergeable")
+        draw(made, key="compare-mergeable", icon=":material/rule:")
     if (made := layers_section(store, comparison)) is not None:
-        draw(made, key="compare-survey")
+        draw(made, key="compare-survey", icon=":material/layers:")
 
 
 def survey_of(comparison: Comparison) -> Study:
@@ -78,12 +82,13 @@ def layers_section(store: RunStore, comparison: Comparison) -> Section | None:
         for key in ("norm", "cosine", "against", "rank")
     )
     worst = int(np.nanargmax(np.nanmean(against, axis=1))) if np.isfinite(against).any() else 0
-    words = (
-        f"What each model changed of {names[0]}, layer by layer. Signs oppose one another most in {layers[worst]}: {100 * np.nanmean(against[worst]):.0f} % of the"
-        " changes' magnitude lies in entries whose sum has the other sign. A stable rank near 1 is a change in one direction."
+    finding = (
+        f"Signs oppose one another most in {layers[worst]}: {100 * np.nanmean(against[worst]):.0f} % of the changes' magnitude lies in entries whose sum has"
+        " the other sign."
         if np.isfinite(against).any()
         else f"Nothing differs from {names[0]}."
     )
+    words = f"What each model changed of {names[0]}, layer by layer. A stable rank near 1 is a change in one direction."
     rows = [
         {
             "layer": layer,
@@ -97,7 +102,7 @@ def layers_section(store: RunStore, comparison: Comparison) -> Section | None:
         for k, name in enumerate(names[1:])
     ]
     figure = survey_figure.figure(layers, names[1:], survey_figure.panels(norm, cosine, against, rank))
-    return Section("Layer by layer", words, pd.DataFrame(rows).round(4), figure)
+    return Section("Layer by layer", words, pd.DataFrame(rows).round(4), figure, finding=finding)
 
 
 def _check(comparison: Comparison) -> None:
@@ -117,9 +122,10 @@ def section(store: RunStore, comparison: Comparison) -> Section | None:
     based = bool(kinship_of(comparison).method["base"])
     unit = units.of_gap(comparison.problem, "loss")
     rows, barriers = _pairs(store, comparison, gram, result, based, unit)
-    sentences = [ancestor(models, matrices, names), _climbs(barriers, unit), _conflicts(result, names[0], based)]
+    sentences = [ancestor(models, matrices, names), _conflicts(result, names[0], based)]
     figure = matrix.figure(cosines(gram, based=based), names[based:], title="Cosines of the differences" if based else "Cosines", signed=True)
-    return Section("Are these mergeable?", " ".join(t for t in sentences if t), pd.DataFrame(rows), figure if len(names) > 1 + based else None)
+    words, drawn = " ".join(t for t in sentences if t), figure if len(names) > 1 + based else None
+    return Section(MERGEABLE, words, pd.DataFrame(rows), drawn, finding=_climbs(barriers, unit))
 
 
 def cosines(gram: Array, *, based: bool) -> Array:

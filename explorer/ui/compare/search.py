@@ -36,7 +36,11 @@ def show(store: RunStore, comparison: Comparison) -> None:
         return
     linked = _linked(store, comparison)
     with st.expander(
-        "Search for the best recipe", icon=":material/travel_explore:", key="search-recipes", on_change="rerun", expanded=linked is not None
+        "**Search for the best recipe** · many merges are tried, the best one is chosen",
+        icon=":material/travel_explore:",
+        key="search-recipes",
+        on_change="rerun",
+        expanded=linked is not None,
     ) as part:
         if not part.open:
             return
@@ -102,7 +106,13 @@ def _form(comparison: Comparison, shown: Study | None) -> Method | None:
         with column:
             if name == "metric":
                 was = str(start.get("metric", "loss"))
-                values[name] = st.selectbox("best by", measurable, index=measurable.index(was) if was in measurable else 0, key=f"{key}-metric")
+                values[name] = st.selectbox(
+                    "best by",
+                    measurable,
+                    index=measurable.index(was) if was in measurable else 0,
+                    format_func=lambda m: metrics.find(m).called,
+                    key=f"{key}-metric",
+                )
             else:
                 label = "a number for each model" if name == "each" else ""
                 values[name] = method_form.field(options[name], start.get(name, options[name].default), key=f"{key}-{name}", label=label)
@@ -158,17 +168,17 @@ def _pictures(request: Study, trials: tuple[Trial, ...]) -> None:
     if not trials:
         return
     metric = str(request.method["metric"])
-    lower, scale = metrics.find(metric).good == "low", units.scale(metric)
-    title = units.titled(f"val {metric}", units.of_level(request.problem, metric))
+    lower, scale, called = metrics.find(metric).good == "low", units.scale(metric), metrics.find(metric).called
+    title = units.titled(f"val {called}", units.of_level(request.problem, metric))
     tried = [search_figure.Tried(t.method.name, search_words.numbers(t.method), _number(t.value), _number(t.moved)) for t in trials]
     left, right = st.columns(2, gap="medium")
     with left:
         figure = search_figure.candidates(tried, y_title=title, lower=lower, scale=scale)
-        words = f"Validation {metric} of {len(tried)} candidates against the size of their change from the first model, with the front of the two."
+        words = f"Validation {called} of {len(tried)} candidates against the size of their change from the first model, with the front of the two."
         chart(figure.update_layout(height=380), key="search-candidates", title="Candidates", stem="search-candidates", explain=words)
     with right:
         figure = search_figure.progress([t.value for t in tried], y_title=title, lower=lower, scale=scale)
-        words = f"Validation {metric} of each candidate in the order of the search, and the best so far."
+        words = f"Validation {called} of each candidate in the order of the search, and the best so far."
         chart(figure.update_layout(height=380), key="search-progress", title="Best so far", stem="search-progress", explain=words)
 
 
@@ -177,15 +187,15 @@ def _found(request: Study, found: search_words.Outcome) -> None:
     names = [plain(m.name or m.id) for m in request.models]
     for sentence in search_words.says(found, request.problem, names):
         st.markdown(sentence)
-    scale, unit = units.scale(found.metric), units.of_level(request.problem, found.metric)
+    scale, unit, called = units.scale(found.metric), units.of_level(request.problem, found.metric), metrics.find(found.metric).called
     rows = pd.DataFrame(
         [
             {
                 "method": found.methods[k].name.replace("_", " "),
                 "numbers": search_words.numbers(found.methods[k]),
                 "change": significant_digits.number(found.moved[k], 3),
-                units.titled(f"val {found.metric}", unit): significant_digits.number(scale * found.values[k]),
-                f"{units.titled(f'test {found.metric}', unit)}, 95 %": found.test[k].formatted(scale=scale),
+                units.titled(f"val {called}", unit): significant_digits.number(scale * found.values[k]),
+                f"{units.titled(f'test {called}', unit)}, 95 %": found.test[k].formatted(scale=scale),
             }
             for k in sorted(found.test, key=lambda k: found.moved[k])
         ]

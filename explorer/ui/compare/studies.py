@@ -65,18 +65,18 @@ def calibration(store: RunStore, comparison: Comparison) -> Section | None:
         errors.append(value)
     table = pd.DataFrame(rows)
     off = [str(r["model"]) for r in rows if r.get("more than chance")]
-    says = (
-        f"More than chance explains: {', '.join(off)}. " if off else "No model is further from calibrated than chance explains on this many samples. "
+    finding = (
+        f"More than chance explains: {', '.join(off)}." if off else "No model is further from calibrated than chance explains on this many samples."
     )
     words = (
-        says + "The calibration error is the mean distance between confidence and accuracy over 15 bins (Guo et al. 2017), on the test split. Even"
+        "The calibration error is the mean distance between confidence and accuracy over 15 bins (Guo et al. 2017), on the test split. Even"
         " a perfectly calibrated model shows some on a finite sample: that is the column 'by chance alone'. The picture has the"
         " best and the worst calibrated model, and the ensemble; its bars are 95 % Wilson intervals of a bin."
     )
     if not bins:
-        return Section("Calibration", words, table)
+        return Section("Calibration", words, table, finding=finding)
     drawn = dict.fromkeys([int(np.argmin(errors)), int(np.argmax(errors)), *(i for i, b in enumerate(bins) if b.name == TOGETHER)])
-    return Section("Calibration", words, table, reliability.figure([bins[i] for i in drawn], title="Accuracy against confidence"))
+    return Section("Calibration", words, table, reliability.figure([bins[i] for i in drawn], title="Accuracy against confidence"), finding=finding)
 
 
 def classes(store: RunStore, comparison: Comparison, best: int) -> Section | None:
@@ -107,13 +107,13 @@ def classes(store: RunStore, comparison: Comparison, best: int) -> Section | Non
                 clear.append((value, f"{name} {100 * value:+.1f} points on class {label}"))
     clear.sort(key=lambda pair: -abs(pair[0]))
     listed = "; ".join(text for _, text in clear[:4])
+    finding = (
+        f"Beyond sampling error: {listed}{'; and more' * (len(clear) > 4)}."
+        if clear
+        else f"No class differs from {names[best]} by more than sampling error."
+    )
     words = (
-        (
-            f"Beyond sampling error: {listed}{'; and more' * (len(clear) > 4)}. "
-            if clear
-            else f"No class differs from {names[best]} by more than sampling error. "
-        )
-        + f"Accuracy by class, test split; differences from the best ingredient, {names[best]}, are paired sample by sample."
+        f"Accuracy by class, test split; differences from the best ingredient, {names[best]}, are paired sample by sample."
         f" There are {len(rows) - len(labels)} such intervals: about one in twenty excludes 0 by chance."
     )
     table = pd.DataFrame(rows)
@@ -121,7 +121,7 @@ def classes(store: RunStore, comparison: Comparison, best: int) -> Section | Non
     if len(labels) <= CLASSES_DRAWN:
         values = np.array([[np.nan if a[0] is None else 100 * a[0] for a in row] for row in cast("list[list[list[float | None]]]", minus)])
         figure = matrix.grid(values, names, [str(c) for c in labels], title=f"Accuracy by class, minus {names[best]} (points)")
-    return Section("Class by class", words, table, figure)
+    return Section("Class by class", words, table, figure, finding=finding)
 
 
 def interference(store: RunStore, comparison: Comparison, entry: Entry) -> Section | None:
@@ -152,14 +152,15 @@ def interference(store: RunStore, comparison: Comparison, entry: Entry) -> Secti
     whole = [np.nan if v is None else v for v in cast("list[float | None]", cast("dict[str, object]", result["whole"])["loss"])]
     return Section(
         f"Why {entry.name} fails, or does not",
-        _why(entry.name, names, spread, clash, loss, whole, unit),
+        _why(names, spread, clash, loss, unit),
         table,
         layers_figure.figure(names, measures),
+        finding=f"The validation loss of {entry.name} is {significant_digits.within(*whole, unit=unit, signed=True)} against the mean of its ingredients.",
     )
 
 
-def _why(name: str, layers: Sequence[str], spread: Array, clash: Array, loss: Array, whole: Sequence[float], unit: str) -> str:
-    parts = [f"The validation loss of {name} is {significant_digits.within(*whole, unit=unit, signed=True)} against the mean of its ingredients."]
+def _why(layers: Sequence[str], spread: Array, clash: Array, loss: Array, unit: str) -> str:
+    parts: list[str] = []
     if np.isfinite(spread).any():
         low = int(np.nanargmin(spread))
         text = f"Activations vary least in {layers[low]}: {spread[low]:.2f} of the ingredients'"

@@ -27,9 +27,11 @@ from explorer.ui.compare.form import Comparison, Task
 from explorer.ui.compare.table import INGREDIENT, Candidate
 from explorer.ui.frame import shell
 from explorer.ui.frame.run_set import active, progress
-from explorer.ui.widgets.section import draw
+from explorer.ui.widgets.section import draw, fold
 from explorer.ui.widgets.selection_metric import Measure, measure_of
 
+LANDSCAPE = "The landscape of each task"
+ICONS = (":material/checklist:", ":material/call_split:", ":material/landscape:")  # of the sections, in their order
 SIZE = 17  # points along each side of a task's plane
 
 
@@ -50,14 +52,15 @@ def sections(store: RunStore, comparison: Comparison, known: Sequence[Candidate]
 def show(store: RunStore, comparison: Comparison, known: Sequence[Candidate]) -> None:
     """The sections, and the button for what is not measured before somebody wants it."""
     made = sections(store, comparison, known)
-    for number, one in enumerate(made):
-        draw(one, key=f"compare-tasks-{number}")
+    for (number, one), icon in zip(enumerate(made), ICONS, strict=False):
+        draw(one, key=f"compare-tasks-{number}", icon=icon)
     runs = landscapes(comparison)
     if not made or not runs:
         return
     if all(store.status(task.run.id) is None for task in runs):
-        label = "Draw the landscape of each task"
-        st.button(label, icon=":material/landscape:", on_click=_submit, args=(runs,), key="compare-task-planes")
+        with fold(LANDSCAPE, icon=ICONS[-1]):
+            label = "Draw the landscape of each task"
+            st.button(label, icon=":material/landscape:", on_click=_submit, args=(runs,), key="compare-task-planes")
     progress(store, runs, key="task-planes")
 
 
@@ -101,12 +104,13 @@ def _methods(found: TaskTable, by: Measure) -> Section:
     named = ", ".join(found.models[k] for k in front)
     words = (
         f"A task's own model is the ingredient of its name, else the best ingredient there: {owned}. The mean is of {what}; differences and shares are paired"
-        f" sample by sample. No other model is at least as good on every task as: {named}."
+        " sample by sample."
     )
+    finding = f"No other model is at least as good on every task as: {named}."
     merit = found.merit() * (100 if found.counted else 1)
     title = "of the task's own model (%)" if found.counted else "own model's loss minus the model's"
     figure = tasks_figure.front(found.models, merit, front, x_title=f"worst task: {title}", y_title=f"mean over tasks: {title}")
-    return Section("Task by task", words, pd.DataFrame(rows), figure.update_layout(height=380))
+    return Section("Task by task", words, pd.DataFrame(rows), figure.update_layout(height=380), finding=finding)
 
 
 def _transfer(ingredients: Sequence[Candidate], names: Sequence[str], by: Measure) -> Section:
@@ -131,9 +135,11 @@ def _transfer(ingredients: Sequence[Candidate], names: Sequence[str], by: Measur
         if worst
         else "No model lost a task by more than chance."
     )
-    words = f"{lost} How much the {by.metric} of each task changes when the base is tuned into each model, paired sample by sample; above zero is interference."
+    words = (
+        f"How much the {by.metric} of each task changes when the base is tuned into each model, paired sample by sample; above zero is interference."
+    )
     figure = matrix.grid(values, [one.name for one in tuned], list(names), title=f"{by.title} minus {base.name}'s") if tuned else None
-    return Section("Interference between tasks", words, pd.DataFrame(rows), figure)
+    return Section("Interference between tasks", words, pd.DataFrame(rows), figure, finding=lost)
 
 
 def _landscape(store: RunStore, comparison: Comparison) -> Section | None:
@@ -157,4 +163,4 @@ def _landscape(store: RunStore, comparison: Comparison) -> Section | None:
     title = units.titled("test loss", units.of_level(comparison.problem, "loss"))
     figure = tasks_figure.planes([task.name for task in runs], x, y, grids, markers, z_title=title)
     words = f"The plane through {plain(', '.join(names))} under the test loss of each task, in one colour scale. Axes are distances in weight space."
-    return Section("The landscape of each task", words, None, figure)
+    return Section(LANDSCAPE, words, None, figure)

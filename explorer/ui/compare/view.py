@@ -28,7 +28,7 @@ from explorer.ui.widgets.form_state import names_a_model
 from explorer.ui.widgets.model_inspector import inspect_once, model_at, pick_active
 from explorer.ui.widgets.model_picker import key_of
 from explorer.ui.widgets.recipe_view import export, exporting
-from explorer.ui.widgets.section import draw, stands
+from explorer.ui.widgets.section import draw, fold, stands
 from explorer.ui.widgets.selection_metric import measure_of, refuse
 
 POLL_S = 0.5
@@ -150,25 +150,32 @@ def _live(store: RunStore, comparison: Comparison, entry: Entry | None, was_busy
         st.caption(
             f"Calibration and classes are not shown: they need one true class for each answer, and the loss here is {registry.called(comparison.problem.loss)}."
         )
-    tasks.show(store, comparison, known)
     model_doubts.show(store, (entry.field("test") for entry in comparison.entries))
+    if entry is not None:
+        _looked_at(store, comparison, entry)
+    tasks.show(store, comparison, known)
     mergeable.show(store, comparison)
     stands(store, [(request.method.name.replace("_", " ").capitalize(), request) for request in _studies(store, comparison, entry)])
-    for key, made in (
-        ("calibration", studies.calibration(store, comparison)),
-        ("classes", studies.classes(store, comparison, best) if best is not None else None),
-        ("interference", studies.interference(store, comparison, entry) if entry is not None and entry.method is not None else None),
+    for key, icon, made in (
+        ("calibration", ":material/straighten:", studies.calibration(store, comparison)),
+        ("classes", ":material/grid_on:", studies.classes(store, comparison, best) if best is not None else None),
     ):
         if made is not None:
-            draw(made, key=f"compare-{key}")
-    if entry is not None:
-        points, _ = store.points(entry.field("test").id)
-        model_at(store, entry.field("test"), (1.0,), points)
-        if entry.method is not None:
-            _method_notes(store, entry)
-            export(store, entry.model, key="compare-take")
+            draw(made, key=f"compare-{key}", icon=icon)
     if busy:
         shell.tend()
+
+
+def _looked_at(store: RunStore, comparison: Comparison, entry: Entry) -> None:
+    """One of the models: its mistakes, why it fails where it is merged, and its file."""
+    points, _ = store.points(entry.field("test").id)
+    model_at(store, entry.field("test"), (1.0,), points)
+    if entry.method is None:
+        return
+    _method_notes(store, entry)
+    if (made := studies.interference(store, comparison, entry)) is not None:
+        draw(made, key="compare-interference", icon=":material/troubleshoot:", expanded=True)
+    export(store, entry.model, key="compare-take")
 
 
 def _method_notes(store: RunStore, entry: Entry) -> None:
@@ -241,7 +248,7 @@ def _table(comparison: Comparison, rows: pd.DataFrame) -> None:
         "memory (MiB)": st.column_config.NumberColumn(format="%.1f", help="Peak memory beyond the models while merging; a few MiB are noise."),
     }
     st.dataframe(rows, hide_index=True, placeholder="", column_order=[c for c in rows.columns if c not in costs], column_config=config)
-    with st.expander("What each method needs, and what it took", icon=":material/timer:"):
+    with fold("What each method needs, and what it took", icon=":material/timer:"):
         st.dataframe(rows, hide_index=True, placeholder="", column_order=["model", *costs], column_config=config)
 
 

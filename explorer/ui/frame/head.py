@@ -86,11 +86,6 @@ def controls() -> DeltaGenerator:
     return st.container(height=44, border=False, horizontal=True, vertical_alignment="center", gap="small", key="controls")
 
 
-def width_of(options: Iterable[str]) -> int:
-    """Pixels of a choice among so many words in one row, so that its place is kept before it is drawn."""
-    return sum(34 + 8 * len(option) for option in options)
-
-
 def filters() -> DeltaGenerator:
     """The place of what narrows a list: one row of fields with labels, as high from the first frame on as it will be."""
     return st.container(height=72, border=False, horizontal=True, vertical_alignment="bottom", gap="small", key="filters")

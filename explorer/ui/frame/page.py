@@ -13,7 +13,8 @@ from explorer.ui.frame import expertise, garbage, head, login, shell, tour, uplo
 
 # A term shows its definition as the browser's own note when it is pointed at, and here when it has the keyboard's focus. The button in a picture's corner
 # shows its icon alone, and its words to who cannot see it. Captions at Streamlit's own grey have a contrast of 3.9 on white, and white on the dark theme's
-# light blue (buttons, items that are chosen in a list) one of 2.3; texts want 4.5. Nothing is greyed out while a page computes: what it says holds until it
+# light blue (buttons, items that are chosen in a list) one of 2.3; texts want 4.5. Plotly's toolbar, which comes with the pointer, would always lie over a
+# picture's title where there is none; what it offers is in the picture's corner. Nothing is greyed out while a page computes: what it says holds until it
 # says something else.
 STYLE = """
 [data-stale=true] { opacity: 1 !important; transition: none !important }
@@ -25,6 +26,7 @@ a[href*="view=glossary&term="]:focus-visible::after { content: attr(title) / "";
   border: 1px solid #888; font-size: 0.95rem; line-height: 1.4 }
 [data-testid=stCaptionContainer]:has(:focus-visible) { opacity: 1; position: relative; z-index: 1000 }
 @media (max-width: 640px) { .katex-display { font-size: 0.85em; overflow-x: auto; overflow-y: hidden; padding: 0.2rem 0 } }
+@media (hover: none), (max-width: 640px) { .modebar-container { display: none } }
 [class*=st-key-corner-] { margin-top: -0.75rem }
 [class*=st-key-corner-] button { min-height: 1.5rem; padding: 0 0.25rem }
 [class*=st-key-corner-] button [data-testid=stMarkdownContainer] { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }

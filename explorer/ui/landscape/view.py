@@ -131,7 +131,7 @@ def _metric(field: Field) -> str:
         key=key,
         on_change=chosen,
         label_visibility="collapsed",
-        width=180,
+        width=200,
     )
 
 

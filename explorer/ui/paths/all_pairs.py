@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.core import glossary, registry
+from explorer.core import glossary
 from explorer.core.markdown import plain
 from explorer.core.points import Array, Points
-from explorer.core.spec import Aligned, Field, ProblemSpec, Recipe, Run, SplitName
+from explorer.core.spec import Aligned, Recipe
 from explorer.figures import matrix, report
 from explorer.figures import tree as tree_figure
 from explorer.stats import line_metrics, spanning_tree, units
@@ -27,33 +26,17 @@ from explorer.stats.training_seeds import mean_over_pairs
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.frame.run_set import Named, active, asked_runs, begin, progress, submit
-from explorer.ui.paths import many_pairs
-from explorer.ui.widgets import cost_caption, form_state, model_doubts, path_metric, python_source, split_choice
+from explorer.ui.frame.run_set import active, asked_runs, begin, progress, submit
+from explorer.ui.paths import all_pairs_form, many_pairs
+from explorer.ui.paths.all_pairs_form import Pair
+from explorer.ui.widgets import model_doubts, path_metric, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
-from explorer.ui.widgets.choose_models import choose_models
 from explorer.ui.widgets.form_state import names_a_model
-from explorer.ui.widgets.model_picker import choices, choose_family, families, family_of, key_of
+from explorer.ui.widgets.model_picker import key_of
 
 POLL_S = 1.0
-FIRST = 5  # models chosen at first
-ALIGN = "weight_matching"
-MOST = 20  # models up to which the line between every two is followed; beyond, its middle (explorer.ui.paths.many_pairs)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The straight line between two of the models, and the request to measure it."""
-
-    a: Recipe
-    b: Recipe
-    aligned: bool
-    run: Run
-
-    @property
-    def name(self) -> str:
-        """What it is called in a list."""
-        return f"{_name(self.a)} – {_name(self.b)}{', aligned' if self.aligned else ''}"
+FIRST = 5  # pairs that the page leads on to
+LEAST = 420  # pixels of a matrix, which few models would not fill
 
 
 INTRO = (
@@ -65,15 +48,17 @@ INTRO = (
 def page(store: RunStore, top: head.Form) -> None:
     """The view as a whole: form, matrices, tree."""
     found, asked = asked_runs(store)
-    pairs = [_pair(run) for run in found if run.field.chart.name == "line" and run.field.attack is None and "loss" in run.field.metrics]
+    pairs = [
+        all_pairs_form.pair_of(run) for run in found if run.field.chart.name == "line" and run.field.attack is None and "loss" in run.field.metrics
+    ]
     middles = [run for run in found if many_pairs.is_part(run)][:1]
     if len(pairs) + len(middles) < asked:
         st.warning("Some lines in this link are not in this store. Choose the models and measure again.", icon=":material/link_off:")
     if not asked and not names_a_model():
-        begin(pairs := _first(store))
+        begin(pairs := all_pairs_form.default(store))
     shown = middles or [pair.run for pair in pairs]
-    with top(INTRO, shown=_summary(middles, pairs), key=shown[0].id if shown else ""):
-        wanted = _form(store, middles, pairs)
+    with top(INTRO, shown=all_pairs_form.summary(middles, pairs), key=shown[0].id if shown else ""):
+        wanted = all_pairs_form.form(store, middles, pairs)
     if wanted:
         st.query_params.from_dict({"view": "many", "runs": submit(wanted)})
         st.rerun()
@@ -83,102 +68,6 @@ def page(store: RunStore, top: head.Form) -> None:
         _show(store, pairs)
     else:
         st.info("Press **Measure**: every pair takes about a dozen points.", icon=":material/hub:")
-
-
-def _pair(run: Run) -> Pair:
-    a, b = run.field.corners[0], run.field.corners[-1]
-    if isinstance(b, Aligned) and isinstance(a, Aligned):
-        return Pair(a.models[a.which], b.models[b.which], True, run)
-    return Pair(a, b, False, run)
-
-
-def _summary(middles: Sequence[Run], pairs: Sequence[Pair]) -> str:
-    shown = [*middles, *(pair.run for pair in pairs)]
-    if not shown:
-        return ""
-    problem = shown[0].field.problem
-    used = next((c.method.name.replace("_", " ") for p in pairs for c in p.run.field.corners if isinstance(c, Aligned)), "")
-    return head.summary(
-        problem.title or problem.name, head.names(_models(middles, pairs)), f"as they are and after {used}" if used else "as they are"
-    )
-
-
-def _models(middles: Sequence[Run], pairs: Sequence[Pair]) -> list[Recipe]:
-    return list(dict.fromkeys([*(c for run in middles for c in run.field.corners), *(m for pair in pairs for m in (pair.a, pair.b))]))
-
-
-def _form(store: RunStore, middles: Sequence[Run], pairs: Sequence[Pair]) -> Sequence[Named] | None:
-    shown = [*middles, *(pair.run for pair in pairs)]
-    key = f"many-{shown[0].id if shown else 'new'}"
-    before = _models(middles, pairs)
-    every = families(store, shown[0].field.problem, tuple(before)) if shown else families(store)
-    if not every:
-        st.info("No checkpoint is registered yet. Go to Checkpoints and add a file or a folder.", icon=":material/inventory_2:")
-        return None
-    with st.container():
-        one, two, go = st.columns([4, 5, 2], vertical_alignment="bottom")
-        with one:
-            keys = [key_of(m) for m in before]
-            here = family_of(store, every, keys[0] if keys else form_state.addressed(store, every, "a")[0])
-            family = choose_family(every, here, key)
-        models = choices(store, family, every)
-        with two:
-            start = [k for k in keys if k in models] or list(family.models)[:FIRST]
-            chosen = choose_models("Models", models, start, name=lambda k: family.label(k, models), key=f"{key}-models-{family.key}")
-        split = split_choice.choose_test_set(family.problem, shown[0].field.split if shown else None, key=key)
-        wanted = (_followed if len(chosen) <= MOST else _middles)(store, family.problem, [models[k] for k in chosen], pairs, split, key)
-        with go:
-            pressed = st.button("Measure", type="primary", icon=":material/hub:", key=f"{key}-go", width="stretch", disabled=len(chosen) < 2)
-        if shown:
-            form_state.note(shown, [w.run for w in wanted], head.names(before), button="Measure")
-    return wanted if pressed else None
-
-
-def _followed(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], shown: Sequence[Pair], split: SplitName, key: str) -> Sequence[Named]:
-    """The line between every two, as they are and, where that is chosen, aligned."""
-    known = registry.alignments()
-    used = next((c.method.name for p in shown for c in p.run.field.corners if isinstance(c, Aligned)), ALIGN)
-    align = st.selectbox(
-        "And after aligning each pair by",
-        ["", *known],
-        index=0 if shown and not any(p.aligned for p in shown) else 1 + known.index(used if used in known else ALIGN),
-        format_func=lambda m: m.replace("_", " ") or "(not aligned)",
-        key=f"{key}-align",
-    )
-    return _lines(problem, models, align, split)
-
-
-def _middles(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], shown: Sequence[Pair], split: SplitName, key: str) -> Sequence[Named]:
-    """The middles of the lines between some pairs of many."""
-    total = len(models) * (len(models) - 1) // 2
-    drawn = st.number_input(
-        "Pairs at random, beside those that join the nearest models", 0, total, min(many_pairs.DRAWN, total), key=f"{key}-drawn-{len(models)}"
-    )
-    wanted = [many_pairs.first(store, problem, models, int(drawn), split)]
-    st.caption(
-        f"{len(models)} models have {total:,} pairs. Measured first is the middle of the lines between {wanted[0].name}; all of them when you ask for it"
-        f" below the picture. Whole lines, and pairs after aligning, are for up to {MOST} models: each of them is a run of its own."
-    )
-    cost_caption.caption(store, [w.run for w in wanted])
-    return wanted
-
-
-def _first(store: RunStore) -> list[Pair]:
-    """What a first visit shows: the first family that has three models."""
-    found = next((f for f in families(store) if len(f.models) >= 3), None)
-    return _lines(found.problem, list(found.models.values())[:FIRST], ALIGN) if found else []
-
-
-def _lines(problem: ProblemSpec, models: Sequence[Recipe], align: str, split: SplitName = "test") -> list[Pair]:
-    """Every pair as it is, then every pair aligned, if `align` names a method."""
-    two_of_them = list(combinations(models, 2))
-    wanted = [_line(problem, a, b, None, split) for a, b in two_of_them]
-    return wanted + [_line(problem, a, b, align, split) for a, b in two_of_them if align]
-
-
-def _line(problem: ProblemSpec, a: Recipe, b: Recipe, align: str | None, split: SplitName = "test") -> Pair:
-    corners = Aligned.every(problem, (a, b), registry.method("align", align)) if align else (a, b)
-    return Pair(a, b, bool(align), Run(Field(problem, corners, registry.method("chart", "line"), split=split), registry.method("sample", "adaptive")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +139,7 @@ def _live(store: RunStore, pairs: list[Pair], metric: str, was_active: bool) -> 
         st.dataframe(
             table,
             hide_index=True,
+            placeholder="",
             column_config={
                 "line": st.column_config.LinkColumn(display_text="look"),
             },
@@ -270,7 +160,7 @@ def _how(aligned: bool) -> str:
 
 def _squares(seen: PairwiseBarriers, kind: bool) -> go.Figure:
     title = f"{units.titled('Barrier', seen.unit[1])}, {_how(kind)}"
-    return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top, figures=2)
+    return matrix.figure(seen.heights[kind], seen.names, title=title, top=seen.top, figures=2, least=LEAST)
 
 
 def _tree(store: RunStore, seen: PairwiseBarriers, kind: bool) -> go.Figure | None:

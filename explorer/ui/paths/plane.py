@@ -110,16 +110,16 @@ def draw(
             height=head.HEIGHT,
             caption=caption,
         )
-    plane_corner(coarse, grid, markers, traces, key=key, metric=metric, title=title, footnote=caption)
-    if fine is None and grid.measured == COARSE * COARSE:
-        st.button(
-            "Finer",
-            icon=":material/grid_4x4:",
-            on_click=_refine,
-            args=(chosen,),
-            key="plane-finer",
-            help=f"{FINE} × {FINE} points; those already measured are kept.",
-        )
+        plane_corner(coarse, grid, markers, traces, key=key, metric=metric, title=title, footnote=caption)
+        if fine is None and grid.measured == COARSE * COARSE:
+            st.button(
+                "Finer",
+                icon=":material/grid_4x4:",
+                on_click=_refine,
+                args=(chosen,),
+                key="plane-finer",
+                help=f"{FINE} × {FINE} points; those already measured are kept.",
+            )
 
 
 def coords_of(there: Window, spot: Spot) -> tuple[float, float]:

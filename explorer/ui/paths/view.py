@@ -10,18 +10,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.core import glossary, locations, registry, significant_digits
-from explorer.core.points import Array, Points
+from explorer.core import glossary, locations, registry
+from explorer.core.points import Points
 from explorer.core.spec import Connected, Field, Run
 from explorer.figures import curve as curve_figure
 from explorer.figures import data, line
 from explorer.figures.curve import Curve
-from explorer.stats import arc_length, line_metrics, line_words, metrics, units
-from explorer.stats.arc_length import ChartFunction
-from explorer.stats.barriers import path_mean
-from explorer.stats.hidden_peaks import hidden
+from explorer.stats import line_words, metrics
 from explorer.stats.plane_frame import Window
-from explorer.stats.preview_confirmation import is_preview, mark
+from explorer.stats.preview_confirmation import mark
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.answers import Along, along
 from explorer.ui.charts.curve import curve
@@ -29,7 +26,7 @@ from explorer.ui.charts.plane import Spot
 from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import asked_runs, begin, progress, submit
-from explorer.ui.paths import bridge_view, form
+from explorer.ui.paths import along_length, bridge_view, form, path_row
 from explorer.ui.paths import plane as paths_plane
 from explorer.ui.paths.export import program, words
 from explorer.ui.paths.form import NamedPath, trained
@@ -147,7 +144,7 @@ def _answers(store: RunStore, chosen: NamedPath, by_length: bool, *, ask: bool =
     field = chosen.run.field
 
     title = f"What the models on {chosen.name} answer"
-    return along(store, field, title, ask=ask, axis=lambda t: _on_axis(store, field, t, by_length))
+    return along(store, field, title, ask=ask, axis=lambda t: along_length.on_axis(store, field, t, by_length))
 
 
 def _active(store: RunStore, ways: list[NamedPath], chosen: NamedPath) -> bool:
@@ -178,7 +175,7 @@ def _live(
         if x is None:
             _pick()
         else:
-            _pick(store, chosen.run.field, (round(_t_of(store, chosen.run.field, x) if by_length else x, 3),))
+            _pick(store, chosen.run.field, (round(along_length.t_of(store, chosen.run.field, x) if by_length else x, 3),))
 
     def spotted(spot: Spot, there: Window) -> None:
         if spot.s is not None and spot.path == chosen.name:
@@ -202,7 +199,7 @@ def _live(
             x_title=f"{'share of the length' if by_length else 't'}   (0 = {ends[0]}, 1 = {ends[1]})",
             y_title=line.y_title(ways[0].run.field, metric),
             x_range=(0.0, 1.0),
-            pick=_x_of(store, chosen.run.field, t) if by_length and t is not None else t,
+            pick=along_length.share_of(store, chosen.run.field, t) if by_length and t is not None else t,
             height=head.HEIGHT,
             log=log,
             on_pick=picked,
@@ -221,14 +218,14 @@ def _live(
                 chosen,
                 metric,
                 group=group,
-                axis=lambda field, at: _on_axis(store, field, at, by_length),
+                axis=lambda field, at: along_length.on_axis(store, field, at, by_length),
                 pick=cast("tuple[float, float] | None", asked_place()),
                 on_pick=spotted,
             )
     progress(store, ways, key="paths")
     if answers is not None:
         answers.button(soon=soon)
-    rows = [row for way, field, points, stage in found if (row := _row(store, way, field, points, stage, metric)) is not None]
+    rows = [r for way, field, points, stage in found if (r := path_row.row(store, way, field, points, metric, in_training=stage)) is not None]
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
@@ -283,58 +280,10 @@ def _curve(store: RunStore, way: NamedPath, field: Field, points: Points, stage:
     at = next((c.at for c in field.corners if isinstance(c, Connected)), 0)
     drawn = line.curve(field, points, metric, ghost=stage, name=f"{way.name}, after epoch {at}" if stage else way.name)
     if by_length and len(points):
-        drawn = Curve(drawn.name, np.array([_x_of(store, field, float(t)) for t in drawn.x]), drawn.y, drawn.low, drawn.high, ghost=drawn.ghost)
+        drawn = Curve(
+            drawn.name, np.array([along_length.share_of(store, field, float(t)) for t in drawn.x]), drawn.y, drawn.low, drawn.high, ghost=drawn.ghost
+        )
     return Curve(drawn.name, drawn.x, drawn.y, drawn.low, drawn.high, ghost=drawn.ghost)  # chords and peaks of several ways would hide each other
-
-
-def _lengths(store: RunStore, field: Field, t: np.ndarray) -> np.ndarray:
-    known = store.field(field.id)
-    if known is None:
-        return t
-    return arc_length.at(cast("ChartFunction", registry.find("chart", field.chart.name)), known.gram, t)
-
-
-def _x_of(store: RunStore, field: Field, t: float) -> float:
-    here, whole = _lengths(store, field, np.array([t, 1.0]))
-    return float(here / whole) if whole else t
-
-
-def _on_axis(store: RunStore, field: Field, t: Array, by_length: bool) -> Array:
-    return np.array([_x_of(store, field, float(at)) for at in t]) if by_length else t
-
-
-def _t_of(store: RunStore, field: Field, x: float) -> float:
-    t = np.linspace(0, 1, arc_length.STEPS + 1)
-    length = _lengths(store, field, t)
-    return float(np.interp(x * length[-1], length, t)) if length[-1] else x
-
-
-def _row(store: RunStore, way: NamedPath, field: Field, points: Points, stage: bool, metric: str) -> dict[str, object] | None:
-    judged = line.quoted(field, points, precision.again(store, field, points))
-    found = line_metrics.barrier_of(judged, field.metrics, metric) if len(judged) else None
-    if found is None:
-        return None
-    scale, unit, falls = units.scale(metric), units.of_level(field.problem, metric), line_metrics.falls(metric)
-    length = _lengths(store, field, points.coords[:, 0])
-    whole = float(_lengths(store, field, np.array([1.0]))[0])
-    direct = store.field(field.id)
-    straight = float(direct.distances()[0, -1]) if direct is not None else 0.0
-    mean = path_mean(metrics.column(points, field.metrics, metric), length)
-    between = hidden(line_metrics.worse_upward(points, field.metrics, metric))
-    return {
-        "path": way.name + (" (in training)" if stage else "") + mark(field),
-        units.titled("ends", unit): f"{scale * found.ends[0]:.3g}, {scale * found.ends[1]:.3g}",
-        units.titled("minimum" if falls else "maximum", unit): line_metrics.worst(judged, field.metrics, metric).formatted(scale=scale),
-        f"{units.titled('barrier', units.of_gap(field.problem, metric))}, 95 %": found.height.formatted(scale=scale),
-        units.titled("lower between" if falls else "higher between", units.of_gap(field.problem, metric)): ""
-        if between is None
-        else f"≈ {significant_digits.number(scale * between.above, 2)}",
-        "hidden width": "" if between is None else f"< {significant_digits.number(between.width, 3)}",
-        units.titled("path mean", unit): "" if is_preview(field) else mean.formatted(scale=scale),
-        "length": f"{whole:.4g}",
-        "÷ distance": f"{whole / straight:.3f}" if straight else "",
-        "points": f"{len(points)}, all of its budget" if between is not None and between.out_of_budget(way.run.sampler) else f"{len(points)}",
-    }
 
 
 def _actions(store: RunStore, ways: list[NamedPath], metric: str, log: bool, by_length: bool) -> None:

@@ -12,8 +12,10 @@ from explorer.core.spec import Make, Recipe, Trained
 from explorer.figures import curve as curve_figure
 from explorer.figures import line
 from explorer.figures.curve import Curve
+from explorer.stats import metrics
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, query_state, shell
+from explorer.ui.train.plane import LOGARITHMIC
 from explorer.ui.train.trajectories import Trajectory, called
 from explorer.ui.widgets import python_source
 from explorer.ui.widgets.chart_actions import actions
@@ -36,14 +38,16 @@ def export(store: RunStore, whole: Trajectory, drawn: Sequence[Curve], metric: s
         stem="training",
         explain=f"{words}\n\nIntervals are 95 %, over samples; another training seed may give another verdict.",
         compare=compare,
-        table=lambda: pd.concat(pd.DataFrame({"curve": c.name, x_title: c.x, f"val_{metric}": c.y, "low": c.low, "high": c.high}) for c in drawn),
+        table=lambda: pd.concat(
+            pd.DataFrame({"curve": c.name, x_title: c.x, f"val_{metrics.short(metric)}": c.y, "low": c.low, "high": c.high}) for c in drawn
+        ),
         figure=lambda: curve_figure.figure(
             drawn,
             x_title=x_title,
             y_title=line.y_title(field, metric),
-            title=f"{whole.name[0].upper()}{whole.name[1:]}: validation {metric} of the snapshots and of their averages",
+            title=f"{whole.name[0].upper()}{whole.name[1:]}: validation {metrics.find(metric).called} of the snapshots and of their averages",
             footnote="The averages after each snapshot, batch-norm statistics re-estimated; band: 95 %.",
-            log=metric == "loss",
+            log=metric in LOGARITHMIC,
         ),
         code=program(whole),
         link=query_state.link("train", runs=",".join(task.run.id for task in whole.tasks())),
@@ -53,9 +57,10 @@ def export(store: RunStore, whole: Trajectory, drawn: Sequence[Curve], metric: s
 def program(whole: Trajectory) -> str:
     """Python that trains, where it was trained here, and measures the averages again."""
     ways = "".join(f"    {task.name!r}: {python_source.method('sample', task.run.sampler)},\n" for task in whole.tasks())
+    measured = f", metrics={whole.metrics!r}" if whole.metrics != metrics.PLAIN else ""
     return python_source.program(
         f"problem = {python_source.spec_of(whole.problem)}\nmodels = {_models(whole)}\n"
-        f'snapshots = Field(problem, models, method("chart", "mixture"), split="val")\nways = {{\n{ways}}}\n'
+        f'snapshots = Field(problem, models, method("chart", "mixture"), split="val"{measured})\nways = {{\n{ways}}}\n'
         "for name, way in ways.items():\n    measured = points(Run(snapshots, way))\n    last = averages(measured, **way.kwargs())[-1]\n"
         "    print(name, dict(zip(snapshots.metrics, measured.means()[row_of(measured, last)])))"
     )

@@ -13,6 +13,7 @@ from explorer.core.markdown import plain
 from explorer.core.registry import Range
 from explorer.core.spec import Fused, Loaded, Method, ProblemSpec, Recipe, Trained, Value
 from explorer.engine import ratatouille_recipes
+from explorer.stats import metrics
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import head
 from explorer.ui.train.trajectories import NUMBER, Trajectory, called, kinds
@@ -84,7 +85,8 @@ def form(store: RunStore, shown: Trajectory | None) -> Trajectory | None:
             label = "Train" if kind == ANEW else "Average"
             pressed = st.button(label, type="primary", icon=":material/fitness_center:", key=f"{key}-go", width="stretch", disabled=not chosen)
         goes_on = kind == THERE and new_snapshots.due(family) and shown is not None and new_snapshots.more(shown.models, models)
-        wanted = Trajectory(family.problem, models, chosen) if chosen else None
+        measured = shown.metrics if shown and shown.problem == family.problem else metrics.PLAIN
+        wanted = Trajectory(family.problem, models, chosen, measured) if chosen else None
         with below:
             if wanted is not None:
                 cost_caption.caption(store, [task.run for task in wanted.tasks()])

@@ -15,8 +15,8 @@ from explorer.core.points import Array, Points
 from explorer.core.spec import Run
 from explorer.figures import landscape, line
 from explorer.figures.curve import PALETTE
-from explorer.figures.plane import Marker, Trace, surface
-from explorer.stats import units
+from explorer.figures.plane import Marker, Trace, cells
+from explorer.stats import line_words, metrics, units
 from explorer.stats.plane_frame import Window
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.plane import Spot, plane
@@ -26,6 +26,7 @@ from explorer.ui.landscape.form import COARSE
 from explorer.ui.train.trajectories import Trajectory, averages_of, values_at
 from explorer.ui.widgets.model_inspector import inspect
 
+LOGARITHMIC = ("loss", "perplexity")  # far from the snapshots they are many times as high
 NEAR = 0.05  # of the plane's width: the names of models that are nearer would cover one another
 
 
@@ -54,9 +55,8 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
         return
     points, _ = store.points(run.field.id)
     if live and not len(points):
-        points = Points(np.empty((0, 2)), np.empty((0, 2, len(facts.counts))), facts.counts)
-    scale = units.scale(metric)
-    grid = surface(points, run.field.metrics.index(metric), window, COARSE, scale=scale)
+        points = Points(np.empty((0, 2)), np.empty((0, len(run.field.metrics), len(facts.counts))), facts.counts)
+    grid = cells(points, run.field.metrics, metric, window, COARSE)
     val, _ = store.points(there.field("val").id)
     markers, traces = _drawn(there, window, facts.gram, val)
     marks = together(markers, NEAR * float(window.sides[0]))
@@ -68,7 +68,7 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
 
     at = asked()
     x, y = window.places(np.array(at)) if at is not None else (0.0, 0.0)
-    title = f"The snapshots and their averages in the plane closest to them, over the test {metric}."
+    title = f"The snapshots and their averages in the plane closest to them, over the test {line_words.called(run.field, metric)}."
     caption = "All of them lie outside this plane; the table of snapshots says how far. " + "; ".join(
         f"{plain(m.name)} {m.outside:.3g} away" for m in markers if m.outside > 0
     )
@@ -82,7 +82,7 @@ def draw(store: RunStore, there: Trajectory, metric: str, *, live: bool) -> None
         unit="epoch",
         pick=(float(x), float(y)) if at is not None else None,
         on_pick=None if live else picked,
-        log=metric == "loss",
+        log=metric in LOGARITHMIC,
         height=460,
         caption=caption,
         group=group(there),
@@ -152,20 +152,20 @@ def snapshots(store: RunStore, whole: Trajectory, val: Points, metric: str) -> N
         return
     if (window := _window(run, facts.gram)) is None:
         return
-    index, scale = run.field.metrics.index(metric), units.scale(metric)
-    grid = surface(plane_points, index, window, COARSE, scale=scale)
+    measured, scale, called = run.field.metrics, units.scale(metric), metrics.find(metric).called
+    grid = cells(plane_points, measured, metric, window, COARSE)
     names = [m.name or m.id for m in whole.models]
     rows = np.eye(len(names))
     found = [a for a in averages_of(whole, val) if len(a.rows)]
     rows = np.concatenate([rows, *(a.rows[-1:] for a in found)])
     at = window.frame.places(rows)
-    own = [float("nan") if (v := values_at(val, row[None])) is None else scale * float(v.means()[0, index]) for row in rows]
+    own = [float("nan") if (v := values_at(val, row[None])) is None else scale * float(metrics.means(v, measured, metric)[0]) for row in rows]
     st.dataframe(
         pd.DataFrame(
             {
                 "model": names + [a.name for a in found],
-                f"its own val {metric}": own,
-                f"test {metric} at its position in the plane": landscape.height(grid, at[:, 0], at[:, 1]),
+                f"its own val {called}": own,
+                f"test {called} at its position in the plane": landscape.height(grid, at[:, 0], at[:, 1]),
                 "distance from the plane": outside(facts.gram, rows, at),
             }
         ),

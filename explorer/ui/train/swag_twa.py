@@ -40,7 +40,7 @@ def show(store: RunStore, whole: Trajectory) -> None:
 
 def _part(store: RunStore, whole: Trajectory, name: str) -> None:
     kind = "fuse" if name == "twa" else "study"
-    key = f"more-{name}-{whole.tasks()[0].run.id}"
+    key = f"more-{name}-{whole.models[0].id}"
     request = _asked(whole, name)
     status = store.status(request.id)
     options, go, _ = st.columns([2, 2, 6])
@@ -62,7 +62,7 @@ def _part(store: RunStore, whole: Trajectory, name: str) -> None:
 
 
 def _memory(whole: Trajectory, name: str) -> str:
-    return f"more-{name}-how-{whole.tasks()[0].run.id}"
+    return f"more-{name}-how-{whole.models[0].id}"
 
 
 def _asked(whole: Trajectory, name: str) -> Run | Study:

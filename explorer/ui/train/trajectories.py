@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import cast
 
@@ -14,6 +14,7 @@ from explorer.core import registry
 from explorer.core.points import Array, Points, rounded
 from explorer.core.spec import Field, Fused, Loaded, Method, ProblemSpec, Recipe, Run, SplitName, Trained
 from explorer.engine import ratatouille_recipes
+from explorer.stats import metrics as metric_table
 from explorer.stats.averaging_coefficients import swa
 from explorer.ui.landscape import form as landscape_form
 
@@ -66,11 +67,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Snapshots in order, of all `members` that are trained together one snapshot after another, and samplers of averages along them."""
+    """Snapshots in order, of all `members` that are trained together one snapshot after another, samplers of averages along them, and what is measured of
+    all of them."""
 
     problem: ProblemSpec
     models: tuple[Recipe, ...]
     ways: tuple[Method, ...]
+    metrics: tuple[str, ...] = metric_table.PLAIN
 
     @classmethod
     def from_runs(cls, runs: Sequence[Run]) -> Trajectory | None:
@@ -79,7 +82,7 @@ class Trajectory:
         if not found or len({run.field.id for run in found}) > 1:
             return None
         field = found[0].field
-        return cls(field.problem, field.corners, tuple(run.sampler for run in found))
+        return cls(field.problem, field.corners, tuple(run.sampler for run in found), field.metrics)
 
     @property
     def members(self) -> int:
@@ -109,7 +112,11 @@ class Trajectory:
 
     def field(self, split: SplitName) -> Field:
         """All mixtures of the snapshots on a split."""
-        return Field(self.problem, self.models, registry.method("chart", "mixture"), split=split)
+        return Field(self.problem, self.models, registry.method("chart", "mixture"), split=split, metrics=self.metrics)
+
+    def measured_for(self, metric: str) -> Trajectory:
+        """The same measured for a metric: itself where its points give it."""
+        return replace(self, metrics=metric_table.field_for(self.field("val"), metric).metrics)
 
     def tasks(self) -> list[Task]:
         """What is measured on the validation split: the snapshots, and each average after each of them."""
@@ -117,7 +124,7 @@ class Trajectory:
 
     def begun(self, times: int) -> Trajectory:
         """The part of it up to a number of snapshots."""
-        return Trajectory(self.problem, self.models[: times * self.members], self.ways)
+        return replace(self, models=self.models[: times * self.members])
 
     def rows(self, way: Method, points: Points) -> Array:
         """(T, C) the averages of one way after each snapshot; fewer while they are not known."""
@@ -142,7 +149,8 @@ class Trajectory:
 
     def plane(self) -> Run:
         """The plane closest to the snapshots."""
-        return landscape_form.through(self.problem, self.models)
+        run = landscape_form.through(self.problem, self.models)
+        return replace(run, field=replace(run.field, metrics=self.metrics))
 
     def fused(self, way: Method) -> Fused | None:
         """An average after the last snapshot as a recipe that says how it was made; None where no fusing method is called like it."""

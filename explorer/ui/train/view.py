@@ -11,11 +11,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from explorer.core import glossary, locations, registry
 from explorer.core.points import Array, Points
-from explorer.core.spec import Json, Loaded, Make, Trained
+from explorer.core.spec import Field, Json, Loaded, Make, Trained
 from explorer.figures import line
 from explorer.figures.answers import chosen
-from explorer.stats import units
-from explorer.stats.barriers import band, difference, level
+from explorer.stats import line_metrics, metrics, units
+from explorer.stats.barriers import difference, level
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
 from explorer.ui.charts.answers import Along, of_mixtures
@@ -28,6 +28,7 @@ from explorer.ui.train import plane, swag_twa
 from explorer.ui.train.export import export, keep, links
 from explorer.ui.train.plane import asked
 from explorer.ui.train.trajectories import Average, Task, Trajectory, averages_of, called, values_at
+from explorer.ui.widgets import path_metric
 from explorer.ui.widgets.model_inspector import model_at, pick_active
 
 POLL_S = 0.5
@@ -38,15 +39,16 @@ STAGES = 8  # pictures of a training that is not finished
 def show(store: RunStore, whole: Trajectory) -> None:
     """All below the form."""
     with head.controls():
-        metric = (
-            st.segmented_control("Metric", ["loss", "error"], default="loss", key="metric", bind="query-params", label_visibility="collapsed")
-            or "loss"
-        )
+        metric = path_metric.choose(whole.field("val"), first="loss", exponentials=True)
+    whole = whole.measured_for(metric)
+    for task in whole.tasks():
+        if store.status(task.run.id) is None:
+            shell.submit(task.run)
     busy = _busy(store, whole)
     live(_live, every=POLL_S, busy=busy)(store, whole, metric, busy)
     val, test = (store.points(whole.field(split).id)[0] for split in ("val", "test"))
     if len(val) and (drawn := _drawn_curves(whole, val, metric)):
-        words = _words(whole, averages_of(whole, val), val, test) or "The averages are not measured on the test split yet."
+        words = _words(whole, averages_of(whole, val), val, test, metric) or "The averages are not measured on the test split yet."
         export(store, whole, drawn, metric, key=_key(whole, metric), x_title=_x_title(whole), words=words)
     with st.expander("What these averages are", icon=":material/menu_book:"):
         first = whole.models[0]
@@ -119,19 +121,18 @@ def _stage(store: RunStore, whole: Trajectory) -> Trajectory | None:
 def _drawn_curves(there: Trajectory, points: Points, metric: str) -> list[Curve]:
     """The snapshots and their averages over the training, as far as they are measured."""
     field = there.field("val")
-    index, scale = field.metrics.index(metric), units.scale(metric)
     drawn: list[Curve] = []
     for member in range(there.members):
         rows = np.eye(len(there.models))[member :: there.members]
         x, own = _known(points, rows, there.epochs)
         if own is not None:
             drawn.append(
-                _curve("snapshots" if there.members == 1 else f"network {member + 1}", x, own, index, scale, ghost=member > 0, banded=member == 0)
+                _curve("snapshots" if there.members == 1 else f"network {member + 1}", x, own, field, metric, ghost=member > 0, banded=member == 0)
             )
     for average in averages_of(there, points):
         x, own = _known(points, average.rows, there.epochs)
         if own is not None:
-            drawn.append(_curve(average.name, x, own, index, scale))
+            drawn.append(_curve(average.name, x, own, field, metric))
     return drawn
 
 
@@ -150,8 +151,8 @@ def _curves(store: RunStore, there: Trajectory, whole: Trajectory, metric: str, 
         x_range=(min(float(whole.epochs[0]), 1.0), last),
         pick=None,
         height=head.HEIGHT,
-        log=metric == "loss",
-        alt=f"Validation {metric} of the snapshots and of their averages over the training.",
+        log=metric in plane.LOGARITHMIC,
+        alt=f"Validation {metrics.find(metric).called} of the snapshots and of their averages over the training.",
         group=plane.group(whole),
         play=True,
         answers=answers,
@@ -188,9 +189,17 @@ def _known(points: Points, rows: Array, x: Array) -> tuple[Array, Points | None]
     return np.array([e for e, _ in found]), joined
 
 
-def _curve(name: str, x: Array, own: Points, index: int, scale: float, *, ghost: bool = False, banded: bool = False) -> Curve:
-    low, high = band(own, index) if banded else (None, None)
-    return Curve(name, x, scale * own.means()[:, index], None if low is None else scale * low, None if high is None else scale * high, ghost=ghost)
+def _curve(name: str, x: Array, own: Points, field: Field, metric: str, *, ghost: bool = False, banded: bool = False) -> Curve:
+    scale = units.scale(metric)
+    low, high = metrics.interval(own, field.metrics, metric) if banded else (None, None)
+    return Curve(
+        name,
+        x,
+        scale * metrics.means(own, field.metrics, metric),
+        None if low is None else scale * low,
+        None if high is None else scale * high,
+        ghost=ghost,
+    )
 
 
 def _finished(store: RunStore, whole: Trajectory, metric: str, beside: DeltaGenerator) -> None:
@@ -206,12 +215,12 @@ def _finished(store: RunStore, whole: Trajectory, metric: str, beside: DeltaGene
     test, _ = store.points(report.run.field.id)
     found = averages_of(whole, val)
     with beside:
-        if (words := _words(whole, found, val, test)) is not None:
+        if (words := _words(whole, found, val, test, metric)) is not None:
             st.markdown(words)
         else:
             st.caption("Measuring on the test split…")
         links(store, whole)
-    _table(whole, found, val, test)
+    _table(whole, found, val, test, metric)
     _ask_plane(store, whole)
     if (answers := _answers(store, whole, ask=True)) is not None:
         answers.button()
@@ -240,30 +249,44 @@ def _last(whole: Trajectory) -> Array:
     return np.eye(len(whole.models))[-whole.members][None]
 
 
-def _words(whole: Trajectory, found: list[Average], val: Points, test: Points) -> str | None:
-    """Two or three sentences: who is best on the validation split, what that is worth on the test split, and where the averages lie."""
+def _words(whole: Trajectory, found: list[Average], val: Points, test: Points, metric: str) -> str | None:
+    """Two or three sentences: who is best on the validation split, what that is worth on the test split, and where the averages lie. By the loss where the
+    metric says nothing of better or worse, or follows from the loss."""
+    by = metrics.find(metric if _judges(metric) else "loss")
+    measured, scale = whole.metrics, units.scale(by.name)
     last = values_at(test, _last(whole)) if len(test) else None
     rows = {a.name: a.rows[-1:] for a in found}
     mine = {name: (values_at(val, row), values_at(test, row)) for name, row in rows.items()}
     if last is None or any(v is None or t is None for v, t in mine.values()):
         return None
     known = {name: (cast("Points", v), cast("Points", t)) for name, (v, t) in mine.items()}
-    finite = {name: v.means()[0, 0] for name, (v, _) in known.items() if np.isfinite(v.means()[0, 0])}
-    if not finite:
-        return "None of the averages has a finite validation loss."
-    best = min(finite, key=lambda name: finite[name])
-    gap = difference(known[best][1], last, 0)
-    unit = units.of_level(whole.problem, "loss")
+    cost = {name: c for name, (v, _) in known.items() if np.isfinite(c := _cost(v, measured, by.name))}
+    if not cost:
+        return f"None of the averages has a finite validation {by.called}."
+    best = min(cost, key=lambda name: cost[name])
+    gap = difference(metrics.column(known[best][1], measured, by.name), metrics.column(last, measured, by.name))
     iterate = "the last snapshot" if whole.members == 1 else "the first network's last snapshot"
     verdict = "lower than" if gap.high < 0 else "higher than" if gap.low > 0 else "indistinguishable from"
     singles = [values_at(val, row[None]) for row in np.eye(len(whole.models))]
-    losses = [float(p.means()[0, 0]) for p in singles if p is not None]
-    beaten = sum(loss > finite[best] for loss in losses)
+    costs = [_cost(p, measured, by.name) for p in singles if p is not None]
+    beaten = sum(c > cost[best] for c in costs)
+    of = f"all {beaten}" if beaten == len(costs) else f"{beaten} of the {len(costs)}"
+    value = f"{scale * metrics.means(known[best][0], measured, by.name)[0]:.3g}{units.after(units.of_level(whole.problem, by.name))}"
     return (
-        f"On the validation split **{best}** is the best of these averages, with a loss of {finite[best]:.3g}{units.after(unit)}; {f'all {beaten}' if beaten == len(losses) else f'{beaten} of the {len(losses)}'}"
-        f" snapshots are worse than it. On the test split its loss is **{verdict}** that of {iterate}: the difference is"
-        f" {gap.formatted(unit=unit, signed=True)}, paired sample by sample. " + _where(whole, rows[best][0], best)
+        f"On the validation split **{best}** is the best of these averages: its {by.called} is {value}, and {of} snapshots are worse."
+        f" On the test split its {by.called} is **{verdict}** that of {iterate}: the difference is"
+        f" {gap.formatted(scale=scale, unit=units.of_gap(whole.problem, by.name), signed=True)}, paired sample by sample. "
+        + _where(whole, rows[best][0], best)
     )
+
+
+def _judges(metric: str) -> bool:
+    return metrics.find(metric).good != "" and not metrics.find(metric).exponential
+
+
+def _cost(point: Points, measured: tuple[str, ...], metric: str) -> float:
+    """A metric of one model, the lower the better."""
+    return float(line_metrics.worse_upward(point, measured, metric).means()[0, 0])
 
 
 def _where(whole: Trajectory, row: Array, name: str) -> str:
@@ -271,25 +294,26 @@ def _where(whole: Trajectory, row: Array, name: str) -> str:
     return f"{name} mixes {used} of {len(row)} models here, the largest weight {row.max():.2g}; it is one network, as fast as each of them."
 
 
-def _table(whole: Trajectory, found: list[Average], val: Points, test: Points) -> None:
-    unit = units.of_level(whole.problem, "loss")
+def _table(whole: Trajectory, found: list[Average], val: Points, test: Points, metric: str) -> None:
+    """A row for the last snapshot and for each average: the chosen metric; loss and error where it is one of them, or follows from the loss."""
     last = values_at(test, _last(whole)) if len(test) else None
     rows: list[dict[str, object]] = []
     alone = "last snapshot" if whole.members == 1 else "network 1, last snapshot"
+    own = () if metric in metrics.PLAIN or metrics.find(metric).exponential else (metric,)
+    shown = own or (metrics.PLAIN if registry.classifies(whole.problem.loss) else ("loss",))
     for name, row in ((alone, _last(whole)), *((a.name, a.rows[-1:]) for a in found)):
         v, t = values_at(val, row), values_at(test, row) if len(test) else None
         if v is None or t is None or last is None:
             continue
-        said: dict[str, object] = {
-            "model": name,
-            f"{units.titled('val loss', unit)}, 95 %": level(v, 0).formatted(),
-            f"{units.titled('test loss', unit)}, 95 %": level(t, 0).formatted(),
-        }
-        same = name == alone
-        said[f"{units.titled(LESS, unit)}, 95 %"] = "" if same else difference(t, last, 0).formatted(signed=True)
-        if registry.classifies(whole.problem.loss):
-            said["test error (%), 95 %"] = level(t, 1).formatted(scale=100)
-            said[f"{LESS} (points), 95 %"] = "" if same else difference(t, last, 1).formatted(scale=100, signed=True)
+        said: dict[str, object] = {"model": name}
+        for by in shown:
+            one, two, first = (metrics.column(p, whole.metrics, by) for p in (v, t, last))
+            called, scale = metrics.find(by).called, units.scale(by)
+            unit, apart = units.of_level(whole.problem, by), units.of_gap(whole.problem, by)
+            if by != "error":
+                said[f"{units.titled(f'val {called}', unit)}, 95 %"] = level(one).formatted(scale=scale)
+            said[f"{units.titled(f'test {called}', unit)}, 95 %"] = level(two).formatted(scale=scale)
+            said[f"{units.titled(LESS, apart)}, 95 %"] = "" if name == alone else difference(two, first).formatted(scale=scale, signed=True)
         rows.append(said)
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)

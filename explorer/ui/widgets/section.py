@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from explorer.core.markdown import plain
 from explorer.core.spec import Study
@@ -15,14 +16,26 @@ from explorer.ui.frame import failure, shell
 from explorer.ui.widgets.chart_actions import chart
 from explorer.ui.widgets.download import download
 
+FINDING = 110  # letters of one on the line of a fold
 
-def draw(section: Section, *, key: str) -> None:
-    """The section under its heading."""
-    st.subheader(plain(section.title), anchor=False)
+
+def draw(section: Section, *, key: str, icon: str, expanded: bool = False) -> None:
+    """The section, folded to its title and what was found."""
+    with fold(section.title, section.finding, icon=icon, expanded=expanded):
+        _inside(section, key)
+
+
+def fold(title: str, finding: str = "", *, icon: str, expanded: bool = False) -> DeltaGenerator:
+    """A part of a page that is one line until somebody opens it."""
+    said = finding if len(finding) <= FINDING else f"{finding[: FINDING - 1].rstrip()}…"
+    return st.expander(f"**{plain(title)}**" + (f" · {plain(said)}" if said else ""), icon=icon, expanded=expanded)
+
+
+def _inside(section: Section, key: str) -> None:
+    if words := section.says if len(section.finding) > FINDING else section.words:  # what stands whole on the line above is not said twice
+        st.markdown(plain(words))
     if section.figure is not None:
-        chart(section.figure, key=f"{key}-figure", title=section.title, stem=key, explain=plain(section.words))
-    if section.words:
-        st.markdown(plain(section.words))
+        chart(section.figure, key=f"{key}-figure", title=section.title, stem=key, explain=plain(section.says))
     if (table := section.table) is not None:
         st.dataframe(table, hide_index=True, placeholder="", column_config={table.columns[0]: st.column_config.Column(pinned=True)})
         data, _ = st.columns([1, 4])

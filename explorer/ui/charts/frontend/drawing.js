@@ -169,14 +169,31 @@ export function put(node, content) {
   if (node.textContent !== content) node.textContent = content;
 }
 
-/** Show a picture, drawn once more, when its style sheet is there: before, nothing lies where it belongs, and a click would miss. @type {(parent: Element, root: HTMLElement, draw: () => void) => void} */
+/**
+ * Show a picture, drawn once more, when its style sheet is there: before, nothing lies where it belongs, and a click would miss. Streamlit may put a new link
+ * in the place of one that is still on its way, and that one then never says that it has come.
+ * @type {(parent: Element, root: HTMLElement, draw: () => void) => void}
+ */
 export function styled(parent, root, draw) {
-  const sheet = parent.querySelector("link");
-  if (!sheet || sheet.sheet) return;
-  root.style.visibility = "hidden";
+  const awaited = () => [...parent.querySelectorAll("link")].find((link) => !link.sheet);
   const show = () => {
+    watch.disconnect();
     root.style.visibility = "";
     draw();
   };
-  for (const end of ["load", "error"]) sheet.addEventListener(end, show, { once: true });
+  const wait = () => {
+    const link = awaited();
+    if (!link) return show();
+    for (const end of ["load", "error"]) link.addEventListener(end, () => link.isConnected && show(), { once: true });
+  };
+  const watch = new MutationObserver((changes) => changes.some(({ addedNodes }) => [...addedNodes].some(holdsLink)) && wait());
+  if (!awaited()) return;
+  root.style.visibility = "hidden";
+  watch.observe(parent, { childList: true, subtree: true });
+  wait();
+}
+
+/** @type {(node: Node) => boolean} */
+function holdsLink(node) {
+  return node instanceof Element && (node.matches("link") || node.querySelector("link") !== null);
 }
