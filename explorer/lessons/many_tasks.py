@@ -58,7 +58,8 @@ def see(measured: Mapping[str, Points]) -> Outcome:
     more, less, apart = difference(full, trunk, LOSS), difference(best, trunk, LOSS), difference(other, best, LOSS)
     told = "" if apart.low > 0 or apart.high < 0 else ", no detectable difference"
     curves = [_curve(method, measured[f"{method}, test"]) for method in METHODS]
-    flat = Curve("each fine-tune on its own task", np.array([AMOUNTS[0], AMOUNTS[-1]]), *(np.full(2, v) for v in (own.value, own.low, own.high)))
+    mean, low, high = (np.full(2, value) for value in (own.value, own.low, own.high))
+    flat = Curve("each fine-tune on its own task", np.array([AMOUNTS[0], AMOUNTS[-1]]), mean, low, high)
     return Outcome(
         answer=0 if more.high < 0 else 2 if more.low > 0 else 1,
         sentence=(
@@ -74,7 +75,8 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 def _curve(name: str, points: Points) -> Curve:
     points = points.sorted()
-    return Curve(name, points.coords[:, 0], points.means()[:, LOSS], *band(points, LOSS))
+    low, high = band(points, LOSS)
+    return Curve(name, points.coords[:, 0], points.means()[:, LOSS], low, high)
 
 
 LESSON = Lesson(
