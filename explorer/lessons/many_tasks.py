@@ -63,10 +63,10 @@ def see(measured: Mapping[str, Points]) -> Outcome:
     return Outcome(
         answer=0 if more.high < 0 else 2 if more.low > 0 else 1,
         sentence=(
-            f"Over the three tasks the trunk has {was:.3g} nat, and all three task vectors in full (λ = 1) make it **{more.formatted(unit='nat', signed=True)}**."
-            f" With the λ of the lowest validation loss, **{amounts[plain]:g}**, it is {merged:.3g} nat on the test samples: **{less.formatted(unit='nat', signed=True)}**,"
-            f" {(was - merged) / (was - own.value):.0%} of the way to the three fine-tunes on their own tasks ({own.formatted(unit='nat')}). On all three tasks"
-            f" each fine-tune alone has {min(elsewhere):.2f} to {max(elsewhere):.2f} nat. TIES at its own λ, {amounts[ties]:g}, minus task arithmetic:"
+            f"Over the three tasks the trunk's loss is {was:.3g} nat; all three task vectors in full (λ = 1) change it by **{more.formatted(unit='nat', signed=True)}**."
+            f" With the λ of the lowest validation loss, **{amounts[plain]:g}**, they change it by **{less.formatted(unit='nat', signed=True)}** on the test samples:"
+            f" {(was - merged) / (was - own.value):.0%} of the way to the fine-tunes, each on its own task ({own.formatted(unit='nat')}). On all three tasks a fine-tune"
+            f" alone has {min(elsewhere):.2f} to {max(elsewhere):.2f} nat. TIES at its own λ, {amounts[ties]:g}, minus task arithmetic:"
             f" {apart.formatted(unit='nat', signed=True)}{told}."
         ),
         picture=Lines((*curves, flat), "λ (0 = the trunk, 1 = all that was learned)", "test loss over three tasks (nat)"),
@@ -92,7 +92,7 @@ LESSON = Lesson(
     see=see,
     formula=(
         r"\tau_i=\theta_i-\theta_0,\qquad\theta(\lambda)=\theta_0+\lambda\sum_i\tau_i,\qquad\text{TIES:}\;\;\theta_0+\lambda\,\operatorname{mean}"
-        r"\bigl\{\hat\tau_{i}:\operatorname{sign}\hat\tau_{i}=\gamma\bigr\},\quad\gamma=\operatorname{sign}\sum_i\hat\tau_{i}"
+        r"\bigl\{\hat\tau_{i}:\operatorname{sign}\hat\tau_{i}=\gamma\bigr\},\qquad\gamma=\operatorname{sign}\sum_i\hat\tau_{i}"
     ),
     text=(
         "Near the trunk the gain grows in proportion to λ, and the damage with its square: each [[task vector]] also moves along directions in which the other tasks are"
