@@ -96,7 +96,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=17,
+    order=18,
     title="More than order",
     claim="Reordering units moves the weights and keeps the function. What stands between two layers decides what else may be changed without a trace.",
     question="The network f(x) = v · max(0, w·x) of two weights has zero loss at w = v = 1. At how many other places with w > 0 does it have zero loss?",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explorer.core import splits
-from explorer.lessons import _around, averaging, ensembles, every, flatness, many_tasks, robust, soups, transport
+from explorer.lessons import _around, averaging, ensembles, every, flatness, language_models, local_trainings, many_tasks, robust, soups, transport
 from explorer.lessons._read import ERROR, LOSS, at, found, mixtures
 from explorer.stats.barriers import band, difference
 from tests.lessons.conftest import measured
@@ -36,6 +36,8 @@ def alone(points, count):
         ("interference", 2),
         ("arithmetic", 2),
         ("many_tasks", 2),
+        ("local_trainings", 2),
+        ("language_models", 2),
         ("more_than_order", 2),
         ("flatness", 2),
         ("sam", 0),
@@ -247,3 +249,46 @@ def test_the_answer_on_many_tasks_follows_the_points(shop):
         return lesson.see({**points, "task arithmetic, test": replace(line, values=values)}).answer
 
     assert [answer(0.4), answer(0.0), answer(1.0)] == [0, 1, 2]
+
+
+def test_averaging_along_the_way_is_certainly_better_than_once_and_worse_than_all_samples_together(shop):
+    """And both are certainly better than the trunk and than every site alone."""
+    points = measured(shop, "local_trainings")
+    once, often = (points[name] for name in local_trainings.ROUNDS)
+    assert difference(once, often, LOSS).low > 0
+    for average in (once, often):
+        assert difference(average, points[local_trainings.TOGETHER], LOSS).low > 0
+        assert all(difference(points[other], average, LOSS).low > 0 for other in ("trunk", *(f"{task} alone" for task in many_tasks.TASKS)))
+
+
+def test_the_sites_of_a_round_set_out_from_the_average_of_the_last_one(shop):
+    """Three rounds of five epochs, each with its own order of batches, and no site sees what is not its own."""
+    _, _, shelf = shop
+    (average,) = every()["local_trainings"].experiment(shelf, 0).runs["averaged three times"].field.corners
+    for order in (2, 1, 0):
+        starts = {site.start for site in average.models}
+        assert len(starts) == 1
+        assert [site.problem.data.kwargs() for site in average.models] == [{"task": task} for task in many_tasks.TASKS]
+        assert {(site.method.kwargs()["epochs"], site.method.kwargs()["order_seed"]) for site in average.models} == {(5, order)}
+        (average,) = starts
+    assert average == shelf.model(many_tasks.FAMILY, many_tasks.TRUNK)
+
+
+def test_more_than_half_of_the_barrier_between_two_gpts_certainly_stays(shop):
+    """By permutations and by all symmetries, which certainly take away more; half-way every line is worse than either GPT by more than a nat."""
+    points = measured(shop, "language_models")
+    before, after, least = language_models.barriers(points).values()
+    assert before.height.low > after.height.high
+    assert after.height.low > least.height.high
+    assert least.height.low > 0.5 * before.height.high
+    assert all(one.peak - max(one.ends) > 1 for one in (before, after, least))
+    assert before.ends == pytest.approx(least.ends, abs=1e-4)
+    assert before.peak < np.log(70)
+
+
+def test_what_else_was_measured_on_the_line_of_gpts_changes_no_word(shop):
+    """The story of Home measures more points on it."""
+    points = measured(shop, "language_models")
+    plain = points[language_models.PLAIN]
+    more = {**points, language_models.PLAIN: plain.extended(np.array([[0.49]]), plain.values[:1] + 9)}
+    assert every()["language_models"].see(more).sentence == every()["language_models"].see(points).sentence

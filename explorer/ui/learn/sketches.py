@@ -59,6 +59,8 @@ SKETCHES = {
     "interference": _path("M14 20Q28 0 42 20T70 20T98 20T126 20T146 14", BLUE) + _path("M14 20Q28 40 42 20T70 20T98 20T126 20T146 26", ORANGE) + _path("M14 52H146", dashed=True),
     "arithmetic": _path("M30 54L78 38M70 35L78 38L73 45", BLUE, wide=3) + _path("M78 38L124 12M115 12L124 12L119 19", ORANGE, wide=3) + _dot(30, 54, INK, 4),
     "many_tasks": "".join(_path(f"M80 32L{x} {y}", colour, dashed=True) + _dot(x, y, colour) for x, y, colour in ((34, 14, BLUE), (40, 54, BLUE), (126, 22, ORANGE))) + _dot(80, 32, INK, 5) + _word(100, 58, "?"),
+    "local_trainings": "".join(f'<rect x="{x}" y="34" width="26" height="22"/>' + _path(f"M{x + 13} 30L80 14", dashed=True) + _dot(x + 13, 45, colour, 5) for x, colour in ((24, BLUE), (67, ORANGE), (110, BLUE))) + _dot(80, 10, INK, 5),
+    "language_models": _word(34, 40, "th") + _word(126, 40, "th", ORANGE) + _path("M54 34H106", dashed=True) + _word(80, 26, "?"),
     "more_than_order": _path("M40 4Q46 52 132 58", BLUE, wide=3) + _dot(42, 18, ORANGE, 5) + _dot(58, 44, ORANGE, 5) + _dot(104, 56, ORANGE, 5),
     "flatness": _path("M14 10Q46 98 78 10", BLUE, wide=3) + _path("M104 6Q120 110 136 6", ORANGE, wide=3) + _dot(46, 48, BLUE, 5) + _dot(120, 52, ORANGE, 5),
     "sam": _path("M30 6Q80 112 130 6", wide=2) + _dot(64, 50, BLUE, 5) + _path("M60 44L48 24M45 32L48 24L55 27", ORANGE, wide=3) + _ring(64, 50, 12, 12, INK),
