@@ -9,8 +9,7 @@ from explorer.core import registry
 from explorer.core.points import Points
 from explorer.core.spec import Fused, ProblemSpec, Recipe, Trained
 from explorer.lessons import Bars, Exercise, Experiment, Lesson, Outcome, Shelf, Target
-from explorer.lessons._read import LOSS, mixtures, row
-from explorer.lessons.many_tasks import FAMILY, TASKS, TRUNK
+from explorer.lessons._read import LOSS, TASK_FAMILY, TASKS, TRUNK, mixtures, row
 from explorer.stats.barriers import difference
 
 EPOCHS = 15  # of every site, in all
@@ -21,7 +20,7 @@ COMMON = {"lr": 0.03, "schedule": "constant"}
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """The trunk, each site alone, their averages, and as many steps on the samples of all sites together."""
-    problem, trunk = shelf.problem(FAMILY), shelf.model(FAMILY, TRUNK)
+    problem, trunk = shelf.problem(TASK_FAMILY), shelf.model(TASK_FAMILY, TRUNK)
     models: dict[str, Recipe] = {TRUNK: trunk}
     models |= {f"{task} alone": local(problem, task, trunk, EPOCHS, 0) for task in TASKS}
     models |= {name: federated(problem, trunk, rounds) for name, rounds in ROUNDS.items()}

@@ -11,12 +11,10 @@ from explorer.core.points import Points
 from explorer.core.spec import Field, Fused, Run
 from explorer.figures.curve import Curve
 from explorer.lessons import Exercise, Experiment, Lesson, Lines, Outcome, Shelf, Target
-from explorer.lessons._read import LOSS, at, mixtures
+from explorer.lessons._read import LOSS, TASK_FAMILY, TASKS, TRUNK, at, mixtures
 from explorer.stats.barriers import band, difference, level
 from explorer.stats.multi_task import averaged
 
-FAMILY, TRUNK = "digits-tasks", "trunk"
-TASKS = ("upright", "turned", "inverted")  # a test set each, and the fine-tune of its name
 AMOUNTS = tuple(round(float(t), 12) for t in np.linspace(0, 1.2, 13))
 DENSITY = 0.2
 METHODS: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -27,8 +25,8 @@ METHODS: Mapping[str, tuple[str, Mapping[str, object]]] = {
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:
     """The line from the trunk through what each method makes of all three, so that its coordinate is λ; and each fine-tune alone, on its own task and on all."""
-    problem, trunk = shelf.problem(FAMILY), shelf.model(FAMILY, TRUNK)
-    tuned = tuple(shelf.model(FAMILY, task) for task in TASKS)
+    problem, trunk = shelf.problem(TASK_FAMILY), shelf.model(TASK_FAMILY, TRUNK)
+    tuned = tuple(shelf.model(TASK_FAMILY, task) for task in TASKS)
     sampler = registry.method("sample", "given", {"at": AMOUNTS})
     runs: dict[str, Run] = {}
     for name, (method, options) in METHODS.items():
@@ -99,8 +97,8 @@ LESSON = Lesson(
         " steep, and was learned without them. So there is an amount between none and all that is best. It is chosen on validation samples and reported on others."
         "\n\n"
         "TIES keeps of each task vector the fifth of its entries that are largest (τ̂), elects a sign for every weight, and averages the changes that have it. Where"
-        " task arithmetic adds, it takes a mean, so the same λ is a shorter step. What is certain here: in full it does far less damage. What is not:"
-        " each at its best λ, the two cannot be told apart on these samples."
+        " task arithmetic adds, it takes a mean, so the same λ is a shorter step. Here it certainly does far less damage in full; each at its best"
+        " λ, no difference between the two is detectable on these samples."
     ),
     paper=(
         "Ilharco et al. 2023, “Editing Models with Task Arithmetic”; Yadav, Tam, Choshen, Raffel & Bansal 2023, “TIES-Merging: Resolving Interference When"

@@ -7,7 +7,7 @@ import pytest
 
 from explorer.core import splits
 from explorer.lessons import _around, averaging, ensembles, every, flatness, language_models, local_trainings, many_tasks, robust, soups, transport
-from explorer.lessons._read import ERROR, LOSS, at, found, mixtures
+from explorer.lessons._read import ERROR, LOSS, TASK_FAMILY, TASKS, TRUNK, at, found, mixtures
 from explorer.stats.barriers import band, difference
 from tests.lessons.conftest import measured
 
@@ -202,7 +202,7 @@ def test_sam_is_certainly_flatter_and_not_always_certainly_better(shop, variant)
 
 def test_between_nothing_and_all_of_three_task_vectors_lies_what_is_certainly_best(shop):
     """λ = 0.4, which the validation split chooses, is certainly better than 0, 0.2, 0.6 and 1, and the sum in full certainly worse than the trunk. TIES in full
-    does certainly less damage than half of that; each at its own λ, the two cannot be told apart."""
+    does certainly less damage than half of that; each at its own λ, no difference between the two is detectable."""
     points = measured(shop, "many_tasks")
     plain, ties = (points[f"{name}, test"] for name in many_tasks.METHODS)
     amounts = [many_tasks.chosen(points, name) for name in many_tasks.METHODS]
@@ -226,7 +226,7 @@ def test_a_fine_tune_forgets_and_the_merged_model_knows_certainly_less_than_each
     line = every()["many_tasks"].experiment(shelf, 0).runs["task arithmetic, test"]
     trunk, best = (at(points["task arithmetic, test"], amount) for amount in (0.0, 0.4))
     own = []
-    for task in many_tasks.TASKS:
+    for task in TASKS:
         run = replace(line, field=replace(line.field, split=splits.find(line.field.problem, task)))
         store.submit(run)
         worker.work_off()
@@ -258,7 +258,7 @@ def test_averaging_along_the_way_is_certainly_better_than_once_and_worse_than_al
     assert difference(once, often, LOSS).low > 0
     for average in (once, often):
         assert difference(average, points[local_trainings.TOGETHER], LOSS).low > 0
-        assert all(difference(points[other], average, LOSS).low > 0 for other in ("trunk", *(f"{task} alone" for task in many_tasks.TASKS)))
+        assert all(difference(points[other], average, LOSS).low > 0 for other in (TRUNK, *(f"{task} alone" for task in TASKS)))
 
 
 def test_the_sites_of_a_round_set_out_from_the_average_of_the_last_one(shop):
@@ -268,10 +268,10 @@ def test_the_sites_of_a_round_set_out_from_the_average_of_the_last_one(shop):
     for order in (2, 1, 0):
         starts = {site.start for site in average.models}
         assert len(starts) == 1
-        assert [site.problem.data.kwargs() for site in average.models] == [{"task": task} for task in many_tasks.TASKS]
+        assert [site.problem.data.kwargs() for site in average.models] == [{"task": task} for task in TASKS]
         assert {(site.method.kwargs()["epochs"], site.method.kwargs()["order_seed"]) for site in average.models} == {(5, order)}
         (average,) = starts
-    assert average == shelf.model(many_tasks.FAMILY, many_tasks.TRUNK)
+    assert average == shelf.model(TASK_FAMILY, TRUNK)
 
 
 def test_more_than_half_of_the_barrier_between_two_gpts_certainly_stays(shop):
