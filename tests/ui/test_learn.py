@@ -60,6 +60,15 @@ def test_every_lesson_opens_at_every_step(visit, monkeypatch, school, name, step
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_letters_of_a_picture_have_the_colour_of_the_theme(visit, monkeypatch, school, name):
+    """Those of paper are dark, and cannot be read in the dark theme."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    for step in ({"step": "see"}, {"step": "picture", "present": "1"}):
+        drawn = [json.loads(chart.proto.spec)["layout"] for chart in visit("learn", lesson=name, **step).get("plotly_chart")]
+        assert [layout["font"] for layout in drawn if "color" in layout.get("font", {})] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("step", ["run", "see"])
 def test_a_lesson_is_worked_out_once(visit, monkeypatch, school, name, step):
     """A rerun, as every click makes one, costs less than 0.3 seconds of the processor."""

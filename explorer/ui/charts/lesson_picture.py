@@ -38,6 +38,7 @@ def draw(seen: Outcome, *, key: str, height: int, large: bool = False) -> None:
             neurons(key=key)
         case Relief() as relief:
             drawn = figure(seen, "").update_layout(height=height if large else height + 100, font_size=20 if large else 13)
+            drawn.update_layout(font_color=None)  # that of the theme: paper's is not to be seen on black
             drawn.update_traces(
                 colorbar_title_text=relief.z_title, selector={"type": "heatmap"}
             )  # what paper says of its colours is too wide for a column
