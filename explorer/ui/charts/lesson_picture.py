@@ -31,7 +31,7 @@ def draw(seen: Outcome, *, key: str, height: int, large: bool = False) -> None:
         case Bars() as bars:
             drawn = bars_figure.figure(bars.rows, x_title=bars.x_title)
             if large:
-                drawn.update_layout(height=height, margin_r=drawn.layout.margin.r * 18 / 12)  # for numbers in larger letters
+                drawn.update_layout(height=height, margin_r=bars_figure.beside(bars.rows, letter=1.5 * bars_figure.LETTER))
                 drawn.update_annotations(font_size=18).update_xaxes(tickfont_size=18, title_font_size=20).update_yaxes(tickfont_size=20)
             st.plotly_chart(drawn, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
         case Relief(played=True):
