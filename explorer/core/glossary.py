@@ -29,6 +29,7 @@ TERMS: dict[str, str] = {
     "LAWA": "Latest weight averaging: the mean of the last few snapshots, while training continues.",
     "linear mode connectivity": "Two models are linearly connected when the straight line between them has no barrier.",
     "loss landscape": "The loss as a function of the weights; every point of it is a model.",
+    "lottery ticket": "A network with most of its weights removed that, trained alone from early weights of the whole, becomes as good as the whole.",
     "merging": "Making one model of several by computing with their weights, without training.",
     "mode": "A set of weights that training ends in; a low point of the landscape.",
     "mode connectivity": "Two modes are connected when some path between them, straight or not, has a low loss all along.",

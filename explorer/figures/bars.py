@@ -54,26 +54,30 @@ def figure(rows: Sequence[Bar], *, x_title: str, title: str = "", footnote: str 
     for name, row in zip(names, rows, strict=True):
         said = f"<b>{shown(row)}</b>" if row.strong else shown(row)  # not by its colour alone
         fig.add_annotation(text=said, x=1, xref="paper", y=name, xanchor="left", xshift=6, showarrow=False)
-    beside = 16 + LETTER * max((len(shown(row)) for row in rows), default=0)
     named = wrap(x_title, TITLE)
     fig.update_xaxes(
         title_text="<br>".join(escape(part, quote=False) for part in named), range=[min(ends, default=0.0) - room, max(ends, default=1.0) + room]
     )
     fig.update_yaxes(autorange="reversed", automargin=True)
     below = 50 + 19 * (len(named) - 1)
-    fig.update_layout(showlegend=False, bargap=0.35, height=60 + below + ROW * len(rows), margin={"l": 10, "r": beside, "t": 20, "b": below})
+    fig.update_layout(showlegend=False, bargap=0.35, height=60 + below + ROW * len(rows), margin={"l": 10, "r": beside(rows), "t": 20, "b": below})
     if title or footnote:
         note = wrap(footnote, 105)
         fig.update_layout(
             template="plotly_white",
             title={"text": escape(title, quote=False), "x": 0, "xref": "paper"},
             font={"size": 14, "color": INK, "family": "system-ui, sans-serif"},
-            margin={"t": 70, "b": below + 20 + 19 * len(note), "r": 1.2 * beside},
+            margin={"t": 70, "b": below + 20 + 19 * len(note), "r": 1.2 * beside(rows)},
             height=110 + below + ROW * len(rows) + 19 * len(note),
         )
         fig.update_xaxes(gridcolor=RULE)
         fig.add_annotation(text="<br>".join(escape(n, quote=False) for n in note), xref="paper", yref="paper", x=0, y=0, yshift=-10 - below, yanchor="top", xanchor="left", align="left", showarrow=False)  # fmt: skip
     return fig
+
+
+def beside(rows: Sequence[Bar], letter: float = LETTER) -> float:
+    """How wide the column of numbers is, in px; letter: one of them."""
+    return 16 + letter * max((len(shown(row)) for row in rows), default=0)
 
 
 def shown(row: Bar) -> str:

@@ -66,6 +66,7 @@ def worksheet(lesson: Lesson, seen: Outcome | None) -> str:
     asked = "".join(f"<h2>{i}</h2><p>{_text(one.question)}</p><div class=room></div>" for i, one in enumerate(lesson.exercises, 1))
     answered = "".join(f"<li>{_text(one.answer)}</li>" for one in lesson.exercises)
     wrong = f"<h2>A common misconception</h2><p>{_text(lesson.misconception)}</p>" if lesson.misconception else ""
+    why = "".join(f"<p>{_text(paragraph)}</p>" for paragraph in lesson.text.split("\n\n"))
     choices = "".join(f"<li>{LETTERS[k]}, {escape(choice)}</li>" for k, choice in enumerate(lesson.choices))
     return (
         f"<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width'>"
@@ -73,7 +74,7 @@ def worksheet(lesson: Lesson, seen: Outcome | None) -> str:
         f"<p class=name>Name: ______________________</p><h1>{escape(lesson.title)}</h1><p>{_text(lesson.claim)}</p>\n"
         f"<h2>Predict</h2><p>{_text(lesson.question)}</p><ol class=choices>{choices}</ol><p>Why do you think so?</p><div class=room></div>\n"
         f"{asked}\n<section class=key><h1>Answer key: {escape(lesson.title)}</h1><h2>Prediction</h2>{measured}"
-        f"<h2>Why</h2><p>{_text(lesson.text)}</p>{wrong}<h2>Exercises</h2><ol>{answered}</ol><p class=small>{_text(lesson.paper)}</p></section>\n</body></html>\n"
+        f"<h2>Why</h2>{why}{wrong}<h2>Exercises</h2><ol>{answered}</ol><p class=small>{_text(lesson.paper)}</p></section>\n</body></html>\n"
     )
 
 

@@ -17,6 +17,8 @@ from explorer.stats.barriers import Barrier, band, barrier
 LOSS, ERROR = 0, 1  # columns of the metrics
 MLPS = "digits-mlp"
 SEEDS = ((0, 1), (2, 3), (1, 4))  # pairs of the five digits MLPs
+TASK_FAMILY, TRUNK = "digits-tasks", "trunk"
+TASKS = ("upright", "turned", "inverted")  # of its three tasks: a test set each, and the fine-tune of its name
 PAIRS = tuple(f"digits MLP, seeds {a} and {b}" for a, b in SEEDS)
 
 

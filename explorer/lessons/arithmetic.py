@@ -68,7 +68,6 @@ LESSON = Lesson(
         " linear in the weights. It is used between models of one [[basin]]; TIES, DARE and related methods deal with vectors that disagree."
     ),
     paper="Ilharco et al. 2023, “Editing Models with Task Arithmetic”; Lubana et al. 2023, “Mechanistic Mode Connectivity” (the cue)",
-    hands="vote",
     misconception=(
         "“A task vector adds as much as you scale it.” Half of it brings most of the gain, and between the two networks there is a rise where the"
         " cue tells the truth."

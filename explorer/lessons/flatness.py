@@ -51,7 +51,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=17,
+    order=20,
     title="Flat and sharp",
     claim="Two networks of one architecture, from the same initial weights, fit their training samples. What does the landscape look like where each of them ended?",
     question="One was trained on batches of 16, the other on all samples at once. Both are moved in random directions. Around which does the training loss rise more?",

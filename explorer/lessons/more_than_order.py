@@ -7,6 +7,7 @@ The weights (λw, v/λ) compute the same for every λ > 0: the orbit of (1, 1) i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
@@ -48,8 +49,9 @@ def orbit() -> Trace:
     return Trace("orbit", PALETTE[1], s, np.exp(s), np.exp(-s))
 
 
+@cache  # the page asks with every rerun
 def minima() -> Array:
-    """(n, 2) where gradient descent ends from a grid of starts, each place once: those with a loss of zero."""
+    """(n, 2), not to be written to: where gradient descent ends from a grid of starts, each place once, those with a loss of zero."""
     axis = np.linspace(0.1, 3.9, 20)
     w, v = (x.ravel() for x in np.meshgrid(axis, axis))
     m = (POSITIVE**2).mean()
@@ -61,7 +63,9 @@ def minima() -> Array:
         low = place[0] > 0 and float(loss(np.array(place[0]), np.array(place[1]))) < 1e-10
         if low and all(np.hypot(place[0] - a, place[1] - b) > APART for a, b in found):
             found.append(place)
-    return np.array(found)
+    places = np.array(found)
+    places.flags.writeable = False
+    return places
 
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:
@@ -92,7 +96,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=16,
+    order=18,
     title="More than order",
     claim="Reordering units moves the weights and keeps the function. What stands between two layers decides what else may be changed without a trace.",
     question="The network f(x) = v · max(0, w·x) of two weights has zero loss at w = v = 1. At how many other places with w > 0 does it have zero loss?",

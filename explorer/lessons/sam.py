@@ -48,7 +48,7 @@ def see(measured: Mapping[str, Points]) -> Outcome:
 
 
 LESSON = Lesson(
-    order=18,
+    order=21,
     title="Flat on purpose: SAM",
     claim="SAM looks for flat places: it takes each gradient not where the weights are, but at the worst point within a small distance ρ.",
     question="Two networks start from the same weights and see the same batches, one trained by SGD and one by SAM. Both are moved in random directions. Around that of SAM the training loss rises …",

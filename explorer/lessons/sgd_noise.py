@@ -62,8 +62,13 @@ LESSON = Lesson(
         "Early in training the noise of [[SGD]] can decide which basin is entered; later it no longer leads out of it. The height of the"
         " [[barrier]] of the error E between the two copies shows which it was. They are [[linearly connected|linear mode connectivity]] when it is"
         " below two points, about the noise of a test. The loss, which counts how sure a wrong answer is, can still rise where the error does not."
+        "\n\n"
+        "The paper asks this because of [[lottery tickets|lottery ticket]]: networks with most weights removed that, trained alone from weights that the whole one had"
+        " early in its training, become as good as it. They are looked for by training, removing the smallest weights, setting the rest back to what they were at epoch"
+        " k, and repeating. In the paper, sparse networks found in this way become as good as the whole one only where two such copies of them end in one basin: in"
+        " its larger networks not from the start (k = 0), but from early in training on. Nothing is removed in the experiment of this lesson."
     ),
-    paper="Frankle, Dziugaite, Roy & Carbin 2020, “Linear Mode Connectivity and the Lottery Ticket Hypothesis”",
+    paper="Frankle, Dziugaite, Roy & Carbin 2020, “Linear Mode Connectivity and the Lottery Ticket Hypothesis”; Frankle & Carbin 2019, “The Lottery Ticket Hypothesis”",
     hands="walk",
     misconception=(
         "“The initial weights decide where training ends.” Two copies with the same initial weights end with a barrier between them here: the order"

@@ -7,6 +7,7 @@ of inputs, so every point of the plane is exact.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def landscape() -> Surface:
     return Surface(axis, axis, z, np.zeros(z.shape, dtype=bool))
 
 
-def minima() -> list[tuple[float, float]]:
+@cache  # the page asks with every rerun
+def minima() -> tuple[tuple[float, float], ...]:
     """Where gradient descent ends from a grid of starts, each place once: those with a loss of zero."""
     axis = np.linspace(LOW, HIGH, 15)
     w1, w2 = (w.ravel() for w in np.meshgrid(axis, axis))
@@ -46,7 +48,7 @@ def minima() -> list[tuple[float, float]]:
         off = 2 * (one + two - wanted) * INPUTS / len(INPUTS)
         w1, w2 = w1 - RATE * (off * (1 - one**2)).sum(axis=1), w2 - RATE * (off * (1 - two**2)).sum(axis=1)
     ended = loss(w1, w2) < 1e-8
-    return sorted({(round(float(a), 2), round(float(b), 2)) for a, b in zip(w1[ended], w2[ended], strict=True)})
+    return tuple(sorted({(round(float(a), 2), round(float(b), 2)) for a, b in zip(w1[ended], w2[ended], strict=True)}))
 
 
 def experiment(shelf: Shelf, variant: int) -> Experiment:

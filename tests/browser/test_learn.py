@@ -71,8 +71,8 @@ def test_a_lesson_goes_on_by_the_keyboard(url, page):
 def test_before_a_class_nothing_stands_under_the_fold(url, open_page):
     """At 1920 × 1080 every stage uses the whole width and fits the screen; the room's code and its QR code do, too."""
     page = open_page(viewport={"width": 1920, "height": 1080})
-    for name in ("curves", "fisher_regmean"):
-        for stage in ("question", "vote", "try", "picture", "formula"):
+    for name in ("curves", "fisher_regmean", "sam", "many_tasks", "local_trainings", "language_models"):
+        for stage in ("question", "vote", *(["try"] if lessons.every()[name].hands else []), "picture", "formula"):
             page.goto(f"{url}/learn?lesson={name}&step={stage}&present=1")
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
@@ -83,6 +83,8 @@ def test_before_a_class_nothing_stands_under_the_fold(url, open_page):
             main = page.get_by_test_id("stMain")
             assert main.evaluate("node => [node.scrollHeight - node.clientHeight, node.scrollWidth - node.clientWidth]") == [0, 0], (name, stage)
             assert page.get_by_test_id("stMainBlockContainer").bounding_box()["width"] > 1850
+            cut = "n => n.getBoundingClientRect().right - n.closest('.js-plotly-plot').getBoundingClientRect().right"
+            assert [one for one in page.locator(".annotation-text").all() if one.evaluate(cut) > 0] == [], (name, stage)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -11,6 +11,7 @@ from explorer.core.spec import Connected, Run
 from explorer.engine.realise_recipe import realise
 from explorer.engine.run_loop import keep, open_field
 from explorer.evaluate.evaluator import Evaluate
+from explorer.lessons import Shelf, every
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats.barriers import barrier
@@ -70,6 +71,13 @@ def test_adaptive_sampler_reaches_the_barrier_of_101_points(shipped, home, famil
     dense = barrier(shipped.points(grid.field.id)[0])
     assert dense.points >= 101
     assert dense.height.value - few.height.value <= max(0.01 * dense.height.value, 1e-3)
+
+
+@pytest.mark.parametrize("name", list(every()))
+def test_every_lesson_ships_measured(shipped, name):
+    """On the models it begins with, so that a class sees the answer at once: nothing of its experiment is left to do."""
+    requests = every()[name].experiment(Shelf.from_checkpoints(shipped.checkpoints()), 0).requests
+    assert [part for part, one in requests.items() if (found := shipped.status(one.id)) is None or found.state != "done"] == []
 
 
 def test_the_planes_of_the_first_look_are_there(shipped):

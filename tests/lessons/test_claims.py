@@ -1,10 +1,13 @@
 """What each lesson says is what its numbers show: the claims and choices of lessons, held to measured points with their intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from explorer.lessons import _around, averaging, ensembles, every, flatness, robust, soups, transport
-from explorer.lessons._read import ERROR, LOSS, at, found, mixtures
+from explorer.core import splits
+from explorer.lessons import _around, averaging, ensembles, every, flatness, language_models, local_trainings, many_tasks, robust, soups, transport
+from explorer.lessons._read import ERROR, LOSS, TASK_FAMILY, TASKS, TRUNK, at, found, mixtures
 from explorer.stats.barriers import band, difference
 from tests.lessons.conftest import measured
 
@@ -32,6 +35,9 @@ def alone(points, count):
         ("fisher_regmean", 2),
         ("interference", 2),
         ("arithmetic", 2),
+        ("many_tasks", 2),
+        ("local_trainings", 2),
+        ("language_models", 2),
         ("more_than_order", 2),
         ("flatness", 2),
         ("sam", 0),
@@ -192,3 +198,97 @@ def test_sam_is_certainly_flatter_and_not_always_certainly_better(shop, variant)
     better = difference(points["SGD, test"], points["SAM, test"], LOSS)
     assert (better.low > 0) == (variant == 0)
     assert every()["sam"].see(points).answer == 0
+
+
+def test_between_nothing_and_all_of_three_task_vectors_lies_what_is_certainly_best(shop):
+    """λ = 0.4, which the validation split chooses, is certainly better than 0, 0.2, 0.6 and 1, and the sum in full certainly worse than the trunk. TIES in full
+    does certainly less damage than half of that; each at its own λ, no difference between the two is detectable."""
+    points = measured(shop, "many_tasks")
+    plain, ties = (points[f"{name}, test"] for name in many_tasks.METHODS)
+    amounts = [many_tasks.chosen(points, name) for name in many_tasks.METHODS]
+    assert amounts == [0.4, 0.6]
+    best = at(plain, 0.4)
+    assert all(difference(at(plain, other), best, LOSS).low > 0 for other in (0.0, 0.2, 0.6, 1.0))
+    trunk = at(plain, 0.0)
+    damage = difference(at(plain, 1.0), trunk, LOSS)
+    assert damage.low > 0
+    assert difference(at(ties, 1.0), trunk, LOSS).high < 0.5 * damage.low
+    assert difference(at(ties, 1.0), at(plain, 1.0), LOSS).high < 0
+    apart = difference(at(ties, 0.6), best, LOSS)
+    assert apart.low < 0 < apart.high
+    assert "no detectable difference" in every()["many_tasks"].see(points).sentence
+
+
+def test_a_fine_tune_forgets_and_the_merged_model_knows_certainly_less_than_each_on_its_own_task(shop):
+    """A third of what the fine-tunes gained is there, in round numbers. Each alone is certainly worse than the trunk over the three tasks."""
+    store, worker, shelf = shop
+    points = measured(shop, "many_tasks")
+    line = every()["many_tasks"].experiment(shelf, 0).runs["task arithmetic, test"]
+    trunk, best = (at(points["task arithmetic, test"], amount) for amount in (0.0, 0.4))
+    own = []
+    for task in TASKS:
+        run = replace(line, field=replace(line.field, split=splits.find(line.field.problem, task)))
+        store.submit(run)
+        worker.work_off()
+        there = at(store.points(run.field.id)[0], 0.4)
+        assert difference(there, points[f"{task}, own task"], LOSS).low > 0
+        assert difference(points[f"{task}, all tasks"], trunk, LOSS).low > 0
+        own.append(float(points[f"{task}, own task"].means()[0, LOSS]))
+    was, merged = (float(point.means()[0, LOSS]) for point in (trunk, best))
+    assert 0.3 < (was - merged) / (was - np.mean(own)) < 0.4
+
+
+def test_the_answer_on_many_tasks_follows_the_points(shop):
+    """With the vectors in full measured as at their best amount it is the first choice, and as the trunk itself the one between."""
+    lesson, points = every()["many_tasks"], measured(shop, "many_tasks")
+    line = points["task arithmetic, test"]
+
+    def answer(amount):
+        values = line.values.copy()
+        values[line.coords[:, 0] == 1.0] = at(line, amount).values
+        return lesson.see({**points, "task arithmetic, test": replace(line, values=values)}).answer
+
+    assert [answer(0.4), answer(0.0), answer(1.0)] == [0, 1, 2]
+
+
+def test_averaging_along_the_way_is_certainly_better_than_once_and_worse_than_all_samples_together(shop):
+    """And both are certainly better than the trunk and than every site alone."""
+    points = measured(shop, "local_trainings")
+    once, often = (points[name] for name in local_trainings.ROUNDS)
+    assert difference(once, often, LOSS).low > 0
+    for average in (once, often):
+        assert difference(average, points[local_trainings.TOGETHER], LOSS).low > 0
+        assert all(difference(points[other], average, LOSS).low > 0 for other in (TRUNK, *(f"{task} alone" for task in TASKS)))
+
+
+def test_the_sites_of_a_round_set_out_from_the_average_of_the_last_one(shop):
+    """Three rounds of five epochs, each with its own order of batches, and no site sees what is not its own."""
+    _, _, shelf = shop
+    (average,) = every()["local_trainings"].experiment(shelf, 0).runs["averaged three times"].field.corners
+    for order in (2, 1, 0):
+        starts = {site.start for site in average.models}
+        assert len(starts) == 1
+        assert [site.problem.data.kwargs() for site in average.models] == [{"task": task} for task in TASKS]
+        assert {(site.method.kwargs()["epochs"], site.method.kwargs()["order_seed"]) for site in average.models} == {(5, order)}
+        (average,) = starts
+    assert average == shelf.model(TASK_FAMILY, TRUNK)
+
+
+def test_more_than_half_of_the_barrier_between_two_gpts_certainly_stays(shop):
+    """By permutations and by all symmetries, which certainly take away more; half-way every line is worse than either GPT by more than a nat."""
+    points = measured(shop, "language_models")
+    before, after, least = language_models.barriers(points).values()
+    assert before.height.low > after.height.high
+    assert after.height.low > least.height.high
+    assert least.height.low > 0.5 * before.height.high
+    assert all(one.peak - max(one.ends) > 1 for one in (before, after, least))
+    assert before.ends == pytest.approx(least.ends, abs=1e-4)
+    assert before.peak < np.log(70)
+
+
+def test_what_else_was_measured_on_the_line_of_gpts_changes_no_word(shop):
+    """The story of Home measures more points on it."""
+    points = measured(shop, "language_models")
+    plain = points[language_models.PLAIN]
+    more = {**points, language_models.PLAIN: plain.extended(np.array([[0.49]]), plain.values[:1] + 9)}
+    assert every()["language_models"].see(more).sentence == every()["language_models"].see(points).sentence

@@ -49,6 +49,7 @@ def test_a_worksheet_asks_first_and_answers_on_a_page_of_its_own(name):
         assert unmarked(one.answer) in unescape(key) and unmarked(one.answer) not in unescape(asked)
     assert all(choice in unescape(asked) for choice in lesson.choices)
     assert "has not been run here yet" in key
+    assert all(f"<p>{unmarked(paragraph)}</p>" in unescape(key) for paragraph in lesson.text.split("\n\n"))
 
 
 def test_the_notebook_of_a_small_lesson_is_carried_out(tmp_path):

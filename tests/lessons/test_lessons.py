@@ -122,7 +122,7 @@ def test_the_landscape_of_two_neurons_is_its_own_mirror_image():
     """L(w₁, w₂) = L(w₂, w₁), zero at the teacher and its mirror image and nowhere else on the grid."""
     z = two_neurons.landscape().z
     assert np.array_equal(z, z.T)
-    assert two_neurons.minima() == [(0.5, 2.0), (2.0, 0.5)]
+    assert two_neurons.minima() == ((0.5, 2.0), (2.0, 0.5))
     assert two_neurons.loss(np.array(0.5), np.array(2.0)) == 0
     assert (z < 1e-12).sum() == 2
 

@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64decode
+from time import process_time
 from xml.etree import ElementTree
 
 import pytest
@@ -56,6 +57,27 @@ def test_every_lesson_opens_at_every_step(visit, monkeypatch, school, name, step
         assert "Measured:" in text
         assert [e.label for e in app.expander if e.label in FOLDED] == FOLDED
         assert all(glossary.linked(exercise.question) in text for exercise in every()[name].exercises)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_letters_of_a_picture_have_the_colour_of_the_theme(visit, monkeypatch, school, name):
+    """Those of paper are dark, and cannot be read in the dark theme."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    for step in ({"step": "see"}, {"step": "picture", "present": "1"}):
+        drawn = [json.loads(chart.proto.spec)["layout"] for chart in visit("learn", lesson=name, **step).get("plotly_chart")]
+        assert [layout["font"] for layout in drawn if "color" in layout.get("font", {})] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("step", ["run", "see"])
+def test_a_lesson_is_worked_out_once(visit, monkeypatch, school, name, step):
+    """A rerun, as every click makes one, costs less than 0.3 seconds of the processor."""
+    monkeypatch.setenv("LOSS_EXPLORER_HOME", str(school))
+    app = visit("learn", lesson=name, step=step)
+    before = process_time()
+    app.run()
+    assert process_time() - before < 0.3
+    assert not app.exception
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -31,13 +31,14 @@ def draw(seen: Outcome, *, key: str, height: int, large: bool = False) -> None:
         case Bars() as bars:
             drawn = bars_figure.figure(bars.rows, x_title=bars.x_title)
             if large:
-                drawn.update_layout(height=height)
+                drawn.update_layout(height=height, margin_r=bars_figure.beside(bars.rows, letter=1.5 * bars_figure.LETTER))
                 drawn.update_annotations(font_size=18).update_xaxes(tickfont_size=18, title_font_size=20).update_yaxes(tickfont_size=20)
             st.plotly_chart(drawn, key=key, alt=seen.sentence.replace("*", ""), config={"displayModeBar": False})
         case Relief(played=True):
             neurons(key=key)
         case Relief() as relief:
             drawn = figure(seen, "").update_layout(height=height if large else height + 100, font_size=20 if large else 13)
+            drawn.update_layout(font_color=None)  # that of the theme: paper's is not to be seen on black
             drawn.update_traces(
                 colorbar_title_text=relief.z_title, selector={"type": "heatmap"}
             )  # what paper says of its colours is too wide for a column
