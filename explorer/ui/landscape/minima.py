@@ -75,9 +75,9 @@ def show(
         numbers, minima = st.columns(2)
         with numbers:
             told = figure.told_numbers(found, unit=unit, scale=scale)
-            st.dataframe(pd.DataFrame({"of the filled minima": list(told), "value": list(told.values())}), hide_index=True)
+            st.dataframe(pd.DataFrame({"of the filled minima": list(told), "value": list(told.values())}), hide_index=True, placeholder="")
         with minima:
-            st.dataframe(pd.DataFrame(figure.table(listed)), key="topology-table", hide_index=True)
+            st.dataframe(pd.DataFrame(figure.table(listed)), key="topology-table", hide_index=True, placeholder="")
 
 
 def _basin_at(found: FieldTopology, at: Sequence[float]) -> int | None:

@@ -18,6 +18,7 @@ import streamlit as st
 from explorer.core.markdown import plain, spoken
 from explorer.figures import curve as curve_figure
 from explorer.figures import data, numbers
+from explorer.figures.dark import on_dark
 from explorer.figures.mesh import Mesh
 from explorer.ui.frame.polling import apart
 from explorer.ui.widgets import python_source as sources
@@ -125,10 +126,11 @@ def chart(
         if on_pick is not None and points and (named := np.ravel(points[0].get("customdata", ()))).size:
             on_pick(int(named[0]))
 
+    shown = on_dark(figure) if st.context.theme.type == "dark" else figure
     if on_pick is None:
-        st.plotly_chart(figure, key=key, config=config, alt=spoken(explain) or title)
+        st.plotly_chart(shown, key=key, config=config, alt=spoken(explain) or title)
     else:
-        st.plotly_chart(figure, key=key, config=config, alt=spoken(explain) or title, on_select=picked, selection_mode="points")
+        st.plotly_chart(shown, key=key, config=config, alt=spoken(explain) or title, on_select=picked, selection_mode="points")
     corner(key=key, stem=stem, title=title, figure=lambda: figure, explain=explain, code=code, compare=compare)
 
 
