@@ -13,7 +13,7 @@ TITLE = "![x](http://evil.example/x.png) <img src=//evil.example> [a](javascript
 STEM = "![x](http:evil) <img src=x> [a](javascript:alert(1)) :skull: $\\frac{1}{2}$ `c` **b**"  # what a file's name can be
 REASON = f"\x1b[31m\u202e {TITLE}\n\n# heading {'long ' * 5000}"
 LIVE = re.compile(
-    r"\[[xar]\]|<img|:(?:material/)?skull:|http://evil|\$[^$]*frac|`c`|\*\*b\*\*|^# heading|[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]",
+    r"\[[xar]\]|<img(?! alt=\"\" src=\"data:image/svg)|:(?:material/)?skull:|http://evil|\$[^$]*frac|`c`|\*\*b\*\*|^# heading|[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]",
     re.MULTILINE,
 )
 

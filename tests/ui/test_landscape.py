@@ -14,6 +14,7 @@ from explorer.core import registry
 from explorer.core.spec import Look
 from explorer.figures.told import shades
 from explorer.ui.charts.triangle import lattice
+from explorer.ui.frame import auto_start
 from explorer.ui.landscape import form as landscape_form
 from explorer.ui.landscape.form import COARSE
 from explorer.ui.landscape.picture import Picture, Style, current_view
@@ -62,8 +63,9 @@ def test_the_colours_are_those_of_the_address(visit):
     assert "rgb(68, 1, 84)" in shades("Viridis")[0] and shades("Cividis")[0] != shades("Viridis")[0]
 
 
-def test_a_plane_of_three_models_is_drawn_and_refined_by_itself(visit, store, work, tiny):
-    """Coarse, then more points where they are needed, then a finer grid, without asking because it is quick."""
+def test_a_plane_of_three_models_is_drawn_and_refined_by_itself(visit, store, work, tiny, monkeypatch):
+    """Coarse, then more points where they are needed, then a finer grid, without asking because it is quick, as it is where nothing else is computed."""
+    monkeypatch.setattr(auto_start, "PATIENCE_S", 1000.0)
     models = three(tiny, store, work)
     run = landscape_form.through(tiny.problem.spec, models)
     store.submit(run)
