@@ -520,10 +520,11 @@ def paths() -> list[str]:
 
 
 def samplers(coordinates: int) -> list[str]:
-    """The samplers that choose among points of so many coordinates: their modules' constant `AXES` says that number, or nothing for any; `NAMED` says that
-    they take what is given."""
+    """The samplers that choose among points of so many coordinates: their modules' constant `AXES` says that number, or all that it may be, or nothing for any;
+    `NAMED` says that they take what is given."""
     known = [n for n in names("sample") if not _constant("sample", n, "NAMED", missing=False)]
-    return [n for n in known if _constant("sample", n, "AXES", missing=coordinates) == coordinates]
+    found = {n: _constant("sample", n, "AXES", missing=coordinates) for n in known}
+    return [n for n, axes in found.items() if axes == coordinates or (isinstance(axes, tuple) and coordinates in axes)]
 
 
 def averages_along(sampler: str) -> bool:

@@ -16,6 +16,7 @@ from scipy.stats import qmc
 from explorer.core.points import Array, Points, missing
 from explorer.core.registry import Range
 
+AXES = (2, 3, 4, 5, 6)  # along a line an even grid says more
 BLIND = True  # no value is looked at
 BITS = 30  # of a coordinate; twelve decimals are kept
 
