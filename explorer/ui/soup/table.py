@@ -34,6 +34,7 @@ FIRST = (
 SHOWS = ("all", "kept", "helps", "hurts")  # of many ingredients
 ENDS = ", 95 %"  # of the column of intervals beside that of the numbers, which can be sorted
 SERVED = "soup-served"  # how often a soup came from elsewhere than the table: then the table is reset with it
+ROW, SHOWN = 35, 10  # pixels of a row, and rows that are seen at once
 
 
 def ingredients(
@@ -124,6 +125,7 @@ def ingredients(
         table,
         hide_index=True,
         placeholder="",
+        height=ROW * (min(len(table), SHOWN) + 1) + 3,  # kept from the first frame on
         key=key,
         disabled=[c for c in rows if c not in ("in", "weight")],
         column_order=first,
