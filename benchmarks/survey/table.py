@@ -25,6 +25,8 @@ numbers that the claim is about with their 95 % intervals, and the verdict.
 - **Here** is small: {sizes}. What does not hold here may hold for large networks, and the other way round. Where a claim does not hold, the note says why,
   as far as we found out.
 - Of so many intervals, one in twenty may miss the true value.
+- The experiments were set up by looking at the first replicate, and for averages and scales of task vectors at all of them: epochs of paths, widths, small batches, the
+  grid of SWALP, and the mean over the last eight epochs were chosen so. These verdicts are therefore not those of experiments fixed in advance.
 
 Repeat it with `python -m benchmarks.survey --quick` on one core, or larger with `python -m benchmarks.survey --device cuda`. `loss-explorer app --home FOLDER`, with the
 folder that it names, then shows the pictures; their addresses are in `benchmarks/survey/results/`. That program also writes this page from the same rows.
