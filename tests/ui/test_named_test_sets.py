@@ -39,7 +39,7 @@ def test_a_picture_is_of_the_set_that_was_chosen(visit, many, store, page, label
     box(app, label).set_value(noisy).run()
     button(app, go).click().run()
     assert not app.exception
-    asked = [s.request.field.split for s in store.statuses("Run") if s.request.field.problem.tests]
+    asked = [s.request.field.split for s in store.statuses("Run") if s.request.field.problem == many.problem.spec]
     assert asked
     assert set(asked) == {noisy}
 
