@@ -51,7 +51,7 @@ def test_all_pairs_are_measured_on_the_set_that_was_chosen(visit, many, store):
     box(app, "Test set").set_value(noisy).run()
     button(app, "Measure").click().run()
     assert not app.exception
-    assert {s.request.field.split for s in store.statuses("Run") if s.request.field.problem.tests} == {noisy}
+    assert {s.request.field.split for s in store.statuses("Run") if s.request.field.problem == many.problem.spec} == {noisy}
 
 
 def test_the_comparison_has_a_column_for_each_set(visit, many, store, work):
