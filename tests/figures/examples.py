@@ -185,7 +185,7 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
 
 
 def makers() -> set[str]:
-    """Every public function of explorer.figures that returns a figure, by its module and name."""
+    """Every public function of explorer.figures that makes a figure, of something else than a figure, by its module and name."""
     found: set[str] = set()
     for module in pkgutil.walk_packages(figures.__path__):
         if module.name == "paper":
@@ -196,6 +196,7 @@ def makers() -> set[str]:
                 function.__module__ == there.__name__
                 and not name.startswith("_")
                 and str(inspect.signature(function).return_annotation) == "go.Figure"
+                and all(p.annotation != "go.Figure" for p in inspect.signature(function).parameters.values())
             ):
                 found.add(f"{module.name}.{name}")
     return found
