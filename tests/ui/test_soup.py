@@ -39,14 +39,18 @@ def test_every_ingredient_has_its_worth(visit, store, work, tiny):
     work()  # the greedy soups on the test split
     app.run()
     assert not app.exception
-    splits = {s.request.field.split for s in store.statuses("Run") if s.request.field.chart.name == "mixture"}
+    splits = {
+        s.request.field.split for s in store.statuses("Run") if s.request.field.chart.name == "mixture" and s.request.field.problem.name == "three"
+    }
     assert splits == {"val", "test"}
     soups = table_with(app, "soup")
     assert soups["soup"][0].startswith("best alone")
     assert "…" not in "".join(soups["test error (%)"])
     assert list(soups["soup"])[-1].startswith("ensemble of all")
     assert "the best model alone" in words(app)
-    points, _ = store.points(next(s for s in store.statuses("Run") if s.request.field.split == "val").request.field.id)
+    points, _ = store.points(
+        next(s for s in store.statuses("Run") if s.request.field.split == "val" and s.request.field.problem.name == "three").request.field.id
+    )
     assert len(points) == 7 + 9, "all subsets of three models, and three places on each one's way to the soup of all"
     table = table_with(app, "in")
     assert all("[" in text for text in table["barrier to the soup (nat)"])
