@@ -32,7 +32,7 @@ PATIENCE_S = 120
 FIRST, COARSE, REFINED = (
     re.compile(words) for words in (r"between [1-9]\d* measured points", r"between (289|[3-9]\d\d|\d{4}) measured", r"certified by")
 )
-MANY = re.compile(r"Every node is measured")
+MANY = re.compile(r"(\d{5,}) of \1 cells|Every node is measured")
 
 SEEN = """pattern => {
   const found = [];
