@@ -107,6 +107,12 @@ def name_for(path: Path) -> str:
     return name if chosen.adapter is None else f"{name}+{chosen.adapter.name}"
 
 
+def family_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder in which a checkpoint lies among its like: that of its file, or, where transformers saved it into a folder of its own, that of this folder."""
+    chosen = model_path.parse(path).path
+    return chosen.parent.parent if chosen.name in SINGLE and chosen.parent.name else chosen.parent
+
+
 def _saved(folder: Path) -> Path | None:
     """What transformers saved into a folder: the folder itself where there are shards, else its only file of weights."""
     if any((folder / name).is_file() for name in INDEXES):

@@ -16,7 +16,7 @@ from torch import Tensor
 from explorer.checkpoints import checkpoint_file, quantised, renaming
 from explorer.checkpoints.checkpoint_file import RENAMED
 from explorer.checkpoints.lazy_weights import open_lazily
-from explorer.checkpoints.sharded import bytes_at, checkpoints_at, digest, name_for
+from explorer.checkpoints.sharded import bytes_at, checkpoints_at, digest, family_folder, name_for
 from explorer.checkpoints.weights import Weights, gram
 from explorer.core import locations, model_path, registry, splits
 from explorer.core.allowed_folders import admits
@@ -80,7 +80,7 @@ def inspect_path(request: Look, store: RunStore, *, report: Report, device: str 
 def _forget_removed(folder: Path, store: RunStore) -> None:
     places = {facts.path: model_path.parse(locations.expand(facts.path)).path for facts in store.checkpoints()}
     for registered, place in places.items():
-        if place.parent == folder and not place.exists():
+        if folder in (place.parent, family_folder(place)) and not place.exists():
             store.unregister(registered)
 
 

@@ -9,6 +9,7 @@ import uuid
 from contextlib import closing, suppress
 from pathlib import Path
 
+from explorer.checkpoints.sharded import family_folder
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.spec import Field, Look, Run, files_of
@@ -79,7 +80,7 @@ def _copy(db: sqlite3.Connection, run: Run) -> None:
 def _looks_at(text: str, paths: list[str]) -> bool:
     """Whether it is the look at one of these files, or at the folder of one."""
     found = readable.spec_or_none(text)
-    return isinstance(found, Look) and any(found.path in (path, str(Path(path).parent)) for path in paths)
+    return isinstance(found, Look) and any(found.path in (path, str(Path(path).parent), str(family_folder(path))) for path in paths)
 
 
 def import_runs(store: RunStore, path: Path) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.checkpoints import change_mark
+from explorer.checkpoints.sharded import family_folder
 from explorer.core import allowed_folders, glossary, locations, model_path, registry, significant_digits
 from explorer.core.allowed_folders import admit
 from explorer.core.errors import Refused
@@ -294,13 +295,13 @@ def _families(store: RunStore) -> dict[str, list[Facts]]:
 
 
 def _key(facts: Facts) -> str:
-    return f"{facts.problem.id if facts.problem else ''} {Path(facts.path).parent}"
+    return f"{facts.problem.id if facts.problem else ''} {family_folder(facts.path)}"
 
 
 def _family_name(key: str, facts: list[Facts]) -> str:
     problem = facts[0].problem
     assert problem is not None
-    folder = Path(facts[0].path).parent
+    folder = family_folder(facts[0].path)
     return title(problem) if facts[0].path.startswith("sample_models") else f"{title(problem)} ({folder.name})"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
+from explorer.checkpoints.sharded import family_folder
 from explorer.core.spec import Aligned, Loaded, Make, ProblemSpec, Recipe, Run
 from explorer.store.run_store import RunStore
 
@@ -26,7 +26,7 @@ class Family:
         model = models[key]
         if key in self.models or not isinstance(model, Loaded):
             return model.name or model.id
-        return f"{model.name} ({Path(model.path).parent.name})"
+        return f"{model.name} ({family_folder(model.path).name})"
 
 
 def key_of(recipe: Recipe) -> str:
@@ -40,7 +40,7 @@ def families(store: RunStore, problem: ProblemSpec | None = None, shown: tuple[R
     for facts in store.checkpoints():
         if facts.problem is None:
             continue
-        folder = Path(facts.path).parent
+        folder = family_folder(facts.path)
         title = facts.problem.title or facts.problem.name
         title = title if facts.path.startswith("sample_models") else f"{title} ({folder.name})"
         key = f"{facts.problem.id}-{folder}"
