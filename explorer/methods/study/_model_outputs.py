@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -21,12 +21,18 @@ BLOCKS = 256
 
 def outputs(problem: Problem, weights: Mapping[str, Tensor], split: SplitName, *, device: str = "cpu") -> Tensor:
     """(n, …, classes) outputs on a split, on the CPU."""
+    return each(problem, weights, split, lambda outputs, _targets: outputs, device=device)
+
+
+def each(problem: Problem, weights: Mapping[str, Tensor], split: SplitName, of: Callable[[Tensor, Tensor], Tensor], *, device: str = "cpu") -> Tensor:
+    """(n, …) what `of` makes of the outputs and the targets of some samples at a time, on the CPU: the outputs of a language model do not fit into memory."""
     network = network_like(problem, weights, torch.device(device))
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
     steady(network, inputs_for(network, problem.split(split).inputs[:ASKED], torch.device(device)))
     with torch.inference_mode():
-        parts = problem.split(split).inputs.split(CHUNK)
-        return torch.cat([network(inputs_for(network, part, torch.device(device))).cpu() for part in parts])
+        batch = problem.split(split)
+        parts = zip(batch.inputs.split(CHUNK), batch.targets.split(CHUNK), strict=True)
+        return torch.cat([of(network(inputs_for(network, part, torch.device(device))).cpu(), targets) for part, targets in parts])
 
 
 def asked(

@@ -222,7 +222,8 @@ def _live(store: RunStore, runs: list[Run], pictures: list[Picture], style: Styl
         with columns[i]:
             if len(pictures) > 1:
                 st.markdown(f"**{plain(picture.name)}**")
-            with head.picture("landscape") if len(pictures) == 1 else st.container():
+            coming = busy or there is not None  # the place of a picture that failed would push below the page why it did
+            with head.picture("landscape") if len(pictures) == 1 and coming else st.container():
                 if there is None:
                     st.caption("Waiting for the models…" if busy else "Not measured yet.")
                 else:

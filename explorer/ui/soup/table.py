@@ -219,7 +219,8 @@ def _looks(store: RunStore, kitchen: Kitchen) -> dict[str, Sequence[object] | Ar
     if status is not None and status.state == "done" and isinstance(status.result, dict):
         apart = np.array(status.result["disagree"], dtype=np.float64)
         found["disagrees (%)"] = 100 * apart.sum(axis=1) / max(len(apart) - 1, 1)
-        found["accuracy by class"] = cast("list[list[float]]", status.result["by_class"])
+        if by_class := cast("list[list[float]]", status.result["by_class"]):
+            found["accuracy by class"] = by_class
     if (known := store.field(kitchen.field("val").id)) is not None:
         n = len(known.gram)
         away = np.eye(n) - 1 / n

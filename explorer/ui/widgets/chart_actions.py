@@ -18,8 +18,8 @@ import streamlit as st
 from explorer.core.markdown import plain, spoken
 from explorer.figures import curve as curve_figure
 from explorer.figures import data, numbers
-from explorer.figures.dark import on_dark
 from explorer.figures.mesh import Mesh
+from explorer.figures.on_page import on_page
 from explorer.ui.frame.polling import apart
 from explorer.ui.widgets import python_source as sources
 from explorer.ui.widgets.download import download
@@ -126,7 +126,7 @@ def chart(
         if on_pick is not None and points and (named := np.ravel(points[0].get("customdata", ()))).size:
             on_pick(int(named[0]))
 
-    shown = on_dark(figure) if st.context.theme.type == "dark" else figure
+    shown = on_page(figure, dark=st.context.theme.type == "dark")
     if on_pick is None:
         st.plotly_chart(shown, key=key, config=config, alt=spoken(explain) or title)
     else:

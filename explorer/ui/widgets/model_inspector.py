@@ -183,7 +183,7 @@ def _examples(found: dict[str, object], field: Field) -> None:
                 st.image(np.kron(pixels, np.ones((times, times) if pixels.ndim == 2 else (times, times, 1))), width=96)
                 st.caption(f"{plain(str(example['true']))}, predicted {plain(str(example['said']))} ({100 * cast('float', example['share']):.0f} %)")
     if examples and not drawn:
-        st.dataframe(pd.DataFrame([{k: e[k] for k in ("index", "true", "said", "share")} for e in examples]), hide_index=True)
+        st.dataframe(pd.DataFrame([{k: e[k] for k in ("index", "place", "true", "said", "share") if k in e} for e in examples]), hide_index=True)
 
 
 def _request_mistakes(request: Study) -> None:

@@ -1,5 +1,7 @@
 """Where models disagree, and what each gets right, against a plain count."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -31,8 +33,23 @@ def test_shares_are_those_of_a_plain_count(tiny):
         assert (np.array(row) * sizes).sum() / sizes.sum() == pytest.approx(float((said == batch.targets).double().mean()))
 
 
-def test_texts_are_refused():
-    """A language model answers at every place."""
+def test_every_place_of_a_text_is_an_answer():
+    """Models disagree on a share of the places; of so many classes none is told by itself."""
     problem = Problem(problem_toml.find("char-gpt"))
-    with pytest.raises(Refused, match="one class for each sample"):
-        study([dict(problem.network(seed=0).state_dict())], problem)
+    models = [{k: v.clone() for k, v in problem.network(seed=seed).state_dict().items()} for seed in (0, 1)]
+    found, said = study(models, problem), []
+    for weights in models:
+        network = problem.network()
+        network.load_state_dict(weights)
+        with torch.no_grad():
+            said.append(network(problem.split("val").inputs).argmax(dim=-1))
+    apart = float((said[0] != said[1]).double().mean())
+    assert np.array(found["disagree"]) == pytest.approx(np.array([[0, apart], [apart, 0]]))
+    assert 0 < apart < 1
+    assert found["by_class"] == []
+
+
+def test_without_classes_nothing_is_compared(tiny):
+    """A loss that compares with a reference model."""
+    with pytest.raises(Refused, match="no true class"):
+        study([checkpoint_file.read(tiny.a).weights], Problem(replace(tiny.problem.spec, loss="divergence")))

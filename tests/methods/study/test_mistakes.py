@@ -1,5 +1,7 @@
 """What a model gets wrong, worst first."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -50,8 +52,26 @@ def test_a_model_without_mistakes_has_none(tiny):
     assert found["examples"] == []
 
 
-def test_texts_are_refused():
-    """A language model has a target at every place."""
+def test_every_place_of_a_text_is_an_answer():
+    """Sample and place of the highest loss, what is true there and what was said."""
     problem = Problem(problem_toml.find("char-gpt"))
-    with pytest.raises(Refused, match="one class for each sample"):
-        study([{k: v.clone() for k, v in problem.network(seed=0).state_dict().items()}], problem)
+    weights = {k: v.clone() for k, v in problem.network(seed=0).state_dict().items()}
+    found = study([weights], problem, count=3)
+    batch, network = problem.split("test"), problem.network()
+    network.load_state_dict(weights)
+    with torch.no_grad():
+        outputs = network(batch.inputs)
+    losses = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), batch.targets.flatten(), reduction="none").view(batch.targets.shape)
+    wrong = outputs.argmax(dim=-1) != batch.targets
+    assert (found["wrong"], found["of"]) == (int(wrong.sum()), wrong.numel())
+    worst = found["examples"][0]
+    at = worst["index"], worst["place"]
+    assert float(losses[at]) == pytest.approx(float(losses[wrong].max()), abs=1e-5)
+    assert (worst["true"], worst["said"]) == tuple(problem.classes[int(t[at])] for t in (batch.targets, outputs.argmax(dim=-1)))
+    assert worst["image"] is None
+
+
+def test_without_classes_there_are_no_mistakes(tiny):
+    """A loss that compares with a reference model."""
+    with pytest.raises(Refused, match="no true class"):
+        study([checkpoint_file.read(tiny.a).weights], Problem(replace(tiny.problem.spec, loss="divergence")))
