@@ -1,6 +1,7 @@
 """Weights read while something else is worked out about their files."""
 
 import os
+from threading import Event
 
 import pytest
 import torch
@@ -11,6 +12,17 @@ from explorer.evaluate import read_ahead
 from explorer.evaluate.devices import Memory
 
 SHAPES = {"a": (3, 2), "b": (3, 2)}
+
+
+class Slowly:
+    """A corner that is read as its tensors come."""
+
+    nbytes, stamp = 16, (("f", 1, 1, 1),)
+
+    def __init__(self, tensors):
+        self.items = tensors.items
+
+
 META = torch.device("meta")  # a device that every machine has beside its CPU
 
 
@@ -64,6 +76,29 @@ def test_a_file_written_to_meanwhile_has_not_arrived(file):
 def test_a_file_that_cannot_be_read_is_left_to_whoever_needs_it(tmp_path):
     with read_ahead.read_ahead():
         read_ahead.begin([tmp_path / "none.safetensors"], SHAPES, (), "meta")
+
+
+def test_what_nobody_takes_is_read_no_further(file, monkeypatch):
+    """A thread that has not begun with a file, or is in the middle of it, ends when the scope does."""
+    entered, read = Event(), []
+
+    class Slow(dict):
+        def items(self):
+            for item in super().items():
+                read.append(item[0])
+                entered.set()
+                ended.wait(10)
+                yield item
+
+    ended = Event()
+    monkeypatch.setattr(read_ahead, "open_lazily", lambda *_: Slowly(Slow({"a": torch.ones(2), "b": torch.ones(2)})))
+    with read_ahead.read_ahead():
+        read_ahead.begin([file], SHAPES, (), "meta")
+        assert entered.wait(10)
+        (coming,) = read_ahead._coming.get().weights.values()
+    ended.set()
+    assert coming.result(10) == {}
+    assert read == ["a"]
 
 
 def test_tied_tensors_stay_one(file):
