@@ -15,9 +15,9 @@ from explorer.stats import metrics, search_words, units
 from explorer.store.records import Trial, Trials
 from explorer.store.run_store import RunStore
 from explorer.ui.compare.form import Comparison
-from explorer.ui.frame import failure, shell, status_badge
+from explorer.ui.frame import failure, shell
 from explorer.ui.frame.polling import live
-from explorer.ui.widgets import method_form
+from explorer.ui.widgets import method_form, study_panel
 from explorer.ui.widgets.chart_actions import chart
 from explorer.ui.widgets.download import download
 from explorer.ui.widgets.recipe_view import export, exporting
@@ -142,11 +142,7 @@ def _live(store: RunStore, request: Study, was_busy: bool) -> None:
     if status.state == "failed":
         failure.show(status)
     elif status.active:
-        words, button = st.columns([5, 1], vertical_alignment="center")
-        with words:
-            st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=status_badge.sentence(status))
-        with button:
-            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(request.id,), key=f"search-stop-{request.id}", width="stretch")
+        study_panel.under_way(status)
     elif status.state == "stopped":
         st.button("Resume the search", icon=":material/play_arrow:", on_click=shell.resume, args=(request,), key=f"search-resume-{request.id}")
     noted = store.noted(request.id)

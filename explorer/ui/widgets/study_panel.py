@@ -10,6 +10,7 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.markdown import plain
 from explorer.core.spec import Json, ProblemSpec, Recipe, Study
+from explorer.store.job_status import Status
 from explorer.store.run_store import RunStore
 from explorer.ui.frame import failure, shell, status_badge
 from explorer.ui.frame.polling import live
@@ -52,15 +53,20 @@ def _live(store: RunStore, request: Study, names: list[str], draw: Callable[[Jso
     if status.state == "failed":
         failure.show(status)
     elif status.active:
-        words, button = st.columns([5, 1], vertical_alignment="center")
-        with words:
-            st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=status_badge.sentence(status))
-        with button:
-            st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(request.id,), key=f"stop-{request.id}", width="stretch")
+        under_way(status)
     elif status.result is not None:
         draw(status.result, names)
     if was_active != status.active:
         st.rerun()
+
+
+def under_way(status: Status) -> None:
+    """How far a request is, with what stops it."""
+    words, button = st.columns([5, 1], vertical_alignment="center")
+    with words:
+        st.progress(min(status.done / status.total, 1.0) if status.total else 0.0, text=status_badge.sentence(status))
+    with button:
+        st.button("Stop", icon=":material/stop:", on_click=shell.stop, args=(status.id,), key=f"stop-{status.id}", width="stretch")
 
 
 def added(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe]) -> None:
