@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from explorer.core.spec import Spec
 from explorer.store.job_status import duration
 
+MOMENT_S = 3.0  # below it, how long something takes is decided by what else the machine does: no number is right within a factor of two
+
 
 @dataclass(frozen=True)
 class Model:
@@ -61,6 +63,8 @@ class Plan(Spec):
         time = "time not known yet" if whole is None else f"{'at most ' if self.at_most else ''}about {duration(whole)}"
         if self.at_most and 0 < self.usual < self.points and whole is not None and self.seconds is not None:
             time = f"about {duration(whole)}, at most {duration(self.seconds + self.more + self.starting)}"
+        if self.seconds is not None and self.seconds + self.more + self.starting < MOMENT_S:
+            time = "a second or two"
         how = "streamed from disk" if self.streamed else "in memory"
         after = [*self.first, *([f"about {duration(self.waiting)} of other work"] if self.waiting >= 1 else [])]
         usual = f"about {self.usual:,}, " if 0 < self.usual < self.points else ""
