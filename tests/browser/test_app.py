@@ -184,7 +184,7 @@ def test_the_rest_of_a_page_follows_the_part_that_answers_a_click(url, page):
     box = chart(page).locator(".grip").bounding_box()
     chart(page).locator(".grip").click(position={"x": 0.3 * box["width"], "y": 0.5 * box["height"]})
     expect(page.get_by_text("The model at t = 0.3")).to_be_visible()
-    page.get_by_role("button", name="Code").first.click()
+    page.get_by_role("button", name="Code", exact=True).click()
     expect(page.get_by_text(re.compile(r"/interpolate\?run=\w+&t=0\.3"))).to_be_visible()
 
 
