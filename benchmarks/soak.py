@@ -223,18 +223,21 @@ async def soak(home: Path, servers: tuple[Server, Server], clients: int, runs: l
 
 
 def compare(home: Path, done: list[Run]) -> None:
-    """Each run against the same one alone in this process."""
+    """Each run against the same one alone in this process. What visitors asked for lies on the same fields: of a field, the places of the run are compared."""
     torch.set_num_threads(1)
-    store, equal, doubled, points = RunStore(home / "store.sqlite"), 0, 0, 0
+    store, equal, doubled, points, asked = RunStore(home / "store.sqlite"), 0, 0, 0, 0
     with tempfile.TemporaryDirectory() as scratch:
         quiet = RunStore(Path(scratch) / "store.sqlite")
         for run in done:
             keep(run, quiet, Path(scratch), report=lambda *_: True)
-            found, alone = store.points(run.field.id)[0].sorted(), quiet.points(run.field.id)[0].sorted()
-            equal += found.coords.tobytes() == alone.coords.tobytes() and found.values.tobytes() == alone.values.tobytes()
-            doubled += len(found) - len(np.unique(found.coords))
-            points += len(found)
-    print(f"points: {points}; {equal} of {len(done)} runs equal a quiet one bit for bit; {doubled} points twice")
+            found, alone = store.points(run.field.id)[0], quiet.points(run.field.id)[0].sorted()
+            measured = {place.tobytes(): values.tobytes() for place, values in zip(found.coords, found.values, strict=True)}
+            equal += all(measured.get(place.tobytes()) == values.tobytes() for place, values in zip(alone.coords, alone.values, strict=True))
+            doubled += len(found) - len(measured)
+            points, asked = points + len(alone), asked + len(measured) - len(alone)
+    print(
+        f"points: {points}; {equal} of {len(done)} runs equal a quiet one bit for bit; {doubled} points twice; {asked} more were asked for by visitors"
+    )
 
 
 def openings(home: Path) -> None:
