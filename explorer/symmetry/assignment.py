@@ -12,7 +12,7 @@ each. Where those are more than `ORDERS`, they move in turn, one of them togethe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import permutations, product
@@ -24,10 +24,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from explorer.checkpoints.weights import Weights, compatible, gram
+from explorer.checkpoints.weights import AT_ONCE, Weights, compatible, gram, place
 from explorer.core.errors import Refused
 from explorer.core.points import Array
-from explorer.symmetry import Group, Maps, Site, Symmetry, identity, reorder
+from explorer.symmetry import Group, Maps, Site, Symmetry, identity
 from explorer.symmetry.alignment_report import AxisClass, Matched, TensorSimilarity, UnitGroup
 from explorer.symmetry.gauges import Elements, Lattice
 from explorer.symmetry.groups import Axis, leaves, order
@@ -271,8 +271,7 @@ class WeightScores:
         self.symmetry, self.device = symmetry, device
         self.sums = "cpu" if torch.device(device).type == "mps" else device  # Metal has no float64
         self.names = [n for n in once(reference, parameters) if n in symmetry.axes]
-        self.a = {n: _work(reference[n], device) for n in self.names}
-        self.b = {n: _work(model[n], device) for n in self.names}
+        self.a, self.b = _Compared(reference, self.names, device), _Compared(model, self.names, device)
         known = set(self.names)
         self.sites: dict[str, list[Site]] = {g: [s for s in symmetry.sites(g) if s.tensor in known] for g in symmetry.groups}
         self.cells: dict[str, list[Cell]] = {}
@@ -346,15 +345,48 @@ class WeightScores:
 
     def total(self, maps: Maps) -> float:
         """⟨A, π(B)⟩ over all movable parameters, in float64."""
-        return sum(float((self.a[n].double() * reorder(self.b[n], self.symmetry.axes[n], maps).double()).sum()) for n in self.names)
+        pairs = ((self.a[n], self.b[n], self.symmetry.axes[n]) for n in self.names)
+        return sum(float((x.double() * y.double()).sum()) for a, b, axes in pairs for x, y in _abreast(a, b, axes, maps))
 
     def squares(self) -> float:
         """‖A‖² + ‖B‖² over all movable parameters."""
-        return sum(float(t.double().square().sum()) for side in (self.a, self.b) for t in side.values())
+        return sum(float(part.double().square().sum()) for side in (self.a, self.b) for t in side.values() for part in t.reshape(-1).split(AT_ONCE))
 
     def distance(self, maps: Maps) -> float:
         """‖A − π(B)‖ over all movable parameters."""
         return max(self.squares() - 2 * self.total(maps), 0.0) ** 0.5
+
+
+class _Compared(Mapping[str, Tensor]):
+    """A model's tensors in the type and on the device in which they are compared: on a CPU when they are asked for, so that a file that is mapped stays where it
+    is; on another device they are kept."""
+
+    def __init__(self, model: Mapping[str, Tensor], names: Sequence[str], device: str) -> None:
+        self._model, self._names, self._device = model, names, device
+        self._kept = {} if device == "cpu" else {n: _work(model[n], device) for n in names}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._kept[name] if name in self._kept else _work(self._model[name], self._device)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _abreast(a: Tensor, b: Tensor, axes: Sequence[Axis], maps: Maps) -> Iterator[tuple[Tensor, Tensor]]:
+    """A tensor and another one that is reordered, some of their rows at a time: neither is copied as a whole."""
+    if not a.dim():
+        yield a, b
+        return
+    first, *others = axes
+    rows = order(first, maps).to(b.device) if any(leaf.group in maps for leaf in leaves(first)) else None
+    for start in range(0, len(a), many := max(1, AT_ONCE * len(a) // max(1, a.numel()))):
+        part = b[start : start + many] if rows is None else b.index_select(0, rows[start : start + many])
+        for i, axis in enumerate(others, start=1):
+            part = _along(part, i, axis, maps)
+        yield a[start : start + many], part
 
 
 def unwatched(_maps: Maps) -> None:
@@ -445,8 +477,11 @@ def _along(tensor: Tensor, i: int, axis: Axis, maps: Mapping[str, Tensor]) -> Te
 
 def once(weights: Mapping[str, Tensor], names: Sequence[str]) -> list[str]:
     """Names of tensors, a tied one once."""
-    seen: set[int] = set()
-    return [n for n in names if n in weights and not (weights[n].data_ptr() in seen or seen.add(weights[n].data_ptr()))]
+    first: dict[object, str] = {}
+    for name in names:
+        if name in weights:
+            first.setdefault(place(weights, name, weights[name]), name)
+    return list(first.values())
 
 
 def _work(tensor: Tensor, device: str) -> Tensor:
@@ -565,6 +600,5 @@ def _distances(models: Sequence[Mapping[str, Tensor]], parameters: Sequence[str]
 
 
 def _cosine(x: Tensor, y: Tensor) -> float:
-    x, y = x.double().flatten(), y.double().flatten()
-    norm = float(x.norm() * y.norm())
-    return float(x @ y) / norm if norm else 0.0
+    (xx, xy), (_, yy) = gram([{"": x}, {"": y}], [""])
+    return float(xy / (xx * yy) ** 0.5) if xx * yy else 0.0
