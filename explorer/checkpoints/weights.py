@@ -136,6 +136,9 @@ def gram(models: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> Array:
             for row, part in zip(flat, parts, strict=True):
                 row.copy_(part)
             result += (flat @ flat.T).cpu().numpy()
+            for mapped in models if start else ():
+                if isinstance(mapped, Streamed):
+                    mapped.let_go()
     return result
 
 

@@ -98,7 +98,7 @@ class Scores:
 
     def best(self, name: str) -> Maps:
         """The permutation of this family with the largest score."""
-        outer, within = self.outer.clone(), dict[str, Tensor]()
+        outer, within = self.outer.clone() if self.inner else self.outer, dict[str, Tensor]()
         n = len(outer)
         for several in coupled(self.inner, self.joint):
             terms = [(groups, scores) for groups, scores in self._terms() if set(groups) <= set(several)]
@@ -171,10 +171,11 @@ def assign(scores: Tensor) -> Tensor:
     Kuhn 1955; SciPy's solver is that of Crouse 2016. Entries that are not finite count as the worst. Where every row is best off with another column, that is
     the answer: nothing can exceed it.
     """
-    best = scores.detach().argmax(dim=1).cpu() if len(scores) else torch.empty(0, dtype=torch.int64)
-    if len(best.unique()) == len(scores) and bool(scores.isfinite().all()):
+    best, finite = scores.detach().argmax(dim=1).cpu() if len(scores) else torch.empty(0, dtype=torch.int64), bool(scores.isfinite().all())
+    if len(best.unique()) == len(scores) and finite:
         return best
-    matrix = torch.nan_to_num(scores.detach().double().cpu(), nan=-1e300, posinf=1e300, neginf=-1e300).numpy()
+    values = scores.detach().double().cpu()
+    matrix = (values if finite else torch.nan_to_num(values, nan=-1e300, posinf=1e300, neginf=-1e300)).numpy()
     _, columns = linear_sum_assignment(matrix, maximize=True)
     return torch.from_numpy(columns.astype("int64"))
 
@@ -313,8 +314,8 @@ class WeightScores:
             own = tuple(g for g in cell.groups if g in free)
             a, b = (t.reshape(*cell.rows.shape[:-1], -1) for t in self._unfolded(cell, maps, mine))
             still = {d: maps[g].to(b.device) for d, g in enumerate(cell.groups) if g not in free}
-            found = _pairs(a, b, still).to(self.sums).double()
-            sums[own] = sums[own] + found if own in sums else found
+            found = _pairs(a, b, still).to(self.sums)
+            sums[own] = sums[own].add_(found) if own in sums else found.double()
         for g in free:
             k = self.symmetry.groups[g].size
             sums.setdefault((g,), torch.zeros(n, n, k, k, dtype=torch.float64))
@@ -507,7 +508,7 @@ def describe(
     same = [n for n in once(reference, parameters) if all(m[n].shape == reference[n].shape for m in models)]
     equal = len(same) == len(once(reference, parameters))
     layers = [
-        TensorSimilarity(n, tuple(_cosine(models[0][n], m[n]) for m in models[1:]), tuple(_cosine(reference[n], m[n]) for m in alignment.weights[1:]))
+        TensorSimilarity(n, tuple(_cosine(models[0], m, n) for m in models[1:]), tuple(_cosine(reference, m, n) for m in alignment.weights[1:]))
         for n in same
         if reference[n].dim() > 1
     ]
@@ -599,6 +600,6 @@ def _distances(models: Sequence[Mapping[str, Tensor]], parameters: Sequence[str]
     return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * inner, 0.0))
 
 
-def _cosine(x: Tensor, y: Tensor) -> float:
-    (xx, xy), (_, yy) = gram([{"": x}, {"": y}], [""])
+def _cosine(a: Mapping[str, Tensor], b: Mapping[str, Tensor], name: str) -> float:
+    (xx, xy), (_, yy) = gram([a, b], [name])
     return float(xy / (xx * yy) ** 0.5) if xx * yy else 0.0

@@ -7,6 +7,7 @@ the rest as the last of these does. So the test takes the memory and the time of
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 from explorer.checkpoints.weights import AT_ONCE
+from explorer.core.memory import give_back
 from explorer.symmetry.discover import discover, untested
 from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Product, Symmetry
 
@@ -43,9 +45,17 @@ def discover_repeated(blank: Callable[[], nn.Module], args: tuple[Any, ...]) -> 
     del parameters
     names = list(short.state_dict())
     del short
+    _settle()
     found = untested(blank(), args)
     alike = forms(found, names) == forms(tested, names) and all(_repeats(found, names, stack, many) for stack, many in stacks.items())
+    _settle()
     return found if alike else None
+
+
+def _settle() -> None:
+    """Tracing leaves the network in cycles of objects, and holes where it lay."""
+    gc.collect()
+    give_back()
 
 
 def shortened(network: nn.Module) -> dict[str, int]:

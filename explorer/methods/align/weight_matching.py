@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from explorer.checkpoints.weights import Weights
+from explorer.core.memory import give_back
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range, UnlessGiven
 from explorer.evaluate.evaluator import Evaluate
@@ -72,6 +73,8 @@ def align(
                 break
         progress((k + 1) * restarts - 1, total, f"choosing among {len(descents)} descents")
         chosen, trace, orders = descents[lowest(problem, device)(reference, [Permuted(model, found, m) for m, *_ in descents])]
+        del scores
+        give_back()
         weights.append(permuted(model, found, chosen))
         maps.append(chosen)
         traces.append(tuple(trace))
