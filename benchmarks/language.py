@@ -7,9 +7,9 @@ windows of 512 tokens. The plain loop is what one writes by hand: both files to 
 mixed, the windows in batches of 8, the cross-entropy in float32. Every line of the table is a process of its own: seconds from its first file to its last
 number, without the imports, with CPU seconds and the most memory that the host held (of the process, and of it beyond what torch, its libraries and the device's
 context take). `stored`: five points in the type of the weights. `float32`: five points, each the model that would be saved, in exact float32; the plain loop likewise.
-`alignment`: a permutation of all of a model's units is planted, and weight matching with one descent has to restore it to the bit. `growth`: five points of
-networks of several sizes (1 M to 100 M parameters on a CPU, 10 M to 1 G on a GPU), and the exponent with which the time beyond the smallest one's grows with the
-parameters beyond its own.
+`alignment`: a permutation of all of a model's units is planted, and weight matching with one descent has to restore it to the bit. `growth`: lines of
+networks of several sizes (1 M to 100 M parameters on a CPU, 10 M to 1 G on a GPU), and at the middle size with more tokens and more points, each twice; and the
+exponent, with its standard error, with which the time beyond the smallest one's grows with the amount beyond its own.
 
 --size tiny runs all of it on a CPU in a minute.
 """
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="1b")
     parser.add_argument("--windows", type=int, default=64)
     parser.add_argument("--context", type=int, default=512)
+    parser.add_argument("--points", type=int, default=POINTS)
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--folder", type=Path, help="where models are made, and kept; a temporary one by default")
     parser.add_argument("--json", type=Path)
@@ -112,12 +113,7 @@ def main() -> None:
                 print(f"{size}: models made in {time.perf_counter() - begun:.1f} s", flush=True)
         for part in given.parts:
             if part == "growth":
-                growth = {size: run("ours stored", root / size, given) for size in sizes}
-                found |= {f"growth {size}": row for size, row in growth.items()}
-                print(
-                    f"CPU seconds beyond the smallest grow with the power {power(list(growth.values()), 'cpu'):.2f} of the parameters beyond its own,"
-                )
-                print(f"seconds with the power {power(list(growth.values()), 'seconds'):.2f}")
+                found |= growth(root, sizes, given)
                 continue
             if part == "alignment":
                 run("plant", root / given.size, given)
@@ -136,7 +132,10 @@ def main() -> None:
 
 def run(part: str, folder: Path, given: argparse.Namespace) -> Row:
     """A part in a process of its own."""
-    asked = [f"--{name}={value}" for name, value in (("windows", given.windows), ("context", given.context), ("device", given.device))]
+    asked = [
+        f"--{name}={value}"
+        for name, value in (("windows", given.windows), ("context", given.context), ("points", given.points), ("device", given.device))
+    ]
     done = subprocess.run([sys.executable, __file__, "--part", part, "--folder", str(folder), *asked], check=True, stdout=subprocess.PIPE, text=True)
     row: Row = json.loads(done.stdout.splitlines()[-1])
     print(
@@ -147,11 +146,36 @@ def run(part: str, folder: Path, given: argparse.Namespace) -> Row:
     return row
 
 
-def power(rows: list[Row], key: str) -> float:
-    """The exponent of what is beyond the smallest network, which has all that does not grow, in the parameters beyond its own."""
-    first, *rest = rows
-    n, s = (np.log([row[of] - first[of] for row in rest]) for of in ("parameters", key))
-    return float(np.polyfit(n, s, 1)[0])
+def growth(root: Path, sizes: Sequence[str], given: argparse.Namespace) -> dict[str, Row]:
+    """A line with more parameters, more tokens and more points, every one twice: the power with which what is beyond the smallest grows."""
+    windows, usual = given.windows, sizes[1]
+    series: dict[str, list[tuple[float, dict[str, object]]]] = {
+        "parameters": [(0.0, {"size": size}) for size in sizes],
+        "tokens": [(n * given.context, {"size": usual, "windows": n}) for n in (windows // 8, windows // 4, windows // 2, windows)],
+        "points": [(n, {"size": usual, "points": n}) for n in (5, 9, 17, 33)],
+    }
+    found: dict[str, Row] = {}
+    for axis, asked in series.items():
+        rows: list[tuple[float, Row]] = []
+        for amount, those in asked:
+            for time_ in range(2):
+                row = run("ours stored", root / str(those["size"]), argparse.Namespace(**vars(given) | those))
+                rows.append((amount or row["parameters"], row))
+                found[f"growth {axis} {amount or row['parameters']:.3g} {time_}"] = row
+        for key in ("cpu", "seconds"):
+            p, error = power([(n, row[key]) for n, row in rows])
+            print(f"{axis}: {key} beyond the smallest grow with the power {p:.2f} ± {error:.2f} of the {axis} beyond its own", flush=True)
+    return found
+
+
+def power(taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The exponent of what is beyond the smallest, which has all that does not grow, in the amount beyond its own; and its standard error."""
+    least = min(n for n, _ in taken)
+    base = np.mean([s for n, s in taken if n == least])
+    n, s = np.log([(n - least, max(s - base, 1e-3)) for n, s in taken if n > least]).T
+    slope, offset = np.polyfit(n, s, 1)
+    left = s - slope * n - offset
+    return float(slope), float(np.sqrt(left @ left / (len(n) - 2) / np.square(n - n.mean()).sum()))
 
 
 USUAL = ("seconds", "cpu", "host", "beyond", "device")
@@ -235,7 +259,7 @@ def plain(given: argparse.Namespace, *, exact: bool) -> Row:
     losses: list[float] = []
     begun = time.perf_counter()
     with torch.no_grad():
-        for t in np.linspace(0, 1, POINTS).tolist():
+        for t in np.linspace(0, 1, given.points).tolist():
             for name, tensor in state.items():
                 tensor.copy_(((1 - t) * a[name].float() + t * b[name].float()).to(torch.bfloat16) if exact else torch.lerp(a[name], b[name], t))
             total = torch.zeros((), dtype=torch.float64, device=device)
@@ -243,7 +267,7 @@ def plain(given: argparse.Namespace, *, exact: bool) -> Row:
                 logits = network(input_ids=x, use_cache=False).logits
                 total += functional.cross_entropy(logits.flatten(0, 1).float(), y.flatten(), reduction="sum").double()
             losses.append(float(total) / targets.numel())
-    return {"reading": reading, "a point": (time.perf_counter() - begun) / POINTS, "middle": losses[POINTS // 2]}
+    return {"reading": reading, "a point": (time.perf_counter() - begun) / given.points, "middle": losses[given.points // 2]}
 
 
 def ours(given: argparse.Namespace, *, precision: str) -> Row:
@@ -257,7 +281,7 @@ def ours(given: argparse.Namespace, *, precision: str) -> Row:
             problem=given.folder,
             samples=given.windows,
             sampler="grid",
-            options={"size": POINTS},
+            options={"size": given.points},
             precision=precision,
             device=given.device,
             home=home,
@@ -268,7 +292,7 @@ def ours(given: argparse.Namespace, *, precision: str) -> Row:
 
         (facts,) = [f for f in [RunStore.within(Path(home)).field(line.run.field.id)] if f is not None]
         spent = float(str(facts.facts["parameters"]))
-    return {"middle": float(means[POINTS // 2, 0]), "parameters": spent}
+    return {"middle": float(means[given.points // 2, 0]), "parameters": spent}
 
 
 def plant(given: argparse.Namespace) -> Row:

@@ -28,6 +28,7 @@ from uuid import uuid4
 from safetensors import SafetensorError, safe_open
 
 from explorer.checkpoints import flat_sets, lora, names, quantised, renaming, safetensors_header, sharded, torch_archive
+from explorer.checkpoints.names import EXACT
 from explorer.checkpoints.safetensors_header import TIED
 from explorer.checkpoints.torch_archive import SAVE_AGAIN
 from explorer.core import model_path
@@ -52,7 +53,6 @@ Taken: TypeAlias = "Callable[[Tensor], Tensor]"
 """What is made of a tensor that lies in a mapped file."""
 
 RENAMED = f"#{model_path.RENAMED}"
-EXACT = "explorer.names"  # present in files that `write` made: their names are meant as they stand, no prefix is stripped
 
 LIMIT_BYTES = 32 * 2**30
 _EMPTY_LIMIT = 2**31  # product of the other dimensions of a tensor that has no elements
@@ -180,10 +180,10 @@ def write(
             raise Refused(f"{name} cannot be written: there is no folder {path.parent}. Create it first.")
     stored: dict[str, Tensor] = {}
     tied: dict[str, str] = {}
-    seen: dict[object, str] = {}
+    seen: dict[object, tuple[str, Tensor]] = {}  # held: nothing that is made meanwhile comes to lie where it lies
     for key, tensor in weights.items():
         _admit(tensor, key, name)
-        if (place := _place(tensor)) is not None and (first := seen.setdefault(place, key)) != key:
+        if (place := _place(tensor)) is not None and (first := seen.setdefault(place, (key, tensor))[0]) != key:
             tied[key] = first
             continue
         own = tensor.detach().to("cpu").resolve_neg().contiguous()

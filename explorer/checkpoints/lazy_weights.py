@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from explorer.checkpoints import lora, quantised, safetensors_header, sharded
+from explorer.checkpoints import lora, names, quantised, safetensors_header, sharded
 from explorer.checkpoints.lora import Change
 from explorer.checkpoints.safetensors_header import TIED, TYPES, Stored
 from explorer.core import model_path
@@ -65,6 +65,11 @@ class Streamed(Mapping[str, "Tensor"]):
         found = torch.frombuffer(self._files[stored.path], dtype=dtype, count=stored.numel, offset=stored.start).view(stored.shape)
         return lora.applied(found, self._changes[name]) if name in self._changes else found
 
+    def place(self, name: str) -> object:
+        """Equal for names of one tensor."""
+        stored, change = self._where[name], self._changes.get(name)
+        return stored.path, stored.start, stored.shape, None if change is None else (change.a.path, change.a.start, change.b.start)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
 
@@ -92,20 +97,24 @@ def _written(file: BinaryIO) -> tuple[int, int]:
 
 
 def open_lazily(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collection[str] = ()) -> Streamed | None:
-    """The tensors of a checkpoint in the order of the shapes; None unless it is `.safetensors` and has exactly these names, ties resolved, and shapes,
-    and is not quantised: none of the `reals` is of whole numbers."""
+    """The tensors of a checkpoint in the order of the shapes; None unless it is `.safetensors` and has exactly these names, ties resolved and renamed as
+    `checkpoint_file.read` does, and shapes, and is not quantised: none of the `reals` is of whole numbers."""
     chosen = model_path.parse(path)
     index = sharded.index_of(chosen.path)
     files = (chosen.path,) if index is None else index.shards
     if chosen.ending or any(f.suffix.lower() != ".safetensors" for f in files) or quantised.described(chosen.path) is not None:
         return None
     found: dict[str, Stored] = {}
+    metadata: dict[str, str] = {}
     with suppress(OSError, ValueError):
         for file in files:
             header = safetensors_header.read(file)
             found |= header.tensors
+            metadata |= header.metadata
             ties = safetensors_header.ties(header.metadata, name_of(file)) if TIED in header.metadata else header.metadata
             found |= {alias: found[target] for alias, target in ties.items() if alias not in found and target in found}
+        if found.keys() != shapes.keys() and chosen.adapter is None:
+            found = _renamed(found, chosen.path, metadata)
         if any(found[name].dtype in quantised.WHOLE for name in reals if name in found):
             return None
         if found.keys() == shapes.keys() and all(stored.shape == shapes[name] for name, stored in found.items()):
@@ -121,3 +130,13 @@ def open_lazily(path: Path, shapes: Mapping[str, tuple[int, ...]], reals: Collec
             }
             return Streamed({**where, **adapter.whole}, changes)
     return None
+
+
+def _renamed(found: Mapping[str, Stored], path: Path, metadata: Mapping[str, str]) -> dict[str, Stored]:
+    """Without wrappers' prefixes, and as transformers calls them; {} where the names are meant as they stand, or two tensors would have one."""
+    if names.EXACT in metadata:
+        return {}
+    said = names.read([*found], path, metadata, counter=names.COUNTER in found and found[names.COUNTER].numel == 1)
+    called = {name: said.called.get(plain, plain) for name, plain in said.plain.items()}
+    result = {new: found[name] for name, new in called.items() if new}
+    return result if len(result) == sum(map(bool, called.values())) else {}

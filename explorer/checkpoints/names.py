@@ -14,6 +14,7 @@ from pathlib import Path
 from explorer.core.errors import Refused
 from explorer.core.files import system
 
+EXACT = "explorer.names"  # present in files that `checkpoint_file.write` made: their names are meant as they stand, no prefix is stripped
 COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
 CONSTANTS = re.compile(
     r"(^|\.)(position_ids|masked_bias|rotary_emb\.inv_freq|n_averaged)$"

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explorer.checkpoints.lazy_weights import Streamed
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 
@@ -53,20 +54,26 @@ def mix(models: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float], o
         kind = stored_type(models, name) if out is None or is_half(like) else like.dtype
         target = out[name] if out is not None else torch.empty_like(like, dtype=kind)
         if not (like.is_floating_point() and target.is_floating_point()):  # a counter, also one that a file holds as a float
-            target.copy_(like)
+            _put(target, like)
         elif not parts:
             target.zero_()
         elif kind.itemsize < 4 and len(parts) + (parts[0][0] != 1.0) > 1:
             _in_single([(c, m[name]) for c, m in parts], kind, target)
         else:
             (c, model), *rest = parts
-            target.copy_(model[name])
+            _put(target, model[name])
             if c != 1.0:
                 target.mul_(c)
             for c, model in rest:
                 target.add_(model[name].to(target.device, target.dtype), alpha=c)
         result[name] = target
     return result
+
+
+def _put(target: Tensor, source: Tensor) -> None:
+    """Copied, unless it lies there already: a network may compute with its corner's own tensors, whose file is mapped, and what is written to takes memory."""
+    if (target.data_ptr(), target.dtype, target.stride()) != (source.data_ptr(), source.dtype, source.stride()):
+        target.copy_(source)
 
 
 def promoted(dtypes: Iterable[torch.dtype]) -> torch.dtype:
@@ -113,20 +120,31 @@ def own_names(network: nn.Module) -> dict[str, str]:
 def gram(models: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> Array:
     """(C, C) inner products of the models as flat vectors over the named floating tensors, in float64; a tied tensor counts once."""
     result = np.zeros((len(models), len(models)))
-    seen: set[tuple[int, ...]] = set()
+    seen: set[tuple[object, ...]] = set()
+    room = torch.empty(len(models), 0)
     for name in names:
         tensors = [m[name] for m in models]
-        if not tensors[0].is_floating_point() or (key := tuple(t.data_ptr() for t in tensors)) in seen:
+        if not tensors[0].is_floating_point() or (key := tuple(place(m, name, t) for m, t in zip(models, tensors, strict=True))) in seen:
             continue
         seen.add(key)
         for start in range(0, tensors[0].numel(), AT_ONCE):
             parts = [t.detach().reshape(-1)[start : start + AT_ONCE] for t in tensors]
-            device = parts[0].device if parts[0].is_cuda else "cpu"
-            flat = torch.empty(len(parts), len(parts[0]), dtype=torch.float64, device=device)
+            device = parts[0].device if parts[0].is_cuda else torch.device("cpu")
+            if room.device != device or room.shape[1] < len(parts[0]):  # made once: its pages cost more than the product
+                room = torch.empty(len(parts), len(parts[0]), dtype=torch.float64, device=device)
+            flat = room[:, : len(parts[0])]
             for row, part in zip(flat, parts, strict=True):
                 row.copy_(part)
             result += (flat @ flat.T).cpu().numpy()
+            for mapped in models if start else ():
+                if isinstance(mapped, Streamed):
+                    mapped.let_go()
     return result
+
+
+def place(model: Mapping[str, Tensor], name: str, tensor: Tensor) -> object:
+    """Equal for the tied tensors of a model. One that is made when it is asked for may come to lie where another lay."""
+    return model.place(name) if isinstance(model, Streamed) else tensor.data_ptr()
 
 
 def compatible(models: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from explorer.commands.print_results import interval, out
 from explorer.commands.shared_options import Computing, takes
 from explorer.commands.terminal import progress_bar, refusals, store_of
 from explorer.core import registry, splits
+from explorer.core.importing import imported
 from explorer.core.model_path import resolved
 from explorer.stats import perplexity
 from explorer.store.records import Facts
@@ -33,9 +34,10 @@ def look(
 ) -> None:
     """Inspect a file or folder: which problem it fits, parameters, loss and error."""
     with refusals():
-        from explorer.core.spec import Look
-        from explorer.engine.inspect_checkpoints import inspect_path
-        from explorer.problems import problem_toml
+        with imported():
+            from explorer.core.spec import Look
+            from explorer.engine.inspect_checkpoints import inspect_path
+            from explorer.problems import problem_toml
 
         store, path = store_of(given.home), given.model(path)
         request = Look(str(resolved(path)), stamp(path), problem_toml.find(problem) if problem else None, symmetry)

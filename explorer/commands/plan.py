@@ -21,6 +21,7 @@ from explorer.commands.arguments import (
 from explorer.commands.print_results import out
 from explorer.commands.terminal import refusals, store_of
 from explorer.core.errors import Refused
+from explorer.core.importing import imported
 from explorer.core.model_path import dequantised
 
 
@@ -41,15 +42,16 @@ def plan(
         if len(models) < 2:
             raise Refused(f"A plan is of a line between two checkpoints, or of a plane through more; got {len(models)}. Name another one.")
         models = [dequantised(m, dequantise) for m in models]
-        from explorer import api
-        from explorer.core import locations, registry, splits
-        from explorer.core.spec import Field, Loaded, Run
-        from explorer.engine.foretell import foretell
-        from explorer.engine.realise_recipe import located
-        from explorer.engine.run_loop import corners_of, require_fit
-        from explorer.evaluate.devices import device_for
-        from explorer.problems.problem import Problem
-        from explorer.store.estimate_cost import estimate
+        with imported():
+            from explorer import api
+            from explorer.core import locations, registry, splits
+            from explorer.core.spec import Field, Loaded, Run
+            from explorer.engine.foretell import foretell
+            from explorer.engine.realise_recipe import located
+            from explorer.engine.run_loop import corners_of, require_fit
+            from explorer.evaluate.devices import device_for
+            from explorer.problems.problem import Problem
+            from explorer.store.estimate_cost import estimate
 
         on, store, spec = device_for(device), store_of(home), api.find_problem(models[0], problem)
         Problem(spec).skeleton()  # so that the libraries it needs are imported

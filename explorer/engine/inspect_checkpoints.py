@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,6 @@ from explorer.core.allowed_folders import admits
 from explorer.core.errors import Refused
 from explorer.core.points import Points
 from explorer.core.spec import Look, Method, ProblemSpec, SplitName
-from explorer.engine.run_loop import Report
 from explorer.evaluate.evaluator import Evaluate
 from explorer.problems import problem_toml
 from explorer.problems.nets import Shapes
@@ -31,7 +30,9 @@ from explorer.problems.problem import Problem
 from explorer.stats.barriers import band
 from explorer.store.records import Facts, Quality, Renaming, Seen
 from explorer.store.run_store import RunStore
-from explorer.symmetry import symmetry_of
+
+if TYPE_CHECKING:
+    from explorer.engine.run_loop import Report
 
 TESTED = 2**23  # parameters up to which the symmetry of a network is found with every look: some seconds, once for each problem
 LARGE = 2**26  # parameters above which the loss is not measured where that takes long
@@ -122,10 +123,21 @@ def examine(path: Path, known: Sequence[ProblemSpec], device: str = "cpu", *, sy
             f" multiplications on {device}; a line or a plane measures it."
         )
         return weights, replace(facts, digest=content, unmeasured=why, items=tuple(items.items()))
-    for split in _splits(spec):
-        evaluate = Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)
-        facts = replace(facts, quality=(*facts.quality, quality(split, evaluate)), shift=facts.shift or evaluate.shift(0))
-    return weights, replace(facts, digest=content)
+    found, shift = _measured(Problem(spec), weights, device)
+    return weights, replace(facts, digest=content, quality=found, shift=shift)
+
+
+def _measured(problem: Problem, weights: Mapping[str, Tensor], device: str) -> tuple[tuple[Quality, ...], tuple[str, float, float] | None]:
+    """How good a model is on each split, and how far the inputs are from those it was trained on; by one network, where samples have one form."""
+    evaluate: Evaluate | None = None
+    found: list[Quality] = []
+    for split in _splits(problem.spec):
+        if evaluate is not None and not problem.parts and problem.split(split).inputs.shape[1:] == evaluate.inputs.shape[1:]:
+            evaluate = evaluate.on(split)
+        else:
+            evaluate = Evaluate(problem, [weights], split=split, prepare=False, device=device)
+        found.append(quality(split, evaluate))
+    return tuple(found), None if evaluate is None else evaluate.shift(0)
 
 
 def _values(path: Path, problem: Problem, known: Sequence[ProblemSpec]) -> Mapping[str, Tensor]:
@@ -145,6 +157,8 @@ def _items(problem: Problem, split: SplitName) -> int:
 
 
 def _permutable(problem: Problem) -> _Permutable:
+    from explorer.symmetry import symmetry_of  # torch.export, and what it imports
+
     try:
         found = symmetry_of(problem)
     except Refused as refusal:
@@ -177,9 +191,7 @@ def offered(path: Path, outline: Weights, known: Iterable[ProblemSpec], device: 
 
 
 def _qualities(spec: ProblemSpec, weights: Weights, device: str) -> tuple[Quality, ...]:
-    if Problem(spec).against_reference:
-        return ()
-    return tuple(quality(split, Evaluate(Problem(spec), [weights], split=split, prepare=False, device=device)) for split in _splits(spec))
+    return () if Problem(spec).against_reference else _measured(Problem(spec), weights, device)[0]
 
 
 def _confirmation(found: Renaming) -> str:

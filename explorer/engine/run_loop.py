@@ -34,12 +34,11 @@ from explorer.engine.work_clock import clocked
 from explorer.evaluate.devices import memory, peak
 from explorer.problems.problem import Problem
 from explorer.stats.preview_confirmation import confirming, is_preview
-from explorer.store.cost_plan import Took
+from explorer.store.cost_plan import ON_DISK, Took
 from explorer.store.job_status import duration
 from explorer.store.run_store import RunStore
 from explorer.store.work_kinds import of_opening, of_points
 
-PASSING = 2**28  # bytes of corners from which on they go from the disk to a GPU without being held on the way
 SHARE = 0.5  # of the free memory that corners may take
 AHEAD = 256  # points that a sampler without eyes is asked for at once
 LOT_S, MOST_IN_LOT = 0.5, 64  # of points that a worker takes at once
@@ -212,11 +211,11 @@ def _preparation_progress(report: Report, total: int) -> Progress:
 def corners_of(
     field: Field, store: RunStore, home: Path, *, device: str = "cpu", through: bool = False, progress: Progress = quiet
 ) -> list[Mapping[str, Tensor]]:
-    """A field's corners: in memory, or on their disk where they would take more than half of the memory that is free (explorer.checkpoints.lazy_weights),
-    or are large and go `through` to a GPU anyway, where whoever takes them there checks that they are finite."""
+    """A field's corners: in memory, or on their disk where they are large, or would take more than half of the memory that is free
+    (explorer.checkpoints.lazy_weights). `through`: to a GPU, where whoever takes them there checks that they are finite."""
     files = [file_of(recipe, store, home, device=device, progress=progress) for recipe in field.corners]
     free, together = memory("cpu"), sum(map(loaded_bytes, files))
-    if (free is None or together <= SHARE * free.free) and not (through and together > PASSING):
+    if together <= ON_DISK and (free is None or together <= SHARE * free.free):
         return [realise(recipe, store, home, problem=field.problem, device=device, progress=progress) for recipe in field.corners]
     shapes, reals = Problem(field.problem).shapes(), Problem(field.problem).reals()
     corners: list[Mapping[str, Tensor]] = []

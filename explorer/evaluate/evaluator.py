@@ -26,6 +26,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from copy import copy
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -55,6 +56,7 @@ from explorer.evaluate.mixture import (
     inputs_for,
     network_like,
     round_to,
+    stands_in,
     write_mixture,
 )
 from explorer.evaluate.own_metrics import blockwise, is_of_all, of_each
@@ -116,7 +118,10 @@ class Evaluate:
         self._work = torch.float32 if self.device.type == "mps" else torch.float64  # of what is added up; Metal has no float64
         kind = computed_in(corners, precision)
         hollow = engine == "layers" or (engine == "auto" and not fits(problem, kind, self.device))
-        self.network = network_like(problem, corners[0], self.device, kind, hollow=hollow)
+        own = not hollow and stands_in(problem, corners, self.device, kind)
+        self.network = network_like(problem, corners[0], self.device, kind, hollow=hollow or own)
+        if own:
+            self.network.load_state_dict(dict(corners[0]), assign=True)
         self.layers = StreamedLayers(self.network, corners) if hollow else None
         self.problem = problem
         batch = problem.split(split)
@@ -132,8 +137,8 @@ class Evaluate:
                 self.layers.watch(self.inputs[:1])
             apart(self.network, self.inputs, problem.parts)
             answer = steady(self.network, self.inputs)
-            images_last = attack is None and not hollow and channels_go_last(self.network, self.inputs)
-        if images_last:
+            self.images_last = attack is None and not hollow and channels_go_last(self.network, self.inputs)
+        if self.images_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (a documented keyword that the stub leaves out)
             self.inputs = self.inputs.contiguous(memory_format=torch.channels_last)
         corner_matrix = CornerMatrix.if_it_fits(self.network, corners) if together else None
@@ -142,15 +147,12 @@ class Evaluate:
         self.tensors = self.network.state_dict(keep_vars=True)
         wanted = has_batch_norm(self.network) or buffers == "repair"
         train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
-        if train is not None and images_last:
+        if train is not None and self.images_last:
             train = train.contiguous(memory_format=torch.channels_last)
         self.train = train if has_batch_norm(self.network) else None
         confusion = self.metrics == ("confusion",)
         measurable(self.metrics, problem.spec)
-        blocks = min(blocks, n)
-        self.block = torch.arange(n) % blocks  # the split's order is random already
-        classes = len(problem.classes)
-        self.shape = (classes, classes) if confusion else (len(self.metrics), blocks)
+        self.blocks = blocks
         with precisely("float32", self.device):
             self.repair = repair_towards(self.network, self.corners, train) if buffers == "repair" and train is not None else None
             # An adversary needs the plain network's gradients; REPAIR changes the first layer's weights, so its answers are no mixture.
@@ -166,8 +168,7 @@ class Evaluate:
             items = problem.losses(answer[:1], answer[:1] if problem.against_reference else self.targets[:1]).shape[1]
         self.items = items
         self.together = [i for i, metric in enumerate(self.metrics) if is_own(metric) and is_of_all(metric)]
-        count, self.loss_scale = counted(problem, self.targets, items)
-        self.counts: Array = torch.bincount(self.block, count).numpy().astype(np.float64)
+        self._count()
         self.corner_matrix, self.batched, self.graph, self.width, self.joins = corner_matrix, None, None, 1, False
         self.engine: Engine = "plain"
         if (
@@ -180,6 +181,25 @@ class Evaluate:
             and (buffers != "first" or self.train is None)
         ):
             self._choose(engine if prepare or engine != "auto" else "plain")
+
+    def _count(self) -> None:
+        """In which block each sample is, and how many items count there."""
+        blocks, classes = min(self.blocks, len(self.targets)), len(self.problem.classes)
+        self.block = torch.arange(len(self.targets)) % blocks  # the split's order is random already
+        self.shape = (classes, classes) if self.metrics == ("confusion",) else (len(self.metrics), blocks)
+        count, self.loss_scale = counted(self.problem, self.targets, self.items)
+        self.counts: Array = torch.bincount(self.block, count).numpy().astype(np.float64)
+
+    def on(self, split: SplitName) -> Evaluate:
+        """The same for another split, of whose samples each has the form of this one's: its network, which is neither built nor tried again. Of one that was
+        made with `prepare=False`, and measures against targets."""
+        batch, other = self.problem.split(split), copy(self)
+        assert batch.inputs.shape[1:] == self.inputs.shape[1:] and not self.problem.against_reference
+        other.inputs, other.targets, other._kept = inputs_for(self.network, batch.inputs, self.device), batch.targets.to(self.device), {}
+        if self.images_last:
+            other.inputs = other.inputs.contiguous(memory_format=torch.channels_last)
+        other._count()
+        return other
 
     def __call__(self, coefficients: Array) -> Array:
         """The values of the point Σ cᵢ·cornerᵢ."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explorer.checkpoints.lazy_weights import Streamed
 from explorer.checkpoints.weights import Weights, is_half, mix, stored_type
 from explorer.core.errors import Refused
 from explorer.core.points import Array
@@ -40,6 +41,14 @@ def fits(problem: Problem, dtype: torch.dtype, device: torch.device) -> bool:
     """Whether the network's weights, in this type, take no more than most of what is free on a device."""
     free = memory(str(device))
     return free is None or sum(p.numel() for p in problem.skeleton().parameters()) * dtype.itemsize <= MOST * free.free
+
+
+def stands_in(problem: Problem, corners: Sequence[Mapping[str, Tensor]], device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a network can compute with the very tensors of its corner, and needs no memory of its own: of one corner alone, mapped from its file in the type
+    that the network computes in. What batch norms keep is written to."""
+    if len(corners) != 1 or not isinstance(corners[0], Streamed) or device.type != "cpu" or has_batch_norm(problem.skeleton()):
+        return False
+    return all(t.dtype == dtype for t in corners[0].values() if t.is_floating_point())
 
 
 def network_like(

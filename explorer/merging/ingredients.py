@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from explorer.checkpoints import flat_sets, lora, names, quantised, renaming, safetensors_header, sharded
-from explorer.checkpoints.checkpoint_file import EXACT, RENAMED
+from explorer.checkpoints.checkpoint_file import RENAMED
 from explorer.checkpoints.lora import Adapter, sized
+from explorer.checkpoints.names import EXACT
 from explorer.checkpoints.safetensors_header import TIED, Stored
 from explorer.core import model_path
 from explorer.core.errors import Refused

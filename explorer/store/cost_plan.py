@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from explorer.core.spec import Spec
 from explorer.store.job_status import duration
 
+ON_DISK = (
+    2**28
+)  # bytes of corners from which on they stay on their disk and go from there into a network: the system's cache holds them as long as it can
 MOMENT_S = 3.0  # below it, how long something takes is decided by what else the machine does: no number is right within a factor of two
 
 
@@ -96,11 +99,11 @@ def planned(corners: tuple[Model, ...], *, points: int, samples: int, pace: tupl
     """The plan of a run.
 
     pace: (seconds of a point, on so many samples) of earlier points; the time is taken to grow with the samples. free: bytes of memory; where the corners
-    would take more than half of them they are streamed.
+    would take more than half of them, or are large, they are streamed.
     """
     one = max((4 * c.parameters for c in corners), default=0)
     held, read = sum(c.loaded for c in corners), sum(c.bytes for c in corners)
-    streamed = free is not None and held > free // 2
+    streamed = held > ON_DISK or (free is not None and held > free // 2)
     seconds = None if pace is None else points * pace[0] * (samples / pace[1] if pace[1] else 1.0)
     return Plan(points, samples, seconds, points * read, one + (max((c.loaded for c in corners), default=0) if streamed else held), streamed)
 

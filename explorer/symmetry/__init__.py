@@ -16,6 +16,7 @@ from explorer.symmetry.groups import Group, Maps, Site, Symmetry, compose, ident
 from explorer.symmetry.widen import widen
 
 PROBES = 3  # samples the symmetry is found and tested on
+TOKENS = 16  # of a text that a large network is tested on
 
 
 def symmetry_of(problem: Problem) -> Symmetry:
@@ -36,7 +37,7 @@ def _symmetry_of(spec: ProblemSpec) -> Symmetry:
     if not spec.symmetry and spec.network.name != "live":
         problem = Problem(spec)
         if sum(p.numel() for p in problem.skeleton().parameters()) > repeated.LARGE:
-            few = (problem.split("train").inputs[:1],)
+            few = (_example_text(problem),)
             if (found := repeated.discover_repeated(partial(problem.blank, dtype=torch.bfloat16), few)) is not None:
                 return found
     network, example = _example(spec)
@@ -52,6 +53,13 @@ def _lattice_of(spec: ProblemSpec, keep: frozenset[str]) -> Lattice:
         return Lattice(_symmetry_of(spec), {}, {}, warnings=(only,))
     network, example = _example(spec)
     return widen(network, example, keep=keep)
+
+
+def _example_text(problem: Problem) -> Tensor:
+    """One sample for a large network; of a text some tokens, since the answer to each is as large as the vocabulary."""
+    batch = problem.split("train")
+    text = problem.spec.network.name == "hugging_face" and not problem.parts and batch.inputs.shape == batch.targets.shape
+    return batch.inputs[:1, :TOKENS] if text else batch.inputs[:1]
 
 
 def _example(spec: ProblemSpec) -> tuple[nn.Module, tuple[Tensor]]:

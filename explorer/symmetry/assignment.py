@@ -12,7 +12,7 @@ each. Where those are more than `ORDERS`, they move in turn, one of them togethe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import permutations, product
@@ -24,10 +24,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from explorer.checkpoints.weights import Weights, compatible, gram
+from explorer.checkpoints.weights import AT_ONCE, Weights, compatible, gram, place
 from explorer.core.errors import Refused
 from explorer.core.points import Array
-from explorer.symmetry import Group, Maps, Site, Symmetry, identity, reorder
+from explorer.symmetry import Group, Maps, Site, Symmetry, identity
 from explorer.symmetry.alignment_report import AxisClass, Matched, TensorSimilarity, UnitGroup
 from explorer.symmetry.gauges import Elements, Lattice
 from explorer.symmetry.groups import Axis, leaves, order
@@ -98,7 +98,7 @@ class Scores:
 
     def best(self, name: str) -> Maps:
         """The permutation of this family with the largest score."""
-        outer, within = self.outer.clone(), dict[str, Tensor]()
+        outer, within = self.outer.clone() if self.inner else self.outer, dict[str, Tensor]()
         n = len(outer)
         for several in coupled(self.inner, self.joint):
             terms = [(groups, scores) for groups, scores in self._terms() if set(groups) <= set(several)]
@@ -171,10 +171,11 @@ def assign(scores: Tensor) -> Tensor:
     Kuhn 1955; SciPy's solver is that of Crouse 2016. Entries that are not finite count as the worst. Where every row is best off with another column, that is
     the answer: nothing can exceed it.
     """
-    best = scores.detach().argmax(dim=1).cpu() if len(scores) else torch.empty(0, dtype=torch.int64)
-    if len(best.unique()) == len(scores) and bool(scores.isfinite().all()):
+    best, finite = scores.detach().argmax(dim=1).cpu() if len(scores) else torch.empty(0, dtype=torch.int64), bool(scores.isfinite().all())
+    if len(best.unique()) == len(scores) and finite:
         return best
-    matrix = torch.nan_to_num(scores.detach().double().cpu(), nan=-1e300, posinf=1e300, neginf=-1e300).numpy()
+    values = scores.detach().double().cpu()
+    matrix = (values if finite else torch.nan_to_num(values, nan=-1e300, posinf=1e300, neginf=-1e300)).numpy()
     _, columns = linear_sum_assignment(matrix, maximize=True)
     return torch.from_numpy(columns.astype("int64"))
 
@@ -271,8 +272,7 @@ class WeightScores:
         self.symmetry, self.device = symmetry, device
         self.sums = "cpu" if torch.device(device).type == "mps" else device  # Metal has no float64
         self.names = [n for n in once(reference, parameters) if n in symmetry.axes]
-        self.a = {n: _work(reference[n], device) for n in self.names}
-        self.b = {n: _work(model[n], device) for n in self.names}
+        self.a, self.b = _Compared(reference, self.names, device), _Compared(model, self.names, device)
         known = set(self.names)
         self.sites: dict[str, list[Site]] = {g: [s for s in symmetry.sites(g) if s.tensor in known] for g in symmetry.groups}
         self.cells: dict[str, list[Cell]] = {}
@@ -314,8 +314,8 @@ class WeightScores:
             own = tuple(g for g in cell.groups if g in free)
             a, b = (t.reshape(*cell.rows.shape[:-1], -1) for t in self._unfolded(cell, maps, mine))
             still = {d: maps[g].to(b.device) for d, g in enumerate(cell.groups) if g not in free}
-            found = _pairs(a, b, still).to(self.sums).double()
-            sums[own] = sums[own] + found if own in sums else found
+            found = _pairs(a, b, still).to(self.sums)
+            sums[own] = sums[own].add_(found) if own in sums else found.double()
         for g in free:
             k = self.symmetry.groups[g].size
             sums.setdefault((g,), torch.zeros(n, n, k, k, dtype=torch.float64))
@@ -346,15 +346,48 @@ class WeightScores:
 
     def total(self, maps: Maps) -> float:
         """⟨A, π(B)⟩ over all movable parameters, in float64."""
-        return sum(float((self.a[n].double() * reorder(self.b[n], self.symmetry.axes[n], maps).double()).sum()) for n in self.names)
+        pairs = ((self.a[n], self.b[n], self.symmetry.axes[n]) for n in self.names)
+        return sum(float((x.double() * y.double()).sum()) for a, b, axes in pairs for x, y in _abreast(a, b, axes, maps))
 
     def squares(self) -> float:
         """‖A‖² + ‖B‖² over all movable parameters."""
-        return sum(float(t.double().square().sum()) for side in (self.a, self.b) for t in side.values())
+        return sum(float(part.double().square().sum()) for side in (self.a, self.b) for t in side.values() for part in t.reshape(-1).split(AT_ONCE))
 
     def distance(self, maps: Maps) -> float:
         """‖A − π(B)‖ over all movable parameters."""
         return max(self.squares() - 2 * self.total(maps), 0.0) ** 0.5
+
+
+class _Compared(Mapping[str, Tensor]):
+    """A model's tensors in the type and on the device in which they are compared: on a CPU when they are asked for, so that a file that is mapped stays where it
+    is; on another device they are kept."""
+
+    def __init__(self, model: Mapping[str, Tensor], names: Sequence[str], device: str) -> None:
+        self._model, self._names, self._device = model, names, device
+        self._kept = {} if device == "cpu" else {n: _work(model[n], device) for n in names}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._kept[name] if name in self._kept else _work(self._model[name], self._device)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _abreast(a: Tensor, b: Tensor, axes: Sequence[Axis], maps: Maps) -> Iterator[tuple[Tensor, Tensor]]:
+    """A tensor and another one that is reordered, some of their rows at a time: neither is copied as a whole."""
+    if not a.dim():
+        yield a, b
+        return
+    first, *others = axes
+    rows = order(first, maps).to(b.device) if any(leaf.group in maps for leaf in leaves(first)) else None
+    for start in range(0, len(a), many := max(1, AT_ONCE * len(a) // max(1, a.numel()))):
+        part = b[start : start + many] if rows is None else b.index_select(0, rows[start : start + many])
+        for i, axis in enumerate(others, start=1):
+            part = _along(part, i, axis, maps)
+        yield a[start : start + many], part
 
 
 def unwatched(_maps: Maps) -> None:
@@ -445,8 +478,11 @@ def _along(tensor: Tensor, i: int, axis: Axis, maps: Mapping[str, Tensor]) -> Te
 
 def once(weights: Mapping[str, Tensor], names: Sequence[str]) -> list[str]:
     """Names of tensors, a tied one once."""
-    seen: set[int] = set()
-    return [n for n in names if n in weights and not (weights[n].data_ptr() in seen or seen.add(weights[n].data_ptr()))]
+    first: dict[object, str] = {}
+    for name in names:
+        if name in weights:
+            first.setdefault(place(weights, name, weights[name]), name)
+    return list(first.values())
 
 
 def _work(tensor: Tensor, device: str) -> Tensor:
@@ -472,7 +508,7 @@ def describe(
     same = [n for n in once(reference, parameters) if all(m[n].shape == reference[n].shape for m in models)]
     equal = len(same) == len(once(reference, parameters))
     layers = [
-        TensorSimilarity(n, tuple(_cosine(models[0][n], m[n]) for m in models[1:]), tuple(_cosine(reference[n], m[n]) for m in alignment.weights[1:]))
+        TensorSimilarity(n, tuple(_cosine(models[0], m, n) for m in models[1:]), tuple(_cosine(reference, m, n) for m in alignment.weights[1:]))
         for n in same
         if reference[n].dim() > 1
     ]
@@ -564,7 +600,6 @@ def _distances(models: Sequence[Mapping[str, Tensor]], parameters: Sequence[str]
     return np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * inner, 0.0))
 
 
-def _cosine(x: Tensor, y: Tensor) -> float:
-    x, y = x.double().flatten(), y.double().flatten()
-    norm = float(x.norm() * y.norm())
-    return float(x @ y) / norm if norm else 0.0
+def _cosine(a: Mapping[str, Tensor], b: Mapping[str, Tensor], name: str) -> float:
+    (xx, xy), (_, yy) = gram([a, b], [name])
+    return float(xy / (xx * yy) ** 0.5) if xx * yy else 0.0

@@ -29,12 +29,12 @@ from torch.export.graph_signature import InputKind
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from explorer.checkpoints.weights import Weights
+from explorer.checkpoints.weights import AT_ONCE, Weights
 from explorer.core.errors import Refused
 from explorer.symmetry import groups as g
 from explorer.symmetry.axes import Atom, Expression, Plus, Times, atoms, pin, pinned, resolve, size
 from explorer.symmetry.borrowed import borrowed
-from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Group, Held, Product, Symmetry, leaves, reorder
+from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Group, Held, Product, Symmetry, leaves, reorder, reorder_within
 from explorer.symmetry.rules import Graph, Type, infer, tensors
 
 log = logging.getLogger(__name__)
@@ -439,9 +439,13 @@ class _Probe:
             maps = {name: _cycles(symmetry, group, generator, swap=swap) for name, group in symmetry.groups.items()}
 
             def passes(some: g.Maps, scale: float | None = scale, expected: list[Tensor] = expected, symmetry: Symmetry = symmetry) -> bool:
-                weights = self._weights(scale)
+                weights, moved = self._weights(scale), set[int]()
                 for name, axes in symmetry.axes.items():
-                    weights[name] = reorder(weights[name], axes, some)  # one by one: no second copy of all of them
+                    if not self.large:
+                        weights[name] = reorder(weights[name], axes, some)
+                    elif id(weights[name]) not in moved:  # made for this test, a tied one once
+                        moved.add(id(weights[name]))
+                        reorder_within(weights[name], axes, some)
                 outputs = self._outputs(weights)
                 return all(_close(o, e, self.tolerance) for o, e in zip(outputs, expected, strict=True))
 
@@ -513,19 +517,19 @@ def shaken(own: Mapping[str, Tensor], parameters: Collection[str], dtype: torch.
     result: Weights = {}
     for name, tensor in own.items():
         if id(tensor) not in done:
-            value = tensor.to(dtype, copy=True) if tensor.is_floating_point() else tensor.clone()
+            value = tensor.to(dtype, copy=True).contiguous() if tensor.is_floating_point() else tensor.clone()
             if value.is_floating_point() and value.numel() > 1:
-                # of one size with the value: what is freed fits the next one
-                noise = torch.from_numpy(generator.random(tuple(value.shape), np.float32 if dtype == torch.float32 else np.float64)).to(dtype)
                 std, size = float(value.std()), float(torch.linalg.vector_norm(value, 1)) / value.numel()
-                if not size:
-                    value = (noise - 0.5) * 0.2
-                elif std <= 1e-3 * size:
-                    value = (0.5 + noise) * value.sign()
-                else:
-                    value = value.mul_(noise.mul_(0.4).add_(0.8))
-                    if gain is not None and name in parameters and value.dim() > 1:
-                        value = value.mul_((gain / prod(value.shape[1:])) ** 0.5 / std)
+                for part in value.view(-1).split(AT_ONCE):
+                    noise = torch.from_numpy(generator.random(len(part), np.float32 if dtype == torch.float32 else np.float64)).to(dtype)
+                    if not size:
+                        part.copy_(noise.sub_(0.5).mul_(0.2))
+                    elif std <= 1e-3 * size:
+                        part.sign_().mul_(noise.add_(0.5))
+                    else:
+                        part.mul_(noise.mul_(0.4).add_(0.8))
+                if std > 1e-3 * size and gain is not None and name in parameters and value.dim() > 1:
+                    value.mul_((gain / prod(value.shape[1:])) ** 0.5 / std)
             done[id(tensor)] = value
         result[name] = done[id(tensor)]
     return result

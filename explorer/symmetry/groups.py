@@ -15,7 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from explorer.checkpoints.weights import Weights
+from explorer.checkpoints.weights import AT_ONCE, Weights
 from explorer.core.errors import Refused
 
 Maps: TypeAlias = dict[str, Tensor]
@@ -186,6 +186,34 @@ def reorder(tensor: Tensor, axes: Sequence[Axis], maps: Mapping[str, Tensor]) ->
         if any(leaf.group in maps for leaf in leaves(axis)):
             tensor = tensor.index_select(i, order(axis, maps).to(tensor.device))
     return tensor
+
+
+def reorder_within(tensor: Tensor, axes: Sequence[Axis], maps: Mapping[str, Tensor]) -> None:
+    """As `reorder`, into the tensor itself, a part at a time: without a second tensor of its size."""
+    for i, axis in enumerate(axes):
+        if any(leaf.group in maps for leaf in leaves(axis)):
+            places = order(axis, maps).to(tensor.device)
+            across = max((d for d in range(tensor.dim()) if d != i), key=lambda d: tensor.shape[d], default=None)
+            many = 1 if across is None else max(1, AT_ONCE * tensor.shape[across] // max(1, tensor.numel()))
+            for part in (tensor,) if across is None else tensor.split(many, across):
+                part.copy_(part.index_select(i, places))
+
+
+class Permuted(Mapping[str, Tensor]):
+    """As `permuted`, each tensor when it is asked for: another each time."""
+
+    def __init__(self, weights: Mapping[str, Tensor], symmetry: Symmetry, maps: Maps) -> None:
+        self._weights, self._symmetry, self._maps = weights, symmetry, maps
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor, axes = self._weights[name], self._symmetry.axes
+        return reorder(tensor, axes[name], self._maps) if name in axes else tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)
 
 
 def order(axis: Axis, maps: Mapping[str, Tensor], outer: Mapping[str, int] | None = None) -> Tensor:

@@ -7,6 +7,7 @@ the rest as the last of these does. So the test takes the memory and the time of
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -14,10 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from explorer.checkpoints.weights import AT_ONCE
+from explorer.core.memory import give_back
 from explorer.symmetry.discover import discover, untested
 from explorer.symmetry.groups import Axis, Concat, Fixed, Free, Product, Symmetry
 
-LARGE = 2**27  # parameters above which a network is tested so
+LARGE = 2**24  # parameters above which a network is tested so
 KEPT = 2  # layers of a stack: one that is read by another
 
 _Form: TypeAlias = "tuple[object, ...]"
@@ -34,14 +37,25 @@ def discover_repeated(blank: Callable[[], nn.Module], args: tuple[Any, ...]) -> 
     generator = np.random.default_rng(0)
     with torch.no_grad():
         for p in parameters.values():
-            p.copy_(torch.from_numpy(generator.standard_normal(tuple(p.shape), np.float32)).mul_(0.02)) if p.dim() > 1 else p.fill_(1)
+            for part in p.view(-1).split(AT_ONCE) if p.dim() > 1 else ():
+                part.copy_(torch.from_numpy(generator.standard_normal(len(part), np.float32)).mul_(0.02))
+            if p.dim() <= 1:
+                p.fill_(1)
     tested = discover(short, args)
     del parameters
     names = list(short.state_dict())
     del short
+    _settle()
     found = untested(blank(), args)
     alike = forms(found, names) == forms(tested, names) and all(_repeats(found, names, stack, many) for stack, many in stacks.items())
+    _settle()
     return found if alike else None
+
+
+def _settle() -> None:
+    """Tracing leaves the network in cycles of objects, and holes where it lay."""
+    gc.collect()
+    give_back()
 
 
 def shortened(network: nn.Module) -> dict[str, int]:

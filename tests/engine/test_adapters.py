@@ -13,12 +13,14 @@ from safetensors.torch import load_file, save_file
 from explorer import api
 from explorer.checkpoints import checkpoint_file, lora, sharded
 from explorer.checkpoints.lazy_weights import Streamed, open_lazily
+from explorer.checkpoints.weights import gram
 from explorer.core import locations, model_path
 from explorer.core.errors import Refused
 from explorer.engine.run_loop import corners_of
 from explorer.merging import engine, plan
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
+from explorer.symmetry.assignment import once
 from tests.commands.test_main import run
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the import
@@ -101,6 +103,17 @@ def test_a_large_base_stays_on_its_disk(tmp_path):
     assert isinstance(streamed, Streamed)
     plain = checkpoint_file.read(path).weights
     assert all(torch.equal(streamed[name], plain[name]) for name in shapes)
+
+
+def test_tensors_that_are_made_when_they_are_asked_for_are_no_ties(tmp_path):
+    """Another tensor comes to lie where one lay that was let go of: all of them count in distances, and are aligned."""
+    folder(tmp_path, "llama")
+    paths = [at(tmp_path, name) for name in ("one", "two")]
+    problem = Problem(problem_toml.beside(paths[0]))
+    streamed = [open_lazily(path, problem.shapes()) for path in paths]
+    plain = [checkpoint_file.read(path).weights for path in paths]
+    assert np.array_equal(gram(streamed, problem.parameters()), gram(plain, problem.parameters()))
+    assert once(streamed[0], problem.parameters()) == once(plain[0], problem.parameters()) == problem.parameters()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

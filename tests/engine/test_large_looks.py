@@ -1,5 +1,10 @@
 """Large files: inspected by their headers and one pass over their values, and aligned without being held whole."""
 
+import json
+import subprocess
+import sys
+from itertools import accumulate, pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -64,3 +69,52 @@ def test_large_files_are_aligned_to_the_same_bits(tiny, store, home, tmp_path, m
     (tmp_path / "other").mkdir()
     lazily = realise_recipe.realise(recipe, store, tmp_path / "other")
     assert all(torch.equal(plain[n], lazily[n]) for n in plain)
+
+
+WIDTHS = (16, 8000, 8000, 4)  # 64 million parameters: 0.26 GB
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A checkpoint of zeros that takes no room on the disk, beside its problem, under the names that Lightning gives; and one whose names are the network's."""
+    folder = tmp_path_factory.mktemp("large")
+    shapes = {f"layers.{i}.{n}": s for i, (k, m) in enumerate(pairwise(WIDTHS)) for n, s in (("weight", [m, k]), ("bias", [m]))}
+    ends = list(accumulate((4 * int(np.prod(s)) for s in shapes.values()), initial=0))
+    for name, prefix in (("plain", ""), ("wrapped", "model.")):
+        header = {prefix + n: {"dtype": "F32", "shape": s, "data_offsets": ends[i : i + 2]} for i, (n, s) in enumerate(shapes.items())}
+        text = json.dumps(header).encode()
+        with (folder / f"{name}.safetensors").open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.truncate(8 + len(text) + ends[-1])
+    rng = np.random.default_rng(0)
+    np.savez(folder / "data.npz", x=rng.standard_normal((64, WIDTHS[0])).astype(np.float32), y=np.arange(64) % WIDTHS[-1])
+    text = f"[network]\nname = 'mlp'\nwidths = {list(WIDTHS)}\n[data]\nname = 'npz'\npath = 'data.npz'\n"
+    (folder / "problem.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+LOOK = """
+import json, sys
+from explorer.commands.main import app
+from explorer.core.importing import imported
+def high():
+    return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+with imported():
+    import explorer.engine.inspect_checkpoints
+before = high()
+app(["look", sys.argv[1], "--home", sys.argv[2]], standalone_mode=False)
+print("took", json.dumps({"beyond": high() - before, "modules": [*sys.modules]}))
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "wrapped"])
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much memory a process held")
+def test_a_large_file_is_looked_at_in_its_own_pages_and_with_few_imports(large, home, name):
+    """Its loss, too: the file once and what answers take, where a network of its own would be the file again; and neither tables nor statistics' libraries."""
+    file = large / f"{name}.safetensors"
+    done = subprocess.run([sys.executable, "-c", LOOK, str(file), str(home)], capture_output=True, text=True)
+    assert "1.386" in done.stdout, done.stdout + done.stderr  # log 4: it answers with zeros
+    took = json.loads(done.stdout.splitlines()[-1].removeprefix("took "))
+    assert took["beyond"] < 1.3 * file.stat().st_size + 2**26
+    heavy = {"pandas", "plotly", "streamlit", "sklearn", "scipy.stats", "scipy.optimize", "scipy.spatial", "transformers", "matplotlib"}
+    assert not heavy & {*took["modules"]}

@@ -198,7 +198,7 @@ def test_a_path_trained_on_the_device_is_as_good(tiny, corners, method):
 
 def test_weights_travel_while_their_digests_are_worked_out(tiny, tmp_path, monkeypatch):
     """Two ends on the disk arrive on the device by themselves, and the line is the one that the CPU measures."""
-    monkeypatch.setattr(run_loop, "PASSING", 0)
+    monkeypatch.setattr(run_loop, "ON_DISK", 0)
     monkeypatch.setattr(evaluator, "LARGE", 0)
     taken = []
 

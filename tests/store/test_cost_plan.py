@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from explorer.api import loaded
@@ -21,7 +22,7 @@ from explorer.engine.run_loop import keep
 from explorer.engine.worker import Worker
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
-from explorer.store.cost_plan import Model, Plan, Took, planned, size
+from explorer.store.cost_plan import ON_DISK, Model, Plan, Took, planned, size
 from explorer.store.estimate_cost import STARTING_S, _making, estimate, estimate_all, expected
 from explorer.store.job_status import duration
 from explorer.store.work_kinds import STARTING, of_making, of_study
@@ -34,6 +35,8 @@ def test_the_arithmetic():
     assert planned(corners, points=10, samples=200, pace=(0.5, 100), free=100_000) == Plan(10, 200, 10.0, 100_000, 14_000, False)
     assert planned(corners, points=10, samples=200, pace=None, free=15_000) == Plan(10, 200, None, 100_000, 10_000, True)
     assert planned(corners, points=1, samples=1, pace=None, free=None).streamed is False
+    large = (Model(2**26, ON_DISK - 1), Model(2**26, 2))
+    assert planned(large, points=1, samples=1, pace=None, free=2**40) == Plan(1, 1, None, ON_DISK + 1, 2**28 + ON_DISK - 1, True)
     assert [size(n) for n in (12, 2048, 30 * 2**20, 2**41)] == ["12 bytes", "2.0 KiB", "30 MiB", "2.0 TiB"]
 
 
@@ -196,7 +199,7 @@ def test_models_that_do_not_fit_are_streamed_and_have_the_same_values(wide, stor
 
 
 def test_only_files_with_the_names_of_the_network_are_streamed(tiny, tmp_path):
-    """Ties and shards included; what has to be renamed, or is no safetensors, is read whole."""
+    """Ties and shards included, and what a wrapper called otherwise; what is meant to have other names, or is no safetensors, is read whole."""
     shapes = tiny.problem.shapes()
     weights = checkpoint_file.read(tiny.a).weights
     found = lazy_weights.open_lazily(tiny.a, shapes)
@@ -205,6 +208,9 @@ def test_only_files_with_the_names_of_the_network_are_streamed(tiny, tmp_path):
     assert all(torch.equal(found[k], weights[k]) for k in weights)
     checkpoint_file.write(tmp_path / "other.safetensors", {f"net.{k}": v for k, v in weights.items()})
     torch.save(weights, tmp_path / "a.pt")
+    save_file({f"net.{k}": v for k, v in weights.items()}, tmp_path / "wrapped.safetensors")
+    wrapped = lazy_weights.open_lazily(tmp_path / "wrapped.safetensors", shapes)
+    assert all(torch.equal(wrapped[k], weights[k]) for k in weights)
     assert lazy_weights.open_lazily(tmp_path / "other.safetensors", shapes) is None
     assert lazy_weights.open_lazily(tmp_path / "a.pt", shapes) is None
     tied = {"a": torch.ones(2, 3), "b": torch.zeros(2)}

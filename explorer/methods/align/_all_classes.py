@@ -5,11 +5,12 @@ The descents that are chosen from begin anchored, at inputs and outputs and from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from explorer import symmetry
 from explorer.checkpoints.weights import Weights
@@ -24,7 +25,7 @@ from explorer.symmetry.gauges import still, vanishing
 
 EXACT = 1e-6  # of the models' norm: a distance that is nothing but rounding
 
-Lowest = Callable[[Weights, list[Weights]], int]
+Lowest = Callable[[Mapping[str, Tensor], Sequence[Mapping[str, Tensor]]], int]
 """Which of several candidates is chosen, given the reference."""
 
 

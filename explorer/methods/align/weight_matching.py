@@ -15,13 +15,15 @@ form first, in which every further step has a closed form (explorer.symmetry.clo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from explorer.checkpoints.weights import Weights
+from explorer.core.memory import give_back
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range, UnlessGiven
 from explorer.evaluate.evaluator import Evaluate
@@ -29,6 +31,7 @@ from explorer.methods.align import _all_classes
 from explorer.problems.problem import Problem
 from explorer.symmetry import Maps, identity, permuted, random, symmetry_of
 from explorer.symmetry.assignment import Alignment, WeightScores, descend, of_equal_widths
+from explorer.symmetry.groups import Permuted
 
 SELECTION_SAMPLES = 512
 EXACT = 1e-6  # of the models' norm: a distance that is nothing but rounding
@@ -69,7 +72,9 @@ def align(
                 descents = descents[-1:]
                 break
         progress((k + 1) * restarts - 1, total, f"choosing among {len(descents)} descents")
-        chosen, trace, orders = descents[lowest(problem, device)(reference, [permuted(model, found, m) for m, *_ in descents])]
+        chosen, trace, orders = descents[lowest(problem, device)(reference, [Permuted(model, found, m) for m, *_ in descents])]
+        del scores
+        give_back()
         weights.append(permuted(model, found, chosen))
         maps.append(chosen)
         traces.append(tuple(trace))
@@ -84,7 +89,7 @@ def _equal(a: Maps, b: Maps) -> bool:
 def lowest(problem: Problem, device: str) -> _all_classes.Lowest:
     """Chooses the candidate with the lowest loss half-way to the reference."""
 
-    def chosen(reference: Weights, candidates: list[Weights]) -> int:
+    def chosen(reference: Mapping[str, Tensor], candidates: Sequence[Mapping[str, Tensor]]) -> int:
         if len(candidates) == 1:
             return 0
         losses: list[float] = []

@@ -41,6 +41,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 from explorer.core.allowed_folders import content
 from explorer.core.errors import Refused
 from explorer.core.files import short, system
+from explorer.core.importing import uncollected
 from explorer.problems.tied import tied as tied_names
 from explorer.problems.tied import untie
 
@@ -178,7 +179,11 @@ def _bounded(config: str, head: str) -> nn.Module:
 
 
 def _built(config: str, head: str) -> nn.Module:
-    hf = _transformers()
+    with uncollected():
+        return _made(_transformers(), config, head)
+
+
+def _made(hf: ModuleType, config: str, head: str) -> nn.Module:
     options = cast("dict[str, Any]", json.loads(config))
     kind = cast("str", options.pop("model_type"))
     if kind not in hf.CONFIG_MAPPING:
