@@ -22,6 +22,7 @@ from explorer.core.errors import Refused
 
 LOGIN = "LOSS_EXPLORER_LOGIN"  # "required": every page asks who is there first (explorer.ui.frame.login)
 GUESTS = "LOSS_EXPLORER_GUESTS"  # e-mail addresses with commas: who has logged in has to be one of them; empty: all are welcome
+TLS = "LOSS_EXPLORER_TLS"  # "yes": browsers come by https alone, so that cookies may say so (explorer.ui.frame.secure_cookies)
 EMBED = "LOSS_EXPLORER_EMBED_IN"  # origins with spaces whose pages may show ours in a frame
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NEEDED = ("redirect_uri", "cookie_secret")  # of [auth]; the rest may stand under a provider's name
@@ -131,6 +132,7 @@ def served(
         redirect = urlsplit(_redirect(secrets))
         names.append(redirect.hostname or "")
         extra = (f"--secrets.files={secrets.resolve()}",)
+        environment[TLS] = "yes" if redirect.scheme == "https" else "no"
         who = f"{', '.join(guests)} may use it, nobody else" if guests else "Whoever your login provider lets in may use it; --allow-user says who"
         warnings.append(f"{who}. The login is for {redirect.scheme}://{redirect.netloc}, and for no other address.")
     else:

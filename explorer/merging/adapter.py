@@ -20,6 +20,7 @@ from torch import Tensor
 
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.lora import CONFIG, WEIGHTS
+from explorer.core import allowed_folders
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short, system
 from explorer.merging import engine
@@ -133,7 +134,7 @@ def _refuse(plan: MergePlan, out: Path, rank: int) -> None:
         if not out.parent.is_dir():
             raise Refused(f"{out} cannot be written: there is no folder {out.parent}. Create it first.")
         config = plan.ingredients[0].folder / "config.json"
-        text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "{}"
+        text = allowed_folders.content(config).decode("utf-8", errors="replace") if config.is_file() else "{}"
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError):

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from threading import Lock, local
 
@@ -22,6 +23,7 @@ from explorer.checkpoints.arithmetic import wide
 from explorer.checkpoints.lora import Change
 from explorer.checkpoints.passes import BLOCK, Cut, cuts, shaped
 from explorer.checkpoints.safetensors_header import Stored
+from explorer.core import allowed_folders
 from explorer.core.errors import Refused
 from explorer.core.files import name_of, short, system
 from explorer.merging.by_token import ByToken
@@ -37,7 +39,7 @@ class Files:
     """Files that are open for reading, each once; closed with the block that uses this."""
 
     def __init__(self) -> None:
-        self._open: dict[Path, int] = {}
+        self._open: dict[Path, BufferedReader] = {}
         self._lock = Lock()
         self._own = local()
 
@@ -46,14 +48,14 @@ class Files:
 
     def __exit__(self, *raised: object) -> None:
         for handle in self._open.values():
-            os.close(handle)
+            handle.close()
         self._open.clear()
 
     def raw(self, stored: Stored, start: int, stop: int) -> memoryview:
         """Bytes of the entries from start to stop, in a buffer of this thread's that the next call overwrites."""
         with self._lock, system(stored.path, "read"):
             if (handle := self._open.get(stored.path)) is None:
-                handle = self._open[stored.path] = os.open(stored.path, os.O_RDONLY)
+                handle = self._open[stored.path] = allowed_folders.opened(stored.path)
         width = stored.nbytes // stored.numel if stored.numel else 0
         size = (stop - start) * width
         buffer: bytearray | None = getattr(self._own, "buffer", None)
@@ -62,7 +64,7 @@ class Files:
         view, read = memoryview(buffer)[:size], 0
         while read < size:
             with system(stored.path, "read"):
-                got = os.preadv(handle, [view[read:]], stored.start + start * width + read)
+                got = os.preadv(handle.fileno(), [view[read:]], stored.start + start * width + read)
             if not got:
                 raise Refused(f"{name_of(stored.path)} ends early: it was cut short while it was read. Copy it again.")
             read += got

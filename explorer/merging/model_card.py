@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import yaml
 
 from explorer.checkpoints import sharded
-from explorer.core import registry, significant_digits
+from explorer.core import allowed_folders, registry, significant_digits
 from explorer.core.files import system
 from explorer.core.locations import expand
 from explorer.core.markdown import plain
@@ -198,7 +198,7 @@ def _read(file: Path) -> str:
     with system(file, "read"):
         if not file.is_file() or file.stat().st_size > LIMIT_BYTES:
             return ""
-        return file.read_text(encoding="utf-8", errors="replace")
+        return allowed_folders.content(file).decode("utf-8", errors="replace")
 
 
 def _result(number: Number) -> dict[str, object]:

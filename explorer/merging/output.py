@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from explorer.checkpoints.safetensors_header import BYTES
 from explorer.checkpoints.sharded import INDEXES, SINGLE
+from explorer.core import allowed_folders
 from explorer.core.errors import Refused
 from explorer.core.files import known, name_of, short, system
 from explorer.merging.ingredients import KEPT, TIED, Dequantised
@@ -235,7 +236,7 @@ def _beside(folder: Path, plan: MergePlan, shards: Sequence[Shard]) -> None:
             if file.is_file():
                 if file.stat().st_size > COPIED_LIMIT:
                     raise Refused(f"{short(name)} has more than {COPIED_LIMIT:,} bytes, and is not copied beside weights. Check the folder it is in.")
-                data = file.read_bytes()
+                data = allowed_folders.content(file)
                 if name == MODEL_FILES[0]:
                     data = _config(data, plan)
                 elif name == TOKENIZER_FILES[0] and plan.vocabulary is not None:

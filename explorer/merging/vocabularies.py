@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from explorer.core import allowed_folders
 from explorer.core.errors import Refused
 from explorer.core.files import name_of, short, system
 from explorer.merging.ingredients import Ingredient
@@ -101,7 +102,7 @@ def _text(file: Path) -> bytes:
     with system(file, "read"):
         if file.stat().st_size > VOCABULARY_LIMIT:
             raise Refused(f"{name_of(file)} has more than {VOCABULARY_LIMIT:,} bytes, too large for a list of tokens. Copy it again.")
-        return file.read_bytes()
+        return allowed_folders.content(file)
 
 
 def _numbers(text: bytes) -> dict[str, int]:

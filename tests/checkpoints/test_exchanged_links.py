@@ -22,6 +22,7 @@ from explorer.checkpoints import change_mark, checkpoint_file, lazy_weights, lor
 from explorer.core import files
 from explorer.core.allowed_folders import opened, within
 from explorer.core.errors import Refused
+from explorer.merging import blocks, ingredients, vocabularies
 from explorer.problems import problem_toml
 from explorer.problems.data import Dataset, fingerprint, idx, image_folder, npz, table, text
 from tests import at_opening
@@ -85,6 +86,17 @@ def _streamed(folder: Path) -> object:
     return lazy_weights.open_lazily(folder / "one.safetensors", shapes)
 
 
+def _merged(folder: Path) -> object:
+    with blocks.Files() as open_once:
+        stored = ingredients.opened(str(folder / "one.safetensors")).tensors["layer.weight"]
+        return open_once.block(stored, 0, stored.numel)
+
+
+def _by_content(folder: Path) -> object:
+    stored = ingredients.opened(str(folder / "one.safetensors")).tensors["layer.weight"]
+    return ingredients._content(stored)
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "bytes": lambda folder: files.digest(folder / "two.pt"),
     "safetensors": lambda folder: checkpoint_file.read(folder / "one.safetensors").weights,
@@ -103,6 +115,9 @@ READERS: dict[str, Callable[[Path], object]] = {
     "parquet": lambda folder: table.load(folder / "rows.parquet", target="label", standardise=False),
     "images": lambda folder: image_folder.load(folder / "images", size=8, channels=1),
     "idx": lambda folder: idx.load(folder / "digits"),
+    "merge": _merged,
+    "merge, by content": _by_content,
+    "vocabulary": lambda folder: vocabularies._text(folder / "text.txt"),
     "problem": lambda folder: problem_toml.read(folder / "problem.toml").title,
 }
 

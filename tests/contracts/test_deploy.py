@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import typer
 
 from explorer.commands.main import app
 from explorer.core import locations, server_settings
+from explorer.core.spec import Look
+from explorer.store.run_store import RunStore
 
 ROOT = locations.root()
 UNITS = sorted((ROOT / "deploy").glob("*.service")) + sorted((ROOT / "deploy").glob("*.timer"))
@@ -81,3 +85,58 @@ def test_the_login_of_the_example_is_one(tmp_path):
     assert "--server.allowedHosts=explorer.example.org" in start.flags
     assert "explorer.example.org {" in (ROOT / "deploy" / "Caddyfile").read_text(encoding="utf-8")
     assert "--host explorer.example.org" in (ROOT / "deploy" / "explorer.service").read_text(encoding="utf-8")
+
+
+def test_the_proxies_lead_to_where_the_app_listens():
+    """Under the name that it answers to, with bodies as large as an upload."""
+    for name in ("Caddyfile", "nginx.conf"):
+        text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+        assert "explorer.example.org" in text and "127.0.0.1:8501" in text and re.search(r"\b201m", text, re.IGNORECASE), name
+
+
+def carried_out(text: str, base: Path) -> None:
+    """A script of the page or a unit, with a folder in the place of the machine's, by the account that runs the tests."""
+    program = base / "loss-explorer"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m explorer "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    here = {
+        "/opt/explorer/venv/bin/loss-explorer": str(program),
+        "/srv": str(base / "srv"),
+        "sudo -u explorer ": "",
+        "sudo systemctl": ": systemctl",
+    }
+    for written, instead in here.items():
+        text = text.replace(written, instead)
+    subprocess.run(["sh", "-euc", text], check=True, cwd=ROOT, timeout=300)
+
+
+def test_a_backup_is_restored_as_written(tmp_path):
+    """What was kept at the time of the backup, in the store and beside it, is there afterwards; what came later is gone, also from the write-ahead log."""
+    home = tmp_path / "srv" / "explorer"
+    for folder in (home, tmp_path / "srv" / "backup"):
+        folder.mkdir(parents=True)
+    store = RunStore.within(home)
+    store.submit(Look("/before"))
+    beside = [home / folder / "part" / "kept" for folder in ("models", "uploads", "problems")]
+    for file in beside:
+        file.parent.mkdir(parents=True)
+        file.write_text("whole")
+    unit = (ROOT / "deploy" / "explorer-backup.service").read_text(encoding="utf-8")
+    steps = [shlex.split(command)[2] for command in re.findall(r"^ExecStart=/bin/(sh -c .*)$", unit, re.MULTILINE)]
+    assert len(steps) == 2
+    for _ in range(2):  # tonight, and tomorrow night over it
+        for step in steps:
+            carried_out(step, tmp_path)
+    store.submit(Look("/after"))
+    log = home / "store.sqlite-wal"
+    left = log.read_bytes()
+    store.close()  # the units are stopped; one that was killed leaves its log
+    log.write_bytes(left)
+    for file in beside:
+        file.write_text("damaged")
+    (restore,) = re.findall(r"To restore.*?```bash\n(.*?)```", PAGE, re.DOTALL)
+    carried_out(restore, tmp_path)
+    restored = RunStore.within(home)
+    assert [s.request for s in restored.open()] == [Look("/before")]
+    assert {file.read_text() for file in beside} == {"whole"}
+    assert sorted(f.name for f in (home / "models").rglob("*")) == ["kept", "part"]  # not a folder within the folder

@@ -113,6 +113,9 @@ def test_a_login_reaches_streamlit_and_every_page(grounds, secrets, monkeypatch)
     assert "--server.allowedHosts=models.example.org" in start.flags
     assert start.environment[server_settings.LOGIN] == "required"
     assert not any("NO LOGIN" in w for w in start.warnings)
+    assert start.environment[server_settings.TLS] == "yes"
+    secrets.write_text(SECRETS.replace("https:", "http:"))
+    assert started(grounds, login=True, secrets=secrets, hosts=[]).environment[server_settings.TLS] == "no"
 
 
 def test_named_guests_reach_every_page(grounds, secrets, monkeypatch):

@@ -17,6 +17,7 @@ from explorer.core import server_settings
 from explorer.ui.frame import login, upload_gate
 from explorer.ui.frame.content_policy import ContentPolicy, policy
 from explorer.ui.frame.early_style import EarlyStyle
+from explorer.ui.frame.secure_cookies import SecureCookies
 from explorer.ui.server.app import app as served
 
 # What a file or the environment may say of the server: how it looks, what it logs, how it caches, which files it watches, and what only the operator has
@@ -121,7 +122,7 @@ def test_an_upload_declares_its_length(length, inside):
 
 def test_the_server_stands_behind_the_gate():
     """What the command starts is an application with the gate in front, and Streamlit still has its uploads at that address."""
-    assert [m.cls for m in served._user_middleware] == [ContentPolicy, upload_gate.UploadGate, EarlyStyle]
+    assert [m.cls for m in served._user_middleware] == [ContentPolicy, SecureCookies, upload_gate.UploadGate, EarlyStyle]
     from streamlit.web.server.starlette.starlette_routes import BASE_ROUTE_UPLOAD_FILE
 
     assert f"/{BASE_ROUTE_UPLOAD_FILE}/" == upload_gate._ROUTE
