@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from explorer.api.runs import lesson, points, run_lesson
     from explorer.api.searches import Found, search
     from explorer.api.studies import Finding, study
+    from explorer.api.task_tables import Tasks, tasks
     from explorer.api.test_sets import on_test_sets, values_on_test_sets
     from explorer.api.topology_result import Topology, topology
     from explorer.api.volumes import Volume, landscape_volume
@@ -79,6 +80,7 @@ __all__ = [
     "Run",
     "Shifted",
     "Spec",
+    "Tasks",
     "Topology",
     "Trained",
     "Volume",
@@ -114,6 +116,7 @@ __all__ = [
     "run_lesson",
     "search",
     "study",
+    "tasks",
     "topology",
     "train",
     "transformers_recorder",

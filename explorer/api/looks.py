@@ -44,12 +44,15 @@ class Models(Shown):
     def difference(self, which: int, than: int = 0, metric: str = "loss") -> Estimate:
         """How much higher a metric of one model is than that of another, paired sample by sample, with its 95 % interval. Refused for an exponential, which is
         no mean."""
-        if metrics.find(name := self._known(metric)).exponential:
+        if metrics.find(self._known(metric)).exponential:
             raise Refused(
                 f"A difference of {metric} has no paired interval: it is not a mean over samples. Ask for that of the loss, whose exponential it is."
             )
-        first, second = (metrics.column(self._point(k), self.run.field.metrics, name) for k in (which, than))
-        return difference(first, second)
+        return difference(self.blocks(which, metric), self.blocks(than, metric))
+
+    def blocks(self, which: int = 0, metric: str = "loss") -> Points:
+        """A metric of a model in blocks of samples, the same for all models: values of shape (1, 1, blocks). What paired differences are worked out from."""
+        return metrics.column(self._point(which), self.run.field.metrics, self._known(metric))
 
     def caution(self) -> str:
         """What must be known of a preview, and of models whose numbers are doubtful; empty for others."""

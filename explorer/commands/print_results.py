@@ -212,7 +212,12 @@ def print_plan(made: MergePlan) -> None:
     from explorer.merging import engine
 
     table = Table("tensor", "shape", "dtype", "settings")
+    module = ""
     for job in made.jobs:
+        if job.module != module:
+            module = job.module
+            table.add_section()
+            table.add_row(Text(f"module {module}", style="bold"))
         table.add_row(job.name, "×".join(map(str, job.shape)) or "scalar", job.dtype, job.said)
     out.print(table)
     out.print(

@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from explorer.core.points import Array
 from explorer.figures.curve import INK, PALETTE, RULE
+from explorer.stats.multi_task import TaskTable
 
 
 def front(names: Sequence[str], merit: Array, on_front: Sequence[int], *, x_title: str, y_title: str) -> go.Figure:
@@ -33,6 +34,13 @@ def front(names: Sequence[str], merit: Array, on_front: Sequence[int], *, x_titl
     fig.update_xaxes(title_text=escape(x_title, quote=False), gridcolor=RULE)
     fig.update_yaxes(title_text=escape(y_title, quote=False), gridcolor=RULE)
     return fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}, margin={"l": 10, "r": 10, "t": 40, "b": 50})
+
+
+def trade_off(found: TaskTable) -> go.Figure:
+    """The front of a table: what is left of the tasks' own models in percent, or how much lower than theirs the loss is."""
+    title = "of the task's own model (%)" if found.counted else "own model's loss minus the model's"
+    merit = found.merit() * (100 if found.counted else 1)
+    return front(found.models, merit, found.front(), x_title=f"worst task: {title}", y_title=f"mean over tasks: {title}")
 
 
 def planes(tasks: Sequence[str], x: Array, y: Array, z: Sequence[Array], markers: Sequence[tuple[str, float, float]], *, z_title: str) -> go.Figure:

@@ -19,7 +19,7 @@ from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.merging import vocabularies
 from explorer.merging.ingredients import Ingredient, is_vocabulary
-from explorer.merging.mergekit.text import TokenRule
+from explorer.merging.mergekit.recipe import TokenRule
 from explorer.merging.vocabularies import Token
 
 Rows: TypeAlias = "NDArray[np.int64]"

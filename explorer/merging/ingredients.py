@@ -24,6 +24,7 @@ from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, system
 
 NUMBER = re.compile(r"\.\d+\.")
+CONFIG_LIMIT = 2**24  # characters of a configuration that is looked into
 AT_ONCE = 2**20  # bytes of two tensors that are compared
 KEPT = (TIED, "explorer.names", "format")  # of a header, in the merged file's
 
@@ -158,6 +159,20 @@ def _with(model: Ingredient, adapter: Adapter, name: str) -> Ingredient:
     """The model with an adapter on it; Refused where it changes a tensor that the model does not have, or has in another shape."""
     adapter = lora.fitted(adapter, {key: stored.shape for key, stored in model.tensors.items()}, model.name)
     return replace(model, name=name, tensors={**model.tensors, **adapter.whole}, adapter=adapter)
+
+
+def architecture_of(ingredient: Ingredient) -> str:
+    """The class of transformers that its configuration names; "" where none is beside the weights, or it names several."""
+    file = ingredient.folder / "config.json"
+    if not file.is_file():
+        return ""
+    with system(file, "read"), file.open(encoding="utf-8", errors="replace") as text:
+        try:
+            found = json.loads(text.read(CONFIG_LIMIT))
+        except (ValueError, RecursionError):
+            return ""
+    named: object = found.get("architectures") if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType]
+    return str(named[0]) if isinstance(named, list) and len(named) == 1 else ""  # pyright: ignore[reportUnknownArgumentType]
 
 
 def alike(ingredients: Sequence[Ingredient]) -> list[Ingredient]:

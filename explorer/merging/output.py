@@ -262,8 +262,9 @@ def _config(text: bytes, plan: MergePlan) -> bytes:
         return text
     config = cast("dict[str, object]", found)
     changed = dict(config)
-    if plan.layers is not None and "num_hidden_layers" in config:
-        changed["num_hidden_layers"] = plan.layers
+    for keys, layers in (plan.layers or {}).items():
+        for key in keys:
+            changed = _set(changed, key.split("."), layers)
     if plan.vocabulary is not None and "vocab_size" in config:
         changed["vocab_size"] = plan.vocabulary.size
     if any(isinstance(s, Dequantised) for s in plan.ingredients[plan.config].tensors.values()):
@@ -274,6 +275,16 @@ def _config(text: bytes, plan: MergePlan) -> bytes:
         if key in config and len(kinds) == 1:
             (changed[key],) = kinds
     return text if changed == config else json.dumps(changed, indent=2).encode()
+
+
+def _set(config: dict[str, object], key: list[str], value: int) -> dict[str, object]:
+    """The configuration with a number under a key that it has; as it is where it has none."""
+    if key[0] not in config:
+        return config
+    if len(key) == 1:
+        return config | {key[0]: value}
+    within = config[key[0]]
+    return config | {key[0]: _set(cast("dict[str, object]", within), key[1:], value)} if isinstance(within, dict) else config
 
 
 def _folder_sync(path: Path) -> None:

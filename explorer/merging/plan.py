@@ -26,9 +26,9 @@ from explorer.merging.by_token import United
 from explorer.merging.deferred import deferred
 from explorer.merging.fit import Fit
 from explorer.merging.ingredients import Ingredient
-from explorer.merging.mergekit import settings, text
+from explorer.merging.mergekit import modules, settings, text
+from explorer.merging.mergekit.recipe import Recipe, TokenRule
 from explorer.merging.mergekit.settings import Effective
-from explorer.merging.mergekit.text import TokenRule
 from explorer.merging.recipe_case import TYPES, Case, Difference, shown
 from explorer.merging.recipe_rules import differences, rule_of
 
@@ -43,7 +43,7 @@ STATISTICS = ("running_mean", "running_var")
 class Job:
     """One tensor of the result: of which tensors of which ingredients it is made, and how; without a way the first one's bytes, as they are.
 
-    `said`: the parameters that hold for it, in words.
+    `said`: the parameters that hold for it, in words. `module`: of a recipe that names modules, the one that it is in.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Job:
     sources: tuple[tuple[int, str], ...]
     rule: MergeRule | None
     said: str = ""
+    module: str = ""
 
     @property
     def numel(self) -> int:
@@ -64,13 +65,13 @@ class Job:
 
 @dataclass(frozen=True)
 class MergePlan:
-    """All of a merge. `config`, `tokenizer`: whose files are copied. `layers`: how many the result has, where slices say it."""
+    """All of a merge. `config`, `tokenizer`: whose files are copied. `layers`: how many the result has, where slices say it, by the configuration's keys for it."""
 
     ingredients: tuple[Ingredient, ...]
     jobs: tuple[Job, ...]
     config: int
     tokenizer: int
-    layers: int | None = None
+    layers: Mapping[tuple[str, ...], int] | None = None
     recipe: str = ""
     notes: tuple[str, ...] = ()
     vocabulary: United | None = None  # where rows were brought together by token
@@ -89,18 +90,16 @@ class MergePlan:
 def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) -> MergePlan:
     """The plan of a recipe's text; the paths in it are seen from the present folder, as mergekit sees them."""
     recipe, notes = text.read(given)
-    models = list(dict.fromkeys([recipe.base, *(part.base for part in recipe.slices), *(s.model for part in recipe.slices for s in part.sources)]))
-    models = [m for m in models if m]
+    models = recipe.merged
     opened = {m: ingredient.opened(m, recipe.base, dequantise=dequantise) for m in models}
-    whole = all(s.layers is None for part in recipe.slices for s in part.sources)
+    architecture = ingredient.architecture_of(opened[recipe.first])
     if recipe.tokenizer in ("union", "base"):
         fit = replace(fit, tokens="union" if recipe.tokenizer == "union" else "first")
     united, kept, told = None, dict[str, str](), list[str]()
-    if whole:
+    if recipe.whole:
         opened = weightless.fitted(recipe, opened)
-        used = list(dict.fromkeys(filter(None, [recipe.base, *(s.model for s in recipe.slices[0].sources)])))
-        found, united, kept, told = _fitted([opened[m] for m in used], fit, based=bool(recipe.base), rules=recipe.token_rules, pad=recipe.pad)
-        opened |= zip(used, found, strict=True)
+        found, united, kept, told = _fitted([opened[m] for m in models], fit, based=bool(recipe.base), rules=recipe.token_rules, pad=recipe.pad)
+        opened |= zip(models, found, strict=True)
     elif replace(fit, tokens="same") != EVERYTHING or fit.tokens == "union":
         raise Refused("The recipe stacks layers; only whole models can be fitted to one another. Merge them whole first, and stack the result.")
     else:
@@ -110,18 +109,19 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) ->
     if united is None:
         vocabularies.same_vocabulary(list(opened.values()))
     order = list(opened)
-    effective = settings.effective(recipe, {m: list(i.tensors) for m, i in opened.items()})
-    first = order.index(recipe.base or recipe.slices[0].sources[0].model)
+    effective = settings.effective(recipe, {m: list(i.tensors) for m, i in opened.items()}, architecture)
+    first = order.index(recipe.first)
     cases: list[Case] = []
     jobs: list[Job] = []
     for e in effective:
         if e.tensor in kept:
-            jobs.append(_kept(e.tensor, opened[order[first]], first, kept[e.tensor], FORMAT.get(recipe.out_dtype or recipe.dtype, "")))
+            one = _kept(e.tensor, opened[order[first]], first, kept[e.tensor], FORMAT.get(recipe.out_dtype or recipe.dtype, ""))
+            jobs.append(replace(one, module=e.module))
             continue
         of = _inputs(e, opened)
         cases.append(_case(recipe, e, of, opened))
         jobs.append(_told(_job(recipe, cases[-1], e, of, order), united))
-    layers = None if whole else sum(s.layers[1] - s.layers[0] for s in (part.sources[0] for part in recipe.slices) if s.layers)
+    layers, unknown = _layers(recipe, architecture)
     tokenizer = first if recipe.tokenizer in ("", "base", "union") else order.index(recipe.tokenizer)
     said = (n for i in opened.values() for n in i.notes)
     return MergePlan(
@@ -131,7 +131,7 @@ def of_recipe(given: str, *, dequantise: bool = False, fit: Fit = EVERYTHING) ->
         tokenizer,
         layers,
         given,
-        notes=(*notes, *said, *told, *differences(cases, _of_all_methods(recipe, united))),
+        notes=(*notes, *said, *told, *unknown, *differences(cases, _of_all_methods(recipe, united))),
         vocabulary=united,
         method=recipe.method,
     )
@@ -209,7 +209,7 @@ def _inputs(found: Effective, opened: Mapping[str, Ingredient]) -> list[settings
     return inputs
 
 
-def _case(recipe: text.Recipe, found: Effective, inputs: Sequence[settings.Input], opened: Mapping[str, Ingredient]) -> Case:
+def _case(recipe: Recipe, found: Effective, inputs: Sequence[settings.Input], opened: Mapping[str, Ingredient]) -> Case:
     sources = [(opened[i.model], i.tensor) for i in inputs]
     each = [i.parameters for i in inputs if i.parameters or i.model != found.base]
     stored = promoted(_stored(sources))
@@ -217,19 +217,39 @@ def _case(recipe: text.Recipe, found: Effective, inputs: Sequence[settings.Input
     return Case(recipe.method, found.tensor, found.parameters, each, sources, bool(found.base), computed)
 
 
-def _job(recipe: text.Recipe, case: Case, found: Effective, inputs: Sequence[settings.Input], order: Sequence[str]) -> Job:
+def _job(recipe: Recipe, case: Case, found: Effective, inputs: Sequence[settings.Input], order: Sequence[str]) -> Job:
     shared = " ".join(f"{k}={shown(v)}" for k, v in case.shared.items())
     said = [f"{i.model}: " + " ".join(f"{k}={shown(v)}" for k, v in i.parameters.items()) for i in found.inputs if i.parameters]
     sources = tuple((order.index(i.model), i.tensor) for i in inputs)
     rule = _proper(rule_of(case), case.name, case.computed)
-    return Job(case.name, case.shape, _target(recipe, case), sources, rule, " · ".join(filter(None, [shared, *said])))
+    return Job(case.name, case.shape, _target(recipe, case), sources, rule, " · ".join(filter(None, [shared, *said])), found.module)
+
+
+def _layers(recipe: Recipe, architecture: str) -> tuple[Mapping[tuple[str, ...], int] | None, list[str]]:
+    """How many layers the modules have that are made of slices; and of which of them no configuration's key is known."""
+    if recipe.whole:
+        return None, []
+    found: dict[tuple[str, ...], int] = {}
+    unknown: list[str] = []
+    for module in recipe.modules:
+        if module.whole:
+            continue
+        count = sum(s.layers[1] - s.layers[0] for s in (part.sources[0] for part in module.slices) if s.layers)
+        keys = modules.layer_keys(module.name, architecture)
+        found[keys] = count
+        if not keys:
+            unknown.append(
+                f"The module {short(module.name)} has {count} layers in the result, and where its configuration says so is not known. Correct config.json where that"
+                " is another number."
+            )
+    return found, unknown
 
 
 def _stored(sources: Sequence[tuple[Ingredient, str]]) -> list[str]:
     return [model.tensors[tensor].dtype for model, tensor in sources]
 
 
-def _target(recipe: text.Recipe, case: Case) -> str:
+def _target(recipe: Recipe, case: Case) -> str:
     """The type of the result: what the recipe says, else the one that holds all values of the models'."""
     return FORMAT.get(recipe.out_dtype, case.computed) if case.computed in FLOATS else case.computed
 
@@ -239,7 +259,7 @@ def promoted(dtypes: Sequence[str]) -> str:
     return NAMES[weights.promoted(DTYPES[d] for d in dtypes)] if {*dtypes} <= FLOATS else dtypes[0]
 
 
-def _of_all_methods(recipe: text.Recipe, united: United | None) -> list[Difference]:
+def _of_all_methods(recipe: Recipe, united: United | None) -> list[Difference]:
     """What a plan differs in from mergekit's, whatever the method."""
 
     def reads_as_stored(case: Case) -> str:

@@ -13,11 +13,11 @@ from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.files import short
 from explorer.core.spec import Method
-from explorer.merging.ingredients import Ingredient, is_vocabulary
+from explorer.merging.ingredients import Ingredient, architecture_of, is_vocabulary
 from explorer.merging.mergekit import settings
 from explorer.merging.mergekit.known import METHODS
+from explorer.merging.mergekit.recipe import Recipe
 from explorer.merging.mergekit.settings import Effective
-from explorer.merging.mergekit.text import Recipe
 
 
 def weighed(method: Method, opened: Sequence[Ingredient]) -> list[Ingredient]:
@@ -33,13 +33,13 @@ def weighed(method: Method, opened: Sequence[Ingredient]) -> list[Ingredient]:
 
 def fitted(recipe: Recipe, opened: Mapping[str, Ingredient]) -> dict[str, Ingredient]:
     """The models of a recipe that merges whole ones, those replaced of which nothing is taken; and of the others the tensors that are not read, each as long
-    as it has another shape."""
-    if "weight" not in METHODS[recipe.method].each:
+    as it has another shape. A module reads those models only that it names."""
+    if "weight" not in METHODS[recipe.method].each and len(recipe.modules) == 1:
         return dict(opened)
     anchor, found = _resolved(recipe, opened)
     without: dict[str, set[str]] = {}
     for e in found:
-        for model in _without(e):
+        for model in _without(e) | ({*recipe.merged} - {i.model for i in e.inputs}):
             without.setdefault(model, set()).add(e.tensor)
     freed = dict(opened)
     for model, names in without.items():
@@ -66,11 +66,10 @@ def read(found: Effective, inputs: Sequence[settings.Input]) -> list[settings.In
 
 def _resolved(recipe: Recipe, opened: Mapping[str, Ingredient]) -> tuple[str, list[Effective]]:
     """The first model of which something is taken, and what the recipe says of its tensors."""
-    (part,) = recipe.slices
-    candidates = dict.fromkeys(filter(None, [recipe.base, *(s.model for s in part.sources)]))
+    architecture = architecture_of(opened[recipe.first])
     first: tuple[str, list[Effective]] | None = None
-    for model in candidates:
-        found = settings.effective(recipe, {other: list(opened[model].tensors) for other in opened})
+    for model in recipe.merged:
+        found = settings.effective(recipe, {other: list(opened[model].tensors) for other in opened}, architecture)
         first = first or (model, found)
         if not all(model in _without(e) for e in found):
             return model, found

@@ -59,6 +59,11 @@ def table(models: Sequence[str], tasks: Mapping[str, Sequence[Points]], *, ingre
     return TaskTable(tuple(models), tuple(tasks), own, tuple(value), tuple(apart), tuple(left), average, counted)
 
 
+def interference(base: Mapping[str, Points], tuned: Sequence[Mapping[str, Points]]) -> tuple[tuple[Estimate, ...], ...]:
+    """(tuned, tasks): how much worse each tuned model is on each task than the base, paired. Points of an error or a loss, (1, 1, B), by task."""
+    return tuple(tuple(difference(one[task], points) for task, points in base.items()) for one in tuned)
+
+
 def owner(ingredients: Sequence[str], task: str, points: Sequence[Points]) -> int:
     """Which ingredient is a task's own model."""
     if task in ingredients:

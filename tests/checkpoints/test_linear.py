@@ -18,6 +18,7 @@ from explorer.core import files
 from explorer.core.errors import Refused
 from explorer.merging import ingredients
 from explorer.merging.mergekit import settings, text
+from explorer.merging.mergekit.recipe import Module, Recipe, Slice, Source
 
 FOUR, SQUARE = 10.0, 16.0  # times as long, for four times as much: allowed, and what the square would take
 
@@ -136,10 +137,10 @@ def filters(n):
 
 
 def slices_of_one_layer(n):
-    part = text.Slice((text.Source("a", (0, 1)),))
-    made = text.Recipe("passthrough", (part,) * n)
+    module = Module((Slice((Source("a", (0, 1)),)),) * n)
+    made = Recipe("passthrough", (module,))
     given = {"a": [f"model.layers.{i}.w" for i in range(n)]}
-    return lambda: list(settings._sliced(made, given))
+    return lambda: list(settings._sliced(made, module, given))
 
 
 def took(work):
@@ -220,5 +221,5 @@ def test_the_whole_recipe_is_still_read():
     found, _ = text.read(
         "merge_method: linear\nmodels:\n- &a {model: a, parameters: {weight: [{filter: mlp, value: 0.25}, {value: 1.5}]}}\n- {<<: *a, model: b}\n"
     )
-    assert [s.model for s in found.slices[0].sources] == ["a", "b"]
-    assert json.dumps([s.settings["weight"][0].value for s in found.slices[0].sources]) == "[0.25, 0.25]"
+    assert [s.model for s in found.modules[0].sources] == ["a", "b"]
+    assert json.dumps([s.settings["weight"][0].value for s in found.modules[0].sources]) == "[0.25, 0.25]"

@@ -48,6 +48,31 @@ def test_models_are_told_task_by_task(visit, store, work):
     assert "The landscape of each task" in folded(app)
 
 
+def test_a_notebook_has_the_tables_of_the_page(store, work, home):
+    """Values, differences, shares, the front and interference, written as the page writes them."""
+    from explorer import api
+
+    comparison = compared(store, work)
+    methods, transfer, *_ = tasks.sections(store, comparison, seen(store, comparison))
+    models = list(comparison.ingredients)
+    found = api.tasks(*models, api.fuse(*models, method="task_arithmetic", problem="digits-tasks"), problem="digits-tasks", home=home)
+    assert list(methods.table["model"]) == list(found.table.models) == ["trunk", "upright", "turned", "inverted", "task arithmetic"]
+    for _, row in methods.table.iterrows():
+        model = row["model"]
+        assert row["mean over tasks"] == found.average(model).formatted(scale=100)
+        assert row["on the front"] == (model in found.front())
+        for task in ("upright", "turned", "inverted"):
+            assert row[f"{task}: accuracy (%)"] == found.value(model, task).formatted(scale=100)
+            own = found.own(task) == model
+            assert row[f"{task}: minus its own model"] == ("its own" if own else found.difference(model, task).formatted(scale=100, signed=True))
+            assert row[f"{task}: of its own model (%)"] == ("100" if own else found.left(model, task).formatted(scale=100))
+    interference = found.interference()
+    for _, row in transfer.table.iterrows():
+        for task in ("upright", "turned", "inverted"):
+            assert row[f"{task} (points)"] == interference[row["tuned model"]][task].formatted(scale=100, signed=True)
+    assert "5 models on 3 tasks" in repr(found)
+
+
 def test_the_planes_are_the_right_way_round(store, work):
     """Under each task the lowest of the measured points lies nearest to the model that was tuned on it."""
     comparison = compared(store, work)

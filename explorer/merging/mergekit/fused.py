@@ -15,7 +15,7 @@ from explorer.core.errors import Refused
 from explorer.core.spec import Fused, Loaded, Method, Value
 from explorer.merging.mergekit import text
 from explorer.merging.mergekit.known import METHODS
-from explorer.merging.mergekit.text import Given, Recipe, Setting, Settings, Slice, Source
+from explorer.merging.mergekit.recipe import Given, Module, Recipe, Setting, Settings, Slice, Source
 
 
 def recipe_of(fused: Fused) -> str:
@@ -32,8 +32,11 @@ def recipe_of(fused: Fused) -> str:
 def method_of(given: str) -> tuple[Method, tuple[str, ...]]:
     """The method and the models' paths of a recipe that holds for all tensors alike; the base first. Refused where the app has no such method."""
     recipe, _ = text.read(given)
-    (part,) = recipe.slices if len(recipe.slices) == 1 else (None,)
-    if part is None or any(s.layers for s in part.sources):
+    if len(recipe.modules) != 1:
+        raise Refused("The recipe merges modules of the network apart, and a method of the app merges all of it. Use `loss-explorer fuse`.")
+    (module,) = recipe.modules
+    part = module.slices[0]
+    if not module.whole:
         raise Refused("The recipe stacks layers, which makes another architecture. Use `loss-explorer fuse`.")
     known = METHODS[recipe.method]
     base = part.base or recipe.base
@@ -42,7 +45,7 @@ def method_of(given: str) -> tuple[Method, tuple[str, ...]]:
 
     def value(key: str, source: Source | None = None) -> float | bool:
         parameter = known.each[key] if source else known.shared[key]
-        for scope in (source.settings if source else {}, part.settings, recipe.module, recipe.settings):
+        for scope in (source.settings if source else {}, part.settings, module.settings, recipe.settings):
             if key in scope:
                 (setting, *rest) = scope[key]
                 if rest or setting.part or isinstance(setting.value, tuple):
@@ -159,11 +162,8 @@ def written(method: Method, models: list[str]) -> Recipe:
         case _:
             raise Refused(f"mergekit has no recipe for {method.name} with these options. Save the merged model itself.")
     sources = tuple(Source(m, None, _settings(e)) for m, e in zip(others, each, strict=True))
-    return (
-        Recipe(name, (Slice(sources),), base, _settings(shared))
-        if base in ("", *others)
-        else Recipe(name, (Slice((*sources, Source(base))),), base, _settings(shared))
-    )
+    listed = sources if base in ("", *others) else (*sources, Source(base))
+    return Recipe(name, (Module((Slice(listed),)),), base, _settings(shared))
 
 
 def _shares(density: float, gamma: float) -> dict[str, Value]:

@@ -3,7 +3,7 @@
     merge_method, base_model, dtype, out_dtype, tokenizer_source or tokenizer: {source}, parameters
     and one of    models: [{model, parameters}]
                   slices: [{sources: [{model, layer_range: [from, to), parameters}], base_model, parameters}]
-                  modules: {name: {models or slices, parameters}}, with one name
+                  modules: {name: {models or slices, parameters}} (explorer.merging.mergekit.modules)
 
 A model is `path` or `path+adapter`, or the same as a mapping. A parameter is a number, a list of numbers (a gradient over the layers), or a list of
 {filter, value}: a filter is a part of a tensor's name. A recipe may come from anyone: it is data, bounded in size, and a key that is there twice is refused.
@@ -12,8 +12,7 @@ A model is `path` or `path+adapter`, or the same as a mapping. A parameter is a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
 from difflib import get_close_matches
 from typing import TypeAlias, cast
 
@@ -21,7 +20,8 @@ import yaml
 
 from explorer.core.errors import Refused
 from explorer.core.files import short
-from explorer.merging.mergekit.known import METHODS, Number
+from explorer.merging.mergekit.known import METHODS
+from explorer.merging.mergekit.recipe import Given, Module, Recipe, Setting, Settings, Slice, Source, TokenRule
 
 LIMIT = 2**20  # characters of a recipe
 NODES = 100_000  # and of what its references unfold to
@@ -30,67 +30,6 @@ DIGITS = 40  # of a number; YAML's own reader takes the square of their count, a
 MOST_PADDED = 65_536  # rows that are added at most, less one
 GUESSED = 20  # keys without a meaning whose likely spelling is looked for
 DTYPES = ("float16", "bfloat16", "float32", "float64")
-
-Given: TypeAlias = "Number | str"
-Settings: TypeAlias = "Mapping[str, tuple[Setting, ...]]"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A value, or a gradient of values over the layers, for the tensors whose name has `part` in it; an empty part: for all."""
-
-    value: Given | tuple[Given, ...]
-    part: str = ""
-
-
-def _none() -> Settings:
-    return {}
-
-
-@dataclass(frozen=True)
-class Source:
-    """A model, which layers of it (None: all), and its own parameters."""
-
-    model: str
-    layers: tuple[int, int] | None = None
-    settings: Settings = field(default_factory=_none)
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Layers that are merged of the same number of layers of every source."""
-
-    sources: tuple[Source, ...]
-    settings: Settings = field(default_factory=_none)
-    base: str = ""
-
-
-@dataclass(frozen=True)
-class TokenRule:
-    """Where the row of one token comes from, for models that do not know it, or with `force` for all: a model's own row, the row of another token (or number)
-    of a model, or zeros where no model is named."""
-
-    token: str
-    model: str = ""
-    other: str | int | None = None
-    force: bool = False
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A whole recipe. Settings of a narrower scope come before those of a wider one: source, slice, module, recipe."""
-
-    method: str
-    slices: tuple[Slice, ...]
-    base: str = ""
-    settings: Settings = field(default_factory=_none)
-    module: Settings = field(default_factory=_none)
-    dtype: str = ""
-    out_dtype: str = ""
-    tokenizer: str = ""  # whose tokens the result has: "base"'s, a model's, or the "union" of all
-    token_rules: tuple[TokenRule, ...] = ()
-    pad: int = 0  # rows are added up to a multiple of this, 0: none
-
 
 TOP = frozenset({"merge_method", "base_model", "models", "slices", "modules", "parameters", "dtype", "out_dtype", "tokenizer_source", "tokenizer"})
 Map: TypeAlias = "dict[str, object]"
@@ -171,25 +110,25 @@ class _Reading:
         parts = [key for key in ("models", "slices", "modules") if top.get(key)]
         if len(parts) != 1:
             raise Refused(f"A recipe has one of models, slices and modules; this has {' and '.join(parts) or 'none'}. Keep one.")
-        within, module = top, _none()
-        if parts[0] == "modules":
-            modules = _map(top["modules"], "modules")
-            if len(modules) != 1:
-                raise Refused(f"The recipe has the modules {', '.join(map(short, modules))}, and one is merged at a time. Write a recipe for each.")
-            within = _map(next(iter(modules.values())), "the module")
-            self.known(within, {"models", "slices", "parameters"}, "the module")
-            module = self.settings(within)
         base = self.model(top["base_model"]) if top.get("base_model") else ""
-        if within.get("models"):
-            sources = tuple(self.source(m, sliced=False) for m in _list(within["models"], "models"))
-            if base and base not in [s.model for s in sources]:
-                sources = (*sources, Source(base))
-            slices = (Slice(sources),)
-        else:
-            slices = tuple(self.slice(s) for s in _list(within.get("slices"), "slices"))
+        given = _map(top["modules"], "modules") if parts[0] == "modules" else {}
+        modules = tuple(self.module(name, said, base) for name, said in given.items()) or (Module(self.slices(top, base)),)
         named = _dtype(top, "dtype"), _dtype(top, "out_dtype"), self.tokenizer(top)
-        recipe = Recipe(self.method, slices, base, self.settings(top), module, *named, *self.rows(top))
+        recipe = Recipe(self.method, modules, base, self.settings(top), *named, *self.rows(top))
         return recipe, tuple(dict.fromkeys(self.notes))
+
+    def module(self, name: str, data: object, base: str) -> Module:
+        given = _map(data, f"the module {short(name)}")
+        self.known(given, {"models", "slices", "parameters"}, "a module")
+        if bool(given.get("models")) == bool(given.get("slices")):
+            raise Refused(f"A module has one of models and slices; {short(name)} has {'both' if given.get('models') else 'neither'}. Give one.")
+        return Module(self.slices(given, base), name, self.settings(given))
+
+    def slices(self, given: Map, base: str) -> tuple[Slice, ...]:
+        if not given.get("models"):
+            return tuple(self.slice(s) for s in _list(given.get("slices"), "slices"))
+        sources = tuple(self.source(m, sliced=False) for m in _list(given["models"], "models"))
+        return (Slice(sources if not base or base in [s.model for s in sources] else (*sources, Source(base))),)
 
     def slice(self, data: object) -> Slice:
         given = _map(data, "a slice")
@@ -308,12 +247,10 @@ def write(recipe: Recipe) -> str:
     plain: Map = {"merge_method": recipe.method}
     if recipe.base:
         plain["base_model"] = recipe.base
-    first = recipe.slices[0]
-    if len(recipe.slices) == 1 and all(s.layers is None for s in first.sources) and not first.settings and not first.base:
-        part: Map = {"models": [_source(s) for s in first.sources]}
+    if [m.name for m in recipe.modules] == [""]:
+        plain |= _module(recipe.modules[0])
     else:
-        part = {"slices": [_slice(s) for s in recipe.slices]}
-    plain |= {"modules": {"default": part | _parameters(recipe.module)}} if recipe.module else part
+        plain["modules"] = {m.name: _module(m) for m in recipe.modules}
     plain |= _parameters(recipe.settings)
     named: Map = {"dtype": recipe.dtype, "out_dtype": recipe.out_dtype}
     if recipe.token_rules or recipe.pad:
@@ -322,6 +259,13 @@ def write(recipe: Recipe) -> str:
     else:
         named["tokenizer_source"] = recipe.tokenizer
     return yaml.safe_dump(plain | {k: v for k, v in named.items() if v}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+
+
+def _module(module: Module) -> Map:
+    first = module.slices[0]
+    if len(module.slices) == 1 and module.whole and not first.settings and not first.base:
+        return {"models": [_source(s) for s in first.sources]} | _parameters(module.settings)
+    return {"slices": [_slice(s) for s in module.slices]} | _parameters(module.settings)
 
 
 def _rule(rule: TokenRule) -> Map:

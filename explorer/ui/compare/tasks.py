@@ -19,8 +19,7 @@ from explorer.figures import tasks as tasks_figure
 from explorer.figures.report import Section
 from explorer.methods.chart.plane import window
 from explorer.stats import units
-from explorer.stats.barriers import difference
-from explorer.stats.multi_task import TaskTable
+from explorer.stats.multi_task import TaskTable, interference
 from explorer.stats.multi_task import table as task_table
 from explorer.store.run_store import RunStore
 from explorer.ui.compare.form import Comparison, Task
@@ -107,9 +106,7 @@ def _methods(found: TaskTable, by: Measure) -> Section:
         " sample by sample."
     )
     finding = f"No other model is at least as good on every task as: {named}."
-    merit = found.merit() * (100 if found.counted else 1)
-    title = "of the task's own model (%)" if found.counted else "own model's loss minus the model's"
-    figure = tasks_figure.front(found.models, merit, front, x_title=f"worst task: {title}", y_title=f"mean over tasks: {title}")
+    figure = tasks_figure.trade_off(found)
     return Section("Task by task", words, pd.DataFrame(rows), figure.update_layout(height=380), finding=finding)
 
 
@@ -119,10 +116,12 @@ def _transfer(ingredients: Sequence[Candidate], names: Sequence[str], by: Measur
     values = np.full((len(tuned), len(names)), np.nan)
     rows: list[dict[str, object]] = []
     worst: list[tuple[float, str]] = []
+    first, *others = ({name: replace(one.sets[name], values=one.sets[name].values[:, [by.column]]) for name in names} for one in ingredients)
+    found = interference(first, others)
     for i, one in enumerate(tuned):
         row: dict[str, object] = {"tuned model": one.name}
         for j, name in enumerate(names):
-            apart = difference(one.sets[name], base.sets[name], by.column)
+            apart = found[i][j]
             values[i, j] = by.scale * apart.value
             row[f"{name}{by.apart}"] = by.formatted(apart, signed=True)
             if apart.low > 0:

@@ -17,7 +17,7 @@ NAMES = [
 def resolved(text, key="weight", names=NAMES):
     """What every tensor has of a parameter: of each model, or of all of them."""
     recipe, _ = read(text)
-    models = {s.model for part in recipe.slices for s in part.sources} | {recipe.base}
+    models = {s.model for part in recipe.modules for s in part.sources} | {recipe.base}
     found = effective(recipe, dict.fromkeys(models, names))
     return {e.tensor: [i.parameters[key] for i in e.inputs if key in i.parameters] or e.parameters[key] for e in found}
 
