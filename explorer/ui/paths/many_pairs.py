@@ -30,6 +30,7 @@ from explorer.ui.frame import head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.paths import model_map
+from explorer.ui.paths.model_map import Mapped
 from explorer.ui.widgets import cost_caption, known_distances, model_doubts, path_metric, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.choose_models import matching
@@ -160,7 +161,7 @@ def show(store: RunStore, runs: Sequence[Run]) -> None:
         metric = path_metric.choose(run.field, first="error", barriers=True)
     parts = [replace(p, run=path_metric.measured_for(store, p.run, metric)) for p in (own, *([whole] if asked and whole.run != run else []))]
     run = parts[0].run
-    busy = active(store, parts)
+    busy = _busy(store, parts, metric)
     live(_live, every=POLL_S, busy=busy)(store, run, parts, metric, busy)
     if not asked:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -174,8 +175,12 @@ def _options(run: Run) -> tuple[int, ...]:
     return of if isinstance(of, tuple) else ()  # pyright: ignore[reportReturnType]
 
 
+def _busy(store: RunStore, parts: Sequence[Part], metric: str) -> bool:
+    return active(store, parts) or model_map.is_under_way(store, parts[0].run.field, metric)
+
+
 def _live(store: RunStore, run: Run, parts: Sequence[Part], metric: str, was_busy: bool) -> None:
-    busy = active(store, parts)
+    busy = _busy(store, parts, metric)
     seen = seen_of(store, run, len(parts) > 1 or not _options(run), metric)
     left, right = st.columns([7, 3], gap="medium")
     with left, head.picture("map"):
@@ -188,19 +193,9 @@ def _live(store: RunStore, run: Run, parts: Sequence[Part], metric: str, was_bus
         with st.expander("The spanning tree of the lowest barriers among the measured pairs", icon=":material/account_tree:"):
             chart(drawn, key="many-tree", title="Spanning tree", stem="tree", code=program(seen))
     if seen.gram is not None:
-        model_map.show(
-            seen.rise,
-            seen.pairs,
-            known_distances.apart(seen.gram),
-            seen.names,
-            key=f"many-map-{run.field.id}-{metric}",
-            unit=seen.unit,
-            level=units.of_level(seen.run.field.problem, metric),
-            values=_own(store, seen),
-            busy=busy,
-            on_more=partial(_more, seen),
-            on_pick=partial(_list, seen.names),
-        )
+        found = Mapped(seen.run.field, metric, seen.pairs, seen.rise, known_distances.apart(seen.gram), _own(store, seen))
+        model_map.show(store, found, busy=busy, on_more=partial(_more, seen), on_list=_list)
+        model_map.inspected(store, seen.run.field, metric)
     _table(seen)
     model_doubts.show(store, [run.field])
     if was_busy != busy:
@@ -215,9 +210,9 @@ def _more(seen: Seen, following: Pairs) -> None:
     query_state.put(runs=submit([_part(f"{len(of) // 2:,} pairs", seen.run.field, of)]))
 
 
-def _list(names: Sequence[str], number: int) -> None:
-    """List the lines of one model."""
-    st.session_state["many-filter"] = names[number]
+def _list(names: Sequence[str]) -> None:
+    """List the lines of some models; of none, all lines."""
+    st.session_state["many-filter"] = ", ".join(names)
 
 
 def _own(store: RunStore, seen: Seen) -> list[float] | None:
