@@ -7,13 +7,14 @@ from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial import ConvexHull
 
 from explorer.core import significant_digits
 from explorer.core.points import Array
 from explorer.figures.curve import INK, PALETTE, SYMBOLS
 from explorer.stats import units
 from explorer.stats.model_map import Rises, basins
+from explorer.stats.model_pairs import Pairs
 from explorer.stats.spanning_tree import spanning_tree
 
 SCALE = "Cividis"
@@ -45,7 +46,7 @@ def figure(
     colours: Sequence[float] | None = None,
     colour_title: str = "loss",
     groups: Sequence[str] | None = None,
-    sizes: Sequence[float] | None = None,
+    sizes: Array | Sequence[float] | None = None,
     said: Sequence[str] | None = None,
     picked: Sequence[int] = (),
 ) -> go.Figure:
@@ -58,9 +59,9 @@ def figure(
     labels = [escape(name, quote=False) for name in names]
     fig = go.Figure()
     sure, _ = basins(known, threshold)
-    for number in sorted(set(sure)):
-        if sure.count(number) > 1:
-            _hull(fig, places[[k for k in range(n) if sure[k] == number]], float(np.ptp(places, axis=0).max()) or 1.0)
+    span = float(np.ptp(places, axis=0).max()) or 1.0
+    joined = [places[np.flatnonzero(np.equal(sure, number))] for number in sorted(set(sure)) if sure.count(number) > 1]
+    _hulls(fig, [_hull(each, span) for each in joined])
     _lines(fig, places, known, labels, threshold, unit)
     hover = [f"{label}<br>{escape(more, quote=False)}" if more else label for label, more in zip(labels, said or [""] * n, strict=True)]
     size = np.full(n, ALONE) if sizes is None else LEAST + MORE * np.asarray(sizes, dtype=np.float64)
@@ -90,7 +91,7 @@ def figure(
     return fig
 
 
-def _models(fig: go.Figure, places: Array, of: Array, size: Array, hover: Sequence[str], marker: dict[str, object], name: str | None = None) -> None:
+def _models(fig: go.Figure, places: Array, of: Pairs, size: Array, hover: Sequence[str], marker: dict[str, object], name: str | None = None) -> None:
     """Some of the models as marks: `of` are their numbers. Those that are not picked stay as they are."""
     fig.add_scatter(
         x=places[of, 0],
@@ -152,13 +153,16 @@ def _lines(fig: go.Figure, places: Array, known: Rises, labels: Sequence[str], t
         )
 
 
-def _hull(fig: go.Figure, places: Array, span: float) -> None:
-    """The convex hull of some places, wider by a part of the picture; two places have one around the line between them."""
+def _hulls(fig: go.Figure, hulls: Sequence[Array]) -> None:
+    """All of them as one trace, with a gap after each."""
+    if hulls:
+        x, y = np.vstack([np.vstack([hull, [[np.nan, np.nan]]]) for hull in hulls])[:-1].T
+        fig.add_scatter(x=x, y=y, mode="lines", fill="toself", fillcolor=HULL, line={"color": HULL, "width": 1}, hoverinfo="skip", showlegend=False)
+
+
+def _hull(places: Array, span: float) -> Array:
+    """(C, 2) corners of the convex hull of some places, closed, and wider by a part of the picture; two places have one around the line between them."""
     t = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     around = (places[:, None] + WIDE * span * np.stack([np.cos(t), np.sin(t)], axis=1)).reshape(-1, 2)
-    try:
-        corners = around[ConvexHull(around).vertices]
-    except QhullError:  # all models at one place
-        return
-    x, y = np.vstack([corners, corners[:1]]).T
-    fig.add_scatter(x=x, y=y, mode="lines", fill="toself", fillcolor=HULL, line={"color": HULL, "width": 1}, hoverinfo="skip", showlegend=False)
+    corners = around[ConvexHull(around).vertices]
+    return np.vstack([corners, corners[:1]])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,10 @@ from explorer.stats import line_metrics, metrics, model_pairs, spanning_tree, un
 from explorer.stats.model_pairs import Middles, Pairs
 from explorer.stats.similar_order import similar_order
 from explorer.stats.soup_analysis import singles
+from explorer.store.job_status import duration
 from explorer.store.kept import Kept
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import head, query_state, shell
+from explorer.ui.frame import auto_start, head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.paths import model_map
@@ -166,8 +167,18 @@ def show(store: RunStore, runs: Sequence[Run]) -> None:
     if not asked:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(f"Measure {plain(whole.name)}", icon=":material/grid_on:", key="many-all", on_click=shell.resume, args=(whole.run,))
-            cost_caption.caption(store, [whole.run])
+            cost(store, whole.run)
     _actions(store, seen_of(store, run, asked, metric))
+
+
+def cost(store: RunStore, run: Run) -> None:
+    """What its points take at most, as those that are measured did: a plan of hundreds of models would be made again every time that the page is drawn."""
+    n = len(run.field.corners)
+    points = n + (len(_options(run)) // 2 or n * (n - 1) // 2)
+    if (needed := auto_start.seconds(store, run.field, points)) is None:
+        cost_caption.caption(store, [run])
+    else:
+        st.caption(f":material/schedule: {points:,} points with those that are measured, about {duration(needed)} of computing in all")
 
 
 def _options(run: Run) -> tuple[int, ...]:
@@ -189,9 +200,11 @@ def _live(store: RunStore, run: Run, parts: Sequence[Part], metric: str, was_bus
         st.markdown(words(seen))
         st.caption(LIMITS)
     progress(store, parts, key="many")
-    if (drawn := _tree(seen)) is not None:
-        with st.expander("The spanning tree of the lowest barriers among the measured pairs", icon=":material/account_tree:"):
-            chart(drawn, key="many-tree", title="Spanning tree", stem="tree", code=program(seen))
+    if seen.gram is not None and seen.known:
+        title = "The spanning tree of the lowest barriers among the measured pairs"
+        with st.expander(title, icon=":material/account_tree:", key="many-tree-part", on_change="rerun") as part:
+            if part.open and (drawn := _tree(seen)) is not None:
+                chart(drawn, key="many-tree", title="Spanning tree", stem="tree", code=program(seen))
     if seen.gram is not None:
         found = Mapped(seen.run.field, metric, seen.pairs, seen.rise, known_distances.apart(seen.gram), _own(store, seen))
         model_map.show(store, found, busy=busy, on_more=partial(_more, seen), on_list=_list)
@@ -347,7 +360,11 @@ def _actions(store: RunStore, seen: Seen) -> None:
 
 def program(seen: Seen) -> str:
     """Python that measures the same middles again."""
-    run = seen.run
+    return _program(seen.run)
+
+
+@lru_cache(maxsize=16)
+def _program(run: Run) -> str:
     return python_source.program(
         f"models = {python_source.models(run.field.corners)}\nproblem = {python_source.spec_of(run.field.problem)}\n"
         f'lines = Field(problem, models, method("chart", "mixture"), split={run.field.split!r}, metrics={run.field.metrics!r})\n'
