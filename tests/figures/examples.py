@@ -155,7 +155,8 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
     "matching.similarity": [lambda: matching.similarity(np.linspace(-1, 1, 16).reshape(4, 4), reference="a", other="b")],
     "matrix.figure": [lambda: matrix.figure(HEIGHTS, NAMES, title="Barriers"), lambda: matrix.figure(np.eye(3) * 2 - 1, NAMES, title="Cosines", signed=True), lambda: matrix.figure(RNG.random((16, 16)), [f"model {i}" for i in range(16)], title="Many")],
     "matrix.grid": [lambda: matrix.grid(np.array([[0.0, -1.5, 2.0], [np.nan, 1.0, -2.0]]), ["a", "b"], ["cat", "dog", "eel"], title="By class")],
-    "model_map.figure": [lambda: model_map.figure(tree.layout(DISTANCES), Rises(HEIGHTS, 0.8 * HEIGHTS, 1.2 * HEIGHTS), NAMES, threshold=float(np.median(HEIGHTS)), unit="nat", colours=[1.0, 2.0, 3.0])],
+    "model_map.figure": [lambda: model_map.figure(tree.layout(DISTANCES), Rises(HEIGHTS, 0.8 * HEIGHTS, 1.2 * HEIGHTS), NAMES, threshold=float(np.median(HEIGHTS)), unit="nat", colours=[1.0, 2.0, 3.0]),
+        lambda: model_map.figure(tree.layout(DISTANCES), Rises(HEIGHTS, 0.8 * HEIGHTS, 1.2 * HEIGHTS), NAMES, threshold=1.0, unit="nat", groups=NAMES, sizes=np.linspace(0, 1, len(NAMES)), picked=[0])],
     "plane.figure": [_plane, lambda: _plane(log=True), lambda: _plane(gap=True), lambda: _plane(guess=True)],
     "reliability.figure": [lambda: reliability.figure(BINS, title="Calibration")],
     "search.candidates": [
