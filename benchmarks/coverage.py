@@ -24,6 +24,7 @@ from explorer.stats import calibration, soup_analysis
 from explorer.stats.barriers import barrier, difference, highest, level, path_mean, reduction
 from explorer.stats.intervals import Estimate
 from explorer.stats.mechanistic_similarity import similarity
+from explorer.stats.representations import cka_intervals, unbiased
 
 SIZES = (100, 500, 2000)
 CLASSES, INPUTS, WIDTH = 10, 20, 32
@@ -71,6 +72,7 @@ def main() -> None:
 
 def cells() -> Iterator[Cell]:
     """All of them."""
+    yield from alike()
     models = trained()
     yield from lines(models)
     yield from by_hand()
@@ -78,6 +80,19 @@ def cells() -> Iterator[Cell]:
     yield from several_models(models)
     yield from sharpness(models)
     yield from calibrated()
+
+
+def alike() -> Iterator[Cell]:
+    """Debiased CKA of two representations that share so many of their 20 normal units: that share is the truth."""
+    for shared in (0, 10, 18):
+
+        def ask(rng: Rng, n: int, shared: int = shared) -> Estimate:
+            common = rng.standard_normal((n, shared))
+            both = [np.hstack([common, rng.standard_normal((n, 20 - shared))]) for _ in range(2)]
+            found = cka_intervals(np.stack([unbiased(x @ x.T) for x in both]))
+            return Estimate(*(float(part[0, 1]) for part in (found.value, found.low, found.high)))
+
+        yield Cell(f"debiased CKA, {shared} of 20 units shared", shared / 20, ask)
 
 
 # --- the world --------------------------------------------------------------------------------------------------------------

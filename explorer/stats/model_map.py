@@ -141,6 +141,15 @@ def basins(known: Rises, threshold: float) -> tuple[list[int], list[int]]:
     return _parts(known.high <= threshold), _parts(known.low <= threshold)
 
 
+def as_sizes(values: Sequence[float]) -> Array:
+    """(n,) from 0 to 1 to draw sharpness by: areas are in proportion to it, 0 for none and below. NaN, what is not finite, is the largest."""
+    given = np.asarray(values, dtype=np.float64)
+    finite = given[np.isfinite(given)]
+    top = float(finite.max()) if finite.size else 0.0
+    shares = np.sqrt(np.clip(given / top, 0.0, 1.0)) if top > 0 else np.zeros(len(given))
+    return np.where(np.isfinite(given), shares, 1.0)
+
+
 def heights(known: Rises) -> Array:
     """(n, n) the lowest height over which one gets from each model to each by measured lines; inf where none leads there."""
     return passes(spanning_tree(known.value), len(known.value))

@@ -28,17 +28,17 @@ def spanning_tree(heights: Array) -> list[Edge]:
     NaN: not known, no edge. Where the known edges do not join all models, the trees of the parts. Only the upper triangle is read.
     """
     n = len(heights)
-    edges = sorted(
-        (Edge(i, j, float(heights[i, j])) for i in range(n) for j in range(i + 1, n) if np.isfinite(heights[i, j])),
-        key=lambda e: (e.height, e.i, e.j),
-    )
-    part = list(range(n))
+    rows, columns = np.nonzero(np.triu(np.isfinite(heights), 1))
+    order = np.argsort(heights[rows, columns], kind="stable")  # rows and columns rise already
+    part = np.arange(n)
     tree: list[Edge] = []
-    for edge in edges:  # Kruskal 1956
-        a, b = part[edge.i], part[edge.j]
+    for i, j in zip(rows[order].tolist(), columns[order].tolist(), strict=True):  # Kruskal 1956
+        a, b = part[i], part[j]
         if a != b:
-            tree.append(edge)
-            part = [a if p == b else p for p in part]
+            tree.append(Edge(i, j, float(heights[i, j])))
+            part[part == b] = a
+            if len(tree) == n - 1:
+                break
     return tree
 
 
@@ -46,15 +46,11 @@ def passes(tree: list[Edge], n: int) -> Array:
     """(n, n) the highest edge on the tree's way from each model to each: inf where none leads there, 0 from each to itself."""
     highest = np.full((n, n), np.inf)
     np.fill_diagonal(highest, 0.0)
-    part = [{k} for k in range(n)]
+    part = np.arange(n)
     for edge in sorted(tree, key=lambda e: e.height):
-        a, b = part[edge.i], part[edge.j]
-        for i in a:
-            for j in b:
-                highest[i, j] = highest[j, i] = edge.height
-        joined = a | b
-        for k in joined:
-            part[k] = joined
+        a, b = part == part[edge.i], part == part[edge.j]
+        highest[np.ix_(a, b)] = highest[np.ix_(b, a)] = edge.height
+        part[b] = part[edge.i]
     return highest
 
 

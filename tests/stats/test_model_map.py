@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explorer.stats.model_map import Rises, basins, first_pairs, foretold, heights, next_pairs, places, rises
+from explorer.stats.model_map import Rises, as_sizes, basins, first_pairs, foretold, heights, next_pairs, places, rises
 from explorer.stats.model_pairs import Middles, every_pair
 from explorer.stats.spanning_tree import passes, spanning_tree
 
@@ -108,3 +108,9 @@ def test_a_line_that_falls_in_its_middle_rises_by_nothing():
     found = rises(3, np.array([[0, 1]]), Middles(np.array([-0.2]), np.array([-0.3]), np.array([0.1])))
     assert (found.value[0, 1], found.low[1, 0], found.high[0, 1]) == (0.0, 0.0, 0.1)
     assert np.isnan(found.value[0, 2])
+
+
+def test_areas_are_in_proportion_to_what_is_drawn_by_size():
+    """Below nought is nothing; what is not finite is the largest; of nothing but noughts all are the same."""
+    assert as_sizes([1.0, 4.0, -2.0, float("nan")]).tolist() == [0.5, 1.0, 0.0, 1.0]
+    assert as_sizes([0.0, 0.0]).tolist() == [0.0, 0.0]

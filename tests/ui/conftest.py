@@ -91,9 +91,9 @@ def button(app: AppTest, label: str):
     return next(b for b in app.button if b.label == label)
 
 
-def click(app, kind, points):
-    """Run the page as if the points of its one picture of this kind had been clicked."""
-    (picture,) = app.get(kind)
+def click(app, kind, points, key=""):
+    """Run the page as if the points of its one picture of this kind had been clicked; key: of the picture where there are several."""
+    (picture,) = (p for p in app.get(kind) if key in p.proto.id)
     states = app._tree.get_widget_states()  # AppTest has no hand for pictures
     states.widgets.append(WidgetState(id=picture.proto.id, string_value=json.dumps({"selection": {"points": points}})))
     app._run(states)

@@ -19,7 +19,7 @@ from explorer.ui.landscape import form as landscape_form
 from explorer.ui.landscape.form import COARSE
 from explorer.ui.landscape.picture import Picture, Style, current_view
 from explorer.ui.widgets.model_picker import key_of
-from tests.ui.conftest import words
+from tests.ui.conftest import click, words
 
 
 def button(app, label):
@@ -266,9 +266,14 @@ def test_the_shape_around_the_models_is_measured_once_somebody_opens_the_panel(v
         assert list(table["model"]) == [m.name for m in models for _ in range(3)]
         assert all(re.fullmatch(r"−?[\d.e+−-]+ \[.*\]", cell) for cell in table["worst rise, r = 0.1"])
     elif name == "similarity":
-        (table,) = [frame.value for frame in app.dataframe if "debiased CKA, last layer" in frame.value]
+        (table,) = [frame.value for frame in app.dataframe if "distance of weights" in frame.value]
         assert len(table) == 3
+        (cells,) = [table[name] for name in table if name.startswith("debiased CKA, ")]
+        assert all(re.fullmatch(r"−?[\d.]+ \[.*\]", cell) for cell in cells)
         assert len([key for chart in app.get("plotly_chart") if "similarity-" in (key := chart.proto.id)]) == 3
+        click(app, "plotly_chart", [{"customdata": [1]}], "similarity-functions")
+        assert not app.exception
+        assert [app.query_params[end] for end in "ab"] == [key_of(models[0]), key_of(models[2])]
     else:
         assert len([key for chart in app.get("plotly_chart") if "spectrum" in (key := chart.proto.id)]) == 2
         assert "eigenvalue" in words(app)

@@ -1,11 +1,13 @@
 """More models than have room as chips: found, chosen, listed, compared and cooked; nothing refuses the twenty-first."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from explorer.core import registry
 from explorer.core.spec import Field, Loaded, Look, Run
+from explorer.figures.model_map import ends_of
 from explorer.stats import model_pairs
 from explorer.ui.checkpoints.view import _alike
 from explorer.ui.compare.form import Comparison
@@ -14,7 +16,7 @@ from explorer.ui.soup.measurements import Kitchen
 from explorer.ui.widgets.choose_models import matching
 from explorer.ui.widgets.uploads import keep_all
 from tests import many_models
-from tests.ui.conftest import button, words
+from tests.ui.conftest import button, click, words
 
 COUNT = 24
 NAMES = {str(k): name for k, name in enumerate(["parent", "tune-1", "tune-2", "moved-010", "moved-011"])}
@@ -150,6 +152,73 @@ def test_the_map_is_drawn_once_it_is_opened_and_asks_for_the_lines_that_tell_mos
     app.run()
     assert not app.exception
     assert f"{len(after) // 2:,} of" in words(app)
+
+
+@pytest.fixture
+def mapped(visit, store, work, family):
+    """The page of some measured pairs, with its map open."""
+    part = many_pairs.first(store, many_models.problem(), family, 10)
+    store.submit(part.run)
+    work()
+    app = visit("paths", view="many", runs=part.run.id)
+    app.session_state["many-map-part"] = True
+    app.run()
+    assert not app.exception
+    return app
+
+
+def _figure(app):
+    """What the map shows, as Plotly was told."""
+    (shown,) = (p for p in app.get("plotly_chart") if "many-map" in p.proto.id)
+    return json.loads(shown.proto.spec)
+
+
+def _marks(app):
+    """The models' marks, of all groups."""
+    return [t for t in _figure(app)["data"] if t.get("mode") == "markers" and t["marker"].get("symbol") != "diamond" and "customdata" in t]
+
+
+def test_picked_models_lead_to_one_to_the_line_of_two_and_to_the_plane_of_three(mapped, work, family):
+    """A click picks a model, a second takes it back; names do the same; of one alone the panel shows what it is worth."""
+    click(mapped, "plotly_chart", [{"customdata": [4]}], "many-map")
+    assert not mapped.exception
+    assert f"The model**: {family[4].name}" in words(mapped)
+    work()
+    mapped.run()
+    assert "95 % interval" in words(mapped)
+    picker = next(m for m in mapped.multiselect if m.label == "Picked models")
+    assert picker.value == [4]
+    picker.set_value([4, 7]).run()
+    assert "The line between these two" in [link.proto.label for link in mapped.get("page_link")]
+    click(mapped, "plotly_chart", [{"customdata": [9]}], "many-map")
+    plane = next(link.proto for link in mapped.get("page_link") if link.proto.label == "The plane of these three")
+    assert [family[k].digest for k in (4, 7, 9)] == [part.split("=")[1] for part in plane.query_string.split("&")]
+
+
+def test_a_line_that_is_clicked_is_opened(mapped, family):
+    """On Interpolate, between its two models."""
+    (number, *_) = next(t for t in _figure(mapped)["data"] if t.get("marker", {}).get("symbol") == "diamond")["customdata"]
+    i, j = ends_of(number, COUNT)
+    click(mapped, "plotly_chart", [{"customdata": [number]}], "many-map")
+    assert not mapped.exception
+    assert mapped.query_params["a"] == family[i].digest
+    assert mapped.query_params["b"] == family[j].digest
+
+
+def test_marks_have_the_size_of_sharpness_once_it_is_measured(mapped, work):
+    """Before they are alike; the button is gone when the numbers are there, and colours may go by them or by groups."""
+    assert {size for t in _marks(mapped) for size in t["marker"]["size"]} == {9.0}
+    button(mapped, "Measure sharpness").click().run()
+    work()
+    mapped.run()
+    assert not mapped.exception
+    assert len({size for t in _marks(mapped) for size in t["marker"]["size"]}) > COUNT // 2
+    assert "Measure sharpness" not in [b.label for b in mapped.button]
+    assert "Size: by how much the train loss rises" in words(mapped)
+    colour = next(c for c in mapped.get("button_group") if c.label == "Colour")
+    colour.set_value("name").run()
+    assert not mapped.exception
+    assert any(t["name"] == f"moved ({COUNT - 9})" for t in _marks(mapped))
 
 
 def test_twenty_four_are_compared_without_a_method(visit, store, work, family):

@@ -11,6 +11,7 @@ from explorer.core.spec import Loaded, Look, Make, Trained
 from explorer.ui.frame import auto_start
 from explorer.ui.landscape import form as landscape_form
 from explorer.ui.train import form as train_form
+from explorer.ui.train import phases
 from explorer.ui.train import plane as train_plane
 from explorer.ui.train import view as train_view
 from explorer.ui.train.trajectories import Trajectory, kinds, values_at
@@ -193,6 +194,30 @@ def test_a_population_is_averaged_over_its_members(visit, store, work, tasks):
     row = trajectory.rows(trajectory.ways[2], val)[-1]
     assert row.tolist() == [0] * 4 + [0.25] * 4
     assert field(app, "number_input", "members").value == 2
+
+
+def test_phases_are_measured_when_asked_and_end_at_the_last_snapshot(visit, store, work, tasks):
+    """Sharpness, likeness and rise of each snapshot; the last is like itself, and nothing rises from it to itself."""
+    trajectory = tasks()
+    app = finished_page(visit, work, trajectory)
+    app.session_state["train-phases"] = True
+    app.run()
+    assert not phases.found(store, trajectory)
+    button(app, "Measure phases").click().run()
+    work()
+    app.run()
+    assert not app.exception
+    sharp, alike, rise = phases.found(store, trajectory)
+    assert all(np.isfinite(sharp.value))
+    assert all(sharp.low <= sharp.value)
+    assert alike.value[-1] == pytest.approx(1.0)
+    assert alike.value[0] < 1.0
+    val, _ = store.points(trajectory.field("val").id)
+    ends = [values_at(val, row[None]).means()[0, 0] for row in np.eye(4)[[0, 3]]]
+    middle = values_at(val, np.array([[0.5, 0.0, 0.0, 0.5]])).means()[0, 0]
+    assert rise.value[0] == pytest.approx(middle - np.mean(ends))
+    assert rise.value[-1] == 0.0
+    assert len(next(d.value for d in app.dataframe if "debiased CKA to the end" in d.value)) == 4
 
 
 def test_an_average_is_saved_with_how_it_was_made(visit, store, work, home, tasks):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from explorer.figures.paper.colours import on_paper
 from explorer.figures.paper.marks import STROKES, dash, symbol
 from explorer.figures.paper.panel import faded, mode, own_colour
-from explorer.figures.paper.reading import Props, group, known, number, plain, text
+from explorer.figures.paper.reading import Props, array, group, known, number, plain, text
 from explorer.figures.paper.sheet import PAD, Box, Sheet
 
 SAMPLE, BETWEEN = 26.0, 14.0  # px of a sample, and between entries
@@ -68,6 +70,6 @@ def _sample(sheet: Sheet, trace: Props, index: int, x: float, y: float) -> None:
         colour = on_paper(given if isinstance(given, str) else own, sheet.theme)
         stroke = on_paper(text(edge, "color"), sheet.theme) if edge.get("color") else colour
         sheet.stroke(
-            [x + SAMPLE / 2], [y], width=0, colour=colour, marker=shape, markersize=min(number(marker, "size", 6.0), 9.0) * factor * k,
+            [x + SAMPLE / 2], [y], width=0, colour=colour, marker=shape, markersize=min(float(np.mean(array(marker.get("size", 6.0)))), 9.0) * factor * k,
             markerfacecolor="none" if bare else faded(colour, opacity), markeredgecolor=faded(stroke, opacity), markeredgewidth=number(edge, "width", 1.5 if bare else 0.0) * k,
         )  # fmt: skip

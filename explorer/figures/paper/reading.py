@@ -19,7 +19,7 @@ Props = Mapping[str, object]
 # What speaks of pointing, of the web page or of how Plotly updates; nothing of it is to be seen.
 UNSEEN = {
     "type", "uid", "meta", "ids", "customdata", "hoverinfo", "hovertemplate", "hovertext", "hoverlabel", "hoverongaps", "legendgroup", "hovermode",
-    "captureevents", "template", "autosize", "dragmode", "uirevision", "modebar", "visible",
+    "captureevents", "template", "autosize", "dragmode", "uirevision", "modebar", "visible", "selected", "unselected",
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Similarity: how alike models are, by what their layers represent, by what they predict, and by their weights.
 
-Between the models, layer by layer: linear CKA, plain and debiased, and Procrustes (explorer.stats.representations: 1 for representations that a rotation and a scale
+Between the models, layer by layer: linear CKA, plain and debiased, and Procrustes, each with its interval (explorer.stats.representations: 1 for representations that a rotation and a scale
 make equal, as those of networks whose units are in another order); and between all layers of the first two models, debiased. Beside them the share of samples on which
 their predictions differ, with its interval, and the cosine and distance of their weights, which know nothing of the order of units. On the first
 `samples` of the split; a layer's outputs are all that it gives for a sample: pixels and tokens as well as units.
@@ -28,7 +28,7 @@ from explorer.evaluate.weighted_layers import axes_of
 from explorer.methods.study._model_outputs import blocks_of
 from explorer.problems.problem import Problem
 from explorer.stats.intervals import mean
-from explorer.stats.representations import SAMPLES, centred, cka, procrustes, unbiased
+from explorer.stats.representations import SAMPLES, Alike, centred, cka, cka_intervals, procrustes_intervals, unbiased
 
 CHUNK = 256
 MOST = 64  # models
@@ -44,7 +44,7 @@ def study(
     progress: Progress = quiet,
 ) -> Json:
     """{"layers": L names, "cka", "debiased", "procrustes": for each layer n rows of n, "between": L rows of L, "disagree": n rows of n [value, low, high] or None,
-    "cosine", "distance": n rows of n, "samples"}. None: a layer that does not vary. Refused for one model, for more than 64, and for too few samples.
+    "cosine", "distance": n rows of n, "samples", "intervals": {"cka", "debiased", "procrustes": for each layer n rows of n [low, high]}}. None: a layer that does not vary. Refused for one model, for more than 64, and for too few samples.
     """
     if not 2 <= len(models) <= MOST:
         raise Refused(f"Similarity is between 2 to {MOST} models; got {len(models)}. Choose some of them.")
@@ -60,23 +60,20 @@ def study(
         outputs.append(said)
     names = [name for name in inner[0] if all(name in layers for layers in inner)]
     progress(len(models), len(models) + 1, "comparing")
-    plain: list[Array] = []
-    unbias: list[Array] = []
-    turned: list[Array] = []
+    found: dict[str, list[Alike]] = {"cka": [], "debiased": [], "procrustes": []}
     for name in names:
         mine = np.stack([centred(layers[name]) for layers in inner])
-        plain.append(cka(mine))
-        turned.append(procrustes(mine))
-        unbias.append(cka(np.stack([unbiased(layers[name]) for layers in inner])))
+        found["cka"].append(cka_intervals(mine))
+        found["procrustes"].append(procrustes_intervals(mine))
+        found["debiased"].append(cka_intervals(np.stack([unbiased(layers[name]) for layers in inner])))
     both = cka(np.stack([unbiased(layers[name]) for layers in inner[:2] for name in names]))
     products = gram(models, problem.parameters())
     sizes = np.sqrt(products.diagonal())
     square = products.diagonal()[:, None] + products.diagonal() - 2 * products
     return {
         "layers": list(names),
-        "cka": [_rows(m) for m in plain],
-        "debiased": [_rows(m) for m in unbias],
-        "procrustes": [_rows(m) for m in turned],
+        **{name: [_rows(alike.value) for alike in each] for name, each in found.items()},
+        "intervals": {name: [_ends(alike) for alike in each] for name, each in found.items()},
         "between": _rows(both[: len(names), len(names) :]),
         "disagree": _disagreement(problem, outputs, targets),
         "cosine": _rows(products / (sizes[:, None] * sizes)),
@@ -137,6 +134,14 @@ def _disagreement(problem: Problem, outputs: Sequence[Tensor], targets: Tensor) 
         return [found.value, max(found.low, 0.0), min(found.high, 1.0)] if a is not b else [0.0, 0.0, 0.0]
 
     return [[apart(a, b) for b in answers] for a in answers]
+
+
+def _ends(alike: Alike) -> Json:
+    """n rows of n [low, high]; None where there is no number."""
+    return [
+        [[float(low), float(high)] if np.isfinite(low) and np.isfinite(high) else None for low, high in zip(*row, strict=True)]
+        for row in zip(alike.low, alike.high, strict=True)
+    ]
 
 
 def _rows(values: Array) -> list[Json]:

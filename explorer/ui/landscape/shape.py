@@ -11,17 +11,15 @@ import streamlit as st
 
 from explorer.core import significant_digits
 from explorer.core.spec import Field, Json, Recipe
-from explorer.figures import matrix
-from explorer.figures import similarity as similar
 from explorer.figures import spectrum as spectrum_figure
 from explorer.stats import units
 from explorer.store.run_store import RunStore
+from explorer.ui.landscape import likeness
 from explorer.ui.widgets import study_panel
 from explorer.ui.widgets.chart_actions import chart
 
 MOST = 6  # models whose sharpness is shown side by side
 MOST_ALIKE = 12
-ALIKE = {"debiased": "Debiased CKA", "cka": "Linear CKA", "procrustes": "Procrustes"}
 SCALES = {
     "element": "each weight by its size (adaptive; the same for networks that compute the same)",
     "filter": "each filter by its size",
@@ -50,28 +48,15 @@ def spectrum(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
 def similarity(store: RunStore, field: Field, models: Sequence[Recipe]) -> None:
     """How alike the models are: by what their layers represent, by what they predict, and by their weights."""
     if len(models) > 1:
-        study_panel.show(store, field.problem, models[:MOST_ALIKE], "similarity", "How alike are these models?", ":material/join_inner:", _similarity)
-
-
-def _similarity(found: Json, names: list[str]) -> None:
-    result = cast("dict[str, list[list[list[float | None]]]]", found)
-    layers, samples = cast("list[str]", result["layers"]), cast("int", result["samples"])
-    layer = st.selectbox("Layer", range(len(layers)), index=max(len(layers) - 1, 0), format_func=layers.__getitem__, key="similarity-layer")
-    measure = st.segmented_control("Measure", list(ALIKE), default="debiased", format_func=ALIKE.__getitem__, key="similarity-measure") or "debiased"
-    left, right = st.columns(2)
-    with left:
-        drawn = matrix.figure(similar.matrix(result[measure][layer]), names, title=f"{ALIKE[measure]}, {layers[layer]}", top=1.0)
-        chart(drawn, key="similarity-models", title=f"{ALIKE[measure]} between models", stem="similarity")
-    with right:
-        between = similar.between(found)
-        chart(between, key="similarity-layers", title="Debiased CKA between layers", stem="layers")
-    if similar.has_classes(found):
-        chart(similar.functions(found, names), key="similarity-functions", title="Functions against weights", stem="functions")
-    st.dataframe(pd.DataFrame(similar.table(found, names)), hide_index=True, key="similarity-table")
-    st.caption(
-        f"On {samples} samples. CKA and Procrustes are 1 where a rotation and a scale make two layers give the same, as where units are in another order; the"
-        " weights' cosine and distance know nothing of that. Disagreement: the share of samples on which the predictions differ, with its 95 % interval."
-    )
+        study_panel.show(
+            store,
+            field.problem,
+            models[:MOST_ALIKE],
+            "similarity",
+            "How alike are these models?",
+            ":material/join_inner:",
+            partial(likeness.draw, models=models[:MOST_ALIKE]),
+        )
 
 
 def _sharpness(found: Json, names: list[str], *, unit: str) -> None:

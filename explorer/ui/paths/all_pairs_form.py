@@ -14,7 +14,7 @@ from explorer.store.run_store import RunStore
 from explorer.ui.frame import head
 from explorer.ui.frame.run_set import Named
 from explorer.ui.paths import many_pairs
-from explorer.ui.widgets import cost_caption, form_state, split_choice
+from explorer.ui.widgets import form_state, split_choice
 from explorer.ui.widgets.choose_models import choose_models
 from explorer.ui.widgets.model_picker import choices, choose_family, families, family_of, key_of
 
@@ -110,13 +110,13 @@ def _middles(store: RunStore, problem: ProblemSpec, models: Sequence[Recipe], sh
     drawn = st.number_input(
         "Pairs at random, beside those that join the nearest models", 0, total, min(many_pairs.DRAWN, total), key=f"{key}-drawn-{len(models)}"
     )
-    wanted = [many_pairs.first(store, problem, models, int(drawn), split)]
+    first = many_pairs.first(store, problem, models, int(drawn), split)
     st.caption(
-        f"{len(models)} models have {total:,} pairs. Measured first is the middle of the lines between {wanted[0].name}; all of them when you ask for it"
+        f"{len(models)} models have {total:,} pairs. Measured first is the middle of the lines between {first.name}; all of them when you ask for it"
         f" below the picture. Whole lines, and pairs after aligning, are for up to {MOST} models: each of them is a run of its own."
     )
-    cost_caption.caption(store, [w.run for w in wanted])
-    return wanted
+    many_pairs.cost(store, first.run)
+    return [first]
 
 
 def default(store: RunStore) -> list[Pair]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -24,12 +24,14 @@ from explorer.stats import line_metrics, metrics, model_pairs, spanning_tree, un
 from explorer.stats.model_pairs import Middles, Pairs
 from explorer.stats.similar_order import similar_order
 from explorer.stats.soup_analysis import singles
+from explorer.store.job_status import duration
 from explorer.store.kept import Kept
 from explorer.store.run_store import RunStore
-from explorer.ui.frame import head, query_state, shell
+from explorer.ui.frame import auto_start, head, query_state, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress, submit
 from explorer.ui.paths import model_map
+from explorer.ui.paths.model_map import Mapped
 from explorer.ui.widgets import cost_caption, known_distances, model_doubts, path_metric, python_source
 from explorer.ui.widgets.chart_actions import actions, chart
 from explorer.ui.widgets.choose_models import matching
@@ -160,13 +162,23 @@ def show(store: RunStore, runs: Sequence[Run]) -> None:
         metric = path_metric.choose(run.field, first="error", barriers=True)
     parts = [replace(p, run=path_metric.measured_for(store, p.run, metric)) for p in (own, *([whole] if asked and whole.run != run else []))]
     run = parts[0].run
-    busy = active(store, parts)
+    busy = _busy(store, parts, metric)
     live(_live, every=POLL_S, busy=busy)(store, run, parts, metric, busy)
     if not asked:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(f"Measure {plain(whole.name)}", icon=":material/grid_on:", key="many-all", on_click=shell.resume, args=(whole.run,))
-            cost_caption.caption(store, [whole.run])
+            cost(store, whole.run)
     _actions(store, seen_of(store, run, asked, metric))
+
+
+def cost(store: RunStore, run: Run) -> None:
+    """What its points take at most, as those that are measured did: a plan of hundreds of models would be made again every time that the page is drawn."""
+    n = len(run.field.corners)
+    points = n + (len(_options(run)) // 2 or n * (n - 1) // 2)
+    if (needed := auto_start.seconds(store, run.field, points)) is None:
+        cost_caption.caption(store, [run])
+    else:
+        st.caption(f":material/schedule: {points:,} points with those that are measured, about {duration(needed)} of computing in all")
 
 
 def _options(run: Run) -> tuple[int, ...]:
@@ -174,8 +186,12 @@ def _options(run: Run) -> tuple[int, ...]:
     return of if isinstance(of, tuple) else ()  # pyright: ignore[reportReturnType]
 
 
+def _busy(store: RunStore, parts: Sequence[Part], metric: str) -> bool:
+    return active(store, parts) or model_map.is_under_way(store, parts[0].run.field, metric)
+
+
 def _live(store: RunStore, run: Run, parts: Sequence[Part], metric: str, was_busy: bool) -> None:
-    busy = active(store, parts)
+    busy = _busy(store, parts, metric)
     seen = seen_of(store, run, len(parts) > 1 or not _options(run), metric)
     left, right = st.columns([7, 3], gap="medium")
     with left, head.picture("map"):
@@ -184,23 +200,15 @@ def _live(store: RunStore, run: Run, parts: Sequence[Part], metric: str, was_bus
         st.markdown(words(seen))
         st.caption(LIMITS)
     progress(store, parts, key="many")
-    if (drawn := _tree(seen)) is not None:
-        with st.expander("The spanning tree of the lowest barriers among the measured pairs", icon=":material/account_tree:"):
-            chart(drawn, key="many-tree", title="Spanning tree", stem="tree", code=program(seen))
+    if seen.gram is not None and seen.known:
+        title = "The spanning tree of the lowest barriers among the measured pairs"
+        with st.expander(title, icon=":material/account_tree:", key="many-tree-part", on_change="rerun") as part:
+            if part.open and (drawn := _tree(seen)) is not None:
+                chart(drawn, key="many-tree", title="Spanning tree", stem="tree", code=program(seen))
     if seen.gram is not None:
-        model_map.show(
-            seen.rise,
-            seen.pairs,
-            known_distances.apart(seen.gram),
-            seen.names,
-            key=f"many-map-{run.field.id}-{metric}",
-            unit=seen.unit,
-            level=units.of_level(seen.run.field.problem, metric),
-            values=_own(store, seen),
-            busy=busy,
-            on_more=partial(_more, seen),
-            on_pick=partial(_list, seen.names),
-        )
+        found = Mapped(seen.run.field, metric, seen.pairs, seen.rise, known_distances.apart(seen.gram), _own(store, seen))
+        model_map.show(store, found, busy=busy, on_more=partial(_more, seen), on_list=_list)
+        model_map.inspected(store, seen.run.field, metric)
     _table(seen)
     model_doubts.show(store, [run.field])
     if was_busy != busy:
@@ -215,9 +223,9 @@ def _more(seen: Seen, following: Pairs) -> None:
     query_state.put(runs=submit([_part(f"{len(of) // 2:,} pairs", seen.run.field, of)]))
 
 
-def _list(names: Sequence[str], number: int) -> None:
-    """List the lines of one model."""
-    st.session_state["many-filter"] = names[number]
+def _list(names: Sequence[str]) -> None:
+    """List the lines of some models; of none, all lines."""
+    st.session_state["many-filter"] = ", ".join(names)
 
 
 def _own(store: RunStore, seen: Seen) -> list[float] | None:
@@ -352,7 +360,11 @@ def _actions(store: RunStore, seen: Seen) -> None:
 
 def program(seen: Seen) -> str:
     """Python that measures the same middles again."""
-    run = seen.run
+    return _program(seen.run)
+
+
+@lru_cache(maxsize=16)
+def _program(run: Run) -> str:
     return python_source.program(
         f"models = {python_source.models(run.field.corners)}\nproblem = {python_source.spec_of(run.field.problem)}\n"
         f'lines = Field(problem, models, method("chart", "mixture"), split={run.field.split!r}, metrics={run.field.metrics!r})\n'

@@ -24,7 +24,7 @@ from explorer.ui.frame import auto_start, failure, head, shell
 from explorer.ui.frame.polling import live
 from explorer.ui.frame.run_set import active, progress
 from explorer.ui.landscape.form import COARSE
-from explorer.ui.train import plane, swag_twa
+from explorer.ui.train import phases, plane, swag_twa
 from explorer.ui.train.export import export, keep, links
 from explorer.ui.train.plane import asked
 from explorer.ui.train.trajectories import Average, Task, Trajectory, averages_of, called, values_at
@@ -62,7 +62,12 @@ def show(store: RunStore, whole: Trajectory) -> None:
 def _busy(store: RunStore, whole: Trajectory) -> bool:
     if (at := asked()) is not None and pick_active(store, whole.plane().field, at):
         return True
-    requests = [whole.plane().id, *(Make(made).id for way in whole.ways if (made := whole.fused(way)) is not None), *swag_twa.request_ids(whole)]
+    requests = [
+        whole.plane().id,
+        *(Make(made).id for way in whole.ways if (made := whole.fused(way)) is not None),
+        *swag_twa.request_ids(whole),
+        *phases.request_ids(whole),
+    ]
     if (answers := _answers(store, whole)) is not None and answers.active:
         return True
     if (report := _report(store, whole)) is not None:
@@ -229,6 +234,7 @@ def _finished(store: RunStore, whole: Trajectory, metric: str, beside: DeltaGene
         model_at(store, whole.plane().field, at, store.points(whole.plane().field.id)[0])
     keep(store, whole)
     swag_twa.show(store, whole)
+    phases.show(store, whole, _x_title(whole))
     with st.expander("Every snapshot: its own loss, and its distance from the plane", icon=":material/timeline:"):
         plane.snapshots(store, whole, val, metric)
 

@@ -24,6 +24,8 @@ def caption(store: RunStore, runs: Sequence[Run], studies: Sequence[Study] = ())
 
 
 def _said(store: RunStore, runs: Sequence[Run], studies: Sequence[Study]) -> str:
+    if not studies and all((s := store.status(run.id)) is not None and s.state == "done" for run in runs) and not _goes_on(store, runs):
+        return "All of this is measured already."
     try:
         plan = estimate_all(runs, store, studies)
     except Refused as refusal:

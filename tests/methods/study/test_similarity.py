@@ -46,6 +46,9 @@ def test_layers_are_compared_by_what_they_give(tiny):
     value, low, high = found["disagree"][0][1]
     assert low < value < high
     assert found["samples"] == 64
+    for name in ("cka", "debiased", "procrustes"):
+        low, high = found["intervals"][name][0][0][1]
+        assert low < found[name][0][0][1] < high
 
 
 def test_one_model_and_too_many_are_refused(tiny):
