@@ -67,7 +67,13 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
         low = _low(style, first)
         called = line_words.called(first, low.metric) + mark(first)
         minima.show(
-            partial(_known, store, pictures[0], low), metric=called, unit=low.unit, scale=low.scale, pick=asked[1] if asked else None, on_pick=_pick
+            partial(_known, store, pictures[0], low),
+            metric=called,
+            unit=low.unit,
+            scale=low.scale,
+            plane=pictures[0].key,
+            pick=asked[1] if asked else None,
+            on_pick=_pick,
         )
         corners = form.models_of(first)
         shape.sharpness(store, first, corners)
