@@ -124,11 +124,12 @@ def _line(x: Array, y: Array) -> dict[str, Json]:
 def _cells(found: FieldTopology, drawn: Sequence[Basin]) -> dict[str, Json]:
     """Of a plane's grid: its axes, and by rows to which of these minima each cell runs down, −1 for none; and where the minima and their passes lie."""
     x, y = (np.unique(np.round(column, 9)) for column in found.places.T)
+    low: list[Json] = [_at(*b.place.tolist()) for b in drawn]
     basin: Array = np.where(found.topology.whole.basin < len(drawn), found.topology.whole.basin, -1)
     return {
         "x": x.tolist(),
         "y": y.tolist(),
         "basin": basin.reshape(len(x), len(y)).T.tolist(),
-        "low": [_at(*b.place.tolist()) for b in drawn],
+        "low": low,
         "over": [None if b.saddle is None else _at(*b.saddle.tolist()) for b in drawn],
     }

@@ -21,6 +21,8 @@ from explorer.ui.landscape.form import FINEST
 from explorer.ui.landscape.picture import PlaneView, Style, once
 from explorer.ui.widgets.chart_actions import corner
 
+AXES = ("x", "y", "z")
+
 
 def known(store: RunStore, there: PlaneView, style: Style) -> FieldTopology | None:
     """The topology of the finest grid that is measured everywhere, or of an even part of a very fine one; None while none is."""
@@ -46,7 +48,7 @@ def show(
     scale: float,
     plane: str,
     pick: Sequence[float] | None,
-    on_pick: Callable[[tuple[float, float]], None],
+    on_pick: Callable[[tuple[float, ...]], None],
 ) -> None:
     """The panel. of: asked, and the pictures made, once somebody looks: they would hold up the picture above, as the browser has to load what draws them.
 
@@ -63,8 +65,7 @@ def show(
         marked = _basin_at(found, pick) if pick is not None else None
 
         def clicked(number: int) -> None:
-            u, v = found.coords[found.topology.whole.lowest[number]]
-            on_pick((float(u), float(v)))
+            on_pick(tuple(found.coords[found.topology.whole.lowest[number]].tolist()))
 
         st.markdown(words := figure.words(found, listed, unit=unit, scale=scale))
         pictures: dict[Kind, tuple[str, str, Callable[[], go.Figure]]] = {
@@ -101,7 +102,7 @@ def show(
             told = figure.told_numbers(found, unit=unit, scale=scale)
             st.dataframe(pd.DataFrame({"of the filled minima": list(told), "value": list(told.values())}), hide_index=True, placeholder="")
         with minima:
-            st.dataframe(pd.DataFrame(figure.table(listed)), key="topology-table", hide_index=True, placeholder="")
+            st.dataframe(pd.DataFrame(figure.table(listed, AXES[: found.places.shape[1]])), key="topology-table", hide_index=True, placeholder="")
 
 
 def _basin_at(found: FieldTopology, at: Sequence[float]) -> int | None:

@@ -87,8 +87,8 @@ def _known(store: RunStore, picture: Picture, style: Style) -> FieldTopology | N
     return minima.known(store, there, style) if there is not None else None
 
 
-def _pick(at: tuple[float, float]) -> None:
-    query_state.put(at=f"{round(at[0], 4):g},{round(at[1], 4):g}", of="0")
+def _pick(at: tuple[float, ...]) -> None:
+    query_state.put(at=",".join(f"{round(c, 4):g}" for c in at), of="0")
 
 
 def _low(style: Style, field: Field) -> Style:
