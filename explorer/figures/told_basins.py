@@ -40,6 +40,7 @@ def basins(
     other. pick: the number of the minimum that is picked; at: when it was, in ms."""
     drawn = list(listed[:DRAWN])
     ground: list[Json] = []
+    order: list[Json] = []
     low, high, never = span(drawn)
     sideways: Place = (0.0, 1.0)
     upwards: Place = (low, never)
@@ -47,11 +48,11 @@ def basins(
         slots = layout(drawn)
         sideways = (-0.6, max(len(drawn) - 0.4, 0.6))
         shown = [_branch(b, slot, slots, never) for b, slot in zip(drawn, slots, strict=True)]
-        order = [slots.index(k) for k in range(len(slots))]
+        order += [slots.index(k) for k in range(len(slots))]
     elif kind == "barcode":
         sideways, upwards = (low, max(never, high)), (max(len(drawn) - 0.4, 0.6), -0.6)  # the most persistent on top
         shown = [_bar(b, i, never) for i, b in enumerate(drawn)]
-        order = list(range(len(drawn)))
+        order += range(len(drawn))
     else:
         of = terrain.terrain(found, scale=scale)
         sideways, upwards = (0.0, 100.0), terrain.heights(of, drawn)
@@ -65,7 +66,7 @@ def basins(
             }
             for i, b in enumerate(drawn)
         ]
-        order = np.argsort(of.bottom).tolist()
+        order += np.argsort(of.bottom).tolist()
     return {
         "key": key,
         "group": group,
@@ -125,11 +126,13 @@ def _cells(found: FieldTopology, drawn: Sequence[Basin]) -> dict[str, Json]:
     """Of a plane's grid: its axes, and by rows to which of these minima each cell runs down, −1 for none; and where the minima and their passes lie."""
     x, y = (np.unique(np.round(column, 9)) for column in found.places.T)
     low: list[Json] = [_at(*b.place.tolist()) for b in drawn]
+    over: list[Json] = [None if b.saddle is None else _at(*b.saddle.tolist()) for b in drawn]
     basin: Array = np.where(found.topology.whole.basin < len(drawn), found.topology.whole.basin, -1)
+    rows: list[Json] = [row.tolist() for row in basin.reshape(len(x), len(y)).T]
     return {
         "x": x.tolist(),
         "y": y.tolist(),
-        "basin": basin.reshape(len(x), len(y)).T.tolist(),
+        "basin": rows,
         "low": low,
-        "over": [None if b.saddle is None else _at(*b.saddle.tolist()) for b in drawn],
+        "over": over,
     }
