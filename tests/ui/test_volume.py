@@ -63,7 +63,8 @@ def test_the_form_asks_for_a_volume(visit, store: RunStore, work, tiny):
     assert not app.exception
     next(b for b in app.button if b.label == "Draw").click().run()
     assert not app.exception
-    (run,) = [s.request for s in store.statuses("Run") if volume.can(s.request)]
+    problem = tiny.problem.spec.id
+    (run,) = [s.request for s in store.statuses("Run") if volume.can(s.request) and s.request.field.problem.id == problem]
     assert [type(c).__name__ for c in run.field.corners] == ["Loaded", "Shifted", "Shifted", "Shifted"]
     assert [c.method["seed"] for c in run.field.corners[1:]] == [0, 0, 1]
     assert run.sampler["size"] == form.BOX_SIZE

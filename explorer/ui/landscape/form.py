@@ -99,8 +99,9 @@ def name_of(run: Run) -> str:
 def _name_of(run: Run) -> str:
     corners = run.field.corners
     names = [c.name or c.id for c in corners]
-    if registry.is_volume(run.field.chart.name) and isinstance(corners[-1], Shifted):
-        return f"volume around {names[0]}, {corners[-1].method.name} directions"
+    if registry.is_volume(run.field.chart.name):
+        last = corners[-1]
+        return f"volume around {names[0]}, {last.method.name} directions" if isinstance(last, Shifted) else f"volume over {', '.join(names)}"
     if not is_around(run.field):
         return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]} ({len(names)} models)"
     if not isinstance(direction := corners[1], Shifted):

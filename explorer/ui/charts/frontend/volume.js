@@ -28,8 +28,9 @@ import { Camera } from "./relief_camera.js";
 /** @typedef {import("./picture.js").Told & Shown} Data */
 
 const NEAR = 16; // px within which a mark is pointed at
-const FIRST = 0.4; // share of the values' span that is shown at first
+const FIRST = 0.25; // share of the values' span that is shown at first
 const STEPS = 200;
+const PALE = 0.3; // how much white is in the surface's colour, so that light and shade are seen on the darkest
 /** @type {WeakMap<Element, Volume>} */
 const all = new WeakMap();
 
@@ -176,7 +177,7 @@ class Volume extends Picture {
     Object.assign(this.canvas.style, { width: `${width}px`, height: `${height}px` });
     Object.assign(this.grip.style, { left: "0", top: "0", width: `${width}px`, height: `${height}px` });
     this.camera.fit(width, height, [0, 0, 0], 1.12 * Math.hypot(half[0], half[1]), 2.5 * half[2]);
-    const shade = (data.colours[Math.round(this.share * (data.colours.length - 1))].match(/\d+/g) ?? []).slice(0, 3).map((part) => Number(part) / 255);
+    const shade = (data.colours[Math.round(this.share * (data.colours.length - 1))].match(/\d+/g) ?? []).slice(0, 3).map((part) => PALE + ((1 - PALE) * Number(part)) / 255);
     this.renderer?.draw(this.camera, /** @type {Spot} */ (shade));
     this.frames(half);
   }
@@ -206,7 +207,7 @@ class Volume extends Picture {
       const m = lowest.reduce((best, other) => (middle(other, axis < 2 ? 1 : 0) * (axis < 2 ? 1 : -1) > middle(best, axis < 2 ? 1 : 0) * (axis < 2 ? 1 : -1) ? other : best));
       const side = middle(m, 0) < camera.width / 2;
       const label = `${data.names[axis]} ${short(Number(data.low[axis].toPrecision(3)))} … ${short(Number(data.high[axis].toPrecision(3)))}`;
-      before.push(text(label, { class: "over tick", x: round(middle(m, 0) + (side ? -6 : 6)), y: round(middle(m, 1) + (axis < 2 ? 16 : 0)), "text-anchor": axis < 2 ? "middle" : side ? "start" : "end" }));
+      before.push(text(label, { class: "over tick", x: round(middle(m, 0) + (side ? -6 : 6)), y: round(middle(m, 1) + (axis < 2 ? 16 : 0)), "text-anchor": axis < 2 ? "middle" : side ? "end" : "start" }));
     }
     if (!this.renderer) before.push(text("This browser draws no surface: it has no WebGL 2.", { x: camera.width / 2, y: camera.height / 2, "text-anchor": "middle" }));
     this.behind.replaceChildren(...behind);
