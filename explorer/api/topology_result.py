@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Unpack, cast
+from typing import Literal, TypeAlias, Unpack, cast, get_args
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -15,7 +15,7 @@ from explorer.core import locations, registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array, Points
 from explorer.core.spec import Field, Fused, Run
-from explorer.figures import data
+from explorer.figures import data, landscape_profile
 from explorer.figures import topology as figures
 from explorer.stats import line_words, metrics, units
 from explorer.stats.field_topology import Basin, FieldTopology, basins, of_points, scaled
@@ -25,6 +25,7 @@ from explorer.stats.topology_certainty import distances
 from explorer.store.run_store import RunStore
 
 MANY = 12  # minima in a summary
+Drawn: TypeAlias = Literal["tree", "barcode", "diagram", "profile"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,14 +79,17 @@ class Topology(Shown):
         """The table as CSV, Parquet or NPZ, by each file's ending, with the units in the names of the columns."""
         data.save(self.to_frame(), *files)
 
-    def figure(self, kind: Literal["tree", "barcode", "diagram"] = "tree") -> go.Figure:
-        """The merge tree, the barcode or the persistence diagram."""
+    def figure(self, kind: Drawn = "tree") -> go.Figure:
+        """The merge tree, the barcode, the persistence diagram, or the profile of a terrain whose valleys are as deep as the minima and as wide as their basins."""
+        listed, unit = basins(self.found, scale=self._scale), self._unit
+        if kind == "profile":
+            return landscape_profile.figure(self.found, listed, unit=unit, scale=self._scale)
         draw = {"tree": figures.tree, "barcode": figures.barcode, "diagram": figures.diagram}
         if kind not in draw:
-            raise Refused(f"A topology is drawn as {', '.join(draw)}; got {kind!r}.")
-        return draw[kind](basins(self.found, scale=self._scale), unit=self._unit)
+            raise Refused(f"A topology is drawn as {', '.join(get_args(Drawn))}; got {kind!r}.")
+        return draw[kind](listed, unit=unit)
 
-    def save_figure(self, *files: str | Path, kind: Literal["tree", "barcode", "diagram"] = "tree", **how: Unpack[Paper]) -> None:
+    def save_figure(self, *files: str | Path, kind: Drawn = "tree", **how: Unpack[Paper]) -> None:
         """The picture as PDF, SVG or PNG, by each file's ending. Needs `explorer[figures]`."""
         save_figure(self.figure(kind), *files, source=f"run {self.run.id}", **how)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack, cast
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -125,7 +125,7 @@ def landscape_volume(
     spec, corners = _measuring.brought(models, how, alike=True)
     chart: dict[str, object] = {"around": "all", "extent": 0.25 if extent is None else extent}
     if len(models) == 1:
-        corners = (corners[0], *_moved(spec, corners[0], directions, options or {}, d))
+        corners = _moved(spec, corners[0], directions, options or {}, d)
         chart = {"around": "first", "extent": 1.0 if extent is None else extent}
     sampler = registry.method("sample", "sobol", {"count": points}) if points else registry.method("sample", "grid", {"size": size})
     run = Run(_measuring.field(spec, corners, registry.method("chart", "volume", chart), how), sampler)
@@ -135,11 +135,9 @@ def landscape_volume(
     return Volume(run, found, places_of(run.field, found.coords, known.gram), known.gram, how["home"])
 
 
-def _moved(problem: ProblemSpec, model: Recipe, name: str, options: Mapping[str, object], d: int) -> list[Recipe]:
-    """The model moved along each of d directions: a method finds two, and those of the next seed are two more."""
-    first = registry.method("direct", name, options).kwargs()
+def _moved(problem: ProblemSpec, model: Recipe, name: str, options: Mapping[str, object], d: int) -> tuple[Recipe, ...]:
+    """The model, and it moved along each of d directions."""
+    directions = registry.method("direct", name, options)
     if not registry.is_fresh(name):
         raise Refused(f"{name} finds two directions, and another seed the same ones. Choose random, or give {d + 1} models.")
-    seed = cast("int", first.get("seed", 0))
-    pairs = [Shifted.both(problem, model, registry.method("direct", name, {**first, "seed": seed + k})) for k in range(-(-d // 2))]
-    return [moved for pair in pairs for moved in pair[1:]][:d]
+    return Shifted.several(problem, model, directions, d)

@@ -61,6 +61,11 @@ REFINED = {
     "budget": 1700,
 }  # more points where a plane needs them, and its held-out points, as the Landscape page asks for them
 
+# family, models: the volumes over four models, likewise, as the Landscape page asks for them.
+VOLUMES = (("digits-mlp", ("seed-0", "seed-1", "seed-2", "seed-3")),)
+VOLUME_SIZE = 7
+VOLUME = {"around": "all", "extent": 0.25}
+
 # family, A, B: the paths with one bend that are trained and measured beforehand, each with the plane it lies in; Home shows the first.
 PATHS = (("digits-mlp", "seed-0", "seed-1"),)
 
@@ -108,6 +113,11 @@ def measure(folder: Path, *, report: Say) -> Path:
                 corners = tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems)
                 _plane(store, Field(problem_toml.read(folder / name), corners, registry.method("chart", "plane")))
                 report(f"{name}: the plane through {', '.join(stems)}")
+        for name, stems in VOLUMES:
+            if (folder / name / "problem.toml").is_file():
+                corners = tuple(loaded(folder / name / f"{stem}.safetensors") for stem in stems)
+                store.submit(volume_of(problem_toml.read(folder / name), corners))
+                report(f"{name}: the volume over {', '.join(stems)}")
         for name, a, b in PATHS:
             if (folder / name / "problem.toml").is_file():
                 _path(store, problem_toml.read(folder / name), *(loaded(folder / name / f"{stem}.safetensors") for stem in (a, b)))
@@ -127,6 +137,11 @@ def _plane(store: RunStore, field: Field) -> None:
     """Request a plane as the Landscape page does on a first visit."""
     for sampler in (registry.method("sample", "grid", {"size": PLANE_SIZE}), registry.method("sample", "surface", REFINED)):
         store.submit(Run(field, sampler))
+
+
+def volume_of(problem: ProblemSpec, corners: tuple[Recipe, ...]) -> Run:
+    """The volume over four models."""
+    return Run(Field(problem, corners, registry.method("chart", "volume", VOLUME)), registry.method("sample", "grid", {"size": VOLUME_SIZE}))
 
 
 def _path(store: RunStore, problem: ProblemSpec, a: Recipe, b: Recipe) -> None:

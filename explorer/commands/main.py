@@ -20,11 +20,12 @@ from explorer.commands.search import search
 from explorer.commands.store import export, import_file, store
 from explorer.commands.topology import topology
 from explorer.commands.train import train
+from explorer.commands.volume import volume
 from explorer.commands.worker import worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="How checkpoints relate in weight space: measured, with intervals.")
 app.command("app")(run_app)
-for command in (barrier, align, path, train, plane, topology, fuse, search, look, make, problems, runs, store, export, plan, lesson, worker):
+for command in (barrier, align, path, train, plane, volume, topology, fuse, search, look, make, problems, runs, store, export, plan, lesson, worker):
     app.command()(command)
 app.command("import")(import_file)
 app.command("train-samples")(train_samples)

@@ -28,6 +28,7 @@ class Picture(StrEnum):
     tree = "tree"
     barcode = "barcode"
     diagram = "diagram"
+    profile = "profile"
 
 
 def topology(
@@ -39,7 +40,8 @@ def topology(
     data: DataOption = None,
     figure: Annotated[list[Path] | None, typer.Option("--figure", help="Write the picture here (.pdf, .svg, .png); may be repeated.")] = None,
     kind: Annotated[
-        Picture, typer.Option("--kind", help="What --figure draws: the merge tree, the barcode or the persistence diagram.")
+        Picture,
+        typer.Option("--kind", help="What --figure draws: the merge tree, the barcode, the persistence diagram, or a terrain with these valleys."),
     ] = Picture.tree,
     home: HomeOption = None,
     trust: TrustOption = None,

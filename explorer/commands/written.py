@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the command line starts without torch
     from explorer.api._result_parts import Paper
     from explorer.api.plane_result import Plane
     from explorer.api.results import Line, Pair
+    from explorer.api.volumes import Volume
 
 
 class For(StrEnum):
@@ -79,7 +80,7 @@ class Written:
         unwritten(self.data, tuple(FORMS), "Data")
         export.ready(self.figure or ())
 
-    def write(self, found: Line | Pair | Plane, metric: str = "loss", figure: go.Figure | None = None) -> None:
+    def write(self, found: Line | Pair | Plane | Volume, metric: str = "loss", figure: go.Figure | None = None) -> None:
         """Write all of it. figure: another picture of it than its own."""
         if self.figure:
             how: Paper = {"preset": self.preset, "theme": self.theme, "width": self.width}

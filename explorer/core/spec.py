@@ -213,6 +213,19 @@ class Shifted(Spec):
         title = method.name.replace("_", " ")
         return (base, *(cls(problem, base, i, method, f"{base.name or base.id} + {title} direction {i + 1}") for i in range(2)))
 
+    @classmethod
+    def several(cls, problem: ProblemSpec, base: Recipe, method: Method, d: int) -> tuple[Recipe, ...]:
+        """The corners of a volume around a model: itself, and itself moved along each of d directions. A method finds two; those of its next seed are two more."""
+        given = method.kwargs()
+        seed = given.get("seed", 0)
+        if not isinstance(seed, int):
+            raise ValueError(f"Expected a whole number as the seed of {method.name}, got {seed!r}.")
+        pairs = (
+            cls.both(problem, base, dataclasses.replace(method, options=tuple(sorted({**given, "seed": seed + k}.items()))))
+            for k in range(-(-d // 2))
+        )
+        return (base, *[moved for pair in pairs for moved in pair[1:]][:d])
+
 
 @dataclass(frozen=True)
 class Fused(Spec):

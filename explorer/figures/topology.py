@@ -28,7 +28,7 @@ def barcode(found: Sequence[Basin], *, unit: str, picked: int | None = None) -> 
     """A bar for each minimum from its value to that of the pass to a deeper one, the most persistent on top, with the interval of the climb at its end.
     A bar without an end goes to the right edge."""
     drawn = list(found[:DRAWN])
-    low, high, never = _span(drawn)
+    low, high, never = span(drawn)
     fig = go.Figure()
     for real in (True, False):
         mine = [i for i, b in enumerate(drawn) if b.real == real]
@@ -52,8 +52,8 @@ def barcode(found: Sequence[Basin], *, unit: str, picked: int | None = None) -> 
             hoverinfo="skip",
             showlegend=False,
         )
-        _leaves(fig, births, mine, mine, drawn, unit, picked)
-    fig.update_layout(_layout(), showlegend=len({b.real for b in drawn}) == 2)
+        leaves(fig, births, mine, mine, drawn, unit, picked)
+    fig.update_layout(framed(), showlegend=len({b.real for b in drawn}) == 2)
     fig.update_xaxes(title=escape(unit, quote=False), gridcolor=RULE, zeroline=False, range=[low, max(never, high)])
     fig.update_yaxes(autorange="reversed", showticklabels=False, showgrid=False, zeroline=False)
     return fig
@@ -63,7 +63,7 @@ def diagram(found: Sequence[Basin], *, unit: str) -> go.Figure:
     """Persistence diagram: the value of each minimum, across, and that of the pass to a deeper one, up, with the interval of the climb. Minima that never die stand
     on the top line."""
     drawn = list(found[:DRAWN])
-    low, high, never = _span(drawn)
+    low, high, never = span(drawn)
     fig = go.Figure()
     fig.add_scatter(x=[low, high], y=[low, high], mode="lines", line={"color": RULE, "width": 1}, hoverinfo="skip", showlegend=False)
     fig.add_scatter(x=[low, high], y=[never, never], mode="lines", line={"color": INK, "width": 1, "dash": "dot"}, hoverinfo="skip", showlegend=False)
@@ -83,7 +83,7 @@ def diagram(found: Sequence[Basin], *, unit: str) -> go.Figure:
                 hovertext=[_label(b, unit) for b in chosen],
                 hoverinfo="text",
             )
-    fig.update_layout(_layout(), showlegend=any(not b.real for b in drawn))
+    fig.update_layout(framed(), showlegend=any(not b.real for b in drawn))
     fig.update_xaxes(title=units.titled("value at the minimum", escape(unit, quote=False)), range=[low, high], gridcolor=RULE, zeroline=False)
     fig.update_yaxes(
         title=units.titled("value at the pass to a deeper one", escape(unit, quote=False)),
@@ -98,7 +98,7 @@ def tree(found: Sequence[Basin], *, unit: str, picked: int | None = None) -> go.
     """Merge tree: every minimum a leaf at its value, as large as its basin's share, joined at the pass to the deeper one it goes into. Thin: noise can have made it."""
     drawn = list(found[:DRAWN])
     slots = layout(drawn)
-    never = _span(drawn)[2]
+    never = span(drawn)[2]
     fig = go.Figure()
     for b, slot in zip(drawn, slots, strict=True):
         x, y = [slot, slot], [b.value.value, min(b.death, never)]
@@ -109,14 +109,14 @@ def tree(found: Sequence[Basin], *, unit: str, picked: int | None = None) -> go.
     for real in (True, False):
         mine = [i for i, b in enumerate(drawn) if b.real == real]
         if mine:
-            _leaves(fig, [slots[i] for i in mine], [drawn[i].value.value for i in mine], mine, drawn, unit, picked)
-    fig.update_layout(_layout())
+            leaves(fig, [slots[i] for i in mine], [drawn[i].value.value for i in mine], mine, drawn, unit, picked)
+    fig.update_layout(framed())
     fig.update_xaxes(visible=False)
     fig.update_yaxes(title=escape(unit, quote=False), gridcolor=RULE, zeroline=False)
     return fig
 
 
-def _leaves(
+def leaves(
     fig: go.Figure, x: Sequence[float] | Array, y: Sequence[float] | Array, mine: Sequence[int], drawn: Sequence[Basin], unit: str, picked: int | None
 ) -> None:
     """A mark for each of these minima, as large as its basin's share; the picked one has a ring around it."""
@@ -226,7 +226,7 @@ def words(found: FieldTopology, listed: Sequence[Basin], *, unit: str, scale: fl
         first += f" It has {parts} parts that no measured point joins, each with a deepest one."
     listed_words: list[str] = []
     for b in real[:NAMED]:
-        where = f"({', '.join(significant_digits.number(float(c), 3) for c in b.place)})"
+        where = f"({_where(b.place)})"
         if b.into is None:
             listed_words.append(f"- {_told(b.value, unit)} at {where}: no deeper one can be reached. Its basin has {b.share:.0%} of the points.")
         else:
@@ -251,7 +251,7 @@ def _counted(n: int) -> str:
     return "one minimum" if n == 1 else f"{n} minima" if n else "no minimum"
 
 
-def _span(drawn: Sequence[Basin]) -> tuple[float, float, float]:
+def span(drawn: Sequence[Basin]) -> tuple[float, float, float]:
     """The lowest and the highest value with room around them, and the height above all others of what never dies."""
     known = np.array([v for b in drawn for v in (b.value.value, b.death) if np.isfinite(v)])
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
@@ -259,14 +259,21 @@ def _span(drawn: Sequence[Basin]) -> tuple[float, float, float]:
     return low - margin, high + margin, high + 2 * margin
 
 
-def _label(b: Basin, unit: str) -> str:
-    unit = escape(unit, quote=False)
-    at = f"minimum {_told(b.value, unit)} at ({', '.join(f'{c:.3g}' for c in b.place)}), {b.share:.0%} of the points"
+def lines(b: Basin, unit: str) -> list[str]:
+    """What is said of a minimum where somebody points at it."""
+    at = f"minimum {_told(b.value, unit)} at ({_where(b.place)}), {b.share:.0%} of the points"
     if b.saddle is None:
-        return f"{at}<br>no deeper one can be reached"
-    over = ", ".join(f"{c:.3g}" for c in b.saddle)
-    sure = "" if b.real else "<br>noise can have made it"
-    return f"{at}<br>pass {b.death:.4g}{units.after(unit)} at ({over})<br>climb {_told(b.climb, gap(unit))}{sure}"
+        return [at, "no deeper one can be reached"]
+    said = [at, f"pass {significant_digits.number(b.death)}{units.after(unit)} at ({_where(b.saddle)})", f"climb {_told(b.climb, gap(unit))}"]
+    return said if b.real else [*said, "noise can have made it"]
+
+
+def _where(place: Array) -> str:
+    return ", ".join(significant_digits.number(float(c), 3) for c in place)
+
+
+def _label(b: Basin, unit: str) -> str:
+    return "<br>".join(escape(line, quote=False) for line in lines(b, unit))
 
 
 def gap(unit: str) -> str:
@@ -278,7 +285,8 @@ def _told(e: Estimate, unit: str) -> str:
     return e.formatted(unit=unit) if np.isfinite(e.low) else f"{significant_digits.number(e.value)}{units.after(unit)}"
 
 
-def _layout() -> dict[str, object]:
+def framed() -> dict[str, object]:
+    """What these pictures have in common."""
     return {
         "template": "plotly_white",
         "height": 400,

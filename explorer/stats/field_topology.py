@@ -17,11 +17,12 @@ DIAGONALS = 3  # dimensions below which a grid's neighbours are those that share
 
 @dataclass(frozen=True, eq=False)
 class FieldTopology:
-    """The topology of K points: (K, d) coordinates and (K, d) distances along the axes, in the order of the graph."""
+    """The topology of K points: (K, d) coordinates, (K, d) distances along the axes and (K,) values, NaN where there is none, in the order of the graph."""
 
     topology: Topology
     coords: Array
     places: Array
+    values: Array
     on_grid: bool
 
 
@@ -61,7 +62,8 @@ def of_points(points: Points, places: Array) -> FieldTopology:
     graph, on_grid = graph_of(coords, places)
     shares = bool(((sums >= 0) & (sums <= points.counts) | np.isnan(sums)).all())
     found = Means(sums, points.counts, counted=shares and are_counts(sums))
-    return FieldTopology(topology(graph, found), coords, places, on_grid)
+    values = np.where(np.isfinite(found.value), found.value, np.nan)
+    return FieldTopology(topology(graph, found), coords, places, values, on_grid)
 
 
 def graph_of(coords: Array, places: Array) -> tuple[Graph, bool]:

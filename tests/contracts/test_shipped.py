@@ -5,7 +5,7 @@ import pytest
 
 from explorer import api
 from explorer.checkpoints import checkpoint_file
-from explorer.commands.build_samples import PATHS, PLANE_SIZE, PLANES, STORIES
+from explorer.commands.build_samples import PATHS, PLANE_SIZE, PLANES, STORIES, VOLUMES
 from explorer.core import locations, registry
 from explorer.core.spec import Connected, Run
 from explorer.engine.realise_recipe import realise
@@ -15,6 +15,8 @@ from explorer.lessons import Shelf, every
 from explorer.problems import problem_toml
 from explorer.problems.problem import Problem
 from explorer.stats.barriers import barrier
+from explorer.stats.field_topology import of_points
+from explorer.stats.metrics import column
 from explorer.stats.sparse_grid_surrogate import preview
 from explorer.store.run_store import RunStore
 from explorer.ui.landscape import form as landscape_form
@@ -92,6 +94,19 @@ def test_the_planes_of_the_first_look_are_there(shipped):
             assert status.request in (landscape_form.refined(status.request), landscape_form.finer(status.request, PLANE_SIZE))
             assert preview(points, landscape_form.FINEST).certificate.source == "held out"
             assert preview(points, landscape_form.FINEST).certificate.rms.high < 0.01
+
+
+def test_the_volumes_are_there_as_the_form_asks_for_them(shipped):
+    """Choosing four models on *Landscape* shows one before anything has been computed: one minimum for each of them that noise cannot have made."""
+    runs = [s.request for s in shipped.statuses("Run") if s.request.field.chart.name == "volume" and s.state == "done"]
+    assert len(runs) == len(VOLUMES)
+    for run in runs:
+        corners, extent = run.field.corners, run.field.chart["extent"]
+        assert landscape_form.box(run.field.problem, corners, around=False, extent=extent) == run
+        assert shipped.count(run.field.id) == landscape_form.BOX_SIZE**3
+        points = column(shipped.points(run.field.id)[0], run.field.metrics, "loss")
+        box = registry.find("chart", "volume", function="box")(shipped.field(run.field.id).gram, **run.field.chart.kwargs())
+        assert len(of_points(points, box.places(points.coords)).topology.real) == len(corners)
 
 
 def test_every_registered_sample_is_where_it_was(shipped, home):

@@ -134,7 +134,7 @@ def test_a_chart_and_directions_are_listed(visit, store, work, tiny):
     drawn = [s for s in store.statuses("Run") if s.request.field.chart.name == "my_plane"]
     assert app.query_params["runs"] in {s.id for s in drawn if s.state == "done"}
     assert len(seen(app).get("bidi_component")) > 0
-    next(g for g in app.button_group if g.label == "Plane").set_value("around one").run()
+    next(g for g in app.button_group if g.label == "Plane or volume").set_value("around one").run()
     assert "my_directions" in choices(seen(app), "Directions")
     assert choices(app, "Chart") == ["directions", "my_surroundings"]
 

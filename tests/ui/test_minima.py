@@ -1,5 +1,7 @@
 """The panel of minima and passes on Landscape."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,13 @@ from explorer.ui.landscape import form as landscape_form
 from tests.ui.test_landscape import three, words
 
 
+def drawn(app):
+    """What the pictures of minima are told."""
+    return [json.loads(c.proto.json) for c in app.get("bidi_component") if c.proto.component_name.endswith("basins")]
+
+
 def test_the_minima_are_shown_once_somebody_opens_the_panel(visit, store, work, tiny):
-    """As many as the points have, with both pictures, numbers and table; the picked place's basin is marked; a click on a minimum is a place in the address."""
+    """As many as the points have, with three pictures, numbers and table; the picked place's basin is marked; one picture, and one alone, talks to the plane."""
     run = landscape_form.through(tiny.problem.spec, three(tiny, store, work))
     store.submit(run)
     work()
@@ -24,11 +31,15 @@ def test_the_minima_are_shown_once_somebody_opens_the_panel(visit, store, work, 
     low = expected[0].at
     app = visit("landscape", runs=run.id, at=f"{low[0]:g},{low[1]:g}", of="0")
     assert not app.exception
-    assert not [c for c in app.get("plotly_chart") if "topology" in c.proto.id]
+    assert not drawn(app)
     app.session_state["topology"] = True
     app.run()
     assert not app.exception
-    assert len([c for c in app.get("plotly_chart") if "topology-" in c.proto.id]) == 2
+    pictures = drawn(app)
+    assert [one["kind"] for one in pictures] == ["tree", "profile", "barcode"]
+    assert [one["pick"] for one in pictures] == [0] * 3
+    assert {len(one["minima"]) for one in pictures} == {len(expected)}
+    assert [one["plane"] for one in pictures] == [f"landscape-{run.id}", "", ""]
     table = next(frame.value for frame in app.dataframe if "climb" in frame.value)
     assert list(table["value"]) == pytest.approx([b.value.value for b in expected])
     assert "noise cannot have made" in words(app)

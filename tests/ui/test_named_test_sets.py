@@ -34,7 +34,7 @@ def test_a_picture_is_of_the_set_that_was_chosen(visit, many, store, page, label
     a, b = loaded(many.a), loaded(many.b)
     app = visit(page, a=a.digest, **({"b": b.digest} if page != "landscape" else {}))
     if page == "landscape":
-        next(s for s in app.segmented_control if s.label == "Plane").set_value("around one").run()
+        next(s for s in app.segmented_control if s.label == "Plane or volume").set_value("around one").run()
     noisy = splits.find(many.problem.spec, "noisy")
     box(app, label).set_value(noisy).run()
     button(app, go).click().run()

@@ -25,6 +25,8 @@ BUDGET = 1700  # points of a refinement, those of a 33 × 33 grid that may be th
 SAMPLES = (0, 64, 128, 256, 512, 1024, 2048)
 PLANE, DIRECTIONS = "plane", "directions"  # the charts that it begins with
 THREE, AROUND, TOWARDS, MANY = "through three", "around one", "from one to two", "closest to many"
+BOX_AROUND, BOX_OVER = "volume around one", "volume over four"
+BOX_SIZE, BOX_LARGEST = 7, 15  # points along each axis of a volume, at first and at most
 
 
 def through(problem: ProblemSpec, models: tuple[Recipe, ...], *, chart: Method | None = None, size: int = COARSE, samples: int = 0) -> Run:
@@ -40,6 +42,12 @@ def around(problem: ProblemSpec, model: Recipe, directions: Method, chart: Metho
 def towards(problem: ProblemSpec, corners: tuple[Recipe, ...], chart: Method, *, size: int = COARSE, samples: int = 0) -> Run:
     """The plane around the first of three models along the directions to the two others."""
     return _grid(Field(problem, corners, chart, samples=samples), size)
+
+
+def box(problem: ProblemSpec, corners: tuple[Recipe, ...], *, around: bool, extent: float, size: int = BOX_SIZE) -> Run:
+    """The volume over four models, or around the first of them along the directions to the others."""
+    chart = registry.method("chart", "volume", {"around": "first" if around else "all", "extent": extent})
+    return _grid(Field(problem, corners, chart), size)
 
 
 def wide(extent: float) -> Method:
@@ -80,7 +88,7 @@ def is_around(field: Field) -> bool:
 
 def models_of(field: Field) -> tuple[Recipe, ...]:
     """The corners that are models; the others only stand for a direction."""
-    return tuple(c for c in field.corners if not isinstance(c, Shifted)) if is_around(field) else field.corners
+    return tuple(c for c in field.corners if not isinstance(c, Shifted))
 
 
 def name_of(run: Run) -> str:
@@ -91,6 +99,9 @@ def name_of(run: Run) -> str:
 def _name_of(run: Run) -> str:
     corners = run.field.corners
     names = [c.name or c.id for c in corners]
+    if registry.is_volume(run.field.chart.name):
+        last = corners[-1]
+        return f"volume around {names[0]}, {last.method.name} directions" if isinstance(last, Shifted) else f"volume over {', '.join(names)}"
     if not is_around(run.field):
         return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]} ({len(names)} models)"
     if not isinstance(direction := corners[1], Shifted):
@@ -131,21 +142,28 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
             here = family_of(store, every, start[0])
             family = choose_family(every, here, key)
         models = choices(store, family, every)
-        kinds = [k for k, least in ((THREE, 3), (AROUND, 1), (TOWARDS, 3), (MANY, 4)) if len(models) >= least]
+        offered = ((THREE, 3), (AROUND, 1), (TOWARDS, 3), (MANY, 4), (BOX_AROUND, 1), (BOX_OVER, 4))
+        kinds = [k for k, least in offered if len(models) >= least]
         was = MANY if len(corners) > 3 else THREE
-        if first and is_around(first.field):
+        if first and registry.is_volume(first.field.chart.name):
+            was = BOX_AROUND if len(corners) == 1 else BOX_OVER
+        elif first and is_around(first.field):
             was = AROUND if len(corners) == 1 else TOWARDS
         with two:
-            kind = st.segmented_control("Plane", kinds, default=was if was in kinds else kinds[0], key=f"{key}-kind-{family.key}", required=True)
+            kind = st.segmented_control(
+                "Plane or volume", kinds, default=was if was in kinds else kinds[0], key=f"{key}-kind-{family.key}", required=True
+            )
         wanted = _models(store, family, models, kind or kinds[0], [k for k in start if k in models], key)
         asked: list[Run] = []
         if kind == AROUND and wanted:
             asked = _around(family.problem, wanted[0], first, key)
+        elif kind in (BOX_AROUND, BOX_OVER) and wanted:
+            asked = _boxes(family.problem, tuple(wanted), first, key)
         elif kind == TOWARDS and wanted:
             asked = [towards(family.problem, tuple(wanted), _wide(first, key, st.container()))]
         elif kind and len(wanted) >= 3:
             asked = [through(family.problem, tuple(wanted), chart=_chart(first, key, around=False, place=st.container()))]
-        beside = False
+        beside = boxes = False
         left, middle, third, right = st.columns([5, 4, 4, 4], vertical_alignment="bottom")
         with left:
             problem = loss_choice.choose(family.problem, first.field.problem if first else None, key=key)
@@ -172,7 +190,8 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
         ]
         with right:
             if shown:
-                beside = st.checkbox("Beside this picture", key=f"{key}-beside", disabled=len(shown) > 2, help="With the same colours.")
+                boxes = any(registry.is_volume(run.field.chart.name) for run in (*shown, *asked))
+                beside = st.checkbox("Beside this picture", key=f"{key}-beside", disabled=len(shown) > 2 or boxes, help="With the same colours.")
         with go:
             pressed = st.button("Draw", type="primary", icon=":material/landscape:", key=f"{key}-go", width="stretch", disabled=not asked)
         goes_on = kind == MANY and new_snapshots.due(family) and len(shown) == 1 and new_snapshots.more(corners, wanted)
@@ -180,7 +199,7 @@ def form(store: RunStore, shown: list[Run]) -> list[Run] | None:
             cost_caption.caption(store, asked)
             if shown and not (asked and {run.field.id for run in asked} <= {run.field.id for run in shown}):
                 form_state.differs("; ".join(map(name_of, shown)), button="Draw")
-    return ([*shown, *asked] if beside else asked) if pressed or goes_on else None
+    return ([*shown, *asked] if beside and not boxes else asked) if pressed or goes_on else None
 
 
 def _models(store: RunStore, family: Family, models: dict[str, Recipe], kind: str, start: list[str], key: str) -> list[Recipe]:
@@ -200,14 +219,15 @@ def _models(store: RunStore, family: Family, models: dict[str, Recipe], kind: st
         )
         return [models[k] for k in chosen]
     wanted: list[Recipe] = []
-    names = {AROUND: ("Model",), TOWARDS: ("From", "Towards", "And towards")}.get(kind, ("A", "B", "C"))
+    called = {AROUND: ("Model",), BOX_AROUND: ("Model",), TOWARDS: ("From", "Towards", "And towards"), BOX_OVER: ("A", "B", "C", "D")}
+    names = called.get(kind, ("A", "B", "C"))
     begin = begin_at(keys, [*start[: len(names)], *[""] * (len(names) - len(start))])
     for column, label, first in zip(st.columns(len(names)), names, begin, strict=True):
         with column:
             chosen = st.selectbox(label, keys, index=first, format_func=lambda k: family.label(k, models), key=f"{own}-{kind}-{label}")
             wanted.append(models[chosen])
     if len({key_of(m) for m in wanted}) < len(wanted):
-        st.caption(":material/info: The same model is chosen twice. A plane needs different ones.")
+        st.caption(":material/info: The same model is chosen twice. A plane or a volume needs different ones.")
         return []
     return wanted
 
@@ -230,6 +250,46 @@ def _around(problem: ProblemSpec, model: Recipe, shown: Run | None, key: str) ->
         st.error(plain(str(refusal)))
         return []
     return [around(problem, model, m, chart) for m in chosen]
+
+
+def _boxes(problem: ProblemSpec, models: tuple[Recipe, ...], shown: Run | None, key: str) -> list[Run]:
+    """The volume around a model, or over four; how far and how fine."""
+    before = shown if shown is not None and registry.is_volume(shown.field.chart.name) else None
+    was = before.field.corners[-1] if before else None
+    was_size = before.sampler.kwargs().get("size") if before else None
+    around = len(models) == 1
+    places = st.columns(3 if around else 2)
+    extent = places[0].number_input(
+        "How far, in lengths of the first direction" if around else "How far beyond the models, in parts of the longest side",
+        value=_given(before, "extent", 1.0 if around else 0.25) if before and isinstance(was, Shifted) == around else 1.0 if around else 0.25,
+        min_value=0.001,
+        format="%g",
+        key=f"{key}-box-extent-{around}",
+    )
+    size = places[1].number_input(
+        "Points along each axis",
+        value=was_size if isinstance(was_size, int) else BOX_SIZE,
+        min_value=3,
+        max_value=BOX_LARGEST,
+        step=2,
+        key=f"{key}-box-size",
+        help="A finer grid whose steps divide a coarser one's keeps what is measured: 3, 5, 9; or 8 and 15.",
+    )
+    if not around:
+        return [box(problem, models, around=False, extent=extent, size=size)]
+    seed = places[2].number_input("Seed of the random directions", value=_seed(was), min_value=0, step=1, key=f"{key}-box-seed")
+    corners = Shifted.several(problem, models[0], registry.method("direct", "random", {"seed": seed}), 3)
+    return [box(problem, corners, around=True, extent=extent, size=size)]
+
+
+def _seed(corner: Recipe | None) -> int:
+    seed = corner.method.kwargs().get("seed", 1) if isinstance(corner, Shifted) else 1
+    return int(seed) - 1 if isinstance(seed, int) else 0  # the third direction is the first of the next seed
+
+
+def _given(run: Run, name: str, default: float) -> float:
+    value = run.field.chart.kwargs().get(name)
+    return float(value) if isinstance(value, float | int) else default
 
 
 def _wide(shown: Run | None, key: str, place: DeltaGenerator) -> Method:

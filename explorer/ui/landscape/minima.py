@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
+from explorer.figures import landscape_profile
 from explorer.figures import topology as figure
+from explorer.figures.told_basins import Kind
 from explorer.stats import metrics
 from explorer.stats.field_topology import FieldTopology, basins, of_points
 from explorer.store.run_store import RunStore
+from explorer.ui.charts.basins import basins as drawn
 from explorer.ui.landscape.form import FINEST
 from explorer.ui.landscape.picture import PlaneView, Style, once
-from explorer.ui.widgets.chart_actions import chart
+from explorer.ui.widgets.chart_actions import corner
+
+AXES = ("x", "y", "z")
 
 
 def known(store: RunStore, there: PlaneView, style: Style) -> FieldTopology | None:
@@ -39,12 +46,13 @@ def show(
     metric: str,
     unit: str,
     scale: float,
+    plane: str,
     pick: Sequence[float] | None,
-    on_pick: Callable[[tuple[float, float]], None],
+    on_pick: Callable[[tuple[float, ...]], None],
 ) -> None:
     """The panel. of: asked, and the pictures made, once somebody looks: they would hold up the picture above, as the browser has to load what draws them.
 
-    pick: coordinates of the picked place, whose basin's minimum is marked; on_pick: is told those of a minimum that is clicked.
+    plane: the drawn plane's key. pick: coordinates of the picked place, whose basin's minimum is marked; on_pick: is told those of a minimum that is clicked.
     """
     with st.expander(f"Minima and passes of the {metric}", icon=":material/terrain:", key="topology", on_change="rerun") as part:
         if not part.open:
@@ -57,27 +65,44 @@ def show(
         marked = _basin_at(found, pick) if pick is not None else None
 
         def clicked(number: int) -> None:
-            u, v = found.coords[found.topology.whole.lowest[number]]
-            on_pick((float(u), float(v)))
+            on_pick(tuple(found.coords[found.topology.whole.lowest[number]].tolist()))
 
         st.markdown(words := figure.words(found, listed, unit=unit, scale=scale))
-        left, right = st.columns(2)
-        with left:
-            tree = figure.tree(listed, unit=unit, picked=marked)
-            chart(tree, key="topology-tree", title="Minima joined by the passes between them", stem="merge-tree", explain=words, on_pick=clicked)
-        with right:
-            bars = figure.barcode(listed, unit=unit, picked=marked)
-            chart(bars, key="topology-barcode", title="From each minimum to its pass", stem="barcode", explain=words, on_pick=clicked)
+        pictures: dict[Kind, tuple[str, str, Callable[[], go.Figure]]] = {
+            "tree": ("merge-tree", "Minima joined by the passes between them", partial(figure.tree, listed, unit=unit, picked=marked)),
+            "profile": (
+                "profile",
+                "Terrain with these minima, as wide as their basins",
+                partial(landscape_profile.figure, found, listed, unit=unit, scale=scale, picked=marked),
+            ),
+            "barcode": ("barcode", "From each minimum to its pass", partial(figure.barcode, listed, unit=unit, picked=marked)),
+        }
+        for column, (kind, (stem, title, made)) in zip(st.columns(len(pictures)), pictures.items(), strict=True):
+            with column:
+                drawn(
+                    kind,
+                    found,
+                    listed,
+                    key=(key := f"topology-{kind}"),
+                    unit=unit,
+                    alt=f"{title}.",
+                    scale=scale,
+                    group="topology",
+                    plane=plane if kind == "tree" else "",
+                    pick=marked,
+                    on_pick=clicked,
+                )
+                corner(key=key, stem=stem, title=title, figure=made, explain=words)
         st.caption(
-            "Click a minimum for its model. A filled one is real: with every value anywhere in its simultaneous 95 % band, there is a climb out of it. The"
-            " whiskers are the ends of that climb."
+            "Point at a minimum to see its basin in the plane, and click for its model. A filled one is real: with every value anywhere in its simultaneous 95 % band, there"
+            " is a climb out of it. The whiskers are the ends of that climb. In the terrain, a valley is at every height as wide as it has points below."
         )
         numbers, minima = st.columns(2)
         with numbers:
             told = figure.told_numbers(found, unit=unit, scale=scale)
             st.dataframe(pd.DataFrame({"of the filled minima": list(told), "value": list(told.values())}), hide_index=True, placeholder="")
         with minima:
-            st.dataframe(pd.DataFrame(figure.table(listed)), key="topology-table", hide_index=True, placeholder="")
+            st.dataframe(pd.DataFrame(figure.table(listed, AXES[: found.places.shape[1]])), key="topology-table", hide_index=True, placeholder="")
 
 
 def _basin_at(found: FieldTopology, at: Sequence[float]) -> int | None:

@@ -67,7 +67,13 @@ def show(store: RunStore, asked_for: list[Run]) -> None:
         low = _low(style, first)
         called = line_words.called(first, low.metric) + mark(first)
         minima.show(
-            partial(_known, store, pictures[0], low), metric=called, unit=low.unit, scale=low.scale, pick=asked[1] if asked else None, on_pick=_pick
+            partial(_known, store, pictures[0], low),
+            metric=called,
+            unit=low.unit,
+            scale=low.scale,
+            plane=pictures[0].key,
+            pick=asked[1] if asked else None,
+            on_pick=_pick,
         )
         corners = form.models_of(first)
         shape.sharpness(store, first, corners)
@@ -81,8 +87,8 @@ def _known(store: RunStore, picture: Picture, style: Style) -> FieldTopology | N
     return minima.known(store, there, style) if there is not None else None
 
 
-def _pick(at: tuple[float, float]) -> None:
-    query_state.put(at=f"{round(at[0], 4):g},{round(at[1], 4):g}", of="0")
+def _pick(at: tuple[float, ...]) -> None:
+    query_state.put(at=",".join(f"{round(c, 4):g}" for c in at), of="0")
 
 
 def _low(style: Style, field: Field) -> Style:

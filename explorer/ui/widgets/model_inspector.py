@@ -105,7 +105,9 @@ def where(field: Field, at: At) -> str:
     """A point's coordinates as people read them; those of a mixture are its name already."""
     if field.chart.name == "mixture":
         return ""
-    return " at " + ", ".join(f"{axis} = {significant_digits.number(value)}" for axis, value in zip(registry.axes(field.chart.name), at, strict=True))
+    return " at " + ", ".join(
+        f"{axis} = {significant_digits.number(value)}" for axis, value in zip(registry.axes(field.chart.name, len(field.corners)), at, strict=True)
+    )
 
 
 def _index(points: Points, at: At) -> NDArray[np.intp]:

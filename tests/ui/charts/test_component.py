@@ -12,7 +12,7 @@ from deno import find_deno_bin
 from explorer.figures.frontend import FRONTEND, script, style
 
 
-@pytest.mark.parametrize("file", ["curve.js", "plane.js", "neurons.js", "units.js", "toys.js"])
+@pytest.mark.parametrize("file", ["curve.js", "plane.js", "basins.js", "volume.js", "neurons.js", "units.js", "toys.js"])
 def test_a_script_carries_all_that_it_imports(file):
     """No import is left, every imported name is defined, and there is one default export."""
     lists = re.findall(r"^import \{(.*)\} from", (FRONTEND / file).read_text(encoding="utf-8"), flags=re.M)

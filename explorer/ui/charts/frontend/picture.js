@@ -205,13 +205,13 @@ export class Picture {
 
 const [HOVER, ASK] = ["explorer:hover", "explorer:ask"];
 
-/** Say it to all pictures. @type {(event: string, detail: Word | Question) => void} */
-function broadcast(event, detail) {
+/** Say it to all pictures. @type {(event: string, detail: object) => void} */
+export function broadcast(event, detail) {
   window.dispatchEvent(new CustomEvent(event, { detail }));
 }
 
 /** Listen to what pictures say; the returned function ends it. @template D @param {string} event @param {(detail: D) => void} listener */
-function hear(event, listener) {
+export function hear(event, listener) {
   const on = (/** @type {Event} */ heard) => listener(/** @type {CustomEvent<D>} */ (heard).detail);
   window.addEventListener(event, on);
   return () => window.removeEventListener(event, on);

@@ -10,6 +10,7 @@ import { FlatMap } from "./map.js";
 import { unpacked } from "./packed.js";
 import { keep, Picture } from "./picture.js";
 import { Player } from "./player.js";
+import { hearRegion, outlined, sayPlace } from "./region.js";
 import { Relief } from "./relief.js";
 import { Triangle } from "./triangle.js";
 
@@ -102,7 +103,13 @@ class Plane extends Picture {
     this.switch = this.buttons();
     this.grip.addEventListener("pointerleave", () => this.hover(null));
     this.grip.addEventListener("click", (event) => this.click(event));
+    this.unhear = hearRegion(data.key, (region) => {
+      this.region = region;
+      this.mark();
+    });
   }
+  /** @type {import("./region.js").Region | null} */
+  region = null; // around a minimum that is pointed at, here or in a picture of minima
 
   /** The views to choose from. */
   buttons() {
@@ -142,6 +149,7 @@ class Plane extends Picture {
   leave() {
     super.leave();
     if (this.root.isConnected) return;
+    this.unhear();
     this.frames.end();
     this.relief.end();
   }
@@ -278,7 +286,7 @@ class Plane extends Picture {
   /** @override */
   foreground() {
     /** @type {Node[]} */
-    const nodes = [];
+    const nodes = this.region ? outlined(this.region, this.view) : [];
     if (this.pick) nodes.push(cross(...this.view.pixel(this.pick), "handle"));
     if (this.cursor && this.cursor !== this.pick) nodes.push(cross(...this.view.pixel(this.cursor), "handle moved"));
     const shared = this.linked ?? (this.data.group ? this.player.s : null); // where somebody walks, on the axis that all paths have in common
@@ -378,6 +386,7 @@ class Plane extends Picture {
     }
     this.mark();
     this.point(this.onPath()?.s ?? null);
+    sayPlace(this.data.key, this.pointer && this.view.place(...this.pointer));
   }
 
   /** @type {(event: MouseEvent) => void} */
@@ -410,6 +419,7 @@ class Plane extends Picture {
     event.preventDefault();
     event.stopPropagation();
     this.mark();
+    sayPlace(this.data.key, this.cursor);
   }
 
   /** @type {(place: Pair, on: { s: number, path: string } | null) => void} */
