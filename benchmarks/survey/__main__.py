@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import benchmarks.survey as survey
-from benchmarks.survey import rows, table
+from benchmarks.survey import images, rows, table
 from benchmarks.survey.claim import Claim
 from benchmarks.survey.rows import Row
 from benchmarks.survey.table import Measured
@@ -26,10 +26,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.survey", description=survey.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="small networks on digits")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", dest="size", action="store_const", const="quick", help="small networks on digits")
+    size.add_argument(
+        "--middle", dest="size", action="store_const", const="middle", help="the same on 1250 small images of Fashion-MNIST, tested on 10 000"
+    )
+    parser.set_defaults(size="full")
     parser.add_argument("--only", nargs="+", choices=tuple(known), default=list(known), metavar="NAME")
     parser.add_argument("--replicates", type=int, default=5, help="each with training seeds of its own")
     parser.add_argument("--home", type=Path, default=locations.home(None) / "survey", help="where weights and points are kept")
+    parser.add_argument("--fashion", type=Path, default=images.FASHION, help="the folder of Fashion-MNIST's IDX files")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--list", action="store_true", help="say which claims there are")
     parser.add_argument("--page", action="store_true", help="only write docs/survey.md from the rows that there are")
@@ -38,7 +44,7 @@ def main() -> None:
         for name, module in known.items():
             print(f"{name:24} {module.CLAIM.sentence} ({module.CLAIM.source})")
         return
-    shop = Workshop("quick" if arguments.quick else "full", arguments.home.resolve(), arguments.device)
+    shop = Workshop(arguments.size, arguments.home.resolve(), arguments.device, arguments.fashion.resolve())
     if not arguments.page:
         codes = {name: code(name) for name in arguments.only}  # of what was imported, though somebody edits a file meanwhile
         for name in arguments.only:

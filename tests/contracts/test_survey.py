@@ -246,6 +246,21 @@ def test_the_full_size_keeps_the_sources_own_test_set(tmp_path):
     assert y.tolist() == [0, 1, 2, 3, 4, 5] and y_test.tolist() == [0, 1, 2, 3]
 
 
+def test_the_middle_size_is_a_part_of_the_same_images_at_half_the_resolution(tmp_path, monkeypatch):
+    """A square of four pixels becomes their mean; training images are drawn once, test images are all there."""
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 6), ("t10k", 3)):
+        header = struct.pack(">IIII", 0x803, n, 4, 4), struct.pack(">II", 0x801, n)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(header[0] + rng.integers(0, 256, n * 16, dtype=np.uint8).tobytes())
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(header[1] + bytes(range(n)))
+    monkeypatch.setattr(images, "MIDDLE", 2)
+    full, few, again = images.load("full", tmp_path), images.load("middle", tmp_path), images.load("middle", tmp_path)
+    assert few[0].shape == (2, 1, 2, 2) and few[2].shape == (3, 1, 2, 2) and few[3].tolist() == [0, 1, 2]
+    assert np.array_equal(few[0], again[0]) and len(set(few[1])) == 2
+    first = full[0][few[1][0], 0]  # its label says which of the images it is
+    assert few[0][0, 0, 1, 0] == pytest.approx(first[2:, :2].mean()) and few[0][0, 0, 0, 1] == pytest.approx(first[:2, 2:].mean())
+
+
 @pytest.mark.slow
 def test_a_claim_is_measured_again_alike_and_its_picture_is_in_the_store(tmp_path):
     """What two folders measure of one replicate is the same, and the address leads to a run that is finished."""
