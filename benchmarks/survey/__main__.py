@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from importlib import import_module
@@ -12,6 +14,7 @@ from types import ModuleType
 import benchmarks.survey as survey
 from benchmarks.survey import images, rows, table
 from benchmarks.survey.claim import Claim
+from benchmarks.survey.notebook import notebook
 from benchmarks.survey.rows import Row
 from benchmarks.survey.table import Measured
 from benchmarks.survey.workshop import Workshop
@@ -38,6 +41,7 @@ def main() -> None:
     parser.add_argument("--fashion", type=Path, default=images.FASHION, help="the folder of Fashion-MNIST's IDX files")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--list", action="store_true", help="say which claims there are")
+    parser.add_argument("--show", choices=tuple(known), metavar="NAME", help="measure a claim's first replicate, and open the app with its picture")
     parser.add_argument("--page", action="store_true", help="only write docs/survey.md from the rows that there are")
     arguments = parser.parse_args()
     if arguments.list:
@@ -45,11 +49,16 @@ def main() -> None:
             print(f"{name:24} {module.CLAIM.sentence} ({module.CLAIM.source})")
         return
     shop = Workshop(arguments.size, arguments.home.resolve(), arguments.device, arguments.fashion.resolve())
+    if arguments.show:
+        show(arguments.show, known[arguments.show], shop)
+        return
     if not arguments.page:
         codes = {name: code(name) for name in arguments.only}  # of what was imported, though somebody edits a file meanwhile
         for name in arguments.only:
             told(carried_out(name, known[name], shop, arguments.replicates, codes[name]))
-    table.PAGE.write_text(table.page(measured()), encoding="utf-8")
+    for file, text in written().items():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
     print(f"{table.PAGE} is written; loss-explorer app --home {shop.home} shows what was measured here.")
 
 
@@ -63,6 +72,24 @@ def measured() -> list[Measured]:
     """Every claim of which rows are kept, at each size."""
     known = every().items()
     return [Measured(n, m.CLAIM, size, list(kept.values())) for size in table.SIZES for n, m in known if (kept := rows.read(n, size, code(n)))]
+
+
+def written() -> dict[Path, str]:
+    """The page, and a figure and a notebook for each claim that is on it."""
+    every_row, known = measured(), every()
+    files = {table.PAGE: table.page(every_row)}
+    for name, drawn in table.figures(every_row).items():
+        stem = table.PAGE.with_suffix("") / name
+        text = (CLAIMS / f"{name}.py").read_text(encoding="utf-8")
+        files |= {stem.with_suffix(".svg"): drawn, stem.with_suffix(".ipynb"): notebook(known[name].CLAIM, text)}
+    return files
+
+
+def show(name: str, module: ModuleType, shop: Workshop) -> None:
+    """Measure the first replicate in this folder, and open the app there."""
+    _, shown = module.measure(shop, 0)
+    print(f"{name} is at {table.APP}/{shown}, if no other app runs. Ctrl-C ends it.", flush=True)
+    subprocess.run([sys.executable, "-m", "explorer", "app", "--home", str(shop.home)], check=False)
 
 
 def code(name: str) -> str:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.survey.claim import Claim, Effect
+from benchmarks.survey.figure import figure
 from benchmarks.survey.over_seeds import over_seeds
 from benchmarks.survey.rows import Row
 from explorer.stats.intervals import Estimate
 
+APP = "http://localhost:8501"  # where `loss-explorer app` is, unless told otherwise
 PAGE = Path(__file__).parents[2] / "docs" / "survey.md"
 SIZES = {"quick": "digits", "middle": "1250 images of Fashion-MNIST", "full": "Fashion-MNIST"}
 HEAD = """# The survey, replayed
@@ -31,8 +33,11 @@ numbers that the claim is about with their 95 % intervals, and the verdict.
   Fashion-MNIST, drawn once and halved to 14 × 14 pixels, and all 10 000 test images, which tell differences a quarter of the size that the 539 of the digits tell. Nothing
   was tuned to these images. *Mechanisms* has its own data and is measured on digits only.
 
-Repeat it with `python -m benchmarks.survey --quick` (or `--middle`) on one core, or larger with `python -m benchmarks.survey --device cuda`. `loss-explorer app --home FOLDER`, with the
-folder that it names, then shows the pictures; their addresses are in `benchmarks/survey/results/`. That program also writes this page from the same rows.
+Repeat it with `python -m benchmarks.survey --quick` (or `--middle`) on one core, or larger with `python -m benchmarks.survey --device cuda`. That program also writes this
+page, the figures and the notebooks. The links *figure*, *notebook*, *page* and *lesson* lead to each effect's interval against its bound at every size; the claim's own code
+with its run and verdict, to be changed; the picture in the app; and the lesson. The last two are addresses of an app on the reader's machine:
+`python -m benchmarks.survey --quick --show NAME` (or `--middle`) trains what the first replicate needs, measures it and opens the app with all of it at the same address; a
+picture has the same address on every machine, as it follows from what was measured.
 """
 
 
@@ -75,9 +80,20 @@ def table(every: Sequence[Measured]) -> str:
     for one in every:
         claim, found = one.claim, one.found
         effects = "<br>".join(_said(effect, found[name]) for name, effect in claim.effects.items())
-        see = f"`{one.name}.py`, page *{claim.page.capitalize()}*" + (f", lesson *{claim.lesson}*" if claim.lesson else "")
-        lines.append(f"| {claim.sentence} ({claim.source}) | {effects} | **{one.outcome}** | {see} | {claim.only} |")
+        see = [f"[figure](survey/{one.name}.svg)", f"[notebook](survey/{one.name}.ipynb)", f"[page]({APP}/{one.rows[0].shown})"]
+        see += [f"[lesson]({APP}/learn?lesson={claim.lesson})"] if claim.lesson else []
+        lines.append(f"| {claim.sentence} ({claim.source}) | {effects} | **{one.outcome}** | `{one.name}`: {', '.join(see)} | {claim.only} |")
     return "\n".join(lines) + "\n"
+
+
+def figures(every: Sequence[Measured]) -> dict[str, str]:
+    """The picture of each claim by its name: what was found at every size, against the bounds."""
+    names = dict.fromkeys(one.name for one in every)
+    found = {name: [one for one in every if one.name == name] for name in names}
+    return {
+        name: figure(some[0].claim.sentence, [(e, [(SIZES[one.size], one.found[key]) for one in some]) for key, e in some[0].claim.effects.items()])
+        for name, some in found.items()
+    }
 
 
 def _said(effect: Effect, found: Estimate) -> str:

@@ -1,10 +1,12 @@
 """The machinery of benchmarks/survey, on claims that are made up, whose answers are known."""
 
 import json
+import re
 import shutil
 import struct
 from math import isnan
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from benchmarks.survey import __main__ as survey
 from benchmarks.survey import images, rows, table
 from benchmarks.survey.claim import Claim, Effect
+from benchmarks.survey.figure import figure
+from benchmarks.survey.notebook import notebook
 from benchmarks.survey.over_seeds import over_seeds
 from benchmarks.survey.rows import Row
 from benchmarks.survey.table import Measured
@@ -174,7 +178,7 @@ def test_a_claim_measures_what_it_names(tmp_path):
 def test_the_table_says_number_bound_and_verdict():
     found = table.table([Measured("made_up", claim(), "quick", rows_of([1.0, 1.1, 0.9, 1.0, 1.0], 0.1))])
     (line,) = found.splitlines()[2:]
-    assert "A sentence. (Somebody 2020)" in line and "(> 0)" in line and "| **holds** |" in line and "`made_up.py`" in line
+    assert "A sentence. (Somebody 2020)" in line and "(> 0)" in line and "| **holds** |" in line and "(survey/made_up.svg)" in line
 
 
 def test_every_claim_names_a_lesson_and_a_page_that_there_are():
@@ -193,9 +197,60 @@ def test_claims_have_places_of_their_own():
     assert orders == sorted(set(orders)) and len(orders) > 20
 
 
-def test_the_page_is_what_the_kept_rows_say():
-    """docs/survey.md is written by the program, and a claim whose experiment has changed since it was measured is not on it."""
-    assert table.PAGE.read_text(encoding="utf-8") == table.page(survey.measured())
+def test_the_page_its_figures_and_its_notebooks_are_what_the_kept_rows_say():
+    """They are written by the program, a claim whose experiment has changed since it was measured is not among them, and no file is left over."""
+    files = survey.written()
+    for file, text in files.items():
+        assert file.read_text(encoding="utf-8") == text, file
+    assert {*table.PAGE.with_suffix("").iterdir()} == {*files} - {table.PAGE}
+
+
+def test_every_link_of_the_page_leads_to_a_file_or_into_the_app():
+    links = re.findall(r"\]\(([^)]+)\)", table.PAGE.read_text(encoding="utf-8"))
+    assert len(links) > 100
+    for link in links:
+        assert link.startswith((f"{table.APP}/", "http")) or (table.PAGE.parent / link).is_file(), link
+    assert all("?" in link for link in links if link.startswith(table.APP))
+
+
+def test_an_interval_is_drawn_where_it_lies():
+    """A bound of 0, 1 ± 1 found and −1 to 3 beside it: the scale is even, the claimed side is to the right of the bound, and the colours are those of the verdicts."""
+    found = [("small", Estimate(1.0, 0.0, 2.0)), ("large", Estimate(1.0, -1.0, 3.0)), ("sure", Estimate(2.0, 1.0, 3.0))]
+    root = ElementTree.fromstring(figure("A sentence & more", [(Effect("gain", above=0.0), found)]))
+    svg = "{http://www.w3.org/2000/svg}"
+    dots = [float(dot.get("cx")) for dot in root.iter(f"{svg}circle")]
+    bound, *_ = (float(path.get("d")[1:].split()[0]) for path in root.iter(f"{svg}path") if path.get("stroke-dasharray"))
+    spans = [[float(x) for x in re.findall(r"[MH]([\d.]+)", path.get("d"))] for path in root.iter(f"{svg}path") if path.get("stroke-width")]
+    unit = dots[0] - bound
+    assert dots[1] == dots[0] and dots[2] == pytest.approx(bound + 2 * unit, abs=0.2) and unit > 0
+    for span, ends in zip(spans, [(0, 2), (-1, 3), (1, 3)], strict=True):
+        assert span == pytest.approx([bound + end * unit for end in ends], abs=0.3)
+    shaded = [rect for rect in root.iter(f"{svg}rect") if rect.get("fill-opacity")]
+    assert [float(rect.get("x")) for rect in shaded] == [bound]
+    colours = [dot.get("fill") for dot in root.iter(f"{svg}circle")]
+    assert colours[0] == colours[1] != colours[2] and root.find(f"{svg}title").text == "A sentence & more"
+
+
+def test_one_replicate_is_drawn_as_a_point():
+    """Its interval is not known."""
+    drawn = figure("s", [(Effect("barrier", below=0.02), [("small", Estimate(0.1, float("nan"), float("nan")))])])
+    assert "<circle" in drawn and "nan" not in drawn and "stroke-width" not in drawn
+
+
+def test_a_notebook_carries_out_the_claims_own_code(tmp_path, monkeypatch):
+    """Its cells, one after the other, give the numbers and the verdict of the program."""
+    text = (survey.CLAIMS / "ema.py").read_text(encoding="utf-8")
+    cells = ["".join(cell["source"]) for cell in json.loads(notebook(survey.every()["ema"].CLAIM, text))["cells"] if cell["cell_type"] == "code"]
+    names = {}
+    exec(cells[1], names)
+    assert names["CLAIM"] == survey.every()["ema"].CLAIM
+    names["measure"] = lambda shop, seed: ({k: Estimate(1 + seed / 1e3, 0.9, 1.5) for k in names["CLAIM"].effects}, "paths?runs=x")
+    monkeypatch.chdir(tmp_path)
+    said = []
+    names["print"] = lambda *words: said.append(" ".join(map(str, words)))
+    for cell in cells[2:]:
+        exec(cell, names)
+    assert said[-2:] == ["holds", "http://localhost:8501/paths?runs=x"] and "claimed > 0: holds" in said[0]
 
 
 def test_unpaired_numbers_are_apart_by_the_hypotenuse():
