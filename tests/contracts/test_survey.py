@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.survey import __main__ as survey
-from benchmarks.survey import images, rows, table
+from benchmarks.survey import images, rows, table, why_fisher
 from benchmarks.survey.claim import Claim, Effect
 from benchmarks.survey.figure import figure
 from benchmarks.survey.notebook import notebook
@@ -21,6 +22,9 @@ from benchmarks.survey.rows import Row
 from benchmarks.survey.table import Measured
 from benchmarks.survey.unpaired import apart
 from benchmarks.survey.workshop import Workshop
+from explorer.methods.fuse._fisher_diagonal import fisher
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
 from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 
@@ -314,6 +318,19 @@ def test_the_middle_size_is_a_part_of_the_same_images_at_half_the_resolution(tmp
     assert np.array_equal(few[0], again[0]) and len(set(few[1])) == 2
     first = full[0][few[1][0], 0]  # its label says which of the images it is
     assert few[0][0, 0, 1, 0] == pytest.approx(first[2:, :2].mean()) and few[0][0, 0, 0, 1] == pytest.approx(first[:2, 2:].mean())
+
+
+def test_the_whole_fisher_matrix_has_the_products_diagonal(tmp_path):
+    """Softmax regression, without a bias of its own: entry by entry what Fisher merging uses."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=rng.normal(size=(40, 3)).astype(np.float32), y=rng.integers(0, 4, 40))
+    toml = '[network]\nname = "mlp"\nwidths = [3, 4]\n[data]\nname = "npz"\npath = "data.npz"\nclasses = ["a", "b", "c", "d"]\n[split]\nval = 0\ntest = 0.1\n'
+    (tmp_path / "problem.toml").write_text(f'loss = "cross_entropy"\n{toml}', encoding="utf-8")
+    problem = Problem(problem_toml.read(tmp_path))
+    w = torch.tensor(rng.normal(size=(4, 3)), dtype=torch.float32)
+    known = fisher(problem, {"layers.0.weight": w, "layers.0.bias": torch.zeros(4)})["layers.0.weight"]
+    found = why_fisher.fisher_matrix(problem.split("train").inputs.double(), w.double())
+    assert torch.allclose(found, found.T) and torch.allclose(found.diagonal().reshape(4, 3), known, rtol=1e-4)
 
 
 @pytest.mark.slow
