@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.survey import published
 from benchmarks.survey.claim import Claim, Effect
 from benchmarks.survey.figure import figure
 from benchmarks.survey.over_seeds import over_seeds
@@ -39,6 +40,13 @@ with its run and verdict, to be changed; the picture in the app; and the lesson.
 `python -m benchmarks.survey --quick --show NAME` (or `--middle`) trains what the first replicate needs, measures it and opens the app with all of it at the same address; a
 picture has the same address on every machine, as it follows from what was measured.
 """
+BESIDE = """
+## Beside the papers' own numbers
+
+Their networks are ten to a hundred thousand times larger, and those of soups and task vectors begin at pre-trained ones; ours are trained from the start on a thousand
+images. Where only the sign can be compared, the sign is the result. Numbers that could not be read in a source are left out, the instability curves of Frankle et al. 2020
+and the table of soups of CLIP among them.
+"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,21 @@ def page(every: Sequence[Measured]) -> str:
             few, many = (f(len(one.rows) for one in here) for f in (min, max))
             replicates = f"{few} replicates" if few == many else f"{few} to {many} replicates"
             parts += [f"\n## {data[0].upper()}{data[1:]}, {replicates}\n\n{_count(here)}\n", table(here)]
-    return "\n".join(parts)
+    return "\n".join([*parts, BESIDE, beside(ordered)])
+
+
+def beside(every: Sequence[Measured]) -> str:
+    """What papers give, and what was measured here at each size."""
+    known = {(one.name, one.size): one for one in every}
+    lines = ["| what | theirs | where it stands | ours |", "|---|---|---|---|"]
+    for one in published.EVERY:
+        ours: list[str] = []
+        for name, key in one.ours:
+            here = [known[name, size] for size in SIZES if (name, size) in known]
+            found = "; ".join(f"{SIZES[it.size]} {it.claim.effects[key].formatted(it.found[key])}" for it in here)
+            ours.append(f"{here[0].claim.effects[key].says}: {found}" if here else f"`{name}` is not measured yet")
+        lines.append(f"| {one.what} | {one.theirs} | {one.place} | {'<br>'.join(ours)} |")
+    return "\n".join(lines) + "\n"
 
 
 def table(every: Sequence[Measured]) -> str:

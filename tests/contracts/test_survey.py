@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks.survey import __main__ as survey
-from benchmarks.survey import images, rows, table, why_fisher
+from benchmarks.survey import images, published, rows, table, why_fisher
 from benchmarks.survey.claim import Claim, Effect
 from benchmarks.survey.figure import figure
 from benchmarks.survey.notebook import notebook
@@ -183,6 +183,18 @@ def test_the_table_says_number_bound_and_verdict():
     found = table.table([Measured("made_up", claim(), "quick", rows_of([1.0, 1.1, 0.9, 1.0, 1.0], 0.1))])
     (line,) = found.splitlines()[2:]
     assert "A sentence. (Somebody 2020)" in line and "(> 0)" in line and "| **holds** |" in line and "(survey/made_up.svg)" in line
+
+
+def test_published_numbers_stand_beside_effects_that_there_are():
+    """What is measured at a size is set beside them, and what is not says so."""
+    known = survey.every()
+    for one in published.EVERY:
+        assert one.place and all(key in known[name].CLAIM.effects for name, key in one.ours), one.what
+    ties = Measured("ties", known["ties"].CLAIM, "middle", rows_of([0.01, 0.03], 0.0))
+    lines = table.beside([ties]).splitlines()
+    (line,) = [line for line in lines if line.startswith("| TIES")]
+    assert "3.3 points" in line and "1250 images of Fashion-MNIST 2 points" in line
+    assert "`repair` is not measured yet" in "".join(lines)
 
 
 def test_every_claim_names_a_lesson_and_a_page_that_there_are():
