@@ -120,7 +120,7 @@ def told(one: Measured) -> None:
     for name, effect in one.claim.effects.items():
         found = one.found[name]
         print(f"  {effect.says}: {effect.formatted(found)}, claimed {effect.claimed}: {effect.outcome(found)}")
-    print(f"  → {one.outcome}{'. ' + one.claim.only if one.claim.only else ''}\n", flush=True)
+    print(f"  → {one.outcome}{'. ' + note if (note := one.claim.note(one.size)) else ''}\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,9 @@ def table(every: Sequence[Measured]) -> str:
         effects = "<br>".join(_said(effect, found[name]) for name, effect in claim.effects.items())
         see = [f"[figure](survey/{one.name}.svg)", f"[notebook](survey/{one.name}.ipynb)", f"[page]({APP}/{one.rows[0].shown})"]
         see += [f"[lesson]({APP}/learn?lesson={claim.lesson})"] if claim.lesson else []
-        lines.append(f"| {claim.sentence} ({claim.source}) | {effects} | **{one.outcome}** | `{one.name}`: {', '.join(see)} | {claim.only} |")
+        lines.append(
+            f"| {claim.sentence} ({claim.source}) | {effects} | **{one.outcome}** | `{one.name}`: {', '.join(see)} | {claim.note(one.size)} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import struct
+from dataclasses import replace
 from math import isnan
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -195,6 +196,14 @@ def test_published_numbers_stand_beside_effects_that_there_are():
     (line,) = [line for line in lines if line.startswith("| TIES")]
     assert "3.3 points" in line and "1250 images of Fashion-MNIST 2 points" in line
     assert "`repair` is not measured yet" in "".join(lines)
+
+
+def test_a_note_is_about_the_size_it_was_found_at():
+    """What decides on digits is not said of other images."""
+    some = replace(claim(), only="Of digits.", at={"full": "Of clothes."})
+    assert [some.note(size) for size in ("quick", "middle", "full")] == ["Of digits.", "", "Of clothes."]
+    found = table.table([Measured("a", some, size, rows_of([1.0, 1.0], 0.1)) for size in ("quick", "middle")])
+    assert found.count("Of digits.") == 1
 
 
 def test_every_claim_names_a_lesson_and_a_page_that_there_are():
