@@ -174,6 +174,16 @@ def test_a_killed_run_goes_on(tmp_path):
     assert len(asked) == 6
 
 
+def test_show_measures_the_first_replicate_and_opens_the_app_on_its_folder(tmp_path, monkeypatch, capsys):
+    """Whether or not rows of it are kept: the picture is in no row."""
+    asked, started = [], []
+    module = SimpleNamespace(measure=lambda shop, seed: (asked.append(seed), "paths?runs=x"))
+    monkeypatch.setattr("subprocess.run", lambda command, check: started.append(command))
+    survey.show("made_up", module, Workshop("quick", tmp_path))
+    assert asked == [0] and f"{table.APP}/paths?runs=x" in capsys.readouterr().out
+    assert started[0][1:] == ["-m", "explorer", "app", "--home", str(tmp_path)]
+
+
 def test_a_claim_measures_what_it_names(tmp_path):
     module = SimpleNamespace(CLAIM=claim(), measure=lambda shop, seed: ({"loss": Estimate(1, 1, 1)}, ""))
     with pytest.raises(ValueError, match=r"made_up measures loss, and its claim is about gain"):
