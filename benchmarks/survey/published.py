@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 REPAIR_DATA = "the data of its figures, in KellerJordan/REPAIR"
-QUOTED = "ViT-B/32 of CLIP on eight tasks, as quoted with all results of that table by AFFkyl/graduation-thesis-code, README"
+QUOTED = "ViT-B/32 of CLIP on eight tasks; quoted in the README of AFFkyl/graduation-thesis-code, not read in the paper"
 
 
 @dataclass(frozen=True)

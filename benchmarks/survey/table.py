@@ -32,7 +32,8 @@ numbers that the claim is about with their 95 % intervals, and the verdict.
   grid of SWALP, and the mean over the last eight epochs were chosen so. These verdicts are therefore not those of experiments fixed in advance.
 - **The size `middle` was fixed in advance**, before any of its results was seen: every setting as for digits, eight replicates instead of five, 1250 training images of
   Fashion-MNIST, drawn once and halved to 14 × 14 pixels, and all 10 000 test images, which tell differences a quarter of the size that the 539 of the digits tell. Nothing
-  was tuned to these images. *Mechanisms* has its own data and is measured on digits only.
+  was tuned to these images. Claims that digits leave open come first; one that is missing from the table has not been measured at this size yet. *Mechanisms* has its own
+  data and is measured on digits only.
 
 Repeat it with `python -m benchmarks.survey --quick` (or `--middle`) on one core, or larger with `python -m benchmarks.survey --device cuda`. That program also writes this
 page, the figures and the notebooks. The links *figure*, *notebook*, *page* and *lesson* lead to each effect's interval against its bound at every size; the claim's own code
