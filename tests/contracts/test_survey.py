@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import struct
+import sys
 from dataclasses import replace
 from math import isnan
 from types import SimpleNamespace
@@ -277,6 +278,11 @@ def test_a_notebook_carries_out_the_claims_own_code(tmp_path, monkeypatch):
     text = (survey.CLAIMS / "ema.py").read_text(encoding="utf-8")
     cells = ["".join(cell["source"]) for cell in json.loads(notebook(survey.every()["ema"].CLAIM, text))["cells"] if cell["cell_type"] == "code"]
     names = {}
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.chdir(table.PAGE.with_suffix(""))
+    exec(cells[0], names)
+    assert sys.path == [str(table.PAGE.parents[1])]
+    monkeypatch.undo()
     exec(cells[1], names)
     assert names["CLAIM"] == survey.every()["ema"].CLAIM
     names["measure"] = lambda shop, seed: ({k: Estimate(1 + seed / 1e3, 0.9, 1.5) for k in names["CLAIM"].effects}, "paths?runs=x")
