@@ -2,6 +2,7 @@
 
     python -m benchmarks.survey --quick                 every claim on small networks, over five replicates: minutes each on one core
     python -m benchmarks.survey --quick --only repair   one of them
+    python -m benchmarks.survey --middle                the same settings on few, small images of Fashion-MNIST and its 10 000 test images, --replicates 8
     python -m benchmarks.survey --device cuda           wider networks on Fashion-MNIST
     python -m benchmarks.survey --list
 

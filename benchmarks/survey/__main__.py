@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from importlib import import_module
@@ -10,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 
 import benchmarks.survey as survey
-from benchmarks.survey import rows, table
+from benchmarks.survey import images, rows, table
 from benchmarks.survey.claim import Claim
+from benchmarks.survey.notebook import notebook
 from benchmarks.survey.rows import Row
 from benchmarks.survey.table import Measured
 from benchmarks.survey.workshop import Workshop
@@ -26,24 +29,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.survey", description=survey.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="small networks on digits")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", dest="size", action="store_const", const="quick", help="small networks on digits")
+    size.add_argument(
+        "--middle", dest="size", action="store_const", const="middle", help="the same on 1250 small images of Fashion-MNIST, tested on 10 000"
+    )
+    parser.set_defaults(size="full")
     parser.add_argument("--only", nargs="+", choices=tuple(known), default=list(known), metavar="NAME")
     parser.add_argument("--replicates", type=int, default=5, help="each with training seeds of its own")
     parser.add_argument("--home", type=Path, default=locations.home(None) / "survey", help="where weights and points are kept")
+    parser.add_argument("--fashion", type=Path, default=images.FASHION, help="the folder of Fashion-MNIST's IDX files")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--list", action="store_true", help="say which claims there are")
+    parser.add_argument("--show", choices=tuple(known), metavar="NAME", help="measure a claim's first replicate, and open the app with its picture")
     parser.add_argument("--page", action="store_true", help="only write docs/survey.md from the rows that there are")
     arguments = parser.parse_args()
     if arguments.list:
         for name, module in known.items():
             print(f"{name:24} {module.CLAIM.sentence} ({module.CLAIM.source})")
         return
-    shop = Workshop("quick" if arguments.quick else "full", arguments.home.resolve(), arguments.device)
+    shop = Workshop(arguments.size, arguments.home.resolve(), arguments.device, arguments.fashion.resolve())
+    if arguments.show:
+        show(arguments.show, known[arguments.show], shop)
+        return
     if not arguments.page:
         codes = {name: code(name) for name in arguments.only}  # of what was imported, though somebody edits a file meanwhile
         for name in arguments.only:
             told(carried_out(name, known[name], shop, arguments.replicates, codes[name]))
-    table.PAGE.write_text(table.page(measured()), encoding="utf-8")
+    for file, text in written().items():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
     print(f"{table.PAGE} is written; loss-explorer app --home {shop.home} shows what was measured here.")
 
 
@@ -57,6 +72,24 @@ def measured() -> list[Measured]:
     """Every claim of which rows are kept, at each size."""
     known = every().items()
     return [Measured(n, m.CLAIM, size, list(kept.values())) for size in table.SIZES for n, m in known if (kept := rows.read(n, size, code(n)))]
+
+
+def written() -> dict[Path, str]:
+    """The page, and a figure and a notebook for each claim that is on it."""
+    every_row, known = measured(), every()
+    files = {table.PAGE: table.page(every_row)}
+    for name, drawn in table.figures(every_row).items():
+        stem = table.PAGE.with_suffix("") / name
+        text = (CLAIMS / f"{name}.py").read_text(encoding="utf-8")
+        files |= {stem.with_suffix(".svg"): drawn, stem.with_suffix(".ipynb"): notebook(known[name].CLAIM, text)}
+    return files
+
+
+def show(name: str, module: ModuleType, shop: Workshop) -> None:
+    """Measure the first replicate in this folder, and open the app there."""
+    _, shown = module.measure(shop, 0)
+    print(f"{name} is at {table.APP}/{shown}, if no other app runs. Ctrl-C ends it.", flush=True)
+    subprocess.run([sys.executable, "-m", "explorer", "app", "--home", str(shop.home)], check=False)
 
 
 def code(name: str) -> str:
@@ -87,7 +120,7 @@ def told(one: Measured) -> None:
     for name, effect in one.claim.effects.items():
         found = one.found[name]
         print(f"  {effect.says}: {effect.formatted(found)}, claimed {effect.claimed}: {effect.outcome(found)}")
-    print(f"  → {one.outcome}{'. ' + one.claim.only if one.claim.only else ''}\n", flush=True)
+    print(f"  → {one.outcome}{'. ' + note if (note := one.claim.note(one.size)) else ''}\n", flush=True)
 
 
 if __name__ == "__main__":

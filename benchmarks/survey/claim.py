@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from explorer.stats.intervals import Estimate
@@ -55,7 +55,8 @@ class Effect:
 @dataclass(frozen=True)
 class Claim:
     """A claim of the literature. order: its place in the table. effects: by name, all of which have to hold. lesson: the lesson of the app that is about it, page:
-    the page of the app where it is seen. only: where it holds in part, or does not, what decides, in one sentence."""
+    the page of the app where it is seen. only: where it holds in part, or does not, what decides, in one sentence; `at` is the same for the sizes that it names, of
+    which what decides on digits need not be true."""
 
     order: int
     sentence: str
@@ -64,6 +65,11 @@ class Claim:
     page: str
     lesson: str = ""
     only: str = ""
+    at: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def note(self, size: str) -> str:
+        """What is said of a size."""
+        return self.only if size == "quick" else self.at.get(size, "")
 
     def outcome(self, found: Mapping[str, Estimate]) -> Outcome:
         """`holds` when every effect does; `does not hold here` when one effect does not."""

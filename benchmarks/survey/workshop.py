@@ -25,6 +25,7 @@ from explorer.store.run_store import RunStore
 
 LOSS, ERROR = 0, 1  # columns of the metrics
 LINE: Mapping[str, object] = {"sampler": "grid", "options": {"size": 11}}
+PIXELS: Mapping[str, int] = {"quick": 64, "middle": 196, "full": 784}
 PLAIN: Mapping[str, object] = {"lr": 0.1, "weight_decay": 1e-3, "noise": 0.25}  # as the shipped MLPs are trained
 TUNES: tuple[Mapping[str, object], ...] = (
     {"lr": 0.02},
@@ -42,16 +43,18 @@ SCALES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)  # times the mean of the task vectors
 
 @dataclass(frozen=True)
 class Workshop:
-    """size: `quick` (digits) or `full` (Fashion-MNIST). home: the folder of the store, the weights and the data."""
+    """size: `quick` (digits), `middle` (a few small images of Fashion-MNIST, and else all as for digits) or `full` (Fashion-MNIST). home: the folder of the
+    store, the weights and the data. fashion: the folder of Fashion-MNIST's files."""
 
     size: str
     home: Path
     device: str = "cpu"
+    fashion: Path = images.FASHION
 
     @property
     def quick(self) -> bool:
-        """Whether this is the small size."""
-        return self.size == "quick"
+        """Whether networks and trainings are the small ones."""
+        return self.size != "full"
 
     @property
     def how(self) -> dict[str, object]:
@@ -63,7 +66,7 @@ class Workshop:
         """The folder of the images, written once."""
         folder = self.home / f"images-{self.size}"
         if not (folder / "tasks.npz").exists():  # the last to be written
-            images.write(folder, self.size)
+            images.write(folder, self.size, self.fashion)
         return folder
 
     def problem(self, network: str, data: str = "plain", tests: Sequence[str] = ("shifted",)) -> ProblemSpec:
@@ -81,7 +84,7 @@ class Workshop:
     def mlp(self, data: str = "plain", *, width: int = 0, depth: int = 2, tests: Sequence[str] = ("shifted",)) -> ProblemSpec:
         """An MLP of `depth` hidden layers; 64 wide for digits and 512 for Fashion-MNIST, unless given."""
         inner = [width or (64 if self.quick else 512)] * depth
-        return self.problem(f'name = "mlp"\nwidths = {[64 if self.quick else 784, *inner, 10]}', data, tests)
+        return self.problem(f'name = "mlp"\nwidths = {[PIXELS[self.size], *inner, 10]}', data, tests)
 
     def resnet(self) -> ProblemSpec:
         """A ResNet with batch norm."""

@@ -1,22 +1,32 @@
 """The machinery of benchmarks/survey, on claims that are made up, whose answers are known."""
 
 import json
+import re
 import shutil
 import struct
+import sys
+from dataclasses import replace
 from math import isnan
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.survey import __main__ as survey
-from benchmarks.survey import images, rows, table
+from benchmarks.survey import images, published, rows, table, why_fisher
 from benchmarks.survey.claim import Claim, Effect
+from benchmarks.survey.figure import figure
+from benchmarks.survey.notebook import notebook
 from benchmarks.survey.over_seeds import over_seeds
 from benchmarks.survey.rows import Row
 from benchmarks.survey.table import Measured
 from benchmarks.survey.unpaired import apart
 from benchmarks.survey.workshop import Workshop
+from explorer.methods.fuse._fisher_diagonal import fisher
+from explorer.problems import problem_toml
+from explorer.problems.problem import Problem
 from explorer.stats.intervals import Estimate
 from explorer.store.run_store import RunStore
 
@@ -165,6 +175,16 @@ def test_a_killed_run_goes_on(tmp_path):
     assert len(asked) == 6
 
 
+def test_show_measures_the_first_replicate_and_opens_the_app_on_its_folder(tmp_path, monkeypatch, capsys):
+    """Whether or not rows of it are kept: the picture is in no row."""
+    asked, started = [], []
+    module = SimpleNamespace(measure=lambda shop, seed: (asked.append(seed), "paths?runs=x"))
+    monkeypatch.setattr("subprocess.run", lambda command, check: started.append(command))
+    survey.show("made_up", module, Workshop("quick", tmp_path))
+    assert asked == [0] and f"{table.APP}/paths?runs=x" in capsys.readouterr().out
+    assert started[0][1:] == ["-m", "explorer", "app", "--home", str(tmp_path)]
+
+
 def test_a_claim_measures_what_it_names(tmp_path):
     module = SimpleNamespace(CLAIM=claim(), measure=lambda shop, seed: ({"loss": Estimate(1, 1, 1)}, ""))
     with pytest.raises(ValueError, match=r"made_up measures loss, and its claim is about gain"):
@@ -174,7 +194,27 @@ def test_a_claim_measures_what_it_names(tmp_path):
 def test_the_table_says_number_bound_and_verdict():
     found = table.table([Measured("made_up", claim(), "quick", rows_of([1.0, 1.1, 0.9, 1.0, 1.0], 0.1))])
     (line,) = found.splitlines()[2:]
-    assert "A sentence. (Somebody 2020)" in line and "(> 0)" in line and "| **holds** |" in line and "`made_up.py`" in line
+    assert "A sentence. (Somebody 2020)" in line and "(> 0)" in line and "| **holds** |" in line and "(survey/made_up.svg)" in line
+
+
+def test_published_numbers_stand_beside_effects_that_there_are():
+    """What is measured at a size is set beside them, and what is not says so."""
+    known = survey.every()
+    for one in published.EVERY:
+        assert one.place and all(key in known[name].CLAIM.effects for name, key in one.ours), one.what
+    ties = Measured("ties", known["ties"].CLAIM, "middle", rows_of([0.01, 0.03], 0.0))
+    lines = table.beside([ties]).splitlines()
+    (line,) = [line for line in lines if line.startswith("| TIES")]
+    assert "3.3 points" in line and "1250 images of Fashion-MNIST 2 points" in line
+    assert "`repair` is not measured yet" in "".join(lines)
+
+
+def test_a_note_is_about_the_size_it_was_found_at():
+    """What decides on digits is not said of other images."""
+    some = replace(claim(), only="Of digits.", at={"full": "Of clothes."})
+    assert [some.note(size) for size in ("quick", "middle", "full")] == ["Of digits.", "", "Of clothes."]
+    found = table.table([Measured("a", some, size, rows_of([1.0, 1.0], 0.1)) for size in ("quick", "middle")])
+    assert found.count("Of digits.") == 1
 
 
 def test_every_claim_names_a_lesson_and_a_page_that_there_are():
@@ -193,9 +233,65 @@ def test_claims_have_places_of_their_own():
     assert orders == sorted(set(orders)) and len(orders) > 20
 
 
-def test_the_page_is_what_the_kept_rows_say():
-    """docs/survey.md is written by the program, and a claim whose experiment has changed since it was measured is not on it."""
-    assert table.PAGE.read_text(encoding="utf-8") == table.page(survey.measured())
+def test_the_page_its_figures_and_its_notebooks_are_what_the_kept_rows_say():
+    """They are written by the program, a claim whose experiment has changed since it was measured is not among them, and no file is left over."""
+    files = survey.written()
+    for file, text in files.items():
+        assert file.read_text(encoding="utf-8") == text, file
+    assert {*table.PAGE.with_suffix("").iterdir()} == {*files} - {table.PAGE}
+
+
+def test_every_link_of_the_page_leads_to_a_file_or_into_the_app():
+    links = re.findall(r"\]\(([^)]+)\)", table.PAGE.read_text(encoding="utf-8"))
+    assert len(links) > 100
+    for link in links:
+        assert link.startswith((f"{table.APP}/", "http")) or (table.PAGE.parent / link).is_file(), link
+    assert all("?" in link for link in links if link.startswith(table.APP))
+
+
+def test_an_interval_is_drawn_where_it_lies():
+    """A bound of 0, 1 ± 1 found and −1 to 3 beside it: the scale is even, the claimed side is to the right of the bound, and the colours are those of the verdicts."""
+    found = [("small", Estimate(1.0, 0.0, 2.0)), ("large", Estimate(1.0, -1.0, 3.0)), ("sure", Estimate(2.0, 1.0, 3.0))]
+    root = ElementTree.fromstring(figure("A sentence & more", [(Effect("gain", above=0.0), found)]))
+    svg = "{http://www.w3.org/2000/svg}"
+    dots = [float(dot.get("cx")) for dot in root.iter(f"{svg}circle")]
+    bound, *_ = (float(path.get("d")[1:].split()[0]) for path in root.iter(f"{svg}path") if path.get("stroke-dasharray"))
+    spans = [[float(x) for x in re.findall(r"[MH]([\d.]+)", path.get("d"))] for path in root.iter(f"{svg}path") if path.get("stroke-width")]
+    unit = dots[0] - bound
+    assert dots[1] == dots[0] and dots[2] == pytest.approx(bound + 2 * unit, abs=0.2) and unit > 0
+    for span, ends in zip(spans, [(0, 2), (-1, 3), (1, 3)], strict=True):
+        assert span == pytest.approx([bound + end * unit for end in ends], abs=0.3)
+    shaded = [rect for rect in root.iter(f"{svg}rect") if rect.get("fill-opacity")]
+    assert [float(rect.get("x")) for rect in shaded] == [bound]
+    colours = [dot.get("fill") for dot in root.iter(f"{svg}circle")]
+    assert colours[0] == colours[1] != colours[2] and root.find(f"{svg}title").text == "A sentence & more"
+
+
+def test_one_replicate_is_drawn_as_a_point():
+    """Its interval is not known."""
+    drawn = figure("s", [(Effect("barrier", below=0.02), [("small", Estimate(0.1, float("nan"), float("nan")))])])
+    assert "<circle" in drawn and "nan" not in drawn and "stroke-width" not in drawn
+
+
+def test_a_notebook_carries_out_the_claims_own_code(tmp_path, monkeypatch):
+    """Its cells, one after the other, give the numbers and the verdict of the program."""
+    text = (survey.CLAIMS / "ema.py").read_text(encoding="utf-8")
+    cells = ["".join(cell["source"]) for cell in json.loads(notebook(survey.every()["ema"].CLAIM, text))["cells"] if cell["cell_type"] == "code"]
+    names = {}
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.chdir(table.PAGE.with_suffix(""))
+    exec(cells[0], names)
+    assert sys.path == [str(table.PAGE.parents[1])]
+    monkeypatch.undo()
+    exec(cells[1], names)
+    assert names["CLAIM"] == survey.every()["ema"].CLAIM
+    names["measure"] = lambda shop, seed: ({k: Estimate(1 + seed / 1e3, 0.9, 1.5) for k in names["CLAIM"].effects}, "paths?runs=x")
+    monkeypatch.chdir(tmp_path)
+    said = []
+    names["print"] = lambda *words: said.append(" ".join(map(str, words)))
+    for cell in cells[2:]:
+        exec(cell, names)
+    assert said[-2:] == ["holds", "http://localhost:8501/paths?runs=x"] and "claimed > 0: holds" in said[0]
 
 
 def test_unpaired_numbers_are_apart_by_the_hypotenuse():
@@ -244,6 +340,34 @@ def test_the_full_size_keeps_the_sources_own_test_set(tmp_path):
     x, y, x_test, y_test = images.load("full", tmp_path)
     assert x.shape == (6, 1, 5, 5) and x_test.shape == (4, 1, 5, 5) and x.min() >= 0 and x.max() <= 1
     assert y.tolist() == [0, 1, 2, 3, 4, 5] and y_test.tolist() == [0, 1, 2, 3]
+
+
+def test_the_middle_size_is_a_part_of_the_same_images_at_half_the_resolution(tmp_path, monkeypatch):
+    """A square of four pixels becomes their mean; training images are drawn once, test images are all there."""
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 6), ("t10k", 3)):
+        header = struct.pack(">IIII", 0x803, n, 4, 4), struct.pack(">II", 0x801, n)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(header[0] + rng.integers(0, 256, n * 16, dtype=np.uint8).tobytes())
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(header[1] + bytes(range(n)))
+    monkeypatch.setattr(images, "MIDDLE", 2)
+    full, few, again = images.load("full", tmp_path), images.load("middle", tmp_path), images.load("middle", tmp_path)
+    assert few[0].shape == (2, 1, 2, 2) and few[2].shape == (3, 1, 2, 2) and few[3].tolist() == [0, 1, 2]
+    assert np.array_equal(few[0], again[0]) and len(set(few[1])) == 2
+    first = full[0][few[1][0], 0]  # its label says which of the images it is
+    assert few[0][0, 0, 1, 0] == pytest.approx(first[2:, :2].mean()) and few[0][0, 0, 0, 1] == pytest.approx(first[:2, 2:].mean())
+
+
+def test_the_whole_fisher_matrix_has_the_products_diagonal(tmp_path):
+    """Softmax regression, without a bias of its own: entry by entry what Fisher merging uses."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=rng.normal(size=(40, 3)).astype(np.float32), y=rng.integers(0, 4, 40))
+    toml = '[network]\nname = "mlp"\nwidths = [3, 4]\n[data]\nname = "npz"\npath = "data.npz"\nclasses = ["a", "b", "c", "d"]\n[split]\nval = 0\ntest = 0.1\n'
+    (tmp_path / "problem.toml").write_text(f'loss = "cross_entropy"\n{toml}', encoding="utf-8")
+    problem = Problem(problem_toml.read(tmp_path))
+    w = torch.tensor(rng.normal(size=(4, 3)), dtype=torch.float32)
+    known = fisher(problem, {"layers.0.weight": w, "layers.0.bias": torch.zeros(4)})["layers.0.weight"]
+    found = why_fisher.fisher_matrix(problem.split("train").inputs.double(), w.double())
+    assert torch.allclose(found, found.T) and torch.allclose(found.diagonal().reshape(4, 3), known, rtol=1e-4)
 
 
 @pytest.mark.slow

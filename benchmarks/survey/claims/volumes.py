@@ -17,6 +17,7 @@ CLAIM = Claim(
     },
     page="paths",
     lesson="subspaces",
+    at={"middle": "The corners are trained as the bends of *curves* are, which overfit on these images."},
 )
 
 

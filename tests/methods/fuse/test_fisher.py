@@ -149,6 +149,51 @@ def test_of_two_quadratics_it_is_their_joint_minimum(tiny):
         assert torch.allclose(slope, torch.zeros_like(slope), atol=1e-12)
 
 
+def test_where_no_two_inputs_go_together_it_is_the_least_squares_of_all_data(tmp_path):
+    """One input at a time: the Fisher information is diagonal, and two tasks' solutions merge into that of both, by the product's own Fisher."""
+    rng = np.random.default_rng(0)
+    problems, solutions, data = [], [], []
+    for name in ("a", "b"):
+        x = (np.eye(3)[rng.integers(0, 3, 60)] * rng.uniform(0.2, 3, (60, 1))).astype(np.float32)
+        y = rng.normal(size=(60, 2)).astype(np.float32)
+        folder = tmp_path / name
+        folder.mkdir()
+        np.savez(folder / "data.npz", x=x, y=y)
+        problems.append(made(folder, LINEAR))
+        train = problems[-1].split("train")
+        data.append((train.inputs.double(), train.targets.double()))
+        solutions.append({"layers.0.weight": least_squares(*data[-1]), "layers.0.bias": torch.zeros(2)})
+    informations = [fisher(problem, w) for problem, w in zip(problems, solutions, strict=True)]
+    shares = [len(x) for x, _ in data]
+    merged = method.merged(solutions, informations, problems[0], [n / sum(shares) for n in shares], normalise=False, floor=0.0)
+    both = least_squares(*(torch.cat(part) for part in zip(*data, strict=True)))
+    assert torch.allclose(merged["layers.0.weight"], both, atol=1e-5)
+    assert not torch.allclose((solutions[0]["layers.0.weight"] + solutions[1]["layers.0.weight"]) / 2, both, atol=1e-2)
+
+
+def least_squares(x, y):
+    """(k, d) weights without a bias."""
+    return torch.linalg.lstsq(x, y).solution.T.float()
+
+
+def test_where_inputs_go_together_the_diagonal_can_be_worse_than_the_mean(tmp_path):
+    """Two ellipses by hand: a circle around (0, 0), and H = (4, −3; −3, 4) around (1, 1), long along the line between them. The minimum of both is half-way; the
+    diagonal sees a narrow second ellipse, and goes to (0.8, 0.8)."""
+    np.savez(tmp_path / "data.npz", x=np.ones((10, 3), np.float32), y=np.ones((10, 2), np.float32))
+    problem = made(tmp_path, LINEAR)
+    hessians = [torch.eye(2, dtype=torch.float64), torch.tensor([[4.0, -3.0], [-3.0, 4.0]], dtype=torch.float64)]
+    centres = [torch.zeros(2), torch.ones(2)]
+
+    def whole(place):
+        return {"layers.0.weight": torch.stack([torch.cat([place, torch.zeros(1)])] * 2), "layers.0.bias": torch.zeros(2)}
+
+    informations = [{n: t.double() for n, t in whole(h.diagonal().float()).items()} for h in hessians]
+    merged = method.merged([whole(c) for c in centres], informations, problem, (0.5, 0.5), normalise=False, floor=0.0)["layers.0.weight"][0, :2]
+    assert torch.allclose(merged, torch.full((2,), 0.8))
+    joint = [sum((w - c).double() @ h @ (w - c).double() for h, c in zip(hessians, centres, strict=True)) for w in (merged, torch.full((2,), 0.5))]
+    assert [float(j) for j in joint] == pytest.approx([1.36, 1.0])
+
+
 def test_the_floor_is_a_share_of_the_mean_and_normalising_takes_a_models_scale_away(tiny):
     """A hundredfold information counts as before once each is divided by its mean."""
     a, b = drawn(1), drawn(2)
