@@ -272,7 +272,8 @@ class WeightScores:
         self.symmetry, self.device = symmetry, device
         self.sums = "cpu" if torch.device(device).type == "mps" else device  # Metal has no float64
         self.names = [n for n in once(reference, parameters) if n in symmetry.axes]
-        self.a, self.b = _Compared(reference, self.names, device), _Compared(model, self.names, device)
+        self.a: Mapping[str, Tensor] = _Compared(reference, self.names, device)
+        self.b: Mapping[str, Tensor] = _Compared(model, self.names, device)
         known = set(self.names)
         self.sites: dict[str, list[Site]] = {g: [s for s in symmetry.sites(g) if s.tensor in known] for g in symmetry.groups}
         self.cells: dict[str, list[Cell]] = {}
