@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -140,18 +140,40 @@ def threshold(magnitudes: Callable[[], Iterable[Tensor]], count: int) -> float:
     upper halves of the bits are counted first, and then the lower halves of those that share the upper half at which the count is reached. The
     tensors are gone through twice, so `magnitudes` makes them again.
     """
-    return ranked(magnitudes, count)[0]
+    return thresholds(magnitudes, (count,))[0]
+
+
+def thresholds(magnitudes: Callable[[], Iterable[Tensor]], counts: Sequence[int]) -> list[float]:
+    """The threshold of each count; the tensors are gone through twice for all of them."""
+    return [rank.least for rank in _ranks(magnitudes, counts)]
 
 
 def ranked(magnitudes: Callable[[], Iterable[Tensor]], count: int) -> tuple[float, int, int]:
     """The threshold; of the entries exactly as large, how many are among the `count` largest; and how many there are."""
-    upper = _tally(_bits(m) >> 16 for m in magnitudes())
-    if (count := min(count, int(upper.sum()))) <= 0:
-        return float("inf"), 0, 0
-    high, count = _reached(upper, count)
-    lower = _tally(bits[bits >> 16 == high] & 0xFFFF for bits in map(_bits, magnitudes()))
-    low, count = _reached(lower, count)
-    return float(torch.tensor([high << 16 | low], dtype=torch.int32).view(torch.float32)), count, int(lower[low])
+    return _ranks(magnitudes, (count,))[0]
+
+
+class _Rank(NamedTuple):
+    """least: the threshold. taken: how many of the entries exactly as large are among the largest; equal: how many there are."""
+
+    least: float
+    taken: int
+    equal: int
+
+
+def _ranks(magnitudes: Callable[[], Iterable[Tensor]], counts: Sequence[int]) -> list[_Rank]:
+    (upper,) = _tallies(([_bits(m) >> 16] for m in magnitudes()), 1)
+    entries = int(upper.sum())
+    reached = {count: _reached(upper, min(count, entries)) for count in counts if min(count, entries) > 0}
+    highs = sorted({high for high, _ in reached.values()})
+    lower = dict(zip(highs, _tallies((_lower(_bits(m), highs) for m in magnitudes()), len(highs)), strict=True)) if highs else {}
+    return [_rank(reached[count], lower) if count in reached else _Rank(float("inf"), 0, 0) for count in counts]
+
+
+def _rank(reached: tuple[int, int], lower: dict[int, Tensor]) -> _Rank:
+    high, left = reached
+    low, left = _reached(lower[high], left)
+    return _Rank(float(torch.tensor([high << 16 | low], dtype=torch.int32).view(torch.float32)), left, int(lower[high][low]))
 
 
 def magnitude(vector: Tensor) -> Tensor:
@@ -163,17 +185,38 @@ def _bits(magnitudes: Tensor) -> Tensor:
     return magnitudes.to(torch.float32).contiguous().view(torch.int32).reshape(-1)
 
 
-def _tally(halves: Iterable[Tensor]) -> Tensor:
-    """Of numbers of 16 bits, how often each is there; several tensors are counted together, as a count goes through all numbers once."""
-    counts = torch.zeros(1 << 16, dtype=torch.int64)
-    waiting: list[Tensor] = []
-    entries = 0
-    for half in halves:
-        waiting.append(half)
-        if (entries := entries + len(half)) >= TOGETHER:
-            counts += torch.bincount(torch.cat(waiting), minlength=1 << 16)
-            waiting, entries = [], 0
-    return counts + torch.bincount(torch.cat(waiting), minlength=1 << 16) if waiting else counts
+def _lower(bits: Tensor, highs: Sequence[int]) -> list[Tensor]:
+    """The lower halves of those entries that share each of the upper halves."""
+    upper = bits >> 16
+    return [bits[upper == high] & 0xFFFF for high in highs]
+
+
+def _tallies(halves: Iterable[Sequence[Tensor]], kinds: int) -> list[Tensor]:
+    """Of numbers of 16 bits, of so many kinds, how often each is there; several tensors are counted together, as a count goes through all numbers once."""
+    tallies = [_Tally() for _ in range(kinds)]
+    for several in halves:
+        for tally, half in zip(tallies, several, strict=True):
+            tally.add(half)
+    return [tally.counts() for tally in tallies]
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self._counts = torch.zeros(1 << 16, dtype=torch.int64)
+        self._waiting: list[Tensor] = []
+        self._entries = 0
+
+    def add(self, half: Tensor) -> None:
+        self._waiting.append(half)
+        self._entries += len(half)
+        if self._entries >= TOGETHER:
+            self.counts()
+
+    def counts(self) -> Tensor:
+        if self._waiting:
+            self._counts += torch.bincount(torch.cat(self._waiting), minlength=1 << 16)
+            self._waiting, self._entries = [], 0
+        return self._counts
 
 
 def _reached(counts: Tensor, count: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from explorer.checkpoints.layer_names import layer_of, layers_of
+from explorer.checkpoints.singular_values import singular_values
 from explorer.core.points import Array
 
 RANKED = 2**20  # entries of a matrix whose singular values are worked out: a third of a second
@@ -83,7 +84,7 @@ class Tally:
 
 def stable_rank(matrix: Tensor) -> float:
     """‖M‖²_F / ‖M‖²₂; NaN of zeros."""
-    values = torch.linalg.svdvals(matrix).double()
+    values = singular_values(matrix).double()
     return float((values**2).sum() / values[0] ** 2) if len(values) and values[0] > 0 else float("nan")
 
 

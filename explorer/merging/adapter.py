@@ -20,6 +20,7 @@ from torch import Tensor
 
 from explorer.checkpoints import checkpoint_file
 from explorer.checkpoints.lora import CONFIG, WEIGHTS
+from explorer.checkpoints.singular_values import svd
 from explorer.core import allowed_folders
 from explorer.core.errors import Refused
 from explorer.core.files import listed, short, system
@@ -95,7 +96,7 @@ def write(plan: MergePlan, out: Path, rank: int, *, base_name: str = "", report:
 
 def factors(change: Tensor, rank: int) -> tuple[Tensor, Tensor, float]:
     """(A, B, ‖Δ − B·A‖) of the best change of that rank, or of the matrix's own where it is lower: A (r, columns), B (rows, r)."""
-    u, s, v = torch.linalg.svd(change.double(), full_matrices=False)
+    u, s, v = svd(change.double())
     kept = max(1, min(rank, int((s > s[0] * max(change.shape) * torch.finfo(torch.float32).eps).sum())))
     root = s[:kept].sqrt()
     a, b = (root[:, None] * v[:kept]).float(), (u[:, :kept] * root).float()

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explorer.checkpoints.singular_values import singular_values, svd
 from explorer.checkpoints.weights import Weights
 from explorer.symmetry import groups
 from explorer.symmetry.assignment import ORDERS, WeightScores, assign, families, unwatched
@@ -102,9 +103,9 @@ def worth(cls: SymmetryClass, s: Tensor) -> Tensor:
             return torch.hypot(*_planar(s)).sum(-1)
         case SymmetryClass.CENTRED:
             basis = centred_basis(s.shape[-1])
-            return s.sum((-2, -1)) / s.shape[-1] + torch.linalg.svdvals(basis.mT @ s @ basis).sum(-1)
+            return s.sum((-2, -1)) / s.shape[-1] + singular_values(basis.mT @ s @ basis).sum(-1)
         case _:
-            return torch.linalg.svdvals(s).sum(-1)
+            return singular_values(s).sum(-1)
 
 
 def best(cls: SymmetryClass, s: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ def _planar(s: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _polar(s: Tensor) -> Tensor:
-    u, _, v = torch.linalg.svd(s)
+    u, _, v = svd(s)
     return u @ v
 
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from explorer.checkpoints import singular_values
 from explorer.checkpoints.arithmetic import mean, wide
 from explorer.checkpoints.per_tensor import by_tensor, of_number
 from explorer.checkpoints.weights import Weights
@@ -45,12 +46,12 @@ def by_matrix(
 
 def svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """U (m, r), σ (r,), Vᵀ (r, n) with r the rank: without the singular values that are zero but for rounding, whose vectors say nothing."""
-    u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
+    u, s, vh = singular_values.svd(matrix)
     rank = int((s > s[:1] * max(matrix.shape) * torch.finfo(s.dtype).eps).sum())
     return u[:, :rank], s[:rank], vh[:rank]
 
 
 def nearest_orthogonal(matrix: Tensor) -> Tensor:
     """The matrix of orthonormal columns (or rows, where it has more of them) nearest to it: its polar factor, Schönemann's Procrustes solution."""
-    u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
+    u, _, vh = singular_values.svd(matrix)
     return u @ vh

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import threshold
+from explorer.checkpoints.arithmetic import thresholds
 from explorer.checkpoints.passes import Kernel, Passes
 from explorer.checkpoints.per_tensor import by_block, of_number
 from explorer.checkpoints.weights import Weights
@@ -47,7 +47,7 @@ def important(widths: Mapping[str, int]) -> Kernel:
             return (importance(base, other, width).to(torch.float32) for base, other in passes())
 
         last = passes.numel - 1
-        first, middle, third = (threshold(scores, passes.numel - int(share * last)) for share in (0.25, 0.5, 0.75))
+        first, middle, third = thresholds(scores, [passes.numel - int(share * last) for share in (0.25, 0.5, 0.75)])
         least = middle + 1.5 * (third - first)
         for base, other in passes():
             yield torch.where(importance(base, other, width).to(torch.float32) >= least, other, base)

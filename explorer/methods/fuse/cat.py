@@ -29,6 +29,7 @@ from torch.func import functional_call
 
 from explorer.checkpoints.arithmetic import wide
 from explorer.checkpoints.per_tensor import by_tensor, of_number
+from explorer.checkpoints.singular_values import svd
 from explorer.checkpoints.weights import Weights
 from explorer.core.progress import Progress, quiet
 from explorer.core.registry import Range
@@ -99,7 +100,7 @@ def projected(changes: Sequence[Tensor], grams: Sequence[Tensor], trim: int, kee
         if not (others := [b for k, b in enumerate(bases) if k != i]):
             return list(changes)
         span = torch.cat(others, dim=-1)  # (groups, units, ≤ trim · others)
-        u, s, _ = torch.linalg.svd(span, full_matrices=False)
+        u, s, _ = svd(span)
         u = u * (s > 1e-6).unsqueeze(-2)  # lengths of orthonormal vectors and noughts
         found.append(change - u @ (u.mT @ change))
     return found

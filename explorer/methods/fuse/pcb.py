@@ -24,7 +24,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from explorer.checkpoints.arithmetic import magnitude, threshold, vectors
+from explorer.checkpoints.arithmetic import magnitude, thresholds, vectors
 from explorer.checkpoints.passes import FromAll, Kernel, Passes, each
 from explorer.checkpoints.per_tensor import by_block, of_number
 from explorer.checkpoints.weights import Weights
@@ -104,7 +104,7 @@ def _sizes(passes: Passes, model: int) -> _Range:
 
     n = passes.numel
     low, high = int(n * OUTLIERS), max(int(n * (1 - OUTLIERS) - 1), 0)  # places from the smallest on, as in the code
-    return _Range(threshold(sizes, n - low), threshold(sizes, n - high))
+    return _Range(*thresholds(sizes, (n - low, n - high)))
 
 
 def _scores(passes: Passes, model: int, size: _Range, density: float) -> _Range:
@@ -117,7 +117,7 @@ def _scores(passes: Passes, model: int, size: _Range, density: float) -> _Range:
             yield magnitude(_score(changes[model - 1], total, size, len(changes)).clamp_(min=0))  # no minus before a nought
 
     n = passes.numel
-    return _Range(threshold(scores, n - min(int(n * (1 - density)), n - 1)), threshold(scores, 1))
+    return _Range(*thresholds(scores, (n - min(int(n * (1 - density)), n - 1), 1)))
 
 
 def _score(change: Tensor, total: Tensor, size: _Range, count: int) -> Tensor:
