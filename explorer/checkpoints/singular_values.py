@@ -12,7 +12,6 @@ from torch import Tensor
 
 from explorer.core.errors import Refused
 
-
 _GivesUp = torch.linalg.LinAlgError  # pyright: ignore[reportPrivateImportUsage]  (documented, and not in the stub)
 
 
