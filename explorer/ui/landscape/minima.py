@@ -79,6 +79,7 @@ def show(
         }
         for column, (kind, (stem, title, made)) in zip(st.columns(len(pictures)), pictures.items(), strict=True):
             with column:
+                st.markdown(f"**{title}**")
                 drawn(
                     kind,
                     found,
