@@ -26,6 +26,7 @@ from explorer.checkpoints.safetensors_header import Stored
 from explorer.core import allowed_folders
 from explorer.core.errors import Refused
 from explorer.core.files import name_of, short, system
+from explorer.core.memory import give_back
 from explorer.merging.by_token import ByToken
 from explorer.merging.ingredients import Dequantised, Ingredient
 
@@ -33,6 +34,7 @@ DTYPES = {
     **{"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16},
     **{"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "I8": torch.int8},
 }
+GIVEN_BACK = 64  # blocks, after which what is free goes back to the system: a kernel that makes and drops many pieces leaves holes between them
 
 
 class Files:
@@ -137,8 +139,10 @@ class Blocks:
         cut = "rows" if any(_changed(*source) for source in self.sources) else self.cut
         ingredient, name = self.sources[0]
         found = cuts(ingredient.shape(name), cut)
-        for start, stop in found[: self.most] if self.most else found:
+        for count, (start, stop) in enumerate(found[: self.most] if self.most else found, 1):
             yield [self._read(ingredient, name, start, stop, cut) for ingredient, name in chosen]
+            if count % GIVEN_BACK == 0:
+                give_back()
 
     def _whole(self, ingredient: Ingredient, name: str) -> Tensor:
         stored, change = ingredient.tensors[name], _changed(ingredient, name)
