@@ -147,6 +147,14 @@ class Problem:
         """Whether the outputs are logits of classes, so that there is a right and a wrong."""
         return registry.classifies(self.spec.loss)
 
+    @cached_property  # a compiler looks it up here; it could not follow the search for its file
+    def _compare(self) -> _Compare:
+        return _loss(self.spec.loss)
+
+    @cached_property
+    def _own_wrong(self) -> _Compare | None:
+        return _wrong(self.spec.loss)
+
     def gives_outputs(self) -> None:
         """Refused where the network gives the losses of samples, by a function of somebody's own, and no outputs that could be averaged or compared."""
         if registry.targets_of(self.spec.loss) == "none":
@@ -165,7 +173,7 @@ class Problem:
                 " alone, or another loss."
             )
         outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
-        return _loss(self.spec.loss)(outputs, targets)
+        return self._compare(outputs, targets)
 
     def counted(self, targets: Tensor, items: int) -> Tensor:
         """(n,) how many of the `items` of each sample count: all, but where a loss of somebody's own asks for some of them."""
@@ -184,8 +192,8 @@ class Problem:
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(n, m) whether the largest output is not the target's; all False where outputs are numbers, and right and wrong have no meaning."""
-        if (own := _wrong(self.spec.loss)) is not None:
-            return own(outputs, targets)
+        if self._own_wrong is not None:
+            return self._own_wrong(outputs, targets)
         if not self.classifies:
             return torch.zeros(len(targets), 1, dtype=torch.bool, device=targets.device)
         return (outputs.argmax(dim=-1) != targets).reshape(len(targets), -1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
 from torch import Tensor
@@ -47,6 +48,10 @@ class Executor(Protocol):
 
     def opened(self) -> Opened:
         """Look at the corners."""
+        ...
+
+    def expect(self, points: int, home: Path, say: Callable[[str], object]) -> None:
+        """So many points will be asked for: what pays for them is done now. `say` is told what takes a while; what lasts is kept in `home`."""
         ...
 
     def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:

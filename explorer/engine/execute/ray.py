@@ -18,6 +18,7 @@ import warnings
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -178,6 +179,9 @@ class Remote:
     def opened(self) -> Opened:
         done = self._each([()], "opened")
         return cast("Opened", next(done)[1])
+
+    def expect(self, points: int, home: Path, say: Callable[[str], object]) -> None:
+        """Nothing is done: an actor may be taken away at any time, and its machine need not keep what it has compiled."""
 
     def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:
         parts = shared_out(len(coefficients), self.fleet.size, least=self.fleet.per, most=int(TASK_S / self.seconds))
