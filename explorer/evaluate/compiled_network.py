@@ -13,19 +13,20 @@ Compiling takes from seconds to a minute, and needs a C++ compiler on a CPU, Tri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FunctionType
-from typing import TypeVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]  (the only common base of the batch norms)
 
+from explorer.evaluate.batch_norm import batches_of
 from explorer.evaluate.corner_matrix import CornerMatrix
 
-F = TypeVar("F", bound=Callable[..., object])
 Values = Callable[[Tensor, Tensor], Tensor]
+_add, _copy, _scale = (getattr(torch, f"_foreach_{name}_") for name in ("add", "copy", "mul"))  # many small tensors by one kernel
 
 
 class NotCompiled(Exception):
@@ -33,13 +34,28 @@ class NotCompiled(Exception):
 
 
 class Compiled:
-    """`twin`: a network like the one whose tensors `corner_matrix` holds, with its whole numbers written; it is changed. `values`: outputs and targets →
-    (metrics, n); `fused`: whether the compiler may look into it. `dtype`: what the network computes in. `mode`: of torch.compile; None is its default.
+    """What samples add to the metrics, (metrics, n), at the mixture that `corner_matrix` holds when it is called.
+
+    `twin`: a network like the one whose tensors that is, with its whole numbers written; it is changed. `values`: outputs and targets → (metrics, n);
+    `fused`: whether the compiler may look into it. `train`: what statistics are measured on. `dtype`: what the network computes in. `mode`: of
+    torch.compile; None is its default.
     """
 
     def __init__(
-        self, twin: nn.Module, corner_matrix: CornerMatrix, values: Values, *, dtype: torch.dtype, fused: bool = True, mode: str | None = None
+        self,
+        twin: nn.Module,
+        corner_matrix: CornerMatrix,
+        inputs: Tensor,
+        targets: Tensor,
+        values: Values,
+        *,
+        train: Tensor | None,
+        dtype: torch.dtype,
+        fused: bool = True,
+        mode: str | None = None,
     ) -> None:
+        self.inputs, self.targets = _rounded(inputs, dtype), targets
+        self.batches = [_rounded(part, dtype) for part in batches_of(train)] if train is not None else []
         self.mixture = corner_matrix.row
         self.rounded = self.mixture if dtype == self.mixture.dtype else torch.empty_like(self.mixture, dtype=dtype)
         self.norms = [(name, m) for name, m in twin.named_modules() if isinstance(m, _BatchNorm)]
@@ -57,7 +73,7 @@ class Compiled:
             assert tensors[name].shape == place.shape
         for _, norm in self.norms:
             norm.momentum, norm.num_batches_tracked = 1.0, None
-        self.sums = [torch.zeros_like(t) for t in self.own]
+        self.sums = [torch.empty_like(t) for t in self.own]
         self.values, self.fused = values, fused
 
         def answered(x: Tensor, targets: Tensor) -> Tensor:
@@ -69,28 +85,33 @@ class Compiled:
 
         self._answered, self._measured = _compiled(answered, mode), _compiled(measured, mode)
 
-    def hold(self) -> None:
-        """Take over the mixture as it is now, its statistics too."""
+    def __call__(self, chunk: int, *, recalibrated: bool) -> Tensor:
+        """(metrics, n) of all samples, `chunk` of them at once; with statistics measured first, or as they are mixed."""
         if self.rounded is not self.mixture:
             self.rounded.copy_(self.mixture)
         if self.own:
-            torch._foreach_copy_(self.own, self.mixed)
-
-    def recalibrate(self, batches: Sequence[Tensor]) -> None:
-        """Give every batch norm the mean over the batches of their statistics."""
-        with self._in_train_mode(), _saying_why():
-            torch._foreach_zero_(self.sums)
-            for batch in batches:
-                self._measured(batch)
-                torch._foreach_add_(self.sums, self.own)
-            torch._foreach_mul_(self.sums, 1 / len(batches))
-            torch._foreach_copy_(self.own, self.sums)
-
-    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """(metrics, n) of some samples."""
+            _copy(self.own, self.mixed)
+        found: Tensor | None = None
         with _saying_why():
-            found = self._answered(inputs, targets)
-        return found if self.fused else self.values(found, targets)
+            if recalibrated and self.own:
+                self._recalibrate()
+            for rows in even(len(self.inputs), chunk):
+                targets = self.targets[rows]
+                values = self._answered(self.inputs[rows], targets)
+                values = values if self.fused else self.values(values, targets)
+                found = values.new_empty(len(values), len(self.targets)) if found is None else found
+                found[:, rows] = values
+        assert found is not None
+        return found
+
+    def _recalibrate(self) -> None:
+        """Give every batch norm the mean over the batches of their statistics."""
+        with self._in_train_mode():
+            for i, batch in enumerate(self.batches):
+                self._measured(batch)
+                (_add if i else _copy)(self.sums, self.own)
+        _scale(self.sums, 1 / len(self.batches))
+        _copy(self.own, self.sums)
 
     @contextmanager
     def _in_train_mode(self) -> Generator[None, None, None]:
@@ -104,7 +125,7 @@ class Compiled:
                 m.training = False
 
 
-def rounded(inputs: Tensor, dtype: torch.dtype) -> Tensor:
+def _rounded(inputs: Tensor, dtype: torch.dtype) -> Tensor:
     """Inputs of a network in this type, images with their channels last, as compiled convolutions want them."""
     inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
@@ -128,9 +149,8 @@ def _saying_why() -> Generator[None, None, None]:
         raise NotCompiled(f"{type(error).__name__}: {why}") from error
 
 
-def _compiled(function: F, mode: str | None) -> F:
+def _compiled(function: Callable[..., object], mode: str | None) -> Callable[..., Tensor]:
     """With code of its own: what is compiled is kept by code object, only a few versions of each."""
-    alone = FunctionType(
-        function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__, cast("Iterable", function.__closure__)
-    )
-    return torch.compile(cast("F", alone), fullgraph=True, dynamic=False, mode=mode)
+    given = cast("FunctionType", function)
+    alone = FunctionType(given.__code__.replace(), given.__globals__, given.__name__, given.__defaults__, given.__closure__)
+    return cast("Callable[..., Tensor]", torch.compile(alone, fullgraph=True, dynamic=False, mode=mode))

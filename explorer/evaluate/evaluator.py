@@ -41,8 +41,8 @@ from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.spec import Attack, Buffers, Precision, SplitName
 from explorer.evaluate.apart import apart
-from explorer.evaluate.batch_norm import batches_of, has_batch_norm, recalibrate, repair_towards, within_hull
-from explorer.evaluate.compiled_network import Compiled, NotCompiled, even, rounded
+from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, within_hull
+from explorer.evaluate.compiled_network import Compiled, NotCompiled
 from explorer.evaluate.compiler_cache import Compilation, kept_in, key_of, pays
 from explorer.evaluate.conv_epilogue import joined, joins
 from explorer.evaluate.corner_matrix import CornerMatrix, resident
@@ -242,7 +242,7 @@ class Evaluate:
         if not pays(points, self.pace, self.precision, known):
             return
         say("Compiling the network for this device" + ("" if known else ", which takes about a minute the first time"))
-        other, started = (self.engine, self.width), time.perf_counter()
+        engine, width, started = self.engine, self.width, time.perf_counter()
         try:
             self._compile(None if self.precision == "float32" else "max-autotune-no-cudagraphs")
             took = time.perf_counter() - started
@@ -251,9 +251,9 @@ class Evaluate:
             log.info("The network is not compiled: %s", error)
             took, seconds = time.perf_counter() - started, float("inf")
         Compilation(known.first if known else took, took, min(seconds, 1e6), self.pace).note(folder, key)
-        log.info("Compiled in %.1f s: %.2f ms a point, by %s %.2f", took, 1000 * seconds, other[0], 1000 * self.pace)
+        log.info("Compiled in %.1f s: %.2f ms a point, by %s %.2f", took, 1000 * seconds, engine, 1000 * self.pace)
         if not seconds < self.pace:
-            self.engine, self.width = other
+            self.engine, self.width = engine, width
             self._forget()
 
     def many(self, coefficients: Array) -> Array:
@@ -389,13 +389,7 @@ class Evaluate:
         """The same of the compiled network."""
         assert self.compiled is not None
         self._mix(shares)
-        self.compiled.hold()
-        if self.batches and self.buffers == "recalibrate":
-            self.compiled.recalibrate(self.batches)
-        each = torch.empty((len(self.metrics), len(self.targets)), dtype=self._work, device=self.device)
-        for rows in even(len(self.targets), self.chunk):
-            each[:, rows] = self.compiled(self.seen[rows], self.targets[rows])
-        return self._summed(each)
+        return self._summed(self.compiled(self.chunk, recalibrated=self.buffers == "recalibrate"))
 
     def _compile(self, mode: str | None = None) -> None:
         """Set up the compiled engine, and try it at a point. NotCompiled when it fails, or answers otherwise than the plain one."""
@@ -406,14 +400,17 @@ class Evaluate:
         twin.load_state_dict(dict(self.corners[0]))
         dtype, fused = torch.bfloat16 if half else work, set(self.metrics) <= TRACEABLE
         values = self.values_of.at_once if fused else self.values_of
-        self.compiled = Compiled(twin, self.corner_matrix, values, dtype=dtype, fused=fused, mode=mode)
-        self.seen = rounded(self.inputs, dtype)
-        self.batches = [rounded(part, dtype) for part in batches_of(self.train)] if self.train is not None else []
+        self.compiled = Compiled(twin, self.corner_matrix, self.inputs, self.targets, values, train=self.train, dtype=dtype, fused=fused, mode=mode)
         point = _between(1, len(self.corners))
         self.engine, self.width = "plain", 1
         plain = self.many(point)
         self.engine, self.width = "compiled", QUEUE
-        found = self.many(point)
+        try:
+            found = self.many(point)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # what a CUDA graph cannot hold
+            raise NotCompiled(str(error).partition("\n")[0]) from error
         most = SAME if self.precision == "float32" else ROUGHLY
         if not abs(found[0, 0].sum() - plain[0, 0].sum()) <= most * abs(plain[0, 0].sum()):
             raise NotCompiled(f"compiled, it sums up to {found[0, 0].sum():.9g}, and otherwise to {plain[0, 0].sum():.9g}")
@@ -421,7 +418,7 @@ class Evaluate:
     def _forget(self) -> None:
         """Give up what was compiled, and its memory."""
         self.captured.pop("compiled", None)
-        self.compiled, self.seen, self.batches = None, self.inputs, []
+        self.compiled = None
 
     def _stacked(self, shares: Tensor) -> Tensor:
         assert self.corner_matrix is not None and self.batched is not None

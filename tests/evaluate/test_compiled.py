@@ -99,7 +99,7 @@ def test_a_preview_computes_in_half_precision_from_end_to_end(images):
     fast = Evaluate(*images, samples=SOME, precision="bfloat16", engine="compiled")
     found = fast.many(MANY)
     assert fast.engine == "compiled"
-    assert fast.seen.dtype == torch.bfloat16
+    assert fast.compiled.inputs.dtype == torch.bfloat16
     assert {t.dtype for t in fast.compiled.own} == {torch.float32}
     assert found[:, 0].sum(axis=1) == pytest.approx(exact[:, 0].sum(axis=1), rel=0.02)
     assert not np.array_equal(found[1:3], exact[1:3])
