@@ -1,6 +1,6 @@
 """A plane of 51 × 51 points on 10 000 samples: the explorer's engines against the usual loops, side by side on one GPU, with the device's own ceilings.
 
-    PYTHONPATH=. python benchmarks/gpu.py [--parts ceilings points curve alignment scaling] [--nets mlp resnet20 resnet56 gpt] [--json FILE] [--device cuda:0]
+    PYTHONPATH=. python benchmarks/gpu.py [--parts ceilings points compiled curve alignment scaling] [--nets mlp resnet20 resnet56 gpt] [--json FILE] [--device cuda:0]
 
 Data are synthetic, in the shapes of MNIST, CIFAR-10 and 64 tokens; weights are drawn, for a time does not depend on what was learned. The loops that are
 compared with, each written out here as its authors' code does it (their data on the device already, which is kind to them):
@@ -50,11 +50,11 @@ NETS = {
     "resnet56": ('name = "resnet"\nchannels = 3\nwidths = [16, 32, 64]\nblocks = 9\nclasses = 10', (3, 32, 32)),
     "gpt": ('name = "gpt"\nvocab = 64\ncontext = 64\ndim = 128\ndepth = 4\nheads = 4', None),
 }
-PARTS = ("ceilings", "points", "curve", "alignment", "scaling")
+PARTS = ("ceilings", "points", "compiled", "curve", "alignment", "scaling")
 Row = dict[str, object]
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
@@ -64,16 +64,30 @@ def main() -> None:
     parser.add_argument("--widths", nargs="*", type=int, default=[512, 1024, 2048, 4096, 8192])
     parser.add_argument("--device", default=next(iter(accelerators()), "cpu"))
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    parser.add_argument("--limit", type=float, default=450.0, help="seconds after which the part `compiled` begins nothing new")
+    arguments = parser.parse_args(given)
     started = time.perf_counter()
     found: dict[str, object] = {"device": title(arguments.device), "torch": torch.__version__, "samples": arguments.samples}
     print(f"{found['device']}, torch {torch.__version__}, {memory(arguments.device)}")
+
+    def written() -> None:
+        if arguments.json:
+            arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
+
     with tempfile.TemporaryDirectory() as scratch:
         tops = ceilings(arguments.device) if "ceilings" in arguments.parts else {}
         found["ceilings"] = tops
         cases = {name: case(Path(scratch), name, arguments.samples) for name in arguments.nets}
         if "points" in arguments.parts:
             found["points"] = [r for name, (problem, corners) in cases.items() for r in points(name, problem, corners, arguments, tops)]
+        if "compiled" in arguments.parts:
+            from benchmarks.gpu_compiled import compiled
+
+            def kept(rows: Sequence[Row]) -> None:
+                found["compiled"] = rows
+                written()
+
+            compiled(cases, arguments, tops, kept)
         if "curve" in arguments.parts:
             found["curve"] = [r for name, (problem, corners) in cases.items() for r in curve(name, problem, corners, arguments)]
         if "alignment" in arguments.parts:
@@ -82,8 +96,7 @@ def main() -> None:
             found["scaling"] = [r for name in arguments.nets[:2] for r in scaling(Path(scratch) / name, arguments.seconds)]
     found["seconds"] = time.perf_counter() - started
     print(f"\n{found['seconds']:.0f} s in all")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    written()
 
 
 def case(scratch: Path, name: str, samples: int) -> tuple[Problem, list[Weights]]:

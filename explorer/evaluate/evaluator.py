@@ -244,7 +244,7 @@ class Evaluate:
         say("Compiling the network for this device" + ("" if known else ", which takes about a minute the first time"))
         engine, width, started = self.engine, self.width, time.perf_counter()
         try:
-            self._compile(None if self.precision == "float32" else "max-autotune-no-cudagraphs")
+            self.compile(None if self.precision == "float32" else "max-autotune-no-cudagraphs")
             took = time.perf_counter() - started
             seconds = self._seconds("compiled", QUEUE)
         except NotCompiled as error:
@@ -391,8 +391,8 @@ class Evaluate:
         self._mix(shares)
         return self._summed(self.compiled(self.chunk, recalibrated=self.buffers == "recalibrate"))
 
-    def _compile(self, mode: str | None = None) -> None:
-        """Set up the compiled engine, and try it at a point. NotCompiled when it fails, or answers otherwise than the plain one."""
+    def compile(self, mode: str | None = None) -> None:
+        """Set up the compiled engine, by a mode of torch.compile, and try it at a point. NotCompiled when it fails, or answers otherwise than the plain one."""
         assert self.corner_matrix is not None
         work = next(self.network.parameters()).dtype
         half = self.precision == "bfloat16"
@@ -438,7 +438,7 @@ class Evaluate:
         tried: list[tuple[Engine, int]] = []
         if wanted == "compiled":
             try:
-                self._compile()
+                self.compile()
             except NotCompiled as error:
                 log.info("The network is not compiled: %s", error)
                 self.engine, self.width = "plain", 1
