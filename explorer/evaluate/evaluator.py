@@ -122,9 +122,9 @@ class Evaluate:
         self.network = network_like(problem, corners[0], self.device, kind, hollow=hollow)
         self.layers = StreamedLayers(self.network, corners) if hollow else None
         self.problem = problem
-        batch = problem.split(split)
-        n = min(samples or len(batch.targets), len(batch.targets))
-        self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
+        batch = problem.split(split, samples or None)
+        n = len(batch.targets)
+        self.inputs, self.targets = inputs_for(self.network, batch.inputs, self.device), batch.targets.to(self.device)
         self.halves = halves_of(corners)
         small = sum(p.numel() for p in self.network.parameters()) <= LARGE
         together = (self.device.type == "cuda" or engine in ("graphs", "batched", "compiled")) and small and not hollow and not self.halves
@@ -144,7 +144,7 @@ class Evaluate:
         self._kept: dict[int, Tensor] = {}  # what the corners by themselves gave
         self.tensors = self.network.state_dict(keep_vars=True)
         wanted = has_batch_norm(self.network) or buffers == "repair"
-        train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
+        train = inputs_for(self.network, problem.split("train", recalibration).inputs, self.device) if wanted else None
         if train is not None and images_last:
             train = train.contiguous(memory_format=torch.channels_last)
         self.train = train if has_batch_norm(self.network) else None
