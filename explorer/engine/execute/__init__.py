@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from explorer.checkpoints.weights import gram
@@ -33,7 +35,7 @@ class Opened:
 class MeasuredBatch(NamedTuple):
     """Some of the points that were asked for: which rows, their values (K, *shape), and the seconds of computing that they took."""
 
-    rows: slice
+    rows: slice | NDArray[np.intp]
     values: Array
     seconds: float
 
