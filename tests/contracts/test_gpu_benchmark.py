@@ -38,3 +38,15 @@ def test_nothing_new_is_begun_when_the_time_is_over(tmp_path, capsys):
     gpu.main(f"--parts compiled --nets mlp --samples 40 --seconds 0.01 --limit 0 --device cpu --json {file}".split())
     assert {r["way"].partition(",")[0] for r in json.loads(file.read_text())["compiled"]} == {"all at once"}
     assert "left out, since 0 s are over: bfloat16" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_points_over_several_devices(tmp_path):
+    """Two processes on the CPU, for a network of images and a language model read from files."""
+    file = tmp_path / "found.json"
+    given = f"--parts scaling --nets mlp --samples 40 --seconds 0.05 --device cpu --devices cpu cpu --language tiny --windows 3 --json {file}"
+    gpu.main(given.split())
+    rows = json.loads(file.read_text())["scaling"]
+    assert [(r["net"], r["gpus"]) for r in rows] == [("mlp", 1), ("mlp", 2), ("tiny", 1), ("tiny", 2)]
+    assert [r["efficiency"] for r in rows if r["gpus"] == 1] == [1.0, 1.0]
+    assert all(r["points/s"] > 0 and r["efficiency"] > 0.1 for r in rows)
