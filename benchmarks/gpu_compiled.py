@@ -67,10 +67,17 @@ def table(name: str, problem: Problem, corners: Sequence[Weights], arguments: ar
         of = f"{1000 * least:>9.2f}{100 * least / taken:>5.0f} %" if least else f"{'':>16}"
         cost = ", ".join(f"{t:.1f} s" for t in took)
         print(f"{way:<44}{1000 * taken:>12.3f}{of}{times:>11.2f}{share:>12}{cost:>20}", flush=True)
-        rows.append(
-            {"net": name, "way": way, "precision": precision, "seconds": taken, "floor": least, "at once": at_once, "with statistics": statistics}
-            | {"compiling": list(took)}
-        )
+        found: Row = {
+            "net": name,
+            "way": way,
+            "precision": precision,
+            "seconds": taken,
+            "floor": least,
+            "at once": at_once,
+            "with statistics": statistics,
+            "compiling": list(took),
+        }
+        rows.append(found)
 
     def late(what: str) -> bool:
         if over := time.perf_counter() > end:
@@ -127,20 +134,22 @@ def by(
     """Seconds of a point by policy of buffers, and of compiling with an empty cache and from the cache."""
     from torch._inductor.utils import fresh_cache
 
-    took: list[float] = []
+    def fresh() -> tuple[Evaluate, float]:
+        evaluate = Evaluate(problem, corners, device=str(device), precision=precision, engine="graphs")
+        torch.compiler.reset()
+        started = time.perf_counter()
+        evaluate.compile(MODES[mode])
+        return evaluate, time.perf_counter() - started
+
     with fresh_cache():
-        for _ in range(2):
-            evaluate = Evaluate(problem, corners, device=str(device), precision=precision, engine="graphs")
-            torch.compiler.reset()
-            started = time.perf_counter()
-            evaluate.compile(MODES[mode])
-            took.append(time.perf_counter() - started)
+        cold = fresh()[1]
+        evaluate, again = fresh()
         taken: dict[Buffers, tuple[float, str]] = {}
         for policy in policies(norms):
             evaluate.buffers = policy
             evaluate.captured.clear()
             taken[policy] = paced(evaluate, seconds)
-    return taken, took
+    return taken, [cold, again]
 
 
 def floor(problem: Problem, samples: int, precision: Precision, tops: Mapping[str, float]) -> float:
