@@ -1,6 +1,6 @@
 """A plane of 51 × 51 points on 10 000 samples: the explorer's engines against the usual loops, side by side on one GPU, with the device's own ceilings.
 
-    PYTHONPATH=. python benchmarks/gpu.py [--parts ceilings points curve alignment scaling] [--nets mlp resnet20 resnet56 gpt] [--json FILE] [--device cuda:0]
+    PYTHONPATH=. python benchmarks/gpu.py [--parts ceilings points compiled curve alignment scaling] [--nets mlp resnet20 resnet56 gpt] [--json FILE] [--device cuda:0]
 
 Data are synthetic, in the shapes of MNIST, CIFAR-10 and 64 tokens; weights are drawn, for a time does not depend on what was learned. The loops that are
 compared with, each written out here as its authors' code does it (their data on the device already, which is kind to them):
@@ -18,12 +18,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing as mp
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +48,11 @@ NETS = {
     "resnet56": ('name = "resnet"\nchannels = 3\nwidths = [16, 32, 64]\nblocks = 9\nclasses = 10', (3, 32, 32)),
     "gpt": ('name = "gpt"\nvocab = 64\ncontext = 64\ndim = 128\ndepth = 4\nheads = 4', None),
 }
-PARTS = ("ceilings", "points", "curve", "alignment", "scaling")
+PARTS = ("ceilings", "points", "compiled", "curve", "alignment", "scaling")
 Row = dict[str, object]
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
@@ -64,26 +62,46 @@ def main() -> None:
     parser.add_argument("--widths", nargs="*", type=int, default=[512, 1024, 2048, 4096, 8192])
     parser.add_argument("--device", default=next(iter(accelerators()), "cpu"))
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    parser.add_argument("--devices", nargs="*", default=list(accelerators()), help="of the part scaling")
+    parser.add_argument("--language", help="size of a language model (benchmarks/language.py) in the part scaling")
+    parser.add_argument("--windows", type=int, default=64, help="of its text")
+    parser.add_argument("--limit", type=float, default=450.0, help="seconds after which the part `compiled` begins nothing new")
+    arguments = parser.parse_args(given)
     started = time.perf_counter()
     found: dict[str, object] = {"device": title(arguments.device), "torch": torch.__version__, "samples": arguments.samples}
     print(f"{found['device']}, torch {torch.__version__}, {memory(arguments.device)}")
+
+    def written() -> None:
+        if arguments.json:
+            arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
+
     with tempfile.TemporaryDirectory() as scratch:
         tops = ceilings(arguments.device) if "ceilings" in arguments.parts else {}
         found["ceilings"] = tops
         cases = {name: case(Path(scratch), name, arguments.samples) for name in arguments.nets}
         if "points" in arguments.parts:
             found["points"] = [r for name, (problem, corners) in cases.items() for r in points(name, problem, corners, arguments, tops)]
+        if "compiled" in arguments.parts:
+            from benchmarks.gpu_compiled import compiled
+
+            def kept(rows: Sequence[Row]) -> None:
+                found["compiled"] = rows
+                written()
+
+            compiled(cases, arguments, tops, kept)
         if "curve" in arguments.parts:
             found["curve"] = [r for name, (problem, corners) in cases.items() for r in curve(name, problem, corners, arguments)]
         if "alignment" in arguments.parts:
             found["alignment"] = alignment(Path(scratch), arguments.widths, arguments.device)
-        if "scaling" in arguments.parts and len(accelerators()) > 1:
-            found["scaling"] = [r for name in arguments.nets[:2] for r in scaling(Path(scratch) / name, arguments.seconds)]
+        if "scaling" in arguments.parts and len(arguments.devices) > 1:
+            from benchmarks.gpu_scaling import language, scaling
+
+            folders = [Path(scratch) / name for name in arguments.nets[:2]]
+            folders += [language(Path(scratch), arguments.language, arguments.device, arguments.windows)] if arguments.language else []
+            found["scaling"] = [r for folder in folders for r in scaling(folder, arguments.devices, arguments.seconds, arguments.windows)]
     found["seconds"] = time.perf_counter() - started
     print(f"\n{found['seconds']:.0f} s in all")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    written()
 
 
 def case(scratch: Path, name: str, samples: int) -> tuple[Problem, list[Weights]]:
@@ -321,35 +339,6 @@ def alignment(scratch: Path, widths: Sequence[int], device: str) -> list[Row]:
         )
         rows.append({"width": w, "scores": seconds, "assignment": assignment, "total": total, "restored": restored})
     return rows
-
-
-def scaling(folder: Path, seconds: float) -> list[Row]:
-    """Points a second by one process per GPU, for 1, 2, 4 … of them; the efficiency is that against one."""
-    rows: list[Row] = []
-    context = mp.get_context("spawn")
-    there = accelerators()
-    for count in (2**k for k in range(4) if 2**k <= len(there)):
-        ready, rates = context.Barrier(count), context.Queue()
-        workers = [context.Process(target=shift, args=(folder, device, seconds, ready, rates)) for device in there[:count]]
-        for w in workers:
-            w.start()
-        speed = sum(rates.get(timeout=300) for _ in workers)
-        for w in workers:
-            w.join()
-        first = float(str(rows[0]["points/s"])) if rows else speed
-        rows.append({"net": folder.name, "gpus": count, "points/s": speed, "efficiency": speed / count / first})
-        print(f"{folder.name} on {count} GPUs: {speed:.1f} points/s, efficiency {speed / count / first:.3f}", flush=True)
-    return rows
-
-
-def shift(folder: Path, device: str, seconds: float, ready: Barrier, rates: mp.Queue[float]) -> None:
-    """One worker's share, begun when all are ready."""
-    problem = Problem(problem_toml.read(folder))
-    corners = [{k: v.detach().clone() for k, v in problem.network(seed=s).state_dict().items()} for s in range(3)]
-    evaluate = Evaluate(problem, corners, device=device)
-    ready.wait()
-    taken = each(lambda k: evaluate.many(np.stack([shares(k * evaluate.width + i) for i in range(evaluate.width)])), device, seconds)
-    rates.put(evaluate.width / taken)
 
 
 if __name__ == "__main__":

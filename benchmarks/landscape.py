@@ -13,6 +13,7 @@ Who is measured, each as its user calls it:
     careful loop              parameters mixed in place, inference mode, one sum, the best of five chunk sizes
     Landscaper                compute_loss_landscape; its scalar function gets all data at once, as in its examples, or loops over batches of 128
     loss-landscapes           planar_interpolation with its metric Loss, which takes all data at once
+    loss-landscape-3d         LossLandscapeCalculator along the differences to the two others, over a DataLoader with batches of 128
 
 A point is the mean loss over the samples at one mixture. ours, as it always does, keeps sums for 256 blocks of samples (that is where intervals come
 from); the others one number. Counted is what every point needs, in CPU seconds of the process and in wall seconds; what ours does once before all
@@ -55,6 +56,7 @@ import torch
 from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
 from torch import nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 from explorer.checkpoints.weights import Weights, gram
 from explorer.core import registry
@@ -198,7 +200,7 @@ def _problem(folder: Path, text: str) -> Problem:
 def costs(net: Net, samples: int, rounds: int) -> tuple[list[Row], list[str]]:
     """Everybody in turns, after one turn each that is not timed; and who is missing, with the reason."""
     contenders, missing = list(ours(net, samples)), []
-    for add in (loops, landscaper, loss_landscapes):
+    for add in (loops, landscaper, loss_landscapes, loss_landscape_3d):
         try:
             contenders += add(net, samples)
         except ImportError as error:
@@ -353,6 +355,22 @@ def loss_landscapes(net: Net, samples: int) -> list[Contender]:
     i, j = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
     u, v = i / side, (j + (i % 2 == 0)) / side
     return [Contender(f"loss-landscapes{_version('loss_landscapes')}", losses, np.stack([1 - u - v, u, v], axis=-1).reshape(-1, 3))]
+
+
+def loss_landscape_3d(net: Net, samples: int) -> list[Contender]:
+    """The plane through the three corners, its grid where ours is timed."""
+    library: Any = importlib.import_module("loss_landscape_3d")
+    batch, model = _samples(net, samples), _network(net, 0)
+    center = {name: t.detach().clone() for name, t in model.state_dict().items()}
+    away = [{name: (p - center[name]).detach() for name, p in _network(net, i).named_parameters()} for i in (1, 2)]
+    loader = DataLoader(TensorDataset(batch.inputs, batch.targets), batch_size=128)
+    calculator = library.LossLandscapeCalculator(model, loader, nn.CrossEntropyLoss())
+    axis = np.unique(timed(net.side)[:, 1])
+
+    def losses() -> Array:
+        return calculator.calculate(axis, axis, *away, center_state=center).ravel()
+
+    return [Contender(f"loss-landscape-3d{_version('loss_landscape_3d')}", losses, timed(net.side))]
 
 
 def _version(module: str) -> str:

@@ -76,7 +76,7 @@ def keep(run: Run, store: RunStore, home: Path, *, report: Report, device: str =
     held = [executor] if executor else []  # given away: a preview's corners are loaded again for what is quoted of it
     del executor
     took, ended = _measure(
-        run, store, lambda: held.pop() if held else open_field(field, store, home, device=device, execute=execute), report, worker or _name()
+        run, store, home, lambda: held.pop() if held else open_field(field, store, home, device=device, execute=execute), report, worker or _name()
     )
     known = store.field(field.id)
     if known is not None and took.points:
@@ -111,11 +111,13 @@ def assist(
         return go_on()
 
     opening = partial(open_field, run.field, store, home, device=device, execute=execute)
-    took, _ = _measure(run, store, opening, report, worker or _name(), helping=True)
+    took, _ = _measure(run, store, home, opening, report, worker or _name(), helping=True)
     return took.points
 
 
-def _measure(run: Run, store: RunStore, opening: Callable[[], Executor], report: Report, worker: str, *, helping: bool = False) -> tuple[Took, bool]:
+def _measure(
+    run: Run, store: RunStore, home: Path, opening: Callable[[], Executor], report: Report, worker: str, *, helping: bool = False
+) -> tuple[Took, bool]:
     """Measure what is missing, taking it in lots on a lease: what it took, and whether it came to its end and was not stopped. helping: until there is nothing more that nobody has taken."""
     field, options = run.field, run.sampler.kwargs()
     ask = cast("Callable[..., Array]", registry.find("sample", run.sampler.name))
@@ -162,7 +164,9 @@ def _measure(run: Run, store: RunStore, opening: Callable[[], Executor], report:
                 begun = time.perf_counter()
             while len(todo):
                 if executor is None:
-                    executor, begun = opening(), time.perf_counter()
+                    executor = opening()
+                    executor.expect(likely - total + rest, home, partial(report, total - rest, likely, fresh))
+                    begun = time.perf_counter()
                 part, todo = todo[:width], todo[width:]
                 part, here = part[store.held(field.id, part, worker)], 0  # a click in between may have measured some of it
                 for rows, values, seconds in executor.map(place(part, known.gram, **field.chart.kwargs())) if len(part) else ():

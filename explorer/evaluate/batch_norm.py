@@ -33,7 +33,7 @@ def within_hull(network: nn.Module, coefficients: Array) -> None:
 def recalibrate(network: nn.Module, inputs: Tensor) -> None:
     """Give every batch-norm layer the cumulative average of its batch statistics over the inputs; nothing else changes. Refused for a lone value."""
     with _averaging(network), _counted(network):
-        for batch in _batches(inputs):
+        for batch in batches_of(inputs):
             try:
                 network(batch)
             except ValueError as error:
@@ -47,7 +47,7 @@ def recalibrate(network: nn.Module, inputs: Tensor) -> None:
 
 def repair_towards(network: nn.Module, corners: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Repair:
     """The corners' unit statistics on the inputs (n, …), as the policy `repair` needs them. The network then holds the last corner."""
-    return Repair(network, corners, _batches(inputs))
+    return Repair(network, corners, batches_of(inputs))
 
 
 def repaired(network: nn.Module, coefficients: Array, repair: Repair) -> None:
@@ -56,7 +56,7 @@ def repaired(network: nn.Module, coefficients: Array, repair: Repair) -> None:
         repair(network, coefficients)
 
 
-def _batches(inputs: Tensor) -> tuple[Tensor, ...]:
+def batches_of(inputs: Tensor) -> tuple[Tensor, ...]:
     """Batches of about equal size, none so small that its variance is meaningless."""
     return torch.chunk(inputs, max(1, round(len(inputs) / BATCH)))
 

@@ -78,6 +78,10 @@ class CornerMatrix:
             name: block.as_strided((len(shares), *place.shape), (block.stride(0), *place.strides), place.start) for name, place in self.places.items()
         }
 
+    def seen(self, row: Tensor, name: str) -> Tensor:
+        """A tensor of a row that is laid out as these are."""
+        return self._view(row, self.places[name])
+
     @staticmethod
     def _view(row: Tensor, place: TensorLayout) -> Tensor:
         return row.as_strided(place.shape, place.strides, row.storage_offset() + place.start)

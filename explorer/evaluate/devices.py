@@ -1,7 +1,7 @@
 """The devices there are: which one to compute on, how much memory it has, and how exactly it multiplies.
 
-Stored numbers are float32 to the last bit of the format: NVIDIA GPUs would shorten the factors of convolutions to TF32 (10 bits of mantissa) unless they
-are told not to, so everything that is measured is measured within `precisely`.
+Stored numbers are float32 to the last bit of the format: NVIDIA GPUs would shorten the factors of convolutions and recurrent layers to TF32 (10 bits of
+mantissa) unless they are told not to, so everything that is measured is measured within `precisely`.
 """
 
 from __future__ import annotations
@@ -120,14 +120,14 @@ def precisely(precision: Precision, device: torch.device) -> Generator[None, Non
         if not _within:
             _before[:] = [r.fp32_precision for r in _rounds()]
         _within.append(mine)
-        _set(mine[1], mine[1])
+        _set(*[mine[1]] * 3)
     try:
         with torch.autocast(device.type, torch.bfloat16, cache_enabled=False) if precision == "bfloat16" else nullcontext():
             yield
     finally:
         with _turn:
             _within.remove(mine)
-            _set(*(_before if not _within else [_within[-1][1]] * 2))
+            _set(*(_before if not _within else [_within[-1][1]] * 3))
             _turn.notify_all()
 
 
@@ -150,14 +150,19 @@ def outside_precisely() -> Generator[None, None, None]:
                 if not _within:
                     _before[:] = [r.fp32_precision for r in _rounds()]
                 _within.extend(mine)
-                _set(mine[-1][1], mine[-1][1])
+                _set(*[mine[-1][1]] * 3)
 
 
 def _rounds() -> tuple[Any, ...]:
-    return (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # pyright: ignore[reportAttributeAccessIssue]  (the stub leaves it out)
+    found: Any = torch.backends  # the stubs leave these out
+    return found.cuda.matmul, found.cudnn.conv, found.cudnn.rnn
 
 
 def _set(*values: str) -> None:
+    matmul, *of_cudnn = values
+    # Torch's compiler still asks by the older flags, and torch raises where they and the newer ones differ; setting them sets the newer ones, which follow.
+    torch.backends.cuda.matmul.allow_tf32 = matmul == "tf32"
+    torch.backends.cudnn.allow_tf32 = "tf32" in of_cudnn
     for r, value in zip(_rounds(), values, strict=True):
         r.fp32_precision = value
 

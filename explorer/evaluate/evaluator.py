@@ -6,7 +6,8 @@ rounding only (less than 1e-6 of it). Memory, however many points: corners + one
 256 MiB of what the first layer answers to the corners.
 
 On a GPU the corners lie in one block (explorer.evaluate.corner_matrix), and points between them go through by one of three engines: `plain` as on a CPU, `graphs` (one
-CUDA graph a point) or `batched` (the weights of many points stacked). Which is fastest for a network is found by trying, so two processes may choose
+CUDA graph a point) or `batched` (the weights of many points stacked); where so many points are expected that it pays, they go through by a fourth, `compiled`
+(explorer.evaluate.compiled_network, in one CUDA graph as well). Which is fastest for a network is found by trying, so two processes may choose
 differently; they agree with each other and with the CPU to 1e-5 of a mean loss, and in errors but for samples whose two largest outputs are that close.
 The host waits once for a batch of points, never for a chunk of samples. Where memory runs out, the chunk is halved.
 
@@ -28,6 +29,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
 from functools import partial
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -36,16 +38,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from explorer.checkpoints.weights import Without, mix
-from explorer.core import registry
 from explorer.core.errors import Refused
 from explorer.core.points import Array
 from explorer.core.spec import Attack, Buffers, Precision, SplitName
 from explorer.evaluate.apart import apart
 from explorer.evaluate.batch_norm import has_batch_norm, recalibrate, repair_towards, within_hull
+from explorer.evaluate.compiled_network import Compiled, NotCompiled
+from explorer.evaluate.compiler_cache import Compilation, kept_in, key_of, pays
 from explorer.evaluate.conv_epilogue import joined, joins
 from explorer.evaluate.corner_matrix import CornerMatrix, resident
 from explorer.evaluate.cuda_graphs import Replayed
-from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely
+from explorer.evaluate.devices import clocked, halved, in_memory, possible, precisely, title
 from explorer.evaluate.input_shift import input_shift
 from explorer.evaluate.mixture import (
     RECALIBRATION_SAMPLES,
@@ -59,12 +62,12 @@ from explorer.evaluate.mixture import (
     stands_in,
     write_mixture,
 )
-from explorer.evaluate.own_metrics import blockwise, is_of_all, of_each
+from explorer.evaluate.own_metrics import blockwise, is_of_all
 from explorer.evaluate.pgd_attack import attack as attacked
-from explorer.evaluate.proper_scores import scores
+from explorer.evaluate.sample_values import TRACEABLE, SampleValues
 from explorer.evaluate.shared_first_layer import Shortcuts, channels_go_last
 from explorer.evaluate.stacked_engine import Batched
-from explorer.evaluate.steady_answers import steady, unanswered
+from explorer.evaluate.steady_answers import steady
 from explorer.evaluate.streamed_layers import StreamedLayers
 from explorer.problems.problem import Problem
 from explorer.problems.reduced import counted, sample_losses
@@ -72,13 +75,13 @@ from explorer.stats.metrics import is_own, measurable
 
 log = logging.getLogger(__name__)
 
-Engine: TypeAlias = Literal["auto", "plain", "graphs", "batched", "layers"]
+Engine: TypeAlias = Literal["auto", "plain", "graphs", "batched", "compiled", "layers"]
 
 CHUNK = 128
 QUEUE = 16  # points whose graphs are launched before the host waits for them
 LARGE = 2**28  # parameters above which a point takes so long that launching its kernels takes nothing
-PART = 2**26  # bytes of outputs, in float32, whose losses are worked out at once
 KEPT_BYTES = 2**31  # of a reference model's answers
+SAME, ROUGHLY = 1e-5, 0.05  # of a sum: by so much a compiled network may differ from the plain one, and by so much in a preview
 
 
 class Evaluate:
@@ -124,12 +127,11 @@ class Evaluate:
             self.network.load_state_dict(dict(corners[0]), assign=True)
         self.layers = StreamedLayers(self.network, corners) if hollow else None
         self.problem = problem
-        batch = problem.split(split)
-        n = min(samples or len(batch.targets), len(batch.targets))
-        self.inputs, self.targets = inputs_for(self.network, batch.inputs[:n], self.device), batch.targets[:n].to(self.device)
+        batch = problem.split(split, samples or None)
+        self.inputs, self.targets = inputs_for(self.network, batch.inputs, self.device), batch.targets.to(self.device)
         self.halves = halves_of(corners)
         small = sum(p.numel() for p in self.network.parameters()) <= LARGE
-        together = (self.device.type == "cuda" or engine in ("graphs", "batched")) and small and not hollow and not self.halves
+        together = (self.device.type == "cuda" or engine in ("graphs", "batched", "compiled")) and small and not hollow and not self.halves
         corners = corners if hollow or together else resident(corners, self.device)
         with precisely("float32", self.device):
             self._hold([float(i == 0) for i in range(len(corners))], corners)
@@ -146,7 +148,7 @@ class Evaluate:
         self._kept: dict[int, Tensor] = {}  # what the corners by themselves gave
         self.tensors = self.network.state_dict(keep_vars=True)
         wanted = has_batch_norm(self.network) or buffers == "repair"
-        train = inputs_for(self.network, problem.split("train").inputs[:recalibration], self.device) if wanted else None
+        train = inputs_for(self.network, problem.split("train", recalibration).inputs, self.device) if wanted else None
         if train is not None and self.images_last:
             train = train.contiguous(memory_format=torch.channels_last)
         self.train = train if has_batch_norm(self.network) else None
@@ -166,10 +168,13 @@ class Evaluate:
             if problem.against_reference:
                 self.targets = self._reference()
             items = problem.losses(answer[:1], answer[:1] if problem.against_reference else self.targets[:1]).shape[1]
-        self.items = items
         self.together = [i for i, metric in enumerate(self.metrics) if is_own(metric) and is_of_all(metric)]
+        self.items = items
         self._count()
-        self.corner_matrix, self.batched, self.graph, self.width, self.joins = corner_matrix, None, None, 1, False
+        self.corner_matrix, self.batched, self.width, self.joins = corner_matrix, None, 1, False
+        self.captured: dict[Engine, Replayed] = {}
+        self.compiled: Compiled | None = None
+        self.pace: float | None = None  # seconds of a point by the fastest engine, where they were tried
         self.engine: Engine = "plain"
         if (
             corner_matrix is not None
@@ -178,7 +183,6 @@ class Evaluate:
             and not any(map(is_own, self.metrics))
             and self.shortcuts
             and not self.repair
-            and (buffers != "first" or self.train is None)
         ):
             self._choose(engine if prepare or engine != "auto" else "plain")
 
@@ -187,7 +191,8 @@ class Evaluate:
         blocks, classes = min(self.blocks, len(self.targets)), len(self.problem.classes)
         self.block = torch.arange(len(self.targets)) % blocks  # the split's order is random already
         self.shape = (classes, classes) if self.metrics == ("confusion",) else (len(self.metrics), blocks)
-        count, self.loss_scale = counted(self.problem, self.targets, self.items)
+        count, scale = counted(self.problem, self.targets, self.items)
+        self.values_of = SampleValues(self.problem, self.metrics, self.items, scale, self._work)
         self.counts: Array = torch.bincount(self.block, count).numpy().astype(np.float64)
 
     def on(self, split: SplitName) -> Evaluate:
@@ -221,7 +226,7 @@ class Evaluate:
         def some() -> Tensor:
             nonlocal done
             for rows, outputs in self._outputs():
-                done += len(self._items(outputs, self.targets[rows])[0].cpu())
+                done += len(self.values_of(outputs, self.targets[rows])[0].cpu())
                 if time.perf_counter() - started > seconds:
                     break
             return torch.empty(0)
@@ -234,13 +239,52 @@ class Evaluate:
                 taken.append(time.perf_counter() - started)
         return taken[0], max(taken[1] - taken[0], 0.0) / done
 
+    def expect(self, points: int, home: Path, say: Callable[[str], object]) -> None:
+        """So many points will be asked for: where engines are tried, the network is compiled if that pays (explorer.evaluate.compiler_cache), and `say` is
+        told that it takes a while. What is compiled is kept in `home` for another time."""
+        if self.pace is None or self.engine == "compiled" or self.precision == "stored":
+            return
+        folder, spec = kept_in(home), self.problem.spec
+        shapes = [(name, tuple(t.shape)) for name, t in self.tensors.items()]
+        key = key_of(
+            spec.network,
+            spec.code,
+            spec.loss,
+            shapes,
+            self.inputs.shape,
+            self.metrics,
+            self.buffers,
+            self.precision,
+            title(str(self.device)),
+            torch.__version__,
+        )
+        known = Compilation.noted(folder, key)
+        if not pays(points, self.pace, self.precision, known):
+            return
+        say("Compiling the network for this device" + ("" if known else ", which takes about a minute the first time"))
+        engine, width, started = self.engine, self.width, time.perf_counter()
+        try:
+            self.compile(None if self.precision == "float32" else "max-autotune-no-cudagraphs")
+            took = time.perf_counter() - started
+            seconds = self._seconds("compiled", QUEUE)
+        except NotCompiled as error:
+            log.info("The network is not compiled: %s", error)
+            took, seconds = time.perf_counter() - started, float("inf")
+        Compilation(known.first if known else took, took, min(seconds, 1e6), self.pace).note(folder, key)
+        log.info("Compiled in %.1f s: %.2f ms a point, by %s %.2f", took, 1000 * seconds, engine, 1000 * self.pace)
+        if not seconds < self.pace:
+            self.engine, self.width = engine, width
+            self._forget()
+
     def many(self, coefficients: Array) -> Array:
         """The values of several points: coefficients (K, C) → (K, *shape)."""
         if self.buffers == "mix":
             within_hull(self.network, coefficients)
-        with precisely(self.precision, self.device):
-            inner = [i for i, c in enumerate(coefficients) if self.engine != "plain" and not at_corner(c)]
+        inner = [i for i, c in enumerate(coefficients) if self.engine != "plain" and not at_corner(c)]
+        # The compiled network is in bfloat16 itself, and is not to be given anything else.
+        with precisely("float32" if self.engine == "compiled" and self.precision == "bfloat16" else self.precision, self.device):
             done = dict(zip(inner, self._together(coefficients[inner]), strict=True)) if inner else {}
+        with precisely(self.precision, self.device):
             each = [done[i] if i in done else self._alone(c) for i, c in enumerate(coefficients)]
             return torch.stack(each).cpu().numpy()  # the only place where the host waits for the device
 
@@ -341,18 +385,60 @@ class Evaluate:
         return torch.cat([in_memory(partial(engine, part), halve, self.device) for part in shares.split(self.width)])
 
     def _replayed(self, shares: Tensor) -> Tensor:
-        if self.graph is None:
-            self.graph = Replayed(self._point, shares[0])
-        return torch.stack([self.graph(c).clone() for c in shares])
+        if self.engine not in self.captured:
+            self.captured[self.engine] = Replayed(self._compiled_point if self.engine == "compiled" else self._point, shares[0])
+        return torch.stack([self.captured[self.engine](c).clone() for c in shares])
+
+    def _mix(self, shares: Tensor) -> None:
+        assert self.corner_matrix is not None
+        self.corner_matrix.mix(shares)
+        if self.train is not None and self.buffers == "first":
+            for name, buffer in self.network.named_buffers():
+                buffer.copy_(self.corners[0][name])
 
     def _point(self, shares: Tensor) -> Tensor:
         """All that a point takes, from its coefficients (C,) to its sums over blocks, without a look at what the device works out."""
-        assert self.corner_matrix is not None and self.shortcuts is not None
-        self.corner_matrix.mix(shares)
+        assert self.shortcuts is not None
+        self._mix(shares)
         if self.train is not None and self.buffers == "recalibrate":
             recalibrate(self.network, self.train)
         with joined(self.network) if self.joins else nullcontext(), self.shortcuts.taken(shares):
             return self._sums()
+
+    def _compiled_point(self, shares: Tensor) -> Tensor:
+        """The same of the compiled network."""
+        assert self.compiled is not None
+        self._mix(shares)
+        return self._summed(self.compiled(self.chunk, recalibrated=self.buffers == "recalibrate"))
+
+    def compile(self, mode: str | None = None) -> None:
+        """Set up the compiled engine, by a mode of torch.compile, and try it at a point. NotCompiled when it fails, or answers otherwise than the plain one."""
+        assert self.corner_matrix is not None
+        work = next(self.network.parameters()).dtype
+        half = self.precision == "bfloat16"
+        twin = network_like(self.problem, self.corners[0], self.device, work)
+        twin.load_state_dict(dict(self.corners[0]))
+        dtype, fused = torch.bfloat16 if half else work, set(self.metrics) <= TRACEABLE
+        values = self.values_of.at_once if fused else self.values_of
+        self.compiled = Compiled(twin, self.corner_matrix, self.inputs, self.targets, values, train=self.train, dtype=dtype, fused=fused, mode=mode)
+        point = _between(1, len(self.corners))
+        self.engine, self.width = "plain", 1
+        plain = self.many(point)
+        self.engine, self.width = "compiled", QUEUE
+        try:
+            found = self.many(point)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # what a CUDA graph cannot hold
+            raise NotCompiled(str(error).partition("\n")[0]) from error
+        most = SAME if self.precision == "float32" else ROUGHLY
+        if not abs(found[0, 0].sum() - plain[0, 0].sum()) <= most * abs(plain[0, 0].sum()):
+            raise NotCompiled(f"compiled, it sums up to {found[0, 0].sum():.9g}, and otherwise to {plain[0, 0].sum():.9g}")
+
+    def _forget(self) -> None:
+        """Give up what was compiled, and its memory."""
+        self.captured.pop("compiled", None)
+        self.compiled = None
 
     def _stacked(self, shares: Tensor) -> Tensor:
         assert self.corner_matrix is not None and self.batched is not None
@@ -361,7 +447,7 @@ class Evaluate:
         for rows in self._rows(self.batched.chunk):
             outputs, targets = self.batched(stacked, shares, rows), self.targets[rows]
             many = targets.expand(len(shares), *targets.shape).flatten(0, 1)
-            each[:, :, rows] = self._items(outputs.flatten(0, 1), many).unflatten(1, (len(shares), -1))
+            each[:, :, rows] = self.values_of(outputs.flatten(0, 1), many).unflatten(1, (len(shares), -1))
         return self._summed(each).transpose(0, 1)
 
     def _choose(self, wanted: Engine) -> None:
@@ -370,6 +456,13 @@ class Evaluate:
         if wanted in ("auto", "batched"):
             self.batched = Batched.if_exact(self.network, self.corner_matrix, self.shortcuts, self.inputs)
         tried: list[tuple[Engine, int]] = []
+        if wanted == "compiled":
+            try:
+                self.compile()
+            except NotCompiled as error:
+                log.info("The network is not compiled: %s", error)
+                self.engine, self.width = "plain", 1
+                self._forget()
         if wanted in ("auto", "graphs"):
             with precisely("float32", self.device):
                 self.joins = self.precision != "bfloat16" and joins(self.network, self.inputs[: self.chunk])
@@ -378,7 +471,9 @@ class Evaluate:
             tried.append(("batched", self.batched.width))
         if wanted == "auto":
             tried.append(("plain", 1))
-            tried.sort(key=lambda t: self._seconds(*t))
+            seconds = {engine: self._seconds(engine, width) for engine, width in tried}
+            tried.sort(key=lambda t: seconds[t[0]])
+            self.pace = min(seconds.values())
         if tried:
             self.engine, self.width = tried[0]
 
@@ -390,39 +485,13 @@ class Evaluate:
         each = torch.empty((len(self.metrics), len(self.targets)), dtype=self._work, device=self.device)
         answers: list[Tensor] = []
         for rows, outputs in self._outputs():
-            each[:, rows] = self._items(outputs, self.targets[rows])
+            each[:, rows] = self.values_of(outputs, self.targets[rows])
             answers += [outputs] if self.together else []
         sums = self._summed(each)
         for i in self.together:
             found = blockwise(self.metrics[i], torch.cat(answers), self.targets, self.block, torch.from_numpy(self.counts))
             sums[i] = found.to(sums)
         return sums
-
-    def _items(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(metrics, n) of each sample, summed over its items; of a few samples at a time, since each loss makes copies of the outputs in float32."""
-        part = max(1, PART // (4 * max(1, outputs[:1].numel())))
-        if len(outputs) <= part:
-            return self._items_of(outputs, targets)
-        return torch.cat([self._items_of(o, t) for o, t in zip(outputs.split(part), targets.split(part), strict=True)], dim=1)
-
-    def _items_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        found: list[Tensor] = []
-        lost = unanswered(outputs) if self.metrics != ("loss",) else None
-        for metric in self.metrics:
-            if metric == "loss":
-                items = self.problem.losses(outputs, targets).to(self._work)
-                items = items if self.loss_scale == 1.0 else items * self.loss_scale
-            else:
-                if is_own(metric):
-                    items = of_each(metric, outputs, targets, self.items)
-                elif metric == "error":
-                    items = self.problem.wrong(outputs, targets)
-                else:
-                    items = scores(metric, outputs, targets, masked=registry.targets_of(self.problem.spec.loss) == "masked")
-                items = items.to(self._work)
-                items = items if lost is None else items.masked_fill(lost[:, None], torch.nan)
-            found.append(items.sum(dim=1))
-        return torch.stack(found)
 
     def _summed(self, each: Tensor) -> Tensor:
         """Samples (…, n) → sums over blocks (…, blocks), in float64 and always in the same order."""
@@ -454,15 +523,14 @@ class Evaluate:
         return in_memory(function, self._halve, self.device)
 
     def _halve(self) -> int:
-        self.graph = None
+        self.captured.clear()
         left = halved(self.chunk)
         self.chunk = left or 1
         return left
 
     def _seconds(self, engine: Engine, width: int) -> float:
         """How long a point takes by an engine; endless when the network does something that the engine cannot."""
-        shares = torch.rand(width, len(self.corners), generator=torch.Generator().manual_seed(2), dtype=torch.float64) + 0.1
-        points: Array = (shares / shares.sum(dim=1, keepdim=True)).numpy()
+        points = _between(width, len(self.corners))
         self.engine, self.width = engine, width
         try:
             return clocked(lambda: self.many(points), self.device) / width
@@ -482,3 +550,9 @@ class Evaluate:
             return sample_losses(self.problem, self.network(x), targets)
 
         return attacked(losses_of, inputs, self.attack.norm, self.attack.radius, self.attack.steps)
+
+
+def _between(count: int, corners: int) -> Array:
+    """(count, corners) coefficients of points between the corners, always the same ones."""
+    shares = torch.rand(count, corners, generator=torch.Generator().manual_seed(2), dtype=torch.float64) + 0.1
+    return (shares / shares.sum(dim=1, keepdim=True)).numpy()

@@ -143,6 +143,6 @@ def with_own_statistics(weights: Weights, problem: Problem) -> Weights:
     if not has_batch_norm(network):
         return weights
     network.load_state_dict(weights)
-    recalibrate(network, inputs_for(network, problem.split("train").inputs[:RECALIBRATION_SAMPLES], torch.device("cpu")))
+    recalibrate(network, inputs_for(network, problem.split("train", RECALIBRATION_SAMPLES).inputs, torch.device("cpu")))
     state = network.state_dict()
     return {name: state[name].to(tensor.dtype) if name in dict(network.named_buffers()) else tensor for name, tensor in weights.items()}

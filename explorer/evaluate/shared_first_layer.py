@@ -27,9 +27,9 @@ from explorer.checkpoints.weights import mix
 from explorer.core.points import Array
 from explorer.evaluate.devices import clocked, halved, in_memory
 
-CHUNKS = (512, 256, 128, 64)
+CHUNKS = (1024, 512, 256, 128, 64)
 LARGEST = 4 * 2**20  # bytes of one activation of a chunk
-GPU_CHUNKS = (8192, 4096, 2048, 1024, *CHUNKS)
+GPU_CHUNKS = (8192, 4096, 2048, *CHUNKS)
 GPU_LARGEST = 256 * 2**20
 FEWER = (32, 16, 8, 4, 2, 1)
 VAST = 512 * 2**20  # bytes of one activation, as of the logits of a language model, that no chunk of several samples makes

@@ -99,10 +99,10 @@ class Problem:
         """Names of the classes, or the symbols of a language model; empty for a regression."""
         return _classes(_essence(self.spec))
 
-    def split(self, name: SplitName) -> Batch:
-        """The samples of a split, or of a test set of the problem's own. Refused when it is empty, or when network, data and loss do not fit together."""
+    def split(self, name: SplitName, most: int | None = None) -> Batch:
+        """The samples of a split, or of a test set of the problem's own; the first `most` of them, without the cost of copying the others. Refused when it is empty, or when network, data and loss do not fit together."""
         if (own := splits.test_set(self.spec, name)) is not None:
-            return self._tested_on(own)
+            return self._tested_on(own, most)
         _fits(_essence(self.spec))
         dataset = _data(_source(self.spec))
         rows = _rows(self.spec.val, self.spec.test, self.spec.seed, len(dataset.targets), dataset.test, dataset.val)[name]
@@ -111,10 +111,11 @@ class Problem:
                 "Give more samples, or train= and val=." if self.spec.data.name == "live" else "Give it a larger share under [split] in problem.toml."
             )
             raise Refused(f"The {name} split of {self.spec.name or 'this problem'} is empty. {todo}")
+        rows = rows[:most]
         targets = torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows]
         return Batch(dataset.inputs[rows], targets)
 
-    def _tested_on(self, own: NamedTestSet) -> Batch:
+    def _tested_on(self, own: NamedTestSet, most: int | None) -> Batch:
         """All of a test set's samples in the fixed order; of a source that brings a test set, those."""
         if own.code != registry.code_of("data", own.data.name):
             raise Refused(
@@ -129,7 +130,7 @@ class Problem:
             )
         _fits(_essence(of))
         begin = dataset.test or 0
-        rows = begin + torch.from_numpy(np.random.default_rng(self.spec.seed).permutation(len(dataset.targets) - begin))
+        rows = begin + torch.from_numpy(np.random.default_rng(self.spec.seed).permutation(len(dataset.targets) - begin))[:most]
         return Batch(dataset.inputs[rows], torch.empty(len(rows), 0) if self.against_reference else dataset.targets[rows])
 
     @property
@@ -146,6 +147,14 @@ class Problem:
     def classifies(self) -> bool:
         """Whether the outputs are logits of classes, so that there is a right and a wrong."""
         return registry.classifies(self.spec.loss)
+
+    @cached_property  # a compiler looks it up here; it could not follow the search for its file
+    def _compare(self) -> _Compare:
+        return _loss(self.spec.loss)
+
+    @cached_property
+    def _own_wrong(self) -> _Compare | None:
+        return _wrong(self.spec.loss)
 
     def gives_outputs(self) -> None:
         """Refused where the network gives the losses of samples, by a function of somebody's own, and no outputs that could be averaged or compared."""
@@ -165,7 +174,7 @@ class Problem:
                 " alone, or another loss."
             )
         outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
-        return _loss(self.spec.loss)(outputs, targets)
+        return self._compare(outputs, targets)
 
     def counted(self, targets: Tensor, items: int) -> Tensor:
         """(n,) how many of the `items` of each sample count: all, but where a loss of somebody's own asks for some of them."""
@@ -184,8 +193,8 @@ class Problem:
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(n, m) whether the largest output is not the target's; all False where outputs are numbers, and right and wrong have no meaning."""
-        if (own := _wrong(self.spec.loss)) is not None:
-            return own(outputs, targets)
+        if self._own_wrong is not None:
+            return self._own_wrong(outputs, targets)
         if not self.classifies:
             return torch.zeros(len(targets), 1, dtype=torch.bool, device=targets.device)
         return (outputs.argmax(dim=-1) != targets).reshape(len(targets), -1)

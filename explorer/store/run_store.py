@@ -123,11 +123,8 @@ class RunStore(Requests, InnerProducts, PointSums, Upkeep):
 
     def held(self, field_id: str, places: Array, worker: str) -> list[int]:
         """Which of the (K, d) places this worker has still taken, as row numbers: what was measured meanwhile, or lost, is not among them."""
-        held = [
-            self._db.execute("SELECT 1 FROM lot WHERE field = ? AND coords = ? AND worker = ?", (field_id, blob(at), worker))
-            for at in rounded(places)
-        ]
-        return [i for i, cursor in enumerate(held) if cursor.fetchone()]
+        held = {bytes(at) for (at,) in self._db.execute("SELECT coords FROM lot WHERE field = ? AND worker = ?", (field_id, worker))}
+        return [i for i, at in enumerate(rounded(places)) if blob(at) in held]
 
     def let_go(self, field_id: str, places: Array, worker: str) -> None:
         """Give back (K, d) places that this worker has taken and not measured."""

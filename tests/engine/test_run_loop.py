@@ -210,6 +210,9 @@ def test_points_cost_all_that_is_done_for_them_and_nothing_else(tiny, store, hom
         def opened(self):
             return self.inside.opened()
 
+        def expect(self, points, home, say):
+            self.inside.expect(points, home, say)
+
         def map(self, coefficients):
             for rows, values, _ in self.inside.map(coefficients):
                 now[0] += 2.0

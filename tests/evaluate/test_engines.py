@@ -190,6 +190,21 @@ def test_a_preview_is_close_and_leaves_the_settings_alone(tiny, corners):
         assert torch.backends.cudnn.conv.fp32_precision == torch.backends.cuda.matmul.fp32_precision == "ieee"
 
 
+def test_every_flag_of_a_precision_says_the_same():
+    """Of products, convolutions and recurrent layers, the older ones too, by which torch's compiler asks; afterwards they are as they were."""
+    backends = torch.backends
+
+    def flags():
+        new = [b.fp32_precision for b in (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)]
+        return new, [backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32]
+
+    before = flags()
+    for precision, rounding in (("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "ieee")):
+        with precisely(precision, torch.device("cpu")):
+            assert flags() == ([rounding] * 3, [rounding == "tf32"] * 2)
+        assert flags() == before
+
+
 def test_a_preview_is_never_stored_as_the_real_thing(tiny):
     """Another precision is another field; full precision keeps the ids it always had."""
     field = tiny.field()

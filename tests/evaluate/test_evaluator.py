@@ -175,3 +175,13 @@ def test_what_is_measured_between_two_stored_types_is_the_model_that_is_saved(ti
         assert np.array_equal(measured, Evaluate(tiny.problem, [models[int(t)]])(np.array([1.0])))
     else:
         assert all(torch.allclose(v, saved[k], rtol=1e-6) for k, v in mix(models, (1 - t, t)).items())
+
+
+def test_the_first_samples_of_a_split_are_those_of_the_whole(tiny):
+    """Whoever asks for some of them gets them without the others."""
+    for name in ("train", "val", "test"):
+        whole, some = tiny.problem.split(name), tiny.problem.split(name, 7)
+        assert len(some.targets) == 7 < len(whole.targets)
+        assert torch.equal(some.inputs, whole.inputs[:7])
+        assert torch.equal(some.targets, whole.targets[:7])
+    assert len(tiny.problem.split("val", 10**6).targets) == len(tiny.problem.split("val").targets)

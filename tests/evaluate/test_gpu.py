@@ -16,7 +16,8 @@ from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.engine import run_loop
 from explorer.engine.run_loop import keep
-from explorer.evaluate import corner_matrix, evaluator, read_ahead
+from explorer.evaluate import compiler_cache, corner_matrix, evaluator, read_ahead
+from explorer.evaluate.compiler_cache import Compilation
 from explorer.evaluate.cuda_graphs import Replayed
 from explorer.evaluate.devices import accelerators, device_for, memory, precisely, title
 from explorer.evaluate.evaluator import Evaluate
@@ -56,7 +57,7 @@ def same(found, wanted, counts):
     assert np.abs(found[:, 1] - wanted[:, 1]).sum(axis=1).max() <= max(1, 1e-3 * counts.sum())
 
 
-@pytest.mark.parametrize("engine", ["plain", "graphs", "batched", "auto"])
+@pytest.mark.parametrize("engine", ["plain", "graphs", "batched", "compiled", "auto"])
 def test_every_engine_agrees_with_the_cpu(case, engine):
     """Points between, at and, where statistics are measured anew, outside the corners; the corners are the checkpoints."""
     name, problem, weights = case
@@ -67,6 +68,46 @@ def test_every_engine_agrees_with_the_cpu(case, engine):
     points = np.concatenate([MANY, [[1.2, -0.2]]])
     same(evaluate.many(points), wanted.many(points), wanted.counts)
     assert np.array_equal(evaluate(MANY[0]), evaluate.alone(0))
+
+
+@pytest.mark.parametrize("engine", ["compiled", "auto"])
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_previews_are_close_to_what_is_measured(case, engine, precision):
+    """By the engine that is found fastest, and by the compiled one, in both precisions that are there for previews."""
+    _, problem, weights = case
+    wanted = Evaluate(problem, weights).many(MANY)
+    evaluate = Evaluate(problem, weights, device="cuda:0", engine=engine, precision=precision)
+    assert engine == "auto" or evaluate.engine == engine
+    found = evaluate.many(MANY)
+    assert found[:, 0].sum(axis=1) == pytest.approx(wanted[:, 0].sum(axis=1), rel=0.05)
+    assert not np.array_equal(found, wanted)
+
+
+def test_a_network_is_compiled_for_the_device_where_it_pays(case, tmp_path, monkeypatch):
+    """Tried once with a long run in view, and kept only where it is faster; the note says which."""
+    monkeypatch.setenv(compiler_cache.VARIABLE, str(tmp_path / "cache"))
+    _, problem, weights = case
+    evaluate, told = Evaluate(problem, weights, device="cuda:0"), []
+    other = evaluate.engine
+    evaluate.expect(10**9, tmp_path, told.append)
+    assert len(told) == 1
+    (file,) = (tmp_path / compiler_cache.FOLDER).glob("*.json")
+    note = Compilation.noted(file.parent, file.stem)
+    assert note.point < 1e6, "compiling failed"
+    assert evaluate.engine == ("compiled" if note.point < note.other else other)
+    same(evaluate.many(MANY), Evaluate(problem, weights).many(MANY), evaluate.counts)
+
+
+def test_recurrent_layers_are_not_shortened_to_tf32():
+    """Nor are they by cuDNN, which has a setting of its own for them."""
+    layer = torch.nn.LSTM(64, 128).cuda()
+    x = torch.randn(20, 32, 64, device="cuda")
+    with torch.no_grad():
+        exact = layer.double()(x.double())[0]
+        layer.float()
+        with precisely("float32", torch.device("cuda:0")):
+            found = layer(x)[0]
+    assert float((found.double() - exact).norm() / exact.norm()) < 2e-6
 
 
 @pytest.mark.parametrize("buffers", ["recalibrate", "mix", "first", "repair"])

@@ -145,7 +145,7 @@ def test_answers_that_would_need_too_much_memory_are_not_kept():
 
 def test_the_chunk_follows_from_the_largest_activation():
     """A narrow MLP takes the largest chunk; 16 channels of 32×32 the one that fits 4 MiB."""
-    for build, shape, chunk in ((CASES["mlp"][0], (784,), 512), (lambda: resnet.build(channels=3, widths=(16, 32, 64)), (3, 32, 32), 64)):
+    for build, shape, chunk in ((CASES["mlp"][0], (784,), 1024), (lambda: resnet.build(channels=3, widths=(16, 32, 64)), (3, 32, 32), 64)):
         network, _ = models(build, count=1)
         inputs = torch.zeros(2, *shape)
         assert chunk_for(calls(network, inputs), 2) == chunk

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from explorer.checkpoints.weights import gram
@@ -32,7 +35,7 @@ class Opened:
 class MeasuredBatch(NamedTuple):
     """Some of the points that were asked for: which rows, their values (K, *shape), and the seconds of computing that they took."""
 
-    rows: slice
+    rows: slice | NDArray[np.intp]
     values: Array
     seconds: float
 
@@ -47,6 +50,10 @@ class Executor(Protocol):
 
     def opened(self) -> Opened:
         """Look at the corners."""
+        ...
+
+    def expect(self, points: int, home: Path, say: Callable[[str], object]) -> None:
+        """So many points will be asked for: what pays for them is done now. `say` is told what takes a while; what lasts is kept in `home`."""
         ...
 
     def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:

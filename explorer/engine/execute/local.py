@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -35,6 +36,9 @@ class Local:
         found = look_at(self.field, self.corners, self.evaluate, self.device)
         self._require_unchanged()
         return found
+
+    def expect(self, points: int, home: Path, say: Callable[[str], object]) -> None:
+        self.evaluate.expect(points, home, say)
 
     def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:
         started = time.perf_counter()

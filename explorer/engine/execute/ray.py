@@ -18,6 +18,7 @@ import warnings
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -176,45 +177,63 @@ class Remote:
         return max(1, self.fleet.size) * self.fleet.per * AHEAD
 
     def opened(self) -> Opened:
-        done = self._each([()], "opened")
-        return cast("Opened", next(done)[1])
+        (answer,) = next(self._each([()], "opened"))
+        return cast("Opened", answer[1])
+
+    def expect(self, points: int, home: Path, say: Callable[[str], object]) -> None:
+        """Nothing is done: an actor may be taken away at any time, and its machine need not keep what it has compiled."""
 
     def map(self, coefficients: Array) -> Iterator[MeasuredBatch]:
         parts = shared_out(len(coefficients), self.fleet.size, least=self.fleet.per, most=int(TASK_S / self.seconds))
-        for i, found in self._each([(coefficients[rows],) for rows in parts], "many"):
-            values, seconds = cast("tuple[Array, float]", found)
-            self.seconds = max(seconds / len(values), 1e-9)
-            yield MeasuredBatch(parts[i], np.array(values), seconds)
+        for answers in self._each([(coefficients[rows],) for rows in parts], "many"):
+            found = [cast("tuple[Array, float]", answer) for _, answer in answers]
+            rows = np.concatenate([np.arange(parts[i].start, parts[i].stop) for i, _ in answers])
+            seconds = sum(taken for _, taken in found)
+            self.seconds = max(seconds / len(rows), 1e-9)
+            yield MeasuredBatch(rows, np.concatenate([values for values, _ in found]), seconds)
 
-    def _each(self, tasks: Sequence[tuple[object, ...]], method: str) -> Iterator[tuple[int, object]]:
-        """The answers as they come; what was with an actor that died is done by another one."""
+    def _each(self, tasks: Sequence[tuple[object, ...]], method: str) -> Iterator[list[tuple[int, object]]]:
+        """The answers as they come, those together that are there at the same time: whoever keeps them then pays for one transaction. Actors have their
+        next tasks before answers are handed over; what was with an actor that died is done by another one."""
         fleet, errors = self.fleet, self.fleet.ray.exceptions
         todo, busy = deque(range(len(tasks))), dict[Any, tuple[Any, int]]()
         deaths: Counter[int] = Counter()
+        found, failed = list[tuple[int, object]](), list[Exception]()
         try:
-            while todo or busy:
-                while todo and (hand := fleet.take(wait=not busy)) is not None:
+            while todo or busy or found or failed:
+                while todo and not failed and (hand := fleet.take(wait=not (busy or found))) is not None:
                     i = todo.popleft()
                     busy[getattr(hand, method).remote(self.field, self.corners, *tasks[i])] = hand, i
+                if found:
+                    yield found
+                    found = []
+                if failed:
+                    raise failed[0] from None
+                if not busy:
+                    continue
                 done, _ = fleet.ray.wait(list(busy), num_returns=1, timeout=0.1)
+                if done:
+                    done, _ = fleet.ray.wait(list(busy), num_returns=len(busy), timeout=0)
                 for ref in done:
                     hand, i = busy.pop(ref)
                     try:
-                        found = fleet.ray.get(ref)
+                        found.append((i, fleet.ray.get(ref)))
                     except errors.RayTaskError as error:
                         fleet.give(hand)
-                        raise error.cause from None
+                        failed.append(error.cause)
                     except errors.RayError:
                         fleet.lost(hand)
                         deaths[i] += 1
-                        if deaths[i] == ATTEMPTS:
-                            raise Refused(
-                                f"{ATTEMPTS} actors of the cluster died on the same points, most likely because they ran out of memory. Use smaller models."
-                            ) from None
                         todo.appendleft(i)
+                        if deaths[i] == ATTEMPTS:
+                            failed.append(
+                                Refused(
+                                    f"{ATTEMPTS} actors of the cluster died on the same points, most likely because they ran out of memory."
+                                    " Use smaller models."
+                                )
+                            )
                     else:
                         fleet.give(hand)
-                        yield i, found
         finally:
             for hand, _ in busy.values():  # given up: what it is busy with is finished first, and nobody takes it
                 fleet.give(hand)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.workers import Idle
 from explorer.core.errors import Refused
 from explorer.engine.execute import local, ray
 from explorer.engine.run_loop import keep
@@ -192,3 +193,30 @@ def test_points_are_shared_out_whole_and_the_last_tasks_are_small(count, actors,
     assert sizes == sorted(sizes, reverse=True)
     assert max(sizes) <= max(least, min(most, count // (2 * max(actors, 1))))
     assert sizes[-1] <= least
+
+
+def test_answers_that_are_there_together_are_kept_together(tiny):
+    """Every point once, in far fewer batches than tasks: each batch is one transaction of the store."""
+    fleet = ray.Fleet(Idle(8, 0.0, np.ones((2, 4))))
+    batches = list(fleet(tiny.field(), []).map(np.full((40, 2), 0.5)))
+    assert sorted(np.concatenate([b.rows for b in batches])) == list(range(40))
+    assert all(b.values.shape == (len(b.rows), 2, 4) for b in batches)
+    assert len(batches) == 3  # of 40 tasks, two in hand for each of 8 actors
+
+
+def test_what_came_before_a_refusal_is_kept(tiny):
+    """Also where both come at the same time."""
+    library = Idle(2, 0.0, np.ones((2, 4)))
+    asked, get = [], library.get
+
+    def refusing(promised):
+        asked.append(promised)
+        if isinstance(promised.found, tuple) and len([p for p in asked if isinstance(p.found, tuple)]) == 2:
+            raise library.exceptions.RayTaskError(Refused("not this one"))
+        return get(promised)
+
+    library.get, library.exceptions = refusing, SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
+    measured = ray.Fleet(library)(tiny.field(), []).map(np.full((10, 2), 0.5))
+    assert len(next(measured).rows) == 3  # of the four that were in hand
+    with pytest.raises(Refused, match="not this one"):
+        next(measured)

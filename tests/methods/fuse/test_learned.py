@@ -131,8 +131,8 @@ def test_adamerging_lowers_the_entropy_and_sees_no_labels(tiny, models, per):
     """Targets shuffled among the samples change nothing."""
 
     class Mislabelled(Problem):
-        def split(self, name):
-            batch = super().split(name)
+        def split(self, name, most=None):
+            batch = super().split(name, most)
             return type(batch)(batch.inputs, batch.targets.roll(1))
 
     given = [models[2], models[0], models[1]]

@@ -74,8 +74,8 @@ def test_choosing_sees_the_validation_split_alone(tunes):
     class Mislabelled(type(problem)):
         split_that_lies = "test"
 
-        def split(self, name):
-            batch = super().split(name)
+        def split(self, name, most=None):
+            batch = super().split(name, most)
             return type(batch)(batch.inputs, batch.targets.roll(1)) if name == self.split_that_lies else batch
 
     lying = Mislabelled(problem.spec)
@@ -179,9 +179,9 @@ def test_nothing_looks_at_the_test_split(tiny, models, fuse, options):
     """It is there to be reported on; AdaMerging adapts to its inputs when told so, and to nothing else of it."""
 
     class Locked(type(tiny.problem)):
-        def split(self, name):
+        def split(self, name, most=None):
             assert name != "test", "the test split was opened"
-            return super().split(name)
+            return super().split(name, most)
 
     locked = Locked(tiny.problem.spec)
     assert equal(fuse(models, locked, **options), fuse(models, tiny.problem, **options))

@@ -40,8 +40,8 @@ def test_a_model_without_mistakes_has_none(tiny):
     weights = checkpoint_file.read(tiny.a).weights
 
     class Agreeing(type(tiny.problem)):
-        def split(self, name):
-            batch = super().split(name)
+        def split(self, name, most=None):
+            batch = super().split(name, most)
             network = self.network()
             network.load_state_dict(weights)
             with torch.no_grad():
