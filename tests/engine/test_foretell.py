@@ -57,8 +57,8 @@ def test_only_so_many_samples_go_through_as_are_needed(tiny, monkeypatch):
     evaluate = Evaluate(tiny.problem, corners, split="test")
     evaluate.chunk = 7
     seen = []
-    plain = evaluate._items
-    monkeypatch.setattr(evaluate, "_items", lambda outputs, targets: seen.append(len(outputs)) or plain(outputs, targets))
+    plain = evaluate.values_of
+    monkeypatch.setattr(evaluate, "values_of", lambda outputs, targets: seen.append(len(outputs)) or plain(outputs, targets))
     evaluate.paced(np.array([0.5, 0.5]), 0.0)
     assert seen == [7]
 

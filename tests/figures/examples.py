@@ -19,6 +19,7 @@ from explorer.figures import (
     confusion,
     curve,
     landscape,
+    landscape_profile,
     layers,
     line,
     matching,
@@ -39,8 +40,10 @@ from explorer.figures import (
 )
 from explorer.figures.curve import Curve, Peak
 from explorer.figures.plane import Marker, Surface, Trace
-from explorer.stats.field_topology import Basin, basins, of_points
+from explorer.stats.field_topology import Basin, FieldTopology, basins, of_points
+from explorer.stats.intervals import Estimate
 from explorer.stats.model_map import Rises
+from explorer.stats.multi_task import TaskTable
 from explorer.stats.spanning_tree import spanning_tree
 from explorer.symmetry.alignment_report import AxisClass, Matched, TensorSimilarity
 
@@ -99,10 +102,25 @@ ALIKE = {
 }
 
 
-def _minima(noise: float = 0.0) -> list[Basin]:
+def _topology(noise: float = 0.0) -> FieldTopology:
     coords = np.column_stack([np.linspace(0, 1, 5), np.full(5, 0.5)])
     values = np.array([0.0, 4.0, 2.0, 6.0, 1.0])[:, None] + noise * RNG.standard_normal((5, 16))
-    return basins(of_points(Points(coords, values[:, None], np.ones(16)), coords * (40, 14)))
+    return of_points(Points(coords, values[:, None], np.ones(16)), coords * (40, 14))
+
+
+def _minima(noise: float = 0.0) -> list[Basin]:
+    return basins(_topology(noise))
+
+
+def _profile(noise: float) -> go.Figure:
+    found = _topology(noise)
+    return landscape_profile.figure(found, basins(found), unit="nat", picked=0)
+
+
+def _tasks() -> TaskTable:
+    one = Estimate(0.9, 0.8, 0.95)
+    rows = ((one, one), (Estimate(0.7, 0.6, 0.8), one), (one, Estimate(0.8, 0.7, 0.9)))
+    return TaskTable(("base", "a", "<b>"), ("x", "y"), (0, 1), rows, rows, rows, (one,) * 3, counted=True)
 
 
 def _spectra() -> list[spectrum.Spectrum]:
@@ -177,9 +195,11 @@ EXAMPLES: dict[str, list[Callable[[], go.Figure]]] = {
         lambda: survey.figure(["layers.0", "layers.1"], NAMES, survey.panels(SIZES, SIZES * np.nan, SIZES, SIZES)),
     ],
     "tasks.front": [lambda: tasks.front(NAMES, 100 * SIZES.T, [1, 2], x_title="worst task (%)", y_title="mean over tasks (%)")],
+    "tasks.trade_off": [lambda: tasks.trade_off(_tasks())],
     "tasks.planes": [
         lambda: tasks.planes(["a", "<b>"], X, X[:5], [RNG.random((5, 9)), np.full((5, 9), np.nan)], [("m", 0.5, 0.5)], z_title="test loss (nat)")
     ],
+    "landscape_profile.figure": [lambda: _profile(0.0), lambda: _profile(0.5)],
     "topology.barcode": [lambda: topology.barcode(_minima(), unit="nat"), lambda: topology.barcode(_minima(0.5), unit="nat", picked=0)],
     "topology.diagram": [lambda: topology.diagram(_minima(), unit="nat"), lambda: topology.diagram(_minima(0.5), unit="nat")],
     "topology.tree": [lambda: topology.tree(_minima(0.5), unit="nat", picked=1)],
