@@ -107,7 +107,7 @@ def possible(precision: Precision, device: torch.device) -> None:
 
 @contextmanager
 def precisely(precision: Precision, device: torch.device) -> Generator[None, None, None]:
-    """Within: matrix products and convolutions in the given precision; afterwards as it was.
+    """Within: matrix products, convolutions and recurrent layers in the given precision; afterwards as it was.
 
     float32: exactly that. tf32: factors rounded to 10 bits, on GPUs that can. bfloat16: factors rounded to 8 bits, sums in float32.
 
@@ -120,14 +120,14 @@ def precisely(precision: Precision, device: torch.device) -> Generator[None, Non
         if not _within:
             _before[:] = [r.fp32_precision for r in _rounds()]
         _within.append(mine)
-        _set(mine[1], mine[1])
+        _set(mine[1])
     try:
         with torch.autocast(device.type, torch.bfloat16, cache_enabled=False) if precision == "bfloat16" else nullcontext():
             yield
     finally:
         with _turn:
             _within.remove(mine)
-            _set(*(_before if not _within else [_within[-1][1]] * 2))
+            _set(*(_before if not _within else [_within[-1][1]]))
             _turn.notify_all()
 
 
@@ -150,15 +150,19 @@ def outside_precisely() -> Generator[None, None, None]:
                 if not _within:
                     _before[:] = [r.fp32_precision for r in _rounds()]
                 _within.extend(mine)
-                _set(mine[-1][1], mine[-1][1])
+                _set(mine[-1][1])
 
 
 def _rounds() -> tuple[Any, ...]:
-    return (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # pyright: ignore[reportAttributeAccessIssue]  (the stub leaves it out)
+    cudnn = torch.backends.cudnn
+    return (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)  # pyright: ignore[reportAttributeAccessIssue]  (the stub leaves it out)
 
 
 def _set(*values: str) -> None:
-    for r, value in zip(_rounds(), values, strict=True):
+    """One value for each, or one for all. The flag of all of cuDNN comes first and agrees: where it differs from its parts, torch.export, which asks for it, fails."""
+    rounds = _rounds()
+    torch.backends.cudnn.allow_tf32 = values[-1] == "tf32"
+    for r, value in zip(rounds, values if len(values) > 1 else values * len(rounds), strict=True):
         r.fp32_precision = value
 
 
