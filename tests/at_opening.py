@@ -8,7 +8,7 @@ waiting: list[Callable[[], None]] = []  # the first is called at the next openin
 
 
 def _listen(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "open" and waiting and isinstance(arguments[0], str | bytes) and b"/shown/" in os.fsencode(arguments[0]):
+    if event in ("open", "sqlite3.connect") and waiting and isinstance(arguments[0], str | bytes) and b"/shown/" in os.fsencode(arguments[0]):
         waiting.pop(0)()
 
 

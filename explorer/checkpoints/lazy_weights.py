@@ -19,7 +19,6 @@ from explorer.checkpoints import lora, names, quantised, safetensors_header, sha
 from explorer.checkpoints.lora import Change
 from explorer.checkpoints.safetensors_header import TIED, TYPES, Stored
 from explorer.core import model_path
-from explorer.core.allowed_folders import opened
 from explorer.core.errors import Refused
 from explorer.core.files import name_of
 
@@ -43,8 +42,8 @@ class Streamed(Mapping[str, "Tensor"]):
         self._read = 0  # bytes since memory was given back
         self.nbytes = sum(stored.nbytes for stored in where.values())
         stamps: list[tuple[str, int, int, int]] = []
-        for path in sorted({stored.path for stored in where.values()}):
-            file = opened(path)
+        for path, stored in sorted({stored.path: stored for stored in where.values()}.items()):
+            file = stored.opened()
             self._held[path] = file, *_written(file)
             self._files[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             stamps.append((str(path.resolve()), os.fstat(file.fileno()).st_ino, *_written(file)))

@@ -22,7 +22,7 @@ from explorer.checkpoints import safetensors_header
 from explorer.checkpoints.safetensors_header import TYPES, Stored
 from explorer.checkpoints.sharded import ADAPTED
 from explorer.core import model_path
-from explorer.core.allowed_folders import content, opened
+from explorer.core.allowed_folders import content
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, system
 
@@ -160,7 +160,7 @@ def _values(stored: Stored, *, like: Tensor | None = None) -> Tensor:
     dtype = cast("torch.dtype", getattr(torch, TYPES[stored.dtype]))
     if like is not None and like.is_meta:
         return torch.empty(stored.shape, dtype=dtype, device="meta")
-    with system(stored.path, "read"), opened(stored.path) as file:
+    with system(stored.path, "read"), stored.opened() as file:
         file.seek(stored.start)
         data = bytearray(file.read(stored.nbytes))
     return torch.frombuffer(data, dtype=dtype, count=stored.numel).view(stored.shape) if stored.numel else torch.empty(stored.shape, dtype=dtype)

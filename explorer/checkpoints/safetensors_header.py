@@ -7,9 +7,11 @@ sizes, the file's length) before a number of it is believed. Imports nothing hea
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BufferedReader
 from math import prod
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -42,12 +44,16 @@ TYPES = {  # as torch calls them
 
 @dataclass(frozen=True)
 class Stored:
-    """One tensor in a file: `dtype` as the format calls it (BF16), and the bytes from `start` on, counted from the beginning of the file."""
+    """One tensor in a file: `dtype` as the format calls it (BF16), and the bytes from `start` on, counted from the beginning of the file.
+
+    `mark`: what tells the file whose header said so from any other that its path leads to later; () where no header did.
+    """
 
     path: Path
     dtype: str
     shape: tuple[int, ...]
     start: int
+    mark: tuple[int, ...] = field(default=(), compare=False, kw_only=True)
 
     @property
     def numel(self) -> int:
@@ -56,6 +62,19 @@ class Stored:
     @property
     def nbytes(self) -> int:
         return self.numel * BYTES[self.dtype]
+
+    def opened(self) -> BufferedReader:
+        """The file, open for reading, to be closed by the caller. Refused when it is another one than the header was read from, or was written to since."""
+        file = opened(self.path)
+        if self.mark and self.mark != _mark(file):
+            file.close()
+            raise Refused(f"{name_of(self.path)} was written to while it was read. Leave it alone, and try again.")
+        return file
+
+
+def _mark(file: BinaryIO) -> tuple[int, ...]:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True)
@@ -76,7 +95,7 @@ def read(path: Path) -> Header:
     if size_of(path) == 0:
         raise Refused(f"{name} is empty (0 bytes). Copy or save it again.")
     with system(path, "read"), malformed(path, "Copy or save it again."), opened(path) as file:
-        text = start(file, name)
+        text, mark = start(file, name), _mark(file)
         with safe_open(held_at(file, path), framework="numpy"):  # checks the whole header against the file
             pass
         found = cast("dict[str, dict[str, object]]", json.loads(text))
@@ -86,7 +105,7 @@ def read(path: Path) -> Header:
         dtype, shape = cast("str", entry["dtype"]), tuple(cast("list[int]", entry["shape"]))
         if dtype not in BYTES:
             raise Refused(f"{name}: {short(key)} has the type {short(dtype)}, which is not supported. Save it as F32, F16 or BF16.")
-        tensors[key] = Stored(path, dtype, shape, 8 + len(text) + cast("list[int]", entry["data_offsets"])[0])
+        tensors[key] = Stored(path, dtype, shape, 8 + len(text) + cast("list[int]", entry["data_offsets"])[0], mark=mark)
     return Header(dict(sorted(tensors.items(), key=lambda item: item[1].start)), metadata)
 
 

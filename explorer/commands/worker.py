@@ -31,10 +31,10 @@ def worker(
     from explorer.evaluate.devices import device_for
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    kept = RunStore(store) if store else RunStore.within(locations.home())
-    if begun := os.environ.pop(STARTED, ""):
-        kept.worked(STARTING, 1.0, time.time() - float(begun))
     with refusals():
+        kept = RunStore(store) if store else RunStore.within(locations.home())
+        if begun := os.environ.pop(STARTED, ""):
+            kept.worked(STARTING, 1.0, time.time() - float(begun))
         if not ray:
             Worker(kept, kept.path.parent, device=device_for(device)).serve(idle_s=idle)
             return

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from errno import EINVAL
+from errno import EINVAL, EROFS
 from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -113,6 +113,10 @@ def system(path: Path, done: str) -> Generator[None, None, None]:
     except FileNotFoundError as error:
         raise Refused(f"{name_of(path)} does not exist (in {path.parent}). Check the path.") from error
     except OSError as error:
+        if error.errno == EROFS:
+            raise Refused(
+                f"{path} cannot be {done}: its disk may not be written to. Choose another folder; LOSS_EXPLORER_HOME names the explorer's."
+            ) from error
         raise Refused(f"{name_of(path)} cannot be {done}: {error.strerror or error}. Check the path and its permissions.") from error
     except ValueError as error:  # a null byte in the path
         if isinstance(error, Refused):

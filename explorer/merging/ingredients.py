@@ -19,7 +19,7 @@ from explorer.checkpoints.checkpoint_file import RENAMED
 from explorer.checkpoints.lora import Adapter, sized
 from explorer.checkpoints.names import EXACT
 from explorer.checkpoints.safetensors_header import TIED, Stored
-from explorer.core import allowed_folders, model_path
+from explorer.core import model_path
 from explorer.core.errors import Refused
 from explorer.core.files import listed, name_of, short, system
 
@@ -121,7 +121,7 @@ def _is_parameter(name: str, shape: tuple[int, ...]) -> bool:
 
 
 def _byte(stored: Stored) -> int:
-    with system(stored.path, "read"), allowed_folders.opened(stored.path) as file:
+    with system(stored.path, "read"), stored.opened() as file:
         file.seek(stored.start)
         return file.read(1)[0]
 
@@ -310,7 +310,7 @@ class _Twins:
 def _content(stored: Stored) -> bytes:
     """SHA-256 of a tensor's bytes."""
     found = hashlib.sha256()
-    with system(stored.path, "read"), allowed_folders.opened(stored.path) as file:
+    with system(stored.path, "read"), stored.opened() as file:
         file.seek(stored.start)
         for start in range(0, stored.nbytes, AT_ONCE):
             found.update(file.read(min(AT_ONCE, stored.nbytes - start)))
@@ -327,7 +327,7 @@ def _is_matrix(stored: Stored) -> bool:
     if len(stored.shape) < 2 or not stored.numel:
         return False
     width = stored.nbytes // stored.numel
-    with system(stored.path, "read"), allowed_folders.opened(stored.path) as file:
+    with system(stored.path, "read"), stored.opened() as file:
         file.seek(stored.start)
         values = file.read(min(AT_ONCE, stored.nbytes))
     return values != values[:width] * (len(values) // width)
@@ -337,7 +337,7 @@ def _equal(a: Stored, b: Stored) -> bool:
     """Whether two tensors have the same type, shape and bytes."""
     if (a.dtype, a.shape, type(a)) != (b.dtype, b.shape, type(b)) or type(a) is not Stored:
         return False
-    with system(a.path, "read"), allowed_folders.opened(a.path) as one, allowed_folders.opened(b.path) as two:
+    with system(a.path, "read"), a.opened() as one, b.opened() as two:
         one.seek(a.start)
         two.seek(b.start)
         for start in range(0, a.nbytes, AT_ONCE):
@@ -362,7 +362,7 @@ def zero_in(source: Source) -> bool:
     if _changed(ingredient, name) or (not isinstance(stored, Dequantised) and type(stored) is not Stored):
         return False
     stored = stored.number if isinstance(stored, Dequantised) else stored
-    with system(stored.path, "read"), allowed_folders.opened(stored.path) as file:
+    with system(stored.path, "read"), stored.opened() as file:
         file.seek(stored.start)
         return all(not any(file.read(min(AT_ONCE, stored.nbytes - start))) for start in range(0, stored.nbytes, AT_ONCE))
 

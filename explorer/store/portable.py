@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import uuid
-from contextlib import closing, suppress
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from explorer.checkpoints.sharded import family_folder
+from explorer.core.allowed_folders import opened
 from explorer.core.errors import Refused
 from explorer.core.files import system
 from explorer.core.spec import Field, Look, Run, files_of
@@ -20,6 +24,7 @@ from explorer.store.schema import MIGRATIONS
 
 ENDING = ".sqlite"
 HEAD = b"SQLite format 3\x00"
+AT_ONCE = 2**20  # bytes that are copied
 
 
 def export_run(store: RunStore, run_id: str, path: Path) -> None:
@@ -86,16 +91,28 @@ def _looks_at(text: str, paths: list[str]) -> bool:
 def import_runs(store: RunStore, path: Path) -> list[str]:
     """Take over the runs of such a file, or of any store; their ids. What is here already stays. Refused when it is no store, or when what stands in it has
     other names than follow from it: points under another field's name would be taken for its own."""
-    with system(path, "read"), path.open("rb") as file:
+    with _copied(path, store.path.parent) as copy:
+        try:
+            with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+                runs = _checked(db, path.name)
+        except sqlite3.DatabaseError as error:
+            raise Refused(f"{path.name} cannot be read as a store ({error}). Ask for the file once more.") from error
+        store.absorb(copy)
+    return runs
+
+
+@contextmanager
+def _copied(path: Path, room: Path) -> Generator[Path, None, None]:
+    """A store's file as it is once opened, in a folder of ours: SQLite opens by name, whatever that leads to by then, and what is checked is what is taken."""
+    with system(path, "read"), opened(path) as file:
         if file.read(len(HEAD)) != HEAD:
             raise Refused(f"{path.name} holds no run: it is not a store's file. `loss-explorer export` and the page Runs write such files.")
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-            runs = _checked(db, path.name)
-    except sqlite3.DatabaseError as error:
-        raise Refused(f"{path.name} cannot be read as a store ({error}). Ask for the file once more.") from error
-    store.absorb(path)
-    return runs
+        file.seek(0)
+        with system(room, "written to"), TemporaryDirectory(prefix=".import-", dir=room) as folder:
+            copy = Path(folder).absolute() / "store.sqlite"
+            with copy.open("wb") as target:
+                shutil.copyfileobj(file, target, AT_ONCE)
+            yield copy
 
 
 def _checked(db: sqlite3.Connection, name: str) -> list[str]:

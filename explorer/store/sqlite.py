@@ -5,6 +5,7 @@ Whatever does not work out for want of room, rights or a sound file is said in a
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -32,17 +33,25 @@ class Unavailable(Refused):
 class Database:
     """One file, brought to the newest of the schemas that `migrations` lead to, each a script of statements. Unavailable when it cannot be.
 
-    tests: what its statements may call, by name, with two columns.
+    tests: what its statements may call, by name, with two columns. read_only: whether the file or its folder may not be written to; then what it holds is read.
     """
 
     def __init__(self, path: Path, migrations: Sequence[str], tests: Mapping[str, Callable[[str, str | None], bool]]) -> None:
         self.path = path
         self._tests = tests
         self._local = threading.local()
+        self.read_only = path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > len(migrations):
+            raise Unavailable(f"{self.path} was written by a newer explorer (schema {version}, known {len(migrations)}). Upgrade the explorer.")
+        if self.read_only:
+            if version < len(migrations):
+                raise Unavailable(
+                    f"{self.path} was written by an earlier explorer and has to be brought up to date, but {TROUBLE[sqlite3.SQLITE_READONLY]}."
+                )
+            return
         with self._write() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version > len(migrations):
-                raise Unavailable(f"{self.path} was written by a newer explorer (schema {version}, known {len(migrations)}). Upgrade the explorer.")
             for number, script in enumerate(migrations[version:], start=version + 1):
                 for statement in script.split(";"):
                     db.execute(statement)
@@ -51,7 +60,8 @@ class Database:
     def close(self) -> None:
         """Close this thread's connection; the file then holds everything. The store may go on being used."""
         if (db := getattr(self._local, "db", None)) is not None:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not self.read_only:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.close()
             self._local.db = None
 
@@ -63,14 +73,23 @@ class Database:
     def _db(self) -> sqlite3.Connection:
         if (db := getattr(self._local, "db", None)) is None:
             with _translated(self.path):
-                db = sqlite3.connect(self.path.absolute().as_uri(), uri=True, timeout=30.0, isolation_level=None, factory=_Connection)
+                db = sqlite3.connect(self._uri(), uri=True, timeout=30.0, isolation_level=None, factory=_Connection)
             db.file = self.path
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
+            if not self.read_only:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
             for name, test in self._tests.items():
                 db.create_function(name, 2, test, deterministic=True)
             self._local.db = db
         return cast("sqlite3.Connection", db)
+
+    def _uri(self) -> str:
+        """Without a log there is nobody who writes, and SQLite need not make one to read; with one, what stands in the log counts."""
+        uri = self.path.absolute().as_uri()
+        if not self.read_only:
+            return uri
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return f"{uri}?mode=ro" if log.is_file() and log.stat().st_size else f"{uri}?mode=ro&immutable=1"
 
     @contextmanager
     def _write(self) -> Generator[sqlite3.Connection, None, None]:

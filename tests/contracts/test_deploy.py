@@ -117,7 +117,7 @@ def test_a_backup_is_restored_as_written(tmp_path):
         folder.mkdir(parents=True)
     store = RunStore.within(home)
     store.submit(Look("/before"))
-    beside = [home / folder / "part" / "kept" for folder in ("models", "uploads", "problems")]
+    beside = [folder / "part" / "kept" for folder in locations.own(home) if folder.is_relative_to(home)]
     for file in beside:
         file.parent.mkdir(parents=True)
         file.write_text("whole")

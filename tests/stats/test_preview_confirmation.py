@@ -16,6 +16,7 @@ from explorer.evaluate.devices import possible, precisely
 from explorer.evaluate.evaluator import Evaluate, network_like
 from explorer.stats.barriers import barrier
 from explorer.stats.preview_confirmation import confirmed, confirming, exact, mark
+from explorer.symmetry.discover import discover
 
 BF16 = {"precision": "bfloat16"}
 
@@ -100,7 +101,10 @@ def test_tf32_and_float64_are_refused_in_a_sentence_where_the_device_has_neither
 
 
 def flags():
-    return torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
+    conv, rnn = torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.rnn.fp32_precision
+    assert conv == rnn
+    assert torch.backends.cudnn.allow_tf32 == (conv == "tf32")
+    return torch.backends.cuda.matmul.fp32_precision, conv
 
 
 def test_the_flags_are_put_back_also_after_an_exception_and_when_nested():
@@ -115,6 +119,14 @@ def test_the_flags_are_put_back_also_after_an_exception_and_when_nested():
     with pytest.raises(ZeroDivisionError), precisely("tf32", cpu):
         1 / 0  # noqa: B018
     assert flags() == before
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_a_symmetry_can_be_deduced_while_another_thread_measures(tiny, precision):
+    """torch.export asks for the flags, and threads share them; whoever drives a cluster holds them all the time."""
+    network = tiny.problem.network()
+    with precisely(precision, torch.device("cpu")):
+        assert discover(network, (tiny.problem.split("train").inputs[:4],)).groups
 
 
 def test_threads_that_want_other_flags_wait_for_one_another():

@@ -3,6 +3,8 @@
 Needs the extra `[cluster]`, and on every node the same explorer and the problem's data under the same path. A field's corners are put into the object
 store once, as numpy arrays that actors of a node share; after that only coefficients and sums over blocks travel. A task is a pure function of its
 coefficients, so it may run twice: when an actor or its node dies, what it was busy with goes to another one, and nodes that come later get actors, too.
+Only points are measured so. What is computed without a chart's points (alignments and other models that are made, searches, looks) takes no actor: the process that
+drives the cluster computes it, and when that one dies the next one to ask claims it again.
 Actors serve any field, and keep the evaluators of the last few; several threads may drive the same fleet, each its own run.
 
 Usage reporting is off, a cluster started here listens on the loopback address alone, and the environment is put back as it was.

@@ -14,6 +14,7 @@ import streamlit as st
 from explorer.core.spec import Json
 from explorer.figures import told
 from explorer.figures.curve import Curve, Peak
+from explorer.ui.charts import sent
 from explorer.ui.charts.component import register
 
 __all__ = ["Curve", "Peak", "curve"]
@@ -94,9 +95,8 @@ def _stands(key: str, pick: float | None) -> tuple[int, float | None]:
 
 def _clicked(key: str) -> tuple[float | None, int]:
     """The last click as the browser sent it: (x, or None when the handle was taken away; its time in ms, 0 before any)."""
-    state = st.session_state.get(key)
-    sent = state.get("pick") if state else None
-    return (sent["x"], sent["at"]) if sent else (None, 0)
+    found = sent.pick(key)
+    return sent.number(found.get("x")), int(sent.number(found.get("at")) or 0)
 
 
 _renderer = register("curve")

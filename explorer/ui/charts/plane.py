@@ -7,12 +7,13 @@ views; a page that wants to keep the view in its address hears of it. A click re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypeAlias, TypedDict, cast, get_args
+from typing import Literal, NamedTuple, TypeAlias, TypedDict, get_args
 
 import streamlit as st
 
 from explorer.figures import told
 from explorer.figures.plane import SCALE, Marker, Surface, Trace
+from explorer.ui.charts import sent
 from explorer.ui.charts.component import register
 
 View: TypeAlias = Literal["map", "relief", "triangle"]
@@ -76,11 +77,11 @@ def plane(
             on_view(state["view"])
 
     def handle_pick() -> None:
-        if on_pick is not None and (sent := _sent(key)) is not None:
-            on = sent["on"]
-            on_pick(Spot(sent["x"], sent["y"], on["s"] if on else None, on["path"] if on else ""))
+        if on_pick is not None and (click := _sent(key)) is not None:
+            on = click["on"]
+            on_pick(Spot(click["x"], click["y"], on["s"] if on else None, on["path"] if on else ""))
 
-    sent = _sent(key)
+    last = _sent(key)
     _renderer(
         key=key,
         data=told.packed(
@@ -93,7 +94,7 @@ def plane(
                 z_title=z_title,
                 unit=unit,
                 pick=pick,
-                at=sent["at"] if sent else 0,
+                at=last["at"] if last else 0,
                 log=log,
                 span=span,
                 height=height,
@@ -113,8 +114,13 @@ def plane(
 
 def _sent(key: str) -> _Sent | None:
     """The last click."""
-    state = st.session_state.get(key)
-    return cast("_Sent | None", state.get("pick")) if state else None
+    found = sent.pick(key)
+    x, y, at = (sent.number(found.get(name)) for name in ("x", "y", "at"))
+    if x is None or y is None or at is None:
+        return None
+    on = sent.part(found.get("on"))
+    s, path = sent.number(on.get("s")), on.get("path")
+    return _Sent(x=x, y=y, on=_OnPath(s=s, path=path) if s is not None and isinstance(path, str) else None, at=at)
 
 
 _renderer = register("plane")

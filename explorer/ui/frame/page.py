@@ -33,6 +33,7 @@ a[href*="view=glossary&term="]:focus-visible::after { content: attr(title) / "";
 """
 SHEET = STYLE + head.STYLE  # in both themes
 DARK = "[data-testid=stBaseButton-primary]:not(:disabled) :is(p, span), [data-tag] :is(span, button) { color: #0e1117 }"
+READ_ONLY = "The explorer's folder may not be written to: what it holds is shown, and nothing new can be computed. Change its permissions, or choose another with LOSS_EXPLORER_HOME."
 
 
 def frame() -> None:
@@ -48,6 +49,9 @@ def frame() -> None:
         login.door()
     if trouble := st.session_state.pop("trouble", ""):
         st.error(plain(trouble), icon=":material/error:")
+    with suppress(Refused):  # which is said below
+        if shell.store().read_only:
+            st.info(READ_ONLY, icon=":material/lock:")
     try:
         page.run()
     except Refused as refusal:  # that of a store which is not available, for one

@@ -107,6 +107,8 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def _store(home: Path) -> RunStore:
     opened = RunStore.within(home, roots=allowed_folders.named())
+    if opened.read_only:
+        return opened
     if opened.waiting():  # what somebody asked for before goes on
         start_workers(opened, home)
     if (shipped := locations.root() / "sample_models" / "samples.sqlite").is_file():

@@ -2,6 +2,8 @@
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -12,10 +14,11 @@ from explorer.api import loaded
 from explorer.checkpoints import checkpoint_file
 from explorer.core import registry
 from explorer.core.errors import Refused
-from explorer.core.spec import Run
+from explorer.core.locations import made_at
+from explorer.core.spec import Aligned, Make, Run, Study
 from explorer.engine.execute import local
 from explorer.engine.run_loop import keep
-from explorer.engine.worker import serve_fleet
+from explorer.engine.worker import Worker, serve_fleet
 from explorer.stats.soup_analysis import subsets
 from explorer.store.run_store import RunStore
 
@@ -160,6 +163,52 @@ def test_killing_a_node_in_the_middle_loses_nothing(tiny, tmp_path, home, cluste
         keep(again, there, home, report=go_on, execute=found)
         hand = found.take(wait=True)
         found.give(hand)
+
+
+def asked_for(kind, tiny):
+    """What is computed without points: long enough to be killed in the middle of it."""
+    problem, models = tiny.problem.spec, tiny.field().corners
+    if kind == "search":
+        options = {"methods": ("task_arithmetic",), "sampler": "random", "trials": 60}
+        return Study(problem, (*models, models[0]), registry.method("study", "recipes", options))
+    return Make(Aligned(problem, models, 1, registry.method("align", "straight_through", {"steps": 600, "restarts": 1})))
+
+
+def result_of(request, store, home):
+    """To compare, bit for bit."""
+    return made_at(request.recipe, home).read_bytes() if isinstance(request, Make) else store.status(request.id).result
+
+
+@pytest.mark.parametrize("kind", ["alignment", "search"])
+def test_an_alignment_and_a_search_go_on_when_their_worker_and_a_node_are_killed(kind, tiny, store, home, tmp_path, cluster):
+    """They take no actors: the process that drives the cluster computes them. Killed in the middle, the next one claims them; the result is a quiet worker's."""
+    asked = asked_for(kind, tiny)
+    id = store.submit(asked)
+
+    def worker(idle):
+        command = ["worker", "--store", str(store.path), "--ray", cluster.address, "--device", "cpu", "--idle", str(idle)]
+        return subprocess.Popen([sys.executable, "-m", "explorer", *command])
+
+    victim = worker(60)
+    try:
+        end = time.monotonic() + 300
+        while (status := store.status(id)).done < 5:
+            assert time.monotonic() < end and victim.poll() is None and status.state in ("waiting", "running"), status
+            time.sleep(0.01)
+        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+        victim.kill()
+        victim.wait()
+        assert store.status(id).state != "done"
+    finally:
+        victim.kill()
+    assert worker(3).wait(timeout=500) == 0
+    assert store.status(id).state == "done", store.status(id).error
+    (tmp_path / "quiet").mkdir()
+    quiet = RunStore(tmp_path / "quiet" / "store.sqlite")
+    quiet.submit(asked)
+    Worker(quiet, tmp_path / "quiet").work_off()
+    assert result_of(asked, store, home) == result_of(asked, quiet, tmp_path / "quiet")
+    added(cluster, num_cpus=1)
 
 
 def test_weights_travel_as_they_are():
