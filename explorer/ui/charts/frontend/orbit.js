@@ -7,11 +7,12 @@ export class Orbit {
   fingers = new Map();
   dragged = false; // whether the pointer's last press moved it
 
-  /** @param {HTMLElement} grip @param {Camera} camera @param {() => void} moved */
-  constructor(grip, camera, moved) {
+  /** moved: told of every press and move; shown: whether the grip is the camera's now. @param {HTMLElement} grip @param {Camera} camera @param {() => void} moved @param {() => boolean} shown */
+  constructor(grip, camera, moved, shown = () => true) {
     this.grip = grip;
     this.camera = camera;
     this.moved = moved;
+    this.shown = shown;
     grip.addEventListener("pointerdown", (event) => this.press(event));
     grip.addEventListener("pointermove", (event) => this.drag(event));
     for (const end of ["pointerup", "pointercancel"]) grip.addEventListener(end, (event) => this.fingers.delete(/** @type {PointerEvent} */ (event).pointerId));
@@ -32,16 +33,17 @@ export class Orbit {
 
   /** @type {(event: PointerEvent) => void} */
   press(event) {
-    if (event.button !== 0) return;
+    if (!this.shown() || event.button !== 0) return;
     this.grip.setPointerCapture(event.pointerId);
     this.fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     this.dragged = false;
+    this.moved();
   }
 
   /** @type {(event: PointerEvent) => void} */
   drag(event) {
     const before = this.fingers.get(event.pointerId);
-    if (!before) return;
+    if (!this.shown() || !before) return;
     const [dx, dy] = [event.clientX - before.x, event.clientY - before.y];
     if (!this.dragged && Math.hypot(dx, dy) < 4) return;
     this.dragged = true;
@@ -58,7 +60,7 @@ export class Orbit {
 
   /** Only of a picture in use: else it is the page that is to be scrolled. @type {(event: WheelEvent) => void} */
   wheel(event) {
-    if (!(event.ctrlKey || this.grip.matches(":focus"))) return;
+    if (!this.shown() || !(event.ctrlKey || this.grip.matches(":focus"))) return;
     event.preventDefault();
     this.camera.nearer(Math.exp(-0.0015 * event.deltaY));
     this.moved();

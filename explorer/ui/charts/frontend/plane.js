@@ -377,7 +377,7 @@ class Plane extends Picture {
 
   /** @override @param {MouseEvent | null} event */
   hover(event) {
-    if (event && !(this.view === this.relief && this.relief.dragged)) {
+    if (event && !(this.view === this.relief && this.relief.orbit.dragged)) {
       const box = this.stage.getBoundingClientRect();
       this.pointer = [event.clientX - box.left, event.clientY - box.top];
     } else {
@@ -391,7 +391,7 @@ class Plane extends Picture {
 
   /** @type {(event: MouseEvent) => void} */
   click(event) {
-    if (this.view === this.relief && this.relief.dragged) return;
+    if (this.view === this.relief && this.relief.orbit.dragged) return;
     this.hover(event);
     const on = this.onPath();
     const place = this.pointer && this.view.place(...this.pointer);

@@ -7,6 +7,7 @@ import { coloured, element, niceStep, put, round, runs, set, shape, symbol, text
 import { still } from "./frames.js";
 import { along, last, levelsOf } from "./grid.js";
 import { apart, BAR, NAMED } from "./labels.js";
+import { Orbit } from "./orbit.js";
 import { Camera } from "./relief_camera.js";
 import { Mesh } from "./relief_mesh.js";
 import { GroundSurface } from "./relief_surface.js";
@@ -34,14 +35,11 @@ export class Relief {
   /** @type {unknown} */
   loaded = null; // the data that the mesh is made of
   turning = !still();
-  dragged = false; // whether the pointer's last press moved it
   lower = 1; // share of the pixels while it moves
   pace = 0; // seconds a frame
   exaggeration = 1;
   timer = 0;
   phase = 0; // of the swaying
-  /** @type {Map<number, { x: number, y: number }>} */
-  fingers = new Map();
   /** @type {Map<string, number>} */
   widths = new Map(); // of names, in px
   /** @type {{ path: import("./grid.js").Path, spots: Spot[] }[]} */
@@ -80,10 +78,7 @@ export class Relief {
       this.loaded = null;
       plane.draw();
     });
-    plane.grip.addEventListener("pointerdown", (event) => this.press(event));
-    plane.grip.addEventListener("pointermove", (event) => this.drag(event));
-    for (const end of ["pointerup", "pointercancel"]) plane.grip.addEventListener(end, (event) => this.fingers.delete(/** @type {PointerEvent} */ (event).pointerId));
-    plane.grip.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.orbit = new Orbit(plane.grip, this.camera, () => this.touched(), () => plane.view === this);
   }
 
   /** Whether this browser draws one. */
@@ -125,7 +120,7 @@ export class Relief {
 
   leave() {
     clearTimeout(this.timer);
-    this.fingers.clear();
+    this.orbit.fingers.clear();
   }
 
   end() {
@@ -292,7 +287,7 @@ export class Relief {
 
   /** One frame: turn on, and draw if anything has moved; whether it goes on. @type {(seconds: number) => boolean} */
   step(seconds) {
-    const turns = this.turning && this.plane.pointer === null && !this.fingers.size;
+    const turns = this.turning && this.plane.pointer === null && !this.orbit.fingers.size;
     if (turns && this.plane.data.stage) {
       this.phase += SWING * seconds;
       this.camera.turn(-SWAY * SWING * seconds * Math.cos(this.phase), 0);
@@ -306,6 +301,7 @@ export class Relief {
     set(this.turner, { "aria-pressed": String(this.turning) });
     return turns;
   }
+
   /** Somebody has taken it in hand. */
   touched() {
     this.turning = false;
@@ -314,53 +310,7 @@ export class Relief {
 
   /** A key; whether it meant something. @type {(key: string) => boolean} */
   type(key) {
-    const { camera } = this;
-    if (key === "ArrowLeft" || key === "ArrowRight") camera.turn(key === "ArrowLeft" ? -0.1 : 0.1, 0);
-    else if (key === "ArrowUp" || key === "ArrowDown") camera.turn(0, key === "ArrowUp" ? 0.08 : -0.08);
-    else if (key === "+" || key === "=" || key === "-") camera.nearer(key === "-" ? 1 / 1.15 : 1.15);
-    else if (key === "Home") camera.rest();
-    else return false;
-    this.touched();
-    return true;
-  }
-
-  get shown() {
-    return this.plane.view === this;
-  }
-
-  /** @type {(event: PointerEvent) => void} */
-  press(event) {
-    if (!this.shown || event.button !== 0) return;
-    this.plane.grip.setPointerCapture(event.pointerId);
-    this.fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    this.dragged = false;
-    this.touched();
-  }
-
-  /** @type {(event: PointerEvent) => void} */
-  drag(event) {
-    const before = this.fingers.get(event.pointerId);
-    if (!this.shown || !before) return;
-    const [dx, dy] = [event.clientX - before.x, event.clientY - before.y];
-    if (!this.dragged && Math.hypot(dx, dy) < 4) return;
-    this.dragged = true;
-    const others = [...this.fingers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
-    this.fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    if (others.length) {
-      const apart = (/** @type {{ x: number, y: number }} */ at) => Math.hypot(at.x - others[0].x, at.y - others[0].y);
-      this.camera.nearer(apart({ x: event.clientX, y: event.clientY }) / Math.max(1, apart(before)));
-    } else {
-      this.camera.turn(-0.008 * dx, 0.006 * dy);
-    }
-    this.plane.stir();
-  }
-
-  /** Only of a picture in use: else it is the page that is to be scrolled. @type {(event: WheelEvent) => void} */
-  wheel(event) {
-    if (!this.shown || !(event.ctrlKey || this.plane.grip.matches(":focus"))) return;
-    event.preventDefault();
-    this.camera.nearer(Math.exp(-0.0015 * event.deltaY));
-    this.touched();
+    return this.orbit.type(key);
   }
 }
 
