@@ -15,6 +15,7 @@ def small(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.release
 def test_what_compiling_gains(tmp_path, capsys):
     """A table for each network, the ResNet's first, with its peers, its statistics and its floor; everything is in the file."""
     file = tmp_path / "found.json"

@@ -152,7 +152,7 @@ def test_coefficients_are_learned_from_the_joined_tokens(documents, method, monk
     monkeypatch.setattr(module, "mean_loss", watched)
     models, split = [one(documents, 1), one(documents, 2)], "test" if method == "twa" else "val"
     batch = documents.split("test")
-    monkeypatch.setattr(documents, "split", lambda name: batch)
+    monkeypatch.setattr(documents, "split", lambda name, most=None: batch)
     options = {"robust_soup": {"linf": 0.0, "l2": 0.0, "search": "gradient"}, "learned_soup": {"scale": False}, "twa": {"split": "val"}}[method]
     module.fuse(models, documents, epochs=1, batch=1000, **options)
     evaluate = Evaluate(documents, models, split=split, prepare=False)
