@@ -112,7 +112,7 @@ def test_a_line_fills_without_a_jump(url, open_page, home, width):
     _fills(open_page(viewport={"width": width, "height": 900}), home, run, f"{url}/interpolate?run={run.id}", f"curve-{run.id}")
 
 
-@pytest.mark.parametrize("width", [1440, 420])
+@pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.release), 420])
 def test_a_plane_fills_without_a_jump(url, open_page, home, width):
     """The coarse grid and what refines it by itself."""
     run = Run(_field("plane", (0, 1, 2), "test" if width > 800 else "val"), registry.method("sample", "grid", {"size": form.COARSE}))

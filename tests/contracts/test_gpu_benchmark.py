@@ -42,6 +42,7 @@ def test_nothing_new_is_begun_when_the_time_is_over(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.release
 def test_points_over_several_devices(tmp_path):
     """Two processes on the CPU, for a network of images and a language model read from files."""
     file = tmp_path / "found.json"

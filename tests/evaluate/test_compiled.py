@@ -86,12 +86,14 @@ def test_a_network_of_products_compiled_and_metrics_that_no_compiler_looks_into(
 
 
 @pytest.mark.slow
+@pytest.mark.release
 def test_a_language_model_compiled(texts):
     """Whose tied weight is read in two places, and whose inputs are whole numbers."""
     same(*texts)
 
 
 @pytest.mark.slow
+@pytest.mark.release
 def test_a_preview_computes_in_half_precision_from_end_to_end(images):
     """Near the exact values, with statistics and sums in float32; the corners are previews as all others measure them."""
     exact = Evaluate(*images, samples=SOME).many(MANY)

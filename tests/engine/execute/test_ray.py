@@ -179,7 +179,7 @@ def result_of(request, store, home):
     return made_at(request.recipe, home).read_bytes() if isinstance(request, Make) else store.status(request.id).result
 
 
-@pytest.mark.parametrize("kind", ["alignment", "search"])
+@pytest.mark.parametrize("kind", [pytest.param("alignment", marks=pytest.mark.release), "search"])
 def test_an_alignment_and_a_search_go_on_when_their_worker_and_a_node_are_killed(kind, tiny, store, home, tmp_path, cluster):
     """They take no actors: the process that drives the cluster computes them. Killed in the middle, the next one claims them; the result is a quiet worker's."""
     asked = asked_for(kind, tiny)
