@@ -87,7 +87,7 @@ def _panel(store: RunStore, whole: Trajectory, x_title: str) -> None:
         takes = [expected(request, store) for request, status in zip(asked, statuses, strict=True) if status is None or status.state != "done"]
         known = [t for t in takes if t is not None]
         about = f"About {duration(sum(known))} of computing. " if len(known) == len(takes) else ""
-        help = f"{about}For {len(shown(whole))} snapshots. What is stopped goes on from there."
+        help = f"{about}For {len(shown(whole))} snapshots. After a stop, lines go on where they were; sharpness and likeness begin anew."
         st.button("Measure phases", icon=":material/timeline:", key="train-phases-go", on_click=_ask, args=(whole,), help=help)
     for status in statuses:
         if status is not None and status.active:
