@@ -132,7 +132,7 @@ def _measured(problem: Problem, weights: Mapping[str, Tensor], device: str) -> t
     evaluate: Evaluate | None = None
     found: list[Quality] = []
     for split in _splits(problem.spec):
-        if evaluate is not None and not problem.parts and problem.split(split).inputs.shape[1:] == evaluate.inputs.shape[1:]:
+        if evaluate is not None and not problem.parts and problem.split(split, 1).inputs.shape[1:] == evaluate.inputs.shape[1:]:
             evaluate = evaluate.on(split)
         else:
             evaluate = Evaluate(problem, [weights], split=split, prepare=False, device=device)

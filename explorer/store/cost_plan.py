@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from explorer.core.spec import Spec
 from explorer.store.job_status import duration
 
-ON_DISK = (
-    2**28
-)  # bytes of corners from which on they stay on their disk and go from there into a network: the system's cache holds them as long as it can
+ON_DISK = 2**28  # bytes of corners from which on they stay on their disk, which the system's cache stands in for, and go from there into a network
 MOMENT_S = 3.0  # below it, how long something takes is decided by what else the machine does: no number is right within a factor of two
 
 

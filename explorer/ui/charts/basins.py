@@ -6,21 +6,12 @@ Pointing at a minimum marks it in all of them and outlines in the plane what run
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypedDict, cast
-
-import streamlit as st
 
 from explorer.figures import told_basins
 from explorer.figures.told_basins import Kind
 from explorer.stats.field_topology import Basin, FieldTopology
+from explorer.ui.charts import sent
 from explorer.ui.charts.component import register
-
-
-class _Sent(TypedDict):
-    """A click as the browser sends it; `at`: when, in ms."""
-
-    minimum: int
-    at: int
 
 
 def basins(
@@ -42,11 +33,10 @@ def basins(
     they are of, for one of the group. on_pick: is told the number of a minimum that is clicked."""
 
     def handle_pick() -> None:
-        sent = _sent(key)
-        if on_pick is not None and sent is not None and sent["minimum"] < len(listed):
-            on_pick(sent["minimum"])
+        minimum, _ = _clicked(key)
+        if on_pick is not None and minimum in range(len(listed)):
+            on_pick(minimum)
 
-    sent = _sent(key)
     _renderer(
         key=key,
         data=told_basins.basins(
@@ -60,17 +50,18 @@ def basins(
             group=group,
             plane=plane,
             pick=pick,
-            at=sent["at"] if sent else 0,
+            at=_clicked(key)[1],
             height=height,
         ),
         on_pick_change=handle_pick,
     )
 
 
-def _sent(key: str) -> _Sent | None:
-    """The last click."""
-    state = st.session_state.get(key)
-    return cast("_Sent | None", state.get("pick")) if state else None
+def _clicked(key: str) -> tuple[int, int]:
+    """The number of the minimum that was clicked last, −1 where none was, and when, in ms."""
+    found = sent.pick(key)
+    minimum = sent.number(found.get("minimum"))
+    return int(minimum) if minimum is not None else -1, int(sent.number(found.get("at")) or 0)
 
 
 _renderer = register("basins")

@@ -7,9 +7,7 @@ views; a page that wants to keep the view in its address hears of it. A click re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypeAlias, TypedDict, get_args
-
-import streamlit as st
+from typing import Literal, NamedTuple, TypeAlias, TypedDict, cast, get_args
 
 from explorer.figures import told
 from explorer.figures.plane import SCALE, Marker, Surface, Trace
@@ -72,9 +70,9 @@ def plane(
     """
 
     def handle_view() -> None:
-        state = st.session_state.get(key)
-        if on_view is not None and state and state.get("view") in get_args(View):
-            on_view(state["view"])
+        view = sent.state(key).get("view")
+        if on_view is not None and view in get_args(View):
+            on_view(cast("View", view))
 
     def handle_pick() -> None:
         if on_pick is not None and (click := _sent(key)) is not None:

@@ -9,10 +9,14 @@ from typing import cast
 import streamlit as st
 
 
+def state(key: str) -> Mapping[str, object]:
+    """What the picture of that key has sent last, by name."""
+    return part(st.session_state.get(key))
+
+
 def pick(key: str) -> Mapping[str, object]:
     """The last click on the picture of that key; empty where there was none."""
-    state = st.session_state.get(key)
-    return part(cast("Mapping[str, object]", state).get("pick")) if isinstance(state, Mapping) else {}
+    return part(state(key).get("pick"))
 
 
 def part(sent: object) -> Mapping[str, object]:
@@ -28,3 +32,10 @@ def number(sent: object) -> float | None:
         return float(sent) if isfinite(sent) else None
     except OverflowError:  # a whole number of hundreds of digits
         return None
+
+
+def numbers(sent: object, count: int) -> list[float] | None:
+    """So many finite numbers; None where they are none."""
+    found = [number(one) for one in cast("list[object]", sent)] if isinstance(sent, list) else []
+    there = [one for one in found if one is not None]
+    return there if len(there) == len(found) == count else None

@@ -6,21 +6,12 @@ Turning and choosing the value never leave the browser; a click on a minimum or 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypedDict, cast
-
-import streamlit as st
 
 from explorer.core.points import Array
 from explorer.figures import told_volume
 from explorer.stats.field_topology import Basin
+from explorer.ui.charts import sent
 from explorer.ui.charts.component import register
-
-
-class _Sent(TypedDict):
-    """A click as the browser sends it, in distances; `at`: when, in ms."""
-
-    place: list[float]
-    at: int
 
 
 def volume(
@@ -42,10 +33,10 @@ def volume(
     """Draw it; the arguments are those of explorer.figures.told_volume. on_pick: is told the place of a minimum or pass that is clicked, in distances."""
 
     def handle_pick() -> None:
-        if on_pick is not None and (sent := _sent(key)) is not None:
-            on_pick(sent["place"])
+        place, _ = _clicked(key)
+        if on_pick is not None and place is not None:
+            on_pick(place)
 
-    sent = _sent(key)
     _renderer(
         key=key,
         data=told_volume.volume(
@@ -58,7 +49,7 @@ def volume(
             minima=minima,
             group=group,
             pick=pick,
-            at=sent["at"] if sent else 0,
+            at=_clicked(key)[1],
             log=log,
             height=height,
             caption=caption,
@@ -67,10 +58,10 @@ def volume(
     )
 
 
-def _sent(key: str) -> _Sent | None:
-    """The last click."""
-    state = st.session_state.get(key)
-    return cast("_Sent | None", state.get("pick")) if state else None
+def _clicked(key: str) -> tuple[list[float] | None, int]:
+    """Where the last click was, in distances, and when, in ms."""
+    found = sent.pick(key)
+    return sent.numbers(found.get("place"), 3), int(sent.number(found.get("at")) or 0)
 
 
 _renderer = register("volume")

@@ -3,6 +3,8 @@
 // Each cube of the grid is six tetrahedra around one of its diagonals, in each of which the function is straight: cubes that touch agree on their common side,
 // so there are no cracks and no ambiguous cases. Doi & Koide 1991, "An Efficient Method of Triangulating Equi-Valued Surfaces by Using Tetrahedral Cells".
 
+import { linked } from "./shaders.js";
+
 /** @typedef {[number, number, number]} Spot */
 /** Values by x, then y, then z; NaN where nothing is known. @typedef {{ n: Spot, values: Float32Array }} Block */
 
@@ -116,15 +118,7 @@ export class IsoRenderer {
   /** All that lives on the graphics card; made again when it was lost. */
   make() {
     const { gl } = this;
-    const program = (this.program = gl.createProgram());
-    for (const [kind, source] of /** @type {[number, string][]} */ ([[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]])) {
-      const shader = /** @type {WebGLShader} */ (gl.createShader(kind));
-      gl.shaderSource(shader, source);
-      gl.compileShader(shader);
-      gl.attachShader(program, shader);
-    }
-    gl.linkProgram(program);
-    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) throw new Error("The isosurface's shaders do not link.");
+    this.program = linked(gl, VERTEX, FRAGMENT, "isosurface");
     this.points = gl.createBuffer();
     gl.bindBuffer(gl.ARRAY_BUFFER, this.points);
     for (const at of [0, 1]) {

@@ -1,6 +1,7 @@
 // The ground of a relief in WebGL 2: the map's colours and contour lines on it, light and shade, stripes where it diverged, and a ball's shadow.
 
 import { SIZE } from "./relief_mesh.js";
+import { linked } from "./shaders.js";
 
 /** @typedef {import("./relief_camera.js").Spot} Spot */
 
@@ -98,15 +99,7 @@ export class GroundSurface {
   /** All that lives on the graphics card; made again when it was lost. */
   make() {
     const { gl } = this;
-    const program = (this.program = gl.createProgram());
-    for (const [kind, source] of /** @type {[number, string][]} */ ([[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]])) {
-      const shader = /** @type {WebGLShader} */ (gl.createShader(kind));
-      gl.shaderSource(shader, source);
-      gl.compileShader(shader);
-      gl.attachShader(program, shader);
-    }
-    gl.linkProgram(program);
-    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) throw new Error("The relief's shaders do not link.");
+    const program = (this.program = linked(gl, VERTEX, FRAGMENT, "relief"));
     const names = ["camera", "tall", "colours", "levels", "eye", "light", "ball", "thick"];
     this.at = Object.fromEntries(names.map((name) => [name, gl.getUniformLocation(program, name)]));
     this.array = gl.createVertexArray();
